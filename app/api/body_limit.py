@@ -1,0 +1,55 @@
+"""Refuses a body over the limit while it is being read: a plain ASGI middleware."""
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import KINDS, problem_response
+from app.errors import BodyTooLarge
+
+
+class BodyLimit:
+    """Answers 413 as soon as the announced or the received size is over `most` bytes."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = refused = False
+        received = 0
+
+        async def refuse() -> None:
+            nonlocal refused
+            refused = True
+            detail = f"the body has more than {self._most} bytes, the most that is taken: send fewer or smaller inputs"
+            response = problem_response(KINDS[BodyTooLarge], detail, limit=self._most)
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+
+        async def counted_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > self._most:
+                    if not started and not refused:
+                        await refuse()
+                    return {"type": "http.disconnect"}
+            return message
+
+        async def guarded_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            if not refused:
+                await send(message)
+
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._most:
+            return await refuse()
+        try:
+            await self._app(scope, counted_receive, guarded_send)
+        except ClientDisconnect:
+            if not refused:
+                raise

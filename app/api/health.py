@@ -1,0 +1,38 @@
+"""GET /healthz, /readyz and /metrics: for machines that watch the service."""
+
+from fastapi import APIRouter, Response
+
+from app import metrics
+from app.api.schemas import BrokenModel, Health, Readiness
+from app.api.service import ServiceDependency
+
+router = APIRouter(tags=["Operation"])
+
+
+@router.get("/healthz", summary="Is the process up?")
+async def healthz() -> Health:
+    """200 as long as the front end runs, whatever the engines do."""
+    return Health()
+
+
+@router.get("/readyz", summary="Are requests answered?", responses={503: {"model": Readiness}})
+async def readyz(service: ServiceDependency, response: Response) -> Readiness:
+    """200 when an engine has loaded and warmed every model that is whole, else 503. Broken versions are listed;
+    the others serve on."""
+    view = service.client.view
+    broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
+    if not view.ready:
+        response.status_code = 503
+    return Readiness(
+        status="ready" if view.ready else "starting",
+        engines_ready=len(view.ready),
+        engines=view.count,
+        models=sorted(view.models),
+        broken=broken,
+    )
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def prometheus(service: ServiceDependency) -> Response:
+    """Counts and times of requests, and what the engines ran, in Prometheus' text format."""
+    return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -1,0 +1,35 @@
+"""GET /v1/models: what can be served."""
+
+from fastapi import APIRouter
+
+from app.api.schemas import BrokenModel, ModelInfo, ModelList, QualityFigure
+from app.api.service import ServiceDependency
+from app.store.manifest import Manifest
+
+router = APIRouter(tags=["Models"])
+
+
+@router.get("/v1/models", summary="List the models")
+async def models(service: ServiceDependency) -> ModelList:
+    """Every version in the model store: what it does, how it is built, how good it was measured to be, and whether
+    it answers by default. Versions that cannot be used are listed in `broken`, with the reason."""
+    view = service.client.view
+    broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
+    return ModelList(models=[_info(entry.manifest) for entry in service.catalog.usable(view)], broken=broken)
+
+
+def _info(manifest: Manifest) -> ModelInfo:
+    return ModelInfo(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        description=manifest.description,
+        languages=list(manifest.languages),
+        architecture=manifest.architecture.describe(),
+        parameters=manifest.parameters,
+        bytes=manifest.bytes,
+        labels=list(manifest.labels),
+        quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
+        default=manifest.default,
+        licence=manifest.licence,
+    )

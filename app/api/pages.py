@@ -1,0 +1,34 @@
+"""Pages for people: Swagger UI at /docs with its assets from a package, and the demo at /."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+SWAGGER_ASSETS = Path(str(files("fastapi_offline"))) / "static"
+WEB_ASSETS = Path(str(files("app.web"))) / "static"
+router = APIRouter(include_in_schema=False)
+static_swagger = StaticFiles(directory=SWAGGER_ASSETS)
+static_web = StaticFiles(directory=WEB_ASSETS)
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Swagger UI that asks no other host for anything."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Unroll",
+        swagger_js_url="/assets/swagger/swagger-ui-bundle.js",
+        swagger_css_url="/assets/swagger/swagger-ui.css",
+        swagger_favicon_url="/assets/web/favicon.svg",
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0},
+    )
+
+
+@router.get("/")
+async def demo() -> FileResponse:
+    """The page that tries the three jobs."""
+    return FileResponse(WEB_ASSETS / "index.html")

@@ -1,0 +1,140 @@
+"""Errors as RFC 9457 `application/problem+json`: one shape everywhere, one table from class to status."""
+
+import logging
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app import errors
+
+log = logging.getLogger("unroll.api")
+MEDIA_TYPE = "application/problem+json"
+CLIENT_CLOSED = 499  # as nginx logs it
+
+
+class Problem(BaseModel):
+    """RFC 9457. `type` is a stable name for the kind of problem, explained in docs/http-api.md."""
+
+    type: str = Field(examples=["/problems/empty-input"])
+    title: str = Field(examples=["An input is empty"])
+    status: int = Field(examples=[422])
+    detail: str = Field(
+        description="What was wrong here, and what would be accepted.",
+        examples=["inputs[0] is empty; send a text with at least one character"],
+    )
+
+
+class Kind(NamedTuple):
+    """How a class of errors is reported; `retry_after` is in seconds."""
+
+    status: int
+    slug: str
+    title: str
+    retry_after: int | None = None
+
+
+KINDS: dict[type[errors.UnrollError], Kind] = {
+    errors.EmptyInput: Kind(422, "empty-input", "An input is empty"),
+    errors.InputTooLong: Kind(422, "input-too-long", "An input is too long"),
+    errors.TooManyInputs: Kind(422, "too-many-inputs", "The request has too many inputs"),
+    errors.InvalidImage: Kind(422, "invalid-image", "An image cannot be decoded"),
+    errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
+    errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
+    errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
+    errors.InputError: Kind(422, "invalid-input", "The request is not valid"),
+    errors.ModelNotFound: Kind(404, "model-not-found", "There is no such model"),
+    errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),
+    errors.Overloaded: Kind(429, "overloaded", "Too many requests are waiting", retry_after=1),
+    errors.NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=2),
+    errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
+    errors.EngineFailed: Kind(500, "engine-failed", "The engine could not run the request"),
+}
+INVALID_REQUEST = Kind(422, "invalid-request", "The request is not valid")
+BODY_UNREADABLE = Kind(400, "unreadable-body", "The request body cannot be read")
+INTERNAL = Kind(500, "internal", "Something went wrong inside the service")
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of `app` a problem, those of the framework too."""
+    app.add_exception_handler(errors.UnrollError, _unroll_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
+    """A problem as a response; `facts` are members beside the standard ones."""
+    body = {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **facts}
+    headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    return JSONResponse(body, kind.status, headers, MEDIA_TYPE)
+
+
+def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of an operation that can raise these."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for kind in [*(KINDS[error] for error in kinds), INVALID_REQUEST]:
+        titles = documented.get(kind.status, {}).get("description", "")
+        description = f"{titles}; {kind.title.lower()}" if titles else kind.title
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        documented[kind.status] = {"description": description, "content": content}
+    return documented
+
+
+async def _unroll_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.UnrollError)
+    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+    return problem_response(kind, error.detail, **error.facts)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [{"where": _place(item["loc"]), "message": item["msg"]} for item in error.errors()[:20]]
+    if any(item["type"] == "json_invalid" for item in error.errors()):
+        return problem_response(BODY_UNREADABLE, f"the body is not JSON: {found[0]['message']}")
+    detail = "; ".join(f"{item['where']}: {item['message']}" for item in found[:3])
+    return problem_response(INVALID_REQUEST, detail, errors=found)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """`inputs[3]` for ("body", "inputs", "list[str]", 3): the name a caller knows."""
+    place = ""
+    for part in location[1:] or location:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif "[" not in part and part not in ("str", "function-after"):
+            place += f".{part}" if place else part
+    return place or str(location[0])
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    cause = error.__cause__
+    if isinstance(cause, UnicodeDecodeError):
+        return problem_response(BODY_UNREADABLE, f"the body is not UTF-8: byte {cause.start} cannot be decoded")
+    if error.status_code == 400:
+        return problem_response(BODY_UNREADABLE, str(error.detail))
+    phrase = HTTPStatus(error.status_code).phrase
+    kind = Kind(error.status_code, phrase.lower().replace(" ", "-"), phrase)
+    details = {
+        404: f"nothing is at {request.url.path}; see /docs",
+        405: f"{request.method} is not for {request.url.path}; it takes {(error.headers or {}).get('Allow', 'another method')}",
+    }
+    response = problem_response(kind, details.get(error.status_code, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _client_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED)  # nobody reads it; the log shows it
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem_response(INTERNAL, "the service failed; its log says why")

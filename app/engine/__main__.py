@@ -1,0 +1,37 @@
+"""An engine as a process of its own: `python -m app.engine CONFIG`, started by `app.engine.process`.
+
+It ends when its standard input does, so an engine never outlives the process that started it. Signals meant for the
+whole service (Ctrl-C in a terminal) are left to the front end, which drains first.
+"""
+
+import logging
+import signal
+import sys
+import threading
+
+import msgspec
+import torch
+
+from app.engine.config import EngineConfig
+from app.engine.core import Engine
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
+    torch.set_num_threads(config.threads)
+    engine = Engine(config)
+
+    def stop_with_parent() -> None:
+        sys.stdin.buffer.read()
+        engine.stop()
+
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    engine.load()
+    engine.run()
+
+
+if __name__ == "__main__":
+    main()

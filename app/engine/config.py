@@ -1,0 +1,15 @@
+"""What an engine is started with: read by the front end's process and by the engine's, so free of torch."""
+
+import msgspec
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`endpoint` is the ZeroMQ address to bind; the rest are settings of the same names."""
+
+    endpoint: str
+    store: str
+    device: str = "auto"
+    threads: int = 1
+    unit: int = 6
+    slots: int = 64
+    budget: int = 4096

@@ -1,0 +1,185 @@
+"""The engine's loop: hear what arrived, plan, run, tell. One per device."""
+
+import logging
+import threading
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import zmq
+
+from app.engine.config import EngineConfig
+from app.engine.messages import (
+    Cancel,
+    Emitted,
+    Event,
+    Events,
+    Failed,
+    Hello,
+    Message,
+    RequestKey,
+    Scored,
+    Status,
+    Submit,
+    decode_to_engine,
+    encode,
+)
+from app.engine.runner import Item, Label, Runner, Sentence
+from app.engine.scheduler import Plan, Scheduler, Work
+from app.errors import EngineFailed, StoreError
+from app.store.model_store import read_store
+
+log = logging.getLogger("unroll.engine")
+IDLE_MS = 200  # how long an idle engine sleeps before it looks whether it should stop
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the first GPU if there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+class Engine:
+    """Weights, states and schedule behind one ROUTER socket. `context` is shared for inproc endpoints."""
+
+    def __init__(self, config: EngineConfig, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+        self._config = config
+        self._instance = uuid.uuid4().hex
+        self._scheduler = Scheduler(budget=config.budget, slots=config.slots)
+        self._runner = Runner(pick_device(config.device), slots=config.slots)
+        self._items: dict[RequestKey, Item] = {}
+        self._broken: dict[str, str] = {}
+        self._totals = {"requests": 0, "cancelled": 0, "failed": 0}
+        self._stop = threading.Event()
+        self._socket = (context or zmq.Context.instance()).socket(zmq.ROUTER)
+        self._socket.router_mandatory = True
+        self._socket.sndhwm = self._socket.rcvhwm = 0
+        self._socket.linger = 1000
+        self._socket.bind(config.endpoint)
+
+    def load(self) -> None:
+        """Load and warm every version of the store; note the broken ones."""
+        contents = read_store(Path(self._config.store))
+        self._broken = {version.key: version.reason for version in contents.broken}
+        for version in contents.versions:
+            try:
+                self._runner.load(version)
+            except StoreError as error:
+                self._broken[version.manifest.key] = error.detail
+            except Exception as error:
+                log.exception("loading %s failed", version.manifest.key)
+                self._broken[version.manifest.key] = f"loading failed: {error}"
+                self._runner.models.pop(version.manifest.key, None)
+
+    def run(self) -> None:
+        """Step until `stop` is called, then close the socket."""
+        try:
+            while not self._stop.is_set():
+                self.step()
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """End `run` after the current step. May be called from any thread."""
+        self._stop.set()
+
+    def step(self) -> None:
+        """Hear, plan, run, tell."""
+        self._receive()
+        plan = self._scheduler.plan()
+        answers = self._run(plan)
+        for key in answers:
+            self._scheduler.remove(key)
+            del self._items[key]
+        self._send(answers)
+
+    def _receive(self) -> None:
+        busy = self._scheduler.waiting or self._scheduler.running
+        self._socket.poll(0 if busy else IDLE_MS)
+        while True:
+            try:
+                client, frame = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            message = decode_to_engine(frame)
+            if isinstance(message, Submit):
+                self._submit(client, message)
+            elif isinstance(message, Cancel):
+                for request in message.ids:
+                    self._cancel((client, request))
+            elif isinstance(message, Hello):
+                self._tell(client, self.status())
+
+    def _submit(self, client: bytes, submit: Submit) -> None:
+        key = (client, submit.id)
+        if key in self._items:
+            return  # sent again after a lost connection; it is already here
+        self._totals["requests"] += 1
+        try:
+            cost = self._runner.check(submit.model, submit.source)
+        except EngineFailed as error:
+            self._totals["failed"] += 1
+            self._tell(client, Events([Failed(submit.id, error.detail)]))
+            return
+        self._items[key] = Item(key, submit.source, submit.max_tokens)
+        self._scheduler.add(Work(key, submit.model, cost, emits=submit.max_tokens > 0))
+
+    def _cancel(self, key: RequestKey) -> None:
+        work = self._scheduler.remove(key)
+        if work is not None:
+            self._totals["cancelled"] += 1
+            self._runner.release(work.model, key)
+            del self._items[key]
+
+    def _run(self, plan: Plan) -> dict[RequestKey, Event]:
+        answers: dict[RequestKey, Event] = {}
+        if plan.consume:
+            model = plan.consume[0].model
+            items = [self._items[work.key] for work in plan.consume]
+            try:
+                labels = self._runner.consume(model, items)
+            except RuntimeError as error:
+                log.exception("consuming for %s failed", model)
+                answers |= {item.key: _failed(item.key, error) for item in items}
+            else:
+                answers |= {label.key: _event(label) for label in labels}
+        if plan.emit is not None:
+            for sentence in self._runner.emit(plan.emit, self._config.unit):
+                answers[sentence.key] = _event(sentence)
+        return answers
+
+    def _send(self, answers: dict[RequestKey, Event]) -> None:
+        """One message for each front end that something happened for."""
+        by_client: dict[bytes, list[Event]] = {}
+        for (client, _), event in answers.items():
+            by_client.setdefault(client, []).append(event)
+        for client, events in by_client.items():
+            self._tell(client, Events(events))
+
+    def _tell(self, client: bytes, message: Message) -> None:
+        try:
+            self._socket.send_multipart([client, encode(message)])
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            for key in [key for key in self._items if key[0] == client]:  # that front end is gone
+                self._cancel(key)
+
+    def status(self) -> Status:
+        """What the front ends show and count."""
+        gauges = {"waiting": float(self._scheduler.waiting), "running": float(self._scheduler.running)}
+        counters = asdict(self._runner.counters) | self._totals
+        return Status(self._instance, sorted(self._runner.models), self._broken, counters, gauges)
+
+
+def _event(answer: Label | Sentence) -> Event:
+    _, request = answer.key
+    if isinstance(answer, Label):
+        return Scored(request, answer.scores)
+    return Emitted(request, answer.tokens, answer.log_probs, answer.finish_reason)
+
+
+def _failed(key: RequestKey, error: Exception) -> Failed:
+    return Failed(key[1], f"the engine could not run it: {type(error).__name__}")

@@ -1,0 +1,103 @@
+"""Everything that can go wrong, in the words of the domain. `app/api/problems.py` maps each class to a status.
+
+UnrollError
+├── InputError              what the caller sent can be put right by the caller
+│   ├── EmptyInput
+│   ├── InputTooLong
+│   ├── TooManyInputs
+│   ├── InvalidImage
+│   ├── UnsupportedMedia
+│   ├── BodyTooLarge
+│   └── UnknownLanguage
+├── ModelNotFound           no such model, or no such version of it
+├── ModelUnavailable        it is in the store, but broken
+├── Overloaded              too much is waiting already
+├── NotReady                the engine is starting or the service is draining
+├── TimedOut                no answer within the time a request may take
+├── EngineFailed            the engine could not run the request
+└── StoreError              a version in the model store cannot be used
+    ├── InvalidManifest
+    ├── FileDamaged
+    └── WeightsMismatch
+"""
+
+
+class UnrollError(Exception):
+    """`detail` says what was wrong and what would be accepted; `facts` are added to the problem as members."""
+
+    def __init__(self, detail: str, **facts: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+
+class InputError(UnrollError):
+    pass
+
+
+class EmptyInput(InputError):
+    pass
+
+
+class InputTooLong(InputError):
+    pass
+
+
+class TooManyInputs(InputError):
+    pass
+
+
+class InvalidImage(InputError):
+    pass
+
+
+class UnsupportedMedia(InputError):
+    pass
+
+
+class BodyTooLarge(InputError):
+    pass
+
+
+class UnknownLanguage(InputError):
+    pass
+
+
+class ModelNotFound(UnrollError):
+    pass
+
+
+class ModelUnavailable(UnrollError):
+    pass
+
+
+class Overloaded(UnrollError):
+    pass
+
+
+class NotReady(UnrollError):
+    pass
+
+
+class TimedOut(UnrollError):
+    pass
+
+
+class EngineFailed(UnrollError):
+    pass
+
+
+class StoreError(UnrollError):
+    pass
+
+
+class InvalidManifest(StoreError):
+    pass
+
+
+class FileDamaged(StoreError):
+    pass
+
+
+class WeightsMismatch(StoreError):
+    pass

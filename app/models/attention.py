@@ -1,0 +1,49 @@
+"""Attention over a memory: where a decoder looks at each step.
+
+Scores after Luong et al. (2015, section 3.1): dot, general, additive (their `concat`, Bahdanau et al. 2015,
+appendix A.1.2); `gated` adds a gate on the context after Xu et al. (2015, section 4.2.1), one per feature.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from app.store.architecture import Attention as AttentionConfig
+
+
+class Attention(nn.Module):
+    """Scores of a query against keys, and the weighted sum of the memory.
+
+    The keys are the memory as the score function wants it: computed once per source by `keys`, then part of
+    the request's state.
+    """
+
+    def __init__(self, config: AttentionConfig, *, memory_size: int, query_size: int) -> None:
+        super().__init__()
+        self.kind = config.kind
+        if config.kind == "general":
+            self.key = nn.Linear(memory_size, query_size, bias=False)
+        elif config.size is not None:
+            self.key = nn.Linear(memory_size, config.size)
+            self.query = nn.Linear(query_size, config.size)
+            self.score = nn.Linear(config.size, 1, bias=False)
+        if config.kind == "gated":
+            self.gate = nn.Linear(query_size, memory_size)
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """(batch, source, memory) to (batch, source, key)."""
+        return memory if self.kind == "dot" else self.key(memory)
+
+    def forward(self, query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """query (batch, target, query), memory_mask (batch, source) true on real positions:
+        context (batch, target, memory) and weights (batch, target, source) that sum to 1."""
+        if self.kind in ("dot", "general"):
+            scores = query @ keys.transpose(1, 2)
+        else:
+            mixed = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # batch x target x source x key
+            scores = self.score(mixed).squeeze(3)
+        scores = scores.masked_fill(~memory_mask.unsqueeze(1), float("-inf"))
+        weights = scores.float().softmax(2).to(memory.dtype)
+        context = weights @ memory
+        if self.kind == "gated":
+            context = torch.sigmoid(self.gate(query)) * context
+        return context, weights

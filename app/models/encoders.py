@@ -1,0 +1,71 @@
+"""Encoders: a source to a memory, and to the summary that starts a decoder."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from app.models.cells import Recurrent, RecurrentState
+from app.models.resnet import ResNet
+from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import TextEncoder as TextEncoderConfig
+
+
+class Encoded(NamedTuple):
+    """memory (batch, source, memory) with mask (batch, source); summary (batch, memory); state of a recurrence."""
+
+    memory: Tensor
+    memory_mask: Tensor
+    summary: Tensor
+    state: RecurrentState | None
+
+
+class TextEncoder(nn.Module):
+    """Embedding and recurrence over token ids padded on the right."""
+
+    def __init__(self, config: TextEncoderConfig, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.vocabulary_size, config.recurrence.input_size)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Encoded:
+        """tokens (batch, source) of ids, lengths (batch,) at least 1. The summary is the top layer's last
+        hidden, forward and backward."""
+        embedded = self.dropout(self.embedding(tokens))
+        outputs, state = self.recurrence.unroll(embedded, lengths)
+        mask = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0) < lengths.unsqueeze(1)
+        memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # whatever a cell makes of padding, no sum may see it
+        directions = self.recurrence.recurrence.directions
+        summary = state.hidden[:, -directions:].flatten(1)
+        return Encoded(memory, mask, summary, state)
+
+
+class ImageEncoder(nn.Module):
+    """A ResNet whose feature map becomes the memory: one row per cell of the grid, row by row from the top left."""
+
+    def __init__(self, config: ImageEncoderConfig, *, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.resnet = ResNet(config.resnet)
+        self.output = config.output
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, images: Tensor, lengths: Tensor) -> Encoded:
+        """images (batch, height, width, 3) of uint8, RGB. `lengths` is there for the common signature. The
+        summary is the mean over the grid."""
+        pixels = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+        grid = self.resnet(pixels.contiguous(memory_format=torch.channels_last))
+        return self.encode_grid(grid)
+
+    def encode_grid(self, grid: Tensor) -> Encoded:
+        """From a feature map (batch, features, rows, columns) on; training calls it with cached maps."""
+        memory = grid.flatten(2).transpose(1, 2)  # batch x source x features
+        summary = memory.mean(1)
+        if self.output == "pooled":
+            memory = summary.unsqueeze(1)
+        mask = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
+        return Encoded(memory, mask, summary, None)

@@ -1,0 +1,205 @@
+"""Architecture configurations: what a manifest says about a network, free of torch.
+
+`app/models/` builds an `nn.Module` from one of these; the front end describes it in words from the
+same object. Sizes are counts of units (features) unless a name says otherwise.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+CellKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
+Pooling = Literal["last", "max", "mean"]
+AttentionKind = Literal["none", "dot", "general", "additive", "gated"]
+
+_CELL_WORDS = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)", "gru": "GRU", "lstm": "LSTM"}
+_RESNET_LAYERS = {
+    ("basic", (2, 2, 2, 2)): "ResNet-18",
+    ("basic", (3, 4, 6, 3)): "ResNet-34",
+    ("bottleneck", (3, 4, 6, 3)): "ResNet-50",
+    ("bottleneck", (3, 4, 23, 3)): "ResNet-101",
+    ("bottleneck", (3, 8, 36, 3)): "ResNet-152",
+}
+
+
+class Part(BaseModel):
+    """A frozen piece of an architecture; unknown keys are refused, so that a typo cannot pass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recurrence(Part):
+    """A stack of recurrent layers with `torch.nn`'s parameter names."""
+
+    cell: CellKind
+    input_size: PositiveInt
+    hidden_size: PositiveInt
+    layers: PositiveInt = 1
+    directions: Literal[1, 2] = 1
+
+    @property
+    def output_size(self) -> int:
+        return self.hidden_size * self.directions
+
+    def describe(self) -> str:
+        direction = "bidirectional " if self.directions == 2 else ""
+        layers = f"{self.layers} x " if self.layers > 1 else ""
+        return f"{layers}{direction}{_CELL_WORDS[self.cell]}-{self.hidden_size}"
+
+
+class TextEncoder(Part):
+    """Token ids to recurrent outputs: an embedding and a recurrence over it."""
+
+    kind: Literal["text"] = "text"
+    vocabulary_size: PositiveInt
+    recurrence: Recurrence
+
+    @property
+    def memory_size(self) -> int:
+        return self.recurrence.output_size
+
+    def describe(self) -> str:
+        return f"{self.recurrence.describe()} encoder over {self.vocabulary_size} subwords"
+
+
+class ResNet(Part):
+    """A residual network (He et al. 2016, section 3.3 and 4.1), as wide or thin as `widths` says.
+
+    `widths` are the widths of the four stages before expansion (torchvision's `planes`); `stride_at` names
+    the convolution of a bottleneck that halves the resolution: `1x1` in the paper and in Caffe's
+    models, `3x3` in torchvision's.
+    """
+
+    block: Literal["basic", "bottleneck"]
+    blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+    stem_width: PositiveInt = 64
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
+    stride_at: Literal["1x1", "3x3"] = "3x3"
+
+    @property
+    def output_size(self) -> int:
+        return self.widths[-1] * (4 if self.block == "bottleneck" else 1)
+
+    def describe(self) -> str:
+        name = _RESNET_LAYERS.get((self.block, self.blocks), f"ResNet {self.blocks}")
+        return name if self.widths[0] == 64 else f"{name} of width {self.widths[0]}/64"
+
+
+class ImageEncoder(Part):
+    """Pixels to a memory of one row per cell of the last feature map (`grid`), or one row in all (`pooled`)."""
+
+    kind: Literal["image"] = "image"
+    resnet: ResNet
+    image_size: PositiveInt = 224
+    output: Literal["grid", "pooled"] = "grid"
+
+    @property
+    def memory_size(self) -> int:
+        return self.resnet.output_size
+
+    @property
+    def memory_length(self) -> int:
+        """Rows of memory per image: the feature map is 1/32 of the image in each direction."""
+        side = -(-self.image_size // 32)
+        return side * side if self.output == "grid" else 1
+
+    def describe(self) -> str:
+        return f"{self.resnet.describe()} encoder at {self.image_size} x {self.image_size} ({self.output})"
+
+
+class Attention(Part):
+    """How a decoder looks at the memory.
+
+    `dot`, `general` and `additive` (Luong et al. 2015, section 3.1, there `concat`; Bahdanau et al. 2015,
+    appendix A.1.2); `gated` is additive with a gate on the context after Xu et al. (2015, section 4.2.1), here one gate
+    per feature of the context where the paper has one in all.
+    `size` is the width of the projected keys; `dot` has none, it needs memory and hidden of equal size.
+    """
+
+    kind: AttentionKind = "none"
+    size: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _size_goes_with_kind(self) -> Self:
+        if (self.size is not None) != (self.kind in ("additive", "gated")):
+            raise ValueError("attention.size is for kinds additive and gated, which need it")
+        return self
+
+
+class Decoder(Part):
+    """State to tokens, one step at a time.
+
+    `context`: where the attended context enters: `input` concatenates it to the embedding and attends with
+    the state before the step (Bahdanau et al. 2015, section 3.1); `output` attends with the state after the step
+    (Luong et al. 2015, section 3). `readout` lists what the output layer reads, in order; with `readout_size`
+    those pass a tanh layer first (Luong's attentional vector). `bridge` makes the first state: `zeros`,
+    `copy` of the encoder's last state, or a `linear` or `tanh` layer on the encoder's summary.
+    """
+
+    vocabulary_size: PositiveInt
+    embedding_size: PositiveInt
+    cell: CellKind
+    hidden_size: PositiveInt
+    layers: PositiveInt = 1
+    attention: Attention = Attention()
+    context: Literal["input", "output"] = "output"
+    readout: tuple[Literal["hidden", "context", "embedding"], ...] = Field(("hidden",), min_length=1)
+    readout_size: PositiveInt | None = None
+    tied_output: bool = False
+    bridge: Literal["zeros", "copy", "linear", "tanh"] = "tanh"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.attention.kind == "none" and "context" in self.readout:
+            raise ValueError("readout names 'context' but attention.kind is 'none'")
+        if self.attention.kind != "none" and self.context == "output" and "context" not in self.readout:
+            raise ValueError("attention with context 'output' needs 'context' in readout, or nothing reads it")
+        if self.tied_output and self.readout_size != self.embedding_size:
+            raise ValueError("tied_output needs readout_size equal to embedding_size")
+        return self
+
+    def describe(self) -> str:
+        attention = "" if self.attention.kind == "none" else f" with {self.attention.kind} attention"
+        layers = f"{self.layers} x " if self.layers > 1 else ""
+        return (
+            f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size} decoder{attention} over {self.vocabulary_size} words"
+        )
+
+
+class Classifier(Part):
+    """Sequence to label: a text encoder, its outputs pooled, one linear layer."""
+
+    kind: Literal["classifier"] = "classifier"
+    encoder: TextEncoder
+    pooling: tuple[Pooling, ...] = Field(min_length=1)
+    labels: Annotated[int, Field(ge=2)]
+
+    def describe(self) -> str:
+        return f"{self.encoder.describe()}, {' + '.join(self.pooling)} pooling, {self.labels} labels"
+
+
+class EncoderDecoder(Part):
+    """Sequence or image to sequence."""
+
+    kind: Literal["encoder_decoder"] = "encoder_decoder"
+    encoder: Annotated[TextEncoder | ImageEncoder, Field(discriminator="kind")]
+    decoder: Decoder
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.decoder.attention.kind == "dot" and self.encoder.memory_size != self.decoder.hidden_size:
+            raise ValueError("dot attention needs a memory as wide as the decoder's hidden_size")
+        if self.decoder.bridge == "copy":
+            source = self.encoder.recurrence if isinstance(self.encoder, TextEncoder) else None
+            same = source and (source.cell, source.hidden_size, source.layers, source.directions)
+            if same != (self.decoder.cell, self.decoder.hidden_size, self.decoder.layers, 1):
+                raise ValueError(
+                    "bridge 'copy' needs a text encoder with the decoder's cell, size, layers and one direction"
+                )
+        return self
+
+    def describe(self) -> str:
+        return f"{self.encoder.describe()}, {self.decoder.describe()}"
+
+
+Architecture = Annotated[Classifier | EncoderDecoder, Field(discriminator="kind")]

@@ -1,0 +1,109 @@
+"""The manifest of a version: everything needed to run it and to say what it is."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from app.store.architecture import Architecture, Part
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+Task = Literal["sentiment", "captioning", "translation"]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+
+
+class FileEntry(Part):
+    """A file of the version, by its SHA-256 and its size in bytes."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: PositiveInt
+
+
+class TokenizerUse(Part):
+    """How text becomes source ids and emitted ids become text. The file is of the `tokenizers` library."""
+
+    file: str = "tokenizer.json"
+    append: tuple[int, ...] = Field((), description="Ids added at the end of every source.")
+
+
+class ImageInput(Part):
+    """How an image becomes pixels: RGB, squashed to a square, normalised per channel on the scale 0 to 1."""
+
+    size: PositiveInt = 224
+    resize: Literal["squash"] = "squash"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Decoding(Part):
+    """How tokens are emitted: the first input, the id that ends, ids that are never chosen, tokens by default."""
+
+    bos: int
+    eos: int
+    suppress: tuple[int, ...] = ()
+    max_tokens: PositiveInt
+
+
+class Limits(Part):
+    """What the version takes: ids in a source, and the most tokens that can be asked of it."""
+
+    source_tokens: PositiveInt | None = None
+    max_tokens: PositiveInt | None = None
+
+
+class Quality(Part):
+    """A measured number, and the command that measures it again."""
+
+    measure: str
+    value: float
+    data: str
+    command: str
+    measured: date
+
+
+class Training(Part):
+    """Where the weights come from; MODEL_CARD.md says more."""
+
+    recipe: str
+    minutes: PositiveInt
+
+
+class Manifest(Part):
+    """`manifest.json` of one version of one model."""
+
+    format: Literal[1] = 1
+    name: Annotated[str, Field(pattern=NAME)]
+    version: PositiveInt
+    task: Task
+    description: str
+    default: bool = Field(
+        False, description="Whether it answers when a request of its task and language names no model."
+    )
+    source_language: Language | None = None
+    target_language: Language | None = None
+    architecture: Architecture
+    tokenizer: TokenizerUse
+    labels: tuple[str, ...] = ()
+    image: ImageInput | None = None
+    decoding: Decoding | None = None
+    limits: Limits = Limits()
+    parameters: PositiveInt
+    files: dict[str, FileEntry]
+    licence: str
+    training: Training | None = None
+    quality: tuple[Quality, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """`name/version`: how engine and front end name a version to each other."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Source before target, each once."""
+        pair = (self.source_language, self.target_language)
+        return tuple(dict.fromkeys(language for language in pair if language))
+
+    @property
+    def bytes(self) -> int:
+        return sum(entry.bytes for entry in self.files.values())

@@ -1,0 +1,95 @@
+"""The model store on disk: `<root>/<name>/<version>/manifest.json` and the files that it names."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.errors import FileDamaged, InvalidManifest, StoreError
+from app.store.manifest import Manifest
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version whose manifest is valid and whose files are whole."""
+
+    folder: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class BrokenVersion:
+    """A version that cannot be used, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a store holds, each sorted by name and version."""
+
+    versions: tuple[Version, ...]
+    broken: tuple[BrokenVersion, ...]
+
+
+def read_store(root: Path) -> Contents:
+    """Read and verify every version. A broken one is reported beside the others, never raised."""
+    versions: list[Version] = []
+    broken: list[BrokenVersion] = []
+    folders = [folder for name in _folders(root) for folder in _folders(name)]
+    for folder in folders:
+        try:
+            versions.append(open_version(folder))
+        except StoreError as error:
+            broken.append(BrokenVersion(folder.parent.name, folder.name, error.detail))
+    versions.sort(key=lambda version: (version.manifest.name, version.manifest.version))
+    return Contents(tuple(versions), tuple(broken))
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(child for child in parent.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def open_version(folder: Path) -> Version:
+    """Validate the manifest and check the hash of each file.
+
+    Raises InvalidManifest or FileDamaged, with the name of what is wrong.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = Manifest.model_validate(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise InvalidManifest(f"manifest.json cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidManifest(f"manifest.json is not valid at {where or 'the top'}: {first['msg']}") from error
+    except ValueError as error:
+        raise InvalidManifest(f"manifest.json is not JSON: {error}") from error
+    if (manifest.name, str(manifest.version)) != (folder.parent.name, folder.name):
+        raise InvalidManifest(f"manifest.json is of {manifest.key}, but lies in {folder.parent.name}/{folder.name}")
+    for needed in (WEIGHTS, manifest.tokenizer.file):
+        if needed not in manifest.files:
+            raise InvalidManifest(f"manifest.json names no hash for {needed}")
+    for name, entry in manifest.files.items():
+        if Path(name).name != name:
+            raise InvalidManifest(f"manifest.json names {name!r}, which is not a plain file name")
+        try:
+            content = folder.joinpath(name).read_bytes()
+        except OSError as error:
+            raise FileDamaged(f"{name} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise FileDamaged(f"{name} does not have the SHA-256 that manifest.json names; restore it or publish again")
+    return Version(folder, manifest)

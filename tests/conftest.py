@@ -1,0 +1,81 @@
+"""What the suite shares: a tiny store, and a real server over it."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+import uvicorn
+
+from app.engine.config import EngineConfig
+from app.engine.core import Engine
+from app.main import create_app
+from app.settings import Settings
+from tests.tiny_store import make_tiny_store
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with small untrained models of all tasks; not to be changed by a test."""
+    return make_tiny_store(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def engine_endpoint(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real engine over the tiny store, in a thread."""
+    endpoint = f"ipc://{tmp_path_factory.mktemp('engine')}/socket"
+    engine = Engine(EngineConfig(endpoint=endpoint, store=str(tiny_store), device="cpu"))
+    engine.load()
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    yield endpoint
+    engine.stop()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def server(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
+    """The address of a real uvicorn on a free port, over the tiny store."""
+    settings = Settings(store=tiny_store, max_body_bytes=3_000_000, max_image_bytes=2_000_000, max_inputs=64)
+    app = create_app(settings, engines=[engine_endpoint])
+    web = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=web.run)
+    thread.start()
+    while not web.started:
+        time.sleep(0.01)
+    address = f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
+    wait_until_ready(address)
+    yield address
+    web.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def http(server: str) -> Iterator[httpx.Client]:
+    """A client of the server."""
+    with httpx.Client(base_url=server, timeout=30) as client:
+        yield client
+
+
+def wait_until_ready(address: str, *, seconds: float = 60) -> None:
+    """Return when `/readyz` answers 200; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"{address}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"{address} was not ready within {seconds} s")

@@ -1,0 +1,157 @@
+"""A model store with all three tasks in networks so small that they load in a blink: real files, random weights."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from app.models.networks import build_network
+from app.store.architecture import (
+    Attention,
+    Classifier,
+    Decoder,
+    EncoderDecoder,
+    ImageEncoder,
+    Recurrence,
+    ResNet,
+    TextEncoder,
+)
+from app.store.manifest import Decoding, ImageInput, Limits, Manifest, TokenizerUse
+from training.cards import CardText
+from training.loop import BOS, EOS, PAD, UNK
+from training.publish import publish
+from training.subwords import train_subwords
+
+VOCABULARY = 420
+IMAGE_SIZE = 64
+TEXTS = [
+    "a warm and funny film that i would gladly see again",
+    "the plot makes no sense and the acting is worse",
+    "do you want to save the changes before closing the file",
+    "정말 재미있게 봤어요 강력 추천합니다",
+    "돈이 아깝다 최악의 영화",
+    "파일을 닫기 전에 변경 사항을 저장할까요",
+]
+
+
+def _classifier(name: str, language: str) -> Manifest:
+    recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=10, directions=2)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+    return Manifest(
+        name=name,
+        version=1,
+        task="sentiment",
+        description="Tiny and untrained.",
+        default=True,
+        source_language=language,
+        architecture=Classifier(encoder=encoder, pooling=("last", "max", "mean"), labels=2),
+        tokenizer=TokenizerUse(),
+        labels=("negative", "positive"),
+        limits=Limits(source_tokens=2000),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
+def _decoder(attention: Attention, context: str) -> Decoder:
+    return Decoder.model_validate(
+        {
+            "vocabulary_size": VOCABULARY,
+            "embedding_size": 12,
+            "cell": "lstm",
+            "hidden_size": 14,
+            "layers": 2,
+            "attention": attention,
+            "context": context,
+            "readout": ("hidden", "context"),
+            "bridge": "tanh",
+        }
+    )
+
+
+def _translator() -> Manifest:
+    recurrence = Recurrence(cell="gru", input_size=12, hidden_size=9, directions=2)
+    architecture = EncoderDecoder(
+        encoder=TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence),
+        decoder=_decoder(Attention(kind="general"), "output"),
+    )
+    return Manifest(
+        name="translate-en-ko",
+        version=1,
+        task="translation",
+        description="Tiny and untrained.",
+        default=True,
+        source_language="en",
+        target_language="ko",
+        architecture=architecture,
+        tokenizer=TokenizerUse(append=(EOS,)),
+        decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=24),
+        limits=Limits(source_tokens=120, max_tokens=4000),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
+def _captioner() -> Manifest:
+    resnet = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
+    architecture = EncoderDecoder(
+        encoder=ImageEncoder(resnet=resnet, image_size=IMAGE_SIZE),
+        decoder=_decoder(Attention(kind="gated", size=8), "input"),
+    )
+    return Manifest(
+        name="caption-en",
+        version=1,
+        task="captioning",
+        description="Tiny and untrained.",
+        default=True,
+        target_language="en",
+        architecture=architecture,
+        tokenizer=TokenizerUse(),
+        image=ImageInput(size=IMAGE_SIZE, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
+        decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=12),
+        limits=Limits(max_tokens=50),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
+def drafts() -> list[Manifest]:
+    """Manifests of the four models, before they are published."""
+    return [_classifier("sentiment-en", "en"), _classifier("sentiment-ko", "ko"), _translator(), _captioner()]
+
+
+def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0) -> Path:
+    """Random weights, spread widely so that answers differ from input to input, and an end that comes now and then."""
+    torch.manual_seed(seed)
+    image = draft.image
+    network = build_network(
+        draft.architecture, mean=list(image.mean if image else ()), std=list(image.std if image else ())
+    )
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.dim() > 1 and ".resnet." not in name:
+                parameter.mul_(4)
+            if name == "decoder.output.bias":
+                parameter[EOS] += 4
+    return publish(
+        network, tokenizer, store, draft, CardText("Random weights.", "Answers mean nothing.", "Apache-2.0.")
+    )
+
+
+def tiny_tokenizer(folder: Path) -> Path:
+    """A tokenizer file over `TEXTS`."""
+    tokenizer: Tokenizer = train_subwords(TEXTS, size=VOCABULARY)
+    path = folder / "tiny-tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+def make_tiny_store(folder: Path) -> Path:
+    """A store in `folder` with the four models."""
+    tokenizer = tiny_tokenizer(folder)
+    for draft in drafts():
+        publish_tiny(draft, folder / "store", tokenizer)
+    return folder / "store"

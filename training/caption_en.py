@@ -1,0 +1,221 @@
+"""Recipe of `caption-en`: photo to English sentence, ResNet-LSTM with gated attention over the 7 x 7 grid.
+
+The network is that of Xu et al. (2015) over a thin ResNet-50 that starts from Yahoo's open_nsfw weights. First the
+decoder learns over fixed feature maps, then both learn together.
+
+    python -m training.caption_en --data data
+"""
+
+import io
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from app.models.networks import EncoderDecoder
+from app.store.architecture import Attention, Decoder, ImageEncoder
+from app.store.architecture import EncoderDecoder as Architecture
+from app.store.manifest import Decoding, ImageInput, Limits, Manifest, TokenizerUse, Training
+from training.captions import bleu, caption_rows, plain_caption
+from training.cards import CardText
+from training.data import Photo, read_flickr8k
+from training.loop import BOS, EOS, PAD, UNK, Schedule, chunks, fit, pad_rows
+from training.open_nsfw import ARCHITECTURE, MEAN, STD, read_open_nsfw
+from training.recipe import Figure, Recipe, Shipped
+from training.subwords import train_subwords
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be turned in this recipe."""
+
+    vocabulary: int = 3500
+    dropout: float = 0.4
+    label_smoothing: float = 0.1
+    photos_per_batch: int = 24
+    slow_resnet: float = 0.15  # the ResNet's learning rate, as a share of the decoder's
+    seed: int = 1
+    decoder_alone: Schedule = field(default_factory=lambda: Schedule(epochs=6, learning_rate=1.5e-3))
+    together: Schedule = field(default_factory=lambda: Schedule(epochs=6, learning_rate=7e-4))
+
+    def architecture(self) -> Architecture:
+        decoder = Decoder(
+            vocabulary_size=self.vocabulary,
+            embedding_size=256,
+            cell="lstm",
+            hidden_size=384,
+            attention=Attention(kind="gated", size=256),
+            context="input",
+            readout=("hidden", "context", "embedding"),
+            readout_size=256,
+            tied_output=True,
+            bridge="tanh",
+        )
+        return Architecture(encoder=ImageEncoder(resnet=ARCHITECTURE), decoder=decoder)
+
+
+CONFIG = Config()
+CARD = CardText(
+    data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the published split of
+6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower case words without punctuation; two that are
+only "a" are dropped. The ResNet starts from Yahoo's open_nsfw (out of the source archive of the package nsfw 0.3.2), a
+thin ResNet-50 trained on ImageNet and then on a private set of photos for nudity detection; its classifier is not used. The
+decoder learns over fixed feature maps first, then both learn together, with flips and random windows.""",
+    limits="""Everyday photos of people and dogs, mostly outdoors: that is what Flickr8k shows. Other subjects are described as if
+they were those. Counts, colours and small objects are often wrong; a person's sex and age are guessed from clothes and hair and
+may be wrong or hurtful. Nothing here tells what is not in the picture. Do not use it to decide about people.""",
+    terms="""Flickr8k: for research and education; the photos belong to their Flickr owners. open_nsfw: BSD 2-clause, Copyright 2016,
+Yahoo Inc. Weights: Apache-2.0, as the rest of this repository.""",
+)
+
+
+def read_pixels(data: Path, photos: list[Photo]) -> Tensor:
+    """All photos as uint8 (photos, 224, 224, 3)."""
+    place = {f"flickr8k/images/{photo.file}": index for index, photo in enumerate(photos)}
+    pixels = np.zeros((len(photos), 224, 224, 3), np.uint8)
+    with tarfile.open(data / "flickr8k.tar") as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name in place else None
+            if file is not None:
+                pixels[place[member.name]] = np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
+    return torch.from_numpy(pixels)
+
+
+def augment(pixels: Tensor) -> Tensor:
+    """Flip half of the photos and take a random window of at least 80 % of each side: (batch, 224, 224, 3)."""
+    changed = []
+    for photo in pixels.permute(0, 3, 1, 2):
+        if torch.rand(()) < 0.5:
+            photo = photo.flip(2)
+        height, width = torch.randint(180, 225, (2,)).tolist()
+        top, left = int(torch.randint(0, 225 - height, ())), int(torch.randint(0, 225 - width, ()))
+        window = photo[None, :, top : top + height, left : left + width].float()
+        changed.append(nn.functional.interpolate(window, size=(224, 224), mode="bilinear"))
+    return torch.cat(changed).permute(0, 2, 3, 1)
+
+
+def captions_of(tokenizer: Tokenizer, photo: Photo) -> list[list[int]]:
+    return [encoding.ids for encoding in tokenizer.encode_batch([plain_caption(text) for text in photo.captions])]
+
+
+def train(data: Path, folder: Path) -> None:
+    config = CONFIG
+    torch.manual_seed(config.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    photos, dev = read_flickr8k(data, "train"), read_flickr8k(data, "dev")
+    subwords = folder / "tokenizer.json"
+    if not subwords.exists():
+        texts = (plain_caption(text) for photo in photos for text in photo.captions)
+        train_subwords(texts, size=config.vocabulary, lowercase=True).save(str(subwords))
+    tokenizer = Tokenizer.from_file(str(subwords))
+    captions = [captions_of(tokenizer, photo) for photo in photos]
+    network = EncoderDecoder(config.architecture(), dropout=config.dropout, mean=MEAN, std=STD)
+    network.encoder.resnet.load_state_dict(read_open_nsfw(data))
+    click.echo(f"{len(photos)} photos, {sum(parameter.numel() for parameter in network.parameters())} parameters")
+    pixels, dev_pixels = read_pixels(data, photos), read_pixels(data, dev)
+
+    def batches(epoch: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(config.seed + epoch)
+        order = torch.randperm(len(photos), generator=generator).tolist()
+        return [list(part) for part in chunks(order, config.photos_per_batch)]
+
+    def loss_over(grids: Tensor, batch: list[int]) -> Tensor:
+        """Cross entropy of all captions of a batch of photos, given their feature maps (photos, features, 7, 7)."""
+        rows = [(place, caption) for place, photo in enumerate(batch) for caption in captions[photo]]
+        targets, _ = pad_rows([[BOS, *caption, EOS] for _, caption in rows])
+        state = network.decoder.start(network.encoder.encode_grid(grids[[place for place, _ in rows]]))
+        logits = network.decoder.unroll(targets[:, :-1], state)
+        return nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            targets[:, 1:].flatten(),
+            ignore_index=0,
+            label_smoothing=config.label_smoothing,
+        )
+
+    def score(averaged: nn.Module) -> float:
+        assert isinstance(averaged, EncoderDecoder)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rows = caption_rows(averaged, dev_pixels)
+        return bleu(tokenizer.decode_batch(rows), dev)
+
+    def feature_maps(images: Tensor) -> Tensor:
+        normalised = (images.permute(0, 3, 1, 2).float() - network.encoder.mean) / network.encoder.std
+        return network.encoder.resnet(normalised.contiguous(memory_format=torch.channels_last))
+
+    cached = folder / "grids.npy"
+    if not cached.exists():
+        network.eval()
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            parts = [
+                torch.stack((feature_maps(part), feature_maps(part.flip(2)))).half()
+                for part in tqdm(list(chunks(pixels, 32)), desc="feature maps", mininterval=5)  # type: ignore[arg-type, type-var]
+            ]
+        np.save(cached, torch.cat(parts, 1).numpy())
+    grids = torch.from_numpy(np.load(cached, mmap_mode="c"))  # 2 x photos x features x 7 x 7
+
+    def decoder_loss(batch: list[int]) -> Tensor:
+        return loss_over(grids[int(torch.randint(0, 2, ()))][batch].float(), batch)
+
+    def whole_loss(batch: list[int]) -> Tensor:
+        network.encoder.eval()  # keep the statistics of batch normalisation
+        return loss_over(feature_maps(augment(pixels[batch])), batch)
+
+    network.encoder.requires_grad_(False)
+    fit(network, config.decoder_alone, batches=batches, loss=decoder_loss, score=score, folder=folder / "decoder")
+    network.encoder.requires_grad_(True)
+    fit(
+        network,
+        config.together,
+        batches=batches,
+        loss=whole_loss,
+        score=score,
+        folder=folder,
+        rate_of=lambda name: config.slow_resnet if name.startswith("encoder.") else 1.0,
+    )
+
+
+def measure(shipped: Shipped, data: Path) -> list[Figure]:
+    network, tokenizer, manifest = shipped
+    assert isinstance(network, EncoderDecoder) and manifest.image is not None
+    test = read_flickr8k(data, "test")
+    pixels = read_pixels(data, test)
+    captions = [tokenizer.decode(row) for row in caption_rows(network, pixels)]
+    where = f"Flickr8k test, {len(test)} photos"
+    return [
+        Figure("BLEU-4, greedy", bleu(captions, test), f"{where}, 5 references each"),
+        Figure("distinct captions", float(len(set(captions))), where),
+    ]
+
+
+RECIPE = Recipe(
+    draft=Manifest(
+        name="caption-en",
+        version=1,
+        task="captioning",
+        description="A photo described in one English sentence: ResNet-LSTM with attention over the image grid.",
+        default=True,
+        target_language="en",
+        architecture=CONFIG.architecture(),
+        tokenizer=TokenizerUse(),
+        image=ImageInput(size=224, mean=(MEAN[0], MEAN[1], MEAN[2]), std=(STD[0], STD[1], STD[2])),
+        decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=30),
+        limits=Limits(max_tokens=100),
+        parameters=1,
+        files={},
+        licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
+        training=Training(recipe="python -m training.caption_en", minutes=60),
+    ),
+    card=CARD,
+    train=train,
+    measure=measure,
+)
+
+if __name__ == "__main__":
+    RECIPE.command()()

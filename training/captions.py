@@ -1,0 +1,36 @@
+"""Captions as they are trained on and measured: plain lower-case words."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
+from torch import Tensor
+
+from app.models.networks import EncoderDecoder
+from training.data import Photo
+from training.loop import greedy
+
+LONGEST = 24
+
+
+def plain_caption(text: str) -> str:
+    """Lower case, letters, digits, apostrophes and hyphens only: what captions are usually scored on."""
+    return " ".join(re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", text.lower()))
+
+
+def bleu(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
+    """Corpus BLEU-4 from 0 to 1 against all references of each photo, without smoothing (Papineni et al. 2002)."""
+    references = [[plain_caption(text) for text in photo.captions] for photo in photos]
+    columns = [[row[index] if index < len(row) else row[0] for row in references] for index in range(5)]
+    scorer = BLEU(tokenize="none", smooth_method="none", force=True)
+    return float(scorer.corpus_score([plain_caption(text) for text in hypotheses], columns).score) / 100
+
+
+def caption_rows(network: EncoderDecoder, pixels: Tensor) -> list[list[int]]:
+    """Token ids of greedy captions for photos as uint8 (photos, 224, 224, 3)."""
+    rows: list[list[int]] = []
+    for start in range(0, len(pixels), 50):
+        images = pixels[start : start + 50]
+        rows += greedy(network, images, torch.ones(len(images), dtype=torch.long), longest=LONGEST)
+    return rows

@@ -1,0 +1,70 @@
+"""Model cards: prose of the recipe, facts and numbers of the manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from app.store.manifest import Manifest, Quality
+
+
+class CardText(NamedTuple):
+    """What a recipe knows and a manifest does not: about the data, the limits, the terms, in Markdown."""
+
+    data: str
+    limits: str
+    terms: str
+
+
+def quality_table(quality: Sequence[Quality]) -> str:
+    """The measured numbers as a Markdown table."""
+    rows = [
+        f"| {item.measure} | {item.value:.4g} | {item.data} | {item.measured} | `{item.command}` |" for item in quality
+    ]
+    return "\n".join(["| measure | value | on | measured | command |", "|---|---|---|---|---|", *rows])
+
+
+def card_of(manifest: Manifest, text: CardText) -> str:
+    """The whole `MODEL_CARD.md`."""
+    training = manifest.training
+    recipe = f"`{training.recipe}`" if training else "none"
+    minutes = f"about {training.minutes} minutes on one CPU core" if training else "none"
+    decoding = (
+        f"\nDecoding: greedy, at most {manifest.decoding.max_tokens} tokens by default.\n" if manifest.decoding else ""
+    )
+    return f"""# {manifest.name}, version {manifest.version}
+
+{manifest.description}
+
+| | |
+|---|---|
+| task | {manifest.task} |
+| languages | {", ".join(manifest.languages)} |
+| architecture | {manifest.architecture.describe()} |
+| parameters | {manifest.parameters:,} |
+| size on disk | {manifest.bytes / 1e6:.1f} MB, half precision; computed in float32 |
+| recipe | {recipe} |
+| training time | {minutes} |
+{decoding}
+## Quality
+
+{quality_table(manifest.quality) if manifest.quality else "Not measured yet."}
+
+The measurements are of these very files, by the command in the table.
+
+## Data
+
+{text.data}
+
+## Limits
+
+{text.limits}
+
+## Terms
+
+{text.terms}
+"""
+
+
+def write_card(folder: Path, manifest: Manifest, text: CardText) -> None:
+    """Write `MODEL_CARD.md` beside the manifest."""
+    folder.joinpath("MODEL_CARD.md").write_text(card_of(manifest, text), encoding="utf8")

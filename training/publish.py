@@ -1,0 +1,53 @@
+"""A trained network into the model store: half-precision safetensors, tokenizer, manifest, card.
+
+The numbers come later, by `python -m training.evaluate NAME`.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from app.store.manifest import FileEntry, Manifest
+from app.store.model_store import WEIGHTS
+from app.store.weights import distinct_tensors
+from training.cards import CardText, write_card
+
+
+def publish(network: nn.Module, tokenizer: Path, store: Path, draft: Manifest, card: CardText) -> Path:
+    """Write `draft` as the version it names; files, hashes and the parameter count are filled in. Returns its folder.
+
+    The version is written beside its place and moved there whole.
+    """
+    target = store / draft.name / str(draft.version)
+    fresh = target.with_name(f".{draft.version}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    tensors = {
+        name: tensor.half().contiguous() if tensor.dtype == torch.float32 else tensor
+        for name, tensor in distinct_tensors(network).items()
+    }
+    save_file(tensors, fresh / WEIGHTS)
+    fresh.joinpath(WEIGHTS).chmod(0o644)
+    shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
+    entries = {path.name: entry_of(path) for path in sorted(fresh.iterdir())}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    manifest = draft.model_copy(update={"files": entries, "parameters": parameters})
+    write_manifest(fresh, manifest)
+    write_card(fresh, manifest, card)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    return target
+
+
+def entry_of(path: Path) -> FileEntry:
+    content = path.read_bytes()
+    return FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    text = manifest.model_dump_json(indent=2, exclude_none=True)
+    folder.joinpath("manifest.json").write_text(text + "\n", encoding="utf8")

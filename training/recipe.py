@@ -1,0 +1,105 @@
+"""What every recipe is made of, and what can be done with one: train, publish, measure."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import torch
+from torch import nn
+
+from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.store.manifest import Manifest, Quality
+from app.store.model_store import Version, open_version
+from app.store.weights import load_weights
+from app.text.tokenizer import SubwordTokenizer
+from training.cards import CardText, write_card
+from training.publish import publish, write_manifest
+
+STORE = Path("model_store")
+
+
+class Figure(NamedTuple):
+    """A measured number, before it has a date."""
+
+    measure: str
+    value: float
+    data: str
+
+
+class Shipped(NamedTuple):
+    """A version as it lies in the store, ready to be measured."""
+
+    network: Classifier | EncoderDecoder
+    tokenizer: SubwordTokenizer
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One shipped checkpoint. `train(data, folder)` leaves `best.pt` and `tokenizer.json` in the folder;
+    `draft` is the manifest without what publishing and measuring add; `measure(shipped, data)` gives its numbers."""
+
+    draft: Manifest
+    card: CardText
+    train: Callable[[Path, Path], None]
+    measure: Callable[[Shipped, Path], list[Figure]]
+
+    @property
+    def name(self) -> str:
+        return self.draft.name
+
+    def publish(self, folder: Path, store: Path = STORE) -> Path:
+        """The best weights of `folder` as a version in the store."""
+        network = _network(self.draft)
+        network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
+        return publish(network, folder / "tokenizer.json", store, self.draft, self.card)
+
+    def evaluate(self, data: Path, store: Path = STORE) -> Manifest:
+        """Measure the version in the store, and write the numbers into its manifest and card."""
+        version = open_version(store / self.name / str(self.draft.version))
+        with torch.inference_mode():
+            figures = self.measure(load_shipped(version), data)
+        command = f"python -m training.evaluate {self.name}"
+        quality = tuple(Quality(**figure._asdict(), command=command, measured=date.today()) for figure in figures)
+        manifest = version.manifest.model_copy(update={"quality": quality})
+        write_manifest(version.folder, manifest)
+        write_card(version.folder, manifest, self.card)
+        return manifest
+
+    def command(self) -> click.Command:
+        """`python -m training.<recipe>`: from raw data to the model store."""
+
+        @click.command(help=f"Train {self.name} and publish it to the model store.")
+        @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Folder with the raw data.")
+        @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for checkpoints.")
+        @click.option("--store", type=click.Path(path_type=Path), default=STORE, help="The model store.")
+        @click.option("--threads", default=2, help="Torch threads.", show_default=True)
+        @click.option("--restart", is_flag=True, help="Forget the checkpoints of an earlier run.")
+        def run(data: Path, runs: Path, store: Path, threads: int, restart: bool) -> None:
+            torch.set_num_threads(threads)
+            folder = runs / self.name
+            if restart:
+                shutil.rmtree(folder, ignore_errors=True)
+            self.train(data, folder)
+            click.echo(f"published {self.publish(folder, store)}; measure it: python -m training.evaluate {self.name}")
+
+        return run
+
+
+def _network(manifest: Manifest) -> Classifier | EncoderDecoder:
+    image = manifest.image
+    mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
+    return build_network(manifest.architecture, mean=mean, std=std)
+
+
+def load_shipped(version: Version) -> Shipped:
+    """A version as the engine would load it."""
+    network: nn.Module = _network(version.manifest)
+    load_weights(network, version)
+    assert isinstance(network, Classifier | EncoderDecoder)
+    tokenizer = SubwordTokenizer(version.folder, version.manifest.tokenizer)
+    return Shipped(network.eval(), tokenizer, version.manifest)

@@ -1,0 +1,33 @@
+"""Subword tokenizers (byte-pair encoding, Sennrich et al. 2016) by the `tokenizers` library."""
+
+from collections.abc import Iterable
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
+
+
+def train_subwords(texts: Iterable[str], *, size: int, lowercase: bool = False) -> Tokenizer:
+    """A tokenizer of `size` subwords. Ids: pad 0, bos 1, eos 2, unk 3, then 256 bytes for characters never seen."""
+    tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True, fuse_unk=True))
+    steps: list[normalizers.Normalizer] = [normalizers.NFC(), normalizers.Replace("\u2581", "_")]
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+        [
+            pre_tokenizers.Metaspace(),
+            pre_tokenizers.Punctuation("isolated"),
+            pre_tokenizers.Digits(individual_digits=True),
+        ]
+    )
+    tokenizer.decoder = decoders.Sequence(  # type: ignore[assignment]
+        [decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=2,
+        limit_alphabet=2000,
+        special_tokens=[PAD, BOS, EOS, UNK, *(f"<0x{byte:02X}>" for byte in range(256))],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
