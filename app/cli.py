@@ -31,11 +31,11 @@ def _settings_options(command: Command) -> Command:
     return command
 
 
-def _click_type(field: FieldInfo) -> click.ParamType:
+def _click_type(field: FieldInfo) -> click.ParamType[Any]:
     choices = get_args(field.annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return click.Choice(choices)
-    types: dict[Any, click.ParamType] = {int: click.INT, float: click.FLOAT, Path: click.Path(path_type=Path)}
+    types: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, Path: click.Path(path_type=Path)}
     return types.get(field.annotation, click.STRING)
 
 

@@ -134,8 +134,8 @@ def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0
         for name, parameter in network.named_parameters():
             if parameter.dim() > 1 and ".resnet." not in name:
                 parameter.mul_(4)
-            if name == "decoder.output.bias":
-                parameter[EOS] += 4
+            if name == "decoder.output.bias" and draft.task == "translation":
+                parameter[EOS] += 0.6  # about half of all sentences end within 30 tokens, others never
     return publish(
         network, tokenizer, store, draft, CardText("Random weights.", "Answers mean nothing.", "Apache-2.0.")
     )

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from app.models.encoders import ImageEncoder as ImageEncoderModule
 from app.models.networks import EncoderDecoder
 from app.store.architecture import Attention, Decoder, ImageEncoder
 from app.store.architecture import EncoderDecoder as Architecture
@@ -43,7 +44,7 @@ class Config:
     slow_resnet: float = 0.15  # the ResNet's learning rate, as a share of the decoder's
     seed: int = 1
     decoder_alone: Schedule = field(default_factory=lambda: Schedule(epochs=6, learning_rate=1.5e-3))
-    together: Schedule = field(default_factory=lambda: Schedule(epochs=6, learning_rate=7e-4))
+    together: Schedule = field(default_factory=lambda: Schedule(epochs=2, learning_rate=5e-4))
 
     def architecture(self) -> Architecture:
         decoder = Decoder(
@@ -63,16 +64,19 @@ class Config:
 
 CONFIG = Config()
 CARD = CardText(
-    data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the published split of
-6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower case words without punctuation; two that are
-only "a" are dropped. The ResNet starts from Yahoo's open_nsfw (out of the source archive of the package nsfw 0.3.2), a
-thin ResNet-50 trained on ImageNet and then on a private set of photos for nudity detection; its classifier is not used. The
-decoder learns over fixed feature maps first, then both learn together, with flips and random windows.""",
-    limits="""Everyday photos of people and dogs, mostly outdoors: that is what Flickr8k shows. Other subjects are described as if
-they were those. Counts, colours and small objects are often wrong; a person's sex and age are guessed from clothes and hair and
-may be wrong or hurtful. Nothing here tells what is not in the picture. Do not use it to decide about people.""",
-    terms="""Flickr8k: for research and education; the photos belong to their Flickr owners. open_nsfw: BSD 2-clause, Copyright 2016,
-Yahoo Inc. Weights: Apache-2.0, as the rest of this repository.""",
+    data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the
+published split of 6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower
+case words without punctuation; two that are only "a" are dropped. The ResNet starts from Yahoo's
+open_nsfw (out of the source archive of the package nsfw 0.3.2), a thin ResNet-50 trained on
+ImageNet and then on a private set of photos for nudity detection; its classifier is not used. The
+decoder learns over fixed feature maps first, then both learn together, with flips and random
+windows.""",
+    limits="""Everyday photos of people and dogs, mostly outdoors: that is what Flickr8k shows. Other subjects are
+described as if they were those. Counts, colours and small objects are often wrong; a person's sex
+and age are guessed from clothes and hair and may be wrong or hurtful. Nothing here tells what is
+not in the picture. Do not use it to decide about people.""",
+    terms="""Flickr8k: for research and education; the photos belong to their Flickr owners. open_nsfw: BSD
+2-clause, Copyright 2016, Yahoo Inc. Weights: Apache-2.0, as the rest of this repository.""",
 )
 
 
@@ -117,7 +121,9 @@ def train(data: Path, folder: Path) -> None:
     tokenizer = Tokenizer.from_file(str(subwords))
     captions = [captions_of(tokenizer, photo) for photo in photos]
     network = EncoderDecoder(config.architecture(), dropout=config.dropout, mean=MEAN, std=STD)
-    network.encoder.resnet.load_state_dict(read_open_nsfw(data))
+    encoder = network.encoder
+    assert isinstance(encoder, ImageEncoderModule)
+    encoder.resnet.load_state_dict(read_open_nsfw(data))
     click.echo(f"{len(photos)} photos, {sum(parameter.numel() for parameter in network.parameters())} parameters")
     pixels, dev_pixels = read_pixels(data, photos), read_pixels(data, dev)
 
@@ -130,7 +136,7 @@ def train(data: Path, folder: Path) -> None:
         """Cross entropy of all captions of a batch of photos, given their feature maps (photos, features, 7, 7)."""
         rows = [(place, caption) for place, photo in enumerate(batch) for caption in captions[photo]]
         targets, _ = pad_rows([[BOS, *caption, EOS] for _, caption in rows])
-        state = network.decoder.start(network.encoder.encode_grid(grids[[place for place, _ in rows]]))
+        state = network.decoder.start(encoder.encode_grid(grids[[place for place, _ in rows]]))
         logits = network.decoder.unroll(targets[:, :-1], state)
         return nn.functional.cross_entropy(
             logits.flatten(0, 1).float(),
@@ -145,17 +151,13 @@ def train(data: Path, folder: Path) -> None:
             rows = caption_rows(averaged, dev_pixels)
         return bleu(tokenizer.decode_batch(rows), dev)
 
-    def feature_maps(images: Tensor) -> Tensor:
-        normalised = (images.permute(0, 3, 1, 2).float() - network.encoder.mean) / network.encoder.std
-        return network.encoder.resnet(normalised.contiguous(memory_format=torch.channels_last))
-
     cached = folder / "grids.npy"
     if not cached.exists():
         network.eval()
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             parts = [
-                torch.stack((feature_maps(part), feature_maps(part.flip(2)))).half()
-                for part in tqdm(list(chunks(pixels, 32)), desc="feature maps", mininterval=5)  # type: ignore[arg-type, type-var]
+                torch.stack((encoder.feature_map(part), encoder.feature_map(part.flip(2)))).half()
+                for part in tqdm(torch.split(pixels, 32), desc="feature maps", mininterval=5)
             ]
         np.save(cached, torch.cat(parts, 1).numpy())
     grids = torch.from_numpy(np.load(cached, mmap_mode="c"))  # 2 x photos x features x 7 x 7
@@ -164,12 +166,12 @@ def train(data: Path, folder: Path) -> None:
         return loss_over(grids[int(torch.randint(0, 2, ()))][batch].float(), batch)
 
     def whole_loss(batch: list[int]) -> Tensor:
-        network.encoder.eval()  # keep the statistics of batch normalisation
-        return loss_over(feature_maps(augment(pixels[batch])), batch)
+        encoder.eval()  # keep the statistics of batch normalisation
+        return loss_over(encoder.feature_map(augment(pixels[batch])), batch)
 
-    network.encoder.requires_grad_(False)
+    encoder.requires_grad_(False)
     fit(network, config.decoder_alone, batches=batches, loss=decoder_loss, score=score, folder=folder / "decoder")
-    network.encoder.requires_grad_(True)
+    encoder.requires_grad_(True)
     fit(
         network,
         config.together,
@@ -183,7 +185,8 @@ def train(data: Path, folder: Path) -> None:
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:
     network, tokenizer, manifest = shipped
-    assert isinstance(network, EncoderDecoder) and manifest.image is not None
+    assert isinstance(network, EncoderDecoder)
+    assert manifest.image is not None
     test = read_flickr8k(data, "test")
     pixels = read_pixels(data, test)
     captions = [tokenizer.decode(row) for row in caption_rows(network, pixels)]

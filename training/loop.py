@@ -94,9 +94,8 @@ def fit(
         betas=(0.9, 0.98),
         weight_decay=schedule.weight_decay,
     )
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average), use_buffers=True
-    )
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]
+    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     first, best, best_epoch = 0, float("-inf"), 0
     last, best_file, log = folder / "last.pt", folder / "best.pt", folder / "log.tsv"
     if last.exists():

@@ -66,7 +66,7 @@ def _blob(data: memoryview) -> Tensor:
                     shape.append(size)
         elif number <= 4:
             old[number] = value
-    return torch.from_numpy(values.copy()).view(shape or [int(old[number]) for number in sorted(old)])  # type: ignore[arg-type]
+    return torch.from_numpy(values.copy()).view(shape or [int(old[number]) for number in sorted(old)])
 
 
 def read_caffemodel(content: bytes) -> dict[str, list[Tensor]]:

@@ -28,17 +28,21 @@ CONFIG = Config(
     schedule=Schedule(epochs=10, learning_rate=1.5e-3),
 )
 CARD = CardText(
-    data="""Large Movie Review Dataset (Maas et al., ACL 2011): the published train split, 4 % of it as dev by text, and the
-published test split of 25,000 reviews. Beside it 16,496 short texts with a human degree (Hutto and Gilbert, ICWSM 2014: film
-and product snippets, tweets, news editorials; out of the source archive of vaderSentiment 3.3.2): 10 % of those are test and 5 %
-dev, by text. Short texts rated within half a point of neutral, on a scale from -4 to +4, are left out. Training takes a random
-window of at most 280 subwords of each text per epoch; at run time a text is read whole. The subword tokenizer
-(byte-pair encoding, lower case, 12,000 subwords) is trained on the training part alone.""",
-    limits="""Opinions about films and products, in English. There is no neutral class: a text without opinion still gets a label.
-Irony, comparisons ("better than nothing") and opinions about someone else's opinion are often missed. A film may have reviews in
-both dev and train, so the dev score is higher than the test score, which is the one to go by.""",
-    terms="""Large Movie Review Dataset: published for research. The short texts have owners of their own (vaderSentiment is MIT; tweets
-and news excerpts belong to their authors). Weights: Apache-2.0, as the rest of this repository.""",
+    data="""Large Movie Review Dataset (Maas et al., ACL 2011): the published train split, 4 % of it as dev by
+text, and the published test split of 25,000 reviews. Beside it 16,496 short texts with a human
+degree (Hutto and Gilbert, ICWSM 2014: film and product snippets, tweets, news editorials; out of
+the source archive of vaderSentiment 3.3.2): 10 % of those are test and 5 % dev, by text. Short
+texts rated within half a point of neutral, on a scale from -4 to +4, are left out. Training takes a
+random window of at most 280 subwords of each text per epoch; at run time a text is read whole. The
+subword tokenizer (byte-pair encoding, lower case, 12,000 subwords) is trained on the training part
+alone.""",
+    limits="""Opinions about films and products, in English. There is no neutral class: a text without opinion
+still gets a label. Irony, comparisons ("better than nothing") and opinions about someone else's
+opinion are often missed. A film may have reviews in both dev and train, so the dev score is higher
+than the test score, which is the one to go by.""",
+    terms="""Large Movie Review Dataset: published for research. The short texts have owners of their own
+(vaderSentiment is MIT; tweets and news excerpts belong to their authors). Weights: Apache-2.0, as
+the rest of this repository.""",
 )
 
 

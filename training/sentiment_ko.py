@@ -24,13 +24,15 @@ CONFIG = Config(
     schedule=Schedule(epochs=4, learning_rate=1.5e-3),
 )
 CARD = CardText(
-    data="""Naver sentiment movie corpus (github.com/e9t/nsmc), raw reviews with their rating: all of 1 to 4, 140,000 of 9 to 10.
-Ratings of 5 to 8 are neutral and left out; 1 to 4 is negative, 9 to 10 positive. Split by film, so that no film is in
-two parts: 5 % of the films are test, 2 % dev (SHA-256 of the film's id, see `training/data.py`). The subword tokenizer
-(byte-pair encoding, 12,000 subwords) is trained on the training part alone.""",
-    limits="""Short reviews of films, in the spelling of web comments; other kinds of text are a change of domain. There is no
-neutral class: a text without opinion still gets a label, with a `polarity` that should be near 0 but need not be.
-Ratings and texts disagree in part of the corpus, which bounds what can be reached. Irony is mostly missed.""",
+    data="""Naver sentiment movie corpus (github.com/e9t/nsmc), raw reviews with their rating: all of 1 to 4,
+140,000 of 9 to 10. Ratings of 5 to 8 are neutral and left out; 1 to 4 is negative, 9 to 10
+positive. Split by film, so that no film is in two parts: 5 % of the films are test, 2 % dev
+(SHA-256 of the film's id, see `training/data.py`). The subword tokenizer (byte-pair encoding,
+12,000 subwords) is trained on the training part alone.""",
+    limits="""Short reviews of films, in the spelling of web comments; other kinds of text are a change of domain.
+There is no neutral class: a text without opinion still gets a label, with a `polarity` that should
+be near 0 but need not be. Ratings and texts disagree in part of the corpus, which bounds what can
+be reached. Irony is mostly missed.""",
     terms="Corpus: CC0 1.0. Weights: Apache-2.0, as the rest of this repository.",
 )
 

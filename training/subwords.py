@@ -11,17 +11,15 @@ def train_subwords(texts: Iterable[str], *, size: int, lowercase: bool = False) 
     """A tokenizer of `size` subwords. Ids: pad 0, bos 1, eos 2, unk 3, then 256 bytes for characters never seen."""
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True, fuse_unk=True))
     steps: list[normalizers.Normalizer] = [normalizers.NFC(), normalizers.Replace("\u2581", "_")]
-    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)  # type: ignore[assignment]
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(),
             pre_tokenizers.Punctuation("isolated"),
             pre_tokenizers.Digits(individual_digits=True),
         ]
     )
-    tokenizer.decoder = decoders.Sequence(  # type: ignore[assignment]
-        [decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()])
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=2,

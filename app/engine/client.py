@@ -159,7 +159,9 @@ class EngineClient:
 
     def _send(self, link: _Link, message: Message) -> None:
         with suppress(zmq.Again):  # the engine is gone; `_mourn` or the next instance takes care of what was for it
-            link.socket.send(encode(message), zmq.NOBLOCK).result()  # done at once, as it may not block
+            sent = link.socket.send(encode(message), zmq.NOBLOCK)
+            assert isinstance(sent, asyncio.Future)
+            sent.result()  # done at once, as it may not block
 
     async def _listen(self, link: _Link) -> None:
         while True:

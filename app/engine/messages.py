@@ -12,8 +12,8 @@ RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 
 
-class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Base of everything that crosses."""
+class Message(msgspec.Struct, tag=True, array_like=True):
+    """Base of everything that crosses; never changed once made."""
 
 
 class Tokens(Message):
@@ -34,7 +34,7 @@ class Hello(Message):
 
 
 class Submit(Message):
-    """One request item. `id` is unique within its front end; `model` is `name/version`; `max_tokens` is 0 for a label."""
+    """One request item. `id` is unique within its front end, `model` is `name/version`, `max_tokens` 0 for a label."""
 
     id: int
     model: str

@@ -99,13 +99,13 @@ class Runner:
         self._warm(model)
 
     def _warm(self, model: LoadedModel) -> None:
-        """Run a small batch through everything once: kernels are chosen and memory is taken before the first request."""
+        """Run a small batch through everything once: kernels and memory are ready before the first request."""
         source: Tokens | Pixels = Tokens([0] * 8)
         if model.manifest.image:
             size = model.manifest.image.size
             source = Pixels(size, bytes(3 * size * size))
         key = model.manifest.key
-        self.consume(key, [Item((b"", index), source, 2) for index in range(2)])
+        self.consume(key, [Item((b"", index), source, 2) for index in range(min(2, self._slots))])
         if isinstance(model.network, EncoderDecoder):
             while model.slots.rows:
                 self.emit(key, unit=2)
@@ -191,7 +191,7 @@ class Runner:
         self.models[key].slots.release_key(request)
 
     def check(self, key: str, source: Tokens | Pixels) -> int:
-        """The cost of a source in cell steps. Raises EngineFailed when the model cannot take it: a bug of the front end."""
+        """The cost of a source in cell steps. Raises EngineFailed when the model cannot take it."""
         model = self.models.get(key)
         if model is None:
             raise EngineFailed(f"model {key} is not loaded in the engine")

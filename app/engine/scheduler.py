@@ -106,7 +106,7 @@ class Scheduler:
         if room <= 0:
             return ()
         longest = shortest = oldest.cost
-        piece = []
+        piece: list[Work] = []
         for work in sorted(queue.waiting.values(), key=lambda work: abs(work.cost - oldest.cost)):
             longest, shortest = max(longest, work.cost), min(shortest, work.cost)
             too_much = longest * (len(piece) + 1) > self._budget or longest > MAX_PADDING * shortest

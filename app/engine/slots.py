@@ -27,7 +27,7 @@ class Row:
 
 
 class Slots:
-    """State of up to `capacity` rows on `device`. Storage is made on the first admission and grows with the longest source."""
+    """State of up to `capacity` rows on `device`. Storage is made on first use and grows with the longest source."""
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         self.capacity = capacity

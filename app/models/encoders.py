@@ -57,9 +57,13 @@ class ImageEncoder(nn.Module):
     def forward(self, images: Tensor, lengths: Tensor) -> Encoded:
         """images (batch, height, width, 3) of uint8, RGB. `lengths` is there for the common signature. The
         summary is the mean over the grid."""
+        return self.encode_grid(self.feature_map(images))
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """images as in `forward` to the ResNet's last feature map (batch, features, rows, columns)."""
         pixels = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
-        grid = self.resnet(pixels.contiguous(memory_format=torch.channels_last))
-        return self.encode_grid(grid)
+        grid: Tensor = self.resnet(pixels.contiguous(memory_format=torch.channels_last))
+        return grid
 
     def encode_grid(self, grid: Tensor) -> Encoded:
         """From a feature map (batch, features, rows, columns) on; training calls it with cached maps."""

@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Normalised pixels (batch, 3, height, width) to the last feature map (batch, features, height / 32, width / 32)."""
+    """Normalised pixels (batch, 3, height, width) to the last feature map, 1/32 of that in each direction."""
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()

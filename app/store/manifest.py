@@ -1,11 +1,11 @@
 """The manifest of a version: everything needed to run it and to say what it is."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
-from app.store.architecture import Architecture, Part
+from app.store.architecture import Architecture, Classifier, EncoderDecoder, ImageEncoder, Part
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Task = Literal["sentiment", "captioning", "translation"]
@@ -92,6 +92,23 @@ class Manifest(Part):
     licence: str
     training: Training | None = None
     quality: tuple[Quality, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_fit_the_task(self) -> Self:
+        if self.task == "sentiment":
+            if not isinstance(self.architecture, Classifier) or len(self.labels) != self.architecture.labels:
+                raise ValueError("sentiment needs a classifier, and as many labels as it has")
+            return self
+        if not isinstance(self.architecture, EncoderDecoder) or self.decoding is None:
+            raise ValueError(f"{self.task} needs an encoder_decoder, and 'decoding'")
+        encoder, image = self.architecture.encoder, self.image
+        if self.task == "translation" and isinstance(encoder, ImageEncoder):
+            raise ValueError("translation needs a text encoder")
+        if self.task == "captioning" and not (
+            isinstance(encoder, ImageEncoder) and image is not None and image.size == encoder.image_size
+        ):
+            raise ValueError("captioning needs an image encoder, and 'image' of the same size")
+        return self
 
     @property
     def key(self) -> str:

@@ -16,6 +16,7 @@ class SubwordTokenizer:
             self._tokenizer = Tokenizer.from_file(str(folder / use.file))
         except Exception as error:  # the library raises plain Exception
             raise InvalidManifest(f"{use.file} is not a tokenizer: {error}") from error
+        self._tokenizer.encode_special_tokens = True  # "<eos>" in a text is five letters, not the end
         self._append = list(use.append)
 
     def encode(self, text: str) -> list[int]:
@@ -25,4 +26,4 @@ class SubwordTokenizer:
 
     def decode(self, ids: list[int]) -> str:
         """Text of emitted ids."""
-        return self._tokenizer.decode(ids).strip()
+        return self._tokenizer.decode(ids, skip_special_tokens=False).strip()

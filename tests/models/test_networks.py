@@ -233,7 +233,8 @@ def test_every_parameter_learns(image: bool) -> None:
     targets = torch.randint(VOCABULARY, (BATCH, TARGET))
     (network(sources, LENGTHS, targets) * torch.randn(BATCH, TARGET, VOCABULARY)).sum().backward()
     for name, values in network.named_parameters():
-        assert values.grad is not None and values.grad.any(), name
+        assert values.grad is not None, name
+        assert values.grad.any(), name
 
 
 @torch.no_grad()
@@ -268,6 +269,8 @@ def document(**changes: Any) -> dict[str, Any]:
         "cell": "lstm",
         "hidden_size": HIDDEN,
     }
+    if "attention" in changes.get("decoder", {}):
+        decoder["readout"] = ["hidden", "context"]
     return {
         "kind": "encoder_decoder",
         "encoder": changes.get("encoder", encoder),
@@ -291,6 +294,11 @@ VALID: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "additive without size": ({"decoder": {"attention": {"kind": "additive"}}}, "attention.size"),
     "gated without size": ({"decoder": {"attention": {"kind": "gated"}}}, "attention.size"),
+    "attention that nothing reads": (
+        {"decoder": {"attention": {"kind": "general"}, "readout": ["hidden"]}},
+        "needs 'context' in readout",
+    ),
+    "empty readout": ({"decoder": {"readout": []}}, "at least 1 item"),
     "dot with size": ({"decoder": {"attention": {"kind": "dot", "size": 4}}}, "attention.size"),
     "general with size": ({"decoder": {"attention": {"kind": "general", "size": 4}}}, "attention.size"),
     "no attention with size": ({"decoder": {"attention": {"size": 4}}}, "attention.size"),

@@ -1,0 +1,177 @@
+"""Client, core, scheduler, runner and slots together, over ZeroMQ's inproc transport: the code that serves, no mock."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import zmq
+
+from app.engine.client import EngineClient
+from app.engine.config import EngineConfig
+from app.engine.core import Engine
+from app.engine.messages import Emitted, Pixels, Tokens
+from app.errors import EngineFailed
+from tests.engine.references import label_alone, open_shipped, sentence_alone
+from tests.tiny_store import IMAGE_SIZE, VOCABULARY
+
+StartClient = Callable[..., AbstractAsyncContextManager[EngineClient]]
+LABEL, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
+
+
+@pytest.fixture
+def start_client(tiny_store: Path) -> Iterator[StartClient]:
+    """Starts an engine in a thread and a connected client; `unit`, `slots` and `budget` are small so that much happens."""
+    engines: list[tuple[Engine, threading.Thread]] = []
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+
+    @asynccontextmanager
+    async def start(*, unit: int = 6, slots: int = 5, budget: int = 200) -> AsyncIterator[EngineClient]:
+        endpoint = f"inproc://engine-{len(engines)}"
+        config = EngineConfig(
+            endpoint=endpoint, store=str(tiny_store), device="cpu", unit=unit, slots=slots, budget=budget
+        )
+        engine = Engine(config, context)
+        engine.load()
+        thread = threading.Thread(target=engine.run)
+        thread.start()
+        engines.append((engine, thread))
+        async with EngineClient([endpoint], context) as client:
+            await until(lambda: bool(client.view.ready))
+            yield client
+
+    yield start
+    for engine, thread in engines:
+        engine.stop()
+        thread.join()
+    context.term()
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.01)
+
+
+def random_tokens(rng: random.Random, longest: int) -> Tokens:
+    return Tokens([rng.randrange(4, VOCABULARY) for _ in range(rng.randint(1, longest))])
+
+
+def random_image(rng: random.Random) -> Pixels:
+    return Pixels(IMAGE_SIZE, rng.randbytes(3 * IMAGE_SIZE * IMAGE_SIZE))
+
+
+def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, tiny_store: Path) -> None:
+    rng = random.Random(7)
+    work: list[tuple[str, Tokens | Pixels, int]] = []
+    for _ in range(200):
+        kind = rng.choice([LABEL, TRANSLATE, TRANSLATE, CAPTION])
+        source = random_image(rng) if kind == CAPTION else random_tokens(rng, 60)
+        work.append((kind, source, rng.randint(1, 40)))
+
+    async def ask(client: EngineClient, kind: str, source: Tokens | Pixels, most: int) -> list[float] | Emitted:
+        await asyncio.sleep(rng.random() * 0.3)
+        if kind == LABEL:
+            assert isinstance(source, Tokens)
+            return await client.label(kind, source)
+        return await client.sentence(kind, source, max_tokens=most)
+
+    async def together() -> list[list[float] | Emitted]:
+        async with start_client() as client:
+            return await asyncio.gather(*(ask(client, *item) for item in work))
+
+    shipped = {key: open_shipped(tiny_store, key) for key in (LABEL, TRANSLATE, CAPTION)}
+    reasons = set()
+    for (kind, source, most), answer in zip(work, asyncio.run(together()), strict=True):
+        if isinstance(answer, Emitted):
+            tokens, reason = sentence_alone(shipped[kind], source, most)
+            assert (answer.tokens, answer.finish_reason) == (tokens, reason)
+            assert len(answer.log_probs) == len(tokens) + (reason == "stop")
+            reasons.add(reason)
+        else:
+            assert isinstance(source, Tokens)
+            assert answer == pytest.approx(label_alone(shipped[kind], source), abs=1e-5)
+    assert reasons == {"stop", "length"}
+
+
+def test_a_cancelled_request_runs_at_most_one_more_unit(start_client: StartClient) -> None:
+    async def scenario() -> tuple[float, float]:
+        async with start_client(unit=4) as client:
+            asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=1_000_000))
+            await until(lambda: client.view.ready[0].counters["emit_steps"] > 20)
+            asked.cancel()
+            await until(lambda: client.view.ready[0].counters["cancelled"] == 1)
+            steps = client.view.ready[0].counters["emit_steps"]
+            assert client.view.ready[0].gauges == {"waiting": 0, "running": 0}
+            await asyncio.sleep(0.6)  # more than one more status
+            assert client.view.pending == 0
+            return steps, client.view.ready[0].counters["emit_steps"]
+
+    at_cancel, later = asyncio.run(scenario())
+    assert later - at_cancel <= 4
+
+
+def test_short_requests_pass_a_long_one(start_client: StartClient) -> None:
+    async def scenario() -> None:
+        async with start_client(unit=3) as client:
+            long = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=1_000_000))
+            await until(lambda: client.view.ready[0].gauges["running"] == 1)
+            answers = [await client.sentence(TRANSLATE, Tokens([5, 6]), max_tokens=3) for _ in range(5)]
+            assert all(len(answer.tokens) <= 3 for answer in answers)
+            assert len(await client.label(LABEL, Tokens([4, 5]))) == 2
+            assert not long.done()
+            long.cancel()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [
+        ("nobody/1", Tokens([4])),
+        (LABEL, Tokens([VOCABULARY])),
+        (LABEL, Tokens([-1])),
+        (LABEL, Tokens([])),
+        (LABEL, Pixels(IMAGE_SIZE, bytes(3 * IMAGE_SIZE**2))),
+        (CAPTION, Tokens([4])),
+        (CAPTION, Pixels(IMAGE_SIZE, b"short")),
+    ],
+)
+def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: str, source: Tokens | Pixels) -> None:
+    async def scenario() -> None:
+        async with start_client() as client:
+            neighbour = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=50))
+            with pytest.raises(EngineFailed):
+                await client.sentence(model, source, max_tokens=4)
+            assert (await neighbour).tokens or (await neighbour).finish_reason == "stop"
+
+    asyncio.run(scenario())
+
+
+def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/socket"
+    engine = Engine(EngineConfig(endpoint=endpoint, store=str(tiny_store), device="cpu"))
+    engine.load()
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+
+    async def scenario() -> None:
+        async with EngineClient([endpoint]) as watcher:
+            await until(lambda: bool(watcher.view.ready))
+            async with EngineClient([endpoint]) as client:
+                await until(lambda: bool(client.view.ready))
+                asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=2000))
+                await until(lambda: watcher.view.ready[0].gauges["running"] == 1)
+            await until(lambda: watcher.view.ready[0].gauges["running"] == 0)
+            asked.cancel()
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        engine.stop()
+        thread.join()

@@ -1,0 +1,78 @@
+"""`unroll serve` as a user starts it: a process, found by the port that it prints."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.conftest import wait_until_ready
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def engines(self) -> list[psutil.Process]:
+        """The engine processes that are alive."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "app.engine" in child.cmdline()]
+
+
+@contextmanager
+def serving(store: Path, *options: str) -> Iterator[Served]:
+    """Start, wait until ready, and end it if the test has not."""
+    command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", "0", "--device", "cpu", *options]
+    with started(command, r"http://127\.0\.0\.1:\d+") as served:
+        yield served
+
+
+@contextmanager
+def started(command: Sequence[str], address: str, **environment: str) -> Iterator[Served]:
+    """Run a server and take its address from what it prints by the pattern `address`."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
+    )
+    try:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if found := re.search(address, line):
+                break
+        else:
+            raise AssertionError("it ended at once: " + "".join(lines))
+        served = Served(process, found[0])
+        wait_until_ready(served.address)
+        yield served
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    """Return when the condition holds; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def metric(address: str, name: str) -> float:
+    """Sum of a metric over its labels."""
+    lines = httpx.get(f"{address}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)

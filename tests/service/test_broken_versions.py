@@ -1,0 +1,48 @@
+"""A broken version is reported, and the others serve on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.service.serving import serving
+from training.publish import entry_of
+
+
+def test_broken_versions_are_reported_beside_the_others(tiny_store: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(tiny_store, store)
+    store.joinpath("translate-en-ko/1/model.safetensors").unlink()
+    tokenizer = store / "sentiment-ko/1/tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text() + " ")
+    second = store / "sentiment-en/2"
+    shutil.copytree(store / "sentiment-en/1", second)
+    tensors = load_file(second / "model.safetensors")
+    save_file(tensors | {"output.bias": torch.zeros(9)}, second / "model.safetensors")
+    manifest = json.loads(second.joinpath("manifest.json").read_text())
+    manifest["version"] = 2
+    manifest["files"]["model.safetensors"] = entry_of(second / "model.safetensors").model_dump()
+    second.joinpath("manifest.json").write_text(json.dumps(manifest))
+
+    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address) as http:
+        ready = http.get("/readyz")
+        assert ready.status_code == 200
+        reasons = {item["model"]: item["reason"] for item in ready.json()["broken"]}
+        assert set(reasons) == {"translate-en-ko/1", "sentiment-ko/1", "sentiment-en/2"}
+        assert "model.safetensors cannot be read" in reasons["translate-en-ko/1"]
+        assert "tokenizer.json does not have the SHA-256" in reasons["sentiment-ko/1"]
+        assert "output.bias of shape (9,)" in reasons["sentiment-en/2"]
+        listed = http.get("/v1/models").json()
+        assert {item["model"] for item in listed["broken"]} == set(reasons)
+        assert [model["name"] for model in listed["models"]] == ["caption-en", "sentiment-en"]
+
+        answer = http.post("/v1/sentiment", json={"inputs": "a film"})
+        assert answer.json()["results"][0]["version"] == 1
+        broken = http.post("/v1/sentiment", json={"inputs": "a film", "model": "sentiment-en", "version": 2})
+        assert (broken.status_code, broken.json()["type"]) == (503, "/problems/model-unavailable")
+        gone = http.post("/v1/translate", json={"inputs": "a film", "model": "translate-en-ko"})
+        assert (gone.status_code, gone.json()["type"]) == (503, "/problems/model-unavailable")
+        assert http.post("/v1/sentiment", json={"inputs": "영화"}).status_code == 422

@@ -1,0 +1,117 @@
+"""The service as processes: what signals, deaths and hang-ups do to requests that are running."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from tests.service.serving import metric, serving, started, until
+
+LONG = {"inputs": "save the changes before closing", "max_tokens": 4000}
+
+
+def translate(address: str) -> httpx.Response:
+    return httpx.post(f"{address}/v1/translate", json=LONG, timeout=60)
+
+
+@pytest.mark.parametrize("engines", ["1", "2"])
+def test_requests_survive_the_death_of_an_engine(tiny_store: Path, engines: str) -> None:
+    with serving(tiny_store, "--engines", engines) as served, ThreadPoolExecutor(8) as pool:
+        expected = translate(served.address).json()["results"][0]["text"]
+        asked: list[Future[httpx.Response]] = [pool.submit(translate, served.address) for _ in range(8)]
+        until(lambda: metric(served.address, "unroll_engine_running") >= 4)
+        victims = served.engines()
+        for victim in victims:
+            victim.send_signal(signal.SIGKILL)
+        answers = [future.result() for future in asked]
+        assert [answer.status_code for answer in answers] == [200] * 8
+        assert {answer.json()["results"][0]["text"] for answer in answers} == {expected}
+        until(lambda: len(served.engines()) == int(engines))
+        assert not {engine.pid for engine in served.engines()} & {victim.pid for victim in victims}
+        until(lambda: metric(served.address, "unroll_engines_ready") == int(engines))
+        assert metric(served.address, "unroll_engine_restarts_total") == int(engines)
+
+
+def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> None:
+    with serving(tiny_store, "--engines", "1") as served, ThreadPoolExecutor(4) as pool:
+        engines = served.engines()
+        asked = [pool.submit(translate, served.address) for _ in range(4)]
+        until(lambda: metric(served.address, "unroll_engine_running") >= 1)
+        served.process.send_signal(signal.SIGTERM)
+        assert [future.result().status_code for future in asked] == [200] * 4
+        assert served.process.wait(30) == 0
+        assert not any(engine.is_running() for engine in engines)
+
+
+def test_draining_is_bounded(tiny_store: Path) -> None:
+    """A request that would take far longer does not keep the service from ending."""
+    endless = {"inputs": ["save the changes before closing"] * 60, "max_tokens": 4000}
+    with serving(tiny_store, "--engines", "1", "--drain-seconds", "1", "--slots", "1") as served:
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(httpx.post, f"{served.address}/v1/translate", json=endless, timeout=60)
+            until(lambda: metric(served.address, "unroll_engine_running") >= 1)
+            served.process.send_signal(signal.SIGTERM)
+            assert served.process.wait(20) == 0
+            assert asked.exception() is not None or asked.result().status_code >= 500
+
+
+def test_engines_end_with_the_front_end(tiny_store: Path) -> None:
+    with serving(tiny_store, "--engines", "2") as served:
+        engines = served.engines()
+        assert len(engines) == 2
+        served.process.kill()
+        served.process.wait()
+        psutil.wait_procs(engines, timeout=20)
+        assert not any(engine.is_running() for engine in engines)
+
+
+def test_a_client_that_hangs_up_is_cancelled(tiny_store: Path) -> None:
+    with serving(tiny_store, "--engines", "1") as served:
+        place = urlsplit(served.address)
+        assert place.port is not None
+        body = json.dumps({"inputs": ["save the changes before closing"] * 30, "max_tokens": 4000}).encode()
+        head = f"POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", place.port)) as connection:
+            connection.sendall(head.encode() + body)
+            until(lambda: metric(served.address, "unroll_engine_running") == 30)
+        until(lambda: metric(served.address, "unroll_engine_running") == 0)
+        assert metric(served.address, "unroll_engine_cancelled_total") == 30
+        assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a film"}).status_code == 200
+
+
+def test_uvicorn_serves_the_app(tiny_store: Path) -> None:
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
+    with started(command, r"http://127\.0\.0\.1:\d+", UNROLL_STORE=str(tiny_store), UNROLL_ENGINES="1") as served:
+        assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a film"}).status_code == 200
+
+
+def test_the_front_end_does_not_import_torch() -> None:
+    code = "import sys, app.cli, app.main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_port_in_use_is_said_plainly(tiny_store: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "app", "serve", "--store", str(tiny_store), "--port", port]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert "another --port" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("options", [["--store", "/nowhere"], ["--port", "70000"], ["--engines", "-1"]])
+def test_settings_that_cannot_be_are_said_plainly(options: list[str]) -> None:
+    command = [sys.executable, "-m", "app", "serve", *options]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert options[0].removeprefix("--") in ended.stderr
