@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MAX_DEFAULT_ENGINES = 4
+NVIDIA = Path("/dev/nvidiactl")  # there if a GPU is; the front end does not import torch to ask
 
 
 def available_cores() -> int:
@@ -72,4 +73,5 @@ class Settings(BaseSettings):
         """Engines to start when `engines` is left at 0."""
         if self.engines:
             return self.engines
-        return 1 if self.device.startswith("cuda") else min(available_cores(), MAX_DEFAULT_ENGINES)
+        on_gpu = self.device.startswith("cuda") or (self.device == "auto" and NVIDIA.exists())
+        return 1 if on_gpu else min(available_cores(), MAX_DEFAULT_ENGINES)

@@ -10,6 +10,11 @@ from fastapi.staticfiles import StaticFiles
 
 SWAGGER_ASSETS = Path(str(files("fastapi_offline"))) / "static"
 WEB_ASSETS = Path(str(files("app.web"))) / "static"
+# The demo loads nothing from elsewhere and runs no inline script, whatever an answer holds.
+DEMO_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'",
+    "Cache-Control": "no-cache",
+}
 router = APIRouter(include_in_schema=False)
 static_swagger = StaticFiles(directory=SWAGGER_ASSETS)
 static_web = StaticFiles(directory=WEB_ASSETS)
@@ -31,4 +36,4 @@ async def docs() -> HTMLResponse:
 @router.get("/")
 async def demo() -> FileResponse:
     """The page that tries the three jobs."""
-    return FileResponse(WEB_ASSETS / "index.html")
+    return FileResponse(WEB_ASSETS / "index.html", headers=DEMO_HEADERS)

@@ -59,13 +59,14 @@ class _Pending:
 
 @dataclass(frozen=True)
 class EngineView:
-    """What is known of the engines together: statuses of those that are ready, and how many there are."""
+    """What is known of the engines together: statuses of those that are ready, how many there should be, what they
+    loaded and what not, and whether one has ever been ready."""
 
     ready: tuple[Status, ...]
     count: int
-    pending: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
+    started: bool = False
 
 
 class EngineClient:
@@ -78,6 +79,7 @@ class EngineClient:
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self.view = EngineView((), len(self._links))
 
     def _connect(self, endpoint: str) -> _Link:
         socket = self._context.socket(zmq.DEALER)
@@ -120,11 +122,16 @@ class EngineClient:
         return event
 
     @property
-    def view(self) -> EngineView:
+    def pending(self) -> int:
+        """Requests not yet answered."""
+        return len(self._pending)
+
+    def _look(self) -> None:
+        """Make `view` anew, after an engine said something or ended."""
         ready = tuple(link.status for link in self._links if link.status is not None)
         broken = {key: reason for status in ready for key, reason in status.broken.items()}
         models = frozenset(key for status in ready for key in status.models)
-        return EngineView(ready, len(self._links), len(self._pending), broken, models)
+        self.view = EngineView(ready, len(self._links), broken, models, self.view.started or bool(ready))
 
     async def _answer(self, submit: Submit) -> Event:
         pending = _Pending(submit, asyncio.get_running_loop().create_future())
@@ -176,6 +183,7 @@ class EngineClient:
 
     def _hear(self, link: _Link, status: Status) -> None:
         known, link.status = link.status, status
+        self._look()
         if known is not None and known.instance != status.instance:
             self._take_back(link)
         if known is None or known.instance != status.instance:
@@ -192,6 +200,7 @@ class EngineClient:
         while True:
             await link.monitor.recv_multipart()
             link.status = None
+            self._look()
             for pending in self._take_back(link):
                 self._dispatch(pending)
 

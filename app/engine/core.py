@@ -25,7 +25,7 @@ from app.engine.messages import (
     decode_to_engine,
     encode,
 )
-from app.engine.runner import Item, Label, Runner, Sentence
+from app.engine.runner import Item, Runner
 from app.engine.scheduler import Plan, Scheduler, Work
 from app.errors import EngineFailed, StoreError
 from app.store.model_store import read_store
@@ -134,21 +134,37 @@ class Engine:
             del self._items[key]
 
     def _run(self, plan: Plan) -> dict[RequestKey, Event]:
+        """Answers of one plan. What cannot be run on a CPU fails alone; a fault of another device ends the process,
+        since only a new one can use the device again, and the front ends send the requests once more."""
         answers: dict[RequestKey, Event] = {}
         if plan.consume:
-            model = plan.consume[0].model
-            items = [self._items[work.key] for work in plan.consume]
-            try:
-                labels = self._runner.consume(model, items)
-            except RuntimeError as error:
-                log.exception("consuming for %s failed", model)
-                answers |= {item.key: _failed(item.key, error) for item in items}
-            else:
-                answers |= {label.key: _event(label) for label in labels}
+            answers |= self._consume(plan.consume)
         if plan.emit is not None:
-            for sentence in self._runner.emit(plan.emit, self._config.unit):
-                answers[sentence.key] = _event(sentence)
+            answers |= self._emit(plan.emit)
         return answers
+
+    def _consume(self, piece: tuple[Work, ...]) -> dict[RequestKey, Event]:
+        items = [self._items[work.key] for work in piece]
+        try:
+            labels = self._runner.consume(piece[0].model, items)
+        except RuntimeError as error:
+            return self._failed(error, [work.key for work in piece])
+        return {label.key: Scored(label.key[1], label.scores) for label in labels}
+
+    def _emit(self, model: str) -> dict[RequestKey, Event]:
+        try:
+            sentences = self._runner.emit(model, self._config.unit)
+        except RuntimeError as error:
+            return self._failed(error, self._runner.release_all(model))
+        return {item.key: Emitted(item.key[1], item.tokens, item.log_probs, item.finish_reason) for item in sentences}
+
+    def _failed(self, error: RuntimeError, keys: list[RequestKey]) -> dict[RequestKey, Event]:
+        if self._runner.device.type != "cpu":
+            raise error
+        log.error("%d requests failed", len(keys), exc_info=error)
+        self._totals["failed"] += len(keys)
+        reason = f"the engine could not run it: {type(error).__name__}"
+        return {key: Failed(key[1], reason) for key in keys}
 
     def _send(self, answers: dict[RequestKey, Event]) -> None:
         """One message for each front end that something happened for."""
@@ -172,14 +188,3 @@ class Engine:
         gauges = {"waiting": float(self._scheduler.waiting), "running": float(self._scheduler.running)}
         counters = asdict(self._runner.counters) | self._totals
         return Status(self._instance, sorted(self._runner.models), self._broken, counters, gauges)
-
-
-def _event(answer: Label | Sentence) -> Event:
-    _, request = answer.key
-    if isinstance(answer, Label):
-        return Scored(request, answer.scores)
-    return Emitted(request, answer.tokens, answer.log_probs, answer.finish_reason)
-
-
-def _failed(key: RequestKey, error: Exception) -> Failed:
-    return Failed(key[1], f"the engine could not run it: {type(error).__name__}")

@@ -76,7 +76,7 @@ class Runner:
     """All models of one engine on one device."""
 
     def __init__(self, device: torch.device, *, slots: int) -> None:
-        self._device = device
+        self.device = device
         self._slots = slots
         self.models: dict[str, LoadedModel] = {}
         self.counters = Counters()
@@ -88,12 +88,12 @@ class Runner:
         mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
         network = build_network(manifest.architecture, mean=mean, std=std)
         load_weights(network, version)
-        network.eval().requires_grad_(False).to(self._device)
-        if manifest.task == "captioning":
+        network.eval().requires_grad_(False).to(self.device)
+        if image is not None:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        model = LoadedModel(manifest, network, Slots(self._slots, self._device))
+        model = LoadedModel(manifest, network, Slots(self._slots, self.device))
         if isinstance(network, EncoderDecoder):
-            model.suppressed = torch.zeros(network.config.decoder.vocabulary_size, device=self._device)
+            model.suppressed = torch.zeros(network.config.decoder.vocabulary_size, device=self.device)
             model.suppressed[list(model.decoding.suppress)] = float("-inf")
         self.models[manifest.key] = model
         self._warm(model)
@@ -141,15 +141,15 @@ class Runner:
             content = torch.frombuffer(bytearray(b"".join(image.data for image in pixels)), dtype=torch.uint8)
             self.counters.consume_useful += IMAGE_COST * len(items)
             self.counters.consume_padded += IMAGE_COST * len(items)
-            source = content.view(len(items), size, size, 3).to(self._device)
-            return source, torch.ones(len(items), dtype=torch.long, device=self._device)
+            source = content.view(len(items), size, size, 3).to(self.device)
+            return source, torch.ones(len(items), dtype=torch.long, device=self.device)
         ids = [item.source.ids for item in items if isinstance(item.source, Tokens)]
         lengths = [len(row) for row in ids]
         longest = max(lengths)
         self.counters.consume_useful += sum(lengths)
         self.counters.consume_padded += longest * len(items)
-        padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids], device=self._device)
-        return padded, torch.tensor(lengths, device=self._device)
+        padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids], device=self.device)
+        return padded, torch.tensor(lengths, device=self.device)
 
     @torch.inference_mode()
     def emit(self, key: str, unit: int) -> list[Sentence]:
@@ -189,6 +189,12 @@ class Runner:
     def release(self, key: str, request: RequestKey) -> None:
         """Free the row of a request that nobody waits for any more."""
         self.models[key].slots.release_key(request)
+
+    @torch.inference_mode()
+    def release_all(self, key: str) -> list[RequestKey]:
+        """Free every row of a model; the requests that had them."""
+        slots = self.models[key].slots
+        return [slots.release(len(slots.rows) - 1).key for _ in range(len(slots.rows))]
 
     def check(self, key: str, source: Tokens | Pixels) -> int:
         """The cost of a source in cell steps. Raises EngineFailed when the model cannot take it."""

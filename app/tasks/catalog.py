@@ -63,7 +63,8 @@ class Catalog:
     def default(
         self, task: Task, engines: EngineView, *, source: str | None = None, target: str | None = None
     ) -> Entry:
-        """The default model of a task and its languages, None meaning any. Raises UnknownLanguage."""
+        """The default model of a task and its languages, None meaning any. Raises UnknownLanguage or
+        ModelNotFound."""
         usable = [entry for entry in self.usable(engines) if entry.manifest.task == task]
         for entry in usable:
             manifest = entry.manifest
@@ -71,9 +72,10 @@ class Catalog:
             if manifest.default and fits:
                 return entry
         wanted = " to ".join(language for language in (source, target) if language)
-        raise UnknownLanguage(
-            f"no default {task} model for {wanted or 'this script'}; name one in 'model': {_names(usable)}"
-        )
+        if not usable:
+            raise ModelNotFound(f"the model store has no {task} model that can be used; /v1/models lists what it has")
+        for_wanted = f" for {wanted}" if wanted else ""
+        raise UnknownLanguage(f"no default {task} model{for_wanted}; name one in 'model': {_names(usable)}")
 
 
 def _names(entries: Iterable[Entry]) -> str:

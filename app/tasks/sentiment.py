@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.engine.client import EngineClient
+from app.engine.client import EngineClient, EngineView
 from app.engine.messages import Tokens
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently
@@ -24,17 +24,18 @@ class Sentiment:
     ) -> tuple[list[SentimentResult], Usage]:
         """A result for each text, in order."""
         check_texts(texts, self._limits)
-        entries = [self._entry_for(text, model, version) for text in texts]
+        view = self._client.view
+        entries = [self._entry_for(text, model, version, view) for text in texts]
         sources = await encode_texts(texts, entries)
         pairs = zip(entries, sources, strict=True)
         results = await concurrently([self._answer(entry, source) for entry, source in pairs])
         tokens = sum(len(source.ids) for source in sources)
         return results, Usage(inputs=len(texts), source_tokens=tokens, emitted_tokens=0)
 
-    def _entry_for(self, text: str, model: str | None, version: int | None) -> Entry:
+    def _entry_for(self, text: str, model: str | None, version: int | None, view: EngineView) -> Entry:
         if model is not None:
-            return self._catalog.named("sentiment", model, version, self._client.view)
-        return self._catalog.default("sentiment", self._client.view, source=language_of(text))
+            return self._catalog.named("sentiment", model, version, view)
+        return self._catalog.default("sentiment", view, source=language_of(text))
 
     async def _answer(self, entry: Entry, source: Tokens) -> SentimentResult:
         probabilities = await self._client.label(entry.manifest.key, source)

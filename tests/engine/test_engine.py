@@ -109,7 +109,7 @@ def test_a_cancelled_request_runs_at_most_one_more_unit(start_client: StartClien
             steps = client.view.ready[0].counters["emit_steps"]
             assert client.view.ready[0].gauges == {"waiting": 0, "running": 0}
             await asyncio.sleep(0.6)  # more than one more status
-            assert client.view.pending == 0
+            assert client.pending == 0
             return steps, client.view.ready[0].counters["emit_steps"]
 
     at_cancel, later = asyncio.run(scenario())

@@ -1,0 +1,89 @@
+"""A real `unroll serve` on a free port, as a user starts it: started, watched and ended here."""
+
+import json
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_SECONDS, _STOP_SECONDS = 180.0, 30.0
+_STATUS_SECONDS = 0.5  # until the engines' counters have surely come to the front end
+
+
+class ServiceFailed(Exception):
+    """The service did not start; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service all of whose engines are ready."""
+
+    port: int
+    engines: int
+
+    def counters(self) -> dict[str, float]:
+        """What the engines have counted since they started, by the names of `/metrics` without prefix and suffix."""
+        time.sleep(_STATUS_SECONDS)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        return {name: float(value) for name, value in re.findall(r"^unroll_engine_(\w+)_total (\S+)$", text, re.M)}
+
+
+@contextmanager
+def running_service(store: Path, engines: int) -> Iterator[Service]:
+    """`unroll serve` until the block ends, then SIGTERM. Raises ServiceFailed when it does not get ready."""
+    unroll = Path(sys.executable).with_name("unroll")
+    options = ["--port", "0", "--store", str(store), "--engines", str(engines), "--device", "cpu"]
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            [str(unroll), "serve", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            end = time.monotonic() + _START_SECONDS
+            port = _address(process, end)
+            count = _ready(process, port, end) if port else None
+            if port is None or count is None:
+                log.seek(0)
+                raise ServiceFailed(f"unroll serve did not get ready; the end of its log:\n{log.read()[-2000:]}")
+            yield Service(port, count)
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()  # its engines end when it does
+
+
+def _address(process: subprocess.Popen[str], end: float) -> int | None:
+    """The port in the service's first line."""
+    assert process.stdout is not None
+    spoke, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
+    found = re.search(r"http://[^ ]+:(\d+)", process.stdout.readline() if spoke else "")
+    return int(found[1]) if found else None
+
+
+def _ready(process: subprocess.Popen[str], port: int, end: float) -> int | None:
+    """Wait for every engine, where /readyz is content with one; how many there are."""
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                state = json.load(answer)
+            if state["engines_ready"] == state["engines"]:
+                return int(state["engines"])
+        except OSError:  # not listening yet, or 503
+            pass
+        time.sleep(0.1)
+    return None

@@ -1,0 +1,145 @@
+"""The docs name everything that is there, and nothing that is not."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from fastapi import FastAPI
+from starlette.routing import Mount, Route
+
+from app.api import pages, problems
+from app.cli import main
+from app.main import create_app
+from app.metrics import EngineFigures, Metrics
+from app.settings import Settings
+from app.store.manifest import Manifest
+from tests.docs import manifest_schema
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page
+    for folder in (".", "docs", "docs/adr", "benchmarks", "model_store/*/*")
+    for page in ROOT.glob(f"{folder}/*.md")
+)
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf8")
+
+
+def rows(page: str, *, under: str) -> Iterator[list[str]]:
+    """Cells of the table rows under a heading of `page`, the heading row and its rule left out."""
+    section = re.split(r"^##+ ", read(page).partition(under)[2], maxsplit=1, flags=re.MULTILINE)[0]
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def app() -> FastAPI:
+    return create_app(Settings(), engines=())
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented = [row[:4] for row in rows("docs/settings.md", under="# Settings")]
+    assert documented == [
+        [f"`{name}`", f"`UNROLL_{name.upper()}`", f"`--{name.replace('_', '-')}`", f"`{field.default}`"]
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def test_help_names_every_setting() -> None:
+    answer = CliRunner().invoke(main, ["serve", "--help"], terminal_width=500)
+    assert answer.exit_code == 0
+    text = " ".join(answer.output.split())
+    for name, field in Settings.model_fields.items():
+        assert f" --{name.replace('_', '-')} " in text
+        assert f"{field.description} [default: {field.default}; env: UNROLL_{name.upper()}]" in text
+
+
+def test_every_metric_is_documented_with_its_type() -> None:
+    metrics = Metrics()
+    metrics.watch(lambda: EngineFigures({}, {}, ready=0, count=0, restarts=0))
+    there = dict(re.findall(r"^# TYPE (\S+) (\S+)$", metrics.render().decode(), re.MULTILINE))
+    there = {name: kind for name, kind in there.items() if not name.endswith("_created")}
+    documented = {row[0].strip("`"): row[1] for row in rows("docs/http-api.md", under="## `GET /metrics`")}
+    assert documented == there
+
+
+def test_every_operation_is_documented() -> None:
+    there = {f"{method.upper()} {path}" for path, methods in app().openapi()["paths"].items() for method in methods}
+    hidden = [route for route in (*pages.router.routes, *app().routes) if isinstance(route, Route)]
+    there |= {f"GET {route.path}" for route in hidden}
+    documented = {row[0].strip("`") for row in rows("docs/http-api.md", under="# HTTP interface")}
+    assert documented == there
+    for mount in app().routes:
+        if isinstance(mount, Mount):
+            assert f"`{mount.path}`" in read("docs/http-api.md")
+
+
+def test_every_operation_for_programs_has_a_section_with_a_curl_example() -> None:
+    sections = re.split(r"^## ", read("docs/http-api.md"), flags=re.MULTILINE)
+    for path, methods in app().openapi()["paths"].items():
+        for method in methods:
+            (section,) = [section for section in sections if section.startswith(f"`{method.upper()} {path}`")]
+            assert re.search(rf"^curl .*http://127\.0\.0\.1:8000{path}\b", section, re.MULTILINE)
+
+
+def test_every_problem_is_documented_with_its_status() -> None:
+    documented = {row[0].strip("`"): int(row[1]) for row in rows("docs/http-api.md", under="## Problems")}
+    assert documented == {kind.slug: kind.status for kind in problems.ALL_KINDS}
+
+
+def test_manifest_schema_is_current() -> None:
+    assert manifest_schema.PATH.read_text(encoding="utf8") == manifest_schema.manifest_schema(), (
+        "run: python -m tests.docs.manifest_schema"
+    )
+
+
+def test_manifests_of_the_model_store_fit() -> None:
+    for path in ROOT.glob("model_store/*/*/manifest.json"):
+        Manifest.model_validate_json(path.read_bytes())
+
+
+def anchors(text: str) -> set[str]:
+    """Names of a page's headings, as links use them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf8")):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf8")), link
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_that_docs_name_exist(page: Path) -> None:
+    named = re.findall(r"`((?:app|training|tests|docs|\.ci)/[\w./-]*)`", page.read_text(encoding="utf8"))
+    planned = {"app/importers/"}
+    assert [path for path in named if path not in planned and not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_make_targets_exist(page: str) -> None:
+    there = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
+    named = re.findall(r"(?:`|^(?:\$ )?)make (?:[A-Z]+=\S+ )*([a-z][a-z-]*)", read(page), re.MULTILINE)
+    assert set(named) <= there
+
+
+def test_decisions_are_numbered_and_have_their_parts() -> None:
+    decisions = sorted(ROOT.glob("docs/adr/*.md"))
+    assert [int(path.name[:4]) for path in decisions] == list(range(1, len(decisions) + 1))
+    for path in decisions:
+        text = path.read_text(encoding="utf8")
+        parts = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert parts == ["Context", "Decision", "Consequences", "What would change our mind"], path.name
+        assert text.startswith(f"# {int(path.name[:4])}. "), path.name

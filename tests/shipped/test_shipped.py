@@ -1,0 +1,131 @@
+"""The checkpoints in `model_store/`: whole, small, measured, and with sense in their answers."""
+
+import asyncio
+import random
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.engine.client import EngineClient
+from app.engine.config import EngineConfig
+from app.engine.core import Engine
+from app.engine.messages import Emitted, Tokens
+from app.store.model_store import open_version, read_store
+from app.text.tokenizer import SubwordTokenizer
+from tests.engine.references import label_alone, open_shipped, sentence_alone
+from tests.engine.test_engine import until
+from tests.service.serving import serving
+from training.cards import card_of
+from training.evaluate import RECIPES, recipe_of
+
+STORE = Path(__file__).parents[2] / "model_store"
+FLOORS = {
+    ("sentiment-en", "accuracy"): 0.86,
+    ("sentiment-ko", "accuracy"): 0.84,
+    ("caption-en", "BLEU-4, greedy"): 0.10,
+    ("caption-en", "distinct captions"): 100,
+    ("translate-en-ko", "chrF"): 28,
+}
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    with serving(STORE, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+        yield client
+
+
+def test_every_recipe_is_shipped_and_whole() -> None:
+    contents = read_store(STORE)
+    assert contents.broken == ()
+    assert {version.manifest.name for version in contents.versions} == set(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_card_and_manifest_say_the_same(name: str) -> None:
+    version, recipe = open_version(STORE / name / "1"), recipe_of(name)
+    manifest = version.manifest
+    assert manifest.bytes <= 25_000_000
+    assert manifest.architecture == recipe.draft.architecture
+    assert manifest.quality, "measure it: python -m training.evaluate"
+    assert version.folder.joinpath("MODEL_CARD.md").read_text(encoding="utf8") == card_of(manifest, recipe.card)
+
+
+@pytest.mark.parametrize(("name", "measure"), FLOORS)
+def test_measured_quality_is_above_its_floor(name: str, measure: str) -> None:
+    quality = open_version(STORE / name / "1").manifest.quality
+    assert next(item.value for item in quality if item.measure == measure) >= FLOORS[name, measure]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("A wonderful film, I loved every minute of it.", "positive"),
+        ("Boring, badly acted and far too long. A waste of money.", "negative"),
+        ("정말 재미있어요. 최고의 영화입니다", "positive"),
+        ("지루하고 돈이 아깝다. 최악", "negative"),
+    ],
+)
+def test_sentiment_makes_sense(http: httpx.Client, text: str, label: str) -> None:
+    (result,) = http.post("/v1/sentiment", json={"inputs": text}).json()["results"]
+    assert result["label"] == label
+    assert (result["polarity"] > 0) == (label == "positive")
+
+
+def test_translations_are_korean(http: httpx.Client) -> None:
+    inputs = ["Save the changes", "The file could not be opened.", "Returns a new list."]
+    results = http.post("/v1/translate", json={"inputs": inputs}).json()["results"]
+    assert all(re.search("[가-힣]{2}", result["text"]) for result in results)
+    assert all(result["finish_reason"] == "stop" for result in results)
+    assert len({result["text"] for result in results}) == 3
+
+
+def test_captions_are_sentences(http: httpx.Client) -> None:
+    image = STORE.parent.joinpath("app/web/static/example.webp").read_bytes()
+    (result,) = http.post("/v1/caption", content=image, headers={"Content-Type": "image/webp"}).json()["results"]
+    assert len(result["text"].split()) >= 3
+    assert result["finish_reason"] == "stop"
+
+
+def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
+    """60 mixed requests on trained weights: the same tokens as alone."""
+    rng = random.Random(3)
+    words = ["open", "the", "file", "save", "changes", "in", "a", "new", "window", "selected", "items", "before"]
+    endpoint = f"ipc://{tmp_path}/socket"
+    engine = Engine(EngineConfig(endpoint=endpoint, store=str(STORE), device="cpu", slots=16))
+    engine.load()
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    keys = ("sentiment-en/1", "translate-en-ko/1")
+    shipped = {key: open_shipped(STORE, key) for key in keys}
+    work = []
+    for _ in range(60):
+        key = rng.choice(keys)
+        tokenizer: SubwordTokenizer = shipped[key].tokenizer
+        text = " ".join(rng.choices(words, k=rng.randint(1, 25)))
+        work.append((key, Tokens(tokenizer.encode(text))))
+
+    async def ask_all() -> list[list[float] | Emitted]:
+        async def ask(key: str, source: Tokens) -> list[float] | Emitted:
+            await asyncio.sleep(rng.random() * 0.5)
+            if key == keys[0]:
+                return await client.label(key, source)
+            return await client.sentence(key, source, max_tokens=40)
+
+        async with EngineClient([endpoint]) as client:
+            await until(lambda: bool(client.view.ready))
+            return await asyncio.gather(*(ask(*item) for item in work))
+
+    try:
+        answers = asyncio.run(ask_all())
+    finally:
+        engine.stop()
+        thread.join()
+    for (key, source), answer in zip(work, answers, strict=True):
+        if isinstance(answer, Emitted):
+            assert (answer.tokens, answer.finish_reason) == sentence_alone(shipped[key], source, 40)
+        else:
+            assert answer == pytest.approx(label_alone(shipped[key], source), abs=1e-5)

@@ -1,0 +1,282 @@
+"""The page at /: each job by clicking, errors, languages, widths."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Locator, Route, expect
+
+from tests.web.conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def job(visit: Visit, name: str) -> Locator:
+    return visit.page.get_by_role("region", name=name, exact=True)
+
+
+def button(place: Locator, name: str) -> Locator:
+    return place.get_by_role("button", name=name, exact=True)
+
+
+def test_sentiment_of_the_prefilled_texts(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    button(section, "Analyse").click()
+    results = section.locator(".result")
+    expect(results).to_have_count(2)
+    for result, model in zip(results.all(), ["sentiment-en/1", "sentiment-ko/1"], strict=True):
+        expect(result.locator(".model")).to_have_text(model)
+        expect(result.locator(".facts")).to_contain_text("probability")
+        degree = float(result.get_by_role("meter").get_attribute("aria-valuenow") or "")
+        assert -1 <= degree <= 1
+        expect(result.locator(".label")).to_have_text("positive" if degree >= 0 else "negative")
+    expect(section.locator(".clock")).to_contain_text("answered in")
+    visit.check()
+
+
+def test_an_example_fills_the_text_and_runs(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    button(section, "정말 재미있게 봤어요. 강력 추천합니다!").click()
+    expect(section.locator(".result .source")).to_have_text("정말 재미있게 봤어요. 강력 추천합니다!")
+    expect(section.locator(".result .model")).to_have_text("sentiment-ko/1")
+    expect(section.get_by_label("Text, English or Korean")).to_have_value("정말 재미있게 봤어요. 강력 추천합니다!")
+    visit.check()
+
+
+def test_lines_are_one_text_when_asked(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    section.get_by_label("Each line is a text of its own").uncheck()
+    section.get_by_label("Text, English or Korean").fill("A warm film.\nI liked it.")
+    button(section, "Analyse").click()
+    expect(section.locator(".result")).to_have_count(1)
+    visit.check()
+
+
+def test_caption_of_a_chosen_file(visit: Visit, picture: Path) -> None:
+    visit.go("/")
+    section = job(visit, "Caption")
+    section.get_by_label("Choose a picture").set_input_files(picture)
+    expect(section.locator(".model")).to_have_text("caption-en/1")
+    expect(section.locator(".facts")).to_contain_text("score −")
+    expect(section.locator(".facts")).to_contain_text("finish reason: ")
+    expect(section.get_by_alt_text(f"The chosen picture: {picture.name}")).to_be_visible()
+    visit.check()
+
+
+def test_caption_of_the_example(visit: Visit, picture: Path) -> None:
+    visit.go("/")
+    section = job(visit, "Caption")
+    section.get_by_label("Choose a picture").set_input_files(picture)
+    expect(section.locator(".model")).to_be_visible()
+    with visit.page.expect_response("**/v1/caption") as response:
+        button(section, "Use the example picture").click()
+    expect(section.locator(".model")).to_have_text("caption-en/1")
+    text = response.value.json()["results"][0]["text"]
+    expect(section.locator(".sentence")).to_have_text(text or "(an empty sentence)")
+    visit.check()
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_caption_of_a_dropped_or_pasted_picture(visit: Visit, event: str) -> None:
+    visit.go("/")
+    visit.page.evaluate(
+        """async (kind) => {
+            const blob = await (await fetch("assets/web/example.webp")).blob();
+            const data = new DataTransfer();
+            data.items.add(new File([blob], `by ${kind}.webp`, { type: "image/webp" }));
+            const zone = document.querySelector("#caption .zone");
+            const options = { bubbles: true, cancelable: true };
+            zone.dispatchEvent(
+                kind === "drop"
+                    ? new DragEvent("drop", { ...options, dataTransfer: data })
+                    : new ClipboardEvent("paste", { ...options, clipboardData: data }),
+            );
+        }""",
+        event,
+    )
+    section = job(visit, "Caption")
+    expect(section.locator(".model")).to_have_text("caption-en/1")
+    expect(section.locator(".name")).to_have_text(f"by {event}.webp")
+    visit.check()
+
+
+def test_translate(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Translate")
+    section.get_by_label("English, one sentence per line").fill("Open file\n\nSave the changes")
+    button(section, "Translate").click()
+    expect(section.locator(".source")).to_have_text(["Open file", "Save the changes"])
+    expect(section.locator(".model")).to_have_text(["translate-en-ko/1"] * 2)
+    expect(section.locator(".facts").first).to_contain_text("finish reason: ")
+    visit.check()
+
+
+def test_buttons_rest_while_a_request_runs(visit: Visit) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visit.page.route("**/v1/translate", hold)
+    visit.go("/")
+    section = job(visit, "Translate")
+    button(section, "Translate").click()
+    expect(button(section, "Translate")).to_be_disabled()
+    expect(button(section, "Open file")).to_be_disabled()
+    expect(section.locator(".clock")).to_contain_text("Running 0.")
+    while not held:  # the page may be ahead of the news about its request
+        visit.page.wait_for_timeout(10)
+    held[0].continue_()
+    expect(button(section, "Translate")).to_be_enabled()
+    expect(button(section, "Translate")).to_be_focused()
+    expect(section.locator(".result")).to_have_count(1)
+    visit.check()
+
+
+def test_problem_of_an_empty_text_is_told(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    section.get_by_label("Text, English or Korean").fill("   ")
+    button(section, "Analyse").click()
+    expect(section.get_by_role("alert")).to_contain_text("An input is empty")
+    expect(section.get_by_role("alert")).to_contain_text("send a text with at least one character")
+    button(section, "The plot makes no sense and the acting is worse.").click()
+    expect(section.locator(".result")).to_have_count(1)
+    expect(section.get_by_role("alert")).to_be_empty()
+
+
+def test_problem_of_a_file_that_is_no_picture_is_told(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Caption")
+    file = {"name": "notes.png", "mimeType": "image/png", "buffer": b"plain words"}
+    section.get_by_label("Choose a picture").set_input_files(file)  # type: ignore[arg-type]
+    expect(section.get_by_role("alert")).to_contain_text("images[0] is not an image")
+    expect(section.locator(".preview")).to_be_hidden()
+
+
+def test_markup_in_a_text_stays_text(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    markup = "<img src=x onerror=alert(1)> fine"
+    section.get_by_label("Text, English or Korean").fill(markup)
+    button(section, "Analyse").click()
+    expect(section.locator(".source")).to_have_text(markup)
+    assert section.locator("img").count() == 0
+    visit.check()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("name", ["Sentiment", "Caption", "chosen file", "Translate"])
+def test_the_curl_command_gives_the_answer_of_the_page(visit: Visit, name: str, picture: Path) -> None:
+    visit.go("/")
+    section = job(visit, "Caption" if name == "chosen file" else name)
+    if name == "chosen file":
+        section.get_by_label("Choose a picture").set_input_files(picture)
+    else:
+        if name != "Caption":
+            section.get_by_role("textbox").fill('it\'s "fine" $HOME `id` \\n\n괜찮아요')
+        button(section, {"Sentiment": "Analyse", "Caption": "Describe"}.get(name, name)).click()
+    expect(section.locator(".model").first).to_be_visible()
+    command = section.locator("code").inner_text()
+    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=20, cwd=picture.parent)
+    answers = json.loads(ran.stdout)["results"]
+    models = [f"{answer['model']}/{answer['version']}" for answer in answers]
+    assert section.locator(".model").all_inner_texts() == models
+    if name == "Sentiment":
+        shown = section.locator(".degree").all_inner_texts()
+        expected = [f"{answer['polarity']:+.2f}" for answer in answers]
+    else:
+        shown = section.locator(".facts span:first-child").all_inner_texts()
+        expected = [f"score {answer['score']:.2f}" for answer in answers]
+    assert [text.replace("−", "-") for text in shown] == expected
+    visit.check()
+
+
+def test_the_curl_command_is_copied(visit: Visit) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.go("/")
+    section = job(visit, "Translate")
+    button(section, "Copy").click()
+    expect(button(section, "Copied")).to_be_visible()
+    command = visit.page.evaluate("navigator.clipboard.readText()")
+    assert command == section.locator("code").text_content()
+    assert command.startswith(f"curl -s {visit.server}/v1/translate")
+
+
+def test_models_and_readiness_are_shown(visit: Visit) -> None:
+    visit.go("/")
+    expect(visit.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
+    cards = visit.page.locator("#models article")
+    expect(cards).to_have_count(4)
+    expect(cards.filter(has_text="translate-en-ko/1")).to_contain_text("GRU-9")
+    for link in visit.page.get_by_role("navigation").get_by_role("link").all():
+        assert httpx.get(f"{visit.server}/{link.get_attribute('href')}").status_code == 200
+    visit.check()
+
+
+def test_readiness_is_asked_until_it_is_there(visit: Visit) -> None:
+    starting = {"status": "starting", "engines_ready": 0, "engines": 1, "models": [], "broken": []}
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.fulfill(status=503, json=starting)
+        else:
+            route.continue_()
+
+    visit.page.route("**/readyz", answer)
+    visit.go("/")
+    expect(visit.page.locator("#readiness")).to_have_text("Starting: no engine is ready yet")
+    expect(visit.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
+    expect(visit.page.locator("#models article")).to_have_count(4)
+
+
+def test_language_is_switched_and_kept(visit: Visit) -> None:
+    page = visit.go("/")
+    page.get_by_role("button", name="한국어").click()
+    expect(page.get_by_role("heading", name="번역", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "ko"
+    page.reload()
+    expect(page.get_by_role("button", name="번역하기")).to_be_visible()
+    expect(page.get_by_role("button", name="한국어")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Translate", exact=True)).to_be_visible()
+    visit.check()
+
+
+def test_both_languages_say_everything(visit: Visit) -> None:
+    page = visit.go("/")
+    said = page.evaluate(
+        "async () => Object.values((await import('/assets/web/words.js')).WORDS).map((words) => Object.keys(words))"
+    )
+    assert len(said) == 2
+    assert said[0] == said[1]
+
+
+def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server: str) -> None:
+    visit = Visit(
+        browser, server, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True
+    )
+    page = visit.go("/")
+    for name in ("분석하기", "설명하기", "번역하기"):
+        page.get_by_role("button", name=name).click()
+    expect(page.locator(".result")).to_have_count(4)
+    expect(page.locator("#models article")).to_have_count(4)
+    for language in ("한국어", "English"):
+        page.get_by_role("button", name=language).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    visit.check()
+    visit.close()
+
+
+def test_the_page_may_load_nothing_from_elsewhere(http: httpx.Client) -> None:
+    policy = http.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
