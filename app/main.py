@@ -94,9 +94,11 @@ def _service(settings: Settings, client: EngineClient, metrics: Metrics, pool: T
         catalog=catalog,
         client=client,
         metrics=metrics,
-        sentiment=Sentiment(catalog, client, texts),
-        captioning=Captioning(catalog, client, images, pool),
-        translation=Translation(catalog, client, texts),
+        tasks=(
+            Sentiment(catalog, client, texts),
+            Captioning(catalog, client, images, pool),
+            Translation(catalog, client, texts),
+        ),
         limits=Limits(settings.max_inputs, settings.max_pending, settings.request_seconds),
     )
 

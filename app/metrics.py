@@ -41,7 +41,9 @@ class Metrics:
         self.inputs = Counter("unroll_inputs", "Inputs answered", ("task",), registry=self._registry)
         self.source_tokens = Counter("unroll_source_tokens", "Tokens read", ("task",), registry=self._registry)
         self.emitted_tokens = Counter("unroll_emitted_tokens", "Tokens emitted", ("task",), registry=self._registry)
-        self.refusals = Counter("unroll_refusals", "Requests refused unread", ("reason",), registry=self._registry)
+        self.refusals = Counter(
+            "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=self._registry
+        )
 
     def watch(self, engines: "Callable[[], EngineFigures]") -> None:
         """Report what engines say, asked anew at each scrape."""

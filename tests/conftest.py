@@ -4,12 +4,14 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import torch
 import uvicorn
+from fastapi import FastAPI
 
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
@@ -48,17 +50,9 @@ def engine_endpoint(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) 
 def server(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
     """The address of a real uvicorn on a free port, over the tiny store."""
     settings = Settings(store=tiny_store, max_body_bytes=3_000_000, max_image_bytes=2_000_000, max_inputs=64)
-    app = create_app(settings, engines=[engine_endpoint])
-    web = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=web.run)
-    thread.start()
-    while not web.started:
-        time.sleep(0.01)
-    address = f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
-    wait_until_ready(address)
-    yield address
-    web.should_exit = True
-    thread.join()
+    with serving(create_app(settings, engines=[engine_endpoint])) as address:
+        wait_until_ready(address)
+        yield address
 
 
 @pytest.fixture
@@ -66,6 +60,22 @@ def http(server: str) -> Iterator[httpx.Client]:
     """A client of the server."""
     with httpx.Client(base_url=server, timeout=30) as client:
         yield client
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of `app` on a real uvicorn with a free port."""
+    web = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=web.run)
+    thread.start()
+    try:
+        while not web.started:
+            assert thread.is_alive(), "the server ended before it started"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        web.should_exit = True
+        thread.join()
 
 
 def wait_until_ready(address: str, *, seconds: float = 60) -> None:

@@ -1,14 +1,22 @@
 """Refuses a body over the limit while it is being read: a plain ASGI middleware."""
 
-from starlette.requests import ClientDisconnect
+import asyncio
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import KINDS, problem_response
 from app.errors import BodyTooLarge
 
+_LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
+
 
 class BodyLimit:
-    """Answers 413 as soon as the announced or the received size is over `most` bytes."""
+    """Answers 413 as soon as the announced or the received size is over `most` bytes.
+
+    What the client still sends is then thrown away for a moment before the connection is closed, so that clients that
+    send everything before they listen get the answer as well.
+    """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -16,7 +24,8 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         started = refused = False
         received = 0
 
@@ -26,7 +35,15 @@ class BodyLimit:
             detail = f"the body has more than {self._most} bytes, the most that is taken: send fewer or smaller inputs"
             response = problem_response(KINDS[BodyTooLarge], detail, limit=self._most)
             response.headers["Connection"] = "close"
-            await response(scope, receive, send)
+            await response(scope, receive, unfinished_send)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_SECONDS):
+                    while (await receive()).get("more_body", False):
+                        pass
+            await send({"type": "http.response.body"})
+
+        async def unfinished_send(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
 
         async def counted_receive() -> Message:
             nonlocal received
@@ -47,9 +64,6 @@ class BodyLimit:
 
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._most:
-            return await refuse()
-        try:
+            await refuse()
+        else:
             await self._app(scope, counted_receive, guarded_send)
-        except ClientDisconnect:
-            if not refused:
-                raise

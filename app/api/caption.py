@@ -1,34 +1,36 @@
 """POST /v1/caption: image to sequence. Three ways to send an image end in one."""
 
+import asyncio
 import base64
-import binascii
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
+from app.api.body import JSON, json_body, media_type, read_fields, read_json, unsupported_content
 from app.api.problems import problems
-from app.api.schemas import CaptionForm, CaptionQuery, CaptionRequest, SentenceAnswer
+from app.api.schemas import CaptionForm, CaptionRequest, DecodingOptions, SentenceAnswer
 from app.api.sentiment import COMMON_ERRORS
-from app.api.service import ServiceDependency
-from app.errors import EmptyInput, InvalidImage, UnsupportedMedia
+from app.api.service import Service, ServiceDependency
+from app.errors import EmptyInput, InvalidImage
+from app.tasks.captioning import Captioning
 
-Form = TypeVar("Form", bound=BaseModel)
+MULTIPART = "multipart/form-data"
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp")
+_MORE_FILES = 1000  # over the most inputs, so that their number can be told; beyond it the form is not read on
 _EXAMPLE = base64.b64encode(files("app.web").joinpath("static/example.webp").read_bytes()).decode()
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = CaptionForm.model_json_schema()
+for _option in ("model", "version", "max_tokens"):
+    _FORM["properties"][_option]["examples"] = [""]  # Swagger UI fills these in; a blank field counts as left out
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {
-                "schema": CaptionRequest.model_json_schema(),
-                "examples": {"photo": {"summary": "A photo in base64", "value": {"inputs": _EXAMPLE}}},
-            },
-            "multipart/form-data": {"schema": CaptionForm.model_json_schema()},
+            **json_body(CaptionRequest, {"photo": {"summary": "A photo in base64", "value": {"inputs": _EXAMPLE}}}),
+            MULTIPART: {"schema": _FORM},
             **dict.fromkeys(RAW_TYPES, _BINARY),
         },
     }
@@ -39,7 +41,7 @@ router = APIRouter(tags=["Tasks"])
 @router.post(
     "/v1/caption",
     summary="Describe images in a sentence",
-    responses=problems(*COMMON_ERRORS, InvalidImage, UnsupportedMedia),
+    responses=problems(*COMMON_ERRORS, InvalidImage),
     openapi_extra=BODY,
 )
 async def caption(request: Request, service: ServiceDependency) -> SentenceAnswer:
@@ -50,51 +52,48 @@ async def caption(request: Request, service: ServiceDependency) -> SentenceAnswe
     JPEG, PNG and WebP are taken: turned upright by their EXIF orientation, grey, palette, transparent (over
     white), CMYK or 16-bit.
     """
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type == "application/json":
-        body = _validated(CaptionRequest, await request.body())
-        inputs = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-        service.check_count(len(inputs))
-        images = [_decoded(text, index) for index, text in enumerate(inputs)]
-        options = CaptionQuery.model_validate(body.model_dump(exclude={"inputs"}))
-    elif content_type == "multipart/form-data":
+    content_type = media_type(request)
+    options: DecodingOptions
+    if content_type == JSON:
+        images, options = await _from_json(request, service)
+    elif content_type == MULTIPART:
         images, options = await _from_form(request, service)
-    elif content_type in RAW_TYPES:
+    elif content_type.startswith("image/"):  # what it really is, the file tells
         images = [await request.body()]
-        options = _validated(CaptionQuery, dict(request.query_params))
+        options = read_fields(request.query_params, DecodingOptions)
     else:
-        taken = ", ".join(("multipart/form-data", "application/json", *RAW_TYPES))
-        raise UnsupportedMedia(f"the content type is {content_type or 'missing'}; send one of {taken}")
-    work = service.captioning.run(images, model=options.model, version=options.version, max_tokens=options.max_tokens)
+        raise unsupported_content(request, MULTIPART, JSON, *RAW_TYPES)
+    work = service.task(Captioning).run(
+        images, model=options.model, version=options.version, max_tokens=options.max_tokens
+    )
     results, usage = await service.answer(request, work, task="captioning", inputs=len(images))
     return SentenceAnswer(results=results, usage=usage)
 
 
-async def _from_form(request: Request, service: ServiceDependency) -> tuple[list[bytes], CaptionQuery]:
-    async with request.form() as form:
+async def _from_json(request: Request, service: Service) -> tuple[list[bytes], DecodingOptions]:
+    body = await read_json(request, CaptionRequest)
+    service.check_count(len(body.inputs))
+    return await asyncio.to_thread(_decoded, body.inputs), body  # many megabytes, so not on the event loop
+
+
+async def _from_form(request: Request, service: Service) -> tuple[list[bytes], DecodingOptions]:
+    async with request.form(max_files=service.most_inputs + _MORE_FILES) as form:
         uploads = [upload for upload in form.getlist("images") if isinstance(upload, UploadFile)]
         service.check_count(len(uploads))
         images = [await upload.read() for upload in uploads]
         fields = {name: value for name, value in form.items() if name != "images" and value != ""}
     if not images:
         raise EmptyInput("the form has no file in 'images'; send one or more JPEG, PNG or WebP files")
-    return images, _validated(CaptionQuery, fields)
+    return images, read_fields(fields, DecodingOptions)
 
 
-def _decoded(text: str, index: int) -> bytes:
-    content = text.partition(";base64,")[2] if text.startswith("data:") else text
-    try:
-        return base64.b64decode(content, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidImage(f"inputs[{index}] is not base64: {error}", input=index) from error
-
-
-def _validated(form: type[Form], content: bytes | dict[str, Any]) -> Form:
-    """pydantic's verdict in the framework's words, so that it becomes the same problem as anywhere."""
-    try:
-        if isinstance(content, bytes):
-            return form.model_validate_json(content)
-        return form.model_validate(content)
-    except ValidationError as error:
-        found = [item | {"loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
-        raise RequestValidationError(found) from error
+def _decoded(texts: Sequence[str]) -> list[bytes]:
+    images = []
+    for index, text in enumerate(texts):
+        content = text.split(";base64,", 1)[-1] if text.startswith("data:") else text
+        try:
+            images.append(base64.b64decode(content, validate=True))
+        except ValueError as error:
+            detail = f"inputs[{index}] is not base64: {error}; send an image file in base64"
+            raise InvalidImage(detail, input=index) from error
+    return images

@@ -47,7 +47,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
-    errors.InputError: Kind(422, "invalid-input", "The request is not valid"),
+    errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
     errors.ModelNotFound: Kind(404, "model-not-found", "There is no such model"),
     errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),
     errors.Overloaded: Kind(429, "overloaded", "Too many requests are waiting", retry_after=1),
@@ -55,9 +55,14 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
     errors.EngineFailed: Kind(500, "engine-failed", "The engine could not run the request"),
 }
-INVALID_REQUEST = Kind(422, "invalid-request", "The request is not valid")
-BODY_UNREADABLE = Kind(400, "unreadable-body", "The request body cannot be read")
+INVALID_REQUEST = KINDS[errors.InputError]
+UNREADABLE_BODY = Kind(400, "unreadable-body", "The request body cannot be read")
+NOT_FOUND = Kind(404, "not-found", "There is nothing at this path")
+METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The path does not take this method")
 INTERNAL = Kind(500, "internal", "Something went wrong inside the service")
+ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_MOST_PLACES = 20  # named in one problem
 
 
 def install_problems(app: FastAPI) -> None:
@@ -67,6 +72,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _unexpected)
+    _describe_problems(app)
 
 
 def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
@@ -79,55 +85,69 @@ def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
 def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an operation that can raise these."""
     documented: dict[int | str, dict[str, Any]] = {}
-    for kind in [*(KINDS[error] for error in kinds), INVALID_REQUEST]:
+    for kind in [*(KINDS[error] for error in kinds), INVALID_REQUEST, UNREADABLE_BODY]:
         titles = documented.get(kind.status, {}).get("description", "")
         description = f"{titles}; {kind.title.lower()}" if titles else kind.title
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        documented[kind.status] = {"description": description, "content": content}
+        documented[kind.status] = {"description": description, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
     return documented
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """FastAPI describes a response with a model as `application/json`; a problem has its own media type."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        description = described()
+        operations = [operation for item in description["paths"].values() for operation in item.values()]
+        for content in [answer.get("content", {}) for item in operations for answer in item["responses"].values()]:
+            if content.get("application/json", {}).get("schema") == _SCHEMA:
+                content[MEDIA_TYPE] = content.pop("application/json")
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _unroll_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.UnrollError)
-    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
     return problem_response(kind, error.detail, **error.facts)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [{"where": _place(item["loc"]), "message": item["msg"]} for item in error.errors()[:20]]
+    found = [{"where": _place(item["loc"]), "message": item["msg"]} for item in error.errors()[:_MOST_PLACES]]
     if any(item["type"] == "json_invalid" for item in error.errors()):
-        return problem_response(BODY_UNREADABLE, f"the body is not JSON: {found[0]['message']}")
+        return problem_response(UNREADABLE_BODY, f"{found[0]['message']}; send a JSON object in UTF-8")
     detail = "; ".join(f"{item['where']}: {item['message']}" for item in found[:3])
     return problem_response(INVALID_REQUEST, detail, errors=found)
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """`inputs[3]` for ("body", "inputs", "list[str]", 3): the name a caller knows."""
+    """`inputs[3]` for ("body", "inputs", 3): the name a caller knows."""
     place = ""
-    for part in location[1:] or location:
-        if isinstance(part, int):
-            place += f"[{part}]"
-        elif "[" not in part and part not in ("str", "function-after"):
-            place += f".{part}" if place else part
-    return place or str(location[0])
+    for part in location[1:]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return place.removeprefix(".") or str(location[0])
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    """The framework's own errors: no route, another method, a form that cannot be read."""
     assert isinstance(error, HTTPException)
-    cause = error.__cause__
-    if isinstance(cause, UnicodeDecodeError):
-        return problem_response(BODY_UNREADABLE, f"the body is not UTF-8: byte {cause.start} cannot be decoded")
-    if error.status_code == 400:
-        return problem_response(BODY_UNREADABLE, str(error.detail))
-    phrase = HTTPStatus(error.status_code).phrase
-    kind = Kind(error.status_code, phrase.lower().replace(" ", "-"), phrase)
-    details = {
-        404: f"nothing is at {request.url.path}; see /docs",
-        405: f"{request.method} is not for {request.url.path}; it takes {(error.headers or {}).get('Allow', 'another method')}",
-    }
-    response = problem_response(kind, details.get(error.status_code, str(error.detail)))
-    response.headers.update(error.headers or {})
+    headers = error.headers or {}
+    if error.status_code == NOT_FOUND.status:
+        response = problem_response(NOT_FOUND, f"nothing is at {request.url.path}; /docs says what there is")
+    elif error.status_code == METHOD_NOT_ALLOWED.status:
+        taken = headers.get("Allow", "another method")
+        response = problem_response(
+            METHOD_NOT_ALLOWED, f"{request.method} is not for {request.url.path}; it takes {taken}"
+        )
+    elif error.status_code == UNREADABLE_BODY.status:
+        response = problem_response(UNREADABLE_BODY, f"{error.detail} Send what /docs describes.")
+    else:
+        phrase = HTTPStatus(error.status_code).phrase
+        kind = Kind(error.status_code, phrase.lower().replace(" ", "-"), phrase)
+        response = problem_response(kind, error.detail)
+    response.headers.update(headers)
     return response
 
 

@@ -1,8 +1,9 @@
 """Bodies of requests and answers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.tasks.results import SentenceResult, SentimentResult, Usage
 
@@ -12,65 +13,78 @@ LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 63
 MaxTokens = Annotated[int, Field(ge=1, le=10_000, description="Most tokens to emit; the model's own when left out.")]
 
 
-class Body(BaseModel):
-    """Unknown members are refused, so that a misspelt option does not pass silently."""
+def _listed(inputs: object) -> object:
+    if isinstance(inputs, str):
+        return [inputs]
+    if isinstance(inputs, list) and inputs:
+        return inputs
+    raise PydanticCustomError("inputs", "Input should be a string or a list of at least one string")
+
+
+Inputs = Annotated[
+    list[str],
+    BeforeValidator(_listed, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)]),
+]
+
+
+class Options(BaseModel):
+    """Which model is to answer. Unknown members are refused, so that a misspelt option does not pass silently."""
 
     model_config = ConfigDict(extra="forbid")
 
-
-class TextInputs(Body):
-    """One text or a list of texts."""
-
-    inputs: str | Annotated[list[str], Field(min_length=1)] = Field(description="One text, or a list of texts.")
     model: ModelName | None = None
     version: ModelVersion | None = None
 
-    @property
-    def texts(self) -> list[str]:
-        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
+    @model_validator(mode="after")
+    def _version_is_of_a_model(self) -> Self:
+        if self.version is not None and self.model is None:
+            raise PydanticCustomError("version", "version is of a model; name it in 'model' as well")
+        return self
 
 
-class DecodingOptions(Body):
+class DecodingOptions(Options):
     """How sentences are emitted; greedy for now."""
 
     max_tokens: MaxTokens | None = None
 
 
-class SentimentRequest(TextInputs):
+class TextInputs(BaseModel):
+    """One text or a list of texts."""
+
+    inputs: Inputs = Field(description="One text, or a list of texts.")
+
+
+class ImageInputs(BaseModel):
+    """One image or a list of images as base64 strings; a `data:` URL is taken too."""
+
+    inputs: Inputs = Field(description="One image file in base64, or a list.")
+
+
+class ImageFiles(BaseModel):
+    """Images as files."""
+
+    images: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
+        description="One or more JPEG, PNG or WebP files."
+    )
+
+
+class SentimentRequest(Options, TextInputs):
     """Texts to label. Without `model` each text's script chooses one: Latin English, Hangul Korean."""
 
 
-class TranslateRequest(TextInputs, DecodingOptions):
+class TranslateRequest(DecodingOptions, TextInputs):
     """Sentences to translate."""
 
     source: LanguageCode | None = Field(None, description="Language of the inputs; `en` when left out.")
     target: LanguageCode | None = Field(None, description="Language to translate to; `ko` when left out.")
 
 
-class CaptionRequest(DecodingOptions):
-    """Images as base64 strings; a `data:` URL is taken too."""
-
-    inputs: str | Annotated[list[str], Field(min_length=1)] = Field(description="One image file in base64, or a list.")
-    model: ModelName | None = None
-    version: ModelVersion | None = None
+class CaptionRequest(DecodingOptions, ImageInputs):
+    """Images to describe, as JSON."""
 
 
-class CaptionForm(BaseModel):
-    """Images as files."""
-
-    images: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
-        description="One or more JPEG, PNG or WebP files."
-    )
-    model: ModelName | None = None
-    version: ModelVersion | None = None
-    max_tokens: MaxTokens | None = None
-
-
-class CaptionQuery(DecodingOptions):
-    """Options of a raw image body, in the query string."""
-
-    model: ModelName | None = None
-    version: ModelVersion | None = None
+class CaptionForm(DecodingOptions, ImageFiles):
+    """Images to describe, as a form."""
 
 
 class SentimentAnswer(BaseModel):

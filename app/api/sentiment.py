@@ -1,9 +1,8 @@
 """POST /v1/sentiment: sequence to label."""
 
-from typing import Annotated
+from fastapi import APIRouter, Request
 
-from fastapi import APIRouter, Body, Request
-
+from app.api.body import json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import SentimentAnswer, SentimentRequest
 from app.api.service import ServiceDependency
@@ -19,10 +18,13 @@ from app.errors import (
     TimedOut,
     TooManyInputs,
     UnknownLanguage,
+    UnsupportedMedia,
 )
+from app.tasks.sentiment import Sentiment
 
 COMMON_ERRORS = (
     BodyTooLarge,
+    UnsupportedMedia,
     EmptyInput,
     InputTooLong,
     TooManyInputs,
@@ -53,16 +55,15 @@ router = APIRouter(tags=["Tasks"])
     "/v1/sentiment",
     summary="Label texts as positive or negative",
     responses=problems(*COMMON_ERRORS, UnknownLanguage),
+    openapi_extra={"requestBody": {"required": True, "content": json_body(SentimentRequest, EXAMPLES)}},
 )
-async def sentiment(
-    request: Request, body: Annotated[SentimentRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDependency
-) -> SentimentAnswer:
+async def sentiment(request: Request, service: ServiceDependency) -> SentimentAnswer:
     """Reads each text with a recurrent network and answers with the most probable label, the probability of each
     label, and `polarity`, a signed degree from -1 (negative) to +1 (positive).
 
     Without `model` the script of each text chooses one, so English and Korean may stand in one request.
     """
-    texts = body.texts
-    work = service.sentiment.run(texts, model=body.model, version=body.version)
-    results, usage = await service.answer(request, work, task="sentiment", inputs=len(texts))
+    body = await read_json(request, SentimentRequest)
+    work = service.task(Sentiment).run(body.inputs, model=body.model, version=body.version)
+    results, usage = await service.answer(request, work, task="sentiment", inputs=len(body.inputs))
     return SentimentAnswer(results=results, usage=usage)

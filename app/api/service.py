@@ -1,7 +1,7 @@
 """What the routes share: the tasks, and the way from an accepted request to its answer."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -11,13 +11,11 @@ from starlette.requests import ClientDisconnect
 from app.engine.client import EngineClient
 from app.errors import NotReady, Overloaded, TimedOut, TooManyInputs
 from app.metrics import Metrics
-from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
 from app.tasks.results import Usage
-from app.tasks.sentiment import Sentiment
-from app.tasks.translation import Translation
 
 Answer = TypeVar("Answer")
+Task = TypeVar("Task")
 
 
 @dataclass(frozen=True)
@@ -38,26 +36,33 @@ class Service:
         catalog: Catalog,
         client: EngineClient,
         metrics: Metrics,
-        sentiment: Sentiment,
-        captioning: Captioning,
-        translation: Translation,
+        tasks: Iterable[object],
         limits: Limits,
     ) -> None:
         self.catalog = catalog
         self.client = client
         self.metrics = metrics
-        self.sentiment = sentiment
-        self.captioning = captioning
-        self.translation = translation
+        self._tasks = {type(task): task for task in tasks}
         self._limits = limits
         self._admitted = 0
 
+    def task(self, kind: type[Task]) -> Task:
+        """The task of a class, such as `Sentiment`."""
+        task = self._tasks[kind]
+        assert isinstance(task, kind)
+        return task
+
+    @property
+    def most_inputs(self) -> int:
+        """Inputs of one request: no more than may ever wait, or such a request would be sent again for ever."""
+        return min(self._limits.inputs, self._limits.pending)
+
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs."""
-        if inputs > self._limits.inputs:
+        if inputs > self.most_inputs:
             raise TooManyInputs(
-                f"the request has {inputs} inputs; at most {self._limits.inputs} are taken: send several requests",
-                limit=self._limits.inputs,
+                f"the request has {inputs} inputs; at most {self.most_inputs} are taken: send several requests",
+                limit=self.most_inputs,
             )
 
     async def answer(
@@ -95,11 +100,15 @@ class Service:
 
     def _admit(self, inputs: int) -> None:
         self.check_count(inputs)
-        if not self.client.view.ready and not self._admitted:
-            raise NotReady("no engine is ready yet; /readyz says when one is")
+        if not self.client.view.started:  # later a request waits for the next engine instead
+            self.metrics.refusals.labels("not-ready").inc()
+            raise NotReady("no engine is ready yet; send it again when /readyz answers 200")
         if self._admitted + inputs > self._limits.pending:
             self.metrics.refusals.labels("overloaded").inc()
-            raise Overloaded(f"{self._admitted} inputs are waiting; at most {self._limits.pending} are accepted")
+            raise Overloaded(
+                f"{self._admitted} inputs are waiting and the request has {inputs}; at most {self._limits.pending} are "
+                "accepted: send it again later"
+            )
         self._admitted += inputs
 
 

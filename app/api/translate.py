@@ -1,14 +1,14 @@
 """POST /v1/translate: sequence to sequence."""
 
-from typing import Annotated
+from fastapi import APIRouter, Request
 
-from fastapi import APIRouter, Body, Request
-
+from app.api.body import json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import SentenceAnswer, TranslateRequest
 from app.api.sentiment import COMMON_ERRORS
 from app.api.service import ServiceDependency
 from app.errors import UnknownLanguage
+from app.tasks.translation import Translation
 
 EXAMPLES = {
     "one": {"summary": "One sentence", "value": {"inputs": "Do you want to save the changes before closing?"}},
@@ -25,21 +25,20 @@ router = APIRouter(tags=["Tasks"])
     "/v1/translate",
     summary="Translate sentences",
     responses=problems(*COMMON_ERRORS, UnknownLanguage),
+    openapi_extra={"requestBody": {"required": True, "content": json_body(TranslateRequest, EXAMPLES)}},
 )
-async def translate(
-    request: Request, body: Annotated[TranslateRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDependency
-) -> SentenceAnswer:
+async def translate(request: Request, service: ServiceDependency) -> SentenceAnswer:
     """Translates each sentence, by default from English to Korean. `score` is the mean log-probability of the
     emitted tokens; `finish_reason` is `length` when `max_tokens` cut the sentence off.
     """
-    texts = body.texts
-    work = service.translation.run(
-        texts,
+    body = await read_json(request, TranslateRequest)
+    work = service.task(Translation).run(
+        body.inputs,
         model=body.model,
         version=body.version,
         source=body.source,
         target=body.target,
         max_tokens=body.max_tokens,
     )
-    results, usage = await service.answer(request, work, task="translation", inputs=len(texts))
+    results, usage = await service.answer(request, work, task="translation", inputs=len(body.inputs))
     return SentenceAnswer(results=results, usage=usage)

@@ -1,15 +1,26 @@
 """Image files to pixels: what a camera, a browser or a scanner may send, as RGB of a fixed size."""
 
 import io
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnsupportedMedia
 
+Image.MAX_IMAGE_PIXELS = None  # ours are counted in `_pixels`, with our own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
+_STILL = {"MPO"}  # a JPEG from a camera, with more pictures or a gain map after the one that every program shows
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, ZeroDivisionError)
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF orientation, how to undo it
 
 
 @dataclass(frozen=True)
@@ -27,20 +38,16 @@ def read_image(content: bytes, index: int, size: int, limits: ImageLimits) -> by
     UnsupportedMedia or InvalidImage with the place `index` of the file in the request.
     """
     if not content:
-        raise EmptyInput(f"images[{index}] is an empty file", input=index)
+        raise EmptyInput(f"images[{index}] is an empty file; send {_formats()}", input=index)
     if len(content) > limits.bytes:
         raise InputTooLong(
-            f"images[{index}] has {len(content)} bytes; at most {limits.bytes} are taken",
+            f"images[{index}] has {len(content)} bytes; at most {limits.bytes} are taken: send a smaller file",
             input=index,
             limit=limits.bytes,
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked below
-            image = Image.open(io.BytesIO(content), formats=(*FORMATS, "GIF"))
-    except Image.DecompressionBombError as error:
-        raise _too_large(index, limits) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        image = Image.open(io.BytesIO(content), formats=(*FORMATS, "GIF"))
+    except (UnidentifiedImageError, *_DAMAGE) as error:
         raise UnsupportedMedia(
             f"images[{index}] is not an image that can be read; send {_formats()}", input=index
         ) from error
@@ -49,39 +56,40 @@ def read_image(content: bytes, index: int, size: int, limits: ImageLimits) -> by
 
 
 def _pixels(image: Image.Image, index: int, size: int, limits: ImageLimits) -> bytes:
-    if image.format not in FORMATS:
+    if image.format not in (*FORMATS, *_STILL):
         raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
     if image.width * image.height > limits.pixels:
-        raise _too_large(index, limits, image.size)
-    if getattr(image, "n_frames", 1) > 1:
+        raise InputTooLong(
+            f"images[{index}] has {image.width} x {image.height} pixels; at most {limits.pixels} are taken",
+            input=index,
+            limit=limits.pixels,
+        )
+    if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
     try:
         image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size
-        upright = ImageOps.exif_transpose(image)
-        small = _to_rgb(upright).resize((size, size), Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, EOFError, ZeroDivisionError) as error:
+        small = _resized(image, size)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except _DAMAGE as error:
         raise InvalidImage(
-            f"images[{index}] is a {image.format} file that is damaged or cut short: it cannot be decoded", input=index
+            f"images[{index}] is a {image.format} file that is damaged or cut short; send it whole", input=index
         ) from error
-    return small.tobytes()
+    return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        samples = np.asarray(image, dtype=np.float64)
+def _resized(image: Image.Image, size: int) -> Image.Image:
+    """RGB of the size; made small first, as each full-size copy of a large picture takes hundreds of megabytes."""
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
+        samples = np.asarray(_squashed(image.convert("I"), size))
         return Image.fromarray((samples / 257).clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return image.convert("RGB")
+        layered = _squashed(image if image.mode == "RGBA" else image.convert("RGBA"), size)
+        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
+    return _squashed(image if image.mode == "RGB" else image.convert("RGB"), size)
 
 
-def _too_large(index: int, limits: ImageLimits, size: tuple[int, int] | None = None) -> InputTooLong:
-    has = f"{size[0]} x {size[1]} pixels" if size else "far more pixels than that"
-    return InputTooLong(
-        f"images[{index}] has {has}; at most {limits.pixels} are taken", input=index, limit=limits.pixels
-    )
+def _squashed(image: Image.Image, size: int) -> Image.Image:
+    return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _formats() -> str:

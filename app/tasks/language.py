@@ -11,12 +11,13 @@ def language_of(text: str) -> str | None:
     """`ko` for Hangul and `en` for Latin letters, whichever the text has most of; the script's own name, such as
     `cyrillic`, for another one; None for a text without letters.
 
-    One Hangul letter is a syllable of two to three Latin ones, so it counts twice.
+    One Hangul letter is a syllable of two to three Latin ones, so it counts twice. Width, style and whether a letter
+    came decomposed make no difference (NFKC).
     """
     scripts: Counter[str] = Counter()
-    for character in text[:_LONGEST_LOOK]:
+    for character in unicodedata.normalize("NFKC", text[:_LONGEST_LOOK]):
         if character.isalpha():
-            script = unicodedata.name(character, "UNKNOWN").removeprefix("FULLWIDTH ").split(" ")[0]
+            script = unicodedata.name(character, "UNKNOWN").split(" ")[0]
             scripts[script] += 2 if script == "HANGUL" else 1
     if not scripts:
         return None

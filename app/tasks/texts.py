@@ -23,7 +23,7 @@ def check_texts(texts: Sequence[str], limits: TextLimits) -> None:
     for index, text in enumerate(texts):
         if len(text) > limits.chars:
             raise InputTooLong(
-                f"inputs[{index}] has {len(text)} characters; at most {limits.chars} are taken",
+                f"inputs[{index}] has {len(text)} characters; at most {limits.chars} are taken: split the text",
                 input=index,
                 limit=limits.chars,
             )
@@ -44,7 +44,9 @@ def _encode(texts: Sequence[str], entries: Sequence[Entry]) -> list[Tokens]:
         ids = entry.tokenizer.encode(text)
         most = entry.manifest.limits.source_tokens
         if not ids:
-            raise EmptyInput(f"inputs[{index}] has nothing that {entry.manifest.name} can read", input=index)
+            raise EmptyInput(
+                f"inputs[{index}] has nothing that {entry.manifest.name} can read; send a text with words", input=index
+            )
         if most is not None and len(ids) > most:
             raise InputTooLong(
                 f"inputs[{index}] has {len(ids)} tokens; {entry.manifest.name} takes at most {most}: split the text",

@@ -25,7 +25,7 @@ LABEL, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1
 
 @pytest.fixture
 def start_client(tiny_store: Path) -> Iterator[StartClient]:
-    """Starts an engine in a thread and a connected client; `unit`, `slots` and `budget` are small so that much happens."""
+    """Starts an engine in a thread and a client of it; unit, slots and budget are small so that much happens."""
     engines: list[tuple[Engine, threading.Thread]] = []
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
 

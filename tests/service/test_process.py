@@ -54,13 +54,13 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
 def test_draining_is_bounded(tiny_store: Path) -> None:
     """A request that would take far longer does not keep the service from ending."""
     endless = {"inputs": ["save the changes before closing"] * 60, "max_tokens": 4000}
-    with serving(tiny_store, "--engines", "1", "--drain-seconds", "1", "--slots", "1") as served:
-        with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(httpx.post, f"{served.address}/v1/translate", json=endless, timeout=60)
-            until(lambda: metric(served.address, "unroll_engine_running") >= 1)
-            served.process.send_signal(signal.SIGTERM)
-            assert served.process.wait(20) == 0
-            assert asked.exception() is not None or asked.result().status_code >= 500
+    options = ("--engines", "1", "--drain-seconds", "1", "--slots", "1")
+    with serving(tiny_store, *options) as served, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx.post, f"{served.address}/v1/translate", json=endless, timeout=60)
+        until(lambda: metric(served.address, "unroll_engine_running") >= 1)
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(20) == 0
+        assert asked.exception() is not None or asked.result().status_code >= 500
 
 
 def test_engines_end_with_the_front_end(tiny_store: Path) -> None:
@@ -78,7 +78,13 @@ def test_a_client_that_hangs_up_is_cancelled(tiny_store: Path) -> None:
         place = urlsplit(served.address)
         assert place.port is not None
         body = json.dumps({"inputs": ["save the changes before closing"] * 30, "max_tokens": 4000}).encode()
-        head = f"POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        fields = (
+            "POST /v1/translate HTTP/1.1",
+            "Host: x",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        )
+        head = "\r\n".join((*fields, "", ""))
         with socket.create_connection(("127.0.0.1", place.port)) as connection:
             connection.sendall(head.encode() + body)
             until(lambda: metric(served.address, "unroll_engine_running") == 30)

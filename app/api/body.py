@@ -1,0 +1,63 @@
+"""Bodies and options to validated forms: the one way in for JSON, form fields and query strings."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from app.errors import UnsupportedMedia
+
+JSON = "application/json"
+Form = TypeVar("Form", bound=BaseModel)
+
+
+def media_type(request: Request) -> str:
+    """The content type without its parameters, in lower case; empty when there is none."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def read_json(request: Request, form: type[Form]) -> Form:
+    """The JSON body as a `form`. Raises UnsupportedMedia for another content type, and RequestValidationError.
+
+    pydantic's parser is stricter than that of the standard library: it refuses lone surrogates, which no tokenizer and
+    no answer could hold.
+    """
+    if media_type(request) != JSON:
+        raise unsupported_content(request, JSON)
+    content = await request.body()
+    with _explained(form):
+        return form.model_validate_json(content, strict=True)
+
+
+def read_fields(fields: Mapping[str, Any], form: type[Form]) -> Form:
+    """Fields of a form or a query string, all of them strings, as a `form`. Raises RequestValidationError."""
+    with _explained(form):
+        return form.model_validate(fields)
+
+
+def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:
+    """The error of a request whose content type is none of `taken`."""
+    has = media_type(request) or "missing"
+    one_of = "one of " if len(taken) > 1 else ""
+    return UnsupportedMedia(f"the content type is {has}; send {one_of}{', '.join(taken)}")
+
+
+def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI content of a JSON body that `read_json` reads."""
+    return {JSON: {"schema": form.model_json_schema(), "examples": examples}}
+
+
+@contextmanager
+def _explained(form: type[BaseModel]) -> Iterator[None]:
+    """pydantic's verdict as the framework's, so that it becomes the same problem as anywhere."""
+    try:
+        yield
+    except ValidationError as error:
+        found = [item | {"loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+        for item in found:
+            if item["type"] == "extra_forbidden":
+                item["msg"] = f"is not known here; known are {', '.join(form.model_fields)}"
+        raise RequestValidationError(found) from error

@@ -1,0 +1,107 @@
+"""The description of the interface is complete, is what docs/openapi.json holds, and its examples run."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.problems import ALL_KINDS, MEDIA_TYPE
+from app.main import create_app
+from app.settings import Settings
+
+STORED = Path(__file__).parents[2] / "docs" / "openapi.json"
+DESCRIPTION: dict[str, Any] = create_app(Settings(), engines=[]).openapi()
+OPERATIONS = [
+    (method, path, operation) for path, item in DESCRIPTION["paths"].items() for method, operation in item.items()
+]
+TASKS = ("/v1/sentiment", "/v1/caption", "/v1/translate")
+
+
+def references(node: object) -> Iterator[str]:
+    """Every `$ref` in a description."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from references(item)
+
+
+def test_stored_description_is_that_of_the_app() -> None:
+    assert json.loads(STORED.read_text(encoding="utf-8")) == json.loads(json.dumps(DESCRIPTION)), "run `make openapi`"
+
+
+def test_all_routes_for_machines_are_described() -> None:
+    assert {path for _, path, _ in OPERATIONS} == {*TASKS, "/v1/models", "/healthz", "/readyz", "/metrics"}
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[path for _, path, _ in OPERATIONS])
+def test_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert len(operation["description"]) > len(operation["summary"])
+    assert operation["tags"]
+    assert "default" in operation["responses"]
+
+
+def test_errors_are_problems_and_nothing_else() -> None:
+    schemas = DESCRIPTION["components"]["schemas"]
+    assert schemas["Problem"]["required"] == ["type", "title", "status", "detail"]
+    assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()
+    for _, path, operation in OPERATIONS:
+        for status, response in operation["responses"].items():
+            if path == "/readyz" or status == "200":
+                continue  # which says in its own words what is not ready
+            content = response["content"]
+            assert set(content) == {MEDIA_TYPE}, (path, status)
+            assert content[MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.mark.parametrize("path", TASKS)
+def test_tasks_name_the_statuses_of_their_errors(path: str) -> None:
+    described = set(DESCRIPTION["paths"][path]["post"]["responses"])
+    assert described >= {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert described - {"200", "default"} <= {str(kind.status) for kind in ALL_KINDS}
+
+
+def test_references_lead_somewhere() -> None:
+    found = list(references(DESCRIPTION))
+    assert found
+    for reference in found:
+        node: Any = DESCRIPTION
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+
+
+def test_request_bodies_describe_one_input_and_several() -> None:
+    for path in TASKS:
+        schema = DESCRIPTION["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert schema["required"] == ["inputs"]
+        assert schema["additionalProperties"] is False
+        assert {choice["type"] for choice in schema["properties"]["inputs"]["anyOf"]} == {"string", "array"}
+
+
+EXAMPLES = [
+    pytest.param(path, example["value"], id=f"{path} {name}")
+    for path in TASKS
+    for name, example in DESCRIPTION["paths"][path]["post"]["requestBody"]["content"]["application/json"][
+        "examples"
+    ].items()
+]
+
+
+@pytest.mark.parametrize(("path", "value"), EXAMPLES)
+def test_example_runs_as_it_stands(http: httpx.Client, path: str, value: dict[str, Any]) -> None:
+    answer = http.post(path, json=value)
+    assert answer.status_code == 200, answer.text
+    inputs = value["inputs"]
+    assert len(answer.json()["results"]) == (1 if isinstance(inputs, str) else len(inputs))
+
+
+def test_every_task_has_an_example() -> None:
+    assert {example.values[0] for example in EXAMPLES} == set(TASKS)

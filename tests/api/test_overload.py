@@ -1,0 +1,126 @@
+"""More than is accepted, and nobody who could answer: refused at once, in words that say when to come again."""
+
+import json
+import select
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import serving, wait_until_ready
+
+MOST = 4
+
+
+@pytest.fixture(scope="module")
+def busy(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
+    """A service that accepts only `MOST` inputs at a time."""
+    with serving(create_app(Settings(store=tiny_store, max_pending=MOST), engines=[engine_endpoint])) as address:
+        wait_until_ready(address)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def deserted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service whose engine's endpoint nobody listens on."""
+    nobody = f"ipc://{tmp_path_factory.mktemp('nobody')}/socket"
+    with serving(create_app(Settings(store=tiny_store), engines=[nobody])) as address:
+        yield address
+
+
+def test_more_than_accepted_is_refused_while_others_are_answered(busy: str, endless: str) -> None:
+    """Twelve at once, each as large as all that is accepted: whoever is let in gets all its answers."""
+    client = httpx.Client(base_url=busy, timeout=60)
+
+    def ask(_: int) -> httpx.Response:
+        return client.post("/v1/translate", json={"inputs": [endless] * MOST, "max_tokens": 4000})
+
+    with client, ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(ask, range(12)))
+    answered = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(answered) + len(refused) == 12
+    assert answered
+    assert refused
+    for answer in answered:
+        assert len(answer.json()["results"]) == MOST
+    for answer in refused:
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "/problems/overloaded"
+        assert f"at most {MOST}" in answer.json()["detail"]
+    lines = httpx.get(f"{busy}/metrics").text.splitlines()
+    assert f'unroll_refusals_total{{reason="overloaded"}} {len(refused)}.0' in lines
+
+
+def test_what_was_accepted_makes_room_when_it_is_answered_or_refused(busy: str) -> None:
+    full = {"inputs": ["a good film"] * MOST}
+    for _ in range(3):
+        assert httpx.post(f"{busy}/v1/sentiment", json=full).status_code == 200
+        assert httpx.post(f"{busy}/v1/sentiment", json=full | {"inputs": [""] * MOST}).status_code == 422
+        assert httpx.post(f"{busy}/v1/sentiment", json=full | {"model": "nobody"}).status_code == 404
+
+
+def test_hang_up_makes_room(busy: str, endless: str) -> None:
+    """A client that leaves while its request runs is counted as 499, and what it held is free again."""
+    body = json.dumps({"inputs": [endless] * MOST, "max_tokens": 4000}).encode()
+    head = (
+        f"POST /v1/translate HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    address = urlsplit(busy)
+    with httpx.Client(base_url=busy, timeout=60) as client:
+
+        def status() -> int:
+            return client.post("/v1/sentiment", json={"inputs": "a good film"}).status_code
+
+        def failures() -> list[str]:
+            lines = client.get("/metrics").text.splitlines()
+            mine = [line for line in lines if line.startswith('unroll_http_requests_total{route="/v1/translate"')]
+            return [line for line in mine if '"200"' not in line and '"429"' not in line]
+
+        assert not failures()
+        running = False
+        while not running:  # a question that is being answered can be in its way: then it is refused, and sent again
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                connection.sendall(head.encode() + body)
+                while not running and not select.select([connection], [], [], 0)[0]:
+                    running = status() == 429
+        while status() == 429:
+            pass  # until the service has noticed that the client is gone
+        while not failures():
+            pass
+        assert failures() == ['unroll_http_requests_total{route="/v1/translate",status="499"} 1.0']
+
+
+def test_request_that_could_never_be_accepted_is_not_told_to_come_again(busy: str) -> None:
+    answer = httpx.post(f"{busy}/v1/sentiment", json={"inputs": ["a"] * (MOST + 1)})
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/too-many-inputs"
+    assert answer.json()["limit"] == MOST
+
+
+@pytest.mark.parametrize("path", ["/v1/sentiment", "/v1/translate"])
+def test_without_an_engine_nothing_is_accepted(deserted: str, path: str) -> None:
+    answer = httpx.post(f"{deserted}{path}", json={"inputs": "a good film"})
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["type"] == "/problems/not-ready"
+    assert answer.json()["status"] == 503
+    assert "/readyz" in answer.json()["detail"]
+
+
+def test_health_without_an_engine(deserted: str) -> None:
+    assert httpx.get(f"{deserted}/healthz").status_code == 200
+    readiness = httpx.get(f"{deserted}/readyz")
+    assert readiness.status_code == 503
+    assert readiness.json()["engines_ready"] == 0
+    assert readiness.json()["status"] == "starting"
+    assert httpx.get(f"{deserted}/v1/models").status_code == 200

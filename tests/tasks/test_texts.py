@@ -1,0 +1,95 @@
+"""Texts to source ids: what is refused, with its place, and what is made of the rest."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.engine.messages import Tokens
+from app.errors import EmptyInput, InputTooLong, UnrollError
+from app.store.model_store import read_store
+from app.tasks.catalog import Catalog, Entry
+from app.tasks.texts import TextLimits, check_texts, encode_texts
+
+LIMITS = TextLimits(chars=100)
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_store: Path) -> Entry:
+    """Takes at most 120 tokens, and appends one to each source."""
+    return Catalog(read_store(tiny_store)).entries["translate-en-ko", 1]
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_store: Path) -> Entry:
+    return Catalog(read_store(tiny_store)).entries["sentiment-en", 1]
+
+
+@pytest.mark.parametrize("text", ["a", " a ", "\u200b", "x" * 100, "가" * 100, "\U0001f3ac" * 100, "\x00"])
+def test_a_text_within_the_limit_passes(text: str) -> None:
+    check_texts([text], LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", EmptyInput),
+        (" ", EmptyInput),
+        ("\t\r\n\u00a0\u2003\u3000", EmptyInput),
+        ("x" * 101, InputTooLong),
+        (" " * 101, InputTooLong),
+        ("\U0001f3ac" * 101, InputTooLong),
+    ],
+)
+def test_a_refused_text_is_named_by_its_place(text: str, error: type[UnrollError]) -> None:
+    with pytest.raises(error) as caught:
+        check_texts(["a", "b", text, ""], LIMITS)
+    assert caught.value.facts["input"] == 2
+    assert "inputs[2]" in caught.value.detail
+    if error is InputTooLong:
+        assert caught.value.facts["limit"] == 100
+        assert "at most 100" in caught.value.detail
+
+
+def test_each_text_is_encoded_by_its_own_model(translator: Entry, classifier: Entry) -> None:
+    text = "save the changes"
+    sources = asyncio.run(encode_texts([text, text], [translator, classifier]))
+    assert [source.ids for source in sources] == [translator.tokenizer.encode(text), classifier.tokenizer.encode(text)]
+    assert sources[0].ids == sources[1].ids + list(translator.manifest.tokenizer.append)
+    assert translator.manifest.tokenizer.append
+
+
+def test_long_requests_are_encoded_as_short_ones(classifier: Entry) -> None:
+    """Those over the threshold go through a thread, where nothing may change."""
+    texts = [f"a warm and funny film number {number}" for number in range(400)]
+    together = asyncio.run(encode_texts(texts, [classifier] * len(texts)))
+    assert together == [Tokens(classifier.tokenizer.encode(text)) for text in texts]
+
+
+@pytest.mark.parametrize("before", [1, 300])
+def test_more_tokens_than_the_model_takes_are_refused(translator: Entry, before: int) -> None:
+    """The limit is met exactly and passed by one, with and without the thread."""
+    most = translator.manifest.limits.source_tokens
+    assert most is not None
+    fits = "a"
+    while len(translator.tokenizer.encode(fits + " a")) <= most:
+        fits += " a"
+    short = ["save the changes"] * before
+    sources = asyncio.run(encode_texts([*short, fits], [translator] * (before + 1)))
+    assert most - 1 <= len(sources[-1].ids) <= most
+    with pytest.raises(InputTooLong) as caught:
+        asyncio.run(encode_texts([*short, fits + " a"], [translator] * (before + 1)))
+    assert caught.value.facts == {"input": before, "limit": most}
+
+
+def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry) -> None:
+    class Deaf:
+        """A tokenizer that knows no word at all."""
+
+        def encode(self, text: str) -> list[int]:
+            return []
+
+    deaf = Entry(classifier.manifest, Deaf())  # type: ignore[arg-type]
+    with pytest.raises(EmptyInput) as caught:
+        asyncio.run(encode_texts(["a", "b"], [classifier, deaf]))
+    assert caught.value.facts == {"input": 1}
