@@ -8,8 +8,8 @@ STAMP := $(VENV)/installed
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch>=2.11,<2.14"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[training,dev]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[training,dev]"
 	touch $(STAMP)
 
 serve: $(STAMP)

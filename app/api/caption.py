@@ -58,7 +58,7 @@ async def caption(request: Request, service: ServiceDependency) -> SentenceAnswe
         images, options = await _from_json(request, service)
     elif content_type == MULTIPART:
         images, options = await _from_form(request, service)
-    elif content_type.startswith("image/"):  # what it really is, the file tells
+    elif content_type in (*RAW_TYPES, "image/jpg"):  # a common misspelling
         images = [await request.body()]
         options = read_fields(request.query_params, DecodingOptions)
     else:

@@ -9,6 +9,8 @@ Answer = TypeVar("Answer")
 
 async def concurrently(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer]:
     """Results in order. The first failure cancels the others and is raised as it is; cancelling cancels all."""
+    if len(work) == 1:
+        return [await work[0]]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(item) for item in work]

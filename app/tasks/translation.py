@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.engine.client import EngineClient
+from app.errors import UnknownLanguage
 from app.tasks.catalog import Catalog
 from app.tasks.concurrently import concurrently
 from app.tasks.results import SentenceResult, Usage
@@ -33,6 +34,9 @@ class Translation:
         view = self._client.view
         if model is not None:
             entry = self._catalog.named("translation", model, version, view)
+            own = (entry.manifest.source_language, entry.manifest.target_language)
+            if source not in (None, own[0]) or target not in (None, own[1]):
+                raise UnknownLanguage(f"{model} translates from {own[0]} to {own[1]}; leave out source and target")
         else:
             entry = self._catalog.default("translation", view, source=source, target=target)
         most = tokens_to_emit(entry, max_tokens)

@@ -157,6 +157,8 @@ def _decoding() -> Iterator[Bad]:
         yield Bad(f"source {source!r}", 422, "invalid-request", "should match pattern", TRANSLATE, sent=wrong)
     unknown = {"json": {"inputs": "a", "source": "de", "target": "ko"}}
     yield Bad("source de", 422, "unknown-language", "translate-en-ko", TRANSLATE, sent=unknown)
+    other = {"json": {"inputs": "a", "model": "translate-en-ko", "source": "de"}}
+    yield Bad("source de of a named model", 422, "unknown-language", "from en to ko", TRANSLATE, sent=other)
 
 
 def _scripts() -> Iterator[Bad]:

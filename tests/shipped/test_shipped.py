@@ -4,7 +4,6 @@ import asyncio
 import random
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,11 +17,10 @@ from app.store.model_store import open_version, read_store
 from app.text.tokenizer import SubwordTokenizer
 from tests.engine.references import label_alone, open_shipped, sentence_alone
 from tests.engine.test_engine import until
-from tests.service.serving import serving
+from tests.shipped.conftest import STORE
 from training.cards import card_of
 from training.evaluate import RECIPES, recipe_of
 
-STORE = Path(__file__).parents[2] / "model_store"
 FLOORS = {
     ("sentiment-en", "accuracy"): 0.86,
     ("sentiment-ko", "accuracy"): 0.84,
@@ -30,12 +28,6 @@ FLOORS = {
     ("caption-en", "distinct captions"): 100,
     ("translate-en-ko", "chrF"): 28,
 }
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with serving(STORE, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
-        yield client
 
 
 def test_every_recipe_is_shipped_and_whole() -> None:

@@ -1,0 +1,24 @@
+"""The service over the shipped checkpoints."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.serving import serving
+
+STORE = Path(__file__).parents[2] / "model_store"
+
+
+@pytest.fixture(scope="session")
+def shipped_service() -> Iterator[str]:
+    """Address of `unroll serve` over `model_store/`."""
+    with serving(STORE, "--engines", "1") as served:
+        yield served.address
+
+
+@pytest.fixture
+def http(shipped_service: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=shipped_service, timeout=60) as client:
+        yield client

@@ -1,0 +1,40 @@
+"""README shows what happens: its curl commands are run, and must print what it says."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"```console\n\$ (curl .*?)```", ROOT.joinpath("README.md").read_text(encoding="utf8"), re.DOTALL)
+
+
+def _split(block: str) -> tuple[str, Any]:
+    """The command, continued while lines end in a backslash, and the JSON below it."""
+    lines = block.splitlines()
+    end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
+    return "\n".join(lines[: end + 1]), json.loads("\n".join(lines[end + 1 :]))
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to two places: kernels of another processor may differ in the last ones."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return pytest.approx(value, abs=0.01) if isinstance(value, float) else value
+
+
+def test_readme_has_a_transcript_for_each_job() -> None:
+    assert {re.search(r"/v1/(\w+)", block)[1] for block in BLOCKS} >= {"sentiment", "caption", "translate"}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[str(index) for index in range(len(BLOCKS))])
+def test_curl_prints_what_readme_says(block: str, shipped_service: str) -> None:
+    command, expected = _split(block)
+    command = command.replace("http://127.0.0.1:8000", shipped_service)
+    printed = subprocess.run(command, shell=True, check=True, capture_output=True, cwd=ROOT, timeout=60).stdout
+    assert json.loads(printed) == _rounded(expected)
