@@ -213,7 +213,7 @@ RECIPE = Recipe(
         parameters=1,
         files={},
         licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
-        training=Training(recipe="python -m training.caption_en", minutes=60),
+        training=Training(recipe="python -m training.caption_en", minutes=45),
     ),
     card=CARD,
     train=train,

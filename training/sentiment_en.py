@@ -73,7 +73,7 @@ RECIPE = Recipe(
         language="en",
         description="English sentiment: negative or positive, trained on film reviews and short texts.",
         licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
-        minutes=14,
+        minutes=15,
     ),
     card=CARD,
     train=train,
