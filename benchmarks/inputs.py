@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance
 
 from app.engine.client import EngineView
 from app.engine.messages import Pixels, Tokens
-from app.errors import UnknownLanguage
+from app.errors import ModelNotFound, UnknownLanguage
 from app.store.model_store import read_store
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.images import ImageLimits, read_image
@@ -45,7 +45,7 @@ def workload(job: str, store: Path) -> Workload | None:
     """The inputs of `sentiment`, `caption` or `translate`; None when the store has no usable model for it."""
     try:
         return _JOBS[job](Catalog(read_store(store)), store)
-    except UnknownLanguage:
+    except (ModelNotFound, UnknownLanguage):
         return None
 
 

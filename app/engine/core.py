@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import uuid
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,7 @@ from app.store.model_store import read_store
 
 log = logging.getLogger("unroll.engine")
 IDLE_MS = 200  # how long an idle engine sleeps before it looks whether it should stop
+LOOK_SECONDS = 1.0  # between two looks for front ends that are gone
 
 
 def pick_device(name: str) -> torch.device:
@@ -52,6 +54,7 @@ class Engine:
         self._items: dict[RequestKey, Item] = {}
         self._broken: dict[str, str] = {}
         self._totals = {"requests": 0, "cancelled": 0, "failed": 0}
+        self._next_look = 0.0
         self._stop = threading.Event()
         self._socket = (context or zmq.Context.instance()).socket(zmq.ROUTER)
         self._socket.router_mandatory = True
@@ -88,6 +91,7 @@ class Engine:
     def step(self) -> None:
         """Hear, plan, run, tell."""
         self._receive()
+        self._look_for_the_gone()
         plan = self._scheduler.plan()
         answers = self._run(plan)
         for key in answers:
@@ -110,6 +114,14 @@ class Engine:
                 for request in message.ids:
                     self._cancel((client, request))
             elif isinstance(message, Hello):
+                self._tell(client, self.status())
+
+    def _look_for_the_gone(self) -> None:
+        """Tell every front end that waits for something how the engine fares: one that is gone cannot be reached, and
+        its requests are cancelled."""
+        if time.monotonic() > self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            for client in {client for client, _ in self._items}:
                 self._tell(client, self.status())
 
     def _submit(self, client: bytes, submit: Submit) -> None:

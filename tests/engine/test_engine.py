@@ -165,7 +165,7 @@ def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_
             await until(lambda: bool(watcher.view.ready))
             async with EngineClient([endpoint]) as client:
                 await until(lambda: bool(client.view.ready))
-                asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=2000))
+                asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=1_000_000))
                 await until(lambda: watcher.view.ready[0].gauges["running"] == 1)
             await until(lambda: watcher.view.ready[0].gauges["running"] == 0)
             asked.cancel()

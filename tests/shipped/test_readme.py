@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def test_readme_has_a_transcript_for_each_job() -> None:
     assert {re.search(r"/v1/(\w+)", block)[1] for block in BLOCKS} >= {"sentiment", "caption", "translate"}  # type: ignore[index]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("block", BLOCKS, ids=[str(index) for index in range(len(BLOCKS))])
 def test_curl_prints_what_readme_says(block: str, shipped_service: str) -> None:
     command, expected = _split(block)
