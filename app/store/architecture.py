@@ -161,9 +161,7 @@ class Decoder(Part):
     def describe(self) -> str:
         attention = "" if self.attention.kind == "none" else f" with {self.attention.kind} attention"
         layers = f"{self.layers} x " if self.layers > 1 else ""
-        return (
-            f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size} decoder{attention} over {self.vocabulary_size} words"
-        )
+        return f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size} decoder{attention} over {self.vocabulary_size} subwords"
 
 
 class Classifier(Part):
