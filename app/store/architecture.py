@@ -161,7 +161,8 @@ class Decoder(Part):
     def describe(self) -> str:
         attention = "" if self.attention.kind == "none" else f" with {self.attention.kind} attention"
         layers = f"{self.layers} x " if self.layers > 1 else ""
-        return f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size} decoder{attention} over {self.vocabulary_size} subwords"
+        cell = f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size}"
+        return f"{cell} decoder{attention} over {self.vocabulary_size} subwords"
 
 
 class Classifier(Part):
