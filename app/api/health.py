@@ -17,14 +17,14 @@ async def healthz() -> Health:
 
 @router.get("/readyz", summary="Are requests answered?", responses={503: {"model": Readiness}})
 async def readyz(service: ServiceDependency, response: Response) -> Readiness:
-    """200 when an engine has loaded and warmed every model that is whole, else 503. Broken versions are listed;
-    the others serve on."""
+    """200 when every engine has loaded and warmed every model that is whole, else 503. Broken versions are listed; the
+    others serve on. An engine that is started again later does not change it as long as another one is there."""
     view = service.client.view
     broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
-    if not view.ready:
+    if not view.is_ready:
         response.status_code = 503
     return Readiness(
-        status="ready" if view.ready else "starting",
+        status="ready" if view.is_ready else "starting",
         engines_ready=len(view.ready),
         engines=view.count,
         models=sorted(view.models),

@@ -100,7 +100,7 @@ class Service:
 
     def _admit(self, inputs: int) -> None:
         self.check_count(inputs)
-        if not self.client.view.started:  # later a request waits for the next engine instead
+        if not self.client.view.any_started:  # later a request waits for the next engine instead
             self.metrics.refusals.labels("not-ready").inc()
             raise NotReady("no engine is ready yet; send it again when /readyz answers 200")
         if self._admitted + inputs > self._limits.pending:

@@ -46,6 +46,7 @@ class _Link:
     socket: zmq.asyncio.Socket
     monitor: zmq.asyncio.Socket
     status: Status | None = None
+    started: bool = False  # whether it has ever been ready
     load: int = 0
 
 
@@ -60,13 +61,19 @@ class _Pending:
 @dataclass(frozen=True)
 class EngineView:
     """What is known of the engines together: statuses of those that are ready, how many there should be, what they
-    loaded and what not, and whether one has ever been ready."""
+    loaded and what not, and whether any, and whether every one, has been ready at some time."""
 
     ready: tuple[Status, ...]
     count: int
     broken: dict[str, str] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
-    started: bool = False
+    any_started: bool = False
+    all_started: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Every engine has loaded and warmed its models since the front end started, and one is there now."""
+        return bool(self.ready) and self.all_started
 
 
 class EngineClient:
@@ -131,7 +138,8 @@ class EngineClient:
         ready = tuple(link.status for link in self._links if link.status is not None)
         broken = {key: reason for status in ready for key, reason in status.broken.items()}
         models = frozenset(key for status in ready for key in status.models)
-        self.view = EngineView(ready, len(self._links), broken, models, self.view.started or bool(ready))
+        started = [link.started for link in self._links]
+        self.view = EngineView(ready, len(self._links), broken, models, any(started), all(started))
 
     async def _answer(self, submit: Submit) -> Event:
         pending = _Pending(submit, asyncio.get_running_loop().create_future())
@@ -182,7 +190,7 @@ class EngineClient:
                 self._hear(link, message)
 
     def _hear(self, link: _Link, status: Status) -> None:
-        known, link.status = link.status, status
+        known, link.status, link.started = link.status, status, True
         self._look()
         if known is not None and known.instance != status.instance:
             self._take_back(link)
