@@ -1,5 +1,6 @@
 # CPU image: dependencies in a layer of their own, then the code, then the models.
 FROM python:3.11-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 RUN pip install --no-cache-dir "torch>=2.11,<2.14"
@@ -7,7 +8,7 @@ WORKDIR /src
 COPY pyproject.toml ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > dependencies.txt \
     && pip install --no-cache-dir -r dependencies.txt
-COPY README.md ./
+COPY README.md setup.py ./
 COPY app app
 RUN pip install --no-cache-dir --no-deps .
 

@@ -4,12 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test check format openapi data bench clean
+.PHONY: serve test check format openapi data bench bench-units bench-targets bench-peers clean
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[training,dev]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[training,benchmarks,dev]"
 	touch $(STAMP)
 
 serve: $(STAMP)
@@ -38,6 +38,26 @@ data: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.serve
+
+bench-units: $(STAMP)
+	$(BIN)/python -m benchmarks.units --plot benchmarks/plots/units.png
+
+bench-targets: $(STAMP)
+	$(BIN)/python -m benchmarks.targets
+
+# The servers that a user would otherwise take, each in its own way, in an environment of their own: about 40 minutes.
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/installed
+
+$(PEERS_STAMP): $(STAMP) benchmarks/peers/requirements.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
+	$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check --editable ".[training,benchmarks,dev]"
+	$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	touch $(PEERS_STAMP)
+
+bench-peers: $(PEERS_STAMP)
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python -m benchmarks.peers --output peers.json --plot benchmarks/plots/peers.png
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,6 +1,5 @@
 """The command `unroll`."""
 
-import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,10 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from app.main import VERSION, create_app
+from app.main import VERSION, create_app, set_up_logging, start_engines
 from app.settings import Settings
 from app.store.model_store import read_store
+from app.workers import FrontEnd, run_workers, web_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,29 +59,25 @@ def serve(**given: Any) -> None:
         raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
     if not settings.store.is_dir():
         raise click.BadParameter(f"the model store {settings.store} is not a folder", param_hint="--store")
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
-        server_header=False,
-        access_log=settings.log_level == "debug",
-    )
-    try:
-        listener = config.bind_socket()
-    except SystemExit:
-        raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
+    set_up_logging(settings.log_level)
+    listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
-    _serve(uvicorn.Server(config), listener)
+    engines = start_engines(settings)
+    try:
+        if settings.workers == 1:
+            FrontEnd(web_config(create_app(settings, engines=engines.endpoints), settings)).run([listener])
+        else:
+            run_workers(settings, engines.endpoints, listener)
+    finally:
+        engines.stop()
 
 
-def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run to the end. uvicorn raises the signal that stopped it once more when it is done; that is then no error."""
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, lambda number, frame: None)
-    server.run(sockets=[listener])
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return uvicorn.Config("", host=settings.host, port=settings.port, log_level="warning").bind_socket()
+    except SystemExit:
+        raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
 
 
 @main.command(name="list")

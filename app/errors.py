@@ -8,11 +8,13 @@ UnrollError
 │   ├── InvalidImage
 │   ├── UnsupportedMedia
 │   ├── BodyTooLarge
-│   └── UnknownLanguage
+│   ├── UnknownLanguage
+│   └── ContradictoryOptions
 ├── ModelNotFound           no such model, or no such version of it
 ├── ModelUnavailable        it is in the store, but broken
 ├── Overloaded              too much is waiting already
-├── NotReady                the engine is starting or the service is draining
+├── NotReady                the engine is starting
+├── Draining                the service is about to end
 ├── TimedOut                no answer within the time a request may take
 ├── EngineFailed            the engine could not run the request
 └── StoreError              a version in the model store cannot be used
@@ -63,6 +65,10 @@ class UnknownLanguage(InputError):
     pass
 
 
+class ContradictoryOptions(InputError):
+    pass
+
+
 class ModelNotFound(UnrollError):
     pass
 
@@ -76,6 +82,10 @@ class Overloaded(UnrollError):
 
 
 class NotReady(UnrollError):
+    pass
+
+
+class Draining(UnrollError):
     pass
 
 

@@ -1,5 +1,6 @@
 """The FastAPI app: `uvicorn app.main:app`, or `create_app(settings)`."""
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -10,13 +11,15 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app.api import caption, health, models, pages, sentiment, translate
+from app.api.admission import Admission, Gate
 from app.api.body_limit import BodyLimit
+from app.api.draining import on_stop_signal
 from app.api.observe import Observe
 from app.api.problems import Problem, install_problems
 from app.api.service import Limits, Service
-from app.engine.client import EngineClient
+from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
-from app.engine.process import EngineProcesses
+from app.engine.process import EngineProcesses, engine_devices
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
 from app.store.model_store import read_store
@@ -32,25 +35,39 @@ DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment
 sequence to sequence (translation). Every example below runs as it stands: open one and press **Execute**.
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
+_TASK_PATHS = {"/v1/sentiment": "texts", "/v1/caption": "images", "/v1/translate": "texts"}  # what bodies hold
 _IMAGE_THREADS = 2  # files decoded at the same time
+_GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
+
+log = logging.getLogger("unroll")
 
 
-def create_app(settings: Settings | None = None, *, engines: Sequence[str] | None = None) -> FastAPI:
-    """An app with `settings`. Given `engines`, ZeroMQ endpoints, it uses those; else it starts its own."""
+def create_app(
+    settings: Settings | None = None, *, engines: Sequence[str] | None = None, is_first: bool = True
+) -> FastAPI:
+    """An app with `settings`. Given `engines`, ZeroMQ endpoints, it uses those; else it starts its own. Of several that
+    share engines the first tells the log when they are ready."""
     settings = settings or Settings()
     metrics = Metrics()
+    admission = Admission(
+        most_inputs=settings.share(settings.max_pending), most_steps=settings.share(settings.max_pending_steps)
+    )
+    metrics.watch_pending(admission.figures)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        processes = None if engines is not None else _start_engines(settings)
+        processes = None if engines is not None else start_engines(settings)
         try:
             endpoints = engines if processes is None else processes.endpoints
             with ThreadPoolExecutor(_IMAGE_THREADS, "images") as pool:
-                async with EngineClient(endpoints or ()) as client:
-                    app.state.service = _service(settings, client, metrics, pool)
-                    app.state.engines = processes
-                    metrics.watch(lambda: _figures(client, processes))
-                    yield
+                async with EngineClient(endpoints or (), on_ready=_announce if is_first else None) as client:
+                    app.state.service = _service(settings, client, metrics, admission, pool)
+                    metrics.watch(lambda: _figures(client))
+                    if processes is None:
+                        await client.greeted(_GREETING_SECONDS)
+                    _spare_the_collector()
+                    with on_stop_signal(admission.drain):
+                        yield
         finally:
             if processes is not None:
                 processes.stop()
@@ -62,7 +79,11 @@ def create_app(settings: Settings | None = None, *, engines: Sequence[str] | Non
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(Observe, metrics=metrics), Middleware(BodyLimit, most=settings.max_body_bytes)],
+        middleware=[
+            Middleware(Observe, metrics=metrics),
+            Middleware(Gate, admission=admission, paths=_TASK_PATHS),
+            Middleware(BodyLimit, most=settings.max_body_bytes),
+        ],
         responses={"default": {"model": Problem, "description": "A problem"}},
     )
     install_problems(app)
@@ -73,20 +94,32 @@ def create_app(settings: Settings | None = None, *, engines: Sequence[str] | Non
     return app
 
 
-def _start_engines(settings: Settings) -> EngineProcesses:
+def start_engines(settings: Settings) -> EngineProcesses:
+    """The engines that `settings` ask for."""
     config = EngineConfig(
         endpoint="",
         store=str(settings.store.resolve()),
-        device=settings.device,
         threads=settings.threads,
         unit=settings.unit,
         slots=settings.slots,
         budget=settings.budget,
+        precision=settings.precision,
     )
-    return EngineProcesses(config, settings.engine_count)
+    devices = engine_devices(settings.devices, settings.cpu_engines)
+    log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
+    return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds)
 
 
-def _service(settings: Settings, client: EngineClient, metrics: Metrics, pool: ThreadPoolExecutor) -> Service:
+def _announce(view: EngineView) -> None:
+    models = (f"{key} ({view.precisions[key]})" if key in view.precisions else key for key in sorted(view.models))
+    log.info("%d engines are ready with %s", view.count, ", ".join(models) or "no model")
+    for key, reason in view.broken.items():
+        log.warning("%s cannot be used: %s", key, reason)
+
+
+def _service(
+    settings: Settings, client: EngineClient, metrics: Metrics, admission: Admission, pool: ThreadPoolExecutor
+) -> Service:
     catalog = Catalog(read_store(settings.store))
     texts = TextLimits(settings.max_text_chars)
     images = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
@@ -99,24 +132,38 @@ def _service(settings: Settings, client: EngineClient, metrics: Metrics, pool: T
             Captioning(catalog, client, images, pool),
             Translation(catalog, client, texts),
         ),
-        limits=Limits(settings.max_inputs, settings.max_pending, settings.request_seconds),
+        admission=admission,
+        limits=Limits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
     )
 
 
-def _figures(client: EngineClient, processes: EngineProcesses | None) -> EngineFigures:
+def _spare_the_collector() -> None:
+    """What is loaded now stays: the garbage collector need not look at it again. Requests leave next to no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
+
+
+def _figures(client: EngineClient) -> EngineFigures:
     view = client.view
     counters: Counter[str] = Counter()
     gauges: Counter[str] = Counter()
     for status in view.ready:
         counters.update(status.counters)
         gauges.update(status.gauges)
-    restarts = processes.restarts if processes else 0
-    return EngineFigures(counters, gauges, ready=len(view.ready), count=view.count, restarts=restarts)  # type: ignore[arg-type]
+    return EngineFigures(counters, gauges, ready=len(view.ready), count=view.count, restarts=view.restarts)  # type: ignore[arg-type]
+
+
+def set_up_logging(level: str) -> None:
+    """Lines of the service itself, in uvicorn's form, to standard error. uvicorn sets up its own."""
+    logging.basicConfig(format="%(levelname)s:     %(name)s: %(message)s")
+    logging.getLogger("unroll").setLevel(level.upper())
 
 
 def __getattr__(name: str) -> FastAPI:
     """`app`, made when a server first asks for it and not when `create_app` is imported."""
     if name == "app":
-        logging.getLogger("unroll").setLevel(logging.INFO)
-        return create_app()
+        settings = Settings()
+        set_up_logging(settings.log_level)
+        return create_app(settings)
     raise AttributeError(name)

@@ -1,8 +1,10 @@
 """Prometheus metrics of one front end, with what its engines report."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -22,28 +24,66 @@ ENGINE_COUNTERS = {
 }
 ENGINE_GAUGES = {"waiting": "Requests waiting to be consumed", "running": "Requests that emit or are being consumed"}
 
+PENDING = {
+    "requests": "HTTP requests to the tasks let in and not answered",
+    "inputs": "Inputs let in and not answered",
+    "steps": "Cell steps, as far as they can be told before, of what was let in and is not answered",
+}
+
 
 class Metrics:
     """A registry of its own, so that several apps can live in one process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.requests = Counter(
+        self._requests = Counter(
             "unroll_http_requests", "HTTP requests answered", ("route", "status"), registry=self._registry
         )
-        self.seconds = Histogram(
+        self._seconds = Histogram(
             "unroll_http_request_seconds",
             "Time to answer, in seconds",
             ("route",),
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self.inputs = Counter("unroll_inputs", "Inputs answered", ("task",), registry=self._registry)
-        self.source_tokens = Counter("unroll_source_tokens", "Tokens read", ("task",), registry=self._registry)
-        self.emitted_tokens = Counter("unroll_emitted_tokens", "Tokens emitted", ("task",), registry=self._registry)
-        self.refusals = Counter(
+        self._inputs = Counter("unroll_inputs", "Inputs answered", ("task",), registry=self._registry)
+        self._source_tokens = Counter("unroll_source_tokens", "Tokens read", ("task",), registry=self._registry)
+        self._emitted_tokens = Counter("unroll_emitted_tokens", "Tokens emitted", ("task",), registry=self._registry)
+        self._refusals = Counter(
             "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=self._registry
         )
+        self._pending = {
+            name: Gauge(f"unroll_pending_{name}", help_text, registry=self._registry)
+            for name, help_text in PENDING.items()
+        }
+        self._http: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # children by label, costly to look up
+        self._tasks: dict[str, TaskCounters] = {}
+
+    def http(self, route: str, status: int, seconds: float) -> None:
+        """An HTTP request was answered."""
+        children = self._http.get((route, status))
+        if children is None:
+            children = self._requests.labels(route, str(status)), self._seconds.labels(route)
+            self._http[route, status] = children
+        requests, times = children
+        requests.inc()
+        times.observe(seconds)
+
+    def task(self, name: str) -> "TaskCounters":
+        """What is counted of a task."""
+        if name not in self._tasks:
+            counters = (self._inputs, self._source_tokens, self._emitted_tokens)
+            self._tasks[name] = TaskCounters(*(counter.labels(name) for counter in counters))
+        return self._tasks[name]
+
+    def refused(self, reason: str) -> None:
+        """A request was refused before it was run."""
+        self._refusals.labels(reason).inc()
+
+    def watch_pending(self, pending: Callable[[], dict[str, float]]) -> None:
+        """Report what was let in and is not answered, by the names of `PENDING`, asked anew at each scrape."""
+        for name, gauge in self._pending.items():
+            gauge.set_function(partial(_of, pending, name))
 
     def watch(self, engines: "Callable[[], EngineFigures]") -> None:
         """Report what engines say, asked anew at each scrape."""
@@ -52,6 +92,18 @@ class Metrics:
     def render(self) -> bytes:
         """The text format that Prometheus scrapes."""
         return generate_latest(self._registry)
+
+
+class TaskCounters(NamedTuple):
+    """Of one task."""
+
+    inputs: Counter
+    source_tokens: Counter
+    emitted_tokens: Counter
+
+
+def _of(figures: Callable[[], dict[str, float]], name: str) -> float:
+    return figures()[name]
 
 
 class EngineFigures:

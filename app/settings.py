@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MAX_DEFAULT_ENGINES = 4
-NVIDIA = Path("/dev/nvidiactl")  # there if a GPU is; the front end does not import torch to ask
+_DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
 
 
 def available_cores() -> int:
@@ -32,11 +32,20 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 is every network interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
     store: Path = Field(Path("model_store"), description="Folder with the models to serve: <name>/<version>/.")
-    device: str = Field("auto", description="cpu, cuda:0 and so on; auto takes the first GPU if there is one.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Front-end processes, which share the port and the engines."
+    )
+    devices: Annotated[str, Field(pattern=_DEVICES)] = Field(
+        "auto", description="cpu, or cuda:0,cuda:1 and so on, an engine each; auto takes every GPU, or else cpu."
+    )
     engines: Annotated[int, Field(ge=0, le=64)] = Field(
-        0, description=f"Engine processes; 0 is one per core up to {MAX_DEFAULT_ENGINES} on a CPU, one on a GPU."
+        0, description=f"Engine processes on the CPU; 0 is one per core up to {MAX_DEFAULT_ENGINES}."
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Torch threads of each engine.")
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto",
+        description="Number type of weights; auto takes what the device is fast with and answers do not suffer by.",
+    )
     unit: Annotated[int, Field(ge=1, le=64)] = Field(
         6, description="Cell steps between two looks at what has arrived, left or been cancelled."
     )
@@ -48,6 +57,9 @@ class Settings(BaseSettings):
     )
     max_pending: Annotated[int, Field(ge=1)] = Field(
         2048, description="Inputs accepted and not yet answered; more are refused with 429."
+    )
+    max_pending_steps: Annotated[int, Field(ge=1)] = Field(
+        2_000_000, description="Cell steps accepted and not yet run; more are refused with 429."
     )
     max_inputs: Annotated[int, Field(ge=1)] = Field(256, description="Inputs of one request.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
@@ -61,6 +73,12 @@ class Settings(BaseSettings):
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Longest time for one request, in seconds."
     )
+    keep_alive_seconds: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Silence of a stream after which a comment is sent, so that nobody on the way closes it."
+    )
+    heartbeat_seconds: Annotated[float, Field(ge=1)] = Field(
+        30.0, description="Silence of an engine or a worker after which it is killed and started again, in seconds."
+    )
     drain_seconds: Annotated[float, Field(gt=0)] = Field(
         20.0, description="Longest time to finish running requests after SIGTERM, in seconds."
     )
@@ -69,9 +87,10 @@ class Settings(BaseSettings):
     )
 
     @property
-    def engine_count(self) -> int:
-        """Engines to start when `engines` is left at 0."""
-        if self.engines:
-            return self.engines
-        on_gpu = self.device.startswith("cuda") or (self.device == "auto" and NVIDIA.exists())
-        return 1 if on_gpu else min(available_cores(), MAX_DEFAULT_ENGINES)
+    def cpu_engines(self) -> int:
+        """Engines to start on the CPU, also when `engines` is left at 0."""
+        return self.engines or min(available_cores(), MAX_DEFAULT_ENGINES)
+
+    def share(self, limit: int) -> int:
+        """What each of the workers has of a limit for all."""
+        return -(-limit // self.workers)

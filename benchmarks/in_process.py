@@ -1,4 +1,4 @@
-"""The model called in process: loaded as the engine loads it, float32, in processes of one thread."""
+"""The model called in process, in processes of one thread."""
 
 import multiprocessing
 import time
@@ -8,11 +8,9 @@ from typing import Self
 
 import torch
 
-from app.engine.runner import Runner
-from app.store.model_store import open_version
 from benchmarks.inputs import Workload
 from benchmarks.sample import Sample, together
-from benchmarks.ways import ENGINE, Way
+from benchmarks.ways import Way
 
 _START_SECONDS = 120  # the longest wait for the slowest process to be ready
 
@@ -50,11 +48,9 @@ def _prepare(barrier: Barrier) -> None:
 
 def _run(way: Way, work: Workload, warm_up: float, seconds: float) -> Sample:
     """In a process of the pool: load, warm up, wait for the others, measure."""
-    runner = Runner(torch.device("cpu"), slots=ENGINE.slots)
-    runner.load(open_version(work.folder))
-    turns = way.turns(runner, work)
+    turns = way.turns(work)
+    next(turns)  # loads the model
     warm = time.perf_counter() + warm_up
-    next(turns)
     while time.perf_counter() < warm:
         next(turns)
     if not way.alone:

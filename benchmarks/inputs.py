@@ -1,10 +1,10 @@
 """What is sent: realistic inputs of each job, fixed by a seed, as HTTP bodies and as what the engine gets of them."""
 
 import io
+import itertools
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,13 +14,21 @@ from PIL import Image, ImageEnhance
 from app.engine.client import EngineView
 from app.engine.messages import Pixels, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
+from app.store.manifest import Task
 from app.store.model_store import read_store
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.images import ImageLimits, read_image
 from benchmarks.texts import manual, review, spread
 
 _SEED = 20
-TEXTS, PHOTOS = 512, 64  # inputs of a job
+TEXTS, PHOTOS, LONG_TEXTS = 512, 64, 32  # inputs of a job
+LONG_SOURCE, LONG_ANSWER = 2000, 512  # most tokens of long ones
+_TASKS: dict[str, tuple[Task, str | None]] = {
+    "sentiment": ("sentiment", "en"),
+    "caption": ("captioning", None),
+    "translate": ("translation", "en"),
+}
+JOBS = tuple(_TASKS)
 _LIMITS = ImageLimits(bytes=12_000_000, pixels=50_000_000)
 
 
@@ -44,28 +52,75 @@ class Workload:
 def workload(job: str, store: Path) -> Workload | None:
     """The inputs of `sentiment`, `caption` or `translate`; None when the store has no usable model for it."""
     try:
-        return _JOBS[job](Catalog(read_store(store)), store)
+        entry = _entry(job, store)
     except (ModelNotFound, UnknownLanguage):
         return None
+    return _caption(entry, store) if job == "caption" else _texts(job, entry, store, _ordinary(job))
 
 
-def _sentiment(catalog: Catalog, store: Path) -> Workload:
-    entry = catalog.default("sentiment", EngineView((), 0), source="en")
+def long_texts(job: str, store: Path) -> Workload:
+    """Texts as long as the model takes, to be answered as long as it can, within `LONG_SOURCE` and `LONG_ANSWER`
+    tokens; for a job that `workload` has inputs for."""
+    entry = _entry(job, store)
+    limits = entry.manifest.limits
+    most = min(LONG_SOURCE, limits.source_tokens or LONG_SOURCE)
     source = random.Random(_SEED)
+    texts = [_of_tokens(job, entry, most - source.randrange(1 + most // 8), source) for _ in range(LONG_TEXTS)]
+    work = _texts(job, entry, store, texts)
+    answer = min(LONG_ANSWER, limits.max_tokens or LONG_ANSWER)
+    return with_options(work, max_tokens=answer) if entry.manifest.decoding else work
+
+
+def shorter_half(work: Workload) -> Workload:
+    """The texts with at most the median number of tokens."""
+    lengths = [len(source.ids) for source in work.sources if isinstance(source, Tokens)]
+    middle = sorted(lengths)[len(lengths) // 2]
+    chosen = [index for index, length in enumerate(lengths) if length <= middle]
+    return replace(work, bodies=[work.bodies[i] for i in chosen], sources=[work.sources[i] for i in chosen])
+
+
+def mixed(work: Workload, other: Workload, share: float) -> Workload:
+    """All inputs of `work`, and evenly among them those of `other`: a `share` of what comes out."""
+    between = round(1 / share) - 1
+    theirs = itertools.cycle(zip(other.bodies, other.sources, strict=True))
+    pairs = []
+    for index, pair in enumerate(zip(work.bodies, work.sources, strict=True)):
+        pairs += [next(theirs), pair] if index % between == 0 else [pair]
+    return replace(work, bodies=[body for body, _ in pairs], sources=[source for _, source in pairs])
+
+
+def with_options(work: Workload, **options: object) -> Workload:
+    """The same inputs with these options in each request."""
+    if work.content_type == "application/json":
+        return replace(work, bodies=[json.dumps(json.loads(body) | options).encode() for body in work.bodies])
+    return replace(work, path="&".join([work.path, *(f"{name}={value}" for name, value in options.items())]))
+
+
+def _entry(job: str, store: Path) -> Entry:
+    task, language = _TASKS[job]
+    return Catalog(read_store(store)).default(task, EngineView((), 0), source=language)
+
+
+def _ordinary(job: str) -> list[str]:
+    source = random.Random(_SEED)
+    if job == "translate":
+        words = [_log_normal(source, median=8, sigma=0.7, least=3, most=40) for _ in range(TEXTS)]
+        return [manual(count, source) for count in spread(words, source)]
     words = [_log_normal(source, median=20, sigma=0.7, least=2, most=120) for _ in range(TEXTS - TEXTS // 32)]
     words += [source.randint(200, 400) for _ in range(TEXTS // 32)]
-    return _texts("sentiment", entry, store, [review(count, source) for count in spread(words, source)])
-
-
-def _translate(catalog: Catalog, store: Path) -> Workload:
-    entry = catalog.default("translation", EngineView((), 0), source="en")
-    source = random.Random(_SEED)
-    words = [_log_normal(source, median=8, sigma=0.7, least=3, most=40) for _ in range(TEXTS)]
-    return _texts("translate", entry, store, [manual(count, source) for count in spread(words, source)])
+    return [review(count, source) for count in spread(words, source)]
 
 
 def _log_normal(source: random.Random, *, median: float, sigma: float, least: int, most: int) -> int:
     return min(most, max(least, round(median * source.lognormvariate(0, sigma))))
+
+
+def _of_tokens(job: str, entry: Entry, tokens: int, source: random.Random) -> str:
+    """A text of nearly so many tokens, and not more."""
+    words = (manual if job == "translate" else review)(tokens, source).split()
+    while (count := len(entry.tokenizer.encode(" ".join(words)))) > tokens:
+        words = words[: min(len(words) - 1, len(words) * tokens // count)]
+    return " ".join(words)
 
 
 def _texts(job: str, entry: Entry, store: Path, texts: list[str]) -> Workload:
@@ -78,8 +133,7 @@ def _texts(job: str, entry: Entry, store: Path, texts: list[str]) -> Workload:
     return _workload(job, entry, store, "application/json", bodies, [Tokens(ids) for _, ids in pairs])
 
 
-def _caption(catalog: Catalog, store: Path) -> Workload:
-    entry = catalog.default("captioning", EngineView((), 0))
+def _caption(entry: Entry, store: Path) -> Workload:
     assert entry.manifest.image is not None
     size = entry.manifest.image.size
     bodies = _photos(PHOTOS)
@@ -116,11 +170,3 @@ def _workload(
     query = f"?model={manifest.name}&version={manifest.version}" if content_type.startswith("image/") else ""
     max_tokens = manifest.decoding.max_tokens if manifest.decoding else 0
     return Workload(job, manifest.key, folder, max_tokens, f"/v1/{job}{query}", content_type, bodies, sources)
-
-
-_JOBS: dict[str, Callable[[Catalog, Path], Workload]] = {
-    "sentiment": _sentiment,
-    "caption": _caption,
-    "translate": _translate,
-}
-JOBS = tuple(_JOBS)

@@ -1,17 +1,20 @@
-"""Closed-loop HTTP clients in a process of their own, lean enough to leave the cores to the service.
+"""HTTP clients in a process of their own, lean enough to leave the cores to the service.
 
-Each client keeps one connection and sends its next request when the answer to the last has come. Standard library
-and uvloop only; of HTTP it knows what the service sends: a status line and Content-Length.
+Closed loop: each client keeps one connection and sends its next request when the answer to the last has come. Open
+loop: requests arrive at random at a given rate, however many are unanswered. Standard library and uvloop only; of HTTP
+it knows what servers send: Content-Length, chunks, or a connection that ends with the answer.
 """
 
 import asyncio
 import itertools
 import multiprocessing
+import random
+import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import uvloop
 
@@ -20,7 +23,17 @@ from benchmarks.sample import Sample
 
 REFUSALS = (429, 503)
 _PATIENCE = 90.0  # seconds after the measurement in which the last answers may come
-_ANSWER = b'{"results"'
+_JSON = (b"{", b"[", b'"')  # how a JSON answer begins; an empty one is not good enough
+_BROKEN = (OSError, EOFError, IndexError, ValueError, asyncio.LimitOverrunError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSample(Sample):
+    """An open loop: `offered` requests were due within the measurement, and latencies count from when each was due.
+    `refusals` are the latencies of those refused, in seconds."""
+
+    offered: int = 0
+    refusals: tuple[float, ...] = ()
 
 
 @dataclass
@@ -31,60 +44,155 @@ class _Run:
     requests: Iterator[bytes]
     first: float
     last: float
+    offered: int = 0
     finished: int = 0
     latencies: list[float] = field(default_factory=list)
     refused: int = 0
+    refusals: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+    def note(self, status: int, body: bytes, since: float, *, within: bool) -> bool:
+        """Count an answer to a request sent, or due, at `since`, `within` the measurement or in the warm-up; whether
+        it was a good one."""
+        received = time.perf_counter()
+        if status in REFUSALS:
+            self.refused += 1
+            if within:
+                self.refusals.append(received - since)
+            return False
+        if status != 200 or len(body) < 3 or not body.startswith(_JSON):
+            self.errors.append(f"{status} {body[:200].decode(errors='replace')}")
+            return False
+        self.finished += self.first <= received < self.last
+        if within:
+            self.latencies.append(received - since)
+        return True
 
 
 def _request(work: Workload, body: bytes) -> bytes:
-    head = f"POST {work.path} HTTP/1.1\r\nHost: unroll\r\nContent-Type: {work.content_type}\r\n"
+    head = f"POST {work.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {work.content_type}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bytes]:
-    """Status and body of the answer to a request."""
-    writer.write(request)
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-    return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
+class _Connection:
+    """A connection to the service; opened when it is first used, and again when the service has closed it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer to a request. A kept connection that turns out to be closed before a byte
+        of the answer came is opened again, once."""
+        kept = self._streams is not None
+        try:
+            return await self._exchange(request)
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            self.close()
+            if not kept or (isinstance(error, asyncio.IncompleteReadError) and error.partial):
+                raise
+        return await self._exchange(request)
+
+    async def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        if self._streams is None or self._streams[0].at_eof():
+            self.close()
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"\r\ncontent-length:" in head:
+            length = int(head.split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0])
+            body = await reader.readexactly(length)
+        elif b"\r\ntransfer-encoding: chunked" in head:
+            body = await _chunks(reader)
+        else:
+            body = await reader.read()
+            self.close()
+        if b"\r\nconnection: close" in head:
+            self.close()
+        return int(head.split(b" ", 2)[1]), body
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """A body in chunks (RFC 9112, section 7.1), without trailers."""
+    body = b""
+    while size := int((await reader.readline()).split(b";")[0], 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
 
 
 async def _client(run: _Run) -> None:
     """Ask until the time is over. A broken connection is an error and ends the client."""
+    connection = _Connection(run.port)
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
         while (sent := time.perf_counter()) < run.last:
-            status, body = await _ask(reader, writer, next(run.requests))
-            received = time.perf_counter()
-            if status in REFUSALS:
-                run.refused += 1
+            status, body = await connection.ask(next(run.requests))
+            if not run.note(status, body, sent, within=sent >= run.first):
                 await asyncio.sleep(0.01)
-            elif status != 200 or not body.startswith(_ANSWER):
-                run.errors.append(f"{status} {body[:200].decode(errors='replace')}")
-                await asyncio.sleep(0.01)
-            else:
-                run.finished += run.first <= received < run.last
-                if sent >= run.first:
-                    run.latencies.append(received - sent)
-        writer.close()
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except _BROKEN as error:
         run.errors.append(f"{type(error).__name__}: {error}")
+    finally:
+        connection.close()
 
 
-async def _clients(port: int, work: Workload, clients: int, warm_up: float, seconds: float) -> Sample:
-    requests = [_request(work, body) for body in work.bodies]
+async def _arrivals(run: _Run, rate: float, seed: int, warm_up: float) -> None:
+    """Requests at the times of a Poisson process, each on a free connection, or a new one when none is free."""
+    source, free = random.Random(seed), list[_Connection]()
+    asking: set[asyncio.Task[None]] = set()
+    due = run.first - warm_up + source.expovariate(rate)
+    while due < run.last:
+        await asyncio.sleep(due - time.perf_counter())  # returns at once when it is late
+        run.offered += due >= run.first
+        task = asyncio.create_task(_arrival(run, free, next(run.requests), due))
+        asking.add(task)
+        task.add_done_callback(asking.discard)
+        due += source.expovariate(rate)
+    await asyncio.gather(*asking)
+    for connection in free:
+        connection.close()
+
+
+async def _arrival(run: _Run, free: list[_Connection], request: bytes, due: float) -> None:
+    """The connection used last is taken first, so that the others may end."""
+    connection = free.pop() if free else _Connection(run.port)
+    since = min(due, time.perf_counter())  # the event loop's clock may wake it a little early
+    try:
+        status, body = await connection.ask(request)
+        run.note(status, body, since, within=due >= run.first)
+        free.append(connection)
+    except _BROKEN as error:
+        run.errors.append(f"{type(error).__name__}: {error}")
+        connection.close()
+
+
+def _run(port: int, work: Workload, warm_up: float, seconds: float) -> _Run:
     first = time.perf_counter() + warm_up
-    run = _Run(port, itertools.cycle(requests), first, first + seconds)
+    return _Run(port, itertools.cycle([_request(work, body) for body in work.bodies]), first, first + seconds)
+
+
+async def _finish(run: _Run, clients: list[Coroutine[Any, Any, None]]) -> float:
+    """Run the clients to their end, at most `_PATIENCE` after the measurement; cores that this process used."""
     cpu, started = time.process_time(), time.perf_counter()
-    tasks = [asyncio.create_task(_client(run)) for _ in range(clients)]
-    ended, late = await asyncio.wait(tasks, timeout=warm_up + seconds + _PATIENCE)
+    tasks = [asyncio.create_task(client) for client in clients]
+    ended, late = await asyncio.wait(tasks, timeout=run.last - started + _PATIENCE)
     cores = (time.process_time() - cpu) / (time.perf_counter() - started)
     for task in ended:
         task.result()
     for task in late:
         task.cancel()
         run.errors.append(f"no answer within {_PATIENCE:.0f} s")
+    return cores
+
+
+async def _closed(port: int, work: Workload, clients: int, warm_up: float, seconds: float) -> Sample:
+    run = _run(port, work, warm_up, seconds)
+    cores = await _finish(run, [_client(run) for _ in range(clients)])
     return Sample(
         rate=run.finished / seconds,
         latencies=tuple(run.latencies),
@@ -94,8 +202,31 @@ async def _clients(port: int, work: Workload, clients: int, warm_up: float, seco
     )
 
 
+async def _open(port: int, work: Workload, rate: float, seed: int, warm_up: float, seconds: float) -> OpenSample:
+    run = _run(port, work, warm_up, seconds)
+    cores = await _finish(run, [_arrivals(run, rate, seed, warm_up)])
+    return OpenSample(
+        rate=run.finished / seconds,
+        latencies=tuple(run.latencies),
+        refused=run.refused,
+        errors=tuple(run.errors),
+        cores=cores,
+        offered=run.offered,
+        refusals=tuple(run.refusals),
+    )
+
+
 def _measure(port: int, work: Workload, clients: int, warm_up: float, seconds: float) -> Sample:
-    return uvloop.run(_clients(port, work, clients, warm_up, seconds))
+    return uvloop.run(_closed(port, work, clients, warm_up, seconds))
+
+
+def _measure_open(port: int, work: Workload, rate: float, seed: int, warm_up: float, seconds: float) -> OpenSample:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a connection for each unanswered request
+    try:
+        return uvloop.run(_open(port, work, rate, seed, warm_up, seconds))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class LoadGenerator:
@@ -111,5 +242,13 @@ class LoadGenerator:
         self._pool.shutdown()
 
     def measure(self, port: int, work: Workload, *, clients: int, warm_up: float, seconds: float) -> Sample:
-        """Throughput counts answers that came within the measurement, latencies those of requests sent in it."""
+        """Closed loop. Throughput counts answers that came within the measurement, latencies those of requests sent
+        in it."""
         return self._pool.submit(_measure, port, work, clients, warm_up, seconds).result()
+
+    def measure_open(
+        self, port: int, work: Workload, *, rate: float, seed: int, warm_up: float, seconds: float
+    ) -> OpenSample:
+        """Open loop: Poisson arrivals at `rate` requests per second. Latencies count from when a request was due, so
+        that waiting behind a slow answer is not left out."""
+        return self._pool.submit(_measure_open, port, work, rate, seed, warm_up, seconds).result()

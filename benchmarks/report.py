@@ -1,18 +1,21 @@
-"""Measurements as Markdown: one table of all, one of the ratios between them."""
+"""Figures as Markdown: a table of all measurements, one of the ratios between them, and what every report says."""
 
 import os
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+
+import click
 
 from app.settings import available_cores
 from benchmarks.sample import Sample
+from benchmarks.ways import Kind
 
-Kind = Literal["one by one", "padded", "ideal", "http"]
-_NONE = "–"
+NONE = "–"
 QUIET = 0.95  # share of a core that a process which never waits gets on a machine without other work
 
 
@@ -63,6 +66,20 @@ class Measurement:
         }
 
 
+def heading(module: str) -> str:
+    """Where the figures come from and how they were got, in one line."""
+    return f"{machine()}: `{shlex.join(['python', '-m', module, *sys.argv[1:]])}`"
+
+
+def refuse(failures: Iterable[str]) -> None:
+    """Tell the first few failures and raise ClickException, if there are any."""
+    told = sorted(set(failures))
+    for failure in told[:5]:
+        click.echo(f"failed: {failure}", err=True)
+    if told:
+        raise click.ClickException("requests were refused or failed: the figures above are not to be used")
+
+
 def machine() -> str:
     """Where the figures come from, in one line."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -82,14 +99,14 @@ def measurements_table(measurements: Iterable[Measurement]) -> str:
             row.way,
             str(row.processes),
             f"{row.sample.rate:.1f}",
-            *(_number(row.sample.milliseconds(share), ".1f") for share in (0.5, 0.95, 0.99)),
-            *((str(row.sample.refused), str(len(row.sample.errors))) if row.kind == "http" else (_NONE, _NONE)),
-            _number(None if row.kind == "http" else row.sample.cores, ".2f"),
-            _number(row.sample.cores if row.kind == "http" else None, ".2f"),
+            *(number(row.sample.milliseconds(share), ".1f") for share in (0.5, 0.95, 0.99)),
+            *((str(row.sample.refused), str(len(row.sample.errors))) if row.kind == "http" else (NONE, NONE)),
+            number(None if row.kind == "http" else row.sample.cores, ".2f"),
+            number(row.sample.cores if row.kind == "http" else None, ".2f"),
         )
         for row in measurements
     ]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def disturbance(measurements: Iterable[Measurement]) -> str | None:
@@ -100,45 +117,79 @@ def disturbance(measurements: Iterable[Measurement]) -> str | None:
     return f"Not quiet: a model in process got only {min(shares):.0%} of its core, so other work ran beside it."
 
 
-def ratios_table(measurements: Sequence[Measurement], jobs: Sequence[str]) -> str:
-    """A row for each job: what the service makes of the cores, at the most clients that were measured."""
-    most = max(row.clients for row in measurements)
+@dataclass(frozen=True, kw_only=True)
+class Ratios:
+    """What the service makes of the cores with one job, at the most clients that were measured; None where a row for
+    it is missing. `overhead` is in milliseconds."""
+
+    job: str
+    clients: int
+    of_ideal: float | None
+    by_hand: float | None
+    batching: float | None
+    overhead: float | None
+    wasted: float | None
+    rows: float | None
+
+
+def ratios(measurements: Iterable[Measurement], job: str) -> Ratios:
+    """Of the measurements of one job."""
+    rows = [row for row in measurements if row.job == job]
+    by_kind = {row.kind: row.sample for row in rows if row.kind != "http"}
+    by_clients = {row.clients: row for row in rows if row.kind == "http"}
+    rates = {kind: sample.rate for kind, sample in by_kind.items()}
+    most = max(by_clients)
+    top = by_clients[most]
+    alone = by_clients[1].sample.milliseconds(0.5) if 1 in by_clients else None
+    own = by_kind["engine's code"].milliseconds(0.5) if "engine's code" in by_kind else None
+    return Ratios(
+        job=job,
+        clients=most,
+        of_ideal=_over(top.sample.rate, rates.get("ideal")),
+        by_hand=_over(top.sample.rate, rates.get("by hand")),
+        batching=_over(rates.get("step level"), rates.get("padded")),
+        overhead=None if alone is None or own is None else alone - own,
+        wasted=top.wasted,
+        rows=top.rows,
+    )
+
+
+def _over(value: float | None, other: float | None) -> float | None:
+    return None if value is None or not other else value / other
+
+
+def ratios_table(found: Sequence[Ratios]) -> str:
+    """A row for each job."""
+    most = found[0].clients
     heads = (
         "job",
         f"HTTP at {most} ÷ ideal",
-        f"HTTP at {most} ÷ one by one",
+        f"HTTP at {most} ÷ by hand",
         "step level ÷ padded batches",
         "overhead at 1, ms",
         "wasted ÷ useful",
         "rows per step",
     )
-    return _table(heads, [_ratios([row for row in measurements if row.job == job], job, most) for job in jobs])
+    rows = [
+        (
+            row.job,
+            number(row.of_ideal, ".2f"),
+            number(row.by_hand, ".2f"),
+            number(row.batching, ".2f"),
+            number(row.overhead, ".1f"),
+            number(row.wasted, ".1%"),
+            number(row.rows, ".1f"),
+        )
+        for row in found
+    ]
+    return table(heads, rows)
 
 
-def _ratios(rows: Sequence[Measurement], job: str, most: int) -> tuple[str, ...]:
-    by_kind = {row.kind: row for row in rows if row.kind != "http"}
-    by_clients = {row.clients: row for row in rows if row.kind == "http"}
-    rates = {kind: row.sample.rate for kind, row in by_kind.items()}
-    top, alone, padded = by_clients[most], by_clients.get(1), rates.get("padded")
-    here, there = (row.sample.milliseconds(0.5) if row else None for row in (by_kind["one by one"], alone))
-    overhead = there - here if there is not None and here is not None else None
-    return (
-        job,
-        f"{top.sample.rate / rates['ideal']:.2f}",
-        f"{top.sample.rate / rates['one by one']:.2f}",
-        _number(rates["ideal"] / padded if padded else None, ".2f"),
-        _number(overhead, ".1f"),
-        _number(top.wasted, ".1%"),
-        _number(top.rows, ".1f"),
-    )
+def number(value: float | None, form: str) -> str:
+    return NONE if value is None else format(value, form)
 
 
-def _number(value: float | None, form: str) -> str:
-    return _NONE if value is None else format(value, form)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Text on the left, numbers on the right."""
-    words = ("job", "way")
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: Sequence[str] = ("job", "way")) -> str:
+    """Columns of `words` on the left, numbers on the right."""
     rule = ["---" if head in words else "---:" for head in heads]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))

@@ -15,6 +15,12 @@ class Sample:
     errors: tuple[str, ...] = ()
     cores: float = 0.0
 
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong, a refusal included."""
+        refused = [f"{self.refused} requests were refused"] if self.refused else []
+        return [*self.errors, *refused]
+
     def milliseconds(self, share: float) -> float | None:
         """The latency that so large a share of the requests did not exceed."""
         if not self.latencies:

@@ -35,12 +35,17 @@ class Service:
             text = answer.read().decode()
         return {name: float(value) for name, value in re.findall(r"^unroll_engine_(\w+)_total (\S+)$", text, re.M)}
 
+    def counted_since(self, before: dict[str, float]) -> dict[str, float]:
+        """By how much the counters have grown."""
+        return {name: value - before.get(name, 0.0) for name, value in self.counters().items()}
+
 
 @contextmanager
-def running_service(store: Path, engines: int) -> Iterator[Service]:
-    """`unroll serve` until the block ends, then SIGTERM. Raises ServiceFailed when it does not get ready."""
+def running_service(store: Path, engines: int, *more: str) -> Iterator[Service]:
+    """`unroll serve`, with `more` options, until the block ends, then SIGTERM. Raises ServiceFailed when it does not
+    get ready."""
     unroll = Path(sys.executable).with_name("unroll")
-    options = ["--port", "0", "--store", str(store), "--engines", str(engines), "--device", "cpu"]
+    options = ["--port", "0", "--store", str(store), "--engines", str(engines), "--devices", "cpu", *more]
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(

@@ -1,11 +1,16 @@
-"""Measure shipped checkpoints and write the numbers into manifest and card: `python -m training.evaluate NAME`."""
+"""Measure shipped checkpoints and write the numbers into manifest and card: `python -m training.evaluate NAME`.
+
+With `--precision` the network is measured as it is served in that number type, and nothing is written.
+"""
 
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import click
 import torch
 
+from app.models.precision import Precision
 from training.recipe import Recipe
 
 RECIPES = ("sentiment-en", "sentiment-ko", "caption-en", "translate-en-ko")
@@ -21,11 +26,14 @@ def recipe_of(name: str) -> Recipe:
 @click.argument("names", nargs=-1, required=True, type=click.Choice(RECIPES))
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Folder with the raw data.")
 @click.option("--threads", default=2, help="Torch threads.", show_default=True)
-def main(names: tuple[str, ...], data: Path, threads: int) -> None:
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="Measure in this one, and write nothing.")
+def main(names: tuple[str, ...], data: Path, threads: int, precision: Precision | None) -> None:
     torch.set_num_threads(threads)
     for name in names:
-        for quality in recipe_of(name).evaluate(data).quality:
-            click.echo(f"{name}\t{quality.measure}\t{quality.value:.4f}\t{quality.data}")
+        recipe = recipe_of(name)
+        figures = recipe.figures(data, precision=precision) if precision else recipe.evaluate(data).quality
+        for figure in figures:
+            click.echo(f"{name}\t{figure.measure}\t{figure.value:.4f}\t{figure.data}")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import click
 import torch
-from torch import nn
 
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.precision import Precision, prepare
 from app.store.manifest import Manifest, Quality
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
@@ -58,11 +58,16 @@ class Recipe:
         network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
         return publish(network, folder / "tokenizer.json", store, self.draft, self.card)
 
+    def figures(self, data: Path, store: Path = STORE, *, precision: Precision = "float32") -> list[Figure]:
+        """Measure the version in the store as it is served in a precision."""
+        version = open_version(store / self.name / str(self.draft.version))
+        with torch.inference_mode():
+            return self.measure(load_shipped(version, precision), data)
+
     def evaluate(self, data: Path, store: Path = STORE) -> Manifest:
         """Measure the version in the store, and write the numbers into its manifest and card."""
         version = open_version(store / self.name / str(self.draft.version))
-        with torch.inference_mode():
-            figures = self.measure(load_shipped(version), data)
+        figures = self.figures(data, store)
         command = f"python -m training.evaluate {self.name}"
         quality = tuple(Quality(**figure._asdict(), command=command, measured=date.today()) for figure in figures)
         manifest = version.manifest.model_copy(update={"quality": quality})
@@ -96,10 +101,10 @@ def _network(manifest: Manifest) -> Classifier | EncoderDecoder:
     return build_network(manifest.architecture, mean=mean, std=std)
 
 
-def load_shipped(version: Version) -> Shipped:
+def load_shipped(version: Version, precision: Precision = "float32") -> Shipped:
     """A version as the engine would load it."""
-    network: nn.Module = _network(version.manifest)
+    network = _network(version.manifest)
     load_weights(network, version)
-    assert isinstance(network, Classifier | EncoderDecoder)
+    prepare(network, precision, torch.device("cpu"))
     tokenizer = SubwordTokenizer(version.folder, version.manifest.tokenizer)
-    return Shipped(network.eval(), tokenizer, version.manifest)
+    return Shipped(network, tokenizer, version.manifest)

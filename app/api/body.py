@@ -1,16 +1,24 @@
 """Bodies and options to validated forms: the one way in for JSON, form fields and query strings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import ImmutableMultiDict
 
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
+TIMEOUT_PARAMETER: dict[str, Any] = {
+    "name": "X-Timeout-Ms",
+    "in": "header",
+    "required": False,
+    "description": "Milliseconds in which an answer is of use; `timeout_ms` in the request wins.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 Form = TypeVar("Form", bound=BaseModel)
 
 
@@ -32,10 +40,15 @@ async def read_json(request: Request, form: type[Form]) -> Form:
         return form.model_validate_json(content, strict=True)
 
 
-def read_fields(fields: Mapping[str, Any], form: type[Form]) -> Form:
-    """Fields of a form or a query string, all of them strings, as a `form`. Raises RequestValidationError."""
+def read_fields(fields: ImmutableMultiDict[str, Any], form: type[Form]) -> Form:
+    """Fields of a form or a query string, all of them strings, as a `form`. One that is given several times is a list,
+    and a blank one counts as left out. Raises RequestValidationError."""
+    given: dict[str, list[Any]] = {}
+    for name, value in fields.multi_items():
+        if value != "":
+            given.setdefault(name, []).append(value)
     with _explained(form):
-        return form.model_validate(fields)
+        return form.model_validate({name: item if len(item) > 1 else item[0] for name, item in given.items()})
 
 
 def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:

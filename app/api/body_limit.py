@@ -1,14 +1,10 @@
 """Refuses a body over the limit while it is being read: a plain ASGI middleware."""
 
-import asyncio
-from contextlib import suppress
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.admission import throw_away
 from app.api.problems import KINDS, problem_response
 from app.errors import BodyTooLarge
-
-_LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
 
 
 class BodyLimit:
@@ -36,10 +32,7 @@ class BodyLimit:
             response = problem_response(KINDS[BodyTooLarge], detail, limit=self._most)
             response.headers["Connection"] = "close"
             await response(scope, receive, unfinished_send)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LINGER_SECONDS):
-                    while (await receive()).get("more_body", False):
-                        pass
+            await throw_away(receive)
             await send({"type": "http.response.body"})
 
         async def unfinished_send(message: Message) -> None:

@@ -7,14 +7,16 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import Response
 
-from app.api.body import JSON, json_body, media_type, read_fields, read_json, unsupported_content
+from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, media_type, read_fields, read_json, unsupported_content
+from app.api.events import STREAMED
 from app.api.problems import problems
-from app.api.schemas import CaptionForm, CaptionRequest, DecodingOptions, SentenceAnswer
+from app.api.schemas import CaptionForm, CaptionRequest, SentenceAnswer, SentenceOptions
 from app.api.sentiment import COMMON_ERRORS
-from app.api.service import Service, ServiceDependency
-from app.errors import EmptyInput, InvalidImage
+from app.api.service import Service, service_of
+from app.errors import ContradictoryOptions, EmptyInput, InvalidImage
 from app.tasks.captioning import Captioning
 
 MULTIPART = "multipart/form-data"
@@ -23,17 +25,31 @@ _MORE_FILES = 1000  # over the most inputs, so that their number can be told; be
 _EXAMPLE = base64.b64encode(files("app.web").joinpath("static/example.webp").read_bytes()).decode()
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = CaptionForm.model_json_schema()
-for _option in ("model", "version", "max_tokens"):
+for _option in _FORM["properties"].keys() - {"images"}:
     _FORM["properties"][_option]["examples"] = [""]  # Swagger UI fills these in; a blank field counts as left out
+EXAMPLES = {
+    "photo": {"summary": "A photo in base64", "value": {"inputs": _EXAMPLE}},
+    "beams": {"summary": "Beam search, the two best", "value": {"inputs": _EXAMPLE, "beams": 4, "n_best": 2}},
+    "drawn": {
+        "summary": "Drawn at random, again the same with the seed",
+        "value": {"inputs": _EXAMPLE, "temperature": 0.7, "top_k": 20, "seed": 7},
+    },
+    "explained": {
+        "summary": "Where in the image each word was looked for",
+        "value": {"inputs": _EXAMPLE, "logprobs": 1, "attention": True, "max_tokens": 4},
+    },
+    "streamed": {"summary": "As server-sent events", "value": {"inputs": _EXAMPLE, "stream": True}},
+}
 BODY: dict[str, Any] = {
+    "parameters": [TIMEOUT_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {
-            **json_body(CaptionRequest, {"photo": {"summary": "A photo in base64", "value": {"inputs": _EXAMPLE}}}),
+            **json_body(CaptionRequest, EXAMPLES),
             MULTIPART: {"schema": _FORM},
             **dict.fromkeys(RAW_TYPES, _BINARY),
         },
-    }
+    },
 }
 router = APIRouter(tags=["Tasks"])
 
@@ -41,50 +57,51 @@ router = APIRouter(tags=["Tasks"])
 @router.post(
     "/v1/caption",
     summary="Describe images in a sentence",
-    responses=problems(*COMMON_ERRORS, InvalidImage),
+    response_model=SentenceAnswer,
+    responses={200: STREAMED, **problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions)},
     openapi_extra=BODY,
 )
-async def caption(request: Request, service: ServiceDependency) -> SentenceAnswer:
-    """Describes each image in an English sentence.
+async def caption(request: Request) -> Response:
+    """Describes each image in an English sentence: greedily, with beam search (`beams`) or drawn at random
+    (`temperature`). With `stream` the answer comes as server-sent events while it is emitted.
 
     Send `multipart/form-data` with one or more files in `images`, or `application/json` with base64 strings in
     `inputs`, or the bytes of one image as they are with its own content type (options then go into the query string).
     JPEG, PNG and WebP are taken: turned upright by their EXIF orientation, grey, palette, transparent (over
     white), CMYK or 16-bit.
     """
+    service = service_of(request)
     content_type = media_type(request)
-    options: DecodingOptions
+    options: SentenceOptions
     if content_type == JSON:
         images, options = await _from_json(request, service)
     elif content_type == MULTIPART:
         images, options = await _from_form(request, service)
     elif content_type in (*RAW_TYPES, "image/jpg"):  # a common misspelling
         images = [await request.body()]
-        options = read_fields(request.query_params, DecodingOptions)
+        options = read_fields(request.query_params, SentenceOptions)
     else:
         raise unsupported_content(request, MULTIPART, JSON, *RAW_TYPES)
-    work = service.task(Captioning).run(
-        images, model=options.model, version=options.version, max_tokens=options.max_tokens
-    )
-    results, usage = await service.answer(request, work, task="captioning", inputs=len(images))
-    return SentenceAnswer(results=results, usage=usage)
+    terms = service.accept(request, options, inputs=len(images))
+    preparing = service.task(Captioning).prepare(images, options, model=options.model, version=options.version)
+    return await service.sentences(request, preparing, terms, service.metrics.task("captioning"))
 
 
-async def _from_json(request: Request, service: Service) -> tuple[list[bytes], DecodingOptions]:
+async def _from_json(request: Request, service: Service) -> tuple[list[bytes], SentenceOptions]:
     body = await read_json(request, CaptionRequest)
     service.check_count(len(body.inputs))
     return await asyncio.to_thread(_decoded, body.inputs), body  # many megabytes, so not on the event loop
 
 
-async def _from_form(request: Request, service: Service) -> tuple[list[bytes], DecodingOptions]:
+async def _from_form(request: Request, service: Service) -> tuple[list[bytes], SentenceOptions]:
     async with request.form(max_files=service.most_inputs + _MORE_FILES) as form:
         uploads = [upload for upload in form.getlist("images") if isinstance(upload, UploadFile)]
         service.check_count(len(uploads))
         images = [await upload.read() for upload in uploads]
-        fields = {name: value for name, value in form.items() if name != "images" and value != ""}
+        fields = FormData([(name, value) for name, value in form.multi_items() if name != "images"])
     if not images:
         raise EmptyInput("the form has no file in 'images'; send one or more JPEG, PNG or WebP files")
-    return images, read_fields(fields, DecodingOptions)
+    return images, read_fields(fields, SentenceOptions)
 
 
 def _decoded(texts: Sequence[str]) -> list[bytes]:

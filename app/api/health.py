@@ -1,5 +1,7 @@
 """GET /healthz, /readyz and /metrics: for machines that watch the service."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Response
 
 from app import metrics
@@ -17,14 +19,18 @@ async def healthz() -> Health:
 
 @router.get("/readyz", summary="Are requests answered?", responses={503: {"model": Readiness}})
 async def readyz(service: ServiceDependency, response: Response) -> Readiness:
-    """200 when every engine has loaded and warmed every model that is whole, else 503. Broken versions are listed; the
-    others serve on. An engine that is started again later does not change it as long as another one is there."""
+    """200 when every engine has loaded and warmed every model that is whole and the service is not about to end, else
+    503. Broken versions are listed; the others serve on. An engine that is started again later does not change it as
+    long as another one is there."""
     view = service.client.view
     broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
-    if not view.is_ready:
+    status: Literal["ready", "starting", "draining"] = "ready" if view.is_ready else "starting"
+    if service.admission.is_draining:
+        status = "draining"
+    if status != "ready":
         response.status_code = 503
     return Readiness(
-        status="ready" if view.is_ready else "starting",
+        status=status,
         engines_ready=len(view.ready),
         engines=view.count,
         models=sorted(view.models),

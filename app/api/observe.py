@@ -29,6 +29,5 @@ class Observe:
         try:
             await self._app(scope, receive, noted_send)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+            route = getattr(scope.get("route"), "path", scope.get("unroll.path", "other"))
+            self._metrics.http(str(route), status, time.perf_counter() - started)

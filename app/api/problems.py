@@ -47,11 +47,13 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
+    errors.ContradictoryOptions: Kind(422, "contradictory-options", "Options contradict each other"),
     errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
     errors.ModelNotFound: Kind(404, "model-not-found", "There is no such model"),
     errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),
     errors.Overloaded: Kind(429, "overloaded", "Too many requests are waiting", retry_after=1),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=2),
+    errors.Draining: Kind(503, "draining", "The service is about to end", retry_after=5),
     errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
     errors.EngineFailed: Kind(500, "engine-failed", "The engine could not run the request"),
 }
@@ -62,6 +64,7 @@ METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The path does not take thi
 INTERNAL = Kind(500, "internal", "Something went wrong inside the service")
 ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_INTERNAL_DETAIL = "the service failed; its log says why"
 _MOST_PLACES = 20  # named in one problem
 
 
@@ -75,11 +78,27 @@ def install_problems(app: FastAPI) -> None:
     _describe_problems(app)
 
 
+def problem_body(kind: Kind, detail: str, **facts: object) -> dict[str, object]:
+    """The members of a problem; `facts` are those beside the standard ones."""
+    return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **facts}
+
+
 def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
-    """A problem as a response; `facts` are members beside the standard ones."""
-    body = {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **facts}
-    headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
-    return JSONResponse(body, kind.status, headers, MEDIA_TYPE)
+    """A problem as a response. A fact `retry_after_seconds` wins over the kind's own number."""
+    seconds = facts.get("retry_after_seconds", kind.retry_after)
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    return JSONResponse(problem_body(kind, detail, **facts), kind.status, headers, MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> dict[str, object]:
+    """The problem of an error that comes when an answer has begun."""
+    if isinstance(error, errors.UnrollError):
+        return problem_body(_kind_of(error), error.detail, **error.facts)
+    return problem_body(INTERNAL, _INTERNAL_DETAIL)
+
+
+def _kind_of(error: errors.UnrollError) -> Kind:
+    return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
 
 
 def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
@@ -109,8 +128,7 @@ def _describe_problems(app: FastAPI) -> None:
 
 async def _unroll_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.UnrollError)
-    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
-    return problem_response(kind, error.detail, **error.facts)
+    return problem_response(_kind_of(error), error.detail, **error.facts)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -157,4 +175,4 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(INTERNAL, "the service failed; its log says why")
+    return problem_response(INTERNAL, _INTERNAL_DETAIL)

@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.tasks.results import SentenceResult, SentimentResult, Usage
+from app.tasks.decoding import DecodingOptions
+from app.tasks.results import EmittedToken, SentenceResult, SentimentResult, Usage
 
 ModelName = Annotated[str, Field(max_length=128, description="Name of a model in `GET /v1/models`.")]
 ModelVersion = Annotated[int, Field(ge=1, description="Version of the model; the newest when left out.")]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code of a language.")]
-MaxTokens = Annotated[int, Field(ge=1, le=10_000, description="Most tokens to emit; the model's own when left out.")]
 
 
 def _listed(inputs: object) -> object:
@@ -28,12 +28,19 @@ Inputs = Annotated[
 
 
 class Options(BaseModel):
-    """Which model is to answer. Unknown members are refused, so that a misspelt option does not pass silently."""
+    """Which model is to answer, and when. Unknown members are refused, so that a misspelt option does not pass
+    silently."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: ModelName | None = None
     version: ModelVersion | None = None
+    priority: Annotated[int, Field(ge=-10, le=10)] = Field(0, description="What has more is run sooner.")
+    timeout_ms: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Milliseconds in which an answer is of use, never more than the service's own limit; the header "
+        "`X-Timeout-Ms` says the same. Sentences are then answered as far as they came.",
+    )
 
     @model_validator(mode="after")
     def _version_is_of_a_model(self) -> Self:
@@ -42,10 +49,8 @@ class Options(BaseModel):
         return self
 
 
-class DecodingOptions(Options):
-    """How sentences are emitted; greedy for now."""
-
-    max_tokens: MaxTokens | None = None
+class SentenceOptions(DecodingOptions, Options):
+    """Which model is to answer, when, and how sentences are emitted."""
 
 
 class TextInputs(BaseModel):
@@ -72,18 +77,18 @@ class SentimentRequest(Options, TextInputs):
     """Texts to label. Without `model` each text's script chooses one: Latin English, Hangul Korean."""
 
 
-class TranslateRequest(DecodingOptions, TextInputs):
+class TranslateRequest(SentenceOptions, TextInputs):
     """Sentences to translate."""
 
     source: LanguageCode | None = Field(None, description="Language of the inputs; `en` when left out.")
     target: LanguageCode | None = Field(None, description="Language to translate to; `ko` when left out.")
 
 
-class CaptionRequest(DecodingOptions, ImageInputs):
+class CaptionRequest(SentenceOptions, ImageInputs):
     """Images to describe, as JSON."""
 
 
-class CaptionForm(DecodingOptions, ImageFiles):
+class CaptionForm(SentenceOptions, ImageFiles):
     """Images to describe, as a form."""
 
 
@@ -98,6 +103,27 @@ class SentenceAnswer(BaseModel):
     """One result per input, in the same order."""
 
     results: list[SentenceResult]
+    usage: Usage
+
+
+class StreamedToken(BaseModel):
+    """Event `token`: what came of one input. The texts of all of them, joined, are the text of the result."""
+
+    input: int = Field(description="The place of the input in the request, from 0.")
+    text: str
+    tokens: list[EmittedToken] | None = Field(None, description="Only with `logprobs`: the tokens of the text.")
+
+
+class StreamedResult(BaseModel):
+    """Event `result`: one input is answered."""
+
+    input: int = Field(description="The place of the input in the request, from 0.")
+    result: SentenceResult
+
+
+class StreamDone(BaseModel):
+    """Event `done`: all inputs are answered."""
+
     usage: Usage
 
 
@@ -149,7 +175,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether requests are answered, and by what."""
 
-    status: Literal["ready", "starting"]
+    status: Literal["ready", "starting", "draining"]
     engines_ready: int
     engines: int
     models: list[str]

@@ -1,13 +1,15 @@
 """POST /v1/sentiment: sequence to label."""
 
 from fastapi import APIRouter, Request
+from starlette.responses import Response
 
-from app.api.body import json_body, read_json
+from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import SentimentAnswer, SentimentRequest
-from app.api.service import ServiceDependency
+from app.api.service import json_response, service_of, ticket_of
 from app.errors import (
     BodyTooLarge,
+    Draining,
     EmptyInput,
     EngineFailed,
     InputTooLong,
@@ -32,6 +34,7 @@ COMMON_ERRORS = (
     ModelUnavailable,
     Overloaded,
     NotReady,
+    Draining,
     TimedOut,
     EngineFailed,
 )
@@ -47,6 +50,10 @@ EXAMPLES = {
         "summary": "A model by name",
         "value": {"inputs": "돈이 아깝다. 최악의 영화", "model": "sentiment-ko", "version": 1},
     },
+    "soon": {
+        "summary": "Before others, and within five seconds",
+        "value": {"inputs": "Two hours that I will never get back.", "priority": 5, "timeout_ms": 5000},
+    },
 }
 router = APIRouter(tags=["Tasks"])
 
@@ -54,16 +61,26 @@ router = APIRouter(tags=["Tasks"])
 @router.post(
     "/v1/sentiment",
     summary="Label texts as positive or negative",
+    response_model=SentimentAnswer,
     responses=problems(*COMMON_ERRORS, UnknownLanguage),
-    openapi_extra={"requestBody": {"required": True, "content": json_body(SentimentRequest, EXAMPLES)}},
+    openapi_extra={
+        "parameters": [TIMEOUT_PARAMETER],
+        "requestBody": {"required": True, "content": json_body(SentimentRequest, EXAMPLES)},
+    },
 )
-async def sentiment(request: Request, service: ServiceDependency) -> SentimentAnswer:
+async def sentiment(request: Request) -> Response:
     """Reads each text with a recurrent network and answers with the most probable label, the probability of each
     label, and `polarity`, a signed degree from -1 (negative) to +1 (positive).
 
     Without `model` the script of each text chooses one, so English and Korean may stand in one request.
     """
+    service = service_of(request)
     body = await read_json(request, SentimentRequest)
-    work = service.task(Sentiment).run(body.inputs, model=body.model, version=body.version)
-    results, usage = await service.answer(request, work, task="sentiment", inputs=len(body.inputs))
-    return SentimentAnswer(results=results, usage=usage)
+    terms = service.accept(request, body, inputs=len(body.inputs))
+    task = service.task(Sentiment)
+    async with service.attending(request, terms):
+        readings = await task.prepare(body.inputs, model=body.model, version=body.version)
+        ticket_of(request).count_steps(sum(len(reading.source.ids) for reading in readings))
+        results, usage = await task.run(readings, terms)
+    service.answered(request, service.metrics.task("sentiment"), usage)
+    return json_response(SentimentAnswer(results=results, usage=usage))

@@ -1,30 +1,42 @@
 """What the routes share: the tasks, and the way from an accepted request to its answer."""
 
-import asyncio
-from collections.abc import Coroutine, Iterable
+import itertools
+import time
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
-from starlette.requests import ClientDisconnect
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.responses import Response
 
+from app.api.admission import TICKET, Admission, Ticket
+from app.api.attending import Attending
+from app.api.events import EventStream, event
+from app.api.schemas import Options, SentenceAnswer, StreamDone, StreamedResult, StreamedToken
 from app.engine.client import EngineClient
-from app.errors import NotReady, Overloaded, TimedOut, TooManyInputs
-from app.metrics import Metrics
+from app.engine.messages import Terms
+from app.errors import Overloaded, TooManyInputs
+from app.metrics import Metrics, TaskCounters
 from app.tasks.catalog import Catalog
 from app.tasks.results import Usage
+from app.tasks.sentences import speak_all, steps_of, stream_all, summed
+from app.tasks.transcript import Job, Spoken
 
-Answer = TypeVar("Answer")
 Task = TypeVar("Task")
+TIMEOUT_HEADER = "x-timeout-ms"
+_LONGEST_TIMEOUT = 10  # digits of the header
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Inputs of one request, inputs accepted and not yet answered, seconds for one request."""
+    """Inputs of one request, seconds for one request, seconds of silence in a stream."""
 
     inputs: int
-    pending: int
     seconds: float
+    keep_alive: float
 
 
 class Service:
@@ -37,14 +49,16 @@ class Service:
         client: EngineClient,
         metrics: Metrics,
         tasks: Iterable[object],
+        admission: Admission,
         limits: Limits,
     ) -> None:
         self.catalog = catalog
         self.client = client
         self.metrics = metrics
+        self.admission = admission
         self._tasks = {type(task): task for task in tasks}
         self._limits = limits
-        self._admitted = 0
+        self._groups = itertools.count(1)
 
     def task(self, kind: type[Task]) -> Task:
         """The task of a class, such as `Sentiment`."""
@@ -55,7 +69,7 @@ class Service:
     @property
     def most_inputs(self) -> int:
         """Inputs of one request: no more than may ever wait, or such a request would be sent again for ever."""
-        return min(self._limits.inputs, self._limits.pending)
+        return min(self._limits.inputs, self.admission.most_inputs)
 
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs."""
@@ -65,62 +79,95 @@ class Service:
                 limit=self.most_inputs,
             )
 
-    async def answer(
-        self, request: Request, work: Coroutine[Any, Any, tuple[Answer, Usage]], *, task: str, inputs: int
-    ) -> tuple[Answer, Usage]:
-        """Run the `work` of a task for `inputs` inputs while the client listens, and count it.
-
-        Raises NotReady, Overloaded, TimedOut, and ClientDisconnect when the client hangs up, which cancels the work.
-        """
-        try:
-            self._admit(inputs)
-        except Exception:
-            work.close()
-            raise
-        working = asyncio.create_task(work)
-        hang_up = asyncio.create_task(_hang_up(request))
-        try:
-            done, _ = await asyncio.wait(
-                {working, hang_up}, timeout=self._limits.seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if working in done:
-                results, usage = working.result()
-                self.metrics.inputs.labels(task).inc(usage.inputs)
-                self.metrics.source_tokens.labels(task).inc(usage.source_tokens)
-                self.metrics.emitted_tokens.labels(task).inc(usage.emitted_tokens)
-                return results, usage
-            if hang_up in done:
-                raise ClientDisconnect
-            raise TimedOut(f"no answer within {self._limits.seconds:g} seconds; send less at once or try again later")
-        finally:
-            self._admitted -= inputs
-            for started in (working, hang_up):
-                started.cancel()
-            await asyncio.gather(working, hang_up, return_exceptions=True)
-
-    def _admit(self, inputs: int) -> None:
+    def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
+        """The terms of a request that has been read. Raises TooManyInputs, Overloaded, RequestValidationError."""
         self.check_count(inputs)
-        if not self.client.view.any_started:  # later a request waits for the next engine instead
-            self.metrics.refusals.labels("not-ready").inc()
-            raise NotReady("no engine is ready yet; send it again when /readyz answers 200")
-        if self._admitted + inputs > self._limits.pending:
-            self.metrics.refusals.labels("overloaded").inc()
-            raise Overloaded(
-                f"{self._admitted} inputs are waiting and the request has {inputs}; at most {self._limits.pending} are "
-                "accepted: send it again later"
-            )
-        self._admitted += inputs
+        try:
+            ticket_of(request).count_inputs(inputs)
+        except Overloaded:
+            self.metrics.refused("overloaded")
+            raise
+        timeout = options.timeout_ms or _timeout_of(request)
+        seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
+        return Terms(
+            priority=options.priority,
+            deadline=time.monotonic() + seconds,
+            client=request.client.host if request.client else "",
+            group=next(self._groups),
+        )
+
+    def attending(self, request: Request, terms: Terms) -> Attending:
+        """The context in which a request is worked on. Raises ClientDisconnect and TimedOut."""
+        assert terms.deadline is not None
+        return Attending(request.receive, terms.deadline)
+
+    def answered(self, request: Request, counters: TaskCounters, usage: Usage) -> None:
+        """Count what was answered."""
+        ticket_of(request).is_answered = True
+        counters.inputs.inc(usage.inputs)
+        counters.source_tokens.inc(usage.source_tokens)
+        counters.emitted_tokens.inc(usage.emitted_tokens)
+
+    async def sentences(
+        self, request: Request, preparing: Awaitable[Sequence[Job]], terms: Terms, counters: TaskCounters
+    ) -> Response:
+        """The answer of a task that emits: JSON, or events if that was asked for."""
+        async with self.attending(request, terms):
+            jobs = await preparing
+            ticket_of(request).count_steps(steps_of(jobs))
+            if not jobs[0].options.stream:
+                results, usage = summed(jobs, await speak_all(self.client, jobs, terms))
+                self.answered(request, counters, usage)
+                return json_response(SentenceAnswer(results=results, usage=usage))
+        assert terms.deadline is not None
+        events = self._events(request, jobs, terms, counters)
+        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive)
+
+    async def _events(
+        self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
+    ) -> AsyncGenerator[bytes, None]:
+        spoken: dict[int, Spoken] = {}
+        async with aclosing(stream_all(self.client, jobs, terms)) as streamed:
+            async for place, item in streamed:
+                if isinstance(item, Spoken):
+                    spoken[place] = item
+                    yield event("result", StreamedResult(input=place, result=item.result))
+                else:
+                    yield event("token", StreamedToken(input=place, text=item.text, tokens=item.tokens))
+        _, usage = summed(jobs, [spoken[place] for place in range(len(jobs))])
+        self.answered(request, counters, usage)
+        yield event("done", StreamDone(usage=usage))
 
 
-async def _hang_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+def ticket_of(request: Request) -> Ticket:
+    """What admission counts a request as."""
+    ticket: Ticket = request.scope[TICKET]
+    return ticket
+
+
+def json_response(answer: BaseModel) -> Response:
+    """An answer in JSON, without the members that nobody asked for."""
+    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+
+def _timeout_of(request: Request) -> int | None:
+    text = request.headers.get(TIMEOUT_HEADER)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= _LONGEST_TIMEOUT and int(text)):
+        message = "Input should be a number of milliseconds from 1"
+        raise RequestValidationError([{"type": "timeout", "loc": ("header", "X-Timeout-Ms"), "msg": message}])
+    return int(text)
 
 
 def service_of(request: Request) -> Service:
-    """The service of the app that answers."""
+    """The service of the app that answers. The tasks call it themselves, which costs less than a dependency."""
     service: Service = request.app.state.service
     return service
 
 
-ServiceDependency = Annotated[Service, Depends(service_of)]
+async def _service_of(request: Request) -> Service:
+    return service_of(request)  # a coroutine, since the framework calls a function in a thread
+
+
+ServiceDependency = Annotated[Service, Depends(_service_of)]

@@ -1,7 +1,8 @@
-"""An engine as a process of its own: `python -m app.engine CONFIG`, started by `app.engine.process`.
+"""An engine as a process of its own: `python -m app.engine CONFIG PIPE`, started by `app.engine.process`.
 
 It ends when its standard input does, so an engine never outlives the process that started it. Signals meant for the
-whole service (Ctrl-C in a terminal) are left to the front end, which drains first.
+whole service (Ctrl-C in a terminal) are left to the front end, which drains first. PIPE is the number of an open file
+for its beats.
 """
 
 import logging
@@ -12,6 +13,7 @@ import threading
 import msgspec
 import torch
 
+from app.child import await_parent, beat_into
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
 
@@ -22,10 +24,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
     torch.set_num_threads(config.threads)
-    engine = Engine(config)
+    engine = Engine(config, beat=beat_into(int(sys.argv[2])))
 
     def stop_with_parent() -> None:
-        sys.stdin.buffer.read()
+        await_parent()
         engine.stop()
 
     threading.Thread(target=stop_with_parent, daemon=True).start()

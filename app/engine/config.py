@@ -1,10 +1,12 @@
 """What an engine is started with: read by the front end's process and by the engine's, so free of torch."""
 
+from typing import Literal
+
 import msgspec
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`endpoint` is the ZeroMQ address to bind; the rest are settings of the same names."""
+    """`endpoint` is the ZeroMQ address to bind, `device` a single one; the rest are settings of the same names."""
 
     endpoint: str
     store: str
@@ -13,3 +15,4 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     unit: int = 6
     slots: int = 64
     budget: int = 4096
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"

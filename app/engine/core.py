@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,20 +14,20 @@ import zmq
 from app.engine.config import EngineConfig
 from app.engine.messages import (
     Cancel,
-    Emitted,
     Event,
     Events,
     Failed,
     Hello,
     Message,
+    Progress,
     RequestKey,
-    Scored,
+    Started,
     Status,
     Submit,
     decode_to_engine,
     encode,
 )
-from app.engine.runner import Item, Runner
+from app.engine.runner import Item, Portion, Runner, Told
 from app.engine.scheduler import Plan, Scheduler, Work
 from app.errors import EngineFailed, StoreError
 from app.store.model_store import read_store
@@ -34,6 +35,7 @@ from app.store.model_store import read_store
 log = logging.getLogger("unroll.engine")
 IDLE_MS = 200  # how long an idle engine sleeps before it looks whether it should stop
 LOOK_SECONDS = 1.0  # between two looks for front ends that are gone
+_EXPIRED = "its deadline passed before it could be run; send it when less is waiting, or give it more time"
 
 
 def pick_device(name: str) -> torch.device:
@@ -44,16 +46,23 @@ def pick_device(name: str) -> torch.device:
 
 
 class Engine:
-    """Weights, states and schedule behind one ROUTER socket. `context` is shared for inproc endpoints."""
+    """Weights, states and schedule behind one ROUTER socket. `context` is shared for inproc endpoints; `beat` is called
+    whenever the loop comes round, so that somebody can notice when it does not."""
 
-    def __init__(self, config: EngineConfig, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        beat: Callable[[], None] | None = None,
+    ) -> None:
         self._config = config
+        self._beat = beat
         self._instance = uuid.uuid4().hex
-        self._scheduler = Scheduler(budget=config.budget, slots=config.slots)
-        self._runner = Runner(pick_device(config.device), slots=config.slots)
+        self._scheduler = Scheduler(budget=config.budget, slots=config.slots, unit=config.unit)
+        self._runner = Runner(pick_device(config.device), slots=config.slots, precision=config.precision)
         self._items: dict[RequestKey, Item] = {}
         self._broken: dict[str, str] = {}
-        self._totals = {"requests": 0, "cancelled": 0, "failed": 0}
+        self._totals = {"requests": 0, "cancelled": 0, "failed": 0, "expired": 0}
         self._next_look = 0.0
         self._stop = threading.Event()
         self._socket = (context or zmq.Context.instance()).socket(zmq.ROUTER)
@@ -67,14 +76,19 @@ class Engine:
         contents = read_store(Path(self._config.store))
         self._broken = {version.key: version.reason for version in contents.broken}
         for version in contents.versions:
+            key = version.manifest.key
             try:
                 self._runner.load(version)
             except StoreError as error:
-                self._broken[version.manifest.key] = error.detail
+                self._broken[key] = error.detail
             except Exception as error:
-                log.exception("loading %s failed", version.manifest.key)
-                self._broken[version.manifest.key] = f"loading failed: {error}"
-                self._runner.models.pop(version.manifest.key, None)
+                log.exception("loading %s failed", key)
+                self._broken[key] = f"loading failed: {error}"
+            if key in self._broken:
+                self._runner.models.pop(key, None)
+            else:
+                model = self._runner.models[key]
+                self._scheduler.register(key, divisible=model.is_divisible, padded=self._runner.padded_steps(key))
 
     def run(self) -> None:
         """Step until `stop` is called, then close the socket."""
@@ -90,14 +104,22 @@ class Engine:
 
     def step(self) -> None:
         """Hear, plan, run, tell."""
+        if self._beat is not None:
+            self._beat()
         self._receive()
         self._look_for_the_gone()
+        started = time.monotonic()
+        told = [answer for work in self._scheduler.expire(started) for answer in self._expire(work)]
         plan = self._scheduler.plan()
-        answers = self._run(plan)
-        for key in answers:
-            self._scheduler.remove(key)
-            del self._items[key]
-        self._send(answers)
+        if plan.model is not None:
+            told += self._run(plan.model, plan)
+            self._scheduler.charge(plan.model, time.monotonic() - started)
+        for key, event in told:
+            if not isinstance(event, Progress | Started):
+                self._scheduler.remove(key)
+                self._totals["failed"] += isinstance(event, Failed)
+                del self._items[key]
+        self._send(told)
 
     def _receive(self) -> None:
         busy = self._scheduler.waiting or self._scheduler.running
@@ -130,13 +152,15 @@ class Engine:
             return  # sent again after a lost connection; it is already here
         self._totals["requests"] += 1
         try:
-            cost = self._runner.check(submit.model, submit.source)
+            cost = self._runner.check(submit.model, submit.source, submit.emit)
         except EngineFailed as error:
             self._totals["failed"] += 1
             self._tell(client, Events([Failed(submit.id, error.detail)]))
             return
-        self._items[key] = Item(key, submit.source, submit.max_tokens)
-        self._scheduler.add(Work(key, submit.model, cost, emits=submit.max_tokens > 0))
+        self._items[key] = Item(key, submit.source, submit.emit)
+        self._scheduler.add(
+            Work(key, submit.model, cost.consume, cost.rows, cost.emit, submit.terms, alone=submit.alone)
+        )
 
     def _cancel(self, key: RequestKey) -> None:
         work = self._scheduler.remove(key)
@@ -145,43 +169,26 @@ class Engine:
             self._runner.release(work.model, key)
             del self._items[key]
 
-    def _run(self, plan: Plan) -> dict[RequestKey, Event]:
-        """Answers of one plan. What cannot be run on a CPU fails alone; a fault of another device ends the process,
+    def _expire(self, work: Work) -> list[Told]:
+        """What is told of a request whose deadline passed: as much as there is of a sentence, else that it failed."""
+        self._totals["expired"] += 1
+        answer = self._runner.expire(work.model, work.key)
+        return [(work.key, answer or Failed(work.key[1], _EXPIRED, expired=True))]
+
+    def _run(self, model: str, plan: Plan) -> list[Told]:
+        """What one plan leads to. What cannot be run on a CPU fails alone; a fault of another device ends the process,
         since only a new one can use the device again, and the front ends send the requests once more."""
-        answers: dict[RequestKey, Event] = {}
-        if plan.consume:
-            answers |= self._consume(plan.consume)
-        if plan.emit is not None:
-            answers |= self._emit(plan.emit)
-        return answers
+        if not plan.consume:
+            return self._runner.emit(model, self._config.unit)
+        alone = [part.work.key for part in plan.consume if part.work.alone and part.start == 0]
+        self._send([(key, Started(key[1])) for key in alone])  # before it is run: it may be the last that is told
+        portions = [Portion(self._items[part.work.key], part.start, part.steps) for part in plan.consume]
+        return self._runner.consume(model, portions)
 
-    def _consume(self, piece: tuple[Work, ...]) -> dict[RequestKey, Event]:
-        items = [self._items[work.key] for work in piece]
-        try:
-            labels = self._runner.consume(piece[0].model, items)
-        except RuntimeError as error:
-            return self._failed(error, [work.key for work in piece])
-        return {label.key: Scored(label.key[1], label.scores) for label in labels}
-
-    def _emit(self, model: str) -> dict[RequestKey, Event]:
-        try:
-            sentences = self._runner.emit(model, self._config.unit)
-        except RuntimeError as error:
-            return self._failed(error, self._runner.release_all(model))
-        return {item.key: Emitted(item.key[1], item.tokens, item.log_probs, item.finish_reason) for item in sentences}
-
-    def _failed(self, error: RuntimeError, keys: list[RequestKey]) -> dict[RequestKey, Event]:
-        if self._runner.device.type != "cpu":
-            raise error
-        log.error("%d requests failed", len(keys), exc_info=error)
-        self._totals["failed"] += len(keys)
-        reason = f"the engine could not run it: {type(error).__name__}"
-        return {key: Failed(key[1], reason) for key in keys}
-
-    def _send(self, answers: dict[RequestKey, Event]) -> None:
+    def _send(self, told: Iterable[Told]) -> None:
         """One message for each front end that something happened for."""
         by_client: dict[bytes, list[Event]] = {}
-        for (client, _), event in answers.items():
+        for (client, _), event in told:
             by_client.setdefault(client, []).append(event)
         for client, events in by_client.items():
             self._tell(client, Events(events))
@@ -197,6 +204,12 @@ class Engine:
 
     def status(self) -> Status:
         """What the front ends show and count."""
-        gauges = {"waiting": float(self._scheduler.waiting), "running": float(self._scheduler.running)}
+        scheduler = self._scheduler
+        gauges = {
+            "waiting": float(scheduler.waiting),
+            "running": float(scheduler.running),
+            "pending_steps": float(scheduler.pending_steps),
+        }
         counters = asdict(self._runner.counters) | self._totals
-        return Status(self._instance, sorted(self._runner.models), self._broken, counters, gauges)
+        precisions = {key: model.precision for key, model in sorted(self._runner.models.items())}
+        return Status(self._instance, sorted(precisions), self._broken, counters, gauges, precisions)

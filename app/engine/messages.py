@@ -12,83 +12,162 @@ RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 
 
-class Message(msgspec.Struct, tag=True, array_like=True):
+class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """Base of everything that crosses; never changed once made."""
 
 
-class Tokens(Message):
+class Tokens(Message, frozen=True):
     """A source of token ids."""
 
     ids: list[int]
 
 
-class Pixels(Message):
+class Pixels(Message, frozen=True):
     """A source image: `size` x `size` RGB bytes, row by row from the top left."""
 
     size: int
     data: bytes
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """Asks for a Status."""
 
 
-class Submit(Message):
-    """One request item. `id` is unique within its front end, `model` is `name/version`, `max_tokens` 0 for a label."""
+class Terms(Message, frozen=True):
+    """What a request asks of the scheduler.
+
+    `priority` from -10 to 10, more is sooner. `deadline` is on the clock of `time.monotonic`, in seconds, which all
+    processes of a machine share; None for none. `client` names who asks and `group` the HTTP request among those of the
+    same front end: clients share an engine fairly, and so do the requests of one client.
+    """
+
+    priority: int = 0
+    deadline: float | None = None
+    client: str = ""
+    group: int = 0
+
+
+class Emit(Message, frozen=True):
+    """How tokens are emitted. The defaults are greedy; `max_tokens` counts each hypothesis.
+
+    `beams` hypotheses are searched side by side and the `n_best` of them are answered, by log-probability divided by
+    ((5 + tokens) / 6) ** `length_penalty` (Wu et al. 2016, section 7). With `temperature` above 0 tokens are drawn,
+    from the `top_k` (0: all) most probable, the fewest that hold `top_p` of the probability, and those with at least
+    `min_p` times that of the best one; `seed` makes the draw repeatable. `repetition_penalty` after Keskar et al.
+    (2019, section 4.1); `no_repeat_ngram` n forbids to emit the same n tokens twice (0: allowed). The first tokens are
+    `prefix`. `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention`
+    the weights over the source are told for each token. With `stream` there is a Progress after each unit.
+    """
+
+    max_tokens: int
+    min_tokens: int = 0
+    beams: int = 1
+    n_best: int = 1
+    length_penalty: float = 0.0
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int = 0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+    prefix: list[int] = []
+    alternatives: int = 0
+    attention: bool = False
+    stream: bool = False
+
+
+class Submit(Message, frozen=True):
+    """One request item. `id` is unique within its front end, `model` is `name/version`; without `emit` a label is read.
+
+    With `alone` nothing else runs beside it, and a Started tells when: for a request under which an engine died.
+    """
 
     id: int
     model: str
     source: Tokens | Pixels
-    max_tokens: int = 0
+    emit: Emit | None = None
+    terms: Terms = Terms()
+    alone: bool = False
 
 
-class Cancel(Message):
+class Cancel(Message, frozen=True):
     """Stop these; nothing is answered for them any more."""
 
     ids: list[int]
 
 
-class Scored(Message):
+class Hypothesis(Message, frozen=True):
+    """A sentence. `log_probs` has one more entry than `tokens` when the end itself was emitted (`stop`), and so have
+    the other two if they were asked for: `alternatives` with (token, log-probability) pairs, best first, and
+    `attention` with weights over the source. Log-probabilities are natural and the model's own, whatever penalties
+    changed the choice. `score` orders the n-best: the sum of `log_probs`, divided by the length penalty."""
+
+    tokens: list[int]
+    log_probs: list[float]
+    score: float
+    finish_reason: FinishReason
+    alternatives: list[list[tuple[int, float]]] = []
+    attention: list[list[float]] = []
+
+
+class Scored(Message, frozen=True):
     """A label was read: the probability of each label, in the manifest's order."""
 
     id: int
     scores: list[float]
 
 
-class Emitted(Message):
-    """A sentence ended. `log_probs` has one more entry than `tokens` when the end itself was emitted (`stop`)."""
+class Started(Message, frozen=True):
+    """A request that was sent `alone` is run from now on."""
+
+    id: int
+
+
+class Progress(Message, frozen=True):
+    """Tokens emitted since the last Progress of a request with `stream`; members as in Hypothesis."""
 
     id: int
     tokens: list[int]
     log_probs: list[float]
-    finish_reason: FinishReason
+    alternatives: list[list[tuple[int, float]]] = []
+    attention: list[list[float]] = []
 
 
-class Failed(Message):
-    """The request could not be run; `reason` is for the caller."""
+class Emitted(Message, frozen=True):
+    """All sentences of a request ended: the n-best, best first."""
+
+    id: int
+    hypotheses: list[Hypothesis]
+
+
+class Failed(Message, frozen=True):
+    """The request could not be run; `reason` is for the caller. `expired`: its deadline passed before it was run."""
 
     id: int
     reason: str
+    expired: bool = False
 
 
-Event = Scored | Emitted | Failed
+Event = Scored | Started | Progress | Emitted | Failed
 
 
-class Events(Message):
+class Events(Message, frozen=True):
     """All that happened in one step of the engine, for one front end."""
 
     events: list[Event]
 
 
-class Status(Message):
+class Status(Message, frozen=True):
     """Who the engine is and how it fares. `instance` differs after a restart; `broken` maps a model to a reason;
-    `counters` only grow, `gauges` go up and down."""
+    `precisions` says in words what number types each model runs in; `counters` only grow, `gauges` go up and down."""
 
     instance: str
     models: list[str]
     broken: dict[str, str]
     counters: dict[str, float]
     gauges: dict[str, float]
+    precisions: dict[str, str] = {}
 
 
 ToEngine = Hello | Submit | Cancel

@@ -1,107 +1,83 @@
-"""Engine processes: start, watch, start again. Never imports torch; the engine does, in its own process."""
+"""Engine processes: on which devices, started and kept running. Never imports torch; the engine does, in its own
+process."""
 
-import logging
-import os
 import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from app.child import Child
 from app.engine.config import EngineConfig
 
-log = logging.getLogger("unroll.engine")
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 5.0  # seconds between a death and the next start
-_HEALTHY = 30.0  # seconds alive after which the backoff starts anew
+NVIDIA = Path("/dev/nvidiactl")  # there if a GPU is; only then torch is asked, which takes seconds
+_STOP_SECONDS = 5.0
 
 
-class EngineProcess:
-    """One engine, kept running by a thread until `stop`."""
+def engine_devices(devices: str, engines: int) -> list[str]:
+    """The device of each engine to start, where `cpu` stands for `engines` engines. `auto` is every GPU that torch can
+    use, or else the CPU."""
+    names = (_gpus() or ["cpu"]) if devices == "auto" else devices.split(",")
+    return [device for name in names for device in ([name] * engines if name == "cpu" else [name])]
 
-    def __init__(self, config: EngineConfig) -> None:
-        self._config = config
-        self._stopping = threading.Event()
-        self._spawning = threading.Lock()
-        self._process = self._spawn()
-        self._restarts = 0
-        self._watcher = threading.Thread(target=self._watch, daemon=True, name="engine-watcher")
-        self._watcher.start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+def _gpus() -> list[str]:
+    """In a process of its own, as torch is not for this one."""
+    if not NVIDIA.exists():
+        return []
+    asked = subprocess.run(
+        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [f"cuda:{index}" for index in range(int(asked.stdout or 0))]
 
-    @property
-    def restarts(self) -> int:
-        return self._restarts
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        one_thread = {"OMP_NUM_THREADS": str(self._config.threads), "MKL_NUM_THREADS": str(self._config.threads)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "app.engine", msgspec.json.encode(self._config).decode()],
-            stdin=subprocess.PIPE,
-            env=os.environ | one_thread,
+class EngineProcess(Child):
+    """An engine, which beats, and ends when its standard input does."""
+
+    def __init__(self, config: EngineConfig, *, heartbeat_seconds: float) -> None:
+        threads = str(config.threads)
+        super().__init__(
+            f"engine on {config.device}",
+            [sys.executable, "-m", "app.engine", msgspec.json.encode(config).decode()],
+            environment={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            silence=heartbeat_seconds,
         )
-
-    def _watch(self) -> None:
-        backoff = _FIRST_BACKOFF
-        while True:
-            started = time.monotonic()
-            status = self._process.wait()
-            if self._stopping.is_set():
-                return
-            if time.monotonic() - started > _HEALTHY:
-                backoff = _FIRST_BACKOFF
-            log.error("engine %d ended with status %d; starting it again in %.1f s", self.pid, status, backoff)
-            if self._stopping.wait(backoff):
-                return
-            backoff = min(2 * backoff, _LONGEST_BACKOFF)
-            self._restarts += 1
-            with self._spawning:
-                if self._stopping.is_set():
-                    return
-                self._process = self._spawn()
-
-    def stop(self, *, seconds: float = 5.0) -> None:
-        """Let the engine end by itself; after `seconds` end it."""
-        with self._spawning:
-            self._stopping.set()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            log.error("engine %d did not end within %.0f s; killed", self.pid, seconds)
-            self._process.kill()
-            self._process.wait()
 
 
 class EngineProcesses:
-    """Several engines with the same settings, each behind a socket of its own in a private folder."""
+    """Several engines that differ in their device alone, each behind a socket of its own in a private folder."""
 
-    def __init__(self, config: EngineConfig, count: int) -> None:
+    def __init__(self, config: EngineConfig, devices: Sequence[str], *, heartbeat_seconds: float) -> None:
+        self.devices = list(devices)
         self._folder = tempfile.TemporaryDirectory(prefix="unroll-")
-        self.endpoints = [f"ipc://{Path(self._folder.name) / f'engine-{index}'}" for index in range(count)]
+        self.endpoints = [f"ipc://{Path(self._folder.name) / f'engine-{index}'}" for index in range(len(devices))]
         self._engines = [
-            EngineProcess(msgspec.structs.replace(config, endpoint=endpoint)) for endpoint in self.endpoints
+            EngineProcess(
+                msgspec.structs.replace(config, endpoint=endpoint, device=device), heartbeat_seconds=heartbeat_seconds
+            )
+            for endpoint, device in zip(self.endpoints, devices, strict=True)
         ]
 
     @property
     def pids(self) -> list[int]:
         return [engine.pid for engine in self._engines]
 
-    @property
-    def restarts(self) -> int:
-        return sum(engine.restarts for engine in self._engines)
-
     def stop(self) -> None:
         """Stop all, at the same time, and remove the sockets."""
-        stoppers = [threading.Thread(target=engine.stop) for engine in self._engines]
-        for thread in stoppers:
-            thread.start()
-        for thread in stoppers:
-            thread.join()
+        stop_all(self._engines, seconds=_STOP_SECONDS)
         self._folder.cleanup()
+
+
+def stop_all(children: Sequence[Child], *, seconds: float) -> None:
+    """Stop all at the same time."""
+    stoppers = [threading.Thread(target=child.stop, kwargs={"seconds": seconds}) for child in children]
+    for thread in stoppers:
+        thread.start()
+    for thread in stoppers:
+        thread.join()

@@ -20,6 +20,7 @@ class Attention(nn.Module):
     def __init__(self, config: AttentionConfig, *, memory_size: int, query_size: int) -> None:
         super().__init__()
         self.kind = config.kind
+        self.by_sigmoid = False  # set for serving, see `_mix`
         if config.kind == "general":
             self.key = nn.Linear(memory_size, query_size, bias=False)
         elif config.size is not None:
@@ -33,14 +34,25 @@ class Attention(nn.Module):
         """(batch, source, memory) to (batch, source, key)."""
         return memory if self.kind == "dot" else self.key(memory)
 
+    def _mix(self, sums: Tensor) -> Tensor:
+        """sums of query and key (batch, target, source, key) to scores (batch, target, source).
+
+        With `by_sigmoid`, tanh(x) is 2 sigmoid(2x) - 1, five times as fast in torch on a CPU; the constant is the same
+        for all positions of a source, so the softmax drops it.
+        """
+        if self.by_sigmoid:
+            scores: Tensor = self.score(sums.mul_(2).sigmoid_())
+            return scores.squeeze(3).mul_(2)
+        scores = self.score(torch.tanh(sums))
+        return scores.squeeze(3)
+
     def forward(self, query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
         """query (batch, target, query), memory_mask (batch, source) true on real positions:
         context (batch, target, memory) and weights (batch, target, source) that sum to 1."""
         if self.kind in ("dot", "general"):
             scores = query @ keys.transpose(1, 2)
         else:
-            mixed = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # batch x target x source x key
-            scores = self.score(mixed).squeeze(3)
+            scores = self._mix(self.query(query).unsqueeze(2) + keys.unsqueeze(1))
         scores = scores.masked_fill(~memory_mask.unsqueeze(1), float("-inf"))
         weights = scores.float().softmax(2).to(memory.dtype)
         context = weights @ memory

@@ -48,6 +48,12 @@ def step_cell(
     return torch.rnn_relu_cell(inputs, hidden, *weights), None
 
 
+def zero_state(spec: Recurrence, batch: int, like: Tensor) -> RecurrentState:
+    """The state before the first step of `batch` rows, of the type and on the device of `like`."""
+    zeros = like.new_zeros(batch, spec.layers * spec.directions, spec.hidden_size)
+    return RecurrentState(zeros, zeros.clone() if spec.cell == "lstm" else None)
+
+
 def reverse_within(sequence: Tensor, lengths: Tensor) -> Tensor:
     """Reverse each row within its length; the padding on the right stays: (batch, source, features)."""
     positions = torch.arange(sequence.shape[1], device=sequence.device).unsqueeze(0)  # 1 x source
@@ -89,11 +95,13 @@ class Recurrent(nn.Module):
     def _weights(self, suffix: str) -> Weights:
         return Weights(*(self.get_parameter(name + suffix) for name in Weights._fields))
 
+    def weights_by_layer(self) -> list[list[Weights]]:
+        """One list per layer, with the weights of each direction."""
+        return [[self._weights(suffix) for suffix in self._suffixes(layer)] for layer in range(self.recurrence.layers)]
+
     def initial_state(self, batch: int, like: Tensor) -> RecurrentState:
         """Zeros for `batch` rows, of the type and on the device of `like`."""
-        spec = self.recurrence
-        zeros = like.new_zeros(batch, spec.layers * spec.directions, spec.hidden_size)
-        return RecurrentState(zeros, zeros.clone() if spec.cell == "lstm" else None)
+        return zero_state(self.recurrence, batch, like)
 
     def step(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         """One step of all layers, one direction only: inputs (batch, input) to outputs (batch, hidden)."""

@@ -30,11 +30,11 @@ class TextEncoder(nn.Module):
         self.recurrence = Recurrent(config.recurrence, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Encoded:
+    def forward(self, tokens: Tensor, lengths: Tensor, state: RecurrentState | None = None) -> Encoded:
         """tokens (batch, source) of ids, lengths (batch,) at least 1. The summary is the top layer's last
-        hidden, forward and backward."""
+        hidden, forward and backward. With one direction, `state` goes on from an earlier part of the source."""
         embedded = self.dropout(self.embedding(tokens))
-        outputs, state = self.recurrence.unroll(embedded, lengths)
+        outputs, state = self.recurrence.unroll(embedded, lengths, state)
         mask = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0) < lengths.unsqueeze(1)
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # whatever a cell makes of padding, no sum may see it
         directions = self.recurrence.recurrence.directions

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from app.models.decoders import Decoder
-from app.models.encoders import ImageEncoder, TextEncoder
+from app.models.encoders import Encoded, ImageEncoder, TextEncoder
 from app.models.state import State
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
@@ -26,7 +26,10 @@ class Classifier(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """tokens (batch, source), lengths (batch,) to logits (batch, labels)."""
-        encoded = self.encoder(tokens, lengths)
+        return self.label(self.encoder(tokens, lengths), lengths)
+
+    def label(self, encoded: Encoded, lengths: Tensor) -> Tensor:
+        """An encoded source to logits (batch, labels)."""
         mask = encoded.memory_mask.unsqueeze(2)
         pooled = []
         for pooling in self.config.pooling:

@@ -36,12 +36,15 @@ class ImageInput(Part):
 
 
 class Decoding(Part):
-    """How tokens are emitted: the first input, the id that ends, ids that are never chosen, tokens by default."""
+    """How tokens are emitted: the first input, the id that ends, ids that are never chosen, and what is done when a
+    request does not say it: tokens, beams and length penalty (see `Emit`)."""
 
     bos: int
     eos: int
     suppress: tuple[int, ...] = ()
     max_tokens: PositiveInt
+    beams: Annotated[int, Field(ge=1, le=16)] = 1
+    length_penalty: float = 0.0
 
 
 class Limits(Part):

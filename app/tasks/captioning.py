@@ -7,10 +7,10 @@ from concurrent.futures import Executor
 from app.engine.client import EngineClient
 from app.engine.messages import Pixels
 from app.tasks.catalog import Catalog
-from app.tasks.concurrently import concurrently
+from app.tasks.decoding import DecodingOptions, emit_for
 from app.tasks.images import ImageLimits, read_image
-from app.tasks.results import SentenceResult, Usage
-from app.tasks.sentences import sentence_of, tokens_to_emit
+from app.tasks.sentences import emit_of
+from app.tasks.transcript import Job
 
 
 class Captioning:
@@ -22,27 +22,30 @@ class Captioning:
         self._limits = limits
         self._pool = pool
 
-    async def run(
-        self, files: Sequence[bytes], *, model: str | None, version: int | None, max_tokens: int | None
-    ) -> tuple[list[SentenceResult], Usage]:
-        """A caption for each file, in order."""
+    async def prepare(
+        self, files: Sequence[bytes], options: DecodingOptions, *, model: str | None, version: int | None
+    ) -> list[Job]:
+        """What an engine has to do for each file, in order."""
         view = self._client.view
         if model is not None:
             entry = self._catalog.named("captioning", model, version, view)
         else:
             entry = self._catalog.default("captioning", view)
-        most = tokens_to_emit(entry, max_tokens)
+        emit = emit_for(entry, options)
         assert entry.manifest.image is not None
-        size = entry.manifest.image.size
+        pixels = await self._decoded(files, entry.manifest.image.size)
+        return [Job(entry, source, emit_of(emit, number), options) for number, source in enumerate(pixels)]
+
+    async def _decoded(self, files: Sequence[bytes], size: int) -> list[Pixels]:
+        """Pixels of each file. When one fails, those that have not begun are not decoded."""
         loop = asyncio.get_running_loop()
-        pixels = await asyncio.gather(
-            *(
-                loop.run_in_executor(self._pool, read_image, file, index, size, self._limits)
-                for index, file in enumerate(files)
-            )
-        )
-        answers = await concurrently(
-            [self._client.sentence(entry.manifest.key, Pixels(size, data), max_tokens=most) for data in pixels]
-        )
-        usage = Usage(inputs=len(files), source_tokens=0, emitted_tokens=sum(len(answer.tokens) for answer in answers))
-        return [sentence_of(entry, answer) for answer in answers], usage
+        decoding = [
+            loop.run_in_executor(self._pool, read_image, file, index, size, self._limits)
+            for index, file in enumerate(files)
+        ]
+        try:
+            return [Pixels(size, data) for data in await asyncio.gather(*decoding)]
+        except BaseException:
+            for image in decoding:
+                image.cancel()
+            raise

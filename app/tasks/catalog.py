@@ -33,6 +33,7 @@ class Catalog:
             else:
                 self.entries[manifest.name, manifest.version] = Entry(manifest, tokenizer)
         self._broken = {version.key: version.reason for version in broken}
+        self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
 
     def broken(self, engines: EngineView) -> dict[str, str]:
         """Reasons by `name/version`, whoever noticed."""
@@ -40,8 +41,12 @@ class Catalog:
 
     def usable(self, engines: EngineView) -> list[Entry]:
         """Entries that no engine reports as broken, the newest version of a name first."""
-        entries = [entry for entry in self.entries.values() if entry.manifest.key not in engines.broken]
-        return sorted(entries, key=lambda entry: (entry.manifest.name, -entry.manifest.version))
+        seen, entries = self._usable
+        if seen is not engines:
+            entries = [entry for entry in self.entries.values() if entry.manifest.key not in engines.broken]
+            entries.sort(key=lambda entry: (entry.manifest.name, -entry.manifest.version))
+            self._usable = (engines, entries)
+        return entries
 
     def named(self, task: Task, name: str, version: int | None, engines: EngineView) -> Entry:
         """The version asked for, or the newest usable one. Raises ModelNotFound or ModelUnavailable."""

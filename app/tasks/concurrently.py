@@ -1,10 +1,12 @@
 """All inputs of a request at once."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 async def concurrently(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer]:
@@ -17,3 +19,35 @@ async def concurrently(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answ
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def interleaved(sources: Sequence[AsyncGenerator[Item, None]]) -> AsyncGenerator[tuple[int, Item], None]:
+    """Items as they come, each with the place of its source. The first failure closes the other sources and is raised
+    as it is; closing closes all."""
+    arrived: asyncio.Queue[tuple[int, Item] | Exception | None] = asyncio.Queue()
+
+    async def forward(place: int, source: AsyncGenerator[Item, None]) -> None:
+        try:
+            async with aclosing(source):
+                async for item in source:
+                    arrived.put_nowait((place, item))
+        except Exception as error:
+            arrived.put_nowait(error)
+        else:
+            arrived.put_nowait(None)
+
+    tasks = [asyncio.create_task(forward(place, source)) for place, source in enumerate(sources)]
+    going = len(tasks)
+    try:
+        while going:
+            item = await arrived.get()
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                going -= 1
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,32 +1,80 @@
-"""Emitted tokens to a sentence, the same for captioning and translation."""
+"""Sentences from an engine, the same for captioning and translation: whole, or as they come."""
 
-from app.engine.messages import Emitted
-from app.errors import InputTooLong
-from app.store.manifest import Decoding
-from app.tasks.catalog import Entry
-from app.tasks.results import SentenceResult
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
+import msgspec
 
-def tokens_to_emit(entry: Entry, asked: int | None) -> int:
-    """`max_tokens` of a request, or the model's own. Raises InputTooLong when the model emits fewer at most."""
-    decoding, most = decoding_of(entry), entry.manifest.limits.max_tokens
-    if asked is not None and most is not None and asked > most:
-        raise InputTooLong(f"max_tokens is {asked}; {entry.manifest.name} emits at most {most}", limit=most)
-    return asked or decoding.max_tokens
+from app.engine.client import IMAGE_STEPS, EngineClient
+from app.engine.messages import Emit, Emitted, Pixels, Terms, Tokens
+from app.tasks.concurrently import concurrently, interleaved
+from app.tasks.decoding import MOST_SEED
+from app.tasks.results import SentenceResult, Usage
+from app.tasks.transcript import Delta, Job, Spoken, Transcript, spoken_of
 
-
-def decoding_of(entry: Entry) -> Decoding:
-    assert entry.manifest.decoding is not None  # of every model that emits, see `Manifest`
-    return entry.manifest.decoding
+_EMITTED_SHARE = 0.25  # of `max_tokens`, as most sentences end long before
 
 
-def sentence_of(entry: Entry, emitted: Emitted) -> SentenceResult:
-    """Text and mean log-probability of what an engine emitted."""
-    score = sum(emitted.log_probs) / len(emitted.log_probs)
-    return SentenceResult(
-        text=entry.tokenizer.decode(emitted.tokens),
-        score=min(score, 0.0),
-        finish_reason=emitted.finish_reason,
-        model=entry.manifest.name,
-        version=entry.manifest.version,
+def emit_of(emit: Emit, number: int) -> Emit:
+    """What is asked for input `number` of a request: equal inputs are drawn anew."""
+    if not emit.temperature or not number:
+        return emit
+    return msgspec.structs.replace(emit, seed=(emit.seed + number) & MOST_SEED)
+
+
+def steps_of(jobs: Sequence[Job]) -> float:
+    """Cell steps that they will take, as far as that is known before."""
+    sources = sum(len(job.source.ids) if isinstance(job.source, Tokens) else IMAGE_STEPS for job in jobs)
+    return sources + sum(_EMITTED_SHARE * job.emit.max_tokens * job.emit.beams for job in jobs)
+
+
+async def speak_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Spoken]:
+    """A sentence for each input, in order."""
+    return await concurrently([_speak(client, job, terms) for job in jobs])
+
+
+async def _speak(client: EngineClient, job: Job, terms: Terms) -> Spoken:
+    key = job.entry.manifest.key
+    if not job.stops or job.emit.beams > 1:
+        return spoken_of(job, await client.sentence(key, job.source, job.emit, terms))
+    async with aclosing(_stream(client, job, terms)) as items:
+        async for item in items:
+            if isinstance(item, Spoken):
+                return item
+    raise AssertionError("a stream ends with the whole")
+
+
+def stream_all(
+    client: EngineClient, jobs: Sequence[Job], terms: Terms
+) -> AsyncGenerator[tuple[int, Delta | Spoken], None]:
+    """What comes of each input as it comes, with the input's place; the whole is the last of each."""
+    return interleaved([_stream(client, job, terms) for job in jobs])
+
+
+async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerator[Delta | Spoken, None]:
+    """After a stop string the engine is told to go no further."""
+    transcript = Transcript(job)
+    last: Emitted | None = None
+    async with aclosing(client.stream(job.entry.manifest.key, job.source, job.emit, terms)) as events:
+        async for event in events:
+            if isinstance(event, Emitted):
+                last = event
+                break
+            for delta in transcript.hear(event):
+                yield delta
+            if transcript.is_stopped:
+                break
+    rest, spoken = transcript.end(last)
+    if rest is not None:
+        yield rest
+    yield spoken
+
+
+def summed(jobs: Sequence[Job], spoken: Sequence[Spoken]) -> tuple[list[SentenceResult], Usage]:
+    """Results, and what they took."""
+    usage = Usage(
+        inputs=len(jobs),
+        source_tokens=sum(0 if isinstance(job.source, Pixels) else len(job.source.ids) for job in jobs),
+        emitted_tokens=sum(item.emitted_tokens for item in spoken),
     )
+    return [item.result for item in spoken], usage

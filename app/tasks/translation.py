@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from app.engine.client import EngineClient
 from app.errors import UnknownLanguage
-from app.tasks.catalog import Catalog
-from app.tasks.concurrently import concurrently
-from app.tasks.results import SentenceResult, Usage
-from app.tasks.sentences import sentence_of, tokens_to_emit
+from app.tasks.catalog import Catalog, Entry
+from app.tasks.decoding import DecodingOptions, emit_for
+from app.tasks.sentences import emit_of
 from app.tasks.texts import TextLimits, check_texts, encode_texts
+from app.tasks.transcript import Job
 
 
 class Translation:
@@ -19,34 +19,38 @@ class Translation:
         self._client = client
         self._limits = limits
 
-    async def run(
+    async def prepare(
         self,
         texts: Sequence[str],
+        options: DecodingOptions,
         *,
         model: str | None,
         version: int | None,
         source: str | None,
         target: str | None,
-        max_tokens: int | None,
-    ) -> tuple[list[SentenceResult], Usage]:
-        """A translation of each text, in order."""
+    ) -> list[Job]:
+        """What an engine has to do for each text, in order."""
         check_texts(texts, self._limits)
-        view = self._client.view
-        if model is not None:
-            entry = self._catalog.named("translation", model, version, view)
-            own = (entry.manifest.source_language, entry.manifest.target_language)
-            if source not in (None, own[0]) or target not in (None, own[1]):
-                raise UnknownLanguage(f"{model} translates from {own[0]} to {own[1]}; leave out source and target")
-        else:
-            entry = self._catalog.default("translation", view, source=source, target=target)
-        most = tokens_to_emit(entry, max_tokens)
+        entry = self._entry_for(model, version, source, target)
+        emit = emit_for(entry, options)
         sources = await encode_texts(texts, [entry] * len(texts))
-        answers = await concurrently(
-            [self._client.sentence(entry.manifest.key, ids, max_tokens=most) for ids in sources]
-        )
-        usage = Usage(
-            inputs=len(texts),
-            source_tokens=sum(len(ids.ids) for ids in sources),
-            emitted_tokens=sum(len(answer.tokens) for answer in answers),
-        )
-        return [sentence_of(entry, answer) for answer in answers], usage
+        return [
+            Job(
+                entry,
+                ids,
+                emit_of(emit, number),
+                options,
+                entry.tokenizer.pieces(text) if options.attention else (),
+            )
+            for number, (text, ids) in enumerate(zip(texts, sources, strict=True))
+        ]
+
+    def _entry_for(self, model: str | None, version: int | None, source: str | None, target: str | None) -> Entry:
+        view = self._client.view
+        if model is None:
+            return self._catalog.default("translation", view, source=source, target=target)
+        entry = self._catalog.named("translation", model, version, view)
+        own = (entry.manifest.source_language, entry.manifest.target_language)
+        if source not in (None, own[0]) or target not in (None, own[1]):
+            raise UnknownLanguage(f"{model} translates from {own[0]} to {own[1]}; leave out source and target")
+        return entry

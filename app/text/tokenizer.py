@@ -1,11 +1,27 @@
 """Text to token ids and back, as a version's manifest says. Free of torch."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from app.errors import InvalidManifest
 from app.store.manifest import TokenizerUse
+
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+_JAMO = "".join(map(chr, (*range(0x1100, 0x1200), *range(0xA960, 0xA980), *range(0xD7B0, 0xD800))))
+_UNSETTLED = "\N{REPLACEMENT CHARACTER}" + _JAMO  # at the end of a text, the next token may change what it looks like
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A token of a text: how it is spelt, and from which character of the text to before which one it reaches."""
+
+    text: str
+    start: int
+    end: int
 
 
 class SubwordTokenizer:
@@ -18,12 +34,49 @@ class SubwordTokenizer:
             raise InvalidManifest(f"{use.file} is not a tokenizer: {error}") from error
         self._tokenizer.encode_special_tokens = True  # "<eos>" in a text is five letters, not the end
         self._append = list(use.append)
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        self._words = frozenset(token for spelling, token in vocabulary.items() if not _BYTE.fullmatch(spelling))
 
     def encode(self, text: str) -> list[int]:
         """Source ids of one text; empty for a text without any token, whatever is appended to others."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids + self._append if ids else []
 
-    def decode(self, ids: list[int]) -> str:
+    def encode_target(self, text: str) -> list[int]:
+        """Ids of a text that is to be emitted: nothing is appended."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def pieces(self, text: str) -> list[Piece]:
+        """Where the source ids of a text come from; the appended ones from its end."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        pieces = []
+        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            piece = self.piece(token)
+            is_put_before = piece == " " and not text[start:end].isspace()  # a word's beginning that is no character
+            pieces.append(Piece(piece, start, start if is_put_before else end))
+        return pieces + [Piece(self.piece(token), len(text), len(text)) for token in self._append]
+
+    def piece(self, token: int) -> str:
+        """How one token is spelt: a word's beginning with a space, a byte as `<0xEA>`."""
+        return (self._tokenizer.id_to_token(token) or "").replace("\u2581", " ")
+
+    def decode(self, ids: Sequence[int]) -> str:
         """Text of emitted ids."""
-        return self._tokenizer.decode(ids, skip_special_tokens=False).strip()
+        return self.unstripped(ids).rstrip()
+
+    def unstripped(self, ids: Sequence[int]) -> str:
+        """Text of emitted ids with the spaces at its end."""
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
+        return text.lstrip()
+
+    def settled(self, ids: Sequence[int]) -> str:
+        """The beginning of the text of emitted ids that no further id can change, spaces at its end included.
+
+        A character may be spread over several tokens, each a byte or more of its UTF-8, and a run of bytes is read as a
+        whole when a word has ended it; Hangul may be spread over letters.
+        """
+        end = len(ids)
+        while end and ids[end - 1] not in self._words:  # a byte, or an id that the tokenizer skips
+            end -= 1
+        return self.unstripped(ids[:end]).rstrip(_UNSETTLED)

@@ -11,6 +11,7 @@ import pytest
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
 from app.main import create_app
 from app.settings import Settings
+from tests.api.sse import events_of
 
 STORED = Path(__file__).parents[2] / "docs" / "openapi.json"
 DESCRIPTION: dict[str, Any] = create_app(Settings(), engines=[]).openapi()
@@ -100,7 +101,12 @@ def test_example_runs_as_it_stands(http: httpx.Client, path: str, value: dict[st
     answer = http.post(path, json=value)
     assert answer.status_code == 200, answer.text
     inputs = value["inputs"]
-    assert len(answer.json()["results"]) == (1 if isinstance(inputs, str) else len(inputs))
+    results = streamed_results(answer.text) if value.get("stream") else answer.json()["results"]
+    assert len(results) == (1 if isinstance(inputs, str) else len(inputs))
+
+
+def streamed_results(text: str) -> list[Any]:
+    return [event.data["result"] for event in events_of(text) if event.name == "result"]
 
 
 def test_every_task_has_an_example() -> None:

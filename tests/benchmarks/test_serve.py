@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+ALONE = ["by hand, one by one", "engine's code, one by one"]
 WAYS = {
-    "sentiment": ["one by one", "batches of 32, sorted by length"],
-    "caption": ["one by one", "batches of 8"],
-    "translate": ["one by one", "padded batches of 32", "step level, 64 rows kept full"],
+    "sentiment": [*ALONE, "batches of 32, sorted by length"],
+    "caption": [*ALONE, "batches of 8"],
+    "translate": [
+        *ALONE,
+        "by hand, padded batches of 32",
+        "step level, float32, 64 rows kept full",
+        "step level, 64 rows kept full",
+    ],
 }
 
 

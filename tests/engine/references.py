@@ -1,11 +1,15 @@
 """Answers one request at a time, by the plainest code: what the engine's batches are compared with."""
 
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from app.engine.messages import Pixels, Tokens
+from app.engine.messages import Emit, Pixels, Tokens
 from app.models.networks import Classifier, EncoderDecoder
+from app.models.state import State
 from app.store.model_store import open_version
 from training.recipe import Shipped, load_shipped
 
@@ -22,25 +26,109 @@ def label_alone(shipped: Shipped, source: Tokens) -> list[float]:
     return scores
 
 
-@torch.inference_mode()
-def sentence_alone(shipped: Shipped, source: Tokens | Pixels, max_tokens: int) -> tuple[list[int], str]:
-    """Token ids and finish reason."""
-    network, decoding = shipped.network, shipped.manifest.decoding
-    assert isinstance(network, EncoderDecoder)
-    assert decoding is not None
-    if isinstance(source, Pixels):
-        image = torch.frombuffer(bytearray(source.data), dtype=torch.uint8).view(1, source.size, source.size, 3)
-        state = network.consume(image, torch.tensor([1]))
-    else:
-        state = network.consume(torch.tensor([source.ids]), torch.tensor([len(source.ids)]))
-    token = decoding.bos
-    tokens: list[int] = []
-    while len(tokens) < max_tokens:
-        logits, state, _ = network.step(torch.tensor([token]), state)
-        for suppressed in decoding.suppress:
-            logits[0, suppressed] = float("-inf")
-        token = int(logits[0].argmax())
-        if token == decoding.eos:
-            return tokens, "stop"
-        tokens.append(token)
-    return tokens, "length"
+@dataclass
+class Sentence:
+    """A hypothesis of the reference; `score` is before the length penalty."""
+
+    tokens: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    score: float = 0.0
+    reason: str = "length"
+    attention: list[list[float]] = field(default_factory=list)
+    alternatives: list[list[tuple[int, float]]] = field(default_factory=list)
+
+
+class Reference:
+    """One source and its decoding, without batches, rows or tensors of options."""
+
+    def __init__(self, shipped: Shipped, source: Tokens | Pixels, emit: Emit) -> None:
+        assert isinstance(shipped.network, EncoderDecoder)
+        assert shipped.manifest.decoding is not None
+        self.network = shipped.network
+        self.decoding = shipped.manifest.decoding
+        self.emit = emit
+        with torch.inference_mode():
+            if isinstance(source, Pixels):
+                image = torch.frombuffer(bytearray(source.data), dtype=torch.uint8)
+                image = image.view(1, source.size, source.size, 3)
+                self.start = self.network.consume(image, torch.tensor([1]))
+            else:
+                self.start = self.network.consume(torch.tensor([source.ids]), torch.tensor([len(source.ids)]))
+
+    def step(self, state: State, token: int) -> tuple[list[float], State, Tensor | None]:
+        """The model's own log-probabilities after a token."""
+        with torch.inference_mode():
+            logits, state, weights = self.network.step(torch.tensor([token]), state)
+            logits[0, list(self.decoding.suppress)] = float("-inf")
+            log_probs: list[float] = logits[0].log_softmax(0).tolist()
+        return log_probs, state, weights
+
+    def allowed(self, log_probs: list[float], tokens: list[int]) -> list[float]:
+        """After all that may not be emitted now."""
+        emit, scores = self.emit, list(log_probs)
+        if emit.repetition_penalty != 1.0:
+            # log-probabilities are logits up to a constant, which the penalty depends on: so it is not tested here
+            raise NotImplementedError
+        size = emit.no_repeat_ngram
+        if size:
+            for start in range(len(tokens) - size + 1):
+                if tokens[start : start + size - 1] == tokens[len(tokens) - size + 1 :]:
+                    scores[tokens[start + size - 1]] = -math.inf
+        if len(tokens) < emit.min_tokens:
+            scores[self.decoding.eos] = -math.inf
+        if len(tokens) < len(emit.prefix):
+            forced = emit.prefix[len(tokens)]
+            scores = [max(score, -100.0) if token == forced else -math.inf for token, score in enumerate(scores)]
+        return scores
+
+    def greedy(self) -> Sentence:
+        """The most probable token at each step."""
+        sentence, state, token = Sentence(), self.start, self.decoding.bos
+        while len(sentence.tokens) < self.emit.max_tokens:
+            log_probs, state, weights = self.step(state, token)
+            scores = self.allowed(log_probs, sentence.tokens)
+            token = max(range(len(scores)), key=scores.__getitem__)
+            sentence.log_probs.append(max(log_probs[token], -100.0))
+            if weights is not None:
+                sentence.attention.append(weights[0].tolist())
+            best = sorted(range(len(log_probs)), key=lambda other: -log_probs[other])[: self.emit.alternatives]
+            sentence.alternatives.append([(other, log_probs[other]) for other in best])
+            if token == self.decoding.eos:
+                sentence.reason = "stop"
+                break
+            sentence.tokens.append(token)
+        return sentence
+
+    def search(self) -> list[Sentence]:
+        """Beam search over plain lists: ends when as many hypotheses as beams have ended."""
+        width, eos = self.emit.beams, self.decoding.eos
+        alive: list[tuple[Sentence, State, int]] = [(Sentence(), self.start, self.decoding.bos)]
+        ended: list[Sentence] = []
+        for _ in range(self.emit.max_tokens):
+            candidates: list[tuple[float, int, float, Sentence, State]] = []
+            for sentence, state, token in alive:
+                log_probs, after, _ = self.step(state, token)
+                scores = self.allowed(log_probs, sentence.tokens)
+                candidates += [
+                    (sentence.score + score, token, log_probs[token], sentence, after)
+                    for token, score in enumerate(scores)
+                    if score > -math.inf
+                ]
+            candidates.sort(key=lambda candidate: -candidate[0])
+            alive = []
+            for rank, (score, token, log_prob, sentence, state) in enumerate(candidates[: 2 * width]):
+                log_probs = [*sentence.log_probs, max(log_prob, -100.0)]
+                if token == eos:
+                    if rank < width:
+                        ended.append(Sentence(sentence.tokens, log_probs, score, "stop"))
+                elif len(alive) < width:
+                    alive.append((Sentence([*sentence.tokens, token], log_probs, score), state, token))
+            if len(ended) >= width:
+                break
+        else:
+            ended += [sentence for sentence, _, _ in alive]
+        return sorted(ended, key=self.normalised, reverse=True)[: self.emit.n_best]
+
+    def normalised(self, sentence: Sentence) -> float:
+        penalty: float = ((5 + len(sentence.log_probs)) / 6) ** self.emit.length_penalty
+        return sentence.score / penalty

@@ -14,12 +14,13 @@ import zmq
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
-from app.engine.messages import Emitted, Pixels, Tokens
-from app.errors import EngineFailed
-from tests.engine.references import label_alone, open_shipped, sentence_alone
+from app.engine.messages import Emit, Emitted, Pixels, Progress, Terms, Tokens
+from app.errors import EngineFailed, TimedOut
+from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
 
 StartClient = Callable[..., AbstractAsyncContextManager[EngineClient]]
+ANYHOW = Terms()
 LABEL, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
 
 
@@ -33,7 +34,13 @@ def start_client(tiny_store: Path) -> Iterator[StartClient]:
     async def start(*, unit: int = 6, slots: int = 5, budget: int = 200) -> AsyncIterator[EngineClient]:
         endpoint = f"inproc://engine-{len(engines)}"
         config = EngineConfig(
-            endpoint=endpoint, store=str(tiny_store), device="cpu", unit=unit, slots=slots, budget=budget
+            endpoint=endpoint,
+            store=str(tiny_store),
+            device="cpu",
+            unit=unit,
+            slots=slots,
+            budget=budget,
+            precision="float32",
         )
         engine = Engine(config, context)
         engine.load()
@@ -68,18 +75,22 @@ def random_image(rng: random.Random) -> Pixels:
 
 def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, tiny_store: Path) -> None:
     rng = random.Random(7)
-    work: list[tuple[str, Tokens | Pixels, int]] = []
+    work: list[tuple[str, Tokens | Pixels, Emit]] = []
     for _ in range(200):
         kind = rng.choice([LABEL, TRANSLATE, TRANSLATE, CAPTION])
         source = random_image(rng) if kind == CAPTION else random_tokens(rng, 60)
-        work.append((kind, source, rng.randint(1, 40)))
+        beams = rng.choice([1, 1, 1, 4])
+        work.append((kind, source, Emit(rng.randint(1, 40), beams=beams, alternatives=rng.choice([0, 3]))))
 
-    async def ask(client: EngineClient, kind: str, source: Tokens | Pixels, most: int) -> list[float] | Emitted:
+    async def ask(client: EngineClient, kind: str, source: Tokens | Pixels, emit: Emit) -> list[float] | Emitted:
         await asyncio.sleep(rng.random() * 0.3)
+        terms = Terms(rng.randint(-3, 3), client=rng.choice("ab"), group=rng.randint(1, 5))
         if kind == LABEL:
             assert isinstance(source, Tokens)
-            return await client.label(kind, source)
-        return await client.sentence(kind, source, max_tokens=most)
+            return await client.label(kind, source, terms)
+        if emit.beams == 1 and rng.random() < 0.5:
+            return await streamed(client, kind, source, emit, terms)
+        return await client.sentence(kind, source, emit, terms)
 
     async def together() -> list[list[float] | Emitted]:
         async with start_client() as client:
@@ -87,27 +98,44 @@ def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, 
 
     shipped = {key: open_shipped(tiny_store, key) for key in (LABEL, TRANSLATE, CAPTION)}
     reasons = set()
-    for (kind, source, most), answer in zip(work, asyncio.run(together()), strict=True):
+    for (kind, source, emit), answer in zip(work, asyncio.run(together()), strict=True):
         if isinstance(answer, Emitted):
-            tokens, reason = sentence_alone(shipped[kind], source, most)
-            assert (answer.tokens, answer.finish_reason) == (tokens, reason)
-            assert len(answer.log_probs) == len(tokens) + (reason == "stop")
-            reasons.add(reason)
+            reference = Reference(shipped[kind], source, emit)
+            expected = reference.search()[0] if emit.beams > 1 else reference.greedy()
+            [sentence] = answer.hypotheses
+            assert (sentence.tokens, sentence.finish_reason) == (expected.tokens, expected.reason)
+            assert len(sentence.log_probs) == len(expected.tokens) + (expected.reason == "stop")
+            reasons.add(expected.reason)
         else:
             assert isinstance(source, Tokens)
             assert answer == pytest.approx(label_alone(shipped[kind], source), abs=1e-5)
     assert reasons == {"stop", "length"}
 
 
+async def streamed(
+    client: EngineClient, model: str, source: Tokens | Pixels, emit: Emit, terms: Terms = ANYHOW
+) -> Emitted:
+    """The end of a stream, after a look at what came before it."""
+    tokens: list[int] = []
+    async for event in client.stream(model, source, emit, terms):
+        if isinstance(event, Progress):
+            assert len(event.tokens) == len(event.log_probs) > 0
+            tokens += event.tokens
+        else:
+            assert event.hypotheses[0].tokens == tokens
+            return event
+    raise AssertionError("the stream had no end")
+
+
 def test_a_cancelled_request_runs_at_most_one_more_unit(start_client: StartClient) -> None:
     async def scenario() -> tuple[float, float]:
         async with start_client(unit=4) as client:
-            asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=1_000_000))
+            asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
             await until(lambda: client.view.ready[0].counters["emit_steps"] > 20)
             asked.cancel()
             await until(lambda: client.view.ready[0].counters["cancelled"] == 1)
             steps = client.view.ready[0].counters["emit_steps"]
-            assert client.view.ready[0].gauges == {"waiting": 0, "running": 0}
+            assert not any(client.view.ready[0].gauges.values())
             await asyncio.sleep(0.6)  # more than one more status
             assert client.pending == 0
             return steps, client.view.ready[0].counters["emit_steps"]
@@ -119,11 +147,11 @@ def test_a_cancelled_request_runs_at_most_one_more_unit(start_client: StartClien
 def test_short_requests_pass_a_long_one(start_client: StartClient) -> None:
     async def scenario() -> None:
         async with start_client(unit=3) as client:
-            long = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=1_000_000))
+            long = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
             await until(lambda: client.view.ready[0].gauges["running"] == 1)
-            answers = [await client.sentence(TRANSLATE, Tokens([5, 6]), max_tokens=3) for _ in range(5)]
-            assert all(len(answer.tokens) <= 3 for answer in answers)
-            assert len(await client.label(LABEL, Tokens([4, 5]))) == 2
+            answers = [await client.sentence(TRANSLATE, Tokens([5, 6]), Emit(3), ANYHOW) for _ in range(5)]
+            assert all(len(answer.hypotheses[0].tokens) <= 3 for answer in answers)
+            assert len(await client.label(LABEL, Tokens([4, 5]), ANYHOW)) == 2
             assert not long.done()
             long.cancel()
 
@@ -145,10 +173,10 @@ def test_short_requests_pass_a_long_one(start_client: StartClient) -> None:
 def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: str, source: Tokens | Pixels) -> None:
     async def scenario() -> None:
         async with start_client() as client:
-            neighbour = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=50))
+            neighbour = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(50), ANYHOW))
             with pytest.raises(EngineFailed):
-                await client.sentence(model, source, max_tokens=4)
-            assert (await neighbour).tokens or (await neighbour).finish_reason == "stop"
+                await client.sentence(model, source, Emit(4), ANYHOW)
+            assert (await neighbour).hypotheses[0].log_probs
 
     asyncio.run(scenario())
 
@@ -165,7 +193,7 @@ def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_
             await until(lambda: bool(watcher.view.ready))
             async with EngineClient([endpoint]) as client:
                 await until(lambda: bool(client.view.ready))
-                asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), max_tokens=1_000_000))
+                asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
                 await until(lambda: watcher.view.ready[0].gauges["running"] == 1)
             await until(lambda: watcher.view.ready[0].gauges["running"] == 0)
             asked.cancel()
@@ -175,3 +203,53 @@ def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_
     finally:
         engine.stop()
         thread.join()
+
+
+def test_a_deadline_answers_what_there_is_and_fails_what_was_never_run(start_client: StartClient) -> None:
+    async def scenario() -> None:
+        async with start_client(slots=2) as client:
+            soon = Terms(deadline=time.monotonic() + 0.5)
+            runs = [
+                asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000, beams=beams), soon))
+                for beams in (1, 1)
+            ]
+            await until(lambda: client.view.ready[0].gauges["running"] == 2)
+            waits = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9, beams=2), soon))
+            for answer in await asyncio.gather(*runs):
+                [sentence] = answer.hypotheses
+                assert sentence.finish_reason == "deadline"
+                assert len(sentence.tokens) > 10
+            with pytest.raises(TimedOut, match="deadline"):
+                await waits
+            with pytest.raises(TimedOut):
+                await client.label(LABEL, Tokens([4, 5]), Terms(deadline=time.monotonic() - 1))
+            await until(lambda: not any(client.view.ready[0].gauges.values()))
+            assert client.view.ready[0].counters["expired"] == 4
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_that_is_closed_stops_its_row(start_client: StartClient) -> None:
+    async def scenario() -> None:
+        async with start_client(unit=2) as client:
+            stream = client.stream(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW)
+            first = await anext(stream)
+            assert isinstance(first, Progress)
+            assert len(first.tokens) == 2
+            await stream.aclose()
+            await until(lambda: client.view.ready[0].counters["cancelled"] == 1)
+            assert client.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_search_under_a_deadline_tells_the_best_so_far(start_client: StartClient) -> None:
+    async def scenario() -> None:
+        async with start_client() as client:
+            soon = Terms(deadline=time.monotonic() + 0.3)
+            emit = Emit(1_000_000, min_tokens=1_000_000, beams=4, n_best=3)
+            answer = await client.sentence(TRANSLATE, Tokens([9, 9, 9]), emit, soon)
+            assert [sentence.finish_reason for sentence in answer.hypotheses] == ["deadline"] * 3
+            assert len({len(sentence.tokens) for sentence in answer.hypotheses}) == 1
+
+    asyncio.run(scenario())

@@ -1,148 +1,309 @@
 """The scheduler by simulation with a virtual clock: it is pure Python and has no clock of its own."""
 
 import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from app.engine.messages import RequestKey
-from app.engine.scheduler import MAX_PADDING, Plan, Scheduler, Work
+from app.engine.messages import RequestKey, Terms
+from app.engine.scheduler import CHUNK_UNITS, HEAD_START, MOST_WASTE, Plan, Scheduler, Work, padded_to_longest
 
 UNIT = 6
+BUDGET = 500
+SLOTS = 16
 
 
 @dataclass
 class Simulation:
-    """Runs a scheduler as the engine does; a request that emits is done after as many steps as it needs."""
+    """Runs a scheduler as the engine does, in virtual time: a cell step takes 1, and so does a step of all rows.
 
-    scheduler: Scheduler
+    A request that emits needs as many steps as `needs` says. Every plan is checked against the promises.
+    """
+
+    scheduler: Scheduler = field(default_factory=lambda: Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT))
+    divisible: frozenset[str] = frozenset()
+    now: float = 0.0
+    works: dict[RequestKey, Work] = field(default_factory=dict)
     needs: dict[RequestKey, int] = field(default_factory=dict)
-    left: dict[RequestKey, int] = field(default_factory=dict)
-    now: int = 0
-    done_at: dict[RequestKey, int] = field(default_factory=dict)
-    model_of: dict[RequestKey, str] = field(default_factory=dict)
+    read: Counter[RequestKey] = field(default_factory=Counter)
+    emitting: dict[RequestKey, int] = field(default_factory=dict)
+    done_at: dict[RequestKey, float] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
-    def add(self, work: Work, needs: int) -> None:
-        self.needs[work.key] = needs
-        self.model_of[work.key] = work.model
+    def register(self, *models: str) -> "Simulation":
+        for model in models:
+            self.scheduler.register(model, divisible=model in self.divisible)
+        return self
+
+    def add(self, work: Work, needs: int = 0) -> Work:
+        self.works[work.key], self.needs[work.key] = work, needs
         self.scheduler.add(work)
+        return work
 
     def step(self) -> Plan:
+        for expired in self.scheduler.expire(self.now):
+            self.emitting.pop(expired.key, None)
+        before = self.now
         plan = self.scheduler.plan()
-        for work in plan.consume:
-            if work.emits:
-                self.left[work.key] = self.needs[work.key]
-            else:
-                self._end(work.key)
-        if plan.emit is not None:
-            for key in [key for key in self.left if self.model_of[key] == plan.emit]:
-                self.left[key] -= UNIT
-                if self.left[key] <= 0:
-                    del self.left[key]
-                    self._end(key)
-        self.now += 1
+        if plan.model is None:
+            assert not self.scheduler.waiting + self.scheduler.running, "something waits or runs, and nothing is done"
+            return plan
+        if plan.consume:
+            self._consume(plan)
+        else:
+            self._emit(plan.model)
+        self.scheduler.charge(plan.model, self.now - before)
+        self.used[plan.model] += self.now - before
+        assert sum(self.works[key].rows for key in self.emitting if self.works[key].model == plan.model) <= SLOTS
         return plan
+
+    def _consume(self, plan: Plan) -> None:
+        steps = [part.steps for part in plan.consume]
+        assert {part.work.model for part in plan.consume} == {plan.model}
+        assert len({part.work.key for part in plan.consume}) == len(plan.consume)
+        assert len(steps) == 1 or padded_to_longest(steps) <= BUDGET
+        if plan.model in self.divisible:
+            assert max(steps) <= CHUNK_UNITS * UNIT
+        else:
+            assert padded_to_longest(steps) <= (1 + MOST_WASTE) * sum(steps) or len(steps) == 1
+        self.now += padded_to_longest(steps)
+        for part in plan.consume:
+            assert part.start == self.read[part.work.key]
+            self.read[part.work.key] += part.steps
+            if part.is_last:
+                assert self.read[part.work.key] == part.work.cost
+                if part.work.rows:
+                    self.emitting[part.work.key] = self.needs[part.work.key]
+                else:
+                    self._end(part.work.key)
+
+    def _emit(self, model: str) -> None:
+        self.now += UNIT
+        running = [key for key in self.emitting if self.works[key].model == model]
+        assert running
+        for key in running:
+            self.emitting[key] -= UNIT
+            if self.emitting[key] <= 0:
+                del self.emitting[key]
+                self._end(key)
 
     def _end(self, key: RequestKey) -> None:
         assert self.scheduler.remove(key) is not None
         self.done_at[key] = self.now
 
+    def run(self, until: Callable[[], bool] = lambda: False, *, most: int = 20_000) -> None:
+        """Step until all is done, or `until` says so."""
+        for _ in range(most):
+            if until() or self.step().is_idle:
+                return
+        raise AssertionError("it does not come to an end")
 
-def work(number: int, model: str = "m/1", cost: int = 10, *, emits: bool = True) -> Work:
-    return Work((b"client", number), model, cost, emits)
+
+numbers: Iterator[int] = iter(range(10**9))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_everything_ends_within_budget_and_slots(seed: int) -> None:
+def work(
+    model: str = "m/1",
+    cost: int = 10,
+    *,
+    rows: int = 1,
+    expected: int = 0,
+    alone: bool = False,
+    priority: int = 0,
+    deadline: float | None = None,
+    client: str = "",
+    group: int | None = None,
+) -> Work:
+    number = next(numbers)
+    terms = Terms(priority, deadline, client, number if group is None else group)
+    return Work((b"front end", number), model, cost, rows, expected, terms, alone)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_everything_ends_within_budget_and_slots_and_nothing_idles(seed: int) -> None:
     rng = random.Random(seed)
-    scheduler = Scheduler(budget=500, slots=7)
-    simulation = Simulation(scheduler)
-    kinds = {"label/1": False, "short/1": True, "long/1": True}
-    for number in range(300):
-        model = rng.choice(list(kinds))
+    simulation = Simulation(divisible=frozenset({"read/1"})).register("label/1", "short/1", "long/1", "read/1")
+    for _ in range(300):
+        model = rng.choice(["label/1", "short/1", "long/1", "read/1"])
+        rows = 0 if model == "label/1" else rng.choice([1, 1, 1, 4, 16])
         cost = rng.choice([rng.randint(1, 40), rng.randint(1, 900)])
-        simulation.add(work(number, model, cost, emits=kinds[model]), rng.randint(1, 80))
+        terms = {"priority": rng.randint(-10, 10), "client": rng.choice("abc"), "group": rng.randint(1, 9)}
+        simulation.add(work(model, cost, rows=rows, expected=rng.randint(0, 80), **terms), rng.randint(1, 80))  # type: ignore[arg-type]
         for _ in range(rng.randint(0, 2)):
-            _check(simulation, simulation.step())
-    while simulation.scheduler.waiting or simulation.scheduler.running:
-        _check(simulation, simulation.step())
-        assert simulation.now < 10_000
+            simulation.step()
+    simulation.run()
     assert len(simulation.done_at) == 300
-
-
-def _check(simulation: Simulation, plan: Plan) -> None:
-    if plan.consume:
-        costs = [item.cost for item in plan.consume]
-        assert len({item.model for item in plan.consume}) == 1
-        assert len(costs) == 1 or max(costs) * len(costs) <= 500
-        assert max(costs) <= MAX_PADDING * min(costs)
-    for model in set(simulation.model_of.values()):
-        assert sum(simulation.model_of[key] == model for key in simulation.left) <= 7
-
-
-def test_work_is_conserved() -> None:
-    """As long as something waits that has room, or something runs, a step does something."""
-    rng = random.Random(1)
-    simulation = Simulation(Scheduler(budget=100, slots=3))
-    for number in range(100):
-        simulation.add(work(number, f"m{number % 4}/1", rng.randint(1, 300)), rng.randint(1, 30))
-    while simulation.scheduler.waiting or simulation.scheduler.running:
-        plan = simulation.step()
-        assert plan.consume or plan.emit
-    assert simulation.scheduler.plan() == Plan()
-
-
-def test_the_oldest_is_always_in_the_next_piece_of_its_model() -> None:
-    scheduler = Scheduler(budget=1000, slots=1000)
-    scheduler.add(work(0, cost=400, emits=False))
-    for number in range(1, 50):
-        scheduler.add(work(number, cost=5, emits=False))
-    assert work(0).key in {item.key for item in scheduler.plan().consume}
-
-
-def test_lengths_nearest_to_the_oldest_go_together() -> None:
-    scheduler = Scheduler(budget=60, slots=100)
-    for number, cost in enumerate([20, 500, 24, 19, 90, 21]):
-        scheduler.add(work(number, cost=cost, emits=False))
-    assert sorted(item.cost for item in scheduler.plan().consume) == [19, 20]
-    assert [item.cost for item in scheduler.plan().consume] == [500]
-
-
-def test_a_source_over_the_budget_runs_alone() -> None:
-    scheduler = Scheduler(budget=10, slots=4)
-    scheduler.add(work(0, cost=50))
-    scheduler.add(work(1, cost=50))
-    assert len(scheduler.plan().consume) == 1
-
-
-def test_models_take_turns() -> None:
-    scheduler = Scheduler(budget=1, slots=100)
-    for number in range(20):
-        scheduler.add(work(number, "busy/1", cost=1, emits=False))
-    scheduler.add(work(99, "other/1", cost=1, emits=False))
-    turns = [scheduler.plan().consume[0].model for _ in range(3)]
-    assert "other/1" in turns
-
-
-def test_a_running_model_does_not_keep_another_from_emitting() -> None:
-    simulation = Simulation(Scheduler(budget=100, slots=4))
-    simulation.add(work(1, "long/1"), 10_000)
-    simulation.add(work(2, "short/1"), 6)
-    for _ in range(6):
-        simulation.step()
-    assert (b"client", 2) in simulation.done_at
+    assert simulation.scheduler.pending_steps == 0
+    assert not simulation.scheduler._groups
+    assert not simulation.scheduler._in_group
 
 
 def test_removed_requests_are_forgotten_wherever_they_are() -> None:
-    scheduler = Scheduler(budget=100, slots=1)
-    for number in range(2):
-        scheduler.add(work(number, cost=10))
-    scheduler.plan()
-    assert scheduler.running == scheduler.waiting == 1
-    assert work(0).key in scheduler
-    assert scheduler.remove(work(0).key) is not None
-    assert scheduler.remove(work(1).key) is not None
-    assert scheduler.remove(work(1).key) is None
-    assert not scheduler.waiting
-    assert not scheduler.running
-    assert scheduler.plan() == Plan()
+    rng = random.Random(0)
+    simulation = Simulation(divisible=frozenset({"read/1"})).register("m/1", "read/1")
+    works = [simulation.add(work(rng.choice(["m/1", "read/1"]), rng.randint(1, 300)), 50) for _ in range(60)]
+    for _ in range(20):
+        simulation.step()
+    for item in works:
+        gone = simulation.scheduler.remove(item.key)
+        assert (gone is None) == (item.key in simulation.done_at)
+        assert item.key not in simulation.scheduler
+        assert simulation.scheduler.remove(item.key) is None
+    assert simulation.scheduler.waiting == simulation.scheduler.running == simulation.scheduler.pending_steps == 0
+    assert simulation.scheduler.plan().is_idle
+
+
+def test_neighbours_in_length_go_together() -> None:
+    simulation = Simulation().register("m/1")
+    for cost in (20, 300, 21, 20, 90, 21):
+        simulation.add(work(cost=cost, rows=0))
+    assert sorted(part.steps for part in simulation.step().consume) == [20, 20, 21, 21]
+    assert [[part.steps for part in simulation.step().consume] for _ in range(2)] == [[90], [300]]
+
+
+def test_without_padding_all_lengths_go_together() -> None:
+    simulation = Simulation()
+    simulation.scheduler.register("m/1", padded=sum)
+    for cost in (20, 300, 21, 20, 90, 21):
+        simulation.scheduler.add(work(cost=cost, rows=0))
+    assert len(simulation.scheduler.plan().consume) == 6
+
+
+def test_consuming_and_emitting_take_turns() -> None:
+    """Running rows wait for one piece at most, and what waits for one unit."""
+    simulation = Simulation().register("m/1")
+    for _ in range(16):
+        simulation.add(work(cost=400), needs=60)
+    kinds = [bool(simulation.step().consume) for _ in range(12)]
+    assert kinds == [True, False] * 6
+
+
+def test_a_long_source_that_can_be_cut_does_not_hold_up_a_short_one() -> None:
+    whole, cut = (Simulation(divisible=frozenset(names)).register("m/1") for names in ((), ("m/1",)))
+    waited = []
+    for simulation in (whole, cut):
+        long = simulation.add(work(cost=2000, rows=0))
+        arrived = simulation.now + 1  # just after the long one has begun
+        simulation.step()
+        short = simulation.add(work(cost=5, rows=0))
+        simulation.run()
+        waited.append(simulation.done_at[short.key] - arrived)
+        assert simulation.done_at[long.key]
+    assert waited[1] <= (CHUNK_UNITS + 2) * UNIT < 1000 < waited[0]
+
+
+def test_clients_share_alike_however_much_they_ask() -> None:
+    simulation = Simulation().register("m/1")
+    for _ in range(300):
+        simulation.add(work(cost=50, rows=0, client="greedy"))
+    simulation.run(lambda: simulation.now > 1000)
+    modest = [simulation.add(work(cost=50, rows=0, client="modest")) for _ in range(5)]
+    arrived = simulation.now
+    simulation.run()
+    ends = sorted(simulation.done_at.values())
+    assert max(simulation.done_at[item.key] for item in modest) - arrived < 0.2 * (ends[-1] - arrived)
+
+
+def test_one_large_request_lets_small_ones_of_the_same_client_pass() -> None:
+    simulation = Simulation().register("m/1")
+    for _ in range(256):
+        simulation.add(work(cost=50, rows=0, client="one", group=0))
+    simulation.step()
+    single = simulation.add(work(cost=50, rows=0, client="one", group=1))
+    arrived = simulation.now
+    simulation.run(lambda: single.key in simulation.done_at)
+    assert simulation.now - arrived <= 2 * BUDGET
+
+
+def test_priority_goes_first_but_never_for_ever() -> None:
+    simulation = Simulation().register("m/1")
+    ordinary = [simulation.add(work(cost=100, rows=0)) for _ in range(20)]
+    urgent = simulation.add(work(cost=100, rows=0, priority=5))
+    assert urgent.key in {part.work.key for part in simulation.step().consume}
+    late = simulation.add(work(cost=100, rows=0, priority=-1))
+    while late.key not in simulation.done_at:
+        while simulation.scheduler.waiting < 10:
+            simulation.add(work(cost=100, rows=0, client="flood", group=0))
+        simulation.step()
+        assert simulation.now < 40 * HEAD_START
+    assert all(item.key in simulation.done_at for item in ordinary)
+
+
+def test_many_small_requests_do_not_keep_a_wide_search_waiting() -> None:
+    simulation = Simulation().register("m/1")
+    for _ in range(SLOTS):
+        simulation.add(work(cost=10), needs=30)
+    simulation.step()
+    wide = simulation.add(work(cost=10, rows=SLOTS), needs=30)
+    for _ in range(60):
+        simulation.add(work(cost=10), needs=30)
+        simulation.step()
+    assert wide.key in simulation.done_at
+
+
+def test_models_share_time_alike() -> None:
+    simulation = Simulation().register("heavy/1", "light/1")
+    for _ in range(100):
+        simulation.add(work("heavy/1", cost=450, rows=0))
+        simulation.add(work("light/1", cost=10), needs=600)
+    simulation.run(lambda: simulation.now > 8_000)
+    assert simulation.used["heavy/1"] == pytest.approx(simulation.used["light/1"], rel=0.1)
+
+
+def test_a_model_that_was_idle_has_no_arrears_to_collect() -> None:
+    simulation = Simulation().register("old/1", "new/1")
+    for _ in range(100):
+        simulation.add(work("old/1", cost=400, rows=0))
+    simulation.run(lambda: simulation.now > 10_000)
+    for _ in range(100):
+        simulation.add(work("new/1", cost=400, rows=0))
+    turns = [simulation.step().model for _ in range(10)]
+    assert 4 <= turns.count("old/1") <= 6
+
+
+def test_a_deadline_ends_what_waits_and_what_runs() -> None:
+    simulation = Simulation().register("m/1")
+    runs = simulation.add(work(cost=10, deadline=100.0), needs=10_000)
+    waits = [simulation.add(work(cost=400, rows=16, deadline=50.0), needs=10) for _ in range(3)]
+    free = simulation.add(work(cost=10), needs=300)
+    simulation.run(lambda: simulation.now > 110)
+    for item in (runs, *waits):
+        assert item.key not in simulation.scheduler
+        assert item.key not in simulation.done_at
+    simulation.run()
+    assert set(simulation.done_at) == {free.key}
+
+
+def test_a_request_that_was_sent_again_keeps_its_own_deadline() -> None:
+    scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1")
+    first = work(deadline=10.0)
+    scheduler.add(first)
+    scheduler.remove(first.key)
+    scheduler.add(Work(first.key, "m/1", 10, terms=Terms(deadline=99.0)))
+    assert scheduler.expire(50.0) == []
+    assert [item.key for item in scheduler.expire(99.0)] == [first.key]
+
+
+def test_alone_means_with_nothing_else() -> None:
+    simulation = Simulation(divisible=frozenset({"read/1"})).register("m/1", "read/1")
+    for _ in range(4):
+        simulation.add(work("m/1", cost=20), needs=100)
+        simulation.add(work("read/1", cost=600), needs=100)
+    for _ in range(6):
+        simulation.step()
+    suspects = [simulation.add(work(model, cost=300, alone=True), needs=30) for model in ("m/1", "read/1")]
+    others = [simulation.add(work("m/1", cost=5), needs=5) for _ in range(3)]
+    begun: set[RequestKey] = set()
+    while not all(item.key in simulation.done_at for item in suspects):
+        plan = simulation.step()
+        begun |= {part.work.key for part in plan.consume if part.work.alone}
+        at_work = {key for key in begun if key not in simulation.done_at}
+        assert len(at_work) <= 1
+        if at_work:
+            assert set(simulation.emitting) <= at_work
+            assert not any(item.key in simulation.done_at for item in others)
+    simulation.run()
+    assert len(simulation.done_at) == 13

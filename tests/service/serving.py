@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,26 @@ class Served:
 
     def engines(self) -> list[psutil.Process]:
         """The engine processes that are alive."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "app.engine" in child.cmdline()]
+        return self.children("app.engine")
+
+    def workers(self) -> list[psutil.Process]:
+        """The front-end processes that are alive, when there are several."""
+        return self.children("app.workers")
+
+    def children(self, module: str) -> list[psutil.Process]:
+        """Living child processes that run a module."""
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if module in child.cmdline():
+                    found.append(child)
+        return found
 
 
 @contextmanager
 def serving(store: Path, *options: str) -> Iterator[Served]:
     """Start, wait until ready, and end it if the test has not."""
-    command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", "0", "--device", "cpu", *options]
+    command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", "0", "--devices", "cpu", *options]
     with started(command, r"http://127\.0\.0\.1:\d+") as served:
         yield served
 

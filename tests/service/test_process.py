@@ -114,7 +114,10 @@ def test_a_port_in_use_is_said_plainly(tiny_store: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("options", [["--store", "/nowhere"], ["--port", "70000"], ["--engines", "-1"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--store", "/nowhere"], ["--port", "70000"], ["--engines", "-1"], ["--devices", "gpu"], ["--workers", "0"]],
+)
 def test_settings_that_cannot_be_are_said_plainly(options: list[str]) -> None:
     command = [sys.executable, "-m", "app", "serve", *options]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)

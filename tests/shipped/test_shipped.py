@@ -12,10 +12,10 @@ import pytest
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
-from app.engine.messages import Emitted, Tokens
+from app.engine.messages import Emit, Emitted, Terms, Tokens
 from app.store.model_store import open_version, read_store
 from app.text.tokenizer import SubwordTokenizer
-from tests.engine.references import label_alone, open_shipped, sentence_alone
+from tests.engine.references import Reference, label_alone, open_shipped
 from tests.engine.test_engine import until
 from tests.shipped.conftest import STORE
 from training.cards import card_of
@@ -87,7 +87,7 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
     rng = random.Random(3)
     words = ["open", "the", "file", "save", "changes", "in", "a", "new", "window", "selected", "items", "before"]
     endpoint = f"ipc://{tmp_path}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(STORE), device="cpu", slots=16))
+    engine = Engine(EngineConfig(endpoint=endpoint, store=str(STORE), device="cpu", slots=16, precision="float32"))
     engine.load()
     thread = threading.Thread(target=engine.run)
     thread.start()
@@ -104,8 +104,8 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
         async def ask(key: str, source: Tokens) -> list[float] | Emitted:
             await asyncio.sleep(rng.random() * 0.5)
             if key == keys[0]:
-                return await client.label(key, source)
-            return await client.sentence(key, source, max_tokens=40)
+                return await client.label(key, source, Terms())
+            return await client.sentence(key, source, Emit(40), Terms())
 
         async with EngineClient([endpoint]) as client:
             await until(lambda: bool(client.view.ready))
@@ -118,6 +118,8 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
         thread.join()
     for (key, source), answer in zip(work, answers, strict=True):
         if isinstance(answer, Emitted):
-            assert (answer.tokens, answer.finish_reason) == sentence_alone(shipped[key], source, 40)
+            [sentence] = answer.hypotheses
+            expected = Reference(shipped[key], source, Emit(40)).greedy()
+            assert (sentence.tokens, sentence.finish_reason) == (expected.tokens, expected.reason)
         else:
             assert answer == pytest.approx(label_alone(shipped[key], source), abs=1e-5)

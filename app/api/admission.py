@@ -1,0 +1,241 @@
+"""Admission: who is let in, decided from the head of a request before anything else is done for it.
+
+A plain ASGI middleware, outermost but for the one that counts. What it counts a request as is a guess from its length,
+corrected when the request has been read; a refusal reads no body and is made of bytes that were there before.
+"""
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import KINDS, MEDIA_TYPE, problem_body
+from app.errors import Draining, NotReady, Overloaded, UnrollError
+
+TICKET = "unroll.ticket"  # its key in an ASGI scope
+IMAGE_STEPS = 512.0
+BYTES_PER_STEP = 4.0  # of a text
+UNKNOWN_STEPS = 64.0  # of a body without a length
+MOST_GUESSED_STEPS = 50_000.0  # whatever length is announced: others check that
+_WINDOW = 10.0  # seconds over which the rate is measured
+_LONGEST_RETRY, _DRAINING_RETRY, _STARTING_RETRY = 60, 5, 2  # seconds
+_SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
+_LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
+
+
+class Ticket:
+    """A request that was let in: what it counts as, until it is closed."""
+
+    __slots__ = ("_admission", "inputs", "is_answered", "steps")
+
+    def __init__(self, admission: "Admission", inputs: int, steps: float) -> None:
+        self._admission = admission
+        self.inputs = inputs
+        self.steps = steps
+        self.is_answered = False
+
+    def count_inputs(self, inputs: int) -> None:
+        """Correct the guess. Raises Overloaded when there is no room for so many."""
+        self._admission.check_inputs(inputs - self.inputs)
+        self._admission.inputs += inputs - self.inputs
+        self.inputs = inputs
+
+    def count_steps(self, steps: float) -> None:
+        """Correct the guess; what is known now was let in already."""
+        self._admission.steps += steps - self.steps
+        self.steps = steps
+
+    def close(self) -> None:
+        """The request is over, answered or not."""
+        self._admission.close(self)
+
+
+class Admission:
+    """Counts requests, inputs and cell steps that are let in and not answered, and how fast they are answered.
+
+    The rate is an exponentially weighted mean over the seconds in which something was pending. A request larger
+    than `most_steps` is let in when nothing else is there. Pure logic; `clock` is in seconds.
+    """
+
+    def __init__(self, *, most_inputs: int, most_steps: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.most_inputs = most_inputs
+        self.most_steps = most_steps
+        self.requests = 0
+        self.inputs = 0
+        self.steps = 0.0
+        self.is_draining = False
+        self._clock = clock
+        self._looked = clock()
+        self._weight = 0.0  # of the seconds that were measured, at most 1
+        self._done = 0.0  # cell steps answered, weighted
+
+    def admit(self, inputs: int, steps: float) -> Ticket | None:
+        """Let a request in, unless it is full."""
+        if self.inputs + inputs > self.most_inputs or (self.steps and self.steps + steps > self.most_steps):
+            return None
+        self._look()
+        self.requests += 1
+        self.inputs += inputs
+        self.steps += steps
+        return Ticket(self, inputs, steps)
+
+    def check_inputs(self, more: int) -> None:
+        """Raises Overloaded when there is no room for `more` inputs."""
+        if self.inputs + more > self.most_inputs:
+            raise overloaded(self, self.retry_after())
+
+    def close(self, ticket: Ticket) -> None:
+        self._look()
+        if ticket.is_answered:
+            self._done += ticket.steps
+        self.requests -= 1
+        self.inputs -= ticket.inputs
+        self.steps = self.steps - ticket.steps if self.requests else 0.0  # no rounding stays behind
+
+    def drain(self) -> None:
+        """Let nobody in any more."""
+        self.is_draining = True
+
+    def figures(self) -> dict[str, float]:
+        """What was let in and is not answered, by the names of the metrics."""
+        return {"requests": self.requests, "inputs": self.inputs, "steps": self.steps}
+
+    @property
+    def rate(self) -> float:
+        """Cell steps answered per second while something was pending; 0 before anything was."""
+        self._look()
+        return self._done / (_WINDOW * self._weight) if self._weight else 0.0
+
+    def retry_after(self) -> int:
+        """Seconds in which what is pending will have been answered, at least 1."""
+        rate = self.rate
+        return min(_LONGEST_RETRY, max(1, math.ceil(self.steps / rate))) if rate else 1
+
+    def _look(self) -> None:
+        now = self._clock()
+        if self.requests:
+            kept = math.exp((self._looked - now) / _WINDOW)
+            self._done *= kept
+            self._weight = 1 - (1 - self._weight) * kept
+        self._looked = now
+
+
+def overloaded(admission: Admission, seconds: int) -> Overloaded:
+    """The error of what is refused because too much is pending."""
+    return Overloaded(
+        f"too much is waiting: at most {admission.most_inputs} inputs and {admission.most_steps:.0f} cell steps are "
+        f"accepted; send it again in {seconds} s",
+        retry_after_seconds=seconds,
+    )
+
+
+class Gate:
+    """Lets requests to the tasks in, each with a ticket in its scope, or refuses them.
+
+    `paths` are those of the tasks, by what their bodies hold. Whether an engine has been ready, and where refusals are
+    counted, the app's service says.
+    """
+
+    def __init__(self, app: ASGIApp, admission: Admission, paths: Mapping[str, str]) -> None:
+        self._app = app
+        self._admission = admission
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        holds = self._paths.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if holds is None:
+            return await self._app(scope, receive, send)
+        headers = dict(scope["headers"])
+        error = self._refusal(scope, steps_of(headers, holds))
+        if error is not None:
+            scope["unroll.path"] = scope["path"]  # counted by it, though no route was looked for
+            return await refuse(headers, receive, send, error)
+        ticket: Ticket = scope[TICKET]
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            ticket.close()
+
+    def _refusal(self, scope: Scope, steps: float) -> "Refusal | None":
+        service = scope["app"].state.service
+        if self._admission.is_draining:
+            service.metrics.refused("draining")
+            return draining()
+        if not service.client.view.any_started:  # later a request waits for the next engine instead
+            service.metrics.refused("not-ready")
+            return not_ready()
+        ticket = self._admission.admit(1, steps)
+        if ticket is None:
+            service.metrics.refused("overloaded")
+            return full(self._admission, self._admission.retry_after())
+        scope[TICKET] = ticket
+        return None
+
+
+def steps_of(headers: dict[bytes, bytes], holds: str) -> float:
+    """Cell steps that a request is guessed to take, from its head alone."""
+    if holds == "images":
+        return IMAGE_STEPS
+    length = headers.get(b"content-length", b"")
+    return min(MOST_GUESSED_STEPS, int(length) / BYTES_PER_STEP) if length.isdigit() else UNKNOWN_STEPS
+
+
+class Refusal:
+    """An answer that is ready to be sent."""
+
+    def __init__(self, error: UnrollError, seconds: int) -> None:
+        kind = KINDS[type(error)]
+        self.body = json.dumps(problem_body(kind, error.detail, **error.facts)).encode()
+        self.start: Message = {
+            "type": "http.response.start",
+            "status": kind.status,
+            "headers": [
+                (b"content-type", MEDIA_TYPE.encode()),
+                (b"content-length", str(len(self.body)).encode()),
+                (b"retry-after", str(seconds).encode()),
+            ],
+        }
+
+
+@lru_cache(maxsize=256)
+def full(admission: Admission, seconds: int) -> Refusal:
+    return Refusal(overloaded(admission, seconds), seconds)
+
+
+@lru_cache(maxsize=1)
+def draining() -> Refusal:
+    detail = "the service is about to end; send it again, and another one will answer"
+    return Refusal(Draining(detail, retry_after_seconds=_DRAINING_RETRY), _DRAINING_RETRY)
+
+
+@lru_cache(maxsize=1)
+def not_ready() -> Refusal:
+    detail = "no engine is ready yet; send it again when /readyz answers 200"
+    return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY), _STARTING_RETRY)
+
+
+async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refusal: Refusal) -> None:
+    """Answer at once. A small body is the server's to throw away; a large one may still be coming, and its connection
+    is closed after the answer, or when the client had a moment to see it."""
+    length = headers.get(b"content-length", b"" if b"transfer-encoding" in headers else b"0")
+    if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
+        await send(refusal.start)
+        await send({"type": "http.response.body", "body": refusal.body})
+        return
+    await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
+    await throw_away(receive)
+    await send({"type": "http.response.body"})
+
+
+async def throw_away(receive: Receive) -> None:
+    """Read the rest of a body for a moment, for a client that sends all of it before it listens."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass

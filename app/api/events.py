@@ -1,0 +1,91 @@
+"""Server-sent events (WHATWG HTML, section 9.2): an answer that is told while it is made."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.api.attending import Attending
+from app.api.problems import problem_of
+
+log = logging.getLogger("unroll.api")
+EVENT_STREAM = "text/event-stream"
+STREAMED: dict[str, Any] = {
+    "description": "The results; with `stream`, events `token`, `result` and `done`, or `error` as the last",
+    "content": {
+        EVENT_STREAM: {
+            "schema": {"type": "string"},
+            "example": 'event: token\ndata: {"input":0,"text":"파일"}\n\n'
+            'event: token\ndata: {"input":0,"text":" 열기"}\n\n'
+            'event: result\ndata: {"input":0,"result":{"text":"파일 열기","score":-0.31,"finish_reason":"stop",'
+            '"model":"translate-en-ko","version":1}}\n\n'
+            'event: done\ndata: {"usage":{"inputs":1,"source_tokens":3,"emitted_tokens":2}}\n\n',
+        }
+    },
+}
+_KEEP_ALIVE = b": keep-alive\n\n"
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the second is for nginx, which would collect them
+
+
+def event(name: str, data: BaseModel | Mapping[str, object]) -> bytes:
+    """One event, its data JSON in one line."""
+    if isinstance(data, BaseModel):
+        text = data.model_dump_json(exclude_none=True)
+    else:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name}\ndata: {text}\n\n".encode()
+
+
+class EventStream(Response):
+    """Sends `events` as they come, and a comment whenever nothing was sent for `keep_alive` seconds, so that nobody on
+    the way takes the connection for dead. A failure is an event `error` with the problem, and the last one."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, events: AsyncGenerator[bytes, None], *, deadline: float, keep_alive: float) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
+        self._events = events
+        self._deadline = deadline
+        self._keep_alive = keep_alive
+        self._sent = 0.0  # when something was sent, on the loop's clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        self._sent = loop.time()
+        comments = loop.create_task(self._comment(send))
+        try:
+            async with Attending(receive, self._deadline), aclosing(self._events) as events:
+                async for item in events:
+                    await self._send(send, item)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            kind = problem_of(error)
+            if kind["status"] == 500:
+                log.error("%s failed", scope["path"], exc_info=error)
+            await self._send(send, event("error", kind))
+        finally:
+            comments.cancel()
+        await send({"type": "http.response.body"})
+
+    async def _send(self, send: Send, item: bytes) -> None:
+        self._sent = asyncio.get_running_loop().time()
+        await send({"type": "http.response.body", "body": item, "more_body": True})
+
+    async def _comment(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            silent = loop.time() - self._sent
+            if silent < self._keep_alive:
+                await asyncio.sleep(self._keep_alive - silent)
+            else:
+                await self._send(send, _KEEP_ALIVE)

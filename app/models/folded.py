@@ -1,0 +1,70 @@
+"""A ResNet as the engine runs it: batch normalisation folded into the convolutions, channels last, fused with what
+follows."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from app.models.resnet import Block, ResNet
+
+
+class FoldedConvolution(nn.Module):
+    """A convolution, the normalisation after it, and then a relu or the sum with a shortcut and a relu."""
+
+    def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> None:
+        super().__init__()
+        folded = fuse_conv_bn_eval(convolution, norm)  # in float32
+        self.stride, self.padding = convolution.stride, convolution.padding
+        weight = folded.weight.detach().to(dtype)
+        assert folded.bias is not None
+        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
+        self.register_buffer("bias", folded.bias.detach().to(dtype), persistent=False)
+        self.weight: Tensor
+        self.bias: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.conv2d(features, self.weight, self.bias, self.stride, self.padding)
+
+
+class FoldedBlock(nn.Module):
+    """See `resnet.Block`."""
+
+    def __init__(self, block: Block, dtype: torch.dtype) -> None:
+        super().__init__()
+        pairs = [(block.conv1, block.bn1), (block.conv2, block.bn2)]
+        if block.bottleneck:
+            pairs.append((block.conv3, block.bn3))
+        self.convolutions = nn.ModuleList(FoldedConvolution(*pair, dtype) for pair in pairs)
+        self.downsample: nn.Module | None = None
+        if isinstance(block.downsample, nn.Sequential):
+            convolution, norm = block.downsample
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            self.downsample = FoldedConvolution(convolution, norm, dtype)
+
+    def forward(self, features: Tensor) -> Tensor:
+        shortcut = features if self.downsample is None else self.downsample(features)
+        *inner, last = self.convolutions
+        for convolution in inner:
+            features = convolution(features).relu_()
+        return last(features).add_(shortcut).relu_()  # type: ignore[no-any-return]
+
+
+class FoldedResNet(nn.Module):
+    """`ResNet`, which it is made from, in another number type: float32 pixels in, float32 feature map out."""
+
+    def __init__(self, resnet: ResNet, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.stem = FoldedConvolution(resnet.conv1, resnet.bn1, dtype)
+        self.maxpool = resnet.maxpool
+        stages = (resnet.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4))
+        self.blocks = nn.Sequential(
+            *(FoldedBlock(block, dtype) for stage in stages for block in stage.children() if isinstance(block, Block))
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """See `ResNet.forward`."""
+        features = self.stem(pixels.to(self.dtype)).relu_()
+        grid: Tensor = self.blocks(self.maxpool(features))
+        return grid.float()

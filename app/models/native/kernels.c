@@ -1,0 +1,275 @@
+/* Linear layers and the time loop of one recurrent layer and direction, for x86-64 with AVX2 or AVX-512.
+
+   Weights lie in panels: a few vectors of columns, for one factor after the other (see `pack` in weights.py). A cell's
+   panel holds all gates of a few units, so that their hidden state is made as soon as the panel is summed. kernels.h is
+   compiled once per instruction set; what the processor can do is asked at run time. Called with ctypes; no state is
+   kept between calls. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+enum level { NONE = 0, AVX2 = 1, AVX512 = 2 };
+enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
+
+/* `panels` panels of `depth` x `vectors` x lanes weights: float32 if `wide`, otherwise float16. */
+struct unroll_matrix {
+    const void *weights;
+    int64_t depth, panels;
+    int32_t vectors, wide, level, unused;
+};
+
+/* A layer and direction: its recurrent weights and, for a GRU, the recurrent bias of its candidate. */
+struct unroll_cell {
+    struct unroll_matrix matrix;
+    const float *candidate_bias;
+    int64_t kind;
+};
+
+/* `rows` rows of a batch. Step t of row r has its gates, already multiplied from the inputs, at position
+   firsts[r] + t * time_stride of `gates`, and leaves its hidden state at that position of `outputs`. It runs from 0 up
+   to lengths[r] or, backward, from there down to 0. The states before are read and those after it are written. Without
+   `lengths` and `firsts` it is one step, position r for row r; without `last_hidden` the outputs have to do. */
+struct unroll_run {
+    const float *gates;
+    float *outputs;
+    const int64_t *firsts, *lengths;
+    const float *hidden, *cell;
+    float *last_hidden, *last_cell;
+    int64_t positions, rows, gate_stride, output_stride, time_stride, hidden_stride, cell_stride, backward;
+};
+
+/* One row in one step. */
+struct cell_row {
+    const float *gates, *hidden, *cell;
+    float *next_hidden, *next_cell;
+};
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+
+#include <immintrin.h>
+
+typedef void (*sum_function)(int64_t depth, const float *const *factors, const void *weights, float *sums);
+
+#define LANES 16
+#define TILE_ROWS 6
+#define NAME(x) x##_avx512
+#define TARGET __attribute__((target("avx512f,avx512dq,avx2,fma,f16c")))
+#define vec __m512
+#define LOAD(p) _mm512_loadu_ps(p)
+#define STORE(p, x) _mm512_storeu_ps(p, x)
+#define LOAD_HALF(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p)))
+#define SOME(n) ((__mmask16)((1u << (n)) - 1))
+#define LOAD_SOME(m, p) _mm512_maskz_loadu_ps(m, p)
+#define STORE_SOME(m, p, x) _mm512_mask_storeu_ps(p, m, x)
+#define SET(x) _mm512_set1_ps(x)
+#define ADD(a, b) _mm512_add_ps(a, b)
+#define SUB(a, b) _mm512_sub_ps(a, b)
+#define MUL(a, b) _mm512_mul_ps(a, b)
+#define DIV(a, b) _mm512_div_ps(a, b)
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define MIN(a, b) _mm512_min_ps(a, b)
+#define MAX(a, b) _mm512_max_ps(a, b)
+#define ABS(x) _mm512_andnot_ps(SET(-0.0f), x)
+#define SIGN_OF(x, y) _mm512_or_ps(_mm512_and_ps(SET(-0.0f), x), y)
+#define ROUND(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define POWER_OF_2(n)                                                                                                 \
+    _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
+#include "kernels.h"
+#undef LANES
+#undef TILE_ROWS
+#undef NAME
+#undef TARGET
+#undef vec
+#undef LOAD
+#undef STORE
+#undef LOAD_HALF
+#undef SOME
+#undef LOAD_SOME
+#undef STORE_SOME
+#undef SET
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef FMA
+#undef MIN
+#undef MAX
+#undef ABS
+#undef SIGN_OF
+#undef ROUND
+#undef POWER_OF_2
+
+static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+#define LANES 8
+#define TILE_ROWS 3
+#define NAME(x) x##_avx2
+#define TARGET __attribute__((target("avx2,fma,f16c")))
+#define vec __m256
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, x) _mm256_storeu_ps(p, x)
+#define LOAD_HALF(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p)))
+#define SOME(n) _mm256_loadu_si256((const __m256i *)(first_lanes + 8 - (n)))
+#define LOAD_SOME(m, p) _mm256_maskload_ps(p, m)
+#define STORE_SOME(m, p, x) _mm256_maskstore_ps(p, m, x)
+#define SET(x) _mm256_set1_ps(x)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define SUB(a, b) _mm256_sub_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define DIV(a, b) _mm256_div_ps(a, b)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define MIN(a, b) _mm256_min_ps(a, b)
+#define MAX(a, b) _mm256_max_ps(a, b)
+#define ABS(x) _mm256_andnot_ps(SET(-0.0f), x)
+#define SIGN_OF(x, y) _mm256_or_ps(_mm256_and_ps(SET(-0.0f), x), y)
+#define ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define POWER_OF_2(n)                                                                                                 \
+    _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
+#include "kernels.h"
+
+/* The best instruction set of this processor. Every processor with AVX2 and FMA has F16C. */
+EXPORT int unroll_level(void)
+{
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return NONE;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? AVX512 : AVX2;
+}
+
+static void step(const struct unroll_cell *cell, int64_t count, const struct cell_row *rows)
+{
+    (cell->matrix.level == AVX512 ? step_avx512 : step_avx2)(cell, count, rows);
+}
+
+/* outputs = inputs * weights + bias: `size` columns, and a bias padded to whole panels. Rows go through in blocks,
+   whose inputs and outputs stay in the cache while one panel after the other is multiplied. */
+EXPORT void unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
+                          int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+{
+    const int64_t block = 96;
+    for (int64_t row = 0; row < count; row += block) {
+        const float *from = inputs + row * input_stride;
+        float *to = outputs + row * output_stride;
+        const int64_t rows = count - row < block ? count - row : block;
+        if (matrix->level == AVX512)
+            linear_avx512(matrix, bias, from, input_stride, to, output_stride, size, rows);
+        else
+            linear_avx2(matrix, bias, from, input_stride, to, output_stride, size, rows);
+    }
+}
+
+/* For tests: sigmoid (kind 0) or tanh (1). */
+EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
+{
+    (level == AVX512 ? activate_avx512 : activate_avx2)(kind, size, inputs, outputs);
+}
+
+#else
+
+EXPORT int unroll_level(void) { return NONE; }
+
+static void step(const struct unroll_cell *cell, int64_t count, const struct cell_row *rows)
+{
+    (void)cell, (void)count, (void)rows;
+}
+
+EXPORT void unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
+                          int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+{
+    (void)matrix, (void)bias, (void)inputs, (void)input_stride, (void)outputs, (void)output_stride, (void)size;
+    (void)count;
+}
+
+EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
+{
+    (void)level, (void)kind, (void)size, (void)inputs, (void)outputs;
+}
+
+#endif
+
+static int64_t length_of(const struct unroll_run *run, int64_t row) { return run->lengths ? run->lengths[row] : 1; }
+
+static int64_t position(const struct unroll_run *run, int64_t row, int64_t t)
+{
+    return (run->firsts ? run->firsts[row] : row) + t * run->time_stride;
+}
+
+/* Whether every step of every row is at a position that there is. */
+static int within(const struct unroll_run *run)
+{
+    for (int64_t r = 0; r < run->rows; r++) {
+        const int64_t length = length_of(run, r);
+        if (length > run->positions ||
+            (length > 0 && (position(run, r, 0) < 0 || position(run, r, length - 1) >= run->positions)))
+            return 0;
+    }
+    return 1;
+}
+
+/* The rows that take part in step t; returns their number. The hidden state of the step before is read where it was
+   written, in `outputs`. */
+static int64_t rows_at(const struct unroll_cell *cell, const struct unroll_run *run, int64_t t, struct cell_row *alive)
+{
+    int64_t count = 0;
+    for (int64_t r = 0; r < run->rows; r++) {
+        const int64_t length = length_of(run, r);
+        if (t >= length)
+            continue;
+        const int begins = t == (run->backward ? length - 1 : 0);
+        const int64_t at = position(run, r, t), before = position(run, r, run->backward ? t + 1 : t - 1);
+        struct cell_row *row = &alive[count++];
+        row->gates = run->gates + at * run->gate_stride;
+        row->hidden = begins ? run->hidden + r * run->hidden_stride : run->outputs + before * run->output_stride;
+        row->next_hidden = run->outputs + at * run->output_stride;
+        if (cell->kind == LSTM) {
+            row->next_cell = run->last_cell + r * cell->matrix.depth;
+            row->cell = begins ? run->cell + r * run->cell_stride : row->next_cell;
+        }
+    }
+    return count;
+}
+
+static void copy_last(const struct unroll_cell *cell, const struct unroll_run *run)
+{
+    const int64_t size = cell->matrix.depth;
+    const size_t bytes = (size_t)size * sizeof(float);
+    for (int64_t r = 0; r < run->rows; r++) {
+        const int64_t length = length_of(run, r);
+        if (length <= 0 && cell->kind == LSTM)
+            memcpy(run->last_cell + r * size, run->cell + r * run->cell_stride, bytes);
+        const float *last = run->hidden + r * run->hidden_stride;
+        if (length > 0)
+            last = run->outputs + position(run, r, run->backward ? 0 : length - 1) * run->output_stride;
+        if (run->last_hidden)
+            memcpy(run->last_hidden + r * size, last, bytes);
+    }
+}
+
+/* All steps of all rows, each row in as many as it has. Returns 0, or -1 without memory, -2 with a step at a position
+   outside. */
+EXPORT int unroll_run(const struct unroll_cell *cell, const struct unroll_run *run)
+{
+    int64_t steps = 0;
+    if (!within(run))
+        return -2;
+    struct cell_row *alive = malloc((size_t)(run->rows + 1) * sizeof *alive);
+    if (!alive)
+        return -1;
+    for (int64_t r = 0; r < run->rows; r++)
+        steps = length_of(run, r) > steps ? length_of(run, r) : steps;
+    for (int64_t done = 0; done < steps; done++) {
+        const int64_t count = rows_at(cell, run, run->backward ? steps - 1 - done : done, alive);
+        step(cell, count, alive);
+    }
+    free(alive);
+    copy_last(cell, run);
+    return 0;
+}

@@ -1,0 +1,104 @@
+"""The compiled kernels and their structures, as ctypes sees them. ctypes lets go of the interpreter during a call."""
+
+import ctypes
+from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
+from enum import IntEnum
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import ClassVar
+
+
+class Level(IntEnum):
+    """An instruction set of x86-64 that there are kernels for."""
+
+    AVX2 = 1
+    AVX512 = 2
+
+    @property
+    def lanes(self) -> int:
+        """float32 numbers in a vector."""
+        return 16 if self is Level.AVX512 else 8
+
+
+class MatrixFields(ctypes.Structure):
+    """`struct unroll_matrix`."""
+
+    _fields_: ClassVar = [
+        ("weights", c_void_p),
+        ("depth", c_int64),
+        ("panels", c_int64),
+        ("vectors", c_int32),
+        ("wide", c_int32),
+        ("level", c_int32),
+        ("unused", c_int32),
+    ]
+
+
+class CellFields(ctypes.Structure):
+    """`struct unroll_cell`."""
+
+    _fields_: ClassVar = [("matrix", MatrixFields), ("candidate_bias", c_void_p), ("kind", c_int64)]
+
+
+class RunFields(ctypes.Structure):
+    """`struct unroll_run`."""
+
+    _fields_: ClassVar = [
+        ("gates", c_void_p),
+        ("outputs", c_void_p),
+        ("firsts", c_void_p),
+        ("lengths", c_void_p),
+        ("hidden", c_void_p),
+        ("cell", c_void_p),
+        ("last_hidden", c_void_p),
+        ("last_cell", c_void_p),
+        ("positions", c_int64),
+        ("rows", c_int64),
+        ("gate_stride", c_int64),
+        ("output_stride", c_int64),
+        ("time_stride", c_int64),
+        ("hidden_stride", c_int64),
+        ("cell_stride", c_int64),
+        ("backward", c_int64),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled kernels; None where the package was installed without a compiler."""
+    for suffix in EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name(f"_kernels{suffix}")
+        if path.exists():
+            return _declared(path)
+    return None
+
+
+def _declared(path: Path) -> ctypes.CDLL | None:
+    try:
+        kernels = ctypes.CDLL(str(path))
+    except OSError:  # built for another processor or C library
+        return None
+    kernels.unroll_level.argtypes = ()
+    kernels.unroll_linear.argtypes = (POINTER(MatrixFields), *[c_void_p] * 2, c_int64, c_void_p, *[c_int64] * 3)
+    kernels.unroll_linear.restype = None
+    kernels.unroll_run.argtypes = (POINTER(CellFields), POINTER(RunFields))
+    kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
+    kernels.unroll_activate.restype = None
+    return kernels
+
+
+@cache
+def best_level() -> Level | None:
+    """What this processor does best; None where there is no kernel for it, or none was compiled."""
+    kernels = library()
+    number = 0 if kernels is None else kernels.unroll_level()
+    return Level(number) if number else None
+
+
+def loaded() -> ctypes.CDLL:
+    """The compiled kernels, where `best_level` is not None."""
+    kernels = library()
+    if kernels is None:
+        raise RuntimeError("the native kernels are not built: install the package with a C compiler")
+    return kernels

@@ -1,0 +1,98 @@
+"""Weights in the kernels' layout, and `nn.Linear` with them."""
+
+import torch
+from torch import Tensor
+
+from app.models.native.library import Level, MatrixFields, best_level, loaded
+
+
+def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
+    """(gates * size, depth) to (panels, depth, vectors * lanes).
+
+    A panel has all gates of `lanes` units, or of 4 * `lanes` where there is one gate; units that there are not are 0.
+    """
+    blocks = 4 if gates == 1 else 1
+    size, depth = values.shape[0] // gates, values.shape[1]
+    panels = -(-size // (blocks * lanes))
+    padded = values.new_zeros(gates, panels * blocks * lanes, depth)
+    padded[:, :size] = values.view(gates, size, depth)
+    apart = padded.view(gates, panels, blocks, lanes, depth).permute(1, 4, 0, 2, 3)
+    return apart.reshape(panels, depth, gates * blocks * lanes).contiguous()
+
+
+class Matrix:
+    """weight (gates * size, depth), as float16 or float32."""
+
+    def __init__(self, weight: Tensor, *, gates: int, dtype: torch.dtype, level: Level | None) -> None:
+        chosen, best = level or best_level(), best_level()
+        if chosen is None or best is None or chosen > best:
+            raise RuntimeError("there is no native kernel for this processor")
+        if dtype not in (torch.float16, torch.float32):
+            raise TypeError(f"weights are packed as float16 or float32, not as {dtype}")
+        if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
+            raise ValueError(f"weight {tuple(weight.shape)} does not have {gates} gates")
+        self.level = chosen
+        self._panels = columns(weight.detach().float(), gates, chosen.lanes).to(dtype)
+        self.depth = weight.shape[1]
+        self.width = self._panels.shape[0] * self._panels.shape[2]
+        self.fields = MatrixFields(
+            weights=self._panels.data_ptr(),
+            depth=self.depth,
+            panels=self._panels.shape[0],
+            vectors=self._panels.shape[2] // chosen.lanes,
+            wide=dtype == torch.float32,
+            level=chosen,
+        )
+
+    def multiply(self, inputs: Tensor, bias: Tensor, size: int) -> Tensor:
+        """inputs (rows, depth) to (rows, size), or to all of the layout's columns where `size` is `width`."""
+        check(inputs, "inputs", self.depth)
+        outputs = torch.empty(inputs.shape[0], size)
+        loaded().unroll_linear(
+            self.fields,
+            bias.data_ptr(),
+            inputs.data_ptr(),
+            inputs.stride(0),
+            outputs.data_ptr(),
+            size,
+            size,
+            inputs.shape[0],
+        )
+        return outputs
+
+
+class NativeLinear:
+    """`nn.Linear`: (..., inputs) to (..., outputs), weights (outputs, inputs) and, where there is one, bias."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, *, dtype: torch.dtype = torch.float16, level: Level | None = None
+    ) -> None:
+        self._matrix = Matrix(weight, gates=1, dtype=dtype, level=level)
+        self._size = weight.shape[0]
+        self._bias = torch.zeros(self._matrix.width)
+        if bias is not None:
+            self._bias[: self._size] = bias.detach()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        rows = inputs if inputs.dim() == 2 else inputs.reshape(-1, inputs.shape[-1])
+        outputs = self._matrix.multiply(rows, self._bias, self._size)
+        return outputs if inputs.dim() == 2 else outputs.view(*inputs.shape[:-1], self._size)
+
+
+def check(rows: Tensor, name: str, size: int) -> None:
+    """What the kernels rely on: float32 rows of `size` numbers side by side, on the CPU."""
+    if rows.dtype != torch.float32 or rows.device.type != "cpu":
+        raise TypeError(f"{name} must be float32 on the CPU, not {rows.dtype} on {rows.device}")
+    if rows.dim() != 2 or rows.shape[1] != size:
+        raise ValueError(f"{name} must be (rows, {size}), not {tuple(rows.shape)}")
+    if size > 1 and rows.stride(1) != 1:
+        raise ValueError(f"the numbers of a row of {name} must lie side by side")
+
+
+def activated(name: str, values: Tensor, level: Level) -> Tensor:
+    """The kernels' own `sigmoid` or `tanh` of values (size,), for tests."""
+    check(values.unsqueeze(0), "values", values.shape[0])
+    outputs = torch.empty_like(values)
+    kind = ("sigmoid", "tanh").index(name)
+    loaded().unroll_activate(level, kind, values.shape[0], values.data_ptr(), outputs.data_ptr())
+    return outputs

@@ -1,0 +1,149 @@
+"""The number types a network is served in: what a processor can do, and a loaded network's serving form.
+
+`prepare` is called once per model, after the weights are loaded and before the first request.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from app.models import native
+from app.models.attention import Attention
+from app.models.cells import Recurrent, Weights
+from app.models.encoders import ImageEncoder
+from app.models.folded import FoldedResNet
+from app.models.fused import FusedLSTM
+from app.models.native.recurrent import NativeRecurrent
+from app.models.networks import Classifier, EncoderDecoder
+from app.models.packed import PackedCell, PackedEmbedding, PackedLinear
+from app.models.unrolled import Cell, PackedRecurrent
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
+
+_NARROW = 16  # outputs of a linear layer below which packing is not worth it: FBGEMM works on 16 at a time
+_ROUNDING = 1e-3  # float16 rounds to 5e-4 of a weight; more is overflow, or numbers too small for it
+
+
+class Capability(NamedTuple):
+    """What torch can do fast on this processor."""
+
+    packed_float16: bool  # linear layers and cells with float16 weights, by FBGEMM
+    fused_lstm: bool  # LSTM layers with weights packed once, by oneDNN
+    bfloat16: bool  # convolutions and LSTM layers in bfloat16, by oneDNN
+    native: bool = False  # recurrences by the kernels of `app.models.native`, in AVX-512
+
+
+def capability() -> Capability:
+    """Of this processor and this build of torch. By rules and not by timing: two engines must choose alike."""
+    x86 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    onednn = x86 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return Capability(
+        packed_float16=x86
+        and "fbgemm" in torch.backends.quantized.supported_engines
+        and hasattr(torch, "quantized_lstm")
+        and hasattr(torch.ops.quantized, "linear_dynamic_fp16"),
+        fused_lstm=onednn and hasattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight"),
+        bfloat16=onednn and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
+        native=native.best_level() is native.Level.AVX512,
+    )
+
+
+def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
+    """Turn a loaded network into its serving form, in place, on `device`. Returns what was chosen, in words.
+
+    `float16` keeps activations and sums in float32. `bfloat16` is that with the ResNet and the encoder's LSTM in
+    bfloat16. `auto` is the fastest that the processor has for each part: the native kernels for recurrences, which are
+    `float16`, and bfloat16 for the ResNet. What it lacks gives way to the next more exact one. `float32` changes
+    nothing.
+    """
+    network.eval().requires_grad_(False).to(device)
+    if device.type != "cpu":
+        return _on_accelerator(network, precision)
+    if isinstance(network.encoder, ImageEncoder):
+        network.encoder.resnet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if precision == "float32":
+        return "float32"
+    with torch.no_grad():
+        return _on_cpu(network, precision, capability())
+
+
+def _on_accelerator(network: nn.Module, precision: Precision) -> str:
+    if precision in ("float16", "bfloat16"):
+        network.to(getattr(torch, precision))
+        return f"{precision} throughout"
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return "float32, TF32 off"
+
+
+def _on_cpu(network: Classifier | EncoderDecoder, precision: Precision, able: Capability) -> str:
+    words = []
+    encoder = network.encoder
+    dtype = torch.bfloat16 if able.bfloat16 and precision != "float16" else torch.float32
+    name = str(dtype).removeprefix("torch.")
+    if isinstance(encoder, ImageEncoder):
+        encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
+        words.append(f"ResNet {name} (batch norm folded, channels last)")
+    elif able.fused_lstm and encoder.recurrence.recurrence.cell == "lstm" and not _is_native(precision, able):
+
+        def pack(weights: Weights, backward: bool) -> Cell:
+            return FusedLSTM(weights, backward=backward, dtype=dtype)
+
+        encoder.recurrence = PackedRecurrent(encoder.recurrence, pack)  # type: ignore[assignment]
+        words.append(f"encoder LSTM {name} (packed once, without padding)")
+    words.append(_pack_rest(network, able))
+    return ", ".join(words)
+
+
+def _is_native(precision: Precision, able: Capability) -> bool:
+    """Whether an encoder's LSTM is left to the native kernels: nothing beats them where lengths differ."""
+    return able.native and able.packed_float16 and precision != "bfloat16"
+
+
+def _pack_rest(network: nn.Module, able: Capability) -> str:
+    """Everything that has not its serving form yet, to float16 weights."""
+    what = "recurrences and linear layers"
+    if not able.packed_float16:
+        return f"{what} float32 (no FBGEMM on this processor)"
+    change = rounding(network)
+    if not change <= _ROUNDING:
+        return f"{what} float32 (their weights do not fit float16)"
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Recurrent):
+                setattr(module, name, NativeRecurrent(child) if able.native else _packed_recurrent(child))
+            elif isinstance(child, Attention):
+                child.by_sigmoid = True
+            elif isinstance(child, nn.Embedding):
+                setattr(module, name, PackedEmbedding(child))
+            elif isinstance(child, nn.Linear) and child.out_features >= _NARROW:
+                setattr(module, name, PackedLinear(child))
+    if able.native:
+        what = "native recurrences and linear layers"
+    return f"{what} float16 weights" + (f" (rounded by up to {change:.0e})" if change else "")
+
+
+def _packed_recurrent(recurrent: Recurrent) -> PackedRecurrent:
+    kind = recurrent.recurrence.cell
+    return PackedRecurrent(recurrent, lambda weights, backward: PackedCell(kind, weights, backward=backward))
+
+
+def rounding(network: nn.Module) -> float:
+    """The largest change that float16 would make to a weight, as a share of the largest weight beside it."""
+    changes = [0.0]
+    for weight in (weight.detach() for weight in _packable(network)):
+        change = (weight.half().float() - weight).abs().max() / weight.abs().max().clamp(min=1e-30)
+        changes.append(float(change))
+    return max(changes)
+
+
+def _packable(network: nn.Module) -> Iterator[Tensor]:
+    for module in network.modules():
+        if isinstance(module, Recurrent):
+            for layer in module.weights_by_layer():
+                for weights in layer:
+                    yield from (weights.weight_ih, weights.weight_hh)
+        elif isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and module.out_features >= _NARROW):
+            yield module.weight

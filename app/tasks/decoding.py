@@ -1,0 +1,189 @@
+"""How sentences are to be emitted: the options of a caller, and what they mean for a model."""
+
+import secrets
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from app.engine.messages import Emit
+from app.errors import ContradictoryOptions, InputTooLong
+from app.store.architecture import EncoderDecoder
+from app.store.manifest import Decoding
+from app.tasks.catalog import Entry
+
+MOST_SEED = 2**63 - 1
+StopString = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def _listed(stop: object) -> object:
+    return [stop] if isinstance(stop, str) else stop
+
+
+class DecodingOptions(BaseModel):
+    """How sentences are emitted: greedily, drawn with `temperature`, or searched with `beams`."""
+
+    max_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="Most tokens of a sentence; the model's own when left out."
+    )
+    min_tokens: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0, description="Fewest tokens before the model may end a sentence."
+    )
+    beams: Annotated[int, Field(ge=1, le=16)] | None = Field(
+        None,
+        description="Sentences that are searched side by side; the model's own when left out, and 1 for what is drawn "
+        "or streamed.",
+    )
+    n_best: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="How many of the `beams` sentences are answered, in `hypotheses`."
+    )
+    length_penalty: Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False)] | None = Field(
+        None,
+        description="With `beams`: a sentence's log-probability is divided by ((5 + tokens) / 6) to this power (Wu et "
+        "al. 2016), so that more is longer. The model's own when left out.",
+    )
+    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = Field(
+        0, description="0 takes the most probable token; above it tokens are drawn, the flatter the higher."
+    )
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="Draw from this many most probable tokens; 0 is all."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        1, description="Draw from the fewest tokens that hold this share of the probability."
+    )
+    min_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        0, description="Draw from tokens with at least this share of the best one's probability."
+    )
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(
+        None,
+        description="Draws the same sentence again; chosen at random when left out. Input number i of several is drawn "
+        "with `seed` + i.",
+    )
+    repetition_penalty: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = Field(
+        1, description="Above 1, tokens that were emitted become less probable (Keskar et al. 2019); 1 is none."
+    )
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="No so many tokens in a row are emitted twice; 0 is no such rule."
+    )
+    prefix: Annotated[str, Field(max_length=4000)] | None = Field(
+        None, description="What the sentence begins with, as the model's tokenizer reads it."
+    )
+    stop: (
+        Annotated[
+            list[StopString],
+            BeforeValidator(_listed, json_schema_input_type=StopString | list[StopString]),
+            Field(min_length=1, max_length=4),
+        ]
+        | None
+    ) = Field(None, description="1 to 4 strings; the sentence ends before the first of them.")
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        None, description="Tell `tokens` with their log-probabilities, and so many alternatives at each place."
+    )
+    attention: bool = Field(False, description="Tell what was looked at for each token.")
+    stream: bool = Field(False, description="Answer with server-sent events while the sentence is emitted.")
+
+    @property
+    def samples(self) -> bool:
+        return self.temperature > 0
+
+
+def decoding_of(entry: Entry) -> Decoding:
+    assert entry.manifest.decoding is not None  # of every model that emits, see `Manifest`
+    return entry.manifest.decoding
+
+
+def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
+    """What the engine is asked. Raises ContradictoryOptions, and InputTooLong for more tokens than the model emits."""
+    decoding, most = decoding_of(entry), entry.manifest.limits.max_tokens
+    max_tokens = options.max_tokens or decoding.max_tokens
+    if options.max_tokens is not None and most is not None and options.max_tokens > most:
+        raise InputTooLong(
+            f"max_tokens is {options.max_tokens}; {entry.manifest.name} emits at most {most}", limit=most
+        )
+    beams = options.beams or (1 if options.samples or options.stream else decoding.beams)
+    prefix = entry.tokenizer.encode_target(options.prefix.strip()) if options.prefix else []
+    _check_sampling(options, beams)
+    _check_search(options, beams)
+    _check_lengths(options, max_tokens, len(prefix))
+    _check_attention(entry, options)
+    return Emit(
+        max_tokens=max_tokens,
+        min_tokens=options.min_tokens,
+        beams=beams,
+        n_best=options.n_best,
+        length_penalty=decoding.length_penalty if options.length_penalty is None else options.length_penalty,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        seed=_seed(options),
+        repetition_penalty=options.repetition_penalty,
+        no_repeat_ngram=options.no_repeat_ngram_size,
+        prefix=prefix,
+        alternatives=options.logprobs or 0,
+        attention=options.attention,
+    )
+
+
+def _seed(options: DecodingOptions) -> int:
+    if not options.samples:
+        return 0
+    return secrets.randbits(63) if options.seed is None else options.seed
+
+
+def _check_sampling(options: DecodingOptions, beams: int) -> None:
+    if options.samples:
+        if beams > 1:
+            raise _contradiction("set beams to 1 to draw, or temperature to 0 to search", "temperature", "beams")
+        return
+    restricting = {"top_k": options.top_k > 0, "top_p": options.top_p < 1, "min_p": options.min_p > 0}
+    unused = [name for name, used in (restricting | {"seed": options.seed is not None}).items() if used]
+    if unused:
+        names = ", ".join(unused)
+        raise _contradiction(f"nothing is drawn at temperature 0: leave out {names}, or set temperature", *unused)
+
+
+def _check_search(options: DecodingOptions, beams: int) -> None:
+    if options.n_best > beams:
+        raise _contradiction(
+            f"n_best is {options.n_best} of {beams} beams: set beams to {options.n_best} or more", "n_best", "beams"
+        )
+    if options.length_penalty and beams == 1:
+        raise _contradiction(
+            "length_penalty orders beams: set beams above 1 or leave it out", "length_penalty", "beams"
+        )
+    if options.stream and beams > 1:
+        raise _contradiction(
+            "what beams begin with may change until the end: set beams to 1, or stream to false", "stream", "beams"
+        )
+
+
+def _check_lengths(options: DecodingOptions, max_tokens: int, prefix: int) -> None:
+    if options.min_tokens > max_tokens:
+        raise _contradiction(
+            f"min_tokens is {options.min_tokens} and max_tokens {max_tokens}: set max_tokens to {options.min_tokens} "
+            "or more",
+            "min_tokens",
+            "max_tokens",
+        )
+    if prefix >= max_tokens:
+        raise _contradiction(
+            f"prefix has {prefix} tokens and max_tokens is {max_tokens}: shorten it, or set max_tokens above {prefix}",
+            "prefix",
+            "max_tokens",
+        )
+    for stop in options.stop or ():
+        if options.prefix and stop in options.prefix:
+            raise _contradiction("prefix holds a stop string: leave one of them out", "prefix", "stop")
+
+
+def _check_attention(entry: Entry, options: DecodingOptions) -> None:
+    architecture = entry.manifest.architecture
+    assert isinstance(architecture, EncoderDecoder)
+    if options.attention and architecture.decoder.attention.kind == "none":
+        raise _contradiction(
+            f"{entry.manifest.name} has no attention: leave it out, or name another model", "attention"
+        )
+
+
+def _contradiction(detail: str, *options: str) -> ContradictoryOptions:
+    return ContradictoryOptions(detail, options=list(options))

@@ -1,0 +1,126 @@
+"""Front ends: uvicorn in this process, or several worker processes that share the engines, one socket and its port.
+
+Run as `python -m app.workers CONFIG PIPE` this is a worker, started by `FrontEnds`.
+"""
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+import uvicorn
+from fastapi import FastAPI
+
+from app.child import Child, await_parent, beat_into
+from app.engine.process import stop_all
+from app.main import create_app, set_up_logging
+from app.settings import Settings
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
+_KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, so that they close idle connections first
+
+
+def web_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """uvicorn as this service uses it."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        backlog=4096,
+        log_level=settings.log_level,
+        access_log=settings.log_level == "debug",
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
+    )
+
+
+class FrontEnd(uvicorn.Server):
+    """A uvicorn that beats, and for which the signal that stopped it is no error."""
+
+    def __init__(self, config: uvicorn.Config, beat: Callable[[], None] | None = None) -> None:
+        super().__init__(config)
+        self._beat = beat
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._beat is not None:
+            self._beat()
+        return await super().on_tick(counter)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        for number in _STOP_SIGNALS:  # uvicorn raises the signal once more when it is done
+            signal.signal(number, lambda number, frame: setattr(self, "should_exit", True))
+        super().run(sockets)
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`settings` are their values, `listener` is the number of the inherited socket. The `first` worker speaks for all
+    in the log."""
+
+    settings: dict[str, str | int | float]
+    engines: list[str]
+    listener: int
+    first: bool
+
+
+class Worker(Child):
+    """A front end in a process of its own; it drains after SIGTERM."""
+
+    def __init__(self, settings: Settings, engines: Sequence[str], listener: socket.socket, *, index: int) -> None:
+        config = WorkerConfig(
+            settings=json.loads(settings.model_dump_json()),
+            engines=list(engines),
+            listener=listener.fileno(),
+            first=index == 0,
+        )
+        super().__init__(
+            f"worker {index}",
+            [sys.executable, "-m", "app.workers", msgspec.json.encode(config).decode()],
+            descriptors=(listener.fileno(),),
+            silence=settings.heartbeat_seconds,
+        )
+
+    def ask_to_end(self) -> None:
+        self._running.process.terminate()
+
+
+def run_workers(settings: Settings, engines: Sequence[str], listener: socket.socket) -> None:
+    """Keep `settings.workers` workers running until SIGTERM or SIGINT, then drain them all."""
+    stopped, stop = os.pipe()
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda number, frame: os.write(stop, b"."))
+    workers = [Worker(settings, engines, listener, index=index) for index in range(settings.workers)]
+    os.read(stopped, 1)
+    listener.close()  # or new connections would wait for nobody
+    stop_all(workers, seconds=settings.drain_seconds + _STOP_MARGIN)
+
+
+def main() -> None:
+    """A worker process."""
+    config = msgspec.json.decode(sys.argv[1], type=WorkerConfig)
+    settings = Settings.model_validate(config.settings)
+    set_up_logging(settings.log_level)
+    app = create_app(settings, engines=config.engines, is_first=config.first)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    server = FrontEnd(web_config(app, settings), beat_into(int(sys.argv[2])))
+    server.run([socket.socket(fileno=config.listener)])
+
+
+def _end_with_parent() -> None:
+    """Without their parent, engines are gone, too: there is nothing to drain."""
+    await_parent()
+    logging.getLogger("unroll.workers").error("the process that started this worker is gone")
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

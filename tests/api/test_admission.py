@@ -1,0 +1,243 @@
+"""Who is let in: the logic on a virtual clock, then over HTTP."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from app.api.admission import IMAGE_STEPS, Admission, Ticket, full, steps_of
+from app.errors import Overloaded
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import serving, wait_until_ready
+from tests.service.serving import serving as serving_process
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def admission(clock: Clock) -> Admission:
+    return Admission(most_inputs=4, most_steps=1000, clock=clock)
+
+
+def admitted(admission: Admission, inputs: int = 1, steps: float = 10) -> Ticket:
+    ticket = admission.admit(inputs, steps)
+    assert ticket is not None
+    return ticket
+
+
+def test_inputs_are_bounded(admission: Admission) -> None:
+    tickets = [admitted(admission) for _ in range(4)]
+    assert admission.admit(1, 1) is None
+    tickets[0].close()
+    admitted(admission)
+
+
+def test_steps_are_bounded(admission: Admission) -> None:
+    admitted(admission, steps=900)
+    assert admission.admit(1, 200) is None
+    admitted(admission, steps=100)
+
+
+def test_more_steps_than_the_bound_are_let_in_alone(admission: Admission) -> None:
+    ticket = admitted(admission, steps=5000)
+    assert admission.admit(1, 1) is None
+    ticket.close()
+    assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
+
+
+def test_guesses_are_corrected(admission: Admission) -> None:
+    ticket = admitted(admission, steps=900)
+    ticket.count_steps(20)
+    ticket.count_inputs(3)
+    assert admission.figures() == {"requests": 1, "inputs": 3, "steps": 20}
+    other = admitted(admission)
+    with pytest.raises(Overloaded) as refused:
+        other.count_inputs(2)
+    assert refused.value.facts["retry_after_seconds"] == 1
+    assert admission.inputs == 4
+    other.close()
+    ticket.close()
+    assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
+
+
+def test_rate_is_that_of_answered_steps(admission: Admission, clock: Clock) -> None:
+    assert admission.rate == 0
+    for _ in range(200):
+        ticket = admitted(admission, steps=50)
+        clock.now += 0.5
+        ticket.is_answered = True
+        ticket.close()
+    assert admission.rate == pytest.approx(100, rel=0.05)
+    clock.now += 1000  # nothing is pending: the rate is what it was
+    assert admission.rate == pytest.approx(100, rel=0.05)
+
+
+def test_what_was_not_answered_is_not_counted(admission: Admission, clock: Clock) -> None:
+    ticket = admitted(admission, steps=500)
+    clock.now += 1
+    ticket.close()
+    assert admission.rate == 0
+
+
+def test_retry_is_told_from_the_queue(admission: Admission, clock: Clock) -> None:
+    ticket = admitted(admission, steps=100)
+    clock.now += 1
+    ticket.is_answered = True
+    ticket.close()
+    assert admission.retry_after() == 1
+    admitted(admission, steps=450)
+    assert admission.retry_after() == 5  # 450 steps at 100 a second
+    admitted(admission, steps=100).count_steps(1e9)
+    assert admission.retry_after() == 60
+
+
+def test_steps_are_guessed_from_the_head() -> None:
+    assert steps_of({b"content-length": b"400"}, "texts") == 100
+    assert steps_of({b"content-length": b"400000"}, "images") == IMAGE_STEPS
+    assert steps_of({}, "texts") > 0
+    assert steps_of({b"content-length": b"x"}, "texts") > 0
+    assert steps_of({b"content-length": b"9" * 30}, "texts") < 1e6
+
+
+def test_a_refusal_is_made_once(admission: Admission) -> None:
+    assert full(admission, 3) is full(admission, 3)
+    assert json.loads(full(admission, 3).body)["retry_after_seconds"] == 3
+
+
+@pytest.fixture(scope="module")
+def tight(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
+    """A service that lets in 600 cell steps: one image, or a few texts."""
+    settings = Settings(store=tiny_store, max_pending_steps=600, max_body_bytes=3_000_000)
+    with serving(create_app(settings, engines=[engine_endpoint])) as address:
+        wait_until_ready(address)
+        yield address
+
+
+def head(path: str, length: int) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", f"Content-Length: {length}"]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def connected(address: str) -> socket.socket:
+    parts = urlsplit(address)
+    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+
+
+def read_answer(connection: socket.socket) -> tuple[int, dict[bytes, bytes], dict[str, object]]:
+    file = connection.makefile("rb")
+    status = int(file.readline().split()[1])
+    headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(file.readline, b"\r\n"))
+    return status, headers, json.loads(file.read(int(headers[b"content-length"])))
+
+
+@pytest.fixture
+def occupied(tight: str) -> Iterator[str]:
+    """The service while a request is let in whose body does not come."""
+    with connected(tight) as connection:
+        connection.sendall(head("/v1/sentiment", 2400))
+        end = time.monotonic() + 10
+        while "unroll_pending_steps 600.0" not in httpx.get(f"{tight}/metrics").text:
+            assert time.monotonic() < end, "the request was never let in"
+        yield tight
+
+
+def test_refusal_says_when_to_come_again(occupied: str) -> None:
+    answer = httpx.post(f"{occupied}/v1/sentiment", json={"inputs": "a good film"})
+    assert answer.status_code == 429
+    body = answer.json()
+    assert body["type"] == "/problems/overloaded"
+    assert int(answer.headers["retry-after"]) == body["retry_after_seconds"] >= 1
+    assert "at most" in body["detail"]
+    refused = 'unroll_http_requests_total{route="/v1/sentiment",status="429"}'
+    assert refused in httpx.get(f"{occupied}/metrics").text
+
+
+def test_refusal_does_not_wait_for_the_body(occupied: str) -> None:
+    with connected(occupied) as connection:
+        connection.sendall(head("/v1/translate", 1000))
+        assert read_answer(connection)[0] == 429
+        connection.sendall(bytes(1000) + head("/v1/translate", 2) + b"{}")  # the connection goes on
+        assert read_answer(connection)[0] == 429
+
+
+def test_refusal_of_a_large_body_closes_the_connection(occupied: str) -> None:
+    with connected(occupied) as connection:
+        connection.sendall(head("/v1/caption", 2_000_000))
+        status, headers, _ = read_answer(connection)
+        assert (status, headers[b"connection"]) == (429, b"close")
+
+
+def test_client_that_sends_all_before_it_listens_gets_the_refusal(occupied: str) -> None:
+    with connected(occupied) as connection:
+        connection.sendall(head("/v1/caption", 20_000_000))
+        connection.sendall(bytes(20_000_000))
+        assert read_answer(connection)[0] == 429
+
+
+def test_refusals_are_cheap(occupied: str) -> None:
+    """Far below a millisecond each; a busy machine is given room."""
+    count = 300
+    with connected(occupied) as connection:
+        request = head("/v1/translate", 12) + b'{"inputs":1}'
+        started = time.perf_counter()
+        for _ in range(count):
+            connection.sendall(request)
+            connection.recv(65536)
+        assert (time.perf_counter() - started) / count < 0.005
+
+
+def test_other_paths_are_not_counted(occupied: str) -> None:
+    assert httpx.get(f"{occupied}/v1/models").status_code == 200
+    assert httpx.get(f"{occupied}/v1/sentiment").status_code == 405
+
+
+def test_what_is_over_makes_room(tight: str) -> None:
+    for _ in range(3):
+        assert httpx.post(f"{tight}/v1/sentiment", json={"inputs": "a good film"}).status_code == 200
+    text = httpx.get(f"{tight}/metrics").text
+    assert "unroll_pending_requests 0.0" in text
+    assert "unroll_pending_steps 0.0" in text
+
+
+def test_after_sigterm_open_connections_are_told_to_go_elsewhere(tiny_store: Path) -> None:
+    """A request that is being sent when the signal comes is refused as one of the rest, and the answers of those that
+    were let in still come."""
+    with serving_process(tiny_store, "--engines", "1") as served, connected(served.address) as slow:
+        body = json.dumps({"inputs": "a good film"}).encode()
+        slow.sendall(head("/v1/sentiment", len(body)) + body[:5])
+        while "unroll_pending_requests 1.0" not in httpx.get(f"{served.address}/metrics").text:
+            pass
+        with connected(served.address) as late:
+            late.sendall(head("/v1/sentiment", len(body))[:-2])  # all but the end of the head
+            time.sleep(0.05)
+            os.kill(served.process.pid, signal.SIGTERM)
+            late.sendall(b"\r\n" + body)
+            try:
+                status, headers, problem = read_answer(late)
+            except (OSError, IndexError):
+                status = 0  # uvicorn's tick came first, and it has closed the connection
+            if status:
+                assert (status, problem["type"]) == (503, "/problems/draining")
+                assert int(headers[b"retry-after"]) >= 1
+        slow.sendall(body[5:])
+        assert read_answer(slow)[0] == 200
+        assert served.process.wait(20) == 0

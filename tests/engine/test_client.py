@@ -1,0 +1,250 @@
+"""What the client does when engines end, hang or come late: with real engine processes, which the tests kill."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.engine.client import EngineClient
+from app.engine.config import EngineConfig
+from app.engine.messages import Emit, Emitted, Progress, Status, Terms, Tokens
+from app.engine.process import EngineProcesses, engine_devices
+from app.errors import EngineFailed, TimedOut
+
+LABEL, TRANSLATE = "sentiment-en/1", "translate-en-ko/1"
+SOURCE = Tokens([9, 9, 9])  # to which the tiny translator's sentence has no end
+LONG = Emit(max_tokens=6000)
+ENDLESS = Emit(max_tokens=1_000_000)
+
+
+@pytest.fixture
+def start_engines(tiny_store: Path) -> Iterator[Callable[..., EngineProcesses]]:
+    """Starts engine processes over the tiny store."""
+    started: list[EngineProcesses] = []
+
+    def start(count: int = 1, *, heartbeat_seconds: float = 30) -> EngineProcesses:
+        config = EngineConfig(endpoint="", store=str(tiny_store))
+        started.append(EngineProcesses(config, ["cpu"] * count, heartbeat_seconds=heartbeat_seconds))
+        return started[-1]
+
+    yield start
+    for engines in started:
+        engines.stop()
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def client_of(engines: EngineProcesses) -> AsyncIterator[EngineClient]:
+    async with EngineClient(engines.endpoints) as client:
+        await until(lambda: client.view.is_ready)
+        yield client
+
+
+def gauge(status: Status, name: str) -> float:
+    return status.gauges.get(name, 0.0)
+
+
+def running(client: EngineClient) -> float:
+    return sum(gauge(status, "running") for status in client.view.ready)
+
+
+def kill(engines: EngineProcesses, number: int = signal.SIGKILL) -> None:
+    for pid in engines.pids:
+        os.kill(pid, number)
+
+
+async def killed_while_running(client: EngineClient, engines: EngineProcesses) -> None:
+    """Kill the engines while they run something, and wait for the next ones."""
+    await until(lambda: running(client) >= 1)
+    restarts = client.view.restarts
+    kill(engines)
+    await until(lambda: client.view.restarts > restarts)
+
+
+async def refused(call: Awaitable[object]) -> str:
+    with pytest.raises(EngineFailed) as failure:
+        await call
+    return failure.value.detail
+
+
+def test_a_request_under_which_two_engines_end_is_refused_and_its_neighbours_are_answered(
+    start_engines: Callable[..., EngineProcesses],
+) -> None:
+    async def scenario() -> None:
+        engines = start_engines()
+        async with client_of(engines) as client:
+            guilty = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, ENDLESS, Terms()))
+            await until(lambda: running(client) >= 1)
+            beside = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, LONG, Terms()))
+            await until(lambda: running(client) >= 2)
+            await killed_while_running(client, engines)
+            later = asyncio.create_task(client.label(LABEL, Tokens([5, 6]), Terms()))
+            await killed_while_running(client, engines)
+            reason = await refused(guilty)
+            assert reason == "two engines in turn ended while they ran this request; it is not tried a third time"
+            assert len((await beside).hypotheses[0].tokens) == LONG.max_tokens
+            assert len(await later) == 2
+            assert client.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_suspects_run_alone_one_after_the_other(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> None:
+        engines = start_engines()
+        async with client_of(engines) as client:
+            emit = Emit(max_tokens=1500)
+            asked = [asyncio.create_task(client.sentence(TRANSLATE, SOURCE, emit, Terms())) for _ in range(3)]
+            await until(lambda: running(client) == 3)
+            await killed_while_running(client, engines)
+            most = 0.0
+            while not all(task.done() for task in asked):
+                most = max(most, running(client))
+                await asyncio.sleep(0.01)
+            answers = [task.result().hypotheses[0].tokens for task in asked]
+            assert most == 1
+            assert answers[0] == answers[1] == answers[2]
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_goes_on_unbroken_when_its_engine_ends(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> None:
+        engines = start_engines()
+        emit = Emit(max_tokens=1500, prefix=[7, 8])
+        async with client_of(engines) as client:
+            whole = (await client.sentence(TRANSLATE, SOURCE, emit, Terms())).hypotheses[0]
+            tokens: list[int] = []
+            log_probs: list[float] = []
+            killed = False
+            async with aclosing(client.stream(TRANSLATE, SOURCE, emit, Terms())) as events:
+                async for event in events:
+                    if isinstance(event, Progress):
+                        tokens += event.tokens
+                        log_probs += event.log_probs
+                        if not killed and len(tokens) > 100:
+                            killed = True
+                            kill(engines)
+                    else:
+                        last = event
+            assert killed
+            assert client.view.restarts == 1
+            assert tokens == whole.tokens == last.hypotheses[0].tokens
+            assert tokens[:2] == emit.prefix
+            assert log_probs == pytest.approx(whole.log_probs, abs=1e-4)
+
+    asyncio.run(scenario())
+
+
+def test_closing_a_stream_cancels_its_request(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> None:
+        async with client_of(start_engines()) as client:
+            async with aclosing(client.stream(TRANSLATE, SOURCE, ENDLESS, Terms())) as events:
+                assert isinstance(await anext(events), Progress)
+            assert client.pending == 0
+            await until(lambda: client.view.ready[0].counters["cancelled"] == 1)
+            await until(lambda: running(client) == 0)
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_hangs_is_killed_and_its_requests_are_answered(
+    start_engines: Callable[..., EngineProcesses],
+) -> None:
+    async def scenario() -> None:
+        engines = start_engines(heartbeat_seconds=1)
+        async with client_of(engines) as client:
+            asked = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, LONG, Terms()))
+            await until(lambda: running(client) >= 1)
+            kill(engines, signal.SIGSTOP)
+            assert len((await asked).hypotheses[0].tokens) == LONG.max_tokens
+            assert client.view.restarts == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_idle_engine_is_not_taken_for_one_that_hangs(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> None:
+        async with client_of(start_engines(heartbeat_seconds=1)) as client:
+            await asyncio.sleep(1.6)
+            assert client.view.restarts == 0
+
+    asyncio.run(scenario())
+
+
+def test_requests_go_to_the_engine_with_the_least_work(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> None:
+        engines = start_engines(2)
+        async with client_of(engines) as client, EngineClient(engines.endpoints) as other:
+            await until(lambda: other.view.is_ready)
+            long = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, ENDLESS, Terms()))
+            await until(lambda: sum(gauge(status, "pending_steps") for status in other.view.ready) > 0)
+            idle = next(status for status in client.view.ready if not gauge(status, "running")).instance
+            for front_end in (client, other):  # the other one knows of the long request from the engine
+                for _ in range(10):
+                    await front_end.label(LABEL, Tokens([5, 6]), Terms())
+
+            def received() -> dict[str, float]:
+                return {status.instance: status.counters["requests"] for status in client.view.ready}
+
+            await until(lambda: sum(received().values()) == 21)
+            assert received()[idle] == 20
+            long.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_deadline_holds_also_when_no_engine_is_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EngineClient([f"ipc://{tmp_path}/nobody"]) as client:
+            began = time.monotonic()
+            with pytest.raises(TimedOut):
+                await client.label(LABEL, Tokens([5, 6]), Terms(deadline=began + 0.1))
+            assert time.monotonic() - began < 3
+            assert client.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_closing_the_client_ends_its_calls(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EngineClient([f"ipc://{tmp_path}/nobody"]) as client:
+            asked = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, LONG, Terms()))
+            await until(lambda: client.pending == 1)
+        assert await refused(asked) == "the service is ending"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ("cpu", ["cpu", "cpu", "cpu"]),
+        ("cuda:0,cuda:1", ["cuda:0", "cuda:1"]),
+        ("cuda:1,cpu", ["cuda:1", "cpu", "cpu", "cpu"]),
+    ],
+)
+def test_each_device_has_its_engine(devices: str, expected: list[str]) -> None:
+    assert engine_devices(devices, 3) == expected
+
+
+def test_emitted_is_the_last_event_of_a_stream(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> list[Progress | Emitted]:
+        async with client_of(start_engines()) as client:
+            return [event async for event in client.stream(TRANSLATE, SOURCE, Emit(max_tokens=40), Terms())]
+
+    *progress, last = asyncio.run(scenario())
+    assert all(isinstance(event, Progress) for event in progress)
+    assert isinstance(last, Emitted)
+    assert [token for event in progress for token in event.tokens] == last.hypotheses[0].tokens  # type: ignore[union-attr]

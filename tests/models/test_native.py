@@ -1,0 +1,246 @@
+"""The native kernels against torch's modules in float64, on every instruction set that this processor has."""
+
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.models.cells import GATES, Recurrent, RecurrentState, Weights
+from app.models.native import Level, NativeCell, NativeLinear, NativeRecurrent, available, best_level
+from app.models.native.matrix import activated
+from app.store.architecture import CellKind, Recurrence
+from tests.models.references import torch_module, unroll_packed
+
+pytestmark = pytest.mark.skipif(
+    not available(), reason="native kernels not built (no C compiler), or a processor without AVX2"
+)
+CELLS: list[CellKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
+LEVELS = [level for level in Level if level <= (best_level() or 0)]
+INPUT, SOURCE = 11, 9
+
+every_cell = pytest.mark.parametrize("cell", CELLS)
+every_level = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+odd_sizes = pytest.mark.parametrize("size", [1, 9, 14, 33, 64, 65])
+
+
+def recurrent(cell: CellKind, size: int, directions: Literal[1, 2] = 2, layers: int = 2) -> Recurrent:
+    """Weights that float16 holds exactly."""
+    spec = Recurrence(cell=cell, input_size=INPUT, hidden_size=size, layers=layers, directions=directions)
+    module = Recurrent(spec).requires_grad_(False)
+    for weights in module.parameters():
+        weights.copy_(weights.half())
+    return module
+
+
+def random_state(spec: Recurrence, rows: int) -> RecurrentState:
+    shape = rows, spec.layers * spec.directions, spec.hidden_size
+    return RecurrentState(torch.randn(shape), torch.randn(shape) if spec.cell == "lstm" else None)
+
+
+def random_lengths(rows: int) -> Tensor:
+    lengths = torch.randint(1, SOURCE + 1, (rows,))
+    lengths[rows // 2] = SOURCE
+    return lengths
+
+
+def same(first: RecurrentState, second: RecurrentState) -> bool:
+    both_none = first.cell is None and second.cell is None
+    cells = both_none or (first.cell is not None and second.cell is not None and torch.equal(first.cell, second.cell))
+    return torch.equal(first.hidden, second.hidden) and cells
+
+
+def assert_like_torch(module: Recurrent, native: NativeRecurrent, rows: int) -> None:
+    """A ragged batch with a state carried in, against torch's module on a packed sequence."""
+    spec = module.recurrence
+    inputs, lengths, state = torch.randn(rows, SOURCE, INPUT), random_lengths(rows), random_state(spec, rows)
+    reference = torch_module(spec).double()
+    reference.load_state_dict(module.state_dict())
+    before = RecurrentState(state.hidden.double(), None if state.cell is None else state.cell.double())
+    expected, last = unroll_packed(reference, inputs.double(), lengths, before)
+    outputs, state = native.unroll(inputs, lengths, state)
+    torch.testing.assert_close(outputs.double(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(state.hidden.double(), last.hidden, atol=1e-5, rtol=0)
+    if state.cell is not None:
+        assert last.cell is not None
+        torch.testing.assert_close(state.cell.double(), last.cell, atol=1e-5, rtol=0)
+
+
+@every_level
+@odd_sizes
+@every_cell
+def test_like_torch(cell: CellKind, size: int, level: Level) -> None:
+    module = recurrent(cell, size)
+    assert_like_torch(module, NativeRecurrent(module, level=level), rows=5)
+
+
+@every_level
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7, 13, 200])
+@every_cell
+def test_any_number_of_rows(cell: CellKind, rows: int, level: Level) -> None:
+    module = recurrent(cell, 40, layers=1)
+    assert_like_torch(module, NativeRecurrent(module, level=level), rows=rows)
+
+
+@every_level
+@every_cell
+def test_float32_weights(cell: CellKind, level: Level) -> None:
+    module = recurrent(cell, 33)
+    for weights in module.parameters():
+        weights.normal_(std=0.15)
+    assert_like_torch(module, NativeRecurrent(module, dtype=torch.float32, level=level), rows=8)
+
+
+@every_level
+@every_cell
+def test_alone_equals_batched(cell: CellKind, level: Level) -> None:
+    """Bit for bit, whatever tile a row falls into, and beside a row of NaN."""
+    module = recurrent(cell, 47)
+    native = NativeRecurrent(module, level=level)
+    rows = 14
+    inputs, lengths, state = (
+        torch.randn(rows, SOURCE, INPUT),
+        random_lengths(rows),
+        random_state(native.recurrence, rows),
+    )
+    inputs[3] = torch.nan
+    outputs, last = native.unroll(inputs, lengths, state)
+    for row in range(rows):
+        only = slice(row, row + 1)
+        mine = RecurrentState(state.hidden[only], None if state.cell is None else state.cell[only])
+        alone, alone_last = native.unroll(inputs[only], lengths[only], mine)
+        if row == 3:
+            assert alone[:, : lengths[row]].isnan().all()
+            assert outputs[row, : lengths[row]].isnan().all()
+        else:
+            assert torch.equal(alone[0], outputs[row])
+            batched = RecurrentState(last.hidden[only], None if last.cell is None else last.cell[only])
+            assert same(alone_last, batched)
+
+
+@every_level
+@every_cell
+def test_steps_equal_unroll(cell: CellKind, level: Level) -> None:
+    module = recurrent(cell, 21, directions=1)
+    native = NativeRecurrent(module, level=level)
+    inputs = torch.randn(7, SOURCE, INPUT)
+    before = state = random_state(native.recurrence, 7)
+    untouched = RecurrentState(before.hidden.clone(), None if before.cell is None else before.cell.clone())
+    outputs, last = native.unroll(inputs, torch.full((7,), SOURCE), before)
+    assert same(before, untouched)
+    for position in range(SOURCE):
+        output, state = native.step(inputs[:, position], state)
+        assert torch.equal(output, outputs[:, position])
+    assert same(state, last)
+
+
+@every_cell
+def test_padding_is_neither_read_nor_written(cell: CellKind) -> None:
+    native = NativeRecurrent(recurrent(cell, 21))
+    inputs, lengths = torch.randn(5, SOURCE, INPUT), random_lengths(5)
+    outputs, state = native.unroll(inputs, lengths)
+    padding = torch.arange(SOURCE).unsqueeze(0) >= lengths.unsqueeze(1)
+    inputs[padding] = torch.nan
+    again, again_state = native.unroll(inputs, lengths)
+    assert torch.equal(outputs, again)
+    assert same(state, again_state)
+    assert (outputs[padding] == 0).all()
+
+
+def test_no_rows() -> None:
+    native = NativeRecurrent(recurrent("lstm", 9))
+    outputs, state = native.unroll(torch.empty(0, SOURCE, INPUT), torch.empty(0, dtype=torch.int64))
+    assert outputs.shape == (0, SOURCE, 18)
+    assert state.hidden.shape == (0, 4, 9)
+
+
+@every_cell
+@pytest.mark.parametrize("backward", [False, True])
+def test_time_first_and_a_row_of_no_steps(cell: CellKind, backward: bool) -> None:
+    """The layouts of one layer: (time, rows) gives what (rows, time) gives; a row without steps keeps its state."""
+    native = single(cell, size=9)
+    inputs, lengths, rows = torch.randn(4, 3, INPUT), torch.tensor([3, 0, 1, 2]), torch.arange(4)
+    hidden, memory = torch.randn(4, 9), torch.randn(4, 9) if cell == "lstm" else None
+    outputs, turned = torch.zeros(12, 9), torch.zeros(12, 9)
+    gates = native.project(inputs.view(12, INPUT))
+    last = native.unroll(gates, 3 * rows, lengths, hidden, memory, outputs, backward=backward)
+    gates = native.project(inputs.transpose(0, 1).reshape(12, INPUT))
+    other = native.unroll(gates, rows, lengths, hidden, memory, turned, time_stride=4, backward=backward)
+    assert torch.equal(outputs.view(4, 3, 9), turned.view(3, 4, 9).transpose(0, 1))
+    assert torch.equal(last[0], other[0])
+    assert torch.equal(last[0][1], hidden[1])
+    assert (outputs[3:6] == 0).all()
+    if memory is not None and last[1] is not None:
+        assert torch.equal(last[1][1], memory[1])
+
+
+def single(cell: CellKind, size: int) -> NativeCell:
+    rows = GATES[cell] * size
+    weights = Weights(torch.randn(rows, INPUT), torch.randn(rows, size), torch.randn(rows), torch.randn(rows))
+    return NativeCell(cell, weights)
+
+
+@every_level
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_activation_is_exact_to_float32(name: Literal["sigmoid", "tanh"], level: Level) -> None:
+    small = torch.logspace(-30, 1.4, 2001)
+    values = torch.cat((torch.linspace(-30, 30, 600_011), small, -small))
+    exact = getattr(torch, name)(values.double())
+    wrong = (activated(name, values, level).double() - exact).abs() / exact.abs().clamp(min=1e-38)
+    assert wrong.max() <= 2e-7
+
+
+@every_level
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_activation_of_the_infinite(name: Literal["sigmoid", "tanh"], level: Level) -> None:
+    values = torch.tensor([torch.inf, -torch.inf, 1e4, -1e4, 88.5, -88.5, 0.0, -0.0, torch.nan])
+    torch.testing.assert_close(
+        activated(name, values, level), getattr(torch, name)(values), atol=1e-37, rtol=0, equal_nan=True
+    )
+
+
+@every_level
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=["float16", "float32"])
+@pytest.mark.parametrize(("size", "depth"), [(1, 1), (9, 14), (63, 3), (64, 33), (65, 7), (129, 40), (300, 1)])
+def test_linear(size: int, depth: int, dtype: torch.dtype, level: Level) -> None:
+    weight, bias = torch.randn(size, depth).to(dtype).float(), torch.randn(size)
+    linear = NativeLinear(weight, bias, dtype=dtype, level=level)
+    inputs = torch.randn(23, depth)
+    outputs = linear(inputs)
+    exact = torch.nn.functional.linear(inputs.double(), weight.double(), bias.double())
+    torch.testing.assert_close(outputs.double(), exact, atol=2e-5, rtol=1e-5)
+    for row in range(23):
+        assert torch.equal(linear(inputs[row : row + 1])[0], outputs[row])
+    assert linear(inputs[:0]).shape == (0, size)
+
+
+def test_linear_of_any_shape() -> None:
+    weight = torch.randn(20, 6).half().float()
+    linear = NativeLinear(weight, None)
+    inputs = torch.randn(2, 3, 6)
+    torch.testing.assert_close(linear(inputs), inputs @ weight.T)
+    torch.testing.assert_close(linear(inputs[0, 0]), inputs[0, 0] @ weight.T)
+    torch.testing.assert_close(linear(inputs[:, 1]), inputs[:, 1] @ weight.T)
+
+
+def test_wrong_inputs_are_refused() -> None:
+    native = single("lstm", size=9)
+    hidden, gates, outputs = torch.zeros(2, 9), native.project(torch.zeros(6, INPUT)), torch.zeros(6, 9)
+    firsts, lengths = torch.tensor([0, 3]), torch.tensor([3, 3])
+    with pytest.raises(TypeError, match="float32"):
+        native.project(torch.zeros(6, INPUT).double())
+    with pytest.raises(ValueError, match="inputs must be"):
+        native.project(torch.zeros(6, INPUT + 1))
+    with pytest.raises(ValueError, match="side by side"):
+        native.project(torch.zeros(INPUT, 6).T)
+    with pytest.raises(ValueError, match="has a cell"):
+        native.unroll(gates, firsts, lengths, hidden, None, outputs)
+    with pytest.raises(ValueError, match="int64"):
+        native.unroll(gates, firsts, lengths.int(), hidden, hidden, outputs)
+    with pytest.raises(ValueError, match="rows of inputs"):
+        native.step(torch.zeros(3, INPUT), hidden, hidden)
+    for outside in (torch.tensor([0, 4]), torch.tensor([-1, 3])):
+        with pytest.raises(ValueError, match="outside"):
+            native.unroll(gates, outside, lengths, hidden, hidden, outputs)
+    with pytest.raises(TypeError, match="float16 or float32"):
+        NativeLinear(torch.zeros(2, 2), None, dtype=torch.bfloat16)

@@ -1,0 +1,120 @@
+"""`prepare` on every architecture of the tiny store: answers near those of float32, and a way without the processor."""
+
+import copy
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from app.models import precision
+from app.models.cells import Recurrent
+from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.precision import Capability, Precision, prepare, rounding
+from app.store.manifest import Manifest
+from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
+
+CPU = torch.device("cpu")
+ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=True)
+NONE = Capability(packed_float16=False, fused_lstm=False, bfloat16=False)
+
+every_draft = pytest.mark.parametrize("draft", drafts(), ids=lambda draft: draft.name)
+
+
+def network_of(draft: Manifest) -> Classifier | EncoderDecoder:
+    image = draft.image
+    network = build_network(
+        draft.architecture, mean=list(image.mean if image else ()), std=list(image.std if image else ())
+    )
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(parameter.half().float())
+    return network.eval()
+
+
+def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
+    """Logits of three sources, after a few steps where there are steps."""
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([5, 9, 2])
+    if isinstance(network, EncoderDecoder) and network.config.encoder.kind == "image":
+        source = torch.randint(0, 256, (3, IMAGE_SIZE, IMAGE_SIZE, 3), generator=generator, dtype=torch.uint8)
+        lengths = torch.ones(3, dtype=torch.long)
+    else:
+        source = torch.randint(0, VOCABULARY, (3, 9), generator=generator)
+    with torch.inference_mode():
+        if isinstance(network, Classifier):
+            return network(source, lengths)  # type: ignore[no-any-return]
+        state = network.consume(source, lengths)
+        for token in range(tokens):
+            logits, state, _ = network.step(torch.full((3,), token), state)
+        return logits
+
+
+@every_draft
+@pytest.mark.parametrize("chosen", get_args(Precision))
+def test_answers_stay(draft: Manifest, chosen: Precision) -> None:
+    network = network_of(draft)
+    expected = answer(network)
+    words = prepare(network, chosen, CPU)
+    exact = chosen in ("float32", "float16") or "bfloat16" not in words
+    torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5 if exact else 5e-2)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@every_draft
+def test_float32_changes_nothing(draft: Manifest) -> None:
+    network = network_of(draft)
+    plain = copy.deepcopy(network)
+    assert prepare(network, "float32", CPU) == "float32"
+    assert [type(module) for module in network.modules()] == [type(module) for module in plain.modules()]
+    if draft.image is None:
+        torch.testing.assert_close(answer(network), answer(plain), rtol=0, atol=1e-6)
+
+
+@every_draft
+def test_a_plain_processor_runs_it_too(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "capability", lambda: NONE)
+    network = network_of(draft)
+    expected = answer(network)
+    words = prepare(network, "auto", CPU)
+    assert "no FBGEMM" in words
+    assert "bfloat16" not in words
+    assert "float16" not in words
+    torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5)
+
+
+@every_draft
+def test_float16_has_no_bfloat16_in_it(draft: Manifest) -> None:
+    assert "bfloat16" not in prepare(network_of(draft), "float16", CPU)
+
+
+@pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
+@every_draft
+def test_words_say_what_was_chosen(draft: Manifest) -> None:
+    network = network_of(draft)
+    words = prepare(copy.deepcopy(network), "bfloat16", CPU)
+    assert ("encoder LSTM bfloat16" in words) == (draft.task == "sentiment")
+    words = prepare(network, "auto", CPU)
+    assert words.endswith("native recurrences and linear layers float16 weights")
+    assert ("ResNet bfloat16" in words) == (draft.task == "captioning")
+    assert "LSTM bfloat16" not in words
+    # the translator's encoder is a GRU
+    plain = [module for module in network.modules() if isinstance(module, nn.Embedding | Recurrent)]
+    assert not plain  # float32 weights are let go
+
+
+@pytest.mark.skipif(not precision.capability().packed_float16, reason="this processor has no FBGEMM")
+def test_rounded_weights_are_reported_and_those_that_do_not_fit_are_kept() -> None:
+    draft = drafts()[0]
+    network = network_of(draft)
+    weight = network.get_parameter("encoder.embedding.weight")
+    assert rounding(network) == 0
+    with torch.no_grad():
+        weight.mul_(1.0001)
+    assert 0 < rounding(network) < 5e-4
+    assert "(rounded by up to" in prepare(copy.deepcopy(network), "auto", CPU)
+    with torch.no_grad():
+        weight[0, 0] = 1e6
+    expected = answer(network)
+    assert "do not fit float16" in prepare(network, "float16", CPU)
+    torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5)
