@@ -1,5 +1,6 @@
 """The FastAPI app: `uvicorn app.main:app`, or `create_app(settings)`."""
 
+import asyncio
 import gc
 import logging
 from collections import Counter
@@ -11,7 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app.api import caption, health, models, pages, sentiment, translate
-from app.api.admission import Admission, Gate
+from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.draining import on_stop_signal
 from app.api.observe import Observe
@@ -66,8 +67,12 @@ def create_app(
                     if processes is None:
                         await client.greeted(_GREETING_SECONDS)
                     _spare_the_collector()
-                    with on_stop_signal(admission.drain):
-                        yield
+                    watching = asyncio.create_task(watch_lag(admission))
+                    try:
+                        with on_stop_signal(admission.drain):
+                            yield
+                    finally:
+                        watching.cancel()
         finally:
             if processes is not None:
                 processes.stop()

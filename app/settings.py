@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         64, description="Rows that one model emits at the same time in one engine."
     )
     budget: Annotated[int, Field(ge=1)] = Field(
-        4096, description="Padded cell steps of one piece of consuming; an image counts as 512."
+        1024, description="Padded cell steps of one piece of consuming; an image counts as 256."
     )
     max_pending: Annotated[int, Field(ge=1)] = Field(
         2048, description="Inputs accepted and not yet answered; more are refused with 429."

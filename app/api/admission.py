@@ -15,16 +15,18 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import KINDS, MEDIA_TYPE, problem_body
+from app.engine.messages import IMAGE_STEPS
 from app.errors import Draining, NotReady, Overloaded, UnrollError
 
 TICKET = "unroll.ticket"  # its key in an ASGI scope
-IMAGE_STEPS = 512.0
+TIMEOUT_HEADER = b"x-timeout-ms"
 BYTES_PER_STEP = 4.0  # of a text
 UNKNOWN_STEPS = 64.0  # of a body without a length
 MOST_GUESSED_STEPS = 50_000.0  # whatever length is announced: others check that
 _WINDOW = 10.0  # seconds over which the rate is measured
 _LONGEST_RETRY, _DRAINING_RETRY, _STARTING_RETRY = 60, 5, 2  # seconds
 _SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
+_LAG_SECONDS = 0.02  # between two looks at how far the event loop is behind
 _LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
 
 
@@ -69,6 +71,7 @@ class Admission:
         self.inputs = 0
         self.steps = 0.0
         self.is_draining = False
+        self.lag = 0.0  # seconds that the event loop is behind, see `watch_lag`
         self._clock = clock
         self._looked = clock()
         self._weight = 0.0  # of the seconds that were measured, at most 1
@@ -87,6 +90,20 @@ class Admission:
     def check_inputs(self, more: int) -> None:
         """Raises Overloaded when there is no room for `more` inputs."""
         if self.inputs + more > self.most_inputs:
+            raise overloaded(self, self.retry_after())
+
+    def is_too_late(self, seconds: float) -> bool:
+        """Whether what is pending beside a request will, at this rate, take longer than it has.
+
+        An event loop that is behind has not seen what waits in its sockets: as long as it is behind, so long has this
+        request waited there, and so long will its answer.
+        """
+        rate = self.rate if self.requests > 1 else 0.0
+        return 2 * self.lag + (self.steps / rate if rate else 0.0) > seconds
+
+    def check_time(self, seconds: float) -> None:
+        """Raises Overloaded when the answer would come too late: better said now than after the work."""
+        if self.is_too_late(seconds):
             raise overloaded(self, self.retry_after())
 
     def close(self, ticket: Ticket) -> None:
@@ -125,11 +142,20 @@ class Admission:
         self._looked = now
 
 
+async def watch_lag(admission: Admission) -> None:
+    """Keep `admission.lag`, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LAG_SECONDS
+        await asyncio.sleep(_LAG_SECONDS)
+        admission.lag = max(loop.time() - due, 0.5 * admission.lag)
+
+
 def overloaded(admission: Admission, seconds: int) -> Overloaded:
     """The error of what is refused because too much is pending."""
     return Overloaded(
         f"too much is waiting: at most {admission.most_inputs} inputs and {admission.most_steps:.0f} cell steps are "
-        f"accepted; send it again in {seconds} s",
+        f"accepted, and no more than can be answered in time; send it again in {seconds} s",
         retry_after_seconds=seconds,
     )
 
@@ -151,7 +177,7 @@ class Gate:
         if holds is None:
             return await self._app(scope, receive, send)
         headers = dict(scope["headers"])
-        error = self._refusal(scope, steps_of(headers, holds))
+        error = self._refusal(scope, steps_of(headers, holds), seconds_of(headers))
         if error is not None:
             scope["unroll.path"] = scope["path"]  # counted by it, though no route was looked for
             return await refuse(headers, receive, send, error)
@@ -161,7 +187,7 @@ class Gate:
         finally:
             ticket.close()
 
-    def _refusal(self, scope: Scope, steps: float) -> "Refusal | None":
+    def _refusal(self, scope: Scope, steps: float, seconds: float) -> "Refusal | None":
         service = scope["app"].state.service
         if self._admission.is_draining:
             service.metrics.refused("draining")
@@ -169,12 +195,18 @@ class Gate:
         if not service.client.view.any_started:  # later a request waits for the next engine instead
             service.metrics.refused("not-ready")
             return not_ready()
-        ticket = self._admission.admit(1, steps)
+        ticket = None if self._admission.is_too_late(seconds) else self._admission.admit(1, steps)
         if ticket is None:
             service.metrics.refused("overloaded")
             return full(self._admission, self._admission.retry_after())
         scope[TICKET] = ticket
         return None
+
+
+def seconds_of(headers: dict[bytes, bytes]) -> float:
+    """How long an answer is of use, as far as the head of a request tells."""
+    timeout = headers.get(TIMEOUT_HEADER, b"")
+    return int(timeout) / 1000 if timeout.isdigit() else math.inf
 
 
 def steps_of(headers: dict[bytes, bytes], holds: str) -> float:

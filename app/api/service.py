@@ -82,13 +82,14 @@ class Service:
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
         """The terms of a request that has been read. Raises TooManyInputs, Overloaded, RequestValidationError."""
         self.check_count(inputs)
+        timeout = options.timeout_ms or _timeout_of(request)
+        seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         try:
             ticket_of(request).count_inputs(inputs)
+            self.admission.check_time(seconds)
         except Overloaded:
             self.metrics.refused("overloaded")
             raise
-        timeout = options.timeout_ms or _timeout_of(request)
-        seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         return Terms(
             priority=options.priority,
             deadline=time.monotonic() + seconds,

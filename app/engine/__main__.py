@@ -6,6 +6,7 @@ for its beats.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -17,12 +18,15 @@ from app.child import await_parent, beat_into
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
 
+_NICE = 5  # on a CPU that is full the front end goes first: a refusal or a health check takes little of it
+
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
+    os.nice(_NICE)
     torch.set_num_threads(config.threads)
     engine = Engine(config, beat=beat_into(int(sys.argv[2])))
 

@@ -22,6 +22,7 @@ import msgspec
 import zmq
 
 from app.engine.messages import (
+    IMAGE_STEPS,
     Cancel,
     Emit,
     Emitted,
@@ -46,7 +47,6 @@ from app.errors import EngineFailed, TimedOut
 log = logging.getLogger("unroll.client")
 HELLO_SECONDS = 0.25  # between two questions for an engine's status
 FIRST_HELLO_SECONDS = 0.05  # until each has answered one
-IMAGE_STEPS = 512  # what an image counts as, in cell steps
 _CAPTION_TOKENS = 20  # that one counts on for an image
 _POLLIN = int(zmq.POLLIN)  # an enumeration's own arithmetic is slow
 _MOST_TRIES = 6  # engines that a request is sent to before it is given up, whoever is to blame
@@ -458,9 +458,9 @@ def _cost(submit: Submit) -> float:
 
 
 def _before(link: _Link, other: _Link) -> bool:
-    """Less work goes first, then the one that was not given any for longer."""
+    """Less work goes first, then the one that was given some last: its weights are still in the caches."""
     mine, others = link.load + link.foreign, other.load + other.foreign
-    return mine < others or (mine == others and link.last_send < other.last_send)
+    return mine < others or (mine == others and link.last_send > other.last_send)
 
 
 def _checked(event: Event) -> Event:

@@ -14,5 +14,5 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
     unit: int = 6
     slots: int = 64
-    budget: int = 4096
+    budget: int = 1024
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"

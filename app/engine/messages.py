@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+IMAGE_STEPS = 256  # what an image counts as, in cell steps
 RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from app.engine.decoding import LEAST, Choice, choose
 from app.engine.graphs import Units, rounded_rows
 from app.engine.messages import (
+    IMAGE_STEPS,
     Emit,
     Emitted,
     Event,
@@ -38,7 +39,6 @@ from app.store.model_store import Version
 from app.store.weights import load_weights
 
 log = logging.getLogger("unroll.runner")
-IMAGE_COST = 512  # cell steps that an image counts as
 MOST_ALTERNATIVES = 20
 _TOKENS_OF_A_CAPTION = 20
 _NO_NUMBERS = "the model gives no numbers for it (NaN)"
@@ -233,8 +233,8 @@ class Runner:
         if pixels:
             size = pixels[0].size
             content = torch.frombuffer(bytearray(b"".join(image.data for image in pixels)), dtype=torch.uint8)
-            self.counters.consume_useful += IMAGE_COST * len(pixels)
-            self.counters.consume_padded += IMAGE_COST * len(pixels)
+            self.counters.consume_useful += IMAGE_STEPS * len(pixels)
+            self.counters.consume_padded += IMAGE_STEPS * len(pixels)
             one_each = torch.ones(len(pixels), dtype=torch.long, device=self.device)
             encoded = encoder(self._put(content.view(len(pixels), size, size, 3)), one_each)
             return portions, encoded, one_each * encoded.memory.shape[1]
@@ -525,7 +525,7 @@ class Runner:
             image = model.manifest.image
             if image is None or source.size != image.size or len(source.data) != 3 * source.size**2:
                 raise EngineFailed(f"model {key} does not take this image")
-            return Cost(IMAGE_COST, rows * min(tokens, _TOKENS_OF_A_CAPTION), rows)
+            return Cost(IMAGE_STEPS, rows * min(tokens, _TOKENS_OF_A_CAPTION), rows)
         encoder = model.network.config.encoder
         if (
             encoder.kind != "text"

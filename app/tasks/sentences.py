@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 import msgspec
 
-from app.engine.client import IMAGE_STEPS, EngineClient
-from app.engine.messages import Emit, Emitted, Pixels, Terms, Tokens
+from app.engine.client import EngineClient
+from app.engine.messages import IMAGE_STEPS, Emit, Emitted, Pixels, Terms, Tokens
 from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.decoding import MOST_SEED
 from app.tasks.results import SentenceResult, Usage

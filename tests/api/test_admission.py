@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.api.admission import IMAGE_STEPS, Admission, Ticket, full, steps_of
+from app.api.admission import Admission, Ticket, full, steps_of
+from app.engine.messages import IMAGE_STEPS
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings
