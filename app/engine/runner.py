@@ -254,7 +254,7 @@ class Runner:
     ) -> tuple[Sequence[Portion], Encoded, Tensor]:
         """Go on with sources that are consumed in parts."""
         fresh = encoder.recurrence.initial_state(1, encoder.embedding(tokens[:1, 0]))
-        readings = [model.reading.pop(portion.item.key, Reading(fresh, [])) for portion in portions]
+        readings = [model.reading.get(portion.item.key, Reading(fresh, [])) for portion in portions]
         cells = [reading.state.cell for reading in readings if reading.state.cell is not None]
         before = RecurrentState(
             torch.cat([reading.state.hidden for reading in readings]), torch.cat(cells) if cells else None
@@ -266,6 +266,7 @@ class Runner:
             cell = encoded.state.cell
             state = RecurrentState(encoded.state.hidden[row, None], None if cell is None else cell[row, None])
             outputs = [*reading.outputs, encoded.memory[row, : portion.steps]]
+            model.reading.pop(portion.item.key, None)  # not before: what fails is tried again
             if portion.is_last:
                 ended.append(portion)
                 states.append(state)

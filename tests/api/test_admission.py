@@ -1,6 +1,8 @@
 """Who is let in: the logic on a virtual clock, then over HTTP."""
 
+import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.api.admission import Admission, Ticket, full, steps_of
+from app.api.admission import Admission, Ticket, full, seconds_of, steps_of, watch_lag
 from app.engine.messages import IMAGE_STEPS
 from app.errors import Overloaded
 from app.main import create_app
@@ -109,6 +111,41 @@ def test_retry_is_told_from_the_queue(admission: Admission, clock: Clock) -> Non
     assert admission.retry_after() == 5  # 450 steps at 100 a second
     admitted(admission, steps=100).count_steps(1e9)
     assert admission.retry_after() == 60
+
+
+def test_what_would_come_too_late_is_not_worth_the_work(admission: Admission, clock: Clock) -> None:
+    ticket = admitted(admission, steps=100)
+    clock.now += 1
+    ticket.is_answered = True
+    ticket.close()
+    assert not admission.is_too_late(0.001)  # alone a request is not judged by its own guess
+    for _ in range(3):
+        admitted(admission, steps=100)  # 3 seconds of work
+    assert admission.is_too_late(2.5)
+    assert not admission.is_too_late(3.5)
+    with pytest.raises(Overloaded):
+        admission.check_time(2.5)
+    admission.lag = 1.0
+    assert admission.is_too_late(4.5)
+
+
+def test_a_busy_event_loop_is_noticed(admission: Admission) -> None:
+    async def scenario() -> None:
+        watching = asyncio.create_task(watch_lag(admission))
+        await asyncio.sleep(0.1)
+        calm = admission.lag
+        time.sleep(0.3)  # noqa: ASYNC251 - that is the point
+        await asyncio.sleep(0.001)
+        assert admission.lag > 0.2 > calm
+        watching.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_the_header_tells_how_long_an_answer_is_of_use() -> None:
+    assert seconds_of({b"x-timeout-ms": b"250"}) == 0.25
+    assert seconds_of({b"x-timeout-ms": b"soon"}) == math.inf  # refused later, with what is wrong
+    assert seconds_of({}) == math.inf
 
 
 def test_steps_are_guessed_from_the_head() -> None:
