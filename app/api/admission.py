@@ -27,6 +27,7 @@ _WINDOW = 10.0  # seconds over which the rate is measured
 _LONGEST_RETRY, _DRAINING_RETRY, _STARTING_RETRY = 60, 5, 2  # seconds
 _SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
 _LAG_SECONDS = 0.02  # between two looks at how far the event loop is behind
+_ORDINARY_LAG = 0.05  # seconds that it may be behind with nothing amiss
 _LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
 
 
@@ -99,7 +100,8 @@ class Admission:
         request waited there, and so long will its answer.
         """
         rate = self.rate if self.requests > 1 else 0.0
-        return 2 * self.lag + (self.steps / rate if rate else 0.0) > seconds
+        behind = 2 * self.lag if self.lag > _ORDINARY_LAG else 0.0
+        return behind + (self.steps / rate if rate else 0.0) > seconds
 
     def check_time(self, seconds: float) -> None:
         """Raises Overloaded when the answer would come too late: better said now than after the work."""
@@ -206,7 +208,7 @@ class Gate:
 def seconds_of(headers: dict[bytes, bytes]) -> float:
     """How long an answer is of use, as far as the head of a request tells."""
     timeout = headers.get(TIMEOUT_HEADER, b"")
-    return int(timeout) / 1000 if timeout.isdigit() else math.inf
+    return int(timeout) / 1000 or math.inf if timeout.isdigit() else math.inf
 
 
 def steps_of(headers: dict[bytes, bytes], holds: str) -> float:
