@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from app.engine.messages import Emit
+from app.models import native
 
 LEAST = -100.0  # natural log-probability told for a token that the model itself would never emit, such as a forced one
 _NEVER = float("-inf")
@@ -27,11 +28,12 @@ class Ends(NamedTuple):
 
 class Choice(NamedTuple):
     """What a step chose: `tokens` (rows,) and their log-probabilities (rows,), out of `table` (rows, vocabulary), the
-    model's own. With beams, `parents` (rows,) are the rows that they go on from and `scores` (rows,) the new sums."""
+    model's own; it is None where nobody asked for more than the most probable token. With beams, `parents` (rows,) are
+    the rows that they go on from and `scores` (rows,) the new sums."""
 
     tokens: Tensor
     log_probs: Tensor
-    table: Tensor
+    table: Tensor | None = None
     parents: Tensor | None = None
     scores: Tensor | None = None
     ends: tuple[Ends, ...] = ()
@@ -59,10 +61,11 @@ class Sampling(NamedTuple):
 class Options:
     """What running rows want beyond the most probable token; made anew when a row joins, leaves or moves.
 
-    `forced` has the tokens to begin with, -1 past their end; `ngrams` are sizes with their rows; `beams` has one tensor
-    (searches, width) of rows for each width.
+    `free` (some,) are rows that want nothing more; `forced` has the tokens to begin with, -1 past their end; `ngrams`
+    are sizes with their rows; `beams` has one tensor (searches, width) of rows for each width.
     """
 
+    free: Tensor | None = None
     minimum: Valued | None = None
     forced: Valued | None = None
     repetition: Valued | None = None
@@ -83,7 +86,12 @@ class Options:
 
 def is_plain(emit: Emit) -> bool:
     """Whether a request takes the most probable tokens, and wants to be told nothing but them."""
-    wishes = (emit.temperature, emit.min_tokens, emit.no_repeat_ngram, emit.prefix, emit.alternatives, emit.attention)
+    return _is_free(emit) and not (emit.alternatives or emit.attention)
+
+
+def _is_free(emit: Emit) -> bool:
+    """Whether a request takes the model's most probable tokens."""
+    wishes = (emit.temperature, emit.min_tokens, emit.no_repeat_ngram, emit.prefix)
     return emit.beams == 1 and emit.repetition_penalty == 1.0 and not any(wishes)
 
 
@@ -98,12 +106,14 @@ def options_of(requests: Sequence[tuple[Emit, Sequence[int]]], device: torch.dev
         found = [(row, value) for row, emit in by_row if (value := getattr(emit, name)) != ordinary]
         return Valued(*(put(column) for column in zip(*found, strict=True))) if found else None
 
+    free = [row for row, emit in by_row if _is_free(emit)]
     forced = [(row, emit.prefix) for row, emit in by_row if emit.prefix]
     longest = max((len(prefix) for _, prefix in forced), default=0)
     drawn = [(row, emit) for row, emit in by_row if emit.temperature > 0]
     widths = sorted({emit.beams for emit, _ in requests} - {1})
     sizes = sorted({emit.no_repeat_ngram for _, emit in by_row} - {0})
     return Options(
+        free=put(free) if free else None,
         minimum=valued("min_tokens", 0),
         forced=Valued(put([row for row, _ in forced]), put([ids + [-1] * (longest - len(ids)) for _, ids in forced]))
         if forced
@@ -127,16 +137,16 @@ def choose(logits: Tensor, steps: Tensor, history: Tensor, scores: Tensor, optio
     vocabulary's size past their end; scores (rows,), sums of searches so far.
     """
     table = logits.float().log_softmax(1)
+    best = most_probable(logits)
     if options.are_plain:
-        best = table.max(1)
-        return Choice(best.indices, best.values, table)
+        return Choice(best.tokens, best.log_probs, table)
     allowed = constrain(logits, table, steps, history, options, eos) if options.constrain else table
     tokens = allowed.argmax(1)
     if options.sampling is not None:
         rows = options.sampling.rows
         tokens[rows] = draw(allowed[rows], steps[rows], options.sampling)
     if not options.beams:
-        return Choice(tokens, _told(table, None, tokens), table)
+        return _freed(Choice(tokens, _told(table, None, tokens), table), best, options.free)
     parents = torch.arange(len(tokens), device=tokens.device)
     scores = scores.clone()
     ends = []
@@ -145,7 +155,23 @@ def choose(logits: Tensor, steps: Tensor, history: Tensor, scores: Tensor, optio
         tokens[rows], parents[rows], scores[rows] = found.tokens, rows.gather(1, found.beams), found.scores
         ended = rows.gather(1, found.end_beams)
         ends.append(Ends(found.end_scores, found.end_beams, table[ended, eos].clamp(min=LEAST)))
-    return Choice(tokens, _told(table, parents, tokens), table, parents, scores, tuple(ends))
+    choice = Choice(tokens, _told(table, parents, tokens), table, parents, scores, tuple(ends))
+    return _freed(choice, best, options.free)
+
+
+def most_probable(logits: Tensor) -> Choice:
+    """The most probable token of each row (rows, vocabulary), and nothing more."""
+    if logits.device.type == "cpu" and logits.dtype == torch.float32 and native.available():
+        return Choice(*native.most_probable(logits))
+    best = logits.float().log_softmax(1).max(1)
+    return Choice(best.indices, best.values)
+
+
+def _freed(choice: Choice, best: Choice, rows: Tensor | None) -> Choice:
+    """Rows that want nothing more get what they would get alone, bit for bit."""
+    if rows is not None:
+        choice.tokens[rows], choice.log_probs[rows] = best.tokens[rows], best.log_probs[rows]
+    return choice
 
 
 def _told(table: Tensor, parents: Tensor | None, tokens: Tensor) -> Tensor:

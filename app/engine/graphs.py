@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import torch
 
-from app.engine.decoding import choose
-from app.engine.slots import PLAIN, Slots
+from app.engine.decoding import most_probable
+from app.engine.slots import Slots
 from app.models.networks import EncoderDecoder
 
 log = logging.getLogger("unroll.graphs")
@@ -27,9 +27,8 @@ def plain_unit(network: EncoderDecoder, slots: Slots, rows: int, memory: int, st
     mine = slice(0, rows)
     for _ in range(steps):
         logits, state, _ = network.step(*slots.view(mine, memory))
-        choice = choose(logits, slots.steps[mine], slots.history[mine], slots.scores[mine], PLAIN, eos)
         slots.advance(mine, state)
-        slots.take(choice, eos)
+        slots.take(most_probable(logits), eos)
 
 
 def rounded_rows(count: int, capacity: int) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from app.engine.decoding import LEAST, Choice, choose
+from app.engine.decoding import LEAST, Choice, choose, most_probable
 from app.engine.graphs import Units, rounded_rows
 from app.engine.messages import (
     IMAGE_STEPS,
@@ -380,17 +380,7 @@ class Runner:
         blocks = [slice(first, min(first + model.block, slots.count)) for first in range(0, slots.count, model.block)]
         stepped = [network.step(*slots.view(rows)) for rows in blocks]
         logits = torch.cat([step[0] for step in stepped]) if len(stepped) > 1 else stepped[0][0]
-        longest = slots.history.shape[1]
-        if slots.options.constrain and self.looks_each_step:
-            longest = max(1, int(slots.steps[: slots.count].max()))
-        choice = choose(
-            logits,
-            slots.steps[: slots.count],
-            slots.history[: slots.count, :longest],
-            slots.scores[: slots.count],
-            slots.options,
-            model.decoding.eos,
-        )
+        choice = most_probable(logits) if slots.are_plain else self._choose(model, logits)
         for rows, (_, state, _) in zip(blocks, stepped, strict=True):
             slots.advance(rows, state)
         weights = [step[2] for step in stepped]
@@ -398,6 +388,20 @@ class Runner:
         slots.take(choice, model.decoding.eos)
         self.counters.emit_steps += 1
         self.counters.emit_rows += slots.count
+
+    def _choose(self, model: LoadedModel, logits: Tensor) -> Choice:
+        slots = model.slots
+        longest = slots.history.shape[1]
+        if slots.options.constrain and self.looks_each_step:
+            longest = max(1, int(slots.steps[: slots.count].max()))
+        return choose(
+            logits,
+            slots.steps[: slots.count],
+            slots.history[: slots.count, :longest],
+            slots.scores[: slots.count],
+            slots.options,
+            model.decoding.eos,
+        )
 
     def _trace(self, model: LoadedModel, choice: Choice, weights: Tensor | None) -> None:
         """Note the step for requests that search or want more told than tokens."""
@@ -420,7 +424,8 @@ class Runner:
             best, attended = None, None
             if emit.alternatives or emit.attention:
                 rows = torch.tensor(request.rows, device=self.device)
-                best = choice.table[rows].topk(emit.alternatives) if emit.alternatives else None
+                table = choice.table
+                best = table[rows].topk(emit.alternatives) if emit.alternatives and table is not None else None
                 attended = weights[rows, : request.length] if emit.attention and weights is not None else None
             request.trace.append(
                 Trace(

@@ -218,7 +218,8 @@ class Slots:
         moved = [row for row in range(self.count, self.count + len(freed)) if row not in gone]
         if holes:
             to, source = torch.tensor([holes, moved], device=self.device)
-            for storage in (*self.state.values(), *self._of_rows()):
+            _, state = self.view(slice(None))
+            for storage in (*cast(dict[str, Tensor], state).values(), *self._of_rows()):
                 storage[to] = storage[source]
             for hole, row in zip(holes, moved, strict=True):
                 owner = self.owners[hole] = self.owners[row]

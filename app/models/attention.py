@@ -7,6 +7,7 @@ appendix A.1.2); `gated` adds a gate on the context after Xu et al. (2015, secti
 import torch
 from torch import Tensor, nn
 
+from app.models import native
 from app.store.architecture import Attention as AttentionConfig
 
 
@@ -21,6 +22,7 @@ class Attention(nn.Module):
         super().__init__()
         self.kind = config.kind
         self.by_sigmoid = False  # set for serving, see `_mix`
+        self.natively = False  # set for serving: one query per row goes to `native.attend`
         if config.kind == "general":
             self.key = nn.Linear(memory_size, query_size, bias=False)
         elif config.size is not None:
@@ -49,6 +51,9 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
         """query (batch, target, query), memory_mask (batch, source) true on real positions:
         context (batch, target, memory) and weights (batch, target, source) that sum to 1."""
+        if self.natively and self.kind in ("dot", "general") and query.shape[1] == 1:
+            context, weights = native.attend(query[:, 0], keys, memory, memory_mask)
+            return context.unsqueeze(1), weights.unsqueeze(1)
         if self.kind in ("dot", "general"):
             scores = query @ keys.transpose(1, 2)
         else:

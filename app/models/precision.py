@@ -15,12 +15,13 @@ from app.models.cells import Recurrent, Weights
 from app.models.encoders import ImageEncoder
 from app.models.folded import FoldedResNet
 from app.models.fused import FusedLSTM
-from app.models.native.recurrent import NativeRecurrent
+from app.models.native import NativeLinear, NativeRecurrent
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.packed import PackedCell, PackedEmbedding, PackedLinear
 from app.models.unrolled import Cell, PackedRecurrent
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
+Type = Literal["float16", "bfloat16"]
 
 _NARROW = 16  # outputs of a linear layer below which packing is not worth it: FBGEMM works on 16 at a time
 _ROUNDING = 1e-3  # float16 rounds to 5e-4 of a weight; more is overflow, or numbers too small for it
@@ -32,12 +33,13 @@ class Capability(NamedTuple):
     packed_float16: bool  # linear layers and cells with float16 weights, by FBGEMM
     fused_lstm: bool  # LSTM layers with weights packed once, by oneDNN
     bfloat16: bool  # convolutions and LSTM layers in bfloat16, by oneDNN
-    native: bool = False  # recurrences by the kernels of `app.models.native`, in AVX-512
+    native: tuple[Type, ...] = ()  # recurrences and linear layers by the kernels of `app.models.native`, in AVX-512
 
 
 def capability() -> Capability:
     """Of this processor and this build of torch. By rules and not by timing: two engines must choose alike."""
     x86 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    level = native.best_level()
     onednn = x86 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return Capability(
         packed_float16=x86
@@ -46,16 +48,20 @@ def capability() -> Capability:
         and hasattr(torch.ops.quantized, "linear_dynamic_fp16"),
         fused_lstm=onednn and hasattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight"),
         bfloat16=onednn and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
-        native=native.best_level() is native.Level.AVX512,
+        native=()
+        if level is None or level < native.Level.AVX512
+        else ("float16", "bfloat16")
+        if level is native.Level.AVX512_BF16
+        else ("float16",),
     )
 
 
 def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
     """Turn a loaded network into its serving form, in place, on `device`. Returns what was chosen, in words.
 
-    `float16` keeps activations and sums in float32. `bfloat16` is that with the ResNet and the encoder's LSTM in
-    bfloat16. `auto` is the fastest that the processor has for each part: the native kernels for recurrences, which are
-    `float16`, and bfloat16 for the ResNet. What it lacks gives way to the next more exact one. `float32` changes
+    `float16` keeps activations and sums in float32. `bfloat16` has weights and factors in bfloat16, sums and states in
+    float32; where the native kernels do not have it, only the ResNet and the encoder's LSTM, by oneDNN. `auto` is the
+    fastest that the processor has for each part. What it lacks gives way to the next more exact one. `float32` changes
     nothing.
     """
     network.eval().requires_grad_(False).to(device)
@@ -81,51 +87,63 @@ def _on_accelerator(network: nn.Module, precision: Precision) -> str:
 def _on_cpu(network: Classifier | EncoderDecoder, precision: Precision, able: Capability) -> str:
     words = []
     encoder = network.encoder
+    native_type = _native_type(precision, able)
     dtype = torch.bfloat16 if able.bfloat16 and precision != "float16" else torch.float32
     name = str(dtype).removeprefix("torch.")
     if isinstance(encoder, ImageEncoder):
         encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
         words.append(f"ResNet {name} (batch norm folded, channels last)")
-    elif able.fused_lstm and encoder.recurrence.recurrence.cell == "lstm" and not _is_native(precision, able):
+    elif able.fused_lstm and encoder.recurrence.recurrence.cell == "lstm" and native_type is None:
 
         def pack(weights: Weights, backward: bool) -> Cell:
             return FusedLSTM(weights, backward=backward, dtype=dtype)
 
         encoder.recurrence = PackedRecurrent(encoder.recurrence, pack)  # type: ignore[assignment]
         words.append(f"encoder LSTM {name} (packed once, without padding)")
-    words.append(_pack_rest(network, able))
+    words.append(_pack_rest(network, able, native_type))
     return ", ".join(words)
 
 
-def _is_native(precision: Precision, able: Capability) -> bool:
-    """Whether an encoder's LSTM is left to the native kernels: nothing beats them where lengths differ."""
-    return able.native and able.packed_float16 and precision != "bfloat16"
+def _native_type(precision: Precision, able: Capability) -> torch.dtype | None:
+    """What the native kernels multiply in; None where they are not used. Nothing beats them where lengths differ, but
+    `bfloat16` was asked for and they may not have it."""
+    if "bfloat16" in able.native and precision != "float16":
+        return torch.bfloat16
+    return torch.float16 if "float16" in able.native and precision != "bfloat16" else None
 
 
-def _pack_rest(network: nn.Module, able: Capability) -> str:
-    """Everything that has not its serving form yet, to float16 weights."""
+def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | None) -> str:
+    """Everything that has not its serving form yet, to weights of 16 bits."""
     what = "recurrences and linear layers"
-    if not able.packed_float16:
+    if native_type is None and not able.packed_float16:
         return f"{what} float32 (no FBGEMM on this processor)"
     change = rounding(network)
-    if not change <= _ROUNDING:
+    if native_type is not torch.bfloat16 and not change <= _ROUNDING:
         return f"{what} float32 (their weights do not fit float16)"
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, Recurrent):
-                setattr(module, name, NativeRecurrent(child) if able.native else _packed_recurrent(child))
+                setattr(module, name, _packed_recurrent(child, native_type))
             elif isinstance(child, Attention):
-                child.by_sigmoid = True
-            elif isinstance(child, nn.Embedding):
+                child.by_sigmoid, child.natively = True, native_type is not None
+            elif isinstance(child, nn.Embedding) and change <= _ROUNDING:
                 setattr(module, name, PackedEmbedding(child))
             elif isinstance(child, nn.Linear) and child.out_features >= _NARROW:
-                setattr(module, name, PackedLinear(child))
-    if able.native:
-        what = "native recurrences and linear layers"
-    return f"{what} float16 weights" + (f" (rounded by up to {change:.0e})" if change else "")
+                setattr(module, name, _packed_linear(child, native_type))
+    if native_type is torch.bfloat16:
+        return f"native {what} bfloat16"
+    return f"{what if native_type is None else 'native ' + what} float16 weights" + (
+        f" (rounded by up to {change:.0e})" if change else ""
+    )
 
 
-def _packed_recurrent(recurrent: Recurrent) -> PackedRecurrent:
+def _packed_linear(linear: nn.Linear, native_type: torch.dtype | None) -> nn.Module:
+    return PackedLinear(linear) if native_type is None else NativeLinear(linear.weight, linear.bias, dtype=native_type)
+
+
+def _packed_recurrent(recurrent: Recurrent, native_type: torch.dtype | None) -> nn.Module:
+    if native_type is not None:
+        return NativeRecurrent(recurrent, dtype=native_type)
     kind = recurrent.recurrence.cell
     return PackedRecurrent(recurrent, lambda weights, backward: PackedCell(kind, weights, backward=backward))
 

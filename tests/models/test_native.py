@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 
 from app.models.cells import GATES, Recurrent, RecurrentState, Weights
-from app.models.native import Level, NativeCell, NativeLinear, NativeRecurrent, available, best_level
+from app.models.native import (
+    Level,
+    NativeCell,
+    NativeLinear,
+    NativeRecurrent,
+    attend,
+    available,
+    best_level,
+    most_probable,
+)
 from app.models.native.matrix import activated
 from app.store.architecture import CellKind, Recurrence
 from tests.models.references import torch_module, unroll_packed
@@ -21,6 +30,7 @@ INPUT, SOURCE = 11, 9
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_level = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
+needs_bfloat16 = pytest.mark.skipif(Level.AVX512_BF16 not in LEVELS, reason="this processor has no bfloat16 products")
 odd_sizes = pytest.mark.parametrize("size", [1, 9, 14, 33, 64, 65])
 
 
@@ -242,5 +252,109 @@ def test_wrong_inputs_are_refused() -> None:
     for outside in (torch.tensor([0, 4]), torch.tensor([-1, 3])):
         with pytest.raises(ValueError, match="outside"):
             native.unroll(gates, outside, lengths, hidden, hidden, outputs)
-    with pytest.raises(TypeError, match="float16 or float32"):
-        NativeLinear(torch.zeros(2, 2), None, dtype=torch.bfloat16)
+    with pytest.raises(TypeError, match="float16, float32 or bfloat16"):
+        NativeLinear(torch.zeros(2, 2), None, dtype=torch.int8)
+    with pytest.raises(RuntimeError, match="no bfloat16 kernel"):
+        NativeLinear(torch.zeros(2, 2), None, dtype=torch.bfloat16, level=Level.AVX2)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(("size", "depth"), [(1, 1), (9, 14), (63, 3), (64, 33), (65, 7), (129, 40), (300, 1)])
+def test_linear_in_bfloat16(size: int, depth: int) -> None:
+    """Factors are rounded, sums are not; a row's numbers are its own, also at an odd depth and beside NaN."""
+    weight, bias = torch.randn(size, depth), torch.randn(size)
+    linear = NativeLinear(weight, bias, dtype=torch.bfloat16)
+    inputs = torch.randn(100, depth)
+    inputs[3] = torch.nan
+    outputs = linear(inputs)
+    exact = torch.nn.functional.linear(inputs.bfloat16().double(), weight.bfloat16().double(), bias.double())
+    torch.testing.assert_close(outputs.double(), exact, atol=2e-5, rtol=1e-5, equal_nan=True)
+    for row in (0, 2, 4, 95, 96, 99):
+        assert torch.equal(linear(inputs[row : row + 1])[0], outputs[row])
+
+
+@needs_bfloat16
+@odd_sizes
+@every_cell
+def test_recurrence_in_bfloat16(cell: CellKind, size: int) -> None:
+    """Near float32, and every row as it is alone, bit for bit."""
+    module = recurrent(cell, size)
+    native = NativeRecurrent(module, dtype=torch.bfloat16)
+    rows = 14
+    inputs, lengths, state = (
+        torch.randn(rows, SOURCE, INPUT),
+        random_lengths(rows),
+        random_state(native.recurrence, rows),
+    )
+    expected, _ = NativeRecurrent(module, dtype=torch.float32).unroll(inputs, lengths, state)
+    outputs, last = native.unroll(inputs, lengths, state)
+    torch.testing.assert_close(outputs, expected, atol=4e-2, rtol=2e-2)
+    assert not torch.equal(outputs, expected)
+    for row in range(rows):
+        only = slice(row, row + 1)
+        mine = RecurrentState(state.hidden[only], None if state.cell is None else state.cell[only])
+        alone, alone_last = native.unroll(inputs[only], lengths[only], mine)
+        assert torch.equal(alone[0], outputs[row])
+        assert same(alone_last, RecurrentState(last.hidden[only], None if last.cell is None else last.cell[only]))
+
+
+@every_level
+@pytest.mark.parametrize(("key_size", "memory_size"), [(1, 5), (16, 16), (37, 70)])
+def test_attention_reads_a_rows_own_positions_only(key_size: int, memory_size: int, level: Level) -> None:
+    """Views cut from longer storage, with NaN past each row's end."""
+    rows, source = 5, 9
+    lengths = torch.tensor([9, 1, 4, 9, 2])
+    mask = torch.arange(12) < lengths.unsqueeze(1)
+    query, keys, memory = (
+        torch.randn(rows, key_size),
+        torch.randn(rows, 12, key_size),
+        torch.randn(rows, 12, memory_size),
+    )
+    scores = (keys @ query.unsqueeze(2)).squeeze(2).masked_fill(~mask, float("-inf"))
+    expected = scores.softmax(1)
+    expected_context = (expected.unsqueeze(1) @ memory).squeeze(1)
+    keys[~mask], memory[~mask] = torch.nan, torch.nan
+    context, weights = attend(query, keys[:, :source], memory[:, :source], mask[:, :source], level=level)
+    torch.testing.assert_close(weights, expected[:, :source])
+    torch.testing.assert_close(context, expected_context, atol=1e-5, rtol=1e-4)
+    for row in range(rows):
+        only = slice(row, row + 1)
+        alone = attend(query[only], keys[only, :source], memory[only, :source], mask[only, :source], level=level)
+        assert torch.equal(alone[0][0], context[row])
+
+
+def test_attention_refuses_what_does_not_fit() -> None:
+    query, keys, mask = torch.zeros(2, 3), torch.zeros(2, 4, 3), torch.ones(2, 4, dtype=torch.bool)
+    with pytest.raises(ValueError, match="query must be"):
+        attend(query[:, :2], keys, keys, mask)
+    with pytest.raises(ValueError, match="rows of query"):
+        attend(query[:1], keys, keys, mask)
+    with pytest.raises(ValueError, match="memory must be"):
+        attend(query, keys, keys[:, :3], mask)
+    with pytest.raises(ValueError, match="mask must be"):
+        attend(query, keys, keys, mask.long())
+
+
+@every_level
+@pytest.mark.parametrize("vocabulary", [1, 7, 64, 129, 1000, 8000])
+def test_most_probable(vocabulary: int, level: Level) -> None:
+    logits = 10 * torch.randn(30, vocabulary)
+    logits[1] = logits[1].round()  # equal ones: the first counts
+    logits[2, : vocabulary // 2] = float("-inf")
+    tokens, log_probs = most_probable(logits, level=level)
+    torch.testing.assert_close(log_probs, logits.double().log_softmax(1).amax(1).float(), atol=2e-6, rtol=1e-5)
+    assert tokens.tolist() == [row.tolist().index(row.max().item()) for row in logits]
+    for row in range(30):
+        alone = most_probable(logits[row : row + 1], level=level)
+        assert torch.equal(alone[0][0], tokens[row])
+        assert torch.equal(alone[1][0], log_probs[row])
+
+
+@every_level
+@pytest.mark.parametrize("place", [0, 5, 15, 16, 127, 128, 199])
+def test_most_probable_of_what_is_no_number(place: int, level: Level) -> None:
+    logits = torch.randn(2, 200)
+    logits[0, place] = torch.nan
+    tokens, log_probs = most_probable(logits, level=level)
+    assert log_probs.isnan().tolist() == [True, False]
+    assert 0 <= int(tokens[0]) < 200

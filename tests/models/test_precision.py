@@ -15,7 +15,7 @@ from app.store.manifest import Manifest
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
 
 CPU = torch.device("cpu")
-ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=True)
+ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=("float16", "bfloat16"))
 NONE = Capability(packed_float16=False, fused_lstm=False, bfloat16=False)
 
 every_draft = pytest.mark.parametrize("draft", drafts(), ids=lambda draft: draft.name)
@@ -92,15 +92,27 @@ def test_float16_has_no_bfloat16_in_it(draft: Manifest) -> None:
 @every_draft
 def test_words_say_what_was_chosen(draft: Manifest) -> None:
     network = network_of(draft)
-    words = prepare(copy.deepcopy(network), "bfloat16", CPU)
-    assert ("encoder LSTM bfloat16" in words) == (draft.task == "sentiment")
-    words = prepare(network, "auto", CPU)
+    words = prepare(copy.deepcopy(network), "float16", CPU)
     assert words.endswith("native recurrences and linear layers float16 weights")
+    assert words == prepare(copy.deepcopy(network), "float16", CPU)
+    words = prepare(copy.deepcopy(network), "bfloat16", CPU)
+    assert words == prepare(network, "auto", CPU)
+    assert words.endswith("native recurrences and linear layers bfloat16")
     assert ("ResNet bfloat16" in words) == (draft.task == "captioning")
-    assert "LSTM bfloat16" not in words
-    # the translator's encoder is a GRU
     plain = [module for module in network.modules() if isinstance(module, nn.Embedding | Recurrent)]
     assert not plain  # float32 weights are let go
+
+
+@pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
+@every_draft
+def test_without_bfloat16_kernels_onednn_has_it(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "capability", lambda: ALL._replace(native=("float16",)))
+    network = network_of(draft)
+    words = prepare(copy.deepcopy(network), "auto", CPU)
+    assert words.endswith("native recurrences and linear layers float16 weights")
+    words = prepare(network, "bfloat16", CPU)
+    assert ("encoder LSTM bfloat16" in words) == (draft.task == "sentiment")  # the translator's encoder is a GRU
+    assert "native" not in words
 
 
 @pytest.mark.skipif(not precision.capability().packed_float16, reason="this processor has no FBGEMM")
@@ -112,7 +124,7 @@ def test_rounded_weights_are_reported_and_those_that_do_not_fit_are_kept() -> No
     with torch.no_grad():
         weight.mul_(1.0001)
     assert 0 < rounding(network) < 5e-4
-    assert "(rounded by up to" in prepare(copy.deepcopy(network), "auto", CPU)
+    assert "(rounded by up to" in prepare(copy.deepcopy(network), "float16", CPU)
     with torch.no_grad():
         weight[0, 0] = 1e6
     expected = answer(network)

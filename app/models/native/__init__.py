@@ -8,6 +8,7 @@ from app.models.native.cell import NativeCell
 from app.models.native.library import Level, best_level
 from app.models.native.matrix import NativeLinear
 from app.models.native.recurrent import NativeRecurrent
+from app.models.native.rows import attend, most_probable
 
 
 def available() -> bool:
@@ -15,4 +16,13 @@ def available() -> bool:
     return best_level() is not None
 
 
-__all__ = ["Level", "NativeCell", "NativeLinear", "NativeRecurrent", "available", "best_level"]
+__all__ = [
+    "Level",
+    "NativeCell",
+    "NativeLinear",
+    "NativeRecurrent",
+    "attend",
+    "available",
+    "best_level",
+    "most_probable",
+]

@@ -16,14 +16,16 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum level { NONE = 0, AVX2 = 1, AVX512 = 2 };
+enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_BF16 = 3 };
+enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2 };
 enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
 
-/* `panels` panels of `depth` x `vectors` x lanes weights: float32 if `wide`, otherwise float16. */
+/* `panels` panels of `depth` x `vectors` x lanes weights of a type. Those of bfloat16 lie in pairs, two factors' weights
+   side by side: (depth + 1) / 2 x `vectors` x lanes x 2, as the processor multiplies and adds them. */
 struct unroll_matrix {
     const void *weights;
     int64_t depth, panels;
-    int32_t vectors, wide, level, unused;
+    int32_t vectors, type, level, unused;
 };
 
 /* A layer and direction: its recurrent weights and, for a GRU, the recurrent bias of its candidate. */
@@ -46,17 +48,45 @@ struct unroll_run {
     int64_t positions, rows, gate_stride, output_stride, time_stride, hidden_stride, cell_stride, backward;
 };
 
-/* One row in one step. */
+/* One query for each of `rows` rows, (rows, key_size), against keys (rows, positions, key_size): weights (rows,
+   positions), the softmax of their products, and context (rows, memory_size), the sum of memory (rows, positions,
+   memory_size) by weight. `mask` (rows, positions) is true on a row's own positions, which come first; the others are
+   never read, and weigh 0. Numbers of a position lie side by side, weights and context row after row. */
+struct unroll_attention {
+    const float *query, *keys, *memory;
+    const uint8_t *mask;
+    float *weights, *context;
+    int64_t rows, positions, key_size, memory_size, query_stride, mask_stride;
+    int64_t keys_row, keys_position, memory_row, memory_position; /* strides */
+};
+
+/* One row in one step. `factors` are its hidden state, as the sums want it. */
 struct cell_row {
     const float *gates, *hidden, *cell;
     float *next_hidden, *next_cell;
+    const void *factors;
 };
+
+enum { BLOCK_ROWS = 96 }; /* of a linear layer, multiplied together */
+
+/* bfloat16 numbers that a row of factors takes: whole vectors of them are written. */
+static int64_t paired(int64_t depth) { return (depth + 15) / 16 * 16; }
+
+/* Memory for `rows` rows of factors as bfloat16, to be freed; something else than NULL also where none is needed. */
+static uint16_t *scratch_for(const struct unroll_matrix *matrix, int64_t rows)
+{
+    const int64_t numbers = matrix->type == BFLOAT16 ? rows * paired(matrix->depth) : 0;
+    return malloc((size_t)(numbers + 1) * sizeof(uint16_t));
+}
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
 #include <immintrin.h>
 
-typedef void (*sum_function)(int64_t depth, const float *const *factors, const void *weights, float *sums);
+/* `factors` are rows of float32, or of pairs of bfloat16 where the weights are. */
+typedef void (*sum_function)(int64_t depth, const void *const *factors, const void *weights, float *sums);
+
+
 
 #define LANES 16
 #define TILE_ROWS 6
@@ -83,6 +113,14 @@ typedef void (*sum_function)(int64_t depth, const float *const *factors, const v
 #define POWER_OF_2(n)                                                                                                 \
     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
 #include "kernels.h"
+#undef NAME
+#undef TARGET
+
+#define NAME(x) x##_avx512_bf16
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma,f16c")))
+#define PAIRS
+#include "kernels.h"
+#undef PAIRS
 #undef LANES
 #undef TILE_ROWS
 #undef NAME
@@ -141,51 +179,80 @@ EXPORT int unroll_level(void)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return NONE;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") ? AVX512 : AVX2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq"))
+        return AVX2;
+    return __builtin_cpu_supports("avx512bf16") ? AVX512_BF16 : AVX512;
 }
 
-static void step(const struct unroll_cell *cell, int64_t count, const struct cell_row *rows)
+#define AT_LEVEL(level, name, ...)                                                                                    \
+    ((level) == AVX512_BF16 ? name##_avx512_bf16(__VA_ARGS__)                                                         \
+     : (level) == AVX512    ? name##_avx512(__VA_ARGS__)                                                              \
+                            : name##_avx2(__VA_ARGS__))
+
+static void step(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, uint16_t *scratch)
 {
-    (cell->matrix.level == AVX512 ? step_avx512 : step_avx2)(cell, count, rows);
+    AT_LEVEL(cell->matrix.level, step, cell, count, rows, scratch);
 }
 
 /* outputs = inputs * weights + bias: `size` columns, and a bias padded to whole panels. Rows go through in blocks,
-   whose inputs and outputs stay in the cache while one panel after the other is multiplied. */
-EXPORT void unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
-                          int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+   whose inputs and outputs stay in the cache while one panel after the other is multiplied. Returns 0, or -1 without
+   memory. */
+EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
+                         int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
 {
-    const int64_t block = 96;
-    for (int64_t row = 0; row < count; row += block) {
-        const float *from = inputs + row * input_stride;
-        float *to = outputs + row * output_stride;
-        const int64_t rows = count - row < block ? count - row : block;
-        if (matrix->level == AVX512)
-            linear_avx512(matrix, bias, from, input_stride, to, output_stride, size, rows);
-        else
-            linear_avx2(matrix, bias, from, input_stride, to, output_stride, size, rows);
+    uint16_t *scratch = scratch_for(matrix, count < BLOCK_ROWS ? count : BLOCK_ROWS);
+    if (!scratch)
+        return -1;
+    for (int64_t row = 0; row < count; row += BLOCK_ROWS) {
+        const int64_t rows = count - row < BLOCK_ROWS ? count - row : BLOCK_ROWS;
+        AT_LEVEL(matrix->level, linear, matrix, bias, inputs + row * input_stride, input_stride,
+                 outputs + row * output_stride, output_stride, size, rows, scratch);
     }
+    free(scratch);
+    return 0;
+}
+
+/* Where each of `rows` queries looks, see `struct unroll_attention`. */
+EXPORT void unroll_attend(int level, const struct unroll_attention *attention)
+{
+    AT_LEVEL(level, attend, attention);
+}
+
+/* Of each of `count` rows of logits side by side, the first of the largest ones and the sum of exp(logit - largest),
+   which is NaN where a logit is. */
+EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
+{
+    AT_LEVEL(level, best, logits, count, size, best, sums);
 }
 
 /* For tests: sigmoid (kind 0) or tanh (1). */
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
 {
-    (level == AVX512 ? activate_avx512 : activate_avx2)(kind, size, inputs, outputs);
+    AT_LEVEL(level, activate, kind, size, inputs, outputs);
 }
 
 #else
 
 EXPORT int unroll_level(void) { return NONE; }
 
-static void step(const struct unroll_cell *cell, int64_t count, const struct cell_row *rows)
+static void step(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, uint16_t *scratch)
 {
-    (void)cell, (void)count, (void)rows;
+    (void)cell, (void)count, (void)rows, (void)scratch;
 }
 
-EXPORT void unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
-                          int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
+EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
+                         int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
 {
     (void)matrix, (void)bias, (void)inputs, (void)input_stride, (void)outputs, (void)output_stride, (void)size;
     (void)count;
+    return 0;
+}
+
+EXPORT void unroll_attend(int level, const struct unroll_attention *attention) { (void)level, (void)attention; }
+
+EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
+{
+    (void)level, (void)logits, (void)count, (void)size, (void)best, (void)sums;
 }
 
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
@@ -261,15 +328,20 @@ EXPORT int unroll_run(const struct unroll_cell *cell, const struct unroll_run *r
     if (!within(run))
         return -2;
     struct cell_row *alive = malloc((size_t)(run->rows + 1) * sizeof *alive);
-    if (!alive)
-        return -1;
-    for (int64_t r = 0; r < run->rows; r++)
-        steps = length_of(run, r) > steps ? length_of(run, r) : steps;
-    for (int64_t done = 0; done < steps; done++) {
-        const int64_t count = rows_at(cell, run, run->backward ? steps - 1 - done : done, alive);
-        step(cell, count, alive);
+    uint16_t *scratch = scratch_for(&cell->matrix, run->rows);
+    if (alive && scratch) {
+        for (int64_t r = 0; r < run->rows; r++)
+            steps = length_of(run, r) > steps ? length_of(run, r) : steps;
+        for (int64_t done = 0; done < steps; done++) {
+            const int64_t count = rows_at(cell, run, run->backward ? steps - 1 - done : done, alive);
+            step(cell, count, alive, scratch);
+        }
     }
+    const int status = alive && scratch ? 0 : -1;
+    free(scratch);
     free(alive);
+    if (status)
+        return status;
     copy_last(cell, run);
     return 0;
 }

@@ -5,6 +5,7 @@
    LANES               float32 numbers in a vector
    TILE_ROWS           rows summed together, so that sums, weights and one factor just fit in the registers
    vec, mask           a vector, and which of its lanes are meant
+   PAIRS               defined where it multiplies pairs of bfloat16 and adds them (AVX512_BF16)
    LOAD STORE LOAD_HALF LOAD_SOME STORE_SOME SOME SET ADD SUB MUL DIV FMA MIN MAX ABS SIGN_OF ROUND POWER_OF_2
 */
 
@@ -45,11 +46,22 @@ INLINE vec NAME(tanh)(vec x)
     return SIGN_OF(x, DIV(SUB(SET(0.0f), e), ADD(SET(2.0f), e)));
 }
 
+/* a.x * b.x + a.y * b.y + sum, in each lane of pairs of bfloat16. */
+INLINE vec NAME(add_pair)(vec a, vec b, vec sum)
+{
+#ifdef PAIRS
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+#else
+    return (void)a, (void)b, sum; /* never called: there are no such matrices */
+#endif
+}
+
 /* sums[row][vector][lane] = factors[row] * panels, over `depth`. A panel holds depth x vectors x LANES weights; with
    `panels` at 2 the next one is summed beside it, as one row alone would wait for its own sums. Each sum is one chain
-   of fused multiply-adds from the first factor to the last, whatever the tile: a row's numbers are its own. */
-INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const int wide, int64_t depth,
-                      const float *const *factors, const void *weights, float *sums)
+   of fused multiply-adds from the first factor to the last, whatever the tile: a row's numbers are its own. A pair of bfloat16 is as wide
+   as a float32: with those, `depth` counts pairs. */
+INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const int type, int64_t depth,
+                      const void *const *factors, const void *weights, float *sums)
 {
     const int width = vectors * LANES;
     const int64_t next_panel = depth * width;
@@ -63,14 +75,16 @@ INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const
         vec factor[TILE_ROWS];
 #pragma GCC unroll 8
         for (int row = 0; row < rows; row++)
-            factor[row] = SET(factors[row][k]);
+            factor[row] = SET(((const float *)factors[row])[k]);
 #pragma GCC unroll 8
         for (int v = 0; v < panels * vectors; v++) {
             const int64_t place = k * width + v / vectors * next_panel + v % vectors * LANES;
-            vec weight = wide ? LOAD((const float *)weights + place) : LOAD_HALF((const uint16_t *)weights + place);
+            const vec weight = type == FLOAT16 ? LOAD_HALF((const uint16_t *)weights + place)
+                                               : LOAD((const float *)weights + place);
 #pragma GCC unroll 8
             for (int row = 0; row < rows; row++)
-                total[row][v] = FMA(weight, factor[row], total[row][v]);
+                total[row][v] = type == BFLOAT16 ? NAME(add_pair)(weight, factor[row], total[row][v])
+                                                 : FMA(weight, factor[row], total[row][v]);
         }
     }
 #pragma GCC unroll 8
@@ -81,42 +95,57 @@ INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const
 }
 
 /* One function per number of rows, each a loop with all its sums in registers. */
-#define SUM(ROWS, PANELS, VECTORS, WIDE)                                                                              \
-    static TARGET __attribute__((noinline)) void NAME(sum_##ROWS##_##PANELS##_##VECTORS##_##WIDE)(                    \
-        int64_t depth, const float *const *factors, const void *weights, float *sums)                                 \
+#define SUM(ROWS, PANELS, VECTORS, TYPE)                                                                              \
+    static TARGET __attribute__((noinline)) void NAME(sum_##ROWS##_##PANELS##_##VECTORS##_##TYPE)(                    \
+        int64_t depth, const void *const *factors, const void *weights, float *sums)                                  \
     {                                                                                                                 \
-        NAME(sum)(ROWS, PANELS, VECTORS, WIDE, depth, factors, weights, sums);                                        \
+        NAME(sum)(ROWS, PANELS, VECTORS, TYPE, depth, factors, weights, sums);                                        \
     }
 #if TILE_ROWS > 3
-#define SUMS(VECTORS, WIDE)                                                                                           \
-    SUM(1, 1, VECTORS, WIDE) SUM(1, 2, VECTORS, WIDE) SUM(2, 1, VECTORS, WIDE) SUM(3, 1, VECTORS, WIDE)               \
-    SUM(4, 1, VECTORS, WIDE) SUM(5, 1, VECTORS, WIDE) SUM(6, 1, VECTORS, WIDE)                                        \
-    static const sum_function NAME(sums_##VECTORS##_##WIDE)[] = {                                                     \
-        NAME(sum_1_2_##VECTORS##_##WIDE), NAME(sum_1_1_##VECTORS##_##WIDE), NAME(sum_2_1_##VECTORS##_##WIDE),         \
-        NAME(sum_3_1_##VECTORS##_##WIDE), NAME(sum_4_1_##VECTORS##_##WIDE), NAME(sum_5_1_##VECTORS##_##WIDE),         \
-        NAME(sum_6_1_##VECTORS##_##WIDE)};
+#define SUMS(VECTORS, TYPE)                                                                                           \
+    SUM(1, 1, VECTORS, TYPE) SUM(1, 2, VECTORS, TYPE) SUM(2, 1, VECTORS, TYPE) SUM(3, 1, VECTORS, TYPE)               \
+    SUM(4, 1, VECTORS, TYPE) SUM(5, 1, VECTORS, TYPE) SUM(6, 1, VECTORS, TYPE)                                        \
+    static const sum_function NAME(sums_##VECTORS##_##TYPE)[] = {                                                     \
+        NAME(sum_1_2_##VECTORS##_##TYPE), NAME(sum_1_1_##VECTORS##_##TYPE), NAME(sum_2_1_##VECTORS##_##TYPE),         \
+        NAME(sum_3_1_##VECTORS##_##TYPE), NAME(sum_4_1_##VECTORS##_##TYPE), NAME(sum_5_1_##VECTORS##_##TYPE),         \
+        NAME(sum_6_1_##VECTORS##_##TYPE)};
 #else
-#define SUMS(VECTORS, WIDE)                                                                                           \
-    SUM(1, 1, VECTORS, WIDE) SUM(1, 2, VECTORS, WIDE) SUM(2, 1, VECTORS, WIDE) SUM(3, 1, VECTORS, WIDE)               \
-    static const sum_function NAME(sums_##VECTORS##_##WIDE)[] = {                                                     \
-        NAME(sum_1_2_##VECTORS##_##WIDE), NAME(sum_1_1_##VECTORS##_##WIDE), NAME(sum_2_1_##VECTORS##_##WIDE),         \
-        NAME(sum_3_1_##VECTORS##_##WIDE)};
+#define SUMS(VECTORS, TYPE)                                                                                           \
+    SUM(1, 1, VECTORS, TYPE) SUM(1, 2, VECTORS, TYPE) SUM(2, 1, VECTORS, TYPE) SUM(3, 1, VECTORS, TYPE)               \
+    static const sum_function NAME(sums_##VECTORS##_##TYPE)[] = {                                                     \
+        NAME(sum_1_2_##VECTORS##_##TYPE), NAME(sum_1_1_##VECTORS##_##TYPE), NAME(sum_2_1_##VECTORS##_##TYPE),         \
+        NAME(sum_3_1_##VECTORS##_##TYPE)};
 #endif
 SUMS(3, 0)
 SUMS(3, 1)
 SUMS(4, 0)
 SUMS(4, 1)
+#ifdef PAIRS
+SUMS(3, 2)
+SUMS(4, 2)
+#endif
 
 static const sum_function *NAME(sums_of)(const struct unroll_matrix *matrix)
 {
+#ifdef PAIRS
+    if (matrix->type == BFLOAT16)
+        return matrix->vectors == 3 ? NAME(sums_3_2) : NAME(sums_4_2);
+#endif
     if (matrix->vectors == 3)
-        return matrix->wide ? NAME(sums_3_1) : NAME(sums_3_0);
-    return matrix->wide ? NAME(sums_4_1) : NAME(sums_4_0);
+        return matrix->type == FLOAT32 ? NAME(sums_3_1) : NAME(sums_3_0);
+    return matrix->type == FLOAT32 ? NAME(sums_4_1) : NAME(sums_4_0);
+}
+
+/* How many factors, or pairs of them, a sum has. */
+static int64_t NAME(depth_of)(const struct unroll_matrix *matrix)
+{
+    return matrix->type == BFLOAT16 ? (matrix->depth + 1) / 2 : matrix->depth;
 }
 
 static const void *NAME(panel_of)(const struct unroll_matrix *matrix, int64_t panel)
 {
-    return (const char *)matrix->weights + panel * matrix->depth * matrix->vectors * LANES * (matrix->wide ? 4 : 2);
+    const int64_t bytes = matrix->type == FLOAT16 ? 2 : 4;
+    return (const char *)matrix->weights + panel * NAME(depth_of)(matrix) * matrix->vectors * LANES * bytes;
 }
 
 /* A vector's worth of `size` numbers from `start` on, or what is left of them. */
@@ -131,6 +160,23 @@ INLINE void NAME(store_part)(float *numbers, int64_t start, int64_t size, vec va
         STORE(numbers + start, values);
     else
         STORE_SOME(SOME(size - start), numbers + start, values);
+}
+
+/* A row of factors as its sums want it: itself, or written to `scratch` as bfloat16, rounded to nearest. */
+INLINE const void *NAME(factors_of)(const struct unroll_matrix *matrix, const float *row, uint16_t *scratch)
+{
+#ifdef PAIRS
+    if (matrix->type == BFLOAT16) {
+        for (int64_t at = 0; at < matrix->depth; at += LANES) {
+            const __m256bh half = _mm512_cvtneps_pbh(NAME(load_part)(row, at, matrix->depth));
+            _mm256_storeu_si256((__m256i *)(scratch + at), (__m256i)half);
+        }
+        return scratch;
+    }
+#else
+    (void)matrix, (void)scratch;
+#endif
+    return row;
 }
 
 /* What a cell does with the sums of one row and one panel: `width` numbers a gate, one gate after the other. */
@@ -166,7 +212,7 @@ INLINE void NAME(rnn)(const struct cell_row *row, const float *sums, const float
 }
 
 /* One step of `count` rows. */
-static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, const struct cell_row *rows)
+static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, struct cell_row *rows, uint16_t *scratch)
 {
     const struct unroll_matrix *matrix = &cell->matrix;
     const sum_function *sum = NAME(sums_of)(matrix);
@@ -174,14 +220,16 @@ static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, con
     const int64_t units = cell->kind == LSTM || cell->kind == GRU ? LANES : 4 * LANES;
     float sums[TILE_ROWS * 8 * LANES] __attribute__((aligned(64)));
     int64_t panels;
+    for (int64_t r = 0; r < count; r++)
+        rows[r].factors = NAME(factors_of)(matrix, rows[r].hidden, scratch + r * paired(matrix->depth));
     for (int64_t panel = 0; panel < matrix->panels; panel += panels) {
         panels = count == 1 && panel + 1 < matrix->panels ? 2 : 1;
         for (int64_t tile = 0; tile < tiles; tile++) {
             const int64_t first = tile * count / tiles, size = (tile + 1) * count / tiles - first;
-            const float *factors[TILE_ROWS];
+            const void *factors[TILE_ROWS];
             for (int64_t r = 0; r < size; r++)
-                factors[r] = rows[first + r].hidden;
-            sum[panels == 2 ? 0 : size](matrix->depth, factors, NAME(panel_of)(matrix, panel), sums);
+                factors[r] = rows[first + r].factors;
+            sum[panels == 2 ? 0 : size](NAME(depth_of)(matrix), factors, NAME(panel_of)(matrix, panel), sums);
             for (int64_t r = 0; r < size * panels; r++) {
                 const int64_t at = panels == 2 ? panel + r : panel;
                 const struct cell_row *row = &rows[panels == 2 ? first : first + r];
@@ -199,21 +247,22 @@ static TARGET void NAME(step)(const struct unroll_cell *cell, int64_t count, con
 
 static TARGET void NAME(linear)(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
                                 int64_t input_stride, float *outputs, int64_t output_stride, int64_t size,
-                                int64_t count)
+                                int64_t count, uint16_t *scratch)
 {
     const sum_function *sum = NAME(sums_of)(matrix);
     const int vectors = matrix->vectors;
     const int64_t width = (int64_t)vectors * LANES, tiles = (count + TILE_ROWS - 1) / TILE_ROWS;
     float sums[TILE_ROWS * 8 * LANES] __attribute__((aligned(64)));
+    const void *all[BLOCK_ROWS];
     int64_t panels;
+    for (int64_t r = 0; r < count; r++)
+        all[r] = NAME(factors_of)(matrix, inputs + r * input_stride, scratch + r * paired(matrix->depth));
     for (int64_t panel = 0; panel < matrix->panels; panel += panels) {
         panels = count == 1 && panel + 1 < matrix->panels ? 2 : 1;
         for (int64_t tile = 0; tile < tiles; tile++) {
             const int64_t first = tile * count / tiles, rows = (tile + 1) * count / tiles - first;
-            const float *factors[TILE_ROWS];
-            for (int64_t r = 0; r < rows; r++)
-                factors[r] = inputs + (first + r) * input_stride;
-            sum[panels == 2 ? 0 : rows](matrix->depth, factors, NAME(panel_of)(matrix, panel), sums);
+            const void *const *factors = all + first;
+            sum[panels == 2 ? 0 : rows](NAME(depth_of)(matrix), factors, NAME(panel_of)(matrix, panel), sums);
             for (int64_t r = 0; r < rows; r++) {
                 float *output = outputs + (first + r) * output_stride;
                 for (int v = 0; v < panels * vectors; v++) {
@@ -225,6 +274,104 @@ static TARGET void NAME(linear)(const struct unroll_matrix *matrix, const float 
                 }
             }
         }
+    }
+}
+
+INLINE vec NAME(exp)(vec x)
+{
+    vec power, part;
+    NAME(split_exp)(x, &power, &part);
+    return FMA(power, part, power);
+}
+
+/* scores to exp(score - largest), in place; returns their sum. */
+static TARGET float NAME(raise)(float *scores, int64_t size)
+{
+    float largest = scores[0], sum = 0.0f;
+    for (int64_t t = 1; t < size; t++)
+        largest = scores[t] > largest ? scores[t] : largest;
+    for (int64_t at = 0; at < size; at += LANES)
+        NAME(store_part)(scores, at, size, NAME(exp)(SUB(NAME(load_part)(scores, at, size), SET(largest))));
+    for (int64_t t = 0; t < size; t++)
+        sum += scores[t];
+    return sum;
+}
+
+static TARGET void NAME(attend)(const struct unroll_attention *a)
+{
+    for (int64_t r = 0; r < a->rows; r++) {
+        const float *query = a->query + r * a->query_stride, *keys = a->keys + r * a->keys_row;
+        const float *memory = a->memory + r * a->memory_row;
+        float *weights = a->weights + r * a->positions, *context = a->context + r * a->memory_size;
+        int64_t length = 0;
+        while (length < a->positions && a->mask[r * a->mask_stride + length])
+            length++;
+        for (int64_t t = 0; t < length; t++) {
+            vec total = SET(0.0f);
+            float lanes[LANES];
+            for (int64_t at = 0; at < a->key_size; at += LANES)
+                total = FMA(NAME(load_part)(query, at, a->key_size),
+                            NAME(load_part)(keys + t * a->keys_position, at, a->key_size), total);
+            STORE(lanes, total);
+            weights[t] = 0.0f;
+            for (int lane = 0; lane < LANES; lane++)
+                weights[t] += lanes[lane];
+        }
+        const float sum = length ? NAME(raise)(weights, length) : 1.0f;
+        for (int64_t t = 0; t < a->positions; t++)
+            weights[t] = t < length ? weights[t] / sum : 0.0f;
+        for (int64_t at = 0; at < a->memory_size; at += LANES) {
+            vec total = SET(0.0f);
+            for (int64_t t = 0; t < length; t++)
+                total = FMA(SET(weights[t]), NAME(load_part)(memory + t * a->memory_position, at, a->memory_size),
+                            total);
+            NAME(store_part)(context, at, a->memory_size, total);
+        }
+    }
+}
+
+/* The largest numbers are found by blocks, and where the largest one is only in its block. */
+static TARGET void NAME(best)(const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
+{
+    const int64_t block = 8 * LANES;
+    for (int64_t r = 0; r < count; r++, logits += size) {
+        float largest = logits[0], lanes[LANES];
+        int64_t within = 0;
+        for (int64_t first = 0; first < size; first += block) {
+            const int64_t last = first + block < size ? first + block : size;
+            vec most = SET(logits[first]);
+            int64_t at = first;
+            for (; at + LANES <= last; at += LANES)
+                most = MAX(most, LOAD(logits + at));
+            STORE(lanes, most);
+            float here = lanes[0];
+            for (int lane = 1; lane < LANES; lane++)
+                here = lanes[lane] > here ? lanes[lane] : here;
+            for (; at < last; at++)
+                here = logits[at] > here ? logits[at] : here;
+            if (here > largest) {
+                largest = here;
+                within = first;
+            }
+        }
+        while (within < size - 1 && logits[within] != largest)
+            within++;
+        best[r] = within;
+        vec sum = SET(0.0f);
+        float rest = 0.0f;
+        int64_t at = 0;
+        for (; at + LANES <= size; at += LANES)
+            sum = ADD(sum, NAME(exp)(SUB(LOAD(logits + at), SET(largest))));
+        STORE(lanes, sum);
+        if (at < size) {
+            float tail[LANES];
+            STORE(tail, NAME(exp)(SUB(NAME(load_part)(logits, at, size), SET(largest))));
+            for (int64_t lane = 0; lane < size - at; lane++)
+                rest += tail[lane];
+        }
+        for (int lane = 0; lane < LANES; lane++)
+            rest += lanes[lane];
+        sums[r] = rest;
     }
 }
 

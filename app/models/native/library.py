@@ -14,11 +14,12 @@ class Level(IntEnum):
 
     AVX2 = 1
     AVX512 = 2
+    AVX512_BF16 = 3
 
     @property
     def lanes(self) -> int:
         """float32 numbers in a vector."""
-        return 16 if self is Level.AVX512 else 8
+        return 8 if self is Level.AVX2 else 16
 
 
 class MatrixFields(ctypes.Structure):
@@ -29,7 +30,7 @@ class MatrixFields(ctypes.Structure):
         ("depth", c_int64),
         ("panels", c_int64),
         ("vectors", c_int32),
-        ("wide", c_int32),
+        ("type", c_int32),
         ("level", c_int32),
         ("unused", c_int32),
     ]
@@ -64,6 +65,16 @@ class RunFields(ctypes.Structure):
     ]
 
 
+class AttentionFields(ctypes.Structure):
+    """`struct unroll_attention`."""
+
+    _fields_: ClassVar = [
+        *((name, c_void_p) for name in ("query", "keys", "memory", "mask", "weights", "context")),
+        *((name, c_int64) for name in ("rows", "positions", "key_size", "memory_size", "query_stride", "mask_stride")),
+        *((name, c_int64) for name in ("keys_row", "keys_position", "memory_row", "memory_position")),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels; None where the package was installed without a compiler."""
@@ -81,8 +92,11 @@ def _declared(path: Path) -> ctypes.CDLL | None:
         return None
     kernels.unroll_level.argtypes = ()
     kernels.unroll_linear.argtypes = (POINTER(MatrixFields), *[c_void_p] * 2, c_int64, c_void_p, *[c_int64] * 3)
-    kernels.unroll_linear.restype = None
     kernels.unroll_run.argtypes = (POINTER(CellFields), POINTER(RunFields))
+    kernels.unroll_attend.argtypes = (c_int, POINTER(AttentionFields))
+    kernels.unroll_attend.restype = None
+    kernels.unroll_best.argtypes = (c_int, c_void_p, c_int64, c_int64, c_void_p, c_void_p)
+    kernels.unroll_best.restype = None
     kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
     kernels.unroll_activate.restype = None
     return kernels

@@ -1,7 +1,7 @@
 """Weights in the kernels' layout, and `nn.Linear` with them."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.models.native.library import Level, MatrixFields, best_level, loaded
 
@@ -20,27 +20,40 @@ def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
     return apart.reshape(panels, depth, gates * blocks * lanes).contiguous()
 
 
+_TYPES = (torch.float16, torch.float32, torch.bfloat16)  # in the order of `enum type`
+
+
+def pairs(panels: Tensor) -> Tensor:
+    """(panels, depth, width) to (panels, depth // 2, width, 2), with two weights of a column side by side."""
+    even = nn.functional.pad(panels, (0, 0, 0, panels.shape[1] % 2))
+    return even.unflatten(1, (-1, 2)).transpose(2, 3).contiguous()
+
+
 class Matrix:
-    """weight (gates * size, depth), as float16 or float32."""
+    """weight (gates * size, depth), as float16, float32 or bfloat16. With bfloat16 the factors are rounded to it too;
+    products and sums are float32 always."""
 
     def __init__(self, weight: Tensor, *, gates: int, dtype: torch.dtype, level: Level | None) -> None:
         chosen, best = level or best_level(), best_level()
         if chosen is None or best is None or chosen > best:
             raise RuntimeError("there is no native kernel for this processor")
-        if dtype not in (torch.float16, torch.float32):
-            raise TypeError(f"weights are packed as float16 or float32, not as {dtype}")
+        if dtype not in _TYPES:
+            raise TypeError(f"weights are packed as float16, float32 or bfloat16, not as {dtype}")
+        if dtype == torch.bfloat16 and chosen is not Level.AVX512_BF16:
+            raise RuntimeError("there is no bfloat16 kernel for this processor")
         if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
             raise ValueError(f"weight {tuple(weight.shape)} does not have {gates} gates")
         self.level = chosen
-        self._panels = columns(weight.detach().float(), gates, chosen.lanes).to(dtype)
+        panels = columns(weight.detach().float(), gates, chosen.lanes)
+        self._panels = (pairs(panels) if dtype == torch.bfloat16 else panels).to(dtype)
         self.depth = weight.shape[1]
-        self.width = self._panels.shape[0] * self._panels.shape[2]
+        self.width = panels.shape[0] * panels.shape[2]
         self.fields = MatrixFields(
             weights=self._panels.data_ptr(),
             depth=self.depth,
-            panels=self._panels.shape[0],
-            vectors=self._panels.shape[2] // chosen.lanes,
-            wide=dtype == torch.float32,
+            panels=panels.shape[0],
+            vectors=panels.shape[2] // chosen.lanes,
+            type=_TYPES.index(dtype),
             level=chosen,
         )
 
@@ -48,7 +61,7 @@ class Matrix:
         """inputs (rows, depth) to (rows, size), or to all of the layout's columns where `size` is `width`."""
         check(inputs, "inputs", self.depth)
         outputs = torch.empty(inputs.shape[0], size)
-        loaded().unroll_linear(
+        status = loaded().unroll_linear(
             self.fields,
             bias.data_ptr(),
             inputs.data_ptr(),
@@ -58,22 +71,26 @@ class Matrix:
             size,
             inputs.shape[0],
         )
+        if status:
+            raise MemoryError
         return outputs
 
 
-class NativeLinear:
-    """`nn.Linear`: (..., inputs) to (..., outputs), weights (outputs, inputs) and, where there is one, bias."""
+class NativeLinear(nn.Module):
+    """`nn.Linear`: (..., inputs) to (..., outputs), weights (outputs, inputs) and, where there is one, bias. It has no
+    gradient."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, *, dtype: torch.dtype = torch.float16, level: Level | None = None
     ) -> None:
+        super().__init__()
         self._matrix = Matrix(weight, gates=1, dtype=dtype, level=level)
         self._size = weight.shape[0]
         self._bias = torch.zeros(self._matrix.width)
         if bias is not None:
             self._bias[: self._size] = bias.detach()
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         rows = inputs if inputs.dim() == 2 else inputs.reshape(-1, inputs.shape[-1])
         outputs = self._matrix.multiply(rows, self._bias, self._size)
         return outputs if inputs.dim() == 2 else outputs.view(*inputs.shape[:-1], self._size)

@@ -1,0 +1,65 @@
+"""What a decoding step does beside its products: attention, and the most probable token."""
+
+import torch
+from torch import Tensor
+
+from app.models.native.library import AttentionFields, Level, best_level, loaded
+from app.models.native.matrix import check
+
+
+def _level(level: Level | None) -> Level:
+    chosen = level or best_level()
+    if chosen is None:
+        raise RuntimeError("there is no native kernel for this processor")
+    return chosen
+
+
+def attend(
+    query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor, *, level: Level | None = None
+) -> tuple[Tensor, Tensor]:
+    """query (rows, key), keys (rows, source, key), memory (rows, source, memory) and its mask (rows, source), true on a
+    row's own positions, which come first: context (rows, memory), and weights (rows, source), the softmax of query
+    times keys (Luong et al. 2015, section 3.1, dot).
+
+    No position past a row's own is read, so a long source costs its neighbours nothing.
+    """
+    rows, source, size = keys.shape
+    check(query, "query", size)
+    for name, tensor in (("keys", keys), ("memory", memory)):
+        if tensor.dtype != torch.float32 or tensor.shape[:2] != (rows, source) or tensor.stride(2) != 1:
+            raise ValueError(f"{name} must be float32 ({rows}, {source}, ...), numbers of a position side by side")
+    if memory_mask.dtype != torch.bool or memory_mask.shape != (rows, source) or memory_mask.stride(1) != 1:
+        raise ValueError(f"the mask must be ({rows}, {source}) of bool")
+    if query.shape[0] != rows:
+        raise ValueError(f"{query.shape[0]} rows of query, but {rows} of keys")
+    weights, context = torch.empty(rows, source), torch.empty(rows, memory.shape[2])
+    fields = AttentionFields(
+        query=query.data_ptr(),
+        keys=keys.data_ptr(),
+        memory=memory.data_ptr(),
+        mask=memory_mask.data_ptr(),
+        weights=weights.data_ptr(),
+        context=context.data_ptr(),
+        rows=rows,
+        positions=source,
+        key_size=size,
+        memory_size=memory.shape[2],
+        query_stride=query.stride(0),
+        mask_stride=memory_mask.stride(0),
+        keys_row=keys.stride(0),
+        keys_position=keys.stride(1),
+        memory_row=memory.stride(0),
+        memory_position=memory.stride(1),
+    )
+    loaded().unroll_attend(_level(level), fields)
+    return context, weights
+
+
+def most_probable(logits: Tensor, *, level: Level | None = None) -> tuple[Tensor, Tensor]:
+    """logits (rows, vocabulary) to the most probable token of each row, the first of equal ones, and its natural
+    log-probability, each (rows,); NaN where a logit is NaN."""
+    check(logits, "logits", logits.shape[1])
+    logits = logits.contiguous()
+    tokens, sums = torch.empty(len(logits), dtype=torch.long), torch.empty(len(logits))
+    loaded().unroll_best(_level(level), logits.data_ptr(), *logits.shape, tokens.data_ptr(), sums.data_ptr())
+    return tokens, sums.log_().neg_()
