@@ -26,7 +26,8 @@ _TYPES = (torch.float16, torch.float32, torch.bfloat16)  # in the order of `enum
 def pairs(panels: Tensor) -> Tensor:
     """(panels, depth, width) to (panels, depth // 2, width, 2), with two weights of a column side by side."""
     even = nn.functional.pad(panels, (0, 0, 0, panels.shape[1] % 2))
-    return even.unflatten(1, (-1, 2)).transpose(2, 3).contiguous()
+    apart = even.view(even.shape[0], -1, 2, even.shape[2])
+    return apart.transpose(2, 3).contiguous()
 
 
 class Matrix:
