@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from app.main import VERSION, create_app, set_up_logging, start_engines
 from app.settings import Settings
 from app.store.model_store import read_store
-from app.workers import FrontEnd, run_workers, web_config
+from app.workers import FrontEnd, eager, run_workers, web_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -66,7 +66,7 @@ def serve(**given: Any) -> None:
     engines = start_engines(settings)
     try:
         if settings.workers == 1:
-            FrontEnd(web_config(create_app(settings, engines=engines.endpoints), settings)).run([listener])
+            FrontEnd(web_config(create_app(settings, engines=engines.endpoints), settings)).run(eager(listener))
         else:
             run_workers(settings, engines.endpoints, listener)
     finally:

@@ -15,6 +15,7 @@ from app.api import caption, health, models, pages, sentiment, translate
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.draining import on_stop_signal
+from app.api.endpoints import Endpoints
 from app.api.observe import Observe
 from app.api.problems import Problem, install_problems
 from app.api.service import Limits, Service
@@ -36,7 +37,12 @@ DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment
 sequence to sequence (translation). Every example below runs as it stands: open one and press **Execute**.
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
-_TASK_PATHS = {"/v1/sentiment": "texts", "/v1/caption": "images", "/v1/translate": "texts"}  # what bodies hold
+_ENDPOINTS = {
+    "/v1/sentiment": sentiment.sentiment,
+    "/v1/caption": caption.caption,
+    "/v1/translate": translate.translate,
+}
+_HOLDS = {"/v1/sentiment": "texts", "/v1/caption": "images", "/v1/translate": "texts"}  # what bodies hold
 _IMAGE_THREADS = 2  # files decoded at the same time
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
@@ -86,8 +92,9 @@ def create_app(
         redoc_url=None,
         middleware=[
             Middleware(Observe, metrics=metrics),
-            Middleware(Gate, admission=admission, paths=_TASK_PATHS),
+            Middleware(Gate, admission=admission, paths=_HOLDS),
             Middleware(BodyLimit, most=settings.max_body_bytes),
+            Middleware(Endpoints, endpoints=_ENDPOINTS, admission=admission),
         ],
         responses={"default": {"model": Problem, "description": "A problem"}},
     )

@@ -23,6 +23,7 @@ from app.settings import Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
+_ACCEPTED = 16  # connections that one turn of the event loop accepts
 _KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, so that they close idle connections first
 
 
@@ -60,6 +61,15 @@ class FrontEnd(uvicorn.Server):
         for number in _STOP_SIGNALS:  # uvicorn raises the signal once more when it is done
             signal.signal(number, lambda number, frame: setattr(self, "should_exit", True))
         super().run(sockets)
+
+
+def eager(listener: socket.socket) -> list[socket.socket]:
+    """The listener many times over, for a front end that has it for itself.
+
+    uvloop accepts one connection from each socket in a turn, and under load a turn is long: new connections would wait
+    for seconds. Several workers each take one, or the first to wake would take all.
+    """
+    return [listener, *(listener.dup() for _ in range(_ACCEPTED - 1))]
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,7 +36,8 @@ _LIMITS = ImageLimits(bytes=12_000_000, pixels=50_000_000)
 class Workload:
     """One job: the version that does it, and its inputs. `bodies[i]` over HTTP is `sources[i]` to the engine.
 
-    `max_tokens` is the model's own limit of an answer, 0 for a label.
+    `max_tokens` is the model's own limit of an answer, 0 for a label. `timeout_ms`, sent as a header, is how long an
+    answer is of use.
     """
 
     job: str
@@ -47,6 +48,7 @@ class Workload:
     content_type: str
     bodies: list[bytes]
     sources: list[Tokens | Pixels]
+    timeout_ms: int | None = None
 
 
 def workload(job: str, store: Path) -> Workload | None:

@@ -24,7 +24,7 @@ from benchmarks.sample import Sample
 REFUSALS = (429, 503)
 _PATIENCE = 90.0  # seconds after the measurement in which the last answers may come
 _JSON = (b"{", b"[", b'"')  # how a JSON answer begins; an empty one is not good enough
-_BROKEN = (OSError, EOFError, IndexError, ValueError, asyncio.LimitOverrunError)
+_BROKEN = (OSError, IndexError, ValueError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,60 +71,91 @@ class _Run:
 
 def _request(work: Workload, body: bytes) -> bytes:
     head = f"POST {work.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {work.content_type}\r\n"
+    if work.timeout_ms is not None:
+        head += f"X-Timeout-Ms: {work.timeout_ms}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-class _Connection:
+class _Connection(asyncio.Protocol):
     """A connection to the service; opened when it is first used, and again when the service has closed it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body of the answer to a request. A kept connection that turns out to be closed before a byte
         of the answer came is opened again, once."""
-        kept = self._streams is not None
-        try:
-            return await self._exchange(request)
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
-            self.close()
-            if not kept or (isinstance(error, asyncio.IncompleteReadError) and error.partial):
-                raise
-        return await self._exchange(request)
+        if self._transport is not None:
+            try:
+                return await self._exchange(self._transport, request)
+            except ConnectionError:
+                if self._received:
+                    raise
+        transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+        return await self._exchange(transport, request)
 
-    async def _exchange(self, request: bytes) -> tuple[int, bytes]:
-        if self._streams is None or self._streams[0].at_eof():
+    async def _exchange(self, transport: asyncio.Transport, request: bytes) -> tuple[int, bytes]:
+        self._transport, self._received = transport, b""
+        self._answer = asyncio.get_running_loop().create_future()
+        transport.write(request)
+        return await self._answer
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._look(ended=False)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._look(ended=True)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("the connection ended before the answer"))
+
+    def _look(self, *, ended: bool) -> None:
+        """Tell the answer when all of it has come."""
+        if self._answer is None or self._answer.done():
+            return
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        head = head.lower() + b"\r\n"
+        try:
+            content = _content(head, body, ended=ended)
+            if content is not None:
+                self._answer.set_result((int(head.split(b" ", 2)[1]), content))
+        except (IndexError, ValueError) as error:
+            self._answer.set_exception(error)
+        if self._answer.done() and b"\r\nconnection: close\r\n" in head:
             self.close()
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        if b"\r\ncontent-length:" in head:
-            length = int(head.split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0])
-            body = await reader.readexactly(length)
-        elif b"\r\ntransfer-encoding: chunked" in head:
-            body = await _chunks(reader)
-        else:
-            body = await reader.read()
-            self.close()
-        if b"\r\nconnection: close" in head:
-            self.close()
-        return int(head.split(b" ", 2)[1]), body
 
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    """A body in chunks (RFC 9112, section 7.1), without trailers."""
-    body = b""
-    while size := int((await reader.readline()).split(b";")[0], 16):
-        body += (await reader.readexactly(size + 2))[:-2]
-    await reader.readline()
-    return body
+def _content(head: bytes, body: bytes, *, ended: bool) -> bytes | None:
+    """The content of an answer whose connection has `ended` or not; None while it is not all there."""
+    if b"\r\ncontent-length:" in head:
+        length = int(head.split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0])
+        return body[:length] if len(body) >= length else None
+    if b"\r\ntransfer-encoding: chunked\r\n" in head:
+        return _chunks(body)
+    return body if ended else None
+
+
+def _chunks(body: bytes) -> bytes | None:
+    """What is in chunks (RFC 9112, section 7.1), without trailers; None while the last one is missing."""
+    content = b""
+    while b"\r\n" in body:
+        line, _, body = body.partition(b"\r\n")
+        size = int(line.split(b";")[0], 16)
+        if not size:
+            return content if body.startswith(b"\r\n") else None
+        content, body = content + body[:size], body[size + 2 :]
+    return None
 
 
 async def _client(run: _Run) -> None:

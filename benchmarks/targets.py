@@ -4,6 +4,7 @@ import http.client
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -148,7 +149,7 @@ def _overload(parts: Bench, work: Workload, closed: Sample, seconds: float, fail
     if p99 is None:
         return
     bound = PATIENCE * p99 / 1000
-    requests = with_options(work, timeout_ms=max(1, round(1000 * bound)))
+    requests = replace(work, timeout_ms=max(1, round(1000 * bound)))
     within = sum(latency <= bound for latency in closed.latencies) / len(closed.latencies)
     rates = [closed.rate * within]
     for load in LOADS:

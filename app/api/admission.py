@@ -7,6 +7,7 @@ corrected when the request has been read; a refusal reads no body and is made of
 import asyncio
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,7 +28,9 @@ _WINDOW = 10.0  # seconds over which the rate is measured
 _LONGEST_RETRY, _DRAINING_RETRY, _STARTING_RETRY = 60, 5, 2  # seconds
 _SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
 _LAG_SECONDS = 0.02  # between two looks at how far the event loop is behind
-_ORDINARY_LAG = 0.05  # seconds that it may be behind with nothing amiss
+_ORDINARY_LAG = 0.02  # seconds that it may be behind with nothing amiss
+_SAFE = 0.5  # of the time that a request has, which what is pending may take: the rate is a mean, and no promise
+_TIMEOUT = re.compile(rb"(?:^|&)timeout_ms=(\d{1,10})(?:&|$)")  # in a query string
 _LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
 
 
@@ -94,14 +97,14 @@ class Admission:
             raise overloaded(self, self.retry_after())
 
     def is_too_late(self, seconds: float) -> bool:
-        """Whether what is pending beside a request will, at this rate, take longer than it has.
+        """Whether what is pending beside a request will, at this rate, take more than a safe part of what it has.
 
         An event loop that is behind has not seen what waits in its sockets: as long as it is behind, so long has this
         request waited there, and so long will its answer.
         """
         rate = self.rate if self.requests > 1 else 0.0
         behind = 2 * self.lag if self.lag > _ORDINARY_LAG else 0.0
-        return behind + (self.steps / rate if rate else 0.0) > seconds
+        return behind + (self.steps / rate if rate else 0.0) > _SAFE * seconds
 
     def check_time(self, seconds: float) -> None:
         """Raises Overloaded when the answer would come too late: better said now than after the work."""
@@ -178,10 +181,10 @@ class Gate:
         holds = self._paths.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if holds is None:
             return await self._app(scope, receive, send)
+        scope["unroll.path"] = scope["path"]  # counted by it: no route is looked for
         headers = dict(scope["headers"])
-        error = self._refusal(scope, steps_of(headers, holds), seconds_of(headers))
+        error = self._refusal(scope, steps_of(headers, holds), seconds_of(scope, headers))
         if error is not None:
-            scope["unroll.path"] = scope["path"]  # counted by it, though no route was looked for
             return await refuse(headers, receive, send, error)
         ticket: Ticket = scope[TICKET]
         try:
@@ -205,9 +208,10 @@ class Gate:
         return None
 
 
-def seconds_of(headers: dict[bytes, bytes]) -> float:
+def seconds_of(scope: Scope, headers: dict[bytes, bytes]) -> float:
     """How long an answer is of use, as far as the head of a request tells."""
-    timeout = headers.get(TIMEOUT_HEADER, b"")
+    in_query = _TIMEOUT.search(scope["query_string"])
+    timeout = in_query[1] if in_query else headers.get(TIMEOUT_HEADER, b"")
     return int(timeout) / 1000 or math.inf if timeout.isdigit() else math.inf
 
 
@@ -220,20 +224,25 @@ def steps_of(headers: dict[bytes, bytes], holds: str) -> float:
 
 
 class Refusal:
-    """An answer that is ready to be sent."""
+    """An answer that is ready to be sent: an ASGI application that looks at nothing."""
 
     def __init__(self, error: UnrollError, seconds: int) -> None:
         kind = KINDS[type(error)]
-        self.body = json.dumps(problem_body(kind, error.detail, **error.facts)).encode()
+        content = json.dumps(problem_body(kind, error.detail, **error.facts)).encode()
+        self.body: Message = {"type": "http.response.body", "body": content}
         self.start: Message = {
             "type": "http.response.start",
             "status": kind.status,
             "headers": [
                 (b"content-type", MEDIA_TYPE.encode()),
-                (b"content-length", str(len(self.body)).encode()),
+                (b"content-length", str(len(content)).encode()),
                 (b"retry-after", str(seconds).encode()),
             ],
         }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send(self.start)
+        await send(self.body)
 
 
 @lru_cache(maxsize=256)
@@ -258,11 +267,10 @@ async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refu
     is closed after the answer, or when the client had a moment to see it."""
     length = headers.get(b"content-length", b"" if b"transfer-encoding" in headers else b"0")
     if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
-        await send(refusal.start)
-        await send({"type": "http.response.body", "body": refusal.body})
+        await refusal({}, receive, send)
         return
     await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
-    await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
+    await send({**refusal.body, "more_body": True})
     await throw_away(receive)
     await send({"type": "http.response.body"})
 

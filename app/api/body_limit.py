@@ -22,6 +22,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) <= self._most:  # the server takes no more than was announced
+            await self._app(scope, receive, send)
+            return
         started = refused = False
         received = 0
 
@@ -55,8 +59,7 @@ class BodyLimit:
             if not refused:
                 await send(message)
 
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._most:
+        if length.isdigit():
             await refuse()
         else:
             await self._app(scope, counted_receive, guarded_send)

@@ -83,7 +83,9 @@ async def caption(request: Request) -> Response:
     else:
         raise unsupported_content(request, MULTIPART, JSON, *RAW_TYPES)
     terms = service.accept(request, options, inputs=len(images))
-    preparing = service.task(Captioning).prepare(images, options, model=options.model, version=options.version)
+    preparing = service.task(Captioning).prepare(
+        images, options, model=options.model, version=options.version, deadline=terms.deadline
+    )
     return await service.sentences(request, preparing, terms, service.metrics.task("captioning"))
 
 

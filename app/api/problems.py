@@ -1,6 +1,7 @@
 """Errors as RFC 9457 `application/problem+json`: one shape everywhere, one table from class to status."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -70,10 +71,8 @@ _MOST_PLACES = 20  # named in one problem
 
 def install_problems(app: FastAPI) -> None:
     """Make every error of `app` a problem, those of the framework too."""
-    app.add_exception_handler(errors.UnrollError, _unroll_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(ClientDisconnect, _client_gone)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _unexpected)
     _describe_problems(app)
 
@@ -88,6 +87,14 @@ def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
     seconds = facts.get("retry_after_seconds", kind.retry_after)
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
     return JSONResponse(problem_body(kind, detail, **facts), kind.status, headers, MEDIA_TYPE)
+
+
+async def response_of(request: Request, error: Exception) -> Response:
+    """The answer to a request whose endpoint raised `error`. Raises an unexpected one again."""
+    for kind, handler in _HANDLERS.items():
+        if isinstance(error, kind):
+            return await handler(request, error)
+    raise error
 
 
 def problem_of(error: Exception) -> dict[str, object]:
@@ -176,3 +183,11 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem_response(INTERNAL, _INTERNAL_DETAIL)
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    errors.UnrollError: _unroll_error,
+    RequestValidationError: _validation_error,
+    HTTPException: _http_exception,
+    ClientDisconnect: _client_gone,
+}

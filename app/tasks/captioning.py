@@ -1,11 +1,13 @@
 """Captioning: an image to a sentence about it."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from app.engine.client import EngineClient
 from app.engine.messages import Pixels
+from app.errors import TimedOut
 from app.tasks.catalog import Catalog
 from app.tasks.decoding import DecodingOptions, emit_for
 from app.tasks.images import ImageLimits, read_image
@@ -23,9 +25,16 @@ class Captioning:
         self._pool = pool
 
     async def prepare(
-        self, files: Sequence[bytes], options: DecodingOptions, *, model: str | None, version: int | None
+        self,
+        files: Sequence[bytes],
+        options: DecodingOptions,
+        *,
+        model: str | None,
+        version: int | None,
+        deadline: float | None = None,
     ) -> list[Job]:
-        """What an engine has to do for each file, in order."""
+        """What an engine has to do for each file, in order. After `deadline`, on the clock of `time.monotonic`, nothing
+        is decoded any more: raises TimedOut."""
         view = self._client.view
         if model is not None:
             entry = self._catalog.named("captioning", model, version, view)
@@ -33,16 +42,19 @@ class Captioning:
             entry = self._catalog.default("captioning", view)
         emit = emit_for(entry, options)
         assert entry.manifest.image is not None
-        pixels = await self._decoded(files, entry.manifest.image.size)
+        pixels = await self._decoded(files, entry.manifest.image.size, deadline)
         return [Job(entry, source, emit_of(emit, number), options) for number, source in enumerate(pixels)]
 
-    async def _decoded(self, files: Sequence[bytes], size: int) -> list[Pixels]:
+    async def _decoded(self, files: Sequence[bytes], size: int, deadline: float | None) -> list[Pixels]:
         """Pixels of each file. When one fails, those that have not begun are not decoded."""
+
+        def pixels(file: bytes, index: int) -> bytes:
+            if deadline is not None and time.monotonic() > deadline:  # it waited for its turn until now
+                raise TimedOut("its time was over before its images were decoded")
+            return read_image(file, index, size, self._limits)
+
         loop = asyncio.get_running_loop()
-        decoding = [
-            loop.run_in_executor(self._pool, read_image, file, index, size, self._limits)
-            for index, file in enumerate(files)
-        ]
+        decoding = [loop.run_in_executor(self._pool, pixels, file, index) for index, file in enumerate(files)]
         try:
             return [Pixels(size, data) for data in await asyncio.gather(*decoding)]
         except BaseException:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ import zmq
 from PIL import Image
 
 from app.engine.client import EngineClient
-from app.errors import UnsupportedMedia
+from app.errors import TimedOut, UnsupportedMedia
 from app.store.model_store import read_store
 from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
@@ -43,11 +44,27 @@ def noise() -> bytes:
     return file.getvalue()
 
 
+def captioning(store: Path, context: "zmq.Context[zmq.Socket[bytes]]", pool: ThreadPoolExecutor) -> Captioning:
+    limits = ImageLimits(bytes=10_000_000, pixels=1_000_000)
+    return Captioning(Catalog(read_store(store)), EngineClient((), context), limits, pool)
+
+
 def test_decoding_stops_when_an_image_fails(tiny_store: Path) -> None:
     with Counting() as pool, zmq.Context() as context:
-        limits = ImageLimits(bytes=10_000_000, pixels=1_000_000)
-        captioning = Captioning(Catalog(read_store(tiny_store)), EngineClient((), context), limits, pool)
         files = [noise(), b"no picture", *[noise()] * FILES]
+        preparing = captioning(tiny_store, context, pool).prepare(files, DecodingOptions(), model=None, version=None)
         with pytest.raises(UnsupportedMedia):
-            asyncio.run(captioning.prepare(files, DecodingOptions(), model=None, version=None))
+            asyncio.run(preparing)
     assert pool.begun < FILES / 2
+
+
+def test_nothing_is_decoded_when_the_time_is_over(tiny_store: Path) -> None:
+    """The second file is no picture, which nobody finds out."""
+    with Counting() as pool, zmq.Context() as context:
+        files, deadline = [noise(), b"no picture"], time.monotonic() + 0.2
+        pool.submit(time.sleep, 0.4)
+        preparing = captioning(tiny_store, context, pool).prepare(
+            files, DecodingOptions(), model=None, version=None, deadline=deadline
+        )
+        with pytest.raises(TimedOut):
+            asyncio.run(preparing)

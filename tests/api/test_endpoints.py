@@ -1,0 +1,81 @@
+"""The tasks are called past the framework: what it would have done for them is done all the same."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from app.api.admission import Admission
+from app.api.endpoints import Endpoints
+from app.api.problems import install_problems
+from app.errors import EmptyInput, Overloaded
+from app.main import create_app
+
+ERRORS: dict[str, Exception] = {
+    "empty": EmptyInput("nothing is there", input=2),
+    "full": Overloaded("too much", retry_after_seconds=7),
+    "bug": KeyError("x"),
+}
+
+
+async def endpoint(request: Request) -> Response:
+    kind = request.query_params.get("kind")
+    if kind:
+        raise ERRORS[kind]
+    return Response(request.scope["path"])
+
+
+async def never(request: Request) -> Response:
+    raise AssertionError("the framework was asked")
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI()
+    install_problems(app)
+    app.post("/task")(never)
+    admission = Admission(most_inputs=1, most_steps=1)
+    app.add_middleware(Endpoints, endpoints={"/task": endpoint}, admission=admission)
+    return app
+
+
+def ask(app: ASGIApp, method: str, path: str) -> httpx.Response:
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path)
+
+    return asyncio.run(asked())
+
+
+def test_a_post_goes_past_the_framework(app: FastAPI) -> None:
+    assert ask(app, "POST", "/task").text == "/task"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "slug"),
+    [
+        ("POST", "/task?kind=empty", 422, "empty-input"),
+        ("POST", "/task?kind=full", 429, "overloaded"),
+        ("POST", "/task?kind=bug", 500, "internal"),
+        ("GET", "/task", 405, "method-not-allowed"),
+        ("POST", "/other", 404, "not-found"),
+    ],
+)
+def test_errors_are_problems(app: FastAPI, method: str, path: str, status: int, slug: str) -> None:
+    answer = ask(app, method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"/problems/{slug}"
+    assert ("retry-after" in answer.headers) == (status == 429)
+
+
+def test_every_task_has_its_endpoint_where_the_framework_describes_it() -> None:
+    app: Any = create_app(engines=[])
+    (mine,) = (item.kwargs["endpoints"] for item in app.user_middleware if item.cls is Endpoints)
+    described = app.openapi()["paths"]
+    assert set(mine) == {path for path, item in described.items() if "post" in item}

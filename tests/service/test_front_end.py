@@ -1,0 +1,67 @@
+"""The front end's uvicorn: many connections at once."""
+
+import asyncio
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.workers import FrontEnd, eager
+
+CONNECTIONS = 64
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    handled = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handled.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_connections_that_came_together_do_not_wait_for_a_turn_each() -> None:
+    """The event loop is held up until all of them are there; then turns are counted until the last is served."""
+    turns, served = 0, list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(turn)
+
+        loop = asyncio.get_running_loop()
+        if not served:
+            loop.call_soon(turn)
+            time.sleep(1)  # noqa: ASYNC251 - that is the point
+        served.append(turns)
+        await Response()(scope, receive, send)
+
+    def visit() -> None:
+        address = listener.getsockname()
+        request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+        with socket.create_connection(address) as first:
+            first.sendall(request)
+            time.sleep(0.3)  # it holds up the event loop now
+            others = [socket.create_connection(address) for _ in range(CONNECTIONS)]
+            for connection in others:
+                connection.sendall(request)
+            for connection in (first, *others):
+                assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+                connection.close()
+        server.should_exit = True
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    server = FrontEnd(uvicorn.Config(app, loop="uvloop", lifespan="off", log_level="warning"))
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    server.run(eager(listener))
+    visitor.join()
+    assert len(served) == CONNECTIONS + 1
+    assert served[-1] < CONNECTIONS / 2
