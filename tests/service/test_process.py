@@ -15,7 +15,7 @@ import pytest
 
 from tests.service.serving import metric, serving, started, until
 
-LONG = {"inputs": "save the changes before closing", "max_tokens": 4000}
+LONG = {"inputs": "save the changes before closing", "min_tokens": 4000, "max_tokens": 4000}
 
 
 def translate(address: str) -> httpx.Response:
@@ -53,7 +53,7 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
 
 def test_draining_is_bounded(tiny_store: Path) -> None:
     """A request that would take far longer does not keep the service from ending."""
-    endless = {"inputs": ["save the changes before closing"] * 60, "max_tokens": 4000}
+    endless = {"inputs": ["save the changes before closing"] * 60, "min_tokens": 4000, "max_tokens": 4000}
     options = ("--engines", "1", "--drain-seconds", "1", "--slots", "1")
     with serving(tiny_store, *options) as served, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(httpx.post, f"{served.address}/v1/translate", json=endless, timeout=60)
@@ -77,7 +77,9 @@ def test_a_client_that_hangs_up_is_cancelled(tiny_store: Path) -> None:
     with serving(tiny_store, "--engines", "1") as served:
         place = urlsplit(served.address)
         assert place.port is not None
-        body = json.dumps({"inputs": ["save the changes before closing"] * 30, "max_tokens": 4000}).encode()
+        body = json.dumps(
+            {"inputs": ["save the changes before closing"] * 30, "min_tokens": 4000, "max_tokens": 4000}
+        ).encode()
         fields = (
             "POST /v1/translate HTTP/1.1",
             "Host: x",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.service.serving import Served, metric, serving, until
 
-LONG = {"inputs": "save the changes before closing", "max_tokens": 4000}
+LONG = {"inputs": "save the changes before closing", "min_tokens": 4000, "max_tokens": 4000}
 
 
 @contextmanager
