@@ -183,7 +183,8 @@ class Gate:
             return await self._app(scope, receive, send)
         scope["unroll.path"] = scope["path"]  # counted by it: no route is looked for
         headers = dict(scope["headers"])
-        error = self._refusal(scope, steps_of(headers, holds), seconds_of(scope, headers))
+        query = scope["query_string"] if holds == "images" else b""  # of texts the options are in the body
+        error = self._refusal(scope, steps_of(headers, holds), seconds_of(headers, query))
         if error is not None:
             return await refuse(headers, receive, send, error)
         ticket: Ticket = scope[TICKET]
@@ -208,9 +209,9 @@ class Gate:
         return None
 
 
-def seconds_of(scope: Scope, headers: dict[bytes, bytes]) -> float:
+def seconds_of(headers: dict[bytes, bytes], query: bytes) -> float:
     """How long an answer is of use, as far as the head of a request tells."""
-    in_query = _TIMEOUT.search(scope["query_string"])
+    in_query = _TIMEOUT.search(query)
     timeout = in_query[1] if in_query else headers.get(TIMEOUT_HEADER, b"")
     return int(timeout) / 1000 or math.inf if timeout.isdigit() else math.inf
 

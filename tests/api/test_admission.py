@@ -156,7 +156,7 @@ def test_a_busy_event_loop_is_noticed(admission: Admission) -> None:
     ],
 )
 def test_the_head_tells_how_long_an_answer_is_of_use(header: bytes | None, query: bytes, seconds: float) -> None:
-    assert seconds_of({"query_string": query}, {} if header is None else {b"x-timeout-ms": header}) == seconds
+    assert seconds_of({} if header is None else {b"x-timeout-ms": header}, query) == seconds
 
 
 def test_steps_are_guessed_from_the_head() -> None:
