@@ -48,12 +48,15 @@ def _rows(path: Path) -> Iterator[list[str]]:
             yield line.rstrip("\n").split("\t")
 
 
-def read_nsmc(data: Path, split: Split) -> list[Rated]:
-    """Korean film reviews, 1 to 4 against 9 to 10, split by film: 5 % test, 2 % dev. 5 to 8 are left out as neutral."""
+def read_nsmc(data: Path, split: Split, *, neutral: bool = False) -> list[Rated]:
+    """Korean film reviews, 1 to 4 against 9 to 10, split by film: 5 % test, 2 % dev. 5 to 8 are left out unless
+    `neutral`."""
     rated = []
     for _, film, rating, text in _rows(data / "nsmc.tsv.gz"):
         stars = int(rating)
-        if text.strip() and not 5 <= stars <= 8 and split_of(f"film {film}", test=0.05, dev=0.02) == split:
+        if not text.strip() or (5 <= stars <= 8 and not neutral):
+            continue
+        if split_of(f"film {film}", test=0.05, dev=0.02) == split:
             rated.append(Rated(text, int(stars >= 9), (stars - 5.5) / 4.5))
     return rated
 

@@ -105,6 +105,7 @@ def fit(
         optimizer.load_state_dict(kept["optimizer"])
         first, best, best_epoch = kept["epoch"] + 1, kept["best"], kept["best_epoch"]
     device = next(network.parameters()).device.type
+    mixed = device == "cuda" or torch.cpu._is_amx_tile_supported()  # without matrix units, bfloat16 is the slower one
     for epoch in range(first, schedule.epochs):
         if epoch > best_epoch + schedule.patience:
             break
@@ -116,7 +117,7 @@ def fit(
         for index, batch in enumerate(bar):
             for group, scale in zip(optimizer.param_groups, scales, strict=True):
                 group["lr"] = scale * schedule.rate((epoch + index / len(work)) / schedule.epochs)
-            with torch.autocast(device, dtype=torch.bfloat16):
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=mixed):
                 batch_loss = loss(batch)
             optimizer.zero_grad(set_to_none=True)
             batch_loss.backward()  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from app.models.attention import Attention
 from app.models.cells import Recurrent, RecurrentState
-from app.models.encoders import Encoded
+from app.models.encoders import Encoded, TextEncoder
 from app.models.state import State
 from app.store.architecture import Decoder as DecoderConfig
 from app.store.architecture import Recurrence
@@ -46,6 +46,12 @@ class Decoder(nn.Module):
             self.output.weight = self.embedding.weight
         self.dropout = nn.Dropout(dropout)
 
+    def share(self, encoder: TextEncoder) -> None:
+        """Embed and recur with the weights of an encoder: what a language model does."""
+        self.embedding, self.recurrence = encoder.embedding, encoder.recurrence
+        if self.config.tied_output:
+            self.output.weight = self.embedding.weight
+
     def start(self, encoded: Encoded) -> State:
         """The state before the first token, one row per source."""
         config = self.config
@@ -58,6 +64,11 @@ class Decoder(nn.Module):
             state["keys"] = self.attention.keys(encoded.memory)
             state["memory_mask"] = encoded.memory_mask
         return state
+
+    def start_at_zero(self, tokens: Tensor) -> State:
+        """The state of a decoder that has read nothing yet, one row per row of tokens (batch, ...)."""
+        hidden, cell = self.recurrence.initial_state(len(tokens), self.embedding.weight)
+        return State(hidden=hidden) if cell is None else State(hidden=hidden, cell=cell)
 
     def _bridge(self, encoded: Encoded) -> RecurrentState:
         config = self.config
@@ -85,7 +96,7 @@ class Decoder(nn.Module):
         output, recurrent = self.recurrence.step(inputs, recurrent)
         if self.attends and self.config.context == "output":
             context, weights = self._attend(output.unsqueeze(1), state)
-        logits = self._read(output.unsqueeze(1), context, embedded.unsqueeze(1)).squeeze(1)
+        logits = self.output(self._features(output.unsqueeze(1), context, embedded.unsqueeze(1))).squeeze(1)
         advanced = state.copy()
         advanced["hidden"] = recurrent.hidden
         if recurrent.cell is not None:
@@ -103,22 +114,27 @@ class Decoder(nn.Module):
                 step_logits, state, _ = self.step(tokens[:, position], state)
                 logits.append(step_logits)
             return torch.stack(logits, 1)
+        all_logits: Tensor = self.output(self.features(tokens, state))
+        return all_logits
+
+    def features(self, tokens: Tensor, state: State) -> Tensor:
+        """What the output layer reads when `unroll` is one pass: (batch, target, features)."""
         embedded = self.dropout(self.embedding(tokens))
         lengths = torch.full((tokens.shape[0],), tokens.shape[1], device=tokens.device)
         output, _ = self.recurrence.unroll(embedded, lengths, RecurrentState(state["hidden"], state.get("cell")))
         context = self._attend(output, state)[0] if self.attends else None
-        return self._read(output, context, embedded)
+        return self._features(output, context, embedded)
 
     def _attend(self, query: Tensor, state: State) -> tuple[Tensor, Tensor]:
         context, weights = self.attention(query, state["keys"], state["memory"], state["memory_mask"])
         return context, weights
 
-    def _read(self, hidden: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:
-        """Output layer on (batch, target, ...) parts named by `readout`."""
+    def _features(self, hidden: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:
+        """What the output layer reads of (batch, target, ...) parts named by `readout`."""
         parts = {"hidden": hidden, "context": context, "embedding": embedded}
         chosen = [part for name in self.config.readout if (part := parts[name]) is not None]
         read = torch.cat(chosen, 2) if len(chosen) > 1 else chosen[0]
         if self.config.readout_size is not None:
             read = torch.tanh(self.readout(read))
-        logits: Tensor = self.output(self.dropout(read))
-        return logits
+        features: Tensor = self.dropout(read)
+        return features

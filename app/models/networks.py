@@ -9,6 +9,7 @@ from app.models.state import State
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import LanguageModel as LanguageModelConfig
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -44,11 +45,11 @@ class Classifier(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """Sequence or image to sequence."""
+    """Sequence or image to sequence; a language model is one whose two halves share embedding and recurrence."""
 
     def __init__(
         self,
-        config: EncoderDecoderConfig,
+        config: EncoderDecoderConfig | LanguageModelConfig,
         *,
         dropout: float = 0.0,
         mean: list[float] = IMAGENET_MEAN,
@@ -62,6 +63,8 @@ class EncoderDecoder(nn.Module):
         else:
             self.encoder = TextEncoder(config.encoder, dropout=dropout)
         self.decoder = Decoder(config.decoder, memory_size=config.encoder.memory_size, dropout=dropout)
+        if isinstance(config, LanguageModelConfig):
+            self.decoder.share(self.encoder)
 
     def consume(self, source: Tensor, lengths: Tensor) -> State:
         """A source, tokens (batch, source) or images (batch, height, width, 3), to the state before the first token."""
@@ -77,7 +80,7 @@ class EncoderDecoder(nn.Module):
 
 
 def build_network(
-    architecture: ClassifierConfig | EncoderDecoderConfig, *, mean: list[float], std: list[float]
+    architecture: ClassifierConfig | EncoderDecoderConfig | LanguageModelConfig, *, mean: list[float], std: list[float]
 ) -> Classifier | EncoderDecoder:
     """The network a manifest describes, with random weights."""
     if isinstance(architecture, ClassifierConfig):

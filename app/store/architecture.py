@@ -201,4 +201,49 @@ class EncoderDecoder(Part):
         return f"{self.encoder.describe()}, {self.decoder.describe()}"
 
 
-Architecture = Annotated[Classifier | EncoderDecoder, Field(discriminator="kind")]
+class LanguageModel(Part):
+    """Sequence to next token (Mikolov et al. 2010; with LSTM: Sundermeyer et al. 2012): one recurrence reads a prefix and
+    goes on from it, token after token.
+
+    It is an encoder and a decoder that are the same embedding and recurrence. With `readout_size` the hidden state
+    passes a tanh layer before the output layer, whose weights are the embedding's if `tied_output` (Press and Wolf 2017).
+    """
+
+    kind: Literal["language_model"] = "language_model"
+    vocabulary_size: PositiveInt
+    recurrence: Recurrence
+    readout_size: PositiveInt | None = None
+    tied_output: bool = False
+
+    @model_validator(mode="after")
+    def _reads_forward(self) -> Self:
+        if self.recurrence.directions != 1:
+            raise ValueError("a language model reads in one direction: recurrence.directions must be 1")
+        if self.tied_output and self.readout_size != self.recurrence.input_size:
+            raise ValueError("tied_output needs readout_size equal to recurrence.input_size")
+        return self
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """What consumes the prefix."""
+        return TextEncoder(vocabulary_size=self.vocabulary_size, recurrence=self.recurrence)
+
+    @property
+    def decoder(self) -> Decoder:
+        """What goes on: the same, with an output layer."""
+        return Decoder(
+            vocabulary_size=self.vocabulary_size,
+            embedding_size=self.recurrence.input_size,
+            cell=self.recurrence.cell,
+            hidden_size=self.recurrence.hidden_size,
+            layers=self.recurrence.layers,
+            readout_size=self.readout_size,
+            tied_output=self.tied_output,
+            bridge="copy",
+        )
+
+    def describe(self) -> str:
+        return f"{self.recurrence.describe()} language model over {self.vocabulary_size} subwords"
+
+
+Architecture = Annotated[Classifier | EncoderDecoder | LanguageModel, Field(discriminator="kind")]

@@ -5,10 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from app.store.architecture import Architecture, Classifier, EncoderDecoder, ImageEncoder, Part
+from app.store.architecture import Architecture, Classifier, EncoderDecoder, ImageEncoder, LanguageModel, Part
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-Task = Literal["sentiment", "captioning", "translation"]
+Task = Literal["sentiment", "captioning", "translation", "completion"]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
@@ -23,6 +23,7 @@ class TokenizerUse(Part):
     """How text becomes source ids and emitted ids become text. The file is of the `tokenizers` library."""
 
     file: str = "tokenizer.json"
+    prepend: tuple[int, ...] = Field((), description="Ids put before every source.")
     append: tuple[int, ...] = Field((), description="Ids added at the end of every source.")
 
 
@@ -101,6 +102,10 @@ class Manifest(Part):
         if self.task == "sentiment":
             if not isinstance(self.architecture, Classifier) or len(self.labels) != self.architecture.labels:
                 raise ValueError("sentiment needs a classifier, and as many labels as it has")
+            return self
+        if self.task == "completion":
+            if not isinstance(self.architecture, LanguageModel) or self.decoding is None:
+                raise ValueError("completion needs a language_model, and 'decoding'")
             return self
         if not isinstance(self.architecture, EncoderDecoder) or self.decoding is None:
             raise ValueError(f"{self.task} needs an encoder_decoder, and 'decoding'")

@@ -1,0 +1,156 @@
+"""Training of language models: what `lm_en` and `lm_ko` share."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from app.models.networks import EncoderDecoder
+from app.store.architecture import LanguageModel, Recurrence
+from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
+from app.text.tokenizer import SubwordTokenizer
+from training.loop import BOS, EOS, PAD, UNK, Schedule, batches_by_length, fit, pad_rows
+from training.subwords import train_subwords
+
+Row = list[int]
+BEFORE = (EOS, BOS)  # what a text begins after, in training and when served
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that can be turned in the recipe of a language model."""
+
+    vocabulary: int = 12000
+    lowercase: bool
+    embedding: int = 192
+    hidden: int = 384
+    dropout: float = 0.15
+    crop: int = 128  # longest training window in subwords; longer texts give a random window per epoch
+    tokens_per_batch: int = 8192
+    negatives: int = 1024  # wrong tokens that the right one is told from, at each place
+    seed: int = 1
+    schedule: Schedule
+
+    def architecture(self) -> LanguageModel:
+        recurrence = Recurrence(cell="lstm", input_size=self.embedding, hidden_size=self.hidden)
+        return LanguageModel(
+            vocabulary_size=self.vocabulary, recurrence=recurrence, readout_size=self.embedding, tied_output=True
+        )
+
+
+def draft_manifest(
+    config: Config, *, name: str, language: Literal["en", "ko"], description: str, licence: str, minutes: int
+) -> Manifest:
+    """The manifest of a language model, before it is trained."""
+    return Manifest(
+        name=name,
+        version=1,
+        task="completion",
+        description=description,
+        default=True,
+        source_language=language,
+        architecture=config.architecture(),
+        tokenizer=TokenizerUse(prepend=BEFORE),
+        decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=48),
+        limits=Limits(source_tokens=8192, max_tokens=1024),
+        parameters=1,
+        files={},
+        licence=licence,
+        training=Training(recipe=f"python -m training.{name.replace('-', '_')}", minutes=minutes),
+    )
+
+
+def train_language_model(config: Config, folder: Path, *, train: Sequence[str], dev: Sequence[str]) -> None:
+    """From texts to a tokenizer and averaged weights in `folder`."""
+    torch.manual_seed(config.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    subwords = folder / "tokenizer.json"
+    if not subwords.exists():
+        train_subwords(iter(train), size=config.vocabulary, lowercase=config.lowercase).save(str(subwords))
+    tokenizer = Tokenizer.from_file(str(subwords))
+    rows, dev_rows = ([[*BEFORE, *e.ids, EOS] for e in tokenizer.encode_batch(list(part))] for part in (train, dev))
+    network = EncoderDecoder(config.architecture(), dropout=config.dropout)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    click.echo(f"{len(rows)} texts, {sum(map(len, rows))} subwords, {parameters} parameters")
+    noise = noise_of(rows, config.vocabulary)
+
+    def batches(epoch: int) -> list[list[Row]]:
+        generator = torch.Generator().manual_seed(config.seed + epoch)
+        places = torch.rand(len(rows), generator=generator).tolist()
+        windows = []
+        for row, place in zip(rows, places, strict=True):
+            first = int(place * max(0, len(row) - config.crop + 1))
+            windows.append(row[first : first + config.crop])
+        return batches_by_length(windows, len, budget=config.tokens_per_batch, generator=generator)
+
+    def loss(batch: list[Row]) -> Tensor:
+        tokens, _ = pad_rows(batch)
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        state = network.decoder.start_at_zero(inputs)
+        told = (targets != PAD) & (targets != BOS)
+        features = network.decoder.features(inputs, state)[told]
+        return sampled_loss(network.decoder.output, features, targets[told], noise, config.negatives)
+
+    def score(averaged: nn.Module) -> float:
+        assert isinstance(averaged, EncoderDecoder)
+        return -perplexity(averaged, dev_rows)
+
+    fit(network, config.schedule, batches=batches, loss=loss, score=score, folder=folder)
+
+
+def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:
+    """What wrong tokens are drawn from (vocabulary,): the frequency to the power of 3/4 (Mikolov et al. 2013)."""
+    counts = torch.zeros(vocabulary)
+    for row in rows:
+        counts += torch.bincount(torch.tensor(row), minlength=vocabulary)
+    noise = counts.pow(0.75)
+    return noise / noise.sum()
+
+
+def sampled_loss(output: nn.Linear, features: Tensor, targets: Tensor, noise: Tensor, negatives: int) -> Tensor:
+    """Cross entropy over the target and `negatives` drawn tokens, the same for all rows (Jean et al. 2015, section 3.1).
+
+    features (rows, size), targets (rows,), noise (vocabulary,). Each logit is lowered by the logarithm of how often its
+    token is expected in the draw, so that the gradient comes near that over the whole vocabulary, at a fraction of
+    the cost.
+    """
+    drawn = torch.multinomial(noise, negatives, replacement=True)
+    expected = (noise * negatives).clamp(min=1e-9).log()
+    wrong = features @ output.weight[drawn].T + output.bias[drawn] - expected[drawn]
+    wrong = wrong.masked_fill(drawn.unsqueeze(0) == targets.unsqueeze(1), float("-inf"))
+    right = (features * output.weight[targets]).sum(1) + output.bias[targets] - expected[targets]
+    logits = torch.cat((right.unsqueeze(1), wrong), 1).float()
+    return nn.functional.cross_entropy(logits, logits.new_zeros(len(targets), dtype=torch.long))
+
+
+def perplexity(network: EncoderDecoder, rows: Sequence[Row], *, tokens_per_batch: int = 4096) -> float:
+    """Per subword, ends of texts counted, over whole texts that begin with `BEFORE` and end with eos."""
+    total, count = 0.0, 0
+    order = sorted(rows, key=len)
+    while order:
+        size = max(1, tokens_per_batch // len(order[0]))
+        while size > 1 and len(order[:size][-1]) * size > tokens_per_batch:
+            size -= max(1, size // 8)
+        tokens, _ = pad_rows(order[:size])
+        order = order[size:]
+        targets = tokens[:, 1:].clone()
+        targets[targets == BOS] = PAD
+        logits = network.decoder.unroll(tokens[:, :-1], network.decoder.start_at_zero(tokens))
+        logits[..., [PAD, BOS, UNK]] = float("-inf")  # as it is served
+        told = targets.masked_fill(targets == UNK, PAD)
+        total += float(
+            nn.functional.cross_entropy(logits.flatten(0, 1), told.flatten(), ignore_index=PAD, reduction="sum")
+        )
+        count += int((told != PAD).sum())
+    return math.exp(total / count)
+
+
+def encoded_texts(tokenizer: SubwordTokenizer, texts: Sequence[str]) -> list[Row]:
+    """Texts as `perplexity` takes them, by the tokenizer that serves."""
+    return [[*tokenizer.encode(text), EOS] for text in texts]
