@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from app.api import caption, health, models, pages, sentiment, translate
+from app.api import caption, complete, health, models, pages, sentiment, translate
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.draining import on_stop_signal
@@ -27,22 +27,25 @@ from app.settings import Settings
 from app.store.model_store import read_store
 from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
+from app.tasks.completion import Completion
 from app.tasks.images import ImageLimits
 from app.tasks.sentiment import Sentiment
 from app.tasks.texts import TextLimits
 from app.tasks.translation import Translation
 
 VERSION = "0.1.0"
-DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment), image to sequence (captioning) and
-sequence to sequence (translation). Every example below runs as it stands: open one and press **Execute**.
+DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment), image to sequence (captioning),
+sequence to sequence (translation) and sequence to next token (completion). Every example below runs as it stands: open
+one and press **Execute**.
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
 _ENDPOINTS = {
     "/v1/sentiment": sentiment.sentiment,
     "/v1/caption": caption.caption,
     "/v1/translate": translate.translate,
+    "/v1/complete": complete.complete,
 }
-_HOLDS = {"/v1/sentiment": "texts", "/v1/caption": "images", "/v1/translate": "texts"}  # what bodies hold
+_HOLDS = {path: "images" if path == "/v1/caption" else "texts" for path in _ENDPOINTS}  # what bodies hold
 _IMAGE_THREADS = 2  # files decoded at the same time
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
@@ -99,7 +102,7 @@ def create_app(
         responses={"default": {"model": Problem, "description": "A problem"}},
     )
     install_problems(app)
-    for module in (sentiment, caption, translate, models, health, pages):
+    for module in (sentiment, caption, translate, complete, models, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)
@@ -143,6 +146,7 @@ def _service(
             Sentiment(catalog, client, texts),
             Captioning(catalog, client, images, pool),
             Translation(catalog, client, texts),
+            Completion(catalog, client, texts),
         ),
         admission=admission,
         limits=Limits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),

@@ -1,4 +1,4 @@
-"""A model store with all three tasks in networks so small that they load in a blink: real files, random weights."""
+"""A model store with all four tasks in networks so small that they load in a blink: real files, random weights."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from app.store.architecture import (
     Decoder,
     EncoderDecoder,
     ImageEncoder,
+    LanguageModel,
     Recurrence,
     ResNet,
     TextEncoder,
@@ -118,9 +119,37 @@ def _captioner() -> Manifest:
     )
 
 
+def _language_model(name: str, language: str) -> Manifest:
+    recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=14, layers=2)
+    return Manifest(
+        name=name,
+        version=1,
+        task="completion",
+        description="Tiny and untrained.",
+        default=True,
+        source_language=language,
+        architecture=LanguageModel(
+            vocabulary_size=VOCABULARY, recurrence=recurrence, readout_size=12, tied_output=True
+        ),
+        tokenizer=TokenizerUse(prepend=(EOS, BOS)),
+        decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=12),
+        limits=Limits(source_tokens=2000, max_tokens=4000),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
 def drafts() -> list[Manifest]:
-    """Manifests of the four models, before they are published."""
-    return [_classifier("sentiment-en", "en"), _classifier("sentiment-ko", "ko"), _translator(), _captioner()]
+    """Manifests of the six models, before they are published."""
+    return [
+        _classifier("sentiment-en", "en"),
+        _classifier("sentiment-ko", "ko"),
+        _translator(),
+        _captioner(),
+        _language_model("lm-en", "en"),
+        _language_model("lm-ko", "ko"),
+    ]
 
 
 def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0) -> Path:
@@ -150,7 +179,7 @@ def tiny_tokenizer(folder: Path) -> Path:
 
 
 def make_tiny_store(folder: Path) -> Path:
-    """A store in `folder` with the four models."""
+    """A store in `folder` with the six models."""
     tokenizer = tiny_tokenizer(folder)
     for draft in drafts():
         publish_tiny(draft, folder / "store", tokenizer)

@@ -114,7 +114,7 @@ def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:
 
 
 def sampled_loss(output: nn.Linear, features: Tensor, targets: Tensor, noise: Tensor, negatives: int) -> Tensor:
-    """Cross entropy over the target and `negatives` drawn tokens, the same for all rows (Jean et al. 2015, section 3.1).
+    """Cross entropy over the target and `negatives` drawn tokens, the same for all rows (Jean et al. 2015, 3.1).
 
     features (rows, size), targets (rows,), noise (vocabulary,). Each logit is lowered by the logarithm of how often its
     token is expected in the draw, so that the gradient comes near that over the whole vocabulary, at a fraction of

@@ -84,6 +84,15 @@ class TranslateRequest(SentenceOptions, TextInputs):
     target: LanguageCode | None = Field(None, description="Language to translate to; `ko` when left out.")
 
 
+class CompleteRequest(SentenceOptions):
+    """Texts to go on with. Without `model` each text's script chooses one: Latin English, Hangul Korean."""
+
+    inputs: Inputs = Field(description="One text, or a list of texts; an empty one is gone on with from its beginning.")
+    next_tokens: Annotated[int, Field(ge=0, le=20)] = Field(
+        0, description="Tell in `next` so many of the tokens that most probably come next after the input."
+    )
+
+
 class CaptionRequest(SentenceOptions, ImageInputs):
     """Images to describe, as JSON."""
 

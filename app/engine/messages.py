@@ -57,7 +57,8 @@ class Emit(Message, frozen=True):
     `min_p` times that of the best one; `seed` makes the draw repeatable. `repetition_penalty` after Keskar et al.
     (2019, section 4.1); `no_repeat_ngram` n forbids to emit the same n tokens twice (0: allowed). The first tokens are
     `prefix`. `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention`
-    the weights over the source are told for each token. With `stream` there is a Progress after each unit.
+    the weights over the source are told for each token. With `stream` there is a Progress after each unit. `first` is
+    the first input, where it is not the model's bos: the last token of a text that is gone on with.
     """
 
     max_tokens: int
@@ -76,6 +77,7 @@ class Emit(Message, frozen=True):
     alternatives: int = 0
     attention: bool = False
     stream: bool = False
+    first: int | None = None
 
 
 class Submit(Message, frozen=True):

@@ -549,7 +549,8 @@ class Runner:
             raise EngineFailed(f"{emit.beams} beams are more than the engine's {self._slots} slots")
         if not (1 <= emit.n_best <= emit.beams and emit.max_tokens >= 1 and emit.alternatives <= MOST_ALTERNATIVES):
             raise EngineFailed("these decoding options contradict each other")
-        if emit.prefix and not 0 <= min(emit.prefix) <= max(emit.prefix) < vocabulary:
+        given = emit.prefix if emit.first is None else [emit.first, *emit.prefix]
+        if given and not 0 <= min(given) <= max(given) < vocabulary:
             raise EngineFailed(f"model {model.manifest.key} does not know these tokens of the prefix")
 
 

@@ -98,7 +98,7 @@ class Slots:
 
     def admit(self, requests: Sequence[Running], state: State, *, bos: int, past_end: int) -> None:
         """Append the rows of requests, `emit.beams` of each; `state` has one row for each request. Their first input is
-        `bos`; `past_end`, a token that there is not, fills their history."""
+        `bos` or their own; `past_end`, a token that there is not, fills their history."""
         beams = [request.emit.beams for request in requests]
         mine = slice(self.count, self.count + sum(beams))
         assert mine.stop <= self.capacity
@@ -121,7 +121,8 @@ class Slots:
                 self.streams[request.key] = request
             self._lengths[request.length] += 1
             self._not_plain += not is_plain(request.emit)
-        self.previous[mine] = bos
+        inputs = [bos if request.emit.first is None else request.emit.first for request in requests]
+        self.previous[mine] = torch.tensor(inputs, device=self.device)[index]
         self.steps[mine] = 0
         self.ended[mine] = RUNNING
         self.limits[mine] = torch.tensor([request.emit.max_tokens for request in requests], device=self.device)[index]

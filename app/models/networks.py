@@ -64,6 +64,7 @@ class EncoderDecoder(nn.Module):
             self.encoder = TextEncoder(config.encoder, dropout=dropout)
         self.decoder = Decoder(config.decoder, memory_size=config.encoder.memory_size, dropout=dropout)
         if isinstance(config, LanguageModelConfig):
+            assert isinstance(self.encoder, TextEncoder)
             self.decoder.share(self.encoder)
 
     def consume(self, source: Tensor, lengths: Tensor) -> State:

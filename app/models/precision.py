@@ -120,16 +120,19 @@ def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | 
     change = rounding(network)
     if native_type is not torch.bfloat16 and not change <= _ROUNDING:
         return f"{what} float32 (their weights do not fit float16)"
+    packed: dict[nn.Module, nn.Module] = {}  # what two modules share, they share packed
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, Recurrent):
-                setattr(module, name, _packed_recurrent(child, native_type))
-            elif isinstance(child, Attention):
+            if isinstance(child, Attention):
                 child.by_sigmoid, child.natively = True, native_type is not None
-            elif isinstance(child, nn.Embedding) and change <= _ROUNDING:
-                setattr(module, name, PackedEmbedding(child))
-            elif isinstance(child, nn.Linear) and child.out_features >= _NARROW:
-                setattr(module, name, _packed_linear(child, native_type))
+            elif child not in packed and isinstance(child, Recurrent):
+                packed[child] = _packed_recurrent(child, native_type)
+            elif child not in packed and isinstance(child, nn.Embedding) and change <= _ROUNDING:
+                packed[child] = PackedEmbedding(child)
+            elif child not in packed and isinstance(child, nn.Linear) and child.out_features >= _NARROW:
+                packed[child] = _packed_linear(child, native_type)
+            if child in packed:
+                setattr(module, name, packed[child])
     if native_type is torch.bfloat16:
         return f"native {what} bfloat16"
     return f"{what if native_type is None else 'native ' + what} float16 weights" + (

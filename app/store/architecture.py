@@ -202,11 +202,12 @@ class EncoderDecoder(Part):
 
 
 class LanguageModel(Part):
-    """Sequence to next token (Mikolov et al. 2010; with LSTM: Sundermeyer et al. 2012): one recurrence reads a prefix and
-    goes on from it, token after token.
+    """Sequence to next token (Mikolov et al. 2010; with LSTM: Sundermeyer et al. 2012): one recurrence reads a prefix
+    and goes on from it, token after token.
 
     It is an encoder and a decoder that are the same embedding and recurrence. With `readout_size` the hidden state
-    passes a tanh layer before the output layer, whose weights are the embedding's if `tied_output` (Press and Wolf 2017).
+    passes a tanh layer before the output layer, whose weights are the embedding's if `tied_output` (Press and Wolf
+    2017).
     """
 
     kind: Literal["language_model"] = "language_model"

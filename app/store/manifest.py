@@ -106,6 +106,8 @@ class Manifest(Part):
         if self.task == "completion":
             if not isinstance(self.architecture, LanguageModel) or self.decoding is None:
                 raise ValueError("completion needs a language_model, and 'decoding'")
+            if not self.tokenizer.prepend:
+                raise ValueError("completion needs an id in tokenizer.prepend, after which a text begins")
             return self
         if not isinstance(self.architecture, EncoderDecoder) or self.decoding is None:
             raise ValueError(f"{self.task} needs an encoder_decoder, and 'decoding'")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from app.engine.messages import Emit
 from app.errors import ContradictoryOptions, InputTooLong
-from app.store.architecture import EncoderDecoder
+from app.store.architecture import Classifier
 from app.store.manifest import Decoding
 from app.tasks.catalog import Entry
 
@@ -178,7 +178,7 @@ def _check_lengths(options: DecodingOptions, max_tokens: int, prefix: int) -> No
 
 def _check_attention(entry: Entry, options: DecodingOptions) -> None:
     architecture = entry.manifest.architecture
-    assert isinstance(architecture, EncoderDecoder)
+    assert not isinstance(architecture, Classifier)
     if options.attention and architecture.decoder.attention.kind == "none":
         raise _contradiction(
             f"{entry.manifest.name} has no attention: leave it out, or name another model", "attention"

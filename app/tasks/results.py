@@ -73,6 +73,13 @@ class ImageAttention(BaseModel):
     )
 
 
+class NextToken(BaseModel):
+    """A token that may come next."""
+
+    text: str = Field(description="How it is spelt; a word's beginning with a space.", examples=[" file"])
+    probability: float = Field(ge=0, le=1, examples=[0.31])
+
+
 class Hypothesis(BaseModel):
     """A sentence that was emitted token by token."""
 
@@ -102,6 +109,10 @@ class SentenceResult(Hypothesis):
     )
     seed: int | None = Field(
         None, description="Only with `temperature`: what draws this sentence again from this input alone."
+    )
+    next: list[NextToken] | None = Field(
+        None,
+        description="Only with `next_tokens`: what most probably comes next after the input, best first.",
     )
 
 

@@ -1,7 +1,7 @@
 """Texts to source ids: checked one by one, before any of them costs the engine anything."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.engine.messages import Tokens
@@ -21,27 +21,44 @@ class TextLimits:
 def check_texts(texts: Sequence[str], limits: TextLimits) -> None:
     """Raises EmptyInput or InputTooLong with the place of the first text that is refused."""
     for index, text in enumerate(texts):
-        if len(text) > limits.chars:
-            raise InputTooLong(
-                f"inputs[{index}] has {len(text)} characters; at most {limits.chars} are taken: split the text",
-                input=index,
-                limit=limits.chars,
-            )
+        check_length(text, index, limits)
         if not text.strip():
             raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
 
-async def encode_texts(texts: Sequence[str], entries: Sequence[Entry]) -> list[Tokens]:
+def check_length(text: str, index: int, limits: TextLimits) -> None:
+    """Raises InputTooLong with the text's place."""
+    if len(text) > limits.chars:
+        raise InputTooLong(
+            f"inputs[{index}] has {len(text)} characters; at most {limits.chars} are taken: split the text",
+            input=index,
+            limit=limits.chars,
+        )
+
+
+def source_ids(entry: Entry, text: str) -> list[int]:
+    """What a model reads for a text."""
+    return entry.tokenizer.encode(text)
+
+
+def prefix_ids(entry: Entry, text: str) -> list[int]:
+    """What a model reads for a text that it is to go on with."""
+    return entry.tokenizer.encode_prefix(text)
+
+
+async def encode_texts(
+    texts: Sequence[str], entries: Sequence[Entry], encode: Callable[[Entry, str], list[int]] = source_ids
+) -> list[Tokens]:
     """Source ids of each text for its model. Raises EmptyInput or InputTooLong, as `check_texts` does."""
     if sum(map(len, texts)) <= _INLINE_CHARS:
-        return _encode(texts, entries)
-    return await asyncio.to_thread(_encode, texts, entries)
+        return _encode(texts, entries, encode)
+    return await asyncio.to_thread(_encode, texts, entries, encode)
 
 
-def _encode(texts: Sequence[str], entries: Sequence[Entry]) -> list[Tokens]:
+def _encode(texts: Sequence[str], entries: Sequence[Entry], encode: Callable[[Entry, str], list[int]]) -> list[Tokens]:
     sources = []
     for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
-        ids = entry.tokenizer.encode(text)
+        ids = encode(entry, text)
         most = entry.manifest.limits.source_tokens
         if not ids:
             raise EmptyInput(

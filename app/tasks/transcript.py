@@ -13,6 +13,7 @@ from app.tasks.results import (
     EmittedToken,
     Hypothesis,
     ImageAttention,
+    NextToken,
     SentenceResult,
     SourceToken,
     WordAlignment,
@@ -23,13 +24,16 @@ from app.text.tokenizer import Piece
 
 @dataclass(frozen=True)
 class Job:
-    """One input, ready for an engine. `pieces` are those of the source, if it is a text and attention is told."""
+    """One input, ready for an engine. `pieces` are those of the source, if it is a text and attention is told. The text
+    goes on from what the ids `after` spell. `next_tokens` is how many tokens are told that might come first."""
 
     entry: Entry
     source: Tokens | Pixels
     emit: Emit
     options: DecodingOptions
     pieces: Sequence[Piece] = ()
+    after: Sequence[int] = ()
+    next_tokens: int = 0
 
     @property
     def stops(self) -> list[str]:
@@ -72,7 +76,7 @@ class Transcript:
             self._log_probs.append(progress.log_probs[index])
             self._alternatives += progress.alternatives[index : index + 1]
             self._attention += progress.attention[index : index + 1]
-            settled = self._job.entry.tokenizer.settled(self._tokens)
+            settled = self._job.entry.tokenizer.settled(self._tokens, after=self._job.after)
             if first_stop(settled, self._job.stops) is not None:
                 self.is_stopped = True
                 return
@@ -83,7 +87,7 @@ class Transcript:
         """Tokens are told when no text of theirs is held back."""
         tokens = None
         tokenizer = self._job.entry.tokenizer
-        if self._job.options.logprobs is not None and text == tokenizer.decode(self._tokens):
+        if self._job.options.logprobs is not None and text == tokenizer.decode(self._tokens, after=self._job.after):
             tokens = _told(self._job, self._hypothesis())[self._told :]
             self._told = len(self._log_probs)
         return self._delta(text, tokens)
@@ -117,13 +121,14 @@ def spoken_of(job: Job, emitted: Emitted, *, told: int = 0) -> Spoken:
         version=job.entry.manifest.version,
         hypotheses=sentences if job.options.n_best > 1 else None,
         seed=job.emit.seed if job.options.samples else None,
+        next=_next(job, best) if job.next_tokens else None,
     )
     return Spoken(result, sum(len(hypothesis.tokens) for hypothesis in emitted.hypotheses))
 
 
 def _sentence(job: Job, hypothesis: messages.Hypothesis, told: int = 0) -> Hypothesis:
     tokenizer = job.entry.tokenizer
-    text = tokenizer.unstripped(hypothesis.tokens)
+    text = tokenizer.unstripped(hypothesis.tokens, after=job.after)
     stop = first_stop(text, job.stops)
     if stop is None:
         text = text.rstrip()
@@ -145,7 +150,7 @@ def _sentence(job: Job, hypothesis: messages.Hypothesis, told: int = 0) -> Hypot
 def _tokens_needed(job: Job, tokens: list[int], length: int) -> int:
     """The fewest tokens whose text has `length` characters."""
     needed = len(tokens)
-    while needed and len(job.entry.tokenizer.settled(tokens[: needed - 1])) >= length:
+    while needed and len(job.entry.tokenizer.settled(tokens[: needed - 1], after=job.after)) >= length:
         needed -= 1
     return needed
 
@@ -167,16 +172,23 @@ def _ids(job: Job, hypothesis: messages.Hypothesis) -> list[int]:
 
 
 def _told(job: Job, hypothesis: messages.Hypothesis) -> list[EmittedToken]:
-    piece = job.entry.tokenizer.piece
+    piece, most = job.entry.tokenizer.piece, job.options.logprobs or 0
     alternatives = hypothesis.alternatives or [[]] * len(hypothesis.log_probs)
     return [
         EmittedToken(
             text=piece(token),
             logprob=min(log_prob, 0.0),
-            alternatives=[Alternative(text=piece(other), logprob=min(value, 0.0)) for other, value in others],
+            alternatives=[Alternative(text=piece(other), logprob=min(value, 0.0)) for other, value in others[:most]],
         )
         for token, log_prob, others in zip(_ids(job, hypothesis), hypothesis.log_probs, alternatives, strict=True)
     ]
+
+
+def _next(job: Job, hypothesis: messages.Hypothesis) -> list[NextToken]:
+    """What might have come first, the most probable before the others."""
+    piece = job.entry.tokenizer.piece
+    first = hypothesis.alternatives[0][: job.next_tokens] if hypothesis.alternatives else []
+    return [NextToken(text=piece(token), probability=min(1.0, math.exp(value))) for token, value in first]
 
 
 def _attention(job: Job, hypothesis: messages.Hypothesis) -> WordAlignment | ImageAttention:

@@ -81,12 +81,14 @@ def test_models(http: httpx.Client) -> None:
     answer = http.get("/v1/models").json()
     assert [model["name"] for model in answer["models"]] == [
         "caption-en",
+        "lm-en",
+        "lm-ko",
         "sentiment-en",
         "sentiment-ko",
         "translate-en-ko",
     ]
     assert answer["broken"] == []
-    translator = answer["models"][3]
+    translator = answer["models"][5]
     assert translator["languages"] == ["en", "ko"]
     assert "GRU-9" in translator["architecture"]
     assert translator["default"] is True

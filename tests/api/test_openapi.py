@@ -18,7 +18,7 @@ DESCRIPTION: dict[str, Any] = create_app(Settings(), engines=[]).openapi()
 OPERATIONS = [
     (method, path, operation) for path, item in DESCRIPTION["paths"].items() for method, operation in item.items()
 ]
-TASKS = ("/v1/sentiment", "/v1/caption", "/v1/translate")
+TASKS = ("/v1/sentiment", "/v1/caption", "/v1/translate", "/v1/complete")
 
 
 def references(node: object) -> Iterator[str]:

@@ -47,6 +47,7 @@ class Reference:
         self.network = shipped.network
         self.decoding = shipped.manifest.decoding
         self.emit = emit
+        self.first = self.decoding.bos if emit.first is None else emit.first
         with torch.inference_mode():
             if isinstance(source, Pixels):
                 image = torch.frombuffer(bytearray(source.data), dtype=torch.uint8)
@@ -83,7 +84,7 @@ class Reference:
 
     def greedy(self) -> Sentence:
         """The most probable token at each step."""
-        sentence, state, token = Sentence(), self.start, self.decoding.bos
+        sentence, state, token = Sentence(), self.start, self.first
         while len(sentence.tokens) < self.emit.max_tokens:
             log_probs, state, weights = self.step(state, token)
             scores = self.allowed(log_probs, sentence.tokens)
@@ -102,7 +103,7 @@ class Reference:
     def search(self) -> list[Sentence]:
         """Beam search over plain lists: ends when as many hypotheses as beams have ended."""
         width, eos = self.emit.beams, self.decoding.eos
-        alive: list[tuple[Sentence, State, int]] = [(Sentence(), self.start, self.decoding.bos)]
+        alive: list[tuple[Sentence, State, int]] = [(Sentence(), self.start, self.first)]
         ended: list[Sentence] = []
         for _ in range(self.emit.max_tokens):
             candidates: list[tuple[float, int, float, Sentence, State]] = []

@@ -14,6 +14,7 @@ from app.store.architecture import Architecture, Attention, CellKind, Decoder, P
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import LanguageModel as LanguageModelConfig
 from app.store.architecture import ResNet as ResNetConfig
 from tests.models.references import decode, encode_row
 
@@ -162,6 +163,26 @@ def test_copied_state_is_each_rows_own(cell: CellKind) -> None:
         alone = encode_row(config.encoder.recurrence, under("encoder.", network), sources[row, :length])
         expected = decode(config.decoder, under("decoder.", network), alone, targets[row : row + 1])
         torch.testing.assert_close(logits[row], expected[0], rtol=0, atol=1e-5)
+
+
+@every_cell
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@torch.no_grad()
+def test_language_model_goes_on_as_it_reads(cell: CellKind, tied: bool) -> None:
+    """The prefix as the source and as the first inputs: the same logits after it, by the formulas too."""
+    recurrence = Recurrence(cell=cell, input_size=5, hidden_size=6, layers=2)
+    config = LanguageModelConfig(
+        vocabulary_size=VOCABULARY, recurrence=recurrence, readout_size=5 if tied else None, tied_output=tied
+    )
+    network = randomised(EncoderDecoder(config))
+    tokens, prefix = random_sources(), 2
+    every = network.decoder.unroll(tokens, network.decoder.start_at_zero(tokens))
+    after = network(tokens[:, :prefix], torch.full((BATCH,), prefix), tokens[:, prefix:])
+    torch.testing.assert_close(after, every[:, prefix:], rtol=0, atol=1e-5)
+    for row in range(BATCH):
+        alone = encode_row(recurrence, under("encoder.", network), tokens[row, :prefix])
+        expected = decode(config.decoder, under("decoder.", network), alone, tokens[row : row + 1, prefix:])
+        torch.testing.assert_close(after[row], expected[0], rtol=0, atol=1e-5)
 
 
 def encode_image(config: ImageEncoderConfig, resnet: ResNet, image: Tensor) -> Encoded:
@@ -338,7 +359,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("changes", VALID.values(), ids=VALID.keys())
 def test_consistent_architectures_load_and_build(changes: dict[str, Any]) -> None:
-    adapter: TypeAdapter[ClassifierConfig | EncoderDecoderConfig] = TypeAdapter(Architecture)
+    adapter: TypeAdapter[ClassifierConfig | EncoderDecoderConfig | LanguageModelConfig] = TypeAdapter(Architecture)
     config = adapter.validate_python(document(**changes))
     assert isinstance(config, EncoderDecoderConfig)
     assert adapter.validate_json(config.model_dump_json()) == config

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 from tests.web.conftest import Visit
 
 pytestmark = pytest.mark.browser
-TASKS = {"/v1/sentiment", "/v1/caption", "/v1/translate"}
+TASKS = {"/v1/sentiment", "/v1/caption", "/v1/translate", "/v1/complete"}
 
 
 def operations(visit: Visit) -> dict[str, Locator]:
