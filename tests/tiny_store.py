@@ -1,6 +1,7 @@
 """A model store with all four tasks in networks so small that they load in a blink: real files, random weights."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from tokenizers import Tokenizer
@@ -35,15 +36,15 @@ TEXTS = [
 ]
 
 
-def _classifier(name: str, language: str) -> Manifest:
-    recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=10, directions=2)
+def _classifier(name: str, language: str, *, directions: Literal[1, 2] = 2) -> Manifest:
+    recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=10, directions=directions)
     encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
     return Manifest(
         name=name,
         version=1,
         task="sentiment",
         description="Tiny and untrained.",
-        default=True,
+        default=directions == 2,
         source_language=language,
         architecture=Classifier(encoder=encoder, pooling=("last", "max", "mean"), labels=2),
         tokenizer=TokenizerUse(),
@@ -141,9 +142,10 @@ def _language_model(name: str, language: str) -> Manifest:
 
 
 def drafts() -> list[Manifest]:
-    """Manifests of the six models, before they are published."""
+    """Manifests of the seven models, before they are published."""
     return [
         _classifier("sentiment-en", "en"),
+        _classifier("sentiment-en-uni", "en", directions=1),
         _classifier("sentiment-ko", "ko"),
         _translator(),
         _captioner(),
@@ -179,7 +181,7 @@ def tiny_tokenizer(folder: Path) -> Path:
 
 
 def make_tiny_store(folder: Path) -> Path:
-    """A store in `folder` with the six models."""
+    """A store in `folder` with the seven models."""
     tokenizer = tiny_tokenizer(folder)
     for draft in drafts():
         publish_tiny(draft, folder / "store", tokenizer)

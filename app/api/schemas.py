@@ -76,6 +76,18 @@ class ImageFiles(BaseModel):
 class SentimentRequest(Options, TextInputs):
     """Texts to label. Without `model` each text's script chooses one: Latin English, Hangul Korean."""
 
+    explain: bool = Field(False, description="Tell in `explanation` the probability of each label after each token.")
+    layer: Annotated[int, Field(ge=0, le=99)] | None = Field(
+        None,
+        description="With `explain`: tell the hidden states, cells and gates of this layer as well, counted from 0.",
+    )
+
+    @model_validator(mode="after")
+    def _layer_is_explained(self) -> Self:
+        if self.layer is not None and not self.explain:
+            raise PydanticCustomError("layer", "layer is of an explanation; set explain to true as well")
+        return self
+
 
 class TranslateRequest(SentenceOptions, TextInputs):
     """Sentences to translate."""

@@ -28,6 +28,7 @@ from app.engine.messages import (
     Emitted,
     Event,
     Events,
+    Explain,
     Failed,
     Hello,
     Message,
@@ -242,11 +243,11 @@ class EngineClient:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._greeted.wait(), seconds)
 
-    async def label(self, model: str, source: Tokens, terms: Terms) -> list[float]:
+    async def label(self, model: str, source: Tokens, terms: Terms, explain: Explain | None = None) -> Scored:
         """The probability of each label. Cancelling the call cancels the request. Raises EngineFailed, TimedOut."""
-        event = await self._answer(Submit(next(self._ids), model, source, None, terms))
+        event = await self._answer(Submit(next(self._ids), model, source, None, terms, explain=explain))
         assert isinstance(event, Scored)
-        return event.scores
+        return event
 
     async def sentence(self, model: str, source: Tokens | Pixels, emit: Emit, terms: Terms) -> Emitted:
         """The sentences emitted for a source. Cancelling the call cancels the request. Raises as `label` does."""

@@ -157,7 +157,7 @@ class Engine:
             self._totals["failed"] += 1
             self._tell(client, Events([Failed(submit.id, error.detail)]))
             return
-        self._items[key] = Item(key, submit.source, submit.emit)
+        self._items[key] = Item(key, submit.source, submit.emit, submit.explain)
         self._scheduler.add(
             Work(key, submit.model, cost.consume, cost.rows, cost.emit, submit.terms, alone=submit.alone)
         )

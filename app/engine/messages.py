@@ -80,8 +80,16 @@ class Emit(Message, frozen=True):
     first: int | None = None
 
 
+class Explain(Message, frozen=True):
+    """What is told beside a label: its probability after each token; with `layer`, counted from 0, that layer's
+    activations."""
+
+    layer: int | None = None
+
+
 class Submit(Message, frozen=True):
-    """One request item. `id` is unique within its front end, `model` is `name/version`; without `emit` a label is read.
+    """One request item. `id` is unique within its front end, `model` is `name/version`; without `emit` a label is read,
+    with what `explain` asks for.
 
     With `alone` nothing else runs beside it, and a Started tells when: for a request under which an engine died.
     """
@@ -92,6 +100,7 @@ class Submit(Message, frozen=True):
     emit: Emit | None = None
     terms: Terms = Terms()
     alone: bool = False
+    explain: Explain | None = None
 
 
 class Cancel(Message, frozen=True):
@@ -114,11 +123,28 @@ class Hypothesis(Message, frozen=True):
     attention: list[list[float]] = []
 
 
+class Activations(Message, frozen=True):
+    """One layer in one direction: for each token of the source the value of each unit. The cell is of an LSTM; gates
+    are by name."""
+
+    hidden: list[list[float]]
+    cell: list[list[float]]
+    gates: dict[str, list[list[float]]]
+
+
+class Explanation(Message, frozen=True):
+    """For each token the probability of each label if the text ended there; activations forward, then backward."""
+
+    probabilities: list[list[float]]
+    activations: list[Activations] = []
+
+
 class Scored(Message, frozen=True):
-    """A label was read: the probability of each label, in the manifest's order."""
+    """A label was read: the probability of each label, in the manifest's order, and what explains it if asked for."""
 
     id: int
     scores: list[float]
+    explanation: Explanation | None = None
 
 
 class Started(Message, frozen=True):

@@ -1,5 +1,6 @@
 """Runs networks: `consume` for new requests, one unit of `emit` for running ones. Knows no queue and no socket."""
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,12 @@ from app.engine.decoding import LEAST, Choice, choose, most_probable
 from app.engine.graphs import Units, rounded_rows
 from app.engine.messages import (
     IMAGE_STEPS,
+    Activations,
     Emit,
     Emitted,
     Event,
+    Explain,
+    Explanation,
     Failed,
     FinishReason,
     Hypothesis,
@@ -29,6 +33,7 @@ from app.engine.slots import BAD, STOP, End, Look, Running, Slots, Trace
 from app.errors import EngineFailed
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
+from app.models.explain import layer_activations, probabilities_after_each
 from app.models.native.recurrent import NativeRecurrent
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.precision import Precision, prepare
@@ -48,11 +53,12 @@ Told = tuple[RequestKey, Event]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A request as the runner sees it; without `emit` a label is read."""
+    """A request as the runner sees it; without `emit` a label is read, and explained if `explain` is there."""
 
     key: RequestKey
     source: Tokens | Pixels
     emit: Emit | None = None
+    explain: Explain | None = None
 
 
 class Portion(NamedTuple):
@@ -102,7 +108,8 @@ class Reading:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A network ready to run, with its slots if it emits. `block` is how many rows it runs at once."""
+    """A network ready to run, with its slots if it emits. `block` is how many rows it runs at once. `exact` is a
+    classifier as it was stored, in float32 on the host: what explanations come from."""
 
     manifest: Manifest
     network: Classifier | EncoderDecoder
@@ -110,6 +117,7 @@ class LoadedModel:
     precision: str  # in words
     block: int
     units: Units | None = None
+    exact: Classifier | None = None
     reading: dict[RequestKey, Reading] = field(default_factory=dict)
 
     @property
@@ -154,8 +162,10 @@ class Runner:
         """Put a network with its weights on the device and run it once."""
         if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
             network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
+        exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
         words = prepare(network, self._precision, self.device)
-        model = LoadedModel(manifest, network, Slots(self._slots, self.device), words, block=self._slots)
+        slots = Slots(self._slots, self.device)
+        model = LoadedModel(manifest, network, slots, words, block=self._slots, exact=exact)
         if isinstance(network, EncoderDecoder):
             model.units = Units(network, model.slots, model.decoding.eos)
         self.models[manifest.key] = model
@@ -213,7 +223,7 @@ class Runner:
         self.counters.consumed += len(items)
         if isinstance(model.network, Classifier):
             scores = model.network.label(encoded, lengths).float().softmax(1).tolist()
-            return [_scored(item.key, row) for item, row in zip(items, scores, strict=True)]
+            return [_scored(model, item, row) for item, row in zip(items, scores, strict=True)]
         state = model.network.decoder.start(encoded)
         memory = state["memory"].shape[1] if "memory" in state else 0
         requests = [
@@ -567,10 +577,31 @@ def _failed(key: RequestKey, reason: str) -> Told:
     return key, Failed(key[1], reason)
 
 
-def _scored(key: RequestKey, scores: list[float]) -> Told:
+def _scored(model: LoadedModel, item: Item, scores: list[float]) -> Told:
+    """What is explained is answered by the network that explains it."""
+    explanation = _explanation(model, item)
+    if explanation is not None:
+        scores = explanation.probabilities[-1]
     if any(score != score for score in scores):
-        return _failed(key, _NO_NUMBERS)
-    return key, Scored(key[1], scores)
+        return _failed(item.key, _NO_NUMBERS)
+    return item.key, Scored(item.key[1], scores, explanation)
+
+
+def _explanation(model: LoadedModel, item: Item) -> Explanation | None:
+    if item.explain is None or model.exact is None or not isinstance(item.source, Tokens):
+        return None
+    tokens, layer = torch.tensor(item.source.ids), item.explain.layer
+    probabilities = probabilities_after_each(model.exact, tokens).tolist()
+    found = [] if layer is None else layer_activations(model.exact, tokens, layer)
+    activations = [
+        Activations(
+            one.hidden.tolist(),
+            [] if one.cell is None else one.cell.tolist(),
+            {name: values.tolist() for name, values in one.gates.items()},
+        )
+        for one in found
+    ]
+    return Explanation(probabilities, activations)
 
 
 def _sentence(request: Running, tokens: list[int], log_probs: list[float], reason: FinishReason) -> Hypothesis:

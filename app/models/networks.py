@@ -43,6 +43,22 @@ class Classifier(nn.Module):
         logits: Tensor = self.output(self.dropout(torch.cat(pooled, 1)))
         return logits
 
+    def label_after_each(self, encoded: Encoded) -> Tensor:
+        """An encoded source, read in one direction, to the logits (batch, source, labels) that `label` would give if it
+        ended at each place. What stands past a row's length means nothing."""
+        memory = encoded.memory
+        steps = torch.arange(1, memory.shape[1] + 1, device=memory.device, dtype=memory.dtype)
+        pooled = []
+        for pooling in self.config.pooling:
+            if pooling == "last":
+                pooled.append(memory)
+            elif pooling == "max":
+                pooled.append(memory.cummax(1).values)
+            else:
+                pooled.append(memory.cumsum(1) / steps.view(1, -1, 1))
+        logits: Tensor = self.output(self.dropout(torch.cat(pooled, 2)))
+        return logits
+
 
 class EncoderDecoder(nn.Module):
     """Sequence or image to sequence; a language model is one whose two halves share embedding and recurrence."""

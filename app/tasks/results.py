@@ -15,6 +15,47 @@ FinishReason = Annotated[
 ]
 
 
+class SourceToken(BaseModel):
+    """A token of an input, and the characters (Unicode code points) of the input that it stands for."""
+
+    text: str = Field(description="How it is spelt.", examples=[" file"])
+    start: int = Field(description="Its first character, counted from 0.", examples=[9])
+    end: int = Field(description="The character after its last.", examples=[14])
+
+
+class DirectionActivations(BaseModel):
+    """What a layer did in one direction: for each token a row with the value of each unit."""
+
+    direction: Literal["forward", "backward"]
+    hidden: list[list[float]]
+    cell: list[list[float]] | None = Field(None, description="Only of an LSTM: its memory, before the output gate.")
+    gates: dict[str, list[list[float]]] = Field(
+        description="LSTM: `input`, `forget`, `candidate`, `output`; GRU: `reset`, `update`, `candidate`; RNN: none."
+    )
+
+
+class LayerActivations(BaseModel):
+    """The inside of a layer while it read the text."""
+
+    layer: int = Field(description="Counted from 0.")
+    network: str = Field(description="The recurrence in words.", examples=["LSTM-384"])
+    directions: list[DirectionActivations]
+
+
+class TextExplanation(BaseModel):
+    """How the label came about, token by token."""
+
+    method: Literal["one pass", "each prefix read anew"] = Field(
+        description="`one pass`: the network reads in one direction, and its state after each token is asked for the "
+        "label. `each prefix read anew`: it reads in both directions, so each beginning of the text is answered as a "
+        "text of its own. Either way a row is the answer to the text that ends there."
+    )
+    tokens: list[SourceToken]
+    labels: list[str] = Field(description="The columns of `probabilities`.")
+    probabilities: list[list[float]] = Field(description="A row per token; the last one is the answer.")
+    activations: LayerActivations | None = Field(None, description="Only with `layer`.")
+
+
 class SentimentResult(BaseModel):
     """A label and its degree."""
 
@@ -31,6 +72,7 @@ class SentimentResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["sentiment-en"])
     version: int = Field(description="Its version.", examples=[1])
+    explanation: TextExplanation | None = Field(None, description="Only with `explain`.")
 
 
 class Alternative(BaseModel):
@@ -44,14 +86,6 @@ class EmittedToken(Alternative):
     """A token that was emitted; `text` begins with a space where a word does, a byte looks like `<0xEA>`."""
 
     alternatives: list[Alternative] = Field(description="The most probable tokens at this place, best first.")
-
-
-class SourceToken(BaseModel):
-    """A token of an input, and the characters (Unicode code points) of the input that it stands for."""
-
-    text: str = Field(description="How it is spelt.", examples=[" file"])
-    start: int = Field(description="Its first character, counted from 0.", examples=[9])
-    end: int = Field(description="The character after its last.", examples=[14])
 
 
 class WordAlignment(BaseModel):

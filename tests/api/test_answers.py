@@ -84,11 +84,12 @@ def test_models(http: httpx.Client) -> None:
         "lm-en",
         "lm-ko",
         "sentiment-en",
+        "sentiment-en-uni",
         "sentiment-ko",
         "translate-en-ko",
     ]
     assert answer["broken"] == []
-    translator = answer["models"][5]
+    translator = answer["models"][6]
     assert translator["languages"] == ["en", "ko"]
     assert "GRU-9" in translator["architecture"]
     assert translator["default"] is True

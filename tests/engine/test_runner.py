@@ -43,7 +43,7 @@ def one_way(cell: str) -> list[Manifest]:
             "bridge": "copy",
         }
     )
-    sentiment, _, translate, *_ = drafts()
+    sentiment, _, _, translate, *_ = drafts()
     label = ClassifierConfig(encoder=encoder, pooling=("last", "max", "mean"), labels=2)
     return [
         sentiment.model_copy(update={"architecture": label}),
@@ -177,7 +177,7 @@ print("sentences", runner.counters.out_of_memory - before)
 
 def test_out_of_memory_halves_the_batch_and_goes_on(tiny_store: Path, tmp_path: Path) -> None:
     """In a process with a real limit on its memory."""
-    sentiment, _, translate, *_ = drafts()
+    sentiment, _, _, translate, *_ = drafts()
     assert isinstance(translate.architecture, EncoderDecoderConfig)
     wide = translate.architecture.decoder.model_copy(update={"attention": Attention(kind="additive", size=512)})
     architecture = translate.architecture.model_copy(update={"decoder": wide})

@@ -104,7 +104,7 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
         async def ask(key: str, source: Tokens) -> list[float] | Emitted:
             await asyncio.sleep(rng.random() * 0.5)
             if key == keys[0]:
-                return await client.label(key, source, Terms())
+                return (await client.label(key, source, Terms())).scores
             return await client.sentence(key, source, Emit(40), Terms())
 
         async with EngineClient([endpoint]) as client:

@@ -1,0 +1,86 @@
+"""`explain` over HTTP: offsets lead back to the text, and rows are answers to its beginnings."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.tasks.sentiment import MOST_EXPLAINED
+
+TEXT = "a warm and funny film 쀼 that i would gladly see again"
+
+
+def explained(http: httpx.Client, text: str, **options: Any) -> dict[str, Any]:
+    answer = http.post("/v1/sentiment", json={"inputs": text, "explain": True, **options})
+    assert answer.status_code == 200, answer.text
+    (result,) = answer.json()["results"]
+    assert result["explanation"]["labels"] == ["negative", "positive"]
+    answered: dict[str, Any] = result
+    return answered
+
+
+@pytest.mark.parametrize(
+    ("model", "method"), [("sentiment-en", "each prefix read anew"), ("sentiment-en-uni", "one pass")]
+)
+def test_rows_are_the_answers_to_the_beginnings(http: httpx.Client, model: str, method: str) -> None:
+    result = explained(http, TEXT, model=model)
+    explanation = result["explanation"]
+    assert explanation["method"] == method
+    assert len(explanation["tokens"]) == len(explanation["probabilities"])
+    assert explanation["probabilities"][-1] == [result["scores"]["negative"], result["scores"]["positive"]]
+    plain = http.post("/v1/sentiment", json={"inputs": TEXT, "model": model}).json()["results"][0]
+    assert result["scores"] == pytest.approx(plain["scores"], abs=2e-2)  # the plain answer has 16 bits
+    checked = 0
+    for place, token in enumerate(explanation["tokens"]):
+        following = explanation["tokens"][place + 1 : place + 2]
+        if following and not following[0]["text"].startswith(" "):
+            continue  # the beginning would be cut into other tokens
+        alone = explained(http, TEXT[: token["end"]], model=model)
+        assert alone["explanation"]["probabilities"][-1] == pytest.approx(explanation["probabilities"][place], abs=1e-5)
+        checked += 1
+    assert checked > 5
+
+
+def test_offsets_lead_back_to_the_text(http: httpx.Client) -> None:
+    tokens = explained(http, TEXT)["explanation"]["tokens"]
+    assert [token["start"] for token in tokens] == sorted(token["start"] for token in tokens)
+    for token in tokens:
+        if not token["text"].startswith("<0x"):
+            assert TEXT[token["start"] : token["end"]].strip() == token["text"].strip()
+    assert tokens[-1]["end"] == len(TEXT)
+
+
+def test_activations_of_a_layer(http: httpx.Client) -> None:
+    explanation = explained(http, TEXT, layer=0)["explanation"]
+    activations = explanation["activations"]
+    assert (activations["layer"], activations["network"]) == (0, "bidirectional LSTM-10")
+    assert [one["direction"] for one in activations["directions"]] == ["forward", "backward"]
+    for one in activations["directions"]:
+        assert list(one["gates"]) == ["input", "forget", "candidate", "output"]
+        for rows in (one["hidden"], one["cell"], *one["gates"].values()):
+            assert (len(rows), {len(row) for row in rows}) == (len(explanation["tokens"]), {10})
+        assert all(0 <= value <= 1 for row in one["gates"]["forget"] for value in row)
+
+
+def test_nothing_is_told_that_nobody_asked_for(http: httpx.Client) -> None:
+    assert "explanation" not in http.post("/v1/sentiment", json={"inputs": TEXT}).json()["results"][0]
+    assert "activations" not in explained(http, TEXT)["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"inputs": TEXT, "layer": 0}, "invalid-request"),
+        ({"inputs": TEXT, "explain": True, "layer": 1}, "contradictory-options"),
+        ({"inputs": "a film " * 70, "explain": True}, "input-too-long"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said(http: httpx.Client, body: dict[str, Any], kind: str) -> None:
+    answer = http.post("/v1/sentiment", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, f"/problems/{kind}"), answer.text
+
+
+def test_the_longest_text_that_is_explained(http: httpx.Client) -> None:
+    result = explained(http, "- " * (MOST_EXPLAINED[1] // 2 - 1), model="sentiment-en-uni")
+    assert MOST_EXPLAINED[1] - 2 <= len(result["explanation"]["probabilities"]) <= MOST_EXPLAINED[1]

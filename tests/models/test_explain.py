@@ -1,0 +1,86 @@
+"""Explanations against the plain definition: what the network answers to each beginning of the text."""
+
+from typing import Literal
+
+import pytest
+import torch
+
+from app.models.explain import GATE_NAMES, layer_activations, probabilities_after_each
+from app.models.networks import Classifier
+from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
+from app.store.architecture import Classifier as ClassifierConfig
+
+VOCABULARY = 30
+
+
+def classifier(
+    cell: CellKind, directions: Literal[1, 2], pooling: tuple[Pooling, ...] = ("last", "max", "mean"), layers: int = 2
+) -> Classifier:
+    torch.manual_seed(3)
+    recurrence = Recurrence(cell=cell, input_size=5, hidden_size=6, layers=layers, directions=directions)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+    network = Classifier(ClassifierConfig(encoder=encoder, pooling=pooling, labels=3)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(3)
+    return network
+
+
+every_cell = pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "gru", "lstm"])
+
+
+@every_cell
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("length", [1, 7, 150])
+@torch.no_grad()
+def test_each_row_is_the_answer_to_the_text_that_ends_there(
+    cell: CellKind, directions: Literal[1, 2], length: int
+) -> None:
+    network = classifier(cell, directions)
+    tokens = torch.randint(VOCABULARY, (length,))
+    found = probabilities_after_each(network, tokens)
+    assert found.shape == (length, 3)
+    for end in range(1, length + 1):
+        alone = network(tokens[None, :end], torch.tensor([end])).softmax(1)[0]
+        torch.testing.assert_close(found[end - 1], alone, rtol=0, atol=1e-5)
+
+
+@every_cell
+@pytest.mark.parametrize("directions", [1, 2])
+@torch.no_grad()
+def test_activations_are_those_of_the_network(cell: CellKind, directions: Literal[1, 2]) -> None:
+    network = classifier(cell, directions)
+    tokens = torch.randint(VOCABULARY, (9,))
+    encoded = network.encoder(tokens[None], torch.tensor([9]))
+    found = layer_activations(network, tokens, 1)
+    assert len(found) == directions
+    torch.testing.assert_close(torch.cat([one.hidden for one in found], 1), encoded.memory[0], rtol=0, atol=1e-5)
+    ends = [one.hidden[0 if number else -1] for number, one in enumerate(found)]
+    torch.testing.assert_close(torch.stack(ends), encoded.state.hidden[0, -directions:], rtol=0, atol=1e-5)
+    for number, one in enumerate(found):
+        assert tuple(one.gates) == GATE_NAMES[cell]
+        if one.cell is not None:
+            last = one.cell[0 if number else -1]
+            torch.testing.assert_close(last, encoded.state.cell[0, -directions + number], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_gates_explain_the_next_cell() -> None:
+    """The LSTM's own equation, on what is told: cell = forget * cell before + input * candidate."""
+    (found,) = layer_activations(classifier("lstm", 1, layers=1), torch.randint(VOCABULARY, (8,)), 0)
+    assert found.cell is not None
+    before = torch.cat((torch.zeros(1, 6), found.cell[:-1]))
+    gates = found.gates
+    torch.testing.assert_close(gates["forget"] * before + gates["input"] * gates["candidate"], found.cell)
+    torch.testing.assert_close(gates["output"] * found.cell.tanh(), found.hidden)
+
+
+def test_layers_below_are_run_first() -> None:
+    network = classifier("gru", 2)
+    tokens = torch.randint(VOCABULARY, (5,))
+    (forward, backward) = layer_activations(network, tokens, 0)
+    embedded = network.encoder.embedding(tokens)[None]
+    below = torch.nn.GRU(5, 6, bidirectional=True, batch_first=True)
+    state = {name: value for name, value in network.encoder.recurrence.state_dict().items() if "_l0" in name}
+    below.load_state_dict(state)
+    torch.testing.assert_close(torch.cat((forward.hidden, backward.hidden), 1), below(embedded)[0][0])
