@@ -7,46 +7,60 @@ from typing import Literal
 
 import click
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from app.models.networks import Classifier
+from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
 from app.store.architecture import Classifier as Architecture
-from app.store.architecture import Pooling, Recurrence, TextEncoder
 from app.store.manifest import Limits, Manifest, TokenizerUse, Training
+from app.store.model_store import WEIGHTS
 from app.text.tokenizer import SubwordTokenizer
+from training.calibration import calibrate
 from training.data import Rated
-from training.loop import UNK, Schedule, batches_by_length, fit, pad_rows
-from training.subwords import train_subwords
+from training.loop import UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows
 
-Row = tuple[list[int], int]
+Row = tuple[list[int], float]  # token ids and the probability of label 1 that is to be learnt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that can be turned in a sentiment recipe."""
+    """Everything that can be turned in a sentiment recipe. `language_model` is the folder of the version in the model
+    store whose tokenizer and embedding are taken, and whose recurrence too where it is the same."""
 
-    vocabulary: int
-    lowercase: bool
-    embedding: int
-    hidden: int
+    language_model: Path
+    cell: CellKind = "lstm"
+    embedding: int = 192
+    hidden: int = 384
+    directions: Literal[1, 2] = 1
+    vocabulary: int = 12000
     pooling: tuple[Pooling, ...] = ("max", "mean")
-    dropout: float
-    token_dropout: float  # share of tokens replaced by unk in training
+    dropout: float = 0.4
+    token_dropout: float = 0.1  # share of tokens replaced by unk in training
     crop: int  # longest training window in subwords; longer texts give a random window per epoch
-    tokens_per_batch: int
-    label_smoothing: float = 0.05
+    tokens_per_batch: int = 5600
+    slow_encoder: float = 1.0  # learning rate of what was trained before, as a share
     seed: int = 1
     schedule: Schedule
 
     def architecture(self) -> Architecture:
-        recurrence = Recurrence(cell="lstm", input_size=self.embedding, hidden_size=self.hidden, directions=2)
+        recurrence = Recurrence(
+            cell=self.cell, input_size=self.embedding, hidden_size=self.hidden, directions=self.directions
+        )
         encoder = TextEncoder(vocabulary_size=self.vocabulary, recurrence=recurrence)
         return Architecture(encoder=encoder, pooling=self.pooling, labels=2)
 
 
 def draft_manifest(
-    config: Config, *, name: str, language: Literal["en", "ko"], description: str, licence: str, minutes: int
+    config: Config,
+    *,
+    name: str,
+    language: Literal["en", "ko"],
+    description: str,
+    licence: str,
+    minutes: int,
+    default: bool = True,
 ) -> Manifest:
     """The manifest of a sentiment model, before it is trained."""
     return Manifest(
@@ -54,7 +68,7 @@ def draft_manifest(
         version=1,
         task="sentiment",
         description=description,
-        default=True,
+        default=default,
         source_language=language,
         architecture=config.architecture(),
         tokenizer=TokenizerUse(),
@@ -67,15 +81,20 @@ def draft_manifest(
     )
 
 
+def target_of(rated: Rated) -> float:
+    """The probability of `positive` to learn: the more extreme the rating, the nearer to 0.02 or 0.98."""
+    return 0.5 + 0.48 * float(torch.tanh(torch.tensor(3 * rated.degree)))
+
+
 def encode(tokenizer: Tokenizer, rated: Sequence[Rated]) -> list[Row]:
-    """Token ids and label of each text that has any token."""
+    """Token ids and target of each text that has any token."""
     encodings = tokenizer.encode_batch([row.text for row in rated])
-    return [(encoding.ids, row.label) for encoding, row in zip(encodings, rated, strict=True) if encoding.ids]
+    return [(encoding.ids, target_of(row)) for encoding, row in zip(encodings, rated, strict=True) if encoding.ids]
 
 
 def polarities(network: Classifier, tokenizer: SubwordTokenizer, rated: Sequence[Rated]) -> Tensor:
     """Polarity from -1 to 1 of each text, in the order given, with the tokenizer that serves."""
-    return 2 * positive_probability(network, [tokenizer.encode(row.text) or [UNK] for row in rated]) - 1
+    return 2 * positive_logit(network, [tokenizer.encode(row.text) or [UNK] for row in rated]).sigmoid() - 1
 
 
 def polarity_accuracy(polarity: Tensor, rated: Sequence[Rated]) -> float:
@@ -84,59 +103,87 @@ def polarity_accuracy(polarity: Tensor, rated: Sequence[Rated]) -> float:
     return float(((polarity > 0) == (labels == 1)).float().mean())
 
 
-def positive_probability(network: Classifier, rows: Sequence[list[int]], *, tokens_per_batch: int = 16000) -> Tensor:
-    """The probability of label 1 for each row of token ids, in the order given."""
+def positive_logit(network: Classifier, rows: Sequence[list[int]], *, tokens_per_batch: int = 16000) -> Tensor:
+    """The log-odds of label 1 for each row of token ids, in the order given."""
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    probabilities = torch.empty(len(rows))
+    found = torch.empty(len(rows))
     while order:
         size = max(1, tokens_per_batch // len(rows[order[0]]))
         while len(rows[order[:size][-1]]) * size > tokens_per_batch and size > 1:
             size -= max(1, size // 8)
         part, order = order[:size], order[size:]
-        tokens, lengths = pad_rows([rows[index] for index in part])
-        probabilities[part] = network(tokens, lengths).softmax(1)[:, 1]
-    return probabilities
+        tokens, lengths = pad_rows([rows[index] for index in part], device_of(network))
+        logits = network(tokens, lengths).float()
+        found[part] = (logits[:, 1] - logits[:, 0]).cpu()
+    return found
 
 
-def accuracy(network: Classifier, rows: Sequence[Row]) -> float:
-    """Share of rows whose more probable label is the given one."""
-    probabilities = positive_probability(network, [tokens for tokens, _ in rows])
-    labels = torch.tensor([label for _, label in rows])
-    return float(((probabilities > 0.5) == (labels == 1)).float().mean())
+def start_from(network: Classifier, folder: Path) -> list[str]:
+    """Take the embedding, and the recurrence where it is the same, of a language model. Returns the names taken."""
+    stored = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
+    own = network.state_dict()
+    taken = {name: stored[name] for name in own if name in stored and stored[name].shape == own[name].shape}
+    is_same = all(name in taken for name in own if name.startswith("encoder.recurrence.") and "reverse" not in name)
+    if not is_same:
+        taken = {name: tensor for name, tensor in taken.items() if ".recurrence." not in name}
+    network.load_state_dict(own | taken)
+    return sorted(taken)
 
 
 def train_classifier(config: Config, folder: Path, *, train: Sequence[Rated], dev: Sequence[Rated]) -> None:
-    """From texts to a tokenizer and averaged weights in `folder`."""
+    """From texts to a tokenizer and averaged, calibrated weights in `folder`."""
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
     subwords = folder / "tokenizer.json"
-    if not subwords.exists():
-        texts = (row.text for row in train)
-        train_subwords(texts, size=config.vocabulary, lowercase=config.lowercase).save(str(subwords))
+    subwords.write_bytes(config.language_model.joinpath("tokenizer.json").read_bytes())
     tokenizer = Tokenizer.from_file(str(subwords))
     rows, dev_rows = encode(tokenizer, train), encode(tokenizer, dev)
+    device = best_device()
     network = Classifier(config.architecture(), dropout=config.dropout)
+    taken = start_from(network, config.language_model)
+    network.to(device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     click.echo(f"{len(rows)} texts, {sum(len(tokens) for tokens, _ in rows)} subwords, {parameters} parameters")
+    click.echo(f"from {config.language_model}: {', '.join(taken)}")
 
     def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
         starts = torch.rand(len(rows), generator=generator).tolist()
         windows = []
-        for (tokens, label), place in zip(rows, starts, strict=True):
+        for (tokens, target), place in zip(rows, starts, strict=True):
             first = int(place * max(0, len(tokens) - config.crop + 1))
-            windows.append((tokens[first : first + config.crop], label))
+            windows.append((tokens[first : first + config.crop], target))
         return batches_by_length(windows, lambda row: len(row[0]), budget=config.tokens_per_batch, generator=generator)
 
     def loss(batch: list[Row]) -> Tensor:
-        tokens, lengths = pad_rows([tokens for tokens, _ in batch])
-        dropped = torch.rand(tokens.shape) < config.token_dropout
-        logits = network(tokens.masked_fill(dropped, UNK), lengths)
-        labels = torch.tensor([label for _, label in batch])
-        return nn.functional.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+        tokens, lengths = pad_rows([tokens for tokens, _ in batch], device)
+        dropped = torch.rand(tokens.shape, device=device) < config.token_dropout
+        logits = network(tokens.masked_fill(dropped, UNK), lengths).float()
+        targets = torch.tensor([target for _, target in batch], device=device)
+        return nn.functional.binary_cross_entropy_with_logits(logits[:, 1] - logits[:, 0], targets)
+
+    labels = torch.tensor([target > 0.5 for _, target in dev_rows])
 
     def score(averaged: nn.Module) -> float:
         assert isinstance(averaged, Classifier)
-        return accuracy(averaged, dev_rows)
+        logits = positive_logit(averaged, [tokens for tokens, _ in dev_rows])
+        return float(((logits > 0) == labels).float().mean())
 
-    fit(network, config.schedule, batches=batches, loss=loss, score=score, folder=folder)
+    best = fit(
+        network,
+        config.schedule,
+        batches=batches,
+        loss=loss,
+        score=score,
+        folder=folder,
+        rate_of=lambda name: config.slow_encoder if name in taken else 1.0,
+    )
+    assert isinstance(best, Classifier)
+    with torch.inference_mode():
+        logits = positive_logit(best, [tokens for tokens, _ in dev_rows])
+    temperature = calibrate(logits, labels)
+    click.echo(f"temperature {temperature:.3f}")
+    with torch.no_grad():
+        best.output.weight.div_(temperature)
+        best.output.bias.div_(temperature)
+    torch.save(best.state_dict(), folder / "best.pt")

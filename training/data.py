@@ -73,11 +73,12 @@ def read_imdb(data: Path, split: Split) -> list[Rated]:
     return rated
 
 
-def read_snippets(data: Path, split: Split) -> list[Rated]:
+def read_snippets(data: Path, split: Split, *, kind: str = "", neutral: bool = False) -> list[Rated]:
     """Short English texts with a degree (Hutto and Gilbert 2014), out of the source archive of vaderSentiment 3.3.2.
 
-    Film snippets, product snippets, tweets and news; 10 % of each are test, 5 % dev, by text. A mean rating
-    within half a point of neutral (on -4 to +4) has no label and is left out.
+    Film snippets, product snippets, tweets and news, or those of a `kind` alone (`movieReview`, `amazonReview`,
+    `tweets`, `nytEditorial`); 10 % of each are test, 5 % dev, by text. A mean rating within half a point of neutral
+    (on -4 to +4) has no label and is left out, unless `neutral`.
     """
     rated = []
     with tarfile.open(data / "vaderSentiment-3.3.2.tar.gz") as outer:
@@ -85,13 +86,15 @@ def read_snippets(data: Path, split: Split) -> list[Rated]:
         assert inner is not None
         with tarfile.open(fileobj=inner) as files:
             for member in files:
-                file = files.extractfile(member) if member.name.endswith("_GroundTruth.txt") else None
+                is_wanted = member.name.endswith("_GroundTruth.txt") and f"/{kind}" in member.name
+                file = files.extractfile(member) if is_wanted else None
                 if file is None:
                     continue
                 for line in file.read().decode("utf8", "replace").splitlines():
                     _, score, text = line.split("\t", 2)
                     degree = float(score) / 4
-                    if text.strip() and abs(degree) >= 0.125 and split_of(text, test=0.1, dev=0.05) == split:
+                    is_rated = neutral or abs(degree) >= 0.125
+                    if text.strip() and is_rated and split_of(text, test=0.1, dev=0.05) == split:
                         rated.append(Rated(text.strip(), int(degree > 0), degree))
     return rated
 

@@ -13,7 +13,16 @@ import torch
 from app.models.precision import Precision
 from training.recipe import Recipe
 
-RECIPES = ("lm-en", "lm-ko", "sentiment-en", "sentiment-ko", "caption-en", "translate-en-ko")
+RECIPES = (
+    "lm-en",
+    "lm-ko",
+    "sentiment-en",
+    "sentiment-en-rnn",
+    "sentiment-en-gru",
+    "sentiment-ko",
+    "caption-en",
+    "translate-en-ko",
+)
 
 
 def recipe_of(name: str) -> Recipe:

@@ -116,15 +116,15 @@ def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:
 def sampled_loss(output: nn.Linear, features: Tensor, targets: Tensor, noise: Tensor, negatives: int) -> Tensor:
     """Cross entropy over the target and `negatives` drawn tokens, the same for all rows (Jean et al. 2015, 3.1).
 
-    features (rows, size), targets (rows,), noise (vocabulary,). Each logit is lowered by the logarithm of how often its
-    token is expected in the draw, so that the gradient comes near that over the whole vocabulary, at a fraction of
-    the cost.
+    features (rows, size), targets (rows,), noise (vocabulary,). The logit of a drawn token is lowered by the logarithm
+    of how often it is expected in the draw, so that the sum of the exponentials is, on average, that over the whole
+    vocabulary, at a fraction of the cost.
     """
     drawn = torch.multinomial(noise, negatives, replacement=True)
     expected = (noise * negatives).clamp(min=1e-9).log()
     wrong = features @ output.weight[drawn].T + output.bias[drawn] - expected[drawn]
     wrong = wrong.masked_fill(drawn.unsqueeze(0) == targets.unsqueeze(1), float("-inf"))
-    right = (features * output.weight[targets]).sum(1) + output.bias[targets] - expected[targets]
+    right = (features * output.weight[targets]).sum(1) + output.bias[targets]
     logits = torch.cat((right.unsqueeze(1), wrong), 1).float()
     return nn.functional.cross_entropy(logits, logits.new_zeros(len(targets), dtype=torch.long))
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ class Schedule:
     weight_decay: float = 0.01
     clip: float = 1.0
     average: float = 0.998
+    checkpoint_seconds: float = 120
     patience: int = 3  # epochs without a better dev score after which training ends
 
     def rate(self, progress: float) -> float:
@@ -59,13 +61,36 @@ def batches_by_length(
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def pad_rows(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids padded on the right with 0: (batch, longest), and lengths (batch,)."""
+def best_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights are."""
+    return next(network.parameters()).device
+
+
+def pad_rows(rows: Sequence[Sequence[int]], device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Token ids padded on the right with 0: (batch, longest), and lengths (batch,), on `device`."""
     lengths = torch.tensor([len(row) for row in rows])
     tokens = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
     for index, row in enumerate(rows):
         tokens[index, : len(row)] = torch.tensor(row)
-    return tokens, lengths
+    return tokens.to(device), lengths.to(device)
+
+
+@dataclass
+class Place:
+    """How far a training has come: whole epochs, batches of the next one with their summed loss and seconds, and the
+    best dev score so far with its epoch."""
+
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    best: float = float("-inf")
+    best_epoch: int = 0
 
 
 def fit(
@@ -80,9 +105,11 @@ def fit(
 ) -> nn.Module:
     """Train `network` and return the averaged weights of the epoch with the best dev score.
 
-    `batches(epoch)` gives an epoch's batches, `loss(batch)` a scalar, `score(network)` the dev score, higher is
-    better. `folder` takes `last.pt` after each epoch, from which the same call goes on, and `log.tsv`.
-    `rate_of(name)` scales the learning rate of a parameter.
+    `batches(epoch)` gives an epoch's batches, the same whenever it is asked; `loss(batch)` a scalar; `score(network)`
+    the dev score, higher is better. `folder` takes `last.pt` after each epoch and every `schedule.checkpoint_seconds`,
+    from which the same call goes on as if it had never been interrupted, and `log.tsv`, one line per epoch:
+    epoch, mean loss, dev score, seconds. `rate_of(name)` scales the learning rate of a parameter. On CUDA, and on a CPU
+    with matrix units, products are in bfloat16 (autocast). Where TensorBoard is installed, it is told as well.
     """
     folder.mkdir(parents=True, exist_ok=True)
     named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
@@ -96,27 +123,41 @@ def fit(
     )
     average = torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]
     averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-    first, best, best_epoch = 0, float("-inf"), 0
+    at = Place()
     last, best_file, log = folder / "last.pt", folder / "best.pt", folder / "log.tsv"
     if last.exists():
-        kept = torch.load(last, weights_only=True)
+        kept = torch.load(last, weights_only=True, map_location="cpu")
         network.load_state_dict(kept["network"])
         averaged.load_state_dict(kept["averaged"])
         optimizer.load_state_dict(kept["optimizer"])
-        first, best, best_epoch = kept["epoch"] + 1, kept["best"], kept["best_epoch"]
-    device = next(network.parameters()).device.type
+        torch.set_rng_state(kept["random"])
+        at = Place(**kept["at"])
+    device = device_of(network).type
+
+    def keep() -> None:
+        """Write `last.pt` whole or not at all."""
+        kept = {
+            "network": network.state_dict(),
+            "averaged": averaged.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "at": asdict(at),
+        }
+        torch.save(kept, last.with_suffix(".new"))
+        last.with_suffix(".new").replace(last)
+
     mixed = device == "cuda" or torch.cpu._is_amx_tile_supported()  # without matrix units, bfloat16 is the slower one
-    for epoch in range(first, schedule.epochs):
-        if epoch > best_epoch + schedule.patience:
-            break
-        started = time.monotonic()
+    board = _board(folder)
+    while at.epoch < schedule.epochs and at.epoch <= at.best_epoch + schedule.patience:
         network.train()
-        work = batches(epoch)
-        total = 0.0
-        bar = tqdm(work, desc=f"epoch {epoch + 1}/{schedule.epochs}", mininterval=5)
-        for index, batch in enumerate(bar):
+        work = batches(at.epoch)
+        bar = tqdm(work, desc=f"epoch {at.epoch + 1}/{schedule.epochs}", mininterval=5, initial=at.batch)
+        bar.iterable = work[at.batch :]
+        began = kept_at = time.monotonic()
+        for batch in bar:
+            rate = schedule.rate((at.epoch + at.batch / len(work)) / schedule.epochs)
             for group, scale in zip(optimizer.param_groups, scales, strict=True):
-                group["lr"] = scale * schedule.rate((epoch + index / len(work)) / schedule.epochs)
+                group["lr"] = scale * rate
             with torch.autocast(device, dtype=torch.bfloat16, enabled=mixed):
                 batch_loss = loss(batch)
             optimizer.zero_grad(set_to_none=True)
@@ -124,31 +165,39 @@ def fit(
             nn.utils.clip_grad_norm_(parameters, schedule.clip)
             optimizer.step()
             averaged.update_parameters(network)
-            total += batch_loss.item()
-            if index % 20 == 0:
-                bar.set_postfix(loss=f"{total / (index + 1):.3f}", refresh=False)
+            at.loss += batch_loss.item()
+            at.batch += 1
+            if at.batch % 20 == 0:
+                bar.set_postfix(loss=f"{at.loss / at.batch:.3f}", refresh=False)
+                board("loss", batch_loss.item(), at.epoch * len(work) + at.batch)
+            if time.monotonic() - kept_at > schedule.checkpoint_seconds:
+                at.seconds += time.monotonic() - began
+                began = kept_at = time.monotonic()
+                keep()
         averaged.eval()
         with torch.inference_mode():
             dev = score(averaged.module)
+        at.seconds += time.monotonic() - began
         with log.open("a") as lines:
-            lines.write(f"{epoch}\t{total / len(work):.4f}\t{dev:.4f}\t{time.monotonic() - started:.0f}\n")
-        tqdm.write(f"epoch {epoch + 1}: loss {total / len(work):.4f}, dev {dev:.4f}")
-        if dev > best:
-            best, best_epoch = dev, epoch
+            lines.write(f"{at.epoch}\t{at.loss / len(work):.4f}\t{dev:.4f}\t{at.seconds:.0f}\n")
+        tqdm.write(f"epoch {at.epoch + 1}: loss {at.loss / len(work):.4f}, dev {dev:.4f}")
+        board("dev", dev, (at.epoch + 1) * len(work))
+        if dev > at.best:
+            at.best, at.best_epoch = dev, at.epoch
             torch.save(averaged.module.state_dict(), best_file)
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "epoch": epoch,
-                "best": best,
-                "best_epoch": best_epoch,
-            },
-            last,
-        )
+        at.epoch, at.batch, at.loss, at.seconds = at.epoch + 1, 0, 0.0, 0.0
+        keep()
     network.load_state_dict(torch.load(best_file, weights_only=True))
     return network.eval()
+
+
+def _board(folder: Path) -> Callable[[str, float, int], None]:
+    """Tells TensorBoard a number at a step, if that is installed."""
+    if find_spec("tensorboard") is None:
+        return lambda name, value, step: None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(folder / "tensorboard").add_scalar
 
 
 def greedy(network: EncoderDecoder, source: Tensor, lengths: Tensor, *, longest: int) -> list[list[int]]:

@@ -1,6 +1,9 @@
 """What the recipes share: splits, batches, the loop, the cards."""
 
+import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from training.calibration import calibrate, calibration_error
 from training.captions import bleu, plain_caption
 from training.data import Photo, normalised_source, split_of
+from training.language import sampled_loss
 from training.loop import Schedule, batches_by_length, fit, pad_rows
 from training.open_nsfw import read_caffemodel
 from training.subwords import train_subwords
@@ -80,6 +85,75 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
         _fit(tmp_path / "cut", 5, stop_after=2)
     resumed = _fit(tmp_path / "cut", 5)
     assert torch.equal(whole.get_parameter("weight"), resumed.get_parameter("weight"))
+
+
+_CUT_OFF = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from torch import nn
+from training.loop import Schedule, fit
+
+folder, kill_at = Path(sys.argv[1]), int(sys.argv[2])
+torch.manual_seed(0)
+torch.set_num_threads(1)
+network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+calls = 0
+
+def loss(seed):
+    global calls
+    calls += 1
+    if calls == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    inputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(seed))
+    return (network(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+
+fit(network, Schedule(epochs=3, learning_rate=0.05, checkpoint_seconds=0),
+    batches=lambda epoch: range(epoch * 9, epoch * 9 + 9), loss=loss, score=lambda averaged: -float(averaged(torch.ones(1, 3)).sum()), folder=folder)
+"""
+
+
+def test_a_run_killed_within_an_epoch_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
+    def run(folder: Path, kill_at: int) -> int:
+        command = [sys.executable, "-c", _CUT_OFF, str(folder), str(kill_at)]
+        return subprocess.run(command, cwd=Path.cwd(), capture_output=True, check=False).returncode
+
+    assert run(tmp_path / "whole", 0) == 0
+    assert run(tmp_path / "cut", 14) == -signal.SIGKILL
+    assert run(tmp_path / "cut", 8) == -signal.SIGKILL
+    assert run(tmp_path / "cut", 0) == 0
+    whole, cut = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "cut"))
+    for part in ("network", "averaged"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, cut[part][name]), name
+    columns = [[line.split("\t")[:3] for line in (tmp_path / name / "log.tsv").open()] for name in ("whole", "cut")]
+    assert columns[0] == columns[1]
+
+
+def test_temperature_makes_confidence_honest() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 4 * torch.randn(4000, generator=generator)
+    labels = torch.rand(4000, generator=generator) < (logits / 3).sigmoid()  # three times too sure
+    temperature = calibrate(logits, labels)
+    assert temperature == pytest.approx(3, rel=0.1)
+    before, after = (calibration_error(values.sigmoid(), labels) for values in (logits, logits / temperature))
+    assert after < 0.03 < 0.1 < before
+
+
+def test_sampled_loss_teaches_the_whole_distribution() -> None:
+    """Over all tokens, what was learnt from a few drawn ones comes near the frequencies."""
+    torch.manual_seed(0)
+    frequencies = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
+    output, features = nn.Linear(1, 5), torch.ones(512, 1)
+    optimizer = torch.optim.Adam(output.parameters(), lr=0.05)
+    for _ in range(400):
+        targets = torch.multinomial(frequencies, 512, replacement=True)
+        loss = sampled_loss(output, features, targets, torch.full((5,), 0.2), 64)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    learnt = output(features[:1])[0].softmax(0).tolist()
+    assert learnt == pytest.approx(frequencies.tolist(), abs=0.03)
 
 
 def test_training_ends_when_nothing_gets_better(tmp_path: Path) -> None:

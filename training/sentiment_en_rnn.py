@@ -1,0 +1,11 @@
+"""Recipe of `sentiment-en-rnn`: that of `sentiment-en` with a plain RNN (tanh), to be compared with the LSTM.
+
+python -m training.sentiment_en_rnn --data data
+"""
+
+from training.sentiment_en_small import small_recipe
+
+RECIPE = small_recipe("sentiment-en-rnn", "rnn_tanh", "a plain RNN (tanh)")
+
+if __name__ == "__main__":
+    RECIPE.command()()
