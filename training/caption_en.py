@@ -24,10 +24,10 @@ from app.models.networks import EncoderDecoder
 from app.store.architecture import Attention, Decoder, ImageEncoder
 from app.store.architecture import EncoderDecoder as Architecture
 from app.store.manifest import Decoding, ImageInput, Limits, Manifest, TokenizerUse, Training
-from training.captions import bleu, caption_rows, plain_caption
+from training.captions import bleu, caption_rows, cider, plain_caption, searched_rows
 from training.cards import CardText
 from training.data import Photo, read_flickr8k
-from training.loop import BOS, EOS, PAD, UNK, Schedule, chunks, fit, pad_rows
+from training.loop import BOS, EOS, PAD, UNK, Schedule, best_device, chunks, fit, pad_rows
 from training.open_nsfw import ARCHITECTURE, MEAN, STD, read_open_nsfw
 from training.recipe import Figure, Recipe, Shipped
 from training.subwords import train_subwords
@@ -63,6 +63,7 @@ class Config:
 
 
 CONFIG = Config()
+BEAMS = 4  # as papers measure
 CARD = CardText(
     data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the
 published split of 6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower
@@ -109,7 +110,7 @@ def captions_of(tokenizer: Tokenizer, photo: Photo) -> list[list[int]]:
     return [encoding.ids for encoding in tokenizer.encode_batch([plain_caption(text) for text in photo.captions])]
 
 
-def train(data: Path, folder: Path) -> None:
+def train(data: Path, folder: Path, epochs: int | None) -> None:
     config = CONFIG
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +125,8 @@ def train(data: Path, folder: Path) -> None:
     encoder = network.encoder
     assert isinstance(encoder, ImageEncoderModule)
     encoder.resnet.load_state_dict(read_open_nsfw(data))
+    device = best_device()
+    network.to(device)
     click.echo(f"{len(photos)} photos, {sum(parameter.numel() for parameter in network.parameters())} parameters")
     pixels, dev_pixels = read_pixels(data, photos), read_pixels(data, dev)
 
@@ -135,7 +138,7 @@ def train(data: Path, folder: Path) -> None:
     def loss_over(grids: Tensor, batch: list[int]) -> Tensor:
         """Cross entropy of all captions of a batch of photos, given their feature maps (photos, features, 7, 7)."""
         rows = [(place, caption) for place, photo in enumerate(batch) for caption in captions[photo]]
-        targets, _ = pad_rows([[BOS, *caption, EOS] for _, caption in rows])
+        targets, _ = pad_rows([[BOS, *caption, EOS] for _, caption in rows], device)
         state = network.decoder.start(encoder.encode_grid(grids[[place for place, _ in rows]]))
         logits = network.decoder.unroll(targets[:, :-1], state)
         return nn.functional.cross_entropy(
@@ -147,34 +150,41 @@ def train(data: Path, folder: Path) -> None:
 
     def score(averaged: nn.Module) -> float:
         assert isinstance(averaged, EncoderDecoder)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
             rows = caption_rows(averaged, dev_pixels)
         return bleu(tokenizer.decode_batch(rows), dev)
 
     cached = folder / "grids.npy"
     if not cached.exists():
         network.eval()
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             parts = [
-                torch.stack((encoder.feature_map(part), encoder.feature_map(part.flip(2)))).half()
+                torch.stack([encoder.feature_map(side.to(device)) for side in (part, part.flip(2))]).half().cpu()
                 for part in tqdm(torch.split(pixels, 32), desc="feature maps", mininterval=5)
             ]
         np.save(cached, torch.cat(parts, 1).numpy())
     grids = torch.from_numpy(np.load(cached, mmap_mode="c"))  # 2 x photos x features x 7 x 7
 
     def decoder_loss(batch: list[int]) -> Tensor:
-        return loss_over(grids[int(torch.randint(0, 2, ()))][batch].float(), batch)
+        return loss_over(grids[int(torch.randint(0, 2, ()))][batch].float().to(device), batch)
 
     def whole_loss(batch: list[int]) -> Tensor:
         encoder.eval()  # keep the statistics of batch normalisation
-        return loss_over(encoder.feature_map(augment(pixels[batch])), batch)
+        return loss_over(encoder.feature_map(augment(pixels[batch]).to(device)), batch)
 
     encoder.requires_grad_(False)
-    fit(network, config.decoder_alone, batches=batches, loss=decoder_loss, score=score, folder=folder / "decoder")
+    fit(
+        network,
+        config.decoder_alone.for_trial(epochs),
+        batches=batches,
+        loss=decoder_loss,
+        score=score,
+        folder=folder / "decoder",
+    )
     encoder.requires_grad_(True)
     fit(
         network,
-        config.together,
+        config.together.for_trial(epochs),
         batches=batches,
         loss=whole_loss,
         score=score,
@@ -189,12 +199,19 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
     assert manifest.image is not None
     test = read_flickr8k(data, "test")
     pixels = read_pixels(data, test)
-    captions = [tokenizer.decode(row) for row in caption_rows(network, pixels)]
     where = f"Flickr8k test, {len(test)} photos"
-    return [
-        Figure("BLEU-4, greedy", bleu(captions, test), f"{where}, 5 references each"),
-        Figure("distinct captions", float(len(set(captions))), where),
-    ]
+    figures = []
+    for way, rows in (
+        ("greedy", caption_rows(network, pixels)),
+        (f"beam {BEAMS}", searched_rows(shipped, pixels, beams=BEAMS)),
+    ):
+        captions = [tokenizer.decode(row) for row in rows]
+        figures += [
+            Figure(f"BLEU-4, {way}", bleu(captions, test), f"{where}, 5 references each"),
+            Figure(f"CIDEr-D, {way}", cider(captions, test), f"{where}, 5 references each"),
+            Figure(f"distinct captions, {way}", float(len(set(captions))), where),
+        ]
+    return figures
 
 
 RECIPE = Recipe(

@@ -4,12 +4,16 @@ import re
 from collections.abc import Sequence
 
 import torch
+from pycocoevalcap.cider.cider import Cider
 from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 from torch import Tensor
 
+from app.engine.messages import Emit, Emitted, Pixels
+from app.engine.runner import Item, Portion, Runner
 from app.models.networks import EncoderDecoder
 from training.data import Photo
-from training.loop import greedy
+from training.loop import device_of, greedy
+from training.recipe import Shipped
 
 LONGEST = 24
 
@@ -27,10 +31,40 @@ def bleu(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
     return float(scorer.corpus_score([plain_caption(text) for text in hypotheses], columns).score) / 100
 
 
+def cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
+    """CIDEr-D (Vedantam et al. 2015) against all references of each photo, by pycocoevalcap, on the scale of papers,
+    where 1 is 100 %."""
+    references = {number: [plain_caption(text) for text in photo.captions] for number, photo in enumerate(photos)}
+    answers = {number: [plain_caption(text)] for number, text in enumerate(hypotheses)}
+    score, _ = Cider().compute_score(references, answers)
+    return float(score)
+
+
+def searched_rows(shipped: Shipped, pixels: Tensor, *, beams: int) -> list[list[int]]:
+    """Token ids of captions by beam search, by the engine's own code, for photos as uint8 (photos, 224, 224, 3)."""
+    batch = 25
+    runner = Runner(torch.device("cpu"), slots=batch * beams, precision="float32")
+    runner.add(shipped.manifest, shipped.network)
+    key, emit = shipped.manifest.key, Emit(max_tokens=LONGEST, beams=beams)
+    found: dict[int, list[int]] = {}
+    for start in range(0, len(pixels), batch):
+        items = [
+            Item((b"", start + place), Pixels(image.shape[0], image.numpy().tobytes()), emit)
+            for place, image in enumerate(pixels[start : start + batch])
+        ]
+        runner.consume(key, [Portion(item, 0, 1) for item in items])
+        while runner.models[key].slots.count:
+            for (_, number), event in runner.emit(key, 6):
+                assert isinstance(event, Emitted)
+                found[number] = event.hypotheses[0].tokens
+    return [found[number] for number in range(len(pixels))]
+
+
 def caption_rows(network: EncoderDecoder, pixels: Tensor) -> list[list[int]]:
     """Token ids of greedy captions for photos as uint8 (photos, 224, 224, 3)."""
     rows: list[list[int]] = []
     for start in range(0, len(pixels), 50):
-        images = pixels[start : start + 50]
-        rows += greedy(network, images, torch.ones(len(images), dtype=torch.long), longest=LONGEST)
+        images = pixels[start : start + 50].to(device_of(network))
+        one_each = torch.ones(len(images), dtype=torch.long, device=images.device)
+        rows += greedy(network, images, one_each, longest=LONGEST)
     return rows

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.store.manifest import Manifest, Quality
+from training.curves import CURVE
 
 
 class CardText(NamedTuple):
@@ -31,6 +32,7 @@ def card_of(manifest: Manifest, text: CardText) -> str:
     decoding = (
         f"\nDecoding: greedy, at most {manifest.decoding.max_tokens} tokens by default.\n" if manifest.decoding else ""
     )
+    curve = f"\n![Loss and dev score over the epochs]({CURVE})\n" if CURVE in manifest.files else ""
     return f"""# {manifest.name}, version {manifest.version}
 
 {manifest.description}
@@ -44,7 +46,7 @@ def card_of(manifest: Manifest, text: CardText) -> str:
 | size on disk | {manifest.bytes / 1e6:.1f} MB, half precision; computed in float32 |
 | recipe | {recipe} |
 | training time | {minutes} |
-{decoding}
+{decoding}{curve}
 ## Quality
 
 {quality_table(manifest.quality) if manifest.quality else "Not measured yet."}

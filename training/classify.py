@@ -130,7 +130,9 @@ def start_from(network: Classifier, folder: Path) -> list[str]:
     return sorted(taken)
 
 
-def train_classifier(config: Config, folder: Path, *, train: Sequence[Rated], dev: Sequence[Rated]) -> None:
+def train_classifier(
+    config: Config, folder: Path, *, train: Sequence[Rated], dev: Sequence[Rated], epochs: int | None = None
+) -> None:
     """From texts to a tokenizer and averaged, calibrated weights in `folder`."""
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +173,7 @@ def train_classifier(config: Config, folder: Path, *, train: Sequence[Rated], de
 
     best = fit(
         network,
-        config.schedule,
+        config.schedule.for_trial(epochs),
         batches=batches,
         loss=loss,
         score=score,

@@ -15,7 +15,7 @@ from app.models.networks import EncoderDecoder
 from app.store.architecture import LanguageModel, Recurrence
 from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
 from app.text.tokenizer import SubwordTokenizer
-from training.loop import BOS, EOS, PAD, UNK, Schedule, batches_by_length, fit, pad_rows
+from training.loop import BOS, EOS, PAD, UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows
 from training.subwords import train_subwords
 
 Row = list[int]
@@ -66,7 +66,9 @@ def draft_manifest(
     )
 
 
-def train_language_model(config: Config, folder: Path, *, train: Sequence[str], dev: Sequence[str]) -> None:
+def train_language_model(
+    config: Config, folder: Path, *, train: Sequence[str], dev: Sequence[str], epochs: int | None = None
+) -> None:
     """From texts to a tokenizer and averaged weights in `folder`."""
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,10 +77,11 @@ def train_language_model(config: Config, folder: Path, *, train: Sequence[str], 
         train_subwords(iter(train), size=config.vocabulary, lowercase=config.lowercase).save(str(subwords))
     tokenizer = Tokenizer.from_file(str(subwords))
     rows, dev_rows = ([[*BEFORE, *e.ids, EOS] for e in tokenizer.encode_batch(list(part))] for part in (train, dev))
-    network = EncoderDecoder(config.architecture(), dropout=config.dropout)
+    device = best_device()
+    network = EncoderDecoder(config.architecture(), dropout=config.dropout).to(device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     click.echo(f"{len(rows)} texts, {sum(map(len, rows))} subwords, {parameters} parameters")
-    noise = noise_of(rows, config.vocabulary)
+    noise = noise_of(rows, config.vocabulary).to(device)
 
     def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
@@ -90,7 +93,7 @@ def train_language_model(config: Config, folder: Path, *, train: Sequence[str], 
         return batches_by_length(windows, len, budget=config.tokens_per_batch, generator=generator)
 
     def loss(batch: list[Row]) -> Tensor:
-        tokens, _ = pad_rows(batch)
+        tokens, _ = pad_rows(batch, device)
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         state = network.decoder.start_at_zero(inputs)
         told = (targets != PAD) & (targets != BOS)
@@ -101,7 +104,7 @@ def train_language_model(config: Config, folder: Path, *, train: Sequence[str], 
         assert isinstance(averaged, EncoderDecoder)
         return -perplexity(averaged, dev_rows)
 
-    fit(network, config.schedule, batches=batches, loss=loss, score=score, folder=folder)
+    fit(network, config.schedule.for_trial(epochs), batches=batches, loss=loss, score=score, folder=folder)
 
 
 def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:
@@ -137,7 +140,7 @@ def perplexity(network: EncoderDecoder, rows: Sequence[Row], *, tokens_per_batch
         size = max(1, tokens_per_batch // len(order[0]))
         while size > 1 and len(order[:size][-1]) * size > tokens_per_batch:
             size -= max(1, size // 8)
-        tokens, _ = pad_rows(order[:size])
+        tokens, _ = pad_rows(order[:size], device_of(network))
         order = order[size:]
         targets = tokens[:, 1:].clone()
         targets[targets == BOS] = PAD

@@ -32,10 +32,10 @@ the rest of this repository.""",
 )
 
 
-def train(data: Path, folder: Path) -> None:
+def train(data: Path, folder: Path, epochs: int | None) -> None:
     texts = [row.text for row in read_imdb(data, "train") + read_snippets(data, "train")]
     dev = [row.text for row in read_imdb(data, "dev")]
-    train_language_model(CONFIG, folder, train=texts, dev=dev[:400])
+    train_language_model(CONFIG, folder, train=texts, dev=dev[:400], epochs=epochs)
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:

@@ -28,10 +28,10 @@ one per word.""",
 )
 
 
-def train(data: Path, folder: Path) -> None:
+def train(data: Path, folder: Path, epochs: int | None) -> None:
     texts = [row.text for row in read_nsmc(data, "train", neutral=True)]
     dev = [row.text for row in read_nsmc(data, "dev", neutral=True)]
-    train_language_model(CONFIG, folder, train=texts, dev=dev[:3000])
+    train_language_model(CONFIG, folder, train=texts, dev=dev[:3000], epochs=epochs)
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,10 @@ class Schedule:
     average: float = 0.998
     checkpoint_seconds: float = 120
     patience: int = 3  # epochs without a better dev score after which training ends
+
+    def for_trial(self, epochs: int | None) -> "Schedule":
+        """The same with so many epochs, if that is not None."""
+        return self if epochs is None else replace(self, epochs=epochs)
 
     def rate(self, progress: float) -> float:
         """Learning rate at a share of all steps: linear up, cosine down to 2 %."""
@@ -203,8 +207,8 @@ def _board(folder: Path) -> Callable[[str, float, int], None]:
 def greedy(network: EncoderDecoder, source: Tensor, lengths: Tensor, *, longest: int) -> list[list[int]]:
     """Token ids of greedy answers to a batch of sources, without eos."""
     state = network.consume(source, lengths)
-    previous = torch.full((len(source),), BOS)
-    ended = torch.zeros(len(source), dtype=torch.bool)
+    previous = torch.full((len(source),), BOS, device=source.device)
+    ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
     chosen = []
     for _ in range(longest):
         logits, state, _ = network.step(previous, state)

@@ -15,10 +15,14 @@ from app.store.manifest import FileEntry, Manifest
 from app.store.model_store import WEIGHTS
 from app.store.weights import distinct_tensors
 from training.cards import CardText, write_card
+from training.curves import CURVE, draw_curve
 
 
-def publish(network: nn.Module, tokenizer: Path, store: Path, draft: Manifest, card: CardText) -> Path:
-    """Write `draft` as the version it names; files, hashes and the parameter count are filled in. Returns its folder.
+def publish(
+    network: nn.Module, tokenizer: Path, store: Path, draft: Manifest, card: CardText, *, log: Path | None = None
+) -> Path:
+    """Write `draft` as the version it names; files, hashes and the parameter count are filled in, and the learning
+    curve is drawn from the `log` of a run. Returns its folder.
 
     The version is written beside its place and moved there whole.
     """
@@ -33,6 +37,8 @@ def publish(network: nn.Module, tokenizer: Path, store: Path, draft: Manifest, c
     save_file(tensors, fresh / WEIGHTS)
     fresh.joinpath(WEIGHTS).chmod(0o644)
     shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
+    if log is not None and log.exists():
+        draw_curve(log, fresh / CURVE)
     entries = {path.name: entry_of(path) for path in sorted(fresh.iterdir())}
     parameters = sum(parameter.numel() for parameter in network.parameters())
     manifest = draft.model_copy(update={"files": entries, "parameters": parameters})

@@ -40,12 +40,13 @@ class Shipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One shipped checkpoint. `train(data, folder)` leaves `best.pt` and `tokenizer.json` in the folder;
-    `draft` is the manifest without what publishing and measuring add; `measure(shipped, data)` gives its numbers."""
+    """One shipped checkpoint. `train(data, folder, epochs)` leaves `best.pt` and `tokenizer.json` in the folder, after
+    its own number of epochs if that is None; `draft` is the manifest without what publishing and measuring add;
+    `measure(shipped, data)` gives its numbers."""
 
     draft: Manifest
     card: CardText
-    train: Callable[[Path, Path], None]
+    train: Callable[[Path, Path, int | None], None]
     measure: Callable[[Shipped, Path], list[Figure]]
 
     @property
@@ -56,7 +57,7 @@ class Recipe:
         """The best weights of `folder` as a version in the store."""
         network = _network(self.draft)
         network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
-        return publish(network, folder / "tokenizer.json", store, self.draft, self.card)
+        return publish(network, folder / "tokenizer.json", store, self.draft, self.card, log=folder / "log.tsv")
 
     def figures(self, data: Path, store: Path = STORE, *, precision: Precision = "float32") -> list[Figure]:
         """Measure the version in the store as it is served in a precision."""
@@ -83,13 +84,14 @@ class Recipe:
         @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for checkpoints.")
         @click.option("--store", type=click.Path(path_type=Path), default=STORE, help="The model store.")
         @click.option("--threads", default=2, help="Torch threads.", show_default=True)
+        @click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs: a trial.")
         @click.option("--restart", is_flag=True, help="Forget the checkpoints of an earlier run.")
-        def run(data: Path, runs: Path, store: Path, threads: int, restart: bool) -> None:
+        def run(data: Path, runs: Path, store: Path, threads: int, epochs: int | None, restart: bool) -> None:
             torch.set_num_threads(threads)
             folder = runs / self.name
             if restart:
                 shutil.rmtree(folder, ignore_errors=True)
-            self.train(data, folder)
+            self.train(data, folder, epochs)
             click.echo(f"published {self.publish(folder, store)}; measure it: python -m training.evaluate {self.name}")
 
         return run

@@ -49,9 +49,9 @@ def texts_of(data: Path) -> list[Rated]:
     return read_imdb(data, "train") + 2 * read_snippets(data, "train", neutral=True)
 
 
-def train(data: Path, folder: Path) -> None:
+def train(data: Path, folder: Path, epochs: int | None) -> None:
     dev = read_imdb(data, "dev") + read_snippets(data, "dev")
-    train_classifier(CONFIG, folder, train=texts_of(data), dev=dev)
+    train_classifier(CONFIG, folder, train=texts_of(data), dev=dev, epochs=epochs)
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:

@@ -22,9 +22,9 @@ def small_recipe(name: str, cell: CellKind, words: str) -> Recipe:
         schedule=Schedule(epochs=3, learning_rate=1.5e-3 if cell == "gru" else 7e-4),
     )
 
-    def train(data: Path, folder: Path) -> None:
+    def train(data: Path, folder: Path, epochs: int | None) -> None:
         dev = read_imdb(data, "dev") + read_snippets(data, "dev")
-        train_classifier(config, folder, train=texts_of(data), dev=dev)
+        train_classifier(config, folder, train=texts_of(data), dev=dev, epochs=epochs)
 
     reading = CARD.data.replace("at most 256 subwords", "at most 160 subwords")
     return Recipe(

@@ -41,8 +41,9 @@ be reached. Irony is mostly missed.""",
 )
 
 
-def train(data: Path, folder: Path) -> None:
-    train_classifier(CONFIG, folder, train=read_nsmc(data, "train", neutral=True), dev=read_nsmc(data, "dev"))
+def train(data: Path, folder: Path, epochs: int | None) -> None:
+    texts = read_nsmc(data, "train", neutral=True)
+    train_classifier(CONFIG, folder, train=texts, dev=read_nsmc(data, "dev"), epochs=epochs)
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:

@@ -19,7 +19,21 @@ from app.store.architecture import EncoderDecoder as Architecture
 from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
 from training.cards import CardText
 from training.data import Pair, read_enko
-from training.loop import BOS, EOS, PAD, UNK, Schedule, batches_by_length, chunks, fit, greedy, lines_of, pad_rows
+from training.loop import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    Schedule,
+    batches_by_length,
+    best_device,
+    chunks,
+    device_of,
+    fit,
+    greedy,
+    lines_of,
+    pad_rows,
+)
 from training.recipe import Figure, Recipe, Shipped
 from training.subwords import train_subwords
 
@@ -85,7 +99,7 @@ def encode(tokenizer: Tokenizer, pairs: list[Pair]) -> list[Row]:
     return [([*source.ids, EOS], target.ids) for source, target in zip(sources, targets, strict=True)]
 
 
-def train(data: Path, folder: Path) -> None:
+def train(data: Path, folder: Path, epochs: int | None) -> None:
     config = CONFIG
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +111,8 @@ def train(data: Path, folder: Path) -> None:
     tokenizer = Tokenizer.from_file(str(subwords))
     rows = [row for row in encode(tokenizer, train_pairs) if max(map(len, row)) <= config.longest]
     dev_rows = encode(tokenizer, dev)
-    network = EncoderDecoder(config.architecture(), dropout=config.dropout)
+    device = best_device()
+    network = EncoderDecoder(config.architecture(), dropout=config.dropout).to(device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     subword_count = sum(len(target) for _, target in rows)
     click.echo(f"{len(rows)} of {len(train_pairs)} pairs, {subword_count} target subwords, {parameters} parameters")
@@ -109,8 +124,8 @@ def train(data: Path, folder: Path) -> None:
         )
 
     def loss(batch: list[Row]) -> Tensor:
-        sources, lengths = pad_rows([source for source, _ in batch])
-        targets, _ = pad_rows([[BOS, *target, EOS] for _, target in batch])
+        sources, lengths = pad_rows([source for source, _ in batch], device)
+        targets, _ = pad_rows([[BOS, *target, EOS] for _, target in batch], device)
         logits = network(sources, lengths, targets[:, :-1])
         return nn.functional.cross_entropy(
             logits.flatten(0, 1).float(),
@@ -125,7 +140,7 @@ def train(data: Path, folder: Path) -> None:
         texts = [tokenizer.decode(ids) for ids in hypotheses]
         return chrf(texts, [pair.target for pair in dev])
 
-    fit(network, config.schedule, batches=batches, loss=loss, score=score, folder=folder)
+    fit(network, config.schedule.for_trial(epochs), batches=batches, loss=loss, score=score, folder=folder)
 
 
 def translations(network: EncoderDecoder, sources: Sequence[list[int]]) -> list[list[int]]:
@@ -133,7 +148,7 @@ def translations(network: EncoderDecoder, sources: Sequence[list[int]]) -> list[
     order = sorted(range(len(sources)), key=lambda index: len(sources[index]))
     answers: dict[int, list[int]] = {}
     for part in chunks(order, 50):
-        tokens, lengths = pad_rows([sources[index] for index in part])
+        tokens, lengths = pad_rows([sources[index] for index in part], device_of(network))
         longest = min(MAX_TOKENS, 20 + 2 * int(lengths.max()))
         answers.update(zip(part, greedy(network, tokens, lengths, longest=longest), strict=True))
     return [answers[index] for index in range(len(sources))]

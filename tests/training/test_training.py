@@ -109,7 +109,8 @@ def loss(seed):
     return (network(inputs) - inputs.sum(1, keepdim=True)).square().mean()
 
 fit(network, Schedule(epochs=3, learning_rate=0.05, checkpoint_seconds=0),
-    batches=lambda epoch: range(epoch * 9, epoch * 9 + 9), loss=loss, score=lambda averaged: -float(averaged(torch.ones(1, 3)).sum()), folder=folder)
+    batches=lambda epoch: range(epoch * 9, epoch * 9 + 9), loss=loss,
+    score=lambda averaged: -float(averaged(torch.ones(1, 3)).sum()), folder=folder)
 """
 
 
@@ -148,7 +149,7 @@ def test_sampled_loss_teaches_the_whole_distribution() -> None:
     optimizer = torch.optim.Adam(output.parameters(), lr=0.05)
     for _ in range(400):
         targets = torch.multinomial(frequencies, 512, replacement=True)
-        loss = sampled_loss(output, features, targets, torch.full((5,), 0.2), 64)
+        loss = sampled_loss(output, features, targets, torch.full((5,), 0.2), 512)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

