@@ -1,4 +1,4 @@
-"""Raw data sets of 200 rows in the files and formats of the real ones, so that every recipe can be run from its start."""
+"""Raw data sets of 200 rows in the files and formats of the real ones, so that every recipe can run from its start."""
 
 import gzip
 import io
@@ -21,16 +21,9 @@ WORDS = {
     1: ["a warm and funny film", "gladly seen again", "the acting is superb", "a wonderful story"],
     0: ["the plot makes no sense", "a waste of two hours", "the acting is worse", "boring and far too long"],
 }
-KOREAN = {
-    1: ["정말 재미있게 봤어요", "강력 추천합니다", "최고의 영화"],
-    0: ["돈이 아깝다", "최악의 영화", "너무 지루하다"],
-}
-MENU = [
-    ("Open file", "파일 열기"),
-    ("Close the window", "창 닫기"),
-    ("Save changes", "변경 사항 저장"),
-    ("Undo", "실행 취소"),
-]
+KOREAN = {1: ["정말 재미있게 봤어요", "강력 추천합니다"], 0: ["돈이 아깝다", "최악의 영화"]}
+MENU = [("Open file", "파일 열기"), ("Close the window", "창 닫기"), ("Save changes", "변경 사항 저장")]
+ORIGINS = ["gettext:x", "libreoffice-help:x", "python-docs-ko:x", "tatoeba:x"]
 
 
 def write_raw_data(folder: Path) -> None:
@@ -46,7 +39,7 @@ def write_raw_data(folder: Path) -> None:
         for number in range(ROWS)
     ))  # fmt: skip
     _write(folder / "enko.tsv.gz", (
-        f"gettext:x\t{english} {'abcdefghijklmnop'[number % 16]}{'qrstuvwxyz'[number // 16 % 10]}\t{korean}"
+        f"{ORIGINS[number % 4]}\t{english} {'abcdefghijklmnop'[number % 16]}{'qrstuvwxyz'[number // 16 % 10]}\t{korean}"
         for number in range(ROWS) for english, korean in [chance.choice(MENU)]
     ))  # fmt: skip
     _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
@@ -85,9 +78,8 @@ def _write_photos(path: Path) -> None:
                 Image.new("RGB", (224, 224), color).save(file, "WEBP")
                 _add(archive, f"flickr8k/images/{name}", file.getvalue())
                 splits.append(f"{name}\t{split}")
-                captions.append(
-                    "\t".join([name, *(f"a {color} wall {word}" for word in ["that", "is", "quite", "very", "bare"])])
-                )
+                texts = [f"a {color} wall {word}" for word in ("that", "is", "quite", "very", "bare")]
+                captions.append("\t".join([name, *texts]))
         _add(archive, "flickr8k/splits.tsv", "\n".join(splits).encode())
         _add(archive, "flickr8k/captions.tsv", "\n".join(captions).encode())
 
