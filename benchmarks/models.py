@@ -164,12 +164,12 @@ def page(rows: list[Row], about: str) -> str:
         table.append((f"`{manifest.name}`", manifest.task, network, parameters, size, *speed, figure))
     parts = [
         "# Models",
-        "All that is shipped in `model_store/`, made by the recipes in `training/`; each version's `MODEL_CARD.md` says "
-        f"more. This page is written by `python -m benchmarks.models`, here on {date.today()}. Speed is of the ten "
-        f"inputs below: the median with one client, and answers per second with {CLIENTS}. {about}",
+        "All that is shipped in `model_store/`, made by the recipes in `training/`; the `MODEL_CARD.md` of each "
+        f"says more. This page is written by `python -m benchmarks.models`, here on {date.today()}. Speed is of the "
+        f"ten inputs below: the median with one client, and answers per second with {CLIENTS}. {about}",
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
-        "Ten inputs for each, chosen before the answers were seen; the answers as they came, good and bad. Sentiment is "
-        "told as label and polarity; continuations are drawn with temperature 0.7, top-p 0.9 and seed 1.",
+        "Ten inputs for each, chosen before the answers were seen; the answers as they came, good and bad. Sentiment "
+        "is told as label and polarity; continuations are drawn with temperature 0.7, top-p 0.9 and seed 1.",
     ]
     for row in rows:
         manifest = row.manifest

@@ -22,7 +22,7 @@ CONFIG = Config(
     language_model=STORE / "lm-en" / "1",
     crop=256,
     slow_encoder=0.5,
-    schedule=Schedule(epochs=4, learning_rate=1.5e-3),
+    schedule=Schedule(epochs=3, learning_rate=1.5e-3),
 )
 CARD = CardText(
     data="""Large Movie Review Dataset (Maas et al., ACL 2011): the published train split, 4 % of it as dev by
