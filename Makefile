@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test check format openapi data bench bench-units bench-targets bench-peers clean
+.PHONY: serve test check format openapi data long-term-dependency bench bench-units bench-targets bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ data: $(STAMP)
 train-%: $(STAMP)
 	$(BIN)/python -m training.$(subst -,_,$*) --data data
 	$(BIN)/python -m training.evaluate $* --data data
+
+long-term-dependency: $(STAMP)
+	$(BIN)/python -m training.long_term_dependency --data data
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.serve
