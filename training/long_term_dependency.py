@@ -128,7 +128,7 @@ def with_tables(page: str, tables: Mapping[str, str]) -> str:
 @click.option("--store", type=click.Path(path_type=Path), default=STORE, help="The model store.")
 @click.option("--plots", type=click.Path(path_type=Path), default=Path("docs/plots"), help="Folder for the plots.")
 @click.option("--seeds", default=2, show_default=True, help="Runs of each recall task.")
-@click.option("--steps", default=1500, show_default=True, help="Most training steps of a recall task.")
+@click.option("--steps", default=600, show_default=True, help="Most training steps of a recall task.")
 @click.option("--again", is_flag=True, help="Train the recall tasks again, even if their numbers are there.")
 def main(data: Path, store: Path, plots: Path, seeds: int, steps: int, again: bool) -> None:
     torch.set_num_threads(1)

@@ -170,14 +170,8 @@ def _scripts() -> Iterator[Bad]:
         for inputs in (text, ["a good film", text]):
             sent = {"json": {"inputs": inputs}}
             name = f"{script} {'alone' if inputs == text else 'beside English'}"
-            yield Bad(
-                name,
-                422,
-                "unknown-language",
-                "'model': sentiment-en, sentiment-en-uni, sentiment-ko",
-                SENTIMENT,
-                sent=sent,
-            )
+            named = "'model': sentiment-en, sentiment-en-uni, sentiment-ko"
+            yield Bad(name, 422, "unknown-language", named, SENTIMENT, sent=sent)
 
 
 def _images() -> Iterator[Bad]:

@@ -30,7 +30,7 @@ def _rounded(value: Any) -> Any:
 
 
 def test_readme_has_a_transcript_for_each_job() -> None:
-    assert {re.search(r"/v1/(\w+)", block)[1] for block in BLOCKS} >= {"sentiment", "caption", "translate"}  # type: ignore[index]
+    assert {re.search(r"/v1/(\w+)", block)[1] for block in BLOCKS} >= {"sentiment", "caption", "translate", "complete"}  # type: ignore[index]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

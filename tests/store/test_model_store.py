@@ -42,9 +42,8 @@ def rewrite_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], ob
 
 def test_a_whole_store_is_read(tiny_store: Path) -> None:
     contents = read_store(tiny_store)
-    assert [version.manifest.key for version in contents.versions] == [
-        f"{name}/1" for name in sorted(draft.name for draft in drafts())
-    ]
+    names = sorted(draft.name for draft in drafts())
+    assert [version.manifest.key for version in contents.versions] == [f"{name}/1" for name in names]
     assert contents.broken == ()
 
 
