@@ -1,157 +1,142 @@
-"""What RNN, GRU and LSTM remember: `python -m training.long_term_dependency` measures, draws and writes the tables of
-docs/long-term-dependency.md."""
+"""How far back RNN, GRU and LSTM can look: measurements, plots and tables of `docs/long-term-dependency.md`.
 
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+python -m training.long_term_dependency --plots docs/plots --output docs/long-term-dependency.json
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import torch
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from app.errors import StoreError
 from app.models.networks import Classifier
 from app.store.model_store import open_version
+from app.text.tokenizer import SubwordTokenizer
 from training.data import read_imdb
-from training.distance import gradient_norms, survival
-from training.recall import CHANCE, LEARNERS, recall_accuracy
-from training.recipe import STORE, Shipped, load_shipped
+from training.dependency.distance import survival
+from training.dependency.gradients import Norms, gradient_norms, typical
+from training.dependency.page import fill
+from training.dependency.plots import draw
+from training.dependency.recall import Effort, race
+from training.dependency.results import Fading, Results
+from training.loop import chunks
+from training.recipe import STORE, load_shipped
 
+CLASSIFIERS = {"RNN": "sentiment-en-rnn", "GRU": "sentiment-en-gru", "LSTM": "sentiment-en"}
 GAPS = (6, 12, 24, 48, 96, 192)
-DISTANCES = (0, 6, 12, 24, 48, 96, 192, 384)
-SHIPPED = {"RNN": "sentiment-en-rnn", "GRU": "sentiment-en-gru", "LSTM": "sentiment-en"}
-COLORS = {"RNN": "tab:red", "GRU": "tab:green", "LSTM": "tab:blue", "LSTM, forget bias 1": "tab:purple"}
-TEXTS, LENGTH = 64, 193  # of the gradient's texts: how many, and tokens of each
-PAGE = Path("docs/long-term-dependency.md")
-Table = dict[str, dict[str, float]]  # of each cell, a number at each gap or distance
+SEEDS = (1, 2, 3)
+DISTANCES = (0, 12, 24, 48, 96, 192, 384)
+FURTHEST = 193  # distances of the gradient: 0 to 192
+LONGEST = 400  # tokens of a text whose gradient is measured
+PARTS = ("recall", "gradients", "distance")
 
 
-def measure_recall(seeds: int, steps: int) -> dict[str, dict[str, list[float]]]:
-    """Accuracy of each cell at each gap, for each seed."""
-    work = [(learner, gap, seed) for learner in LEARNERS for gap in GAPS for seed in range(seeds)]
-    found: dict[str, dict[str, list[float]]] = {}
-    for learner, gap, seed in tqdm(work, desc="recall", mininterval=5):
-        accuracy = recall_accuracy(learner, gap, seed=seed, steps=steps)
-        found.setdefault(learner.name, {}).setdefault(str(gap), []).append(accuracy)
-    return found
+class Unfit(Exception):
+    """A classifier that cannot be measured, and why."""
 
 
-def _shipped(store: Path) -> dict[str, tuple[Classifier, Shipped]]:
-    found = {}
-    for name, model in SHIPPED.items():
-        shipped = load_shipped(open_version(store / model / "1"))
-        assert isinstance(shipped.network, Classifier)
-        found[name] = (shipped.network, shipped)
-    return found
+def load(store: Path, name: str) -> tuple[Classifier, SubwordTokenizer]:
+    """The newest version of a classifier of one direction, in float32. Raises Unfit."""
+    folders = sorted((folder for folder in store.glob(f"{name}/*") if folder.name.isdigit()), key=lambda f: int(f.name))
+    if not folders:
+        raise Unfit("which is not in the model store")
+    try:
+        network, tokenizer, _ = load_shipped(open_version(folders[-1]), "float32")
+    except StoreError as error:
+        raise Unfit(f"which is broken: {error.detail}") from error
+    if not isinstance(network, Classifier) or network.config.encoder.recurrence.directions != 1:
+        raise Unfit("which does not read in one direction")
+    return network, tokenizer
 
 
-def measure_gradients(store: Path, data: Path) -> dict[str, Table]:
-    """For the memory and for the label: relative gradient norm of each shipped cell at each distance."""
-    texts = [row.text for row in read_imdb(data, "test")]
-    found: dict[str, Table] = {"memory": {}, "label": {}}
-    for name, (network, shipped) in _shipped(store).items():
-        rows = [ids[:LENGTH] for text in texts[: 8 * TEXTS] if len(ids := shipped.tokenizer.encode(text)) >= LENGTH]
-        for of, table in found.items():
-            norms = gradient_norms(network, rows[:TEXTS], of=of)
-            table[name] = {str(distance): norms[distance] for distance in range(LENGTH)}
-    return found
+def fading(name: str, network: Classifier, tokenizer: SubwordTokenizer, data: Path, texts: int) -> Fading:
+    """Gradient norms on the first `texts` test reviews that are long enough and not too long."""
+    rows = []
+    for review in tqdm(read_imdb(data, "test"), desc=f"gradients, {name}: texts", unit="text", dynamic_ncols=True):
+        tokens = tokenizer.encode(review.text)
+        if FURTHEST <= len(tokens) <= LONGEST:
+            rows.append(tokens)
+        if len(rows) == texts:
+            break
+    parts = [
+        gradient_norms(network, part, FURTHEST)
+        for part in tqdm(list(chunks(rows, 10)), desc=f"gradients, {name}", unit="batch", dynamic_ncols=True)
+    ]
+    norms = Norms(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return Fading(
+        network=name,
+        description=network.config.describe(),
+        texts=len(rows),
+        state=typical(norms.state),
+        label=typical(norms.label),
+    )
 
 
-def measure_survival(store: Path) -> dict[str, Table]:
-    """Accuracy and mean probability of the right label of each shipped cell at each distance."""
-    found: dict[str, Table] = {"accuracy": {}, "probability": {}}
-    for name, (network, shipped) in _shipped(store).items():
-        for distance in DISTANCES:
-            accuracy, probability = survival(network, shipped.tokenizer, distance)
-            found["accuracy"].setdefault(name, {})[str(distance)] = accuracy
-            found["probability"].setdefault(name, {})[str(distance)] = probability
-    return found
+def classifiers(store: Path, missing: dict[str, str]) -> Iterator[tuple[str, Classifier, SubwordTokenizer]]:
+    """Those that can be measured; the others go into `missing`."""
+    missing.clear()
+    for label, name in CLASSIFIERS.items():
+        try:
+            yield label, *load(store, name)
+        except Unfit as error:
+            missing[name] = str(error)
+            tqdm.write(f"not measured: {name}, {error}")
 
 
-def _draw(path: Path, panels: Sequence[tuple[str, str, Mapping[str, Mapping[str, float]]]], *, log: bool) -> None:
-    figure = Figure(figsize=(5 * len(panels), 3.4), dpi=110, layout="constrained")
-    for axis, (title, label, table) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for name, row in table.items():
-            mark = {"marker": "o", "markersize": 3} if len(row) < 20 else {}
-            axis.plot([int(place) for place in row], list(row.values()), label=name, color=COLORS[name], **mark)
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("distance (tokens)")
-        axis.set_ylabel(label)
-        if log:
-            axis.set_yscale("log")
-        else:
-            axis.set_xscale("symlog", linthresh=6)
-            axis.axhline(CHANCE if "recall" in title else 0.5, color="gray", linestyle=":", label="chance")
-            axis.set_ylim(0, 1.03)
-        axis.legend(fontsize=8)
-    figure.savefig(path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def _table(rows: Mapping[str, Mapping[str, float]], form: Callable[[float], str], places: Sequence[int]) -> str:
-    lines = [("cell", *map(str, places)), ("---",) * (len(places) + 1)]
-    lines += [(name, *(form(row[str(place)]) for place in places)) for name, row in rows.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _means(recall: dict[str, dict[str, list[float]]]) -> Table:
-    return {name: {gap: sum(runs) / len(runs) for gap, runs in row.items()} for name, row in recall.items()}
-
-
-def tables_of(
-    recall: dict[str, dict[str, list[float]]], gradients: dict[str, Table], survived: dict[str, Table]
-) -> dict[str, str]:
-    """The tables of the page, by the names of their markers."""
-    places = (0, 6, 12, 24, 48, 96, 192)
-    lines = [("cell", *map(str, GAPS)), ("---",) * (len(GAPS) + 1)]
-    for name, row in recall.items():
-        runs = [row[str(gap)] for gap in GAPS]
-        lines.append((name, *(f"{sum(run) / len(run):.2f} ({min(run):.2f} to {max(run):.2f})" for run in runs)))
-    return {
-        "recall": "\n".join(f"| {' | '.join(line)} |" for line in lines),
-        "memory": _table(gradients["memory"], "{:.1e}".format, places),
-        "label": _table(gradients["label"], "{:.2f}".format, places),
-        "accuracy": _table(survived["accuracy"], "{:.2f}".format, DISTANCES),
-        "probability": _table(survived["probability"], "{:.2f}".format, DISTANCES),
-    }
-
-
-def with_tables(page: str, tables: Mapping[str, str]) -> str:
-    """A page with what stands between the markers `<!-- name -->` and `<!-- end -->` made anew."""
-    for name, table in tables.items():
-        page = re.sub(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", f"{table}\n", page, flags=re.DOTALL)
-    return page
-
-
-@click.command(help=__doc__)
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Folder with the raw data.")
-@click.option("--store", type=click.Path(path_type=Path), default=STORE, help="The model store.")
-@click.option("--plots", type=click.Path(path_type=Path), default=Path("docs/plots"), help="Folder for the plots.")
-@click.option("--seeds", default=2, show_default=True, help="Runs of each recall task.")
-@click.option("--steps", default=600, show_default=True, help="Most training steps of a recall task.")
-@click.option("--again", is_flag=True, help="Train the recall tasks again, even if their numbers are there.")
-def main(data: Path, store: Path, plots: Path, seeds: int, steps: int, again: bool) -> None:
-    torch.set_num_threads(1)
-    plots.mkdir(parents=True, exist_ok=True)
-    kept = plots / "long-term-dependency.json"
-    result = json.loads(kept.read_text()) if kept.exists() and not again else {}
-    if "recall" not in result:
-        result["recall"] = measure_recall(seeds, steps)
-        kept.write_text(json.dumps(result, indent=1) + "\n")
-    result["gradients"] = measure_gradients(store, data)
-    result["survival"] = measure_survival(store)
-    kept.write_text(json.dumps(result, indent=1) + "\n")
-    _draw(plots / "recall.png", [("recall of a symbol", "accuracy", _means(result["recall"]))], log=False)
-    gradients, survived = result["gradients"], result["survival"]
-    panels = [(f"gradient of the {of}", "norm, relative to distance 0", gradients[of]) for of in ("memory", "label")]
-    _draw(plots / "gradients.png", panels, log=True)
-    panels = [("decisive sentence, then neutral ones", name, survived[name]) for name in ("accuracy", "probability")]
-    _draw(plots / "survival.png", panels, log=False)
-    if PAGE.exists():
-        PAGE.write_text(
-            with_tables(PAGE.read_text(encoding="utf8"), tables_of(result["recall"], gradients, survived)),
-            encoding="utf8",
-        )
+@click.command()
+@click.option("--output", type=FILE, default=Path("docs/long-term-dependency.json"), help="JSON file for the numbers.")
+@click.option("--plots", type=FOLDER, default=Path("docs/plots"), help="Folder for the plots.")
+@click.option("--page", type=FILE, default=Path("docs/long-term-dependency.md"), help="Page whose tables are written.")
+@click.option("--store", type=FOLDER, default=STORE, help="The model store.")
+@click.option("--data", type=FOLDER, default=Path("data"), help="Folder with the raw data.")
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(PARTS),
+    multiple=True,
+    default=PARTS,
+    help="What to measure; the rest is kept from --output.",
+)
+@click.option("--steps", type=click.IntRange(1), default=Effort().steps, show_default=True, help="Of the recall task.")
+@click.option("--texts", type=click.IntRange(1), default=100, show_default=True, help="Of which gradients are taken.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Torch threads.")
+def main(
+    output: Path,
+    plots: Path,
+    page: Path,
+    store: Path,
+    data: Path,
+    parts: tuple[str, ...],
+    steps: int,
+    texts: int,
+    threads: int,
+) -> None:
+    """Measure, draw, and write the tables into the page."""
+    torch.set_num_threads(threads)
+    results = Results.read(output) if output.exists() else Results()
+    if "recall" in parts:
+        effort = Effort(steps=steps)
+        results.effort = asdict(effort)
+        results.recall = list(race(GAPS, SEEDS, effort))
+        results.write(output)
+    if "gradients" in parts or "distance" in parts:
+        measured = list(classifiers(store, results.missing))
+        if "gradients" in parts:
+            results.gradients = [fading(name, *shipped, data, texts) for name, *shipped in measured]
+        if "distance" in parts:
+            results.distance = [row for name, *shipped in measured for row in survival(name, *shipped, DISTANCES)]
+    results.write(output)
+    for path in draw(results, plots):
+        click.echo(f"wrote {path}")
+    page.write_text(fill(page.read_text(encoding="utf8"), results), encoding="utf8")
+    click.echo(f"wrote {output} and the tables of {page}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,18 @@ def test_card_and_manifest_say_the_same(name: str) -> None:
     assert version.folder.joinpath("MODEL_CARD.md").read_text(encoding="utf8") == card_of(manifest, recipe.card)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_models_page_has_the_numbers_of_the_manifest_and_ten_answers(name: str) -> None:
+    page = STORE.parent.joinpath("docs/models.md").read_text(encoding="utf8")
+    (section,) = re.findall(rf"^## `{name}`\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    manifest = open_version(STORE / name / "1").manifest
+    for item in manifest.quality:
+        assert f"| {item.measure} | {item.value:.4g} | {item.data} |" in section
+    answers = section.split("| input | answer |\n|---|---|\n")[1].strip().splitlines()
+    assert len(answers) == 10
+    assert manifest.architecture.describe() in page
+
+
 @pytest.mark.parametrize(("name", "measure"), FLOORS)
 def test_measured_quality_is_above_its_floor(name: str, measure: str) -> None:
     quality = open_version(STORE / name / "1").manifest.quality
