@@ -42,7 +42,7 @@ train-%: $(STAMP)
 	$(BIN)/python -m training.evaluate $* --data data
 
 long-term-dependency: $(STAMP)
-	$(BIN)/python -m training.long_term_dependency --data data
+	$(BIN)/python -m training.long_term_dependency
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.serve

@@ -181,7 +181,7 @@ def train_classifier(
         rate_of=lambda name: config.slow_encoder if name in taken else 1.0,
     )
     assert isinstance(best, Classifier)
-    with torch.inference_mode():
+    with torch.no_grad():
         logits = positive_logit(best, [tokens for tokens, _ in dev_rows])
     temperature = calibrate(logits, labels)
     click.echo(f"temperature {temperature:.3f}")

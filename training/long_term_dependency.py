@@ -129,9 +129,11 @@ def main(
     if "gradients" in parts or "distance" in parts:
         measured = list(classifiers(store, results.missing))
         if "gradients" in parts:
-            results.gradients = [fading(name, *shipped, data, texts) for name, *shipped in measured]
+            results.gradients = [fading(name, network, words, data, texts) for name, network, words in measured]
         if "distance" in parts:
-            results.distance = [row for name, *shipped in measured for row in survival(name, *shipped, DISTANCES)]
+            results.distance = [
+                row for name, network, words in measured for row in survival(name, network, words, DISTANCES)
+            ]
     results.write(output)
     for path in draw(results, plots):
         click.echo(f"wrote {path}")

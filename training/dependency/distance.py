@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from app.models.networks import Classifier
 from app.text.tokenizer import SubwordTokenizer
-from training.classify import positive_probability
+from training.classify import positive_logit
 from training.dependency.statements import FILLER, filler, statements
 
 
@@ -53,8 +53,8 @@ def _at(name: str, network: Classifier, tokenizer: SubwordTokenizer, distance: i
         for texts in by_label
     )
     with torch.inference_mode():
-        after_negative, after_positive = (positive_probability(network, rows) for rows in (negative, positive))
-        alone = positive_probability(network, [tokenizer.encode(rest) for rest in behind]) if distance else None
+        after_negative, after_positive = (positive_logit(network, rows).sigmoid() for rows in (negative, positive))
+        alone = positive_logit(network, [tokenizer.encode(rest) for rest in behind]).sigmoid() if distance else None
     right = torch.cat((1 - after_negative, after_positive))
     tokens = [len(tokenizer.encode_target(rest)) for rest in behind]
     return Survival(

@@ -16,8 +16,8 @@ def fill(page: str, results: Results) -> str:
     tables = {"recall": recall_table, "gradients": gradient_table, "distance": distance_table}
     for name, make in tables.items():
         opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
-        block = f"{opening}\n{make(results)}\n{closing}"
-        page, found = re.subn(f"{opening}.*?{closing}", lambda _, block=block: block, page, flags=re.DOTALL)
+        block = f"{opening}\n{make(results)}\n{closing}".replace("\\", r"\\")  # no escapes in the replacement
+        page, found = re.subn(f"{opening}.*?{closing}", block, page, flags=re.DOTALL)
         assert found == 1, f"the page has {found} blocks named {name}"
     return page
 

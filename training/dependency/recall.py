@@ -1,4 +1,6 @@
-"""The recall task: name the symbol shown first, after a gap of distractors (after Hochreiter and Schmidhuber 1997, section 5.2).
+"""The recall task: name the symbol shown first, after a gap of distractors.
+
+After Hochreiter and Schmidhuber (1997, section 5.2).
 
 Each sequence is one of 8 symbols, `gap` distractors drawn from 8 others, and a query. Only the answer to the query is
 trained, so whatever the network learns came back through the whole gap.
@@ -46,7 +48,7 @@ class Effort:
 
     hidden: int = 64
     batch: int = 16
-    steps: int = 1200
+    steps: int = 600
     learning_rate: float = 1e-2
     clip: float = 1.0
 
@@ -94,7 +96,7 @@ def sequences(count: int, gap: int, generator: torch.Generator) -> tuple[Tensor,
 
 
 def learn(contender: Contender, gap: int, seed: int, effort: Effort) -> Outcome:
-    """Train one network with Adam (Kingma and Ba 2015), gradients clipped by norm (Pascanu et al. 2013), and test it."""
+    """Train one network with Adam (Kingma and Ba 2015), gradients clipped by norm (Pascanu et al. 2013); test it."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     network = Recall(contender, effort.hidden)

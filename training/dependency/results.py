@@ -24,7 +24,7 @@ class Fading:
 
 @dataclass(kw_only=True)
 class Results:
-    """`effort` says what the recall task was given. Classifiers that could not be measured are in `missing`, with why."""
+    """`effort` says what the recall task was given, `missing` which classifiers could not be measured, and why."""
 
     effort: dict[str, float] = field(default_factory=dict)
     recall: list[Outcome] = field(default_factory=list)
@@ -33,9 +33,8 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        parts = {name: value for name, value in asdict(self).items()}
         lines = []
-        for name, value in parts.items():
+        for name, value in asdict(self).items():
             rows = ",\n  ".join(json.dumps(row) for row in value) if isinstance(value, list) else ""
             lines.append(f" {json.dumps(name)}: " + (f"[\n  {rows}\n ]" if rows else json.dumps(value)))
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf8")
