@@ -21,7 +21,8 @@ as dev, and the short texts of Hutto and Gilbert (ICWSM 2014; out of the source 
 vaderSentiment 3.3.2), split as for `sentiment-en`. Lower case. Training takes a random window of at
 most 128 subwords of each text per epoch, and tells the right subword from 1,024 drawn ones
 (sampled softmax); the perplexity is over all 12,000. The subword tokenizer is trained on the
-training part alone.""",
+training part alone. The shipped weights ran the first four of their seven epochs with another
+correction of the drawn logits, which favoured frequent subwords; the rest of them mended that.""",
     limits="""It writes like a film review, in lower case, and knows little else: seven million subwords is a small
 corpus. Sentences hold together, paragraphs do not; names of actors and films are put together
 freely, and what it says about them is made up. It repeats the opinions and the prejudices of its

@@ -19,7 +19,8 @@ CARD = CardText(
     data="""Naver sentiment movie corpus (github.com/e9t/nsmc): 312,618 of its raw reviews, with all ratings, split by
 film as for `sentiment-ko`: 5 % of the films are test, 2 % dev. Training tells the right subword
 from 1,024 drawn ones (sampled softmax); the perplexity is over all 12,000. The subword tokenizer is
-trained on the training part alone.""",
+trained on the training part alone. The shipped weights ran the first two of their four epochs with another
+correction of the drawn logits, which favoured frequent subwords; the rest of them mended that.""",
     limits="""It writes like a web comment on a film: short, spoken, with the spelling and the rudeness of such
 comments. Three quarters of its texts are complaints or praise in few words, so it ends early, and
 what it says about films and people is made up. A perplexity per subword must not be compared with
