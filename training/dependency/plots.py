@@ -53,7 +53,7 @@ def _recall(results: Results, panels: Sequence[Any]) -> None:
     axes.axhline(CHANCE, color="grey", linestyle=":", linewidth=1)
     axes.annotate("chance", (gaps[0], CHANCE), (0, 3), textcoords="offset points", color="grey", fontsize="small")
     _log_axis(axes, gaps, "gap between symbol and query, steps")
-    axes.set_ylabel("accuracy, mean over seeds (band: worst to best)")
+    axes.set_ylabel("accuracy (band: worst to best seed)")
     axes.set_ylim(0, 1.04)
     axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 
