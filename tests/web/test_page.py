@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
 
+from tests.tiny_store import drafts
 from tests.web.conftest import Visit
 
 pytestmark = pytest.mark.browser
@@ -213,7 +214,7 @@ def test_models_and_readiness_are_shown(visit: Visit) -> None:
     visit.go("/")
     expect(visit.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
     cards = visit.page.locator("#models article")
-    expect(cards).to_have_count(4)
+    expect(cards).to_have_count(len(drafts()))
     expect(cards.filter(has_text="translate-en-ko/1")).to_contain_text("GRU-9")
     for link in visit.page.get_by_role("navigation").get_by_role("link").all():
         assert httpx.get(f"{visit.server}/{link.get_attribute('href')}").status_code == 200
@@ -235,7 +236,7 @@ def test_readiness_is_asked_until_it_is_there(visit: Visit) -> None:
     visit.go("/")
     expect(visit.page.locator("#readiness")).to_have_text("Starting: no engine is ready yet")
     expect(visit.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
-    expect(visit.page.locator("#models article")).to_have_count(4)
+    expect(visit.page.locator("#models article")).to_have_count(len(drafts()))
 
 
 def test_language_is_switched_and_kept(visit: Visit) -> None:
@@ -268,7 +269,7 @@ def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server:
     for name in ("분석하기", "설명하기", "번역하기"):
         page.get_by_role("button", name=name).click()
     expect(page.locator(".result")).to_have_count(4)
-    expect(page.locator("#models article")).to_have_count(4)
+    expect(page.locator("#models article")).to_have_count(len(drafts()))
     for language in ("한국어", "English"):
         page.get_by_role("button", name=language).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
