@@ -137,9 +137,9 @@ def _texts(job: str, entry: Entry, store: Path, texts: list[str]) -> Workload:
 
 def _caption(entry: Entry, store: Path) -> Workload:
     assert entry.manifest.image is not None
-    size = entry.manifest.image.size
+    wanted = entry.manifest.image
     bodies = _photos(PHOTOS)
-    sources = [Pixels(size, read_image(body, index, size, _LIMITS)) for index, body in enumerate(bodies)]
+    sources = [Pixels(wanted.size, read_image(body, index, wanted, _LIMITS)) for index, body in enumerate(bodies)]
     return _workload("caption", entry, store, "image/jpeg", bodies, list(sources))
 
 

@@ -163,7 +163,8 @@ class Runner:
         if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
             network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
-        words = prepare(network, self._precision, self.device)
+        precision = self._precision if manifest.precision == "auto" else manifest.precision
+        words = prepare(network, precision, self.device)
         slots = Slots(self._slots, self.device)
         model = LoadedModel(manifest, network, slots, words, block=self._slots, exact=exact)
         if isinstance(network, EncoderDecoder):

@@ -17,6 +17,7 @@ from app.engine.messages import Emit, RequestKey
 from app.models.state import State
 
 _MEMORY = ("memory", "keys", "memory_mask")  # (slots, source, ...): as long as the longest running source
+_ADVANCES = {"hidden", "cell", "is_first", "fed"}
 PLAIN = Options()
 RUNNING, STOP, LENGTH, BAD = range(4)  # what `ended` says of a row; a bad one has no numbers but NaN
 
@@ -177,10 +178,9 @@ class Slots:
         return self.previous[rows], cast(State, views)
 
     def advance(self, rows: slice, state: State) -> None:
-        """Keep what a step of the network changed: hidden and cell."""
-        self.state["hidden"][rows] = state["hidden"]
-        if "cell" in state:
-            self.state["cell"][rows] = state["cell"]
+        """Keep what a step of the network changed."""
+        for name in _ADVANCES & state.keys():
+            self.state[name][rows] = cast(dict[str, Tensor], state)[name]
 
     def take(self, choice: Choice, eos: int) -> None:
         """Keep what a step chose for the first rows. Rows of searches are reordered; they end with their search, not at

@@ -21,17 +21,26 @@ class Decoder(nn.Module):
         context_size = memory_size if self.attends else 0
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
         nn.init.normal_(self.embedding.weight, std=0.1)  # also the output layer's, where it is tied
+        self.feeds = config.readout_size if config.input_feeding else None
+        input_size = config.embedding_size + (context_size if config.context == "input" else 0) + (self.feeds or 0)
+        if config.input_size is not None:
+            self.input = nn.Linear(input_size, config.input_size)
         self.recurrence = Recurrent(
             Recurrence(
                 cell=config.cell,
-                input_size=config.embedding_size + (context_size if config.context == "input" else 0),
+                input_size=config.input_size or input_size,
                 hidden_size=config.hidden_size,
                 layers=config.layers,
             ),
             dropout=dropout,
         )
         if self.attends:
-            self.attention = Attention(config.attention, memory_size=memory_size, query_size=config.hidden_size)
+            self.attention = Attention(
+                config.attention,
+                memory_size=memory_size,
+                query_size=config.hidden_size,
+                embedding_size=config.embedding_size,
+            )
         if config.bridge in ("linear", "tanh"):
             self.bridge_hidden = nn.Linear(memory_size, config.layers * config.hidden_size)
             if config.cell == "lstm":
@@ -59,10 +68,17 @@ class Decoder(nn.Module):
         state = State(hidden=hidden)
         if cell is not None:
             state["cell"] = cell
-        if config.attention.kind != "none":
-            state["memory"] = encoded.memory
-            state["keys"] = self.attention.keys(encoded.memory)
-            state["memory_mask"] = encoded.memory_mask
+        if self.attends:
+            is_fixed = config.attention.kind == "fixed"
+            memory = encoded.summary.unsqueeze(1) if is_fixed else encoded.memory
+            state["memory"] = memory
+            state["keys"] = self.attention.keys(memory)
+            state["memory_mask"] = encoded.memory_mask[:, :1] if is_fixed else encoded.memory_mask
+        if config.first_input == "summary":
+            state["first"] = encoded.summary
+            state["is_first"] = torch.ones(len(hidden), 1, dtype=torch.bool, device=hidden.device)
+        if self.feeds is not None:
+            state["fed"] = hidden.new_zeros(len(hidden), self.feeds)
         return state
 
     def start_at_zero(self, tokens: Tensor) -> State:
@@ -78,37 +94,64 @@ class Decoder(nn.Module):
         if config.bridge == "copy":
             assert encoded.state is not None
             return encoded.state
+        if config.bridge in ("join", "first"):
+            assert encoded.state is not None
+            hidden, cell = encoded.state
+            return RecurrentState(self._rows(hidden), None if cell is None else self._rows(cell))
         activation = torch.tanh if config.bridge == "tanh" else nn.Identity()
         shape = (batch, config.layers, config.hidden_size)
         hidden = activation(self.bridge_hidden(encoded.summary)).view(shape)
         cell = activation(self.bridge_cell(encoded.summary)).view(shape) if config.cell == "lstm" else None
         return RecurrentState(hidden, cell)
 
+    def _rows(self, last: Tensor) -> Tensor:
+        """An encoder's last hidden or cell (batch, layers * directions, hidden) as (batch, layers, hidden) of ours."""
+        if self.config.bridge == "first":
+            return last[:, : self.config.layers]
+        return last.reshape(len(last), self.config.layers, self.config.hidden_size)
+
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
         """tokens (batch,) to logits (batch, vocabulary), the next state, and attention weights (batch, source)."""
-        embedded = self.dropout(self.embedding(tokens))
+        embedded = self._embed(tokens)
+        advanced = state.copy()
+        if "is_first" in state:
+            embedded = torch.where(state["is_first"], state["first"], embedded)
+            advanced["is_first"] = torch.zeros_like(state["is_first"])
         recurrent = RecurrentState(state["hidden"], state.get("cell"))
         context, weights = None, None
         inputs = embedded
         if self.attends and self.config.context == "input":
-            context, weights = self._attend(recurrent.hidden[:, -1:], state)
+            context, weights = self._attend(recurrent.hidden[:, -1:], embedded.unsqueeze(1), state)
             inputs = torch.cat((embedded, context.squeeze(1)), 1)
+        if "fed" in state:
+            inputs = torch.cat((inputs, state["fed"]), 1)
+        if self.config.input_size is not None:
+            inputs = torch.relu(self.input(inputs))
         output, recurrent = self.recurrence.step(inputs, recurrent)
         if self.attends and self.config.context == "output":
-            context, weights = self._attend(output.unsqueeze(1), state)
-        logits = self.output(self._features(output.unsqueeze(1), context, embedded.unsqueeze(1))).squeeze(1)
-        advanced = state.copy()
+            context, weights = self._attend(output.unsqueeze(1), embedded.unsqueeze(1), state)
+        features = self._features(output.unsqueeze(1), context, embedded.unsqueeze(1))
+        logits = self.output(features).squeeze(1)
         advanced["hidden"] = recurrent.hidden
         if recurrent.cell is not None:
             advanced["cell"] = recurrent.cell
+        if "fed" in state:
+            advanced["fed"] = features.squeeze(1)
         return logits, advanced, None if weights is None else weights.squeeze(1)
+
+    @property
+    def _is_one_pass(self) -> bool:
+        """Whether no step needs more of the one before than its hidden and cell."""
+        config = self.config
+        needs_context = self.attends and config.context == "input"
+        return not (needs_context or config.input_feeding or config.input_size or config.first_input == "summary")
 
     def unroll(self, tokens: Tensor, state: State) -> Tensor:
         """tokens (batch, target), each the input of its step, to logits (batch, target, vocabulary).
 
         The same as `step` after `step`. Where no step needs the context of the one before, all are one pass.
         """
-        if self.attends and self.config.context == "input":
+        if not self._is_one_pass:
             logits = []
             for position in range(tokens.shape[1]):
                 step_logits, state, _ = self.step(tokens[:, position], state)
@@ -119,14 +162,19 @@ class Decoder(nn.Module):
 
     def features(self, tokens: Tensor, state: State) -> Tensor:
         """What the output layer reads when `unroll` is one pass: (batch, target, features)."""
-        embedded = self.dropout(self.embedding(tokens))
+        embedded = self._embed(tokens)
         lengths = torch.full((tokens.shape[0],), tokens.shape[1], device=tokens.device)
         output, _ = self.recurrence.unroll(embedded, lengths, RecurrentState(state["hidden"], state.get("cell")))
-        context = self._attend(output, state)[0] if self.attends else None
+        context = self._attend(output, embedded, state)[0] if self.attends else None
         return self._features(output, context, embedded)
 
-    def _attend(self, query: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        context, weights = self.attention(query, state["keys"], state["memory"], state["memory_mask"])
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """tokens (batch, ...) to what stands for them (batch, ..., embedding)."""
+        embedded: Tensor = self.dropout(self.embedding(tokens))
+        return embedded if self.config.embedding_activation is None else torch.relu(embedded)
+
+    def _attend(self, query: Tensor, embedded: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        context, weights = self.attention(query, state["keys"], state["memory"], state["memory_mask"], embedded)
         return context, weights
 
     def _features(self, hidden: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:

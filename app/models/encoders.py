@@ -28,6 +28,7 @@ class TextEncoder(nn.Module):
         self.embedding = nn.Embedding(config.vocabulary_size, config.recurrence.input_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
         self.recurrence = Recurrent(config.recurrence, dropout=dropout)
+        self.joins_by_sum = config.join == "sum"
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, lengths: Tensor, state: RecurrentState | None = None) -> Encoded:
@@ -36,9 +37,12 @@ class TextEncoder(nn.Module):
         embedded = self.dropout(self.embedding(tokens))
         outputs, state = self.recurrence.unroll(embedded, lengths, state)
         mask = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0) < lengths.unsqueeze(1)
+        if self.joins_by_sum:
+            outputs = outputs.view(*outputs.shape[:2], self.recurrence.recurrence.directions, -1).sum(2)
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # whatever a cell makes of padding, no sum may see it
         directions = self.recurrence.recurrence.directions
-        summary = state.hidden[:, -directions:].flatten(1)
+        last = state.hidden[:, -directions:]
+        summary = last.sum(1) if self.joins_by_sum else last.flatten(1)
         return Encoded(memory, mask, summary, state)
 
 
@@ -49,6 +53,12 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.resnet = ResNet(config.resnet)
         self.output = config.output
+        self.grid_side = config.grid_side
+        if config.projection is not None:
+            self.projection = nn.Sequential(nn.Linear(config.resnet.output_size, config.projection.size))
+            if config.projection.batch_norm:
+                self.projection.append(nn.BatchNorm1d(config.projection.size))
+        self.projects = config.projection is not None
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
         self.mean: Tensor
@@ -67,8 +77,12 @@ class ImageEncoder(nn.Module):
 
     def encode_grid(self, grid: Tensor) -> Encoded:
         """From a feature map (batch, features, rows, columns) on; training calls it with cached maps."""
+        if self.grid_side is not None:
+            grid = nn.functional.adaptive_avg_pool2d(grid, self.grid_side)
         memory = grid.flatten(2).transpose(1, 2)  # batch x source x features
         summary = memory.mean(1)
+        if self.projects:
+            summary = self.projection(summary)
         if self.output == "pooled":
             memory = summary.unsqueeze(1)
         mask = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 CellKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
 Pooling = Literal["last", "max", "mean"]
-AttentionKind = Literal["none", "dot", "general", "additive", "gated"]
+AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
 
 _CELL_WORDS = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)", "gru": "GRU", "lstm": "LSTM"}
 _RESNET_LAYERS = {
@@ -48,18 +48,20 @@ class Recurrence(Part):
 
 
 class TextEncoder(Part):
-    """Token ids to recurrent outputs: an embedding and a recurrence over it."""
+    """Token ids to recurrent outputs: an embedding and a recurrence over it. `join` is how the outputs of two
+    directions become one: side by side, or added."""
 
     kind: Literal["text"] = "text"
     vocabulary_size: PositiveInt
     recurrence: Recurrence
+    join: Literal["concatenate", "sum"] = "concatenate"
 
     @property
     def memory_size(self) -> int:
-        return self.recurrence.output_size
+        return self.recurrence.hidden_size if self.join == "sum" else self.recurrence.output_size
 
     def describe(self) -> str:
-        return f"{self.recurrence.describe()} encoder over {self.vocabulary_size} subwords"
+        return f"{self.recurrence.describe()} encoder over {self.vocabulary_size} tokens"
 
 
 class ResNet(Part):
@@ -85,22 +87,40 @@ class ResNet(Part):
         return name if self.widths[0] == 64 else f"{name} of width {self.widths[0]}/64"
 
 
+class Projection(Part):
+    """A linear layer on a pooled image, with or without batch normalisation after it (Ioffe and Szegedy 2015)."""
+
+    size: PositiveInt
+    batch_norm: bool = False
+
+
 class ImageEncoder(Part):
-    """Pixels to a memory of one row per cell of the last feature map (`grid`), or one row in all (`pooled`)."""
+    """Pixels to a memory of one row per cell of the last feature map (`grid`), or one row in all (`pooled`).
+
+    The feature map is 1/32 of the image in each direction, or `grid_side` cells, averaged or repeated from those.
+    """
 
     kind: Literal["image"] = "image"
     resnet: ResNet
     image_size: PositiveInt = 224
     output: Literal["grid", "pooled"] = "grid"
+    grid_side: PositiveInt | None = None
+    projection: Projection | None = None
+
+    @model_validator(mode="after")
+    def _only_pooled_is_projected(self) -> Self:
+        if self.projection is not None and self.output != "pooled":
+            raise ValueError("projection is for a pooled output")
+        return self
 
     @property
     def memory_size(self) -> int:
-        return self.resnet.output_size
+        return self.resnet.output_size if self.projection is None else self.projection.size
 
     @property
     def memory_length(self) -> int:
-        """Rows of memory per image: the feature map is 1/32 of the image in each direction."""
-        side = -(-self.image_size // 32)
+        """Rows of memory per image."""
+        side = self.grid_side or -(-self.image_size // 32)
         return side * side if self.output == "grid" else 1
 
     def describe(self) -> str:
@@ -112,17 +132,29 @@ class Attention(Part):
 
     `dot`, `general` and `additive` (Luong et al. 2015, section 3.1, there `concat`; Bahdanau et al. 2015,
     appendix A.1.2); `gated` is additive with a gate on the context after Xu et al. (2015, section 4.2.1), here one gate
-    per feature of the context where the paper has one in all.
-    `size` is the width of the projected keys; `dot` has none, it needs memory and hidden of equal size.
+    per feature of the context where the paper has one in all. `activation` is that of the last two.
+    `fixed` looks at the encoder's summary in every step (Cho et al. 2014, section 2.2). `location` scores a fixed
+    number of positions from embedding and hidden alone (Luong et al. 2015, equation 8), whatever stands there; past the
+    end of a source it looks at zeros.
+    `size` is the width of the projected keys, for `location` the number of positions; the others have none. `dot` needs
+    memory and hidden of equal size.
     """
 
     kind: AttentionKind = "none"
     size: PositiveInt | None = None
+    activation: Literal["tanh", "relu"] = "tanh"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it looks at one place more than at another."""
+        return self.kind not in ("none", "fixed")
 
     @model_validator(mode="after")
     def _size_goes_with_kind(self) -> Self:
-        if (self.size is not None) != (self.kind in ("additive", "gated")):
-            raise ValueError("attention.size is for kinds additive and gated, which need it")
+        if (self.size is not None) != (self.kind in ("additive", "gated", "location")):
+            raise ValueError("attention.size is for kinds additive, gated and location, which need it")
+        if self.activation != "tanh" and self.kind not in ("additive", "gated"):
+            raise ValueError("attention.activation is for kinds additive and gated")
         return self
 
 
@@ -132,8 +164,12 @@ class Decoder(Part):
     `context`: where the attended context enters: `input` concatenates it to the embedding and attends with
     the state before the step (Bahdanau et al. 2015, section 3.1); `output` attends with the state after the step
     (Luong et al. 2015, section 3). `readout` lists what the output layer reads, in order; with `readout_size`
-    those pass a tanh layer first (Luong's attentional vector). `bridge` makes the first state: `zeros`,
-    `copy` of the encoder's last state, or a `linear` or `tanh` layer on the encoder's summary.
+    those pass a tanh layer first (Luong's attentional vector), which with `input_feeding` is a part of the next step's
+    input, after the embedding (Luong et al. 2015, section 3.3). `embedding_activation` and the relu layer of
+    `input_size` come before the recurrence, the latter over embedding and context. `bridge` makes the first state: `zeros`, `copy` of the
+    encoder's last state, the same with two directions side by side (`join`), the first rows of it (`first`: of two
+    directions both of the lowest layers), or a `linear` or `tanh` layer on the encoder's summary. `first_input` is the
+    embedding of bos, or the encoder's `summary` in place of one (Vinyals et al. 2015, section 3.1).
     """
 
     vocabulary_size: PositiveInt
@@ -146,7 +182,11 @@ class Decoder(Part):
     readout: tuple[Literal["hidden", "context", "embedding"], ...] = Field(("hidden",), min_length=1)
     readout_size: PositiveInt | None = None
     tied_output: bool = False
-    bridge: Literal["zeros", "copy", "linear", "tanh"] = "tanh"
+    bridge: Literal["zeros", "copy", "join", "first", "linear", "tanh"] = "tanh"
+    first_input: Literal["bos", "summary"] = "bos"
+    embedding_activation: Literal["relu"] | None = None
+    input_size: PositiveInt | None = None
+    input_feeding: bool = False
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -156,13 +196,17 @@ class Decoder(Part):
             raise ValueError("attention with context 'output' needs 'context' in readout, or nothing reads it")
         if self.tied_output and self.readout_size != self.embedding_size:
             raise ValueError("tied_output needs readout_size equal to embedding_size")
+        if self.input_feeding and (self.readout_size is None or self.context != "output"):
+            raise ValueError("input_feeding needs readout_size and context 'output'")
+        if self.attention.kind == "location" and self.context != "input":
+            raise ValueError("attention of kind location needs context 'input'")
         return self
 
     def describe(self) -> str:
-        attention = "" if self.attention.kind == "none" else f" with {self.attention.kind} attention"
+        attention = f" with {self.attention.kind} attention" if self.attention.chooses else ""
         layers = f"{self.layers} x " if self.layers > 1 else ""
         cell = f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size}"
-        return f"{cell} decoder{attention} over {self.vocabulary_size} subwords"
+        return f"{cell} decoder{attention} over {self.vocabulary_size} tokens"
 
 
 class Classifier(Part):
@@ -188,14 +232,23 @@ class EncoderDecoder(Part):
     def _sizes_fit(self) -> Self:
         if self.decoder.attention.kind == "dot" and self.encoder.memory_size != self.decoder.hidden_size:
             raise ValueError("dot attention needs a memory as wide as the decoder's hidden_size")
-        if self.decoder.bridge == "copy":
-            source = self.encoder.recurrence if isinstance(self.encoder, TextEncoder) else None
-            same = source and (source.cell, source.hidden_size, source.layers, source.directions)
-            if same != (self.decoder.cell, self.decoder.hidden_size, self.decoder.layers, 1):
-                raise ValueError(
-                    "bridge 'copy' needs a text encoder with the decoder's cell, size, layers and one direction"
-                )
+        source = self.encoder.recurrence if isinstance(self.encoder, TextEncoder) else None
+        if self.decoder.bridge in ("copy", "join", "first") and not self._state_fits(source):
+            raise ValueError(
+                f"bridge '{self.decoder.bridge}' needs a text encoder whose last state has the shape of the decoder's"
+            )
+        if self.decoder.first_input == "summary" and self.encoder.memory_size != self.decoder.embedding_size:
+            raise ValueError("first_input 'summary' needs an encoder summary as wide as the decoder's embedding")
         return self
+
+    def _state_fits(self, source: Recurrence | None) -> bool:
+        if source is None or source.cell != self.decoder.cell:
+            return False
+        rows = {"copy": source.layers if source.directions == 1 else 0, "join": source.layers}.get(
+            self.decoder.bridge, min(source.layers * source.directions, self.decoder.layers)
+        )
+        width = source.output_size if self.decoder.bridge == "join" else source.hidden_size
+        return (rows, width) == (self.decoder.layers, self.decoder.hidden_size)
 
     def describe(self) -> str:
         return f"{self.encoder.describe()}, {self.decoder.describe()}"
@@ -244,7 +297,7 @@ class LanguageModel(Part):
         )
 
     def describe(self) -> str:
-        return f"{self.recurrence.describe()} language model over {self.vocabulary_size} subwords"
+        return f"{self.recurrence.describe()} language model over {self.vocabulary_size} tokens"
 
 
 Architecture = Annotated[Classifier | EncoderDecoder | LanguageModel, Field(discriminator="kind")]

@@ -28,10 +28,16 @@ class TokenizerUse(Part):
 
 
 class ImageInput(Part):
-    """How an image becomes pixels: RGB, squashed to a square, normalised per channel on the scale 0 to 1."""
+    """How an image becomes pixels: RGB, squashed to a square, normalised per channel on the scale 0 to 1.
+
+    `careful` turns a photo upright, lays transparency over white and scales 16-bit samples; `plain` does as training
+    scripts mostly do, `Image.open(file).convert("RGB")` and nothing else.
+    """
 
     size: PositiveInt = 224
     resize: Literal["squash"] = "squash"
+    resample: Literal["bilinear", "lanczos"] = "bilinear"
+    reading: Literal["careful", "plain"] = "careful"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -91,6 +97,9 @@ class Manifest(Part):
     image: ImageInput | None = None
     decoding: Decoding | None = None
     limits: Limits = Limits()
+    precision: Literal["auto", "float32"] = Field(
+        "auto", description="float32: whatever the service's setting, the answers are those of the original code."
+    )
     parameters: PositiveInt
     files: dict[str, FileEntry]
     licence: str

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from app.engine.client import EngineClient
 from app.engine.messages import Pixels
 from app.errors import TimedOut
+from app.store.manifest import ImageInput
 from app.tasks.catalog import Catalog
 from app.tasks.decoding import DecodingOptions, emit_for
 from app.tasks.images import ImageLimits, read_image
@@ -42,21 +43,21 @@ class Captioning:
             entry = self._catalog.default("captioning", view)
         emit = emit_for(entry, options)
         assert entry.manifest.image is not None
-        pixels = await self._decoded(files, entry.manifest.image.size, deadline)
+        pixels = await self._decoded(files, entry.manifest.image, deadline)
         return [Job(entry, source, emit_of(emit, number), options) for number, source in enumerate(pixels)]
 
-    async def _decoded(self, files: Sequence[bytes], size: int, deadline: float | None) -> list[Pixels]:
+    async def _decoded(self, files: Sequence[bytes], wanted: ImageInput, deadline: float | None) -> list[Pixels]:
         """Pixels of each file. When one fails, those that have not begun are not decoded."""
 
         def pixels(file: bytes, index: int) -> bytes:
             if deadline is not None and time.monotonic() > deadline:  # it waited for its turn until now
                 raise TimedOut("its time was over before its images were decoded")
-            return read_image(file, index, size, self._limits)
+            return read_image(file, index, wanted, self._limits)
 
         loop = asyncio.get_running_loop()
         decoding = [loop.run_in_executor(self._pool, pixels, file, index) for index, file in enumerate(files)]
         try:
-            return [Pixels(size, data) for data in await asyncio.gather(*decoding)]
+            return [Pixels(wanted.size, data) for data in await asyncio.gather(*decoding)]
         except BaseException:
             for image in decoding:
                 image.cancel()

@@ -179,7 +179,7 @@ def _check_lengths(options: DecodingOptions, max_tokens: int, prefix: int) -> No
 def _check_attention(entry: Entry, options: DecodingOptions) -> None:
     architecture = entry.manifest.architecture
     assert not isinstance(architecture, Classifier)
-    if options.attention and architecture.decoder.attention.kind == "none":
+    if options.attention and not architecture.decoder.attention.chooses:
         raise _contradiction(
             f"{entry.manifest.name} has no attention: leave it out, or name another model", "attention"
         )

@@ -7,10 +7,12 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnsupportedMedia
+from app.store.manifest import ImageInput
 
 Image.MAX_IMAGE_PIXELS = None  # ours are counted in `_pixels`, with our own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
 _STILL = {"MPO"}  # a JPEG from a camera, with more pictures or a gain map after the one that every program shows
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "lanczos": Image.Resampling.LANCZOS}
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, ZeroDivisionError)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,11 +33,11 @@ class ImageLimits:
     pixels: int
 
 
-def read_image(content: bytes, index: int, size: int, limits: ImageLimits) -> bytes:
-    """`size` x `size` RGB bytes of an image file, turned upright and squashed to a square.
+def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
+    """`size` x `size` RGB bytes of an image file, squashed to a square, as `wanted`.
 
-    Transparency is laid over white, 16-bit samples are scaled to 8. Raises EmptyInput, InputTooLong,
-    UnsupportedMedia or InvalidImage with the place `index` of the file in the request.
+    Read carefully, it is turned upright, transparency is laid over white, and 16-bit samples are scaled to 8. Raises
+    EmptyInput, InputTooLong, UnsupportedMedia or InvalidImage with the place `index` of the file in the request.
     """
     if not content:
         raise EmptyInput(f"images[{index}] is an empty file; send {_formats()}", input=index)
@@ -52,10 +54,10 @@ def read_image(content: bytes, index: int, size: int, limits: ImageLimits) -> by
             f"images[{index}] is not an image that can be read; send {_formats()}", input=index
         ) from error
     with image:
-        return _pixels(image, index, size, limits)
+        return _pixels(image, index, wanted, limits)
 
 
-def _pixels(image: Image.Image, index: int, size: int, limits: ImageLimits) -> bytes:
+def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
     if image.format not in (*FORMATS, *_STILL):
         raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
     if image.width * image.height > limits.pixels:
@@ -67,8 +69,10 @@ def _pixels(image: Image.Image, index: int, size: int, limits: ImageLimits) -> b
     if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
     try:
-        image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size
-        small = _resized(image, size)
+        if wanted.reading == "plain":
+            return _squashed(image.convert("RGB"), wanted).tobytes()
+        image.draft("RGB", (2 * wanted.size, 2 * wanted.size))  # a large JPEG is decoded at a fraction of its size
+        small = _resized(image, wanted)
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except _DAMAGE as error:
         raise InvalidImage(
@@ -77,19 +81,19 @@ def _pixels(image: Image.Image, index: int, size: int, limits: ImageLimits) -> b
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _resized(image: Image.Image, size: int) -> Image.Image:
+def _resized(image: Image.Image, wanted: ImageInput) -> Image.Image:
     """RGB of the size; made small first, as each full-size copy of a large picture takes hundreds of megabytes."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        samples = np.asarray(_squashed(image.convert("I"), size))
+        samples = np.asarray(_squashed(image.convert("I"), wanted))
         return Image.fromarray((samples / 257).clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layered = _squashed(image if image.mode == "RGBA" else image.convert("RGBA"), size)
+        layered = _squashed(image if image.mode == "RGBA" else image.convert("RGBA"), wanted)
         return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    return _squashed(image if image.mode == "RGB" else image.convert("RGB"), size)
+    return _squashed(image if image.mode == "RGB" else image.convert("RGB"), wanted)
 
 
-def _squashed(image: Image.Image, size: int) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+def _squashed(image: Image.Image, wanted: ImageInput) -> Image.Image:
+    return image.resize((wanted.size, wanted.size), _RESAMPLING[wanted.resample])
 
 
 def _formats() -> str:

@@ -71,12 +71,12 @@ class Caption:
         self._emitter = _Emitter(version)
         self._emitter.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         assert version.manifest.image is not None
-        self._size = version.manifest.image.size
+        self._image = version.manifest.image
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[bytes]) -> list[Answer]:
-        size = self._size
-        pixels = b"".join(read_image(file, index, size, _LIMITS) for index, file in enumerate(batch))
+        size = self._image.size
+        pixels = b"".join(read_image(file, index, self._image, _LIMITS) for index, file in enumerate(batch))
         images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(len(batch), size, size, 3)
         state = self._emitter.network.consume(images, torch.ones(len(batch), dtype=torch.long))
         return self._emitter.emit(state, len(batch))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, UnsupportedMedia
+from app.store.manifest import ImageInput
 from app.tasks.images import ImageLimits, read_image
 
 LIMITS = ImageLimits(bytes=1_000_000, pixels=1_000_000)
@@ -24,8 +25,12 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
+def wanted(size: int = SIZE, **how: Any) -> ImageInput:
+    return ImageInput(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), **how)
+
+
 def read(content: bytes, size: int = SIZE, limits: ImageLimits = LIMITS) -> Pixels:
-    pixels = read_image(content, 0, size, limits)
+    pixels = read_image(content, 0, wanted(size), limits)
     assert len(pixels) == size * size * 3
     return np.frombuffer(pixels, np.uint8).reshape(size, size, 3).astype(np.float64)
 
@@ -261,7 +266,7 @@ def _noise(kind: str) -> bytes:
 )
 def test_a_refused_file_is_named_by_its_place(content: bytes, error: type[UnrollError]) -> None:
     with pytest.raises(error) as caught:
-        read_image(content, 3, SIZE, LIMITS)
+        read_image(content, 3, wanted(), LIMITS)
     assert caught.value.facts["input"] == 3
     assert "images[3]" in caught.value.detail
 
@@ -272,7 +277,7 @@ def test_limits_are_inclusive() -> None:
     read(content, SIZE, ImageLimits(bytes=len(content), pixels=128 * 128))
     for tight in (ImageLimits(len(content) - 1, 128 * 128), ImageLimits(len(content), 128 * 128 - 1)):
         with pytest.raises(InputTooLong):
-            read_image(content, 0, SIZE, tight)
+            read_image(content, 0, wanted(), tight)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
