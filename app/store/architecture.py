@@ -166,10 +166,10 @@ class Decoder(Part):
     (Luong et al. 2015, section 3). `readout` lists what the output layer reads, in order; with `readout_size`
     those pass a tanh layer first (Luong's attentional vector), which with `input_feeding` is a part of the next step's
     input, after the embedding (Luong et al. 2015, section 3.3). `embedding_activation` and the relu layer of
-    `input_size` come before the recurrence, the latter over embedding and context. `bridge` makes the first state: `zeros`, `copy` of the
-    encoder's last state, the same with two directions side by side (`join`), the first rows of it (`first`: of two
-    directions both of the lowest layers), or a `linear` or `tanh` layer on the encoder's summary. `first_input` is the
-    embedding of bos, or the encoder's `summary` in place of one (Vinyals et al. 2015, section 3.1).
+    `input_size` come before the recurrence, the latter over embedding and context. `bridge` makes the first state:
+    `zeros`, `copy` of the encoder's last state, the same with two directions side by side (`join`), the first rows of
+    it (`first`: of two directions both of the lowest layers), or a `linear` or `tanh` layer on the encoder's summary.
+    `first_input` is the embedding of bos, or in its place the encoder's `summary` (Vinyals et al. 2015, section 3.1).
     """
 
     vocabulary_size: PositiveInt

@@ -93,6 +93,9 @@ class Manifest(Part):
     target_language: Language | None = None
     architecture: Architecture
     tokenizer: TokenizerUse
+    target_tokenizer: TokenizerUse | None = Field(
+        None, description="How emitted ids become text, where that has a vocabulary of its own."
+    )
     labels: tuple[str, ...] = ()
     image: ImageInput | None = None
     decoding: Decoding | None = None

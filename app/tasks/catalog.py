@@ -6,16 +6,24 @@ from dataclasses import dataclass
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
 from app.store.manifest import Manifest, Task
-from app.store.model_store import BrokenVersion, Contents
+from app.store.model_store import BrokenVersion, Contents, Version
 from app.text.tokenizer import SubwordTokenizer
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A version that the front end can use: its manifest and its tokenizer."""
+    """A version that the front end can use: its manifest, and the tokenizers of sources and of what is emitted."""
 
     manifest: Manifest
     tokenizer: SubwordTokenizer
+    target: SubwordTokenizer
+
+
+def _entry(version: Version) -> Entry:
+    manifest = version.manifest
+    tokenizer = SubwordTokenizer(version.folder, manifest.tokenizer)
+    target = manifest.target_tokenizer
+    return Entry(manifest, tokenizer, tokenizer if target is None else SubwordTokenizer(version.folder, target))
 
 
 class Catalog:
@@ -27,11 +35,11 @@ class Catalog:
         for version in contents.versions:
             manifest = version.manifest
             try:
-                tokenizer = SubwordTokenizer(version.folder, manifest.tokenizer)
+                entry = _entry(version)
             except StoreError as error:
                 broken.append(BrokenVersion(manifest.name, str(manifest.version), error.detail))
             else:
-                self.entries[manifest.name, manifest.version] = Entry(manifest, tokenizer)
+                self.entries[manifest.name, manifest.version] = entry
         self._broken = {version.key: version.reason for version in broken}
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
 

@@ -100,7 +100,7 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
             f"max_tokens is {options.max_tokens}; {entry.manifest.name} emits at most {most}", limit=most
         )
     beams = options.beams or (1 if options.samples or options.stream else decoding.beams)
-    prefix = entry.tokenizer.encode_target(options.prefix.strip()) if options.prefix else []
+    prefix = entry.target.encode_target(options.prefix.strip()) if options.prefix else []
     _check_sampling(options, beams)
     _check_search(options, beams)
     _check_lengths(options, max_tokens, len(prefix))

@@ -1,0 +1,17 @@
+"""The layouts that are known, by name. A new one is a file beside this one and a line here."""
+
+from app.importers import bentrevett_sentiment, bentrevett_seq2seq, pytorch_seq2seq_tutorial, yunjey_captioning
+from app.importers.layout import Layout
+
+_ALL: tuple[Layout, ...] = (
+    pytorch_seq2seq_tutorial.Plain(),
+    pytorch_seq2seq_tutorial.Attentive(),
+    pytorch_seq2seq_tutorial.Positional(),
+    yunjey_captioning.Yunjey(),
+    bentrevett_sentiment.Legacy(),
+    bentrevett_sentiment.Present(),
+    bentrevett_seq2seq.Plain(),
+    bentrevett_seq2seq.Context(),
+    bentrevett_seq2seq.Attentive(),
+)
+LAYOUTS = {layout.name: layout for layout in _ALL}
