@@ -7,7 +7,7 @@ from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
 from app.store.manifest import Manifest, Task
 from app.store.model_store import BrokenVersion, Contents
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Entry:
     """A version that the front end can use: its manifest and its tokenizer."""
 
     manifest: Manifest
-    tokenizer: SubwordTokenizer
+    tokenizer: TextTokenizer
 
 
 class Catalog:
@@ -27,7 +27,7 @@ class Catalog:
         for version in contents.versions:
             manifest = version.manifest
             try:
-                tokenizer = SubwordTokenizer(version.folder, manifest.tokenizer)
+                tokenizer = TextTokenizer(version.folder, manifest.tokenizer)
             except StoreError as error:
                 broken.append(BrokenVersion(manifest.name, str(manifest.version), error.detail))
             else:

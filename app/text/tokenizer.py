@@ -24,7 +24,7 @@ class Piece:
     end: int
 
 
-class SubwordTokenizer:
+class TextTokenizer:
     """A tokenizer file of the `tokenizers` library, with the ids that a source ends in."""
 
     def __init__(self, folder: Path, use: TokenizerUse) -> None:
