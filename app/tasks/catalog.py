@@ -12,10 +12,11 @@ from app.text.tokenizer import TextTokenizer
 
 @dataclass(frozen=True)
 class Entry:
-    """A version that the front end can use: its manifest and its tokenizer."""
+    """A version that the front end can use: its manifest, and the tokenizers of what it reads and what it writes."""
 
     manifest: Manifest
     tokenizer: TextTokenizer
+    target_tokenizer: TextTokenizer
 
 
 class Catalog:
@@ -27,11 +28,13 @@ class Catalog:
         for version in contents.versions:
             manifest = version.manifest
             try:
-                tokenizer = TextTokenizer(version.folder, manifest.tokenizer)
+                tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
+                if manifest.target_tokenizer is not None:
+                    target = TextTokenizer(version.folder, manifest.target_tokenizer)
             except StoreError as error:
                 broken.append(BrokenVersion(manifest.name, str(manifest.version), error.detail))
             else:
-                self.entries[manifest.name, manifest.version] = Entry(manifest, tokenizer)
+                self.entries[manifest.name, manifest.version] = Entry(manifest, tokenizer, target)
         self._broken = {version.key: version.reason for version in broken}
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
 
