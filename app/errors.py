@@ -9,6 +9,7 @@ UnrollError
 │   ├── UnsupportedMedia
 │   ├── BodyTooLarge
 │   ├── UnknownLanguage
+│   ├── UnknownWord         it is not in the vocabulary, and the model has no word for such
 │   └── ContradictoryOptions
 ├── ModelNotFound           no such model, or no such version of it
 ├── ModelUnavailable        it is in the store, but broken
@@ -19,6 +20,8 @@ UnrollError
 ├── EngineFailed            the engine could not run the request
 └── StoreError              a version in the model store cannot be used
     ├── InvalidManifest
+    ├── InvalidVocabulary
+    ├── MissingExtra        a package that it needs is not installed
     ├── FileDamaged
     └── WeightsMismatch
 """
@@ -65,6 +68,10 @@ class UnknownLanguage(InputError):
     pass
 
 
+class UnknownWord(InputError):
+    pass
+
+
 class ContradictoryOptions(InputError):
     pass
 
@@ -102,6 +109,14 @@ class StoreError(UnrollError):
 
 
 class InvalidManifest(StoreError):
+    pass
+
+
+class InvalidVocabulary(StoreError):
+    pass
+
+
+class MissingExtra(StoreError):
     pass
 
 

@@ -16,7 +16,7 @@ from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
 from app.store.architecture import Classifier as Architecture
 from app.store.manifest import Limits, Manifest, TokenizerUse, Training
 from app.store.model_store import WEIGHTS
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 from training.calibration import calibrate
 from training.data import Rated
 from training.loop import UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows
@@ -92,7 +92,7 @@ def encode(tokenizer: Tokenizer, rated: Sequence[Rated]) -> list[Row]:
     return [(encoding.ids, target_of(row)) for encoding, row in zip(encodings, rated, strict=True) if encoding.ids]
 
 
-def polarities(network: Classifier, tokenizer: SubwordTokenizer, rated: Sequence[Rated]) -> Tensor:
+def polarities(network: Classifier, tokenizer: TextTokenizer, rated: Sequence[Rated]) -> Tensor:
     """Polarity from -1 to 1 of each text, in the order given, with the tokenizer that serves."""
     return 2 * positive_logit(network, [tokenizer.encode(row.text) or [UNK] for row in rated]).sigmoid() - 1
 

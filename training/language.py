@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from app.models.networks import EncoderDecoder
 from app.store.architecture import LanguageModel, Recurrence
 from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 from training.loop import BOS, EOS, PAD, UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows
 from training.subwords import train_subwords
 
@@ -154,6 +154,6 @@ def perplexity(network: EncoderDecoder, rows: Sequence[Row], *, tokens_per_batch
     return math.exp(total / count)
 
 
-def encoded_texts(tokenizer: SubwordTokenizer, texts: Sequence[str]) -> list[Row]:
+def encoded_texts(tokenizer: TextTokenizer, texts: Sequence[str]) -> list[Row]:
     """Texts as `perplexity` takes them, by the tokenizer that serves."""
     return [[*tokenizer.encode(text), EOS] for text in texts]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from app.errors import StoreError
 from app.models.networks import Classifier
 from app.store.model_store import open_version
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 from training.data import read_imdb
 from training.dependency.distance import survival
 from training.dependency.gradients import Norms, gradient_norms, typical
@@ -38,7 +38,7 @@ class Unfit(Exception):
     """A classifier that cannot be measured, and why."""
 
 
-def load(store: Path, name: str) -> tuple[Classifier, SubwordTokenizer]:
+def load(store: Path, name: str) -> tuple[Classifier, TextTokenizer]:
     """The newest version of a classifier of one direction, in float32. Raises Unfit."""
     folders = sorted((folder for folder in store.glob(f"{name}/*") if folder.name.isdigit()), key=lambda f: int(f.name))
     if not folders:
@@ -52,7 +52,7 @@ def load(store: Path, name: str) -> tuple[Classifier, SubwordTokenizer]:
     return network, tokenizer
 
 
-def fading(name: str, network: Classifier, tokenizer: SubwordTokenizer, data: Path, texts: int) -> Fading:
+def fading(name: str, network: Classifier, tokenizer: TextTokenizer, data: Path, texts: int) -> Fading:
     """Gradient norms on the first `texts` test reviews that are long enough and not too long."""
     rows = []
     for review in tqdm(read_imdb(data, "test"), desc=f"gradients, {name}: texts", unit="text", dynamic_ncols=True):
@@ -75,7 +75,7 @@ def fading(name: str, network: Classifier, tokenizer: SubwordTokenizer, data: Pa
     )
 
 
-def classifiers(store: Path, missing: dict[str, str]) -> Iterator[tuple[str, Classifier, SubwordTokenizer]]:
+def classifiers(store: Path, missing: dict[str, str]) -> Iterator[tuple[str, Classifier, TextTokenizer]]:
     """Those that can be measured; the others go into `missing`."""
     missing.clear()
     for label, name in CLASSIFIERS.items():

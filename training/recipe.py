@@ -15,7 +15,7 @@ from app.models.precision import Precision, prepare
 from app.store.manifest import Manifest, Quality
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 from training.cards import CardText, write_card
 from training.publish import publish, write_manifest
 
@@ -34,7 +34,7 @@ class Shipped(NamedTuple):
     """A version as it lies in the store, ready to be measured."""
 
     network: Classifier | EncoderDecoder
-    tokenizer: SubwordTokenizer
+    tokenizer: TextTokenizer
     manifest: Manifest
 
 
@@ -108,5 +108,5 @@ def load_shipped(version: Version, precision: Precision = "float32") -> Shipped:
     network = _network(version.manifest)
     load_weights(network, version)
     prepare(network, precision, torch.device("cpu"))
-    tokenizer = SubwordTokenizer(version.folder, version.manifest.tokenizer)
+    tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
     return Shipped(network, tokenizer, version.manifest)

@@ -48,6 +48,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
+    errors.UnknownWord: Kind(422, "unknown-word", "A word is not in the vocabulary"),
     errors.ContradictoryOptions: Kind(422, "contradictory-options", "Options contradict each other"),
     errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
     errors.ModelNotFound: Kind(404, "model-not-found", "There is no such model"),

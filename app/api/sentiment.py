@@ -22,6 +22,7 @@ from app.errors import (
     TimedOut,
     TooManyInputs,
     UnknownLanguage,
+    UnknownWord,
     UnsupportedMedia,
 )
 from app.tasks.sentiment import Sentiment
@@ -31,6 +32,7 @@ COMMON_ERRORS = (
     UnsupportedMedia,
     EmptyInput,
     InputTooLong,
+    UnknownWord,
     TooManyInputs,
     ModelNotFound,
     ModelUnavailable,

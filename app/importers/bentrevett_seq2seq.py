@@ -17,7 +17,6 @@ from app.importers.parts import (
     placed,
     recurrence,
     recurrent_weights,
-    reordered,
     under,
 )
 from app.importers.vocabularies import index_of, word_vocabulary

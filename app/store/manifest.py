@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from app.store.architecture import Architecture, Classifier, EncoderDecoder, ImageEncoder, LanguageModel, Part
 
@@ -19,12 +19,40 @@ class FileEntry(Part):
     bytes: PositiveInt
 
 
+class LeftPad(Part):
+    """Sources of one length: the first `to` ids, behind as many times `id` as are missing."""
+
+    to: PositiveInt
+    id: NonNegativeInt
+
+
 class TokenizerUse(Part):
     """How text becomes source ids and emitted ids become text. The file is of the `tokenizers` library."""
 
     file: str = "tokenizer.json"
     prepend: tuple[int, ...] = Field((), description="Ids put before every source.")
     append: tuple[int, ...] = Field((), description="Ids added at the end of every source.")
+    split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk)$")] = Field(
+        "file",
+        description="Who cuts a text into words: the file itself, spaCy's rules for a language (spacy:de; extra "
+        "'spacy') or NLTK's (extra 'nltk'). The file's vocabulary is looked up word by word then.",
+    )
+    lower: bool = Field(
+        False,
+        description="Whether capitals become small letters: spaCy's words after they are cut, any other text before.",
+    )
+    reverse: bool = Field(False, description="Whether a source is read from its last id to its first.")
+    left_pad: LeftPad | None = Field(
+        None, description="The one length of all sources, what is put around them included; nothing masks the padding."
+    )
+    hidden: tuple[int, ...] = Field(
+        (), description="Ids that may be emitted and are no part of the text, such as that of <start>."
+    )
+    unknown: Literal["unk", "refuse", "skip"] | NonNegativeInt = Field(
+        "unk",
+        description="What a word outside the vocabulary becomes: the file's unknown word, a refusal that names it, "
+        "nothing, or an id.",
+    )
 
 
 class ImageInput(Part):
@@ -94,7 +122,7 @@ class Manifest(Part):
     architecture: Architecture
     tokenizer: TokenizerUse
     target_tokenizer: TokenizerUse | None = Field(
-        None, description="How emitted ids become text, where that has a vocabulary of its own."
+        None, description="Of what a translation is written in, where source and target have vocabularies of their own."
     )
     labels: tuple[str, ...] = ()
     image: ImageInput | None = None
@@ -111,6 +139,8 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _parts_fit_the_task(self) -> Self:
+        if self.target_tokenizer is not None and self.task != "translation":
+            raise ValueError(f"{self.task} has one tokenizer; only translation takes a target_tokenizer")
         if self.task == "sentiment":
             if not isinstance(self.architecture, Classifier) or len(self.labels) != self.architecture.labels:
                 raise ValueError("sentiment needs a classifier, and as many labels as it has")
@@ -120,6 +150,8 @@ class Manifest(Part):
                 raise ValueError("completion needs a language_model, and 'decoding'")
             if not self.tokenizer.prepend:
                 raise ValueError("completion needs an id in tokenizer.prepend, after which a text begins")
+            if self.tokenizer.reverse or self.tokenizer.left_pad:
+                raise ValueError("completion goes on from the end of a text: no tokenizer.reverse, no left_pad")
             return self
         if not isinstance(self.architecture, EncoderDecoder) or self.decoding is None:
             raise ValueError(f"{self.task} needs an encoder_decoder, and 'decoding'")

@@ -80,8 +80,8 @@ def open_version(folder: Path) -> Version:
         raise InvalidManifest(f"manifest.json is not JSON: {error}") from error
     if (manifest.name, str(manifest.version)) != (folder.parent.name, folder.name):
         raise InvalidManifest(f"manifest.json is of {manifest.key}, but lies in {folder.parent.name}/{folder.name}")
-    uses = (manifest.tokenizer, *filter(None, [manifest.target_tokenizer]))
-    for needed in (WEIGHTS, *(use.file for use in uses)):
+    tokenizers = [use.file for use in (manifest.tokenizer, manifest.target_tokenizer) if use is not None]
+    for needed in (WEIGHTS, *tokenizers):
         if needed not in manifest.files:
             raise InvalidManifest(f"manifest.json names no hash for {needed}")
     for name, entry in manifest.files.items():

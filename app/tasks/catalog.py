@@ -6,24 +6,17 @@ from dataclasses import dataclass
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
 from app.store.manifest import Manifest, Task
-from app.store.model_store import BrokenVersion, Contents, Version
-from app.text.tokenizer import SubwordTokenizer
+from app.store.model_store import BrokenVersion, Contents
+from app.text.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A version that the front end can use: its manifest, and the tokenizers of sources and of what is emitted."""
+    """A version that the front end can use: its manifest, and the tokenizers of what it reads and what it writes."""
 
     manifest: Manifest
-    tokenizer: SubwordTokenizer
-    target: SubwordTokenizer
-
-
-def _entry(version: Version) -> Entry:
-    manifest = version.manifest
-    tokenizer = SubwordTokenizer(version.folder, manifest.tokenizer)
-    target = manifest.target_tokenizer
-    return Entry(manifest, tokenizer, tokenizer if target is None else SubwordTokenizer(version.folder, target))
+    tokenizer: TextTokenizer
+    target_tokenizer: TextTokenizer
 
 
 class Catalog:
@@ -35,11 +28,13 @@ class Catalog:
         for version in contents.versions:
             manifest = version.manifest
             try:
-                entry = _entry(version)
+                tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
+                if manifest.target_tokenizer is not None:
+                    target = TextTokenizer(version.folder, manifest.target_tokenizer)
             except StoreError as error:
                 broken.append(BrokenVersion(manifest.name, str(manifest.version), error.detail))
             else:
-                self.entries[manifest.name, manifest.version] = entry
+                self.entries[manifest.name, manifest.version] = Entry(manifest, tokenizer, target)
         self._broken = {version.key: version.reason for version in broken}
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
 

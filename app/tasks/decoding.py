@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
 from app.engine.messages import Emit
-from app.errors import ContradictoryOptions, InputTooLong
+from app.errors import ContradictoryOptions, InputTooLong, UnknownWord
 from app.store.architecture import Classifier
 from app.store.manifest import Decoding
 from app.tasks.catalog import Entry
@@ -100,7 +100,7 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
             f"max_tokens is {options.max_tokens}; {entry.manifest.name} emits at most {most}", limit=most
         )
     beams = options.beams or (1 if options.samples or options.stream else decoding.beams)
-    prefix = entry.target.encode_target(options.prefix.strip()) if options.prefix else []
+    prefix = _prefix_ids(entry, options.prefix.strip()) if options.prefix else []
     _check_sampling(options, beams)
     _check_search(options, beams)
     _check_lengths(options, max_tokens, len(prefix))
@@ -122,6 +122,13 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
         alternatives=options.logprobs or 0,
         attention=options.attention,
     )
+
+
+def _prefix_ids(entry: Entry, prefix: str) -> list[int]:
+    try:
+        return entry.target_tokenizer.encode_target(prefix)
+    except UnknownWord as error:
+        raise UnknownWord(f"prefix: {error.detail} of {entry.manifest.name}", **error.facts) from None
 
 
 def _seed(options: DecodingOptions) -> int:

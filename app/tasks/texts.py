@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.engine.messages import Tokens
-from app.errors import EmptyInput, InputTooLong
+from app.errors import EmptyInput, InputTooLong, UnknownWord
 from app.tasks.catalog import Entry
 
 _INLINE_CHARS = 4000  # more are tokenised in a thread, so that the event loop goes on
@@ -58,7 +58,12 @@ async def encode_texts(
 def _encode(texts: Sequence[str], entries: Sequence[Entry], encode: Callable[[Entry, str], list[int]]) -> list[Tokens]:
     sources = []
     for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
-        ids = encode(entry, text)
+        try:
+            ids = encode(entry, text)
+        except UnknownWord as error:
+            raise UnknownWord(
+                f"inputs[{index}]: {error.detail} of {entry.manifest.name}", input=index, **error.facts
+            ) from None
         most = entry.manifest.limits.source_tokens
         if not ids:
             raise EmptyInput(

@@ -76,7 +76,7 @@ class Transcript:
             self._log_probs.append(progress.log_probs[index])
             self._alternatives += progress.alternatives[index : index + 1]
             self._attention += progress.attention[index : index + 1]
-            settled = self._job.entry.target.settled(self._tokens, after=self._job.after)
+            settled = self._job.entry.target_tokenizer.settled(self._tokens, after=self._job.after)
             if first_stop(settled, self._job.stops) is not None:
                 self.is_stopped = True
                 return
@@ -86,7 +86,7 @@ class Transcript:
     def _tell(self, text: str) -> Delta | None:
         """Tokens are told when no text of theirs is held back."""
         tokens = None
-        tokenizer = self._job.entry.target
+        tokenizer = self._job.entry.target_tokenizer
         if self._job.options.logprobs is not None and text == tokenizer.decode(self._tokens, after=self._job.after):
             tokens = _told(self._job, self._hypothesis())[self._told :]
             self._told = len(self._log_probs)
@@ -127,7 +127,7 @@ def spoken_of(job: Job, emitted: Emitted, *, told: int = 0) -> Spoken:
 
 
 def _sentence(job: Job, hypothesis: messages.Hypothesis, told: int = 0) -> Hypothesis:
-    tokenizer = job.entry.target
+    tokenizer = job.entry.target_tokenizer
     text = tokenizer.unstripped(hypothesis.tokens, after=job.after)
     stop = first_stop(text, job.stops)
     if stop is None:
@@ -150,7 +150,7 @@ def _sentence(job: Job, hypothesis: messages.Hypothesis, told: int = 0) -> Hypot
 def _tokens_needed(job: Job, tokens: list[int], length: int) -> int:
     """The fewest tokens whose text has `length` characters."""
     needed = len(tokens)
-    while needed and len(job.entry.target.settled(tokens[: needed - 1], after=job.after)) >= length:
+    while needed and len(job.entry.target_tokenizer.settled(tokens[: needed - 1], after=job.after)) >= length:
         needed -= 1
     return needed
 
@@ -172,7 +172,7 @@ def _ids(job: Job, hypothesis: messages.Hypothesis) -> list[int]:
 
 
 def _told(job: Job, hypothesis: messages.Hypothesis) -> list[EmittedToken]:
-    piece, most = job.entry.target.piece, job.options.logprobs or 0
+    piece, most = job.entry.target_tokenizer.piece, job.options.logprobs or 0
     alternatives = hypothesis.alternatives or [[]] * len(hypothesis.log_probs)
     return [
         EmittedToken(
@@ -186,13 +186,13 @@ def _told(job: Job, hypothesis: messages.Hypothesis) -> list[EmittedToken]:
 
 def _next(job: Job, hypothesis: messages.Hypothesis) -> list[NextToken]:
     """What might have come first, the most probable before the others."""
-    piece = job.entry.target.piece
+    piece = job.entry.target_tokenizer.piece
     first = hypothesis.alternatives[0][: job.next_tokens] if hypothesis.alternatives else []
     return [NextToken(text=piece(token), probability=min(1.0, math.exp(value))) for token, value in first]
 
 
 def _attention(job: Job, hypothesis: messages.Hypothesis) -> WordAlignment | ImageAttention:
-    target = [job.entry.target.piece(token) for token in _ids(job, hypothesis)]
+    target = [job.entry.target_tokenizer.piece(token) for token in _ids(job, hypothesis)]
     weights = [[round(weight, 5) for weight in row] for row in hypothesis.attention]
     if isinstance(job.source, Tokens):
         source = [SourceToken(text=piece.text, start=piece.start, end=piece.end) for piece in job.pieces]

@@ -17,7 +17,7 @@ from app.store.manifest import Decoding, Manifest
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
 from app.tasks.images import ImageLimits, read_image
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 
 Answer = dict[str, Any]
 _LIMITS = ImageLimits(bytes=12 * 1024 * 1024, pixels=50_000_000)
@@ -37,7 +37,7 @@ class Sentiment:
         assert isinstance(network, Classifier)
         self._network = network
         self._labels = version.manifest.labels
-        self._tokenizer = SubwordTokenizer(version.folder, version.manifest.tokenizer)
+        self._tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[str]) -> list[Answer]:
@@ -89,7 +89,7 @@ class _Emitter:
         network = _network(version)
         assert isinstance(network, EncoderDecoder)
         self.network = network
-        self.tokenizer = SubwordTokenizer(version.folder, version.manifest.tokenizer)
+        self.tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
         self._decoding = _decoding(version.manifest)
         self._suppressed = torch.zeros(network.config.decoder.vocabulary_size)
         self._suppressed[list(self._decoding.suppress)] = float("-inf")

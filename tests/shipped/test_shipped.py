@@ -14,7 +14,7 @@ from app.engine.config import EngineConfig
 from app.engine.core import Engine
 from app.engine.messages import Emit, Emitted, Terms, Tokens
 from app.store.model_store import open_version, read_store
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.engine.test_engine import until
 from tests.shipped.conftest import STORE
@@ -136,7 +136,7 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
     work = []
     for _ in range(60):
         key = rng.choice(keys)
-        tokenizer: SubwordTokenizer = shipped[key].tokenizer
+        tokenizer: TextTokenizer = shipped[key].tokenizer
         text = " ".join(rng.choices(words, k=rng.randint(1, 25)))
         work.append((key, Tokens(tokenizer.encode(text))))
 

@@ -89,7 +89,7 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
         def encode(self, text: str) -> list[int]:
             return []
 
-    deaf = Entry(classifier.manifest, Deaf(), Deaf())  # type: ignore[arg-type]
+    deaf = Entry(classifier.manifest, Deaf(), classifier.target_tokenizer)  # type: ignore[arg-type]
     with pytest.raises(EmptyInput) as caught:
         asyncio.run(encode_texts(["a", "b"], [classifier, deaf]))
     assert caught.value.facts == {"input": 1}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.store.manifest import TokenizerUse
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 
 SHIPPED = Path(__file__).parents[2] / "model_store" / "translate-en-ko" / "1"
 FIRST_BYTE, FIRST_WORD, LAST_WORD = 4, 260, 7999
@@ -15,11 +15,11 @@ WORDS = ["쀼 뷁", "😀 ab", "저장하시겠습니까?", "x  y", "漢字", "�
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> SubwordTokenizer:
-    return SubwordTokenizer(SHIPPED, TokenizerUse(append=(2,)))
+def tokenizer() -> TextTokenizer:
+    return TextTokenizer(SHIPPED, TokenizerUse(append=(2,)))
 
 
-def random_ids(rng: random.Random, tokenizer: SubwordTokenizer) -> list[int]:
+def random_ids(rng: random.Random, tokenizer: TextTokenizer) -> list[int]:
     """Words, pieces of words, whole characters in bytes, and bytes that are no character."""
     ids: list[int] = []
     while len(ids) < rng.randint(1, 40):
@@ -34,7 +34,7 @@ def random_ids(rng: random.Random, tokenizer: SubwordTokenizer) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_settled_text_is_the_beginning_of_whatever_it_becomes(tokenizer: SubwordTokenizer, seed: int) -> None:
+def test_settled_text_is_the_beginning_of_whatever_it_becomes(tokenizer: TextTokenizer, seed: int) -> None:
     rng = random.Random(seed)
     ids = random_ids(rng, tokenizer)
     whole = tokenizer.unstripped(ids)
@@ -47,7 +47,7 @@ def test_settled_text_is_the_beginning_of_whatever_it_becomes(tokenizer: Subword
     assert tokenizer.decode(ids) == whole.strip()
 
 
-def test_half_a_syllable_is_not_settled(tokenizer: SubwordTokenizer) -> None:
+def test_half_a_syllable_is_not_settled(tokenizer: TextTokenizer) -> None:
     ids = tokenizer.encode_target("쀼")
     assert len(ids) >= 3, "the syllable has to be spelt in bytes"
     assert {tokenizer.settled(ids[:end]) for end in range(len(ids) + 1)} == {""}
@@ -61,7 +61,7 @@ def test_letters_of_a_syllable_are_not_settled_until_another_character_follows()
     assert [letters.settled(list(range(end))) for end in range(5)] == ["", "가", "가", "가", "가\u1100\u1161!"]
 
 
-class _Letters(SubwordTokenizer):
+class _Letters(TextTokenizer):
     """A token for each character."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Letters(SubwordTokenizer):
         return "가\u1100\u1161!"[: len(ids)]
 
 
-def test_pieces_lead_back_to_the_text(tokenizer: SubwordTokenizer) -> None:
+def test_pieces_lead_back_to_the_text(tokenizer: TextTokenizer) -> None:
     text = "Open the 쀼  file, now"
     pieces = tokenizer.pieces(text)
     assert len(pieces) == len(tokenizer.encode(text))

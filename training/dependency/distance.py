@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from app.models.networks import Classifier
-from app.text.tokenizer import SubwordTokenizer
+from app.text.tokenizer import TextTokenizer
 from training.classify import positive_logit
 from training.dependency.statements import FILLER, filler, statements
 
@@ -31,7 +31,7 @@ class Survival:
     filler: float
 
 
-def survival(name: str, network: Classifier, tokenizer: SubwordTokenizer, distances: Sequence[int]) -> list[Survival]:
+def survival(name: str, network: Classifier, tokenizer: TextTokenizer, distances: Sequence[int]) -> list[Survival]:
     """One row for each distance. Opposite sentences get the same fillers."""
     return [
         _at(name, network, tokenizer, distance)
@@ -39,7 +39,7 @@ def survival(name: str, network: Classifier, tokenizer: SubwordTokenizer, distan
     ]
 
 
-def _at(name: str, network: Classifier, tokenizer: SubwordTokenizer, distance: int) -> Survival:
+def _at(name: str, network: Classifier, tokenizer: TextTokenizer, distance: int) -> Survival:
     decisive = statements()
     widths = [len(tokenizer.encode_target(sentence)) for sentence in FILLER]
     half = len(decisive) // 2

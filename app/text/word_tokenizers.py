@@ -1,0 +1,127 @@
+"""Tokenizer files of checkpoints that know whole words, as well-known training code cut them. Importers call this; a
+request only meets the file, in `TextTokenizer`."""
+
+import re
+import string
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from tokenizers import Regex, Tokenizer
+from tokenizers.decoders import Fuse
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import NFD, Lowercase, Normalizer, Replace
+from tokenizers.normalizers import Sequence as Normalizers
+from tokenizers.pre_tokenizers import PreTokenizer, Split
+
+from app.errors import InvalidVocabulary
+
+Rules = Literal[
+    "spaces",
+    "spaces_lower",
+    "basic_english",
+    "pytorch_tutorial",
+    "pytorch_tutorial_2017",
+    "chatbot",
+    "udacity",
+    "characters",
+    "spacy_en",
+    "spacy_de",
+    "spacy",
+    "nltk",
+]
+RULES: tuple[Rules, ...] = get_args(Rules)
+
+UNKNOWN = "\0unknown"  # the file's unknown word where the vocabulary has none; its id is no id of the network
+EMPTY = "\0empty"  # the word of no letters that `split(' ')` finds beside a space at an end of the text
+
+_SPACE = r"[\s\x{1c}-\x{1f}]"  # what Python's `str.isspace` and `\s` call space, which is more than Unicode does
+_SIGMA = r"\p{Cased}\p{Case_Ignorable}*\KΣ(?!\p{Case_Ignorable}*\p{Cased})"
+_LOWER = [Replace(Regex(_SIGMA), "ς"), Lowercase()]  # a sigma that ends a word is another letter in `str.lower`
+_TO_ASCII = [Lowercase(), NFD(), Replace(Regex(r"\p{Mn}"), "")]
+
+# torchtext/data/utils.py, `_basic_english_normalize`, in its order.
+_BASIC_ENGLISH = [
+    Replace("'", " '  "),
+    Replace('"', ""),
+    Replace(".", " . "),
+    Replace("<br />", " "),
+    Replace(",", " , "),
+    Replace("(", " ( "),
+    Replace(")", " ) "),
+    Replace("!", " ! "),
+    Replace("?", " ? "),
+    Replace(";", " "),
+    Replace(":", " "),
+]
+
+
+def build(rules: Rules, words: Sequence[str], *, unk: str | None) -> Tokenizer:
+    """A tokenizer file in which `words[i]` has the id i. `unk` is the one of them that unknown words become; without
+    it the manifest has to say what they become (`TokenizerUse.unknown`)."""
+    vocabulary = _numbered(words)
+    if unk is None:
+        unk = UNKNOWN
+        vocabulary[unk] = len(vocabulary)
+    elif unk not in vocabulary:
+        raise InvalidVocabulary(f"the unknown word {unk!r} is not in the vocabulary of {len(vocabulary)} words")
+    normalizers, pre_tokenizer = _steps(rules, has_empty="" in vocabulary)
+    if rules == "pytorch_tutorial_2017" and "" in vocabulary:
+        vocabulary[EMPTY] = vocabulary.pop("")
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=unk))
+    if normalizers:
+        tokenizer.normalizer = Normalizers(normalizers)
+    if pre_tokenizer is not None:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    if rules == "characters":
+        tokenizer.decoder = Fuse()
+    return tokenizer
+
+
+def split_of(rules: Rules) -> str:
+    """What `TokenizerUse.split` has to be for files of these rules; of `spacy` the language is to be added."""
+    return {"spacy_en": "spacy:en", "spacy_de": "spacy:de", "spacy": "spacy:", "nltk": "nltk"}.get(rules, "file")
+
+
+def _numbered(words: Sequence[str]) -> dict[str, int]:
+    vocabulary: dict[str, int] = {}
+    for index, word in enumerate(words):
+        if not isinstance(word, str):
+            raise InvalidVocabulary(f"the vocabulary has no word for id {index}, but {word!r}")
+        if word in (UNKNOWN, EMPTY):
+            raise InvalidVocabulary(f"the word {word!r} of id {index} cannot be in a vocabulary")
+        if (first := vocabulary.setdefault(word, index)) != index:
+            raise InvalidVocabulary(f"the vocabulary has the word {word!r} twice, as ids {first} and {index}")
+    if not vocabulary:
+        raise InvalidVocabulary("the vocabulary has no words")
+    return vocabulary
+
+
+def _steps(rules: Rules, *, has_empty: bool) -> tuple[list[Normalizer], PreTokenizer | None]:
+    """What is done to a text before its words are looked up, in order, and how it is cut."""
+    spaces = Split(Regex(f"{_SPACE}+"), "removed")
+    match rules:
+        case "spaces":
+            return [], spaces
+        case "spaces_lower":
+            return [*_LOWER], spaces
+        case "basic_english":
+            return [*_LOWER, *_BASIC_ENGLISH], spaces
+        case "udacity":
+            return [*_LOWER, Replace(Regex(f"[{re.escape(string.punctuation)}]"), "")], spaces
+        case "pytorch_tutorial":
+            return [*_TO_ASCII, *_spaced("!?")], spaces
+        case "chatbot":
+            return [*_TO_ASCII, *_spaced(".!?")], spaces
+        case "pytorch_tutorial_2017":
+            stripped = Replace(Regex(rf"\A{_SPACE}+|{_SPACE}+\z"), "")
+            ends = [Replace(Regex(r"\A "), f"{EMPTY} "), Replace(Regex(r" \z"), f" {EMPTY}")] if has_empty else []
+            return [stripped, *_TO_ASCII, *_spaced(".!?"), *ends], Split(" ", "removed")
+        case "characters":
+            return [], Split(Regex(r"[\s\S]"), "isolated")
+        case "spacy_en" | "spacy_de" | "spacy" | "nltk":
+            return [], None
+
+
+def _spaced(marks: str) -> list[Normalizer]:
+    """A space before each mark; whatever is neither a mark nor a letter of ASCII is one space."""
+    return [*(Replace(mark, f" {mark}") for mark in marks), Replace(Regex(f"[^a-zA-Z{marks}]+"), " ")]

@@ -1,0 +1,58 @@
+"""Words of a text for vocabularies that the file's own rules cannot cut: who cuts is one optional package, one file."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from app.errors import MissingExtra
+
+
+class Word(NamedTuple):
+    """A word, and from which character of the text to before which one it reaches."""
+
+    text: str
+    start: int
+    end: int
+
+
+Cut = Callable[[str], list[Word]]
+
+
+def cutter(split: str, *, lower: bool) -> Cut | None:
+    """Who cuts texts, None being the tokenizer file (see `TokenizerUse.split`). Raises MissingExtra."""
+    package, _, language = split.partition(":")
+    try:
+        if package == "spacy":
+            from app.text.spacy_words import SpacyWords
+
+            return SpacyWords(language, lower=lower)
+        if package == "nltk":
+            from app.text.nltk_words import nltk_words
+
+            return _lowered(nltk_words) if lower else nltk_words
+    except ImportError as error:
+        raise MissingExtra(
+            f"its words are cut by {split}, which is not installed ({error}): pip install 'unroll-serve[{package}]'"
+        ) from error
+    return None
+
+
+def in_lower_case(text: str) -> tuple[str, Sequence[int]]:
+    """The text in small letters, and for each of its characters the place in the text of what it came from."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered, range(len(text))
+    return lowered, [place for place, letter in enumerate(text) for _ in letter.lower()]  # "İ" becomes two
+
+
+def origin(start: int, end: int, places: Sequence[int]) -> tuple[int, int]:
+    """A stretch of a text in small letters as a stretch of the text it came from."""
+    last = places[end - 1] + 1 if end else 0
+    return (places[start], last) if start < end else (last, last)
+
+
+def _lowered(cut: Cut) -> Cut:
+    def cut_lowered(text: str) -> list[Word]:
+        lowered, places = in_lower_case(text)
+        return [Word(word, *origin(start, end, places)) for word, start, end in cut(lowered)]
+
+    return cut_lowered
