@@ -1,7 +1,8 @@
 """The command `unroll`."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,12 +11,14 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from app.errors import UnrollError
 from app.main import VERSION, create_app, set_up_logging, start_engines
 from app.settings import Settings
-from app.store.model_store import read_store
+from app.store.model_store import newest_version, read_store
 from app.workers import FrontEnd, eager, run_workers, web_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _settings_options(command: Command) -> Command:
@@ -93,3 +96,95 @@ def list_models(store: Path) -> None:
         )
     for broken in contents.broken:
         click.echo(f"{broken.key}\tbroken: {broken.reason}")
+
+
+@main.command(name="import")
+@click.option("--name", required=True, help="What the model is called in the store.")
+@click.option("--checkpoint", "checkpoints", multiple=True, required=True, type=_FILE, help="A file with weights.")
+@click.option("--vocab", "vocabularies", multiple=True, help="[source=|target=]FILE with the words, word 0 first.")
+@click.option("--layout", help="One of `unroll layouts`; needed only where several fit.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What the files do not tell.")
+@click.option("--usual", is_flag=True, help="Take what is usual for all that is not set.")
+@click.option("--labels", default="", help="Names of the labels in their order: negative,positive")
+@click.option("--languages", default="", help="Source and target language, en,ko, or one of them: de, ,en")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("model_store"), show_default=True)
+@click.option("--version", "version", type=click.IntRange(min=1), help="Default: one more than the newest.")
+@click.option("--licence", default="unknown", show_default=True, help="Terms of the weights.")
+@click.option("--dry-run", is_flag=True, help="Only say what was understood.")
+def import_(
+    name: str,
+    checkpoints: tuple[Path, ...],
+    vocabularies: tuple[str, ...],
+    layout: str | None,
+    settings: tuple[str, ...],
+    usual: bool,
+    labels: str,
+    languages: str,
+    store: Path,
+    version: int | None,
+    licence: str,
+    dry_run: bool,
+) -> None:
+    """Put a checkpoint of a well-known public repository into the store, without running a byte of code from it."""
+    from app.importers.importing import Request, import_checkpoint, understand
+
+    source, _, target = languages.partition(",")
+    request = Request(
+        name=name,
+        checkpoints=checkpoints,
+        vocabularies=[_vocabulary(value) for value in vocabularies],
+        layout=layout,
+        settings=dict(_setting(value) for value in settings),
+        takes_usual=usual,
+        labels=[label.strip() for label in labels.split(",") if label.strip()],
+        version=version or 1 + newest_version(store, name),
+        languages=(source or None, target or None),
+        licence=licence,
+    )
+    with _as_click_errors():
+        if dry_run:
+            understood = understand(request)
+        else:
+            understood, folder = import_checkpoint(request, store)
+        click.echo(f"layout: {understood.layout.name}, {understood.layout.source}")
+        click.echo(f"network: {understood.manifest.architecture.describe()}")
+        for key, value in understood.answers.given.items():
+            click.echo(f"{key}: {value}")
+        click.echo("nothing was written" if dry_run else f"wrote {folder}; try it: unroll serve --store {store}")
+
+
+@main.command()
+def layouts() -> None:
+    """List the layouts of checkpoints that `unroll import` knows."""
+    from app.importers.layouts import LAYOUTS
+
+    for layout in LAYOUTS.values():
+        click.echo(f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.words)}")
+
+
+def _vocabulary(value: str) -> tuple[Any, Path]:
+    role, equals, file = value.partition("=")
+    if not equals:
+        role, file = "", value
+    if role not in ("", "source", "target"):
+        raise click.BadParameter(f"{value}: the role is source or target", param_hint="--vocab")
+    path = Path(file)
+    if not path.is_file():
+        raise click.BadParameter(f"there is no file {file}", param_hint="--vocab")
+    return role or None, path
+
+
+def _setting(value: str) -> tuple[str, str]:
+    key, equals, answer = value.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{value}: KEY=VALUE is wanted", param_hint="--set")
+    return key, answer
+
+
+@contextmanager
+def _as_click_errors() -> Iterator[None]:
+    """What goes wrong as a message, without a traceback."""
+    try:
+        yield
+    except UnrollError as error:
+        raise click.ClickException(error.detail) from error

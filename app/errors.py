@@ -18,6 +18,7 @@ UnrollError
 ├── Draining                the service is about to end
 ├── TimedOut                no answer within the time a request may take
 ├── EngineFailed            the engine could not run the request
+├── ImportFailed            a foreign checkpoint cannot become a version of ours
 └── StoreError              a version in the model store cannot be used
     ├── InvalidManifest
     ├── InvalidVocabulary
@@ -101,6 +102,10 @@ class TimedOut(UnrollError):
 
 
 class EngineFailed(UnrollError):
+    pass
+
+
+class ImportFailed(UnrollError):
     pass
 
 

@@ -130,11 +130,21 @@ def options_of(requests: Sequence[tuple[Emit, Sequence[int]]], device: torch.dev
     )
 
 
-def choose(logits: Tensor, steps: Tensor, history: Tensor, scores: Tensor, options: Options, eos: int) -> Choice:
+def choose(
+    logits: Tensor,
+    steps: Tensor,
+    history: Tensor,
+    scores: Tensor,
+    options: Options,
+    eos: int,
+    *,
+    shrinks: bool = False,
+) -> Choice:
     """The next token of each row.
 
     logits (rows, vocabulary); steps (rows,), tokens emitted so far; history (rows, tokens), those tokens and the
-    vocabulary's size past their end; scores (rows,), sums of searches so far.
+    vocabulary's size past their end; scores (rows,), sums of searches so far. `eos` is -1 if no token ends; `shrinks`
+    is how searches go on after an end (see `Decoding`).
     """
     table = logits.float().log_softmax(1)
     best = most_probable(logits)
@@ -151,7 +161,7 @@ def choose(logits: Tensor, steps: Tensor, history: Tensor, scores: Tensor, optio
     scores = scores.clone()
     ends = []
     for rows in options.beams:
-        found = search(allowed, scores, rows, eos)
+        found = search(allowed, scores, rows, eos, alive=_alive(scores[rows], steps[rows]) if shrinks else None)
         tokens[rows], parents[rows], scores[rows] = found.tokens, rows.gather(1, found.beams), found.scores
         ended = rows.gather(1, found.end_beams)
         ends.append(Ends(found.end_scores, found.end_beams, table[ended, eos].clamp(min=LEAST)))
@@ -188,7 +198,7 @@ def constrain(logits: Tensor, table: Tensor, steps: Tensor, history: Tensor, opt
     for size, rows in options.ngrams:
         allowed[rows] = allowed[rows].scatter(1, _repeating(history[rows], steps[rows], size, vocabulary), _NEVER)
     allowed = allowed[:, :vocabulary]
-    if options.minimum is not None:
+    if options.minimum is not None and eos >= 0:
         rows, least = options.minimum
         allowed[rows, eos] = allowed[rows, eos].masked_fill(steps[rows] < least, _NEVER)
     if options.forced is not None:
@@ -274,22 +284,32 @@ class Found(NamedTuple):
     end_beams: Tensor
 
 
-def search(allowed: Tensor, scores: Tensor, rows: Tensor, eos: int) -> Found:
+def _alive(scores: Tensor, steps: Tensor) -> Tensor:
+    """Beams (searches, 1) that have not ended, of scores and steps (searches, width); before the first step all of them
+    are to come."""
+    going = (scores > _NEVER).sum(1, keepdim=True)
+    return torch.where(steps[:, :1] == 0, scores.shape[1], going)
+
+
+def search(allowed: Tensor, scores: Tensor, rows: Tensor, eos: int, alive: Tensor | None = None) -> Found:
     """One step of beam search (Graves 2012, section 2.4, in today's form) for `rows` (searches, width).
 
     Of the 2 * width best continuations at most half can be ends, since each beam has one: the ends among the first
-    `width` are hypotheses that ended, and the first `width` others go on.
+    `width` are hypotheses that ended, and the first `width` others go on. With `alive` (searches, 1) only so many are
+    looked at, and those of them that are no ends go on.
     """
     width, vocabulary = rows.shape[1], allowed.shape[1]
     totals = scores[rows].unsqueeze(2) + allowed[rows]  # searches x width x vocabulary
     best = totals.flatten(1).topk(2 * width)
     beams, tokens = best.indices // vocabulary, best.indices % vocabulary
     is_end = tokens == eos
-    going = (torch.arange(2 * width, device=rows.device) + 2 * width * is_end).argsort(1)[:, :width]
+    rank = torch.arange(2 * width, device=rows.device)
+    values = best.values if alive is None else best.values.masked_fill(rank >= alive, _NEVER)
+    going = (rank + 2 * width * is_end).argsort(1)[:, :width]
     return Found(
         tokens.gather(1, going),
         beams.gather(1, going),
-        best.values.gather(1, going),
-        best.values[:, :width].masked_fill(~is_end[:, :width], _NEVER),
+        values.gather(1, going),
+        values[:, :width].masked_fill(~is_end[:, :width], _NEVER),
         beams[:, :width],
     )

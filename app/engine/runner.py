@@ -168,7 +168,7 @@ class Runner:
         slots = Slots(self._slots, self.device)
         model = LoadedModel(manifest, network, slots, words, block=self._slots, exact=exact)
         if isinstance(network, EncoderDecoder):
-            model.units = Units(network, model.slots, model.decoding.eos)
+            model.units = Units(network, model.slots, model.decoding.end)
         self.models[manifest.key] = model
         self._warm(model)
 
@@ -396,7 +396,7 @@ class Runner:
             slots.advance(rows, state)
         weights = [step[2] for step in stepped]
         self._trace(model, choice, None if weights[0] is None else torch.cat([w for w in weights if w is not None]))
-        slots.take(choice, model.decoding.eos)
+        slots.take(choice, model.decoding.end)
         self.counters.emit_steps += 1
         self.counters.emit_rows += slots.count
 
@@ -411,7 +411,8 @@ class Runner:
             slots.history[: slots.count, :longest],
             slots.scores[: slots.count],
             slots.options,
-            model.decoding.eos,
+            model.decoding.end,
+            shrinks=model.decoding.search == "shrinking",
         )
 
     def _trace(self, model: LoadedModel, choice: Choice, weights: Tensor | None) -> None:
@@ -484,7 +485,7 @@ class Runner:
             return Emitted(request.key[1], [sentence])
         emit = request.emit
         found = [_traced(request, end.step, end.beam, end.score, end) for end in request.ended]
-        if len(found) < emit.beams:
+        if len(found) < emit.beams and not (found and model.decoding.search == "shrinking"):
             step = len(request.trace)
             scores = model.slots.scores[torch.tensor(request.rows, device=self.device)].tolist()
             alive = [(score, beam) for beam, score in enumerate(scores) if score > float("-inf")]

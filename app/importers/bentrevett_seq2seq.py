@@ -1,7 +1,7 @@
 """bentrevett/pytorch-seq2seq, notebooks 1 to 4, of both vintages: one state dict with `encoder.` and `decoder.`.
 
-1: LSTM without attention (Sutskever et al. 2014). 2: GRU that reads the same context in each step (Cho et al. 2014). 3 and
-4: additive attention (Bahdanau et al. 2015); 4 packs and masks, which changes nothing for one source at a time.
+1: LSTM without attention (Sutskever et al. 2014). 2: GRU that reads the same context in each step (Cho et al. 2014).
+3 and 4: additive attention (Bahdanau et al. 2015); 4 packs and masks, which changes nothing for one source at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,9 +52,7 @@ class _Notebook(Layout):
         first, last = (index_of(source, word, "source") for word in ("<sos>", "<eos>"))
         decoder, weights = self._decoder(tensors)
         architecture = EncoderDecoder(
-            encoder=TextEncoder(
-                vocabulary_size=len(source), recurrence=recurrence(tensors, "encoder.rnn.")
-            ),
+            encoder=TextEncoder(vocabulary_size=len(source), recurrence=recurrence(tensors, "encoder.rnn.")),
             decoder=decoder,
         )
         return Converted(
@@ -165,9 +163,7 @@ class Attentive(_Notebook):
     source = "bentrevett/pytorch-seq2seq, notebooks 3 and 4"
 
     def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return any(
-            _is_whole(networks, "encoder.fc.", energy, score) for energy in _ENERGIES for score in _SCORES
-        )
+        return any(_is_whole(networks, "encoder.fc.", energy, score) for energy in _ENERGIES for score in _SCORES)
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:
         common = _common(tensors)

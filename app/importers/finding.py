@@ -50,8 +50,10 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Mapping[str, Tensor] |
 
 
 def _is_state_dict(mapping: Mapping[Any, Any]) -> bool:
-    return bool(mapping) and all(isinstance(key, str) for key in mapping) and all(
-        isinstance(value, Tensor) for value in mapping.values()
+    return (
+        bool(mapping)
+        and all(isinstance(key, str) for key in mapping)
+        and all(isinstance(value, Tensor) for value in mapping.values())
     )
 
 
@@ -91,4 +93,3 @@ def _inside(role: Role, wanted: Sequence[Role], inside: Mapping[str, list[str]])
     if len(inside) == len(wanted) == 1:
         return next(iter(inside.values()))
     raise ImportFailed(f"no {role} vocabulary: these checkpoints hold only weights, so add --vocab {role}=FILE")
-

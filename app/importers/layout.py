@@ -6,7 +6,7 @@ parts. What shapes cannot tell is an `Option`, asked of the user.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -90,9 +90,9 @@ class Answers:
 class Layout(Protocol):
     """One way to save a network."""
 
-    name: ClassVar[str]
-    source: ClassVar[str]  # the repository and the part of it
-    words: ClassVar[Sequence[Role]]  # the vocabularies that it needs
+    name: str
+    source: str  # the repository and the part of it
+    words: Sequence[Role]  # the vocabularies that it needs
 
     def matches(self, networks: Mapping[str, Tensors]) -> bool:
         """Whether these state dicts are of this layout, by their keys and shapes."""

@@ -1,6 +1,15 @@
 """The layouts that are known, by name. A new one is a file beside this one and a line here."""
 
-from app.importers import bentrevett_sentiment, bentrevett_seq2seq, pytorch_seq2seq_tutorial, yunjey_captioning
+from app.importers import (
+    bentrevett_sentiment,
+    bentrevett_seq2seq,
+    chatbot_tutorial,
+    opennmt,
+    pytorch_seq2seq_tutorial,
+    sgrvinod_captioning,
+    udacity_sentiment,
+    yunjey_captioning,
+)
 from app.importers.layout import Layout
 
 _ALL: tuple[Layout, ...] = (
@@ -13,5 +22,9 @@ _ALL: tuple[Layout, ...] = (
     bentrevett_seq2seq.Plain(),
     bentrevett_seq2seq.Context(),
     bentrevett_seq2seq.Attentive(),
+    sgrvinod_captioning.Sgrvinod(),
+    udacity_sentiment.Udacity(),
+    opennmt.OpenNMT(),
+    chatbot_tutorial.Chatbot(),
 )
 LAYOUTS = {layout.name: layout for layout in _ALL}

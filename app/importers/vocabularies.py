@@ -95,6 +95,6 @@ def word_vocabulary(words: Sequence[str], rules: str, *, unk: str | None, **use:
     named = "spacy" if rules.startswith("spacy:") else rules
     if named not in RULES:
         raise ImportFailed(f"there are no rules {rules!r}; there are {', '.join(RULES)}, and spacy:de for any language")
-    fixed = {} if unk else {"unknown": "refuse"}
+    use = {"unknown": "unk" if unk else "refuse"} | use
     split = rules if named == "spacy" else split_of(named)
-    return Vocabulary(build(named, words, unk=unk), TokenizerUse(split=split, **fixed, **use))
+    return Vocabulary(build(named, words, unk=unk), TokenizerUse.model_validate({"split": split} | use))

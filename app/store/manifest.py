@@ -72,7 +72,12 @@ class ImageInput(Part):
 
 class Decoding(Part):
     """How tokens are emitted: the first input, the id that ends, ids that are never chosen, and what is done when a
-    request does not say it: tokens, beams and length penalty (see `Emit`)."""
+    request does not say it: tokens, beams and length penalty (see `Emit`).
+
+    With `fixed_steps` nothing ends before `max_tokens`, and `eos` is a token as any other. A `shrinking` search goes on
+    with one beam less for each hypothesis that ended, and answers unfinished ones only if none has (as the code for Xu
+    et al. 2015 does); a `full` one keeps its width.
+    """
 
     bos: int
     eos: int
@@ -80,6 +85,13 @@ class Decoding(Part):
     max_tokens: PositiveInt
     beams: Annotated[int, Field(ge=1, le=16)] = 1
     length_penalty: float = 0.0
+    search: Literal["full", "shrinking"] = "full"
+    fixed_steps: bool = False
+
+    @property
+    def end(self) -> int:
+        """The id at which emitting ends; -1, which no token has, if none does."""
+        return -1 if self.fixed_steps else self.eos
 
 
 class Limits(Part):

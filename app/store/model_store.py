@@ -56,6 +56,11 @@ def read_store(root: Path) -> Contents:
     return Contents(tuple(versions), tuple(broken))
 
 
+def newest_version(root: Path, name: str) -> int:
+    """The highest version number of a model, broken or not; 0 if there is none."""
+    return max((int(folder.name) for folder in _folders(root / name) if folder.name.isdecimal()), default=0)
+
+
 def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []

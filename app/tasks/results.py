@@ -62,7 +62,7 @@ class SentimentResult(BaseModel):
     label: str = Field(description="The most probable label.", examples=["positive"])
     score: float = Field(description="Probability of `label`.", ge=0, le=1, examples=[0.97])
     polarity: float = Field(
-        description="Signed degree: probability of positive minus probability of negative.",
+        description="Signed degree: probability of positive (or pos) minus probability of negative (or neg).",
         ge=-1,
         le=1,
         examples=[0.94],

@@ -1,6 +1,6 @@
 """Sentiment: sequence to label, with its degree, and with what explains it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.engine.client import EngineClient, EngineView
@@ -24,6 +24,7 @@ from app.text.tokenizer import Piece
 
 MOST_EXPLAINED = {1: 1024, 2: 128}  # tokens, by directions: with two, each prefix is read anew
 _DIGITS = 5  # of activations
+_POSITIVE, _NEGATIVE = ("positive", "pos"), ("negative", "neg")  # how labels of the two ends are called
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,17 @@ class Sentiment:
         return SentimentResult(
             label=label,
             score=scores[label],
-            polarity=scores.get("positive", 0.0) - scores.get("negative", 0.0),
+            polarity=_of_any(scores, _POSITIVE) - _of_any(scores, _NEGATIVE),
             scores=scores,
             model=manifest.name,
             version=manifest.version,
             explanation=_explained(reading, scored.explanation) if scored.explanation else None,
         )
+
+
+def _of_any(scores: Mapping[str, float], names: Sequence[str]) -> float:
+    """The probability of the label that has one of these names in any case of letters, 0 without one."""
+    return sum(score for label, score in scores.items() if label.lower() in names)
 
 
 def _directions(manifest: Manifest) -> int:

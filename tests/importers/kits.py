@@ -1,0 +1,19 @@
+"""Where the kits lie that hold the original repositories' checkpoints with the answers of their own code."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KITS = Path(os.environ.get("UNROLL_PARITY", Path(__file__).parents[2].parent / "shared" / "parity"))
+
+needs_kits = pytest.mark.skipif(
+    not KITS.is_dir(), reason=f"NOT COMPARED with the original code's answers: no kits in {KITS}, see UNROLL_PARITY"
+)
+
+
+def expected(kit: str, file: str) -> Any:
+    """What the original code answered."""
+    return json.loads((KITS / kit / file).read_text(encoding="utf8"))

@@ -1,0 +1,263 @@
+"""Networks as well-known repositories write them, by their parameter names, and how each answers: made anew here from
+the facts of their layouts, step by step and one input at a time, to compare imported ones with."""
+
+import math
+import random
+import re
+import string
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+WORDS = ["film", "great", "bad", "plot", "actor", "scene", "very", "not", "boring", "fine", "a", "the", "was", "is"]
+
+
+class Answer(NamedTuple):
+    """Emitted words with the end, if it came, and their log-probabilities."""
+
+    words: list[str]
+    log_probs: list[float]
+
+
+def enlarge(module: nn.Module) -> nn.Module:
+    """Weights so large that answers differ from input to input."""
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            parameter.data.mul_(2.5)
+    return module.eval()
+
+
+class Udacity(nn.Module):
+    """sentiment-rnn: ids from 1, padded on the left."""
+
+    LENGTH = 12
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vocab_to_int = {word: number for number, word in enumerate(WORDS, 1)}
+        self.embedding = nn.Embedding(len(WORDS) + 1, 10)
+        self.lstm = nn.LSTM(10, 8, 2, batch_first=True)
+        self.fc = nn.Linear(8, 1)
+        enlarge(self)
+
+    def positive(self, text: str) -> float:
+        words = "".join(letter for letter in text.lower() if letter not in string.punctuation).split()
+        ids = [self.vocab_to_int.get(word, 0) for word in words][: self.LENGTH]
+        padded = torch.tensor([[0] * (self.LENGTH - len(ids)) + ids])
+        with torch.no_grad():
+            outputs, _ = self.lstm(self.embedding(padded))
+            return float(torch.sigmoid(self.fc(outputs))[0, -1, 0])
+
+
+class LegacySentiment(nn.Module):
+    """bentrevett's notebooks 1 (RNN) and 2 (bidirectional LSTM, forward half first) before 2024."""
+
+    def __init__(self, words: Sequence[str], *, bidirectional: bool) -> None:
+        super().__init__()
+        self.words = words
+        self.embedding = nn.Embedding(len(words), 10)
+        self.rnn = nn.LSTM(10, 8, 2, bidirectional=True) if bidirectional else nn.RNN(10, 8)
+        self.fc = nn.Linear(16 if bidirectional else 8, 1)
+        enlarge(self)
+
+    def positive(self, text: str) -> float:
+        ids = [self.words.index(word) if word in self.words else 0 for word in text.split()]
+        with torch.no_grad():
+            _, state = self.rnn(self.embedding(torch.tensor(ids).unsqueeze(1)))
+            hidden = state[0] if isinstance(state, tuple) else state
+            last = torch.cat((hidden[-2], hidden[-1]), 1) if len(hidden) > 1 else hidden[-1]
+            return float(torch.sigmoid(self.fc(last))[0, 0])
+
+
+class Chatbot(nn.Module):
+    """Encoder, decoder and what surrounds them; the answer has all steps, less the words EOS and PAD."""
+
+    LENGTH = 10
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method = method
+        self.index2word = dict(enumerate(["PAD", "SOS", "EOS", *WORDS]))
+        hidden = 8
+        self.embedding = nn.Embedding(len(self.index2word), hidden)
+        self.en = nn.Module()
+        self.en.embedding, self.en.gru = self.embedding, nn.GRU(hidden, hidden, 2, bidirectional=True)
+        self.de = nn.Module()
+        self.de.embedding, self.de.gru = self.embedding, nn.GRU(hidden, hidden, 2)
+        self.de.concat, self.de.out = nn.Linear(2 * hidden, hidden), nn.Linear(hidden, len(self.index2word))
+        if method != "dot":
+            self.de.attn = nn.Module()
+            self.de.attn.attn = nn.Linear(hidden if method == "general" else 2 * hidden, hidden)
+            if method == "concat":
+                self.de.attn.v = nn.Parameter(torch.randn(hidden))
+        enlarge(self)
+
+    def checkpoint(self) -> dict[str, object]:
+        return {
+            "iteration": 4000,
+            "en": self.en.state_dict(),
+            "de": self.de.state_dict(),
+            "en_opt": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": []},
+            "loss": 2.5,
+            "voc_dict": {
+                "name": "movies",
+                "trimmed": True,
+                "word2index": {word: number for number, word in self.index2word.items() if number > 2},
+                "index2word": self.index2word,
+                "num_words": len(self.index2word),
+            },
+            "embedding": self.embedding.state_dict(),
+        }
+
+    def _energies(self, output: Tensor, outputs: Tensor) -> Tensor:
+        if self.method == "dot":
+            return (output * outputs).sum(2)
+        if self.method == "general":
+            return (output * self.de.attn.attn(outputs)).sum(2)
+        both = torch.cat((output.expand(len(outputs), -1, -1), outputs), 2)
+        return (self.de.attn.v * torch.tanh(self.de.attn.attn(both))).sum(2)
+
+    @torch.no_grad()
+    def answer(self, text: str) -> Answer:
+        text = "".join(c for c in unicodedata.normalize("NFD", text.lower().strip()) if unicodedata.category(c) != "Mn")
+        text = re.sub(r"\s+", " ", re.sub(r"[^a-zA-Z.!?]+", " ", re.sub(r"([.!?])", r" \1", text))).strip()
+        numbers = {word: number for number, word in self.index2word.items()}
+        ids = torch.tensor([*(numbers[word] for word in text.split(" ")), 2]).unsqueeze(1)
+        outputs, hidden = self.en.gru(self.embedding(ids))
+        outputs, state = outputs[:, :, :8] + outputs[:, :, 8:], hidden[:2]
+        token, words, log_probs = torch.tensor([[1]]), [], []
+        for _ in range(self.LENGTH):
+            output, state = self.de.gru(self.embedding(token), state)
+            weights = torch.softmax(self._energies(output, outputs).t(), 1).unsqueeze(1)
+            context = weights.bmm(outputs.transpose(0, 1))
+            both = torch.cat((output.squeeze(0), context.squeeze(1)), 1)
+            table = torch.log_softmax(self.de.out(torch.tanh(self.de.concat(both))), 1)
+            value, token = table.max(1, keepdim=True)
+            token = token.view(1, 1)
+            words.append(self.index2word[int(token)])
+            log_probs.append(float(value))
+        return Answer(words, log_probs)
+
+
+class OpenNMT(nn.Module):
+    """A bidirectional LSTM encoder, a stack of cells with input feeding, general attention, a generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        hidden = 8
+        self.source = ["<unk>", "<blank>", *WORDS]
+        self.target = ["<unk>", "<blank>", "<s>", "</s>", *reversed(WORDS)]
+        self.source_embedding, self.target_embedding = (
+            nn.Embedding(len(self.source), 6),
+            nn.Embedding(len(self.target), 6),
+        )
+        self.encoder = nn.LSTM(6, hidden // 2, 2, bidirectional=True)
+        self.layers = nn.ModuleList([nn.LSTMCell(6 + hidden, hidden), nn.LSTMCell(hidden, hidden)])
+        self.linear_in = nn.Linear(hidden, hidden, bias=False)
+        self.linear_out = nn.Linear(2 * hidden, hidden, bias=False)
+        self.generator = nn.Sequential(nn.Linear(hidden, len(self.target)))
+        enlarge(self)
+
+    def checkpoint(self) -> dict[str, object]:
+        lut = "embeddings.make_embedding.emb_luts.0.weight"
+        model = {
+            f"encoder.{lut}": self.source_embedding.weight.data,
+            **{f"encoder.rnn.{key}": tensor for key, tensor in self.encoder.state_dict().items()},
+            f"decoder.{lut}": self.target_embedding.weight.data,
+            **{f"decoder.rnn.layers.{key}": tensor for key, tensor in self.layers.state_dict().items()},
+            "decoder.attn.linear_in.weight": self.linear_in.weight.data,
+            "decoder.attn.linear_out.weight": self.linear_out.weight.data,
+        }
+        return {
+            "model": model,
+            "generator": self.generator.state_dict(),
+            "vocab": {"src": self.source, "tgt": self.target},
+        }
+
+    @torch.no_grad()
+    def answer(self, text: str, *, steps: int) -> Answer:
+        ids = torch.tensor([self.source.index(w) if w in self.source else 0 for w in text.split(" ")]).unsqueeze(1)
+        memory, (hidden, cell) = self.encoder(self.source_embedding(ids))
+        memory = memory.squeeze(1)  # source x hidden
+        joined = [torch.cat((rows[0::2], rows[1::2]), 2) for rows in (hidden, cell)]
+        states = [(joined[0][layer], joined[1][layer]) for layer in range(2)]
+        fed, token = torch.zeros(1, 8), 2
+        words, log_probs = [], []
+        for _ in range(steps):
+            inputs = torch.cat((self.target_embedding(torch.tensor([token])), fed), 1)
+            for layer, stacked in enumerate(self.layers):
+                states[layer] = stacked(inputs, states[layer])
+                inputs = states[layer][0]
+            weights = torch.softmax(self.linear_in(inputs) @ memory.t(), 1)
+            fed = torch.tanh(self.linear_out(torch.cat((weights @ memory, inputs), 1)))
+            value, best = torch.log_softmax(self.generator(fed), 1).max(1)
+            token = int(best)
+            words.append(self.target[token])
+            log_probs.append(float(value))
+            if token == 3:
+                break
+        return Answer(words, log_probs)
+
+
+class ShowAttendTell(nn.Module):
+    """sgrvinod's decoder over the memory of an image, with the beam that shrinks."""
+
+    def __init__(self, memory_size: int) -> None:
+        super().__init__()
+        hidden, size = 8, 7
+        self.attention = nn.Module()
+        self.attention.encoder_att = nn.Linear(memory_size, size)
+        self.attention.decoder_att = nn.Linear(hidden, size)
+        self.attention.full_att = nn.Linear(size, 1)
+        self.embedding = nn.Embedding(len(WORDS) + 4, 6)
+        self.decode_step = nn.LSTMCell(6 + memory_size, hidden)
+        self.init_h, self.init_c = nn.Linear(memory_size, hidden), nn.Linear(memory_size, hidden)
+        self.f_beta = nn.Linear(hidden, memory_size)
+        self.fc = nn.Linear(hidden, len(WORDS) + 4)
+        enlarge(self)
+        for weight in (self.fc.weight, self.embedding.weight):  # so that captions differ and end
+            weight.data.mul_(2)
+
+    @torch.no_grad()
+    def search(
+        self, memory: Tensor, word_map: dict[str, int], beams: int, steps: int
+    ) -> tuple[list[str], float] | None:
+        """memory (positions, features) to the words of the best hypothesis that ended, with its score."""
+        names = {number: word for word, number in word_map.items()}
+        hidden, cell = self.init_h(memory.mean(0, keepdim=True)), self.init_c(memory.mean(0, keepdim=True))
+        alive = [([word_map["<start>"]], 0.0, hidden, cell)]
+        ended: list[tuple[list[int], float]] = []
+        width = beams
+        for _ in range(steps):
+            grown = []
+            for tokens, score, hidden, cell in alive:
+                energy = torch.relu(self.attention.encoder_att(memory) + self.attention.decoder_att(hidden))
+                weights = torch.softmax(self.attention.full_att(energy), 0)
+                context = torch.sigmoid(self.f_beta(hidden)) * (weights * memory).sum(0, keepdim=True)
+                inputs = torch.cat((self.embedding(torch.tensor(tokens[-1:])), context), 1)
+                new_hidden, new_cell = self.decode_step(inputs, (hidden, cell))
+                table = torch.log_softmax(self.fc(new_hidden), 1)[0].tolist()
+                grown += [([*tokens, t], score + value, new_hidden, new_cell) for t, value in enumerate(table)]
+            best = sorted(grown, key=lambda item: -item[1])[:width]
+            ended += [(tokens, score) for tokens, score, _, _ in best if tokens[-1] == word_map["<end>"]]
+            alive = [item for item in best if item[0][-1] != word_map["<end>"]]
+            width = len(alive)
+            if not width:
+                break
+        if not ended:
+            return None
+        tokens, score = max(ended, key=lambda item: item[1])
+        return [names[token] for token in tokens[1:]], score
+
+
+def sentences(count: int, *, seed: int, words: Sequence[str] = WORDS, longest: int = 9) -> list[str]:
+    """Made-up texts of known words."""
+    source = random.Random(seed)
+    return [" ".join(source.choices(words, k=source.randint(1, longest))) for _ in range(count)]
+
+
+def is_close(left: float, right: float) -> bool:
+    return math.isclose(left, right, abs_tol=1e-5)

@@ -1,0 +1,193 @@
+"""Layouts without a kit of recorded answers: imported ones answer over HTTP as the network that was saved does."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from app.cli import main
+from app.models.resnet import ResNet
+from app.store.architecture import ResNet as ResNetConfig
+from tests.importers import originals
+from tests.importers.originals import WORDS, sentences
+from tests.service.serving import serving
+
+LEGACY_WORDS = ["<unk>", "<pad>", *WORDS]
+BEAMS, WORD_MAP = 4, {"<pad>": 0} | {w: n for n, w in enumerate([*WORDS, "<unk>", "<start>", "<end>"], 1)}
+
+
+class Made:
+    """What was saved, by the name that it was imported under."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self._folder, self._store = folder, store
+        torch.manual_seed(3)
+        self.udacity = originals.Udacity()
+        self._import("udacity", [self.udacity.state_dict()], [self.udacity.vocab_to_int], "--set", "seq_length=12")
+        self.legacy = {}
+        for name, bidirectional in (("legacy-1", False), ("legacy-2", True)):
+            network = self.legacy[name] = originals.LegacySentiment(LEGACY_WORDS, bidirectional=bidirectional)
+            options = ("--set", "tokenizer=spaces", "--labels", "neg,pos")
+            self._import(name, [network.state_dict()], [LEGACY_WORDS], *options)
+        self.chatbots = {}
+        for method in ("dot", "general", "concat"):
+            self.chatbots[method] = originals.Chatbot(method)
+            self._import(f"chatbot-{method}", [self.chatbots[method].checkpoint()], [])
+        self.opennmt = originals.OpenNMT()
+        self._import("opennmt", [self.opennmt.checkpoint()], [], "--set", "beams=1", "--set", "max_tokens=15")
+        config = ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 4, 6, 8))
+        self.resnet = originals.enlarge(ResNet(config))
+        torch.manual_seed(0)
+        self.teller = originals.ShowAttendTell(config.output_size)
+        names = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+        encoder = {}
+        for key, tensor in self.resnet.state_dict().items():
+            child, _, rest = key.partition(".")
+            encoder[f"resnet.{names[child]}.{rest}"] = tensor
+        checkpoint = {"epoch": 3, "encoder": encoder, "decoder": self.teller.state_dict()}
+        self._import("teller", [checkpoint], [WORD_MAP], "--set", f"beams={BEAMS}", "--set", "grid=5")
+
+    def _import(self, name: str, checkpoints: list[Any], vocabularies: list[Any], *options: str) -> None:
+        arguments = ["import", "--name", name, "--store", str(self._store), "--usual", *options]
+        for number, checkpoint in enumerate(checkpoints):
+            file = self._folder / f"{name}-{number}.pt"
+            torch.save(checkpoint, file)
+            arguments += ["--checkpoint", str(file)]
+        for number, vocabulary in enumerate(vocabularies):
+            file = self._folder / f"{name}-{number}.json"
+            file.write_text(json.dumps(vocabulary))
+            arguments += ["--vocab", str(file)]
+        ran = CliRunner().invoke(main, arguments)
+        assert ran.exit_code == 0, ran.output
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("saved"), tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def service(made: Made) -> Iterator[httpx.Client]:
+    with serving(made._store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+        yield client
+
+
+def _both_ways(service: httpx.Client, path: str, name: str, inputs: list[str], **options: Any) -> list[tuple[Any, Any]]:
+    def ask(inputs: list[str]) -> Any:
+        answer = service.post(path, json={"inputs": inputs, "model": name, **options})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"]
+
+    return list(zip([ask([text])[0] for text in inputs], ask(inputs), strict=True))
+
+
+def test_udacity(made: Made, service: httpx.Client) -> None:
+    texts = [*sentences(8, seed=1), "Great, GREAT film!!! not-bad xyzzy", "the " * 30 + "bad"]
+    values = [made.udacity.positive(text) for text in texts]
+    assert max(values) - min(values) > 0.1
+    for value, answers in zip(values, _both_ways(service, "/v1/sentiment", "udacity", texts), strict=True):
+        for answer in answers:
+            assert answer["scores"]["positive"] == pytest.approx(value, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["legacy-1", "legacy-2"])
+def test_legacy_sentiment(made: Made, service: httpx.Client, name: str) -> None:
+    texts = [*sentences(8, seed=2), "xyzzy film"]
+    values = [made.legacy[name].positive(text) for text in texts]
+    assert max(values) - min(values) > 0.1
+    for value, answers in zip(values, _both_ways(service, "/v1/sentiment", name, texts), strict=True):
+        for answer in answers:
+            assert answer["scores"]["pos"] == pytest.approx(value, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["dot", "general", "concat"])
+def test_chatbot(made: Made, service: httpx.Client, method: str) -> None:
+    texts = sentences(8, seed=4)
+    originals_ = [made.chatbots[method].answer(text) for text in texts]
+    assert len({tuple(answer.words) for answer in originals_}) > 2
+    answered = _both_ways(service, "/v1/translate", f"chatbot-{method}", texts, logprobs=0)
+    for original, answers in zip(originals_, answered, strict=True):
+        for answer in answers:
+            assert [token["text"] for token in answer["tokens"]] == original.words
+            assert answer["text"] == " ".join(word for word in original.words if word not in ("EOS", "PAD"))
+            numbers = [token["logprob"] for token in answer["tokens"]]
+            assert numbers == pytest.approx(original.log_probs, abs=1e-5)
+
+
+def test_opennmt(made: Made, service: httpx.Client) -> None:
+    texts = [*sentences(8, seed=5), "xyzzy was fine"]
+    originals_ = [made.opennmt.answer(text, steps=15) for text in texts]
+    assert len({tuple(answer.words) for answer in originals_}) > 2
+    for original, answers in zip(
+        originals_, _both_ways(service, "/v1/translate", "opennmt", texts, logprobs=0), strict=True
+    ):
+        for answer in answers:
+            assert [token["text"] for token in answer["tokens"]] == original.words
+            numbers = [token["logprob"] for token in answer["tokens"]]
+            assert numbers == pytest.approx(original.log_probs, abs=1e-5)
+
+
+def _picture(seed: int) -> Image.Image:
+    generator = torch.Generator().manual_seed(seed)
+    small = torch.randint(0, 256, (4, 5, 3), generator=generator, dtype=torch.uint8)
+    return Image.fromarray(small.numpy()).resize((300, 200), Image.Resampling.NEAREST)
+
+
+@torch.no_grad()
+def _memory(made: Made, image: Image.Image) -> torch.Tensor:
+    pixels = torch.frombuffer(
+        bytearray(image.resize((256, 256), Image.Resampling.BILINEAR).tobytes()), dtype=torch.uint8
+    ).view(256, 256, 3)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalised = ((pixels / 255 - mean) / std).permute(2, 0, 1).unsqueeze(0)
+    grid = torch.nn.functional.adaptive_avg_pool2d(made.resnet(normalised), 5)
+    return grid.permute(0, 2, 3, 1).reshape(25, -1)
+
+
+def test_show_attend_and_tell(made: Made, service: httpx.Client) -> None:
+    pictures = [_picture(seed) for seed in range(6)]
+    files = []
+    for picture in pictures:
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        files.append(file.getvalue())
+
+    def ask(images: list[bytes]) -> Any:
+        upload = [("images", ("image", image)) for image in images]
+        answer = service.post("/v1/caption", files=upload, data={"model": "teller", "logprobs": "0"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"]
+
+    alone = [ask([file])[0] for file in files]
+    found = [made.teller.search(_memory(made, picture), WORD_MAP, BEAMS, 50) for picture in pictures]
+    ended = [item for item in found if item is not None]
+    assert len({tuple(words) for words, _ in ended}) >= 4
+    for expected, answers in zip(found, zip(alone, ask(files), strict=True), strict=True):
+        for answer in answers if expected is not None else ():
+            assert [token["text"] for token in answer["tokens"]] == expected[0]
+            assert answer["score"] == pytest.approx(expected[1], abs=2e-5)
+
+
+def test_several_files_of_nothing_known(tmp_path: Path) -> None:
+    torch.save({"mystery.weight": torch.ones(3, 4)}, tmp_path / "model.pt")
+    arguments = [
+        "import",
+        "--name",
+        "x",
+        "--store",
+        str(tmp_path / "store"),
+        "--checkpoint",
+        str(tmp_path / "model.pt"),
+    ]
+    ran = CliRunner().invoke(main, arguments)
+    assert ran.exit_code == 1
+    assert "mystery.weight (3, 4)" in ran.output
+    assert "unroll layouts" in ran.output
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,190 @@
+"""Imported checkpoints answer over HTTP as the original repositories' own code did: every recorded case, alone and in a
+batch with all others; tokens exactly, numbers to 1e-5."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from tests.importers.kits import KITS, expected, needs_kits
+from tests.service.serving import serving
+
+pytestmark = needs_kits
+TOLERANCE = 1e-5
+
+SENTIMENT = "bentrevett_sentiment_2024"
+SEQ2SEQ = "bentrevett_seq2seq_2024"
+TUTORIAL = "pytorch_tutorial_seq2seq"
+CAPTIONING = "yunjey_image_captioning"
+LANGS = ("--vocab", "source=input_lang.pkl", "--vocab", "target=output_lang.pkl")
+VOCABS = ("--vocab", "source=de_vocab.pt", "--vocab", "target=en_vocab.pt")
+ENTRIES: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
+    "lstm": (SENTIMENT, ["lstm.pt"], ["--vocab", "vocab.pt", "--labels", "neg,pos"]),
+    "lstm-uni": (SENTIMENT, ["lstm_uni.pt"], ["--vocab", "vocab.pkl", "--labels", "neg,pos"]),
+    "lstm-list": (SENTIMENT, ["lstm.pt"], ["--vocab", "vocab_itos.json", "--labels", "neg,pos"]),
+    "tut1": (SEQ2SEQ, ["tut1-model.pt"], VOCABS),
+    "tut2": (SEQ2SEQ, ["tut2-model.pt"], VOCABS),
+    "tut2-cuda": (SEQ2SEQ, ["tut2-model-cuda.pt"], VOCABS),
+    "tut3": (
+        SEQ2SEQ,
+        ["tut3-model.pt"],
+        ["--vocab", "source=de_vocab_itos.json", "--vocab", "target=en_vocab_itos.json"],
+    ),
+    "attention": (TUTORIAL, ["encoder.pt", "decoder_attn.pt"], LANGS),
+    "plain": (TUTORIAL, ["decoder_plain.pt", "encoder_plain.pt"], LANGS),
+    "one-file": (TUTORIAL, ["checkpoint_plain.tar"], []),
+    "whole": (TUTORIAL, ["whole_objects.pt"], []),
+    "of-2017": (TUTORIAL, ["old_encoder.pt", "old_attn_decoder.pt"], LANGS),
+    "yunjey": (CAPTIONING, ["encoder-5-3000.ckpt", "decoder-5-3000.ckpt"], ["--vocab", "vocab.pkl"]),
+    "yunjey-module": (CAPTIONING, ["encoder-5-3000.ckpt", "decoder-5-3000.ckpt"], ["--vocab", "vocab_module.pkl"]),
+}  # by name in the store: the kit, checkpoints, and the other options
+
+
+def _import(name: str, store: Path) -> None:
+    kit, checkpoints, options = ENTRIES[name]
+    arguments = ["import", "--name", name, "--store", str(store), "--usual"]
+    for checkpoint in checkpoints:
+        arguments += ["--checkpoint", str(KITS / kit / checkpoint)]
+    for option in options:
+        role, equals, file = option.rpartition("=")
+        is_file = "." in option
+        arguments.append(f"{role}{equals}{KITS / kit / file}" if is_file else option)
+    ran = CliRunner().invoke(main, arguments)
+    assert ran.exit_code == 0, ran.output
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service over all that the kits hold, imported by the command."""
+    store = tmp_path_factory.mktemp("imported")
+    for name in ENTRIES.keys() - {"whole"}:
+        _import(name, store)
+    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+        yield client
+
+
+def _ask(service: httpx.Client, path: str, name: str, inputs: Sequence[str], **options: Any) -> list[dict[str, Any]]:
+    answer = service.post(path, json={"inputs": inputs, "model": name, **options})
+    assert answer.status_code == 200, answer.text
+    results: list[dict[str, Any]] = answer.json()["results"]
+    return results
+
+
+def _both_ways(service: httpx.Client, path: str, name: str, inputs: Sequence[str], **options: Any) -> Any:
+    """For each input what is answered alone and what among all."""
+    together = _ask(service, path, name, inputs, **options)
+    alone = [_ask(service, path, name, [text], **options)[0] for text in inputs]
+    return zip(alone, together, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("lstm", "expected_lstm.json"), ("lstm-list", "expected_lstm.json"), ("lstm-uni", "expected_lstm_uni.json")],
+)
+def test_sentiment(service: httpx.Client, name: str, file: str) -> None:
+    kit = expected(SENTIMENT, file)
+    cases = kit["cases"]
+    texts = [case["text"] for case in cases]
+    for case, answers in zip(cases, _both_ways(service, "/v1/sentiment", name, texts), strict=True):
+        for answer in answers:
+            assert answer["label"] == kit["class_names"][case["predicted_class"]]
+            scores = [answer["scores"][label] for label in kit["class_names"]]
+            assert scores == pytest.approx(case["probabilities"], abs=TOLERANCE)
+            assert answer["polarity"] == pytest.approx(scores[1] - scores[0], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("tut1", "expected_tut1.json"),
+        ("tut2", "expected_tut2.json"),
+        ("tut2-cuda", "expected_tut2.json"),
+        ("tut3", "expected_tut3.json"),
+    ],
+)
+def test_bentrevett_seq2seq(service: httpx.Client, name: str, file: str) -> None:
+    cases = expected(SEQ2SEQ, file)["cases"]
+    texts = [case["text"] for case in cases]
+    attends = name == "tut3"
+    answered = _both_ways(service, "/v1/translate", name, texts, logprobs=0, attention=attends)
+    for case, answers in zip(cases, answered, strict=True):
+        for answer in answers:
+            assert ["<sos>", *(token["text"] for token in answer["tokens"])] == case["output_tokens"]
+            numbers = [token["logprob"] for token in answer["tokens"]]
+            assert numbers == pytest.approx(case["token_logprobs"], abs=TOLERANCE)
+            if attends:
+                first = answer["attention"]["weights"][0]
+                assert first == pytest.approx(case["attention_first_step"], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("attention", "expected_attn.json"),
+        ("plain", "expected_plain.json"),
+        ("of-2017", "expected_old_attn.json"),
+    ],
+)
+def test_pytorch_tutorial(service: httpx.Client, name: str, file: str) -> None:
+    cases = expected(TUTORIAL, file)["cases"]
+    texts = [case["text"] for case in cases]
+    attends = name != "plain"
+    answered = _both_ways(service, "/v1/translate", name, texts, logprobs=0, attention=attends)
+    for case, answers in zip(cases, answered, strict=True):
+        words = case["output_words"]
+        for answer in answers:
+            ended = ["EOS" if word == "<EOS>" else word for word in words]
+            assert [token["text"] for token in answer["tokens"]] == ended
+            assert answer["text"] == " ".join(word for word in words if word != "<EOS>")
+            numbers = [token["logprob"] for token in answer["tokens"]]
+            assert numbers == pytest.approx(case["logprobs_of_greedy"][: len(numbers)], abs=TOLERANCE)
+            if attends:
+                first = answer["attention"]["weights"][0]
+                assert first == pytest.approx(case["attention_first_step"][: len(first)], abs=TOLERANCE)
+
+
+def test_text_is_normalised_as_in_the_tutorial(service: httpx.Client) -> None:
+    raw, normalised = "Je   vais BIEN", "je vais bien"
+    assert _ask(service, "/v1/translate", "attention", [raw]) == _ask(
+        service, "/v1/translate", "attention", [normalised]
+    )
+
+
+@pytest.mark.parametrize("name", ["one-file", "whole"])
+def test_one_file_with_everything(service: httpx.Client, name: str) -> None:
+    """Readers of the tutorial save all in one file in several ways; the same weights are in other files beside it."""
+    texts = [case["text"] for case in expected(TUTORIAL, "expected_attn.json")["cases"]]
+    answers = [{**answer, "model": ""} for answer in _ask(service, "/v1/translate", name, texts, logprobs=0)]
+    others = {
+        other: [{**answer, "model": ""} for answer in _ask(service, "/v1/translate", other, texts, logprobs=0)]
+        for other in ("plain", "attention")
+    }
+    assert answers in others.values()
+
+
+@pytest.mark.parametrize("name", ["yunjey", "yunjey-module"])
+def test_captions(service: httpx.Client, name: str) -> None:
+    cases = expected(CAPTIONING, "expected.json")["cases"]
+    files = [(KITS / CAPTIONING / case["image"]).read_bytes() for case in cases]
+
+    def ask(images: Sequence[bytes]) -> Any:
+        answer = service.post(
+            "/v1/caption",
+            files=[("images", ("image", image)) for image in images],
+            data={"model": name, "logprobs": "0"},
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"]
+
+    alone = [ask([image])[0] for image in files]
+    for case, answers in zip(cases, zip(alone, ask(files), strict=True), strict=True):
+        for answer in answers:
+            printed = case["printed_sentence"]
+            assert " ".join(token["text"] for token in answer["tokens"]) == printed
+            assert answer["text"] == printed.removeprefix("<start> ").removesuffix(" <end>")
+            numbers = [token["logprob"] for token in answer["tokens"]]
+            assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=TOLERANCE)
