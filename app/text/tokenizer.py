@@ -102,7 +102,8 @@ class TextTokenizer:
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
-        if piece == " " and not text[token.start : end].isspace():  # a word's beginning that is no character
+        is_put_before = piece == " " and not text[token.start : end].isspace()  # a word's beginning, no character
+        if is_put_before or token.id in self._unspelt:
             end = token.start
         return Piece(piece, token.start, end)
 
