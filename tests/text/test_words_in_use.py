@@ -168,10 +168,20 @@ def test_a_language_that_spacy_does_not_know_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, split="spacy:xq")
 
 
+def test_texts_are_cut_the_same_when_spacy_forgets_the_words_before() -> None:
+    words, rng = SpacyWords("en", lower=False), random.Random(0)
+    first = words("Don't stop (e.g. in the U.S.)!")
+    strings = len(words._language.vocab.strings)
+    for _ in range(6):
+        words(" ".join("".join(rng.choices("abcdefgh", k=8)) for _ in range(10_000)))
+    assert len(words._language.vocab.strings) < strings + 40_000
+    assert words("Don't stop (e.g. in the U.S.)!") == first
+
+
 def test_threads_may_cut_at_once() -> None:
     words = SpacyWords("en", lower=True)
     texts = [f"Don't {number} STOP, number{number}!" for number in range(400)]
-    alone = [words(text) for text in texts]
+    alone = [SpacyWords("en", lower=True)(text) for text in texts[:3]] + [words(text) for text in texts[3:]]
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(words, texts)) == alone
 
