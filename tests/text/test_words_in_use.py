@@ -77,6 +77,9 @@ def test_what_an_unknown_word_becomes(tmp_path: Path) -> None:
 def test_a_refused_word_is_named_as_it_was_written(tmp_path: Path) -> None:
     with pytest.raises(UnknownWord, match="the word 'FÎLMS' is"):
         opened(tmp_path, "pytorch_tutorial", unk=None, unknown="refuse").encode("the FÎLMS!")
+    with pytest.raises(UnknownWord) as error:
+        opened(tmp_path, unk=None, unknown="refuse").encode("x" * 5000)
+    assert error.value.facts == {"word": "x" * 80}
 
 
 def test_a_rule_for_unknown_words_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
@@ -84,6 +87,8 @@ def test_a_rule_for_unknown_words_that_cannot_be_kept_is_refused(tmp_path: Path)
         opened(tmp_path, unk=None)
     with pytest.raises(InvalidManifest, match="no id of"):
         opened(tmp_path, unknown=99)
+    with pytest.raises(InvalidManifest, match="no id of"):
+        opened(tmp_path, unk=None, unknown=len(WORDS))
     with pytest.raises(ValidationError):
         TokenizerUse(unknown="ignore")
     with pytest.raises(ValidationError):
