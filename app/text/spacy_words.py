@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 
 from app.errors import InvalidManifest
@@ -26,8 +26,14 @@ with _without_torch():
     import spacy
 
 
+_ZONE = 200_000  # characters
+
+
 class SpacyWords:
-    """spaCy's rules for one language."""
+    """spaCy's rules for one language.
+
+    spaCy keeps every string that it meets for ever, or until the end of a memory zone: a server ends them now and then.
+    """
 
     def __init__(self, language: str, *, lower: bool) -> None:
         try:
@@ -36,9 +42,14 @@ class SpacyWords:
             raise InvalidManifest(f"spaCy cannot cut texts in {language!r}: {error}") from error
         self._lower = lower
         self._turn = Lock()
+        self._zone, self._room = ExitStack(), 0
 
     def __call__(self, text: str) -> list[Word]:
-        # A memory zone forgets the words that it met, which a server would gather for ever; there is one at a time.
-        with self._turn, self._language.memory_zone():
+        with self._turn:
+            self._room -= len(text)
+            if self._room < 0:
+                self._zone.close()
+                self._zone.enter_context(self._language.memory_zone())
+                self._room = _ZONE
             words = [(token.text, token.idx) for token in self._language.tokenizer(text)]
         return [Word(word.lower() if self._lower else word, start, start + len(word)) for word, start in words]

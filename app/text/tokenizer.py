@@ -17,6 +17,7 @@ from app.text.words import Word, cutter, in_lower_case, origin
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _JAMO = "".join(map(chr, (*range(0x1100, 0x1200), *range(0xA960, 0xA980), *range(0xD7B0, 0xD800))))
 _UNSETTLED = "\N{REPLACEMENT CHARACTER}" + _JAMO  # at the end of a text, the next token may change what it looks like
+_NAMED = 80  # characters of a word that is refused
 T = TypeVar("T")
 
 
@@ -68,7 +69,7 @@ class TextTokenizer:
         unknown, spelling = self._use.unknown, getattr(self._tokenizer.model, "unk_token", None)
         if unknown == "unk" and spelling == UNKNOWN:
             raise InvalidManifest(f"{self._use.file} has no unknown word, and tokenizer.unknown does not say another")
-        if isinstance(unknown, int) and unknown not in vocabulary.values():
+        if isinstance(unknown, int) and (unknown not in vocabulary.values() or unknown == vocabulary.get(UNKNOWN)):
             raise InvalidManifest(f"tokenizer.unknown is {unknown}, which is no id of {self._use.file}")
         return vocabulary.get(spelling) if spelling is not None else None
 
@@ -102,7 +103,8 @@ class TextTokenizer:
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
-        if piece == " " and not text[token.start : end].isspace():  # a word's beginning that is no character
+        is_put_before = piece == " " and not text[token.start : end].isspace()  # a word's beginning, no character
+        if is_put_before or token.id in self._unspelt:
             end = token.start
         return Piece(piece, token.start, end)
 
@@ -120,7 +122,7 @@ class TextTokenizer:
         for token in self._look_up(text):
             if token.id == self._unk and self._use.unknown != "unk":
                 if self._use.unknown == "refuse":
-                    word = text[token.start : token.end]
+                    word = text[token.start : token.end][:_NAMED]
                     raise UnknownWord(f"the word {word!r} is not in the vocabulary", word=word)
                 if self._use.unknown == "skip":
                     continue

@@ -15,7 +15,8 @@ from app.cli import main
 from app.main import create_app
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
-from app.store.manifest import Manifest
+from app.store.manifest import Manifest, TokenizerUse
+from app.text.word_tokenizers import RULES, split_of
 from tests.docs import manifest_schema
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,16 @@ def test_every_setting_is_documented_with_its_default() -> None:
         [f"`{name}`", f"`UNROLL_{name.upper()}`", f"`--{name.replace('_', '-')}`", f"`{field.default}`"]
         for name, field in Settings.model_fields.items()
     ]
+
+
+def test_every_field_of_a_tokenizer_is_documented() -> None:
+    documented = [row[0].strip("`") for row in rows("docs/tokenizers.md", under="## Fields")]
+    assert documented == list(TokenizerUse.model_fields)
+
+
+def test_every_rule_for_words_is_documented_with_its_split() -> None:
+    documented = {row[0].strip("`"): row[-1].split("`")[1] for row in rows("docs/tokenizers.md", under="## Rules")}
+    assert documented == {rules: split_of(rules) for rules in RULES}
 
 
 def test_help_names_every_setting() -> None:
