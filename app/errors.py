@@ -19,6 +19,9 @@ UnrollError
 ├── TimedOut                no answer within the time a request may take
 ├── EngineFailed            the engine could not run the request
 ├── ImportFailed            a foreign checkpoint cannot become a version of ours
+│   ├── UnsafeCheckpoint    to read it, something of it would have to be run
+│   ├── UnreadableCheckpoint
+│   └── CheckpointTooLarge  it declares more than a file of its size can hold
 └── StoreError              a version in the model store cannot be used
     ├── InvalidManifest
     ├── InvalidVocabulary
@@ -106,6 +109,18 @@ class EngineFailed(UnrollError):
 
 
 class ImportFailed(UnrollError):
+    pass
+
+
+class UnsafeCheckpoint(ImportFailed):
+    pass
+
+
+class UnreadableCheckpoint(ImportFailed):
+    pass
+
+
+class CheckpointTooLarge(ImportFailed):
     pass
 
 

@@ -49,10 +49,6 @@ class Config:
     label_smoothing: float = 0.1
     seed: int = 1
     schedule: Schedule = field(default_factory=lambda: Schedule(epochs=6, learning_rate=2e-3))
-    everyday: int = 8  # times each pair of Tatoeba, the only everyday language here, is seen in a second-stage epoch
-    bpe_dropout: float = 0.1  # of merges in the second stage (Provilkov et al. 2020), both languages
-    second_dropout: float = 0.3
-    second_schedule: Schedule = field(default_factory=lambda: Schedule(epochs=3, learning_rate=8e-4))
 
     def architecture(self) -> Architecture:
         recurrence = Recurrence(cell="lstm", input_size=256, hidden_size=256, layers=2, directions=2)
@@ -74,7 +70,6 @@ class Config:
 
 
 Row = tuple[list[int], list[int]]
-EVERYDAY = "tatoeba"
 MAX_TOKENS = 160  # of a translation while measuring
 CONFIG = Config()
 CARD = CardText(
@@ -105,28 +100,24 @@ def encode(tokenizer: Tokenizer, pairs: list[Pair]) -> list[Row]:
 
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
-    """All pairs as they are, then on from there with everyday sentences repeated and subwords cut at random."""
     config = CONFIG
     torch.manual_seed(config.seed)
-    general = folder / "general"
-    general.mkdir(parents=True, exist_ok=True)
-    pairs, dev = read_enko(data, "train"), read_enko(data, "dev")
-    dev = dev[:600] + [pair for pair in dev[600:] if pair.origin == EVERYDAY]
+    folder.mkdir(parents=True, exist_ok=True)
+    train_pairs, dev = read_enko(data, "train"), read_enko(data, "dev")[:600]
     subwords = folder / "tokenizer.json"
     if not subwords.exists():
-        texts = lines_of((pair.source for pair in pairs), (pair.target for pair in pairs))
+        texts = lines_of((pair.source for pair in train_pairs), (pair.target for pair in train_pairs))
         train_subwords(texts, size=config.vocabulary).save(str(subwords))
-    tokenizer, cutting = Tokenizer.from_file(str(subwords)), Tokenizer.from_file(str(subwords))
-    cutting.model.dropout = config.bpe_dropout
-    repeated = pairs + [pair for pair in pairs if pair.origin == EVERYDAY] * (config.everyday - 1)
-    dev_sources = [source for source, _ in encode(tokenizer, dev)]
+    tokenizer = Tokenizer.from_file(str(subwords))
+    rows = [row for row in encode(tokenizer, train_pairs) if max(map(len, row)) <= config.longest]
+    dev_rows = encode(tokenizer, dev)
     device = best_device()
     network = EncoderDecoder(config.architecture(), dropout=config.dropout).to(device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    subword_count = sum(len(target) for _, target in rows)
+    click.echo(f"{len(rows)} of {len(train_pairs)} pairs, {subword_count} target subwords, {parameters} parameters")
 
-    def batches_of(pairs: list[Pair], tokenizer: Tokenizer, epoch: int) -> list[list[Row]]:
-        rows = [row for row in encode(tokenizer, pairs) if max(map(len, row)) <= config.longest]
-        click.echo(f"{len(rows)} of {len(pairs)} pairs, {sum(len(target) for _, target in rows)} target subwords")
+    def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
         return batches_by_length(
             rows, lambda row: len(row[0]) + len(row[1]), budget=config.tokens_per_batch, generator=generator
@@ -145,30 +136,11 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
 
     def score(averaged: nn.Module) -> float:
         assert isinstance(averaged, EncoderDecoder)
-        texts = [tokenizer.decode(ids) for ids in translations(averaged, dev_sources)]
-        by_origin = chrf_by_origin(texts, dev)
-        click.echo(", ".join(f"{origin} {value:.1f}" for origin, value in by_origin.items()))
-        return sum(by_origin.values()) / len(by_origin)
+        hypotheses = translations(averaged, [source for source, _ in dev_rows])
+        texts = [tokenizer.decode(ids) for ids in hypotheses]
+        return chrf(texts, [pair.target for pair in dev])
 
-    click.echo(f"{parameters} parameters")
-    fit(
-        network,
-        config.schedule.for_trial(epochs),
-        batches=lambda epoch: batches_of(pairs, tokenizer, epoch),
-        loss=loss,
-        score=score,
-        folder=general,
-    )
-    network = EncoderDecoder(config.architecture(), dropout=config.second_dropout).to(device)
-    network.load_state_dict(torch.load(general / "best.pt", weights_only=True))
-    fit(
-        network,
-        config.second_schedule.for_trial(epochs),
-        batches=lambda epoch: batches_of(repeated, cutting, epoch),
-        loss=loss,
-        score=score,
-        folder=folder,
-    )
+    fit(network, config.schedule.for_trial(epochs), batches=batches, loss=loss, score=score, folder=folder)
 
 
 def translations(network: EncoderDecoder, sources: Sequence[list[int]]) -> list[list[int]]:
@@ -187,25 +159,18 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     return float(CHRF().corpus_score(hypotheses, [references]).score)
 
 
-def chrf_by_origin(hypotheses: Sequence[str], pairs: Sequence[Pair]) -> dict[str, float]:
-    """Corpus chrF of each source of pairs apart, in alphabetical order."""
-    values = {}
-    for origin in sorted({pair.origin for pair in pairs}):
-        mine = [(text, pair.target) for text, pair in zip(hypotheses, pairs, strict=True) if pair.origin == origin]
-        texts, references = zip(*mine, strict=True)
-        values[origin] = chrf(texts, references)
-    return values
-
-
 def measure(shipped: Shipped, data: Path) -> list[Figure]:
     assert isinstance(shipped.network, EncoderDecoder)
     test = read_enko(data, "test")
     ids = translations(shipped.network, [shipped.tokenizer.encode(pair.source) for pair in test])
     texts = [shipped.tokenizer.decode(row) for row in ids]
     figures = [Figure("chrF", chrf(texts, [pair.target for pair in test]), f"test sources, all {len(test)}")]
-    for origin, value in chrf_by_origin(texts, test).items():
-        count = sum(pair.origin == origin for pair in test)
-        figures.append(Figure(f"chrF, {origin}", value, f"test sources of {origin}, {count}"))
+    for origin in sorted({pair.origin for pair in test}):
+        mine = [(text, pair.target) for text, pair in zip(texts, test, strict=True) if pair.origin == origin]
+        hypotheses, references = zip(*mine, strict=True)
+        figures.append(
+            Figure(f"chrF, {origin}", chrf(hypotheses, references), f"test sources of {origin}, {len(mine)}")
+        )
     return figures
 
 

@@ -1,0 +1,32 @@
+"""How much a file may ask for."""
+
+from dataclasses import dataclass
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`file` is the size of the file in bytes; the others follow from it. An opcode is a step of a pickle, a node a
+    value that it makes."""
+
+    file: int
+    depth: int = 100
+
+    @property
+    def tensors(self) -> int:
+        """Bytes of all tensors together: views may share a storage, so a little more than the file."""
+        return 4 * self.file + 16 * _MIB
+
+    @property
+    def opcodes(self) -> int:
+        return 20_000_000
+
+    @property
+    def nodes(self) -> int:
+        return 3_000_000
+
+    @property
+    def memory(self) -> int:
+        """Address space of the child in bytes."""
+        return 6 * self.tensors + 1024 * _MIB

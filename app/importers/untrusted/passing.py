@@ -1,0 +1,114 @@
+"""Plain data on its way from the child to its parent: one safetensors file, and a tree in msgpack that refers to it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.importers.untrusted.bounds import Bounds
+from app.importers.untrusted.refusals import TooLarge, Unreadable
+from app.importers.untrusted.storages import NumberType, Storage, TensorView
+from app.importers.untrusted.unpickler import Made, Stub, StubClass
+
+TENSORS, TREE = "tensors.safetensors", "tree.msgpack"
+_PLAIN = (str, int, float, bool, bytes, type(None))
+
+
+def write(made: Any, folder: Path, bounds: Bounds) -> None:
+    """Raises TooLarge or Unreadable."""
+    writer = _Writer()
+    _check(made, bounds)
+    tree = writer.node(made)
+    _write_tensors(writer.tensors, folder / TENSORS)
+    folder.joinpath(TREE).write_bytes(msgspec.msgpack.encode(tree))
+
+
+def _write_tensors(views: Sequence[TensorView], path: Path) -> None:
+    """The format of safetensors: the length of a header in JSON, the header, the numbers."""
+    header, start = {}, 0
+    for number, view in enumerate(views):
+        end = start + prod(view.shape) * view.type.size
+        header[str(number)] = {"dtype": view.type.name, "shape": view.shape, "data_offsets": [start, end]}
+        start = end
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for view in views:
+            file.write(view.content())
+
+
+def _check(made: Any, bounds: Bounds) -> None:
+    """A value that is there a hundred times is written a hundred times: count them before, each distinct one once."""
+    counts: dict[int, int] = {}
+
+    def count(value: Any, depth: int) -> int:
+        if depth > bounds.depth:
+            raise TooLarge(f"its values are nested more than {bounds.depth} deep")
+        if not isinstance(value, dict | list | tuple | set | frozenset | Stub):
+            return 1
+        known = counts.get(id(value))
+        if known is None:
+            known = counts[id(value)] = 1 + sum(count(item, depth + 1) for item in _within(value))
+        if known > bounds.nodes:
+            raise TooLarge(f"it has more than {bounds.nodes} values, counting each as often as it is referred to")
+        return known
+
+    count(made, 0)
+
+
+def _within(value: Any) -> Iterator[Any]:
+    if isinstance(value, Stub):
+        yield from (value.args, value.state, value.items, value.entries)
+    elif isinstance(value, dict):
+        yield from value
+        yield from value.values()
+    else:
+        yield from value
+
+
+class _Writer:
+    """Makes the tree, and notes the tensors that it refers to."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, str] = {}
+        self.tensors: list[TensorView] = []
+
+    def node(self, value: Any) -> Any:
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return str(value)
+        if isinstance(value, _PLAIN):
+            return value
+        if isinstance(value, list | set | frozenset):
+            return {"list": [self.node(item) for item in value]}
+        if isinstance(value, tuple):
+            return {"tuple": [self.node(item) for item in value]}
+        if isinstance(value, dict):
+            return {"dict": self._pairs(value.items())}
+        if isinstance(value, TensorView):
+            return {"tensor": self._tensor(value)}
+        if isinstance(value, Stub):
+            return {
+                "stub": value.name,
+                "args": [self.node(item) for item in value.args],
+                "state": self._pairs(value.state.items()),
+                "items": [self.node(item) for item in value.items],
+                "entries": self._pairs(value.entries),
+            }
+        if isinstance(value, StubClass):
+            return value.name
+        if isinstance(value, Made | NumberType | Storage | bytearray | complex):
+            return type(value).__name__
+        raise Unreadable(f"it holds a {type(value).__name__}, which is no plain data")
+
+    def _pairs(self, pairs: Any) -> list[Any]:
+        return [[self.node(key), self.node(value)] for key, value in pairs]
+
+    def _tensor(self, view: TensorView) -> str:
+        number = self._numbers.get(id(view))
+        if number is None:
+            number = self._numbers[id(view)] = str(len(self.tensors))
+            self.tensors.append(view)
+        return number
