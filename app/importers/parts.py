@@ -78,7 +78,7 @@ def columns(weight: Tensor, sizes: Iterable[int]) -> list[Tensor]:
     sizes = list(sizes)
     if sum(sizes) != weight.shape[1]:
         raise ImportFailed(f"a layer of {weight.shape[1]} inputs was expected to have {sum(sizes)}")
-    return [part.contiguous() for part in weight.split(sizes, 1)]
+    return [part.contiguous() for part in torch.split(weight, sizes, 1)]
 
 
 def reordered(weight: Tensor, sizes: Iterable[int], order: Iterable[int]) -> Tensor:

@@ -7,7 +7,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -83,9 +83,9 @@ class Chatbot(nn.Module):
         self.index2word = dict(enumerate(["PAD", "SOS", "EOS", *WORDS]))
         hidden = 8
         self.embedding = nn.Embedding(len(self.index2word), hidden)
-        self.en = nn.Module()
+        self.en: Any = nn.Module()
         self.en.embedding, self.en.gru = self.embedding, nn.GRU(hidden, hidden, 2, bidirectional=True)
-        self.de = nn.Module()
+        self.de: Any = nn.Module()
         self.de.embedding, self.de.gru = self.embedding, nn.GRU(hidden, hidden, 2)
         self.de.concat, self.de.out = nn.Linear(2 * hidden, hidden), nn.Linear(hidden, len(self.index2word))
         if method != "dot":
@@ -114,11 +114,13 @@ class Chatbot(nn.Module):
 
     def _energies(self, output: Tensor, outputs: Tensor) -> Tensor:
         if self.method == "dot":
-            return (output * outputs).sum(2)
-        if self.method == "general":
-            return (output * self.de.attn.attn(outputs)).sum(2)
-        both = torch.cat((output.expand(len(outputs), -1, -1), outputs), 2)
-        return (self.de.attn.v * torch.tanh(self.de.attn.attn(both))).sum(2)
+            products = output * outputs
+        elif self.method == "general":
+            products = output * self.de.attn.attn(outputs)
+        else:
+            both = torch.cat((output.expand(len(outputs), -1, -1), outputs), 2)
+            products = self.de.attn.v * torch.tanh(self.de.attn.attn(both))
+        return products.sum(2)
 
     @torch.no_grad()
     def answer(self, text: str) -> Answer:
@@ -208,7 +210,7 @@ class ShowAttendTell(nn.Module):
     def __init__(self, memory_size: int) -> None:
         super().__init__()
         hidden, size = 8, 7
-        self.attention = nn.Module()
+        self.attention: Any = nn.Module()
         self.attention.encoder_att = nn.Linear(memory_size, size)
         self.attention.decoder_att = nn.Linear(hidden, size)
         self.attention.full_att = nn.Linear(size, 1)

@@ -124,7 +124,7 @@ class _Parser:
 
     def _safetensors(self, content: bytes) -> dict[str, TensorView]:
         try:
-            found = deserialize(content)
+            found = deserialize(content)  # type: ignore[no-untyped-call]
         except SafetensorError as error:
             raise Unreadable(f"it is a damaged safetensors file: {error}") from error
         made = {}
@@ -132,7 +132,8 @@ class _Parser:
             size = _TYPES.get(entry["dtype"])
             if size is None:
                 raise Unreadable(f"{name} has the number type {entry['dtype']}, which is not taken")
-            shape, strides, step = tuple(entry["shape"]), [], 1
+            shape, step = tuple(entry["shape"]), 1
+            strides: list[int] = []
             for length in reversed(shape):
                 strides.insert(0, step)
                 step *= length

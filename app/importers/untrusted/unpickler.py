@@ -124,10 +124,13 @@ _CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
 _NAMES = {("builtins", "int"), ("builtins", "float"), ("builtins", "str"), ("builtins", "bool"), ("builtins", "object")}
 
 
-class PlainUnpickler(pickle._Unpickler):  # type: ignore[misc,name-defined]
+class PlainUnpickler(pickle._Unpickler):
     """Python's own unpickler in Python, with every opcode that calls something replaced."""
 
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(
         self,
@@ -167,7 +170,7 @@ class PlainUnpickler(pickle._Unpickler):  # type: ignore[misc,name-defined]
             return self._nested
         if module != "torch._utils":
             return None
-        return {
+        known: dict[str, Callable[..., Any]] = {
             "_rebuild_tensor": lambda storage, offset, shape, strides: self._views.make(
                 storage, offset, shape, strides
             ),
@@ -179,7 +182,8 @@ class PlainUnpickler(pickle._Unpickler):  # type: ignore[misc,name-defined]
             ),
             "_rebuild_parameter": lambda data, *rest: _tensor(data),
             "_rebuild_parameter_with_state": lambda data, *rest: _tensor(data),
-        }.get(name)
+        }
+        return known.get(name)
 
     def _nested(self, content: Any) -> Any:
         if not isinstance(content, bytes) or self._load_bytes is None:
