@@ -46,14 +46,24 @@ def read_store(root: Path) -> Contents:
     """Read and verify every version. A broken one is reported beside the others, never raised."""
     versions: list[Version] = []
     broken: list[BrokenVersion] = []
-    folders = [folder for name in _folders(root) for folder in _folders(name)]
-    for folder in folders:
+    for folder in version_folders(root).values():
         try:
             versions.append(open_version(folder))
         except StoreError as error:
             broken.append(BrokenVersion(folder.parent.name, folder.name, error.detail))
     versions.sort(key=lambda version: (version.manifest.name, version.manifest.version))
     return Contents(tuple(versions), tuple(broken))
+
+
+def version_folders(root: Path) -> dict[str, Path]:
+    """The folders that there are, by `name/version`, whatever is in them."""
+    folders = [folder for name in _folders(root) for folder in _folders(name)]
+    return {f"{folder.parent.name}/{folder.name}": folder for folder in folders}
+
+
+def is_version(folder: Path) -> bool:
+    """Whether a folder is at least meant to be one: it has a number and a manifest."""
+    return folder.name.isdigit() and folder.joinpath("manifest.json").exists()
 
 
 def _folders(parent: Path) -> list[Path]:
