@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.errors import UnrollError
-from app.main import VERSION, create_app, set_up_logging, start_engines
+from app.main import VERSION, create_app, open_store, set_up_logging, start_engines
 from app.settings import Settings
 from app.store.model_store import newest_version, read_store
 from app.workers import FrontEnd, eager, run_workers, web_config
@@ -60,18 +60,24 @@ def serve(**given: Any) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
-    if not settings.store.is_dir():
-        raise click.BadParameter(f"the model store {settings.store} is not a folder", param_hint="--store")
+    try:
+        settings.read_admin_key()
+    except OSError as error:
+        raise click.BadParameter(f"cannot be read: {error.strerror}", param_hint="--admin-key-file") from error
     set_up_logging(settings.log_level)
+    source = open_store(settings)
+    if not source.root.is_dir():
+        raise click.BadParameter(f"the model store {settings.store} is not a folder", param_hint="--store")
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
-    engines = start_engines(settings)
+    engines = start_engines(settings, source)
     try:
         if settings.workers == 1:
-            FrontEnd(web_config(create_app(settings, engines=engines.endpoints), settings)).run(eager(listener))
+            app = create_app(settings, engines=engines.endpoints, board=engines.folder)
+            FrontEnd(web_config(app, settings)).run(eager(listener))
         else:
-            run_workers(settings, engines.endpoints, listener)
+            run_workers(settings, engines.endpoints, engines.folder, listener)
     finally:
         engines.stop()
 

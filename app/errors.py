@@ -13,6 +13,11 @@ UnrollError
 │   └── ContradictoryOptions
 ├── ModelNotFound           no such model, or no such version of it
 ├── ModelUnavailable        it is in the store, but broken
+├── LoadFailed              it could not be loaded; what was loaded before serves on
+├── StoreUnreachable        the model store at a URL cannot be read
+├── StoreNotWritable        the model store takes no changes
+├── AdminOff                there is no key for administrators
+├── WrongKey                the caller's key is not theirs
 ├── Overloaded              too much is waiting already
 ├── NotReady                the engine is starting
 ├── Draining                the service is about to end
@@ -85,6 +90,26 @@ class ModelNotFound(UnrollError):
 
 
 class ModelUnavailable(UnrollError):
+    pass
+
+
+class LoadFailed(UnrollError):
+    pass
+
+
+class StoreUnreachable(UnrollError):
+    pass
+
+
+class StoreNotWritable(UnrollError):
+    pass
+
+
+class AdminOff(UnrollError):
+    pass
+
+
+class WrongKey(UnrollError):
     pass
 
 

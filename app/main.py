@@ -6,12 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from app.api import caption, complete, health, models, pages, sentiment, translate
+from app.api import admin, caption, complete, health, models, pages, sentiment, translate
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.draining import on_stop_signal
@@ -24,11 +26,14 @@ from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
-from app.store.model_store import read_store
+from app.store.model_store import Contents, version_folders
+from app.store.source import Folder, Source, read_defaults
+from app.store.wanted import Board, Wanted, begin
 from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
 from app.tasks.completion import Completion
 from app.tasks.images import ImageLimits
+from app.tasks.rollout import Rollout, watch
 from app.tasks.sentiment import Sentiment
 from app.tasks.texts import TextLimits
 from app.tasks.translation import Translation
@@ -53,10 +58,15 @@ log = logging.getLogger("unroll")
 
 
 def create_app(
-    settings: Settings | None = None, *, engines: Sequence[str] | None = None, is_first: bool = True
+    settings: Settings | None = None,
+    *,
+    engines: Sequence[str] | None = None,
+    board: Path | None = None,
+    is_first: bool = True,
 ) -> FastAPI:
     """An app with `settings`. Given `engines`, ZeroMQ endpoints, it uses those; else it starts its own. Of several that
-    share engines the first tells the log when they are ready."""
+    share engines and the folder of their `board`, the first tells the log when they are ready, and watches the
+    store."""
     settings = settings or Settings()
     metrics = Metrics()
     admission = Admission(
@@ -66,22 +76,34 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        processes = None if engines is not None else start_engines(settings)
+        source = open_store(settings)
+        processes = None if engines is not None else start_engines(settings, source)
         try:
             endpoints = engines if processes is None else processes.endpoints
-            with ThreadPoolExecutor(_IMAGE_THREADS, "images") as pool:
+            with ThreadPoolExecutor(_IMAGE_THREADS, "images") as pool, ExitStack() as stack:
+                shared = board if processes is None else processes.folder
+                if shared is None:  # engines of somebody else, and this front end alone
+                    shared = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
+                    begin(shared, wanted_of(source))
+                mine = stack.enter_context(closing(Board(shared)))
                 async with EngineClient(endpoints or (), on_ready=_announce if is_first else None) as client:
-                    app.state.service = _service(settings, client, metrics, admission, pool)
+                    catalog = Catalog(Contents((), ()))
+                    rollout = Rollout(catalog, client, source, mine)
+                    await rollout.begin()
+                    app.state.service = _service(settings, catalog, client, rollout, metrics, admission, pool)
                     metrics.watch(lambda: _figures(client))
                     if processes is None:
                         await client.greeted(_GREETING_SECONDS)
                     _spare_the_collector()
-                    watching = asyncio.create_task(watch_lag(admission))
+                    beside = [asyncio.create_task(watch_lag(admission)), asyncio.create_task(rollout.follow())]
+                    if settings.watch_seconds and is_first:
+                        beside.append(asyncio.create_task(watch(rollout, settings.watch_seconds)))
                     try:
                         with on_stop_signal(admission.drain):
                             yield
                     finally:
-                        watching.cancel()
+                        for task in beside:
+                            task.cancel()
         finally:
             if processes is not None:
                 processes.stop()
@@ -102,18 +124,29 @@ def create_app(
         responses={"default": {"model": Problem, "description": "A problem"}},
     )
     install_problems(app)
-    for module in (sentiment, caption, translate, complete, models, health, pages):
+    for module in (sentiment, caption, translate, complete, models, admin, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)
     return app
 
 
-def start_engines(settings: Settings) -> EngineProcesses:
-    """The engines that `settings` ask for."""
+def open_store(settings: Settings) -> Source:
+    """The model store of `settings`. Raises StoreUnreachable."""
+    return Folder(Path(settings.store))
+
+
+def wanted_of(source: Source) -> Wanted:
+    """Everything in a store."""
+    folders = version_folders(source.root)
+    return Wanted({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
+
+
+def start_engines(settings: Settings, source: Source) -> EngineProcesses:
+    """The engines that `settings` ask for, over all that a store has."""
     config = EngineConfig(
         endpoint="",
-        store=str(settings.store.resolve()),
+        store=str(source.root),
         threads=settings.threads,
         unit=settings.unit,
         slots=settings.slots,
@@ -122,7 +155,7 @@ def start_engines(settings: Settings) -> EngineProcesses:
     )
     devices = engine_devices(settings.devices, settings.cpu_engines)
     log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
-    return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds)
+    return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds, wanted=wanted_of(source))
 
 
 def _announce(view: EngineView) -> None:
@@ -133,9 +166,14 @@ def _announce(view: EngineView) -> None:
 
 
 def _service(
-    settings: Settings, client: EngineClient, metrics: Metrics, admission: Admission, pool: ThreadPoolExecutor
+    settings: Settings,
+    catalog: Catalog,
+    client: EngineClient,
+    rollout: Rollout,
+    metrics: Metrics,
+    admission: Admission,
+    pool: ThreadPoolExecutor,
 ) -> Service:
-    catalog = Catalog(read_store(settings.store))
     texts = TextLimits(settings.max_text_chars)
     images = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
     return Service(
@@ -149,6 +187,8 @@ def _service(
             Completion(catalog, client, texts),
         ),
         admission=admission,
+        rollout=rollout,
+        admin_key=settings.read_admin_key(),
         limits=Limits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
     )
 

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MAX_DEFAULT_ENGINES = 4
+ADMIN_KEY = "UNROLL_ADMIN_KEY"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
 
 
@@ -24,6 +25,10 @@ def available_cores() -> int:
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
 class Settings(BaseSettings):
     """Each field is `UNROLL_<NAME>` in the environment and `--<name>` on the command line."""
 
@@ -31,7 +36,17 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 is every network interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
-    store: Path = Field(Path("model_store"), description="Folder with the models to serve: <name>/<version>/.")
+    store: Annotated[str, BeforeValidator(_as_text)] = Field(
+        "model_store", description="Folder, or URL of fsspec, with the models to serve: <name>/<version>/."
+    )
+    store_cache: Annotated[str, BeforeValidator(_as_text)] = Field(
+        "~/.cache/unroll", description="Folder into which a store at a URL is copied."
+    )
+    watch_seconds: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Seconds between two looks for versions that came or went; 0 looks only when asked to."
+    )
+    admin_key: SecretStr | None = Field(None, description="Key with which models are loaded and unloaded over HTTP.")
+    admin_key_file: Path | None = Field(None, description="File with that key, which then stands in no environment.")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="Front-end processes, which share the port and the engines."
     )
@@ -90,6 +105,12 @@ class Settings(BaseSettings):
     def cpu_engines(self) -> int:
         """Engines to start on the CPU, also when `engines` is left at 0."""
         return self.engines or min(available_cores(), MAX_DEFAULT_ENGINES)
+
+    def read_admin_key(self) -> str:
+        """The key for administrators, from wherever it was given; empty if there is none. Raises OSError."""
+        if self.admin_key_file is not None:
+            return self.admin_key_file.read_text(encoding="utf8").strip()
+        return "" if self.admin_key is None else self.admin_key.get_secret_value()
 
     def share(self, limit: int) -> int:
         """What each of the workers has of a limit for all."""

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -19,7 +20,7 @@ from fastapi import FastAPI
 from app.child import Child, await_parent, beat_into
 from app.engine.process import stop_all
 from app.main import create_app, set_up_logging
-from app.settings import Settings
+from app.settings import ADMIN_KEY, Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
@@ -73,11 +74,13 @@ def eager(listener: socket.socket) -> list[socket.socket]:
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`settings` are their values, `listener` is the number of the inherited socket. The `first` worker speaks for all
-    in the log."""
+    """`settings` are their values, but for the key of administrators: a command line can be read by everybody on the
+    machine, the environment cannot. `board` is the folder of the `app.store.wanted.Board`, `listener` the number of the
+    inherited socket. The `first` worker speaks for all in the log, and watches the store."""
 
     settings: dict[str, str | int | float]
     engines: list[str]
+    board: str
     listener: int
     first: bool
 
@@ -85,16 +88,20 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Worker(Child):
     """A front end in a process of its own; it drains after SIGTERM."""
 
-    def __init__(self, settings: Settings, engines: Sequence[str], listener: socket.socket, *, index: int) -> None:
+    def __init__(
+        self, settings: Settings, engines: Sequence[str], board: Path, listener: socket.socket, *, index: int
+    ) -> None:
         config = WorkerConfig(
-            settings=json.loads(settings.model_dump_json()),
+            settings=json.loads(settings.model_dump_json(exclude={"admin_key"}, exclude_none=True)),
             engines=list(engines),
+            board=str(board),
             listener=listener.fileno(),
             first=index == 0,
         )
         super().__init__(
             f"worker {index}",
             [sys.executable, "-m", "app.workers", msgspec.json.encode(config).decode()],
+            environment={} if settings.admin_key is None else {ADMIN_KEY: settings.admin_key.get_secret_value()},
             descriptors=(listener.fileno(),),
             silence=settings.heartbeat_seconds,
         )
@@ -103,12 +110,12 @@ class Worker(Child):
         self._running.process.terminate()
 
 
-def run_workers(settings: Settings, engines: Sequence[str], listener: socket.socket) -> None:
+def run_workers(settings: Settings, engines: Sequence[str], board: Path, listener: socket.socket) -> None:
     """Keep `settings.workers` workers running until SIGTERM or SIGINT, then drain them all."""
     stopped, stop = os.pipe()
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda number, frame: os.write(stop, b"."))
-    workers = [Worker(settings, engines, listener, index=index) for index in range(settings.workers)]
+    workers = [Worker(settings, engines, board, listener, index=index) for index in range(settings.workers)]
     os.read(stopped, 1)
     listener.close()  # or new connections would wait for nobody
     stop_all(workers, seconds=settings.drain_seconds + _STOP_MARGIN)
@@ -119,7 +126,7 @@ def main() -> None:
     config = msgspec.json.decode(sys.argv[1], type=WorkerConfig)
     settings = Settings.model_validate(config.settings)
     set_up_logging(settings.log_level)
-    app = create_app(settings, engines=config.engines, is_first=config.first)
+    app = create_app(settings, engines=config.engines, board=Path(config.board), is_first=config.first)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = FrontEnd(web_config(app, settings), beat_into(int(sys.argv[2])))
     server.run([socket.socket(fileno=config.listener)])

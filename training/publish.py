@@ -3,7 +3,6 @@
 The numbers come later, by `python -m training.evaluate NAME`.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from app.store.manifest import FileEntry, Manifest
+from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
+from app.store.publishing import entry_of, publishing, write_manifest
 from app.store.weights import distinct_tensors
 from training.cards import CardText, write_card
 from training.curves import CURVE, draw_curve
@@ -24,36 +24,21 @@ def publish(
     """Write `draft` as the version it names; files, hashes and the parameter count are filled in, and the learning
     curve is drawn from the `log` of a run. Returns its folder.
 
-    The version is written beside its place and moved there whole.
+    The version is there whole or not at all, see `app.store.publishing`.
     """
-    target = store / draft.name / str(draft.version)
-    fresh = target.with_name(f".{draft.version}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     tensors = {
         name: tensor.half().contiguous() if tensor.dtype == torch.float32 else tensor
         for name, tensor in distinct_tensors(network).items()
     }
-    save_file(tensors, fresh / WEIGHTS)
-    fresh.joinpath(WEIGHTS).chmod(0o644)
-    shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
-    if log is not None and log.exists():
-        draw_curve(log, fresh / CURVE)
-    entries = {path.name: entry_of(path) for path in sorted(fresh.iterdir())}
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    manifest = draft.model_copy(update={"files": entries, "parameters": parameters})
-    write_manifest(fresh, manifest)
-    write_card(fresh, manifest, card)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
-    return target
-
-
-def entry_of(path: Path) -> FileEntry:
-    content = path.read_bytes()
-    return FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    text = manifest.model_dump_json(indent=2, exclude_none=True)
-    folder.joinpath("manifest.json").write_text(text + "\n", encoding="utf8")
+    with publishing(store, draft.name, draft.version) as fresh:
+        save_file(tensors, fresh / WEIGHTS)
+        fresh.joinpath(WEIGHTS).chmod(0o644)
+        shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
+        if log is not None and log.exists():
+            draw_curve(log, fresh / CURVE)
+        entries = {path.name: entry_of(path) for path in sorted(fresh.iterdir())}
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        manifest = draft.model_copy(update={"files": entries, "parameters": parameters})
+        write_manifest(fresh, manifest)
+        write_card(fresh, manifest, card)
+    return store / draft.name / str(draft.version)

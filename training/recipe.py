@@ -14,10 +14,11 @@ from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.precision import Precision, prepare
 from app.store.manifest import Manifest, Quality
 from app.store.model_store import Version, open_version
+from app.store.publishing import write_manifest
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer
 from training.cards import CardText, write_card
-from training.publish import publish, write_manifest
+from training.publish import publish
 
 STORE = Path("model_store")
 

@@ -11,14 +11,17 @@ router = APIRouter(tags=["Models"])
 
 @router.get("/v1/models", summary="List the models")
 async def models(service: ServiceDependency) -> ModelList:
-    """Every version in the model store: what it does, how it is built, how good it was measured to be, and whether
+    """Every version that is loaded: what it does, how it is built, how good it was measured to be, and whether
     it answers by default. Versions that cannot be used are listed in `broken`, with the reason."""
     view = service.client.view
     broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
-    return ModelList(models=[_info(entry.manifest) for entry in service.catalog.usable(view)], broken=broken)
+    usable = service.catalog.usable(view)
+    first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
+    infos = [_info(entry.manifest, first[entry.manifest.name]) for entry in usable]
+    return ModelList(models=infos, broken=broken)
 
 
-def _info(manifest: Manifest) -> ModelInfo:
+def _info(manifest: Manifest, default_version: int) -> ModelInfo:
     return ModelInfo(
         name=manifest.name,
         version=manifest.version,
@@ -31,5 +34,6 @@ def _info(manifest: Manifest) -> ModelInfo:
         labels=list(manifest.labels),
         quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
         default=manifest.default,
+        default_version=manifest.version == default_version,
         licence=manifest.licence,
     )

@@ -53,6 +53,11 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
     errors.ModelNotFound: Kind(404, "model-not-found", "There is no such model"),
     errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),
+    errors.LoadFailed: Kind(422, "load-failed", "The version cannot be loaded"),
+    errors.StoreUnreachable: Kind(502, "store-unreachable", "The model store cannot be read"),
+    errors.StoreNotWritable: Kind(409, "store-not-writable", "The model store takes no changes"),
+    errors.AdminOff: Kind(403, "admin-off", "Administration is off"),
+    errors.WrongKey: Kind(401, "wrong-key", "The key is missing or wrong"),
     errors.Overloaded: Kind(429, "overloaded", "Too many requests are waiting", retry_after=1),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=2),
     errors.Draining: Kind(503, "draining", "The service is about to end", retry_after=5),
@@ -87,6 +92,8 @@ def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
     """A problem as a response. A fact `retry_after_seconds` wins over the kind's own number."""
     seconds = facts.get("retry_after_seconds", kind.retry_after)
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="unroll"'
     return JSONResponse(problem_body(kind, detail, **facts), kind.status, headers, MEDIA_TYPE)
 
 

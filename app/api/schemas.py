@@ -170,7 +170,56 @@ class ModelInfo(BaseModel):
     labels: list[str]
     quality: list[QualityFigure]
     default: bool = Field(description="Whether it answers when no model is named.")
+    default_version: bool = Field(description="Whether it answers when its name is given without a version.")
     licence: str
+
+
+class LoadRequest(BaseModel):
+    """Which version to load."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The newest of the model store when left out.", examples=[2]
+    )
+
+
+class UnloadRequest(BaseModel):
+    """Which version to unload."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)] | None = Field(None, description="All when left out.", examples=[1])
+
+
+class DefaultRequest(BaseModel):
+    """Which version is to answer for its name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)] | None = Field(description="`null` lets the newest answer.", examples=[1])
+
+
+class LoadedVersion(BaseModel):
+    """A version that is loaded and warm in every engine."""
+
+    name: str = Field(examples=["sentiment-en"])
+    version: int = Field(examples=[2])
+    default_version: int = Field(description="The version that answers for the name now.", examples=[2])
+
+
+class UnloadedVersions(BaseModel):
+    """Versions that are not loaded any more. They stay in the model store."""
+
+    name: str = Field(examples=["sentiment-en"])
+    versions: list[int] = Field(examples=[[1]])
+
+
+class DefaultVersion(BaseModel):
+    """The version that answers for its name."""
+
+    name: str = Field(examples=["sentiment-en"])
+    version: int = Field(description="The version that answers now.", examples=[1])
 
 
 class BrokenModel(BaseModel):

@@ -22,6 +22,7 @@ from app.errors import Overloaded, TooManyInputs
 from app.metrics import Metrics, TaskCounters
 from app.tasks.catalog import Catalog
 from app.tasks.results import Usage
+from app.tasks.rollout import Rollout
 from app.tasks.sentences import speak_all, steps_of, stream_all, summed
 from app.tasks.transcript import Job, Spoken
 
@@ -50,12 +51,16 @@ class Service:
         metrics: Metrics,
         tasks: Iterable[object],
         admission: Admission,
+        rollout: Rollout,
+        admin_key: str,
         limits: Limits,
     ) -> None:
         self.catalog = catalog
         self.client = client
         self.metrics = metrics
         self.admission = admission
+        self.rollout = rollout
+        self.admin_key = admin_key
         self._tasks = {type(task): task for task in tasks}
         self._limits = limits
         self._groups = itertools.count(1)

@@ -13,7 +13,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -24,6 +24,7 @@ import zmq
 from app.engine.messages import (
     IMAGE_STEPS,
     Cancel,
+    Change,
     Emit,
     Emitted,
     Event,
@@ -31,7 +32,10 @@ from app.engine.messages import (
     Explain,
     Failed,
     Hello,
+    Load,
+    Loaded,
     Message,
+    NotLoaded,
     Pixels,
     Progress,
     Scored,
@@ -40,10 +44,11 @@ from app.engine.messages import (
     Submit,
     Terms,
     Tokens,
+    Unload,
     decode_to_front_end,
     encode,
 )
-from app.errors import EngineFailed, TimedOut
+from app.errors import EngineFailed, LoadFailed, NotReady, TimedOut
 
 log = logging.getLogger("unroll.client")
 HELLO_SECONDS = 0.25  # between two questions for an engine's status
@@ -51,6 +56,7 @@ FIRST_HELLO_SECONDS = 0.05  # until each has answered one
 _CAPTION_TOKENS = 20  # that one counts on for an image
 _POLLIN = int(zmq.POLLIN)  # an enumeration's own arithmetic is slow
 _MOST_TRIES = 6  # engines that a request is sent to before it is given up, whoever is to blame
+_SETTLE_SECONDS = 2.0  # in which all front ends know what an engine that was just started should have
 _GRACE_SECONDS = 0.5  # in which an engine may say itself that a deadline has passed
 
 
@@ -162,7 +168,11 @@ class _Link:
     socket: zmq.Socket[bytes]
     monitor: zmq.Socket[bytes]
     status: Status | None = None
+    models: frozenset[str] = frozenset()
+    changes: "dict[str, asyncio.Future[Change]]" = field(default_factory=dict)  # asked for, by `name/version`
     instance: str = ""
+    since: float = 0.0  # when this instance was first heard of
+    is_new: bool = True  # it may have versions that are wanted no more
     restarts: int = 0
     load: float = 0.0
     foreign: float = 0.0
@@ -172,7 +182,7 @@ class _Link:
 
 
 class EngineClient:
-    """Connects to every endpoint; a request goes to the ready engine with the least work.
+    """Connects to every endpoint; a request goes to the ready engine with the least work that has its model.
 
     `on_ready` is called once, when every engine has loaded its models.
     """
@@ -195,6 +205,7 @@ class EngineClient:
         self._loop: asyncio.AbstractEventLoop
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = asyncio.Event()
+        self._wanted: Mapping[str, str] | None = None  # None: whatever the engines have
         self.view = EngineView((), len(self._links))
 
     def _connect(self, endpoint: str) -> _Link:
@@ -276,6 +287,40 @@ class EngineClient:
         finally:
             self._close(call)
 
+    def want(self, versions: Mapping[str, str]) -> None:
+        """Folders of the versions that each engine should have, by `name/version`. One that lacks some, as it was
+        started meanwhile, is told to load them."""
+        self._wanted = versions
+        for link in self._ready:
+            self._send(link, Hello())
+
+    async def load(self, model: str, folder: str) -> None:
+        """Load a version into every ready engine, one after another, so that the others serve undisturbed. Raises
+        NotReady or LoadFailed; then some may have it, and some not."""
+        ready = list(self._ready)
+        if not ready:
+            raise NotReady("no engine is ready to load it; try again in a moment")
+        for link in ready:
+            answer = await self._change(link, Load(model, folder), model)
+            if isinstance(answer, NotLoaded):
+                raise LoadFailed(f"{model} cannot be loaded: {answer.reason}", model=model)
+
+    async def unload(self, model: str, *, linger: float) -> None:
+        """Let every engine go of a version. Returns when what runs of it has ended."""
+        asked = [self._change(link, Unload(model, linger), model) for link in self._ready]
+        await asyncio.gather(*asked)
+
+    async def _change(self, link: _Link, message: Load | Unload, model: str) -> Change:
+        answer = link.changes.get(model)
+        if answer is None or answer.done():
+            answer = link.changes[model] = self._loop.create_future()
+        self._send(link, message)
+        try:
+            return await answer
+        finally:
+            if link.changes.get(model) is answer:
+                del link.changes[model]
+
     async def _answer(self, submit: Submit) -> Event:
         call = _Call(submit, self._loop.create_future())
         self._open(call)
@@ -304,14 +349,23 @@ class EngineClient:
             self._dispatch_waiting()
 
     def _dispatch(self, call: _Call) -> None:
-        """Send a request to the ready engine with the least work; without one it waits. So do suspects while each
-        engine has one."""
+        """Send a request to the ready engine with the least work that has its model; without one it waits. So do
+        suspects while each engine has one."""
         best: _Link | None = None
+        model = call.submit.model
         for link in self._ready:
-            if (not call.suspect or link.suspect is None) and (best is None or _before(link, best)):
+            if (
+                model in link.models
+                and (not call.suspect or link.suspect is None)
+                and (best is None or _before(link, best))
+            ):
                 best = link
         if best is None:
-            self._waiting[call.submit.id] = call
+            if self._is_gone(model):
+                self._waiting.pop(call.submit.id, None)
+                call.take(Failed(call.submit.id, f"model {model} is not loaded in any engine"))
+            else:
+                self._waiting[call.submit.id] = call
             return
         self._waiting.pop(call.submit.id, None)
         call.link = best
@@ -321,6 +375,14 @@ class EngineClient:
         if call.suspect:
             best.suspect = call
         self._send(best, call.submit)
+
+    def _is_gone(self, model: str) -> bool:
+        """Whether no engine has a model, or will have it soon."""
+        return (
+            len(self._ready) == len(self._links) > 0
+            and model not in (self._wanted or ())
+            and not any(model in link.models for link in self._links)
+        )
 
     def _dispatch_waiting(self) -> None:
         for call in list(self._waiting.values()):
@@ -345,8 +407,10 @@ class EngineClient:
             message = decode_to_front_end(socket.recv(zmq.NOBLOCK))
             if isinstance(message, Events):
                 self._take(link, message.events)
-            else:
+            elif isinstance(message, Status):
                 self._hear(link, message)
+            else:
+                self._changed(link, message)
 
     def _take(self, link: _Link, events: list[Event]) -> None:
         calls = self._calls
@@ -361,18 +425,45 @@ class EngineClient:
             if not isinstance(event, Progress):
                 self._leave(link, call)
 
+    def _changed(self, link: _Link, change: Change) -> None:
+        model = change.model
+        if link.status is not None and not isinstance(change, NotLoaded):  # it will say so itself, but later
+            models = set(link.status.models) - {model} | ({model} if isinstance(change, Loaded) else set())
+            broken = {key: reason for key, reason in link.status.broken.items() if key != model}
+            link.status = msgspec.structs.replace(link.status, models=sorted(models), broken=broken)
+            link.models = frozenset(models)
+            self._look()
+            self._dispatch_waiting()
+        answer = link.changes.get(model)
+        if answer is not None and not answer.done():
+            answer.set_result(change)
+
+    def _mend(self, link: _Link, status: Status) -> None:
+        """An engine that was started anew while versions were loaded or unloaded has others than it should."""
+        if self._wanted is None:
+            return
+        for model in self._wanted.keys() - link.models - status.broken.keys() - link.changes.keys():
+            self._send(link, Load(model, self._wanted[model]))
+        if link.is_new and time.monotonic() > link.since + _SETTLE_SECONDS:
+            link.is_new = False
+            for model in link.models - self._wanted.keys() - link.changes.keys():
+                self._send(link, Unload(model, _SETTLE_SECONDS))
+
     def _hear(self, link: _Link, status: Status) -> None:
         link.status = status
+        if link.models != set(status.models):
+            link.models = frozenset(status.models)
         link.foreign = max(0.0, status.gauges.get("pending_steps", 0.0) - link.load)
         if link.instance != status.instance:
             if link.instance:
                 link.restarts += 1
                 self._take_back(link)
-            link.instance = status.instance
+            link.instance, link.since, link.is_new = status.instance, time.monotonic(), True
         self._greeted.set()
         if link not in self._ready:
             self._ready.append(link)
         self._look()
+        self._mend(link, status)
         if self._waiting:
             self._dispatch_waiting()
 
@@ -393,6 +484,9 @@ class EngineClient:
         orphans = [call for call in self._calls.values() if call.link is link]
         culprit = link.suspect if link.suspect is not None and link.suspect.started else None
         link.suspect, link.load, link.foreign = None, 0.0, 0.0
+        for model, answer in link.changes.items():
+            if not answer.done():
+                answer.set_result(NotLoaded(model, "an engine ended while it was being loaded"))
         if orphans:
             log.warning("an engine ended; %d requests are sent again", len(orphans))
         for call in orphans:

@@ -6,10 +6,12 @@ import msgspec
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`endpoint` is the ZeroMQ address to bind, `device` a single one; the rest are settings of the same names."""
+    """`endpoint` is the ZeroMQ address to bind, `device` a single one; `wanted` is the file that says which versions
+    are to be loaded, without it all of the store; the rest are settings of the same names."""
 
     endpoint: str
     store: str
+    wanted: str = ""
     device: str = "auto"
     threads: int = 1
     unit: int = 6

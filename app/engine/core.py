@@ -5,35 +5,44 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 import zmq
 
 from app.engine.config import EngineConfig
+from app.engine.loading import Loading, reason_of
 from app.engine.messages import (
     Cancel,
     Event,
     Events,
     Failed,
     Hello,
+    Load,
+    Loaded,
     Message,
+    NotLoaded,
     Progress,
     RequestKey,
     Started,
     Status,
     Submit,
+    Unload,
+    Unloaded,
     decode_to_engine,
     encode,
 )
 from app.engine.runner import Item, Portion, Runner, Told
 from app.engine.scheduler import Plan, Scheduler, Work
-from app.errors import EngineFailed, StoreError
-from app.store.model_store import read_store
+from app.errors import EngineFailed
+from app.store.model_store import open_version, version_folders
+from app.store.wanted import read_wanted
 
 log = logging.getLogger("unroll.engine")
 IDLE_MS = 200  # how long an idle engine sleeps before it looks whether it should stop
+_CHANGING_MS = 10  # the same while versions are loaded or unloaded
 LOOK_SECONDS = 1.0  # between two looks for front ends that are gone
 _EXPIRED = "its deadline passed before it could be run; send it when less is waiting, or give it more time"
 
@@ -43,6 +52,16 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """A version that is to be unloaded: until when requests for it are taken, on the clock of `time.monotonic`, who is
+    to be told that it is gone, and who wants it again then."""
+
+    until: float
+    clients: list[bytes] = field(default_factory=list)
+    loads: list[tuple[bytes, Load]] = field(default_factory=list)
 
 
 class Engine:
@@ -60,6 +79,9 @@ class Engine:
         self._instance = uuid.uuid4().hex
         self._scheduler = Scheduler(budget=config.budget, slots=config.slots, unit=config.unit)
         self._runner = Runner(pick_device(config.device), slots=config.slots, precision=config.precision)
+        self._loading = Loading(self._runner)
+        self._loaders: dict[str, list[bytes]] = {}  # who waits for a version to be loaded
+        self._leaving: dict[str, _Leaving] = {}
         self._items: dict[RequestKey, Item] = {}
         self._broken: dict[str, str] = {}
         self._totals = {"requests": 0, "cancelled": 0, "failed": 0, "expired": 0}
@@ -72,23 +94,24 @@ class Engine:
         self._socket.bind(config.endpoint)
 
     def load(self) -> None:
-        """Load and warm every version of the store; note the broken ones."""
-        contents = read_store(Path(self._config.store))
-        self._broken = {version.key: version.reason for version in contents.broken}
-        for version in contents.versions:
-            key = version.manifest.key
-            try:
-                self._runner.load(version)
-            except StoreError as error:
-                self._broken[key] = error.detail
-            except Exception as error:
-                log.exception("loading %s failed", key)
-                self._broken[key] = f"loading failed: {error}"
-            if key in self._broken:
-                self._runner.models.pop(key, None)
-            else:
-                model = self._runner.models[key]
-                self._scheduler.register(key, divisible=model.is_divisible, padded=self._runner.padded_steps(key))
+        """Load and warm every version that is wanted; note the broken ones."""
+        wanted = read_wanted(Path(self._config.wanted)).versions if self._config.wanted else None
+        if wanted is None:
+            wanted = {key: str(folder) for key, folder in version_folders(Path(self._config.store)).items()}
+        for key, folder in wanted.items():
+            self._note(key, reason_of(key, partial(self._load_from, Path(folder))))
+
+    def _load_from(self, folder: Path) -> None:
+        self._runner.load(open_version(folder))
+
+    def _note(self, key: str, reason: str | None) -> None:
+        """A version was loaded, or could not be."""
+        if reason is None:
+            model = self._runner.models[key]
+            self._scheduler.register(key, divisible=model.is_divisible, padded=self._runner.padded_steps(key))
+            self._broken.pop(key, None)
+        else:
+            self._broken[key] = reason
 
     def run(self) -> None:
         """Step until `stop` is called, then close the socket."""
@@ -96,6 +119,7 @@ class Engine:
             while not self._stop.is_set():
                 self.step()
         finally:
+            self._loading.stop()
             self._socket.close()
 
     def stop(self) -> None:
@@ -108,6 +132,7 @@ class Engine:
             self._beat()
         self._receive()
         self._look_for_the_gone()
+        self._change_versions()
         started = time.monotonic()
         told = [answer for work in self._scheduler.expire(started) for answer in self._expire(work)]
         plan = self._scheduler.plan()
@@ -123,7 +148,8 @@ class Engine:
 
     def _receive(self) -> None:
         busy = self._scheduler.waiting or self._scheduler.running
-        self._socket.poll(0 if busy else IDLE_MS)
+        changing = self._loading or self._leaving
+        self._socket.poll(0 if busy else _CHANGING_MS if changing else IDLE_MS)
         while True:
             try:
                 client, frame = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -137,6 +163,51 @@ class Engine:
                     self._cancel((client, request))
             elif isinstance(message, Hello):
                 self._tell(client, self.status())
+            elif isinstance(message, Load):
+                self._load(client, message)
+            elif isinstance(message, Unload):
+                self._unload(client, message)
+
+    def _load(self, client: bytes, load: Load) -> None:
+        key = load.model
+        if key in self._leaving:
+            self._leaving[key].loads.append((client, load))
+        elif key in self._runner.models:
+            self._tell(client, Loaded(key))
+        else:
+            self._loaders.setdefault(key, []).append(client)
+            self._loading.begin(key, load.folder)
+
+    def _unload(self, client: bytes, unload: Unload) -> None:
+        key = unload.model
+        self._broken.pop(key, None)
+        self._loading.forget(key)
+        for loader in self._loaders.pop(key, []):
+            self._tell(loader, NotLoaded(key, "it was unloaded while it was being loaded"))
+        if key not in self._runner.models:
+            self._tell(client, Unloaded(key))
+            return
+        self._leaving.setdefault(key, _Leaving(time.monotonic() + unload.linger)).clients.append(client)
+
+    def _change_versions(self) -> None:
+        """Take what has been loaded meanwhile, and let go of what nobody uses any more."""
+        if self._loading:
+            for key, reason in self._loading.finished():
+                self._note(key, reason)
+                answer = Loaded(key) if reason is None else NotLoaded(key, reason)
+                for client in self._loaders.pop(key, []):
+                    self._tell(client, answer)
+        if self._leaving:
+            now = time.monotonic()
+            for key, leaving in list(self._leaving.items()):
+                if now >= leaving.until and self._scheduler.is_idle(key):
+                    del self._leaving[key]
+                    self._scheduler.unregister(key)
+                    self._runner.unload(key)
+                    for client in leaving.clients:
+                        self._tell(client, Unloaded(key))
+                    for client, load in leaving.loads:
+                        self._load(client, load)
 
     def _look_for_the_gone(self) -> None:
         """Tell every front end that waits for something how the engine fares: one that is gone cannot be reached, and
@@ -152,6 +223,7 @@ class Engine:
             return  # sent again after a lost connection; it is already here
         self._totals["requests"] += 1
         try:
+            self._check_leaving(submit.model)
             cost = self._runner.check(submit.model, submit.source, submit.emit)
         except EngineFailed as error:
             self._totals["failed"] += 1
@@ -161,6 +233,11 @@ class Engine:
         self._scheduler.add(
             Work(key, submit.model, cost.consume, cost.rows, cost.emit, submit.terms, alone=submit.alone)
         )
+
+    def _check_leaving(self, model: str) -> None:
+        leaving = self._leaving.get(model)
+        if leaving is not None and time.monotonic() >= leaving.until:
+            raise EngineFailed(f"model {model} is being unloaded")
 
     def _cancel(self, key: RequestKey) -> None:
         work = self._scheduler.remove(key)

@@ -1,6 +1,7 @@
 """What front end and engine say to each other: msgpack over ZeroMQ, one message per frame.
 
-Front end to engine: Hello, Submit, Cancel. Engine to front end: Status, Events. The engine knows neither text nor
+Front end to engine: Hello, Submit, Cancel, Load, Unload. Engine to front end: Status, Events, and Loaded, NotLoaded or
+Unloaded in answer to the last two. The engine knows neither text nor
 HTTP: sources are token ids or pixels, answers are scores or token ids.
 """
 
@@ -109,6 +110,22 @@ class Cancel(Message, frozen=True):
     ids: list[int]
 
 
+class Load(Message, frozen=True):
+    """Load the version that lies in `folder` beside the others, and warm it. `model` is its `name/version`. Answered
+    with Loaded or NotLoaded."""
+
+    model: str
+    folder: str
+
+
+class Unload(Message, frozen=True):
+    """Let go of a version. Requests for it that come within `linger` seconds are still run: front ends had chosen it
+    before they knew. Answered with Unloaded once nothing of it runs any more and its memory is free."""
+
+    model: str
+    linger: float = 0.0
+
+
 class Hypothesis(Message, frozen=True):
     """A sentence. `log_probs` has one more entry than `tokens` when the end itself was emitted (`stop`), and so have
     the other two if they were asked for: `alternatives` with (token, log-probability) pairs, best first, and
@@ -199,8 +216,28 @@ class Status(Message, frozen=True):
     precisions: dict[str, str] = {}
 
 
-ToEngine = Hello | Submit | Cancel
-ToFrontEnd = Events | Status
+class Loaded(Message, frozen=True):
+    """A version is loaded and warm."""
+
+    model: str
+
+
+class NotLoaded(Message, frozen=True):
+    """A version could not be loaded, for `reason`. Whatever was loaded before serves on."""
+
+    model: str
+    reason: str
+
+
+class Unloaded(Message, frozen=True):
+    """A version is not there any more."""
+
+    model: str
+
+
+ToEngine = Hello | Submit | Cancel | Load | Unload
+Change = Loaded | NotLoaded | Unloaded
+ToFrontEnd = Events | Status | Change
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode

@@ -12,6 +12,7 @@ import msgspec
 
 from app.child import Child
 from app.engine.config import EngineConfig
+from app.store.wanted import Wanted, begin
 
 NVIDIA = Path("/dev/nvidiactl")  # there if a GPU is; only then torch is asked, which takes seconds
 _STOP_SECONDS = 5.0
@@ -51,12 +52,23 @@ class EngineProcess(Child):
 
 
 class EngineProcesses:
-    """Several engines that differ in their device alone, each behind a socket of its own in a private folder."""
+    """Several engines that differ in their device alone, each behind a socket of its own in a private `folder`, where
+    the file is that says which versions are `wanted`; without it engines load all of the store."""
 
-    def __init__(self, config: EngineConfig, devices: Sequence[str], *, heartbeat_seconds: float) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        devices: Sequence[str],
+        *,
+        heartbeat_seconds: float,
+        wanted: Wanted | None = None,
+    ) -> None:
         self.devices = list(devices)
-        self._folder = tempfile.TemporaryDirectory(prefix="unroll-")
-        self.endpoints = [f"ipc://{Path(self._folder.name) / f'engine-{index}'}" for index in range(len(devices))]
+        self._folder = tempfile.TemporaryDirectory(prefix="unroll-", ignore_cleanup_errors=True)
+        self.folder = Path(self._folder.name)
+        if wanted is not None:
+            config = msgspec.structs.replace(config, wanted=str(begin(self.folder, wanted)))
+        self.endpoints = [f"ipc://{self.folder / f'engine-{index}'}" for index in range(len(devices))]
         self._engines = [
             EngineProcess(
                 msgspec.structs.replace(config, endpoint=endpoint, device=device), heartbeat_seconds=heartbeat_seconds

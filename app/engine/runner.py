@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from app.engine.decoding import LEAST, Choice, choose, most_probable
 from app.engine.graphs import Units, rounded_rows
+from app.engine.memory import give_back_memory
 from app.engine.messages import (
     IMAGE_STEPS,
     Activations,
@@ -151,15 +152,43 @@ class Runner:
 
     def load(self, version: Version) -> None:
         """Build a version's network on the device, fill it and run it once. Raises StoreError."""
+        self.put(self.build(version))
+
+    def build(self, version: Version) -> LoadedModel:
+        """A version's network on the device, filled, and not among the models yet: another thread may do this while
+        models run. Raises StoreError."""
         manifest = version.manifest
         image = manifest.image
         mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
         network = build_network(manifest.architecture, mean=mean, std=std)
         load_weights(network, version)
-        self.add(manifest, network)
+        return self._made(manifest, network)
 
     def add(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> None:
         """Put a network with its weights on the device and run it once."""
+        self.put(self._made(manifest, network))
+
+    def put(self, model: LoadedModel) -> None:
+        """Put what was built among the models and run it once."""
+        self.models[model.manifest.key] = model
+        counters, self.counters = self.counters, Counters()
+        try:
+            self._warm(model)
+        except Exception:
+            del self.models[model.manifest.key]
+            raise
+        finally:
+            self.counters = counters
+
+    def unload(self, key: str) -> None:
+        """Let go of a model that runs nothing, and give its memory back to the system."""
+        model = self.models.pop(key)
+        if model.units is not None:
+            model.units.forget()
+        del model
+        give_back_memory(self.device)
+
+    def _made(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> LoadedModel:
         if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
             network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
@@ -169,8 +198,7 @@ class Runner:
         model = LoadedModel(manifest, network, slots, words, block=self._slots, exact=exact)
         if isinstance(network, EncoderDecoder):
             model.units = Units(network, model.slots, model.decoding.end)
-        self.models[manifest.key] = model
-        self._warm(model)
+        return model
 
     def _warm(self, model: LoadedModel) -> None:
         """Run a small batch through everything once: kernels and memory are ready before the first request."""
@@ -184,7 +212,6 @@ class Runner:
         self.consume(key, [Portion(item, 0, self.check(key, source, emit).consume) for item in items])
         while model.slots.count:
             self.emit(key, unit=2)
-        self.counters = Counters()
 
     def padded_steps(self, key: str) -> Callable[[Sequence[int]], int]:
         """What a batch of sources of a model costs, in cell steps with the padding."""

@@ -122,6 +122,15 @@ class Scheduler:
         costs."""
         self._queues[model] = _Queue(padded, divisible)
 
+    def unregister(self, model: str) -> None:
+        """Forget a model that nothing waits for and nothing runs of."""
+        assert not self._queues[model].is_active
+        del self._queues[model]
+
+    def is_idle(self, model: str) -> bool:
+        """Whether nothing of a model waits, reads or runs."""
+        return not self._queues[model].is_active
+
     def add(self, work: Work) -> None:
         """Queue a request of a registered model."""
         queue = self._queues[work.model]

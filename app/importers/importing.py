@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from app.errors import ImportFailed
+from app.importers.card import CARD, card_of
 from app.importers.finding import find, vocabularies
 from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors
 from app.importers.layouts import LAYOUTS
@@ -17,7 +19,8 @@ from app.importers.reading import read
 from app.importers.vocabularies import words_of
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.store.manifest import Manifest, TokenizerUse
-from app.store.publishing import new_version
+from app.store.model_store import WEIGHTS
+from app.store.publishing import entry_of, publishing, write_manifest
 from app.store.weights import distinct_tensors
 
 SOURCE_FILE, TARGET_FILE = "tokenizer.json", "target_tokenizer.json"
@@ -73,8 +76,18 @@ def import_checkpoint(request: Request, store: Path) -> tuple[Understood, Path]:
         )
         if vocabulary is not None and use is not None
     }
-    folder = new_version(store, understood.manifest, distinct_tensors(understood.network), files)
-    return understood, folder
+    manifest = understood.manifest
+    with publishing(store, manifest.name, manifest.version) as folder:
+        tensors = {name: tensor.contiguous() for name, tensor in distinct_tensors(understood.network).items()}
+        save_file(tensors, folder / WEIGHTS)
+        folder.joinpath(WEIGHTS).chmod(0o644)
+        for name, content in files.items():
+            folder.joinpath(name).write_bytes(content)
+        entries = {path.name: entry_of(path) for path in sorted(folder.iterdir())}
+        manifest = manifest.model_copy(update={"files": entries})
+        write_manifest(folder, manifest)
+        folder.joinpath(CARD).write_text(card_of(manifest, understood.layout, understood.answers), encoding="utf8")
+    return understood, store / manifest.name / str(manifest.version)
 
 
 def recognise(networks: Mapping[str, Tensors], name: str | None) -> Layout:

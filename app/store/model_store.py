@@ -46,8 +46,7 @@ def read_store(root: Path) -> Contents:
     """Read and verify every version. A broken one is reported beside the others, never raised."""
     versions: list[Version] = []
     broken: list[BrokenVersion] = []
-    folders = [folder for name in _folders(root) for folder in _folders(name)]
-    for folder in folders:
+    for folder in version_folders(root).values():
         try:
             versions.append(open_version(folder))
         except StoreError as error:
@@ -59,6 +58,17 @@ def read_store(root: Path) -> Contents:
 def newest_version(root: Path, name: str) -> int:
     """The highest version number of a model, broken or not; 0 if there is none."""
     return max((int(folder.name) for folder in _folders(root / name) if folder.name.isdecimal()), default=0)
+
+
+def version_folders(root: Path) -> dict[str, Path]:
+    """The folders that there are, by `name/version`, whatever is in them."""
+    folders = [folder for name in _folders(root) for folder in _folders(name)]
+    return {f"{folder.parent.name}/{folder.name}": folder for folder in folders}
+
+
+def is_version(folder: Path) -> bool:
+    """Whether a folder is at least meant to be one: it has a number and a manifest."""
+    return folder.name.isdigit() and folder.joinpath("manifest.json").exists()
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -1,12 +1,13 @@
 """What can be served: the versions in the store, as front end and engines find them, and who answers by default."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
 from app.store.manifest import Manifest, Task
-from app.store.model_store import BrokenVersion, Contents
+from app.store.model_store import BrokenVersion, Contents, Version, open_version
 from app.text.tokenizer import TextTokenizer
 
 
@@ -19,40 +20,85 @@ class Entry:
     target_tokenizer: TextTokenizer
 
 
+def open_entry(folder: Path) -> Entry | BrokenVersion:
+    """What lies in a folder of the store, or why it cannot be used."""
+    try:
+        return entry_of(open_version(folder))
+    except StoreError as error:
+        return BrokenVersion(folder.parent.name, folder.name, error.detail)
+
+
+def entry_of(version: Version) -> Entry:
+    """A whole version with its tokenizers. Raises StoreError."""
+    manifest = version.manifest
+    tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
+    if manifest.target_tokenizer is not None:
+        target = TextTokenizer(version.folder, manifest.target_tokenizer)
+    return Entry(manifest, tokenizer, target)
+
+
 class Catalog:
-    """The front end's view of a store, read once at start."""
+    """The front end's view of what is to be served. `defaults` are the versions that answer for a name where that is
+    not its newest."""
 
     def __init__(self, contents: Contents) -> None:
         self.entries: dict[tuple[str, int], Entry] = {}
-        broken = list(contents.broken)
-        for version in contents.versions:
-            manifest = version.manifest
-            try:
-                tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
-                if manifest.target_tokenizer is not None:
-                    target = TextTokenizer(version.folder, manifest.target_tokenizer)
-            except StoreError as error:
-                broken.append(BrokenVersion(manifest.name, str(manifest.version), error.detail))
-            else:
-                self.entries[manifest.name, manifest.version] = Entry(manifest, tokenizer, target)
-        self._broken = {version.key: version.reason for version in broken}
+        self.defaults: Mapping[str, int] = {}
+        self._broken = {version.key: version.reason for version in contents.broken}
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
+        for version in contents.versions:
+            try:
+                self.entries[version.manifest.name, version.manifest.version] = entry_of(version)
+            except StoreError as error:
+                self._broken[version.manifest.key] = error.detail
+
+    @property
+    def keys(self) -> set[str]:
+        """What can be served, as `name/version`."""
+        return {entry.manifest.key for entry in self.entries.values()}
+
+    def change(
+        self,
+        opened: Sequence[Entry | BrokenVersion],
+        *,
+        wanted: Container[str],
+        failed: Mapping[str, str],
+        defaults: Mapping[str, int],
+    ) -> None:
+        """All at once: know more versions, and none that is not wanted; `failed` are reasons why others are not there,
+        `defaults` the versions that answer for their names."""
+        whole = [entry for entry in opened if isinstance(entry, Entry)]
+        self.entries |= {(entry.manifest.name, entry.manifest.version): entry for entry in whole}
+        self.entries = {place: entry for place, entry in self.entries.items() if entry.manifest.key in wanted}
+        self._broken = {entry.key: entry.reason for entry in opened if isinstance(entry, BrokenVersion)} | dict(failed)
+        self.defaults = defaults
+        self._usable = (None, [])
 
     def broken(self, engines: EngineView) -> dict[str, str]:
         """Reasons by `name/version`, whoever noticed."""
         return dict(sorted((self._broken | engines.broken).items()))
 
     def usable(self, engines: EngineView) -> list[Entry]:
-        """Entries that no engine reports as broken, the newest version of a name first."""
+        """Entries that engines have, or do not report as broken; of a name its default version first, then the
+        newest."""
         seen, entries = self._usable
         if seen is not engines:
-            entries = [entry for entry in self.entries.values() if entry.manifest.key not in engines.broken]
-            entries.sort(key=lambda entry: (entry.manifest.name, -entry.manifest.version))
+            lost = engines.broken.keys() - engines.models
+            entries = [entry for entry in self.entries.values() if entry.manifest.key not in lost]
+            entries.sort(key=lambda entry: self._rank(entry.manifest))
             self._usable = (engines, entries)
         return entries
 
+    def of_name(self, name: str, engines: EngineView) -> list[Entry]:
+        """Usable versions of a name, the one that answers for it first."""
+        return [entry for entry in self.usable(engines) if entry.manifest.name == name]
+
+    def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
+        return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
+
     def named(self, task: Task, name: str, version: int | None, engines: EngineView) -> Entry:
-        """The version asked for, or the newest usable one. Raises ModelNotFound or ModelUnavailable."""
+        """The version asked for, or the default one, or the newest usable one. Raises ModelNotFound or
+        ModelUnavailable."""
         usable = [entry for entry in self.usable(engines) if entry.manifest.task == task]
         mine = [entry for entry in usable if entry.manifest.name == name]
         for entry in mine:
@@ -86,5 +132,5 @@ class Catalog:
         raise UnknownLanguage(f"no default {task} model{for_wanted}; name one in 'model': {_names(usable)}")
 
 
-def _names(entries: Iterable[Entry]) -> str:
+def _names(entries: Sequence[Entry]) -> str:
     return ", ".join(dict.fromkeys(entry.manifest.name for entry in entries)) or "none"

@@ -15,12 +15,12 @@ from app.engine.core import Engine
 from app.main import create_app
 from app.settings import Settings
 from app.store.manifest import LeftPad, Manifest, TokenizerUse
+from app.store.publishing import entry_of, write_manifest
 from app.text.word_tokenizers import build
 from tests.api.sse import events_of
 from tests.conftest import serving, wait_until_ready
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny
 from training.loop import BOS, EOS
-from training.publish import entry_of, write_manifest
 
 MARKS = ["<pad>", "<start>", "<end>", "<unk>"]
 FRENCH = [*MARKS, "je", "suis", "vieux", "ca", "va", "!"]

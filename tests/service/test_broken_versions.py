@@ -8,8 +8,8 @@ import httpx
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.store.publishing import entry_of
 from tests.service.serving import serving
-from training.publish import entry_of
 
 
 def test_broken_versions_are_reported_beside_the_others(tiny_store: Path, tmp_path: Path) -> None:

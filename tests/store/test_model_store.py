@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from app.errors import FileDamaged, InvalidManifest, WeightsMismatch
 from app.models.networks import build_network
 from app.store.model_store import WEIGHTS, open_version, read_store
+from app.store.publishing import entry_of
 from app.store.weights import distinct_tensors, load_weights
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
-from training.publish import entry_of
 
 
 @pytest.fixture

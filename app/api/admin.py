@@ -1,0 +1,122 @@
+"""POST /v1/models/{name}/load and /unload, PUT /v1/models/{name}/default: for administrators, off without a key."""
+
+import hmac
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
+
+from app.api.body import json_body, read_json
+from app.api.problems import problems
+from app.api.schemas import (
+    DefaultRequest,
+    DefaultVersion,
+    LoadedVersion,
+    LoadRequest,
+    ModelName,
+    UnloadedVersions,
+    UnloadRequest,
+)
+from app.api.service import Service, ServiceDependency
+from app.errors import (
+    AdminOff,
+    LoadFailed,
+    ModelNotFound,
+    NotReady,
+    StoreNotWritable,
+    StoreUnreachable,
+    UnsupportedMedia,
+    WrongKey,
+)
+
+Form = TypeVar("Form", bound=BaseModel)
+_bearer = HTTPBearer(auto_error=False, description="The setting `admin_key`.")
+
+
+async def _administrator(request: Request, service: ServiceDependency) -> Service:
+    """The service, for those who have the key. Raises AdminOff and WrongKey."""
+    if not service.admin_key:
+        raise AdminOff(
+            "models cannot be loaded or unloaded over HTTP: start the service with UNROLL_ADMIN_KEY or "
+            "UNROLL_ADMIN_KEY_FILE to switch it on"
+        )
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), service.admin_key.encode()):
+        raise WrongKey("send the key of the service's administrators as 'Authorization: Bearer KEY'")
+    return service
+
+
+Administrated = Annotated[Service, Depends(_administrator)]
+router = APIRouter(prefix="/v1/models/{name}", tags=["Administration"], dependencies=[Depends(_bearer)])
+
+
+def _described(form: type[BaseModel], examples: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"requestBody": {"required": required, "content": json_body(form, examples)}}
+
+
+async def _read(request: Request, form: type[Form]) -> Form:
+    """The body; none at all leaves everything out."""
+    return form() if not await request.body() else await read_json(request, form)
+
+
+@router.post(
+    "/load",
+    summary="Load a version beside the others",
+    responses=problems(AdminOff, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia),
+    openapi_extra=_described(
+        LoadRequest,
+        {
+            "newest": {"summary": "The newest in the model store", "value": {}},
+            "one": {"summary": "A version by number", "value": {"version": 2}},
+        },
+    ),
+)
+async def load(name: ModelName, request: Request, service: Administrated) -> LoadedVersion:
+    """Checks, loads and warms a version of the model store in one engine after another while the others serve. When all
+    have it, it is served by all front ends, and answers for its name if it is the newest and no other version was
+    chosen for that. If it cannot be loaded, nothing has changed."""
+    asked = await _read(request, LoadRequest)
+    manifest = await service.rollout.load(name, asked.version)
+    return LoadedVersion(
+        name=name, version=manifest.version, default_version=service.rollout.default_of(name) or manifest.version
+    )
+
+
+@router.post(
+    "/unload",
+    summary="Unload a version",
+    responses=problems(AdminOff, WrongKey, ModelNotFound, UnsupportedMedia),
+    openapi_extra=_described(
+        UnloadRequest,
+        {
+            "one": {"summary": "A version by number", "value": {"version": 1}},
+            "all": {"summary": "All versions of the name", "value": {}},
+        },
+    ),
+)
+async def unload(name: ModelName, request: Request, service: Administrated) -> UnloadedVersions:
+    """Answers no new request with a version, waits for those that it is answering, and frees its memory. It stays in
+    the model store, and is served again when it is loaded or the service is started again."""
+    asked = await _read(request, UnloadRequest)
+    return UnloadedVersions(name=name, versions=await service.rollout.unload(name, asked.version))
+
+
+@router.put(
+    "/default",
+    summary="Choose the version that answers for its name",
+    responses=problems(AdminOff, WrongKey, ModelNotFound, StoreNotWritable, UnsupportedMedia),
+    openapi_extra=_described(
+        DefaultRequest,
+        {
+            "one": {"summary": "A version by number", "value": {"version": 1}},
+            "newest": {"summary": "Whatever is newest", "value": {"version": None}},
+        },
+        required=True,
+    ),
+)
+async def set_default(name: ModelName, request: Request, service: Administrated) -> DefaultVersion:
+    """A loaded version answers from now on when its name is given without a version, whatever newer ones are loaded.
+    The choice is kept in the model store."""
+    asked = await read_json(request, DefaultRequest)
+    return DefaultVersion(name=name, version=await service.rollout.set_default(name, asked.version))

@@ -1,0 +1,234 @@
+"""Which versions are served, changed while requests run: loaded, switched to and unloaded with none of them failing.
+
+Any front end can lead a change. It loads a version into one engine after another, and only then writes what is wanted
+to the `Board`, where the other front ends read it. See docs/adr/0016-versions-side-by-side.md.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from app.engine.client import EngineClient
+from app.errors import LoadFailed, ModelNotFound
+from app.store.manifest import Manifest
+from app.store.model_store import BrokenVersion, is_version, version_folders
+from app.store.source import Source, read_defaults
+from app.store.wanted import Board, Wanted
+from app.tasks.catalog import Catalog, open_entry
+
+log = logging.getLogger("unroll.rollout")
+LINGER_SECONDS = 0.5  # in which what was chosen before an unload may still reach an engine
+_LOOK_SECONDS = 0.05  # between two looks at the board
+Value = TypeVar("Value")
+Stamp = frozenset[tuple[str, int, int]]  # names, sizes and times of a version's files
+
+
+class Rollout:
+    """Keeps the catalog of one front end, and changes what all of them serve."""
+
+    def __init__(self, catalog: Catalog, client: EngineClient, source: Source, board: Board) -> None:
+        self._catalog = catalog
+        self._client = client
+        self._source = source
+        self._board = board
+        self._applying = asyncio.Lock()
+        self._applied = -1
+
+    async def begin(self) -> None:
+        """Know what is wanted at the start."""
+        await self._apply(self._board.read())
+
+    async def follow(self) -> None:
+        """Serve what is wanted, whoever changes it, until cancelled."""
+        while True:
+            try:
+                wanted = self._board.read_if_changed()
+                if wanted is not None:
+                    await self._apply(wanted)
+            except Exception:
+                log.exception("what is wanted could not be followed")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def load(self, name: str, version: int | None) -> Manifest:
+        """Load a version, or the newest of a name, into every engine and serve it beside the others; it answers for its
+        name if it is the newest and no other was chosen for that. Raises ModelNotFound, LoadFailed, NotReady."""
+        async with self._board.turn():
+            await asyncio.to_thread(self._source.update, name)
+            folder = await asyncio.to_thread(_folder_of, self._source.root, name, version)
+            manifest, changed = await self._load(folder)
+        await self._board.seen_by_all(changed.revision)
+        return manifest
+
+    async def unload(self, name: str, version: int | None) -> list[int]:
+        """Serve a version, or all of a name, no more. Returns the versions when what ran of them has ended; they stay
+        in the store. Raises ModelNotFound."""
+        async with self._board.turn():
+            wanted = self._board.read()
+            loaded = _versions_of(wanted, name)
+            if not loaded or version not in (None, *loaded):
+                raise _not_loaded(name, version, loaded)
+            versions = loaded if version is None else [version]
+            keys = {f"{name}/{number}" for number in versions}
+            changed = await self._forget(wanted, keys, unloaded=sorted({*wanted.unloaded, *keys}))
+        await self._let_go(keys, changed)
+        return versions
+
+    async def set_default(self, name: str, version: int | None) -> int:
+        """Let a loaded version answer for its name, now and in the store; None lets the newest. Returns which answers.
+        Raises ModelNotFound, StoreNotWritable."""
+        async with self._board.turn():
+            loaded = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
+            if not loaded or version not in (None, *loaded):
+                raise _not_loaded(name, version, loaded)
+            await asyncio.to_thread(self._source.write_default, name, version)
+            wanted = self._board.read()
+            defaults = _without(wanted.defaults, {name}) | ({} if version is None else {name: version})
+            changed = await self._write(msgspec.structs.replace(wanted, defaults=defaults))
+        await self._board.seen_by_all(changed.revision)
+        return self._catalog.of_name(name, self._client.view)[0].manifest.version
+
+    def default_of(self, name: str) -> int | None:
+        """The version that answers for a name."""
+        return next((entry.manifest.version for entry in self._catalog.of_name(name, self._client.view)), None)
+
+    async def look(self, seen: dict[str, Stamp]) -> dict[str, Stamp]:
+        """Load what has come into the store and unload what has gone; `seen` is what the last look returned, so that
+        what could not be loaded is tried again only when its files have changed. Raises NotReady, StoreUnreachable."""
+        async with self._board.turn():
+            await asyncio.to_thread(self._source.update)
+            there = await asyncio.to_thread(_stamps, self._source.root)
+            broken = self._catalog.broken(self._client.view)
+            wanted = self._board.read()
+            for key, stamp in there.items():
+                is_new = key not in wanted.versions and key not in wanted.unloaded and key not in broken
+                if is_new or (key in broken and seen.get(key, stamp) != stamp):
+                    with suppress(LoadFailed):  # the log says it, and so does /readyz
+                        await self._load(self._source.root / key)
+            wanted = self._board.read()
+            changed = wanted
+            defaults = await asyncio.to_thread(read_defaults, self._source.root)
+            if defaults != wanted.defaults:
+                changed = await self._write(msgspec.structs.replace(wanted, defaults=defaults))
+            folders = await asyncio.to_thread(version_folders, self._source.root)
+            gone = (wanted.versions.keys() | wanted.failed.keys()) - folders.keys()
+            if not folders:  # a store in which nothing is left is one that is not mounted
+                gone = set()
+            if gone:
+                changed = await self._forget(changed, gone, unloaded=wanted.unloaded)
+        await self._let_go(gone, changed)
+        return there
+
+    async def _load(self, folder: Path) -> tuple[Manifest, Wanted]:
+        key = f"{folder.parent.name}/{folder.name}"
+        wanted = self._board.read()
+        entry = await asyncio.to_thread(open_entry, folder)
+        try:
+            if isinstance(entry, BrokenVersion):
+                raise LoadFailed(f"{key} cannot be loaded: {entry.reason}", model=key)
+            await self._client.load(key, str(folder))
+        except LoadFailed as error:
+            log.warning("%s", error.detail)
+            if key not in wanted.versions:
+                await self._client.unload(key, linger=0)
+                reason = error.detail.removeprefix(f"{key} cannot be loaded: ")
+                await self._write(msgspec.structs.replace(wanted, failed=wanted.failed | {key: reason}))
+            raise
+        changed = await self._write(
+            msgspec.structs.replace(
+                wanted,
+                versions=wanted.versions | {key: str(folder)},
+                failed=_without(wanted.failed, {key}),
+                unloaded=[other for other in wanted.unloaded if other != key],
+            )
+        )
+        log.info("%s is loaded", key)
+        return entry.manifest, changed
+
+    async def _forget(self, wanted: Wanted, keys: set[str], *, unloaded: list[str]) -> Wanted:
+        return await self._write(
+            msgspec.structs.replace(
+                wanted,
+                versions=_without(wanted.versions, keys),
+                failed=_without(wanted.failed, keys),
+                unloaded=unloaded,
+            )
+        )
+
+    async def _let_go(self, keys: set[str], changed: Wanted) -> None:
+        """Unload once no front end chooses them any more."""
+        await self._board.seen_by_all(changed.revision)
+        for key in sorted(keys):
+            await self._client.unload(key, linger=LINGER_SECONDS)
+            log.info("%s is unloaded", key)
+
+    async def _write(self, wanted: Wanted) -> Wanted:
+        """Change what is wanted, and serve it here at once."""
+        changed = self._board.write(wanted)
+        await self._apply(changed)
+        return changed
+
+    async def _apply(self, wanted: Wanted) -> None:
+        async with self._applying:
+            if wanted.revision <= self._applied:
+                return
+            known = self._catalog.keys
+            fresh = [Path(folder) for key, folder in wanted.versions.items() if key not in known]
+            opened = [await asyncio.to_thread(open_entry, folder) for folder in fresh]
+            self._catalog.change(opened, wanted=wanted.versions, failed=wanted.failed, defaults=wanted.defaults)
+            self._client.want(wanted.versions)
+            self._applied = wanted.revision
+            self._board.saw(wanted.revision)
+
+
+async def watch(rollout: Rollout, seconds: float) -> None:
+    """Look at the store every `seconds`, until cancelled."""
+    seen: dict[str, Stamp] = {}
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            seen = await rollout.look(seen)
+        except Exception as error:
+            log.warning("the model store could not be looked at: %s", error)
+
+
+def _folder_of(root: Path, name: str, version: int | None) -> Path:
+    """The folder of a version in the store, or of the newest. Raises ModelNotFound."""
+    folders = {
+        int(folder.name): folder
+        for folder in version_folders(root).values()
+        if folder.parent.name == name and is_version(folder)
+    }
+    if not folders:
+        raise ModelNotFound(f"the model store has no model {name}")
+    if version is not None and version not in folders:
+        there = ", ".join(map(str, sorted(folders)))
+        raise ModelNotFound(f"the model store has no version {version} of {name}; it has {there}")
+    return folders[max(folders) if version is None else version]
+
+
+def _stamps(root: Path) -> dict[str, Stamp]:
+    """Of every version that has a manifest."""
+    found = {}
+    for key, folder in version_folders(root).items():
+        if is_version(folder):
+            stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+            found[key] = frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    return found
+
+
+def _versions_of(wanted: Wanted, name: str) -> list[int]:
+    keys = [key.rpartition("/") for key in wanted.versions]
+    return sorted(int(version) for other, _, version in keys if other == name and version.isdigit())
+
+
+def _not_loaded(name: str, version: int | None, loaded: list[int]) -> ModelNotFound:
+    which = name if version is None else f"version {version} of {name}"
+    return ModelNotFound(f"{which} is not loaded; loaded of that name: {', '.join(map(str, loaded)) or 'none'}")
+
+
+def _without(mapping: dict[str, Value], keys: set[str]) -> dict[str, Value]:
+    return {key: value for key, value in mapping.items() if key not in keys}
