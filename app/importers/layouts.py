@@ -4,6 +4,8 @@ from app.importers import (
     bentrevett_sentiment,
     bentrevett_seq2seq,
     chatbot_tutorial,
+    cvnd_captioning,
+    generic,
     opennmt,
     pytorch_seq2seq_tutorial,
     sgrvinod_captioning,
@@ -22,9 +24,12 @@ _ALL: tuple[Layout, ...] = (
     bentrevett_seq2seq.Plain(),
     bentrevett_seq2seq.Context(),
     bentrevett_seq2seq.Attentive(),
+    cvnd_captioning.Cvnd(),
     sgrvinod_captioning.Sgrvinod(),
     udacity_sentiment.Udacity(),
     opennmt.OpenNMT(),
     chatbot_tutorial.Chatbot(),
+    generic.GenericClassifier(),
+    generic.GenericEncoderDecoder(),
 )
 LAYOUTS = {layout.name: layout for layout in _ALL}

@@ -56,18 +56,26 @@ class TokenizerUse(Part):
 
 
 class ImageInput(Part):
-    """How an image becomes pixels: RGB, squashed to a square, normalised per channel on the scale 0 to 1.
+    """How an image becomes pixels: RGB, squashed to a square, or made so small that its shorter side is `shorter_side`
+    and cropped to the square in its middle; then normalised per channel on the scale 0 to 1.
 
     `careful` turns a photo upright, lays transparency over white and scales 16-bit samples; `plain` does as training
     scripts mostly do, `Image.open(file).convert("RGB")` and nothing else.
     """
 
     size: PositiveInt = 224
-    resize: Literal["squash"] = "squash"
+    resize: Literal["squash", "crop"] = "squash"
+    shorter_side: PositiveInt | None = None
     resample: Literal["bilinear", "lanczos"] = "bilinear"
     reading: Literal["careful", "plain"] = "careful"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    @model_validator(mode="after")
+    def _what_is_cropped_is_larger(self) -> Self:
+        if (self.resize == "crop") != (self.shorter_side is not None) or (self.shorter_side or self.size) < self.size:
+            raise ValueError("image.resize 'crop' needs shorter_side, at least as long as size; 'squash' has none")
+        return self
 
 
 class Decoding(Part):

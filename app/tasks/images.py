@@ -70,7 +70,7 @@ def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLim
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
     try:
         if wanted.reading == "plain":
-            return _squashed(image.convert("RGB"), wanted).tobytes()
+            return _sized(image.convert("RGB"), wanted).tobytes()
         image.draft("RGB", (2 * wanted.size, 2 * wanted.size))  # a large JPEG is decoded at a fraction of its size
         small = _resized(image, wanted)
         orientation = image.getexif().get(ExifTags.Base.Orientation)
@@ -84,16 +84,22 @@ def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLim
 def _resized(image: Image.Image, wanted: ImageInput) -> Image.Image:
     """RGB of the size; made small first, as each full-size copy of a large picture takes hundreds of megabytes."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        samples = np.asarray(_squashed(image.convert("I"), wanted))
+        samples = np.asarray(_sized(image.convert("I"), wanted))
         return Image.fromarray((samples / 257).clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layered = _squashed(image if image.mode == "RGBA" else image.convert("RGBA"), wanted)
+        layered = _sized(image if image.mode == "RGBA" else image.convert("RGBA"), wanted)
         return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    return _squashed(image if image.mode == "RGB" else image.convert("RGB"), wanted)
+    return _sized(image if image.mode == "RGB" else image.convert("RGB"), wanted)
 
 
-def _squashed(image: Image.Image, wanted: ImageInput) -> Image.Image:
-    return image.resize((wanted.size, wanted.size), _RESAMPLING[wanted.resample])
+def _sized(image: Image.Image, wanted: ImageInput) -> Image.Image:
+    if wanted.shorter_side is None:
+        return image.resize((wanted.size, wanted.size), _RESAMPLING[wanted.resample])
+    by = wanted.shorter_side / min(image.size)
+    width, height = (wanted.shorter_side if side == min(image.size) else int(side * by) for side in image.size)
+    left, top = (round((side - wanted.size) / 2) for side in (width, height))
+    small = image.resize((width, height), _RESAMPLING[wanted.resample])
+    return small.crop((left, top, left + wanted.size, top + wanted.size))
 
 
 def _formats() -> str:

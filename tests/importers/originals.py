@@ -1,13 +1,12 @@
 """Networks as well-known repositories write them, by their parameter names, and how each answers: made anew here from
 the facts of their layouts, step by step and one input at a time, to compare imported ones with."""
 
-import math
 import random
 import re
 import string
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -255,11 +254,102 @@ class ShowAttendTell(nn.Module):
         return [names[token] for token in tokens[1:]], score
 
 
+CVND_WORDS = ["<start>", "<end>", "<unk>", *WORDS]
+
+
+class Cvnd(nn.Module):
+    """A student's decoder: two layers, names of their own, the image as the first input, twenty steps."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(features, 6)
+        self.word_embeddings = nn.Embedding(len(CVND_WORDS), 6)
+        self.lstm = nn.LSTM(6, 8, 2, batch_first=True)
+        self.hidden2vocab = nn.Linear(8, len(CVND_WORDS))
+        enlarge(enlarge(self))
+
+    @torch.no_grad()
+    def answer(self, pooled: Tensor) -> Answer:
+        inputs, states = self.embed(pooled).unsqueeze(1), None
+        words, log_probs = [], []
+        for _ in range(20):
+            outputs, states = self.lstm(inputs, states)
+            value, token = torch.log_softmax(self.hidden2vocab(outputs[:, 0]), 1).max(1)
+            words.append(CVND_WORDS[int(token)])
+            log_probs.append(float(value))
+            if words[-1] == "<end>":
+                break
+            inputs = self.word_embeddings(token).unsqueeze(1)
+        return Answer(words, log_probs)
+
+
+class Own(nn.Module):
+    """Somebody's own classifier of three labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(len(WORDS) + 2, 6)
+        self.net = nn.ModuleDict({"gru": nn.GRU(6, 5, bidirectional=True, batch_first=True)})
+        self.head = nn.Linear(10, 3)
+        enlarge(self)
+
+    @torch.no_grad()
+    def answer(self, text: str, words: Sequence[str]) -> list[float]:
+        _, hidden = self.net["gru"](self.emb(torch.tensor([[words.index(word) for word in text.split()]])))
+        probabilities: list[float] = self.head(torch.cat((hidden[0], hidden[1]), 1)).softmax(1)[0].tolist()
+        return probabilities
+
+
+class OwnPair(nn.Module):
+    """Somebody's own encoder-decoder: LSTM to LSTM, dot attention, an attentional vector."""
+
+    MAPPING: ClassVar[dict[str, Any]] = {
+        "parts": {
+            "encoder.embedding": "src_emb",
+            "encoder.recurrence": "enc",
+            "decoder.embedding": "tgt_emb",
+            "decoder.recurrence": "dec",
+            "decoder.readout": "mix",
+            "decoder.output": "proj",
+        },
+        "decoder": {
+            "attention": {"kind": "dot"},
+            "readout": ["hidden", "context"],
+            "readout_size": 8,
+            "bridge": "copy",
+        },
+        "append": ["</s>"],
+        "bos": "<s>",
+        "eos": "</s>",
+        "max_tokens": 12,
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = {"source": ["<unk>", "</s>", *WORDS], "target": ["<unk>", "<s>", "</s>", *WORDS]}
+        self.src_emb, self.tgt_emb = nn.Embedding(len(WORDS) + 2, 6), nn.Embedding(len(WORDS) + 3, 6)
+        self.enc, self.dec = nn.LSTM(6, 8, batch_first=True), nn.LSTM(6, 8, batch_first=True)
+        self.mix, self.proj = nn.Linear(16, 8), nn.Linear(8, len(WORDS) + 3, bias=False)
+        enlarge(self)
+
+    @torch.no_grad()
+    def answer(self, text: str) -> Answer:
+        ids = [self.words["source"].index(word) for word in [*text.split(), "</s>"]]
+        memory, state = self.enc(self.src_emb(torch.tensor([ids])))
+        token, words, log_probs = torch.tensor([[1]]), [], []
+        for _ in range(12):
+            output, state = self.dec(self.tgt_emb(token), state)
+            context = torch.softmax(output @ memory.transpose(1, 2), 2) @ memory
+            vector = torch.tanh(self.mix(torch.cat((output, context), 2)))
+            value, token = torch.log_softmax(self.proj(vector), 2).max(2)
+            words.append(self.words["target"][int(token)])
+            log_probs.append(float(value))
+            if words[-1] == "</s>":
+                break
+        return Answer(words, log_probs)
+
+
 def sentences(count: int, *, seed: int, words: Sequence[str] = WORDS, longest: int = 9) -> list[str]:
     """Made-up texts of known words."""
     source = random.Random(seed)
     return [" ".join(source.choices(words, k=source.randint(1, longest))) for _ in range(count)]
-
-
-def is_close(left: float, right: float) -> bool:
-    return math.isclose(left, right, abs_tol=1e-5)
