@@ -1,0 +1,148 @@
+"""A version is there whole or not at all, whenever its writer is killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.errors import StoreNotWritable
+from app.store.model_store import open_version, read_store
+from app.store.publishing import publishing, remove_leftovers, remove_version
+from app.store.source import Folder, read_defaults
+
+NAME = "translate-en-ko"
+WRITER = """
+import shutil, sys, time
+from pathlib import Path
+from app.store.publishing import publishing
+store, source, version = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+with publishing(store, "translate-en-ko", version) as folder:
+    for name in ("manifest.json", "model.safetensors", "tokenizer.json"):
+        shutil.copyfile(source / name, folder / name)
+        print(name, flush=True)
+        time.sleep(float(sys.argv[4]))
+print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def store(tiny_store: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny_store / NAME, tmp_path / "store" / NAME)
+    return tmp_path / "store"
+
+
+def writer(store: Path, version: int, *, pause: float) -> subprocess.Popen[str]:
+    source = store / NAME / "1"
+    command = [sys.executable, "-c", WRITER, str(store), str(source), str(version), str(pause)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def killed_half_way(store: Path, version: int) -> None:
+    process = writer(store, version, pause=60)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "manifest.json\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def leftovers(store: Path) -> list[str]:
+    return sorted(path.name for path in (store / NAME).iterdir() if path.name.startswith("."))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_writer_killed_half_way_leaves_nothing_to_see(store: Path, version: int) -> None:
+    before = read_store(store)
+    killed_half_way(store, version)
+    assert read_store(store) == before
+    assert len(leftovers(store)) == 1
+
+
+def test_leftovers_go_with_the_next_version_of_the_name(store: Path) -> None:
+    killed_half_way(store, 2)
+    with publishing(store, NAME, 3) as folder:
+        shutil.copytree(store / NAME / "1", folder, dirs_exist_ok=True)
+    assert leftovers(store) == []
+    assert sorted(path.name for path in (store / NAME).iterdir()) == ["1", "3"]
+
+
+def test_a_writer_at_work_is_no_leftover(store: Path) -> None:
+    process = writer(store, 2, pause=0.4)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "manifest.json\n"
+    with publishing(store, NAME, 3) as folder:
+        shutil.copytree(store / NAME / "1", folder, dirs_exist_ok=True)
+    assert process.wait(30) == 0
+    assert sorted(path.name for path in (store / NAME).iterdir()) == ["1", "2", "3"]
+
+
+def test_a_version_that_was_killed_while_it_was_being_replaced_comes_back(store: Path) -> None:
+    (store / NAME / "1").rename(store / NAME / ".old-1")
+    remove_leftovers(store / NAME)
+    open_version(store / NAME / "1")
+    assert leftovers(store) == []
+
+
+def test_a_block_that_raises_changes_nothing(store: Path) -> None:
+    before = read_store(store)
+    with pytest.raises(FileNotFoundError), publishing(store, NAME, 1) as folder:
+        shutil.copyfile(folder / "nothing", folder / "manifest.json")
+    assert read_store(store) == before
+    assert leftovers(store) == []
+
+
+def test_a_reader_finds_a_version_at_all_times_but_for_an_instant(store: Path) -> None:
+    """Replaced again and again: what is found is whole."""
+    source = store.parent / "source"
+    shutil.copytree(store / NAME / "1", source)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            WRITER.replace("with publishing", "for _ in range(30):\n  with publishing")
+            .replace("\n    for", "\n      for")
+            .replace("\n        ", "\n          "),
+            str(store),
+            str(source),
+            "1",
+            "0",
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    while process.poll() is None:
+        for broken in read_store(store).broken:
+            assert "cannot be read" in broken.reason  # it was listed, and replaced before it was opened
+        time.sleep(0.001)
+    assert process.returncode == 0
+    assert len(read_store(store).versions) == 1
+
+
+def test_a_removed_version_is_gone(store: Path) -> None:
+    remove_version(store / NAME / "1")
+    assert list((store / NAME).iterdir()) == []
+
+
+def test_defaults_are_kept_and_what_cannot_be_read_is_none(store: Path) -> None:
+    source = Folder(store)
+    source.write_default(NAME, 1)
+    assert read_defaults(store) == {NAME: 1}
+    for content in ("", "[]", '{"version": "x"}', '{"version": true}', "\xff"):
+        (store / NAME / "default.json").write_text(content, encoding="latin-1")
+        assert read_defaults(store) == {}
+    source.write_default(NAME, None)
+    source.write_default(NAME, None)
+    assert not (store / NAME / "default.json").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_store_that_cannot_be_written_says_so(store: Path) -> None:
+    (store / NAME).chmod(0o500)
+    try:
+        with pytest.raises(StoreNotWritable):
+            Folder(store).write_default(NAME, 1)
+    finally:
+        (store / NAME).chmod(0o700)
