@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 
 from app.api import pages, problems
 from app.cli import main
+from app.importers.layouts import LAYOUTS
 from app.main import create_app
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
@@ -49,6 +50,16 @@ def test_every_setting_is_documented_with_its_default() -> None:
         [f"`{name}`", f"`UNROLL_{name.upper()}`", f"`--{name.replace('_', '-')}`", f"`{field.default}`"]
         for name, field in Settings.model_fields.items()
     ]
+
+
+def test_every_layout_is_documented_with_what_it_asks() -> None:
+    documented: dict[str, set[str]] = {}
+    for names, _, _, options in rows("docs/importing.md", under="## Layouts"):
+        for name in re.findall(r"`([^`]+)`", names):
+            documented[name] = set(re.findall(r"`([^`]+)`", options))
+    assert documented.keys() == LAYOUTS.keys()
+    for name, layout in LAYOUTS.items():
+        assert documented[name] == {option.name for option in layout.options({})}, name
 
 
 def test_every_field_of_a_tokenizer_is_documented() -> None:
