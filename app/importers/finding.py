@@ -34,8 +34,8 @@ def find(checkpoints: Sequence[Plain]) -> tuple[dict[str, Tensors], dict[str, li
 
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Mapping[str, Tensor] | list[str]]]:
-    if isinstance(plain, Stub) and "_modules" in plain.state:
-        yield path, state_dict_of(plain)
+    if isinstance(plain, Stub) and (weights := state_dict_of(plain)):
+        yield path, weights
     elif isinstance(plain, Mapping) and _is_state_dict(plain):
         yield path, plain
     elif words := words_of(plain):

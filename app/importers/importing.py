@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from app.errors import ImportFailed
@@ -206,5 +207,7 @@ def _manifest(
             files={},
             licence=request.licence,
         )
-    except ValueError as error:
-        raise ImportFailed(f"what this makes is no valid version: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise ImportFailed(f"this would be no valid version, {where}: {first['msg']}") from error

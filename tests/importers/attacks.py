@@ -45,15 +45,10 @@ def exec_(path: Path, canary: Path) -> None:
 
 
 def getattr_chain(path: Path, canary: Path) -> None:
-    """getattr(os, 'system')('touch ...'), in opcodes."""
+    """getattr(__import__('os'), 'system')('touch ...'), in opcodes."""
     command = f"touch {canary}".encode()
-    path.write_bytes(
-        b"\x80\x04cbuiltins\ngetattr\ncos\npath\n\x8c\x06systemR"[:-1]
-        + b"\x86R\x8c"
-        + bytes([len(command)])
-        + command
-        + b"\x85R."
-    )
+    found = b"cbuiltins\ngetattr\ncbuiltins\n__import__\n\x8c\x02os\x85R\x8c\x06system\x86R"
+    path.write_bytes(b"\x80\x04" + found + b"X" + struct.pack("<I", len(command)) + command + b"\x85R.")
 
 
 def dotted_name(path: Path, canary: Path) -> None:

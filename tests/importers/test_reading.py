@@ -18,7 +18,7 @@ import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
 from app.importers.reading import Limits, Stub, read, state_dict_of
 from app.importers.vocabularies import words_of
-from tests.importers.attacks import ATTACKS, Attack
+from tests.importers.attacks import ATTACKS, Attack, eval_, exec_, getattr_chain, nested_load, os_system
 
 HARMLESS = {"huge_memo_index", "huge_frame"}  # our unpickler makes no room for what is only announced: they hold None
 
@@ -55,6 +55,18 @@ def test_nothing_runs_and_the_error_is_clear(attack: Attack, tmp_path: Path) -> 
         assert "Traceback" not in caught.value.detail
     assert not canary.exists()
     assert sorted(file.name for file in tmp_path.iterdir()) in (["model.pt"], ["evil.py", "model.pt"])
+
+
+@pytest.mark.parametrize("attack", [os_system, eval_, exec_, nested_load, getattr_chain], ids=lambda a: a.__name__)
+def test_the_attacks_are_real(attack: Attack, tmp_path: Path) -> None:
+    """Python's own unpickler does run them."""
+    path, canary = tmp_path / "model.pt", tmp_path / "canary"
+    attack(path, canary)
+    code = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))"
+    if attack is nested_load:
+        code = "import torch; load = torch.load; torch.load = lambda f, **k: load(f, weights_only=False); " + code
+    subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False)
+    assert canary.exists()
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
