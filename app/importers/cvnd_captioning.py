@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words
 from app.importers.parts import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     consists_of,
     is_recurrent,
     linear,
+    pair,
     placed,
     recurrence,
     recurrent_weights,
@@ -20,8 +23,6 @@ from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Decoder, EncoderDecoder, ImageEncoder, Projection
 from app.store.manifest import Decoding, ImageInput, Limits
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 
 class Cvnd(Layout):
     """`encoder-N.pkl` and `decoder-N.pkl`; `embed` is the layer over the ResNet, without normalisation."""
@@ -31,7 +32,7 @@ class Cvnd(Layout):
     words: Sequence[Role] = ("target",)
 
     def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return len(networks) == 2 and _split(networks) is not None
+        return _split(networks) is not None
 
     def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
         return [
@@ -84,19 +85,17 @@ class Cvnd(Layout):
                 resize="crop" if crops else "squash",
                 shorter_side=256 if crops else None,
                 reading="plain",
-                mean=_MEAN,
-                std=_STD,
+                mean=IMAGENET_MEAN,
+                std=IMAGENET_STD,
             ),
         )
 
 
 def _split(networks: Mapping[str, Tensors]) -> tuple[Tensors, Tensors] | None:
-    """Encoder and decoder, whichever came first."""
-    one, other = networks.values()
-    for encoder, decoder in ((one, other), (other, one)):
-        if consists_of(encoder, "resnet.", "embed.") and _names(decoder) is not None:
-            return encoder, decoder
-    return None
+    """Encoder and decoder."""
+    return pair(
+        networks, lambda encoder: consists_of(encoder, "resnet.", "embed."), lambda decoder: _names(decoder) is not None
+    )
 
 
 def _names(decoder: Tensors) -> tuple[str, str, str] | None:

@@ -1,7 +1,7 @@
 """Parts of foreign networks in our names: recurrences, embeddings, linear layers, residual networks."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,7 +12,20 @@ from app.store.architecture import CellKind, Recurrence, ResNet
 
 _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh)_l\d+(?:_reverse)?")
 _CELLS: dict[int, CellKind] = {4: "lstm", 3: "gru", 1: "rnn_tanh"}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _RESNET_CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+
+
+def pair(
+    networks: Mapping[str, Tensors], is_encoder: Callable[[Tensors], bool], is_decoder: Callable[[Tensors], bool]
+) -> tuple[Tensors, Tensors] | None:
+    """Encoder and decoder of two state dicts, whichever came first; None if they are something else."""
+    if len(networks) == 2:
+        one, other = networks.values()
+        for encoder, decoder in ((one, other), (other, one)):
+            if is_encoder(encoder) and is_decoder(decoder):
+                return encoder, decoder
+    return None
 
 
 def under(tensors: Tensors, prefix: str) -> dict[str, Tensor]:

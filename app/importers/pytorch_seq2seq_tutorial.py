@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words
-from app.importers.parts import consists_of, linear, placed, recurrence, recurrent_weights
+from app.importers.parts import consists_of, linear, pair, placed, recurrence, recurrent_weights
 from app.importers.vocabularies import word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
 from app.store.manifest import Decoding, Limits
@@ -27,15 +27,15 @@ class _Tutorial(Layout):
     tokenizer = "pytorch_tutorial"
 
     def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return len(networks) == 2 and self._split(networks) is not None
+        return self._split(networks) is not None
 
     def _split(self, networks: Mapping[str, Tensors]) -> tuple[Tensors, Tensors] | None:
-        """Encoder and decoder, whichever came first."""
-        one, other = networks.values()
-        for encoder, decoder in ((one, other), (other, one)):
-            if consists_of(encoder, "embedding.", "gru.") and consists_of(decoder, "embedding.", "gru.", *self.parts):
-                return encoder, decoder
-        return None
+        """Encoder and decoder."""
+        return pair(
+            networks,
+            lambda encoder: consists_of(encoder, "embedding.", "gru."),
+            lambda decoder: consists_of(decoder, "embedding.", "gru.", *self.parts),
+        )
 
     def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
         rules = ("pytorch_tutorial", "pytorch_tutorial_2017", "spaces", "spaces_lower")

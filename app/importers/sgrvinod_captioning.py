@@ -3,12 +3,21 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words
-from app.importers.parts import consists_of, linear, placed, recurrence, torchvision_resnet, under
+from app.importers.parts import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    consists_of,
+    linear,
+    pair,
+    placed,
+    recurrence,
+    torchvision_resnet,
+    under,
+)
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, ImageEncoder
 from app.store.manifest import Decoding, ImageInput, Limits
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DECODER = ("attention.", "embedding.", "decode_step.", "init_h.", "init_c.", "f_beta.", "fc.")
 
 
@@ -20,7 +29,7 @@ class Sgrvinod(Layout):
     words: Sequence[Role] = ("target",)
 
     def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return len(networks) == 2 and _split(networks) is not None
+        return _split(networks) is not None
 
     def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
         return [
@@ -68,14 +77,12 @@ class Sgrvinod(Layout):
             target=word_vocabulary(words, "spaces", unk="<unk>"),
             decoding=Decoding(bos=start, eos=end, max_tokens=50, beams=answers.number("beams"), search="shrinking"),
             limits=Limits(max_tokens=200),
-            image=ImageInput(size=256, reading="plain", mean=_MEAN, std=_STD),
+            image=ImageInput(size=256, reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         )
 
 
 def _split(networks: Mapping[str, Tensors]) -> tuple[Tensors, Tensors] | None:
-    """Encoder and decoder, whichever came first."""
-    one, other = networks.values()
-    for encoder, decoder in ((one, other), (other, one)):
-        if consists_of(encoder, "resnet.") and consists_of(decoder, *_DECODER):
-            return encoder, decoder
-    return None
+    """Encoder and decoder."""
+    return pair(
+        networks, lambda encoder: consists_of(encoder, "resnet."), lambda decoder: consists_of(decoder, *_DECODER)
+    )

@@ -6,12 +6,21 @@ The image's features are the first input of the LSTM; `<start>` is the first wor
 from collections.abc import Mapping, Sequence
 
 from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words
-from app.importers.parts import consists_of, linear, placed, recurrence, recurrent_weights, torchvision_resnet, under
+from app.importers.parts import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    consists_of,
+    linear,
+    pair,
+    placed,
+    recurrence,
+    recurrent_weights,
+    torchvision_resnet,
+    under,
+)
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Decoder, EncoderDecoder, ImageEncoder, Projection
 from app.store.manifest import Decoding, ImageInput, Limits
-
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Yunjey(Layout):
@@ -22,7 +31,7 @@ class Yunjey(Layout):
     words: Sequence[Role] = ("target",)
 
     def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return len(networks) == 2 and _split(networks) is not None
+        return _split(networks) is not None
 
     def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
         return [
@@ -71,14 +80,14 @@ class Yunjey(Layout):
             target=word_vocabulary(words, "spaces", unk="<unk>", hidden=(start,)),
             decoding=Decoding(bos=start, eos=end, max_tokens=answers.number("max_tokens")),
             limits=Limits(max_tokens=200),
-            image=ImageInput(size=size, resample="lanczos", reading="plain", mean=_MEAN, std=_STD),
+            image=ImageInput(size=size, resample="lanczos", reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         )
 
 
 def _split(networks: Mapping[str, Tensors]) -> tuple[Tensors, Tensors] | None:
-    """Encoder and decoder, whichever came first."""
-    one, other = networks.values()
-    for encoder, decoder in ((one, other), (other, one)):
-        if consists_of(encoder, "resnet.", "linear.", "bn.") and consists_of(decoder, "embed.", "lstm.", "linear."):
-            return encoder, decoder
-    return None
+    """Encoder and decoder."""
+    return pair(
+        networks,
+        lambda encoder: consists_of(encoder, "resnet.", "linear.", "bn."),
+        lambda decoder: consists_of(decoder, "embed.", "lstm.", "linear."),
+    )
