@@ -11,7 +11,7 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from app.errors import UnrollError
+from app.errors import StoreUnreachable, UnrollError
 from app.main import VERSION, create_app, open_store, set_up_logging, start_engines
 from app.settings import Settings
 from app.store.model_store import newest_version, read_store
@@ -65,7 +65,11 @@ def serve(**given: Any) -> None:
     except OSError as error:
         raise click.BadParameter(f"cannot be read: {error.strerror}", param_hint="--admin-key-file") from error
     set_up_logging(settings.log_level)
-    source = open_store(settings)
+    try:
+        source = open_store(settings)
+        source.update()
+    except StoreUnreachable as error:
+        raise click.BadParameter(error.detail, param_hint="--store") from error
     if not source.root.is_dir():
         raise click.BadParameter(f"the model store {settings.store} is not a folder", param_hint="--store")
     listener = _listen(settings)

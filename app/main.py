@@ -27,6 +27,7 @@ from app.engine.process import EngineProcesses, engine_devices
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
+from app.store.remote import RemoteStore, is_url
 from app.store.source import Folder, Source, read_defaults
 from app.store.wanted import Board, Wanted, begin
 from app.tasks.captioning import Captioning
@@ -77,6 +78,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         source = open_store(settings)
+        if board is None:
+            source.update()
         processes = None if engines is not None else start_engines(settings, source)
         try:
             endpoints = engines if processes is None else processes.endpoints
@@ -132,7 +135,9 @@ def create_app(
 
 
 def open_store(settings: Settings) -> Source:
-    """The model store of `settings`. Raises StoreUnreachable."""
+    """The model store of `settings`; one at a URL is brought up to date by `update`. Raises StoreUnreachable."""
+    if is_url(settings.store):
+        return RemoteStore(settings.store, Path(settings.store_cache))
     return Folder(Path(settings.store))
 
 

@@ -1,7 +1,7 @@
 """Versions that are built while the engine runs others: checked, filled and packed in one thread beside its loop.
 
 Only the warming, some milliseconds, is left to the loop, which owns the models. See
-docs/adr/0016-versions-side-by-side.md.
+docs/adr/0018-versions-side-by-side.md.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Which versions are served, changed while requests run: loaded, switched to and unloaded with none of them failing.
 
 Any front end can lead a change. It loads a version into one engine after another, and only then writes what is wanted
-to the `Board`, where the other front ends read it. See docs/adr/0016-versions-side-by-side.md.
+to the `Board`, where the other front ends read it. See docs/adr/0018-versions-side-by-side.md.
 """
 
 import asyncio

@@ -39,7 +39,9 @@ def test_stored_description_is_that_of_the_app() -> None:
 
 
 def test_all_routes_for_machines_are_described() -> None:
-    assert {path for _, path, _ in OPERATIONS} == {*TASKS, "/v1/models", "/healthz", "/readyz", "/metrics"}
+    administration = {f"/v1/models/{{name}}/{verb}" for verb in ("load", "unload", "default")}
+    watched = {"/v1/models", "/healthz", "/readyz", "/metrics"}
+    assert {path for _, path, _ in OPERATIONS} == {*TASKS, *administration, *watched}
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[path for _, path, _ in OPERATIONS])
