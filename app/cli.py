@@ -14,10 +14,13 @@ from pydantic.fields import FieldInfo
 from app.errors import StoreUnreachable, UnrollError
 from app.main import VERSION, create_app, open_store, set_up_logging, start_engines
 from app.settings import Settings
-from app.store.model_store import newest_version, read_store
+from app.store.model_store import newest_version, read_store, version_folders
+from app.store.publishing import remove_version
+from app.tasks.catalog import entry_of
 from app.workers import FrontEnd, eager, run_workers, web_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -106,6 +109,62 @@ def list_models(store: Path) -> None:
         )
     for broken in contents.broken:
         click.echo(f"{broken.key}\tbroken: {broken.reason}")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--store", type=_FOLDER, default=Path("model_store"), show_default=True)
+def show(name: str, store: Path) -> None:
+    """Show the versions of a model: what they are, what they take, how good they are."""
+    mine = [version.manifest for version in read_store(store).versions if version.manifest.name == name]
+    if not mine:
+        raise click.ClickException(f"{store} has no usable version of {name}; `unroll list` shows what it has")
+    for manifest in mine:
+        click.echo(manifest.model_dump_json(indent=2, exclude_none=True, exclude_defaults=True))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--store", type=_FOLDER, default=Path("model_store"), show_default=True)
+def verify(name: str | None, store: Path) -> None:
+    """Check versions as an engine would: hashes, shapes, and one small inference. Exit status 1 if one is broken."""
+    import torch
+
+    from app.engine.runner import Runner
+
+    contents = read_store(store)
+    broken = {version.key: version.reason for version in contents.broken if name in (None, version.name)}
+    sound = [version for version in contents.versions if name in (None, version.manifest.name)]
+    if not broken and not sound:
+        raise click.ClickException(f"{store} has no version of {name or 'anything'}")
+    for version in sound:
+        try:
+            entry_of(version)
+            Runner(torch.device("cpu"), slots=2).load(version)
+        except UnrollError as error:
+            broken[version.manifest.key] = error.detail
+        else:
+            click.echo(f"{version.manifest.key}\tsound")
+    for key, reason in sorted(broken.items()):
+        click.echo(f"{key}\tbroken: {reason}")
+    if broken:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1))
+@click.option("--store", type=_FOLDER, default=Path("model_store"), show_default=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(name: str, version: int, store: Path, yes: bool) -> None:
+    """Remove a version from the store. Unload it first where it is served."""
+    folder = version_folders(store).get(f"{name}/{version}")
+    if folder is None:
+        raise click.ClickException(f"{store} has no {name}/{version}; `unroll list` shows what it has")
+    if not yes:
+        click.confirm(f"Remove {folder} with all its files?", abort=True)
+    remove_version(folder)
+    click.echo(f"removed {folder}")
 
 
 @main.command(name="import")

@@ -36,13 +36,17 @@ class RemoteStore:
             raise StoreUnreachable(f"{url} needs fsspec: pip install 'unroll-serve[remote]'") from error
         self._url = url.rstrip("/")
         self.root = cache.expanduser().resolve() / hashlib.sha256(self._url.encode()).hexdigest()[:16]
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnreachable(f"the cache {cache} cannot be written: {error.strerror}; set store_cache") from error
         try:
             files, path = fsspec.core.url_to_fs(self._url)
         except (ImportError, ValueError) as error:
             raise StoreUnreachable(f"{url} cannot be read: {error}") from error
         self._files: Any = files
         self._path = str(path).rstrip("/")
+        self._whole: set[bytes] = set()  # manifests whose files were seen to fit their hashes
 
     def update(self, name: str | None = None) -> None:
         """Copy what is new, of one name or of all, and remove what is gone there. Raises StoreUnreachable."""
@@ -92,13 +96,15 @@ class RemoteStore:
             path.unlink(missing_ok=True)
 
     def _update_version(self, name: str, version: str) -> None:
-        """A version whose manifest is the same is there already. What does not fit its hash is copied as it is: whoever
-        opens the version says what is wrong with it."""
+        """A version whose manifest is the same and whose files fit their hashes is there already. What does not fit is
+        copied as it is, and again the next time: whoever opens the version says what is wrong with it meanwhile."""
         remote, local = f"{self._path}/{name}/{version}", self.root / name / version
         content: bytes = self._files.cat_file(f"{remote}/{MANIFEST}")
-        if local.joinpath(MANIFEST).exists() and local.joinpath(MANIFEST).read_bytes() == content:
-            return
         hashes = _hashes(content)
+        is_same = local.joinpath(MANIFEST).exists() and local.joinpath(MANIFEST).read_bytes() == content
+        if is_same and (content in self._whole or all(_fits(local / file, sha) for file, sha in hashes.items())):
+            self._whole.add(content)
+            return
         parts = {file: self._part(f"{remote}/{file}", sha256) for file, sha256 in hashes.items()}
         with publishing(self.root, name, int(version)) as folder:
             folder.joinpath(MANIFEST).write_bytes(content)
@@ -114,7 +120,7 @@ class RemoteStore:
         parts = self.root / _PARTS
         parts.mkdir(exist_ok=True)
         whole = parts / sha256
-        if whole.exists() and _sha256(whole) == sha256:
+        if _fits(whole, sha256):
             return whole
         if not self._files.exists(path):
             return None
@@ -139,6 +145,9 @@ def _hashes(content: bytes) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in manifest.files.items() if Path(name).name == name}
 
 
-def _sha256(path: Path) -> str:
+def _fits(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has this hash."""
+    if not path.exists():
+        return False
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256

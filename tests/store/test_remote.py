@@ -108,6 +108,17 @@ def test_what_was_damaged_on_the_way_is_reported(url: str, tmp_path: Path) -> No
     assert "tokenizer.json does not have the SHA-256" in broken.reason
 
 
+def test_what_was_damaged_on_the_way_is_copied_again(url: str, tmp_path: Path) -> None:
+    files, path = fsspec.core.url_to_fs(url)
+    good = files.cat_file(f"{path}/{NAME}/1/tokenizer.json")
+    files.pipe_file(f"{path}/{NAME}/1/tokenizer.json", b"{}")
+    RemoteStore(url, tmp_path / "cache").update()
+    files.pipe_file(f"{path}/{NAME}/1/tokenizer.json", good)
+    store = RemoteStore(url, tmp_path / "cache")
+    store.update()
+    assert not read_store(store.root).broken
+
+
 def test_a_copy_that_was_cut_short_shows_nothing_and_goes_on(tmp_path: Path, tiny_store: Path) -> None:
     url = f"memory:///{uuid.uuid4().hex}"
     put(url, tiny_store / NAME / "1", 1)
