@@ -71,6 +71,35 @@ class LegacySentiment(nn.Module):
             return float(torch.sigmoid(self.fc(last))[0, 0])
 
 
+class LegacySeq2Seq(nn.Module):
+    """bentrevett's notebook 1 before 2024: sources are read from the last word to the first."""
+
+    def __init__(self, source: Sequence[str], target: Sequence[str]) -> None:
+        super().__init__()
+        self.source, self.target = source, target
+        self.encoder: Any = nn.Module()
+        self.encoder.embedding, self.encoder.rnn = nn.Embedding(len(source), 6), nn.LSTM(6, 8, 2)
+        self.decoder: Any = nn.Module()
+        self.decoder.embedding, self.decoder.rnn = nn.Embedding(len(target), 6), nn.LSTM(6, 8, 2)
+        self.decoder.out = nn.Linear(8, len(target))
+        enlarge(self)
+
+    @torch.no_grad()
+    def answer(self, text: str) -> Answer:
+        words = ["<sos>", *reversed(text.lower().split()), "<eos>"]
+        ids = torch.tensor([self.source.index(word) for word in words]).unsqueeze(1)
+        _, state = self.encoder.rnn(self.encoder.embedding(ids))
+        token, emitted, log_probs = torch.tensor([[self.target.index("<sos>")]]), [], []
+        for _ in range(50):
+            output, state = self.decoder.rnn(self.decoder.embedding(token), state)
+            value, token = torch.log_softmax(self.decoder.out(output), 2).max(2)
+            emitted.append(self.target[int(token)])
+            log_probs.append(float(value))
+            if emitted[-1] == "<eos>":
+                break
+        return Answer(emitted, log_probs)
+
+
 class Chatbot(nn.Module):
     """Encoder, decoder and what surrounds them; the answer has all steps, less the words EOS and PAD."""
 

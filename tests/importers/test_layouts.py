@@ -20,6 +20,7 @@ from tests.importers import originals
 from tests.importers.originals import WORDS, sentences
 from tests.service.serving import serving
 
+SPECIAL = ["<unk>", "<pad>", "<sos>", "<eos>"]
 LEGACY_WORDS = ["<unk>", "<pad>", *WORDS]
 BEAMS, WORD_MAP = 4, {"<pad>": 0} | {w: n for n, w in enumerate([*WORDS, "<unk>", "<start>", "<end>"], 1)}
 
@@ -37,6 +38,10 @@ class Made:
             network = self.legacy[name] = originals.LegacySentiment(LEGACY_WORDS, bidirectional=bidirectional)
             said = ("--set", "tokenizer=spaces", "--labels", "neg,pos")
             self._import(name, [network.state_dict()], [LEGACY_WORDS], *said)
+        pair = {"source": [*SPECIAL, *WORDS], "target": [*SPECIAL, *reversed(WORDS)]}
+        self.legacy_pair = originals.LegacySeq2Seq(pair["source"], pair["target"])
+        options = ("--set", "tokenizer=spaces", "--set", "max_tokens=50", "--set", "reverse=yes")
+        self._import("legacy-pair", [self.legacy_pair.state_dict()], [], *options, roles=pair)
         self.chatbots = {}
         for method in ("dot", "general", "concat"):
             self.chatbots[method] = originals.Chatbot(method)
@@ -61,8 +66,8 @@ class Made:
         mapping.write_text(
             json.dumps({"parts": {"encoder.embedding": "emb", "encoder.recurrence": "net.gru", "output": "head"}})
         )
-        options = ("--layout", "generic-classifier", "--set", f"mapping={mapping}", "--labels", "bad,so-so,good")
-        self._import("own", [self.own.state_dict()], [LEGACY_WORDS], *options)
+        own = ("--layout", "generic-classifier", "--set", f"mapping={mapping}", "--labels", "bad,so-so,good")
+        self._import("own", [self.own.state_dict()], [LEGACY_WORDS], *own)
         self.own_pair = originals.OwnPair()
         mapping = self._folder / "pair.json"
         mapping.write_text(json.dumps(originals.OwnPair.MAPPING))
@@ -133,6 +138,18 @@ def test_legacy_sentiment(made: Made, service: httpx.Client, name: str) -> None:
     for value, answers in zip(values, _both_ways(service, "/v1/sentiment", name, texts), strict=True):
         for answer in answers:
             assert answer["scores"]["pos"] == pytest.approx(value, abs=1e-5)
+
+
+def test_legacy_seq2seq_reads_in_reverse(made: Made, service: httpx.Client) -> None:
+    texts = [text.title() for text in sentences(8, seed=8)]
+    wanted = [made.legacy_pair.answer(text) for text in texts]
+    assert len({tuple(answer.words) for answer in wanted}) > 2
+    answered = _both_ways(service, "/v1/translate", "legacy-pair", texts, logprobs=0)
+    for original, answers in zip(wanted, answered, strict=True):
+        for answer in answers:
+            assert [token["text"] for token in answer["tokens"]] == original.words
+            numbers = [token["logprob"] for token in answer["tokens"]]
+            assert numbers == pytest.approx(original.log_probs, abs=1e-5)
 
 
 @pytest.mark.parametrize("method", ["dot", "general", "concat"])
