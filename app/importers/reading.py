@@ -59,8 +59,8 @@ def read(path: Path, *, limits: Limits = Limits()) -> Plain:
     """
     try:
         descriptor = os.open(path.resolve(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise UnreadableCheckpoint(f"{path.name} cannot be opened: {error.strerror}") from error
+    except (OSError, RuntimeError) as error:  # before Python 3.13, a link to itself is a RuntimeError
+        raise UnreadableCheckpoint(f"{path.name} cannot be opened: {getattr(error, 'strerror', error)}") from error
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         os.close(descriptor)
@@ -85,6 +85,11 @@ def _run_child(name: str, descriptor: int, folder: str, size: int, limits: Limit
         raise CheckpointTooLarge(f"{name}: reading it took longer than {limits.seconds} seconds") from error
     if -ran.returncode in (signal.SIGKILL, signal.SIGXCPU):
         raise CheckpointTooLarge(f"{name}: reading it took more time or memory than a file of its size can need")
+    if ran.returncode < 0:
+        raise UnreadableCheckpoint(
+            f"{name}: the process that read it was ended by {signal.Signals(-ran.returncode).name}: the file is "
+            "damaged, or made to do harm. Save the weights alone, with torch.save(model.state_dict(), ...)"
+        )
     try:
         answer = json.loads(ran.stdout)
     except ValueError as error:

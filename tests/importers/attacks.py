@@ -184,6 +184,42 @@ def deep_json(path: Path, canary: Path) -> None:
     path.write_text("[" * 100_000 + "]" * 100_000)
 
 
+def oldest_protocol(path: Path, canary: Path) -> None:
+    path.write_bytes(pickle.dumps(_bomb(canary), protocol=0))
+
+
+def text_bomb(path: Path, canary: Path) -> None:
+    """One text of a megabyte, three thousand times."""
+    path.write_bytes(pickle.dumps(["x" * 1_000_000] * 3000))
+
+
+def deep_by_memo(path: Path, canary: Path) -> None:
+    """Thirty lists, each nested fifty times around the one before, which was seen already."""
+    blocks, memo = b"]q\x00", 0
+    for memo in range(1, 31):
+        blocks += b"]" * 50 + b"h" + bytes([memo - 1]) + b"a" * 50 + b"q" + bytes([memo])
+    path.write_bytes(b"\x80\x02(" + blocks + b"l.")
+
+
+def deep_key(path: Path, canary: Path) -> None:
+    """The hash of a tuple that is nested three million times overflows the stack of Python itself."""
+    path.write_bytes(b"\x80\x02})" + b"\x85" * 3_000_000 + b"K\x01s.")
+
+
+def many_legacy_storages(path: Path, canary: Path) -> None:
+    """Each of them is as large as the file."""
+    file = io.BytesIO()
+    torch.save({str(n): torch.ones(3) for n in range(3000)}, file, _use_new_zipfile_serialization=False)
+    count = struct.pack("<i", len(file.getvalue()) // 4 - 9)
+    path.write_bytes(file.getvalue().replace(b"K\x03Nt", b"J" + count + b"Nt"))
+
+
+def colliding_keys(path: Path, canary: Path) -> None:
+    """Numbers of one hash: a dictionary compares each with all before it."""
+    keys = b"".join(pickle.dumps(n * (2**61 - 1), 2)[2:-1] + b"N" for n in range(200_000))
+    path.write_bytes(b"\x80\x02}(" + keys + b"u.")
+
+
 def endless_words(path: Path, canary: Path) -> None:
     """A named pipe never ends."""
     os.mkfifo(path)
@@ -218,5 +254,11 @@ ATTACKS: list[Attack] = [
     dill_with_code,
     deep_nesting,
     deep_json,
+    oldest_protocol,
+    text_bomb,
+    deep_by_memo,
+    deep_key,
+    many_legacy_storages,
+    colliding_keys,
     endless_words,
 ]

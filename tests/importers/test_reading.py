@@ -49,7 +49,7 @@ def test_nothing_runs_and_the_error_is_clear(attack: Attack, tmp_path: Path) -> 
         assert read(path) is None
     else:
         with pytest.raises((UnsafeCheckpoint, UnreadableCheckpoint, CheckpointTooLarge)) as caught:
-            read(path, limits=Limits(seconds=20))
+            read(path, limits=Limits(seconds=10))
         assert caught.value.detail.startswith("model.pt")
         assert "status" not in caught.value.detail, "the child died of it"
         assert "Traceback" not in caught.value.detail
@@ -110,7 +110,7 @@ def test_whole_modules_become_their_weights(new: bool, tmp_path: Path) -> None:
     assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
 
 
-@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("protocol", range(6))
 def test_objects_keep_their_attributes(protocol: int, tmp_path: Path) -> None:
     made: dict[str, Any] = {
         "vocabulary": Vocabulary(),
@@ -139,12 +139,36 @@ def test_other_formats(tmp_path: Path) -> None:
     assert words_of(read(tmp_path / "words.txt")) == ["<unk>", "한국어"]
 
 
+def test_a_list_of_words_may_end_in_a_full_stop(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("the\ncat\n.")
+    assert read(tmp_path / "words.txt") == ["the", "cat", "."]
+
+
+def test_a_file_named_code_is_no_program(tmp_path: Path) -> None:
+    """torch.save names the folder in the zip after the file."""
+    torch.save({"weight": torch.ones(2)}, tmp_path / "code.pt")
+    assert torch.equal(read(tmp_path / "code.pt")["weight"], torch.ones(2))
+
+
+def test_values_that_cannot_be_written_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "odd.pkl").write_bytes(pickle.dumps(["\ud800", 10**5000]))
+    assert read(tmp_path / "odd.pkl") == ["?", hex(10**5000)]
+
+
+def test_a_default_of_old_torchtext_is_dropped(tmp_path: Path) -> None:
+    """`stoi` before torchtext 0.6 is a defaultdict of a function."""
+    made = b"ccollections\ndefaultdict\nctorchtext.vocab\n_default_unk_index\n\x85RX\x01\x00\x00\x00aK\x00s"
+    (tmp_path / "stoi.pkl").write_bytes(b"\x80\x02" + made + b".")
+    assert read(tmp_path / "stoi.pkl") == {"a": 0}
+
+
 def test_a_link_leads_to_a_file(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("a\nb\n")
     (tmp_path / "link").symlink_to(tmp_path / "words.txt")
     assert read(tmp_path / "link") == ["a", "b"]
     (tmp_path / "device").symlink_to("/dev/zero")
-    for name in ("device", "nowhere", "."):
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    for name in ("device", "nowhere", "round", "."):
         with pytest.raises(UnreadableCheckpoint):
             read(tmp_path / name)
 

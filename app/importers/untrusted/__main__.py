@@ -16,7 +16,7 @@ def main(folder: Path, size: int, seconds: int) -> None:
     """Exit status 0 and two files in `folder`, or a reason in JSON on standard output."""
     bounds = Bounds(size)
     sys.setrecursionlimit(2000)
-    for encoding in ("ascii", "latin-1", "utf-8-sig"):
+    for encoding in ("ascii", "latin-1", "utf-8-sig", "raw-unicode-escape", "unicode-escape"):
         codecs.lookup(encoding)  # now, as nothing can be imported later
     confine(folder, bounds, seconds)
     try:

@@ -55,7 +55,7 @@ def _watch(folder: Path) -> Any:
         if event == "open":
             path, _, flags = args
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-            if writes and not str(path).startswith(beginning):
+            if writes and not os.path.abspath(str(path)).startswith(beginning):
                 raise Refused("it tried to write a file")
         elif event.startswith(_FORBIDDEN):
             raise Refused(f"it tried to use {event}")

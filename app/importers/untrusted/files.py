@@ -40,7 +40,14 @@ class _Parser:
             raise Unreadable("it holds another file of a kind that is not known")
         if content[257:262] == b"ustar":
             raise Unreadable("it is a tar archive; open the file with torch and save its state_dict() again")
-        return _text(content)
+        return self._pickles(content, is_nested) if self._is_old_pickle(content) else _text(content)
+
+    def _is_old_pickle(self, content: bytes) -> bool:
+        """Pickles of protocols 0 and 1 have no mark of their own: one is what is read as one to its last byte."""
+        try:
+            return content.endswith(b".") and count_opcodes(content, 0, self._bounds) == len(content)
+        except Unreadable:
+            return False
 
     def _unpickle(self, content: bytes, start: int, **options: Any) -> tuple[Any, int]:
         """What a pickle makes, and where it ends."""
@@ -51,6 +58,8 @@ class _Parser:
             raise
         except RecursionError as error:
             raise TooLarge("its pickle is nested too deeply") from error
+        except MemoryError as error:
+            raise TooLarge("its pickle asks for more memory than a file of its size can need") from error
         except Exception as error:  # whatever a broken pickle makes the unpickler stumble over
             raise Unreadable(f"its pickle is damaged: {type(error).__name__}: {error}") from error
         return made, end
@@ -67,15 +76,18 @@ class _Parser:
         for _ in range(2):
             _, at = self._unpickle(content, at)
         storages: dict[str, Storage] = {}
+        left = len(content)
 
         def storage(reference: Any) -> Storage:
+            nonlocal left
             _, kind, key, _, count, *view = _checked(reference, 5)
             if view and view[0] is not None:
                 raise Unreadable("it has views of storages, which torch has not written since 0.4")
             known = storages.get(key)
             if known is None:
-                if count * kind.size > len(content):
-                    raise TooLarge(f"a storage declares {count} numbers, more than the file can hold")
+                left -= count * kind.size
+                if left < 0:
+                    raise TooLarge(f"its storages declare more than the file can hold, one of them {count} numbers")
                 known = storages[key] = Storage(kind, count, bytearray(count * kind.size))
             return known
 
@@ -164,7 +176,7 @@ def _records(archive: zipfile.ZipFile, bounds: Bounds) -> dict[str, zipfile.ZipI
             raise Refused(f"its entry {name[:80]!r} is a link")
         if name in records:
             raise Refused(f"its entry {name[:80]!r} is there twice")
-        if parts[-1] == "constants.pkl" or "code" in parts[:-1]:
+        if parts[-1] == "constants.pkl" or "code" in parts[1:-1] or parts[-1].endswith(".py"):
             raise Refused("it is a TorchScript archive, which holds a program. Save model.state_dict() instead")
         if info.file_size > _RATIO * max(1, info.compress_size):
             raise TooLarge(f"its entry {name[:80]!r} unpacks to {info.file_size} bytes from {info.compress_size}")
@@ -175,7 +187,7 @@ def _records(archive: zipfile.ZipFile, bounds: Bounds) -> dict[str, zipfile.ZipI
 
 
 def _text(content: bytes) -> Any:
-    """JSON, or words, one a line; a pickle of the oldest protocol is text, too."""
+    """JSON, or words, one a line."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -187,8 +199,6 @@ def _text(content: bytes) -> Any:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise Unreadable(f"it is not valid JSON: {error}") from error
-    if content.endswith(b"."):
-        raise Unreadable("it may be a pickle of protocol 0 or 1; save it again with a later protocol, or as JSON")
     lines = text.splitlines()
     if not any(lines):
         raise Unreadable("it is empty")

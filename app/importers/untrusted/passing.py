@@ -41,22 +41,29 @@ def _write_tensors(views: Sequence[TensorView], path: Path) -> None:
 
 
 def _check(made: Any, bounds: Bounds) -> None:
-    """A value that is there a hundred times is written a hundred times: count them before, each distinct one once."""
-    counts: dict[int, int] = {}
+    """A value that is there a hundred times is written a hundred times: measure them before, each distinct one once."""
+    known: dict[int, tuple[int, int, int]] = {}
 
-    def count(value: Any, depth: int) -> int:
+    def measure(value: Any, depth: int) -> tuple[int, int, int]:
+        """Values, characters, and how deep they are nested; `depth` of values are around it."""
+        if not isinstance(value, dict | list | tuple | set | frozenset | Stub):
+            return 1, len(value) if isinstance(value, str | bytes | bytearray) else 0, 0
         if depth > bounds.depth:
             raise TooLarge(f"its values are nested more than {bounds.depth} deep")
-        if not isinstance(value, dict | list | tuple | set | frozenset | Stub):
-            return 1
-        known = counts.get(id(value))
-        if known is None:
-            known = counts[id(value)] = 1 + sum(count(item, depth + 1) for item in _within(value))
-        if known > bounds.nodes:
+        if id(value) not in known:
+            parts = [measure(item, depth + 1) for item in _within(value)]
+            nodes, characters = 1 + sum(part[0] for part in parts), sum(part[1] for part in parts)
+            known[id(value)] = nodes, characters, 1 + max((part[2] for part in parts), default=0)
+        nodes, characters, height = known[id(value)]
+        if depth + height > bounds.depth:
+            raise TooLarge(f"its values are nested more than {bounds.depth} deep")
+        if nodes > bounds.nodes:
             raise TooLarge(f"it has more than {bounds.nodes} values, counting each as often as it is referred to")
-        return known
+        if characters > bounds.tensors:
+            raise TooLarge("its texts are far longer than the file, counting each as often as it is referred to")
+        return known[id(value)]
 
-    count(made, 0)
+    measure(made, 0)
 
 
 def _within(value: Any) -> Iterator[Any]:
@@ -78,7 +85,9 @@ class _Writer:
 
     def node(self, value: Any) -> Any:
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            return str(value)
+            return str(value) if value.bit_length() < 10_000 else hex(value)  # Python writes no longer ones in tens
+        if isinstance(value, str):
+            return value.encode("utf8", "replace").decode("utf8")  # half a character cannot be written
         if isinstance(value, _PLAIN):
             return value
         if isinstance(value, list | set | frozenset):

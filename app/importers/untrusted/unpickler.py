@@ -32,7 +32,7 @@ _HARMLESS = {
     ("collections", "Counter"),
 }
 _NUMPY = {"_reconstruct", "scalar", "ndarray", "dtype", "_frombuffer"}  # inert: only that the rest can be read
-_LOWER_CASE = {("torchtext.vocab.vocab", "Vocab"), ("torch._C", "Generator")}
+_UNKNOWN_WORD = {("torchtext.vocab", "_default_unk_index")}  # the default of a dictionary before 0.6, which is dropped
 StorageMaker = Callable[[Any], Storage]
 
 
@@ -85,6 +85,13 @@ def _pairs(*args: Any) -> dict[Any, Any]:
     return dict(args[0]) if args and isinstance(args[0], dict | list | tuple) else {}
 
 
+def _reconstructed(kind: Any, base: Any = None, value: Any = None) -> Stub:
+    """`copyreg._reconstructor`, as protocols 0 and 1 make objects; attributes follow."""
+    if not isinstance(kind, StubClass):
+        raise Refused("it makes an object of something that is no class")
+    return kind.make(() if value is None else (value,))
+
+
 def _encoded(text: Any, encoding: Any = "latin1") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf8", "utf-8", "ascii"):
         raise Refused("it encodes something that is no text")
@@ -110,6 +117,8 @@ _CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): _pairs,
     ("collections", "defaultdict"): _defaults,
     ("_codecs", "encode"): _encoded,
+    ("copyreg", "_reconstructor"): _reconstructed,
+    ("copy_reg", "_reconstructor"): _reconstructed,
     ("builtins", "bytearray"): _listed(bytes),
     ("builtins", "bytes"): _listed(bytes),
     ("builtins", "set"): _listed(list),
@@ -309,7 +318,7 @@ def _tensor(data: Any) -> TensorView:
 
 def _is_inert(module: str, name: str) -> bool:
     """Whether a name is one of a class that is only noted. Nothing is imported for it."""
-    if (module, name) in _HARMLESS:
+    if (module, name) in _HARMLESS | _UNKNOWN_WORD:
         return True
     if not _MODULE.fullmatch(module) or module in _DANGEROUS:
         return False
