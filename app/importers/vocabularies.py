@@ -31,6 +31,10 @@ def _words_of_object(stub: Stub) -> list[str] | None:
     found = _named(stub.state)
     if found is not None:
         return found
+    fields = stub.state.get("fields")  # of OpenNMT's TextMultiField: pairs of a name and a field, the words first
+    for pair in fields if isinstance(fields, list) else ():
+        if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Stub) and (found := words_of(pair[1])):
+            return found
     for inner in (stub.state.get("vocab"), stub.state.get("state"), *stub.args):
         if isinstance(inner, Stub):
             found = words_of(inner)

@@ -1,5 +1,6 @@
 """Files that are made to do harm when they are opened. Each would leave a file `canary` behind if any of it ran."""
 
+import functools
 import io
 import os
 import pickle
@@ -225,7 +226,13 @@ def endless_words(path: Path, canary: Path) -> None:
     os.mkfifo(path)
 
 
+def partial_of_a_call(path: Path, canary: Path) -> None:
+    """`functools.partial` is noted; what it would call is refused."""
+    path.write_bytes(pickle.dumps(functools.partial(os.system, f"touch {canary}")))
+
+
 ATTACKS: list[Attack] = [
+    partial_of_a_call,
     os_system,
     eval_,
     exec_,

@@ -18,6 +18,7 @@ from app.models.resnet import ResNet
 from app.store.architecture import ResNet as ResNetConfig
 from tests.importers import originals
 from tests.importers.originals import WORDS, sentences
+from tests.importers.torchtext_fields import fields_of, foreign_modules
 from tests.service.serving import serving
 
 SPECIAL = ["<unk>", "<pad>", "<sos>", "<eos>"]
@@ -48,7 +49,15 @@ class Made:
             self._import(f"chatbot-{method}", [self.chatbots[method].checkpoint()], [])
         self.opennmt = originals.OpenNMT()
         self._import("opennmt", [self.opennmt.checkpoint()], [], "--set", "beams=1", "--set", "max_tokens=15")
+        with foreign_modules() as modules:
+            fields = {
+                "src": fields_of(modules, "src", self.opennmt.source),
+                "tgt": fields_of(modules, "tgt", self.opennmt.target),
+            }
+            checkpoint = self.opennmt.checkpoint() | {"vocab": fields}
+            self._import("opennmt-fields", [checkpoint], [], "--set", "beams=1", "--set", "max_tokens=15")
         config = ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 4, 6, 8))
+        torch.manual_seed(3)  # whose captions differ, whatever was made before
         self.resnet = originals.enlarge(ResNet(config))
         torch.manual_seed(0)
         self.teller = originals.ShowAttendTell(config.output_size)
@@ -166,12 +175,13 @@ def test_chatbot(made: Made, service: httpx.Client, method: str) -> None:
             assert numbers == pytest.approx(original.log_probs, abs=1e-5)
 
 
-def test_opennmt(made: Made, service: httpx.Client) -> None:
+@pytest.mark.parametrize("name", ["opennmt", "opennmt-fields"])
+def test_opennmt(made: Made, service: httpx.Client, name: str) -> None:
     texts = [*sentences(8, seed=5), "xyzzy was fine"]
     originals_ = [made.opennmt.answer(text, steps=15) for text in texts]
     assert len({tuple(answer.words) for answer in originals_}) > 2
     for original, answers in zip(
-        originals_, _both_ways(service, "/v1/translate", "opennmt", texts, logprobs=0), strict=True
+        originals_, _both_ways(service, "/v1/translate", name, texts, logprobs=0), strict=True
     ):
         for answer in answers:
             assert [token["text"] for token in answer["tokens"]] == original.words

@@ -32,7 +32,11 @@ _HARMLESS = {
     ("collections", "Counter"),
 }
 _NUMPY = {"_reconstruct", "scalar", "ndarray", "dtype", "_frombuffer"}  # inert: only that the rest can be read
-_UNKNOWN_WORD = {("torchtext.vocab", "_default_unk_index")}  # the default of a dictionary before 0.6, which is dropped
+_NOTED = {  # functions that torchtext's objects hold beside their words: noted as a class would be, and never called
+    ("torchtext.vocab", "_default_unk_index"),
+    ("functools", "partial"),
+    ("onmt.inputters.text_dataset", "_feature_tokenize"),
+}
 StorageMaker = Callable[[Any], Storage]
 
 
@@ -318,7 +322,7 @@ def _tensor(data: Any) -> TensorView:
 
 def _is_inert(module: str, name: str) -> bool:
     """Whether a name is one of a class that is only noted. Nothing is imported for it."""
-    if (module, name) in _HARMLESS | _UNKNOWN_WORD:
+    if (module, name) in _HARMLESS | _NOTED:
         return True
     if not _MODULE.fullmatch(module) or module in _DANGEROUS:
         return False
