@@ -12,7 +12,7 @@ UnrollError
 │   ├── UnknownWord         it is not in the vocabulary, and the model has no word for such
 │   └── ContradictoryOptions
 ├── ModelNotFound           no such model, or no such version of it
-├── ModelUnavailable        it is in the store, but broken
+├── ModelUnavailable        it is in the store, but broken or being unloaded
 ├── LoadFailed              it could not be loaded; what was loaded before serves on
 ├── StoreUnreachable        the model store at a URL cannot be read
 ├── StoreNotWritable        the model store takes no changes

@@ -48,7 +48,7 @@ from app.engine.messages import (
     decode_to_front_end,
     encode,
 )
-from app.errors import EngineFailed, LoadFailed, NotReady, TimedOut
+from app.errors import EngineFailed, LoadFailed, ModelUnavailable, NotReady, TimedOut
 
 log = logging.getLogger("unroll.client")
 HELLO_SECONDS = 0.25  # between two questions for an engine's status
@@ -255,7 +255,8 @@ class EngineClient:
                 await asyncio.wait_for(self._greeted.wait(), seconds)
 
     async def label(self, model: str, source: Tokens, terms: Terms, explain: Explain | None = None) -> Scored:
-        """The probability of each label. Cancelling the call cancels the request. Raises EngineFailed, TimedOut."""
+        """The probability of each label. Cancelling the call cancels the request. Raises EngineFailed,
+        ModelUnavailable, TimedOut."""
         event = await self._answer(Submit(next(self._ids), model, source, None, terms, explain=explain))
         assert isinstance(event, Scored)
         return event
@@ -363,7 +364,8 @@ class EngineClient:
         if best is None:
             if self._is_gone(model):
                 self._waiting.pop(call.submit.id, None)
-                call.take(Failed(call.submit.id, f"model {model} is not loaded in any engine"))
+                reason = f"{model} was unloaded before it was reached; send it again, or choose another version"
+                call.take(Failed(call.submit.id, reason, gone=True))
             else:
                 self._waiting[call.submit.id] = call
             return
@@ -560,5 +562,6 @@ def _before(link: _Link, other: _Link) -> bool:
 
 def _checked(event: Event) -> Event:
     if isinstance(event, Failed):
-        raise TimedOut(event.reason) if event.expired else EngineFailed(event.reason)
+        kind = TimedOut if event.expired else ModelUnavailable if event.gone else EngineFailed
+        raise kind(event.reason)
     return event

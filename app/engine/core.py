@@ -36,7 +36,7 @@ from app.engine.messages import (
 )
 from app.engine.runner import Item, Portion, Runner, Told
 from app.engine.scheduler import Plan, Scheduler, Work
-from app.errors import EngineFailed
+from app.errors import EngineFailed, ModelUnavailable
 from app.store.model_store import open_version, version_folders
 from app.store.wanted import read_wanted
 
@@ -225,9 +225,9 @@ class Engine:
         try:
             self._check_leaving(submit.model)
             cost = self._runner.check(submit.model, submit.source, submit.emit)
-        except EngineFailed as error:
+        except (EngineFailed, ModelUnavailable) as error:
             self._totals["failed"] += 1
-            self._tell(client, Events([Failed(submit.id, error.detail)]))
+            self._tell(client, Events([Failed(submit.id, error.detail, gone=isinstance(error, ModelUnavailable))]))
             return
         self._items[key] = Item(key, submit.source, submit.emit, submit.explain)
         self._scheduler.add(
@@ -237,7 +237,7 @@ class Engine:
     def _check_leaving(self, model: str) -> None:
         leaving = self._leaving.get(model)
         if leaving is not None and time.monotonic() >= leaving.until:
-            raise EngineFailed(f"model {model} is being unloaded")
+            raise ModelUnavailable(f"{model} is being unloaded; choose another version")
 
     def _cancel(self, key: RequestKey) -> None:
         work = self._scheduler.remove(key)

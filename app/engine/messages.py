@@ -188,11 +188,13 @@ class Emitted(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """The request could not be run; `reason` is for the caller. `expired`: its deadline passed before it was run."""
+    """The request could not be run; `reason` is for the caller. `expired`: its deadline passed before it was run.
+    `gone`: its version was unloaded before it came."""
 
     id: int
     reason: str
     expired: bool = False
+    gone: bool = False
 
 
 Event = Scored | Started | Progress | Emitted | Failed

@@ -31,7 +31,7 @@ from app.engine.messages import (
     Tokens,
 )
 from app.engine.slots import BAD, STOP, End, Look, Running, Slots, Trace
-from app.errors import EngineFailed
+from app.errors import EngineFailed, ModelUnavailable
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
 from app.models.explain import layer_activations, probabilities_after_each
@@ -557,10 +557,10 @@ class Runner:
         return answer
 
     def check(self, key: str, source: Tokens | Pixels, emit: Emit | None) -> Cost:
-        """The cost of a request. Raises EngineFailed when the model cannot take it."""
+        """The cost of a request. Raises ModelUnavailable, and EngineFailed when the model cannot take it."""
         model = self.models.get(key)
         if model is None:
-            raise EngineFailed(f"model {key} is not loaded in the engine")
+            raise ModelUnavailable(f"{key} is not loaded; choose another version")
         if (emit is not None) != isinstance(model.network, EncoderDecoder):
             raise EngineFailed(f"model {key} does not answer with {'sentences' if emit else 'labels'}")
         if emit is not None:

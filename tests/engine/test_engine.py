@@ -15,7 +15,7 @@ from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
 from app.engine.messages import Emit, Emitted, Pixels, Progress, Terms, Tokens
-from app.errors import EngineFailed, TimedOut
+from app.errors import EngineFailed, ModelUnavailable, TimedOut
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
 
@@ -174,7 +174,7 @@ def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: 
     async def scenario() -> None:
         async with start_client() as client:
             neighbour = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(50), ANYHOW))
-            with pytest.raises(EngineFailed):
+            with pytest.raises((EngineFailed, ModelUnavailable)):
                 await client.sentence(model, source, Emit(4), ANYHOW)
             assert (await neighbour).hypotheses[0].log_probs
 
@@ -225,6 +225,24 @@ def test_a_deadline_answers_what_there_is_and_fails_what_was_never_run(start_cli
                 await client.label(LABEL, Tokens([4, 5]), Terms(deadline=time.monotonic() - 1))
             await until(lambda: not any(client.view.ready[0].gauges.values()))
             assert client.view.ready[0].counters["expired"] == 4
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_for_a_version_that_is_being_unloaded_is_told_so(start_client: StartClient) -> None:
+    async def scenario() -> None:
+        async with start_client() as client:
+            runs = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
+            await until(lambda: client.view.ready[0].gauges["running"] == 1)
+            unloading = asyncio.create_task(client.unload(TRANSLATE, linger=0))
+            await asyncio.sleep(0.05)  # in which it is sent
+            with pytest.raises(ModelUnavailable, match="is being unloaded"):
+                await client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW)
+            assert not runs.done()
+            runs.cancel()
+            await unloading
+            with pytest.raises(ModelUnavailable, match="was unloaded"):
+                await client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW)
 
     asyncio.run(scenario())
 
