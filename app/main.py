@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from app.api import admin, caption, complete, health, models, pages, sentiment, translate
+from app.api import admin, caption, complete, health, models, openai, pages, sentiment, translate
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
+from app.api.client_errors import ClientErrors
 from app.api.draining import on_stop_signal
 from app.api.endpoints import Endpoints
 from app.api.observe import Observe
@@ -50,7 +51,9 @@ _ENDPOINTS = {
     "/v1/caption": caption.caption,
     "/v1/translate": translate.translate,
     "/v1/complete": complete.complete,
+    "/v1/completions": openai.completions,
 }
+_CLIENT_ERRORS = {"/v1/completions": openai.error_members}
 _HOLDS = {path: "images" if path == "/v1/caption" else "texts" for path in _ENDPOINTS}  # what bodies hold
 _IMAGE_THREADS = 2  # files decoded at the same time
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
@@ -120,6 +123,7 @@ def create_app(
         redoc_url=None,
         middleware=[
             Middleware(Observe, metrics=metrics),
+            Middleware(ClientErrors, paths=_CLIENT_ERRORS),
             Middleware(Gate, admission=admission, paths=_HOLDS),
             Middleware(BodyLimit, most=settings.max_body_bytes),
             Middleware(Endpoints, endpoints=_ENDPOINTS, admission=admission),
@@ -127,7 +131,7 @@ def create_app(
         responses={"default": {"model": Problem, "description": "A problem"}},
     )
     install_problems(app)
-    for module in (sentiment, caption, translate, complete, models, admin, health, pages):
+    for module in (sentiment, caption, translate, complete, openai, models, admin, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)
