@@ -240,6 +240,13 @@ def test_errors_are_problems_with_what_the_client_reads(
     assert problem["error"] == {"message": problem["detail"], "type": kind, "param": param, "code": code}
 
 
+def test_models_can_be_listed(client: OpenAI, http: httpx.Client) -> None:
+    names = [model.id for model in client.models.list()]
+    assert names == [item["name"] for item in http.get("/v1/models").json()["models"] if item["task"] == "completion"]
+    for name in names:
+        assert client.completions.create(model=name, prompt="x", max_tokens=1).system_fingerprint == f"{name}/1"
+
+
 def test_other_methods_are_told_in_the_same_form(http: httpx.Client) -> None:
     answer = http.get("/v1/completions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
