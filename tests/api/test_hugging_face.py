@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
-from huggingface_hub.errors import HfHubHTTPError, ValidationError
+from huggingface_hub.errors import GenerationError, HfHubHTTPError, ValidationError
 from PIL import Image
 
 TEXT = "a warm and funny film"
@@ -267,6 +267,18 @@ def test_every_error_is_a_problem(http: httpx.Client, method: str, path: str, st
     answer = http.request(method, f"/hf/{path}", json={"inputs": "a"})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert ("error" in answer.json()) == (path.count("/") == 1)
+
+
+def test_failure_after_the_start_is_raised_by_the_client(server: str) -> None:
+    of = InferenceClient(f"{server}/hf/text-generation/lm-en?timeout_ms=1")
+    errors: list[GenerationError] = []
+    for _ in range(100):
+        try:
+            list(of.text_generation(PROMPT * 20, stream=True, max_new_tokens=500))
+        except GenerationError as error:
+            errors.append(error)
+            break
+    assert ["time" in str(error) for error in errors] == [True]
 
 
 def test_requests_are_counted_by_their_route(server: str, http: httpx.Client) -> None:

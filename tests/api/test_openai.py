@@ -240,6 +240,21 @@ def test_errors_are_problems_with_what_the_client_reads(
     assert problem["error"] == {"message": problem["detail"], "type": kind, "param": param, "code": code}
 
 
+def test_failure_after_the_start_is_raised_by_the_client(client: OpenAI) -> None:
+    """So little time that some of many prompts are never run."""
+    options: Any = {"model": MODEL, "prompt": [PROMPT] * 64, "max_tokens": 500, "extra_body": {"timeout_ms": 1}}
+    errors: list[openai.APIError] = []
+    for _ in range(30):
+        try:
+            list(client.completions.create(**options, stream=True))
+        except openai.APIStatusError:
+            continue  # too late before it began
+        except openai.APIError as error:
+            errors.append(error)
+            break
+    assert [(error.code, error.type) for error in errors] == [("timed_out", "server_error")]
+
+
 def test_models_can_be_listed(client: OpenAI, http: httpx.Client) -> None:
     names = [model.id for model in client.models.list()]
     assert names == [item["name"] for item in http.get("/v1/models").json()["models"] if item["task"] == "completion"]
