@@ -13,9 +13,22 @@ from tempfile import TemporaryDirectory
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from app.api import admin, caption, complete, health, models, pages, sentiment, translate
+from app.api import (
+    admin,
+    caption,
+    complete,
+    health,
+    hugging_face,
+    hugging_face_generation,
+    models,
+    openai,
+    pages,
+    sentiment,
+    translate,
+)
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
+from app.api.client_errors import ClientErrors
 from app.api.draining import on_stop_signal
 from app.api.endpoints import Endpoints
 from app.api.observe import Observe
@@ -45,13 +58,23 @@ sequence to sequence (translation) and sequence to next token (completion). Ever
 one and press **Execute**.
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
+_TASKS = (sentiment, caption, translate, complete)
 _ENDPOINTS = {
     "/v1/sentiment": sentiment.sentiment,
     "/v1/caption": caption.caption,
     "/v1/translate": translate.translate,
     "/v1/complete": complete.complete,
+    "/v1/completions": openai.completions,
+    hugging_face.CLASSIFICATION: hugging_face.classify,
+    hugging_face.TRANSLATION: hugging_face.translate,
+    hugging_face.IMAGE_TO_TEXT: hugging_face.describe,
+    hugging_face_generation.TEXT_GENERATION: hugging_face_generation.generate,
 }
-_HOLDS = {path: "images" if path == "/v1/caption" else "texts" for path in _ENDPOINTS}  # what bodies hold
+_OF_IMAGES = ("/v1/caption", hugging_face.IMAGE_TO_TEXT)
+_CLIENT_ERRORS = {"/v1/completions": openai.error_members} | dict.fromkeys(
+    [path for path in _ENDPOINTS if path.startswith("/hf/")], hugging_face.error_members
+)
+_HOLDS = {path: "images" if path in _OF_IMAGES else "texts" for path in _ENDPOINTS}  # what bodies hold
 _IMAGE_THREADS = 2  # files decoded at the same time
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
@@ -120,6 +143,7 @@ def create_app(
         redoc_url=None,
         middleware=[
             Middleware(Observe, metrics=metrics),
+            Middleware(ClientErrors, paths=_CLIENT_ERRORS),
             Middleware(Gate, admission=admission, paths=_HOLDS),
             Middleware(BodyLimit, most=settings.max_body_bytes),
             Middleware(Endpoints, endpoints=_ENDPOINTS, admission=admission),
@@ -127,7 +151,7 @@ def create_app(
         responses={"default": {"model": Problem, "description": "A problem"}},
     )
     install_problems(app)
-    for module in (sentiment, caption, translate, complete, models, admin, health, pages):
+    for module in (*_TASKS, openai, hugging_face, hugging_face_generation, models, admin, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)

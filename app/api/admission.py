@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.paths import Paths
 from app.api.problems import KINDS, MEDIA_TYPE, problem_body
 from app.engine.messages import IMAGE_STEPS
 from app.errors import Draining, NotReady, Overloaded, UnrollError
@@ -175,13 +176,14 @@ class Gate:
     def __init__(self, app: ASGIApp, admission: Admission, paths: Mapping[str, str]) -> None:
         self._app = app
         self._admission = admission
-        self._paths = paths
+        self._paths = Paths(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        holds = self._paths.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if holds is None:
+        found = self._paths.find(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             return await self._app(scope, receive, send)
-        scope["unroll.path"] = scope["path"]  # counted by it: no route is looked for
+        holds = found.value
+        scope["unroll.path"] = found.path  # counted by it: no route is looked for
         headers = dict(scope["headers"])
         query = scope["query_string"] if holds == "images" else b""  # of texts the options are in the body
         error = self._refusal(scope, steps_of(headers, holds), seconds_of(headers, query))

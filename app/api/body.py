@@ -60,7 +60,19 @@ def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:
 
 def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI content of a JSON body that `read_json` reads."""
-    return {JSON: {"schema": form.model_json_schema(), "examples": examples}}
+    schema = form.model_json_schema()
+    return {JSON: {"schema": _inlined(schema, schema.pop("$defs", {})), "examples": examples}}
+
+
+def _inlined(node: Any, parts: dict[str, Any]) -> Any:
+    """A schema with its parts in the places that refer to them: an operation has no place for parts of its own."""
+    if isinstance(node, list):
+        return [_inlined(item, parts) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if name := node.get("$ref", "").removeprefix("#/$defs/"):
+        return _inlined(parts[name] | {key: value for key, value in node.items() if key != "$ref"}, parts)
+    return {key: _inlined(value, parts) for key, value in node.items()}
 
 
 @contextmanager

@@ -22,23 +22,23 @@ from app.tasks.captioning import Captioning
 MULTIPART = "multipart/form-data"
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp")
 _MORE_FILES = 1000  # over the most inputs, so that their number can be told; beyond it the form is not read on
-_EXAMPLE = base64.b64encode(files("app.web").joinpath("static/example.webp").read_bytes()).decode()
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+EXAMPLE_IMAGE = base64.b64encode(files("app.web").joinpath("static/example.webp").read_bytes()).decode()
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = CaptionForm.model_json_schema()
 for _option in _FORM["properties"].keys() - {"images"}:
     _FORM["properties"][_option]["examples"] = [""]  # Swagger UI fills these in; a blank field counts as left out
 EXAMPLES = {
-    "photo": {"summary": "A photo in base64", "value": {"inputs": _EXAMPLE}},
-    "beams": {"summary": "Beam search, the two best", "value": {"inputs": _EXAMPLE, "beams": 4, "n_best": 2}},
+    "photo": {"summary": "A photo in base64", "value": {"inputs": EXAMPLE_IMAGE}},
+    "beams": {"summary": "Beam search, the two best", "value": {"inputs": EXAMPLE_IMAGE, "beams": 4, "n_best": 2}},
     "drawn": {
         "summary": "Drawn at random, again the same with the seed",
-        "value": {"inputs": _EXAMPLE, "temperature": 0.7, "top_k": 20, "seed": 7},
+        "value": {"inputs": EXAMPLE_IMAGE, "temperature": 0.7, "top_k": 20, "seed": 7},
     },
     "explained": {
         "summary": "Where in the image each word was looked for",
-        "value": {"inputs": _EXAMPLE, "logprobs": 1, "attention": True, "max_tokens": 4},
+        "value": {"inputs": EXAMPLE_IMAGE, "logprobs": 1, "attention": True, "max_tokens": 4},
     },
-    "streamed": {"summary": "As server-sent events", "value": {"inputs": _EXAMPLE, "stream": True}},
+    "streamed": {"summary": "As server-sent events", "value": {"inputs": EXAMPLE_IMAGE, "stream": True}},
 }
 BODY: dict[str, Any] = {
     "parameters": [TIMEOUT_PARAMETER],
@@ -47,7 +47,7 @@ BODY: dict[str, Any] = {
         "content": {
             **json_body(CaptionRequest, EXAMPLES),
             MULTIPART: {"schema": _FORM},
-            **dict.fromkeys(RAW_TYPES, _BINARY),
+            **dict.fromkeys(RAW_TYPES, BINARY),
         },
     },
 }
@@ -92,7 +92,7 @@ async def caption(request: Request) -> Response:
 async def _from_json(request: Request, service: Service) -> tuple[list[bytes], SentenceOptions]:
     body = await read_json(request, CaptionRequest)
     service.check_count(len(body.inputs))
-    return await asyncio.to_thread(_decoded, body.inputs), body  # many megabytes, so not on the event loop
+    return await asyncio.to_thread(decoded_images, body.inputs), body  # many megabytes, so not on the event loop
 
 
 async def _from_form(request: Request, service: Service) -> tuple[list[bytes], SentenceOptions]:
@@ -106,7 +106,8 @@ async def _from_form(request: Request, service: Service) -> tuple[list[bytes], S
     return images, read_fields(fields, SentenceOptions)
 
 
-def _decoded(texts: Sequence[str]) -> list[bytes]:
+def decoded_images(texts: Sequence[str]) -> list[bytes]:
+    """Image files in base64. Raises InvalidImage."""
     images = []
     for index, text in enumerate(texts):
         content = text.split(";base64,", 1)[-1] if text.startswith("data:") else text

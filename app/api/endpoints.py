@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.admission import Admission, full
+from app.api.paths import Paths
 from app.api.problems import response_of
 from app.errors import Overloaded
 
@@ -22,18 +23,19 @@ class Endpoints:
 
     def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], admission: Admission) -> None:
         self._app = app
-        self._endpoints = endpoints
+        self._endpoints = Paths(endpoints)
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if endpoint is None:
+        found = self._endpoints.find(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self._app(scope, receive, send)
             return
+        scope["path_params"] = found.parameters
         request = Request(scope, receive, send)
         answer: ASGIApp
         try:
-            answer = await endpoint(request)
+            answer = await found.value(request)
         except Overloaded:
             answer = full(self._admission, self._admission.retry_after())
         except Exception as error:

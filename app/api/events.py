@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -36,25 +36,45 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the secon
 
 def event(name: str, data: BaseModel | Mapping[str, object]) -> bytes:
     """One event, its data JSON in one line."""
+    return f"event: {name}\ndata: {_line(data)}\n\n".encode()
+
+
+def error_event(problem: Mapping[str, object]) -> bytes:
+    """The event of an answer that ends in a problem."""
+    return event("error", problem)
+
+
+def data_event(data: BaseModel | Mapping[str, object]) -> bytes:
+    """An event without a name, as other interfaces send them, its data JSON in one line."""
+    return f"data: {_line(data)}\n\n".encode()
+
+
+def _line(data: BaseModel | Mapping[str, object]) -> str:
     if isinstance(data, BaseModel):
-        text = data.model_dump_json(exclude_none=True)
-    else:
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {name}\ndata: {text}\n\n".encode()
+        return data.model_dump_json(exclude_none=True)
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 class EventStream(Response):
     """Sends `events` as they come, and a comment whenever nothing was sent for `keep_alive` seconds, so that nobody on
-    the way takes the connection for dead. A failure is an event `error` with the problem, and the last one."""
+    the way takes the connection for dead. A failure is an event of its problem, which `failed` makes, and the last."""
 
     media_type = EVENT_STREAM
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, deadline: float, keep_alive: float) -> None:
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        *,
+        deadline: float,
+        keep_alive: float,
+        failed: Callable[[Mapping[str, object]], bytes] = error_event,
+    ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._events = events
         self._deadline = deadline
         self._keep_alive = keep_alive
+        self._failed = failed
         self._sent = 0.0  # when something was sent, on the loop's clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +92,7 @@ class EventStream(Response):
             kind = problem_of(error)
             if kind["status"] == 500:
                 log.error("%s failed", scope["path"], exc_info=error)
-            await self._send(send, event("error", kind))
+            await self._send(send, self._failed(kind))
         finally:
             comments.cancel()
         await send({"type": "http.response.body"})

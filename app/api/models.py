@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.schemas import BrokenModel, ModelInfo, ModelList, QualityFigure
+from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, QualityFigure
 from app.api.service import ServiceDependency
 from app.store.manifest import Manifest
 
@@ -12,13 +12,15 @@ router = APIRouter(tags=["Models"])
 @router.get("/v1/models", summary="List the models")
 async def models(service: ServiceDependency) -> ModelList:
     """Every version that is loaded: what it does, how it is built, how good it was measured to be, and whether
-    it answers by default. Versions that cannot be used are listed in `broken`, with the reason."""
+    it answers by default. Versions that cannot be used are listed in `broken`, with the reason. `data` names the
+    language models for OpenAI's clients."""
     view = service.client.view
     broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
     usable = service.catalog.usable(view)
     first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
     infos = [_info(entry.manifest, first[entry.manifest.name]) for entry in usable]
-    return ModelList(models=infos, broken=broken)
+    languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.task == "completion")
+    return ModelList(models=infos, broken=broken, data=[ListedModel(id=name) for name in languages])
 
 
 def _info(manifest: Manifest, default_version: int) -> ModelInfo:

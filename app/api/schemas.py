@@ -229,11 +229,22 @@ class BrokenModel(BaseModel):
     reason: str
 
 
+class ListedModel(BaseModel):
+    """A language model, as OpenAI's clients read it."""
+
+    id: str = Field(description="What `POST /v1/completions` takes as `model`.", examples=["lm-en"])
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Not known.")
+    owned_by: str = "unroll"
+
+
 class ModelList(BaseModel):
-    """What can be served, and what is broken."""
+    """What can be served, and what is broken; `object` and `data` are what OpenAI's clients read."""
 
     models: list[ModelInfo]
     broken: list[BrokenModel]
+    object: Literal["list"] = "list"
+    data: list[ListedModel] = Field(description="The language models by name.")
 
 
 class Health(BaseModel):

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from app.api.admission import TICKET, Admission, Ticket
 from app.api.attending import Attending
-from app.api.events import EventStream, event
+from app.api.events import EventStream, error_event, event
 from app.api.schemas import Options, SentenceAnswer, StreamDone, StreamedResult, StreamedToken
 from app.engine.client import EngineClient
 from app.engine.messages import Terms
@@ -24,7 +24,7 @@ from app.tasks.catalog import Catalog
 from app.tasks.results import Usage
 from app.tasks.rollout import Rollout
 from app.tasks.sentences import speak_all, steps_of, stream_all, summed
-from app.tasks.transcript import Job, Spoken
+from app.tasks.transcript import Delta, Job, Spoken
 
 Task = TypeVar("Task")
 TIMEOUT_HEADER = "x-timeout-ms"
@@ -119,21 +119,54 @@ class Service:
     ) -> Response:
         """The answer of a task that emits: JSON, or events if that was asked for."""
         async with self.attending(request, terms):
-            jobs = await preparing
-            ticket_of(request).count_steps(steps_of(jobs))
+            jobs = await self.counted(request, preparing)
             if not jobs[0].options.stream:
-                results, usage = summed(jobs, await speak_all(self.client, jobs, terms))
-                self.answered(request, counters, usage)
+                results, usage = summed(jobs, await self.spoken(request, jobs, terms, counters))
                 return json_response(SentenceAnswer(results=results, usage=usage))
+        return self.event_stream(self._events(request, jobs, terms, counters), terms)
+
+    async def counted(self, request: Request, preparing: Awaitable[Sequence[Job]]) -> Sequence[Job]:
+        """The jobs of a request, which from now on counts as what they take."""
+        jobs = await preparing
+        ticket_of(request).count_steps(steps_of(jobs))
+        return jobs
+
+    async def spoken(
+        self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
+    ) -> Sequence[Spoken]:
+        """A sentence for each job, in order."""
+        spoken = await speak_all(self.client, jobs, terms)
+        self.answered(request, counters, summed(jobs, spoken)[1])
+        return spoken
+
+    async def streamed(
+        self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
+    ) -> AsyncGenerator[tuple[int, Delta | Spoken], None]:
+        """What comes of each job as it comes, with its place; the whole is the last of each."""
+        spoken: dict[int, Spoken] = {}
+        async with aclosing(stream_all(self.client, jobs, terms)) as streamed:
+            async for place, item in streamed:
+                if isinstance(item, Spoken):
+                    spoken[place] = item
+                yield place, item
+        _, usage = summed(jobs, [spoken[place] for place in range(len(jobs))])
+        self.answered(request, counters, usage)
+
+    def event_stream(
+        self,
+        events: AsyncGenerator[bytes, None],
+        terms: Terms,
+        failed: Callable[[Mapping[str, object]], bytes] = error_event,
+    ) -> EventStream:
+        """The answer that tells `events` as they come, and what goes wrong by `failed`."""
         assert terms.deadline is not None
-        events = self._events(request, jobs, terms, counters)
-        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive)
+        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, failed=failed)
 
     async def _events(
         self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
     ) -> AsyncGenerator[bytes, None]:
         spoken: dict[int, Spoken] = {}
-        async with aclosing(stream_all(self.client, jobs, terms)) as streamed:
+        async with aclosing(self.streamed(request, jobs, terms, counters)) as streamed:
             async for place, item in streamed:
                 if isinstance(item, Spoken):
                     spoken[place] = item
@@ -141,7 +174,6 @@ class Service:
                 else:
                     yield event("token", StreamedToken(input=place, text=item.text, tokens=item.tokens))
         _, usage = summed(jobs, [spoken[place] for place in range(len(jobs))])
-        self.answered(request, counters, usage)
         yield event("done", StreamDone(usage=usage))
 
 

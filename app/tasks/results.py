@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 LogProbability = Annotated[float, Field(le=0, description="Natural log-probability.", examples=[-0.21])]
 FinishReason = Annotated[
@@ -80,6 +81,7 @@ class Alternative(BaseModel):
 
     text: str = Field(description="How it is spelt.", examples=[" file"])
     logprob: LogProbability
+    id: SkipJsonSchema[int] = Field(exclude=True)  # for clients of other interfaces, which ask for it
 
 
 class EmittedToken(Alternative):

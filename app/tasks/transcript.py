@@ -176,9 +176,12 @@ def _told(job: Job, hypothesis: messages.Hypothesis) -> list[EmittedToken]:
     alternatives = hypothesis.alternatives or [[]] * len(hypothesis.log_probs)
     return [
         EmittedToken(
+            id=token,
             text=piece(token),
             logprob=min(log_prob, 0.0),
-            alternatives=[Alternative(text=piece(other), logprob=min(value, 0.0)) for other, value in others[:most]],
+            alternatives=[
+                Alternative(id=other, text=piece(other), logprob=min(value, 0.0)) for other, value in others[:most]
+            ],
         )
         for token, log_prob, others in zip(_ids(job, hypothesis), hypothesis.log_probs, alternatives, strict=True)
     ]

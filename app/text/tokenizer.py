@@ -162,6 +162,15 @@ class TextTokenizer:
             return self._decode(ids).lstrip()
         return self._decode([*after, *ids])[len(self._decode(after)) :]
 
+    def place_of(self, token: int, ids: Sequence[int], *, after: Sequence[int] = ()) -> int:
+        """Where a token that is emitted next begins in the text; of a run of bytes, which is read as a whole, each
+        begins where the run does."""
+        end = len(ids)
+        if token not in self._words:
+            while end and ids[end - 1] not in self._words:
+                end -= 1
+        return len(self.unstripped(ids[:end], after=after))
+
     def _decode(self, ids: Sequence[int]) -> str:
         shown = [token for token in ids if token not in self._hidden] if self._hidden else ids
         text: str = self._tokenizer.decode(shown, skip_special_tokens=False)

@@ -242,6 +242,18 @@ def test_client_that_sends_all_before_it_listens_gets_the_refusal(occupied: str)
         assert read_answer(connection)[0] == 429
 
 
+@pytest.mark.parametrize("length", [12, 2_000_000])
+@pytest.mark.parametrize("path", ["/v1/completions", "/hf/image-to-text/caption-en"])
+def test_refusals_have_what_other_clients_read(occupied: str, path: str, length: int) -> None:
+    with connected(occupied) as connection:
+        connection.sendall(head(path, length))
+        status, _, problem = read_answer(connection)
+    assert status == 429
+    error = problem["error"]
+    assert problem["detail"] == (error["message"] if isinstance(error, dict) else error)
+    assert isinstance(error, str) == path.startswith("/hf/")
+
+
 def test_refusals_are_cheap(occupied: str) -> None:
     """Far below a millisecond each; a busy machine is given room."""
     count = 300

@@ -18,6 +18,14 @@ DESCRIPTION: dict[str, Any] = create_app(Settings(), engines=[]).openapi()
 OPERATIONS = [
     (method, path, operation) for path, item in DESCRIPTION["paths"].items() for method, operation in item.items()
 ]
+OPENAI = "/v1/completions"
+HUGGING_FACE = {
+    "/hf/text-classification/{model}": "sentiment-en",
+    "/hf/translation/{model}": "translate-en-ko",
+    "/hf/image-to-text/{model}": "caption-en",
+    "/hf/text-generation/{model}": "lm-en",
+}  # and the model of their examples
+COMPATIBLE = (OPENAI, *HUGGING_FACE)
 TASKS = ("/v1/sentiment", "/v1/caption", "/v1/translate", "/v1/complete")
 
 
@@ -41,7 +49,7 @@ def test_stored_description_is_that_of_the_app() -> None:
 def test_all_routes_for_machines_are_described() -> None:
     administration = {f"/v1/models/{{name}}/{verb}" for verb in ("load", "unload", "default")}
     watched = {"/v1/models", "/healthz", "/readyz", "/metrics"}
-    assert {path for _, path, _ in OPERATIONS} == {*TASKS, *administration, *watched}
+    assert {path for _, path, _ in OPERATIONS} == {*TASKS, *COMPATIBLE, *administration, *watched}
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[path for _, path, _ in OPERATIONS])
@@ -65,7 +73,7 @@ def test_errors_are_problems_and_nothing_else() -> None:
             assert content[MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
-@pytest.mark.parametrize("path", TASKS)
+@pytest.mark.parametrize("path", [*TASKS, *COMPATIBLE])
 def test_tasks_name_the_statuses_of_their_errors(path: str) -> None:
     described = set(DESCRIPTION["paths"][path]["post"]["responses"])
     assert described >= {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
@@ -91,7 +99,7 @@ def test_request_bodies_describe_one_input_and_several() -> None:
 
 EXAMPLES = [
     pytest.param(path, example["value"], id=f"{path} {name}")
-    for path in TASKS
+    for path in (*TASKS, *COMPATIBLE)
     for name, example in DESCRIPTION["paths"][path]["post"]["requestBody"]["content"]["application/json"][
         "examples"
     ].items()
@@ -100,11 +108,33 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("path", "value"), EXAMPLES)
 def test_example_runs_as_it_stands(http: httpx.Client, path: str, value: dict[str, Any]) -> None:
+    if path in HUGGING_FACE:
+        path = path.format(model=model_of(path))
     answer = http.post(path, json=value)
     assert answer.status_code == 200, answer.text
+    if path not in TASKS:
+        assert has_answers(answer.text, value)
+        return
     inputs = value["inputs"]
     results = streamed_results(answer.text) if value.get("stream") else answer.json()["results"]
     assert len(results) == (1 if isinstance(inputs, str) else len(inputs))
+
+
+def model_of(path: str) -> str:
+    """The model that an operation names as its example."""
+    parameters = DESCRIPTION["paths"][path]["post"]["parameters"]
+    (example,) = [item["example"] for item in parameters if item["in"] == "path"]
+    assert example == HUGGING_FACE[path]
+    return str(example)
+
+
+def has_answers(text: str, value: dict[str, Any]) -> bool:
+    """Whether there are as many as were asked for."""
+    if value.get("stream"):
+        return text.startswith("data: {") and text.endswith("}\n\n" if "inputs" in value else "[DONE]\n\n")
+    answer, inputs = json.loads(text), value.get("inputs", value.get("prompt"))
+    answers = answer if isinstance(answer, list) else answer["choices"]
+    return bool(answers) and len(answers) == (len(inputs) if isinstance(inputs, list) else 1) * int(value.get("n", 1))
 
 
 def streamed_results(text: str) -> list[Any]:
@@ -112,4 +142,4 @@ def streamed_results(text: str) -> list[Any]:
 
 
 def test_every_task_has_an_example() -> None:
-    assert {example.values[0] for example in EXAMPLES} == set(TASKS)
+    assert {example.values[0] for example in EXAMPLES} == {*TASKS, *COMPATIBLE}

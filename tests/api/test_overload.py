@@ -9,7 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import openai
 import pytest
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
+from openai import OpenAI
 
 from app.main import create_app
 from app.settings import Settings
@@ -115,6 +119,18 @@ def test_without_an_engine_nothing_is_accepted(deserted: str, path: str) -> None
     assert answer.json()["type"] == "/problems/not-ready"
     assert answer.json()["status"] == 503
     assert "/readyz" in answer.json()["detail"]
+
+
+def test_clients_of_other_interfaces_are_told_the_same(deserted: str) -> None:
+    with (
+        OpenAI(base_url=f"{deserted}/v1", api_key="x", max_retries=0) as client,
+        pytest.raises(openai.InternalServerError, match="no engine is ready") as refusal,
+    ):
+        client.completions.create(model="lm-en", prompt="a")
+    assert (refusal.value.status_code, refusal.value.type, refusal.value.code) == (503, "server_error", "not_ready")
+    with pytest.raises(HfHubHTTPError, match="no engine is ready") as error:
+        InferenceClient(f"{deserted}/hf/text-classification/sentiment-en").text_classification("a")
+    assert int(error.value.response.headers["retry-after"]) >= 1
 
 
 def test_health_without_an_engine(deserted: str) -> None:

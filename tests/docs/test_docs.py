@@ -106,7 +106,7 @@ def test_every_operation_for_programs_has_a_section_with_a_curl_example() -> Non
     for path, methods in app().openapi()["paths"].items():
         for method in methods:
             (section,) = [section for section in sections if section.startswith(f"`{method.upper()} {path}`")]
-            place = path.replace("{name}", "[a-z-]+")
+            place = re.sub(r"\{\w+\}", "[a-z-]+", path)
             assert re.search(rf"^curl .*http://127\.0\.0\.1:8000{place}\b", section, re.MULTILINE)
 
 

@@ -12,9 +12,18 @@ pytestmark = pytest.mark.browser
 TASKS = {"/v1/sentiment", "/v1/caption", "/v1/translate", "/v1/complete"}
 
 
-def operations(visit: Visit) -> dict[str, Locator]:
-    """The operations under the heading Tasks by their path, expanded."""
-    section = visit.page.locator(".opblock-tag-section", has=visit.page.locator("#operations-tag-Tasks"))
+COMPATIBLE = {
+    "/v1/completions",
+    "/hf/text-classification/{model}",
+    "/hf/translation/{model}",
+    "/hf/image-to-text/{model}",
+    "/hf/text-generation/{model}",
+}
+
+
+def operations(visit: Visit, tag: str = "Tasks") -> dict[str, Locator]:
+    """The operations under a heading by their path, expanded."""
+    section = visit.page.locator(".opblock-tag-section", has=visit.page.locator(f"#operations-tag-{tag}"))
     section.locator(".opblock").first.wait_for()
     found = {}
     for operation in section.locator(".opblock").all():
@@ -36,14 +45,14 @@ def examples(operation: Locator) -> Iterator[str]:
         yield value
 
 
-def execute(visit: Visit, operation: Locator) -> None:
+def execute(visit: Visit, operation: Locator, *, url: str = "**/v1/*", shown: str = '"usage"') -> None:
     """Press Execute; the answer is 200 and is shown."""
-    with visit.page.expect_response("**/v1/*") as response:
+    with visit.page.expect_response(url) as response:
         operation.locator("button.execute").click()
     assert response.value.status == 200, response.value.text()
     live = operation.locator(".live-responses-table")
     expect(live.locator("td.response-col_status:not(.col_header)")).to_have_text("200")
-    expect(live).to_contain_text('"usage"')
+    expect(live).to_contain_text(shown)
 
 
 def test_every_example_of_the_tasks_runs(visit: Visit) -> None:
@@ -57,6 +66,18 @@ def test_every_example_of_the_tasks_runs(visit: Visit) -> None:
             ran.append((path, example))
     assert {path for path, _ in ran} == TASKS
     assert len(ran) >= 7
+    visit.check()
+
+
+def test_every_example_of_the_compatible_interfaces_runs(visit: Visit) -> None:
+    visit.go("/docs")
+    found = operations(visit, "Compatible")
+    assert set(found) == COMPATIBLE
+    for path, operation in found.items():
+        url = "**" + path.replace("{model}", "*")
+        shown = {"/v1/completions": '"text"', "/hf/text-classification/{model}": '"label"'}.get(path, "_text")
+        for _ in examples(operation):
+            execute(visit, operation, url=url, shown=shown)
     visit.check()
 
 

@@ -1,0 +1,291 @@
+"""What Hugging Face's clients send for a task and read from it, and what of it the tasks are asked."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.api.schemas import Inputs
+from app.api.unsupported import Only
+from app.tasks.decoding import MOST_SEED, DecodingOptions, StopString
+
+_AS_SCORES = "scores are probabilities (softmax)"
+_AS_NEW = "use max_new_tokens or min_new_tokens"
+
+
+class _Form(BaseModel):
+    """What is not supported is refused, never ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Drawing(_Form):
+    """Whether tokens are drawn, and how."""
+
+    do_sample: bool | None = Field(
+        None, description="Draw tokens; when left out, they are drawn if `temperature`, `top_k` or `top_p` say how."
+    )
+    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] | None = Field(
+        None, description="The flatter the higher; 1 when left out."
+    )
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        None, description="Draw from this many most probable tokens; 0, or left out, is all."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="Draw from the fewest tokens that hold this share of the probability."
+    )
+    typical_p: Annotated[object, Only(1)] = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | None = Field(
+        None, description="Above 1, tokens that were emitted become less probable."
+    )
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(None, description="Draws the same again.")
+    max_new_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="Most tokens that are emitted; the model's own when left out."
+    )
+
+    @model_validator(mode="after")
+    def _drawing_agrees(self) -> Self:
+        if self.do_sample is False and self._says_how:
+            raise PydanticCustomError("do_sample", "do_sample is false: leave out {names}", {"names": self._says_how})
+        if self.draws and self.temperature == 0:
+            raise PydanticCustomError("temperature", "temperature is 0, which draws nothing: set do_sample to false")
+        return self
+
+    @property
+    def draws(self) -> bool:
+        """Whether tokens are drawn."""
+        return bool(self._says_how) if self.do_sample is None else self.do_sample
+
+    @property
+    def _says_how(self) -> str:
+        """Options that mean something only where tokens are drawn."""
+        said = {
+            "temperature": self.temperature not in (None, 0, 1),
+            "top_k": self.top_k not in (None, 0),
+            "top_p": self.top_p not in (None, 1),
+        }
+        return ", ".join(name for name, is_said in said.items() if is_said)
+
+    def drawing(self) -> dict[str, object]:
+        """These as decoding options. Where nothing is drawn, a seed makes no difference."""
+        options: dict[str, object] = {
+            "max_tokens": self.max_new_tokens,
+            "repetition_penalty": 1.0 if self.repetition_penalty is None else self.repetition_penalty,
+        }
+        if self.draws:
+            options |= {
+                "temperature": 1.0 if self.temperature is None else self.temperature,
+                "top_k": self.top_k or 0,
+                "top_p": 1.0 if self.top_p is None else self.top_p,
+                "seed": self.seed,
+            }
+        return options
+
+
+class GenerateParameters(Drawing):
+    """How a sentence is emitted, in the words of `generate` of the library `transformers`."""
+
+    min_new_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    min_p: Annotated[object, Only(0)] = None
+    num_beams: Annotated[int, Field(ge=1, le=16)] | None = Field(
+        None, description="Sentences that are searched side by side; the model's own when left out."
+    )
+    length_penalty: Annotated[
+        object, Only(instead="it divides by the length, which is not how beams are ordered here")
+    ] = None
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] | None = None
+    stop_strings: Annotated[list[StopString], Field(min_length=1, max_length=4)] | None = None
+    max_length: Annotated[object, Only(instead=_AS_NEW)] = None
+    min_length: Annotated[object, Only(0, instead=_AS_NEW)] = None
+    early_stopping: Annotated[object, Only(False)] = None
+    epsilon_cutoff: Annotated[object, Only(0)] = None
+    eta_cutoff: Annotated[object, Only(0)] = None
+    penalty_alpha: Annotated[object, Only(0)] = None
+    num_beam_groups: Annotated[object, Only(1)] = None
+    num_return_sequences: Annotated[object, Only(1)] = None
+    use_cache: Annotated[object, Only(True)] = None
+
+    def decoding(self) -> DecodingOptions:
+        """How sentences are emitted. The beams of a model are its own unless they are named."""
+        return DecodingOptions.model_validate(
+            {
+                **self.drawing(),
+                "min_tokens": self.min_new_tokens or 0,
+                "beams": self.num_beams,
+                "no_repeat_ngram_size": self.no_repeat_ngram_size or 0,
+                "stop": self.stop_strings,
+            }
+        )
+
+
+class ClassificationParameters(_Form):
+    """How labels are told."""
+
+    top_k: Annotated[int, Field(ge=1)] | None = Field(None, description="So many best labels; all when left out.")
+    function_to_apply: Annotated[object, Only("softmax", instead=_AS_SCORES)] = None
+
+
+class ClassificationRequest(_Form):
+    """Texts to label."""
+
+    inputs: Inputs
+    parameters: ClassificationParameters | None = None
+
+
+class ClassificationLabel(BaseModel):
+    """A label and its probability."""
+
+    label: str = Field(examples=["positive"])
+    score: float = Field(examples=[0.97])
+
+
+class TranslationParameters(_Form):
+    """Languages, and how a translation is emitted."""
+
+    src_lang: str | None = Field(None, description="Has to be the model's own, as ISO 639 code.", examples=["en"])
+    tgt_lang: str | None = Field(None, description="Has to be the model's own, as ISO 639 code.", examples=["ko"])
+    clean_up_tokenization_spaces: Annotated[object, Only(False)] = None
+    truncation: Annotated[object, Only("do_not_truncate")] = None
+    generate_parameters: GenerateParameters | None = None
+
+
+class TranslationRequest(_Form):
+    """Sentences to translate."""
+
+    inputs: Inputs
+    parameters: TranslationParameters | None = None
+
+
+class TranslationText(BaseModel):
+    """A translation."""
+
+    translation_text: str = Field(examples=["파일 열기"])
+
+
+class ImageToTextParameters(_Form):
+    """How a sentence about an image is emitted."""
+
+    max_new_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    generation_parameters: GenerateParameters | None = None
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        if self.max_new_tokens and self.generation_parameters and self.generation_parameters.max_new_tokens:
+            raise PydanticCustomError("max_new_tokens", "max_new_tokens is given twice: leave out one of them")
+        return self
+
+    def decoding(self) -> DecodingOptions:
+        """How sentences are emitted."""
+        options = (self.generation_parameters or GenerateParameters()).decoding()
+        return options.model_copy(update={"max_tokens": self.max_new_tokens}) if self.max_new_tokens else options
+
+
+class ImageToTextRequest(_Form):
+    """An image to describe, as JSON."""
+
+    inputs: Inputs = Field(description="One image file in base64, or a list.")
+    parameters: ImageToTextParameters | None = None
+
+
+class GeneratedText(BaseModel):
+    """A sentence about an image."""
+
+    generated_text: str = Field(examples=["a man in a red shirt"])
+
+
+class TextGenerationParameters(Drawing):
+    """How a text is gone on with, in the words of the server `text-generation-inference`."""
+
+    stop: Annotated[list[StopString], Field(max_length=4)] | None = Field(
+        None, description="Up to 4 strings; the text ends before the first of them."
+    )
+    return_full_text: bool | None = Field(None, description="Tell the prompt before what goes on from it.")
+    details: bool | None = Field(None, description="Tell `details`: tokens, and why it ended.")
+    top_n_tokens: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        None, description="With `details` or `stream`: so many of the most probable tokens at each place."
+    )
+    decoder_input_details: Annotated[object, Only(False)] = None
+    adapter_id: Annotated[object, Only()] = None
+    best_of: Annotated[object, Only(1)] = None
+    frequency_penalty: Annotated[object, Only(0)] = None
+    grammar: Annotated[object, Only()] = None
+    truncate: Annotated[object, Only()] = None
+    watermark: Annotated[object, Only(False)] = None
+
+
+class TextGenerationRequest(_Form):
+    """Texts to go on with."""
+
+    inputs: Inputs
+    parameters: TextGenerationParameters = TextGenerationParameters()
+    stream: bool | None = Field(None, description="Answer one text with server-sent events.")
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> Self:
+        if self.stream and len(self.inputs) > 1:
+            raise PydanticCustomError("stream", "a stream is of one text: send several requests")
+        if self.stream and self.parameters.return_full_text:
+            raise PydanticCustomError("return_full_text", "return_full_text is not of a stream: leave it out")
+        if self.parameters.top_n_tokens and not (self.stream or self.parameters.details):
+            raise PydanticCustomError("top_n_tokens", "top_n_tokens are told in details: set details to true as well")
+        return self
+
+    def decoding(self) -> DecodingOptions:
+        """How texts are gone on with."""
+        tells_tokens = self.stream or self.parameters.details
+        return DecodingOptions.model_validate(
+            {
+                **self.parameters.drawing(),
+                "beams": 1,
+                "length_penalty": 0,
+                "stop": self.parameters.stop or None,
+                "logprobs": (self.parameters.top_n_tokens or 0) if tells_tokens else None,
+                "stream": bool(self.stream),
+            }
+        )
+
+
+class GenerationToken(BaseModel):
+    """A token; `special` is the end."""
+
+    id: int
+    text: str
+    logprob: float
+    special: bool
+
+
+class GenerationDetails(BaseModel):
+    """How a text came about."""
+
+    finish_reason: Literal["length", "eos_token", "stop_sequence"]
+    generated_tokens: int
+    seed: int | None
+    prefill: list[GenerationToken] = []
+    tokens: list[GenerationToken]
+    top_tokens: list[list[GenerationToken]] | None
+
+
+class Generation(BaseModel):
+    """What goes on from a text."""
+
+    generated_text: str
+    details: GenerationDetails | None = None
+
+
+class StreamDetails(BaseModel):
+    """Why a text ended, and what it took."""
+
+    finish_reason: Literal["length", "eos_token", "stop_sequence"]
+    generated_tokens: int
+    input_length: int
+    seed: int | None
+
+
+class StreamedGeneration(BaseModel):
+    """An event: a token, and with the last one the whole text."""
+
+    index: int = Field(description="From 1.")
+    token: GenerationToken
+    generated_text: str | None = None
+    details: StreamDetails | None = None
+    top_tokens: list[GenerationToken] | None = None

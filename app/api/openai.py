@@ -1,0 +1,221 @@
+"""POST /v1/completions: the language models, as OpenAI's clients ask them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
+from app.api.events import EVENT_STREAM, data_event
+from app.api.openai_schemas import (
+    CompletionAnswer,
+    CompletionChoice,
+    CompletionLogprobs,
+    CompletionRequest,
+    CompletionUsage,
+)
+from app.api.problems import problems
+from app.api.sentiment import COMMON_ERRORS
+from app.api.service import Service, service_of
+from app.engine.messages import Terms, Tokens
+from app.errors import ContradictoryOptions
+from app.tasks.completion import Completion
+from app.tasks.results import EmittedToken, FinishReason
+from app.tasks.transcript import Job, Spoken
+
+_DONE = b"data: [DONE]\n\n"
+_BEGUN = "This film is one of the"
+EXAMPLES = {
+    "one": {
+        "summary": "The most probable continuation",
+        "value": {"model": "lm-en", "prompt": _BEGUN, "temperature": 0},
+    },
+    "several": {
+        "summary": "Two prompts with two choices each, drawn",
+        "value": {"model": "lm-en", "prompt": [_BEGUN, "The acting is"], "n": 2, "seed": 7, "top_p": 0.9},
+    },
+    "logprobs": {
+        "summary": "Log-probabilities and alternatives",
+        "value": {"model": "lm-ko", "prompt": "이 영화는", "max_tokens": 8, "temperature": 0, "logprobs": 3},
+    },
+    "echo": {
+        "summary": "With the prompt, up to a full stop",
+        "value": {"model": "lm-en", "prompt": _BEGUN, "max_tokens": 40, "stop": ["."], "echo": True, "seed": 1},
+    },
+    "streamed": {
+        "summary": "As server-sent events",
+        "value": {
+            "model": "lm-en/1",
+            "prompt": _BEGUN,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        },
+    },
+}
+STREAMED: dict[str, Any] = {
+    "description": "The choices; with `stream`, chunks of them as events without a name, and `[DONE]` as the last",
+    "content": {
+        EVENT_STREAM: {
+            "schema": {"type": "string"},
+            "example": 'data: {"id":"cmpl-2f0c8f3f6c5e4e58","object":"text_completion","created":1767225600,'
+            '"model":"lm-en","system_fingerprint":"lm-en/1","choices":[{"index":0,"text":" best","logprobs":null,'
+            '"finish_reason":null}]}\n\ndata: [DONE]\n\n',
+        }
+    },
+}
+router = APIRouter(tags=["Compatible"])
+
+
+@router.post(
+    "/v1/completions",
+    summary="Go on with texts, for OpenAI's clients",
+    response_model=CompletionAnswer,
+    responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},
+    openapi_extra={
+        "parameters": [TIMEOUT_PARAMETER],
+        "requestBody": {"required": True, "content": json_body(CompletionRequest, EXAMPLES)},
+    },
+)
+async def completions(request: Request) -> Response:
+    """The language models as `OpenAI(base_url=".../v1", api_key="x").completions.create(...)` asks them, streamed or
+    whole. An option that is not supported is refused and named; errors have OpenAI's member `error` as well.
+    """
+    service = service_of(request)
+    body = await read_json(request, CompletionRequest)
+    options, inputs = body.options(), body.inputs
+    terms = service.accept(request, options, inputs=len(inputs))
+    counters = service.metrics.task("completion")
+    async with service.attending(request, terms):
+        preparing = service.task(Completion).prepare(
+            inputs, body.decoding(), model=options.model, version=options.version
+        )
+        answer = _Answer(body, await service.counted(request, preparing))
+        if not body.stream:
+            spoken = await service.spoken(request, answer.jobs, terms, counters)
+            whole = await asyncio.to_thread(answer.whole, spoken) if body.logprobs is not None else answer.whole(spoken)
+            return Response(whole.model_dump_json(), media_type="application/json")
+    return service.event_stream(_chunks(request, service, answer, terms), terms, failed=_failed)
+
+
+async def _chunks(request: Request, service: Service, answer: "_Answer", terms: Terms) -> AsyncGenerator[bytes, None]:
+    """Each choice as it comes, the reason of its end with its last chunk."""
+    spoken: dict[int, Spoken] = {}
+    counters = service.metrics.task("completion")
+    for chunk in answer.echoed():
+        yield answer.event([chunk])
+    async with aclosing(service.streamed(request, answer.jobs, terms, counters)) as streamed:
+        async for place, item in streamed:
+            if isinstance(item, Spoken):
+                spoken[place] = item
+                yield answer.event([answer.chunk(place, "", [], item.result.finish_reason)])
+            else:
+                yield answer.event([answer.chunk(place, item.text, item.tokens or [])])
+    if answer.tells_usage:
+        yield answer.event([], answer.usage([spoken[place] for place in range(len(answer.jobs))]))
+    yield _DONE
+
+
+class _Answer:
+    """What is told of a request's jobs, whole or in chunks."""
+
+    def __init__(self, body: CompletionRequest, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+        self.tells_usage = bool(body.stream_options and body.stream_options.include_usage)
+        self._body = body
+        self._ids: list[list[int]] = [[] for _ in jobs]  # of the tokens that were told
+        self._frame = CompletionAnswer(
+            id=f"cmpl-{secrets.token_hex(8)}",
+            created=int(time.time()),
+            model=body.model,
+            system_fingerprint=jobs[0].entry.manifest.key,
+            choices=[],
+        )
+
+    def whole(self, spoken: Sequence[Spoken]) -> CompletionAnswer:
+        """All choices."""
+        before = self._body.inputs if self._body.echo else [""] * len(spoken)
+        choices = []
+        for place, (result, prompt) in enumerate(zip((item.result for item in spoken), before, strict=True)):
+            choices.append(self.chunk(place, prompt + result.text, result.tokens or [], result.finish_reason))
+        return self._frame.model_copy(update={"choices": choices, "usage": self.usage(spoken)})
+
+    def echoed(self) -> list[CompletionChoice]:
+        """The prompts, if they are to be told."""
+        texts = self._body.inputs if self._body.echo else []
+        return [self.chunk(place, text, []) for place, text in enumerate(texts)]
+
+    def chunk(
+        self, place: int, text: str, tokens: Sequence[EmittedToken], reason: FinishReason | None = None
+    ) -> CompletionChoice:
+        """A choice, or what came of it: `reason` is why it ended."""
+        return CompletionChoice(
+            index=place,
+            text=text,
+            logprobs=self._logprobs(place, tokens) if tokens else None,
+            finish_reason=_finish_reason(reason) if reason else None,
+        )
+
+    def event(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> bytes:
+        """A chunk of the answer; it has a member `usage` only where usage will be told."""
+        frame = self._frame.model_copy(update={"choices": choices, "usage": usage})
+        return data_event(frame.model_dump(exclude=None if self.tells_usage else {"usage"}))
+
+    def usage(self, spoken: Sequence[Spoken]) -> CompletionUsage:
+        """Tokens of the prompts, each once however many choices it has, and those of the choices."""
+        sources = [job.source for job in self.jobs[:: self._body.choices]]
+        read = sum(len(source.ids) + 1 for source in sources if isinstance(source, Tokens))  # + the first input
+        emitted = sum(item.emitted_tokens for item in spoken)
+        return CompletionUsage(prompt_tokens=read, completion_tokens=emitted, total_tokens=read + emitted)
+
+    def _logprobs(self, place: int, tokens: Sequence[EmittedToken]) -> CompletionLogprobs:
+        job, ids = self.jobs[place], self._ids[place]
+        begin = len(self._body.inputs[place])
+        offsets = []
+        for token in tokens:
+            offsets.append(begin + job.entry.target_tokenizer.place_of(token.id, ids, after=job.after))
+            ids.append(token.id)
+        return CompletionLogprobs(
+            tokens=[token.text for token in tokens],
+            token_logprobs=[token.logprob for token in tokens],
+            top_logprobs=[{item.text: item.logprob for item in (*token.alternatives, token)} for token in tokens],
+            text_offset=offsets,
+        )
+
+
+def _finish_reason(reason: FinishReason) -> Literal["stop", "length"]:
+    return "stop" if reason == "stop" else "length"
+
+
+def error_members(problem: Mapping[str, object]) -> dict[str, object]:
+    """What OpenAI's clients read of a problem."""
+    status, slug = problem["status"], str(problem["type"]).removeprefix("/problems/")
+    assert isinstance(status, int)
+    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
+    return {
+        "error": {
+            "message": problem["detail"],
+            "type": kind,
+            "param": _parameter(problem),
+            "code": slug.replace("-", "_"),
+        }
+    }
+
+
+def _parameter(problem: Mapping[str, object]) -> str | None:
+    """The member of a request that was refused, if that is known."""
+    match problem:
+        case {"options": [str(name), *_]}:
+            return name
+        case {"errors": [{"where": str(place)}, *_]} if place != "body":
+            return place
+    return None
+
+
+def _failed(problem: Mapping[str, object]) -> bytes:
+    return data_event(error_members(problem))

@@ -1,0 +1,28 @@
+"""Options of other interfaces that nothing here honours: refused by name, unless they ask for what is done anyway."""
+
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+
+class Only:
+    """In `Annotated[object, Only(...)]`: an option that may be left out, be `null`, or have one of the `neutral`
+    values, and no other."""
+
+    def __init__(self, *neutral: object, instead: str = "leave it out") -> None:
+        self._neutral = (None, *neutral)
+        self._instead = instead
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        description = f"Not supported: {self._instead}. What would change nothing is taken."
+        return {"enum": list(self._neutral), "description": description}
+
+    def _check(self, value: Any) -> Any:
+        if value not in self._neutral:
+            raise PydanticCustomError("unsupported", "{message}", {"message": f"is not supported: {self._instead}"})
+        return value

@@ -1,0 +1,26 @@
+"""What the docs show in Python runs as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: str(block).split("\n", 1)[0])
+def test_python_example_runs(block: str, server: str, tmp_path: Path) -> None:
+    Image.new("RGB", (80, 60), "orange").save(tmp_path / "first.jpg")
+    assert "http://127.0.0.1:8000" in block
+    code = block.replace("http://127.0.0.1:8000", server)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout
+
+
+def test_there_are_examples() -> None:
+    assert len(BLOCKS) >= 2
