@@ -90,8 +90,8 @@ class Service:
         timeout = options.timeout_ms or _timeout_of(request)
         seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         try:
+            self.admission.check_time(seconds)  # by what others wait for, not by its own guess
             ticket_of(request).count_inputs(inputs)
-            self.admission.check_time(seconds)
         except Overloaded:
             self.metrics.refused("overloaded")
             raise

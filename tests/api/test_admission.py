@@ -44,6 +44,7 @@ def admission(clock: Clock) -> Admission:
 def admitted(admission: Admission, inputs: int = 1, steps: float = 10) -> Ticket:
     ticket = admission.admit(inputs, steps)
     assert ticket is not None
+    ticket.count_inputs(inputs)
     return ticket
 
 
@@ -127,6 +128,45 @@ def test_what_would_come_too_late_is_not_worth_the_work(admission: Admission, cl
         admission.check_time(5.5)
     admission.lag = 1.0
     assert admission.is_too_late(6.0)
+
+
+def test_one_large_request_holds_nobody_up(admission: Admission, clock: Clock) -> None:
+    """Small requests one after another: their rate is what the client asks for, and not what the service can do."""
+    for _ in range(500):
+        clock.now += 0.095
+        ticket = admitted(admission, steps=1)
+        clock.now += 0.005
+        ticket.is_answered = True
+        ticket.close()
+    admitted(admission, steps=900)
+    assert not admission.is_too_late(1.0)
+    for _ in range(50):  # now others do wait for it
+        ticket = admitted(admission, steps=1)
+        clock.now += 0.1
+        ticket.is_answered = True
+        ticket.close()
+    assert admission.is_too_late(1.0)
+
+
+def test_a_body_that_does_not_come_holds_nobody_up(admission: Admission, clock: Clock) -> None:
+    """It is not work yet, whatever length was announced, and the seconds in which it comes are not spent on work."""
+    ticket = admitted(admission, steps=100)
+    clock.now += 1
+    ticket.is_answered = True
+    ticket.close()
+    slow = admission.admit(1, 700)
+    assert slow is not None
+    assert not admission.is_too_late(5)
+    clock.now += 1000
+    assert admission.rate == pytest.approx(100, rel=0.1)
+    other = admitted(admission, steps=100)
+    admission.check_time(5)
+    slow.count_inputs(1)
+    assert admission.is_too_late(5)
+    for ticket in (slow, other):
+        ticket.close()
+    assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
+    assert admission.waiting_steps == 0
 
 
 def test_a_busy_event_loop_is_noticed(admission: Admission) -> None:
