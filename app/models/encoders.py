@@ -59,8 +59,8 @@ class ImageEncoder(nn.Module):
             if config.projection.batch_norm:
                 self.projection.append(nn.BatchNorm1d(config.projection.size))
         self.projects = config.projection is not None
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.mean: Tensor
         self.std: Tensor
 
@@ -71,7 +71,8 @@ class ImageEncoder(nn.Module):
 
     def feature_map(self, images: Tensor) -> Tensor:
         """images as in `forward` to the ResNet's last feature map (batch, features, rows, columns)."""
-        pixels = (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) / self.std
+        shares = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255  # in torchvision's order: the last bits count
+        pixels = (shares - self.mean) / self.std
         grid: Tensor = self.resnet(pixels.contiguous(memory_format=torch.channels_last))
         return grid
 

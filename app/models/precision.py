@@ -17,6 +17,7 @@ from app.models.folded import FoldedResNet
 from app.models.fused import FusedLSTM
 from app.models.native import NativeLinear, NativeRecurrent
 from app.models.networks import Classifier, EncoderDecoder
+from app.models.one_by_one import OneByOne
 from app.models.packed import PackedCell, PackedEmbedding, PackedLinear
 from app.models.unrolled import Cell, PackedRecurrent
 
@@ -61,15 +62,15 @@ def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: 
 
     `float16` keeps activations and sums in float32. `bfloat16` has weights and factors in bfloat16, sums and states in
     float32; where the native kernels do not have it, only the ResNet and the encoder's LSTM, by oneDNN. `auto` is the
-    fastest that the processor has for each part. What it lacks gives way to the next more exact one. `float32` changes
-    nothing.
+    fastest that the processor has for each part. What it lacks gives way to the next more exact one. `float32` keeps
+    the numbers of the code that trained it.
     """
     network.eval().requires_grad_(False).to(device)
     if device.type != "cpu":
         return _on_accelerator(network, precision)
-    if isinstance(network.encoder, ImageEncoder):
-        network.encoder.resnet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "float32":
+        if isinstance(network.encoder, ImageEncoder):
+            network.encoder.resnet = OneByOne(network.encoder.resnet)  # type: ignore[assignment]
         return "float32"
     with torch.no_grad():
         return _on_cpu(network, precision, capability())

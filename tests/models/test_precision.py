@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from app.models import precision
 from app.models.cells import Recurrent
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.one_by_one import OneByOne
 from app.models.precision import Capability, Precision, prepare, rounding
 from app.store.manifest import Manifest
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
@@ -66,9 +67,9 @@ def test_float32_changes_nothing(draft: Manifest) -> None:
     network = network_of(draft)
     plain = copy.deepcopy(network)
     assert prepare(network, "float32", CPU) == "float32"
-    assert [type(module) for module in network.modules()] == [type(module) for module in plain.modules()]
-    if draft.image is None:
-        torch.testing.assert_close(answer(network), answer(plain), rtol=0, atol=1e-6)
+    kinds = [type(module) for module in network.modules() if not isinstance(module, OneByOne)]
+    assert kinds == [type(module) for module in plain.modules()]
+    torch.testing.assert_close(answer(network), answer(plain), rtol=0, atol=1e-6 if draft.image is None else 1e-5)
 
 
 @every_draft
