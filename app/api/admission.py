@@ -31,7 +31,7 @@ _SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away
 _LAG_SECONDS = 0.02  # between two looks at how far the event loop is behind
 _ORDINARY_LAG = 0.02  # seconds that it may be behind with nothing amiss
 _SAFE = 0.5  # of the time that a request has, which what is pending may take: the rate is a mean, and no promise
-_SOON = 0.02  # of the time that a request has: whose requests are answered faster, that service keeps up
+_SOON = 0.25  # of the time that a request has: whose requests are answered faster, that service keeps up
 _NEW = 0.1  # weight of the latest request in the mean of how long requests take
 _TIMEOUT = re.compile(rb"(?:^|&)timeout_ms=(\d{1,10})(?:&|$)")  # in a query string
 _LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
@@ -108,8 +108,8 @@ class Admission:
 
         An event loop that is behind has not seen what waits in its sockets: as long as it is behind, so long has this
         request waited there, and so long will its answer. The rate of a service that is not busy is that of its
-        clients, and says little of what it could do: one large request makes nobody late as long as others are
-        answered soon.
+        clients, and says little of what it could do in larger batches: nobody is late as long as others are answered
+        soon.
         """
         rate = self.rate if self._took > _SOON * seconds else 0.0
         behind = 2 * self.lag if self.lag > _ORDINARY_LAG else 0.0
