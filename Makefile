@@ -1,10 +1,10 @@
-# `make serve`, `make test`, `make check`: each makes the environment it needs, once.
+# `make serve`, `make test`, `make check` and the others: each makes the environment it needs, once.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test check format openapi data long-term-dependency bench bench-units bench-targets bench-peers clean
+.PHONY: serve test test-slow check format openapi data long-term-dependency bench bench-units bench-targets bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,8 +15,12 @@ $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/
 serve: $(STAMP)
 	$(BIN)/unroll serve
 
+# A process of tests for each core; what measures whole benchmarks is `make test-slow`.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

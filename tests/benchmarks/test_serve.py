@@ -36,6 +36,7 @@ def benchmark(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     return done.stdout, json.loads(output.read_text())["measurements"]
 
 
+@pytest.mark.slow
 def test_every_job_is_measured_in_every_way(benchmark: tuple[str, list[dict[str, Any]]]) -> None:
     table, measurements = benchmark
     rows = [
@@ -48,6 +49,7 @@ def test_every_job_is_measured_in_every_way(benchmark: tuple[str, list[dict[str,
         assert f"| {job} | {way} | 1 |" in table
 
 
+@pytest.mark.slow
 def test_every_measurement_answers_requests(benchmark: tuple[str, list[dict[str, Any]]]) -> None:
     _, measurements = benchmark
     for row in measurements:
@@ -58,6 +60,7 @@ def test_every_measurement_answers_requests(benchmark: tuple[str, list[dict[str,
             assert row["counters"]["consumed"] > 0, row
 
 
+@pytest.mark.slow
 def test_every_job_has_its_ratios(benchmark: tuple[str, list[dict[str, Any]]]) -> None:
     table, _ = benchmark
     ratios = table[table.index("HTTP at 2 ÷ ideal") :].splitlines()

@@ -29,6 +29,7 @@ def sentences(tiny_store: Path) -> Workload:
     return work
 
 
+@pytest.mark.slow
 def test_every_target_of_a_job_is_measured(tiny_store: Path, tmp_path: Path) -> None:
     output = tmp_path / "figures.json"
     done = _run("targets", tiny_store, "--tasks", "translate", "--output", str(output))
@@ -40,6 +41,7 @@ def test_every_target_of_a_job_is_measured(tiny_store: Path, tmp_path: Path) -> 
         assert line["is_met"] is not None or "refusal" in line["what"], line
 
 
+@pytest.mark.slow
 def test_a_unit_is_measured(tiny_store: Path) -> None:
     done = _run("units", tiny_store, "--units", "3")
     assert done.returncode == 0, done.stderr

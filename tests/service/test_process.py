@@ -15,7 +15,7 @@ import pytest
 
 from tests.service.serving import metric, serving, started, until
 
-LONG = {"inputs": "save the changes before closing", "min_tokens": 4000, "max_tokens": 4000}
+LONG = {"inputs": "save the changes before closing", "min_tokens": 1500, "max_tokens": 1500}
 
 
 def translate(address: str) -> httpx.Response:
