@@ -3,6 +3,7 @@
 fsspec is the extra `remote`; the package of the file system comes from its users, as do its credentials.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ class RemoteFiles:
 
     def __init__(self, url: str) -> None:
         """Raises StoreUnreachable if a package is missing. Nothing is connected yet."""
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises as well
         self.url = url.rstrip("/")
         try:
             import fsspec
