@@ -15,7 +15,18 @@ from app.errors import StoreUnreachable
 
 _CHUNK = 1 << 20  # bytes
 # What file systems call the things that change when a file does.
-_MARKS = ("ETag", "etag", "generation", "blob_id", "md5", "LastModified", "last_modified", "mtime", "updated", "created")
+_MARKS = (
+    "ETag",
+    "etag",
+    "generation",
+    "blob_id",
+    "md5",
+    "LastModified",
+    "last_modified",
+    "mtime",
+    "updated",
+    "created",
+)
 _LOOK_AT = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS and STORAGE_EMULATOR_HOST",
@@ -100,7 +111,9 @@ class RemoteFiles:
             raise StoreUnreachable(f"{self.url} cannot be read: there is nothing{self._hint}") from error
         except Exception as error:
             reason = " ".join(str(error).split())
-            raise StoreUnreachable(f"{self.url} cannot be read: {type(error).__name__}: {reason}{self._hint}") from error
+            raise StoreUnreachable(
+                f"{self.url} cannot be read: {type(error).__name__}: {reason}{self._hint}"
+            ) from error
 
     @property
     def _hint(self) -> str:

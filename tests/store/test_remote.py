@@ -200,7 +200,8 @@ def test_a_repository_of_a_hub_is_mirrored(tmp_path: Path, tiny_store: Path) -> 
         finally:
             del fsspec.config.conf["hf"]
     assert read_store(store.root).versions == tuple(
-        type(version)(store.root / version.manifest.key, version.manifest) for version in read_store(tiny_store).versions
+        type(version)(store.root / version.manifest.key, version.manifest)
+        for version in read_store(tiny_store).versions
     )
 
 
