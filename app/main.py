@@ -167,8 +167,8 @@ def open_store(settings: Settings) -> Source:
 
 
 def bring_up_to_date(source: Source) -> None:
-    """What a service does before it starts: where the store cannot be reached, it serves what was copied before, which is
-    checked as it is loaded. Raises StoreUnreachable if there is nothing."""
+    """What a service does before it starts: where the store cannot be reached, it serves what was copied before,
+    which is checked as it is loaded. Raises StoreUnreachable if there is nothing."""
     try:
         source.update()
     except StoreUnreachable as error:

@@ -1,4 +1,4 @@
-"""Files at a URL, by fsspec: listed, read, copied and written. Whatever its file systems raise becomes StoreUnreachable.
+"""Files at a URL, by fsspec: listed, read, copied and written. What its file systems raise becomes StoreUnreachable.
 
 fsspec is the extra `remote`; the package of the file system comes from its users, as do its credentials.
 """

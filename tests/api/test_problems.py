@@ -13,8 +13,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "http-api.md"
 
 
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
-    """All of them, less those of the store, which are reported by /readyz, and those of `unroll import`: none of them is
-    raised to a request."""
+    """All of them, less those of the store, which are reported by /readyz, and those of `unroll import`: none is raised
+    to a request."""
     for below in error.__subclasses__():
         if below not in (errors.StoreError, errors.ImportFailed, errors.VersionExists):
             yield below

@@ -90,10 +90,12 @@ def test_a_version_is_not_replaced(store: Path) -> None:
     before = read_store(store)
     with pytest.raises(VersionExists, match=f"unroll remove {NAME} 1"), publishing(store, NAME, 1):
         pass
-    with pytest.raises(VersionExists), publishing(store, NAME, 2) as slower:
-        shutil.copytree(store / NAME / "1", slower, dirs_exist_ok=True)
-        with publishing(store, NAME, 2) as faster:
-            faster.joinpath("mine").touch()
+    slower = publishing(store, NAME, 2)
+    slower.__enter__().joinpath("late").touch()
+    with publishing(store, NAME, 2) as faster:
+        faster.joinpath("mine").touch()
+    with pytest.raises(VersionExists):
+        slower.__exit__(None, None, None)
     assert [path.name for path in (store / NAME / "2").iterdir()] == ["mine"]
     assert leftovers(store) == []
     shutil.rmtree(store / NAME / "2")

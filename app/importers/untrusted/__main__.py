@@ -14,7 +14,8 @@ from app.importers.untrusted.refusals import Refused, TooLarge, Unreadable
 
 
 def main(folder: Path, size: int, seconds: int, parent: int) -> None:
-    """Exit status 0 and two files in `folder`, or a reason in JSON on standard output. Ends with the process `parent`."""
+    """Exit status 0 and two files in `folder`, or a reason in JSON on standard output. Ends with
+    the process `parent`."""
     bounds = Bounds(size)
     sys.setrecursionlimit(2000)
     for encoding in ("ascii", "latin-1", "utf-8-sig", "raw-unicode-escape", "unicode-escape"):
