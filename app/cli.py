@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.errors import StoreUnreachable, UnrollError
-from app.main import VERSION, create_app, open_store, set_up_logging, start_engines
+from app.main import VERSION, bring_up_to_date, create_app, open_store, set_up_logging, start_engines
 from app.settings import Settings
 from app.store.model_store import newest_version, read_store, version_folders
 from app.store.publishing import remove_version
@@ -70,7 +70,7 @@ def serve(**given: Any) -> None:
     set_up_logging(settings.log_level)
     try:
         source = open_store(settings)
-        source.update()
+        bring_up_to_date(source)
     except StoreUnreachable as error:
         raise click.BadParameter(error.detail, param_hint="--store") from error
     if not source.root.is_dir():

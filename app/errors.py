@@ -16,6 +16,7 @@ UnrollError
 ├── LoadFailed              it could not be loaded; what was loaded before serves on
 ├── StoreUnreachable        the model store at a URL cannot be read
 ├── StoreNotWritable        the model store takes no changes
+├── VersionExists           what is published is not replaced
 ├── AdminOff                there is no key for administrators
 ├── WrongKey                the caller's key is not theirs
 ├── Overloaded              too much is waiting already
@@ -102,6 +103,10 @@ class StoreUnreachable(UnrollError):
 
 
 class StoreNotWritable(UnrollError):
+    pass
+
+
+class VersionExists(UnrollError):
     pass
 
 

@@ -37,6 +37,7 @@ from app.api.service import Limits, Service
 from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
+from app.errors import StoreUnreachable
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
@@ -102,7 +103,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         source = open_store(settings)
         if board is None:
-            source.update()
+            await asyncio.to_thread(bring_up_to_date, source)
         processes = None if engines is not None else start_engines(settings, source)
         try:
             endpoints = engines if processes is None else processes.endpoints
@@ -163,6 +164,18 @@ def open_store(settings: Settings) -> Source:
     if is_url(settings.store):
         return RemoteStore(settings.store, Path(settings.store_cache))
     return Folder(Path(settings.store))
+
+
+def bring_up_to_date(source: Source) -> None:
+    """What a service does before it starts: where the store cannot be reached, it serves what was copied before,
+    which is checked as it is loaded. Raises StoreUnreachable if there is nothing."""
+    try:
+        source.update()
+    except StoreUnreachable as error:
+        kept = sorted(version_folders(source.root))
+        if not kept:
+            raise
+        log.warning("%s. Serving what was copied into %s before: %s", error.detail, source.root, ", ".join(kept))
 
 
 def wanted_of(source: Source) -> Wanted:

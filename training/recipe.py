@@ -10,11 +10,12 @@ from typing import NamedTuple
 import click
 import torch
 
+from app.errors import VersionExists
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.precision import Precision, prepare
 from app.store.manifest import Manifest, Quality
 from app.store.model_store import Version, open_version
-from app.store.publishing import write_manifest
+from app.store.publishing import check_is_free, write_manifest
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer
 from training.cards import CardText, write_card
@@ -90,6 +91,10 @@ class Recipe:
         def run(data: Path, runs: Path, store: Path, threads: int, epochs: int | None, restart: bool) -> None:
             torch.set_num_threads(threads)
             folder = runs / self.name
+            try:
+                check_is_free(store, self.name, self.draft.version)  # before hours of training
+            except VersionExists as error:
+                raise click.ClickException(error.detail) from error
             if restart:
                 shutil.rmtree(folder, ignore_errors=True)
             self.train(data, folder, epochs)

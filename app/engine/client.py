@@ -271,7 +271,7 @@ class EngineClient:
         self, model: str, source: Tokens | Pixels, emit: Emit, terms: Terms
     ) -> AsyncGenerator[Progress | Emitted, None]:
         """What is emitted, as it comes; Emitted is the last. Closing it cancels the request. Raises EngineFailed,
-        TimedOut."""
+        ModelUnavailable, TimedOut."""
         emit = msgspec.structs.replace(emit, stream=True)
         call = _Stream(Submit(next(self._ids), model, source, emit, terms), self._loop.create_future())
         self._open(call)

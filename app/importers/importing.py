@@ -21,7 +21,7 @@ from app.importers.vocabularies import words_of
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.store.manifest import Manifest, TokenizerUse
 from app.store.model_store import WEIGHTS
-from app.store.publishing import entry_of, publishing, write_manifest
+from app.store.publishing import check_is_free, entry_of, publishing, write_manifest
 from app.store.weights import distinct_tensors
 
 SOURCE_FILE, TARGET_FILE = "tokenizer.json", "target_tokenizer.json"
@@ -66,7 +66,8 @@ def understand(request: Request) -> Understood:
 
 
 def import_checkpoint(request: Request, store: Path) -> tuple[Understood, Path]:
-    """A new version in the store; returns what was understood, and its folder."""
+    """A new version in the store; returns what was understood, and its folder. Raises ImportFailed, VersionExists."""
+    check_is_free(store, request.name, request.version)  # before minutes of reading
     understood = understand(request)
     converted = understood.converted
     files = {

@@ -23,9 +23,11 @@ from torch import Tensor
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
 from app.importers.untrusted.passing import TENSORS, TREE
+from app.store.publishing import held_folder
 
 Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and Stub
 _ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
+_SCRATCH = "unroll-import-"  # beginning of the names of folders between parent and child
 _START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('app.importers.untrusted', run_name='__main__')"
@@ -65,18 +67,19 @@ def read(path: Path, *, limits: Limits = Limits()) -> Plain:
     if stat.S_ISDIR(status.st_mode):
         os.close(descriptor)
         raise UnreadableCheckpoint(f"{path.name} is a folder; name the file within")
-    with open(descriptor, "rb") as file, tempfile.TemporaryDirectory(prefix="unroll-import-") as folder:
+    with open(descriptor, "rb") as file, held_folder(Path(tempfile.gettempdir()), _SCRATCH) as folder:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableCheckpoint(f"{path.name} is not a regular file")
         if status.st_size > limits.bytes:
             raise CheckpointTooLarge(f"{path.name} has {status.st_size} bytes; at most {limits.bytes} are taken")
         _run_child(path.name, file.fileno(), folder, status.st_size, limits)
-        return _plain(Path(folder))
+        return _plain(folder)
 
 
-def _run_child(name: str, descriptor: int, folder: str, size: int, limits: Limits) -> None:
+def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Limits) -> None:
     root = str(Path(app.__file__).parents[1])
-    command = [sys.executable, "-I", "-c", _START, root, folder, str(size), str(limits.seconds)]
+    numbers = map(str, (size, limits.seconds, os.getpid()))
+    command = [sys.executable, "-I", "-c", _START, root, str(folder), *numbers]
     try:
         ran = subprocess.run(
             command, stdin=descriptor, capture_output=True, timeout=limits.seconds, cwd=folder, env={}, check=False

@@ -13,34 +13,80 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from app.errors import VersionExists
 from app.store.manifest import FileEntry, Manifest
 
 MANIFEST = "manifest.json"
-_NEW, _OLD = ".new-", ".old-"
+_NEW = ".new-"
+
+
+def check_is_free(store: Path, name: str, version: int) -> None:
+    """A published version is never replaced, as some service may run it. Raises VersionExists."""
+    if store.joinpath(name, str(version)).exists():
+        raise VersionExists(
+            f"{store} has {name}/{version} already, and a version is not replaced: publish another number, or remove "
+            f"it first: unroll remove {name} {version} --store {store}"
+        )
 
 
 @contextmanager
-def publishing(store: Path, name: str, version: int) -> Iterator[Path]:
-    """A folder to write a version into: when the block ends it is the version, in place of one that was there. What is
-    raised in the block is raised again, and nothing has changed. Leftovers of the name are removed first."""
-    models = store / name
+def publishing(store: Path, name: str, version: int, *, replaces: bool = False) -> Iterator[Path]:
+    """A folder to write a version into: when the block ends it is the version. What is raised in the block is raised
+    again, and nothing has changed. `replaces` is for a copy of a store, which follows it: there an older version of the
+    number is gone an instant before. Raises VersionExists."""
+    models, target = store / name, store / name / str(version)
+    if not replaces:
+        check_is_free(store, name, version)
     models.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(models)
-    fresh = Path(tempfile.mkdtemp(dir=models, prefix=f"{_NEW}{version}-"))
-    held = os.open(fresh, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with held_folder(models, _NEW) as fresh:
         fresh.chmod(0o755)
         yield fresh
         for path in (*fresh.rglob("*"), fresh):
             _to_disk(path)
-        _put(fresh, models / str(version))
+        if replaces and target.exists():
+            remove_version(target)
+        try:
+            fresh.rename(target)
+        except OSError:  # a folder does not take the place of one that is not empty
+            check_is_free(store, name, version)
+            raise
         _to_disk(models)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder, which is removed at the end if it is still there. What killed holders of such left goes first."""
+    remove_leftovers(parent, prefix)
+    fresh, held = _held(parent, prefix)
+    try:
+        yield fresh
     finally:
+        shutil.rmtree(fresh, ignore_errors=True)
         os.close(held)
+
+
+def remove_leftovers(parent: Path, prefix: str) -> None:
+    """Remove the folders that nobody holds."""
+    for path in parent.glob(f"{prefix}*"):
+        with suppress(OSError):  # somebody holds it, or removed it meanwhile, or it is not ours
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(held)
+
+
+def _held(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder, and the descriptor that keeps it locked as long as this process lives."""
+    while True:
+        fresh = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+        with suppress(FileNotFoundError):
+            held = os.open(fresh, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if fresh.exists():
+                return fresh, held
+            os.close(held)  # somebody took it for a leftover before it was locked
 
 
 def entry_of(path: Path) -> FileEntry:
@@ -63,19 +109,6 @@ def remove_version(folder: Path) -> None:
     shutil.rmtree(gone)
 
 
-def remove_leftovers(models: Path) -> None:
-    """Remove what killed writers of a name left, and put back a version that was killed while it was being replaced."""
-    for path in models.glob(f"{_NEW}*"):
-        if not _is_held(path):
-            shutil.rmtree(path, ignore_errors=True)
-    for path in models.glob(f"{_OLD}*"):
-        target = models / path.name.removeprefix(_OLD)
-        if target.exists():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.rename(target)
-
-
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds the old content or the new, and nothing else, whatever happens."""
     descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -92,37 +125,9 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def _put(fresh: Path, target: Path) -> None:
-    """Rename; a folder cannot take the place of one that is not empty, so that one steps aside for a moment."""
-    if not target.exists():
-        fresh.rename(target)
-        return
-    old = target.with_name(f"{_OLD}{target.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_held(path: Path) -> bool:
-    """Whether a writer that lives works in a folder."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
     finally:
         os.close(descriptor)

@@ -1,14 +1,15 @@
-"""A model store at a URL, by fsspec: copied into a folder of this machine, file by file, hashes checked.
+"""A model store at a URL: copied into a folder of this machine, file by file, hashes checked.
 
-A version becomes visible in the folder when all of it is there and whole. A copy that was cut short goes on: files that
-came are kept in `.parts`, by their SHA-256. fsspec and the file system's own package are the extra `remote`.
+A version becomes visible in the folder when all of it is there. A copy that was cut short goes on: files that came are
+kept in `.parts`, by their SHA-256. A file that is not what its manifest says is copied again when it has changed there.
 """
 
 import hashlib
+import json
 import os
 import shutil
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -16,10 +17,12 @@ from app.errors import StoreNotWritable, StoreUnreachable
 from app.store.manifest import Manifest
 from app.store.model_store import version_folders
 from app.store.publishing import MANIFEST, publishing, remove_version, write_whole
+from app.store.remote_files import RemoteFiles
 from app.store.source import DEFAULT_FILE, default_bytes
 
-_PARTS = ".parts"
-_CHUNK = 1 << 20  # bytes
+_PARTS, _UNFIT = ".parts", ".unfit.json"
+Marks = Mapping[str, str | None]  # of remote files, see `RemoteFiles.list`
+Unfit = dict[str, list[str | None]]  # files that do not fit: the mark of what was copied, and the SHA-256 that it has
 
 
 def is_url(location: str) -> bool:
@@ -30,110 +33,96 @@ class RemoteStore:
     """The store at `url`, mirrored into a folder of its own below `cache`."""
 
     def __init__(self, url: str, cache: Path) -> None:
-        try:
-            import fsspec
-        except ImportError as error:
-            raise StoreUnreachable(f"{url} needs fsspec: pip install 'unroll-serve[remote]'") from error
-        self._url = url.rstrip("/")
-        self.root = cache.expanduser().resolve() / hashlib.sha256(self._url.encode()).hexdigest()[:16]
+        self.files = RemoteFiles(url)
+        self.root = cache.expanduser().resolve() / hashlib.sha256(self.files.url.encode()).hexdigest()[:16]
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnreachable(f"the cache {cache} cannot be written: {error.strerror}; set store_cache") from error
-        try:
-            files, path = fsspec.core.url_to_fs(self._url)
-        except (ImportError, ValueError) as error:
-            raise StoreUnreachable(f"{url} cannot be read: {error}") from error
-        self._files: Any = files
-        self._path = str(path).rstrip("/")
-        self._whole: set[bytes] = set()  # manifests whose files were seen to fit their hashes
+        self._done: dict[str, tuple[bytes, Marks]] = {}  # manifest and marks with which a version was up to date
 
     def update(self, name: str | None = None) -> None:
         """Copy what is new, of one name or of all, and remove what is gone there. Raises StoreUnreachable."""
+        self.files.forget()
+        names = self.files.list()
         try:
-            self._files.invalidate_cache()
-            names = self._names(self._path) if name is None else [name]
-            for each in names:
-                self._update_name(each)
-        except (OSError, ValueError) as error:
-            raise StoreUnreachable(f"{self._url} cannot be read: {error}") from error
-        except Exception as error:  # file systems raise what their libraries raise
-            raise StoreUnreachable(f"{self._url} cannot be read: {type(error).__name__}: {error}") from error
-        if name is None and names:
-            for folder in version_folders(self.root).values():
-                if folder.parent.name not in names:
-                    remove_version(folder)
+            for each in names if name is None else [name]:
+                self._update_name(each, self.files.list(each) if each in names else {})
+            for key, folder in version_folders(self.root).items():
+                if name is None and folder.parent.name not in names and names:
+                    self._remove(key, folder)
+        except OSError as error:
+            raise StoreUnreachable(f"the cache {self.root} cannot be written: {error.strerror or error}") from error
 
     def write_default(self, name: str, version: int | None) -> None:
         """See `Source`."""
-        path = f"{self._path}/{name}/{DEFAULT_FILE}"
+        content = None if version is None else default_bytes(version)
         try:
-            if version is not None:
-                self._files.pipe_file(path, default_bytes(version))
-            elif self._files.exists(path):
-                self._files.rm_file(path)
-        except Exception as error:
-            raise StoreNotWritable(f"{DEFAULT_FILE} of {name} cannot be written: {error}") from error
-        self._copy_default(name, version is not None)
+            self.files.write(f"{name}/{DEFAULT_FILE}", content)
+        except StoreUnreachable as error:
+            raise StoreNotWritable(f"{DEFAULT_FILE} of {name} cannot be written: {error.detail}") from error
+        self._put_default(name, content)
 
-    def _update_name(self, name: str) -> None:
-        found = self._names(f"{self._path}/{name}")
+    def _update_name(self, name: str, found: Marks) -> None:
         there = {version for version in found if version.isdigit()}
         for version in sorted(there, key=int):
-            if self._files.exists(f"{self._path}/{name}/{version}/{MANIFEST}"):
-                self._update_version(name, version)
-        for folder in version_folders(self.root).values():
+            self._update_version(f"{name}/{version}")
+        for key, folder in version_folders(self.root).items():
             if folder.parent.name == name and folder.name not in there:
-                remove_version(folder)
+                self._remove(key, folder)
         if (self.root / name).is_dir():
-            self._copy_default(name, DEFAULT_FILE in found)
+            path = f"{name}/{DEFAULT_FILE}"
+            self._put_default(name, self.files.read(path) if DEFAULT_FILE in found else None)
 
-    def _copy_default(self, name: str, is_there: bool) -> None:
+    def _put_default(self, name: str, content: bytes | None) -> None:
         path = self.root / name / DEFAULT_FILE
-        if is_there:
-            write_whole(path, self._files.cat_file(f"{self._path}/{name}/{DEFAULT_FILE}"))
-        else:
+        if content is None:
             path.unlink(missing_ok=True)
+        else:
+            write_whole(path, content)
 
-    def _update_version(self, name: str, version: str) -> None:
-        """A version whose manifest is the same and whose files fit their hashes is there already. What does not fit is
-        copied as it is, and again the next time: whoever opens the version says what is wrong with it meanwhile."""
-        remote, local = f"{self._path}/{name}/{version}", self.root / name / version
-        content: bytes = self._files.cat_file(f"{remote}/{MANIFEST}")
-        hashes = _hashes(content)
-        is_same = local.joinpath(MANIFEST).exists() and local.joinpath(MANIFEST).read_bytes() == content
-        if is_same and (content in self._whole or all(_fits(local / file, sha) for file, sha in hashes.items())):
-            self._whole.add(content)
+    def _remove(self, key: str, folder: Path) -> None:
+        remove_version(folder)
+        self._done.pop(key, None)
+
+    def _update_version(self, key: str) -> None:
+        """What does not fit its hash is copied as it is: whoever opens the version says what is wrong with it."""
+        marks = self.files.list(key)
+        if MANIFEST not in marks:
             return
-        parts = {file: self._part(f"{remote}/{file}", sha256) for file, sha256 in hashes.items()}
-        with publishing(self.root, name, int(version)) as folder:
+        content = self.files.read(f"{key}/{MANIFEST}")
+        local = self.root / key
+        if _content(local / MANIFEST) == content:
+            if self._done.get(key) == (content, marks):
+                return
+            if _is_up_to_date(local, _hashes(content), marks):
+                self._done[key] = content, marks
+                return
+        parts = {file: self._part(key, file, sha256, marks) for file, sha256 in _hashes(content).items()}
+        name, _, version = key.rpartition("/")
+        with publishing(self.root, name, int(version), replaces=True) as folder:
             folder.joinpath(MANIFEST).write_bytes(content)
             for file, part in parts.items():
                 if part is not None:
                     shutil.copyfile(part, folder / file)
-        for part in parts.values():
-            if part is not None:
-                part.unlink(missing_ok=True)
+            _note_unfit(folder, _hashes(content), marks)
+        for sha256 in _hashes(content).values():
+            (self.root / _PARTS / sha256).unlink(missing_ok=True)
 
-    def _part(self, path: str, sha256: str) -> Path | None:
-        """A file by its hash: what came before, or a copy. None if it is not there."""
-        parts = self.root / _PARTS
+    def _part(self, key: str, file: str, sha256: str, marks: Marks) -> Path | None:
+        """A file of a version by its hash: what is here, or a copy. None if it is not there."""
+        parts, local = self.root / _PARTS, self.root / key
         parts.mkdir(exist_ok=True)
-        whole = parts / sha256
-        if _fits(whole, sha256):
-            return whole
-        if not self._files.exists(path):
+        for here in (local / file, parts / sha256):
+            if _sha256(here) == sha256:
+                return here
+        if file not in marks:
             return None
+        if _is_known(local, file, marks):
+            return local / file
         fresh = parts / f"{sha256}.{os.getpid()}"
-        with self._files.open(path, "rb") as source, fresh.open("wb") as target:
-            shutil.copyfileobj(source, target, _CHUNK)
-        fresh.replace(whole)
-        return whole
-
-    def _names(self, path: str) -> list[str]:
-        found = self._files.ls(path, detail=False) if self._files.exists(path) else []
-        names = {PurePosixPath(str(item)).name for item in found}
-        return sorted(name for name in names if name and not name.startswith("."))
+        self.files.copy(f"{key}/{file}", fresh)
+        return fresh.replace(parts / sha256)
 
 
 def _hashes(content: bytes) -> dict[str, str]:
@@ -145,9 +134,34 @@ def _hashes(content: bytes) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in manifest.files.items() if Path(name).name == name}
 
 
-def _fits(path: Path, sha256: str) -> bool:
-    """Whether a file is there and has this hash."""
+def _is_up_to_date(local: Path, hashes: Mapping[str, str], marks: Marks) -> bool:
+    """Whether there is nothing to copy: each file is whole, or damaged there as it was when it was copied."""
+    return all(_sha256(local / file) == sha256 or _is_known(local, file, marks) for file, sha256 in hashes.items())
+
+
+def _note_unfit(folder: Path, hashes: Mapping[str, str], marks: Marks) -> None:
+    """Keep, beside the files of a version, what is to be known of those that came damaged, or are missing there."""
+    came = {file: _sha256(folder / file) for file in hashes}
+    unfit: Unfit = {file: [marks.get(file), sha256] for file, sha256 in came.items() if sha256 != hashes[file]}
+    if unfit:
+        folder.joinpath(_UNFIT).write_text(json.dumps(unfit))
+
+
+def _is_known(local: Path, file: str, marks: Marks) -> bool:
+    """Whether a damaged file is what was copied, and the one there has not changed since. Without a mark nobody knows
+    that; what is missing on both sides is the same."""
+    unfit: Unfit = json.loads(_content(local / _UNFIT) or b"{}")
+    mark = marks.get(file)
+    return (mark is not None or file not in marks) and unfit.get(file) == [mark, _sha256(local / file)]
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _sha256(path: Path) -> str | None:
+    """None if there is no such file."""
     if not path.exists():
-        return False
+        return None
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -238,11 +238,15 @@ def test_what_comes_for_a_version_that_is_being_unloaded_is_told_so(start_client
             await asyncio.sleep(0.05)  # in which it is sent
             with pytest.raises(ModelUnavailable, match="is being unloaded"):
                 await client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW)
+            with pytest.raises(ModelUnavailable, match="is being unloaded"):
+                await anext(client.stream(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW))
             assert not runs.done()
             runs.cancel()
             await unloading
             with pytest.raises(ModelUnavailable, match="was unloaded"):
                 await client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW)
+            with pytest.raises(ModelUnavailable, match="was unloaded"):
+                await anext(client.stream(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW))
 
     asyncio.run(scenario())
 

@@ -18,10 +18,11 @@ from tests.conftest import wait_until_ready
 
 @dataclass(frozen=True)
 class Served:
-    """A running service."""
+    """A running service; `log` is what it wrote before its address."""
 
     process: subprocess.Popen[str]
     address: str
+    log: tuple[str, ...]
 
     def engines(self) -> list[psutil.Process]:
         """The engine processes that are alive."""
@@ -42,10 +43,10 @@ class Served:
 
 
 @contextmanager
-def serving(store: Path, *options: str) -> Iterator[Served]:
+def serving(store: Path | str, *options: str) -> Iterator[Served]:
     """Start, wait until ready, and end it if the test has not."""
     command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", "0", "--devices", "cpu", *options]
-    with started(command, r"http://127\.0\.0\.1:\d+") as served:
+    with started(command, r"(?<= on )http://127\.0\.0\.1:\d+") as served:
         yield served
 
 
@@ -68,7 +69,7 @@ def started(command: Sequence[str], address: str, **environment: str) -> Iterato
                 break
         else:
             raise AssertionError("it ended at once: " + "".join(lines))
-        served = Served(process, found[0])
+        served = Served(process, found[0], tuple(lines))
         wait_until_ready(served.address)
         yield served
     finally:

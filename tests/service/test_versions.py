@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.store.publishing import remove_version
 from tests.service.serving import Served, metric, serving, until
 from tests.service.versions import KEY, Admin, put_version
 
@@ -125,6 +126,7 @@ def test_a_failed_load_leaves_the_old_version_serving(store: Path) -> None:
         broken = {item["model"] for item in httpx.get(f"{served.address}/v1/models").json()["broken"]}
         assert broken == {f"{NAME}/2", f"{NAME}/3"}
         assert loaded(served.address) == [1]
+        remove_version(store / NAME / "2")
         put_version(store, NAME, 2)
         assert admin.load(NAME, 2).status_code == 200
         assert loaded(served.address) == [2, 1]

@@ -5,14 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from app.errors import StoreNotWritable
-from app.store.model_store import open_version, read_store
-from app.store.publishing import publishing, remove_leftovers, remove_version
+from app.errors import StoreNotWritable, VersionExists
+from app.store.model_store import read_store
+from app.store.publishing import publishing, remove_version
 from app.store.source import Folder, read_defaults
 
 NAME = "translate-en-ko"
@@ -54,10 +53,9 @@ def leftovers(store: Path) -> list[str]:
     return sorted(path.name for path in (store / NAME).iterdir() if path.name.startswith("."))
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_writer_killed_half_way_leaves_nothing_to_see(store: Path, version: int) -> None:
+def test_a_writer_killed_half_way_leaves_nothing_to_see(store: Path) -> None:
     before = read_store(store)
-    killed_half_way(store, version)
+    killed_half_way(store, 2)
     assert read_store(store) == before
     assert len(leftovers(store)) == 1
 
@@ -80,45 +78,41 @@ def test_a_writer_at_work_is_no_leftover(store: Path) -> None:
     assert sorted(path.name for path in (store / NAME).iterdir()) == ["1", "2", "3"]
 
 
-def test_a_version_that_was_killed_while_it_was_being_replaced_comes_back(store: Path) -> None:
-    (store / NAME / "1").rename(store / NAME / ".old-1")
-    remove_leftovers(store / NAME)
-    open_version(store / NAME / "1")
-    assert leftovers(store) == []
-
-
 def test_a_block_that_raises_changes_nothing(store: Path) -> None:
     before = read_store(store)
-    with pytest.raises(FileNotFoundError), publishing(store, NAME, 1) as folder:
+    with pytest.raises(FileNotFoundError), publishing(store, NAME, 2) as folder:
         shutil.copyfile(folder / "nothing", folder / "manifest.json")
     assert read_store(store) == before
     assert leftovers(store) == []
 
 
-def test_a_reader_finds_a_version_at_all_times_but_for_an_instant(store: Path) -> None:
-    """Replaced again and again: what is found is whole."""
-    source = store.parent / "source"
-    shutil.copytree(store / NAME / "1", source)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            WRITER.replace("with publishing", "for _ in range(30):\n  with publishing")
-            .replace("\n    for", "\n      for")
-            .replace("\n        ", "\n          "),
-            str(store),
-            str(source),
-            "1",
-            "0",
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    while process.poll() is None:
-        for broken in read_store(store).broken:
-            assert "cannot be read" in broken.reason  # it was listed, and replaced before it was opened
-        time.sleep(0.001)
-    assert process.returncode == 0
-    assert len(read_store(store).versions) == 1
+def test_a_version_is_not_replaced(store: Path) -> None:
+    before = read_store(store)
+    with pytest.raises(VersionExists, match=f"unroll remove {NAME} 1"), publishing(store, NAME, 1):
+        pass
+    slower = publishing(store, NAME, 2)
+    slower.__enter__().joinpath("late").touch()
+    with publishing(store, NAME, 2) as faster:
+        faster.joinpath("mine").touch()
+    with pytest.raises(VersionExists):
+        slower.__exit__(None, None, None)
+    assert [path.name for path in (store / NAME / "2").iterdir()] == ["mine"]
+    assert leftovers(store) == []
+    shutil.rmtree(store / NAME / "2")
+    assert read_store(store) == before
+
+
+def test_a_copy_of_a_store_replaces_what_changed(store: Path) -> None:
+    with publishing(store, NAME, 1, replaces=True) as folder:
+        folder.joinpath("another").touch()
+    assert [path.name for path in (store / NAME).rglob("*")] == ["1", "another"]
+
+
+def test_many_writers_at_once_do_not_take_each_other_for_leftovers(store: Path) -> None:
+    processes = [writer(store, version, pause=0) for version in range(2, 8)]
+    assert [process.wait(60) for process in processes] == [0] * 6
+    assert sorted(path.name for path in (store / NAME).iterdir()) == [*"1234567"]
+    assert not read_store(store).versions[1:]  # whose manifests name the first, as these are bare copies
 
 
 def test_a_removed_version_is_gone(store: Path) -> None:

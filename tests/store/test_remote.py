@@ -1,12 +1,11 @@
-"""Stores at URLs: fsspec's local and memory file systems, and an S3 server that runs here."""
+"""Stores at URLs: fsspec's local and memory file systems, and servers of S3, Google Cloud Storage and a Hub that run
+here."""
 
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
 
 import fsspec
 import pytest
@@ -15,56 +14,17 @@ from app.errors import StoreUnreachable
 from app.store.model_store import read_store
 from app.store.remote import RemoteStore
 from app.store.source import read_defaults
-from tests.service.serving import until
+from tests.store.clouds import REPOSITORY, hub_server
 
 NAME = "sentiment-en"
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server with a bucket."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    names = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": address}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ |= names
-
-    def answers() -> bool:
-        try:
-            return bool(urlopen(address).status)
-        except OSError:
-            return False
-
-    try:
-        until(answers)
-        fsspec.filesystem("s3").mkdir("models")
-        yield "s3://models"
-    finally:
-        process.kill()
-        process.wait()
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-@pytest.fixture(params=["file", "memory", "s3"])
+@pytest.fixture(params=["file", "memory", "s3", "gs"])
 def url(request: pytest.FixtureRequest, tmp_path: Path, tiny_store: Path) -> str:
     """A store with one model."""
     place = uuid.uuid4().hex
     bases = {"file": f"file://{tmp_path}/remote", "memory": "memory://"}
-    base = bases.get(request.param) or request.getfixturevalue("s3")
+    base = bases.get(request.param) or request.getfixturevalue(request.param)
     put(f"{base}/{place}", tiny_store / NAME / "1", 1)
     return f"{base}/{place}"
 
@@ -74,6 +34,23 @@ def put(url: str, folder: Path, version: int) -> None:
     files.makedirs(f"{path}/{NAME}/{version}", exist_ok=True)
     for file in folder.iterdir():
         files.pipe_file(f"{path}/{NAME}/{version}/{file.name}", file.read_bytes())
+
+
+@contextmanager
+def copied(url: str) -> Iterator[list[str]]:
+    """The names of files that are copied meanwhile, as a list that grows; manifests are read at every look."""
+    files, _ = fsspec.core.url_to_fs(url)
+    real, names = files.open, []
+
+    def noting(path: str, mode: str = "rb", **options: Any) -> Any:
+        name = path.rpartition("/")[2]
+        if mode == "rb" and name != "manifest.json":
+            names.append(name)
+        return real(path, mode, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "open", noting)
+        yield names
 
 
 def test_a_store_at_a_url_is_mirrored_and_kept_up_to_date(url: str, tmp_path: Path, tiny_store: Path) -> None:
@@ -108,42 +85,128 @@ def test_what_was_damaged_on_the_way_is_reported(url: str, tmp_path: Path) -> No
     assert "tokenizer.json does not have the SHA-256" in broken.reason
 
 
-def test_what_was_damaged_on_the_way_is_copied_again(url: str, tmp_path: Path) -> None:
+def test_what_is_damaged_there_is_copied_again_only_when_it_has_changed(url: str, tmp_path: Path) -> None:
     files, path = fsspec.core.url_to_fs(url)
     good = files.cat_file(f"{path}/{NAME}/1/tokenizer.json")
-    files.pipe_file(f"{path}/{NAME}/1/tokenizer.json", b"{}")
-    RemoteStore(url, tmp_path / "cache").update()
-    files.pipe_file(f"{path}/{NAME}/1/tokenizer.json", good)
+    files.pipe_file(f"{path}/{NAME}/1/tokenizer.json", good[::-1])
+    store = RemoteStore(url, tmp_path / "cache")
+    with copied(url) as names:
+        store.update()
+        assert names.count("tokenizer.json") == 1
+        names.clear()
+        store.update()
+        RemoteStore(url, tmp_path / "cache").update()  # after a restart, too
+        assert names == []
+        assert read_store(store.root).broken
+        files.pipe_file(f"{path}/{NAME}/1/tokenizer.json", good)
+        store.update()
+        assert names == ["tokenizer.json"]
+    assert not read_store(store.root).broken
+
+
+def test_what_is_missing_there_is_copied_when_it_comes(url: str, tmp_path: Path) -> None:
+    files, path = fsspec.core.url_to_fs(url)
+    tokenizer = f"{path}/{NAME}/1/tokenizer.json"
+    good = files.cat_file(tokenizer)
+    files.rm(tokenizer)
     store = RemoteStore(url, tmp_path / "cache")
     store.update()
+    with copied(url) as names:
+        store.update()
+        assert names == []
+        assert "tokenizer.json cannot be read" in read_store(store.root).broken[0].reason
+        files.pipe_file(tokenizer, good)
+        store.update()
+        assert names == ["tokenizer.json"]
     assert not read_store(store.root).broken
+
+
+def test_what_is_damaged_here_is_copied_again(url: str, tmp_path: Path) -> None:
+    store = RemoteStore(url, tmp_path / "cache")
+    store.update()
+    (store.root / NAME / "1" / "tokenizer.json").write_text("{}")
+    with copied(url) as names:
+        RemoteStore(url, tmp_path / "cache").update()
+    assert names == ["tokenizer.json"]
+    assert not read_store(store.root).broken
+
+
+def test_a_changed_manifest_copies_only_the_files_that_it_changes(url: str, tmp_path: Path) -> None:
+    files, path = fsspec.core.url_to_fs(url)
+    store = RemoteStore(url, tmp_path / "cache")
+    store.update()
+    manifest = f"{path}/{NAME}/1/manifest.json"
+    files.pipe_file(manifest, files.cat_file(manifest) + b"\n")
+    with copied(url) as names:
+        store.update()
+    assert names == []
+    assert (store.root / NAME / "1" / "manifest.json").read_bytes() == files.cat_file(manifest)
+    assert not read_store(store.root).broken
+
+
+def test_a_store_that_cannot_be_listed_loses_nothing(url: str, tmp_path: Path) -> None:
+    """An outage, or credentials that are no longer valid, must not be taken for an empty store."""
+    files, _ = fsspec.core.url_to_fs(url)
+    store = RemoteStore(url, tmp_path / "cache")
+    store.update()
+
+    def refuses(*arguments: object, **options: object) -> None:
+        raise PermissionError("Access Denied")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for method in ("ls", "info", "exists"):
+            patch.setattr(files, method, refuses)
+        for name in (None, NAME):
+            with pytest.raises(StoreUnreachable, match="PermissionError: Access Denied"):
+                store.update(name)
+    assert len(read_store(store.root).versions) == 1
+    files.rm(files._strip_protocol(url), recursive=True)
+    with pytest.raises(StoreUnreachable, match="there is nothing"):
+        store.update()
+    assert len(read_store(store.root).versions) == 1
 
 
 def test_a_copy_that_was_cut_short_shows_nothing_and_goes_on(tmp_path: Path, tiny_store: Path) -> None:
     url = f"memory:///{uuid.uuid4().hex}"
     put(url, tiny_store / NAME / "1", 1)
     store = RemoteStore(url, tmp_path / "cache")
-    opened: list[str] = []
-    real = store._files.open
+    files, _ = fsspec.core.url_to_fs(url)
+    with copied(url) as names:
+        noting = files.open
 
-    def fails_at_the_second(path: str, mode: str) -> object:
-        opened.append(path)
-        if len(opened) == 2:
-            raise OSError("the line is cut")
-        return real(path, mode)
+        def fails_at_the_second(path: str, mode: str) -> object:
+            if len(names) == 1:
+                files.open = noting
+                raise OSError("the line is cut")
+            return noting(path, mode)
 
-    store._files.open = fails_at_the_second
-    try:
+        files.open = fails_at_the_second
         with pytest.raises(StoreUnreachable, match="the line is cut"):
             store.update()
         assert read_store(store.root).versions == ()
         store.update()
-    finally:
-        del store._files.open
-    assert len(opened) == 3  # the first file was not copied again
+    assert len(names) == len(set(names)) == 2  # the first file was not copied again
     assert len(read_store(store.root).versions) == 1
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_repository_of_a_hub_is_mirrored(tmp_path: Path, tiny_store: Path) -> None:
+    with hub_server(tiny_store.parent) as address:
+        fsspec.config.conf["hf"] = {"endpoint": address}
+        try:
+            store = RemoteStore(f"hf://{REPOSITORY}/{tiny_store.name}", tmp_path)
+            store.update()
+            with pytest.raises(StoreUnreachable, match="HF_TOKEN"):
+                RemoteStore("hf://me/nothing", tmp_path).update()
+        finally:
+            del fsspec.config.conf["hf"]
+    assert read_store(store.root).versions == tuple(
+        type(version)(store.root / version.manifest.key, version.manifest)
+        for version in read_store(tiny_store).versions
+    )
+
+
+def test_what_is_not_known_or_not_installed_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreUnreachable, match="nowhere"):
         RemoteStore("nowhere://x", tmp_path)
+    with pytest.raises(StoreUnreachable, match="adlfs"):
+        RemoteStore("az://container/models", tmp_path)

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from app.importers.untrusted.passing import write
 from app.importers.untrusted.refusals import Refused, TooLarge, Unreadable
 
 
-def main(folder: Path, size: int, seconds: int) -> None:
-    """Exit status 0 and two files in `folder`, or a reason in JSON on standard output."""
+def main(folder: Path, size: int, seconds: int, parent: int) -> None:
+    """Exit status 0 and two files in `folder`, or a reason in JSON on standard output. Ends with
+    the process `parent`."""
     bounds = Bounds(size)
     sys.setrecursionlimit(2000)
     for encoding in ("ascii", "latin-1", "utf-8-sig", "raw-unicode-escape", "unicode-escape"):
         codecs.lookup(encoding)  # now, as nothing can be imported later
     confine(folder, bounds, seconds)
+    if os.getppid() != parent:  # it was gone before this process was tied to it
+        sys.exit(1)
     try:
         content = sys.stdin.buffer.read(size + 1)
         if len(content) != size:
@@ -36,4 +40,4 @@ def main(folder: Path, size: int, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

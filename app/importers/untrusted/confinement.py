@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.importers.untrusted.bounds import Bounds
 from app.importers.untrusted.refusals import Refused
 
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS of prctl(2)
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # CLONE_NEWUSER and CLONE_NEWNET of unshare(2)
 _FORBIDDEN = (
     "socket.",
@@ -34,6 +36,7 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
     with suppress(OSError, AttributeError):
         libc.unshare(_NEW_USER | _NEW_NET)  # without a network; not allowed everywhere
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)  # after unshare, which would undo it
     for limit, value in (
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, bounds.memory),

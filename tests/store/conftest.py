@@ -1,0 +1,23 @@
+"""Object stores that the tests of this folder share."""
+
+from collections.abc import Iterator
+
+import fsspec
+import pytest
+
+from tests.store.clouds import google_server, s3_server
+
+
+@pytest.fixture(scope="package")
+def s3() -> Iterator[str]:
+    """An S3 bucket."""
+    with s3_server():
+        fsspec.filesystem("s3").mkdir("models")
+        yield "s3://models"
+
+
+@pytest.fixture(scope="package")
+def gs() -> Iterator[str]:
+    """A bucket of Google Cloud Storage."""
+    with google_server():
+        yield "gs://models"
