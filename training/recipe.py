@@ -10,12 +10,11 @@ from typing import NamedTuple
 import click
 import torch
 
-from app.errors import VersionExists
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.precision import Precision, prepare
 from app.store.manifest import Manifest, Quality
-from app.store.model_store import Version, open_version
-from app.store.publishing import check_is_free, write_manifest
+from app.store.model_store import Version, newest_version, open_version
+from app.store.publishing import write_manifest
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer
 from training.cards import CardText, write_card
@@ -56,20 +55,25 @@ class Recipe:
         return self.draft.name
 
     def publish(self, folder: Path, store: Path = STORE) -> Path:
-        """The best weights of `folder` as a version in the store."""
+        """The best weights of `folder` as the next version in the store."""
         network = _network(self.draft)
         network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
-        return publish(network, folder / "tokenizer.json", store, self.draft, self.card, log=folder / "log.tsv")
+        draft = self.draft.model_copy(update={"version": newest_version(store, self.name) + 1})
+        return publish(network, folder / "tokenizer.json", store, draft, self.card, log=folder / "log.tsv")
+
+    def newest(self, store: Path) -> Version:
+        """What was published last."""
+        return open_version(store / self.name / str(newest_version(store, self.name)))
 
     def figures(self, data: Path, store: Path = STORE, *, precision: Precision = "float32") -> list[Figure]:
-        """Measure the version in the store as it is served in a precision."""
-        version = open_version(store / self.name / str(self.draft.version))
+        """Measure the newest version in the store as it is served in a precision."""
+        version = self.newest(store)
         with torch.inference_mode():
             return self.measure(load_shipped(version, precision), data)
 
     def evaluate(self, data: Path, store: Path = STORE) -> Manifest:
-        """Measure the version in the store, and write the numbers into its manifest and card."""
-        version = open_version(store / self.name / str(self.draft.version))
+        """Measure the newest version in the store, and write the numbers into its manifest and card."""
+        version = self.newest(store)
         figures = self.figures(data, store)
         command = f"python -m training.evaluate {self.name}"
         quality = tuple(Quality(**figure._asdict(), command=command, measured=date.today()) for figure in figures)
@@ -91,10 +95,6 @@ class Recipe:
         def run(data: Path, runs: Path, store: Path, threads: int, epochs: int | None, restart: bool) -> None:
             torch.set_num_threads(threads)
             folder = runs / self.name
-            try:
-                check_is_free(store, self.name, self.draft.version)  # before hours of training
-            except VersionExists as error:
-                raise click.ClickException(error.detail) from error
             if restart:
                 shutil.rmtree(folder, ignore_errors=True)
             self.train(data, folder, epochs)

@@ -34,3 +34,4 @@ def test_recipe_runs_from_raw_data_to_the_store(name: str, raw_data: Path, tmp_p
     card = version.folder.joinpath("MODEL_CARD.md").read_text(encoding="utf8")
     assert all(item.measure in card for item in manifest.quality)
     assert CURVE in card
+    assert recipe.publish(tmp_path / "runs" / name, tmp_path / "store").name == "2"
