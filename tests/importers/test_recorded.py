@@ -1,5 +1,5 @@
 """Small checkpoints that the original repositories' own code wrote, imported by the command: they answer over HTTP as
-that code did, every recorded case alone and in a batch with all others. `recorded/*/README.md` says how each was made."""
+that code did, every recorded case alone and in a batch with all others. Their READMEs say how each was made."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,9 +38,8 @@ def _recordings() -> dict[str, tuple[Path, Any]]:
 RECORDINGS = _recordings()
 
 
-def _of(task: str) -> Any:
-    names = [name for name, (_, recording) in RECORDINGS.items() if recording["task"] == task]
-    return pytest.mark.parametrize("name", names)
+def _of(task: str) -> list[str]:
+    return [name for name, (_, recording) in RECORDINGS.items() if recording["task"] == task]
 
 
 def _import(name: str, store: Path) -> None:
@@ -92,7 +91,7 @@ def _check_sentence(case: Mapping[str, Any], answer: Any, tolerance: float = TOL
         assert flat == pytest.approx(weights, abs=tolerance)
 
 
-@_of("sentiment")
+@pytest.mark.parametrize("name", _of("sentiment"))
 def test_sentiment(service: httpx.Client, name: str) -> None:
     cases = RECORDINGS[name][1]["cases"]
 
@@ -105,7 +104,7 @@ def test_sentiment(service: httpx.Client, name: str) -> None:
                 assert answer["scores"][label] == pytest.approx(probability, abs=TOLERANCE)
 
 
-@_of("translate")
+@pytest.mark.parametrize("name", _of("translate"))
 def test_translation(service: httpx.Client, name: str) -> None:
     cases = RECORDINGS[name][1]["cases"]
     assert len({tuple(case["tokens"]) for case in cases}) > 5
@@ -119,7 +118,7 @@ def test_translation(service: httpx.Client, name: str) -> None:
             _check_sentence(case, answer)
 
 
-@_of("caption")
+@pytest.mark.parametrize("name", _of("caption"))
 def test_caption(service: httpx.Client, name: str) -> None:
     recording = RECORDINGS[name][1]
     cases, tolerance = recording["cases"], recording.get("tolerance", TOLERANCE)
