@@ -19,6 +19,7 @@ from app.store.architecture import Attention, Decoder, EncoderDecoder, ImageEnco
 from app.store.manifest import Decoding, ImageInput, Limits
 
 _DECODER = ("attention.", "embedding.", "decode_step.", "init_h.", "init_c.", "f_beta.", "fc.")
+_STEPS = 51  # caption.py stops after a step whose number, from 1, is above 50
 
 
 class Sgrvinod(Layout):
@@ -75,7 +76,7 @@ class Sgrvinod(Layout):
                 **placed(linear(decoder, "fc."), "decoder.output."),
             },
             target=word_vocabulary(words, "spaces", unk="<unk>"),
-            decoding=Decoding(bos=start, eos=end, max_tokens=50, beams=answers.number("beams"), search="shrinking"),
+            decoding=Decoding(bos=start, eos=end, max_tokens=_STEPS, beams=answers.number("beams"), search="shrinking"),
             limits=Limits(max_tokens=200),
             image=ImageInput(size=256, reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         )

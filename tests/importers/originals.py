@@ -2,9 +2,6 @@
 the facts of their layouts, step by step and one input at a time, to compare imported ones with."""
 
 import random
-import re
-import string
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,50 +26,8 @@ def enlarge(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-class Udacity(nn.Module):
-    """sentiment-rnn: ids from 1, padded on the left."""
-
-    LENGTH = 12
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.vocab_to_int = {word: number for number, word in enumerate(WORDS, 1)}
-        self.embedding = nn.Embedding(len(WORDS) + 1, 10)
-        self.lstm = nn.LSTM(10, 8, 2, batch_first=True)
-        self.fc = nn.Linear(8, 1)
-        enlarge(self)
-
-    def positive(self, text: str) -> float:
-        words = "".join(letter for letter in text.lower() if letter not in string.punctuation).split()
-        ids = [self.vocab_to_int.get(word, 0) for word in words][: self.LENGTH]
-        padded = torch.tensor([[0] * (self.LENGTH - len(ids)) + ids])
-        with torch.no_grad():
-            outputs, _ = self.lstm(self.embedding(padded))
-            return float(torch.sigmoid(self.fc(outputs))[0, -1, 0])
-
-
-class LegacySentiment(nn.Module):
-    """bentrevett's notebooks 1 (RNN) and 2 (bidirectional LSTM, forward half first) before 2024."""
-
-    def __init__(self, words: Sequence[str], *, bidirectional: bool) -> None:
-        super().__init__()
-        self.words = words
-        self.embedding = nn.Embedding(len(words), 10)
-        self.rnn = nn.LSTM(10, 8, 2, bidirectional=True) if bidirectional else nn.RNN(10, 8)
-        self.fc = nn.Linear(16 if bidirectional else 8, 1)
-        enlarge(self)
-
-    def positive(self, text: str) -> float:
-        ids = [self.words.index(word) if word in self.words else 0 for word in text.split()]
-        with torch.no_grad():
-            _, state = self.rnn(self.embedding(torch.tensor(ids).unsqueeze(1)))
-            hidden = state[0] if isinstance(state, tuple) else state
-            last = torch.cat((hidden[-2], hidden[-1]), 1) if len(hidden) > 1 else hidden[-1]
-            return float(torch.sigmoid(self.fc(last))[0, 0])
-
-
 class LegacySeq2Seq(nn.Module):
-    """bentrevett's notebook 1 before 2024: sources are read from the last word to the first."""
+    """bentrevett's notebook 1 of 2018, whose output layer is `out`: sources are read from last word to first."""
 
     def __init__(self, source: Sequence[str], target: Sequence[str]) -> None:
         super().__init__()
@@ -98,78 +53,6 @@ class LegacySeq2Seq(nn.Module):
             if emitted[-1] == "<eos>":
                 break
         return Answer(emitted, log_probs)
-
-
-class Chatbot(nn.Module):
-    """Encoder, decoder and what surrounds them; the answer has all steps, less the words EOS and PAD."""
-
-    LENGTH = 10
-
-    def __init__(self, method: str) -> None:
-        super().__init__()
-        self.method = method
-        self.index2word = dict(enumerate(["PAD", "SOS", "EOS", *WORDS]))
-        hidden = 8
-        self.embedding = nn.Embedding(len(self.index2word), hidden)
-        self.en: Any = nn.Module()
-        self.en.embedding, self.en.gru = self.embedding, nn.GRU(hidden, hidden, 2, bidirectional=True)
-        self.de: Any = nn.Module()
-        self.de.embedding, self.de.gru = self.embedding, nn.GRU(hidden, hidden, 2)
-        self.de.concat, self.de.out = nn.Linear(2 * hidden, hidden), nn.Linear(hidden, len(self.index2word))
-        if method != "dot":
-            self.de.attn = nn.Module()
-            self.de.attn.attn = nn.Linear(hidden if method == "general" else 2 * hidden, hidden)
-            if method == "concat":
-                self.de.attn.v = nn.Parameter(torch.randn(hidden))
-        enlarge(self)
-
-    def checkpoint(self) -> dict[str, object]:
-        return {
-            "iteration": 4000,
-            "en": self.en.state_dict(),
-            "de": self.de.state_dict(),
-            "en_opt": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": []},
-            "loss": 2.5,
-            "voc_dict": {
-                "name": "movies",
-                "trimmed": True,
-                "word2index": {word: number for number, word in self.index2word.items() if number > 2},
-                "index2word": self.index2word,
-                "num_words": len(self.index2word),
-            },
-            "embedding": self.embedding.state_dict(),
-        }
-
-    def _energies(self, output: Tensor, outputs: Tensor) -> Tensor:
-        if self.method == "dot":
-            products = output * outputs
-        elif self.method == "general":
-            products = output * self.de.attn.attn(outputs)
-        else:
-            both = torch.cat((output.expand(len(outputs), -1, -1), outputs), 2)
-            products = self.de.attn.v * torch.tanh(self.de.attn.attn(both))
-        return products.sum(2)
-
-    @torch.no_grad()
-    def answer(self, text: str) -> Answer:
-        text = "".join(c for c in unicodedata.normalize("NFD", text.lower().strip()) if unicodedata.category(c) != "Mn")
-        text = re.sub(r"\s+", " ", re.sub(r"[^a-zA-Z.!?]+", " ", re.sub(r"([.!?])", r" \1", text))).strip()
-        numbers = {word: number for number, word in self.index2word.items()}
-        ids = torch.tensor([*(numbers[word] for word in text.split(" ")), 2]).unsqueeze(1)
-        outputs, hidden = self.en.gru(self.embedding(ids))
-        outputs, state = outputs[:, :, :8] + outputs[:, :, 8:], hidden[:2]
-        token, words, log_probs = torch.tensor([[1]]), [], []
-        for _ in range(self.LENGTH):
-            output, state = self.de.gru(self.embedding(token), state)
-            weights = torch.softmax(self._energies(output, outputs).t(), 1).unsqueeze(1)
-            context = weights.bmm(outputs.transpose(0, 1))
-            both = torch.cat((output.squeeze(0), context.squeeze(1)), 1)
-            table = torch.log_softmax(self.de.out(torch.tanh(self.de.concat(both))), 1)
-            value, token = table.max(1, keepdim=True)
-            token = token.view(1, 1)
-            words.append(self.index2word[int(token)])
-            log_probs.append(float(value))
-        return Answer(words, log_probs)
 
 
 class OpenNMT(nn.Module):
@@ -230,57 +113,6 @@ class OpenNMT(nn.Module):
             if token == 3:
                 break
         return Answer(words, log_probs)
-
-
-class ShowAttendTell(nn.Module):
-    """sgrvinod's decoder over the memory of an image, with the beam that shrinks."""
-
-    def __init__(self, memory_size: int) -> None:
-        super().__init__()
-        hidden, size = 8, 7
-        self.attention: Any = nn.Module()
-        self.attention.encoder_att = nn.Linear(memory_size, size)
-        self.attention.decoder_att = nn.Linear(hidden, size)
-        self.attention.full_att = nn.Linear(size, 1)
-        self.embedding = nn.Embedding(len(WORDS) + 4, 6)
-        self.decode_step = nn.LSTMCell(6 + memory_size, hidden)
-        self.init_h, self.init_c = nn.Linear(memory_size, hidden), nn.Linear(memory_size, hidden)
-        self.f_beta = nn.Linear(hidden, memory_size)
-        self.fc = nn.Linear(hidden, len(WORDS) + 4)
-        enlarge(self)
-        for weight in (self.fc.weight, self.embedding.weight):  # so that captions differ and end
-            weight.data.mul_(2)
-
-    @torch.no_grad()
-    def search(
-        self, memory: Tensor, word_map: dict[str, int], beams: int, steps: int
-    ) -> tuple[list[str], float] | None:
-        """memory (positions, features) to the words of the best hypothesis that ended, with its score."""
-        names = {number: word for word, number in word_map.items()}
-        hidden, cell = self.init_h(memory.mean(0, keepdim=True)), self.init_c(memory.mean(0, keepdim=True))
-        alive = [([word_map["<start>"]], 0.0, hidden, cell)]
-        ended: list[tuple[list[int], float]] = []
-        width = beams
-        for _ in range(steps):
-            grown = []
-            for tokens, score, hidden, cell in alive:
-                energy = torch.relu(self.attention.encoder_att(memory) + self.attention.decoder_att(hidden))
-                weights = torch.softmax(self.attention.full_att(energy), 0)
-                context = torch.sigmoid(self.f_beta(hidden)) * (weights * memory).sum(0, keepdim=True)
-                inputs = torch.cat((self.embedding(torch.tensor(tokens[-1:])), context), 1)
-                new_hidden, new_cell = self.decode_step(inputs, (hidden, cell))
-                table = torch.log_softmax(self.fc(new_hidden), 1)[0].tolist()
-                grown += [([*tokens, t], score + value, new_hidden, new_cell) for t, value in enumerate(table)]
-            best = sorted(grown, key=lambda item: -item[1])[:width]
-            ended += [(tokens, score) for tokens, score, _, _ in best if tokens[-1] == word_map["<end>"]]
-            alive = [item for item in best if item[0][-1] != word_map["<end>"]]
-            width = len(alive)
-            if not width:
-                break
-        if not ended:
-            return None
-        tokens, score = max(ended, key=lambda item: item[1])
-        return [names[token] for token in tokens[1:]], score
 
 
 CVND_WORDS = ["<start>", "<end>", "<unk>", *WORDS]

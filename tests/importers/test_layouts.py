@@ -1,4 +1,4 @@
-"""Layouts without a kit of recorded answers: imported ones answer over HTTP as the network that was saved does."""
+"""Layouts and variants without recorded answers: imported ones answer over HTTP as the network that was saved does."""
 
 import io
 import json
@@ -23,7 +23,6 @@ from tests.service.serving import serving
 
 SPECIAL = ["<unk>", "<pad>", "<sos>", "<eos>"]
 LEGACY_WORDS = ["<unk>", "<pad>", *WORDS]
-BEAMS, WORD_MAP = 4, {"<pad>": 0} | {w: n for n, w in enumerate([*WORDS, "<unk>", "<start>", "<end>"], 1)}
 
 
 class Made:
@@ -32,21 +31,10 @@ class Made:
     def __init__(self, folder: Path, store: Path) -> None:
         self._folder, self._store = folder, store
         torch.manual_seed(3)
-        self.udacity = originals.Udacity()
-        self._import("udacity", [self.udacity.state_dict()], [self.udacity.vocab_to_int], "--set", "seq_length=12")
-        self.legacy = {}
-        for name, bidirectional in (("legacy-1", False), ("legacy-2", True)):
-            network = self.legacy[name] = originals.LegacySentiment(LEGACY_WORDS, bidirectional=bidirectional)
-            said = ("--set", "tokenizer=spaces", "--labels", "neg,pos")
-            self._import(name, [network.state_dict()], [LEGACY_WORDS], *said)
         pair = {"source": [*SPECIAL, *WORDS], "target": [*SPECIAL, *reversed(WORDS)]}
         self.legacy_pair = originals.LegacySeq2Seq(pair["source"], pair["target"])
         options = ("--set", "tokenizer=spaces", "--set", "max_tokens=50", "--set", "reverse=yes")
         self._import("legacy-pair", [self.legacy_pair.state_dict()], [], *options, roles=pair)
-        self.chatbots = {}
-        for method in ("dot", "general", "concat"):
-            self.chatbots[method] = originals.Chatbot(method)
-            self._import(f"chatbot-{method}", [self.chatbots[method].checkpoint()], [])
         self.opennmt = originals.OpenNMT()
         self._import("opennmt", [self.opennmt.checkpoint()], [], "--set", "beams=1", "--set", "max_tokens=15")
         with foreign_modules() as modules:
@@ -59,13 +47,12 @@ class Made:
         config = ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 4, 6, 8))
         torch.manual_seed(3)  # whose captions differ, whatever was made before
         self.resnet = originals.enlarge(ResNet(config))
-        torch.manual_seed(0)
-        self.teller = originals.ShowAttendTell(config.output_size)
         names = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
         encoder = {}
         for key, tensor in self.resnet.state_dict().items():
             child, _, rest = key.partition(".")
             encoder[f"resnet.{names[child]}.{rest}"] = tensor
+        torch.manual_seed(1)  # the student's
         self.cvnd = originals.Cvnd(config.output_size)
         linear = {f"embed.{key}": tensor for key, tensor in self.cvnd.embed.state_dict().items()}
         decoder = {key: tensor for key, tensor in self.cvnd.state_dict().items() if not key.startswith("embed.")}
@@ -82,8 +69,6 @@ class Made:
         mapping.write_text(json.dumps(originals.OwnPair.MAPPING))
         layout = ("--layout", "generic-encoder-decoder", "--set", f"mapping={mapping}")
         self._import("own-pair", [self.own_pair.state_dict()], [], *layout, roles=self.own_pair.words)
-        checkpoint = {"epoch": 3, "encoder": encoder, "decoder": self.teller.state_dict()}
-        self._import("teller", [checkpoint], [WORD_MAP], "--set", f"beams={BEAMS}", "--set", "grid=5")
 
     def _import(
         self,
@@ -130,25 +115,6 @@ def _both_ways(service: httpx.Client, path: str, name: str, inputs: list[str], *
     return list(zip([ask([text])[0] for text in inputs], ask(inputs), strict=True))
 
 
-def test_udacity(made: Made, service: httpx.Client) -> None:
-    texts = [*sentences(8, seed=1), "Great, GREAT film!!! not-bad xyzzy", "the " * 30 + "bad"]
-    values = [made.udacity.positive(text) for text in texts]
-    assert max(values) - min(values) > 0.1
-    for value, answers in zip(values, _both_ways(service, "/v1/sentiment", "udacity", texts), strict=True):
-        for answer in answers:
-            assert answer["scores"]["positive"] == pytest.approx(value, abs=1e-5)
-
-
-@pytest.mark.parametrize("name", ["legacy-1", "legacy-2"])
-def test_legacy_sentiment(made: Made, service: httpx.Client, name: str) -> None:
-    texts = [*sentences(8, seed=2), "xyzzy film"]
-    values = [made.legacy[name].positive(text) for text in texts]
-    assert max(values) - min(values) > 0.1
-    for value, answers in zip(values, _both_ways(service, "/v1/sentiment", name, texts), strict=True):
-        for answer in answers:
-            assert answer["scores"]["pos"] == pytest.approx(value, abs=1e-5)
-
-
 def test_legacy_seq2seq_reads_in_reverse(made: Made, service: httpx.Client) -> None:
     texts = [text.title() for text in sentences(8, seed=8)]
     wanted = [made.legacy_pair.answer(text) for text in texts]
@@ -157,20 +123,6 @@ def test_legacy_seq2seq_reads_in_reverse(made: Made, service: httpx.Client) -> N
     for original, answers in zip(wanted, answered, strict=True):
         for answer in answers:
             assert [token["text"] for token in answer["tokens"]] == original.words
-            numbers = [token["logprob"] for token in answer["tokens"]]
-            assert numbers == pytest.approx(original.log_probs, abs=1e-5)
-
-
-@pytest.mark.parametrize("method", ["dot", "general", "concat"])
-def test_chatbot(made: Made, service: httpx.Client, method: str) -> None:
-    texts = sentences(8, seed=4)
-    originals_ = [made.chatbots[method].answer(text) for text in texts]
-    assert len({tuple(answer.words) for answer in originals_}) > 2
-    answered = _both_ways(service, "/v1/translate", f"chatbot-{method}", texts, logprobs=0)
-    for original, answers in zip(originals_, answered, strict=True):
-        for answer in answers:
-            assert [token["text"] for token in answer["tokens"]] == original.words
-            assert answer["text"] == " ".join(word for word in original.words if word not in ("EOS", "PAD"))
             numbers = [token["logprob"] for token in answer["tokens"]]
             assert numbers == pytest.approx(original.log_probs, abs=1e-5)
 
@@ -201,13 +153,6 @@ def _normalised(image: Image.Image) -> torch.Tensor:
     return ((pixels / 255 - mean) / std).permute(2, 0, 1).unsqueeze(0)
 
 
-@torch.no_grad()
-def _memory(made: Made, image: Image.Image) -> torch.Tensor:
-    normalised = _normalised(image.resize((256, 256), Image.Resampling.BILINEAR))
-    grid = torch.nn.functional.adaptive_avg_pool2d(made.resnet(normalised), 5)
-    return grid.permute(0, 2, 3, 1).reshape(25, -1)
-
-
 def _captions(service: httpx.Client, name: str, pictures: list[Image.Image]) -> list[tuple[Any, Any]]:
     files = []
     for picture in pictures:
@@ -236,8 +181,7 @@ def test_cvnd(made: Made, service: httpx.Client) -> None:
         for answer in answers:
             assert [token["text"] for token in answer["tokens"]] == original.words
             numbers = [token["logprob"] for token in answer["tokens"]]
-            # weights that are enlarged twice enlarge what float32 rounds in the ResNet, too
-            assert numbers == pytest.approx(original.log_probs, abs=4e-5)
+            assert numbers == pytest.approx(original.log_probs, abs=1e-5)
 
 
 def test_ones_own_classifier(made: Made, service: httpx.Client) -> None:
@@ -257,18 +201,6 @@ def test_ones_own_encoder_decoder(made: Made, service: httpx.Client) -> None:
             assert [token["text"] for token in answer["tokens"]] == original.words
             numbers = [token["logprob"] for token in answer["tokens"]]
             assert numbers == pytest.approx(original.log_probs, abs=1e-5)
-
-
-def test_show_attend_and_tell(made: Made, service: httpx.Client) -> None:
-    pictures = [_picture(seed) for seed in range(6)]
-    found = [made.teller.search(_memory(made, picture), WORD_MAP, BEAMS, 50) for picture in pictures]
-    ended = [item for item in found if item is not None]
-    assert len({tuple(words) for words, _ in ended}) >= 4
-    for expected, answers in zip(found, _captions(service, "teller", pictures), strict=True):
-        for answer in answers:
-            if expected is not None:
-                assert [token["text"] for token in answer["tokens"]] == expected[0]
-                assert answer["score"] == pytest.approx(expected[1], abs=2e-5)
 
 
 def test_several_files_of_nothing_known(tmp_path: Path) -> None:

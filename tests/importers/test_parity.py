@@ -1,12 +1,16 @@
 """Imported checkpoints answer over HTTP as the original repositories' own code did: every recorded case, alone and in a
 batch with all others; tokens exactly, numbers to 1e-5."""
 
+import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from app.cli import main
@@ -190,3 +194,48 @@ def test_captions(service: httpx.Client, name: str) -> None:
             assert answer["text"] == printed.removeprefix("<start> ").removesuffix(" <end>")
             numbers = [token["logprob"] for token in answer["tokens"]]
             assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=TOLERANCE)
+
+
+def _value(name: str, shape: Sequence[int]) -> torch.Tensor:
+    """A weight of the network of full size, made of its name alone: the kit's rule."""
+    source = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(1000)
+    if name.endswith("running_var"):
+        array = source.uniform(0.8, 1.2, shape)
+    elif name.endswith("running_mean"):
+        array = source.standard_normal(shape) * 0.05
+    elif len(shape) == 4:
+        array = source.standard_normal(shape) * (2.0 / (shape[0] * shape[2] * shape[3])) ** 0.5
+    elif len(shape) == 1 and name.endswith("weight"):
+        array = source.uniform(0.8, 1.2, shape) * (0.2 if ".bn3." in name else 1.0)
+    elif len(shape) == 1:
+        array = source.standard_normal(shape) * 0.05
+    else:
+        array = source.standard_normal(shape) * (1.5 / shape[1] ** 0.5)
+    return torch.from_numpy(array.astype("float32"))
+
+
+def test_captions_at_full_size(tmp_path: Path) -> None:
+    """ResNet-152 and decoder as wide as users have them."""
+    arguments = ["import", "--name", "full", "--store", str(tmp_path / "store"), "--usual"]
+    for file, keys in expected(CAPTIONING, "full_size_keys.json").items():
+        prefix = file.partition("-")[0] + "/"
+        torch.save({key: _value(prefix + key, shape) for key, shape in keys}, tmp_path / file)
+        arguments += ["--checkpoint", str(tmp_path / file)]
+    ran = CliRunner().invoke(main, [*arguments, "--vocab", str(KITS / CAPTIONING / "vocab.pkl")])
+    assert ran.exit_code == 0, ran.output
+    kit = expected(CAPTIONING, "expected_full_size.json")
+    files = [(KITS / CAPTIONING / case["image"]).read_bytes() for case in kit["cases"]]
+    with serving(tmp_path / "store", "--engines", "1") as served:
+        options = {"model": "full", "logprobs": "0"}
+        upload = [("images", ("image", image)) for image in files]
+        answer = httpx.post(f"{served.address}/v1/caption", files=upload, data=options, timeout=120)
+    assert answer.status_code == 200, answer.text
+    tokenizer = json.loads((tmp_path / "store/full/1/tokenizer.json").read_text(encoding="utf8"))
+    words = {number: word for word, number in tokenizer["model"]["vocab"].items()}
+    for case, result in zip(kit["cases"], answer.json()["results"], strict=True):
+        numbers = [token["logprob"] for token in result["tokens"]]
+        ids = case["sampled_ids_20"][: len(numbers)]
+        assert [token["text"] for token in result["tokens"]] == [words[number] for number in ids]
+        assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=TOLERANCE)
