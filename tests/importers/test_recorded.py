@@ -14,11 +14,11 @@ from app.cli import main
 from tests.service.serving import serving
 
 RECORDED = Path(__file__).parent / "recorded"
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 JOEYNMT: Mapping[str, Sequence[str]] = {
     "lstm_luong": ["init_hidden=zero", "beam_alpha=1.0"],
     "gru_bahdanau": ["beam_alpha=0.6"],
-    "lstm_last": ["init_hidden=last", "lowercase=yes", "scale=yes", "beam_alpha=1.0"],
+    "lstm_last": ["init_hidden=last", "level=char", "lowercase=yes", "scale=yes", "beam_alpha=1.0"],
 }  # what their config.yaml says, and is not usual
 
 
@@ -72,7 +72,7 @@ def test_joeynmt(service: httpx.Client, name: str, number: int) -> None:
     if run["beams"] > 1:
         options |= {"n_best": run["n_best"], "length_penalty": run["alpha"]}
     for case, answer in _answers(service, run["cases"], options):
-        recorded = case["hypotheses"]
+        recorded = [one for one in case["hypotheses"] if one["tokens"] != ["<unk>"]]  # which fills up what is missing
         found = answer.get("hypotheses") or [answer]
         assert [[token["text"] for token in one["tokens"]] for one in found] == [one["tokens"] for one in recorded]
         assert [one["text"] for one in found] == [one["text"] for one in recorded]
