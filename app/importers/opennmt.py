@@ -29,6 +29,7 @@ class OpenNMT(Layout):
     def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
         return [
             Option("beams", "-beam_size", "5"),
+            Option("version", "of OpenNMT-py, as its beam search ends: 1.0 to 2.2, or 2.3", "1.0", ("1.0", "2.3")),
             Option("max_tokens", "-max_length: steps after which decoding ends", "100"),
         ]
 
@@ -83,6 +84,8 @@ class OpenNMT(Layout):
                 eos=index_of(target, "</s>", "target"),
                 max_tokens=answers.number("max_tokens"),
                 beams=answers.number("beams"),
+                search="gaps",
+                until="best" if answers.text("version") == "1.0" else "best_and_beams",
             ),
             limits=Limits(source_tokens=1000, max_tokens=1000),
         )

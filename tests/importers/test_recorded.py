@@ -36,6 +36,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         folder = RECORDED / "joeynmt" / name
         options = [f"--vocab={role}={folder / file}" for role, file in _VOCABULARIES.items()]
         _import(name, store, folder / "best.ckpt", [*options, *(f"--set={setting}" for setting in settings)])
+    _import("opennmt", store, RECORDED / "opennmt" / "m_step_1200.pt", [])
     with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
         yield client
 
@@ -83,3 +84,16 @@ def test_joeynmt(service: httpx.Client, name: str, number: int) -> None:
             assert [one["score"] for one in found] == pytest.approx(
                 [score for one in recorded for score in one["scores"]], abs=TOLERANCE
             )
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_opennmt(service: httpx.Client, number: int) -> None:
+    """Greedily it tells the log-probability of the last token alone, so that one is compared."""
+    run = _runs("opennmt")[number]
+    options = {"model": "opennmt", "beams": run["beams"], "n_best": run["n_best"], "max_tokens": run["max_length"]}
+    for case, answer in _answers(service, run["cases"], options):
+        recorded = case["hypotheses"]
+        found = answer.get("hypotheses") or [answer]
+        assert [one["text"] for one in found] == [one["text"] for one in recorded]
+        numbers = [answer["tokens"][-1]["logprob"]] if run["beams"] == 1 else [one["score"] for one in found]
+        assert numbers == pytest.approx([one["score"] for one in recorded], abs=TOLERANCE)
