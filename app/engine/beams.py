@@ -87,8 +87,6 @@ def is_over(until: Until, *, ended: int, closed: Collection[int], beams: int, n_
             return ended >= beams
         case "best":
             return 0 in closed and ended >= n_best
-        case "best_and_beams":
-            return 0 in closed and ended >= beams
         case "places":
             return len(closed) == beams
 

@@ -29,7 +29,6 @@ class OpenNMT(Layout):
     def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
         return [
             Option("beams", "-beam_size", "5"),
-            Option("version", "of OpenNMT-py, as its beam search ends: 1.0 to 2.2, or 2.3", "1.0", ("1.0", "2.3")),
             Option("max_tokens", "-max_length: steps after which decoding ends", "100"),
         ]
 
@@ -85,7 +84,7 @@ class OpenNMT(Layout):
                 max_tokens=answers.number("max_tokens"),
                 beams=answers.number("beams"),
                 search="gaps",
-                until="best" if answers.text("version") == "1.0" else "best_and_beams",
+                until="best",
             ),
             limits=Limits(source_tokens=1000, max_tokens=1000),
         )

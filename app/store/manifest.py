@@ -11,7 +11,7 @@ NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Task = Literal["sentiment", "captioning", "translation", "completion"]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Search = Literal["full", "shrinking", "gaps", "past_end"]
-Until = Literal["beams", "best", "best_and_beams", "places"]
+Until = Literal["beams", "best", "places"]
 
 
 class FileEntry(Part):
@@ -94,8 +94,8 @@ class Decoding(Part):
     answers up to the end (as joeynmt's does). The last two answer unfinished ones beside the others at `max_tokens`.
 
     `until` is when it stops: once as many hypotheses as `beams` have ended; once a step's most probable continuation
-    was an end, with as many as are asked for (`best`) or as beams (`best_and_beams`); or once each of the places among
-    the most probable continuations has held an end (`places`).
+    was an end and as many have ended as are asked for (`best`); or once each of the places among the most probable
+    continuations has held an end (`places`).
     """
 
     bos: int

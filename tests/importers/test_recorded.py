@@ -97,3 +97,22 @@ def test_opennmt(service: httpx.Client, number: int) -> None:
         assert [one["text"] for one in found] == [one["text"] for one in recorded]
         numbers = [answer["tokens"][-1]["logprob"]] if run["beams"] == 1 else [one["score"] for one in found]
         assert numbers == pytest.approx([one["score"] for one in recorded], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["init_hidden=zero", "version=1"], "--set beams=1"),
+        (["init_hidden=zero", "activation=relu"], "only tanh"),
+        (["init_hidden=last"], "a decoder of 24 cannot begin with the 32 numbers of the encoder"),
+        ([], "--set init_hidden=...  model: decoder: init_hidden (last, zero)"),
+        (["init_hidden=zero", "beam_alpha=much"], "a number is wanted"),
+    ],
+)
+def test_what_joeynmt_has_and_this_has_not(tmp_path: Path, settings: Sequence[str], told: str) -> None:
+    folder = RECORDED / "joeynmt" / "lstm_luong"
+    arguments = ["import", "--name", "x", "--store", str(tmp_path), "--usual", f"--checkpoint={folder / 'best.ckpt'}"]
+    arguments += [f"--vocab={role}={folder / file}" for role, file in _VOCABULARIES.items()]
+    ran = CliRunner().invoke(main, [*arguments, *(f"--set={setting}" for setting in settings)])
+    assert ran.exit_code == 1
+    assert told in ran.output
