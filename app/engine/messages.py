@@ -57,9 +57,10 @@ class Emit(Message, frozen=True):
     from the `top_k` (0: all) most probable, the fewest that hold `top_p` of the probability, and those with at least
     `min_p` times that of the best one; `seed` makes the draw repeatable. `repetition_penalty` after Keskar et al.
     (2019, section 4.1); `no_repeat_ngram` n forbids to emit the same n tokens twice (0: allowed), and tokens in
-    `forbidden` are never emitted, which leaves their probability to nobody. The first tokens are `prefix`. `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention`
-    the weights over the source are told for each token. With `stream` there is a Progress after each unit. `first` is
-    the first input, where it is not the model's bos: the last token of a text that is gone on with.
+    `forbidden` are never emitted, which leaves their probability to nobody. The first tokens are `prefix`.
+    `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention` the weights
+    over the source are told for each token. With `stream` there is a Progress after each unit. `first` is the first
+    input, where it is not the model's bos: the last token of a text that is gone on with.
     """
 
     max_tokens: int

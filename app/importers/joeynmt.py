@@ -41,7 +41,7 @@ class Joeynmt(Layout):
             Option("lowercase", "data: src: lowercase", "no", ("yes", "no")),
             Option("scale", "model: embeddings: scale", "no", ("yes", "no")),
             Option("activation", "model: decoder: activation", "tanh"),
-            *([] if f"{_BRIDGE}weight" in only(networks) else [start]),
+            *([] if any(f"{_BRIDGE}weight" in tensors for tensors in networks.values()) else [start]),
             Option("beams", "testing: beam_size; 1 is greedy, as 0 is there", "5"),
             Option("beam_alpha", "testing: beam_alpha, the length penalty; 0 for none", "1.0"),
             Option("max_tokens", "testing: max_output_length", "30"),
