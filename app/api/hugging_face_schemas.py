@@ -110,7 +110,7 @@ class GenerateParameters(Drawing):
         return DecodingOptions.model_validate(
             {
                 **self.drawing(),
-                "min_tokens": self.min_new_tokens or 0,
+                "min_tokens": self.min_new_tokens,
                 "beams": self.num_beams,
                 "no_repeat_ngram_size": self.no_repeat_ngram_size or 0,
                 "stop": self.stop_strings,

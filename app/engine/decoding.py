@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from app.engine.beams import search
 from app.engine.messages import Emit
 from app.models import native
+from app.store.manifest import Search
 
 LEAST = -100.0  # natural log-probability told for a token that the model itself would never emit, such as a forced one
 _NEVER = float("-inf")
@@ -19,23 +21,25 @@ _NEVER = float("-inf")
 
 class Ends(NamedTuple):
     """Of searches of one width, the hypotheses that a step ended, each (searches, width): the score, -inf where none
-    did, the beam that it was, and the log-probability of the end."""
+    did, the beam that it was, the log-probability of the end, and whether the place holds an end."""
 
     scores: Tensor
     beams: Tensor
     log_probs: Tensor
+    closed: Tensor
 
 
 class Choice(NamedTuple):
     """What a step chose: `tokens` (rows,) and their log-probabilities (rows,), out of `table` (rows, vocabulary), the
     model's own; it is None where nobody asked for more than the most probable token. With beams, `parents` (rows,) are
-    the rows that they go on from and `scores` (rows,) the new sums."""
+    the rows that they go on from, `scores` (rows,) the new sums, and `ending` (rows,) whether an end ends the row."""
 
     tokens: Tensor
     log_probs: Tensor
     table: Tensor | None = None
     parents: Tensor | None = None
     scores: Tensor | None = None
+    ending: Tensor | None = None
     ends: tuple[Ends, ...] = ()
 
 
@@ -62,7 +66,8 @@ class Options:
     """What running rows want beyond the most probable token; made anew when a row joins, leaves or moves.
 
     `free` (some,) are rows that want nothing more; `forced` has the tokens to begin with, -1 past their end; `ngrams`
-    are sizes with their rows; `beams` has one tensor (searches, width) of rows for each width.
+    are sizes with their rows, and `forbidden` ids with theirs; `beams` has one tensor (searches, width) of rows for
+    each width.
     """
 
     free: Tensor | None = None
@@ -70,6 +75,7 @@ class Options:
     forced: Valued | None = None
     repetition: Valued | None = None
     ngrams: tuple[tuple[int, Tensor], ...] = ()
+    forbidden: tuple[tuple[Tensor, Tensor], ...] = ()
     sampling: Sampling | None = None
     beams: tuple[Tensor, ...] = ()
 
@@ -81,7 +87,7 @@ class Options:
     @property
     def constrain(self) -> bool:
         """Whether some row may not take every token as the model scores it."""
-        return not (self.minimum is self.forced is self.repetition is None and not self.ngrams)
+        return not (self.minimum is self.forced is self.repetition is None and not self.ngrams and not self.forbidden)
 
 
 def is_plain(emit: Emit) -> bool:
@@ -91,7 +97,7 @@ def is_plain(emit: Emit) -> bool:
 
 def _is_free(emit: Emit) -> bool:
     """Whether a request takes the model's most probable tokens."""
-    wishes = (emit.temperature, emit.min_tokens, emit.no_repeat_ngram, emit.prefix)
+    wishes = (emit.temperature, emit.min_tokens, emit.no_repeat_ngram, emit.forbidden, emit.prefix)
     return emit.beams == 1 and emit.repetition_penalty == 1.0 and not any(wishes)
 
 
@@ -112,6 +118,7 @@ def options_of(requests: Sequence[tuple[Emit, Sequence[int]]], device: torch.dev
     drawn = [(row, emit) for row, emit in by_row if emit.temperature > 0]
     widths = sorted({emit.beams for emit, _ in requests} - {1})
     sizes = sorted({emit.no_repeat_ngram for _, emit in by_row} - {0})
+    crossed_out = sorted({tuple(emit.forbidden) for _, emit in by_row} - {()})
     return Options(
         free=put(free) if free else None,
         minimum=valued("min_tokens", 0),
@@ -120,6 +127,9 @@ def options_of(requests: Sequence[tuple[Emit, Sequence[int]]], device: torch.dev
         else None,
         repetition=valued("repetition_penalty", 1.0),
         ngrams=tuple((size, put([row for row, emit in by_row if emit.no_repeat_ngram == size])) for size in sizes),
+        forbidden=tuple(
+            (put(ids), put([row for row, emit in by_row if tuple(emit.forbidden) == ids])) for ids in crossed_out
+        ),
         sampling=Sampling(
             put([row for row, _ in drawn]),
             *(put([getattr(emit, name) for _, emit in drawn]) for name in Sampling._fields[1:]),
@@ -138,12 +148,12 @@ def choose(
     options: Options,
     eos: int,
     *,
-    shrinks: bool = False,
+    how: Search = "full",
 ) -> Choice:
     """The next token of each row.
 
     logits (rows, vocabulary); steps (rows,), tokens emitted so far; history (rows, tokens), those tokens and the
-    vocabulary's size past their end; scores (rows,), sums of searches so far. `eos` is -1 if no token ends; `shrinks`
+    vocabulary's size past their end; scores (rows,), sums of searches so far. `eos` is -1 if no token ends; `how`
     is how searches go on after an end (see `Decoding`).
     """
     table = logits.float().log_softmax(1)
@@ -159,13 +169,15 @@ def choose(
         return _freed(Choice(tokens, _told(table, None, tokens), table), best, options.free)
     parents = torch.arange(len(tokens), device=tokens.device)
     scores = scores.clone()
+    ending = torch.ones_like(tokens, dtype=torch.bool)
     ends = []
     for rows in options.beams:
-        found = search(allowed, scores, rows, eos, alive=_alive(scores[rows], steps[rows]) if shrinks else None)
+        found = search(allowed, scores, steps, history, rows, eos, how)
         tokens[rows], parents[rows], scores[rows] = found.tokens, rows.gather(1, found.beams), found.scores
+        ending[rows] = False
         ended = rows.gather(1, found.end_beams)
-        ends.append(Ends(found.end_scores, found.end_beams, table[ended, eos].clamp(min=LEAST)))
-    choice = Choice(tokens, _told(table, parents, tokens), table, parents, scores, tuple(ends))
+        ends.append(Ends(found.end_scores, found.end_beams, table[ended, eos].clamp(min=LEAST), found.closed))
+    choice = Choice(tokens, _told(table, parents, tokens), table, parents, scores, ending, tuple(ends))
     return _freed(choice, best, options.free)
 
 
@@ -198,6 +210,8 @@ def constrain(logits: Tensor, table: Tensor, steps: Tensor, history: Tensor, opt
     for size, rows in options.ngrams:
         allowed[rows] = allowed[rows].scatter(1, _repeating(history[rows], steps[rows], size, vocabulary), _NEVER)
     allowed = allowed[:, :vocabulary]
+    for ids, rows in options.forbidden:
+        allowed[rows.unsqueeze(1), ids] = _NEVER
     if options.minimum is not None and eos >= 0:
         rows, least = options.minimum
         allowed[rows, eos] = allowed[rows, eos].masked_fill(steps[rows] < least, _NEVER)
@@ -272,44 +286,3 @@ def uniform(seed: Tensor, steps: Tensor) -> Tensor:
 def _shifted(value: Tensor, bits: int) -> Tensor:
     """Shifted right with zeros moving in, as for unsigned numbers."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)
-
-
-class Found(NamedTuple):
-    """One step of searches, each (searches, width): what goes on, best first; what ended, -inf where nothing did."""
-
-    tokens: Tensor
-    beams: Tensor
-    scores: Tensor
-    end_scores: Tensor
-    end_beams: Tensor
-
-
-def _alive(scores: Tensor, steps: Tensor) -> Tensor:
-    """Beams (searches, 1) that have not ended, of scores and steps (searches, width); before the first step all of them
-    are to come."""
-    going = (scores > _NEVER).sum(1, keepdim=True)
-    return torch.where(steps[:, :1] == 0, scores.shape[1], going)
-
-
-def search(allowed: Tensor, scores: Tensor, rows: Tensor, eos: int, alive: Tensor | None = None) -> Found:
-    """One step of beam search (Graves 2012, section 2.4, in today's form) for `rows` (searches, width).
-
-    Of the 2 * width best continuations at most half can be ends, since each beam has one: the ends among the first
-    `width` are hypotheses that ended, and the first `width` others go on. With `alive` (searches, 1) only so many are
-    looked at, and those of them that are no ends go on.
-    """
-    width, vocabulary = rows.shape[1], allowed.shape[1]
-    totals = scores[rows].unsqueeze(2) + allowed[rows]  # searches x width x vocabulary
-    best = totals.flatten(1).topk(2 * width)
-    beams, tokens = best.indices // vocabulary, best.indices % vocabulary
-    is_end = tokens == eos
-    rank = torch.arange(2 * width, device=rows.device)
-    values = best.values if alive is None else best.values.masked_fill(rank >= alive, _NEVER)
-    going = (rank + 2 * width * is_end).argsort(1)[:, :width]
-    return Found(
-        tokens.gather(1, going),
-        beams.gather(1, going),
-        values.gather(1, going),
-        values[:, :width].masked_fill(~is_end[:, :width], _NEVER),
-        beams[:, :width],
-    )

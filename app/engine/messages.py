@@ -56,10 +56,11 @@ class Emit(Message, frozen=True):
     ((5 + tokens) / 6) ** `length_penalty` (Wu et al. 2016, section 7). With `temperature` above 0 tokens are drawn,
     from the `top_k` (0: all) most probable, the fewest that hold `top_p` of the probability, and those with at least
     `min_p` times that of the best one; `seed` makes the draw repeatable. `repetition_penalty` after Keskar et al.
-    (2019, section 4.1); `no_repeat_ngram` n forbids to emit the same n tokens twice (0: allowed). The first tokens are
-    `prefix`. `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention`
-    the weights over the source are told for each token. With `stream` there is a Progress after each unit. `first` is
-    the first input, where it is not the model's bos: the last token of a text that is gone on with.
+    (2019, section 4.1); `no_repeat_ngram` n forbids to emit the same n tokens twice (0: allowed), and tokens in
+    `forbidden` are never emitted, which leaves their probability to nobody. The first tokens are `prefix`.
+    `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention` the weights
+    over the source are told for each token. With `stream` there is a Progress after each unit. `first` is the first
+    input, where it is not the model's bos: the last token of a text that is gone on with.
     """
 
     max_tokens: int
@@ -74,6 +75,7 @@ class Emit(Message, frozen=True):
     seed: int = 0
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
+    forbidden: list[int] = []
     prefix: list[int] = []
     alternatives: int = 0
     attention: bool = False

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from app.engine.beams import is_over, takes_unfinished
 from app.engine.decoding import LEAST, Choice, choose, most_probable
 from app.engine.graphs import Units, rounded_rows
 from app.engine.memory import give_back_memory
@@ -439,14 +440,12 @@ class Runner:
             slots.scores[: slots.count],
             slots.options,
             model.decoding.end,
-            shrinks=model.decoding.search == "shrinking",
+            how=model.decoding.search,
         )
 
     def _trace(self, model: LoadedModel, choice: Choice, weights: Tensor | None) -> None:
         """Note the step for requests that search or want more told than tokens."""
-        ends: dict[int, tuple[list[list[float]], list[list[int]], list[list[float]]]] = {}
-        for end in choice.ends:
-            ends[end.scores.shape[1]] = (end.scores.tolist(), end.beams.tolist(), end.log_probs.tolist())
+        ends = {end.scores.shape[1]: tuple(column.tolist() for column in end) for end in choice.ends}
         number: dict[int, int] = {}
         traced = [
             request
@@ -477,16 +476,21 @@ class Runner:
             )
             if emit.beams > 1:
                 place = number[emit.beams] = number.get(emit.beams, -1) + 1
-                found = zip(*(column[place] for column in ends[emit.beams]), strict=True)
+                *found, closed = (column[place] for column in ends[emit.beams])
                 step = len(request.trace) - 1
-                request.ended += [End(step, int(beam), s, lp) for s, beam, lp in found if s > float("-inf")]
+                request.ended += [
+                    End(step, beam, score, log_prob)
+                    for score, beam, log_prob in zip(*found, strict=True)
+                    if score > float("-inf")
+                ]
+                request.closed |= {rank for rank, is_closed in enumerate(closed) if is_closed}
 
     def _look(self, model: LoadedModel) -> list[Told]:
         """Answer and release what ended."""
         slots = model.slots
         look = slots.look()
         candidates = [] if slots.are_plain else slots.requests
-        searches = [request for request in candidates if len(request.ended) >= request.emit.beams > 1]
+        searches = [request for request in candidates if request.emit.beams > 1 and _is_over(model, request)]
         if not searches and not look.ended.any():
             return []
         rows = look.ended.nonzero().flatten()
@@ -512,11 +516,17 @@ class Runner:
             return Emitted(request.key[1], [sentence])
         emit = request.emit
         found = [_traced(request, end.step, end.beam, end.score, end) for end in request.ended]
-        if len(found) < emit.beams and not (found and model.decoding.search == "shrinking"):
-            step = len(request.trace)
+        step = len(request.trace)
+        if takes_unfinished(
+            model.decoding.search,
+            ended=len(found),
+            is_over=_is_over(model, request),
+            is_at_limit=step == emit.max_tokens,
+        ):
             scores = model.slots.scores[torch.tensor(request.rows, device=self.device)].tolist()
             alive = [(score, beam) for beam, score in enumerate(scores) if score > float("-inf")]
-            found += [_traced(request, step, beam, score, None, reason) for score, beam in alive]
+            unfinished = (_traced(request, step, beam, score, None, reason) for score, beam in alive)
+            found += [hypothesis for hypothesis in unfinished if model.decoding.end not in hypothesis.tokens]
         found.sort(key=lambda hypothesis: -hypothesis.score)
         return Emitted(request.key[1], found[: emit.n_best])
 
@@ -591,6 +601,18 @@ class Runner:
         given = emit.prefix if emit.first is None else [emit.first, *emit.prefix]
         if given and not 0 <= min(given) <= max(given) < vocabulary:
             raise EngineFailed(f"model {model.manifest.key} does not know these tokens of the prefix")
+
+
+def _is_over(model: LoadedModel, request: Running) -> bool:
+    """Whether a search may stop before its limit."""
+    emit = request.emit
+    return is_over(
+        model.decoding.until,
+        ended=len(request.ended),
+        closed=request.closed,
+        beams=emit.beams,
+        n_best=emit.n_best,
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -34,6 +34,7 @@ class Running:
     sent: int = 0
     trace: "list[Trace]" = field(default_factory=list)
     ended: "list[End]" = field(default_factory=list)
+    closed: set[int] = field(default_factory=set)  # places among the best continuations that have held an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,8 @@ class Slots:
         self.previous[:count] = choice.tokens
         is_running = ended == RUNNING
         steps += is_running
-        now = ((steps >= self.limits[:count]).long() * LENGTH).masked_fill_(choice.tokens == eos, STOP)
+        stops = choice.tokens == eos if choice.ending is None else (choice.tokens == eos) & choice.ending
+        now = ((steps >= self.limits[:count]).long() * LENGTH).masked_fill_(stops, STOP)
         now = now.masked_fill_(choice.log_probs.isnan(), BAD)
         ended.copy_(torch.where(is_running, now, ended))
 

@@ -86,6 +86,13 @@ class Answers:
         except ValueError as error:
             raise ImportFailed(f"--set {name}={self.given[name]}: a whole number is wanted") from error
 
+    def real(self, name: str) -> float:
+        """Raises ImportFailed if it is not a number."""
+        try:
+            return float(self.given[name])
+        except ValueError as error:
+            raise ImportFailed(f"--set {name}={self.given[name]}: a number is wanted") from error
+
 
 class Layout(Protocol):
     """One way to save a network."""

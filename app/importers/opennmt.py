@@ -83,6 +83,8 @@ class OpenNMT(Layout):
                 eos=index_of(target, "</s>", "target"),
                 max_tokens=answers.number("max_tokens"),
                 beams=answers.number("beams"),
+                search="gaps",
+                until="best",
             ),
             limits=Limits(source_tokens=1000, max_tokens=1000),
         )

@@ -10,6 +10,8 @@ from app.store.architecture import Architecture, Classifier, EncoderDecoder, Ima
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Task = Literal["sentiment", "captioning", "translation", "completion"]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Search = Literal["full", "shrinking", "gaps", "past_end"]
+Until = Literal["beams", "best", "places"]
 
 
 class FileEntry(Part):
@@ -82,18 +84,30 @@ class Decoding(Part):
     """How tokens are emitted: the first input, the id that ends, ids that are never chosen, and what is done when a
     request does not say it: tokens, beams and length penalty (see `Emit`).
 
-    With `fixed_steps` nothing ends before `max_tokens`, and `eos` is a token as any other. A `shrinking` search goes on
-    with one beam less for each hypothesis that ended, and answers unfinished ones only if none has (as the code for Xu
-    et al. 2015 does); a `full` one keeps its width.
+    Ids in `suppress` have no probability; those in `forbidden` keep theirs, as where training code crosses them out
+    after the softmax. With `fixed_steps` nothing ends before `max_tokens`, and `eos` is a token as any other.
+
+    `search` is how a search goes on once a hypothesis has ended. A `full` one keeps its width. A `shrinking` one goes
+    on with one beam less, and answers unfinished ones only if none has ended (as the code for Xu et al. 2015 does). One
+    with `gaps` looks at as many continuations as it has beams, ends among them, and is narrower until the next step
+    fills it up (as OpenNMT-py's does). `past_end` keeps what has ended among the beams, goes on behind the end, and
+    answers up to the end (as joeynmt's does). The last two answer unfinished ones beside the others at `max_tokens`.
+
+    `until` is when it stops: once as many hypotheses as `beams` have ended; once a step's most probable continuation
+    was an end and as many have ended as are asked for (`best`); or once each of the places among the most probable
+    continuations has held an end (`places`).
     """
 
     bos: int
     eos: int
     suppress: tuple[int, ...] = ()
+    forbidden: tuple[NonNegativeInt, ...] = ()
+    min_tokens: NonNegativeInt = 0
     max_tokens: PositiveInt
     beams: Annotated[int, Field(ge=1, le=16)] = 1
     length_penalty: float = 0.0
-    search: Literal["full", "shrinking"] = "full"
+    search: Search = "full"
+    until: Until = "beams"
     fixed_steps: bool = False
 
     @property

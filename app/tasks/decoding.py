@@ -25,8 +25,8 @@ class DecodingOptions(BaseModel):
     max_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Most tokens of a sentence; the model's own when left out."
     )
-    min_tokens: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        0, description="Fewest tokens before the model may end a sentence."
+    min_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        None, description="Fewest tokens before the model may end a sentence; the model's own when left out."
     )
     beams: Annotated[int, Field(ge=1, le=16)] | None = Field(
         None,
@@ -107,7 +107,7 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
     _check_attention(entry, options)
     return Emit(
         max_tokens=max_tokens,
-        min_tokens=options.min_tokens,
+        min_tokens=min(decoding.min_tokens, max_tokens) if options.min_tokens is None else options.min_tokens,
         beams=beams,
         n_best=options.n_best,
         length_penalty=decoding.length_penalty if options.length_penalty is None else options.length_penalty,
@@ -118,6 +118,7 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
         seed=_seed(options),
         repetition_penalty=options.repetition_penalty,
         no_repeat_ngram=options.no_repeat_ngram_size,
+        forbidden=list(decoding.forbidden),
         prefix=prefix,
         alternatives=options.logprobs or 0,
         attention=options.attention,
@@ -165,7 +166,7 @@ def _check_search(options: DecodingOptions, beams: int) -> None:
 
 
 def _check_lengths(options: DecodingOptions, max_tokens: int, prefix: int) -> None:
-    if options.min_tokens > max_tokens:
+    if options.min_tokens is not None and options.min_tokens > max_tokens:
         raise _contradiction(
             f"min_tokens is {options.min_tokens} and max_tokens {max_tokens}: set max_tokens to {options.min_tokens} "
             "or more",

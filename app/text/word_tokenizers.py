@@ -6,8 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from tokenizers import Regex, Tokenizer
-from tokenizers.decoders import Fuse
+from tokenizers import Regex, Tokenizer, decoders
 from tokenizers.models import WordLevel
 from tokenizers.normalizers import NFD, Lowercase, Normalizer, Replace
 from tokenizers.normalizers import Sequence as Normalizers
@@ -24,6 +23,7 @@ Rules = Literal[
     "chatbot",
     "udacity",
     "characters",
+    "joeynmt_characters",
     "spacy_en",
     "spacy_de",
     "spacy",
@@ -32,6 +32,7 @@ Rules = Literal[
 RULES: tuple[Rules, ...] = get_args(Rules)
 
 UNKNOWN = "\0unknown"  # the file's unknown word where the vocabulary has none; its id is no id of the network
+_ESCAPED = "\u2581"  # what stands for a space among joeynmt's characters
 EMPTY = "\0empty"  # the word of no letters that `split(' ')` finds beside a space at an end of the text
 
 _SPACE = r"[\s\x{1c}-\x{1f}]"  # what Python's `str.isspace` and `\s` call space, which is more than Unicode does
@@ -73,7 +74,9 @@ def build(rules: Rules, words: Sequence[str], *, unk: str | None) -> Tokenizer:
     if pre_tokenizer is not None:
         tokenizer.pre_tokenizer = pre_tokenizer
     if rules == "characters":
-        tokenizer.decoder = Fuse()
+        tokenizer.decoder = decoders.Fuse()
+    if rules == "joeynmt_characters":
+        tokenizer.decoder = decoders.Sequence([decoders.Replace(_ESCAPED, " "), decoders.Fuse()])
     return tokenizer
 
 
@@ -118,6 +121,8 @@ def _steps(rules: Rules, *, has_empty: bool) -> tuple[list[Normalizer], PreToken
             return [stripped, *_TO_ASCII, *_spaced(".!?"), *ends], Split(" ", "removed")
         case "characters":
             return [], Split(Regex(r"[\s\S]"), "isolated")
+        case "joeynmt_characters":
+            return [Replace(" ", _ESCAPED)], Split(Regex(r"[\s\S]"), "isolated")
         case "spacy_en" | "spacy_de" | "spacy" | "nltk":
             return [], None
 

@@ -75,6 +75,8 @@ class Reference:
             for start in range(len(tokens) - size + 1):
                 if tokens[start : start + size - 1] == tokens[len(tokens) - size + 1 :]:
                     scores[tokens[start + size - 1]] = -math.inf
+        for token in emit.forbidden:
+            scores[token] = -math.inf
         if len(tokens) < emit.min_tokens:
             scores[self.decoding.eos] = -math.inf
         if len(tokens) < len(emit.prefix):
@@ -101,34 +103,51 @@ class Reference:
         return sentence
 
     def search(self) -> list[Sentence]:
-        """Beam search over plain lists: ends when as many hypotheses as beams have ended."""
-        width, eos = self.emit.beams, self.decoding.eos
+        """Beam search over plain lists, in the way that the manifest names."""
+        width, eos, how = self.emit.beams, self.decoding.eos, self.decoding.search
         alive: list[tuple[Sentence, State, int]] = [(Sentence(), self.start, self.first)]
         ended: list[Sentence] = []
-        for _ in range(self.emit.max_tokens):
-            candidates: list[tuple[float, int, float, Sentence, State]] = []
-            for sentence, state, token in alive:
-                log_probs, after, _ = self.step(state, token)
-                scores = self.allowed(log_probs, sentence.tokens)
-                candidates += [
-                    (sentence.score + score, token, log_probs[token], sentence, after)
-                    for token, score in enumerate(scores)
-                    if score > -math.inf
-                ]
-            candidates.sort(key=lambda candidate: -candidate[0])
+        closed: set[int] = set()
+        for step in range(1, self.emit.max_tokens + 1):
+            candidates = self._candidates(alive)
+            looked_at = len(alive) if how == "shrinking" and step > 1 else width
             alive = []
             for rank, (score, token, log_prob, sentence, state) in enumerate(candidates[: 2 * width]):
                 log_probs = [*sentence.log_probs, max(log_prob, -100.0)]
-                if token == eos:
-                    if rank < width:
+                is_end, was_ended = token == eos, eos in sentence.tokens
+                if is_end and rank < looked_at:
+                    closed.add(rank)
+                    if not was_ended:
                         ended.append(Sentence(sentence.tokens, log_probs, score, "stop"))
-                elif len(alive) < width:
+                goes_on = how == "past_end" or not is_end
+                if goes_on and (len(alive) < width if how == "full" else rank < looked_at):
                     alive.append((Sentence([*sentence.tokens, token], log_probs, score), state, token))
-            if len(ended) >= width:
+            is_over = self._is_over(len(ended), closed)
+            is_last = step == self.emit.max_tokens
+            unfinished = [sentence for sentence, _, _ in alive if eos not in sentence.tokens]
+            if is_last and not (how == "shrinking" and ended) and (not is_over or how in ("gaps", "past_end")):
+                ended += unfinished
+            if is_over:
                 break
-        else:
-            ended += [sentence for sentence, _, _ in alive]
         return sorted(ended, key=self.normalised, reverse=True)[: self.emit.n_best]
+
+    def _candidates(self, alive: list[tuple[Sentence, State, int]]) -> list[tuple[float, int, float, Sentence, State]]:
+        """Continuations, best first: score, token, its log-probability, what it goes on from, and the state after."""
+        candidates = []
+        for sentence, state, token in alive:
+            log_probs, after, _ = self.step(state, token)
+            candidates += [
+                (sentence.score + score, token, log_probs[token], sentence, after)
+                for token, score in enumerate(self.allowed(log_probs, sentence.tokens))
+                if score > -math.inf
+            ]
+        return sorted(candidates, key=lambda candidate: -candidate[0])
+
+    def _is_over(self, ended: int, closed: set[int]) -> bool:
+        width, until = self.emit.beams, self.decoding.until
+        enough = {"beams": width, "best": self.emit.n_best, "places": 0}[until]
+        places = {"beams": 0, "best": 1, "places": width}[until]
+        return ended >= enough and closed >= set(range(places))
 
     def normalised(self, sentence: Sentence) -> float:
         penalty: float = ((5 + len(sentence.log_probs)) / 6) ** self.emit.length_penalty

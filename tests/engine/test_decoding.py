@@ -1,20 +1,27 @@
 """Every way of decoding, mixed in one batch, against a reference that runs one request at a time over plain lists."""
 
+import copy
 import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
 from app.engine.decoding import Sampling, draw, uniform
 from app.engine.messages import Emit, Emitted, Event, Hypothesis, Pixels, Progress, RequestKey, Tokens
 from app.engine.runner import Item, Portion, Runner
+from app.models.networks import EncoderDecoder, build_network
 from app.models.precision import Precision
+from app.store.manifest import Search, Until
 from app.store.model_store import open_version
+from app.store.weights import load_weights
+from app.text.tokenizer import TextTokenizer
 from tests.engine.references import Reference, Sentence, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
+from training.recipe import Shipped
 
 TRANSLATE, CAPTION = "translate-en-ko/1", "caption-en/1"
 Asked = tuple[Tokens | Pixels, Emit]
@@ -72,6 +79,7 @@ def some_options(rng: random.Random) -> Emit:
         n_best=rng.randint(1, beams),
         length_penalty=rng.choice([0.0, 0.6, 1.0]),
         no_repeat_ngram=rng.choice([0, 0, 1, 2, 3]),
+        forbidden=rng.choice([[], [], [1, 2], [5, 9, 11]]),
         prefix=[rng.randrange(4, VOCABULARY) for _ in range(rng.choice([0, 0, 3]))],
         alternatives=rng.choice([0, 0, 4]),
         attention=rng.random() < 0.3,
@@ -117,6 +125,45 @@ def test_mixed_decoding_equals_one_by_one(tiny_store: Path, model: str, precisio
             for weights in found.attention:
                 assert sum(weights) == pytest.approx(1, abs=1e-4)
                 assert len(weights) == (len(source.ids) if isinstance(source, Tokens) else len(weights))
+
+
+WAYS: list[tuple[Search, Until]] = [
+    ("shrinking", "beams"),
+    ("gaps", "best"),
+    ("past_end", "places"),
+    ("full", "best"),
+]
+
+
+@pytest.mark.parametrize(("how", "until"), WAYS)
+def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, until: Until) -> None:
+    """Lengths, beams and rules of all kinds side by side in one batch; ends are made likely, so that they matter."""
+    rng = random.Random(23)
+    version = open_version(tiny_store / TRANSLATE)
+    decoding = version.manifest.decoding
+    assert decoding is not None
+    ways = decoding.model_copy(update={"search": how, "until": until})
+    manifest = version.manifest.model_copy(update={"decoding": ways})
+    network = build_network(manifest.architecture, mean=[0.0] * 3, std=[1.0] * 3).eval()
+    load_weights(network, version)
+    assert isinstance(network, EncoderDecoder)
+    network.decoder.output.bias.data[decoding.eos] += 3
+    runner = Runner(torch.device("cpu"), slots=64, precision="float32")
+    runner.add(manifest, copy.deepcopy(network))
+    shipped = Shipped(network, TextTokenizer(version.folder, manifest.tokenizer), manifest)
+    asked = []
+    for _ in range(25):
+        source, emit = a_source(rng, TRANSLATE), some_options(rng)
+        asked.append((source, msgspec.structs.replace(emit, beams=max(2, emit.beams), stream=False)))
+    unfinished = 0
+    for (source, emit), answer in zip(asked, answers(runner, TRANSLATE, asked), strict=True):
+        reference = Reference(shipped, source, emit)
+        expected = reference.search()
+        assert len(answer.hypotheses) == len(expected)
+        for found, sentence in zip(answer.hypotheses, expected, strict=True):
+            same(found, sentence, reference)
+        unfinished += any(sentence.reason == "length" for sentence in expected)
+    assert 0 < unfinished < len(asked)
 
 
 def test_one_beam_is_greedy_and_more_beams_find_no_worse(runner: Runner) -> None:

@@ -62,4 +62,5 @@ REFERENCES: dict[Rules, Callable[[str], list[str]]] = {
     "chatbot": chatbot,
     "udacity": udacity,
     "characters": list,
+    "joeynmt_characters": lambda text: list(text.replace(" ", "\u2581")),
 }

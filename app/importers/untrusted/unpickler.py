@@ -34,6 +34,7 @@ _HARMLESS = {
 _NUMPY = {"_reconstruct", "scalar", "ndarray", "dtype", "_frombuffer"}  # inert: only that the rest can be read
 _NOTED = {  # functions that torchtext's objects hold beside their words: noted as a class would be, and never called
     ("torchtext.vocab", "_default_unk_index"),
+    ("torchtext.data.utils", "_split_tokenizer"),
     ("functools", "partial"),
     ("onmt.inputters.text_dataset", "_feature_tokenize"),
 }
