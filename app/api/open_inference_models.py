@@ -44,19 +44,19 @@ async def server(request: Request) -> ServerMetadata:
     return ServerMetadata(version=request.app.version, extensions=list(EXTENSIONS))
 
 
-@router.get("/v2/health/live", summary="Is the process up, for clients of the Open Inference Protocol?")
+@router.get("/v2/health/live", summary="Is the process up, by the Open Inference Protocol?")
 async def live() -> Live:
-    """200 as long as the front end runs, whatever the engines do."""
+    """200 as long as the front end runs, whatever the engines do, as `/healthz` tells it."""
     return Live()
 
 
 @router.get(
     "/v2/health/ready",
-    summary="Are requests answered, for clients of the Open Inference Protocol?",
+    summary="Are requests answered, by the Open Inference Protocol?",
     responses=problems(NotReady, Draining),
 )
 async def ready(service: ServiceDependency) -> Ready:
-    """200 when `/readyz` answers 200, else 503 with a problem."""
+    """200 when `/readyz` answers 200, else 503 with a problem that says what is missing."""
     if service.admission.is_draining:
         raise Draining("the service is about to end; ask another one")
     if not service.client.view.is_ready:
