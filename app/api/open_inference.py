@@ -167,9 +167,8 @@ async def infer(request: Request) -> Response:
 
 async def _labelled(request: Request, service: Service, manifest: Manifest, sent: Given, terms: Terms) -> list[Told]:
     task = service.task(Sentiment)
-    texts = await sent.texts()
     async with service.attending(request, terms):
-        readings = await task.prepare(texts, model=manifest.name, version=manifest.version)
+        readings = await task.prepare(sent.texts(), model=manifest.name, version=manifest.version)
         ticket_of(request).count_steps(sum(reading.steps for reading in readings))
         results, usage = await task.run(readings, terms)
     service.answered(request, service.metrics.task("sentiment"), usage)
@@ -179,15 +178,14 @@ async def _labelled(request: Request, service: Service, manifest: Manifest, sent
 async def _spoken(
     request: Request, service: Service, manifest: Manifest, sent: Given, options: SentenceParameters, terms: Terms
 ) -> list[Told]:
-    preparing: Awaitable[Sequence[Job]]
-    if manifest.image:
-        images = await sent.images()
-        preparing = service.task(Captioning).prepare(
-            images, options, model=manifest.name, version=manifest.version, deadline=terms.deadline
-        )
-    else:
-        preparing = preparing_texts(service, manifest, await sent.texts(), options)
     async with service.attending(request, terms):
+        if manifest.image:
+            images = await sent.images()
+            preparing: Awaitable[Sequence[Job]] = service.task(Captioning).prepare(
+                images, options, model=manifest.name, version=manifest.version, deadline=terms.deadline
+            )
+        else:
+            preparing = preparing_texts(service, manifest, sent.texts(), options)
         jobs = await service.counted(request, preparing)
         spoken = await service.spoken(request, jobs, terms, service.metrics.task(manifest.task))
     return sentences_told([item.result for item in spoken])

@@ -120,12 +120,14 @@ async def model_ready(request: Request, service: ServiceDependency) -> ModelRead
 @router.get(
     f"{MODEL}/config",
     summary="A model's configuration, for Triton's clients",
+    response_model_exclude_none=True,
     responses=_OF_A_MODEL,
     openapi_extra=described("sentiment-en", MODEL),
 )
 @router.get(
     f"{VERSION}/config",
     summary="A version's configuration, for Triton's clients",
+    response_model_exclude_none=True,
     responses=_OF_A_MODEL,
     openapi_extra=described("sentiment-en", VERSION),
 )

@@ -56,7 +56,8 @@ async def index(request: Request, service: ServiceDependency) -> list[IndexedMod
     reasons = {} if asked.ready else dict.fromkeys(service.rollout.unloaded(), "unloaded")
     reasons |= {} if asked.ready else service.catalog.broken(view)
     reasons |= {entry.manifest.key: "" for entry in service.catalog.usable(view)}
-    return [_indexed(key, reason) for key, reason in sorted(reasons.items())]
+    models = [_indexed(key, reason) for key, reason in reasons.items()]
+    return sorted(models, key=lambda model: (model.name, len(model.version), model.version))
 
 
 def _indexed(key: str, reason: str) -> IndexedModel:

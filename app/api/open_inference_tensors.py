@@ -60,7 +60,7 @@ class Given:
     def inputs(self) -> int:
         return self.shape[0]
 
-    async def texts(self) -> list[str]:
+    def texts(self) -> list[str]:
         """Elements of BYTES as texts. Raises InputError."""
         if self.binary is None:
             return self._strings()
