@@ -12,16 +12,9 @@ from starlette.responses import Response
 from app.api.body import JSON, TIMEOUT_PARAMETER, checked, json_body, parsed
 from app.api.caption import BINARY
 from app.api.open_inference_binary import HEADER, OCTETS, split
+from app.api.open_inference_inputs import Given, given
+from app.api.open_inference_outputs import Told, check_outputs, encoded, labels_told, sentences_told
 from app.api.open_inference_schemas import InferAnswer, InferRequest, Parameters, SentenceParameters
-from app.api.open_inference_tensors import (
-    Given,
-    Told,
-    check_outputs,
-    encoded,
-    given,
-    labels_told,
-    sentences_told,
-)
 from app.api.problems import problems
 from app.api.schemas import Options
 from app.api.sentiment import COMMON_ERRORS

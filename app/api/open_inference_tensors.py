@@ -1,23 +1,11 @@
-"""Tensors of the Open Inference Protocol to what the tasks read, and what they answer to tensors."""
+"""What models take and tell, as tensors of the Open Inference Protocol."""
 
-import asyncio
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
-from app.api.caption import decoded_images
-from app.api.open_inference_binary import HEADER, pack_bytes, pack_floats, unpack_bytes
-from app.api.open_inference_schemas import InferRequest, InputTensor, OutputTensor, RequestedOutput
-from app.errors import InputError
 from app.store.manifest import Manifest
-from app.tasks.images import RawImage
-from app.tasks.results import SentenceResult, SentimentResult
 
 ANY = -1  # in a shape
 SCORES = "scores"
-_PLACES = "f"  # of a score in a classification: six, as Triton tells it
 
 
 @dataclass(frozen=True)
@@ -32,7 +20,7 @@ class Tensor:
 TEXT, IMAGE = Tensor("text_input", "BYTES"), Tensor("image", "BYTES")
 PIXELS = Tensor("pixels", "UINT8", (ANY, ANY, ANY, 3))
 _LABELLED = (Tensor("label", "BYTES"), Tensor("score", "FP32"), Tensor("polarity", "FP32"))
-_SENTENCES = (Tensor("text", "BYTES"), Tensor("score", "FP32"), Tensor("finish_reason", "BYTES"))
+SENTENCES = (Tensor("text", "BYTES"), Tensor("score", "FP32"), Tensor("finish_reason", "BYTES"))
 
 
 def inputs_of(manifest: Manifest) -> tuple[Tensor, ...]:
@@ -44,195 +32,4 @@ def outputs_of(manifest: Manifest) -> tuple[Tensor, ...]:
     """What a model tells."""
     if manifest.task == "sentiment":
         return (*_LABELLED, Tensor(SCORES, "FP32", (ANY, len(manifest.labels))))
-    return _SENTENCES
-
-
-@dataclass(frozen=True)
-class Given:
-    """The input tensor of a request: `binary` is its data behind the JSON, None if they stand in it."""
-
-    tensor: Tensor
-    shape: list[int]
-    data: list[Any]
-    binary: memoryview | None
-
-    @property
-    def inputs(self) -> int:
-        return self.shape[0]
-
-    def texts(self) -> list[str]:
-        """Elements of BYTES as texts. Raises InputError."""
-        if self.binary is None:
-            return self._strings()
-        items = unpack_bytes(self.binary, self.inputs, self.tensor.name)
-        try:
-            return [item.decode() for item in items]
-        except UnicodeDecodeError as error:
-            raise InputError(f"{self.tensor.name} holds bytes that are not UTF-8: {error.reason}") from error
-
-    async def images(self) -> Sequence[bytes | RawImage]:
-        """Files, or pixels. Megabytes are taken apart in a thread. Raises InputError."""
-        if self.tensor is PIXELS:
-            return await asyncio.to_thread(self._raw_images)
-        if self.binary is None:
-            return await asyncio.to_thread(decoded_images, self._strings())
-        return unpack_bytes(self.binary, self.inputs, self.tensor.name)
-
-    def _raw_images(self) -> list[RawImage]:
-        _, height, width, channels = self.shape
-        content = self._octets() if self.binary is None else self.binary
-        if len(content) != math.prod(self.shape):
-            raise InputError(f"pixels have {len(content)} elements, and shape {self.shape} {math.prod(self.shape)}")
-        size = height * width * channels
-        return [RawImage(width, height, bytes(content[place : place + size])) for place in range(0, len(content), size)]
-
-    def _octets(self) -> bytes:
-        elements = self._elements()
-        if set(map(type, elements)) <= {int}:
-            try:
-                return bytes(elements)
-            except ValueError:
-                pass
-        raise InputError(f"{self.tensor.name} holds an element that is no whole number from 0 to 255")
-
-    def _strings(self) -> list[str]:
-        elements = self._elements()
-        if len(elements) != self.inputs:
-            raise InputError(f"{self.tensor.name} has {len(elements)} elements, and shape {self.shape} {self.inputs}")
-        for index, element in enumerate(elements):
-            if not isinstance(element, str):
-                raise InputError(f"element {index} of {self.tensor.name} is not a string, as BYTES are in JSON")
-        return elements
-
-    def _elements(self) -> list[Any]:
-        """Row by row, whether nested or not."""
-        elements = self.data
-        for _ in self.shape[1:]:
-            if elements and set(map(type, elements)) == {list}:
-                elements = list(chain.from_iterable(elements))
-        return elements
-
-
-def given(asked: InferRequest, tail: memoryview, manifest: Manifest) -> Given:
-    """The input tensor of a request to a model, fit for it. Raises InputError."""
-    takes = {tensor.name: tensor for tensor in inputs_of(manifest)}
-    names = " or ".join(takes)
-    for place, other in enumerate(asked.inputs):
-        if other.name not in takes:
-            raise InputError(f"inputs[{place}] is {other.name!r}; {manifest.name} takes {names}")
-    if len(asked.inputs) > 1:
-        raise InputError(f"the request has {len(asked.inputs)} input tensors; {manifest.name} takes one, {names}")
-    (sent,) = asked.inputs
-    tensor = takes[sent.name]
-    if sent.datatype != tensor.datatype:
-        raise InputError(f"{sent.name} has the datatype {sent.datatype}; send {tensor.datatype}")
-    if not _fits(sent.shape, tensor.shape):
-        raise InputError(f"{sent.name} has the shape {sent.shape}; send {_told(tensor.shape)}, with no dimension of 0")
-    return Given(tensor, sent.shape, sent.data or [], _binary(sent, tail))
-
-
-def _binary(sent: InputTensor, tail: memoryview) -> memoryview | None:
-    size = sent.parameters.binary_data_size if sent.parameters else None
-    if (size is None) == (sent.data is None):
-        raise InputError(f"{sent.name} needs either 'data' or the parameter binary_data_size")
-    if (size or 0) != len(tail):
-        raise InputError(
-            f"{len(tail)} bytes come behind the JSON, and the input says {size or 0}: set binary_data_size to what "
-            f"comes, and the header {HEADER} to the length of the JSON"
-        )
-    return None if size is None else tail
-
-
-def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
-    if len(wanted) == 1 and len(shape) == 2:  # as clients of batches have it
-        wanted = (*wanted, 1)
-    pairs = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(side > 0 and other in (ANY, side) for side, other in pairs)
-
-
-def _told(shape: tuple[int, ...]) -> str:
-    """`[inputs, height, width, 3]`."""
-    names = ("inputs", "height", "width")
-    return f"[{', '.join(names[place] if side == ANY else str(side) for place, side in enumerate(shape))}]"
-
-
-@dataclass(frozen=True)
-class Told:
-    """An output tensor with its elements row by row."""
-
-    tensor: Tensor
-    values: Sequence[str] | Sequence[float]
-    columns: int | None = None
-
-    def labelled(self, most: int, labels: Sequence[str]) -> "Told":
-        """The classification of scores: of each row the best, as `score:index:label`."""
-        assert self.columns is not None
-        most = min(most, self.columns)
-        best: list[str] = []
-        for begin in range(0, len(self.values), self.columns):
-            row = [float(value) for value in self.values[begin : begin + self.columns]]
-            ranked = sorted(range(self.columns), key=row.__getitem__, reverse=True)[:most]
-            best += [f"{row[place]:{_PLACES}}:{place}:{labels[place]}" for place in ranked]
-        return Told(Tensor(self.tensor.name, "BYTES"), best, most)
-
-    def encoded(self, *, binary: bool) -> tuple[OutputTensor, bytes]:
-        """What the JSON says, and what stands behind it."""
-        rows = len(self.values) // (self.columns or 1)
-        shape = [rows] if self.columns is None else [rows, self.columns]
-        head = OutputTensor(name=self.tensor.name, datatype=self.tensor.datatype, shape=shape)
-        if not binary:
-            return head.model_copy(update={"data": self.values}), b""
-        content = pack_bytes(self.values) if self.tensor.datatype == "BYTES" else pack_floats(self.values)  # type: ignore[arg-type]
-        return head.model_copy(update={"parameters": {"binary_data_size": len(content)}}), content
-
-
-def labels_told(results: Sequence[SentimentResult], manifest: Manifest) -> list[Told]:
-    """The outputs of a model that labels."""
-    label, score, polarity, scores = outputs_of(manifest)
-    return [
-        Told(label, [result.label for result in results]),
-        Told(score, [result.score for result in results]),
-        Told(polarity, [result.polarity for result in results]),
-        Told(scores, [value for result in results for value in result.scores.values()], len(manifest.labels)),
-    ]
-
-
-def sentences_told(results: Sequence[SentenceResult]) -> list[Told]:
-    """The outputs of a model that emits."""
-    text, score, reason = _SENTENCES
-    return [
-        Told(text, [result.text for result in results]),
-        Told(score, [result.score for result in results]),
-        Told(reason, [result.finish_reason for result in results]),
-    ]
-
-
-def check_outputs(asked: Sequence[RequestedOutput], manifest: Manifest) -> None:
-    """Raises InputError, before any work is done."""
-    there = [tensor.name for tensor in outputs_of(manifest)]
-    seen: set[str] = set()
-    for place, output in enumerate(asked):
-        if output.name not in there:
-            raise InputError(f"outputs[{place}] is {output.name!r}; {manifest.name} has {', '.join(there)}")
-        if output.name in seen:
-            raise InputError(f"outputs[{place}] asks for {output.name} again; name each output once")
-        seen.add(output.name)
-        if output.parameters and output.parameters.classification and output.name != SCORES:
-            raise InputError(f"outputs[{place}] asks for a classification of {output.name}; only scores have one")
-
-
-def encoded(
-    told: Sequence[Told], asked: Sequence[RequestedOutput], manifest: Manifest, *, binary: bool
-) -> tuple[list[OutputTensor], bytes]:
-    """The outputs that are asked for, or all. `binary` is how those are told that do not say it themselves."""
-    by_name = {one.tensor.name: one for one in told}
-    heads, tails = [], []
-    for output in asked or [RequestedOutput(name=name) for name in by_name]:
-        one, parameters = by_name[output.name], output.parameters
-        if parameters and parameters.classification:
-            one = one.labelled(parameters.classification, manifest.labels)
-        own = parameters.binary_data if parameters else None
-        head, tail = one.encoded(binary=binary if own is None else own)
-        heads.append(head)
-        tails.append(tail)
-    return heads, b"".join(tails)
+    return SENTENCES
