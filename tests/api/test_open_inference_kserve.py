@@ -1,5 +1,5 @@
-"""The tasks as KServe's own client asks them. It brings some twenty packages, so it is an extra of its own:
-`pip install -e ".[kserve]"`."""
+"""The tasks as KServe's own client asks them. It brings some twenty packages, so it has an
+environment of its own: `make test-kserve`."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 kserve = pytest.importorskip(
-    "kserve", reason="KServe's client is NOT tested here: install the extra 'kserve' for it, pip install -e '.[kserve]'"
+    "kserve", reason="KServe's client is NOT tested in this environment; `make test-kserve` does it"
 )
 
 TEXTS = ["a warm and funny film", "the plot makes no sense"]
