@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-slow check format openapi data long-term-dependency bench bench-units bench-targets bench-peers clean
+.PHONY: serve test test-kserve test-slow check format openapi data long-term-dependency bench bench-units bench-targets bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -18,6 +18,19 @@ serve: $(STAMP)
 # A process of tests for each core; what measures whole benchmarks is `make test-slow`.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n logical --dist loadfile
+
+# KServe's own client asks the service, in an environment of its own: it needs an older psutil than `dev` does.
+KSERVE := .venv-kserve
+KSERVE_STAMP := $(KSERVE)/installed
+
+$(KSERVE_STAMP): pyproject.toml
+	test -x $(KSERVE)/bin/python || $(PYTHON) -m venv $(KSERVE)
+	$(KSERVE)/bin/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
+	$(KSERVE)/bin/python -m pip install -qq --disable-pip-version-check --editable ".[training,kserve]"
+	touch $(KSERVE_STAMP)
+
+test-kserve: $(KSERVE_STAMP)
+	$(KSERVE)/bin/python -m pytest -rs tests/api/test_open_inference_kserve.py
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

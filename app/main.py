@@ -21,6 +21,10 @@ from app.api import (
     hugging_face,
     hugging_face_generation,
     models,
+    open_inference,
+    open_inference_generate,
+    open_inference_models,
+    open_inference_repository,
     openai,
     pages,
     sentiment,
@@ -70,12 +74,21 @@ _ENDPOINTS = {
     hugging_face.TRANSLATION: hugging_face.translate,
     hugging_face.IMAGE_TO_TEXT: hugging_face.describe,
     hugging_face_generation.TEXT_GENERATION: hugging_face_generation.generate,
+    **dict.fromkeys(open_inference.PATHS, open_inference.infer),
+    **dict.fromkeys(open_inference_generate.PATHS, open_inference_generate.generate),
+    **dict.fromkeys(open_inference_generate.STREAM_PATHS, open_inference_generate.generate_stream),
 }
 _OF_IMAGES = ("/v1/caption", hugging_face.IMAGE_TO_TEXT)
-_CLIENT_ERRORS = {"/v1/completions": openai.error_members} | dict.fromkeys(
-    [path for path in _ENDPOINTS if path.startswith("/hf/")], hugging_face.error_members
-)
-_HOLDS = {path: "images" if path in _OF_IMAGES else "texts" for path in _ENDPOINTS}  # what bodies hold
+_CLIENT_ERRORS = {
+    "/v1/completions": openai.error_members,
+    **dict.fromkeys([path for path in _ENDPOINTS if path.startswith("/hf/")], hugging_face.error_members),
+    **dict.fromkeys(["/v2", "/v2/**"], open_inference.error_members),
+}
+_HOLDS = (
+    dict.fromkeys(_ENDPOINTS, "texts")
+    | dict.fromkeys(_OF_IMAGES, "images")
+    | dict.fromkeys(open_inference.PATHS, "tensors")
+)  # what bodies hold
 _IMAGE_THREADS = 2  # files decoded at the same time
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
@@ -152,7 +165,9 @@ def create_app(
         responses={"default": {"model": Problem, "description": "A problem"}},
     )
     install_problems(app)
-    for module in (*_TASKS, openai, hugging_face, hugging_face_generation, models, admin, health, pages):
+    compatible = (openai, hugging_face, hugging_face_generation, open_inference, open_inference_generate)
+    others = (models, open_inference_models, open_inference_repository, admin, health, pages)
+    for module in (*_TASKS, *compatible, *others):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)

@@ -31,7 +31,7 @@ from app.errors import (
 )
 
 Form = TypeVar("Form", bound=BaseModel)
-_bearer = HTTPBearer(auto_error=False, description="The setting `admin_key`.")
+bearer = HTTPBearer(auto_error=False, description="The setting `admin_key`.")
 
 
 async def _administrator(request: Request, service: ServiceDependency) -> Service:
@@ -48,7 +48,7 @@ async def _administrator(request: Request, service: ServiceDependency) -> Servic
 
 
 Administrated = Annotated[Service, Depends(_administrator)]
-router = APIRouter(prefix="/v1/models/{name}", tags=["Administration"], dependencies=[Depends(_bearer)])
+router = APIRouter(prefix="/v1/models/{name}", tags=["Administration"], dependencies=[Depends(bearer)])
 
 
 def _described(form: type[BaseModel], examples: dict[str, Any], *, required: bool = False) -> dict[str, Any]:

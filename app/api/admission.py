@@ -197,8 +197,8 @@ def overloaded(admission: Admission, seconds: int) -> Overloaded:
 class Gate:
     """Lets requests to the tasks in, each with a ticket in its scope, or refuses them.
 
-    `paths` are those of the tasks, by what their bodies hold. Whether an engine has been ready, and where refusals are
-    counted, the app's service says.
+    `paths` are those of the tasks, by what their bodies hold: `texts`, `images`, or `tensors`, either of both.
+    Whether an engine has been ready, and where refusals are counted, the app's service says.
     """
 
     def __init__(self, app: ASGIApp, admission: Admission, paths: Mapping[str, str]) -> None:
@@ -211,6 +211,8 @@ class Gate:
         if found is None:
             return await self._app(scope, receive, send)
         holds = found.value
+        if holds == "tensors":
+            holds = scope["app"].state.service.held_by(found.parameters["model"])
         scope["unroll.path"] = found.path  # counted by it: no route is looked for
         headers = dict(scope["headers"])
         query = scope["query_string"] if holds == "images" else b""  # of texts the options are in the body

@@ -1,6 +1,6 @@
 """Bodies and options to validated forms: the one way in for JSON, form fields and query strings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -35,9 +35,19 @@ async def read_json(request: Request, form: type[Form]) -> Form:
     """
     if media_type(request) != JSON:
         raise unsupported_content(request, JSON)
-    content = await request.body()
+    return parsed(await request.body(), form)
+
+
+def parsed(content: bytes, form: type[Form]) -> Form:
+    """JSON as a `form`. Raises RequestValidationError."""
     with _explained(form):
         return form.model_validate_json(content, strict=True)
+
+
+def checked(values: Mapping[str, object], form: type[Form], where: str) -> Form:
+    """What stands in JSON at `where` as a `form`. Raises RequestValidationError."""
+    with _explained(form, where):
+        return form.model_validate(values, strict=True)
 
 
 def read_fields(fields: ImmutableMultiDict[str, Any], form: type[Form]) -> Form:
@@ -76,12 +86,12 @@ def _inlined(node: Any, parts: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _explained(form: type[BaseModel]) -> Iterator[None]:
+def _explained(form: type[BaseModel], *where: str) -> Iterator[None]:
     """pydantic's verdict as the framework's, so that it becomes the same problem as anywhere."""
     try:
         yield
     except ValidationError as error:
-        found = [item | {"loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+        found = [item | {"loc": ("body", *where, *item["loc"])} for item in error.errors(include_url=False)]
         for item in found:
             if item["type"] == "extra_forbidden":
                 item["msg"] = f"is not known here; known are {', '.join(form.model_fields)}"

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -75,6 +75,11 @@ class Service:
     def most_inputs(self) -> int:
         """Inputs of one request: no more than may ever wait, or such a request would be sent again for ever."""
         return min(self._limits.inputs, self.admission.most_inputs)
+
+    def held_by(self, model: str) -> Literal["texts", "images"]:
+        """What the bodies of requests to a model hold."""
+        entries = self.catalog.of_name(model, self.client.view)
+        return "images" if any(entry.manifest.image for entry in entries) else "texts"
 
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs."""

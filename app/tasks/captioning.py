@@ -11,13 +11,14 @@ from app.errors import TimedOut
 from app.store.manifest import ImageInput
 from app.tasks.catalog import Catalog
 from app.tasks.decoding import DecodingOptions, emit_for
-from app.tasks.images import ImageLimits, read_image
+from app.tasks.images import ImageLimits, RawImage, read_image, read_raw
 from app.tasks.sentences import emit_of
 from app.tasks.transcript import Job
 
 
 class Captioning:
-    """Image files to sentences. Files are decoded in `pool`, a few at a time, which bounds the memory they take."""
+    """Image files, or their pixels, to sentences. Files are decoded in `pool`, a few at a time, which bounds the memory
+    they take."""
 
     def __init__(self, catalog: Catalog, client: EngineClient, limits: ImageLimits, pool: Executor) -> None:
         self._catalog = catalog
@@ -27,7 +28,7 @@ class Captioning:
 
     async def prepare(
         self,
-        files: Sequence[bytes],
+        files: Sequence[bytes | RawImage],
         options: DecodingOptions,
         *,
         model: str | None,
@@ -46,12 +47,16 @@ class Captioning:
         pixels = await self._decoded(files, entry.manifest.image, deadline)
         return [Job(entry, source, emit_of(emit, number), options) for number, source in enumerate(pixels)]
 
-    async def _decoded(self, files: Sequence[bytes], wanted: ImageInput, deadline: float | None) -> list[Pixels]:
+    async def _decoded(
+        self, files: Sequence[bytes | RawImage], wanted: ImageInput, deadline: float | None
+    ) -> list[Pixels]:
         """Pixels of each file. When one fails, those that have not begun are not decoded."""
 
-        def pixels(file: bytes, index: int) -> bytes:
+        def pixels(file: bytes | RawImage, index: int) -> bytes:
             if deadline is not None and time.monotonic() > deadline:  # it waited for its turn until now
                 raise TimedOut("its time was over before its images were decoded")
+            if isinstance(file, RawImage):
+                return read_raw(file, index, wanted, self._limits)
             return read_image(file, index, wanted, self._limits)
 
         loop = asyncio.get_running_loop()

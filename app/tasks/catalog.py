@@ -96,10 +96,10 @@ class Catalog:
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
 
-    def named(self, task: Task, name: str, version: int | None, engines: EngineView) -> Entry:
-        """The version asked for, or the default one, or the newest usable one. Raises ModelNotFound or
-        ModelUnavailable."""
-        usable = [entry for entry in self.usable(engines) if entry.manifest.task == task]
+    def named(self, task: Task | None, name: str, version: int | None, engines: EngineView) -> Entry:
+        """The version asked for, or the default one, or the newest usable one; None is any task. Raises ModelNotFound
+        or ModelUnavailable."""
+        usable = [entry for entry in self.usable(engines) if task in (None, entry.manifest.task)]
         mine = [entry for entry in usable if entry.manifest.name == name]
         for entry in mine:
             if version in (None, entry.manifest.version):
@@ -112,7 +112,8 @@ class Catalog:
         if mine:
             versions = ", ".join(str(entry.manifest.version) for entry in mine)
             raise ModelNotFound(f"model {name} has no version {version}; it has {versions}")
-        raise ModelNotFound(f"there is no {task} model of that name; there are: {_names(usable)}")
+        kind = "model" if task is None else f"{task} model"
+        raise ModelNotFound(f"there is no {kind} of that name; there are: {_names(usable)}")
 
     def default(
         self, task: Task, engines: EngineView, *, source: str | None = None, target: str | None = None

@@ -33,6 +33,21 @@ class ImageLimits:
     pixels: int
 
 
+@dataclass(frozen=True)
+class RawImage:
+    """RGB bytes, row by row from the top left."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+def read_raw(raw: RawImage, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
+    """`size` x `size` RGB bytes of an image that is no file, as `wanted`. Raises InputTooLong."""
+    _check_pixels(raw.width, raw.height, index, limits)
+    return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), wanted).tobytes()
+
+
 def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
     """`size` x `size` RGB bytes of an image file, squashed to a square, as `wanted`.
 
@@ -60,12 +75,7 @@ def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimi
 def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
     if image.format not in (*FORMATS, *_STILL):
         raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
-    if image.width * image.height > limits.pixels:
-        raise InputTooLong(
-            f"images[{index}] has {image.width} x {image.height} pixels; at most {limits.pixels} are taken",
-            input=index,
-            limit=limits.pixels,
-        )
+    _check_pixels(image.width, image.height, index, limits)
     if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
     try:
@@ -79,6 +89,15 @@ def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLim
             f"images[{index}] is a {image.format} file that is damaged or cut short; send it whole", input=index
         ) from error
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
+
+
+def _check_pixels(width: int, height: int, index: int, limits: ImageLimits) -> None:
+    if width * height > limits.pixels:
+        raise InputTooLong(
+            f"images[{index}] has {width} x {height} pixels; at most {limits.pixels} are taken",
+            input=index,
+            limit=limits.pixels,
+        )
 
 
 def _resized(image: Image.Image, wanted: ImageInput) -> Image.Image:

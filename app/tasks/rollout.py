@@ -95,6 +95,10 @@ class Rollout:
         """The version that answers for a name."""
         return next((entry.manifest.version for entry in self._catalog.of_name(name, self._client.view)), None)
 
+    def unloaded(self) -> list[str]:
+        """Versions that administrators do not want, as `name/version`."""
+        return self._board.read().unloaded
+
     async def look(self, seen: dict[str, Stamp]) -> dict[str, Stamp]:
         """Load what has come into the store and unload what has gone; `seen` is what the last look returned, so that
         what could not be loaded is tried again only when its files have changed. Raises NotReady, StoreUnreachable."""

@@ -83,7 +83,8 @@ class Sentiment:
 
     async def _answer(self, reading: Reading, terms: Terms) -> SentimentResult:
         manifest = reading.entry.manifest
-        scored = await self._client.label(manifest.key, reading.source, terms, reading.explain)
+        with self._client.tally.timing(manifest.key):
+            scored = await self._client.label(manifest.key, reading.source, terms, reading.explain)
         scores = dict(zip(manifest.labels, scored.scores, strict=True))
         label = max(scores, key=scores.__getitem__)
         return SentimentResult(

@@ -278,7 +278,9 @@ def test_client_that_sends_all_before_it_listens_gets_the_refusal(occupied: str)
 
 
 @pytest.mark.parametrize("length", [12, 2_000_000])
-@pytest.mark.parametrize("path", ["/v1/completions", "/hf/image-to-text/caption-en"])
+@pytest.mark.parametrize(
+    "path", ["/v1/completions", "/hf/image-to-text/caption-en", "/v2/models/lm-en/infer", "/v2/models/lm-en/generate"]
+)
 def test_refusals_have_what_other_clients_read(occupied: str, path: str, length: int) -> None:
     with connected(occupied) as connection:
         connection.sendall(head(path, length))
@@ -286,7 +288,16 @@ def test_refusals_have_what_other_clients_read(occupied: str, path: str, length:
     assert status == 429
     error = problem["error"]
     assert problem["detail"] == (error["message"] if isinstance(error, dict) else error)
-    assert isinstance(error, str) == path.startswith("/hf/")
+    assert isinstance(error, str) == path.startswith(("/hf/", "/v2/"))
+
+
+@pytest.mark.parametrize(("model", "steps"), [("sentiment-en", 500), ("caption-en", 256), ("nobody", 500)])
+def test_tensors_count_as_what_their_model_reads(tight: str, model: str, steps: int) -> None:
+    with connected(tight) as connection:
+        connection.sendall(head(f"/v2/models/{model}/infer", 2000))
+        end = time.monotonic() + 10
+        while f"unroll_pending_steps {steps}.0" not in httpx.get(f"{tight}/metrics").text:
+            assert time.monotonic() < end, "the request was never let in"
 
 
 def test_refusals_are_cheap(occupied: str) -> None:

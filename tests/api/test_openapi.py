@@ -25,7 +25,13 @@ HUGGING_FACE = {
     "/hf/image-to-text/{model}": "caption-en",
     "/hf/text-generation/{model}": "lm-en",
 }  # and the model of their examples
-COMPATIBLE = (OPENAI, *HUGGING_FACE)
+OPEN_INFERENCE = {
+    f"/v2/models/{{model}}{version}/{verb}": model
+    for version in ("", "/versions/{version}")
+    for verb, model in (("infer", "sentiment-en"), ("generate", "lm-en"), ("generate_stream", "lm-en"))
+}  # likewise
+OF_A_MODEL = HUGGING_FACE | OPEN_INFERENCE
+COMPATIBLE = (OPENAI, *OF_A_MODEL)
 TASKS = ("/v1/sentiment", "/v1/caption", "/v1/translate", "/v1/complete")
 
 
@@ -49,6 +55,10 @@ def test_stored_description_is_that_of_the_app() -> None:
 def test_all_routes_for_machines_are_described() -> None:
     administration = {f"/v1/models/{{name}}/{verb}" for verb in ("load", "unload", "default")}
     watched = {"/v1/models", "/healthz", "/readyz", "/metrics"}
+    watched |= {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/stats"}
+    for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        watched |= {model, f"{model}/ready", f"{model}/config", f"{model}/stats"}
+    administration |= {f"/v2/repository/{verb}" for verb in ("index", "models/{model}/load", "models/{model}/unload")}
     assert {path for _, path, _ in OPERATIONS} == {*TASKS, *COMPATIBLE, *administration, *watched}
 
 
@@ -108,10 +118,13 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("path", "value"), EXAMPLES)
 def test_example_runs_as_it_stands(http: httpx.Client, path: str, value: dict[str, Any]) -> None:
-    if path in HUGGING_FACE:
-        path = path.format(model=model_of(path))
+    if path in OF_A_MODEL:
+        path = path.format(model=model_of(path), version=1)
     answer = http.post(path, json=value)
     assert answer.status_code == 200, answer.text
+    if path.startswith("/v2/"):
+        assert has_outputs(answer.text, value)
+        return
     if path not in TASKS:
         assert has_answers(answer.text, value)
         return
@@ -123,8 +136,8 @@ def test_example_runs_as_it_stands(http: httpx.Client, path: str, value: dict[st
 def model_of(path: str) -> str:
     """The model that an operation names as its example."""
     parameters = DESCRIPTION["paths"][path]["post"]["parameters"]
-    (example,) = [item["example"] for item in parameters if item["in"] == "path"]
-    assert example == HUGGING_FACE[path]
+    (example,) = [item["example"] for item in parameters if item["name"] == "model"]
+    assert example == OF_A_MODEL[path]
     return str(example)
 
 
@@ -135,6 +148,14 @@ def has_answers(text: str, value: dict[str, Any]) -> bool:
     answer, inputs = json.loads(text), value.get("inputs", value.get("prompt"))
     answers = answer if isinstance(answer, list) else answer["choices"]
     return bool(answers) and len(answers) == (len(inputs) if isinstance(inputs, list) else 1) * int(value.get("n", 1))
+
+
+def has_outputs(text: str, value: dict[str, Any]) -> bool:
+    """Whether each has as many rows as the input has."""
+    if "text_input" in value:
+        return "text_output" in text
+    rows = {output["shape"][0] for output in json.loads(text)["outputs"]}
+    return rows == {value["inputs"][0]["shape"][0]}
 
 
 def streamed_results(text: str) -> list[Any]:

@@ -15,8 +15,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf8"), re.
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: str(block).split("\n", 1)[0])
 def test_python_example_runs(block: str, server: str, tmp_path: Path) -> None:
     Image.new("RGB", (80, 60), "orange").save(tmp_path / "first.jpg")
-    assert "http://127.0.0.1:8000" in block
-    code = block.replace("http://127.0.0.1:8000", server)
+    assert "127.0.0.1:8000" in block
+    code = block.replace("127.0.0.1:8000", server.removeprefix("http://"))
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout

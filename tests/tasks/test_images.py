@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, UnsupportedMedia
 from app.store.manifest import ImageInput
-from app.tasks.images import ImageLimits, read_image
+from app.tasks.images import ImageLimits, RawImage, read_image, read_raw
 
 LIMITS = ImageLimits(bytes=1_000_000, pixels=1_000_000)
 SIZE = 32
@@ -303,3 +303,17 @@ def test_damage_is_always_the_callers_error(seed: int) -> None:
         except (InvalidImage, UnsupportedMedia, InputTooLong):
             refused += 1
     assert 0 < refused < 150
+
+
+@pytest.mark.parametrize("how", [{}, {"resize": "crop", "shorter_side": 40}], ids=["squashed", "cropped"])
+def test_raw_pixels_are_read_as_a_file_that_holds_them(how: dict[str, Any]) -> None:
+    image = Image.fromarray(RNG.integers(0, 256, (50, 31, 3)).astype(np.uint8))
+    raw = RawImage(31, 50, image.tobytes())
+    assert read_raw(raw, 0, wanted(**how), LIMITS) == read_image(saved(image, "PNG"), 0, wanted(**how), LIMITS)
+
+
+def test_too_many_raw_pixels_are_refused() -> None:
+    raw = RawImage(1001, 1000, bytes(3 * 1001 * 1000))
+    with pytest.raises(InputTooLong, match=r"images\[4\] has 1001 x 1000 pixels") as error:
+        read_raw(raw, 4, wanted(), LIMITS)
+    assert error.value.facts == {"input": 4, "limit": 1_000_000}

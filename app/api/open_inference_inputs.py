@@ -1,0 +1,125 @@
+"""Input tensors of the Open Inference Protocol to what the tasks read."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from app.api.caption import decoded_images
+from app.api.open_inference_binary import HEADER, unpack_bytes
+from app.api.open_inference_schemas import InferRequest, InputTensor
+from app.api.open_inference_tensors import ANY, PIXELS, Tensor, inputs_of
+from app.errors import InputError
+from app.store.manifest import Manifest
+from app.tasks.images import RawImage
+
+
+@dataclass(frozen=True)
+class Given:
+    """The input tensor of a request: `binary` is its data behind the JSON, None if they stand in it."""
+
+    tensor: Tensor
+    shape: list[int]
+    data: list[Any]
+    binary: memoryview | None
+
+    @property
+    def inputs(self) -> int:
+        return self.shape[0]
+
+    def texts(self) -> list[str]:
+        """Elements of BYTES as texts. Raises InputError."""
+        if self.binary is None:
+            return self._strings()
+        items = unpack_bytes(self.binary, self.inputs, self.tensor.name)
+        try:
+            return [item.decode() for item in items]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.tensor.name} holds bytes that are not UTF-8: {error.reason}") from error
+
+    async def images(self) -> Sequence[bytes | RawImage]:
+        """Files, or pixels. Megabytes are taken apart in a thread. Raises InputError."""
+        if self.tensor is PIXELS:
+            return await asyncio.to_thread(self._raw_images)
+        if self.binary is None:
+            return await asyncio.to_thread(decoded_images, self._strings())
+        return unpack_bytes(self.binary, self.inputs, self.tensor.name)
+
+    def _raw_images(self) -> list[RawImage]:
+        _, height, width, channels = self.shape
+        content = self._octets() if self.binary is None else self.binary
+        if len(content) != math.prod(self.shape):
+            raise InputError(f"pixels have {len(content)} elements, and shape {self.shape} {math.prod(self.shape)}")
+        size = height * width * channels
+        return [RawImage(width, height, bytes(content[place : place + size])) for place in range(0, len(content), size)]
+
+    def _octets(self) -> bytes:
+        elements = self._elements()
+        if set(map(type, elements)) <= {int}:
+            try:
+                return bytes(elements)
+            except ValueError:
+                pass
+        raise InputError(f"{self.tensor.name} holds an element that is no whole number from 0 to 255")
+
+    def _strings(self) -> list[str]:
+        elements = self._elements()
+        if len(elements) != self.inputs:
+            raise InputError(f"{self.tensor.name} has {len(elements)} elements, and shape {self.shape} {self.inputs}")
+        for index, element in enumerate(elements):
+            if not isinstance(element, str):
+                raise InputError(f"element {index} of {self.tensor.name} is not a string, as BYTES are in JSON")
+        return elements
+
+    def _elements(self) -> list[Any]:
+        """Row by row, whether nested or not."""
+        elements = self.data
+        for _ in self.shape[1:]:
+            if elements and set(map(type, elements)) == {list}:
+                elements = list(chain.from_iterable(elements))
+        return elements
+
+
+def given(asked: InferRequest, tail: memoryview, manifest: Manifest) -> Given:
+    """The input tensor of a request to a model, fit for it. Raises InputError."""
+    takes = {tensor.name: tensor for tensor in inputs_of(manifest)}
+    names = " or ".join(takes)
+    for place, other in enumerate(asked.inputs):
+        if other.name not in takes:
+            raise InputError(f"inputs[{place}] is {other.name!r}; {manifest.name} takes {names}")
+    if len(asked.inputs) > 1:
+        raise InputError(f"the request has {len(asked.inputs)} input tensors; {manifest.name} takes one, {names}")
+    (sent,) = asked.inputs
+    tensor = takes[sent.name]
+    if sent.datatype != tensor.datatype:
+        raise InputError(f"{sent.name} has the datatype {sent.datatype}; send {tensor.datatype}")
+    if not _fits(sent.shape, tensor.shape):
+        raise InputError(f"{sent.name} has the shape {sent.shape}; send {_told(tensor.shape)}, with no dimension of 0")
+    return Given(tensor, sent.shape, sent.data or [], _binary(sent, tail))
+
+
+def _binary(sent: InputTensor, tail: memoryview) -> memoryview | None:
+    size = sent.parameters.binary_data_size if sent.parameters else None
+    if (size is None) == (sent.data is None):
+        raise InputError(f"{sent.name} needs either 'data' or the parameter binary_data_size")
+    if (size or 0) != len(tail):
+        raise InputError(
+            f"{len(tail)} bytes come behind the JSON, and the input says {size or 0}: set binary_data_size to what "
+            f"comes, and the header {HEADER} to the length of the JSON"
+        )
+    return None if size is None else tail
+
+
+def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
+    if len(wanted) == 1 and len(shape) == 2:  # as clients of batches have it
+        wanted = (*wanted, 1)
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(side > 0 and other in (ANY, side) for side, other in pairs)
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    """`[inputs, height, width, 3]`."""
+    names = ("inputs", "height", "width")
+    return f"[{', '.join(names[place] if side == ANY else str(side) for place, side in enumerate(shape))}]"

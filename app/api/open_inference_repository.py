@@ -1,0 +1,96 @@
+"""POST /v2/repository/...: the model store as Triton's clients see it, and change it if they have the key."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from app.api.admin import Administrated, bearer
+from app.api.body import json_body
+from app.api.open_inference import Form, body_of, described, read
+from app.api.open_inference_schemas import (
+    IndexedModel,
+    IndexRequest,
+    RepositoryLoaded,
+    RepositoryLoadRequest,
+    RepositoryUnloaded,
+    RepositoryUnloadRequest,
+)
+from app.api.problems import problems
+from app.api.service import ServiceDependency
+from app.errors import AdminOff, LoadFailed, ModelNotFound, NotReady, StoreUnreachable, WrongKey
+
+LOAD, UNLOAD = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
+INDEX_EXAMPLES = {
+    "all": {"summary": "All versions", "value": {}},
+    "ready": {"summary": "Those that answer", "value": {"ready": True}},
+}
+LOAD_EXAMPLES = {
+    "newest": {"summary": "The newest in the model store", "value": {}},
+    "one": {"summary": "A version by number", "value": {"parameters": {"version": 1}}},
+}
+UNLOAD_EXAMPLES = {
+    "all": {"summary": "All versions of the name", "value": {}},
+    "one": {"summary": "A version by number", "value": {"parameters": {"version": 1}}},
+}
+router = APIRouter()
+_ADMINISTRATION: Any = {"tags": ["Administration"], "dependencies": [Depends(bearer)]}
+
+
+async def _read(request: Request, form: type[Form]) -> Form:
+    """The body; none at all leaves everything out."""
+    content = await body_of(request)
+    return await read(content, form) if content else form()
+
+
+@router.post(
+    "/v2/repository/index",
+    tags=["Models"],
+    summary="List the versions, for clients of the Open Inference Protocol",
+    responses=problems(),
+    openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
+)
+async def index(request: Request, service: ServiceDependency) -> list[IndexedModel]:
+    """Every version that answers, is broken, or was unloaded, with the reason."""
+    asked = await _read(request, IndexRequest)
+    view = service.client.view
+    reasons = {} if asked.ready else dict.fromkeys(service.rollout.unloaded(), "unloaded")
+    reasons |= {} if asked.ready else service.catalog.broken(view)
+    reasons |= {entry.manifest.key: "" for entry in service.catalog.usable(view)}
+    models = [_indexed(key, reason) for key, reason in reasons.items()]
+    return sorted(models, key=lambda model: (model.name, len(model.version), model.version))
+
+
+def _indexed(key: str, reason: str) -> IndexedModel:
+    name, _, version = key.rpartition("/")
+    return IndexedModel(name=name, version=version, state="UNAVAILABLE" if reason else "READY", reason=reason)
+
+
+@router.post(
+    LOAD,
+    **_ADMINISTRATION,
+    summary="Load a version, for clients of the Open Inference Protocol",
+    responses=problems(AdminOff, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable),
+    openapi_extra=described("sentiment-en", LOAD)
+    | {"requestBody": {"required": False, "content": json_body(RepositoryLoadRequest, LOAD_EXAMPLES)}},
+)
+async def load(request: Request, service: Administrated) -> RepositoryLoaded:
+    """As `POST /v1/models/{name}/load`: without `version` the newest of the model store."""
+    asked = await _read(request, RepositoryLoadRequest)
+    manifest = await service.rollout.load(request.path_params["model"], asked.parameters.version)
+    return RepositoryLoaded(name=manifest.name)
+
+
+@router.post(
+    UNLOAD,
+    **_ADMINISTRATION,
+    summary="Unload a model, for clients of the Open Inference Protocol",
+    responses=problems(AdminOff, WrongKey, ModelNotFound),
+    openapi_extra=described("sentiment-en", UNLOAD)
+    | {"requestBody": {"required": False, "content": json_body(RepositoryUnloadRequest, UNLOAD_EXAMPLES)}},
+)
+async def unload(request: Request, service: Administrated) -> RepositoryUnloaded:
+    """As `POST /v1/models/{name}/unload`: without `version` all versions of the name."""
+    asked = await _read(request, RepositoryUnloadRequest)
+    name = request.path_params["model"]
+    await service.rollout.unload(name, asked.parameters.version)
+    return RepositoryUnloaded(name=name)
