@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
-from huggingface_hub.errors import GenerationError, HfHubHTTPError, ValidationError
+from huggingface_hub.errors import GenerationError, HfHubHTTPError, OverloadedError, ValidationError
 from PIL import Image
 
 TEXT = "a warm and funny film"
@@ -275,6 +275,8 @@ def test_failure_after_the_start_is_raised_by_the_client(server: str) -> None:
     for _ in range(100):
         try:
             list(of.text_generation(PROMPT * 20, stream=True, max_new_tokens=500))
+        except OverloadedError:  # a busy machine knows before that it would come too late
+            continue
         except GenerationError as error:
             errors.append(error)
             break
