@@ -44,7 +44,7 @@ class RawImage:
 
 def read_raw(raw: RawImage, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
     """`size` x `size` RGB bytes of an image that is no file, as `wanted`. Raises InputTooLong."""
-    _check_pixels(raw.width, raw.height, index, limits)
+    _check_pixels(raw.width, raw.height, index, wanted, limits)
     return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), wanted).tobytes()
 
 
@@ -75,7 +75,7 @@ def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimi
 def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
     if image.format not in (*FORMATS, *_STILL):
         raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
-    _check_pixels(image.width, image.height, index, limits)
+    _check_pixels(image.width, image.height, index, wanted, limits)
     if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
     try:
@@ -91,10 +91,20 @@ def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLim
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _check_pixels(width: int, height: int, index: int, limits: ImageLimits) -> None:
+def _check_pixels(width: int, height: int, index: int, wanted: ImageInput, limits: ImageLimits) -> None:
+    """Of the picture, and of what it is enlarged to before it is cropped. Raises InputTooLong."""
     if width * height > limits.pixels:
         raise InputTooLong(
             f"images[{index}] has {width} x {height} pixels; at most {limits.pixels} are taken",
+            input=index,
+            limit=limits.pixels,
+        )
+    if wanted.shorter_side is not None and wanted.shorter_side**2 * max(width, height) > limits.pixels * min(
+        width, height
+    ):
+        raise InputTooLong(
+            f"images[{index}] has {width} x {height} pixels, and its shorter side is scaled to {wanted.shorter_side}, "
+            f"which would make more than {limits.pixels}; cut the longer side",
             input=index,
             limit=limits.pixels,
         )

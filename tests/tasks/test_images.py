@@ -317,3 +317,11 @@ def test_too_many_raw_pixels_are_refused() -> None:
     with pytest.raises(InputTooLong, match=r"images\[4\] has 1001 x 1000 pixels") as error:
         read_raw(raw, 4, wanted(), LIMITS)
     assert error.value.facts == {"input": 4, "limit": 1_000_000}
+
+
+def test_a_strip_is_not_enlarged_without_bounds() -> None:
+    """Its shorter side is scaled before it is cropped: 2 x 2000 pixels would become 40 x 40,000."""
+    strip, how = saved(Image.new("RGB", (2, 2000)), "PNG"), wanted(resize="crop", shorter_side=40)
+    with pytest.raises(InputTooLong, match="cut the longer side"):
+        read_image(strip, 0, how, LIMITS)
+    assert read_image(saved(Image.new("RGB", (2, 1000)), "PNG"), 0, how, LIMITS)
