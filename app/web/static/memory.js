@@ -1,0 +1,96 @@
+// What the units of a recurrent layer did at each token: hidden state, cell and gates as a heat map over time.
+
+import { choice, disclosure, element, table } from "./dom.js";
+import { heatmap } from "./plots/heatmap.js";
+import { number, percent, say } from "./words.js";
+
+const GATES = new Set(["input", "forget", "output", "reset", "update"]); // from 0 to 1, after a sigmoid
+const chosen = { part: "hidden", order: "number" }; // kept from one answer to the next
+
+/** The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. */
+export function drawMemory({ network, directions }, words, cursor) {
+  const place = element("div");
+  const show = (changes) => {
+    Object.assign(chosen, changes);
+    const parts = partsOf(direction());
+    const part = parts[chosen.part] ? chosen.part : "hidden";
+    place.replaceChildren(...drawPart(part, parts[part], words, cursor));
+  };
+  const state = { direction: directions[0].direction };
+  const direction = () => directions.find((one) => one.direction === state.direction);
+  const parts = Object.keys(partsOf(directions[0]));
+  const choices = [choice(say("part"), parts.map((part) => [part, say(`part_${part}`)]), parts.includes(chosen.part) ? chosen.part : "hidden", (part) => show({ part }))];
+  choices.push(choice(say("order"), [["number", say("orderNumber")], ["last", say("orderLast")]], chosen.order, (order) => show({ order })));
+  if (directions.length > 1) {
+    const names = directions.map((one) => [one.direction, say(`direction_${one.direction}`)]);
+    choices.push(choice(say("direction"), names, state.direction, (value) => show(void (state.direction = value))));
+  }
+  show();
+  return element(
+    "div",
+    { className: "memory" },
+    element("h4", { textContent: say("memoryTitle", { network }) }),
+    element("div", { className: "choices" }, ...choices),
+    place,
+  );
+}
+
+function partsOf({ hidden, cell, gates }) {
+  return { hidden, ...(cell && { cell }), ...gates };
+}
+
+function drawPart(part, rows, words, cursor) {
+  const units = unitsOf(rows);
+  const values = units.map((unit) => rows.map((row) => row[unit]));
+  const amount = GATES.has(part);
+  const reach = part === "cell" ? Math.max(1e-9, ...rows.flat().map(Math.abs)) : 1;
+  const name = say(`part_${part}`);
+  const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
+  return [
+    element("p", { className: "hint", textContent: say(`about_${part}`) }),
+    heatmap({
+      about: `${about} ${say("arrows")}`,
+      role: say("heatmap"),
+      columns: words,
+      values,
+      kind: amount ? "amount" : "sign",
+      reach,
+      cursor,
+      describe: (row, column) => say("unitAt", { part: name, unit: units[row], token: words[column], value: number(values[row][column], { digits: 3 }) }),
+    }),
+    drawScale(amount, reach),
+    disclosure(say("asSummary"), () => summary(about, rows, words, amount)),
+  ];
+}
+
+/** The units in the order that was chosen: by their number, or by what each holds at the end. */
+function unitsOf(rows) {
+  const units = rows[0].map((_, unit) => unit);
+  const last = rows.at(-1);
+  return chosen.order === "last" ? units.sort((one, other) => last[other] - last[one]) : units;
+}
+
+function drawScale(amount, reach) {
+  const marks = amount ? ["0", "1"] : [number(-reach), "0", number(reach)];
+  return element(
+    "div",
+    { className: `scale ${amount ? "amount" : "sign"}`, ariaHidden: "true" },
+    element("span", { className: "ramp" }),
+    element("span", { className: "marks" }, ...marks.map((textContent) => element("span", { textContent }))),
+  );
+}
+
+/** What the picture shows, in a table of a row per token. */
+function summary(about, rows, words, amount) {
+  const head = ["token", "mean", "least", "most", ...(amount ? ["open", "closed"] : [])].map((key) => say(key));
+  const share = (row, inside) => percent(row.filter(inside).length / row.length);
+  const extreme = (row, value) => say("extreme", { value: number(value), unit: row.indexOf(value) });
+  const lines = rows.map((row, at) => [
+    words[at],
+    number(row.reduce((sum, value) => sum + value, 0) / row.length, { digits: 3 }),
+    extreme(row, Math.min(...row)),
+    extreme(row, Math.max(...row)),
+    ...(amount ? [share(row, (value) => value > 0.9), share(row, (value) => value < 0.1)] : []),
+  ]);
+  return table(about, head, lines);
+}

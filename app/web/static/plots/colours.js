@@ -1,0 +1,25 @@
+// The colours of plots, which are those of the page in its light or dark scheme.
+
+/** The colour that the style sheet calls `name`, as [red, green, blue]. */
+export function colour(name) {
+  const hex = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+/** A colour as CSS has it. */
+export function css([red, green, blue], alpha = 1) {
+  return `rgb(${red} ${green} ${blue} / ${alpha})`;
+}
+
+/** A function from a value to its colour: from nothing to full, or from the one side of zero to the other. */
+export function scale(kind, reach) {
+  const [ground, positive, negative, accent] = ["plot", "positive", "negative", "accent"].map(colour);
+  return (value) => {
+    const share = Math.min(1, Math.abs(value) / reach);
+    return mix(ground, kind === "amount" ? accent : value < 0 ? negative : positive, share);
+  };
+}
+
+function mix(from, to, share) {
+  return from.map((part, index) => Math.round(part + (to[index] - part) * share));
+}
