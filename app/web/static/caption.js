@@ -5,7 +5,7 @@ import { Job } from "./job.js";
 import { languagesOf } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { drawLook } from "./plots/overlay.js";
-import { strip } from "./plots/strip.js";
+import { strip, wordOf } from "./plots/strip.js";
 import { pictureRequest, post, withAttention } from "./requests.js";
 import { drawScore, drawSentence } from "./results.js";
 import { percent, say, whenSpoken } from "./words.js";
@@ -94,7 +94,7 @@ function drawLooks({ attention }, picture, lang) {
   const canvas = element("canvas", { className: "look", role: "img" });
   const readout = element("p", { className: "readout" });
   const cursor = new Cursor(target.length);
-  const words = target.map((word) => (word === "<eos>" ? say("theEnd") : word.trim()));
+  const words = target.map((word) => (word === "<eos>" ? say("theEnd") : wordOf(word)));
   const told = (at) => lookWords(words[at], weights[at]);
   const show = (at) => {
     drawLook(canvas, picture, at === null ? null : weights[at]);

@@ -5,18 +5,19 @@ import { Job } from "./job.js";
 import { modelsOf, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { DASHES, linePlot, LINE_COLOURS } from "./plots/line.js";
-import { piecesOf, strip } from "./plots/strip.js";
+import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
 import { labelWords } from "./results.js";
 import { wireText } from "./textjob.js";
 import { percent, say, whenSpoken } from "./words.js";
 
 const START =
-  "I was bored and annoyed for the first half hour, and I cannot say that the story is new. But then it finds its " +
-  "feet, the two leads are wonderful together, and I left the cinema smiling.";
+  "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we " +
+  "walked home through the rain and talked about the music, the weather and what a nice dinner we had.";
 const EXAMPLES = [
-  ["en", "Not bad, not bad at all."],
+  ["en", "It begins like a masterpiece, and then nothing happens."],
   ["en", "Great actors, a great book, a great director. What a waste of all of them."],
+  ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
 ];
 
 /** Wire the section up. */
@@ -61,7 +62,7 @@ function draw({ results, sources }) {
   const [text] = sources;
   const { tokens } = results[0].explanation;
   const pieces = piecesOf(text, tokens);
-  const words = pieces.map((piece, at) => piece.trim() || tokens[at].text.trim());
+  const words = wordsOf(pieces, tokens);
   const lines = results.map((result) => lineOf(result, tokens));
   const cursor = new Cursor(tokens.length);
   const told = (at) => results.map(({ model }, which) => `${model} ${percent(lines[which][at])}`).join(", ");

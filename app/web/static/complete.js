@@ -31,10 +31,15 @@ export function completeJob() {
     return textRequest("v1/complete", textarea.value, { max_tokens: Number(length.value), stream: true, ...(drawn && { temperature: drawn }) });
   };
 
+  function offerBack() {
+    back.toggleAttribute("data-off", !before.length);
+    back.disabled = !before.length;
+  }
+
   function become(text) {
     textarea.value = text;
     textarea.scrollTop = textarea.scrollHeight;
-    back.disabled = !before.length;
+    offerBack();
     job.showCurl();
   }
 
@@ -69,7 +74,7 @@ export function completeJob() {
   });
   textarea.addEventListener("input", () => {
     before.length = 0;
-    back.disabled = true;
+    offerBack();
   });
   document.getElementById("complete-next").addEventListener("click", askNext);
   const sayTemperature = () => {

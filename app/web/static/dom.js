@@ -36,7 +36,7 @@ export function disclosure(summary, make) {
 
 /** A labelled choice; `options` are pairs of value and text. */
 export function choice(label, options, chosen, onChoose) {
-  const select = element("select", {}, ...options.map(([value, text]) => element("option", { value, textContent: text })));
+  const select = element("select", { ariaLabel: label }, ...options.map(([value, text]) => element("option", { value, textContent: text })));
   select.value = chosen;
   select.addEventListener("change", () => onChoose(select.value));
   return element("label", { className: "choice" }, element("span", { textContent: label }), select);

@@ -103,13 +103,16 @@ export class Job {
   #redraw() {
     const { kind, answer, problem, seconds } = this.#state;
     const running = kind === "running";
-    for (const control of this.#section.querySelectorAll("form button, form input[type=file]")) control.disabled = running;
+    for (const control of this.#section.querySelectorAll("form button, form input[type=file]")) {
+      control.disabled = running || "off" in control.dataset; // off: of no use now, whatever is running
+    }
     this.#section.setAttribute("aria-busy", String(running));
     this.#section.classList.toggle("streaming", Boolean(running && answer));
     this.#find(".error").replaceChildren(...(problem ? [drawProblem(problem)] : []));
     if (answer) this.#find(".results").replaceChildren(...this.#draw(answer, !running));
     else if (!running) this.#find(".results").replaceChildren(...(problem ? [] : [this.#drawNothing()]));
-    this.#find(".clock").textContent = problem || this.answered ? say(problem ? "failed" : "answered", { time: duration(seconds) }) : "";
+    const ended = problem ? "failed" : this.answered && "answered";
+    this.#find(".clock").textContent = ended ? say(ended, { time: duration(seconds) }) : "";
     this.#find(".spoken").textContent = this.answered ? this.#summary(answer) : "";
     if (running) this.#tick(seconds);
   }

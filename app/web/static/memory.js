@@ -1,11 +1,12 @@
 // What the units of a recurrent layer did at each token: hidden state, cell and gates as a heat map over time.
 
 import { choice, disclosure, element, table } from "./dom.js";
+import { ramp } from "./plots/colours.js";
 import { heatmap } from "./plots/heatmap.js";
 import { number, percent, say } from "./words.js";
 
 const GATES = new Set(["input", "forget", "output", "reset", "update"]); // from 0 to 1, after a sigmoid
-const chosen = { part: "hidden", order: "number" }; // kept from one answer to the next
+const chosen = { part: "hidden", order: "last" }; // kept from one answer to the next
 
 /** The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. */
 export function drawMemory({ network, directions }, words, cursor) {
@@ -20,7 +21,7 @@ export function drawMemory({ network, directions }, words, cursor) {
   const direction = () => directions.find((one) => one.direction === state.direction);
   const parts = Object.keys(partsOf(directions[0]));
   const choices = [choice(say("part"), parts.map((part) => [part, say(`part_${part}`)]), parts.includes(chosen.part) ? chosen.part : "hidden", (part) => show({ part }))];
-  choices.push(choice(say("order"), [["number", say("orderNumber")], ["last", say("orderLast")]], chosen.order, (order) => show({ order })));
+  choices.push(choice(say("order"), [["last", say("orderLast")], ["number", say("orderNumber")]], chosen.order, (order) => show({ order })));
   if (directions.length > 1) {
     const names = directions.map((one) => [one.direction, say(`direction_${one.direction}`)]);
     choices.push(choice(say("direction"), names, state.direction, (value) => show(void (state.direction = value))));
@@ -43,7 +44,7 @@ function drawPart(part, rows, words, cursor) {
   const units = unitsOf(rows);
   const values = units.map((unit) => rows.map((row) => row[unit]));
   const amount = GATES.has(part);
-  const reach = part === "cell" ? Math.max(1e-9, ...rows.flat().map(Math.abs)) : 1;
+  const reach = amount ? 1 : Math.max(1e-9, ...rows.flat().map(Math.abs));
   const name = say(`part_${part}`);
   const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
   return [
@@ -56,6 +57,7 @@ function drawPart(part, rows, words, cursor) {
       kind: amount ? "amount" : "sign",
       reach,
       cursor,
+      height: Math.max(200, Math.min(420, units.length)),
       describe: (row, column) => say("unitAt", { part: name, unit: units[row], token: words[column], value: number(values[row][column], { digits: 3 }) }),
     }),
     drawScale(amount, reach),
@@ -71,11 +73,13 @@ function unitsOf(rows) {
 }
 
 function drawScale(amount, reach) {
+  const bar = element("span", { className: "ramp" });
+  bar.style.background = ramp(amount ? "amount" : "sign", reach);
   const marks = amount ? ["0", "1"] : [number(-reach), "0", number(reach)];
   return element(
     "div",
-    { className: `scale ${amount ? "amount" : "sign"}`, ariaHidden: "true" },
-    element("span", { className: "ramp" }),
+    { className: "scale", ariaHidden: "true" },
+    bar,
     element("span", { className: "marks" }, ...marks.map((textContent) => element("span", { textContent }))),
   );
 }

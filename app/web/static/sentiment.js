@@ -6,13 +6,13 @@ import { drawMemory } from "./memory.js";
 import { modelsOf, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot } from "./plots/line.js";
-import { piecesOf, strip } from "./plots/strip.js";
+import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { textRequest } from "./requests.js";
 import { answeredBy, drawFacts, labelWords } from "./results.js";
 import { linesOf, wireText } from "./textjob.js";
 import { number, percent, say, whenSpoken } from "./words.js";
 
-const START = "It starts slowly and I nearly left, but the last hour is wonderful.\n배우들 연기는 좋은데 이야기가 너무 지루하다.";
+const START = "It begins like a masterpiece, and then nothing happens.\n배우들 연기는 좋은데 이야기가 너무 지루하다.";
 const EXAMPLES = [
   ["en", "The plot makes no sense and the acting is worse."],
   ["en", "It starts slowly, but the last hour is wonderful."],
@@ -91,7 +91,7 @@ function drawWords(result, text) {
   const column = labels.indexOf(shown);
   const line = probabilities.map((row) => row[column]);
   const pieces = piecesOf(text, tokens);
-  const words = pieces.map((piece, at) => piece.trim() || tokens[at].text.trim());
+  const words = wordsOf(pieces, tokens);
   const cursor = new Cursor(tokens.length);
   const after = (at) => say("after", { token: words[at], label: labelWords(shown), percent: percent(line[at], 1) });
   const readout = element("p", { className: "readout", textContent: say("pointAtWord") });

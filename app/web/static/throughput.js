@@ -4,12 +4,12 @@ import { whenModels, modelsOf } from "./models.js";
 import { figures, rates } from "./metrics.js";
 import { trend } from "./plots/trend.js";
 import { post, textRequest } from "./requests.js";
-import { number, say, whenSpoken } from "./words.js";
+import { language, number, say, whenSpoken } from "./words.js";
 
 const POLL_MILLISECONDS = 1000;
 const KEPT_SECONDS = 60;
 const TRENDS = ["requests", "tokens", "rows"];
-const CROWD = 48; // sentences of the button, in one request
+const CROWD = { requests: 20, sentences: 50, atOnce: 2 }; // of the button
 const SENTENCES = ["Open file", "The file could not be found.", "Select the text you want to copy.", "Do you want to save the changes before closing?"];
 
 /** Wire the panel up. */
@@ -39,8 +39,11 @@ export function throughputPanel() {
     if (!now) return;
     panel.querySelector(".failed").textContent = "";
     for (const name of TRENDS) {
-      panel.querySelector(`[data-figure=${name}]`).textContent = now.rates ? number(now.rates[name], { digits: now.rates[name] < 100 ? 1 : 0 }) : "–";
-      lines[name](points.filter((point) => point.rates).map((point) => [point.at - now.at, point.rates[name]]));
+      const known = points.filter((point) => point.rates);
+      const highest = Math.max(0, ...known.map((point) => point.rates[name]));
+      panel.querySelector(`[data-figure=${name}]`).textContent = now.rates ? rounded(now.rates[name]) : "–";
+      panel.querySelector(`[data-highest=${name}]`).textContent = say("highest", { value: rounded(highest) });
+      lines[name](known.map((point) => [point.at - now.at, point.rates[name]]));
     }
     panel.querySelector("[data-figure=pending]").textContent = String(now.figures.pending);
     panel.querySelector("[data-figure=engines]").textContent = say("ofEngines", now.figures);
@@ -67,9 +70,9 @@ function wireCrowd() {
     button.disabled = true;
     const started = performance.now();
     try {
-      await post(textRequest("v1/translate", Array.from({ length: CROWD }, (_, at) => SENTENCES[at % SENTENCES.length])));
+      await sendCrowd();
       const seconds = number((performance.now() - started) / 1000, { digits: 2 });
-      told.textContent = say("crowdAnswered", { count: CROWD, seconds });
+      told.textContent = say("crowdAnswered", { count: grouped(CROWD.requests * CROWD.sentences), seconds });
     } catch (problem) {
       told.textContent = problem.title || say("unreachable");
     }
@@ -77,9 +80,27 @@ function wireCrowd() {
     button.focus({ preventScroll: true });
   });
   const offer = () => {
-    button.textContent = say("crowd", { count: CROWD });
+    button.textContent = say("crowd", { count: grouped(CROWD.requests * CROWD.sentences) });
     button.hidden = !modelsOf("translation").length;
   };
   whenSpoken(offer);
   whenModels(offer);
+}
+
+/** The requests of the crowd, a few at a time. */
+async function sendCrowd() {
+  const inputs = Array.from({ length: CROWD.sentences }, (_, at) => SENTENCES[at % SENTENCES.length]);
+  let left = CROWD.requests;
+  const sender = async () => {
+    while (left-- > 0) await post(textRequest("v1/translate", inputs));
+  };
+  await Promise.all(Array.from({ length: CROWD.atOnce }, sender));
+}
+
+function grouped(count) {
+  return new Intl.NumberFormat(language).format(count);
+}
+
+function rounded(value) {
+  return value < 100 ? number(value, { digits: 1 }) : grouped(Math.round(value));
 }

@@ -4,6 +4,7 @@ import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
 import { languagesOf } from "./models.js";
 import { heatmap } from "./plots/heatmap.js";
+import { wordOf } from "./plots/strip.js";
 import { events, textRequest, withAttention } from "./requests.js";
 import { drawScore, drawSentence } from "./results.js";
 import { linesOf, wireText } from "./textjob.js";
@@ -57,7 +58,7 @@ function drawResult(result, source, done) {
 }
 
 function drawAlignment({ source, target, weights }) {
-  const name = (text) => (text === "<eos>" ? say("theEnd") : text.trim());
+  const name = (text) => (text === "<eos>" ? say("theEnd") : wordOf(text));
   const columns = source.map(({ text }) => name(text));
   const rows = target.map(name);
   const about = say("alignmentAbout", { rows: rows.length, columns: columns.length });

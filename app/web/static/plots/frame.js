@@ -28,13 +28,15 @@ export function font() {
 
 /** How labels stand below columns that are `slot` pixels wide: cut to a length, every so many, upright or turned. */
 export function labelling(labels, slot) {
-  const texts = labels.map((label) => shortened(label.trim() || "␣"));
+  const texts = labels.map((label) => shortened(label));
   const context = document.createElement("canvas").getContext("2d");
   context.font = font();
-  const widest = Math.max(0, ...texts.map((text) => context.measureText(text).width));
+  const widths = texts.map((text) => context.measureText(text).width);
+  const widest = Math.max(0, ...widths);
   const turned = widest > slot - 4;
   const every = Math.max(1, Math.ceil((turned ? 17 : widest + 4) / slot));
-  return { texts, every, turned, height: turned ? Math.ceil(widest * 0.72) + 16 : 22 };
+  const tallest = Math.max(0, ...widths.filter((_, at) => at % every === 0)) * 0.72;
+  return { texts, every, turned, height: turned ? Math.ceil(tallest) + 14 : 22 };
 }
 
 export function shortened(text) {

@@ -71,13 +71,13 @@ export function heatmap({ about, role, columns, rows, values, kind, reach, descr
 function widest(rows) {
   const context = document.createElement("canvas").getContext("2d");
   context.font = font();
-  return Math.max(...rows.map((row) => context.measureText(shortened(row.trim() || "␣")).width));
+  return Math.max(...rows.map((row) => context.measureText(shortened(row)).width));
 }
 
 function draw(canvas, { width, left, inner, labels, cell: [across, down] }, { values, rows, looked, paint }) {
   const height = inner + labels.height;
   const context = sized(canvas, width, height);
-  context.imageSmoothingEnabled = false;
+  context.imageSmoothingEnabled = inner * devicePixelRatio < values.length; // rather blurred than left out
   context.drawImage(pixels(values, paint), left, 0, width - left - MARGIN, inner);
   context.strokeStyle = css(colour("line"));
   context.strokeRect(left - 0.5, 0.5, width - left - MARGIN + 1, inner - 1);
@@ -85,7 +85,7 @@ function draw(canvas, { width, left, inner, labels, cell: [across, down] }, { va
   context.font = font();
   context.textBaseline = "middle";
   context.textAlign = "right";
-  rows?.forEach((row, at) => context.fillText(shortened(row.trim() || "␣"), left - 7, (at + 0.5) * down, left - 8));
+  rows?.forEach((row, at) => context.fillText(shortened(row), left - 7, (at + 0.5) * down, left - 8));
   labels.texts.forEach((text, at) => {
     if (at % labels.every) return;
     context.save();

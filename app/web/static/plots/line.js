@@ -52,7 +52,7 @@ function options(labels, series, cursor, width, height) {
         ticks: { show: false },
         gap: 4,
         size: below,
-        rotate: turned ? -45 : 0,
+        rotate: turned ? 45 : 0,
         splits: () => texts.map((_, at) => at).filter((at) => at % every === 0),
         values: (_, splits) => splits.map((at) => texts[at]),
       },

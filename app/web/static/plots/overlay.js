@@ -17,12 +17,12 @@ export function drawLook(canvas, picture, weights) {
   context.drawImage(shade(weights), 0, 0, canvas.width, canvas.height);
 }
 
-/** The grid with `FINE` by `FINE` points for each place, smooth; the most looked at is 1. */
+/** The grid with `FINE` by `FINE` points for each place, smooth, from 0 where it looks least to 1 where it looks most. */
 export function smooth(weights) {
   const across = spread(weights.map((row) => [...row]));
   const both = turn(spread(turn(across)));
-  const most = Math.max(...both.flat());
-  return both.map((row) => row.map((value) => value / most));
+  const [least, most] = [Math.min(...both.flat()), Math.max(...both.flat())];
+  return both.map((row) => row.map((value) => (value - least) / (most - least || 1)));
 }
 
 function spread(rows) {

@@ -2,13 +2,15 @@
 
 import { element } from "../dom.js";
 
+const SPACE = "␣";
+
 /**
  * A row of `pieces`: `{ text, name, tone }`, where `text` is shown with its spaces, `name` is read aloud, and `tone`
  * from -1 to 1 colours it. One button is in the order of tabs; arrow keys, Home and End move on. `cursor` is shared.
  */
 export function strip({ about, pieces, cursor, lang = "" }) {
   const buttons = pieces.map(({ text, name, tone }, at) => {
-    const button = element("button", { type: "button", className: "token", textContent: text.trim() || "·", ariaLabel: name });
+    const button = element("button", { type: "button", className: "token", textContent: text.trim() || SPACE, ariaLabel: name });
     button.tabIndex = at ? -1 : 0;
     if (tone !== undefined) {
       button.classList.add(tone < 0 ? "negative" : "positive");
@@ -20,7 +22,11 @@ export function strip({ about, pieces, cursor, lang = "" }) {
     return button;
   });
   const root = element("div", { className: "strip", role: "toolbar", ariaLabel: about, lang });
-  pieces.forEach(({ text }, at) => root.append(/^\s/.test(text) && at ? " " : "", buttons[at]));
+  pieces.forEach(({ text }, at) => {
+    const joined = at > 0 && !/^\s/.test(text); // to the word before it
+    buttons[at].classList.toggle("joined", joined);
+    root.append(joined ? "" : " ", buttons[at]);
+  });
   root.addEventListener("keydown", (event) => {
     const at = buttons.indexOf(event.target);
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: buttons.length - 1 }[event.key];
@@ -46,4 +52,14 @@ export function piecesOf(text, tokens) {
     shown = Math.max(shown, end);
     return piece;
   });
+}
+
+/** What tokens are called: their `pieces` of the text without spaces, or the token's own spelling. */
+export function wordsOf(pieces, tokens) {
+  return pieces.map((piece, at) => piece.trim() || wordOf(tokens[at].text));
+}
+
+/** What one token is called by its spelling. */
+export function wordOf(token) {
+  return token.trim() || SPACE;
 }

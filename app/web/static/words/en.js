@@ -94,7 +94,7 @@ export default {
   compareNav: "Compare",
   compareAbout:
     "The same training, other cells. All are asked at once; each line is what one of them thinks after each word. " +
-    "A plain RNN forgets soon, and swings with the last words; gates hold on for longer.",
+    "What was read long ago fades: sooner in a plain RNN, later behind gates. None of them is always right.",
   compareLabel: "Text",
   compareRun: "Compare",
   networks: "Networks",
@@ -178,7 +178,8 @@ export default {
   livePending: "inputs pending",
   liveEngines: "engines ready",
   ofEngines: "{ready} of {engines}",
-  crowd: "Translate {count} sentences at once",
+  highest: "highest {value}",
+  crowd: "Translate {count} sentences",
   crowdAnswered: "{count} sentences in {seconds} s",
 
   modelsTitle: "Models",

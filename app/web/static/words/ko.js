@@ -92,7 +92,7 @@ export default {
   compareNav: "비교",
   compareAbout:
     "학습은 같고 셀만 다릅니다. 모두에게 동시에 묻고, 각 단어 다음의 생각을 모델마다 선 하나로 그립니다. " +
-    "단순한 RNN은 빨리 잊어 마지막 단어에 흔들리고, 게이트가 있으면 더 오래 기억합니다.",
+    "오래전에 읽은 것은 흐려집니다. 단순한 RNN에서는 더 빨리, 게이트가 있으면 더 늦게. 늘 맞는 신경망은 없습니다.",
   compareLabel: "글",
   compareRun: "비교하기",
   networks: "신경망",
@@ -173,7 +173,8 @@ export default {
   livePending: "대기 중인 입력",
   liveEngines: "준비된 엔진",
   ofEngines: "{engines}개 중 {ready}개",
-  crowd: "{count}문장을 한꺼번에 번역하기",
+  highest: "가장 높을 때 {value}",
+  crowd: "{count}문장 번역하기",
   crowdAnswered: "{count}문장을 {seconds}초에",
 
   modelsTitle: "모델",
