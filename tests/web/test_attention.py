@@ -1,5 +1,6 @@
 """Where captions and translations look: the page shows the weights that the API tells."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_translation_grows_while_it_is_streamed(visit: Visit) -> None:
     with page.expect_request("**/v1/translate") as request:
         button(section, "Translate").click()
     expect(section.locator(".model")).to_have_text("translate-en-ko/1")
-    assert request.value.post_data_json["stream"] is True
+    assert json.loads(request.value.post_data or "")["stream"] is True
     text = section.locator(".sentence").inner_text()
     grown = [seen for seen in page.evaluate("window.seen") if seen]
     assert len(grown) > 1

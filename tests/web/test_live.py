@@ -1,7 +1,7 @@
 """The panel of the service at work: asked for while somebody looks, and told in numbers that the metrics have."""
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Request, expect
 
 from tests.service.serving import metric
 from tests.web.conftest import Visit
@@ -14,7 +14,12 @@ pytestmark = pytest.mark.browser
 def scrapes(visit: Visit) -> list[str]:
     """The requests for metrics that the page makes."""
     found: list[str] = []
-    visit.page.on("request", lambda request: request.url.endswith("/metrics") and found.append(request.url))
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/metrics"):
+            found.append(request.url)
+
+    visit.page.on("request", note)
     return found
 
 

@@ -152,6 +152,9 @@ def test_networks_side_by_side(visit: Visit) -> None:
     expect(section.locator(".legend .label")).to_have_text([result["label"] for result in results])
     section.get_by_role("toolbar").get_by_role("button").nth(1).click()
     expect(section.locator(".legend strong")).to_have_text([percent(line[1]) for line in lines])
+    expect(section.locator(".legend .label")).to_have_text(
+        ["negative" if line[1] < 0.5 else "positive" for line in lines]
+    )
     assert [row[1:] for row in cells(section)] == [
         [percent(value) for value in pair] for pair in zip(*lines, strict=True)
     ]

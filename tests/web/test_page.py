@@ -312,8 +312,8 @@ def test_everything_that_is_operated_or_seen_has_a_name(visit: Visit) -> None:
         "meter",
         "textbox",
     ):
-        found = page.get_by_role(role)  # type: ignore[arg-type]
-        assert found.count() == page.get_by_role(role, name=re.compile(r"\S")).count() > 0, role  # type: ignore[arg-type]
+        found = page.get_by_role(role)
+        assert found.count() == page.get_by_role(role, name=re.compile(r"\S")).count() > 0, role
     visit.check()
 
 

@@ -63,10 +63,14 @@ function draw({ results, sources }) {
   const { tokens } = results[0].explanation;
   const pieces = piecesOf(text, tokens);
   const words = wordsOf(pieces, tokens);
-  const lines = results.map((result) => lineOf(result, tokens));
+  const read = results.map((result) => rowsOf(result.explanation, tokens));
+  const lines = results.map(({ label, explanation: { labels } }, which) => {
+    const column = labels.indexOf(labels.includes("positive") ? "positive" : label);
+    return read[which].map((row) => row[column]);
+  });
   const cursor = new Cursor(tokens.length);
   const told = (at) => results.map(({ model }, which) => `${model} ${percent(lines[which][at])}`).join(", ");
-  const { root, show } = drawLegend(results, lines);
+  const { root, show } = drawLegend(results, read, lines);
   cursor.watch((at) => show(at, words[at]));
   const about = say("compareLines", { models: results.map(({ model }) => model).join(", ") });
   return [
@@ -84,33 +88,39 @@ function draw({ results, sources }) {
   ];
 }
 
-/** The probability of positive after each of `tokens`, also of a network that cuts the text into other tokens. */
-function lineOf({ explanation: { tokens: own, probabilities, labels }, label }, tokens) {
-  const column = labels.indexOf(labels.includes("positive") ? "positive" : label);
+/** The probabilities after each of `tokens`, also of a network that cuts the text into other tokens. */
+function rowsOf({ tokens: own, probabilities }, tokens) {
   let at = -1;
   return tokens.map(({ end }) => {
     while (at + 1 < own.length && own[at + 1].end <= end) at += 1;
-    return probabilities[Math.max(at, 0)][column];
+    return probabilities[Math.max(at, 0)];
   });
 }
 
-/** Who is which line, with the probability at the end, or after the token that is looked at. */
-function drawLegend(results, lines) {
+/** Who is which line, with the label and its probability at the end, or after the token that is looked at. */
+function drawLegend(results, read, lines) {
   const caption = element("p", { className: "readout" });
   const numbers = results.map(() => element("strong"));
-  const items = results.map(({ model, label, polarity }, which) =>
+  const verdicts = results.map(() => element("span"));
+  const items = results.map(({ model }, which) =>
     element(
       "li",
       {},
       sample(which),
       element("span", { className: "model", textContent: model }),
       numbers[which],
-      element("span", { className: `label ${polarity < 0 ? "negative" : "positive"}`, textContent: labelWords(label) }),
+      verdicts[which],
     ),
   );
   const show = (at, word) => {
     caption.textContent = at === null ? say("atTheEnd") : say("afterToken", { token: word });
-    numbers.forEach((number, which) => (number.textContent = percent(lines[which].at(at ?? -1), 1)));
+    results.forEach(({ explanation: { labels } }, which) => {
+      const row = read[which].at(at ?? -1);
+      const share = lines[which].at(at ?? -1);
+      numbers[which].textContent = percent(share, 1);
+      verdicts[which].textContent = labelWords(labels[row.indexOf(Math.max(...row))]);
+      verdicts[which].className = `label ${share < 0.5 ? "negative" : "positive"}`;
+    });
   };
   show(null);
   return { root: element("div", {}, caption, element("ul", { className: "legend" }, ...items)), show };

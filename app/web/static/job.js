@@ -119,7 +119,7 @@ export class Job {
 
   #drawNothing() {
     const unserved = this.#section.classList.contains("unserved");
-    return element("p", { className: "nothing", textContent: say(unserved ? "noModel" : "noAnswer") });
+    return element("p", { className: "nothing", textContent: say(unserved ? "noModel" : `hint_${this.#section.id}`) });
   }
 
   #tick(seconds) {

@@ -21,7 +21,11 @@ export default {
 
   examples: "Examples",
   answer: "Answer",
-  noAnswer: "Nothing asked yet.",
+  hint_sentiment: "Press Analyse: each word gets the colour of what the network thinks once it has read it.",
+  hint_compare: "Press Compare: one line for each network, over the words.",
+  hint_caption: "Press Describe, then choose a word: the picture goes dark where the model did not look.",
+  hint_translate: "Press Translate: the sentence comes token by token, then a matrix of what was looked at for each.",
+  hint_complete: "Press “What comes next?” and choose among the most probable tokens.",
   noModel: "No model in the store does this job yet.",
   running: "Running",
   answered: "answered in {time}",
