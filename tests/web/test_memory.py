@@ -78,6 +78,17 @@ def test_the_mouse_on_the_line_points_at_the_word(visit: Visit) -> None:
     visit.check()
 
 
+def test_tokens_count_code_points(visit: Visit) -> None:
+    pieces = visit.go("/").evaluate(
+        """async () => {
+            const { piecesOf } = await import("/assets/web/plots/strip.js");
+            const at = (...places) => places.map(([start, end]) => ({ start, end }));
+            return piecesOf("😀 좋다", at([0, 1], [0, 1], [1, 3], [3, 4]));
+        }"""
+    )
+    assert pieces == ["😀", "", " 좋", "다"]
+
+
 @pytest.mark.parametrize(
     ("part", "place"), [("hidden state", "hidden"), ("cell state", "cell"), ("forget gate", "forget")]
 )

@@ -44,7 +44,7 @@ function drawPart(part, rows, words, cursor) {
   const units = unitsOf(rows);
   const values = units.map((unit) => rows.map((row) => row[unit]));
   const amount = GATES.has(part);
-  const reach = amount ? 1 : Math.max(1e-9, ...rows.flat().map(Math.abs));
+  const reach = amount ? 1 : reachOf(rows);
   const name = say(`part_${part}`);
   const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
   return [
@@ -65,6 +65,12 @@ function drawPart(part, rows, words, cursor) {
   ];
 }
 
+/** What nearly all values are within; the few beyond have the full colour, so that they do not leave the rest pale. */
+function reachOf(rows) {
+  const sizes = rows.flat().map(Math.abs).sort((one, other) => one - other);
+  return sizes[Math.floor(0.98 * (sizes.length - 1))] || 1;
+}
+
 /** The units in the order that was chosen: by their number, or by what each holds at the end. */
 function unitsOf(rows) {
   const units = rows[0].map((_, unit) => unit);
@@ -75,7 +81,7 @@ function unitsOf(rows) {
 function drawScale(amount, reach) {
   const bar = element("span", { className: "ramp" });
   bar.style.background = ramp(amount ? "amount" : "sign", reach);
-  const marks = amount ? ["0", "1"] : [number(-reach), "0", number(reach)];
+  const marks = amount ? ["0", "1"] : [`≤ ${number(-reach)}`, "0", `≥ ${number(reach)}`];
   return element(
     "div",
     { className: "scale", ariaHidden: "true" },
