@@ -1,7 +1,7 @@
 // One job of the page: its form, the request that the form stands for, and the answer or the problem that came back.
 
 import { element } from "./dom.js";
-import { post } from "./requests.js";
+import { post, Problem } from "./requests.js";
 import { duration, number, say, whenSpoken } from "./words.js";
 
 const unreached = new Set();
@@ -66,6 +66,7 @@ export class Job {
       state = { kind: "answered", answer: { sources: request.sources, ...answer } };
     } catch (problem) {
       if (running.signal.aborted) return;
+      if (!(problem instanceof Problem)) console.error(problem); // ours, not the server's
       state = { kind: "failed", problem };
     } finally {
       clearInterval(clock);

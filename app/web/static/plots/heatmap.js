@@ -18,9 +18,12 @@ export function heatmap({ about, role, columns, rows, values, kind, reach, descr
   const inner = rows ? Math.min(rows.length * 26, Math.max(rows.length * LETTER, height)) : height;
   const looked = { row: null, column: null };
   let frame = null;
+  let painted = null; // once: only the frames about what is looked at change
 
   function redraw() {
-    if (frame) draw(canvas, frame, { values, rows, looked, paint: scale(kind, reach) });
+    if (!frame) return;
+    painted ??= pixels(values, scale(kind, reach));
+    draw(canvas, frame, { painted, rows, looked });
   }
 
   function look(row, column) {
@@ -74,11 +77,11 @@ function widest(rows) {
   return Math.max(...rows.map((row) => context.measureText(shortened(row)).width));
 }
 
-function draw(canvas, { width, left, inner, labels, cell: [across, down] }, { values, rows, looked, paint }) {
+function draw(canvas, { width, left, inner, labels, cell: [across, down] }, { painted, rows, looked }) {
   const height = inner + labels.height;
   const context = sized(canvas, width, height);
-  context.imageSmoothingEnabled = inner * devicePixelRatio < values.length; // rather blurred than left out
-  context.drawImage(pixels(values, paint), left, 0, width - left - MARGIN, inner);
+  context.imageSmoothingEnabled = inner * devicePixelRatio < painted.height; // rather blurred than left out
+  context.drawImage(painted, left, 0, width - left - MARGIN, inner);
   context.strokeStyle = css(colour("line"));
   context.strokeRect(left - 0.5, 0.5, width - left - MARGIN + 1, inner - 1);
   context.fillStyle = css(colour("soft"));

@@ -8,6 +8,8 @@ import { font, GUTTER, labelling, MARGIN, whenSized } from "./frame.js";
 export const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // lines are told apart without colour, too
 export const LINE_COLOURS = ["accent", "negative", "third", "soft"];
 
+const FEW = 80; // words, each of which has a dot on the line
+
 /**
  * A plot of probabilities over `labels`, its columns: `series` are `{ values }`, each a line of its own colour and
  * dashes. A single one is coloured by the side of 1/2 that it is on. `cursor` is moved by the mouse, and moves the mark.
@@ -67,7 +69,7 @@ function options(labels, series, cursor, width, height) {
         values: (_, splits) => splits.map((value) => (value % 0.5 ? "" : `${value * 100}%`)),
       },
     ],
-    series: [{}, ...series.map((_, at) => (series.length === 1 ? sided() : plain(at)))],
+    series: [{}, ...series.map((_, at) => (series.length === 1 ? sided(labels.length <= FEW) : plain(at)))],
     hooks: { setCursor: [({ cursor: { idx, event } }) => event && cursor.move(idx ?? null)], drawAxes: [half] },
   };
 }
@@ -78,14 +80,14 @@ function plain(at) {
 }
 
 /** Above 1/2 in the colour of positive, below it in that of negative. */
-function sided() {
+function sided(dotted) {
   const paint = (alpha) => (plot) => {
     const [positive, negative] = ["positive", "negative"].map((name) => css(colour(name), alpha));
     const gradient = plot.ctx.createLinearGradient(0, plot.bbox.top, 0, plot.bbox.top + plot.bbox.height);
     for (const [stop, side] of [[0, positive], [0.5, positive], [0.5, negative], [1, negative]]) gradient.addColorStop(stop, side);
     return gradient;
   };
-  return { stroke: paint(1), fill: paint(0.16), fillTo: 0.5, width: 2.5, points: { show: true, size: 6, fill: paint(1) } };
+  return { stroke: paint(1), fill: paint(0.16), fillTo: 0.5, width: 2.5, points: { show: dotted, size: 6, fill: paint(1) } };
 }
 
 /** The line at 1/2, where a text is neither. */

@@ -139,7 +139,7 @@ export default {
     "영어를 한국어로 번역합니다. 나오는 대로 흘려보내고, 단어마다 원문의 어디를 보았는지 보여 줍니다. 소프트웨어와 설명서의 짧은 문장에 가장 알맞습니다.",
   translateLabel: "영어, 한 줄에 한 문장",
   translateRun: "번역하기",
-  alignment: "정렬",
+  alignment: "단어 정렬",
   alignmentAbout: "무엇을 보았는지: 출력한 토큰 {rows}개(행), 원문 토큰 {columns}개(열).",
   aligned: "“{target}” → “{source}”: {percent}",
   matrix: "행렬",
