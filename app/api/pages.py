@@ -1,11 +1,12 @@
-"""Pages for people: Swagger UI at /docs with its assets from a package, and the demo at /."""
+"""Pages for people: Swagger UI at /docs with its assets from a package, and the demo page at /."""
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 SWAGGER_ASSETS = Path(str(files("fastapi_offline"))) / "static"
@@ -16,8 +17,19 @@ DEMO_HEADERS = {
     "Cache-Control": "no-cache",
 }
 router = APIRouter(include_in_schema=False)
+
+
+class FreshFiles(StaticFiles):
+    """Files that a browser asks for anew: after an update it must not mix modules of two versions."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 static_swagger = StaticFiles(directory=SWAGGER_ASSETS)
-static_web = StaticFiles(directory=WEB_ASSETS)
+static_web = FreshFiles(directory=WEB_ASSETS)
 
 
 @router.get("/docs")
@@ -35,5 +47,5 @@ async def docs() -> HTMLResponse:
 
 @router.get("/")
 async def demo() -> FileResponse:
-    """The page that tries the three jobs."""
+    """The page on which a person tries the jobs and sees the memory."""
     return FileResponse(WEB_ASSETS / "index.html", headers=DEMO_HEADERS)

@@ -2,18 +2,21 @@
 
 /** Why a request was not answered: the title and detail of application/problem+json. */
 export class Problem extends Error {
-  constructor(status, title, detail) {
+  constructor(status, { title = `HTTP ${status}`, detail = "", options = [] } = {}) {
     super(title);
     this.status = status; // 0: the server was not reached
     this.title = title;
     this.detail = detail;
+    this.options = options; // that contradict each other
   }
 }
 
-/** A POST of `inputs`, one text or a list of texts, as JSON. */
-export function textRequest(path, inputs) {
-  const body = `{"inputs": ${JSON.stringify(inputs)}}`;
-  const curl = [`curl -s ${quoted(address(path))}`, "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
+/** A POST of `inputs`, one text or a list of texts, and `options` as JSON. */
+export function textRequest(path, inputs, options = {}) {
+  const members = Object.entries({ inputs, ...options }).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`);
+  const body = `{${members.join(", ")}}`;
+  const command = options.stream ? "curl -sN" : "curl -s";
+  const curl = [`${command} ${quoted(address(path))}`, "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
   return {
     path,
     headers: { "Content-Type": "application/json" },
@@ -24,47 +27,91 @@ export function textRequest(path, inputs) {
 }
 
 /** A POST of a picture: one that this server ships as it is, with its own content type; any other file in a form. */
-export function pictureRequest(path, { file, shipped }) {
+export function pictureRequest(path, { file, shipped }, options = {}) {
   if (shipped) {
+    const asked = `${path}?${new URLSearchParams(options)}`;
     const headers = { "Content-Type": "image/webp" };
     const curl = [
       `curl -s ${quoted(address(shipped))} |`,
-      `  curl -s ${quoted(address(path))} -H 'Content-Type: image/webp' --data-binary @-`,
+      `  curl -s ${quoted(address(asked))} -H 'Content-Type: image/webp' --data-binary @-`,
     ];
-    return { path, headers, content: async () => (await fetch(shipped)).blob(), curl: curl.join("\n") };
+    return { path: asked, headers, content: async () => (await fetch(shipped)).blob(), curl: curl.join("\n") };
   }
   const form = new FormData();
   form.append("images", file);
+  for (const [name, value] of Object.entries(options)) form.append(name, value);
   // curl reads ; and , in a file name as its own unless the name stands in double quotes
   const name = /^[^;,"\\]*$/.test(file.name) ? file.name : `"${file.name.replace(/["\\]/g, "\\$&")}"`;
-  const curl = [`curl -s ${quoted(address(path))}`, `-F ${quoted(`images=@${name}`)}`];
+  const fields = [`images=@${name}`, ...Object.entries(options).map((pair) => pair.join("="))];
+  const curl = [`curl -s ${quoted(address(path))}`, ...fields.map((field) => `-F ${quoted(field)}`)];
   return { path, headers: {}, content: () => form, curl: curl.join(" \\\n  ") };
 }
 
 /** The answer to a request made above. Throws Problem, or AbortError when `signal` says so. */
-export async function post({ path, headers, content }, signal) {
-  return answerOf(async () => fetch(path, { method: "POST", headers, body: await content(), signal }));
+export async function post(request, signal) {
+  return (await sent(request, signal)).json();
+}
+
+/** The server-sent events of a request that streams: `{ event, data }`. Throws as `post` does. */
+export async function* events(request, signal) {
+  const response = await sent(request, signal);
+  let pending = "";
+  for await (const text of texts(response.body)) {
+    pending += text;
+    const blocks = pending.split("\n\n");
+    pending = blocks.pop();
+    for (const block of blocks) {
+      const [, event] = /^event: (.*)$/m.exec(block) ?? [];
+      if (!event) continue; // a comment that keeps the connection
+      const data = JSON.parse(/^data: (.*)$/m.exec(block)[1]);
+      if (event === "error") throw new Problem(data.status, data);
+      yield { event, data };
+    }
+  }
+}
+
+/** The answer to the request that `make(true)` gives, or `make(false)` where the model has no attention to tell of. */
+export async function withAttention(make, asked) {
+  try {
+    return await asked(make(true));
+  } catch (problem) {
+    if (!problem.options?.includes("attention")) throw problem;
+    return asked(make(false));
+  }
 }
 
 /** What a GET of `path` answers. Throws Problem. */
 export async function get(path) {
-  return answerOf(() => fetch(path, { cache: "no-store" }));
+  return (await good(fetch(path, { cache: "no-store" }))).json();
 }
 
-async function answerOf(sent) {
-  let response, answer;
+/** The text that a GET of `path` answers. Throws Problem. */
+export async function getText(path) {
+  return (await good(fetch(path, { cache: "no-store" }))).text();
+}
+
+async function sent({ path, headers, content }, signal) {
+  return good(fetch(path, { method: "POST", headers, body: await content(), signal }));
+}
+
+async function good(asked) {
+  let response;
   try {
-    response = await sent();
-    answer = await response.json();
+    response = await asked;
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    if (!response) throw new Problem(0, "", "");
-    throw new Problem(response.status, `HTTP ${response.status}`, response.statusText);
+    throw error.name === "AbortError" ? error : new Problem(0);
   }
-  if (!response.ok) {
-    throw new Problem(response.status, answer.title ?? `HTTP ${response.status}`, answer.detail ?? "");
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  return response;
+}
+
+async function* texts(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader(); // not every browser iterates over streams
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
   }
-  return answer;
 }
 
 function address(path) {

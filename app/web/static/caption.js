@@ -1,0 +1,153 @@
+// A picture in a sentence, and where the model looks at each word of it.
+
+import { disclosure, element, table } from "./dom.js";
+import { Job } from "./job.js";
+import { languagesOf } from "./models.js";
+import { Cursor } from "./plots/cursor.js";
+import { drawLook } from "./plots/overlay.js";
+import { strip, wordOf } from "./plots/strip.js";
+import { pictureRequest, post, withAttention } from "./requests.js";
+import { drawScore, drawSentence } from "./results.js";
+import { percent, say, whenSpoken } from "./words.js";
+
+const EXAMPLE = { name: "example.webp", shipped: "assets/web/example.webp" };
+const STEP_MILLISECONDS = 650;
+
+/** Wire the section up: a picture from the file picker, dropped, pasted, or the example. */
+export function captionJob() {
+  const section = document.getElementById("caption");
+  const preview = section.querySelector(".preview");
+  let picture = EXAMPLE;
+  const request = (attention = true) => pictureRequest("v1/caption", picture, attention ? { attention } : {});
+  const job = new Job("caption", {
+    request,
+    ask: (_, signal) => withAttention(request, (asked) => post(asked, signal)),
+    draw: ({ results }) => results.map((result) => drawResult(result, preview)),
+    summary: ({ results }) => results[0].text,
+  });
+
+  function describe() {
+    preview.alt = say("preview", { name: picture.name });
+    section.querySelector(".name").textContent = picture.name;
+  }
+
+  function show(chosen) {
+    picture = chosen;
+    URL.revokeObjectURL(preview.src);
+    preview.src = chosen.shipped ?? URL.createObjectURL(chosen.file);
+    preview.hidden = false;
+    describe();
+    job.clear();
+    job.showCurl();
+  }
+
+  function take(chosen) {
+    show(chosen);
+    job.run();
+  }
+
+  preview.addEventListener("error", () => (preview.hidden = true)); // not a picture: the server says so
+  document.getElementById("caption-example").addEventListener("click", () => take(EXAMPLE));
+  takeFiles(section, (file) => take({ name: file.name, file }));
+  whenSpoken(describe);
+  show(EXAMPLE);
+  return job;
+}
+
+/** Call `take(file)` for what is chosen, dropped or pasted. */
+function takeFiles(section, take) {
+  const zone = section.querySelector(".zone");
+  const chooser = document.getElementById("caption-file");
+  chooser.addEventListener("change", () => {
+    if (chooser.files.length) take(chooser.files[0]);
+    chooser.value = ""; // so that choosing the same file again counts as a change
+  });
+  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+    // everywhere: a picture that misses the zone must not replace the page
+    window.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      const inside = zone.contains(event.target);
+      zone.classList.toggle("over", inside && name !== "drop" && name !== "dragleave");
+      const [file] = event.dataTransfer.files;
+      if (name === "drop" && inside && file) take(file);
+    });
+  }
+  document.addEventListener("paste", (event) => {
+    const [file] = event.clipboardData?.files ?? [];
+    if (!file || event.clipboardData.types.includes("text/plain")) return; // text from an office program has both
+    event.preventDefault();
+    take(file);
+    section.scrollIntoView({ block: "nearest" });
+  });
+}
+
+function drawResult(result, picture) {
+  const lang = languagesOf(result.model).at(-1) ?? "en";
+  const parts = result.attention ? drawLooks(result, picture, lang) : [];
+  return element("div", { className: "result" }, drawSentence(result.text, lang), drawScore(result), ...parts);
+}
+
+/** The picture, a button for each word that shows where the model looked, and one that goes through them. */
+function drawLooks({ attention }, picture, lang) {
+  const { target, weights } = attention;
+  const canvas = element("canvas", { className: "look", role: "img" });
+  const readout = element("p", { className: "readout" });
+  const cursor = new Cursor(target.length);
+  const words = target.map((word) => (word === "<eos>" ? say("theEnd") : wordOf(word)));
+  const told = (at) => lookWords(words[at], weights[at]);
+  const show = (at) => {
+    drawLook(canvas, picture, at === null ? null : weights[at]);
+    canvas.ariaLabel = at === null ? say("lookNone") : told(at);
+    readout.textContent = at === null ? say("pointAtCaption") : told(at);
+  };
+  cursor.watch(show);
+  if (picture.complete) show(null);
+  else picture.addEventListener("load", () => show(cursor.at), { once: true });
+  const pieces = target.map((word, at) => ({ text: word === "<eos>" ? ` ${words[at]}` : word, name: told(at) }));
+  return [
+    element("div", { className: "looking" }, canvas, element("div", {}, strip({ about: say("captionWords"), pieces, cursor, lang }), readout, player(cursor, canvas))),
+    disclosure(say("asTable"), () => {
+      const rows = words.map((word, at) => [word, place(weights[at]).words, percent(place(weights[at]).most, 1)]);
+      return table(say("lookTable"), [say("word"), say("looksAt"), say("share")], rows);
+    }),
+  ];
+}
+
+/** The button that plays and stops. */
+function player(cursor, canvas) {
+  const button = element("button", { type: "button", className: "button", textContent: say("play") });
+  let timer = null;
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    button.textContent = say("play");
+  };
+  const step = () => {
+    const next = cursor.at === null ? 0 : cursor.at + 1;
+    if (next >= cursor.count || !canvas.isConnected) return stop();
+    cursor.move(next);
+  };
+  button.addEventListener("click", () => {
+    if (timer) return stop();
+    if (cursor.at === cursor.count - 1) cursor.move(null);
+    button.textContent = say("pause");
+    timer = setInterval(step, STEP_MILLISECONDS);
+    step();
+  });
+  return button;
+}
+
+function lookWords(word, weights) {
+  const { words, most } = place(weights);
+  return say("looks", { word, place: words, percent: percent(most) });
+}
+
+/** Where most is looked at: the ninth of the picture with the largest share of the weights. */
+function place(weights) {
+  const third = (at, count) => Math.min(2, Math.floor((at * 3) / count));
+  const shares = Array(9).fill(0);
+  weights.forEach((row, down) => row.forEach((weight, across) => (shares[third(down, weights.length) * 3 + third(across, row.length)] += weight)));
+  const most = Math.max(...shares);
+  return { most, words: say(`place${shares.indexOf(most)}`) };
+}

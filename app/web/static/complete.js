@@ -1,0 +1,116 @@
+// A language model goes on with a text, and tells what may come next: a click takes a token.
+
+import { element } from "./dom.js";
+import { Job } from "./job.js";
+import { events, post, textRequest } from "./requests.js";
+import { answeredBy, drawFacts } from "./results.js";
+import { wireText } from "./textjob.js";
+import { number, percent, say, whenSpoken } from "./words.js";
+
+const START = "This film is one of the";
+const EXAMPLES = [
+  ["en", "The acting is"],
+  ["en", "I went to see it because"],
+  ["ko", "이 영화는 정말"],
+];
+const TOLD = 10; // tokens that may come next
+const SPECIAL = /^<(0x[0-9A-F]{2}|[a-z]+)>$/; // an end, or half a character: nothing that a text could hold
+
+/** Wire the section up. */
+export function completeJob() {
+  const textarea = document.getElementById("complete-text");
+  const length = document.getElementById("complete-length");
+  const temperature = document.getElementById("complete-temperature");
+  const back = document.getElementById("complete-back");
+  const before = []; // texts as they were before each addition
+  textarea.value = START;
+
+  const next = () => textRequest("v1/complete", textarea.value, { max_tokens: 1, next_tokens: TOLD });
+  const onward = () => {
+    const drawn = Number(temperature.value);
+    return textRequest("v1/complete", textarea.value, { max_tokens: Number(length.value), stream: true, ...(drawn && { temperature: drawn }) });
+  };
+
+  function offerBack() {
+    back.toggleAttribute("data-off", !before.length);
+    back.disabled = !before.length;
+  }
+
+  function become(text) {
+    textarea.value = text;
+    textarea.scrollTop = textarea.scrollHeight;
+    offerBack();
+    job.showCurl();
+  }
+
+  function add(text) {
+    become(textarea.value ? textarea.value + text : text.trimStart());
+  }
+
+  async function goOn(request, signal) {
+    before.push(textarea.value);
+    for await (const { event, data } of events(request, signal)) if (event === "token") add(data.text);
+    return post(next(), signal);
+  }
+
+  const job = new Job("complete", {
+    request: onward,
+    ask: goOn,
+    draw: ({ results }) => [drawNext(results[0], take)],
+    summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),
+  });
+  const askNext = () => job.run({ request: next(), ask: post });
+
+  async function take(token) {
+    before.push(textarea.value);
+    add(token);
+    await askNext();
+    document.querySelector("#complete .next button")?.focus({ preventScroll: true });
+  }
+
+  back.addEventListener("click", () => {
+    become(before.pop());
+    askNext();
+  });
+  textarea.addEventListener("input", () => {
+    before.length = 0;
+    offerBack();
+  });
+  document.getElementById("complete-next").addEventListener("click", askNext);
+  const sayTemperature = () => {
+    const drawn = Number(temperature.value);
+    const words = drawn ? number(drawn, { digits: 1 }) : say("likeliest");
+    document.getElementById("complete-drawn").textContent = words;
+    temperature.ariaValueText = words;
+  };
+  temperature.addEventListener("input", sayTemperature);
+  whenSpoken(sayTemperature);
+  wireText(job, textarea, EXAMPLES, askNext);
+  return job;
+}
+
+/** The tokens that may come next as bars; each is a button that takes it. */
+function drawNext({ next, ...result }, take) {
+  const most = Math.max(...next.map(({ probability }) => probability));
+  const bars = next.map(({ text, probability }) => {
+    const special = SPECIAL.test(text);
+    const bar = element("span", { className: "share" });
+    bar.style.width = `${(probability / most) * 100}%`;
+    const button = element(
+      "button",
+      { type: "button", disabled: special, ariaLabel: say("takeToken", { token: text, percent: percent(probability, 1) }) },
+      bar,
+      element("span", { className: "text", textContent: text === "<eos>" ? say("theEnd") : text.replace(/^ /, "␣") }),
+      element("span", { className: "percent", textContent: percent(probability, 1) }),
+    );
+    button.addEventListener("click", () => take(text));
+    return element("li", {}, button);
+  });
+  return element(
+    "div",
+    { className: "result" },
+    element("p", { className: "hint", textContent: say("nextAbout") }),
+    element("ol", { className: "next" }, ...bars),
+    drawFacts(answeredBy(result)),
+  );
+}

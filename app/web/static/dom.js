@@ -1,0 +1,43 @@
+// Elements made by the page: text goes in as text, never as markup.
+
+/** A new element with `properties` set and `children` in it. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** A table, with its head and the first cell of each row as headings. */
+export function table(caption, head, rows) {
+  const cell = (tag, scope) => (text) => element(tag, { textContent: text, ...(scope && { scope }) });
+  return element(
+    "table",
+    {},
+    element("caption", { textContent: caption, className: "unseen" }),
+    element("thead", {}, element("tr", {}, ...head.map(cell("th", "col")))),
+    element(
+      "tbody",
+      {},
+      ...rows.map(([first, ...others]) => element("tr", {}, cell("th", "row")(first), ...others.map(cell("td")))),
+    ),
+  );
+}
+
+/** Something that is made when it is opened: `make()` is asked for its content once. */
+export function disclosure(summary, make) {
+  const details = element("details", { className: "numbers" }, element("summary", { textContent: summary }));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.childElementCount > 1) return;
+    const shown = element("div", { className: "scrolled", tabIndex: 0, role: "region", ariaLabel: summary }, make());
+    details.append(shown);
+  });
+  return details;
+}
+
+/** A labelled choice; `options` are pairs of value and text. */
+export function choice(label, options, chosen, onChoose) {
+  const select = element("select", { ariaLabel: label }, ...options.map(([value, text]) => element("option", { value, textContent: text })));
+  select.value = chosen;
+  select.addEventListener("change", () => onChoose(select.value));
+  return element("label", { className: "choice" }, element("span", { textContent: label }), select);
+}

@@ -1,0 +1,106 @@
+// What the units of a recurrent layer did at each token: hidden state, cell and gates as a heat map over time.
+
+import { choice, disclosure, element, table } from "./dom.js";
+import { ramp } from "./plots/colours.js";
+import { heatmap } from "./plots/heatmap.js";
+import { number, percent, say } from "./words.js";
+
+const GATES = new Set(["input", "forget", "output", "reset", "update"]); // from 0 to 1, after a sigmoid
+const chosen = { part: "hidden", order: "last" }; // kept from one answer to the next
+
+/** The view of `activations` for a text whose tokens are `words`; `cursor` is shared with the text. */
+export function drawMemory({ network, directions }, words, cursor) {
+  const place = element("div");
+  const show = (changes) => {
+    Object.assign(chosen, changes);
+    const parts = partsOf(direction());
+    const part = parts[chosen.part] ? chosen.part : "hidden";
+    place.replaceChildren(...drawPart(part, parts[part], words, cursor));
+  };
+  const state = { direction: directions[0].direction };
+  const direction = () => directions.find((one) => one.direction === state.direction);
+  const parts = Object.keys(partsOf(directions[0]));
+  const choices = [choice(say("part"), parts.map((part) => [part, say(`part_${part}`)]), parts.includes(chosen.part) ? chosen.part : "hidden", (part) => show({ part }))];
+  choices.push(choice(say("order"), [["last", say("orderLast")], ["number", say("orderNumber")]], chosen.order, (order) => show({ order })));
+  if (directions.length > 1) {
+    const names = directions.map((one) => [one.direction, say(`direction_${one.direction}`)]);
+    choices.push(choice(say("direction"), names, state.direction, (value) => show(void (state.direction = value))));
+  }
+  show();
+  return element(
+    "div",
+    { className: "memory" },
+    element("h4", { textContent: say("memoryTitle", { network }) }),
+    element("div", { className: "choices" }, ...choices),
+    place,
+  );
+}
+
+function partsOf({ hidden, cell, gates }) {
+  return { hidden, ...(cell && { cell }), ...gates };
+}
+
+function drawPart(part, rows, words, cursor) {
+  const units = unitsOf(rows);
+  const values = units.map((unit) => rows.map((row) => row[unit]));
+  const amount = GATES.has(part);
+  const reach = amount ? 1 : reachOf(rows);
+  const name = say(`part_${part}`);
+  const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
+  return [
+    element("p", { className: "hint", textContent: say(`about_${part}`) }),
+    heatmap({
+      about: `${about} ${say("arrows")}`,
+      role: say("heatmap"),
+      columns: words,
+      values,
+      kind: amount ? "amount" : "sign",
+      reach,
+      cursor,
+      height: Math.max(200, Math.min(420, units.length)),
+      describe: (row, column) => say("unitAt", { part: name, unit: units[row], token: words[column], value: number(values[row][column], { digits: 3 }) }),
+    }),
+    drawScale(amount, reach),
+    disclosure(say("asSummary"), () => summary(about, rows, words, amount)),
+  ];
+}
+
+/** What nearly all values are within; the few beyond have the full colour, so that they do not leave the rest pale. */
+function reachOf(rows) {
+  const sizes = rows.flat().map(Math.abs).sort((one, other) => one - other);
+  return sizes[Math.floor(0.98 * (sizes.length - 1))] || 1;
+}
+
+/** The units in the order that was chosen: by their number, or by what each holds at the end. */
+function unitsOf(rows) {
+  const units = rows[0].map((_, unit) => unit);
+  const last = rows.at(-1);
+  return chosen.order === "last" ? units.sort((one, other) => last[other] - last[one]) : units;
+}
+
+function drawScale(amount, reach) {
+  const bar = element("span", { className: "ramp" });
+  bar.style.background = ramp(amount ? "amount" : "sign", reach);
+  const marks = amount ? ["0", "1"] : [`≤ ${number(-reach)}`, "0", `≥ ${number(reach)}`];
+  return element(
+    "div",
+    { className: "scale", ariaHidden: "true" },
+    bar,
+    element("span", { className: "marks" }, ...marks.map((textContent) => element("span", { textContent }))),
+  );
+}
+
+/** What the picture shows, in a table of a row per token. */
+function summary(about, rows, words, amount) {
+  const head = ["token", "mean", "least", "most", ...(amount ? ["open", "closed"] : [])].map((key) => say(key));
+  const share = (row, inside) => percent(row.filter(inside).length / row.length);
+  const extreme = (row, value) => say("extreme", { value: number(value), unit: row.indexOf(value) });
+  const lines = rows.map((row, at) => [
+    words[at],
+    number(row.reduce((sum, value) => sum + value, 0) / row.length, { digits: 3 }),
+    extreme(row, Math.min(...row)),
+    extreme(row, Math.max(...row)),
+    ...(amount ? [share(row, (value) => value > 0.9), share(row, (value) => value < 0.1)] : []),
+  ]);
+  return table(about, head, lines);
+}

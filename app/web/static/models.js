@@ -1,0 +1,109 @@
+// Whether the service is ready, and the models that it serves.
+
+import { element } from "./dom.js";
+import { whenUnreached } from "./job.js";
+import { get } from "./requests.js";
+import { language, number, say, whenSpoken } from "./words.js";
+
+const POLL_MILLISECONDS = 1000;
+const watchers = [];
+let served = { models: [], broken: [] };
+let known = false;
+
+/** Call `watcher()` when the models are known. */
+export function whenModels(watcher) {
+  watchers.push(watcher);
+}
+
+/** The models of a task, by name; of several versions the one that answers for the name. */
+export function modelsOf(task) {
+  return served.models.filter((model) => model.task === task && model.default_version);
+}
+
+/** The languages of a model, source first. */
+export function languagesOf(name) {
+  return served.models.find((model) => model.name === name)?.languages ?? [];
+}
+
+/** Ask whether the server is ready until it is, then ask for its models. */
+export function watchReadiness() {
+  const shown = document.getElementById("readiness");
+  let watching = false;
+  let draw = () => {};
+  whenSpoken(() => draw());
+
+  function become(state, key, values) {
+    draw = () => {
+      shown.dataset.state = state;
+      const words = say(key, values);
+      const place = shown.querySelector(".words");
+      if (place.textContent !== words) place.textContent = words; // read aloud only when it changes
+    };
+    draw();
+  }
+
+  async function ask() {
+    try {
+      const { engines_ready: ready, engines, broken } = await get("readyz");
+      become("ready", broken.length ? "readyBroken" : "ready", { ready, engines, broken: broken.length });
+      watching = false;
+      served = await get("v1/models");
+      known = true;
+      showModels();
+      for (const watcher of watchers) watcher();
+    } catch (problem) {
+      if (problem.status === 0) become("unreachable", "unreachable");
+      else become("starting", "starting");
+      watching = true;
+      setTimeout(ask, POLL_MILLISECONDS);
+    }
+  }
+
+  const start = () => {
+    if (watching) return;
+    watching = true;
+    ask();
+  };
+  whenUnreached(start);
+  whenSpoken(showModels);
+  start();
+}
+
+function showModels() {
+  if (!known) return;
+  const shown = [...served.models.map(drawModel), ...served.broken.map(drawBroken)];
+  if (!shown.length) shown.push(element("p", { className: "nothing", textContent: say("noModels") }));
+  document.querySelector("#models .cards").replaceChildren(...shown);
+}
+
+function drawModel(model) {
+  const count = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 2 });
+  const size = `${number(model.bytes / 1e6, { digits: 1 })} MB`;
+  const quality = model.quality.map(({ measure, value, data }) =>
+    element(
+      "li",
+      {},
+      element("strong", { textContent: `${measure} ${number(value, { digits: Math.abs(value) <= 1 ? 3 : 1 })}` }),
+      element("span", { textContent: data, lang: "en" }),
+    ),
+  );
+  return element(
+    "article",
+    { className: "card" },
+    element("h3", {}, `${model.name}/${model.version}`, ...(model.default ? [element("span", { className: "tag", textContent: say("byDefault") })] : [])),
+    element("p", { textContent: model.description, lang: "en" }),
+    element(
+      "details",
+      {},
+      element("summary", { textContent: say("figures") }),
+      element("p", { className: "task", textContent: `${model.task} · ${model.languages.join(" → ")}` }),
+      element("p", { textContent: model.architecture, lang: "en" }),
+      element("p", { className: "facts", textContent: say("parameters", { count: count.format(model.parameters), size }) }),
+      quality.length ? element("ul", { className: "quality" }, ...quality) : element("p", { className: "facts", textContent: say("noQuality") }),
+    ),
+  );
+}
+
+function drawBroken({ model, reason }) {
+  return element("article", { className: "card broken" }, element("h3", { textContent: model }), element("p", { textContent: say("broken", { reason }) }));
+}

@@ -1,0 +1,24 @@
+// Which token is looked at: the strip of words, the line and the heat map of one text move together.
+
+/** A place among `count` that several views share. */
+export class Cursor {
+  #watchers = [];
+
+  constructor(count) {
+    this.count = count;
+    this.at = null;
+  }
+
+  /** Call `watcher(at)` at each move; `at` is null when nothing is looked at. */
+  watch(watcher) {
+    this.#watchers.push(watcher);
+  }
+
+  /** Move to `at`, as near as there is a place. */
+  move(at) {
+    const place = at === null ? null : Math.max(0, Math.min(this.count - 1, at));
+    if (place === this.at) return;
+    this.at = place;
+    for (const watcher of this.#watchers) watcher(place);
+  }
+}

@@ -1,0 +1,37 @@
+// A small line over the last minute, drawn by uPlot.
+
+import uPlot from "../vendor/uplot/uPlot.esm.js";
+import { colour, css } from "./colours.js";
+import { whenSized } from "./frame.js";
+
+const HEIGHT = 56;
+
+/** A line in `root`; the function that is returned shows `points`, pairs of seconds (0 is now) and value. */
+export function trend(root, seconds) {
+  let plot = null;
+  let data = [[], []];
+  whenSized(root, (width) => {
+    plot?.destroy();
+    plot = new uPlot(options(width, seconds), data, root);
+  });
+  return (points) => {
+    data = [points.map(([at]) => at), points.map(([, value]) => value)];
+    plot?.setData(data);
+  };
+}
+
+function options(width, seconds) {
+  return {
+    width,
+    height: HEIGHT,
+    padding: [4, 2, 2, 2],
+    legend: { show: false },
+    cursor: { show: false },
+    axes: [{ show: false }, { show: false }],
+    scales: {
+      x: { time: false, range: [-seconds, 0] },
+      y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] },
+    },
+    series: [{}, { stroke: () => css(colour("accent")), fill: () => css(colour("accent"), 0.15), width: 2, points: { show: false } }],
+  };
+}

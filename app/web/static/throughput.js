@@ -1,0 +1,106 @@
+// The service at work: throughput and how full its batches are, asked for while somebody looks.
+
+import { whenModels, modelsOf } from "./models.js";
+import { figures, rates } from "./metrics.js";
+import { trend } from "./plots/trend.js";
+import { post, textRequest } from "./requests.js";
+import { language, number, say, whenSpoken } from "./words.js";
+
+const POLL_MILLISECONDS = 1000;
+const KEPT_SECONDS = 60;
+const TRENDS = ["requests", "tokens", "rows"];
+const CROWD = { requests: 20, sentences: 50, atOnce: 2 }; // of the button
+const SENTENCES = ["Open file", "The file could not be found.", "Select the text you want to copy.", "Do you want to save the changes before closing?"];
+
+/** Wire the panel up. */
+export function throughputPanel() {
+  const panel = document.getElementById("live");
+  const lines = Object.fromEntries(TRENDS.map((name) => [name, trend(panel.querySelector(`[data-trend=${name}]`), KEPT_SECONDS)]));
+  let points = []; // { at, figures, rates }
+  let timer = null;
+
+  const watched = () => panel.open && document.visibilityState === "visible";
+
+  async function ask() {
+    try {
+      const now = { at: performance.now() / 1000, figures: await figures() };
+      const last = points.at(-1);
+      now.rates = last ? rates(last.figures, now.figures, now.at - last.at) : null;
+      points = [...points, now].filter(({ at }) => now.at - at <= KEPT_SECONDS);
+      show();
+    } catch {
+      panel.querySelector(".failed").textContent = say("unreachable");
+    }
+    timer = watched() ? setTimeout(ask, POLL_MILLISECONDS) : null;
+  }
+
+  function show() {
+    const now = points.at(-1);
+    if (!now) return;
+    panel.querySelector(".failed").textContent = "";
+    for (const name of TRENDS) {
+      const known = points.filter((point) => point.rates);
+      const highest = Math.max(0, ...known.map((point) => point.rates[name]));
+      panel.querySelector(`[data-figure=${name}]`).textContent = now.rates ? rounded(now.rates[name]) : "–";
+      panel.querySelector(`[data-highest=${name}]`).textContent = say("highest", { value: rounded(highest) });
+      lines[name](known.map((point) => [point.at - now.at, point.rates[name]]));
+    }
+    panel.querySelector("[data-figure=pending]").textContent = String(now.figures.pending);
+    panel.querySelector("[data-figure=engines]").textContent = say("ofEngines", now.figures);
+  }
+
+  function watch() {
+    if (watched() && timer === null) {
+      timer = 0; // asked, and not answered yet
+      ask();
+    }
+  }
+
+  panel.addEventListener("toggle", watch);
+  document.addEventListener("visibilitychange", watch);
+  whenSpoken(show);
+  wireCrowd();
+}
+
+/** The button that has many sentences translated at once, so that there is a batch to look at. */
+function wireCrowd() {
+  const button = document.getElementById("live-crowd");
+  const told = document.getElementById("live-told");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    const started = performance.now();
+    try {
+      await sendCrowd();
+      const seconds = number((performance.now() - started) / 1000, { digits: 2 });
+      told.textContent = say("crowdAnswered", { count: grouped(CROWD.requests * CROWD.sentences), seconds });
+    } catch (problem) {
+      told.textContent = problem.title || say("unreachable");
+    }
+    button.disabled = false;
+    button.focus({ preventScroll: true });
+  });
+  const offer = () => {
+    button.textContent = say("crowd", { count: grouped(CROWD.requests * CROWD.sentences) });
+    button.hidden = !modelsOf("translation").length;
+  };
+  whenSpoken(offer);
+  whenModels(offer);
+}
+
+/** The requests of the crowd, a few at a time. */
+async function sendCrowd() {
+  const inputs = Array.from({ length: CROWD.sentences }, (_, at) => SENTENCES[at % SENTENCES.length]);
+  let left = CROWD.requests;
+  const sender = async () => {
+    while (left-- > 0) await post(textRequest("v1/translate", inputs));
+  };
+  await Promise.all(Array.from({ length: CROWD.atOnce }, sender));
+}
+
+function grouped(count) {
+  return new Intl.NumberFormat(language).format(count);
+}
+
+function rounded(value) {
+  return value < 100 ? number(value, { digits: 1 }) : grouped(Math.round(value));
+}

@@ -1,0 +1,69 @@
+"""The language model on the page: what may come next, taken by a click, and a text gone on with."""
+
+import json
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.web.conftest import Visit
+from tests.web.parts import asked, button, job, percent
+
+pytestmark = pytest.mark.browser
+TEXT = "the plot makes"
+
+
+def opened(visit: Visit) -> tuple[Locator, Locator]:
+    visit.go("/")
+    section = job(visit, "Language model")
+    text = section.get_by_label("Text to go on with")
+    text.fill(TEXT)
+    return section, text
+
+
+def test_the_most_probable_tokens_are_those_of_the_api(visit: Visit) -> None:
+    section, _ = opened(visit)
+    button(section, "What comes next?").click()
+    [result] = asked(visit, "/v1/complete", inputs=TEXT, max_tokens=1, next_tokens=10)
+    expect(section.locator(".next .percent")).to_have_text([percent(token["probability"]) for token in result["next"]])
+    expect(section.locator(".model")).to_have_text("lm-en/1")
+    visit.check()
+
+
+def test_a_token_is_taken_and_taken_back(visit: Visit) -> None:
+    section, text = opened(visit)
+    button(section, "What comes next?").click()
+    [result] = asked(visit, "/v1/complete", inputs=TEXT, max_tokens=1, next_tokens=10)
+    at, token = next(
+        (at, token["text"]) for at, token in enumerate(result["next"]) if not token["text"].startswith("<")
+    )
+    section.locator(".next button").nth(at).press("Enter")
+    expect(text).to_have_value(TEXT + token)
+    [after] = asked(visit, "/v1/complete", inputs=TEXT + token, max_tokens=1, next_tokens=10)
+    expect(section.locator(".next .percent")).to_have_text([percent(token["probability"]) for token in after["next"]])
+    button(section, "Take back").click()
+    expect(text).to_have_value(TEXT)
+    expect(button(section, "Take back")).to_be_disabled()
+    visit.check()
+
+
+def test_a_text_is_gone_on_with(visit: Visit) -> None:
+    section, text = opened(visit)
+    section.get_by_label("Tokens").fill("9")
+    button(section, "Go on").click()
+    expect(section.locator(".next button").first).to_be_visible()
+    [result] = asked(visit, "/v1/complete", inputs=TEXT, max_tokens=9)
+    expect(text).to_have_value(TEXT + result["text"])
+    visit.check()
+
+
+def test_the_temperature_is_said_and_sent(visit: Visit) -> None:
+    section, _ = opened(visit)
+    slider = section.get_by_label("Temperature")
+    expect(slider).to_have_attribute("aria-valuetext", "0: the most probable")
+    slider.fill("0.8")
+    expect(slider).to_have_attribute("aria-valuetext", "0.8")
+    with visit.page.expect_request("**/v1/complete") as request:
+        button(section, "Go on").click()
+    assert json.loads(request.value.post_data or "")["temperature"] == 0.8
+    expect(section.locator(".next button").first).to_be_visible()
+    visit.check()

@@ -1,0 +1,85 @@
+"""The panel of the service at work: asked for while somebody looks, and told in numbers that the metrics have."""
+
+import pytest
+from playwright.sync_api import Locator, Request, expect
+
+from tests.service.serving import metric
+from tests.web.conftest import Visit
+from tests.web.parts import button
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def scrapes(visit: Visit) -> list[str]:
+    """The requests for metrics that the page makes."""
+    found: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/metrics"):
+            found.append(request.url)
+
+    visit.page.on("request", note)
+    return found
+
+
+def panel(visit: Visit) -> Locator:
+    return visit.page.locator("#live")
+
+
+def test_metrics_are_asked_for_while_the_panel_is_open_and_seen(visit: Visit, scrapes: list[str]) -> None:
+    page = visit.page
+    page.clock.install()
+    visit.go("/")
+    expect(page.locator("#models article").first).to_be_visible()
+    page.clock.run_for(3000)
+    assert scrapes == []
+    panel(visit).locator("summary").click()
+    expect(panel(visit).locator("[data-figure=engines]")).to_have_text("1 of 1")
+    with page.expect_request("**/metrics"):
+        page.clock.run_for(1100)
+    page.evaluate(
+        """() => {
+            Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    page.clock.run_for(1100)  # the one that was due
+    asked = len(scrapes)
+    page.clock.run_for(5000)
+    assert len(scrapes) <= asked + 1
+    page.evaluate("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'))")
+    page.clock.run_for(1100)
+    assert len(scrapes) > asked
+    visit.check()
+
+
+def test_a_crowd_shows_in_the_figures(visit: Visit) -> None:
+    visit.go("/")
+    panel(visit).locator("summary").click()
+    expect(panel(visit).locator("[data-figure=pending]")).to_have_text("0")
+    before = metric(visit.server, "unroll_inputs_total")
+    button(panel(visit), "Translate 1,000 sentences").click()
+    expect(panel(visit).get_by_role("status")).to_contain_text("1,000 sentences in", timeout=60_000)
+    assert metric(visit.server, "unroll_inputs_total") >= before + 1000
+    for name in ("requests", "tokens", "rows"):
+        expect(panel(visit).locator(f"[data-highest={name}]")).not_to_have_text("highest 0.0")
+        expect(panel(visit).locator(f"[data-trend={name}] canvas")).to_be_visible()
+    visit.check()
+
+
+def test_rates_and_names(visit: Visit) -> None:
+    page = visit.go("/")
+    rates = page.evaluate(
+        """async () => {
+            const { rates } = await import("/assets/web/metrics.js");
+            const earlier = { requests: 10, tokens: 100, steps: 4, rows: 20 };
+            const later = { requests: 16, tokens: 300, steps: 14, rows: 75 };
+            return [rates(earlier, later, 2), rates(later, earlier, 2)];
+        }"""
+    )
+    assert rates == [{"requests": 3, "tokens": 100, "rows": 5.5}, {"requests": 0, "tokens": 0, "rows": 0}]
+    now = page.evaluate("import('/assets/web/metrics.js').then(({ figures }) => figures())")
+    for figure, name in {"steps": "unroll_engine_emit_steps_total", "engines": "unroll_engines"}.items():
+        assert now[figure] == metric(visit.server, name)
+    assert now["ready"] == 1

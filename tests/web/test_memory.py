@@ -1,0 +1,185 @@
+"""Sentiment word by word, its heat maps, and networks side by side: the page shows what the API says."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.web.conftest import Visit
+from tests.web.parts import asked, button, cells, job, percent
+
+pytestmark = pytest.mark.browser
+TEXT = "A warm film, but the plot makes no sense."
+
+
+def words(explanation: dict[str, Any]) -> list[str]:
+    """What the page calls the tokens of `TEXT`."""
+    return [TEXT[token["start"] : token["end"]].strip() or "␣" for token in explanation["tokens"]]
+
+
+def analysed(visit: Visit, *, model: str = "", memory: bool = False) -> Locator:
+    """The section of sentiment with the answer to `TEXT`."""
+    visit.go("/")
+    section = job(visit, "Sentiment")
+    section.get_by_label("Text, English or Korean").fill(TEXT)
+    if model:
+        section.get_by_label("Model").select_option(model)
+    if memory:
+        section.get_by_role("switch", name="Show the memory").check()
+    button(section, "Analyse").click()
+    expect(section.locator(".model")).to_have_text(f"{model or 'sentiment-en'}/1")
+    return section
+
+
+def test_words_and_table_tell_the_probability_after_each_token(visit: Visit) -> None:
+    section = analysed(visit)
+    explanation = asked(visit, "/v1/sentiment", inputs=TEXT, explain=True)[0]["explanation"]
+    tokens = section.get_by_role("toolbar").get_by_role("button")
+    expect(tokens).to_have_text(words(explanation))
+    positive = [row[explanation["labels"].index("positive")] for row in explanation["probabilities"]]
+    for token, share in zip(tokens.all(), positive, strict=True):
+        expect(token).to_have_attribute("aria-label", re.compile(rf"positive {re.escape(percent(share))}$"))
+        expect(token).to_have_class(re.compile("negative" if share < 0.5 else "positive"))
+    assert [row[1:] for row in cells(section)] == [
+        [percent(value) for value in row] for row in explanation["probabilities"]
+    ]
+    visit.check()
+
+
+def test_arrow_keys_go_through_the_words_and_the_line_follows(visit: Visit) -> None:
+    section = analysed(visit)
+    first = section.get_by_role("toolbar").get_by_role("button").first
+    first.focus()
+    visit.page.keyboard.press("ArrowRight")
+    second = section.get_by_role("toolbar").get_by_role("button").nth(1)
+    expect(second).to_be_focused()
+    expect(second).to_have_attribute("aria-pressed", "true")
+    expect(section.locator(".readout")).to_have_text(
+        re.compile(rf"^{re.escape(second.get_attribute('aria-label') or '')} \(2/")
+    )
+    mark = section.locator(".u-cursor-x")
+    before = mark.evaluate("mark => mark.getBoundingClientRect().x")
+    visit.page.keyboard.press("End")
+    expect(section.get_by_role("toolbar").get_by_role("button").last).to_be_focused()
+    assert mark.evaluate("mark => mark.getBoundingClientRect().x") > before
+    visit.page.keyboard.press("Home")
+    expect(first).to_be_focused()
+    visit.check()
+
+
+def test_the_mouse_on_the_line_points_at_the_word(visit: Visit) -> None:
+    section = analysed(visit)
+    count = section.get_by_role("toolbar").get_by_role("button").count()
+    box = section.locator(".u-over").bounding_box()
+    assert box is not None
+    visit.page.mouse.move(box["x"] + box["width"] * 2.5 / count, box["y"] + 20)
+    expect(section.get_by_role("toolbar").get_by_role("button").nth(2)).to_have_attribute("aria-pressed", "true")
+    visit.check()
+
+
+def test_tokens_count_code_points(visit: Visit) -> None:
+    pieces = visit.go("/").evaluate(
+        """async () => {
+            const { piecesOf } = await import("/assets/web/plots/strip.js");
+            const at = (...places) => places.map(([start, end]) => ({ start, end }));
+            return piecesOf("😀 좋다", at([0, 1], [0, 1], [1, 3], [3, 4]));
+        }"""
+    )
+    assert pieces == ["😀", "", " 좋", "다"]
+
+
+@pytest.mark.parametrize(
+    ("part", "place"), [("hidden state", "hidden"), ("cell state", "cell"), ("forget gate", "forget")]
+)
+def test_the_heat_map_tells_what_the_units_did(visit: Visit, part: str, place: str) -> None:
+    section = analysed(visit, model="sentiment-en-uni", memory=True)
+    section.get_by_label("Show", exact=True).select_option(part)
+    section.get_by_label("Units in order of").select_option("their number")
+    [result] = asked(visit, "/v1/sentiment", inputs=TEXT, model="sentiment-en-uni", explain=True, layer=0)
+    [direction] = result["explanation"]["activations"]["directions"]
+    rows = direction["gates"][place] if place == "forget" else direction[place]
+    heat = section.get_by_role("application")
+    heat.focus()
+    visit.page.keyboard.press("ArrowDown")  # the first key shows where it is
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        visit.page.keyboard.press(key)
+    shown = section.locator(".heatmap .readout")
+    expect(shown).to_have_text(
+        f"{part} of unit 2 at “{words(result['explanation'])[1]}”: {rows[1][2]:.3f}".replace("-", "−")
+    )
+    expect(section.get_by_role("toolbar").get_by_role("button").nth(1)).to_have_attribute("aria-pressed", "true")
+    means = [sum(row) / len(row) for row in rows]
+    table = cells(section, "In numbers, token by token")
+    assert [row[1].replace("−", "-") for row in table] == [
+        f"{abs(mean) if abs(mean) < 5e-4 else mean:.3f}" for mean in means
+    ]
+    visit.check()
+
+
+def test_the_colours_of_the_heat_map_have_the_signs_of_the_numbers(visit: Visit) -> None:
+    section = analysed(visit, model="sentiment-en-uni", memory=True)
+    section.get_by_label("Units in order of").select_option("their number")
+    [result] = asked(visit, "/v1/sentiment", inputs=TEXT, model="sentiment-en-uni", explain=True, layer=0)
+    rows = result["explanation"]["activations"]["directions"][0]["hidden"]
+    heat = section.get_by_role("application")
+    for token, unit in ((0, 0), (3, 4), (len(rows) - 1, 9)):
+        red, green = heat.evaluate(
+            """(canvas, [x, y, columns, rows]) => {
+                const width = canvas.width - 46 - 10;
+                const at = [46 + (x + 0.5) * (width / columns), (y + 0.5) * (200 / rows)];
+                return [...canvas.getContext("2d").getImageData(...at, 1, 1).data];
+            }""",
+            [token, unit, len(rows), len(rows[0])],
+        )[:2]
+        if abs(rows[token][unit]) > 0.05:
+            assert (green > red) == (rows[token][unit] > 0)
+    visit.check()
+
+
+def test_both_directions_can_be_chosen(visit: Visit) -> None:
+    section = analysed(visit, memory=True)
+    expect(section).to_contain_text("reads in both directions")
+    section.get_by_label("Units in order of").select_option("their number")
+    section.get_by_label("Direction").select_option("backward")
+    [result] = asked(visit, "/v1/sentiment", inputs=TEXT, explain=True, layer=0)
+    backward = result["explanation"]["activations"]["directions"][1]["hidden"]
+    section.get_by_role("application").focus()
+    visit.page.keyboard.press("ArrowDown")
+    expect(section.locator(".heatmap .readout")).to_contain_text(f"{backward[0][0]:.3f}".replace("-", "−"))
+    visit.check()
+
+
+def test_networks_side_by_side(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "RNN, GRU and LSTM on the same text")
+    names = ["sentiment-en", "sentiment-en-uni"]
+    section.get_by_label("Text").fill(TEXT)
+    button(section, "Compare").click()
+    expect(section.locator(".legend .model")).to_have_text(names)
+    results = [asked(visit, "/v1/sentiment", inputs=TEXT, model=name, explain=True)[0] for name in names]
+    lines = [[row[1] for row in result["explanation"]["probabilities"]] for result in results]
+    expect(section.locator(".legend strong")).to_have_text([percent(line[-1]) for line in lines])
+    expect(section.locator(".legend .label")).to_have_text([result["label"] for result in results])
+    section.get_by_role("toolbar").get_by_role("button").nth(1).click()
+    expect(section.locator(".legend strong")).to_have_text([percent(line[1]) for line in lines])
+    expect(section.locator(".legend .label")).to_have_text(
+        ["negative" if line[1] < 0.5 else "positive" for line in lines]
+    )
+    assert [row[1:] for row in cells(section)] == [
+        [percent(value) for value in pair] for pair in zip(*lines, strict=True)
+    ]
+    visit.check()
+
+
+def test_a_network_can_be_left_out_of_the_comparison(visit: Visit) -> None:
+    visit.go("/")
+    section = job(visit, "RNN, GRU and LSTM on the same text")
+    section.get_by_label("Text").fill(TEXT)
+    section.get_by_role("checkbox", name="sentiment-en", exact=True).uncheck()
+    button(section, "Compare").click()
+    expect(section.locator(".legend .model")).to_have_text(["sentiment-en-uni"])
+    section.get_by_role("checkbox", name="sentiment-en-uni").uncheck()
+    button(section, "Compare").click()
+    expect(section).to_contain_text("Choose at least one network.")
+    visit.check()
