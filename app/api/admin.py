@@ -55,7 +55,9 @@ async def _read(request: Request, form: type[Form]) -> Form:
 @router.post(
     "/load",
     summary="Load a version beside the others",
-    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia),
+    responses=problems(
+        AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
+    ),
     openapi_extra=_described(
         LoadRequest,
         {
