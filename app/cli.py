@@ -126,16 +126,16 @@ def key() -> None:
 
 @key.command(name="new")
 @click.option("--name", required=True, help="Whose key it is; told in no answer.")
-@click.option("--role", type=click.Choice(list(Role)), default=Role.USER, show_default=True, help="What it is for.")
+@click.option("--role", type=click.Choice([*map(str, Role)]), default="user", show_default=True, help="What it is for.")
 @click.option("--json", "as_json", is_flag=True, help="The entry in JSON, not in TOML.")
-def new_key(name: str, role: Role, as_json: bool) -> None:
+def new_key(name: str, role: str, as_json: bool) -> None:
     """Make a key: shown once, on standard error. Its entry, with the hash, goes to standard output:
 
     unroll key new --name alice >> keys.toml
     """
     token = new_token()
     try:
-        entry = Key(name=name, hash=hash_of(token.encode()), role=role)
+        entry = Key(name=name, hash=hash_of(token.encode()), role=Role(role))
     except ValidationError:
         raise click.BadParameter("1 to 64 letters, digits and any of _ . @ -", param_hint="--name") from None
     click.echo(f"The key of {name}, which is shown this once: {token}", err=True)
