@@ -80,7 +80,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     machine, the environment cannot. `board` is the folder of the `app.store.wanted.Board`, `listener` the number of the
     inherited socket. The `first` worker speaks for all in the log, and watches the store."""
 
-    settings: dict[str, str | int | float]
+    settings: dict[str, str | bool | int | float]
     engines: list[str]
     board: str
     listener: int

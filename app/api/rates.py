@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from limits import RateLimitItem, parse_many
@@ -100,6 +101,8 @@ def _items(rate: str, share: int) -> list[RateLimitItem]:
 
 
 def _connected(url: str) -> RedisStorage:
+    if find_spec("redis") is None:
+        raise InvalidAccess("rates in Redis need a package: pip install 'unroll-serve[redis]'")
     try:
         return RedisStorage(
             f"async+{url}",
@@ -109,9 +112,7 @@ def _connected(url: str) -> RedisStorage:
             socket_timeout=_REDIS_SECONDS,
             socket_connect_timeout=_REDIS_SECONDS,
         )
-    except ConfigurationError:
-        raise InvalidAccess("rates in Redis need a package: pip install 'unroll-serve[redis]'") from None
-    except ValueError:
+    except (ConfigurationError, ValueError):
         raise InvalidAccess("rate_limit_storage is not the URL of a Redis, such as redis://host:6379/0") from None
 
 
