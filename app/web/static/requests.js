@@ -1,5 +1,7 @@
 // Requests to this server, the curl command of each, and what it answers or why it does not.
 
+import { fetchWithKey } from "./key.js";
+
 /** Why a request was not answered: the title and detail of application/problem+json. */
 export class Problem extends Error {
   constructor(status, title, detail) {
@@ -43,12 +45,12 @@ export function pictureRequest(path, { file, shipped }) {
 
 /** The answer to a request made above. Throws Problem, or AbortError when `signal` says so. */
 export async function post({ path, headers, content }, signal) {
-  return answerOf(async () => fetch(path, { method: "POST", headers, body: await content(), signal }));
+  return answerOf(async () => fetchWithKey(path, { method: "POST", headers, body: await content(), signal }));
 }
 
 /** What a GET of `path` answers. Throws Problem. */
 export async function get(path) {
-  return answerOf(() => fetch(path, { cache: "no-store" }));
+  return answerOf(() => fetchWithKey(path, { cache: "no-store" }));
 }
 
 async function answerOf(sent) {
