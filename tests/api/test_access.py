@@ -324,7 +324,10 @@ def test_the_file_of_keys_is_read_again(
 
     write("user", "own")
     with answering(tiny_store, engine_endpoint, api_keys_file=file) as address:
-        status = lambda name: ask(address, bearer(name)).status_code  # noqa: E731
+
+        def status(name: str) -> int:
+            return ask(address, bearer(name)).status_code
+
         assert (status("user"), status("own"), status("other")) == (200, 200, 401)
         write("user", "other")
         until(lambda: status("other") == 200)
@@ -367,7 +370,7 @@ def test_the_scheduler_shares_by_key() -> None:
 
     def client(name: str, address: str) -> str:
         headers = [(b"x-api-key", TOKENS[name].encode())]
-        scope = {"type": "http", "headers": headers, "client": (address, 1)}
+        scope: dict[str, object] = {"type": "http", "headers": headers, "client": (address, 1)}
         scope[CALLER] = guard.caller_of(dict(headers), address)
         return client_of(Request(scope))
 
