@@ -17,7 +17,8 @@ RUN useradd --system --uid 10001 unroll
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv
 COPY model_store model_store
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UNROLL_HOST=0.0.0.0
+# Who reaches a container is decided by what of it is published; with keys (docs/access.md) UNROLL_OPEN changes nothing.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UNROLL_HOST=0.0.0.0 UNROLL_OPEN=true
 USER unroll
 EXPOSE 8000
 STOPSIGNAL SIGTERM

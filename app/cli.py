@@ -1,5 +1,6 @@
 """The command `unroll`."""
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from app.api.keys import Key, Role, hash_of, new_token
 from app.errors import StoreUnreachable, UnrollError
-from app.main import VERSION, bring_up_to_date, create_app, open_store, set_up_logging, start_engines
-from app.settings import Settings
+from app.main import VERSION, bring_up_to_date, create_app, open_guard, open_store, set_up_logging, start_engines
+from app.settings import Settings, is_local
 from app.store.model_store import newest_version, read_store, version_folders
 from app.store.publishing import remove_version
 from app.tasks.catalog import entry_of
@@ -27,8 +29,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 def _settings_options(command: Command) -> Command:
     """One option for each setting, so that command line, environment and docs cannot drift apart."""
     for name, field in reversed(Settings.model_fields.items()):
+        option = f"--{name.replace('_', '-')}"
         command = click.option(
-            f"--{name.replace('_', '-')}",
+            f"{option}/--no-{option[2:]}" if field.annotation is bool else option,
             name,
             type=_click_type(field),
             default=None,
@@ -41,7 +44,12 @@ def _click_type(field: FieldInfo) -> click.ParamType[Any]:
     choices = get_args(field.annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return click.Choice(choices)
-    types: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, Path: click.Path(path_type=Path)}
+    types: dict[Any, click.ParamType[Any]] = {
+        bool: click.BOOL,
+        int: click.INT,
+        float: click.FLOAT,
+        Path: click.Path(path_type=Path),
+    }
     return types.get(field.annotation, click.STRING)
 
 
@@ -63,10 +71,9 @@ def serve(**given: Any) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
-    try:
-        settings.read_admin_key()
-    except OSError as error:
-        raise click.BadParameter(f"cannot be read: {error.strerror}", param_hint="--admin-key-file") from error
+    with _as_click_errors():
+        open_guard(settings)
+    who = _who_may(settings)
     set_up_logging(settings.log_level)
     try:
         source = open_store(settings)
@@ -78,6 +85,7 @@ def serve(**given: Any) -> None:
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
+    click.echo(who)
     engines = start_engines(settings, source)
     try:
         if settings.workers == 1:
@@ -89,11 +97,53 @@ def serve(**given: Any) -> None:
         engines.stop()
 
 
+def _who_may(settings: Settings) -> str:
+    """Who is answered, in words. Raises BadParameter when that would be everybody, and nobody said so."""
+    if settings.needs_keys:
+        return "Every request needs a key."
+    if is_local(settings.host):
+        return "No keys are set: who is on this machine is answered, and nobody else reaches it."
+    if not settings.open:
+        raise click.BadParameter(
+            f"{settings.host} can be reached by others, and there are no keys: `unroll key new` makes one for "
+            "--api-keys-file; --open answers everybody",
+            param_hint="--host",
+        )
+    return f"No keys are set, and {settings.host} can be reached by others: EVERYBODY who reaches it is answered."
+
+
 def _listen(settings: Settings) -> socket.socket:
     try:
         return uvicorn.Config("", host=settings.host, port=settings.port, log_level="warning").bind_socket()
     except SystemExit:
         raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
+
+
+@main.group()
+def key() -> None:
+    """Keys of those who may use the service."""
+
+
+@key.command(name="new")
+@click.option("--name", required=True, help="Whose key it is; told in no answer.")
+@click.option("--role", type=click.Choice([*map(str, Role)]), default="user", show_default=True, help="What it is for.")
+@click.option("--json", "as_json", is_flag=True, help="The entry in JSON, not in TOML.")
+def new_key(name: str, role: str, as_json: bool) -> None:
+    """Make a key: shown once, on standard error. Its entry, with the hash, goes to standard output:
+
+    unroll key new --name alice >> keys.toml
+    """
+    token = new_token()
+    try:
+        entry = Key(name=name, hash=hash_of(token.encode()), role=Role(role))
+    except ValidationError:
+        raise click.BadParameter("1 to 64 letters, digits and any of _ . @ -", param_hint="--name") from None
+    click.echo(f"The key of {name}, which is shown this once: {token}", err=True)
+    members = {"name": entry.name, "hash": entry.hash, "role": str(entry.role)}
+    if as_json:
+        click.echo(json.dumps(members, ensure_ascii=False))
+    else:
+        click.echo("\n".join(["[[keys]]", *(f'{member} = "{value}"' for member, value in members.items()), ""]))
 
 
 @main.command(name="list")

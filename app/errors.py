@@ -18,7 +18,10 @@ UnrollError
 ├── StoreNotWritable        the model store takes no changes
 ├── VersionExists           what is published is not replaced
 ├── AdminOff                there is no key for administrators
-├── WrongKey                the caller's key is not theirs
+├── WrongKey                the caller has no key, or one that is not of this service
+├── NotAllowed              the caller's key is for something else
+├── RateLimited             the caller asks too often, or too much at once
+├── InvalidAccess           keys or limits that the service is to start with cannot be used
 ├── Overloaded              too much is waiting already
 ├── NotReady                the engine is starting
 ├── Draining                the service is about to end
@@ -115,6 +118,18 @@ class AdminOff(UnrollError):
 
 
 class WrongKey(UnrollError):
+    pass
+
+
+class NotAllowed(UnrollError):
+    pass
+
+
+class RateLimited(UnrollError):
+    pass
+
+
+class InvalidAccess(UnrollError):
     pass
 
 

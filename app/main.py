@@ -30,18 +30,24 @@ from app.api import (
     sentiment,
     translate,
 )
+from app.api.access import Access, CallerLimits, Guard, watch_access
+from app.api.access_described import describe_access
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.client_errors import ClientErrors
+from app.api.cross_origin import cross_origin
 from app.api.draining import on_stop_signal
 from app.api.endpoints import Endpoints
+from app.api.keys import Keys, administrator, read_entries
 from app.api.observe import Observe
 from app.api.problems import Problem, install_problems
+from app.api.rates import Rates
+from app.api.security_headers import SecurityHeaders
 from app.api.service import Limits, Service
 from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
-from app.errors import StoreUnreachable
+from app.errors import InvalidAccess, StoreUnreachable
 from app.metrics import EngineFigures, Metrics
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
@@ -111,6 +117,7 @@ def create_app(
         most_inputs=settings.share(settings.max_pending), most_steps=settings.share(settings.max_pending_steps)
     )
     metrics.watch_pending(admission.figures)
+    guard = open_guard(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -130,12 +137,16 @@ def create_app(
                     catalog = Catalog(Contents((), ()))
                     rollout = Rollout(catalog, client, source, mine)
                     await rollout.begin()
-                    app.state.service = _service(settings, catalog, client, rollout, metrics, admission, pool)
+                    app.state.service = _service(
+                        settings, catalog, client, rollout, metrics, admission, guard.keys, pool
+                    )
                     metrics.watch(lambda: _figures(client))
                     if processes is None:
                         await client.greeted(_GREETING_SECONDS)
                     _spare_the_collector()
                     beside = [asyncio.create_task(watch_lag(admission)), asyncio.create_task(rollout.follow())]
+                    if not guard.is_idle:
+                        beside.append(asyncio.create_task(watch_access(guard)))
                     if settings.watch_seconds and is_first:
                         beside.append(asyncio.create_task(watch(rollout, settings.watch_seconds)))
                     try:
@@ -157,7 +168,10 @@ def create_app(
         redoc_url=None,
         middleware=[
             Middleware(Observe, metrics=metrics),
+            Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
+            *cross_origin(settings.cors_origins),
             Middleware(ClientErrors, paths=_CLIENT_ERRORS),
+            *([] if guard.is_idle else [Middleware(Access, guard=guard, tasks=_HOLDS, metrics=metrics)]),
             Middleware(Gate, admission=admission, paths=_HOLDS),
             Middleware(BodyLimit, most=settings.max_body_bytes),
             Middleware(Endpoints, endpoints=_ENDPOINTS, admission=admission),
@@ -167,11 +181,33 @@ def create_app(
     install_problems(app)
     compatible = (openai, hugging_face, hugging_face_generation, open_inference, open_inference_generate)
     others = (models, open_inference_models, open_inference_repository, admin, health, pages)
+    describe_access(app)
     for module in (*_TASKS, *compatible, *others):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)
     return app
+
+
+def open_guard(settings: Settings) -> Guard:
+    """Keys and limits as `settings` ask for them. Raises InvalidAccess."""
+    fixed = []
+    if settings.api_keys is not None:
+        fixed += read_entries(settings.api_keys.get_secret_value(), source="UNROLL_API_KEYS")
+    try:
+        admin_key = settings.read_admin_key()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidAccess(f"{settings.admin_key_file}: {reason}") from None
+    if admin_key:
+        fixed.append(administrator(admin_key))
+    redis = settings.rate_limit_storage
+    return Guard(
+        Keys(fixed, file=settings.api_keys_file, required=settings.needs_keys),
+        Rates(None if redis is None else redis.get_secret_value(), workers=settings.workers),
+        CallerLimits(settings.rate_limit, settings.concurrent_inputs, settings.limit_addresses),
+        workers=settings.workers,
+    )
 
 
 def open_store(settings: Settings) -> Source:
@@ -229,6 +265,7 @@ def _service(
     rollout: Rollout,
     metrics: Metrics,
     admission: Admission,
+    keys: Keys,
     pool: ThreadPoolExecutor,
 ) -> Service:
     texts = TextLimits(settings.max_text_chars)
@@ -245,7 +282,7 @@ def _service(
         ),
         admission=admission,
         rollout=rollout,
-        admin_key=settings.read_admin_key(),
+        keys=keys,
         limits=Limits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
     )
 
@@ -278,5 +315,7 @@ def __getattr__(name: str) -> FastAPI:
     if name == "app":
         settings = Settings()
         set_up_logging(settings.log_level)
+        if not settings.needs_keys:
+            log.info("there are no keys: whoever reaches the port is answered (docs/access.md)")
         return create_app(settings)
     raise AttributeError(name)

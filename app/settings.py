@@ -3,15 +3,19 @@
 Only the roots (`app.main`, `app.cli`) read them; everything else receives small frozen values.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.api.rates import check_rate
+
 MAX_DEFAULT_ENGINES = 4
-ADMIN_KEY = "UNROLL_ADMIN_KEY"
+SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # handed on in the environment, and on no command line
+_ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
 
 
@@ -25,8 +29,22 @@ def available_cores() -> int:
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
+def is_local(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _as_text(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
+
+
+def _checked_storage(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+unix://")):
+        raise ValueError("it is the URL of a Redis, such as redis://host:6379/0")
+    return url
 
 
 class Settings(BaseSettings):
@@ -45,8 +63,36 @@ class Settings(BaseSettings):
     watch_seconds: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Seconds between two looks for versions that came or went; 0 looks only when asked to."
     )
-    admin_key: SecretStr | None = Field(None, description="Key with which models are loaded and unloaded over HTTP.")
+    open: bool = Field(False, description="Listen where others can reach the service although there are no keys.")
+    api_keys_file: Path | None = Field(
+        None, description="File, TOML or .json, with the hashes of keys; with it every request needs a key."
+    )
+    api_keys: SecretStr | None = Field(None, description="The same in JSON, as text.")
+    admin_key: SecretStr | None = Field(
+        None, description="One key for administrators, without which nothing but administration needs a key."
+    )
     admin_key_file: Path | None = Field(None, description="File with that key, which then stands in no environment.")
+    rate_limit: Annotated[str, AfterValidator(check_rate)] = Field(
+        "", description="Requests to the tasks that one key may send, such as 10/second;1000/hour."
+    )
+    rate_limit_storage: Annotated[SecretStr | None, AfterValidator(_checked_storage)] = Field(
+        None, description="URL of a Redis in which rates are counted for several machines, such as redis://host:6379/0."
+    )
+    concurrent_inputs: Annotated[int, Field(ge=0)] = Field(
+        0, description="Inputs of one key at the same time; 0 is no limit."
+    )
+    limit_addresses: bool = Field(
+        False, description="Without a key, both limits hold for each client address; else for none."
+    )
+    trusted_proxies: str = Field(
+        "", description="Addresses and networks of proxies whose X-Forwarded-For is believed; * is any."
+    )
+    cors_origins: Annotated[str, Field(pattern=_ORIGINS)] = Field(
+        "", description="Origins whose pages may use the service, https://one.example,https://two.example; * is any."
+    )
+    hsts_seconds: Annotated[int, Field(ge=0)] = Field(
+        0, description="Seconds for which browsers are told to come over TLS alone; 0 tells them nothing."
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="Front-end processes, which share the port and the engines."
     )
@@ -111,6 +157,18 @@ class Settings(BaseSettings):
         if self.admin_key_file is not None:
             return self.admin_key_file.read_text(encoding="utf8").strip()
         return "" if self.admin_key is None else self.admin_key.get_secret_value()
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether a request to the tasks needs a key."""
+        return self.api_keys is not None or self.api_keys_file is not None
+
+    def secrets(self) -> dict[str, str]:
+        """What must not stand on a command line, as environment variables."""
+        found = {name: getattr(self, name) for name in SECRETS}
+        return {
+            f"UNROLL_{name.upper()}": value.get_secret_value() for name, value in found.items() if value is not None
+        }
 
     def share(self, limit: int) -> int:
         """What each of the workers has of a limit for all."""

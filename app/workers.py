@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from app.child import Child, await_parent, beat_into
 from app.engine.process import stop_all
 from app.main import create_app, set_up_logging
-from app.settings import ADMIN_KEY, Settings
+from app.settings import SECRETS, Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
@@ -40,6 +40,8 @@ def web_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         backlog=4096,
         log_level=settings.log_level,
         access_log=settings.log_level == "debug",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
@@ -74,11 +76,11 @@ def eager(listener: socket.socket) -> list[socket.socket]:
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`settings` are their values, but for the key of administrators: a command line can be read by everybody on the
+    """`settings` are their values, but for those that are secret: a command line can be read by everybody on the
     machine, the environment cannot. `board` is the folder of the `app.store.wanted.Board`, `listener` the number of the
     inherited socket. The `first` worker speaks for all in the log, and watches the store."""
 
-    settings: dict[str, str | int | float]
+    settings: dict[str, str | bool | int | float]
     engines: list[str]
     board: str
     listener: int
@@ -92,7 +94,7 @@ class Worker(Child):
         self, settings: Settings, engines: Sequence[str], board: Path, listener: socket.socket, *, index: int
     ) -> None:
         config = WorkerConfig(
-            settings=json.loads(settings.model_dump_json(exclude={"admin_key"}, exclude_none=True)),
+            settings=json.loads(settings.model_dump_json(exclude=set(SECRETS), exclude_none=True)),
             engines=list(engines),
             board=str(board),
             listener=listener.fileno(),
@@ -101,7 +103,7 @@ class Worker(Child):
         super().__init__(
             f"worker {index}",
             [sys.executable, "-m", "app.workers", msgspec.json.encode(config).decode()],
-            environment={} if settings.admin_key is None else {ADMIN_KEY: settings.admin_key.get_secret_value()},
+            environment=settings.secrets(),
             descriptors=(listener.fileno(),),
             silence=settings.heartbeat_seconds,
         )

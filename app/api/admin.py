@@ -1,12 +1,11 @@
 """POST /v1/models/{name}/load and /unload, PUT /v1/models/{name}/default: for administrators, off without a key."""
 
-import hmac
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
+from app.api.access import check_administrator
 from app.api.body import json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import (
@@ -23,6 +22,7 @@ from app.errors import (
     AdminOff,
     LoadFailed,
     ModelNotFound,
+    NotAllowed,
     NotReady,
     StoreNotWritable,
     StoreUnreachable,
@@ -31,24 +31,16 @@ from app.errors import (
 )
 
 Form = TypeVar("Form", bound=BaseModel)
-bearer = HTTPBearer(auto_error=False, description="The setting `admin_key`.")
 
 
 async def _administrator(request: Request, service: ServiceDependency) -> Service:
-    """The service, for those who have the key. Raises AdminOff and WrongKey."""
-    if not service.admin_key:
-        raise AdminOff(
-            "models cannot be loaded or unloaded over HTTP: start the service with UNROLL_ADMIN_KEY or "
-            "UNROLL_ADMIN_KEY_FILE to switch it on"
-        )
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), service.admin_key.encode()):
-        raise WrongKey("send the key of the service's administrators as 'Authorization: Bearer KEY'")
+    """The service, for those who have an administrator's key. Raises AdminOff, WrongKey and NotAllowed."""
+    check_administrator(request, service.keys)
     return service
 
 
 Administrated = Annotated[Service, Depends(_administrator)]
-router = APIRouter(prefix="/v1/models/{name}", tags=["Administration"], dependencies=[Depends(bearer)])
+router = APIRouter(prefix="/v1/models/{name}", tags=["Administration"])
 
 
 def _described(form: type[BaseModel], examples: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
@@ -63,7 +55,9 @@ async def _read(request: Request, form: type[Form]) -> Form:
 @router.post(
     "/load",
     summary="Load a version beside the others",
-    responses=problems(AdminOff, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia),
+    responses=problems(
+        AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
+    ),
     openapi_extra=_described(
         LoadRequest,
         {
@@ -86,7 +80,7 @@ async def load(name: ModelName, request: Request, service: Administrated) -> Loa
 @router.post(
     "/unload",
     summary="Unload a version",
-    responses=problems(AdminOff, WrongKey, ModelNotFound, UnsupportedMedia),
+    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, UnsupportedMedia),
     openapi_extra=_described(
         UnloadRequest,
         {
@@ -105,7 +99,7 @@ async def unload(name: ModelName, request: Request, service: Administrated) -> U
 @router.put(
     "/default",
     summary="Choose the version that answers for its name",
-    responses=problems(AdminOff, WrongKey, ModelNotFound, StoreNotWritable, UnsupportedMedia),
+    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, StoreNotWritable, UnsupportedMedia),
     openapi_extra=_described(
         DefaultRequest,
         {

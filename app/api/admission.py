@@ -5,18 +5,17 @@ corrected when the request has been read; a refusal reads no body and is made of
 """
 
 import asyncio
-import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.paths import Paths
-from app.api.problems import KINDS, MEDIA_TYPE, problem_body
+from app.api.problems import KINDS, problem_response
 from app.engine.messages import IMAGE_STEPS
 from app.errors import Draining, NotReady, Overloaded, UnrollError
 
@@ -259,18 +258,13 @@ def steps_of(headers: dict[bytes, bytes], holds: str) -> float:
 class Refusal:
     """An answer that is ready to be sent: an ASGI application that looks at nothing."""
 
-    def __init__(self, error: UnrollError, seconds: int) -> None:
-        kind = KINDS[type(error)]
-        content = json.dumps(problem_body(kind, error.detail, **error.facts)).encode()
-        self.body: Message = {"type": "http.response.body", "body": content}
+    def __init__(self, error: UnrollError, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        answer = problem_response(KINDS[type(error)], error.detail, **error.facts)
+        self.body: Message = {"type": "http.response.body", "body": answer.body}
         self.start: Message = {
             "type": "http.response.start",
-            "status": kind.status,
-            "headers": [
-                (b"content-type", MEDIA_TYPE.encode()),
-                (b"content-length", str(len(content)).encode()),
-                (b"retry-after", str(seconds).encode()),
-            ],
+            "status": answer.status_code,
+            "headers": [*answer.raw_headers, *headers],
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -280,19 +274,19 @@ class Refusal:
 
 @lru_cache(maxsize=256)
 def full(admission: Admission, seconds: int) -> Refusal:
-    return Refusal(overloaded(admission, seconds), seconds)
+    return Refusal(overloaded(admission, seconds))
 
 
 @lru_cache(maxsize=1)
 def draining() -> Refusal:
     detail = "the service is about to end; send it again, and another one will answer"
-    return Refusal(Draining(detail, retry_after_seconds=_DRAINING_RETRY), _DRAINING_RETRY)
+    return Refusal(Draining(detail, retry_after_seconds=_DRAINING_RETRY))
 
 
 @lru_cache(maxsize=1)
 def not_ready() -> Refusal:
     detail = "no engine is ready yet; send it again when /readyz answers 200"
-    return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY), _STARTING_RETRY)
+    return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY))
 
 
 async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refusal: Refusal) -> None:

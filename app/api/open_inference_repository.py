@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
-from app.api.admin import Administrated, bearer
+from app.api.admin import Administrated
 from app.api.body import json_body
 from app.api.open_inference import Form, body_of, described, read
 from app.api.open_inference_schemas import (
@@ -17,7 +17,7 @@ from app.api.open_inference_schemas import (
 )
 from app.api.problems import problems
 from app.api.service import ServiceDependency
-from app.errors import AdminOff, LoadFailed, ModelNotFound, NotReady, StoreUnreachable, WrongKey
+from app.errors import AdminOff, LoadFailed, ModelNotFound, NotAllowed, NotReady, StoreUnreachable, WrongKey
 
 LOAD, UNLOAD = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
 INDEX_EXAMPLES = {
@@ -33,7 +33,7 @@ UNLOAD_EXAMPLES = {
     "one": {"summary": "A version by number", "value": {"parameters": {"version": 1}}},
 }
 router = APIRouter()
-_ADMINISTRATION: Any = {"tags": ["Administration"], "dependencies": [Depends(bearer)]}
+_ADMINISTRATION: Any = {"tags": ["Administration"]}
 
 
 async def _read(request: Request, form: type[Form]) -> Form:
@@ -69,7 +69,7 @@ def _indexed(key: str, reason: str) -> IndexedModel:
     LOAD,
     **_ADMINISTRATION,
     summary="Load a version, for clients of the Open Inference Protocol",
-    responses=problems(AdminOff, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable),
+    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable),
     openapi_extra=described("sentiment-en", LOAD)
     | {"requestBody": {"required": False, "content": json_body(RepositoryLoadRequest, LOAD_EXAMPLES)}},
 )
@@ -84,7 +84,7 @@ async def load(request: Request, service: Administrated) -> RepositoryLoaded:
     UNLOAD,
     **_ADMINISTRATION,
     summary="Unload a model, for clients of the Open Inference Protocol",
-    responses=problems(AdminOff, WrongKey, ModelNotFound),
+    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound),
     openapi_extra=described("sentiment-en", UNLOAD)
     | {"requestBody": {"required": False, "content": json_body(RepositoryUnloadRequest, UNLOAD_EXAMPLES)}},
 )

@@ -58,6 +58,8 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.StoreNotWritable: Kind(409, "store-not-writable", "The model store takes no changes"),
     errors.AdminOff: Kind(403, "admin-off", "Administration is off"),
     errors.WrongKey: Kind(401, "wrong-key", "The key is missing or wrong"),
+    errors.NotAllowed: Kind(403, "not-allowed", "The key is for something else"),
+    errors.RateLimited: Kind(429, "rate-limited", "The caller asks too much", retry_after=1),
     errors.Overloaded: Kind(429, "overloaded", "Too many requests are waiting", retry_after=1),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=2),
     errors.Draining: Kind(503, "draining", "The service is about to end", retry_after=5),

@@ -12,9 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from app.api.access import client_of, count_inputs
 from app.api.admission import TICKET, Admission, Ticket
 from app.api.attending import Attending
 from app.api.events import EventStream, error_event, event
+from app.api.keys import Keys
 from app.api.schemas import Options, SentenceAnswer, StreamDone, StreamedResult, StreamedToken
 from app.engine.client import EngineClient
 from app.engine.messages import Terms
@@ -52,7 +54,7 @@ class Service:
         tasks: Iterable[object],
         admission: Admission,
         rollout: Rollout,
-        admin_key: str,
+        keys: Keys,
         limits: Limits,
     ) -> None:
         self.catalog = catalog
@@ -60,7 +62,7 @@ class Service:
         self.metrics = metrics
         self.admission = admission
         self.rollout = rollout
-        self.admin_key = admin_key
+        self.keys = keys
         self._tasks = {type(task): task for task in tasks}
         self._limits = limits
         self._groups = itertools.count(1)
@@ -90,8 +92,10 @@ class Service:
             )
 
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
-        """The terms of a request that has been read. Raises TooManyInputs, Overloaded, RequestValidationError."""
+        """The terms of a request that has been read. Raises TooManyInputs, RateLimited, Overloaded,
+        RequestValidationError."""
         self.check_count(inputs)
+        count_inputs(request, inputs, self.metrics)
         timeout = options.timeout_ms or _timeout_of(request)
         seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         try:
@@ -103,7 +107,7 @@ class Service:
         return Terms(
             priority=options.priority,
             deadline=time.monotonic() + seconds,
-            client=request.client.host if request.client else "",
+            client=client_of(request),
             group=next(self._groups),
         )
 

@@ -13,10 +13,10 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "http-api.md"
 
 
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
-    """All of them, less those of the store, which are reported by /readyz, and those of `unroll import`: none is raised
-    to a request."""
+    """All of them, less those of the store, which are reported by /readyz, and those of `unroll import` and of
+    the start: none is raised to a request."""
     for below in error.__subclasses__():
-        if below not in (errors.StoreError, errors.ImportFailed, errors.VersionExists):
+        if below not in (errors.StoreError, errors.ImportFailed, errors.VersionExists, errors.InvalidAccess):
             yield below
             yield from subclasses(below)
 

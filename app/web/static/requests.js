@@ -1,5 +1,7 @@
 // Requests to this server, the curl command of each, and what it answers or why it does not.
 
+import { fetchWithKey } from "./key.js";
+
 /** Why a request was not answered: the title and detail of application/problem+json. */
 export class Problem extends Error {
   constructor(status, { title = `HTTP ${status}`, detail = "", options = [] } = {}) {
@@ -82,16 +84,16 @@ export async function withAttention(make, asked) {
 
 /** What a GET of `path` answers. Throws Problem. */
 export async function get(path) {
-  return (await good(fetch(path, { cache: "no-store" }))).json();
+  return (await good(fetchWithKey(path, { cache: "no-store" }))).json();
 }
 
 /** The text that a GET of `path` answers. Throws Problem. */
 export async function getText(path) {
-  return (await good(fetch(path, { cache: "no-store" }))).text();
+  return (await good(fetchWithKey(path, { cache: "no-store" }))).text();
 }
 
 async function sent({ path, headers, content }, signal) {
-  return good(fetch(path, { method: "POST", headers, body: await content(), signal }));
+  return good(fetchWithKey(path, { method: "POST", headers, body: await content(), signal }));
 }
 
 async function good(asked) {

@@ -14,6 +14,7 @@ export default {
     "request goes to this server, and to no other.",
   starting: "Starting: no engine is ready yet",
   ready: "Ready. Engines: {ready} of {engines}",
+  keyWanted: "This service asks for a key. Your key:",
   unreachable: "The server does not answer",
   unreachableDetail: "Is it running? This page tries again every second.",
   readyBroken: "Ready. Engines: {ready} of {engines}. Model versions that cannot be used: {broken}",

@@ -13,6 +13,7 @@ export default {
     "레이블이나 문장으로 답합니다. 이 페이지에서 그 기억이 움직이는 모습을 볼 수 있습니다. 모든 요청은 이 서버로만 보냅니다.",
   starting: "시작하는 중: 아직 준비된 엔진이 없습니다",
   ready: "준비됨: 엔진 {engines}개 중 {ready}개",
+  keyWanted: "이 서비스에는 키가 필요합니다. 키를 입력하세요:",
   unreachable: "서버가 응답하지 않습니다",
   unreachableDetail: "서버가 실행 중인지 확인하세요. 이 페이지는 1초마다 다시 시도합니다.",
   readyBroken: "준비됨: 엔진 {engines}개 중 {ready}개, 사용할 수 없는 모델 버전 {broken}개",

@@ -1,0 +1,121 @@
+"""How often a caller may ask: a moving window over its requests, in this process or in a Redis that several share."""
+
+import logging
+import math
+import time
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from limits import RateLimitItem, parse_many
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter as SharedWindow
+from limits.errors import ConfigurationError, StorageError
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter as OwnWindow
+from limits.util import WindowStats
+
+from app.errors import InvalidAccess
+
+log = logging.getLogger("unroll.access")
+_MOST = 100_000  # requests in a window: each is remembered until it leaves
+_REDIS_SECONDS = 0.5  # to connect, and to answer
+_AWAY_SECONDS = 5.0  # in which a Redis that failed is not asked again
+
+
+def check_rate(text: str) -> str:
+    """The text, if it is empty or a rate, such as `10/second;1000/hour`. Raises ValueError."""
+    if text and not all(0 < item.amount <= _MOST and item.get_expiry() > 0 for item in _parsed(text)):
+        raise ValueError(f"from 1 to {_MOST} requests are taken, such as 10/second;1000/hour")
+    return text
+
+
+def _parsed(text: str) -> list[RateLimitItem]:
+    try:
+        return parse_many(text)
+    except ValueError:
+        raise ValueError("a rate looks like 10/second;1000/hour") from None
+
+
+class Exceeded(NamedTuple):
+    """The rate that a caller is over: so many requests in `window` seconds; of them `remaining` are left, and in
+    `seconds` there is room again."""
+
+    limit: int
+    window: int
+    remaining: int
+    seconds: int
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """As the IETF's draft on rate limit headers names them."""
+        values = {
+            b"ratelimit-limit": str(self.limit),
+            b"ratelimit-remaining": str(self.remaining),
+            b"ratelimit-reset": str(self.seconds),
+            b"ratelimit-policy": f"{self.limit};w={self.window}",
+        }
+        return [(name, value.encode()) for name, value in values.items()]
+
+
+class Rates:
+    """Counts requests by caller. Without `redis`, a URL, it counts in this process, and `workers` processes have an
+    equal share of each rate; with it all that ask the same Redis count together. While Redis does not answer, each
+    process counts for itself: a limit that is not exact is better than a service that is not there."""
+
+    def __init__(self, redis: str | None = None, *, workers: int = 1) -> None:
+        self._workers = workers
+        self._memory = MemoryStorage()
+        self._own = OwnWindow(self._memory)
+        self._shared = None if redis is None else SharedWindow(_connected(redis))
+        self._back = 0.0  # when Redis is asked again
+        self._items = lru_cache(maxsize=1024)(_items)
+
+    async def hit(self, caller: str, rate: str) -> Exceeded | None:
+        """Count a request, unless the caller is over a rate."""
+        if self._shared is not None and time.monotonic() >= self._back:
+            try:
+                for item in self._items(rate, 1):
+                    if not await self._shared.hit(item, caller):
+                        return _exceeded(item, await self._shared.get_window_stats(item, caller))
+            except StorageError as error:
+                self._back = time.monotonic() + _AWAY_SECONDS
+                log.error("Redis failed (%s): each process counts for itself", type(error.storage_error).__name__)
+            else:
+                return None
+        for item in self._items(rate, self._workers):
+            if not self._own.hit(item, caller):
+                return _exceeded(item, self._own.get_window_stats(item, caller))
+        return None
+
+    def forget(self) -> None:
+        """Let go of callers that were not there for a whole window: the library keeps an empty list of each."""
+        for caller in [caller for caller, events in self._memory.events.items() if not events]:
+            self._memory.clear(caller)
+
+
+def _items(rate: str, share: int) -> list[RateLimitItem]:
+    """The rates that `rate` stands for, the shortest window first, each divided by `share`."""
+    items = sorted(parse_many(rate), key=RateLimitItem.get_expiry)
+    return [type(item)(-(-item.amount // share), item.multiples) for item in items]
+
+
+def _connected(url: str) -> RedisStorage:
+    if find_spec("redis") is None:
+        raise InvalidAccess("rates in Redis need a package: pip install 'unroll-serve[redis]'")
+    try:
+        return RedisStorage(
+            f"async+{url}",
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix="unroll",
+            socket_timeout=_REDIS_SECONDS,
+            socket_connect_timeout=_REDIS_SECONDS,
+        )
+    except (ConfigurationError, ValueError):
+        raise InvalidAccess("rate_limit_storage is not the URL of a Redis, such as redis://host:6379/0") from None
+
+
+def _exceeded(item: RateLimitItem, stats: WindowStats) -> Exceeded:
+    seconds = max(1, math.ceil(stats.reset_time - time.time()))
+    return Exceeded(item.amount, item.get_expiry(), max(0, stats.remaining), seconds)
