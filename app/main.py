@@ -29,10 +29,11 @@ from app.api import (
 from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.client_errors import ClientErrors
+from app.api.document import TAGS, install_document, operation_id
 from app.api.draining import on_stop_signal
 from app.api.endpoints import Endpoints
 from app.api.observe import Observe
-from app.api.problems import Problem, install_problems
+from app.api.problems import install_problems, problems_anywhere
 from app.api.service import Limits, Service
 from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
@@ -149,9 +150,13 @@ def create_app(
             Middleware(BodyLimit, most=settings.max_body_bytes),
             Middleware(Endpoints, endpoints=_ENDPOINTS, admission=admission),
         ],
-        responses={"default": {"model": Problem, "description": "A problem"}},
+        responses=problems_anywhere(),
+        openapi_tags=list(TAGS),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        generate_unique_id_function=operation_id,
     )
     install_problems(app)
+    install_document(app, _CLIENT_ERRORS)
     for module in (*_TASKS, openai, hugging_face, hugging_face_generation, models, admin, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)

@@ -60,6 +60,7 @@ router = APIRouter(tags=["Compatible"])
 
 @router.post(
     TEXT_GENERATION,
+    operation_id="hugging_face_text_generation",
     summary="Go on with texts, for Hugging Face's clients",
     response_model=list[Generation],
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},

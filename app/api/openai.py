@@ -74,6 +74,7 @@ router = APIRouter(tags=["Compatible"])
 
 @router.post(
     "/v1/completions",
+    operation_id="openai_completions",
     summary="Go on with texts, for OpenAI's clients",
     response_model=CompletionAnswer,
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},

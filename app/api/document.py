@@ -1,0 +1,106 @@
+"""The OpenAPI document: what the framework says of the app, made whole for Swagger UI and for generators of clients."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app.api.client_errors import Members
+from app.api.problems import Problem
+
+TAGS = (
+    {"name": "Tasks", "description": "The four tasks. Each takes one input or a list, and answers in the same order."},
+    {"name": "Models", "description": "What can be served."},
+    {
+        "name": "Compatible",
+        "description": "The same tasks for clients that were written for other services: OpenAI's and Hugging Face's.",
+    },
+    {
+        "name": "Administration",
+        "description": "Versions loaded and unloaded while requests run. Off unless the service has an `admin_key`; "
+        "press **Authorize** and give it.",
+    },
+    {"name": "Operation", "description": "For machines that watch the service."},
+)
+_SCHEMA_PLACE = "#/components/schemas/"
+_FIRST_MEDIA_TYPE = "application/json"
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of an operation, and of its function in a generated client: that of ours."""
+    return route.name
+
+
+def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
+    """Make the document of `app` whole. `members` are what problems at some paths have beside the standard ones."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = described()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            _lift({"schema": Problem.model_json_schema()}, schemas)
+            for path, operation in _operations(document):
+                _lift_bodies(operation, schemas)
+                _sort_answers(operation)
+                if path in members:
+                    _add_members(operation, members[path])
+            document["components"]["schemas"] = dict(sorted(schemas.items()))
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            yield path, operation
+
+
+def _lift_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Bodies are read past the framework, which therefore has no names for their schemas."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        if "title" in content.get("schema", {}):
+            _lift(content, schemas)
+
+
+def _lift(content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Put the schema of `content` and its parts among those that have names, and a reference in its place."""
+    schema = dict(content["schema"])
+    parts = schema.pop("$defs", {})
+    for name, part in {schema["title"]: schema, **parts}.items():
+        moved = _moved(part)
+        assert schemas.setdefault(name, moved) == moved, f"two schemas have the name {name}"
+    content["schema"] = {"$ref": _SCHEMA_PLACE + schema["title"]}
+
+
+def _moved(node: Any) -> Any:
+    """A schema with its references to where its parts are now."""
+    if isinstance(node, list):
+        return [_moved(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    moved = {key: _moved(value) for key, value in node.items()}
+    if isinstance(place := node.get("$ref"), str):
+        moved["$ref"] = place.replace("#/$defs/", _SCHEMA_PLACE)
+    return moved
+
+
+def _sort_answers(operation: dict[str, Any]) -> None:
+    """By status, and JSON first: generators take the first media type that they know; a stream is a string to them."""
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for answer in operation["responses"].values():
+        content = answer.get("content", {})
+        if _FIRST_MEDIA_TYPE in content:
+            answer["content"] = {_FIRST_MEDIA_TYPE: content[_FIRST_MEDIA_TYPE], **content}
+
+
+def _add_members(operation: dict[str, Any], members: Members) -> None:
+    for answer in operation["responses"].values():
+        for content in answer.get("content", {}).values():
+            if content.get("schema", {}).get("$ref") == _SCHEMA_PLACE + Problem.__name__:
+                content["examples"] = {
+                    name: example | {"value": example["value"] | members(example["value"])}
+                    for name, example in content["examples"].items()
+                }
