@@ -20,9 +20,8 @@ from app.api.body import (
     read_json,
     unsupported_content,
 )
-from app.api.events import STREAMED
 from app.api.problems import problems
-from app.api.schemas import CaptionForm, CaptionRequest, SentenceAnswer, SentenceOptions
+from app.api.schemas import STREAMED, CaptionForm, CaptionRequest, SentenceAnswer, SentenceOptions
 from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, service_of
 from app.errors import ContradictoryOptions, EmptyInput, InvalidImage

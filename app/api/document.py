@@ -1,6 +1,7 @@
 """The OpenAPI document: what the framework says of the app, made whole for Swagger UI and for generators of clients."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -38,15 +39,16 @@ def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = described()
+            document = deepcopy(described())  # which holds parts of the routes, and those are of every app
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            _lift({"schema": Problem.model_json_schema()}, schemas)
+            _lifted(Problem.model_json_schema(mode="serialization"), schemas)
             for path, operation in _operations(document):
-                _lift_bodies(operation, schemas)
+                _lift_within(operation, schemas)
                 _sort_answers(operation)
                 if path in members:
                     _add_members(operation, members[path])
             document["components"]["schemas"] = dict(sorted(schemas.items()))
+            app.openapi_schema = document
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -58,21 +60,23 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield path, operation
 
 
-def _lift_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Bodies are read past the framework, which therefore has no names for their schemas."""
-    for content in operation.get("requestBody", {}).get("content", {}).values():
-        if "title" in content.get("schema", {}):
-            _lift(content, schemas)
+def _lift_within(node: Any, schemas: dict[str, Any]) -> None:
+    """Bodies and events are read and made past the framework, which therefore has no names for their schemas."""
+    for item in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+        _lift_within(item, schemas)
+    if isinstance(node, dict):
+        for place in ("schema", "contentSchema"):
+            if isinstance(schema := node.get(place), dict) and {"title", "properties"} <= schema.keys():
+                node[place] = _lifted(schema, schemas)
 
 
-def _lift(content: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Put the schema of `content` and its parts among those that have names, and a reference in its place."""
-    schema = dict(content["schema"])
-    parts = schema.pop("$defs", {})
-    for name, part in {schema["title"]: schema, **parts}.items():
+def _lifted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to a schema that is put, with its parts, among those that have names."""
+    whole = {key: value for key, value in schema.items() if key != "$defs"}
+    for name, part in {schema["title"]: whole, **schema.get("$defs", {})}.items():
         moved = _moved(part)
         assert schemas.setdefault(name, moved) == moved, f"two schemas have the name {name}"
-    content["schema"] = {"$ref": _SCHEMA_PLACE + schema["title"]}
+    return {"$ref": _SCHEMA_PLACE + schema["title"]}
 
 
 def _moved(node: Any) -> Any:
@@ -81,7 +85,7 @@ def _moved(node: Any) -> Any:
         return [_moved(item) for item in node]
     if not isinstance(node, dict):
         return node
-    moved = {key: _moved(value) for key, value in node.items()}
+    moved = {key: _moved(value) for key, value in node.items() if value is not None}  # as the framework leaves them out
     if isinstance(place := node.get("$ref"), str):
         moved["$ref"] = place.replace("#/$defs/", _SCHEMA_PLACE)
     return moved
