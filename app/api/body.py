@@ -12,6 +12,7 @@ from starlette.datastructures import ImmutableMultiDict
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
+NULL = "\0null"  # stands for null in an example until the document is made
 TIMEOUT_PARAMETER: dict[str, Any] = {
     "name": "X-Timeout-Ms",
     "in": "header",
@@ -60,7 +61,16 @@ def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:
 
 def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI content of a JSON body that `read_json` reads; `app/api/document.py` names its parts."""
-    return {JSON: {"schema": form.model_json_schema(), "examples": examples}}
+    return {JSON: {"schema": form.model_json_schema(), "examples": _with_nulls(examples)}}
+
+
+def _with_nulls(node: Any) -> Any:
+    """An example whose nulls outlast the framework, which leaves them out of the document."""
+    if isinstance(node, dict):
+        return {key: _with_nulls(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_nulls(item) for item in node]
+    return NULL if node is None else node
 
 
 def query_parameters(form: type[BaseModel], *, leave_out: Collection[str] = ()) -> list[dict[str, Any]]:

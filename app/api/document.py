@@ -1,12 +1,12 @@
 """The OpenAPI document: what the framework says of the app, made whole for Swagger UI and for generators of clients."""
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from app.api.body import NULL
 from app.api.client_errors import Members
 from app.api.problems import Problem
 
@@ -39,11 +39,11 @@ def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = deepcopy(described())  # which holds parts of the routes, and those are of every app
+            document = described()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             _lifted(Problem.model_json_schema(mode="serialization"), schemas)
+            document["paths"] = _complete(document["paths"], schemas)
             for path, operation in _operations(document):
-                _lift_within(operation, schemas)
                 _sort_answers(operation)
                 if path in members:
                     _add_members(operation, members[path])
@@ -60,14 +60,18 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield path, operation
 
 
-def _lift_within(node: Any, schemas: dict[str, Any]) -> None:
-    """Bodies and events are read and made past the framework, which therefore has no names for their schemas."""
-    for item in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
-        _lift_within(item, schemas)
-    if isinstance(node, dict):
-        for place in ("schema", "contentSchema"):
-            if isinstance(schema := node.get(place), dict) and {"title", "properties"} <= schema.keys():
-                node[place] = _lifted(schema, schemas)
+def _complete(node: Any, schemas: dict[str, Any]) -> Any:
+    """A part of the document with what the framework has left out: nulls of examples, and names for the schemas of
+    bodies and events, which are read and made past it."""
+    if isinstance(node, list):
+        return [_complete(item, schemas) for item in node]
+    if not isinstance(node, dict):
+        return None if node == NULL else node
+    done = {key: _complete(value, schemas) for key, value in node.items()}
+    for place in ("schema", "contentSchema"):
+        if isinstance(schema := done.get(place), dict) and {"title", "properties"} <= schema.keys():
+            done[place] = _lifted(schema, schemas)
+    return done
 
 
 def _lifted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
