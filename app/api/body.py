@@ -74,10 +74,12 @@ def _with_nulls(node: Any) -> Any:
 
 
 def query_parameters(form: type[BaseModel], *, leave_out: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The OpenAPI parameters of a query string that `read_fields` reads."""
+    """The OpenAPI parameters of a query string that `read_fields` reads. Defaults are not told: generated clients would
+    send them, beside what a body says."""
     described = []
     for name, schema in form.model_json_schema()["properties"].items():
         if name not in leave_out:
+            schema.pop("default", None)
             description = schema.pop("description", "") or _description_within(schema)
             described.append(
                 {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
