@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from app.api.body import NULL
 from app.api.client_errors import Members
+from app.api.paths import Paths
 from app.api.problems import Problem
 
 TAGS = (
@@ -36,6 +37,7 @@ def operation_id(route: APIRoute) -> str:
 def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
     """Make the document of `app` whole. `members` are what problems at some paths have beside the standard ones."""
     described = app.openapi
+    clients = Paths(members)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -45,8 +47,8 @@ def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
             document["paths"] = _complete(document["paths"], schemas)
             for path, operation in _operations(document):
                 _sort_answers(operation)
-                if path in members:
-                    _add_members(operation, members[path])
+                if found := clients.find(path):
+                    _add_members(operation, found.value)
             document["components"]["schemas"] = dict(sorted(schemas.items()))
             app.openapi_schema = document
         return app.openapi_schema or {}

@@ -29,6 +29,7 @@ def test_answers_are_those_of_the_document(administered: str, tmp_path: Path) ->
         ],
         capture_output=True,
         text=True,
+        cwd=tmp_path,  # where it leaves its cache
     )
     assert asked.returncode == 0, asked.stdout + asked.stderr
     if SECONDS:
