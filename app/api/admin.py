@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel
 
 from app.api.access import check_administrator
@@ -13,7 +13,6 @@ from app.api.schemas import (
     DefaultVersion,
     LoadedVersion,
     LoadRequest,
-    ModelName,
     UnloadedVersions,
     UnloadRequest,
 )
@@ -30,6 +29,14 @@ from app.errors import (
     WrongKey,
 )
 
+Name = Annotated[
+    str,
+    Path(
+        max_length=128,
+        description="Name of a model in the model store.",
+        openapi_examples={"shipped": {"summary": "A shipped model", "value": "sentiment-en"}},
+    ),
+]
 Form = TypeVar("Form", bound=BaseModel)
 
 
@@ -54,6 +61,7 @@ async def _read(request: Request, form: type[Form]) -> Form:
 
 @router.post(
     "/load",
+    operation_id="load_model",
     summary="Load a version beside the others",
     responses=problems(
         AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
@@ -62,11 +70,11 @@ async def _read(request: Request, form: type[Form]) -> Form:
         LoadRequest,
         {
             "newest": {"summary": "The newest in the model store", "value": {}},
-            "one": {"summary": "A version by number", "value": {"version": 2}},
+            "one": {"summary": "A version by number", "value": {"version": 1}},
         },
     ),
 )
-async def load(name: ModelName, request: Request, service: Administrated) -> LoadedVersion:
+async def load(name: Name, request: Request, service: Administrated) -> LoadedVersion:
     """Checks, loads and warms a version of the model store in one engine after another while the others serve. When all
     have it, it is served by all front ends, and answers for its name if it is the newest and no other version was
     chosen for that. If it cannot be loaded, nothing has changed."""
@@ -77,27 +85,9 @@ async def load(name: ModelName, request: Request, service: Administrated) -> Loa
     )
 
 
-@router.post(
-    "/unload",
-    summary="Unload a version",
-    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, UnsupportedMedia),
-    openapi_extra=_described(
-        UnloadRequest,
-        {
-            "one": {"summary": "A version by number", "value": {"version": 1}},
-            "all": {"summary": "All versions of the name", "value": {}},
-        },
-    ),
-)
-async def unload(name: ModelName, request: Request, service: Administrated) -> UnloadedVersions:
-    """Answers no new request with a version, waits for those that it is answering, and frees its memory. It stays in
-    the model store, and is served again when it is loaded or the service is started again."""
-    asked = await _read(request, UnloadRequest)
-    return UnloadedVersions(name=name, versions=await service.rollout.unload(name, asked.version))
-
-
 @router.put(
     "/default",
+    operation_id="set_default_version",
     summary="Choose the version that answers for its name",
     responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, StoreNotWritable, UnsupportedMedia),
     openapi_extra=_described(
@@ -109,8 +99,28 @@ async def unload(name: ModelName, request: Request, service: Administrated) -> U
         required=True,
     ),
 )
-async def set_default(name: ModelName, request: Request, service: Administrated) -> DefaultVersion:
+async def set_default(name: Name, request: Request, service: Administrated) -> DefaultVersion:
     """A loaded version answers from now on when its name is given without a version, whatever newer ones are loaded.
     The choice is kept in the model store."""
     asked = await read_json(request, DefaultRequest)
     return DefaultVersion(name=name, version=await service.rollout.set_default(name, asked.version))
+
+
+@router.post(
+    "/unload",
+    operation_id="unload_model",
+    summary="Unload a version",
+    responses=problems(AdminOff, WrongKey, ModelNotFound, UnsupportedMedia),
+    openapi_extra=_described(
+        UnloadRequest,
+        {
+            "one": {"summary": "A version by number", "value": {"version": 1}},
+            "all": {"summary": "All versions of the name", "value": {}},
+        },
+    ),
+)
+async def unload(name: Name, request: Request, service: Administrated) -> UnloadedVersions:
+    """Answers no new request with a version, waits for those that it is answering, and frees its memory. It stays in
+    the model store, and is served again when it is loaded or the service is started again."""
+    asked = await _read(request, UnloadRequest)
+    return UnloadedVersions(name=name, versions=await service.rollout.unload(name, asked.version))

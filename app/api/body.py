@@ -1,6 +1,6 @@
 """Bodies and options to validated forms: the one way in for JSON, form fields and query strings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,12 +12,13 @@ from starlette.datastructures import ImmutableMultiDict
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
+NULL = "\0null"  # stands for null in an example until the document is made
 TIMEOUT_PARAMETER: dict[str, Any] = {
     "name": "X-Timeout-Ms",
     "in": "header",
     "required": False,
     "description": "Milliseconds in which an answer is of use; `timeout_ms` in the request wins.",
-    "schema": {"type": "integer", "minimum": 1},
+    "schema": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
 }
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -69,20 +70,35 @@ def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:
 
 
 def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI content of a JSON body that `read_json` reads."""
-    schema = form.model_json_schema()
-    return {JSON: {"schema": _inlined(schema, schema.pop("$defs", {})), "examples": examples}}
+    """The OpenAPI content of a JSON body that `read_json` reads; `app/api/document.py` names its parts."""
+    return {JSON: {"schema": form.model_json_schema(), "examples": _with_nulls(examples)}}
 
 
-def _inlined(node: Any, parts: dict[str, Any]) -> Any:
-    """A schema with its parts in the places that refer to them: an operation has no place for parts of its own."""
+def _with_nulls(node: Any) -> Any:
+    """An example whose nulls outlast the framework, which leaves them out of the document."""
+    if isinstance(node, dict):
+        return {key: _with_nulls(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_inlined(item, parts) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if name := node.get("$ref", "").removeprefix("#/$defs/"):
-        return _inlined(parts[name] | {key: value for key, value in node.items() if key != "$ref"}, parts)
-    return {key: _inlined(value, parts) for key, value in node.items()}
+        return [_with_nulls(item) for item in node]
+    return NULL if node is None else node
+
+
+def query_parameters(form: type[BaseModel], *, leave_out: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The OpenAPI parameters of a query string that `read_fields` reads. Defaults are not told: generated clients would
+    send them, beside what a body says."""
+    described = []
+    for name, schema in form.model_json_schema()["properties"].items():
+        if name not in leave_out:
+            schema.pop("default", None)
+            description = schema.pop("description", "") or _description_within(schema)
+            described.append(
+                {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+            )
+    return described
+
+
+def _description_within(schema: dict[str, Any]) -> str:
+    return next((str(part["description"]) for part in schema.get("anyOf", ()) if "description" in part), "")
 
 
 @contextmanager

@@ -10,10 +10,18 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, media_type, read_fields, read_json, unsupported_content
-from app.api.events import STREAMED
+from app.api.body import (
+    JSON,
+    TIMEOUT_PARAMETER,
+    json_body,
+    media_type,
+    query_parameters,
+    read_fields,
+    read_json,
+    unsupported_content,
+)
 from app.api.problems import problems
-from app.api.schemas import CaptionForm, CaptionRequest, SentenceAnswer, SentenceOptions
+from app.api.schemas import STREAMED, CaptionForm, CaptionRequest, SentenceAnswer, SentenceOptions
 from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, service_of
 from app.errors import ContradictoryOptions, EmptyInput, InvalidImage
@@ -41,7 +49,7 @@ EXAMPLES = {
     "streamed": {"summary": "As server-sent events", "value": {"inputs": EXAMPLE_IMAGE, "stream": True}},
 }
 BODY: dict[str, Any] = {
-    "parameters": [TIMEOUT_PARAMETER],
+    "parameters": [*query_parameters(SentenceOptions), TIMEOUT_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {
@@ -66,7 +74,9 @@ async def caption(request: Request) -> Response:
     (`temperature`). With `stream` the answer comes as server-sent events while it is emitted.
 
     Send `multipart/form-data` with one or more files in `images`, or `application/json` with base64 strings in
-    `inputs`, or the bytes of one image as they are with its own content type (options then go into the query string).
+    `inputs`, or the bytes of one image as they are with its own content type. Options are form fields or members; with
+    any of the three they may also stand in the query string.
+
     JPEG, PNG and WebP are taken: turned upright by their EXIF orientation, grey, palette, transparent (over
     white), CMYK or 16-bit.
     """
@@ -78,10 +88,11 @@ async def caption(request: Request) -> Response:
     elif content_type == MULTIPART:
         images, options = await _from_form(request, service)
     elif content_type in (*RAW_TYPES, "image/jpg"):  # a common misspelling
-        images = [await request.body()]
-        options = read_fields(request.query_params, SentenceOptions)
+        images, options = [await request.body()], SentenceOptions()
     else:
         raise unsupported_content(request, MULTIPART, JSON, *RAW_TYPES)
+    if request.query_params:
+        options = _with_query(options, read_fields(request.query_params, SentenceOptions))
     terms = service.accept(request, options, inputs=len(images))
     preparing = service.task(Captioning).prepare(
         images, options, model=options.model, version=options.version, deadline=terms.deadline
@@ -104,6 +115,17 @@ async def _from_form(request: Request, service: Service) -> tuple[list[bytes], S
     if not images:
         raise EmptyInput("the form has no file in 'images'; send one or more JPEG, PNG or WebP files")
     return images, read_fields(fields, SentenceOptions)
+
+
+def _with_query(in_body: SentenceOptions, in_query: SentenceOptions) -> SentenceOptions:
+    """All options, wherever they stand. Raises ContradictoryOptions for one that stands in both places."""
+    twice = sorted(in_body.model_fields_set & in_query.model_fields_set)
+    if twice:
+        raise ContradictoryOptions(
+            f"{', '.join(twice)}: given in the body and in the query; leave out one", options=twice
+        )
+    given = {name: getattr(in_query, name) for name in in_query.model_fields_set}
+    return in_body.model_copy(update=given)
 
 
 def decoded_images(texts: Sequence[str]) -> list[bytes]:

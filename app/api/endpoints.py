@@ -5,8 +5,9 @@ than validation, tokenizer and sockets together, and much of the time of a reque
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,4 +41,5 @@ class Endpoints:
             answer = full(self._admission, self._admission.retry_after())
         except Exception as error:
             answer = await response_of(request, error)
-        await answer(scope, receive, send)
+        with suppress(ClientDisconnect):  # in the middle of a stream: nobody is left to be told
+            await answer(scope, receive, send)

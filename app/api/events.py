@@ -17,19 +17,6 @@ from app.api.problems import problem_of
 
 log = logging.getLogger("unroll.api")
 EVENT_STREAM = "text/event-stream"
-STREAMED: dict[str, Any] = {
-    "description": "The results; with `stream`, events `token`, `result` and `done`, or `error` as the last",
-    "content": {
-        EVENT_STREAM: {
-            "schema": {"type": "string"},
-            "example": 'event: token\ndata: {"input":0,"text":"파일"}\n\n'
-            'event: token\ndata: {"input":0,"text":" 열기"}\n\n'
-            'event: result\ndata: {"input":0,"result":{"text":"파일 열기","score":-0.31,"finish_reason":"stop",'
-            '"model":"translate-en-ko","version":1}}\n\n'
-            'event: done\ndata: {"usage":{"inputs":1,"source_tokens":3,"emitted_tokens":2}}\n\n',
-        }
-    },
-}
 _KEEP_ALIVE = b": keep-alive\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the second is for nginx, which would collect them
 
@@ -47,6 +34,26 @@ def error_event(problem: Mapping[str, object]) -> bytes:
 def data_event(data: BaseModel | Mapping[str, object]) -> bytes:
     """An event without a name, as other interfaces send them, its data JSON in one line."""
     return f"data: {_line(data)}\n\n".encode()
+
+
+def described_stream(description: str, *events: dict[str, Any], example: str) -> dict[str, Any]:
+    """The OpenAPI response of an operation that can stream; `itemSchema` is that of one event."""
+    return {
+        "description": description,
+        "content": {EVENT_STREAM: {"itemSchema": {"anyOf": list(events)}, "example": example}},
+    }
+
+
+def described_event(name: str | None, form: type[BaseModel]) -> dict[str, Any]:
+    """The schema of one event, whose data are a `form` in JSON; `app/api/document.py` names its parts."""
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": form.model_json_schema(mode="serialization"),
+    }
+    if name is None:
+        return {"type": "object", "properties": {"data": data}, "required": ["data"]}
+    return {"type": "object", "properties": {"event": {"const": name}, "data": data}, "required": ["event", "data"]}
 
 
 def _line(data: BaseModel | Mapping[str, object]) -> str:

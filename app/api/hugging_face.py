@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, media_type, read_fields, read_json
+from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, media_type, query_parameters, read_fields, read_json
 from app.api.caption import BINARY, EXAMPLE_IMAGE, RAW_TYPES, decoded_images
 from app.api.hugging_face_schemas import (
     ClassificationLabel,
@@ -82,20 +82,23 @@ def asked(request: Request) -> Asked:
 
 def described(example: str, form: type[BaseModel], examples: dict[str, Any], **others: Any) -> dict[str, Any]:
     """What the framework does not see of an operation."""
-    model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}, "example": example}
-    query = [
-        {"name": name, "in": "query", "required": False, "schema": schema, "description": schema.get("description", "")}
-        for name, schema in Options.model_json_schema()["properties"].items()
-        if name != "model"
-    ]
+    model = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "description": "Name of a model of this task in `GET /v1/models`.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        "example": example,
+    }
     return {
-        "parameters": [model, *query, TIMEOUT_PARAMETER],
+        "parameters": [model, *query_parameters(Options, leave_out={"model"}), TIMEOUT_PARAMETER],
         "requestBody": {"required": True, "content": json_body(form, examples) | others},
     }
 
 
 @router.post(
     CLASSIFICATION,
+    operation_id="hugging_face_text_classification",
     summary="Label texts, for Hugging Face's clients",
     response_model=list[list[ClassificationLabel]],
     responses=problems(*COMMON_ERRORS),
@@ -121,6 +124,7 @@ async def classify(request: Request) -> Response:
 
 @router.post(
     TRANSLATION,
+    operation_id="hugging_face_translation",
     summary="Translate sentences, for Hugging Face's clients",
     response_model=list[TranslationText],
     responses=problems(*COMMON_ERRORS, UnknownLanguage, ContradictoryOptions),
@@ -152,6 +156,7 @@ async def translate(request: Request) -> Response:
 
 @router.post(
     IMAGE_TO_TEXT,
+    operation_id="hugging_face_image_to_text",
     summary="Describe images, for Hugging Face's clients",
     response_model=list[GeneratedText],
     responses=problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions),

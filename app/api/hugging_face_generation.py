@@ -2,18 +2,19 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.api.body import read_json
-from app.api.events import EVENT_STREAM, data_event
+from app.api.events import data_event, described_event, described_stream
 from app.api.hugging_face import asked, described, error_members, listed
 from app.api.hugging_face_schemas import (
     Generation,
     GenerationDetails,
+    GenerationError,
     GenerationToken,
     StreamDetails,
     StreamedGeneration,
@@ -46,20 +47,18 @@ TEXT_GENERATION_EXAMPLES = {
         "value": {"inputs": _BEGUN, "parameters": {"max_new_tokens": 24}, "stream": True},
     },
 }
-STREAMED: dict[str, Any] = {
-    "description": "The texts; with `stream`, an event without a name for each token",
-    "content": {
-        EVENT_STREAM: {
-            "schema": {"type": "string"},
-            "example": 'data: {"index":1,"token":{"id":271,"text":" best","logprob":-1.08,"special":false}}\n\n',
-        }
-    },
-}
+STREAMED = described_stream(
+    "The texts; with `stream`, an event without a name for each token",
+    described_event(None, StreamedGeneration),
+    described_event(None, GenerationError),
+    example='data: {"index":1,"token":{"id":271,"text":" best","logprob":-1.08,"special":false}}\n\n',
+)
 router = APIRouter(tags=["Compatible"])
 
 
 @router.post(
     TEXT_GENERATION,
+    operation_id="hugging_face_text_generation",
     summary="Go on with texts, for Hugging Face's clients",
     response_model=list[Generation],
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},

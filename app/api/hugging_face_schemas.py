@@ -259,10 +259,10 @@ class GenerationDetails(BaseModel):
 
     finish_reason: Literal["length", "eos_token", "stop_sequence"]
     generated_tokens: int
-    seed: int | None
+    seed: int | None = None
     prefill: list[GenerationToken] = []
     tokens: list[GenerationToken]
-    top_tokens: list[list[GenerationToken]] | None
+    top_tokens: list[list[GenerationToken]] | None = None
 
 
 class Generation(BaseModel):
@@ -278,7 +278,7 @@ class StreamDetails(BaseModel):
     finish_reason: Literal["length", "eos_token", "stop_sequence"]
     generated_tokens: int
     input_length: int
-    seed: int | None
+    seed: int | None = None
 
 
 class StreamedGeneration(BaseModel):
@@ -289,3 +289,10 @@ class StreamedGeneration(BaseModel):
     generated_text: str | None = None
     details: StreamDetails | None = None
     top_tokens: list[GenerationToken] | None = None
+
+
+class GenerationError(BaseModel):
+    """The last event of a stream that fails."""
+
+    error: str
+    error_type: Literal["validation", "overloaded", "generation"]

@@ -9,7 +9,7 @@ from app.store.manifest import Manifest
 router = APIRouter(tags=["Models"])
 
 
-@router.get("/v1/models", summary="List the models")
+@router.get("/v1/models", operation_id="list_models", summary="List the models")
 async def models(service: ServiceDependency) -> ModelList:
     """Every version that is loaded: what it does, how it is built, how good it was measured to be, and whether
     it answers by default. Versions that cannot be used are listed in `broken`, with the reason. `data` names the

@@ -58,11 +58,19 @@ router = APIRouter(tags=["Compatible"])
 def described(example: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
     """What the framework does not see of an operation."""
     parameters: list[dict[str, Any]] = [
-        {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}, "example": example}
+        {
+            "name": "model",
+            "in": "path",
+            "required": True,
+            "description": "Name of a model in `GET /v1/models`.",
+            "schema": {"type": "string"},
+            "example": example,
+        }
     ]
     if "{version}" in path:
         schema = {"type": "integer", "minimum": 1}
-        parameters.append({"name": "version", "in": "path", "required": True, "schema": schema, "example": 1})
+        version = {"name": "version", "in": "path", "required": True, "schema": schema, "example": 1}
+        parameters.append(version | {"description": "Its version."})
     if content is None:
         return {"parameters": parameters}
     body = {"required": True, "content": content}

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import checked, json_body
-from app.api.events import EVENT_STREAM, data_event
+from app.api.events import EventStream, data_event, described_event, described_stream
 from app.api.open_inference import (
     MODEL,
     VERSION,
@@ -42,17 +42,12 @@ EXAMPLES = {
         "value": {"id": "42", "text_input": _BEGUN, "max_tokens": 12, "temperature": 0.8, "top_p": 0.9, "seed": 7},
     },
 }
-STREAMED: dict[str, Any] = {
-    "description": "Events without a name; the texts of all of them, joined, are the whole",
-    "content": {
-        EVENT_STREAM: {
-            "schema": {"type": "string"},
-            "example": 'data: {"model_name":"lm-en","model_version":"1","text_output":" best"}\n\n'
-            'data: {"model_name":"lm-en","model_version":"1","text_output":"","score":-1.2,'
-            '"finish_reason":"length"}\n\n',
-        }
-    },
-}
+STREAMED = described_stream(
+    "Events without a name; the texts of all of them, joined, are the whole",
+    described_event(None, GenerateAnswer),
+    example='data: {"model_name":"lm-en","model_version":"1","text_output":" best"}\n\n'
+    'data: {"model_name":"lm-en","model_version":"1","text_output":"","score":-1.2,"finish_reason":"length"}\n\n',
+)
 _CONTENT = json_body(GenerateRequest, EXAMPLES)
 _ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions)
 router = APIRouter(tags=["Compatible"])
@@ -117,14 +112,18 @@ async def generate(request: Request) -> Response:
 @router.post(
     STREAM,
     summary="Go from text to text as it comes, for Triton's clients",
-    response_model=GenerateAnswer,
+    response_model=None,
+    response_class=EventStream,
+    status_code=200,
     responses={200: STREAMED, **_ERRORS},
     openapi_extra=described("lm-en", STREAM, _CONTENT),
 )
 @router.post(
     STREAM_VERSION,
     summary="Go from text to text by a version as it comes, for Triton's clients",
-    response_model=GenerateAnswer,
+    response_model=None,
+    response_class=EventStream,
+    status_code=200,
     responses={200: STREAMED, **_ERRORS},
     openapi_extra=described("lm-en", STREAM_VERSION, _CONTENT),
 )

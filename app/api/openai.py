@@ -5,16 +5,17 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
-from app.api.events import EVENT_STREAM, data_event
+from app.api.events import data_event, described_event, described_stream
 from app.api.openai_schemas import (
     CompletionAnswer,
     CompletionChoice,
+    CompletionError,
     CompletionLogprobs,
     CompletionRequest,
     CompletionUsage,
@@ -58,22 +59,21 @@ EXAMPLES = {
         },
     },
 }
-STREAMED: dict[str, Any] = {
-    "description": "The choices; with `stream`, chunks of them as events without a name, and `[DONE]` as the last",
-    "content": {
-        EVENT_STREAM: {
-            "schema": {"type": "string"},
-            "example": 'data: {"id":"cmpl-2f0c8f3f6c5e4e58","object":"text_completion","created":1767225600,'
-            '"model":"lm-en","system_fingerprint":"lm-en/1","choices":[{"index":0,"text":" best","logprobs":null,'
-            '"finish_reason":null}]}\n\ndata: [DONE]\n\n',
-        }
-    },
-}
+STREAMED = described_stream(
+    "The choices; with `stream`, chunks of them as events without a name, and `[DONE]` as the last",
+    described_event(None, CompletionAnswer),
+    described_event(None, CompletionError),
+    {"type": "object", "properties": {"data": {"const": "[DONE]"}}, "required": ["data"]},
+    example='data: {"id":"cmpl-2f0c8f3f6c5e4e58","object":"text_completion","created":1767225600,'
+    '"model":"lm-en","system_fingerprint":"lm-en/1","choices":[{"index":0,"text":" best","logprobs":null,'
+    '"finish_reason":null}]}\n\ndata: [DONE]\n\n',
+)
 router = APIRouter(tags=["Compatible"])
 
 
 @router.post(
     "/v1/completions",
+    operation_id="openai_completions",
     summary="Go on with texts, for OpenAI's clients",
     response_model=CompletionAnswer,
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},

@@ -176,3 +176,18 @@ class CompletionAnswer(BaseModel):
     system_fingerprint: str = Field(description="Name and version that answered.", examples=["lm-en/1"])
     choices: list[CompletionChoice]
     usage: CompletionUsage | None = None
+
+
+class CompletionErrorDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str = Field(examples=["invalid_request_error"])
+    param: str | None = Field(description="The member that was refused, if that is known.")
+    code: str = Field(examples=["model_not_found"])
+
+
+class CompletionError(BaseModel):
+    """The last event of a stream that fails."""
+
+    error: CompletionErrorDetail

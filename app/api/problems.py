@@ -9,14 +9,23 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors
+from app.api.problem_examples import DETAILS, FACTS
 
 log = logging.getLogger("unroll.api")
 MEDIA_TYPE = "application/problem+json"
 CLIENT_CLOSED = 499  # as nginx logs it
+
+
+class Mistake(BaseModel):
+    """What is wrong at one place of a request."""
+
+    where: str = Field(examples=["inputs[3]"])
+    message: str = Field(examples=["Input should be a valid string"])
 
 
 class Problem(BaseModel):
@@ -29,6 +38,10 @@ class Problem(BaseModel):
         description="What was wrong here, and what would be accepted.",
         examples=["inputs[0] is empty; send a text with at least one character"],
     )
+    input: SkipJsonSchema[None] | int = Field(None, description="The place of the refused input, from 0.")
+    limit: SkipJsonSchema[None] | int = Field(None, description="The limit that was passed.")
+    retry_after_seconds: SkipJsonSchema[None] | int = Field(None, description="The number of `Retry-After`.")
+    errors: SkipJsonSchema[None] | list[Mistake] = Field(None, description="Of `invalid-request`: all mistakes.")
 
 
 class Kind(NamedTuple):
@@ -72,6 +85,7 @@ NOT_FOUND = Kind(404, "not-found", "There is nothing at this path")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The path does not take this method")
 INTERNAL = Kind(500, "internal", "Something went wrong inside the service")
 ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
+_ANYWHERE = (KINDS[errors.BodyTooLarge], INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _INTERNAL_DETAIL = "the service failed; its log says why"
 _MOST_PLACES = 20  # named in one problem
@@ -82,7 +96,6 @@ def install_problems(app: FastAPI) -> None:
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _unexpected)
-    _describe_problems(app)
 
 
 def problem_body(kind: Kind, detail: str, **facts: object) -> dict[str, object]:
@@ -119,28 +132,50 @@ def _kind_of(error: errors.UnrollError) -> Kind:
 
 
 def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of an operation that can raise these."""
+    """The OpenAPI `responses` of an operation that reads a body and can raise these."""
+    return _described(*(KINDS[error] for error in kinds), INVALID_REQUEST, UNREADABLE_BODY, *_ANYWHERE)
+
+
+def problems_anywhere() -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of every operation."""
+    return _described(*_ANYWHERE)
+
+
+def add_problems(operation: dict[str, Any], *kinds: type[errors.UnrollError]) -> None:
+    """Describe that an operation of the OpenAPI document can raise these as well."""
+    answers = operation["responses"]
+    for status, more in _described(*(KINDS[error] for error in kinds)).items():
+        answer = answers.setdefault(str(status), more)
+        examples = answer["content"][MEDIA_TYPE]["examples"]
+        for slug, example in more["content"][MEDIA_TYPE]["examples"].items():
+            if slug not in examples:
+                examples[slug] = example
+                answer["description"] += f"; {example['summary'].lower()}"
+        if "headers" in more:
+            answer.setdefault("headers", {}).update(more["headers"])
+
+
+def _described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     documented: dict[int | str, dict[str, Any]] = {}
-    for kind in [*(KINDS[error] for error in kinds), INVALID_REQUEST, UNREADABLE_BODY]:
-        titles = documented.get(kind.status, {}).get("description", "")
-        description = f"{titles}; {kind.title.lower()}" if titles else kind.title
-        documented[kind.status] = {"description": description, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+    for kind in sorted(dict.fromkeys(kinds), key=lambda kind: kind.status):
+        answer = documented.setdefault(
+            kind.status, {"description": "", "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}}}
+        )
+        titles = answer["description"]
+        answer["description"] = f"{titles}; {kind.title.lower()}" if titles else kind.title
+        value = problem_body(kind, DETAILS.get(kind.slug, kind.title), **FACTS.get(kind.slug, {}))
+        answer["content"][MEDIA_TYPE]["examples"][kind.slug] = {"summary": kind.title, "value": value}
+        if headers := _headers(kind):
+            answer["headers"] = headers
     return documented
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """FastAPI describes a response with a model as `application/json`; a problem has its own media type."""
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        description = described()
-        operations = [operation for item in description["paths"].values() for operation in item.values()]
-        for content in [answer.get("content", {}) for item in operations for answer in item["responses"].values()]:
-            if content.get("application/json", {}).get("schema") == _SCHEMA:
-                content[MEDIA_TYPE] = content.pop("application/json")
-        return description
-
-    app.openapi = openapi  # type: ignore[method-assign]
+def _headers(kind: Kind) -> dict[str, Any]:
+    if kind.retry_after is not None:
+        return {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": {"description": "How to show a key.", "schema": {"type": "string"}}}
+    return {}
 
 
 async def _unroll_error(request: Request, error: Exception) -> JSONResponse:

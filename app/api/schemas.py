@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.api.events import described_event, described_stream
+from app.api.problems import Problem
 from app.tasks.decoding import DecodingOptions
 from app.tasks.results import EmittedToken, SentenceResult, SentimentResult, Usage
 
@@ -146,6 +148,20 @@ class StreamDone(BaseModel):
     """Event `done`: all inputs are answered."""
 
     usage: Usage
+
+
+STREAMED = described_stream(
+    "The results; with `stream`, events `token`, `result` and `done`, or `error` as the last",
+    described_event("token", StreamedToken),
+    described_event("result", StreamedResult),
+    described_event("done", StreamDone),
+    described_event("error", Problem),
+    example='event: token\ndata: {"input":0,"text":"파일"}\n\n'
+    'event: token\ndata: {"input":0,"text":" 열기"}\n\n'
+    'event: result\ndata: {"input":0,"result":{"text":"파일 열기","score":-0.31,"finish_reason":"stop",'
+    '"model":"translate-en-ko","version":1}}\n\n'
+    'event: done\ndata: {"usage":{"inputs":1,"source_tokens":3,"emitted_tokens":2}}\n\n',
+)
 
 
 class QualityFigure(BaseModel):

@@ -96,7 +96,8 @@ class Service:
         RequestValidationError."""
         self.check_count(inputs)
         count_inputs(request, inputs, self.metrics)
-        timeout = options.timeout_ms or _timeout_of(request)
+        in_header = _timeout_of(request)
+        timeout = options.timeout_ms or in_header
         seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         try:
             self.admission.check_time(seconds)  # by what others wait for, not by its own guess

@@ -4,9 +4,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
-from app.api.events import STREAMED
 from app.api.problems import problems
-from app.api.schemas import SentenceAnswer, TranslateRequest
+from app.api.schemas import STREAMED, SentenceAnswer, TranslateRequest
 from app.api.sentiment import COMMON_ERRORS
 from app.api.service import service_of
 from app.errors import ContradictoryOptions, UnknownLanguage

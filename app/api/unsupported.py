@@ -20,9 +20,18 @@ class Only:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         description = f"Not supported: {self._instead}. What would change nothing is taken."
-        return {"enum": list(self._neutral), "description": description}
+        return {"anyOf": [_exactly(value) for value in self._neutral], "description": description}
 
     def _check(self, value: Any) -> Any:
-        if value not in self._neutral:
+        if not any(
+            value == neutral and isinstance(value, bool) == isinstance(neutral, bool) for neutral in self._neutral
+        ):
             raise PydanticCustomError("unsupported", "{message}", {"message": f"is not supported: {self._instead}"})
         return value
+
+
+def _exactly(value: object) -> JsonSchemaValue:
+    """The schema of one value, in words that generators of clients know."""
+    if value is None:
+        return {"type": "null"}
+    return {"type": "object", "maxProperties": 0} if value == {} else {"const": value}

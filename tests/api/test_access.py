@@ -1,6 +1,7 @@
 """Who is answered: keys, roles, rates and what a caller may have at the same time, on real servers."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from openai import OpenAI
 from starlette.requests import Request
 from starlette.routing import Mount, Route
 
-from app.api.access import CALLER, CallerLimits, Guard, client_of
+from app.api.access import CALLER, PROBES, CallerLimits, Guard, client_of
 from app.api.keys import Key, Keys, Role, hash_of, new_token
 from app.api.rates import Rates
 from app.cli import main
@@ -87,7 +88,7 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str]]:
     """Method and path of everything that is routed, with `x` for what is variable."""
     for path, item in app.openapi()["paths"].items():
         for method in item:
-            yield method.upper(), path.replace("{name}", "x").replace("{model}", "x")
+            yield method.upper(), re.sub(r"{\w+}", "x", path)
     for route in app.routes:
         if isinstance(route, Route):
             yield "GET", route.path
@@ -97,7 +98,7 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "path"), sorted(set(operations(create_app(Settings(), engines=[])))))
 def test_all_but_pages_and_probes_needs_a_key(keyed: str, method: str, path: str) -> None:
-    open_to_all = path in {"/", "/docs", "/openapi.json", "/healthz", "/readyz"} or path.startswith("/assets/")
+    open_to_all = path in {*PROBES, "/", "/docs", "/openapi.json"} or path.startswith("/assets/")
     for headers in ({}, {"Authorization": "Bearer unroll_wrong"}, {"X-API-Key": "unroll_wrong"}):
         answer = httpx.request(method, f"{keyed}{path}", headers=headers)
         if open_to_all:

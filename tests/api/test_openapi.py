@@ -1,38 +1,24 @@
-"""The description of the interface is complete, is what docs/openapi.json holds, and its examples run."""
+"""The OpenAPI document: it is what docs/openapi.json holds, it is whole, and its examples run as they stand."""
 
 import json
+import keyword
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import schemathesis
 
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
-from app.main import create_app
-from app.settings import Settings
-from tests.api.sse import events_of
+from tests.api.operations import ADMIN_KEY, BY_NAME, DOCUMENT, JSON, OPERATIONS, Operation, example_of
 
 STORED = Path(__file__).parents[2] / "docs" / "openapi.json"
-DESCRIPTION: dict[str, Any] = create_app(Settings(), engines=[]).openapi()
-OPERATIONS = [
-    (method, path, operation) for path, item in DESCRIPTION["paths"].items() for method, operation in item.items()
-]
-OPENAI = "/v1/completions"
-HUGGING_FACE = {
-    "/hf/text-classification/{model}": "sentiment-en",
-    "/hf/translation/{model}": "translate-en-ko",
-    "/hf/image-to-text/{model}": "caption-en",
-    "/hf/text-generation/{model}": "lm-en",
-}  # and the model of their examples
-OPEN_INFERENCE = {
-    f"/v2/models/{{model}}{version}/{verb}": model
-    for version in ("", "/versions/{version}")
-    for verb, model in (("infer", "sentiment-en"), ("generate", "lm-en"), ("generate_stream", "lm-en"))
-}  # likewise
-OF_A_MODEL = HUGGING_FACE | OPEN_INFERENCE
-COMPATIBLE = (OPENAI, *OF_A_MODEL)
-TASKS = ("/v1/sentiment", "/v1/caption", "/v1/translate", "/v1/complete")
+EVENT_STREAM = "text/event-stream"
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.name for operation in OPERATIONS])
 
 
 def references(node: object) -> Iterator[str]:
@@ -48,119 +34,139 @@ def references(node: object) -> Iterator[str]:
             yield from references(item)
 
 
-def test_stored_description_is_that_of_the_app() -> None:
-    assert json.loads(STORED.read_text(encoding="utf-8")) == json.loads(json.dumps(DESCRIPTION)), "run `make openapi`"
-
-
-def test_all_routes_for_machines_are_described() -> None:
-    administration = {f"/v1/models/{{name}}/{verb}" for verb in ("load", "unload", "default")}
-    watched = {"/v1/models", "/healthz", "/readyz", "/metrics"}
-    watched |= {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/stats"}
-    for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        watched |= {model, f"{model}/ready", f"{model}/config", f"{model}/stats"}
-    administration |= {f"/v2/repository/{verb}" for verb in ("index", "models/{model}/load", "models/{model}/unload")}
-    assert {path for _, path, _ in OPERATIONS} == {*TASKS, *COMPATIBLE, *administration, *watched}
-
-
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[path for _, path, _ in OPERATIONS])
-def test_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
-    assert operation["summary"]
-    assert len(operation["description"]) > len(operation["summary"])
-    assert operation["tags"]
-    assert "default" in operation["responses"]
-
-
-def test_errors_are_problems_and_nothing_else() -> None:
-    schemas = DESCRIPTION["components"]["schemas"]
-    assert schemas["Problem"]["required"] == ["type", "title", "status", "detail"]
-    assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()
-    for _, path, operation in OPERATIONS:
-        for status, response in operation["responses"].items():
-            if path == "/readyz" or status == "200":
-                continue  # which says in its own words what is not ready
-            content = response["content"]
-            assert set(content) == {MEDIA_TYPE}, (path, status)
-            assert content[MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
-
-
-@pytest.mark.parametrize("path", [*TASKS, *COMPATIBLE])
-def test_tasks_name_the_statuses_of_their_errors(path: str) -> None:
-    described = set(DESCRIPTION["paths"][path]["post"]["responses"])
-    assert described >= {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
-    assert described - {"200", "default"} <= {str(kind.status) for kind in ALL_KINDS}
+def test_stored_document_is_that_of_the_app() -> None:
+    assert json.loads(STORED.read_text(encoding="utf-8")) == json.loads(json.dumps(DOCUMENT)), "run `make openapi`"
 
 
 def test_references_lead_somewhere() -> None:
-    found = list(references(DESCRIPTION))
+    found = list(references(DOCUMENT))
     assert found
     for reference in found:
-        node: Any = DESCRIPTION
+        node: Any = DOCUMENT
         for part in reference.removeprefix("#/").split("/"):
-            node = node[part]
+            node = node[part.replace("~1", "/")]
 
 
-def test_request_bodies_describe_one_input_and_several() -> None:
-    for path in TASKS:
-        schema = DESCRIPTION["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert schema["required"] == ["inputs"]
-        assert schema["additionalProperties"] is False
-        assert {choice["type"] for choice in schema["properties"]["inputs"]["anyOf"]} == {"string", "array"}
+def test_names_of_schemas_are_words_for_people() -> None:
+    """No `Body_caption_v1_caption_post`, no `Options-Input`: they are the classes of generated clients."""
+    schemas = DOCUMENT["components"]["schemas"]
+    assert [name for name in schemas if not re.fullmatch(r"([A-Z][a-z0-9]+|[A-Z]+(?=[A-Z]|$))+", name)] == []
+    assert [name for name, schema in schemas.items() if not schema.get("description")] == []
+    assert list(schemas) == sorted(schemas)
+
+
+def test_tags_are_described_and_in_order() -> None:
+    described = [tag["name"] for tag in DOCUMENT["tags"]]
+    assert all(tag["description"] for tag in DOCUMENT["tags"])
+    used = [tag for operation in OPERATIONS for tag in operation.described["tags"]]
+    assert set(used) == set(described)
+    assert described[0] == "Tasks"
+
+
+def test_names_of_operations_are_good_names_of_functions() -> None:
+    names = [operation.name for operation in OPERATIONS]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", name) or keyword.iskeyword(name)] == []
+    assert {"sentiment", "caption", "translate", "complete", "list_models", "load_model"} <= set(names)
+
+
+@each_operation
+def test_operation_is_described(operation: Operation) -> None:
+    described = operation.described
+    assert described["summary"]
+    assert len(described["description"]) > len(described["summary"])
+    assert len(described["tags"]) == 1
+    for parameter in operation.parameters:
+        assert parameter["description"], parameter["name"]
+        assert parameter["in"] != "path" or example_of(parameter)
+
+
+@each_operation
+def test_body_has_examples_with_summaries(operation: Operation) -> None:
+    """Files have none: a document in JSON cannot hold them."""
+    for media_type, content in operation.bodies.items():
+        if media_type == JSON:
+            assert content["examples"]
+            assert all(example["summary"] and "value" in example for example in content["examples"].values())
+        else:
+            assert content.get("examples") or has_files(content)
+
+
+def has_files(content: dict[str, Any]) -> bool:
+    named = [DOCUMENT["components"]["schemas"][place.rsplit("/", 1)[1]] for place in references(content)]
+    return '"format": "binary"' in json.dumps([content, *named])
+
+
+@each_operation
+def test_answer_has_a_schema(operation: Operation) -> None:
+    (good,) = [answer for status, answer in operation.described["responses"].items() if status.startswith("2")]
+    assert good["description"]
+    assert good["content"]
+    assert all(content["itemSchema" if kind == EVENT_STREAM else "schema"] for kind, content in good["content"].items())
+    if JSON in good["content"]:
+        assert next(iter(good["content"])) == JSON
+        assert list(references(good["content"][JSON]["schema"]))
+    can_stream = any(example["value"].get("stream") for example in operation.examples.values())
+    assert not can_stream or good["content"][EVENT_STREAM]["example"]
+
+
+@each_operation
+def test_errors_are_problems_with_examples(operation: Operation) -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["Problem"]["required"] == ["type", "title", "status", "detail"]
+    assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()
+    assert list(operation.described["responses"]) == sorted(operation.described["responses"])
+    for status, answer in operation.described["responses"].items():
+        if status.startswith("2") or (operation.name, status) == ("readiness", "503"):
+            continue  # which says in its own words what is not ready
+        assert set(answer["content"]) == {MEDIA_TYPE}, status
+        assert answer["content"][MEDIA_TYPE]["schema"] == PROBLEM
+        examples = answer["content"][MEDIA_TYPE]["examples"]
+        assert examples
+        for name, example in examples.items():
+            value = example["value"]
+            assert (value["type"], str(value["status"])) == (f"/problems/{name}", status)
+            assert value["detail"] != value["title"], f"{name} has no detail in app/api/problem_examples.py"
+
+
+def test_examples_of_problems_are_of_kinds_that_there_are() -> None:
+    there = {(kind.status, f"/problems/{kind.slug}") for kind in ALL_KINDS}
+    assert {problem for operation in OPERATIONS for problem in operation.problems()} <= there
+
+
+@pytest.mark.parametrize("name", ["openai_completions", "hugging_face_translation"])
+def test_problems_have_what_the_clients_of_others_read(name: str) -> None:
+    for status, answer in BY_NAME[name].described["responses"].items():
+        if status != "200":
+            assert all("error" in example["value"] for example in answer["content"][MEDIA_TYPE]["examples"].values())
 
 
 EXAMPLES = [
-    pytest.param(path, example["value"], id=f"{path} {name}")
-    for path in (*TASKS, *COMPATIBLE)
-    for name, example in DESCRIPTION["paths"][path]["post"]["requestBody"]["content"]["application/json"][
-        "examples"
-    ].items()
+    pytest.param(operation, example["value"], id=f"{operation.name} {name}")
+    for operation in OPERATIONS
+    for name, example in (operation.examples or {"none": {"value": None}}).items()
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), EXAMPLES)
-def test_example_runs_as_it_stands(http: httpx.Client, path: str, value: dict[str, Any]) -> None:
-    if path in OF_A_MODEL:
-        path = path.format(model=model_of(path), version=1)
-    answer = http.post(path, json=value)
+@pytest.fixture(scope="module")
+def administrator(administered: str) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    with httpx.Client(base_url=administered, timeout=30, headers=headers) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("operation", "value"), EXAMPLES)
+def test_example_runs_as_it_stands(administrator: httpx.Client, operation: Operation, value: Any) -> None:
+    """It is answered with the documented status, media type and schema; an unloaded model is loaded for the next."""
+    answer = administrator.request(operation.method, operation.url, json=value)
     assert answer.status_code == 200, answer.text
-    if path.startswith("/v2/"):
-        assert has_outputs(answer.text, value)
-        return
-    if path not in TASKS:
-        assert has_answers(answer.text, value)
-        return
-    inputs = value["inputs"]
-    results = streamed_results(answer.text) if value.get("stream") else answer.json()["results"]
-    assert len(results) == (1 if isinstance(inputs, str) else len(inputs))
-
-
-def model_of(path: str) -> str:
-    """The model that an operation names as its example."""
-    parameters = DESCRIPTION["paths"][path]["post"]["parameters"]
-    (example,) = [item["example"] for item in parameters if item["name"] == "model"]
-    assert example == OF_A_MODEL[path]
-    return str(example)
-
-
-def has_answers(text: str, value: dict[str, Any]) -> bool:
-    """Whether there are as many as were asked for."""
-    if value.get("stream"):
-        return text.startswith("data: {") and text.endswith("}\n\n" if "inputs" in value else "[DONE]\n\n")
-    answer, inputs = json.loads(text), value.get("inputs", value.get("prompt"))
-    answers = answer if isinstance(answer, list) else answer["choices"]
-    return bool(answers) and len(answers) == (len(inputs) if isinstance(inputs, list) else 1) * int(value.get("n", 1))
-
-
-def has_outputs(text: str, value: dict[str, Any]) -> bool:
-    """Whether each has as many rows as the input has."""
-    if "text_input" in value:
-        return "text_output" in text
-    rows = {output["shape"][0] for output in json.loads(text)["outputs"]}
-    return rows == {value["inputs"][0]["shape"][0]}
-
-
-def streamed_results(text: str) -> list[Any]:
-    return [event.data["result"] for event in events_of(text) if event.name == "result"]
-
-
-def test_every_task_has_an_example() -> None:
-    assert {example.values[0] for example in EXAMPLES} == {*TASKS, *COMPATIBLE}
+    media_type = answer.headers["content-type"].split(";")[0]
+    assert media_type in operation.described["responses"]["200"]["content"]
+    only_streams = JSON not in operation.described["responses"]["200"]["content"]
+    assert (media_type == EVENT_STREAM) == (only_streams or bool(value and value.get("stream")))
+    SCHEMA[operation.path][operation.method].validate_response(answer)
+    if operation.url.endswith("/unload"):
+        assert administrator.post(operation.url.replace("/unload", "/load")).status_code == 200
+    if operation.described["tags"] == ["Tasks"] and media_type == JSON:
+        inputs = value["inputs"]
+        assert len(answer.json()["results"]) == (1 if isinstance(inputs, str) else len(inputs))

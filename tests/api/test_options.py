@@ -203,6 +203,31 @@ def test_options_in_a_form_and_in_a_query(http: httpx.Client) -> None:
     assert form.json()["results"][0]["text"].startswith("a")
 
 
+def test_query_counts_whatever_the_body_is(http: httpx.Client) -> None:
+    inputs = base64.b64encode(png()).decode()
+    whole = http.post(CAPTION, json={"inputs": inputs, "beams": 3, "n_best": 2, "max_tokens": 7}).json()
+    beside = http.post(CAPTION, params={"beams": 3, "n_best": 2}, json={"inputs": inputs, "max_tokens": 7})
+    form = http.post(
+        CAPTION, params={"n_best": 2, "max_tokens": 7}, files={"images": ("a.png", png())}, data={"beams": "3"}
+    )
+    assert whole == beside.json() == form.json()
+    assert len(whole["results"][0]["hypotheses"]) == 2
+
+
+def test_option_in_the_body_and_in_the_query_is_refused(http: httpx.Client) -> None:
+    answer = http.post(CAPTION, params={"beams": 3}, files={"images": ("a.png", png())}, data={"beams": "3"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/contradictory-options")
+    assert answer.json()["options"] == ["beams"]
+    unknown = http.post(CAPTION, params={"beam": 3}, files={"images": ("a.png", png())})
+    assert unknown.json()["type"] == "/problems/invalid-request"
+
+
+def test_header_is_checked_beside_a_member(http: httpx.Client) -> None:
+    body = {"inputs": "a good film", "timeout_ms": 5000}
+    answer = http.post("/v1/sentiment", json=body, headers={"X-Timeout-Ms": "soon"})
+    assert (answer.status_code, answer.json()["errors"][0]["where"]) == (422, "X-Timeout-Ms")
+
+
 CONTRADICTIONS: list[tuple[dict[str, object], list[str], str]] = [
     ({"temperature": 1, "beams": 2}, ["temperature", "beams"], "set beams to 1"),
     ({"n_best": 3}, ["n_best", "beams"], "set beams to 3"),

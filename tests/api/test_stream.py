@@ -1,6 +1,7 @@
 """Server-sent events over HTTP: joined they are the plain answer, and a hang-up stops the work."""
 
 import base64
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -132,13 +133,16 @@ def engine_figure(http: httpx.Client, name: str) -> float:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_hang_up_stops_the_rows(http: httpx.Client, server: str, endless: str, stream: bool) -> None:
+def test_hang_up_stops_the_rows(
+    http: httpx.Client, server: str, endless: str, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     def until(running: float) -> None:
         end = time.monotonic() + 20
         while engine_figure(http, "running") != running:
             assert time.monotonic() < end, f"never {running} running"
             time.sleep(0.02)
 
+    logging.getLogger("uvicorn.error").addHandler(caplog.handler)
     until(0)
     cancelled = engine_figure(http, "cancelled_total")
     body = {"inputs": [endless] * 2, "max_tokens": 4000, "min_tokens": 4000, "stream": stream}
@@ -152,6 +156,8 @@ def test_hang_up_stops_the_rows(http: httpx.Client, server: str, endless: str, s
     until(0)
     time.sleep(0.3)
     assert engine_figure(http, "cancelled_total") >= cancelled + 2
+    logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+    assert caplog.records == []  # a hang-up is no error of the service
 
 
 def test_comments_keep_a_silent_stream_alive(tiny_store: Path, engine_endpoint: str) -> None:

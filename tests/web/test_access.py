@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, Dialog, expect
 from app.api.keys import Key, hash_of, new_token
 from app.main import create_app
 from app.settings import Settings
+from tests.api.operations import BY_NAME
 from tests.conftest import serving, wait_until_ready
 from tests.web.conftest import Visit
-from tests.web.test_docs import execute, operations
+from tests.web.test_docs import authorize, block, execute
 
 pytestmark = pytest.mark.browser
 TOKEN = new_token()
@@ -37,14 +38,8 @@ def guest(browser: Browser, keyed: str) -> Iterator[Visit]:
 @pytest.mark.parametrize("scheme", ["Bearer", "X-API-Key"])
 def test_swagger_ui_sends_the_key_that_was_entered(guest: Visit, scheme: str) -> None:
     guest.go("/docs")
-    found = operations(guest)
-    guest.page.locator("button.btn.authorize").click()
-    form = guest.page.locator(".auth-container", has=guest.page.locator("h4", has_text=scheme))
-    form.locator("input").fill(TOKEN)
-    form.locator("button.authorize").click()
-    expect(form.get_by_role("button", name="Remove authorization")).to_be_visible()
-    guest.page.locator("button.close-modal").click()
-    execute(guest, found["/v1/sentiment"])
+    authorize(guest, scheme, TOKEN)
+    execute(guest, BY_NAME["sentiment"], block(guest, BY_NAME["sentiment"]))
     guest.check()
 
 

@@ -1,0 +1,120 @@
+"""The OpenAPI document: what the framework says of the app, made whole for Swagger UI and for generators of clients."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app.api.body import NULL
+from app.api.client_errors import Members
+from app.api.paths import Paths
+from app.api.problems import Problem
+
+TAGS = (
+    {"name": "Tasks", "description": "The four tasks. Each takes one input or a list, and answers in the same order."},
+    {"name": "Models", "description": "What can be served."},
+    {
+        "name": "Compatible",
+        "description": "The same tasks for clients that were written for other services: OpenAI's, Hugging Face's, "
+        "and those of the Open Inference Protocol, Triton's and KServe's.",
+    },
+    {
+        "name": "Administration",
+        "description": "Versions loaded and unloaded while requests run. Off unless the service has an `admin_key`; "
+        "press **Authorize** and give it.",
+    },
+    {"name": "Operation", "description": "For machines that watch the service."},
+)
+_SCHEMA_PLACE = "#/components/schemas/"
+_FIRST_MEDIA_TYPE = "application/json"
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of an operation, and of its function in a generated client: that of ours. Paths of the Open Inference
+    Protocol have its name before them, and come with a version and without."""
+    if not route.path.startswith("/v2"):
+        return route.name
+    return f"open_inference_{route.name}" + ("_of_version" if "{version}" in route.path else "")
+
+
+def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
+    """Make the document of `app` whole. `members` are what problems at some paths have beside the standard ones."""
+    described = app.openapi
+    clients = Paths(members)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = described()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            _lifted(Problem.model_json_schema(mode="serialization"), schemas)
+            document["paths"] = _complete(document["paths"], schemas)
+            for path, operation in _operations(document):
+                _sort_answers(operation)
+                if found := clients.find(path):
+                    _add_members(operation, found.value)
+            document["components"]["schemas"] = dict(sorted(schemas.items()))
+            app.openapi_schema = document
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            yield path, operation
+
+
+def _complete(node: Any, schemas: dict[str, Any]) -> Any:
+    """A part of the document with what the framework has left out: nulls of examples, and names for the schemas of
+    bodies and events, which are read and made past it."""
+    if isinstance(node, list):
+        return [_complete(item, schemas) for item in node]
+    if not isinstance(node, dict):
+        return None if node == NULL else node
+    done = {key: _complete(value, schemas) for key, value in node.items()}
+    for place in ("schema", "contentSchema"):
+        if isinstance(schema := done.get(place), dict) and {"title", "properties"} <= schema.keys():
+            done[place] = _lifted(schema, schemas)
+    return done
+
+
+def _lifted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to a schema that is put, with its parts, among those that have names."""
+    whole = {key: value for key, value in schema.items() if key != "$defs"}
+    for name, part in {schema["title"]: whole, **schema.get("$defs", {})}.items():
+        moved = _moved(part)
+        assert schemas.setdefault(name, moved) == moved, f"two schemas have the name {name}"
+    return {"$ref": _SCHEMA_PLACE + schema["title"]}
+
+
+def _moved(node: Any) -> Any:
+    """A schema with its references to where its parts are now."""
+    if isinstance(node, list):
+        return [_moved(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    moved = {key: _moved(value) for key, value in node.items() if value is not None}  # as the framework leaves them out
+    if isinstance(place := node.get("$ref"), str):
+        moved["$ref"] = place.replace("#/$defs/", _SCHEMA_PLACE)
+    return moved
+
+
+def _sort_answers(operation: dict[str, Any]) -> None:
+    """By status, and JSON first: generators take the first media type that they know; a stream is a string to them."""
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for answer in operation["responses"].values():
+        content = answer.get("content", {})
+        if _FIRST_MEDIA_TYPE in content:
+            answer["content"] = {_FIRST_MEDIA_TYPE: content[_FIRST_MEDIA_TYPE], **content}
+
+
+def _add_members(operation: dict[str, Any], members: Members) -> None:
+    for answer in operation["responses"].values():
+        for content in answer.get("content", {}).values():
+            if content.get("schema", {}).get("$ref") == _SCHEMA_PLACE + Problem.__name__:
+                content["examples"] = {
+                    name: example | {"value": example["value"] | members(example["value"])}
+                    for name, example in content["examples"].items()
+                }

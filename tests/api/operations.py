@@ -1,0 +1,73 @@
+"""The operations of the OpenAPI document, whatever they are: what stands in it is what tests ask for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.problems import MEDIA_TYPE
+from app.main import create_app
+from app.settings import Settings
+
+DOCUMENT: dict[str, Any] = create_app(Settings(), engines=[]).openapi()
+ADMIN_KEY = "the key of the tests"
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method of a path. Parameters of the path have the values of their examples."""
+
+    method: str
+    path: str
+    described: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.described["operationId"])
+
+    @property
+    def url(self) -> str:
+        values = {item["name"]: example_of(item) for item in self.parameters if item["in"] == "path"}
+        return self.path.format_map(values)
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.described.get("parameters", [])
+        return found
+
+    @property
+    def bodies(self) -> dict[str, dict[str, Any]]:
+        """What it takes, by media type."""
+        found: dict[str, dict[str, Any]] = self.described.get("requestBody", {}).get("content", {})
+        return found
+
+    @property
+    def examples(self) -> dict[str, dict[str, Any]]:
+        """The examples of its JSON body by name."""
+        found: dict[str, dict[str, Any]] = self.bodies.get(JSON, {}).get("examples", {})
+        return found
+
+    def problems(self) -> set[tuple[int, str]]:
+        """Status and type of each problem that it is said to answer with."""
+        return {
+            (int(status), example["value"]["type"])
+            for status, answer in self.described["responses"].items()
+            for example in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}).values()
+        }
+
+
+def example_of(parameter: dict[str, Any]) -> Any:
+    """The value of a parameter's only or first example."""
+    if "example" in parameter:
+        return parameter["example"]
+    return next(iter(parameter["examples"].values()))["value"]
+
+
+def _operations() -> Iterator[Operation]:
+    for path, item in DOCUMENT["paths"].items():
+        for method, described in item.items():
+            yield Operation(method.upper(), path, described)
+
+
+OPERATIONS = list(_operations())
+BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -1,0 +1,39 @@
+"""Schemathesis asks every operation of the OpenAPI document what it should take and what it should not: no answer is a
+5xx, and none is outside of the document. `make fuzz` goes on for as long as it is told to."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.api.operations import ADMIN_KEY, DOCUMENT, OPERATIONS
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+SECONDS = os.environ.get("UNROLL_FUZZ_SECONDS")
+BOUND = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"] if SECONDS is None else ["--max-time", SECONDS]
+
+
+@pytest.mark.timeout(0 if SECONDS else 120)
+def test_answers_are_those_of_the_document(administered: str, tmp_path: Path) -> None:
+    document, report = tmp_path / "openapi.json", tmp_path / "report.json"
+    document.write_text(json.dumps(DOCUMENT))
+    asked = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", document),
+            *("--url", administered, "--header", f"Authorization: Bearer {ADMIN_KEY}"),
+            *("--report", "json", "--report-json-path", report),
+            *BOUND,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,  # where it leaves its cache
+    )
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    if SECONDS:
+        print(asked.stdout)
+    tested = json.loads(report.read_text())
+    assert tested["complete"]
+    assert tested["operations"]["tested"] == len(OPERATIONS)
