@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import checked, json_body
-from app.api.events import EventStream, data_event, described_event, described_stream
+from app.api.events import data_event, described_event, described_stream
 from app.api.open_inference import (
     MODEL,
     VERSION,
@@ -20,7 +20,7 @@ from app.api.open_inference import (
     preparing_texts,
     read,
 )
-from app.api.open_inference_schemas import GenerateAnswer, GenerateRequest, SentenceParameters
+from app.api.open_inference_schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
 from app.api.problems import problems
 from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, json_response, service_of
@@ -45,6 +45,7 @@ EXAMPLES = {
 STREAMED = described_stream(
     "Events without a name; the texts of all of them, joined, are the whole",
     described_event(None, GenerateAnswer),
+    described_event(None, GenerateFailure),
     example='data: {"model_name":"lm-en","model_version":"1","text_output":" best"}\n\n'
     'data: {"model_name":"lm-en","model_version":"1","text_output":"","score":-1.2,"finish_reason":"length"}\n\n',
 )
@@ -113,8 +114,7 @@ async def generate(request: Request) -> Response:
     STREAM,
     summary="Go from text to text as it comes, for Triton's clients",
     response_model=None,
-    response_class=EventStream,
-    status_code=200,
+    response_class=Response,
     responses={200: STREAMED, **_ERRORS},
     openapi_extra=described("lm-en", STREAM, _CONTENT),
 )
@@ -122,8 +122,7 @@ async def generate(request: Request) -> Response:
     STREAM_VERSION,
     summary="Go from text to text by a version as it comes, for Triton's clients",
     response_model=None,
-    response_class=EventStream,
-    status_code=200,
+    response_class=Response,
     responses={200: STREAMED, **_ERRORS},
     openapi_extra=described("lm-en", STREAM_VERSION, _CONTENT),
 )

@@ -284,6 +284,12 @@ class IndexedModel(BaseModel):
     reason: str
 
 
+class GenerateFailure(BaseModel):
+    """The last event of a stream that failed."""
+
+    error: str = Field(description="What went wrong, and what to change.")
+
+
 class RepositoryLoadParameters(Closed):
     """Of a load."""
 

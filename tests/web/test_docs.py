@@ -37,12 +37,13 @@ def block(visit: Visit, operation: Operation) -> Locator:
     return found
 
 
-def examples(block: Locator) -> Iterator[str]:
+def examples(block: Locator, operation: Operation) -> Iterator[str]:
     """Chooses the first and the last example of the operation, which often is a stream."""
     choice = block.locator(".opblock-section-request-body .examples-select select")
-    if not choice.count():
+    if len(operation.examples) < 2:
         yield "the only one"
         return
+    choice.wait_for()
     options = choice.locator("option").all()
     for value in dict.fromkeys(option.get_attribute("value") or "" for option in (options[0], options[-1])):
         choice.select_option(value)
@@ -68,7 +69,7 @@ def test_every_operation_runs(visit: Visit, tag: str) -> None:
         if operation.described["tags"] == [tag]:
             opened = block(visit, operation)
             ran = []
-            for example in examples(opened):
+            for example in examples(opened, operation):
                 execute(visit, operation, opened)
                 ran.append(example)
             assert len(ran) == max(1, min(2, len(operation.examples)))
@@ -83,7 +84,7 @@ def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> No
     for operation in OPERATIONS:
         if operation.described["tags"] == [ADMINISTRATION]:
             opened = block(visit, operation)
-            next(examples(opened))
+            next(examples(opened, operation))
             execute(visit, operation, opened)
     visit.check()
     visit.close()
