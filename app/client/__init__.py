@@ -1,0 +1,68 @@
+"""A client of the service: `Unroll(url)`, and `AsyncUnroll(url)` for asyncio. It needs httpx and pydantic, and neither
+torch nor the rest of the service.
+
+`calls` says what is sent, `exchange` when and how often, `results` and `errors` what comes back, `streams` what comes
+back token by token; all of them do no I/O. `sync_client` and `async_client` do nothing else.
+"""
+
+from app.client.async_client import AsyncUnroll
+from app.client.errors import (
+    ConnectionFailed,
+    InvalidRequest,
+    NotAllowed,
+    NotReady,
+    Overloaded,
+    ProblemError,
+    ServiceFailed,
+    ServiceTimedOut,
+    TimedOut,
+    UnexpectedAnswer,
+    UnrollClientError,
+)
+from app.client.options import CompleteOptions, SentenceOptions, SentimentOptions, TaskOptions, TranslateOptions
+from app.client.policy import Retries, Timeout
+from app.client.results import (
+    Answers,
+    ModelInfo,
+    ModelList,
+    Readiness,
+    SentenceResult,
+    SentimentResult,
+    Token,
+    Usage,
+)
+from app.client.streams import AsyncStream, Stream
+from app.client.sync_client import Unroll
+
+__all__ = [
+    "Answers",
+    "AsyncStream",
+    "AsyncUnroll",
+    "CompleteOptions",
+    "ConnectionFailed",
+    "InvalidRequest",
+    "ModelInfo",
+    "ModelList",
+    "NotAllowed",
+    "NotReady",
+    "Overloaded",
+    "ProblemError",
+    "Readiness",
+    "Retries",
+    "SentenceOptions",
+    "SentenceResult",
+    "SentimentOptions",
+    "SentimentResult",
+    "ServiceFailed",
+    "ServiceTimedOut",
+    "Stream",
+    "TaskOptions",
+    "TimedOut",
+    "Timeout",
+    "Token",
+    "TranslateOptions",
+    "UnexpectedAnswer",
+    "Unroll",
+    "UnrollClientError",
+    "Usage",
+]
