@@ -168,10 +168,10 @@ class AsyncUnroll:
                 async for event in events:
                     exchange.check_time(deadline)
                     yield event
-        except httpx.TransportError as error:
-            raise exchange.transport_error(error) from error
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
+        except httpx.TransportError as error:
+            raise exchange.transport_error(error) from error
         finally:
             await response.aclose()
 

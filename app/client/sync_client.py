@@ -161,10 +161,10 @@ class Unroll:
             for event in EventSource(response).iter_sse():
                 exchange.check_time(deadline)
                 yield event
-        except httpx.TransportError as error:
-            raise exchange.transport_error(error) from error
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
+        except httpx.TransportError as error:
+            raise exchange.transport_error(error) from error
         finally:
             response.close()
 
