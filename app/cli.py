@@ -11,6 +11,7 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from app.asking.command import ask
 from app.errors import StoreUnreachable, UnrollError
 from app.main import VERSION, create_app, open_store, set_up_logging, start_engines
 from app.settings import Settings
@@ -49,6 +50,9 @@ def _click_type(field: FieldInfo) -> click.ParamType[Any]:
 @click.version_option(VERSION, prog_name="unroll")
 def main() -> None:
     """Serve trained recurrent networks over REST."""
+
+
+main.add_command(ask)
 
 
 @main.command()

@@ -6,6 +6,7 @@ back token by token; all of them do no I/O. `sync_client` and `async_client` do 
 """
 
 from app.client.async_client import AsyncUnroll
+from app.client.calls import Image
 from app.client.errors import (
     ConnectionFailed,
     InvalidRequest,
@@ -40,6 +41,7 @@ __all__ = [
     "AsyncUnroll",
     "CompleteOptions",
     "ConnectionFailed",
+    "Image",
     "InvalidRequest",
     "ModelInfo",
     "ModelList",

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import typing
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -16,6 +17,7 @@ from app.client import (
     Answers,
     AsyncUnroll,
     CompleteOptions,
+    Image,
     InvalidRequest,
     SentenceOptions,
     SentenceResult,
@@ -164,13 +166,17 @@ def test_a_refused_input_of_a_long_list_is_told_by_its_place(kind: Kind, server:
     assert refusal.value.input == 130
 
 
+def captioned(client: Any, image: bytes) -> Any:
+    return client.caption(image, max_tokens=4)
+
+
 @kinds
 def test_bodies_that_are_too_large_are_halved(kind: Kind, server: str) -> None:
     """Each is well within the limits of the service, which takes 3 MB at once; all of them are not."""
     images = [png(number) + bytes(900_000) for number in range(6)]
     answers = asked(kind, server, lambda client: client.caption(images, max_tokens=4))
-    alone = [asked(kind, server, lambda client, image=image: client.caption(image, max_tokens=4)) for image in images]
-    assert [result.text for result in answers] == [result.text for result in alone]
+    for image, result in zip(images, answers, strict=True):
+        assert result.text == asked(kind, server, partial(captioned, image=image)).text
 
 
 def test_unknown_options_are_refused_before_anything_is_sent() -> None:
@@ -193,7 +199,8 @@ def test_types_say_what_comes(server: str, photo: Path) -> None:
         assert_type(client.sentiment(["a"]), Answers[SentimentResult])
         assert_type(client.caption(photo), SentenceResult)
         assert_type(client.caption([photo]), Answers[SentenceResult])
-        assert_type(client.caption([photo, photo.read_bytes()]), Answers[SentenceResult])
+        mixed: list[Image] = [photo, photo.read_bytes()]
+        assert_type(client.caption(mixed), Answers[SentenceResult])
         assert_type(client.translate("a"), SentenceResult)
         assert_type(client.complete(("a",)), Answers[SentenceResult])
         assert_type(client.stream_translate("a"), Stream[SentenceResult])

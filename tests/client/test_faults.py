@@ -191,7 +191,8 @@ def test_problems_are_told_with_their_members(kind: Kind, server: str) -> None:
 @pytest.mark.parametrize("after", ["0", "date", None])
 def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) -> None:
     value = formatdate(time.time() - 5, usegmt=True) if after == "date" else after
-    refusal = answer(status, {"title": "Later"}, **({} if value is None else {"Retry_After": value}))
+    headers: dict[str, Any] = {} if value is None else {"Retry_After": value}
+    refusal = answer(status, {"title": "Later"}, **headers)
     with saying(refusal, refusal, answer(200, ANSWER)) as (address, heard):
         assert asked(kind, address, sentiment, retries=SOON).label == "good"
     assert len(heard) == 3

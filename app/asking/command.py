@@ -1,0 +1,220 @@
+"""The command `unroll ask`, with a command for each task whose options are those of its request."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from app.api.schemas import CaptionRequest, CompleteRequest, SentimentRequest, TranslateRequest
+from app.asking.inputs import read_inputs
+from app.asking.lines import AnswerFile, Line
+from app.asking.running import Question, answer_all, is_of_inputs, problem_members
+from app.asking.showing import show
+from app.client import AsyncUnroll, ProblemError, Unroll, UnrollClientError
+from app.client.address import API_KEY, DEFAULT_URL, http_arguments
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+_INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
+_TASKS: dict[str, tuple[type[BaseModel], str, str]] = {
+    "sentiment": (SentimentRequest, "TEXT", "Label texts."),
+    "caption": (CaptionRequest, "IMAGE", "Describe images: files, or folders of them."),
+    "translate": (TranslateRequest, "TEXT", "Translate sentences."),
+    "complete": (CompleteRequest, "TEXT", "Go on with texts."),
+}
+_TYPES: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+@dataclass(frozen=True)
+class Where:
+    """The service, and how patient to be with it."""
+
+    url: str
+    api_key: str | None
+    timeout: float
+    retries: int
+
+    def arguments(self) -> dict[str, Any]:
+        """Of a client."""
+        return vars(self)
+
+
+@click.group()
+def ask() -> None:
+    """Ask a running service.
+
+    Inputs are arguments, lines of the standard input (-), or lines of a --file. With --output FILE the answers go into
+    a file of JSON lines, and the same command goes on where it was interrupted. The exit status is 1 if an input
+    failed.
+    """
+
+
+def _command(task: str) -> click.Command:
+    request, what, summary = _TASKS[task]
+
+    def run(**given: Any) -> None:
+        where = Where(*(given.pop(name) for name in ("url", "api_key", "timeout", "retries")))
+        own = {
+            name: given.pop(name) for name in ("inputs", "file", "jsonl", "output", "stream", "batch", "concurrency")
+        }
+        options = {name: _plain(item) for name, item in given.items() if item not in (None, ())}
+        if own["stream"] and (own["jsonl"] or own["output"]):
+            raise click.UsageError("--stream prints tokens as they come, so without --jsonl and --output")
+        if own["batch"] < 1 or own["concurrency"] < 1:
+            raise click.UsageError("--batch and --concurrency are at least 1")
+        inputs = read_inputs(own["inputs"], own["file"], sys.stdin.buffer, images=task == "caption")
+        question = Question(task, options, own["batch"], own["concurrency"])
+        try:
+            if own["stream"]:
+                failed = _stream(where, question, inputs)
+            else:
+                failed = _answer(where, question, inputs, own["output"], jsonl=own["jsonl"])
+        except KeyboardInterrupt:
+            click.echo(f"interrupted{_go_on(own['output'])}", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        except UnrollClientError as error:
+            raise click.ClickException(f"{error}{_go_on(own['output'])}") from error
+        if failed:
+            click.echo(f"{failed} of {len(inputs)} inputs failed", err=True)
+            raise click.exceptions.Exit(1)
+
+    own_options = [
+        _option(name, field) for name, field in request.model_fields.items() if name not in ("inputs", "stream")
+    ]
+    command: Callable[..., None] = run
+    for decorate in reversed([*_common(what, streams="stream" in request.model_fields), *own_options]):
+        command = decorate(command)
+    return click.command(name=task, help=summary)(command)
+
+
+def _common(what: str, *, streams: bool) -> list[Decorator]:
+    """Options of every task."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    there = click.Path(path_type=Path, dir_okay=False, exists=True)
+    return [
+        click.argument("inputs", nargs=-1, metavar=f"[{what}]..."),
+        click.option("--file", type=there, help="File with an input a line."),
+        click.option("--output", type=path, help="File of JSON lines to write, or to go on with."),
+        click.option("--jsonl", is_flag=True, help="Print JSON lines."),
+        click.option(
+            "--stream", is_flag=True, hidden=not streams, help="Print tokens as they come, input after input."
+        ),
+        click.option(
+            "--url", callback=_url, default=DEFAULT_URL, envvar="UNROLL_URL", show_default=True, show_envvar=True
+        ),
+        click.option("--api-key", help=f"Key to send; better in the environment, where {API_KEY} is read."),
+        click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds for a request."),
+        click.option(
+            "--retries", type=click.IntRange(min=1), default=10, show_default=True, help="Tries of a request."
+        ),
+        click.option("--batch", type=int, default=32, show_default=True, help="Inputs in a request."),
+        click.option("--concurrency", type=int, default=4, show_default=True, help="Requests at a time."),
+    ]
+
+
+def _url(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        http_arguments(value, None)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _option(name: str, field: FieldInfo) -> Decorator:
+    """The option of a member of a request; what is not given is not sent."""
+    kind = _kind(field.annotation)
+    flag = f"--{name.replace('_', '-')}"
+    if kind is bool:
+        return click.option(flag, name, is_flag=True, default=None, help=_help(field))
+    several = get_origin(kind) is list
+    return click.option(flag, name, type=click.STRING if several else _TYPES[kind], multiple=several, help=_help(field))
+
+
+def _help(field: FieldInfo) -> str | None:
+    """The description, which a type that several requests share may have instead of the member."""
+    parts = [part for option in get_args(field.annotation) for part in get_args(option)]
+    of_type = [part.description for part in parts if isinstance(part, FieldInfo)]
+    return field.description or next(iter(of_type), None)
+
+
+def _kind(annotation: Any) -> Any:
+    """`int` of `Annotated[int, ...] | None`."""
+    if get_origin(annotation) in (Union, UnionType):
+        return _kind(next(part for part in get_args(annotation) if part is not type(None)))
+    return _kind(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _go_on(output: Path | None) -> str:
+    return f"; what was answered stands in {output}, and the same command goes on" if output else ""
+
+
+def _answer(where: Where, question: Question, inputs: Sequence[str], output: Path | None, *, jsonl: bool) -> int:
+    """Answer all inputs, and say how many failed."""
+    with ExitStack() as stack:
+        file = stack.enter_context(AnswerFile(output, question.task, inputs)) if output else None
+        start, failed = (file.done, file.failed) if file else (0, 0)
+        bar = stack.enter_context(_progress(len(inputs), start, shown=file is not None or not sys.stdout.isatty()))
+
+        def take(lines: Sequence[Line]) -> int:
+            if file is not None:
+                file.write(lines)
+            for line in lines if file is None else ():
+                if jsonl:
+                    click.echo(line.encoded(), nl=False)
+                else:
+                    show(line, alone=len(inputs) == 1)
+            bar(len(lines))
+            return sum(line.problem is not None for line in lines)
+
+        async def run() -> int:
+            async with (
+                AsyncUnroll(**where.arguments()) as client,
+                aclosing(answer_all(client, question, inputs, start)) as answered,
+            ):
+                return sum([take(lines) async for lines in answered])
+
+        return failed + asyncio.run(run())
+
+
+@contextmanager
+def _progress(length: int, start: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """What is told how many inputs were answered, and shows it on a terminal."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, file=sys.stderr, show_pos=True) as bar:
+        bar.update(start)
+        yield bar.update
+
+
+def _stream(where: Where, question: Question, inputs: Sequence[str]) -> int:
+    """Print the tokens of one input after the other, and say how many failed."""
+    failed = 0
+    with Unroll(**where.arguments()) as client:
+        for index, text in enumerate(inputs):
+            try:
+                with getattr(client, f"stream_{question.task}")(text, **question.options_at(index)) as stream:
+                    for token in stream:
+                        click.echo(token.text, nl=False)
+                click.echo()
+            except (ProblemError, OSError) as error:
+                if isinstance(error, ProblemError) and not is_of_inputs(error):
+                    raise
+                show(Line(index, question.task, text, problem=problem_members(error)), alone=False)
+                failed += 1
+    return failed
+
+
+for _task in _TASKS:
+    ask.add_command(_command(_task))
