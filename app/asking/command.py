@@ -1,6 +1,7 @@
 """The command `unroll ask`, with a command for each task whose options are those of its request."""
 
 import asyncio
+import errno
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
@@ -81,6 +82,10 @@ def _command(task: str) -> click.Command:
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except UnrollClientError as error:
             raise click.ClickException(f"{error}{_go_on(own['output'])}") from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has left, which the framework knows how to end
+                raise
+            raise click.ClickException(str(error)) from error
         if failed:
             click.echo(f"{failed} of {len(inputs)} inputs failed", err=True)
             raise click.exceptions.Exit(1)
@@ -111,9 +116,7 @@ def _common(what: str, *, streams: bool) -> list[Decorator]:
         ),
         click.option("--api-key", help=f"Key to send; better in the environment, where {API_KEY} is read."),
         click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds for a request."),
-        click.option(
-            "--retries", type=click.IntRange(min=1), default=10, show_default=True, help="Tries of a request."
-        ),
+        click.option("--retries", type=click.IntRange(min=1), default=5, show_default=True, help="Tries of a request."),
         click.option("--batch", type=int, default=32, show_default=True, help="Inputs in a request."),
         click.option("--concurrency", type=int, default=4, show_default=True, help="Requests at a time."),
     ]

@@ -4,6 +4,7 @@ A line is written whole and at once. A run that was killed leaves whole lines an
 off when the next run goes on.
 """
 
+import fcntl
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,25 +35,40 @@ class AnswerFile:
     """A file of lines that a run goes on with."""
 
     def __init__(self, path: Path, task: str, inputs: Sequence[str]) -> None:
-        """Read what earlier runs left. Raises click.UsageError if it is of something else."""
-        self._file = path.open("a+b", buffering=0)
+        """Read what earlier runs left. Raises OSError, and click.UsageError if it is of something else."""
+        self._file = path.open("a+b")
         self.done = self.failed = 0
         try:
+            self._lock(path)
             self._read(path, task, inputs)
         except BaseException:
             self._file.close()
             raise
 
+    def _lock(self, path: Path) -> None:
+        """For this process alone, as long as the file is open."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.UsageError(f"another run is writing {path}") from None
+
     def _read(self, path: Path, task: str, inputs: Sequence[str]) -> None:
-        self._file.seek(0)
         end = 0
         with path.open("rb") as lines:
             for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                self._check(path, line, task, inputs)
-                end += len(line)
+                if line.endswith(b"\n"):
+                    self._check(path, line, task, inputs)
+                    end += len(line)
+                elif not self._is_piece(line, task, inputs):
+                    self._check(path, b"", task, inputs)
         self._file.truncate(end)
+
+    def _is_piece(self, line: bytes, task: str, inputs: Sequence[str]) -> bool:
+        """Whether a line without an end is the beginning of the next answer; anything else is somebody's."""
+        if self.done == len(inputs):
+            return False
+        expected = Line(self.done, task, inputs[self.done]).encoded().removesuffix(b"}\n")
+        return line.startswith(expected) or expected.startswith(line)
 
     def _check(self, path: Path, line: bytes, task: str, inputs: Sequence[str]) -> None:
         other = "name another --output, or remove it"
@@ -76,6 +92,7 @@ class AnswerFile:
     def write(self, lines: Iterable[Line]) -> None:
         """Add lines."""
         self._file.write(b"".join(line.encoded() for line in lines))
+        self._file.flush()
 
     def __enter__(self) -> Self:
         return self

@@ -24,10 +24,14 @@ class HttpArguments(TypedDict):
 
 def http_arguments(url: str, api_key: str | None) -> HttpArguments:
     """Without a key that of the environment is sent. Raises ValueError."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{url!r} is no URL; it begins with http:// or https://")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url!r} is no URL: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"{url!r} is no URL of a service; it begins with http:// or https:// and a host")
     headers = {"User-Agent": "unroll-client"}
-    if key := os.environ.get(API_KEY, "") if api_key is None else api_key:
+    if key := (os.environ.get(API_KEY, "") if api_key is None else api_key).strip():
         headers["Authorization"] = f"Bearer {key}"
     return {"base_url": url, "headers": headers, "limits": httpx.Limits(max_connections=None)}
 

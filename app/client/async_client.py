@@ -11,6 +11,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app.client import calls, exchange
 from app.client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
+from app.client.bounded import AsyncBounded
 from app.client.calls import Call, Image, Images, Texts
 from app.client.errors import UnexpectedAnswer, UnrollClientError
 from app.client.exchange import Conversation, Outcome, Send, Wait
@@ -161,17 +162,15 @@ class AsyncUnroll:
         return AsyncStream(self._events(call), Told(call))
 
     async def _events(self, call: Call[SentenceResult]) -> AsyncGenerator[ServerSentEvent, None]:
-        deadline = self._terms.deadline()
-        response = await self._drive(exchange.stream(call, self._terms, deadline))
+        response = await self._drive(exchange.stream(call, self._terms))
         try:
             async with aclosing(EventSource(response).aiter_sse()) as events:
                 async for event in events:
-                    exchange.check_time(deadline)
                     yield event
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
-        except httpx.TransportError as error:
-            raise exchange.transport_error(error) from error
+        except httpx.RequestError as error:
+            raise exchange.request_error(error) from error
         finally:
             await response.aclose()
 
@@ -192,11 +191,12 @@ class AsyncUnroll:
         request = self._http.build_request(**exchange.request_arguments(step))
         try:
             response = await self._http.send(request, stream=True)
+            response.stream = AsyncBounded(response, step.deadline)
             if not (step.streams and response.status_code == 200):
                 try:
                     await response.aread()
                 finally:
                     await response.aclose()
             return response
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error

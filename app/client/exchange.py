@@ -25,7 +25,7 @@ from app.client.errors import (
     UnrollClientError,
     problem_error,
 )
-from app.client.policy import Retries, Timeout, told_milliseconds
+from app.client.policy import Retries, Timeout, seconds_left, told_milliseconds
 from app.client.results import Answers, ModelList, Readiness, ResultT, Usage
 
 T = TypeVar("T")
@@ -34,12 +34,13 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Send:
-    """Send a request; what comes of it is a response, or the error of the transport. Where it `streams`, the body of
+    """Send a request; what comes of it is a response, or why there is none. Where it `streams`, the body of
     a 200 is not read yet."""
 
     body: Body
     headers: dict[str, str]
     timeout: httpx.Timeout
+    deadline: float | None
     streams: bool
 
 
@@ -50,7 +51,7 @@ class Wait:
     seconds: float
 
 
-Outcome = httpx.Response | httpx.TransportError | None
+Outcome = httpx.Response | httpx.RequestError | None
 Conversation = Generator[Send | Wait, Outcome, T]
 
 
@@ -86,9 +87,9 @@ def answers(call: Call[ResultT], terms: Terms) -> Conversation[Answers[ResultT]]
     return _answers_of(call, response)
 
 
-def stream(call: Call[Any], terms: Terms, deadline: float | None) -> Conversation[httpx.Response]:
+def stream(call: Call[Any], terms: Terms) -> Conversation[httpx.Response]:
     """The response whose events have not been read. Once it has begun, nothing is tried again."""
-    return exchange(call.body(stream=True), terms, deadline, timeout_ms=call.timeout_ms, streams=True)
+    return exchange(call.body(stream=True), terms, terms.deadline(), timeout_ms=call.timeout_ms, streams=True)
 
 
 def models(terms: Terms) -> Conversation[ModelList]:
@@ -99,7 +100,8 @@ def models(terms: Terms) -> Conversation[ModelList]:
 
 def readiness(terms: Terms) -> Conversation[Readiness]:
     """Whether requests are answered; that they are not is an answer, too, and not tried again."""
-    outcome = yield Send(Body("GET", "/readyz"), {}, _timeouts(terms, terms.deadline()), streams=False)
+    deadline = terms.deadline()
+    outcome = yield Send(Body("GET", "/readyz"), {}, _timeouts(terms, deadline), deadline, streams=False)
     error = _error_of(outcome)
     assert isinstance(outcome, httpx.Response) or error is not None
     if isinstance(outcome, httpx.Response) and outcome.status_code in (200, 503) and "status" in _json_of(outcome):
@@ -116,7 +118,7 @@ def exchange(
         headers = {} if told is None else {"X-Timeout-Ms": str(told)}
         if body.content is not None:
             headers |= JSON
-        outcome = yield Send(body, headers, _timeouts(terms, deadline), streams)
+        outcome = yield Send(body, headers, _timeouts(terms, deadline), deadline, streams)
         error = _error_of(outcome)
         if error is None:
             assert isinstance(outcome, httpx.Response)
@@ -136,24 +138,14 @@ def request_arguments(step: Send) -> dict[str, Any]:
     return {"method": body.method, "url": body.path, "headers": step.headers, "timeout": step.timeout, **form}
 
 
-def check_time(deadline: float | None) -> None:
-    """Raises TimedOut when a stream takes longer than it may."""
-    left = seconds_left(deadline)
-    if left is not None and left < 0:
-        raise TimedOut("the stream did not end within the time given")
-
-
-def seconds_left(deadline: float | None) -> float | None:
-    """Until the deadline; None if there is none."""
-    return None if deadline is None else deadline - time.monotonic()
-
-
-def transport_error(error: httpx.TransportError) -> UnrollClientError:
-    """A failure of the transport in this package's words."""
+def request_error(error: httpx.RequestError) -> UnrollClientError:
+    """A failure to get an answer in this package's words."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return ConnectionFailed(f"no connection to {error.request.url}: {error or 'it took too long'}", sent=False)
     if isinstance(error, httpx.TimeoutException):
         return TimedOut(f"no answer from {error.request.url} within the time given")
+    if isinstance(error, httpx.DecodingError):
+        return UnexpectedAnswer(f"{error.request.url} answered what cannot be decoded: {error}")
     return ConnectionFailed(f"the connection to {error.request.url} broke: {error or type(error).__name__}", sent=True)
 
 
@@ -193,8 +185,8 @@ def _timeouts(terms: Terms, deadline: float | None) -> httpx.Timeout:
 
 
 def _error_of(outcome: Outcome) -> UnrollClientError | None:
-    if isinstance(outcome, httpx.TransportError):
-        return transport_error(outcome)
+    if isinstance(outcome, httpx.RequestError):
+        return request_error(outcome)
     assert outcome is not None
     if outcome.status_code == 200:
         return None

@@ -1,6 +1,7 @@
 """How long a caller waits, and how often it is tried."""
 
 import random
+import time
 from dataclasses import dataclass
 
 from app.client.errors import ConnectionFailed, NotReady, Overloaded, UnrollClientError
@@ -39,6 +40,11 @@ class Retries:
 
 DEFAULT_TIMEOUT = Timeout()
 DEFAULT_RETRIES = Retries()
+
+
+def seconds_left(deadline: float | None) -> float | None:
+    """Until the deadline, on the clock of `time.monotonic`; None if there is none."""
+    return None if deadline is None else deadline - time.monotonic()
 
 
 def told_milliseconds(left: float | None, wanted: int | None) -> int | None:

@@ -1,7 +1,7 @@
 """Answers as frozen values. Members that a newer service adds are kept, as further attributes; docs/http-api.md says
 what the members mean."""
 
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -180,7 +180,7 @@ class ModelList(Value):
 class Readiness(Value):
     """Whether requests are answered, and by what."""
 
-    status: Literal["ready", "starting", "draining"] | str
+    status: str
     engines_ready: int
     engines: int
     models: list[str]

@@ -11,6 +11,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app.client import calls, exchange
 from app.client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
+from app.client.bounded import Bounded
 from app.client.calls import Call, Image, Images, Texts
 from app.client.errors import UnexpectedAnswer
 from app.client.exchange import Conversation, Outcome, Send, Wait
@@ -155,16 +156,13 @@ class Unroll:
         return Stream(self._events(call), Told(call))
 
     def _events(self, call: Call[SentenceResult]) -> Generator[ServerSentEvent, None, None]:
-        deadline = self._terms.deadline()
-        response = self._drive(exchange.stream(call, self._terms, deadline))
+        response = self._drive(exchange.stream(call, self._terms))
         try:
-            for event in EventSource(response).iter_sse():
-                exchange.check_time(deadline)
-                yield event
+            yield from EventSource(response).iter_sse()
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
-        except httpx.TransportError as error:
-            raise exchange.transport_error(error) from error
+        except httpx.RequestError as error:
+            raise exchange.request_error(error) from error
         finally:
             response.close()
 
@@ -185,11 +183,12 @@ class Unroll:
         request = self._http.build_request(**exchange.request_arguments(step))
         try:
             response = self._http.send(request, stream=True)
+            response.stream = Bounded(response, step.deadline)
             if not (step.streams and response.status_code == 200):
                 try:
                     response.read()
                 finally:
                     response.close()
             return response
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error

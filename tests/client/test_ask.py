@@ -1,5 +1,6 @@
 """`unroll ask` as a process against a real service, killed and interrupted as well."""
 
+import fcntl
 import json
 import os
 import pty
@@ -158,7 +159,7 @@ def test_a_run_that_ends_early_is_gone_on_with(server: str, tmp_path: Path, how:
         assert status == 130
         assert f"what was answered stands in {output}, and the same command goes on" in error
         assert "Traceback" not in error
-    output.write_bytes(left + b'{"index": 9, "task": "transl')  # as a write that did not end
+    output.write_bytes(left + b'{"index": %d, "task": "transl' % left.count(b"\n"))  # as a write that did not end
     invoked(server, "translate", "--file", file, "--output", output, *options)
     assert output.read_bytes().startswith(left)
     texts_of = [[line["result"]["text"] for line in lines_of(path.read_text("utf8"))] for path in (output, whole)]
@@ -171,15 +172,26 @@ OTHERS = [
     (b'{"task": "translate", "input": "a", "result": {}}\n', "of the task translate"),
     (b'{"task": "sentiment", "input": "a", "result": {}}\n' * 2, "more answers than"),
     (b"my diary\nwhich is long", "line 1 of .* is no answer"),
+    (b"my diary", "line 1 of .* is no answer"),
+    (b'{"index": 0, "task": "sentiment", "input": "b", "resu', "line 1 of .* is no answer"),
 ]
 
 
-@pytest.mark.parametrize(("content", "why"), OTHERS, ids=["input", "task", "more", "diary"])
+@pytest.mark.parametrize(("content", "why"), OTHERS, ids=["input", "task", "more", "diary", "short diary", "piece"])
 def test_a_file_of_something_else_is_left_alone(server: str, tmp_path: Path, content: bytes, why: str) -> None:
     output = tmp_path / "answers.jsonl"
     output.write_bytes(content)
     assert re.search(why, invoked(server, "sentiment", "a", "--output", output, status=2))
     assert output.read_bytes() == content
+
+
+def test_a_file_has_one_writer(server: str, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    with output.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert "another run is writing" in invoked(server, "sentiment", "a", "--output", output, status=2)
+    invoked(server, "sentiment", "a", "--output", output)
+    assert "No such file" in invoked(server, "sentiment", "a", "--output", tmp_path / "no" / "file", status=1)
 
 
 def test_what_is_not_about_an_input_ends_the_run(server: str, tmp_path: Path) -> None:

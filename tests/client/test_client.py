@@ -189,6 +189,9 @@ def test_unknown_options_are_refused_before_anything_is_sent() -> None:
 def test_an_address_is_a_url() -> None:
     with pytest.raises(ValueError, match="begins with http"):
         Unroll("127.0.0.1:8000")
+    for wrong in ("ftp://host", "http://", "http://host:port", ""):
+        with pytest.raises(ValueError, match="is no URL"):
+            Unroll(wrong)
     with pytest.raises(ValueError, match="at least 1"):
         Unroll(most_inputs=0)
 

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,7 @@ def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) ->
         (b"", ConnectionFailed),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", ConnectionFailed),
         (b"SSH-2.0\r\n\r\n", ConnectionFailed),
+        (answer(200, ANSWER, Content_Encoding="gzip"), UnexpectedAnswer),
     ],
     ids=lambda part: part.__name__ if isinstance(part, type) else "",
 )
@@ -267,6 +269,31 @@ def test_a_service_that_does_not_answer(kind: Kind) -> None:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(TimedOut):
             asked(kind, address, sentiment, timeout=Timeout(connect=1, total=0.2))
+
+
+@kinds
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_body_that_comes_in_drops_is_not_read_for_ever(kind: Kind, stream: bool) -> None:
+    media = b"text/event-stream" if stream else b"application/json"
+    left = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            request_of(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nContent-Type: %b\r\n\r\n" % media)
+            with suppress(OSError):
+                while True:
+                    connection.sendall(b": keep-alive\n\n")
+                    time.sleep(0.01)
+        left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=[listener], daemon=True).start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        ask = partial(streamed, kind, address, lambda client: client.stream_translate("a"))
+        with pytest.raises(TimedOut):
+            ask(timeout=0.2) if stream else asked(kind, address, sentiment, timeout=0.2)
+        assert left.wait(10)
 
 
 @kinds
