@@ -105,7 +105,8 @@ class AsyncUnroll:
     def stream_caption(
         self, images: Image | Images, /, **options: Unpack[SentenceOptions]
     ) -> AsyncStream[SentenceResult] | AsyncStream[Answers[SentenceResult]]:
-        """`caption`, token by token. The request is sent when the first token is asked for."""
+        """`caption`, token by token. Files are read at once, and the request is sent when the first token is asked
+        for. Raises OSError as well."""
         return self._stream(calls.caption_call(images, options))
 
     @overload

@@ -190,6 +190,11 @@ def _error_of(outcome: Outcome) -> UnrollClientError | None:
     assert outcome is not None
     if outcome.status_code == 200:
         return None
+    if outcome.status_code < 400:
+        to = outcome.headers.get("Location", "elsewhere")
+        return UnexpectedAnswer(
+            f"{outcome.url} answered with status {outcome.status_code} and sends to {to}; ask there"
+        )
     return problem_error(outcome.status_code, _json_of(outcome), retry_after=_retry_after(outcome))
 
 
@@ -216,9 +221,10 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 def _answers_of(call: Call[ResultT], response: httpx.Response) -> Answers[ResultT]:
     content = _json_of(response)
+    told = content.get("results")
     try:
         usage = Usage.model_validate(content.get("usage"))
-        results = [call.result.model_validate(item) for item in content.get("results", ())]
+        results = [call.result.model_validate(item) for item in (told if isinstance(told, list) else [])]
     except ValidationError as error:
         raise unexpected(str(response.url), error) from error
     if len(results) != len(call.inputs):

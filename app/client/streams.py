@@ -49,9 +49,11 @@ class Told:
         return None
 
     def result(self) -> SentenceResult | Answers[SentenceResult]:
-        """What all was about. Raises ConnectionFailed if the end has not come."""
+        """What all was about. Raises ConnectionFailed if the end has not come, and UnexpectedAnswer."""
         if self._usage is None:
             raise ConnectionFailed(f"the stream of {self._call.path} ended before its end", sent=True)
+        if self._results.keys() != set(range(len(self._call.inputs))):
+            raise UnexpectedAnswer(f"the stream of {self._call.path} ended without a result for each input")
         results = [self._results[place] for place in range(len(self._call.inputs))]
         return with_usage(results[0], self._usage) if self._call.is_one else Answers(results, self._usage)
 

@@ -214,6 +214,8 @@ def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) ->
         (answer(418, {"type": "/problems/new", "new": [1]}), InvalidRequest),
         (answer(200, {"results": []}), UnexpectedAnswer),
         (answer(200, {**ANSWER, "results": []}), UnexpectedAnswer),
+        (answer(200, {**ANSWER, "results": 3}), UnexpectedAnswer),
+        (answer(307, Location="https://elsewhere/"), UnexpectedAnswer),
         (answer(200, body=b"<html>a login page</html>"), UnexpectedAnswer),
         (b"", ConnectionFailed),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", ConnectionFailed),
@@ -322,13 +324,15 @@ def test_the_key_is_sent(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("end", ["cut", "early", "garbage", "page"])
+@pytest.mark.parametrize("end", ["cut", "early", "garbage", "page", "without"])
 def test_a_stream_that_breaks_is_not_begun_again(kind: Kind, end: str) -> None:
     begun = b'event: token\ndata: {"input":0,"text":"a"}\n\n'
+    done = b'event: done\ndata: {"usage":{"inputs":1,"source_tokens":1,"emitted_tokens":1}}\n\n'
     said = {
         "cut": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000\r\n\r\n" + begun,
         "early": answer(200, body=begun, Content_Type="text/event-stream"),
         "garbage": answer(200, body=begun + b"event: token\ndata: {\n\n", Content_Type="text/event-stream"),
+        "without": answer(200, body=begun + done, Content_Type="text/event-stream"),
         "page": answer(200, body=b"<html>", Content_Type="text/html"),
     }[end]
     error = ConnectionFailed if end in ("cut", "early") else UnexpectedAnswer
