@@ -1,8 +1,8 @@
 """A client of the service: `Unroll(url)`, and `AsyncUnroll(url)` for asyncio. It needs httpx and pydantic, and neither
 torch nor the rest of the service.
 
-`calls` says what is sent, `exchange` when and how often, `results` and `errors` what comes back, `streams` what comes
-back token by token; all of them do no I/O. `sync_client` and `async_client` do nothing else.
+`calls` says what is sent, `exchange` when and how often, `answers` what comes back, as `results` or `errors`, and
+`streams` what comes back token by token. The I/O is in `sync_client` and `async_client`, which do nothing else.
 """
 
 from app.client.async_client import AsyncUnroll

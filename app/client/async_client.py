@@ -9,12 +9,13 @@ from typing import Self, TypeVar, Unpack, overload
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.client import calls, exchange
+from app.client import answers, calls, exchange
 from app.client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
+from app.client.answers import Outcome
 from app.client.bounded import AsyncBounded
 from app.client.calls import Call, Image, Images, Texts
 from app.client.errors import UnexpectedAnswer, UnrollClientError
-from app.client.exchange import Conversation, Outcome, Send, Wait
+from app.client.exchange import Conversation, Send, Wait
 from app.client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
 from app.client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout
 from app.client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
@@ -157,7 +158,7 @@ class AsyncUnroll:
                 pending = [group.create_task(in_turn(part)) for part in parts]
         except* UnrollClientError as failed:
             raise failed.exceptions[0] from None
-        return exchange.joined([task.result() for task in pending])
+        return answers.joined([task.result() for task in pending])
 
     def _stream(self, call: Call[SentenceResult]) -> AsyncStream[SentenceResult] | AsyncStream[Answers[SentenceResult]]:
         return AsyncStream(self._events(call), Told(call))
@@ -171,7 +172,7 @@ class AsyncUnroll:
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
         except httpx.RequestError as error:
-            raise exchange.request_error(error) from error
+            raise answers.request_error(error) from error
         finally:
             await response.aclose()
 

@@ -9,12 +9,13 @@ from typing import Self, TypeVar, Unpack, overload
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.client import calls, exchange
+from app.client import answers, calls, exchange
 from app.client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
+from app.client.answers import Outcome
 from app.client.bounded import Bounded
 from app.client.calls import Call, Image, Images, Texts
 from app.client.errors import UnexpectedAnswer
-from app.client.exchange import Conversation, Outcome, Send, Wait
+from app.client.exchange import Conversation, Send, Wait
 from app.client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
 from app.client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout
 from app.client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
@@ -149,7 +150,7 @@ class Unroll:
         with ThreadPoolExecutor(self._concurrency) as pool:
             pending = [pool.submit(self._drive, exchange.answers(part, self._terms)) for part in parts]
             try:
-                return exchange.joined([future.result() for future in pending])
+                return answers.joined([future.result() for future in pending])
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -163,7 +164,7 @@ class Unroll:
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
         except httpx.RequestError as error:
-            raise exchange.request_error(error) from error
+            raise answers.request_error(error) from error
         finally:
             response.close()
 
