@@ -5,7 +5,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,60 +53,69 @@ def ask() -> None:
     """
 
 
+@dataclass(frozen=True)
+class Way:
+    """Where inputs come from, and where answers go."""
+
+    inputs: tuple[str, ...]
+    file: Path | None
+    output: Path | None
+    jsonl: bool
+    stream: bool
+
+
 def _command(task: str) -> click.Command:
     request, what, summary = _TASKS[task]
 
-    def run(**given: Any) -> None:
-        where = Where(*(given.pop(name) for name in ("url", "api_key", "timeout", "retries")))
-        own = {
-            name: given.pop(name) for name in ("inputs", "file", "jsonl", "output", "stream", "batch", "concurrency")
-        }
+    def run(batch: int, concurrency: int, **given: Any) -> None:
+        where = Where(**{field.name: given.pop(field.name) for field in fields(Where)})
+        way = Way(**{field.name: given.pop(field.name) for field in fields(Way)})
         options = {name: _plain(item) for name, item in given.items() if item not in (None, ())}
-        if own["stream"] and (own["jsonl"] or own["output"]):
-            raise click.UsageError("--stream prints tokens as they come, so without --jsonl and --output")
-        if own["batch"] < 1 or own["concurrency"] < 1:
-            raise click.UsageError("--batch and --concurrency are at least 1")
-        inputs = read_inputs(own["inputs"], own["file"], sys.stdin.buffer, images=task == "caption")
-        question = Question(task, options, own["batch"], own["concurrency"])
-        try:
-            if own["stream"]:
-                failed = _stream(where, question, inputs)
-            else:
-                failed = _answer(where, question, inputs, own["output"], jsonl=own["jsonl"])
-        except KeyboardInterrupt:
-            click.echo(f"interrupted{_go_on(own['output'])}", err=True)
-            raise click.exceptions.Exit(_INTERRUPTED) from None
-        except UnrollClientError as error:
-            raise click.ClickException(f"{error}{_go_on(own['output'])}") from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read has left, which the framework knows how to end
-                raise
-            raise click.ClickException(str(error)) from error
-        if failed:
-            click.echo(f"{failed} of {len(inputs)} inputs failed", err=True)
-            raise click.exceptions.Exit(1)
+        _run(where, Question(task, options, batch, concurrency), way)
 
-    own_options = [
-        option_of(name, field) for name, field in request.model_fields.items() if name not in ("inputs", "stream")
-    ]
+    own = [option_of(name, field) for name, field in request.model_fields.items() if name not in ("inputs", "stream")]
     command: Callable[..., None] = run
-    for decorate in reversed([*common_options(what, streams="stream" in request.model_fields), *own_options]):
+    for decorate in reversed([*common_options(what, streams="stream" in request.model_fields), *own]):
         command = decorate(command)
     return click.command(name=task, help=summary)(command)
+
+
+def _run(where: Where, question: Question, way: Way) -> None:
+    if way.stream and (way.jsonl or way.output):
+        raise click.UsageError("--stream prints tokens as they come, so without --jsonl and --output")
+    inputs = read_inputs(way.inputs, way.file, sys.stdin.buffer, images=question.task == "caption")
+    with _explained(way.output):
+        failed = _stream(where, question, inputs) if way.stream else _answer(where, question, inputs, way)
+    if failed:
+        click.echo(f"{failed} of {len(inputs)} inputs failed", err=True)
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _explained(output: Path | None) -> Iterator[None]:
+    """What ends a run early as a message that says how to go on."""
+    go_on = f"; what was answered stands in {output}, and the same command goes on" if output else ""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"interrupted{go_on}", err=True)
+        raise click.exceptions.Exit(_INTERRUPTED) from None
+    except UnrollClientError as error:
+        raise click.ClickException(f"{error}{go_on}") from error
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read has left, which the framework knows how to end
+            raise
+        raise click.ClickException(str(error)) from error
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _go_on(output: Path | None) -> str:
-    return f"; what was answered stands in {output}, and the same command goes on" if output else ""
-
-
-def _answer(where: Where, question: Question, inputs: Sequence[str], output: Path | None, *, jsonl: bool) -> int:
+def _answer(where: Where, question: Question, inputs: Sequence[str], way: Way) -> int:
     """Answer all inputs, and say how many failed."""
     with ExitStack() as stack:
-        file = stack.enter_context(AnswerFile(output, question.task, inputs)) if output else None
+        file = stack.enter_context(AnswerFile(way.output, question.task, inputs)) if way.output else None
         start, failed = (file.done, file.failed) if file else (0, 0)
         bar = stack.enter_context(_progress(len(inputs), start, shown=file is not None or not sys.stdout.isatty()))
 
@@ -114,7 +123,7 @@ def _answer(where: Where, question: Question, inputs: Sequence[str], output: Pat
             if file is not None:
                 file.write(lines)
             for line in lines if file is None else ():
-                if jsonl:
+                if way.jsonl:
                     click.echo(line.encoded(), nl=False)
                 else:
                     show(line, alone=len(inputs) == 1)
@@ -147,17 +156,29 @@ def _stream(where: Where, question: Question, inputs: Sequence[str]) -> int:
     failed = 0
     with Unroll(**where.arguments()) as client:
         for index, text in enumerate(inputs):
-            try:
-                with getattr(client, f"stream_{question.task}")(text, **question.options_at(index)) as stream:
-                    for token in stream:
-                        click.echo(token.text, nl=False)
-                click.echo()
-            except (ProblemError, OSError) as error:
-                if isinstance(error, ProblemError) and not is_of_inputs(error):
-                    raise
-                show(Line(index, question.task, text, problem=problem_members(error)), alone=False)
+            problem = _print_tokens(client, question, index, text)
+            if problem is not None:
+                show(Line(index, question.task, text, problem=problem), alone=False)
                 failed += 1
     return failed
+
+
+def _print_tokens(client: Unroll, question: Question, index: int, text: str) -> dict[str, Any] | None:
+    """Print the tokens of an input; its problem if it has one."""
+    try:
+        stream = getattr(client, f"stream_{question.task}")(text, **question.options_at(index))
+    except OSError as error:  # an image
+        return problem_members(error)
+    try:
+        with stream:
+            for token in stream:
+                click.echo(token.text, nl=False)
+    except ProblemError as problem:
+        if not is_of_inputs(problem):
+            raise
+        return problem_members(problem)
+    click.echo()
+    return None
 
 
 for _task in _TASKS:

@@ -32,8 +32,10 @@ def common_options(what: str, *, streams: bool) -> list[Decorator]:
         click.option("--api-key", help=f"Key to send; better in the environment, where {API_KEY} is read."),
         click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds for a request."),
         click.option("--retries", type=click.IntRange(min=1), default=5, show_default=True, help="Tries of a request."),
-        click.option("--batch", type=int, default=32, show_default=True, help="Inputs in a request."),
-        click.option("--concurrency", type=int, default=4, show_default=True, help="Requests at a time."),
+        click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Inputs in a request."),
+        click.option(
+            "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Requests at a time."
+        ),
     ]
 
 

@@ -235,6 +235,7 @@ def test_streams_are_printed_as_they_come(server: str) -> None:
     assert expected[0]["text"] in output
     assert "input 1, ''" in output
     assert "1 of 2 inputs failed" in output
+    assert "/nowhere.png" in invoked(server, "caption", "/nowhere.png", "--stream", status=1)
 
 
 def test_a_terminal_shows_progress(server: str, tmp_path: Path) -> None:
