@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.api.keys import Key, Role, hash_of, new_token
+from app.asking.command import ask
 from app.errors import StoreUnreachable, UnrollError
 from app.main import VERSION, bring_up_to_date, create_app, open_guard, open_store, set_up_logging, start_engines
 from app.settings import Settings, is_local
@@ -57,6 +58,9 @@ def _click_type(field: FieldInfo) -> click.ParamType[Any]:
 @click.version_option(VERSION, prog_name="unroll")
 def main() -> None:
     """Serve trained recurrent networks over REST."""
+
+
+main.add_command(ask)
 
 
 @main.command()

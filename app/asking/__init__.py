@@ -1,0 +1,1 @@
+"""`unroll ask`: the client on the command line."""
