@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.errors import StoreUnreachable, UnrollError
-from app.main import VERSION, bring_up_to_date, create_app, open_store, set_up_logging, start_engines
+from app.logs import set_up_logging
+from app.main import VERSION, bring_up_to_date, create_app, open_store, start_engines
 from app.settings import Settings
 from app.store.model_store import newest_version, read_store, version_folders
 from app.store.publishing import remove_version
@@ -67,7 +68,7 @@ def serve(**given: Any) -> None:
         settings.read_admin_key()
     except OSError as error:
         raise click.BadParameter(f"cannot be read: {error.strerror}", param_hint="--admin-key-file") from error
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     try:
         source = open_store(settings)
         bring_up_to_date(source)
@@ -91,7 +92,7 @@ def serve(**given: Any) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return uvicorn.Config("", host=settings.host, port=settings.port, log_level="warning").bind_socket()
+        return uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket()
     except SystemExit:
         raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
 

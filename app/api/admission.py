@@ -19,6 +19,7 @@ from app.api.paths import Paths
 from app.api.problems import KINDS, MEDIA_TYPE, problem_body
 from app.engine.messages import IMAGE_STEPS
 from app.errors import Draining, NotReady, Overloaded, UnrollError
+from app.record import note_problem
 
 TICKET = "unroll.ticket"  # its key in an ASGI scope
 TIMEOUT_HEADER = b"x-timeout-ms"
@@ -260,6 +261,7 @@ class Refusal:
     def __init__(self, error: UnrollError, seconds: int) -> None:
         kind = KINDS[type(error)]
         content = json.dumps(problem_body(kind, error.detail, **error.facts)).encode()
+        self.slug = kind.slug
         self.body: Message = {"type": "http.response.body", "body": content}
         self.start: Message = {
             "type": "http.response.start",
@@ -272,6 +274,7 @@ class Refusal:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        note_problem(self.slug)
         await send(self.start)
         await send(self.body)
 
@@ -300,6 +303,7 @@ async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refu
     if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
         await refusal({}, receive, send)
         return
+    note_problem(refusal.slug)
     await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
     await send({**refusal.body, "more_body": True})
     await throw_away(receive)

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 `application/problem+json`: one shape everywhere, one table from class to status."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors
+from app.record import RECORD, note_problem
 
 log = logging.getLogger("unroll.api")
 MEDIA_TYPE = "application/problem+json"
@@ -85,6 +87,7 @@ def install_problems(app: FastAPI) -> None:
 
 def problem_body(kind: Kind, detail: str, **facts: object) -> dict[str, object]:
     """The members of a problem; `facts` are those beside the standard ones."""
+    note_problem(kind.slug)
     return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **facts}
 
 
@@ -189,8 +192,11 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(INTERNAL, _INTERNAL_DETAIL)
+    record = RECORD.get()  # this answer goes past the middleware that names the others
+    log.error("%s failed", record.id if record else "a request", exc_info=error)
+    response = problem_response(INTERNAL, _INTERNAL_DETAIL)
+    response.raw_headers += record.head(time.monotonic()) if record else []
+    return response
 
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
