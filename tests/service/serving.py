@@ -52,14 +52,13 @@ def serving(store: Path | str, *options: str) -> Iterator[Served]:
 
 @contextmanager
 def started(command: Sequence[str], address: str, **environment: str) -> Iterator[Served]:
-    """Run a server and take its address from what it prints by the pattern `address`. Nobody reads what it prints
-    later, so by default it has no line for each request."""
+    """Run a server and take its address from what it prints by the pattern `address`."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1", "UNROLL_LOG_REQUESTS": "false"} | environment,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
     )
     try:
         assert process.stdout is not None
