@@ -24,8 +24,8 @@ def exposed() -> dict[str, set[str]]:
     metrics.task("sentiment").inputs.inc()
     metrics.refused("overloaded")
     spreads = (Spread.over(SECONDS), Spread.over(SECONDS), Spread.over(TOKEN_SECONDS))
-    status = Status("a", ["m/1"], {}, {}, {}, {"m/1": "float32"}, {"m/1": ModelFigures(*spreads)})
-    status = Status(*(getattr(status, name) for name in status.__struct_fields__[:-1]), Spread.over(LOAD_SECONDS))
+    figures, loads = {"m/1": ModelFigures(*spreads)}, Spread.over(LOAD_SECONDS)
+    status = Status("a", ["m/1"], {}, {}, {}, {"m/1": "float32"}, figures, loads)
     metrics.watch(lambda: ServiceFigures({0: status}, 1, status.precisions, 0))
     found: dict[str, set[str]] = {"up": set()}
     for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", metrics.render().decode(), re.MULTILINE):
