@@ -53,8 +53,9 @@ def await_parent() -> None:
 
 
 class Child:
-    """Kept running by a thread until `stop`. The last argument of its command is the number of the pipe for its beats;
-    after `silence` seconds without one it is killed, other than while it starts or stops."""
+    """Kept running by a thread until `stop`. The last two arguments of its command are the number of the pipe for its
+    beats and how often it was started before; after `silence` seconds without a beat it is killed, other than while it
+    starts or stops."""
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class Child:
         self._environment = os.environ | (environment or {})
         self._descriptors = descriptors
         self._silence = silence
+        self._starts = 0
         self._stopping = threading.Event()
         self._spawning = threading.Lock()
         self._running = self._spawn()
@@ -103,13 +105,14 @@ class Child:
         os.set_blocking(writing, False)  # a beat never waits for this process
         try:
             process = subprocess.Popen(
-                [*self._command, str(writing)],
+                [*self._command, str(writing), str(self._starts)],
                 stdin=subprocess.PIPE,
                 env=self._environment,
                 pass_fds=(*self._descriptors, writing),
             )
         finally:
             os.close(writing)
+        self._starts += 1
         return Running(process, reading)
 
     def _watch(self) -> None:

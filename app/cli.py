@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 from app.api.keys import Key, Role, hash_of, new_token
 from app.asking.command import ask
 from app.errors import StoreUnreachable, UnrollError
-from app.main import VERSION, bring_up_to_date, create_app, open_guard, open_store, set_up_logging, start_engines
+from app.logs import set_up_logging
+from app.main import VERSION, bring_up_to_date, create_app, open_guard, open_store, start_engines
 from app.settings import Settings, is_local
 from app.store.model_store import newest_version, read_store, version_folders
 from app.store.publishing import remove_version
@@ -78,7 +79,7 @@ def serve(**given: Any) -> None:
     with _as_click_errors():
         open_guard(settings)
     who = _who_may(settings)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     try:
         source = open_store(settings)
         bring_up_to_date(source)
@@ -118,7 +119,7 @@ def _who_may(settings: Settings) -> str:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return uvicorn.Config("", host=settings.host, port=settings.port, log_level="warning").bind_socket()
+        return uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket()
     except SystemExit:
         raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
 

@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import logging
-from collections import Counter
+import os
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -43,13 +44,16 @@ from app.api.keys import Keys, administrator, read_entries
 from app.api.observe import Observe
 from app.api.problems import install_problems, problems_anywhere
 from app.api.rates import Rates
+from app.api.request_log import RequestLog
 from app.api.security_headers import SecurityHeaders
 from app.api.service import Limits, Service
 from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
+from app.engine_metrics import ServiceFigures
 from app.errors import InvalidAccess, StoreUnreachable
-from app.metrics import EngineFigures, Metrics
+from app.logs import request_lines, set_up_logging
+from app.metrics import Metrics
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
 from app.store.remote import RemoteStore, is_url
@@ -63,6 +67,9 @@ from app.tasks.rollout import Rollout, watch
 from app.tasks.sentiment import Sentiment
 from app.tasks.texts import TextLimits
 from app.tasks.translation import Translation
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 VERSION = "0.1.0"
 DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment), image to sequence (captioning),
@@ -96,6 +103,7 @@ _HOLDS = (
     | dict.fromkeys(_OF_IMAGES, "images")
     | dict.fromkeys(open_inference.PATHS, "tensors")
 )  # what bodies hold
+_SPANS_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _IMAGE_THREADS = 2  # files decoded at the same time
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
@@ -108,12 +116,16 @@ def create_app(
     engines: Sequence[str] | None = None,
     board: Path | None = None,
     is_first: bool = True,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """An app with `settings`. Given `engines`, ZeroMQ endpoints, it uses those; else it starts its own. Of several that
     share engines and the folder of their `board`, the first tells the log when they are ready, and watches the
     store."""
     settings = settings or Settings()
-    metrics = Metrics()
+    metrics = metrics or Metrics()
+    lines = request_lines(settings.log_level, settings.log_format) if settings.log_requests else None
+    requests = RequestLog(lines, tells_probes=settings.log_level == "debug") if lines else None
+    tracing = _tracing()
     admission = Admission(
         most_inputs=settings.share(settings.max_pending), most_steps=settings.share(settings.max_pending_steps)
     )
@@ -141,11 +153,12 @@ def create_app(
                     app.state.service = _service(
                         settings, catalog, client, rollout, metrics, admission, guard.keys, pool
                     )
-                    metrics.watch(lambda: _figures(client))
+                    metrics.watch(lambda: _figures(client.view, catalog))
                     if processes is None:
                         await client.greeted(_GREETING_SECONDS)
                     _spare_the_collector()
                     beside = [asyncio.create_task(watch_lag(admission)), asyncio.create_task(rollout.follow())]
+                    beside.append(asyncio.create_task(metrics.tell_others()))
                     if not guard.is_idle:
                         beside.append(asyncio.create_task(watch_access(guard)))
                     if settings.watch_seconds and is_first:
@@ -159,6 +172,8 @@ def create_app(
         finally:
             if processes is not None:
                 processes.stop()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="Unroll",
@@ -168,7 +183,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
-            Middleware(Observe, metrics=metrics),
+            Middleware(Observe, metrics=metrics, log=requests, tracing=tracing),
             Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
             *cross_origin(settings.cors_origins),
             Middleware(ClientErrors, paths=_CLIENT_ERRORS),
@@ -250,6 +265,8 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
         slots=settings.slots,
         budget=settings.budget,
         precision=settings.precision,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
     )
     devices = engine_devices(settings.devices, settings.cpu_engines)
     log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
@@ -299,27 +316,28 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 50, 50)
 
 
-def _figures(client: EngineClient) -> EngineFigures:
-    view = client.view
-    counters: Counter[str] = Counter()
-    gauges: Counter[str] = Counter()
-    for status in view.ready:
-        counters.update(status.counters)
-        gauges.update(status.gauges)
-    return EngineFigures(counters, gauges, ready=len(view.ready), count=view.count, restarts=view.restarts)  # type: ignore[arg-type]
+def _figures(view: EngineView, catalog: Catalog) -> ServiceFigures:
+    engines = dict(zip(view.places, view.ready, strict=True))
+    return ServiceFigures(engines, view.count, view.precisions, len(catalog.broken(view)))
 
 
-def set_up_logging(level: str) -> None:
-    """Lines of the service itself, in uvicorn's form, to standard error. uvicorn sets up its own."""
-    logging.basicConfig(format="%(levelname)s:     %(name)s: %(message)s")
-    logging.getLogger("unroll").setLevel(level.upper())
+def _tracing() -> "Tracing | None":
+    """Spans, if the environment says where they go (docs/observability.md)."""
+    if not any(os.environ.get(name) for name in _SPANS_GO_TO):
+        return None
+    try:
+        from app.tracing import open_tracing
+    except ImportError:
+        log.warning("%s is set, but no spans are sent: install unroll-serve[otel]", _SPANS_GO_TO[0])
+        return None
+    return open_tracing(VERSION)
 
 
 def __getattr__(name: str) -> FastAPI:
     """`app`, made when a server first asks for it and not when `create_app` is imported."""
     if name == "app":
         settings = Settings()
-        set_up_logging(settings.log_level)
+        set_up_logging(settings.log_level, settings.log_format)
         if not settings.needs_keys:
             log.info("there are no keys: whoever reaches the port is answered (docs/access.md)")
         return create_app(settings)

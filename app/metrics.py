@@ -1,29 +1,23 @@
-"""Prometheus metrics of one front end, with what its engines report."""
+"""Prometheus metrics of a service: what its front ends count, with what its engines report.
 
-from collections.abc import Callable, Iterable
-from functools import partial
+Several front ends share their counts through files (ADR 19), so that each of them answers for all.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.engine_metrics import EngineCollector, ServiceFigures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-
-ENGINE_COUNTERS = {
-    "units": "Units of emitting run",
-    "consumed": "Sources consumed",
-    "consume_useful": "Cell steps of consuming that sources asked for",
-    "consume_padded": "Cell steps of consuming run, padding included",
-    "emit_steps": "Steps of emitting run, each over all running rows of a model",
-    "emit_rows": "Cell steps of emitting run: rows summed over steps",
-    "requests": "Requests that engines received",
-    "cancelled": "Requests cancelled before they ended",
-    "failed": "Requests that engines could not run",
-}
-ENGINE_GAUGES = {"waiting": "Requests waiting to be consumed", "running": "Requests that emit or are being consumed"}
-
+_TELL_SECONDS = 0.25  # between two notes of gauges for the other front ends
 PENDING = {
     "requests": "HTTP requests to the tasks let in and not answered",
     "inputs": "Inputs let in and not answered",
@@ -31,31 +25,52 @@ PENDING = {
 }
 
 
-class Metrics:
-    """A registry of its own, so that several apps can live in one process."""
+@dataclass(frozen=True)
+class Shared:
+    """A folder of files, where the front end of a number keeps its counts, beside those of the others. One that is
+    started again goes on where the one before it ended."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+    folder: Path
+    index: int
+
+
+class Metrics:
+    """A registry of its own, so that several apps can live in one process. Those that are `shared` are chosen for the
+    whole process, before anything is counted."""
+
+    def __init__(self, shared: Shared | None = None) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._told = registry
+        if shared is not None:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared.folder)
+            values.ValueClass = values.MultiProcessValue(lambda: shared.index)  # type: ignore[no-untyped-call]
+            self._told = CollectorRegistry()
+            MultiProcessCollector(self._told, str(shared.folder))  # type: ignore[no-untyped-call]
+        self._is_shared = shared is not None
         self._requests = Counter(
-            "unroll_http_requests", "HTTP requests answered", ("route", "status"), registry=self._registry
+            "unroll_http_requests", "HTTP requests answered", ("route", "status"), registry=registry
         )
-        self._seconds = Histogram(
-            "unroll_http_request_seconds",
-            "Time to answer, in seconds",
-            ("route",),
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._seconds = _histogram("unroll_http_request_seconds", "Time to answer, in seconds", "route", registry)
+        self._inputs = Counter("unroll_inputs", "Inputs answered", ("task",), registry=registry)
+        self._source_tokens = Counter("unroll_source_tokens", "Tokens read", ("task",), registry=registry)
+        self._emitted_tokens = Counter("unroll_emitted_tokens", "Tokens emitted", ("task",), registry=registry)
+        self._task_seconds = _histogram(
+            "unroll_request_seconds", "Seconds from the head of a request to its whole answer", "task", registry
         )
-        self._inputs = Counter("unroll_inputs", "Inputs answered", ("task",), registry=self._registry)
-        self._source_tokens = Counter("unroll_source_tokens", "Tokens read", ("task",), registry=self._registry)
-        self._emitted_tokens = Counter("unroll_emitted_tokens", "Tokens emitted", ("task",), registry=self._registry)
+        self._first_token_seconds = _histogram(
+            "unroll_first_token_seconds",
+            "Seconds from the head of a streamed request to its first token",
+            "task",
+            registry,
+        )
         self._refusals = Counter(
-            "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=self._registry
+            "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=registry
         )
-        self._pending = {
-            name: Gauge(f"unroll_pending_{name}", help_text, registry=self._registry)
+        self._gauges = {
+            name: Gauge(f"unroll_pending_{name}", help_text, registry=registry, multiprocess_mode="livesum")
             for name, help_text in PENDING.items()
         }
+        self._pending: Callable[[], dict[str, float]] = dict
         self._http: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # children by label, costly to look up
         self._tasks: dict[str, TaskCounters] = {}
 
@@ -72,8 +87,14 @@ class Metrics:
     def task(self, name: str) -> "TaskCounters":
         """What is counted of a task."""
         if name not in self._tasks:
-            counters = (self._inputs, self._source_tokens, self._emitted_tokens)
-            self._tasks[name] = TaskCounters(*(counter.labels(name) for counter in counters))
+            self._tasks[name] = TaskCounters(
+                name,
+                self._inputs.labels(name),
+                self._source_tokens.labels(name),
+                self._emitted_tokens.labels(name),
+                self._task_seconds.labels(name),
+                self._first_token_seconds.labels(name),
+            )
         return self._tasks[name]
 
     def refused(self, reason: str) -> None:
@@ -82,53 +103,39 @@ class Metrics:
 
     def watch_pending(self, pending: Callable[[], dict[str, float]]) -> None:
         """Report what was let in and is not answered, by the names of `PENDING`, asked anew at each scrape."""
-        for name, gauge in self._pending.items():
-            gauge.set_function(partial(_of, pending, name))
+        self._pending = pending
+        self._note_pending()
 
-    def watch(self, engines: "Callable[[], EngineFigures]") -> None:
-        """Report what engines say, asked anew at each scrape."""
-        self._registry.register(_EngineCollector(engines))
+    async def tell_others(self) -> None:
+        """Let the other front ends know what is pending here, until cancelled."""
+        while self._is_shared:
+            self._note_pending()
+            await asyncio.sleep(_TELL_SECONDS)
+
+    def watch(self, figures: Callable[[], ServiceFigures]) -> None:
+        """Report what engines say, asked anew at each scrape. It is the same for all front ends, and told by one."""
+        self._told.register(EngineCollector(figures))
 
     def render(self) -> bytes:
         """The text format that Prometheus scrapes."""
-        return generate_latest(self._registry)
+        self._note_pending()
+        return generate_latest(self._told)
+
+    def _note_pending(self) -> None:
+        for name, value in self._pending().items():
+            self._gauges[name].set(value)
 
 
 class TaskCounters(NamedTuple):
     """Of one task."""
 
+    name: str
     inputs: Counter
     source_tokens: Counter
     emitted_tokens: Counter
+    seconds: Histogram
+    first_token_seconds: Histogram
 
 
-def _of(figures: Callable[[], dict[str, float]], name: str) -> float:
-    return figures()[name]
-
-
-class EngineFigures:
-    """Sums over the engines: counters, gauges, engines ready, restarts."""
-
-    def __init__(
-        self, counters: dict[str, float], gauges: dict[str, float], *, ready: int, count: int, restarts: int
-    ) -> None:
-        self.counters = counters
-        self.gauges = gauges
-        self.ready = ready
-        self.count = count
-        self.restarts = restarts
-
-
-class _EngineCollector(Collector):
-    def __init__(self, engines: Callable[[], EngineFigures]) -> None:
-        self._engines = engines
-
-    def collect(self) -> Iterable[Metric]:
-        figures = self._engines()
-        for name, help_text in ENGINE_COUNTERS.items():
-            yield CounterMetricFamily(f"unroll_engine_{name}", help_text, value=figures.counters.get(name, 0))
-        for name, help_text in ENGINE_GAUGES.items():
-            yield GaugeMetricFamily(f"unroll_engine_{name}", help_text, value=figures.gauges.get(name, 0))
-        yield GaugeMetricFamily("unroll_engines_ready", "Engines that are ready", value=figures.ready)
-        yield GaugeMetricFamily("unroll_engines", "Engines that there should be", value=figures.count)
-        yield CounterMetricFamily("unroll_engine_restarts", "Engines started again", value=figures.restarts)
+def _histogram(name: str, help_text: str, label: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(name, help_text, (label,), buckets=_SECONDS, registry=registry)

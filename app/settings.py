@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="Least severe log lines that are written."
     )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="Form of log lines; auto is console on a terminal and json elsewhere."
+    )
+    log_requests: bool = Field(True, description="Whether each request has a log line.")
 
     @property
     def cpu_engines(self) -> int:

@@ -1,6 +1,6 @@
 """Front ends: uvicorn in this process, or several worker processes that share the engines, one socket and its port.
 
-Run as `python -m app.workers CONFIG PIPE` this is a worker, started by `FrontEnds`.
+Run as `python -m app.workers CONFIG PIPE RESTARTS` this is a worker, started by `FrontEnds`.
 """
 
 import json
@@ -19,11 +19,14 @@ from fastapi import FastAPI
 
 from app.child import Child, await_parent, beat_into
 from app.engine.process import stop_all
-from app.main import create_app, set_up_logging
+from app.logs import set_up_logging
+from app.main import create_app
+from app.metrics import Metrics, Shared
 from app.settings import SECRETS, Settings
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
+_METRICS = "metrics"  # in the board's folder, what the workers count
 _ACCEPTED = 16  # connections that one turn of the event loop accepts
 _KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, so that they close idle connections first
 
@@ -39,7 +42,8 @@ def web_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws="none",
         backlog=4096,
         log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
+        log_config=None,
+        access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
@@ -78,13 +82,13 @@ def eager(listener: socket.socket) -> list[socket.socket]:
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`settings` are their values, but for those that are secret: a command line can be read by everybody on the
     machine, the environment cannot. `board` is the folder of the `app.store.wanted.Board`, `listener` the number of the
-    inherited socket. The `first` worker speaks for all in the log, and watches the store."""
+    inherited socket. Worker 0 speaks for all in the log, and watches the store."""
 
     settings: dict[str, str | bool | int | float]
     engines: list[str]
     board: str
     listener: int
-    first: bool
+    index: int
 
 
 class Worker(Child):
@@ -98,7 +102,7 @@ class Worker(Child):
             engines=list(engines),
             board=str(board),
             listener=listener.fileno(),
-            first=index == 0,
+            index=index,
         )
         super().__init__(
             f"worker {index}",
@@ -117,6 +121,7 @@ def run_workers(settings: Settings, engines: Sequence[str], board: Path, listene
     stopped, stop = os.pipe()
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda number, frame: os.write(stop, b"."))
+    (board / _METRICS).mkdir()
     workers = [Worker(settings, engines, board, listener, index=index) for index in range(settings.workers)]
     os.read(stopped, 1)
     listener.close()  # or new connections would wait for nobody
@@ -127,8 +132,10 @@ def main() -> None:
     """A worker process."""
     config = msgspec.json.decode(sys.argv[1], type=WorkerConfig)
     settings = Settings.model_validate(config.settings)
-    set_up_logging(settings.log_level)
-    app = create_app(settings, engines=config.engines, board=Path(config.board), is_first=config.first)
+    set_up_logging(settings.log_level, settings.log_format)
+    board = Path(config.board)
+    metrics = Metrics(Shared(board / _METRICS, config.index))
+    app = create_app(settings, engines=config.engines, board=board, is_first=config.index == 0, metrics=metrics)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = FrontEnd(web_config(app, settings), beat_into(int(sys.argv[2])))
     server.run([socket.socket(fileno=config.listener)])

@@ -33,7 +33,10 @@ class Service:
         time.sleep(_STATUS_SECONDS)
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             text = answer.read().decode()
-        return {name: float(value) for name, value in re.findall(r"^unroll_engine_(\w+)_total (\S+)$", text, re.M)}
+        counted: dict[str, float] = {}
+        for name, value in re.findall(r"^unroll_engine_(\w+)_total\{\S+\} (\S+)$", text, re.M):
+            counted[name] = counted.get(name, 0.0) + float(value)
+        return counted
 
     def counted_since(self, before: dict[str, float]) -> dict[str, float]:
         """By how much the counters have grown."""

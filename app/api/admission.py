@@ -18,6 +18,7 @@ from app.api.paths import Paths
 from app.api.problems import KINDS, problem_response
 from app.engine.messages import IMAGE_STEPS
 from app.errors import Draining, NotReady, Overloaded, UnrollError
+from app.record import note_problem
 
 TICKET = "unroll.ticket"  # its key in an ASGI scope
 TIMEOUT_HEADER = b"x-timeout-ms"
@@ -259,7 +260,9 @@ class Refusal:
     """An answer that is ready to be sent: an ASGI application that looks at nothing."""
 
     def __init__(self, error: UnrollError, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        answer = problem_response(KINDS[type(error)], error.detail, **error.facts)
+        kind = KINDS[type(error)]
+        answer = problem_response(kind, error.detail, **error.facts)
+        self.slug = kind.slug
         self.body: Message = {"type": "http.response.body", "body": answer.body}
         self.start: Message = {
             "type": "http.response.start",
@@ -268,6 +271,7 @@ class Refusal:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        note_problem(self.slug)
         await send(self.start)
         await send(self.body)
 
@@ -296,6 +300,7 @@ async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refu
     if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
         await refusal({}, receive, send)
         return
+    note_problem(refusal.slug)
     await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
     await send({**refusal.body, "more_body": True})
     await throw_away(receive)

@@ -98,7 +98,7 @@ class EventStream(Response):
         except Exception as error:
             kind = problem_of(error)
             if kind["status"] == 500:
-                log.error("%s failed", scope["path"], exc_info=error)
+                log.error("%s failed", scope.get("unroll.path", "a stream"), exc_info=error)
             await self._send(send, self._failed(kind))
         finally:
             comments.cancel()

@@ -1,33 +1,53 @@
-"""Counts and times every request by its route: a plain ASGI middleware."""
+"""Counts, times, names and tells of every request: a plain ASGI middleware, outside of all others."""
 
 import time
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.request_log import RequestLog
 from app.metrics import Metrics
+from app.record import RECORD, begun
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 
 class Observe:
-    """Feeds the HTTP metrics. Paths without a route count as `other`, so that nobody can add labels from outside."""
+    """Feeds the HTTP metrics, the request log and the spans, and adds `X-Request-ID` and `Server-Timing` to answers.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Paths without a route count as `other`, so that nobody can add labels from outside.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, log: RequestLog | None, tracing: "Tracing | None") -> None:
         self._app = app
         self._metrics = metrics
+        self._log = log
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        started = time.perf_counter()
+        record = begun(scope["headers"])
+        RECORD.set(record)
         status = 500
 
         async def noted_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message["headers"], *record.head(time.monotonic())]}
+            else:
+                record.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
             await self._app(scope, receive, noted_send)
         finally:
-            route = getattr(scope.get("route"), "path", scope.get("unroll.path", "other"))
-            self._metrics.http(str(route), status, time.perf_counter() - started)
+            seconds = time.monotonic() - record.started
+            route = str(getattr(scope.get("route"), "path", scope.get("unroll.path", "other")))
+            self._metrics.http(route, status, seconds)
+            if self._tracing is not None and "unroll.path" in scope:
+                self._tracing.tell(record, scope["method"], route, status, seconds)
+            if self._log is not None:
+                self._log.tell(record, scope["method"], route, status, seconds)

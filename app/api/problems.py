@@ -1,6 +1,7 @@
 """Errors as RFC 9457 `application/problem+json`: one shape everywhere, one table from class to status."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from app import errors
 from app.api.problem_examples import DETAILS, FACTS
+from app.record import RECORD, note_problem
 
 log = logging.getLogger("unroll.api")
 MEDIA_TYPE = "application/problem+json"
@@ -105,6 +107,7 @@ def problem_body(kind: Kind, detail: str, **facts: object) -> dict[str, object]:
 
 def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
     """A problem as a response. A fact `retry_after_seconds` wins over the kind's own number."""
+    note_problem(kind.slug)
     seconds = facts.get("retry_after_seconds", kind.retry_after)
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
     if kind.status == HTTPStatus.UNAUTHORIZED:
@@ -123,8 +126,11 @@ async def response_of(request: Request, error: Exception) -> Response:
 def problem_of(error: Exception) -> dict[str, object]:
     """The problem of an error that comes when an answer has begun."""
     if isinstance(error, errors.UnrollError):
-        return problem_body(_kind_of(error), error.detail, **error.facts)
-    return problem_body(INTERNAL, _INTERNAL_DETAIL)
+        kind, detail, facts = _kind_of(error), error.detail, error.facts
+    else:
+        kind, detail, facts = INTERNAL, _INTERNAL_DETAIL, {}
+    note_problem(kind.slug)
+    return problem_body(kind, detail, **facts)
 
 
 def _kind_of(error: errors.UnrollError) -> Kind:
@@ -226,8 +232,11 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(INTERNAL, _INTERNAL_DETAIL)
+    record = RECORD.get()  # this answer goes past the middleware that names the others
+    log.error("%s failed", record.id if record else "a request", exc_info=error)
+    response = problem_response(INTERNAL, _INTERNAL_DETAIL)
+    response.raw_headers += record.head(time.monotonic()) if record else []
+    return response
 
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

@@ -22,6 +22,7 @@ from app.engine.client import EngineClient
 from app.engine.messages import Terms
 from app.errors import Overloaded, TooManyInputs
 from app.metrics import Metrics, TaskCounters
+from app.record import RECORD
 from app.tasks.catalog import Catalog
 from app.tasks.results import Usage
 from app.tasks.rollout import Rollout
@@ -94,6 +95,9 @@ class Service:
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
         """The terms of a request that has been read. Raises TooManyInputs, RateLimited, Overloaded,
         RequestValidationError."""
+        record = RECORD.get()
+        if record is not None:
+            record.inputs = inputs
         self.check_count(inputs)
         count_inputs(request, inputs, self.metrics)
         in_header = _timeout_of(request)
@@ -123,6 +127,11 @@ class Service:
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)
+        record = RECORD.get()
+        if record is not None:
+            record.task = counters.name
+            record.source_tokens, record.emitted_tokens = usage.source_tokens, usage.emitted_tokens
+            counters.seconds.observe(time.monotonic() - record.started)
 
     async def sentences(
         self, request: Request, preparing: Awaitable[Sequence[Job]], terms: Terms, counters: TaskCounters
@@ -154,8 +163,12 @@ class Service:
     ) -> AsyncGenerator[tuple[int, Delta | Spoken], None]:
         """What comes of each job as it comes, with its place; the whole is the last of each."""
         spoken: dict[int, Spoken] = {}
+        record = RECORD.get()
         async with aclosing(stream_all(self.client, jobs, terms)) as streamed:
             async for place, item in streamed:
+                if record is not None and not record.has_told:
+                    record.has_told = True
+                    counters.first_token_seconds.observe(time.monotonic() - record.started)
                 if isinstance(item, Spoken):
                     spoken[place] = item
                 yield place, item

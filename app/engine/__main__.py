@@ -1,11 +1,10 @@
-"""An engine as a process of its own: `python -m app.engine CONFIG PIPE`, started by `app.engine.process`.
+"""An engine as a process of its own: `python -m app.engine CONFIG PIPE RESTARTS`, started by `app.engine.process`.
 
 It ends when its standard input does, so an engine never outlives the process that started it. Signals meant for the
 whole service (Ctrl-C in a terminal) are left to the front end, which drains first. PIPE is the number of an open file
-for its beats.
+for its beats, RESTARTS how often the engine was started before.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -17,18 +16,19 @@ import torch
 from app.child import await_parent, beat_into
 from app.engine.config import EngineConfig
 from app.engine.core import Engine
+from app.logs import set_up_logging
 
 _NICE = 5  # on a CPU that is full the front end goes first: a refusal or a health check takes little of it
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
+    set_up_logging(config.log_level, config.log_format)
     os.nice(_NICE)
     torch.set_num_threads(config.threads)
-    engine = Engine(config, beat=beat_into(int(sys.argv[2])))
+    engine = Engine(config, beat=beat_into(int(sys.argv[2])), restarts=int(sys.argv[3]))
 
     def stop_with_parent() -> None:
         await_parent()

@@ -43,6 +43,7 @@ from app.engine.messages import (
     Status,
     Submit,
     Terms,
+    Times,
     Tokens,
     Unload,
     decode_to_front_end,
@@ -50,6 +51,7 @@ from app.engine.messages import (
 )
 from app.engine.tally import Tally
 from app.errors import EngineFailed, LoadFailed, ModelUnavailable, NotReady, TimedOut
+from app.record import RECORD, Run
 
 log = logging.getLogger("unroll.client")
 HELLO_SECONDS = 0.25  # between two questions for an engine's status
@@ -64,17 +66,22 @@ _GRACE_SECONDS = 0.5  # in which an engine may say itself that a deadline has pa
 @dataclass(frozen=True)
 class EngineView:
     """What is known of the engines together: statuses of those that are ready, how many there should be, what they
-    loaded and what not, the number types of each model, how often one was replaced by a new one, and whether any, and
-    whether every one, has been ready at some time."""
+    loaded and what not, the number types of each model, and whether any, and whether every one, has been ready at some
+    time. `places` are the numbers of those that are ready."""
 
     ready: tuple[Status, ...]
     count: int
     broken: dict[str, str] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
     precisions: dict[str, str] = field(default_factory=dict)
-    restarts: int = 0
     any_started: bool = False
     all_started: bool = False
+    places: tuple[int, ...] = ()
+
+    @property
+    def restarts(self) -> int:
+        """How often the engines that are ready were started again."""
+        return sum(int(status.counters.get("restarts", 0)) for status in self.ready)
 
     @property
     def is_ready(self) -> bool:
@@ -85,12 +92,15 @@ class EngineView:
 class _Call:
     """A request that is not answered. Without a link it waits for an engine."""
 
-    __slots__ = ("answer", "cost", "ended", "link", "original", "started", "submit", "suspect", "tries")
+    __slots__ = ("answer", "cost", "ended", "link", "original", "record", "started", "submit", "suspect", "tries")
 
     def __init__(self, submit: Submit, answer: asyncio.Future[Event]) -> None:
         self.original = self.submit = submit
         self.answer = answer
         self.cost = _cost(submit)
+        self.record = RECORD.get()  # of the HTTP request that it belongs to
+        if self.record is not None:
+            self.record.models[submit.model] = None
         self.link: _Link | None = None
         self.suspect = False  # an engine died while it had this request
         self.started = False  # it is being run alone now
@@ -174,7 +184,6 @@ class _Link:
     instance: str = ""
     since: float = 0.0  # when this instance was first heard of
     is_new: bool = True  # it may have versions that are wanted no more
-    restarts: int = 0
     load: float = 0.0
     foreign: float = 0.0
     last_send: int = 0
@@ -410,11 +419,18 @@ class EngineClient:
         while _readable(socket):
             message = decode_to_front_end(socket.recv(zmq.NOBLOCK))
             if isinstance(message, Events):
+                self._note(link, message.times)
                 self._take(link, message.events)
             elif isinstance(message, Status):
                 self._hear(link, message)
             else:
                 self._changed(link, message)
+
+    def _note(self, link: _Link, times: list[Times]) -> None:
+        for one in times:
+            call = self._calls.get(one.id)
+            if call is not None and call.link is link and call.record is not None:
+                call.record.runs.append(Run(call.submit.model, link.instance, one))
 
     def _take(self, link: _Link, events: list[Event]) -> None:
         calls = self._calls
@@ -460,7 +476,6 @@ class EngineClient:
         link.foreign = max(0.0, status.gauges.get("pending_steps", 0.0) - link.load)
         if link.instance != status.instance:
             if link.instance:
-                link.restarts += 1
                 self._take_back(link)
             link.instance, link.since, link.is_new = status.instance, time.monotonic(), True
         self._greeted.set()
@@ -520,9 +535,9 @@ class EngineClient:
             {key: reason for status in ready for key, reason in status.broken.items()},
             frozenset(key for status in ready for key in status.models),
             {key: words for status in ready for key, words in status.precisions.items()},
-            sum(link.restarts for link in self._links),
             any(started),
             all(started),
+            tuple(place for place, link in enumerate(self._links) if link.status is not None),
         )
         if self._on_ready is not None and self.view.is_ready:
             on_ready, self._on_ready = self._on_ready, None

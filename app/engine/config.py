@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from app.logs import Format
+
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`endpoint` is the ZeroMQ address to bind, `device` a single one; `wanted` is the file that says which versions
@@ -18,3 +20,5 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 64
     budget: int = 1024
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    log_level: str = "info"
+    log_format: Format = "auto"

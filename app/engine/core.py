@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 import zmq
 
 from app.engine.config import EngineConfig
+from app.engine.journal import Journal
 from app.engine.loading import Loading, reason_of
 from app.engine.messages import (
     Cancel,
@@ -29,6 +30,7 @@ from app.engine.messages import (
     Started,
     Status,
     Submit,
+    Times,
     Unload,
     Unloaded,
     decode_to_engine,
@@ -66,13 +68,15 @@ class _Leaving:
 
 class Engine:
     """Weights, states and schedule behind one ROUTER socket. `context` is shared for inproc endpoints; `beat` is called
-    whenever the loop comes round, so that somebody can notice when it does not."""
+    whenever the loop comes round, so that somebody can notice when it does not; `restarts` is how often this engine was
+    started before."""
 
     def __init__(
         self,
         config: EngineConfig,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         beat: Callable[[], None] | None = None,
+        restarts: int = 0,
     ) -> None:
         self._config = config
         self._beat = beat
@@ -84,7 +88,9 @@ class Engine:
         self._leaving: dict[str, _Leaving] = {}
         self._items: dict[RequestKey, Item] = {}
         self._broken: dict[str, str] = {}
-        self._totals = {"requests": 0, "cancelled": 0, "failed": 0, "expired": 0}
+        self._journal = Journal(config.slots)
+        self._totals = dict.fromkeys(("requests", "cancelled", "failed", "expired", "loads", "load_failures"), 0)
+        self._totals["restarts"] = restarts
         self._next_look = 0.0
         self._stop = threading.Event()
         self._socket = (context or zmq.Context.instance()).socket(zmq.ROUTER)
@@ -99,14 +105,18 @@ class Engine:
         if wanted is None:
             wanted = {key: str(folder) for key, folder in version_folders(Path(self._config.store)).items()}
         for key, folder in wanted.items():
-            self._note(key, reason_of(key, partial(self._load_from, Path(folder))))
+            started = time.monotonic()
+            reason = reason_of(key, partial(self._load_from, Path(folder)))
+            self._note(key, reason, time.monotonic() - started)
 
     def _load_from(self, folder: Path) -> None:
         self._runner.load(open_version(folder))
 
-    def _note(self, key: str, reason: str | None) -> None:
-        """A version was loaded, or could not be."""
+    def _note(self, key: str, reason: str | None, seconds: float) -> None:
+        """A version was loaded, or could not be, so many seconds after it was asked for."""
+        self._totals["loads" if reason is None else "load_failures"] += 1
         if reason is None:
+            self._journal.loaded(key, seconds)
             model = self._runner.models[key]
             self._scheduler.register(key, divisible=model.is_divisible, padded=self._runner.padded_steps(key))
             self._broken.pop(key, None)
@@ -133,18 +143,22 @@ class Engine:
         self._receive()
         self._look_for_the_gone()
         self._change_versions()
-        started = time.monotonic()
+        started = ended = time.monotonic()
         told = [answer for work in self._scheduler.expire(started) for answer in self._expire(work)]
         plan = self._scheduler.plan()
         if plan.model is not None:
             told += self._run(plan.model, plan)
-            self._scheduler.charge(plan.model, time.monotonic() - started)
+            ended = time.monotonic()
+            self._scheduler.charge(plan.model, ended - started)
+            self._journal.ran(plan, started, ended)
+        times: dict[RequestKey, Times] = {}
         for key, event in told:
             if not isinstance(event, Progress | Started):
                 self._scheduler.remove(key)
                 self._totals["failed"] += isinstance(event, Failed)
+                times[key] = self._journal.ended(key, event, ended)
                 del self._items[key]
-        self._send(told)
+        self._send(told, times)
 
     def _receive(self) -> None:
         busy = self._scheduler.waiting or self._scheduler.running
@@ -192,8 +206,8 @@ class Engine:
     def _change_versions(self) -> None:
         """Take what has been loaded meanwhile, and let go of what nobody uses any more."""
         if self._loading:
-            for key, reason in self._loading.finished():
-                self._note(key, reason)
+            for key, reason, seconds in self._loading.finished():
+                self._note(key, reason, seconds)
                 answer = Loaded(key) if reason is None else NotLoaded(key, reason)
                 for client in self._loaders.pop(key, []):
                     self._tell(client, answer)
@@ -204,6 +218,7 @@ class Engine:
                     del self._leaving[key]
                     self._scheduler.unregister(key)
                     self._runner.unload(key)
+                    self._journal.unloaded(key)
                     for client in leaving.clients:
                         self._tell(client, Unloaded(key))
                     for client, load in leaving.loads:
@@ -230,6 +245,7 @@ class Engine:
             self._tell(client, Events([Failed(submit.id, error.detail, gone=isinstance(error, ModelUnavailable))]))
             return
         self._items[key] = Item(key, submit.source, submit.emit, submit.explain)
+        self._journal.arrived(key, submit.model, submit.source, time.monotonic())
         self._scheduler.add(
             Work(key, submit.model, cost.consume, cost.rows, cost.emit, submit.terms, alone=submit.alone)
         )
@@ -244,6 +260,7 @@ class Engine:
         if work is not None:
             self._totals["cancelled"] += 1
             self._runner.release(work.model, key)
+            self._journal.cancelled(key)
             del self._items[key]
 
     def _expire(self, work: Work) -> list[Told]:
@@ -258,17 +275,20 @@ class Engine:
         if not plan.consume:
             return self._runner.emit(model, self._config.unit)
         alone = [part.work.key for part in plan.consume if part.work.alone and part.start == 0]
-        self._send([(key, Started(key[1])) for key in alone])  # before it is run: it may be the last that is told
+        self._send([(key, Started(key[1])) for key in alone], {})  # before it is run: it may be the last that is told
         portions = [Portion(self._items[part.work.key], part.start, part.steps) for part in plan.consume]
         return self._runner.consume(model, portions)
 
-    def _send(self, told: Iterable[Told]) -> None:
+    def _send(self, told: Iterable[Told], times: Mapping[RequestKey, Times]) -> None:
         """One message for each front end that something happened for."""
         by_client: dict[bytes, list[Event]] = {}
         for (client, _), event in told:
             by_client.setdefault(client, []).append(event)
+        times_by_client: dict[bytes, list[Times]] = {}
+        for (client, _), of_request in times.items():
+            times_by_client.setdefault(client, []).append(of_request)
         for client, events in by_client.items():
-            self._tell(client, Events(events))
+            self._tell(client, Events(events, times_by_client.get(client, [])))
 
     def _tell(self, client: bytes, message: Message) -> None:
         try:
@@ -289,4 +309,8 @@ class Engine:
         }
         counters = asdict(self._runner.counters) | self._totals
         precisions = {key: model.precision for key, model in sorted(self._runner.models.items())}
-        return Status(self._instance, sorted(precisions), self._broken, counters, gauges, precisions)
+        figures = self._journal.figures({key: model.slots.count for key, model in self._runner.models.items()})
+        load_seconds = self._journal.load_seconds
+        return Status(
+            self._instance, sorted(precisions), self._broken, counters, gauges, precisions, figures, load_seconds
+        )

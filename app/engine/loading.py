@@ -5,6 +5,7 @@ docs/adr/0018-versions-side-by-side.md.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ class Loading:
         self._runner = runner
         self._thread = ThreadPoolExecutor(1, "loading")  # one, so that its heap is used again and again
         self._builds: dict[str, Future[LoadedModel]] = {}
+        self._asked: dict[str, float] = {}  # when, on the clock of `time.monotonic`
 
     def __bool__(self) -> bool:
         return bool(self._builds)
@@ -31,18 +33,22 @@ class Loading:
     def begin(self, key: str, folder: str) -> None:
         """Build the version in `folder`."""
         if key not in self._builds:
+            self._asked[key] = time.monotonic()
             self._builds[key] = self._thread.submit(self._build, Path(folder))
 
     def forget(self, key: str) -> None:
         """Nobody wants it any more; what was built of it is thrown away."""
         self._builds.pop(key, None)
+        self._asked.pop(key, None)
 
-    def finished(self) -> Iterator[tuple[str, str | None]]:
-        """Take what is built among the runner's models, warm: each key, and the reason if it could not be done."""
+    def finished(self) -> Iterator[tuple[str, str | None, float]]:
+        """Take what is built among the runner's models, warm: each key, the reason if it could not be done, and the
+        seconds since it was asked for."""
         for key, build in list(self._builds.items()):
             if build.done():
                 del self._builds[key]
-                yield key, reason_of(key, partial(self._take, build))
+                reason = reason_of(key, partial(self._take, build))
+                yield key, reason, time.monotonic() - self._asked.pop(key)
 
     def _take(self, build: Future[LoadedModel]) -> None:
         self._runner.put(build.result())

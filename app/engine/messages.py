@@ -5,11 +5,15 @@ Unloaded in answer to the last two. The engine knows neither text nor
 HTTP: sources are token ids or pixels, answers are scores or token ids.
 """
 
+from bisect import bisect_left
 from typing import Literal
 
 import msgspec
 
 IMAGE_STEPS = 256  # what an image counts as, in cell steps
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # upper bounds of buckets
+TOKEN_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+LOAD_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 
@@ -202,15 +206,59 @@ class Failed(Message, frozen=True):
 Event = Scored | Started | Progress | Emitted | Failed
 
 
+class Times(msgspec.Struct, array_like=True, frozen=True):
+    """When request `id` came to the engine, was first run, was consumed, told its first token and ended. In seconds on
+    the clock of `time.monotonic`, which all processes of a machine share; 0 for what it did not come to."""
+
+    id: int
+    arrived: float
+    begun: float
+    consumed: float
+    told: float
+    ended: float
+
+
 class Events(Message, frozen=True):
-    """All that happened in one step of the engine, for one front end."""
+    """All that happened in one step of the engine, for one front end, and the times of the requests that ended."""
 
     events: list[Event]
+    times: list[Times] = []
+
+
+class Spread(msgspec.Struct, array_like=True):
+    """How many of something were in each bucket, by upper bounds that both sides know, the last without one; and their
+    sum. Grows, and is sent as it is."""
+
+    counts: list[int]
+    sum: float = 0.0
+
+    @classmethod
+    def over(cls, bounds: tuple[float, ...]) -> "Spread":
+        return cls([0] * (len(bounds) + 1))
+
+    def add(self, value: float, bounds: tuple[float, ...]) -> None:
+        self.counts[bisect_left(bounds, value)] += 1
+        self.sum += value
+
+
+class ModelFigures(msgspec.Struct, array_like=True):
+    """What one engine did for one version: seconds that requests waited before they were first run and until they told
+    their first token, over `SECONDS`, and for each token, over `TOKEN_SECONDS`; tokens read and emitted; rows that are
+    taken now, of how many."""
+
+    queue: Spread
+    first_token: Spread
+    token: Spread
+    source_tokens: int = 0
+    emitted_tokens: int = 0
+    rows: int = 0
+    slots: int = 0
 
 
 class Status(Message, frozen=True):
     """Who the engine is and how it fares. `instance` differs after a restart; `broken` maps a model to a reason;
-    `precisions` says in words what number types each model runs in; `counters` only grow, `gauges` go up and down."""
+    `precisions` says in words what number types each model runs in; `counters` only grow, `gauges` go up and down;
+    `figures` are by model; `load_seconds`, over `LOAD_SECONDS`, are of versions that were loaded."""
 
     instance: str
     models: list[str]
@@ -218,6 +266,8 @@ class Status(Message, frozen=True):
     counters: dict[str, float]
     gauges: dict[str, float]
     precisions: dict[str, str] = {}
+    figures: dict[str, ModelFigures] = {}
+    load_seconds: Spread | None = None
 
 
 class Loaded(Message, frozen=True):

@@ -129,7 +129,7 @@ def test_failure_after_the_start_is_the_last_event(http: httpx.Client) -> None:
 
 def engine_figure(http: httpx.Client, name: str) -> float:
     lines = http.get("/metrics").text.splitlines()
-    return float(next(line for line in lines if line.startswith(f"unroll_engine_{name} ")).split()[1])
+    return float(next(line for line in lines if line.startswith(f"unroll_engine_{name}{{")).split()[1])
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -12,9 +12,10 @@ from starlette.routing import Mount, Route
 
 from app.api import pages, problems
 from app.cli import main
+from app.engine_metrics import ServiceFigures
 from app.importers.layouts import LAYOUTS
 from app.main import create_app
-from app.metrics import EngineFigures, Metrics
+from app.metrics import Metrics
 from app.settings import Settings
 from app.store.manifest import Manifest, TokenizerUse
 from app.text.word_tokenizers import RULES, split_of
@@ -89,7 +90,7 @@ def test_help_names_every_setting() -> None:
 
 def test_every_metric_is_documented_with_its_type() -> None:
     metrics = Metrics()
-    metrics.watch(lambda: EngineFigures({}, {}, ready=0, count=0, restarts=0))
+    metrics.watch(lambda: ServiceFigures({}, 0, {}, 0))
     there = dict(re.findall(r"^# TYPE (\S+) (\S+)$", metrics.render().decode(), re.MULTILINE))
     there = {name: kind for name, kind in there.items() if not name.endswith("_created")}
     documented = {row[0].strip("`"): row[1] for row in rows("docs/http-api.md", under="## `GET /metrics`")}

@@ -1,0 +1,88 @@
+"""The dashboard and the alerts ask for what the service tells."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.engine.messages import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, ModelFigures, Spread, Status
+from app.engine_metrics import ServiceFigures
+from app.metrics import Metrics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD = json.loads((DEPLOY / "grafana" / "unroll.json").read_text(encoding="utf8"))
+
+
+def exposed() -> dict[str, set[str]]:
+    """Every sample that can be told with the names of its labels, from real metrics that have counted something."""
+    metrics = Metrics()
+    metrics.http("/v1/sentiment", 200, 0.1)
+    metrics.task("sentiment").inputs.inc()
+    metrics.refused("overloaded")
+    spreads = (Spread.over(SECONDS), Spread.over(SECONDS), Spread.over(TOKEN_SECONDS))
+    figures, loads = {"m/1": ModelFigures(*spreads)}, Spread.over(LOAD_SECONDS)
+    status = Status("a", ["m/1"], {}, {}, {}, {"m/1": "float32"}, figures, loads)
+    metrics.watch(lambda: ServiceFigures({0: status}, 1, status.precisions, 0))
+    found: dict[str, set[str]] = {"up": set()}
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", metrics.render().decode(), re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    return found
+
+
+def panels() -> Iterator[dict[str, Any]]:
+    yield from (panel for panel in DASHBOARD["panels"] if panel["type"] != "row")
+
+
+def queries() -> Iterator[str]:
+    for panel in panels():
+        yield from (target["expr"] for target in panel["targets"])
+    alerts = yaml.safe_load((DEPLOY / "alerts.yml").read_text(encoding="utf8"))
+    yield from (rule["expr"] for group in alerts["groups"] for rule in group["rules"])
+    yield from re.findall(r"label_values\(.*\)", json.dumps(DASHBOARD["templating"]))
+
+
+@pytest.mark.parametrize("query", list(queries()))
+def test_queries_ask_for_metrics_and_labels_that_there_are(query: str) -> None:
+    there = exposed()
+    names = re.findall(r"\b(?:unroll_\w+|up)\b", query.replace('"unroll"', ""))
+    assert names
+    assert set(names) <= there.keys()
+    labels = {label.strip() for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")}
+    labels |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", query))
+    assert labels <= {"instance", "job"}.union(*(there[name] for name in names))
+
+
+def test_every_engine_metric_and_every_time_is_on_the_dashboard() -> None:
+    asked = " ".join(queries())
+    shown = {
+        name for name in exposed() if name.startswith("unroll_") and not name.endswith(("_count", "_sum", "_created"))
+    }
+    left_out = {"unroll_http_request_seconds_bucket", "unroll_inputs_total", "unroll_engine_requests_total"}
+    assert {name for name in shown if not re.search(rf"\b{name}\b", asked)} == left_out
+
+
+def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(ids) == len(set(ids))
+    taken = set[tuple[int, int]]()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+
+
+def test_files_of_the_provisioning_name_each_other() -> None:
+    read = {path.name: yaml.safe_load(path.read_text(encoding="utf8")) for path in DEPLOY.rglob("*.yml")}
+    for name in read["prometheus.yml"].get("rule_files", []):
+        assert (DEPLOY / name).exists()
+    grafana = DEPLOY / "grafana" / "provisioning"
+    sources = yaml.safe_load((grafana / "datasources" / "prometheus.yml").read_text(encoding="utf8"))
+    assert [source["type"] for source in sources["datasources"]] == ["prometheus"]
+    providers = yaml.safe_load((grafana / "dashboards" / "unroll.yml").read_text(encoding="utf8"))
+    assert [provider["type"] for provider in providers["providers"]] == ["file"]
