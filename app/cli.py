@@ -89,8 +89,8 @@ def serve(**given: Any) -> None:
         raise click.BadParameter(f"the model store {settings.store} is not a folder", param_hint="--store")
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
-    click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
     click.echo(who)
+    click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
     engines = start_engines(settings, source)
     try:
         if settings.workers == 1:

@@ -25,11 +25,11 @@ def ask(served: Served, **headers: str) -> int:
 
 
 def end(served: Served) -> str:
-    """Let it end; what it printed since it was started."""
+    """Let it end; all that it printed."""
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(30) == 0
     assert served.process.stdout is not None
-    return served.process.stdout.read()
+    return "".join(served.log) + served.process.stdout.read()
 
 
 def test_two_workers_know_the_keys_and_nobody_else_sees_them(tiny_store: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.store.clouds import google_server, s3_server
 def s3() -> Iterator[str]:
     """An S3 bucket."""
     with s3_server():
+        fsspec.get_filesystem_class("s3").clear_instance_cache()  # it would go on asking the server before this one
         fsspec.filesystem("s3").mkdir("models")
         yield "s3://models"
 
@@ -20,4 +21,5 @@ def s3() -> Iterator[str]:
 def gs() -> Iterator[str]:
     """A bucket of Google Cloud Storage."""
     with google_server():
+        fsspec.get_filesystem_class("gs").clear_instance_cache()
         yield "gs://models"

@@ -57,7 +57,7 @@ def test_a_bucket_is_served_followed_and_outlived(bucket: str, tiny_store: Path,
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
         patch.setenv("AWS_MAX_ATTEMPTS", "1")
         with serving(bucket, *options) as served, Admin(served.address) as admin:
-            warning = next(line for line in served.log if "WARNING" in line)
+            warning = next(line for line in served.log if "warning" in line)
             assert f"{bucket} cannot be read: EndpointConnectionError" in warning
             assert f"{NAME}/1, {NAME}/2, {NAME}/3" in warning
             assert version_of(served) == 3
