@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/
 serve: $(STAMP)
 	$(BIN)/unroll serve
 
-# A process of tests for each core; what measures whole benchmarks is `make test-slow`.
+# Whole benchmarks, and the rest of what is one of many alike, are in `make test-slow`.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n logical --dist loadfile
 

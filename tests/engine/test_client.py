@@ -190,7 +190,7 @@ def test_requests_go_to_the_engine_with_the_least_work(start_engines: Callable[.
             await until(lambda: other.view.is_ready)
             long = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, ENDLESS, Terms()))
             await until(lambda: sum(gauge(status, "pending_steps") for status in other.view.ready) > 0)
-            idle = next(status for status in client.view.ready if not gauge(status, "running")).instance
+            idle = next(status for status in other.view.ready if not gauge(status, "pending_steps")).instance
             for front_end in (client, other):  # the other one knows of the long request from the engine
                 for _ in range(10):
                     await front_end.label(LABEL, Tokens([5, 6]), Terms())

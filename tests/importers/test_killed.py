@@ -84,6 +84,7 @@ def killed_when(moment: Callable[[Path, Path], bool], files: Path, folder: Path)
     return children
 
 
+@pytest.mark.slow
 def test_a_killed_import_leaves_nothing(files: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     seen = 0

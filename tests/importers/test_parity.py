@@ -17,7 +17,7 @@ from app.cli import main
 from tests.importers.kits import KITS, expected, needs_kits
 from tests.service.serving import serving
 
-pytestmark = needs_kits
+pytestmark = [needs_kits, pytest.mark.slow]
 TOLERANCE = 1e-5
 
 SENTIMENT = "bentrevett_sentiment_2024"

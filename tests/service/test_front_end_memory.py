@@ -27,6 +27,7 @@ def store(tiny_store: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_loads_and_unloads_leave_the_front_end_as_it_was(store: Path) -> None:
     with (
         serving(store, "--engines", "1", "--admin-key", KEY) as served,

@@ -22,7 +22,7 @@ def translate(address: str) -> httpx.Response:
     return httpx.post(f"{address}/v1/translate", json=LONG, timeout=60)
 
 
-@pytest.mark.parametrize("engines", ["1", "2"])
+@pytest.mark.parametrize("engines", ["2", pytest.param("1", marks=pytest.mark.slow)])
 def test_requests_survive_the_death_of_an_engine(tiny_store: Path, engines: str) -> None:
     with serving(tiny_store, "--engines", engines) as served, ThreadPoolExecutor(8) as pool:
         expected = translate(served.address).json()["results"][0]["text"]

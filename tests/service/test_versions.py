@@ -87,7 +87,9 @@ def administered(store: Path, *options: str) -> Iterator[tuple[Served, Admin]]:
         yield served, admin
 
 
-@pytest.mark.parametrize("options", [("--engines", "2"), ("--engines", "1", "--workers", "2")])
+@pytest.mark.parametrize(
+    "options", [("--engines", "1", "--workers", "2"), pytest.param(("--engines", "2"), marks=pytest.mark.slow)]
+)
 def test_no_request_fails_while_versions_come_and_go(store: Path, options: tuple[str, ...]) -> None:
     with administered(store, *options) as (served, admin), Load(served.address) as load:
         for name in (NAME, "translate-en-ko"):

@@ -64,7 +64,7 @@ def test_both_workers_serve_and_sigterm_lets_requests_end(tiny_store: Path) -> N
         assert not any(child.is_running() for child in children)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_worker_that_ends_or_hangs_is_started_again(tiny_store: Path, number: signal.Signals) -> None:
     with two_workers(tiny_store, "--heartbeat-seconds", "1") as served:
         victim = served.workers()[0]

@@ -39,6 +39,7 @@ def version_of(served: Served) -> int:
     return version
 
 
+@pytest.mark.slow
 def test_a_bucket_is_served_followed_and_outlived(bucket: str, tiny_store: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.joinpath(NAME).mkdir(parents=True)

@@ -91,6 +91,7 @@ def test_random_texts_are_cut_as_the_training_code_cuts_them(tmp_path: Path, rul
     compare(tmp_path, rules, texts, [REFERENCES[rules](text) for text in texts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", REFERENCES)
 def test_every_letter_is_read_as_the_training_code_reads_it(tmp_path: Path, rules: Rules) -> None:
     """Of Unicode 3.2, which every Python and every tokenizer library knows."""

@@ -35,7 +35,7 @@ def guest(browser: Browser, keyed: str) -> Iterator[Visit]:
     assert visit.elsewhere == []
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "X-API-Key"])
+@pytest.mark.parametrize("scheme", ["Bearer", pytest.param("X-API-Key", marks=pytest.mark.slow)])
 def test_swagger_ui_sends_the_key_that_was_entered(guest: Visit, scheme: str) -> None:
     guest.go("/docs")
     authorize(guest, scheme, TOKEN)
