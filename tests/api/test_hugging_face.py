@@ -12,6 +12,8 @@ from huggingface_hub import AsyncInferenceClient, InferenceClient
 from huggingface_hub.errors import GenerationError, HfHubHTTPError, OverloadedError, ValidationError
 from PIL import Image
 
+from tests.service.serving import until
+
 TEXT = "a warm and funny film"
 SENTENCE = "do you want to save the changes"
 PROMPT = "the plot makes"
@@ -272,14 +274,17 @@ def test_every_error_is_a_problem(http: httpx.Client, method: str, path: str, st
 def test_failure_after_the_start_is_raised_by_the_client(server: str) -> None:
     of = InferenceClient(f"{server}/hf/text-generation/lm-en?timeout_ms=1")
     errors: list[GenerationError] = []
-    for _ in range(100):
+
+    def failed() -> bool:
         try:
             list(of.text_generation(PROMPT * 20, stream=True, max_new_tokens=500))
         except OverloadedError:  # a busy machine knows before that it would come too late
-            continue
+            pass
         except GenerationError as error:
             errors.append(error)
-            break
+        return bool(errors)
+
+    until(failed)
     assert ["time" in str(error) for error in errors] == [True]
 
 
