@@ -76,11 +76,13 @@ def running_service(store: Path, engines: int, *more: str) -> Iterator[Service]:
 
 
 def _address(process: subprocess.Popen[str], end: float) -> int | None:
-    """The port in the service's first line."""
+    """The port in the service's greeting, whose lines come at once."""
     assert process.stdout is not None
     spoke, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
-    found = re.search(r"http://[^ ]+:(\d+)", process.stdout.readline() if spoke else "")
-    return int(found[1]) if found else None
+    for line in process.stdout if spoke else ():
+        if found := re.search(r"http://[^ ]+:(\d+)", line):
+            return int(found[1])
+    return None
 
 
 def _ready(process: subprocess.Popen[str], port: int, end: float) -> int | None:
