@@ -446,3 +446,10 @@ def test_keys_in_the_environment_are_json(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("UNROLL_API_KEYS", "{")
     started = CliRunner().invoke(main, ["serve"])
     assert "UNROLL_API_KEYS: line 1: it is not JSON" in started.output
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "load"), ("POST", "unload"), ("PUT", "default")])
+def test_without_a_key_for_administrators_nothing_can_be_changed(server: str, method: str, path: str) -> None:
+    answer = httpx.request(method, f"{server}/v1/models/sentiment-en/{path}", json={"version": 1})
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/admin-off")
+    assert "UNROLL_ADMIN_KEY" in answer.json()["detail"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
 HEAVY = ("fastapi", "uvicorn", "zmq", "pydantic_settings", "PIL", "tokenizers", "app.settings")
 
 

@@ -114,6 +114,7 @@ fit(network, Schedule(epochs=3, learning_rate=0.05, checkpoint_seconds=0),
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_within_an_epoch_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
     def run(folder: Path, kill_at: int) -> int:
         command = [sys.executable, "-c", _CUT_OFF, str(folder), str(kill_at)]

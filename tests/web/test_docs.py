@@ -80,6 +80,7 @@ def test_every_operation_runs(visit: Visit, tag: str) -> None:
     visit.check()
 
 
+@pytest.mark.slow  # access of pages with a key is in test_access.py
 def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> None:
     visit = Visit(browser, administered)
     visit.go("/docs")
