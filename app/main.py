@@ -53,6 +53,7 @@ from app.engine.process import EngineProcesses, engine_devices
 from app.engine_metrics import ServiceFigures
 from app.errors import InvalidAccess, StoreUnreachable
 from app.logs import request_lines, set_up_logging
+from app.machine import available_cores, available_memory
 from app.metrics import Metrics
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
@@ -105,6 +106,9 @@ _HOLDS = (
 )  # what bodies hold
 _SPANS_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _IMAGE_THREADS = 2  # files decoded at the same time
+_MOST_ENGINES = 4
+_ENGINE_BYTES = 256 * 2**20  # of one without a model
+_FRONT_END_BYTES = 256 * 2**20
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
 log = logging.getLogger("unroll")
@@ -268,9 +272,22 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
         log_level=settings.log_level,
         log_format=settings.log_format,
     )
-    devices = engine_devices(settings.devices, settings.cpu_engines)
+    wanted, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
+    count = settings.engines or min(wanted, engines_that_fit(memory, source, settings.workers))
+    devices = engine_devices(settings.devices, count)
+    if count < wanted and "cpu" in devices:
+        log.warning("%d MB of memory have room for %d engines, not for %d", memory // 10**6, count, wanted)
     log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
     return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds, wanted=wanted_of(source))
+
+
+def engines_that_fit(memory: int, source: Source, front_ends: int) -> int:
+    """Engines on the CPU that `memory` (bytes) has room for, 1 at least, beside so many front ends.
+
+    What an engine needs was measured (docs/deploy.md): torch, and each model as it is stored and as it is run.
+    """
+    stored = sum(file.stat().st_size for file in source.root.glob("*/*/*.safetensors"))
+    return max(1, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 2 * stored))
 
 
 def _announce(view: EngineView) -> None:

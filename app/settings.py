@@ -4,7 +4,6 @@ Only the roots (`app.main`, `app.cli`) read them; everything else receives small
 """
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,20 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.api.rates import check_rate
 
-MAX_DEFAULT_ENGINES = 4
 SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # handed on in the environment, and on no command line
 _ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
-
-
-def available_cores() -> int:
-    """Cores that this process may use: its affinity, and the quota of its control group if there is one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
 def is_local(host: str) -> bool:
@@ -50,7 +38,7 @@ def _checked_storage(url: SecretStr | None) -> SecretStr | None:
 class Settings(BaseSettings):
     """Each field is `UNROLL_<NAME>` in the environment and `--<name>` on the command line."""
 
-    model_config = SettingsConfigDict(env_prefix="UNROLL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="UNROLL_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 is every network interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
@@ -100,7 +88,7 @@ class Settings(BaseSettings):
         "auto", description="cpu, or cuda:0,cuda:1 and so on, an engine each; auto takes every GPU, or else cpu."
     )
     engines: Annotated[int, Field(ge=0, le=64)] = Field(
-        0, description=f"Engine processes on the CPU; 0 is one per core up to {MAX_DEFAULT_ENGINES}."
+        0, description="Engine processes on the CPU; 0 is one per core up to 4, and no more than memory has room for."
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Torch threads of each engine.")
     precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
@@ -150,11 +138,6 @@ class Settings(BaseSettings):
         "auto", description="Form of log lines; auto is console on a terminal and json elsewhere."
     )
     log_requests: bool = Field(True, description="Whether each request has a log line.")
-
-    @property
-    def cpu_engines(self) -> int:
-        """Engines to start on the CPU, also when `engines` is left at 0."""
-        return self.engines or min(available_cores(), MAX_DEFAULT_ENGINES)
 
     def read_admin_key(self) -> str:
         """The key for administrators, from wherever it was given; empty if there is none. Raises OSError."""

@@ -3,13 +3,16 @@
 Run as `python -m app.workers CONFIG PIPE RESTARTS` this is a worker, started by `FrontEnds`.
 """
 
+import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from app.settings import SECRETS, Settings
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
 _METRICS = "metrics"  # in the board's folder, what the workers count
+_LAST_MOMENT = 0.5  # seconds in which who has just connected may ask, when the service ends
 _ACCEPTED = 16  # connections that one turn of the event loop accepts
 _KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, so that they close idle connections first
 
@@ -53,7 +57,8 @@ def web_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 class FrontEnd(uvicorn.Server):
-    """A uvicorn that beats, and for which the signal that stopped it is no error."""
+    """A uvicorn that beats, answers everybody who has reached it before it ends, and for which the signal that stopped
+    it is no error."""
 
     def __init__(self, config: uvicorn.Config, beat: Callable[[], None] | None = None) -> None:
         super().__init__(config)
@@ -64,10 +69,32 @@ class FrontEnd(uvicorn.Server):
             self._beat()
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Whoever is connected by now is answered, and told that it was the last time: the system connects clients
+        before anybody accepts them, and a socket that is closed resets those. uvicorn would close what has not asked."""
+        self.server_state.default_headers.append((b"connection", b"close"))
+        sockets = sockets or []
+        for listener in sockets:
+            listener.listen(0)  # nobody else joins the queue
+        await _until(lambda: not select.select(sockets, [], [], 0)[0])
+        for server in self.servers:
+            server.close()
+        for listener in sockets:
+            listener.close()
+        await _until(lambda: all(connection.cycle for connection in self.server_state.connections))
+        await super().shutdown()
+
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         for number in _STOP_SIGNALS:  # uvicorn raises the signal once more when it is done
             signal.signal(number, lambda number, frame: setattr(self, "should_exit", True))
         super().run(sockets)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Let the event loop turn until something holds, for a moment at most."""
+    deadline = time.monotonic() + _LAST_MOMENT
+    while not holds() and time.monotonic() < deadline:
+        await asyncio.sleep(0.001)
 
 
 def eager(listener: socket.socket) -> list[socket.socket]:

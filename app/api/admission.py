@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.paths import Paths
 from app.api.problems import KINDS, problem_response
 from app.engine.messages import IMAGE_STEPS
-from app.errors import Draining, NotReady, Overloaded, UnrollError
+from app.errors import NotReady, Overloaded, UnrollError
 from app.record import note_problem
 
 TICKET = "unroll.ticket"  # its key in an ASGI scope
@@ -26,7 +26,7 @@ BYTES_PER_STEP = 4.0  # of a text
 UNKNOWN_STEPS = 64.0  # of a body without a length
 MOST_GUESSED_STEPS = 50_000.0  # whatever length is announced: others check that
 _WINDOW = 10.0  # seconds over which the rate is measured
-_LONGEST_RETRY, _DRAINING_RETRY, _STARTING_RETRY = 60, 5, 2  # seconds
+_LONGEST_RETRY, _STARTING_RETRY = 60, 2  # seconds
 _SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
 _LAG_SECONDS = 0.02  # between two looks at how far the event loop is behind
 _ORDINARY_LAG = 0.02  # seconds that it may be behind with nothing amiss
@@ -149,7 +149,7 @@ class Admission:
             self.waiting_steps = self.waiting_steps - ticket.steps if self.waiting_requests else 0.0
 
     def drain(self) -> None:
-        """Let nobody in any more."""
+        """The service has been told to end, which its probes tell; who reaches it all the same is answered."""
         self.is_draining = True
 
     def figures(self) -> dict[str, float]:
@@ -227,9 +227,6 @@ class Gate:
 
     def _refusal(self, scope: Scope, steps: float, seconds: float) -> "Refusal | None":
         service = scope["app"].state.service
-        if self._admission.is_draining:
-            service.metrics.refused("draining")
-            return draining()
         if not service.client.view.any_started:  # later a request waits for the next engine instead
             service.metrics.refused("not-ready")
             return not_ready()
@@ -279,12 +276,6 @@ class Refusal:
 @lru_cache(maxsize=256)
 def full(admission: Admission, seconds: int) -> Refusal:
     return Refusal(overloaded(admission, seconds))
-
-
-@lru_cache(maxsize=1)
-def draining() -> Refusal:
-    detail = "the service is about to end; send it again, and another one will answer"
-    return Refusal(Draining(detail, retry_after_seconds=_DRAINING_RETRY))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""SIGTERM seen from the app, whoever runs it: requests that come after it are refused."""
+"""SIGTERM seen from the app, whoever runs it: the probes say at once that the service is about to end."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ from types import FrameType
 def on_stop_signal(drain: Callable[[], None]) -> Iterator[None]:
     """Call `drain` at SIGTERM and SIGINT before whoever handled them; only a process's main thread may ask for that.
 
-    uvicorn closes idle connections at once, but only at its next tick, and a request may still come on one.
+    uvicorn looks only at its next tick whether it has been told to end.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -11,7 +11,6 @@ from app.engine.messages import Explain
 from app.errors import (
     BodyTooLarge,
     ContradictoryOptions,
-    Draining,
     EmptyInput,
     EngineFailed,
     InputTooLong,
@@ -38,7 +37,6 @@ COMMON_ERRORS = (
     ModelUnavailable,
     Overloaded,
     NotReady,
-    Draining,
     TimedOut,
     EngineFailed,
 )

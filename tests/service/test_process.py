@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,6 +50,31 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
         assert [future.result().status_code for future in asked] == [200] * 4
         assert served.process.wait(30) == 0
         assert not any(engine.is_running() for engine in engines)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> None:
+    """Each request comes on a connection of its own: it is answered, or the connection is refused."""
+    outcomes = Counter[str]()
+
+    def client(address: str) -> None:
+        while not outcomes["refused"]:
+            try:
+                answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a good film"}, timeout=30)
+                outcomes[str(answer.status_code)] += 1
+            except httpx.ConnectError:
+                outcomes["refused"] += 1
+            except httpx.HTTPError as error:
+                outcomes[repr(error)] += 1
+
+    with serving(tiny_store, "--engines", "1", "--workers", workers) as served, ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(client, served.address) for _ in range(16)]
+        until(lambda: outcomes["200"] >= 50)
+        served.process.send_signal(signal.SIGTERM)
+        for future in asked:
+            future.result()
+        assert outcomes.keys() == {"200", "refused"}
+        assert served.process.wait(30) == 0
 
 
 def test_draining_is_bounded(tiny_store: Path) -> None:
