@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow check format openapi fuzz data long-term-dependency bench bench-units bench-targets bench-peers clean
+.PHONY: serve test test-kserve test-slow image docker-test check format openapi fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,18 @@ test-kserve: $(KSERVE_STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# The image with its revision and time in its labels; `make image DEVICE=cuda` for NVIDIA GPUs.
+DEVICE ?= cpu
+TORCH_INDEX ?=
+IMAGE ?= unroll-serve
+
+image:
+	docker build --tag $(IMAGE) --build-arg DEVICE=$(DEVICE) --build-arg TORCH_INDEX=$(TORCH_INDEX) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
+
+docker-test:
+	scripts/docker-test
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -73,6 +85,9 @@ bench-units: $(STAMP)
 
 bench-targets: $(STAMP)
 	$(BIN)/python -m benchmarks.targets
+
+bench-sizing: $(STAMP)
+	$(BIN)/python -m benchmarks.sizing
 
 # The servers that a user would otherwise take, each in its own way, in an environment of their own: about 40 minutes.
 PEERS := .venv-peers

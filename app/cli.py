@@ -2,6 +2,7 @@
 
 import json
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,13 @@ def serve(**given: Any) -> None:
         open_guard(settings)
     who = _who_may(settings)
     set_up_logging(settings.log_level, settings.log_format)
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        raise click.ClickException(
+            "no folder for temporary files can be written to, where the processes meet: mount one in a container whose "
+            "root is read-only (--tmpfs /tmp), or name one in TMPDIR"
+        ) from None
     try:
         source = open_store(settings)
         bring_up_to_date(source)

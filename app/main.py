@@ -107,7 +107,7 @@ _HOLDS = (
 _SPANS_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _IMAGE_THREADS = 2  # files decoded at the same time
 _MOST_ENGINES = 4
-_ENGINE_BYTES = 256 * 2**20  # of one without a model
+_ENGINE_BYTES = 200 * 2**20  # of one without a model
 _FRONT_END_BYTES = 256 * 2**20
 _GREETING_SECONDS = 0.2  # in which engines that are there already may answer before the first request is let in
 
@@ -273,21 +273,21 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
         log_format=settings.log_format,
     )
     wanted, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
-    count = settings.engines or min(wanted, engines_that_fit(memory, source, settings.workers))
-    devices = engine_devices(settings.devices, count)
-    if count < wanted and "cpu" in devices:
-        log.warning("%d MB of memory have room for %d engines, not for %d", memory // 10**6, count, wanted)
+    room = engines_that_fit(memory, source, settings.workers)
+    devices = engine_devices(settings.devices, settings.engines or max(1, min(wanted, room)))
+    if room < wanted and "cpu" in devices:
+        log.warning("%d MB of memory have room for %d engines, not for %d", memory // 10**6, room, wanted)
     log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
     return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds, wanted=wanted_of(source))
 
 
 def engines_that_fit(memory: int, source: Source, front_ends: int) -> int:
-    """Engines on the CPU that `memory` (bytes) has room for, 1 at least, beside so many front ends.
+    """Engines on the CPU that `memory` (bytes) has room for beside so many front ends.
 
-    What an engine needs was measured (docs/deploy.md): torch, and each model as it is stored and as it is run.
+    What an engine needs was measured (docs/deploy.md): torch, each model as it is stored and as it is run, and batches.
     """
     stored = sum(file.stat().st_size for file in source.root.glob("*/*/*.safetensors"))
-    return max(1, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 2 * stored))
+    return max(0, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 3 * stored))
 
 
 def _announce(view: EngineView) -> None:

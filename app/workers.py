@@ -12,8 +12,8 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -70,8 +70,8 @@ class FrontEnd(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Whoever is connected by now is answered, and told that it was the last time: the system connects clients
-        before anybody accepts them, and a socket that is closed resets those. uvicorn would close what has not asked."""
+        """Whoever is connected by now is answered, and told that it was the last time. The system connects clients
+        before anybody accepts them, and resets those when the socket is closed; uvicorn closes who has not asked."""
         self.server_state.default_headers.append((b"connection", b"close"))
         sockets = sockets or []
         for listener in sockets:
@@ -81,7 +81,8 @@ class FrontEnd(uvicorn.Server):
             server.close()
         for listener in sockets:
             listener.close()
-        await _until(lambda: all(connection.cycle for connection in self.server_state.connections))
+        # A protocol of uvicorn has no cycle before its first request.
+        await _until(lambda: all(getattr(connection, "cycle", True) for connection in self.server_state.connections))
         await super().shutdown()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -91,10 +92,11 @@ class FrontEnd(uvicorn.Server):
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Let the event loop turn until something holds, for a moment at most."""
-    deadline = time.monotonic() + _LAST_MOMENT
-    while not holds() and time.monotonic() < deadline:
-        await asyncio.sleep(0.001)
+    """Let the event loop turn until something holds that nobody tells of, for a moment at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_MOMENT):
+            while not holds():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
 
 
 def eager(listener: socket.socket) -> list[socket.socket]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from app.settings import available_cores
+from app.machine import available_cores
 from benchmarks.sample import Sample
 from benchmarks.ways import Kind
 

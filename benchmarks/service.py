@@ -27,6 +27,7 @@ class Service:
 
     port: int
     engines: int
+    pid: int
 
     def counters(self) -> dict[str, float]:
         """What the engines have counted since they started, by the names of `/metrics` without prefix and suffix."""
@@ -66,7 +67,7 @@ def running_service(store: Path, engines: int, *more: str) -> Iterator[Service]:
             if port is None or count is None:
                 log.seek(0)
                 raise ServiceFailed(f"unroll serve did not get ready; the end of its log:\n{log.read()[-2000:]}")
-            yield Service(port, count)
+            yield Service(port, count, process.pid)
         finally:
             process.terminate()
             try:

@@ -1,7 +1,8 @@
-"""The dashboard and the alerts ask for what the service tells."""
+"""The dashboard and the alerts ask for what the service tells; image and compose file hold together."""
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,42 @@ def test_files_of_the_provisioning_name_each_other() -> None:
     assert [source["type"] for source in sources["datasources"]] == ["prometheus"]
     providers = yaml.safe_load((grafana / "dashboards" / "unroll.yml").read_text(encoding="utf8"))
     assert [provider["type"] for provider in providers["providers"]] == ["file"]
+
+
+COMPOSE = yaml.safe_load((DEPLOY.parent / "docker-compose.yml").read_text(encoding="utf8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def test_the_image_says_which_version_it_is() -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    dockerfile = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf8")
+    assert re.findall(r"^ARG VERSION=(\S+)$", dockerfile, re.MULTILINE) == [project["version"]]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_containers_may_do_little_and_are_started_again(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert {"memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
+    assert all(port.startswith(("127.0.0.1:", "${PUBLISH:-127.0.0.1:8000}:")) for port in service.get("ports", ()))
+
+
+def test_profiles_are_chosen_and_explained() -> None:
+    page = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf8")
+    profiles = {profile for service in SERVICES.values() for profile in service["profiles"]}
+    assert profiles == set(re.findall(r"^\| `(\w+)` \| .*(?:container|Prometheus)", page, re.MULTILINE))
+    chosen = re.findall(r"^COMPOSE_PROFILES=(\w+)$", (DEPLOY.parent / ".env").read_text(), re.MULTILINE)
+    assert [name for name, service in SERVICES.items() if service["profiles"] == chosen] == ["unroll"]
+
+
+def test_what_looks_for_services_knows_their_names() -> None:
+    scraped = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf8"))["scrape_configs"][0]
+    ours = {name for name, service in SERVICES.items() if "build" in service}
+    assert set(scraped["dns_sd_configs"][0]["names"]) == ours
+    balanced = re.findall(r"server-template replica \d+ (\w+):", (DEPLOY / "haproxy.cfg").read_text(encoding="utf8"))
+    assert set(balanced) < ours
+    provisioned = (DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text(encoding="utf8")
+    assert yaml.safe_load(provisioned)["datasources"][0]["url"].removeprefix("http://").split(":")[0] in SERVICES
