@@ -1,5 +1,7 @@
 """GET /v2/...: who answers, what its models take and tell, whether they are ready, and what they did."""
 
+import time
+
 from fastapi import APIRouter, Request
 
 from app.api.open_inference import MODEL, VERSION, described, manifest_of
@@ -20,6 +22,7 @@ from app.api.open_inference_schemas import (
 from app.api.open_inference_tensors import Tensor, inputs_of, outputs_of
 from app.api.problems import problems
 from app.api.service import Service, ServiceDependency
+from app.engine.messages import Occasions
 from app.errors import Draining, ModelNotFound, ModelUnavailable, NotReady
 from app.store.manifest import Manifest
 
@@ -34,6 +37,7 @@ EXTENSIONS = (
     "statistics",
 )
 _TYPES = {"BYTES": "TYPE_STRING", "UINT8": "TYPE_UINT8", "FP32": "TYPE_FP32"}  # as a configuration calls them
+_EPOCH = time.time() - time.monotonic()  # what engines' clock has to be added to
 _OF_A_MODEL = problems(ModelNotFound, ModelUnavailable)
 router = APIRouter(tags=["Models"])
 
@@ -66,8 +70,8 @@ async def ready(service: ServiceDependency) -> Ready:
 
 @router.get("/v2/models/stats", summary="What all models did, for clients of the Open Inference Protocol")
 async def all_statistics(service: ServiceDependency) -> Statistics:
-    """Inputs answered and failed by each version since the front end started, whichever route they came by, and the
-    time from being sent to an engine to being answered."""
+    """Inputs that the engines answered with each version, whichever route and front end they came by, and the time
+    that took them."""
     usable = service.catalog.usable(service.client.view)
     return Statistics(model_stats=[_statistics(service, entry.manifest) for entry in usable])
 
@@ -175,20 +179,27 @@ def _configured(tensor: Tensor) -> TensorConfiguration:
 
 
 def _statistics(service: Service, manifest: Manifest) -> ModelStatistics:
-    counts = service.client.tally.of(manifest.key)
-    success, none = Duration(count=counts.answered, ns=counts.answered_ns), Duration(count=0, ns=0)
+    engines = [status.figures[manifest.key] for status in service.client.view.ready if manifest.key in status.figures]
+
+    def summed(name: str) -> Duration:
+        found: list[Occasions] = [getattr(figures, name) for figures in engines]
+        seconds = sum(occasions.seconds for occasions in found)
+        return Duration(count=sum(occasions.count for occasions in found), ns=round(seconds * 1e9))
+
+    last = max((figures.last for figures in engines), default=0.0)
+    success = summed("answered")
     return ModelStatistics(
         name=manifest.name,
         version=str(manifest.version),
-        last_inference=counts.last,
-        inference_count=counts.answered,
-        execution_count=counts.answered,
+        last_inference=round((_EPOCH + last) * 1000) if last else 0,
+        inference_count=success.count,
+        execution_count=sum(figures.executions for figures in engines),
         inference_stats=InferenceStatistics(
             success=success,
-            fail=Duration(count=counts.failed, ns=counts.failed_ns),
-            queue=none,  # waiting is part of what an engine takes
-            compute_input=none,
-            compute_infer=success,
-            compute_output=none,
+            fail=summed("failed"),
+            queue=summed("waited"),
+            compute_input=summed("consumed"),
+            compute_infer=summed("emitted"),
+            compute_output=Duration(count=0, ns=0),  # text is made of tokens outside of engines
         ),
     )

@@ -241,7 +241,8 @@ class Duration(BaseModel):
 
 
 class InferenceStatistics(BaseModel):
-    """Durations of inputs, from being sent to an engine to being answered."""
+    """Durations of inputs in engines: from arrival to answer, and of those answered the waiting (`queue`), the
+    consuming of the source (`compute_input`) and the emitting of tokens (`compute_infer`, of sentences alone)."""
 
     success: Duration
     fail: Duration
@@ -252,13 +253,13 @@ class InferenceStatistics(BaseModel):
 
 
 class ModelStatistics(BaseModel):
-    """What one version answered since the front end started."""
+    """What the engines did with one version since each of them loaded it."""
 
     name: str
     version: str
     last_inference: int = Field(description="When it last answered, in milliseconds since 1970; 0 if never.")
     inference_count: int = Field(description="Inputs answered.")
-    execution_count: int = Field(description="The same number: an input joins and leaves a running batch on its own.")
+    execution_count: int = Field(description="Batches run: pieces of sources, and units of steps.")
     inference_stats: InferenceStatistics
     batch_stats: list[Any] = []
 

@@ -49,7 +49,6 @@ from app.engine.messages import (
     decode_to_front_end,
     encode,
 )
-from app.engine.tally import Tally
 from app.errors import EngineFailed, LoadFailed, ModelUnavailable, NotReady, TimedOut
 from app.record import RECORD, Run
 
@@ -215,7 +214,6 @@ class EngineClient:
         self._loop: asyncio.AbstractEventLoop
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = asyncio.Event()
-        self.tally = Tally()
         self._wanted: Mapping[str, str] | None = None  # None: whatever the engines have
         self.view = EngineView((), len(self._links))
 

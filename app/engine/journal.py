@@ -12,6 +12,7 @@ from app.engine.messages import (
     TOKEN_SECONDS,
     Emitted,
     Event,
+    Failed,
     ModelFigures,
     Pixels,
     RequestKey,
@@ -62,6 +63,7 @@ class Journal:
     def ran(self, plan: Plan, started: float, now: float) -> None:
         """An action was run. After a unit of emitting every row has told something."""
         assert plan.model is not None
+        self._figures[plan.model].executions += 1
         if not plan.consume:
             for key in self._silent.pop(plan.model, ()):
                 visit = self._visits.get(key)
@@ -83,9 +85,17 @@ class Journal:
         """A request was answered, or failed."""
         visit = self._visits.pop(key)
         figures = self._figures[visit.model]
+        if isinstance(event, Failed):
+            figures.failed.add(now - visit.arrived)
+        else:
+            figures.last = now
+            figures.answered.add(now - visit.arrived)
+            figures.waited.add(visit.begun - visit.arrived)
+            figures.consumed.add(visit.consumed - visit.begun)
         if visit.consumed:
             figures.source_tokens += visit.source_tokens
         if isinstance(event, Emitted):
+            figures.emitted.add(now - visit.consumed)
             figures.emitted_tokens += sum(len(hypothesis.tokens) for hypothesis in event.hypotheses)
             steps = max((len(hypothesis.log_probs) for hypothesis in event.hypotheses), default=0)
             if steps:

@@ -241,10 +241,23 @@ class Spread(msgspec.Struct, array_like=True):
         self.sum += value
 
 
+class Occasions(msgspec.Struct, array_like=True):
+    """How often something was, and for how many seconds in all."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.count += 1
+        self.seconds += seconds
+
+
 class ModelFigures(msgspec.Struct, array_like=True):
     """What one engine did for one version: seconds that requests waited before they were first run and until they told
     their first token, over `SECONDS`, and for each token, over `TOKEN_SECONDS`; tokens read and emitted; rows that are
-    taken now, of how many."""
+    taken now, of how many; requests answered and failed, from their arrival on, and of those that were answered the
+    waiting, consuming and emitting; pieces and steps that were run; when one was last answered, on the clock of
+    `time.monotonic`, or 0."""
 
     queue: Spread
     first_token: Spread
@@ -253,6 +266,13 @@ class ModelFigures(msgspec.Struct, array_like=True):
     emitted_tokens: int = 0
     rows: int = 0
     slots: int = 0
+    answered: Occasions = msgspec.field(default_factory=Occasions)
+    failed: Occasions = msgspec.field(default_factory=Occasions)
+    waited: Occasions = msgspec.field(default_factory=Occasions)
+    consumed: Occasions = msgspec.field(default_factory=Occasions)
+    emitted: Occasions = msgspec.field(default_factory=Occasions)
+    executions: int = 0
+    last: float = 0.0
 
 
 class Status(Message, frozen=True):

@@ -36,9 +36,7 @@ async def speak_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> 
 async def _speak(client: EngineClient, job: Job, terms: Terms) -> Spoken:
     key = job.entry.manifest.key
     if not job.stops or job.emit.beams > 1:
-        with client.tally.timing(key):
-            emitted = await client.sentence(key, job.source, job.emit, terms)
-        return spoken_of(job, emitted)
+        return spoken_of(job, await client.sentence(key, job.source, job.emit, terms))
     async with aclosing(_stream(client, job, terms)) as items:
         async for item in items:
             if isinstance(item, Spoken):
@@ -58,16 +56,15 @@ async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerato
     key = job.entry.manifest.key
     transcript = Transcript(job)
     last: Emitted | None = None
-    with client.tally.timing(key):
-        async with aclosing(client.stream(key, job.source, job.emit, terms)) as events:
-            async for event in events:
-                if isinstance(event, Emitted):
-                    last = event
-                    break
-                for delta in transcript.hear(event):
-                    yield delta
-                if transcript.is_stopped:
-                    break
+    async with aclosing(client.stream(key, job.source, job.emit, terms)) as events:
+        async for event in events:
+            if isinstance(event, Emitted):
+                last = event
+                break
+            for delta in transcript.hear(event):
+                yield delta
+            if transcript.is_stopped:
+                break
     rest, spoken = transcript.end(last)
     if rest is not None:
         yield rest

@@ -83,8 +83,7 @@ class Sentiment:
 
     async def _answer(self, reading: Reading, terms: Terms) -> SentimentResult:
         manifest = reading.entry.manifest
-        with self._client.tally.timing(manifest.key):
-            scored = await self._client.label(manifest.key, reading.source, terms, reading.explain)
+        scored = await self._client.label(manifest.key, reading.source, terms, reading.explain)
         scores = dict(zip(manifest.labels, scored.scores, strict=True))
         label = max(scores, key=scores.__getitem__)
         return SentimentResult(

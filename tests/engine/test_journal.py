@@ -3,7 +3,18 @@
 import pytest
 
 from app.engine.journal import Journal
-from app.engine.messages import SECONDS, TOKEN_SECONDS, Emitted, Hypothesis, Scored, Spread, Times, Tokens
+from app.engine.messages import (
+    SECONDS,
+    TOKEN_SECONDS,
+    Emitted,
+    Failed,
+    Hypothesis,
+    ModelFigures,
+    Scored,
+    Spread,
+    Times,
+    Tokens,
+)
 from app.engine.scheduler import Part, Plan, Work
 
 MODEL = "translate/1"
@@ -24,6 +35,13 @@ def sentence(*tokens: int) -> Emitted:
     return Emitted(1, [Hypothesis(list(tokens), [0.0] * (len(tokens) + 1), 0.0, "stop")])
 
 
+def seconds(figures: ModelFigures) -> dict[str, tuple[int, float]]:
+    """What was at least once."""
+    names = ("answered", "failed", "waited", "consumed", "emitted")
+    found = {name: getattr(figures, name) for name in names}
+    return {name: (each.count, round(each.seconds, 9)) for name, each in found.items() if each.count}
+
+
 def test_a_sentence_is_followed_from_its_arrival_to_its_end() -> None:
     written = journal()
     written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
@@ -37,6 +55,8 @@ def test_a_sentence_is_followed_from_its_arrival_to_its_end() -> None:
     assert figures.first_token.sum == pytest.approx(1.0)
     assert figures.token.sum == pytest.approx(0.6 / 4)  # the end is a step, too
     assert (figures.source_tokens, figures.emitted_tokens, figures.rows, figures.slots) == (4, 3, 3, 8)
+    assert seconds(figures) == {"answered": (1, 1.4), "waited": (1, 0.5), "consumed": (1, 0.3), "emitted": (1, 0.6)}
+    assert (figures.executions, figures.last) == (4, 11.4)
 
 
 def test_a_label_has_no_token() -> None:
@@ -47,6 +67,16 @@ def test_a_label_has_no_token() -> None:
     figures = written.figures({MODEL: 0})[MODEL]
     assert (sum(figures.queue.counts), sum(figures.first_token.counts), sum(figures.token.counts)) == (1, 0, 0)
     assert (figures.source_tokens, figures.emitted_tokens) == (4, 0)
+    assert seconds(figures) == {"answered": (1, 0.6), "waited": (1, 0.5), "consumed": (1, 0.1)}
+
+
+def test_what_fails_is_not_answered() -> None:
+    written = journal()
+    written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
+    written.ended((b"f", 1), Failed(1, "no"), 12.0)
+    figures = written.figures({MODEL: 0})[MODEL]
+    assert seconds(figures) == {"failed": (1, 2.0)}
+    assert figures.last == 0
 
 
 def test_what_was_cancelled_before_its_first_token_has_none() -> None:
