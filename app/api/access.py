@@ -207,18 +207,23 @@ def count_inputs(request: Request, inputs: int, metrics: Metrics) -> None:
             raise
 
 
-def check_administrator(request: Request, keys: Keys) -> None:
-    """Raises AdminOff, WrongKey and NotAllowed."""
+def check_administrator(request: Request, keys: Keys, metrics: Metrics) -> None:
+    """Raises AdminOff, WrongKey and NotAllowed, and counts the last two as refusals."""
     if not keys.has_administrator:
         raise AdminOff(
             "models cannot be loaded or unloaded over HTTP: start the service with UNROLL_ADMIN_KEY, "
             "UNROLL_ADMIN_KEY_FILE or a key with the role admin to switch it on"
         )
     caller: Caller | None = request.scope.get(CALLER)
+    error: WrongKey | NotAllowed
     if caller is None or caller.key is None:
-        raise WrongKey(f"this is for administrators, and needs their key; {_SEND_ONE}")
-    if caller.key.role is not Role.ADMIN:
-        raise NotAllowed("this is for administrators; the key has another role")
+        error = WrongKey(f"this is for administrators, and needs their key; {_SEND_ONE}")
+    elif caller.key.role is not Role.ADMIN:
+        error = NotAllowed("this is for administrators; the key has another role")
+    else:
+        return
+    metrics.refused(reason_of(error))
+    raise error
 
 
 def _bearer(value: bytes) -> bytes:
