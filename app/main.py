@@ -189,8 +189,8 @@ def create_app(
         middleware=[
             Middleware(Observe, metrics=metrics, log=requests, tracing=tracing),
             Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
-            *cross_origin(settings.cors_origins),
             Middleware(ClientErrors, paths=_CLIENT_ERRORS),
+            *cross_origin(settings.cors_origins),
             *([] if guard.is_idle else [Middleware(Access, guard=guard, tasks=_HOLDS, metrics=metrics)]),
             Middleware(Gate, admission=admission, paths=_HOLDS),
             Middleware(BodyLimit, most=settings.max_body_bytes),

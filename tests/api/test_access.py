@@ -277,12 +277,21 @@ def test_pages_of_other_origins_may_ask_if_they_are_named(keyed: str) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     for origin, allowed in ((ORIGIN, True), ("https://else.example", False)):
         preflight = httpx.options(f"{keyed}/v1/sentiment", headers={"Origin": origin, **asked})
-        assert preflight.status_code == (200 if allowed else 400)
+        if allowed:
+            assert preflight.status_code == 200
+        else:
+            assert problem(preflight) == (400, "cross-origin")
+            assert f"POST from a page of {origin} is not allowed" in preflight.json()["detail"]
+        assert "Origin" in preflight.headers["Vary"]
         assert preflight.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
         answer = ask(keyed, bearer("user") | {"Origin": origin})
         assert answer.status_code == 200
         assert answer.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
         assert "Access-Control-Allow-Credentials" not in answer.headers
+    method = {"Origin": ORIGIN, "Access-Control-Request-Method": "DELETE"}
+    assert problem(httpx.options(f"{keyed}/v1/sentiment", headers=method)) == (400, "cross-origin")
+    other = httpx.options(f"{keyed}/v2/models/sentiment-en/infer", headers=method)
+    assert (problem(other), other.json()["error"]) == ((400, "cross-origin"), other.json()["detail"])
     assert (
         "authorization"
         in httpx.options(f"{keyed}/v1/sentiment", headers={"Origin": ORIGIN, **asked}).headers[
