@@ -47,6 +47,16 @@ def test_references_lead_somewhere() -> None:
             node = node[part.replace("~1", "/")]
 
 
+def test_a_version_left_out_is_the_default_one() -> None:
+    """In bodies and in queries: it is not always the newest."""
+    bodies = [schema.get("properties", {}) for schema in DOCUMENT["components"]["schemas"].values()]
+    chosen = [members["version"] for members in bodies if {"model", "version", "timeout_ms"} <= members.keys()]
+    queries = [item for operation in OPERATIONS for item in operation.parameters if item["in"] == "query"]
+    chosen += [item for item in queries if item["name"] == "version"]
+    assert len(chosen) > 5
+    assert all("default version, the newest unless another was chosen" in json.dumps(item) for item in chosen)
+
+
 def test_names_of_schemas_are_words_for_people() -> None:
     """No `Body_caption_v1_caption_post`, no `Options-Input`: they are the classes of generated clients."""
     schemas = DOCUMENT["components"]["schemas"]
