@@ -19,7 +19,7 @@ from app.api.keys import Key, Keys, Role
 from app.api.paths import Paths
 from app.api.rates import Exceeded, Rates
 from app.errors import AdminOff, NotAllowed, RateLimited, TooManyInputs, UnrollError, WrongKey
-from app.metrics import Metrics
+from app.metrics import Metrics, Reason
 
 CALLER = "unroll.caller"  # its key in an ASGI scope
 METRICS = "/metrics"
@@ -183,9 +183,11 @@ def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(PUBLIC_FOLDER)
 
 
-def reason_of(error: UnrollError) -> str:
+def reason_of(error: UnrollError) -> Reason:
     """Under which reason a refusal is counted."""
-    return {WrongKey: "wrong-key", NotAllowed: "not-allowed"}.get(type(error), "concurrency")
+    if isinstance(error, WrongKey):
+        return "wrong-key"
+    return "not-allowed" if isinstance(error, NotAllowed) else "concurrency"
 
 
 def client_of(request: Request) -> str:
