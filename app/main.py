@@ -356,6 +356,6 @@ def __getattr__(name: str) -> FastAPI:
         settings = Settings()
         set_up_logging(settings.log_level, settings.log_format)
         if not settings.needs_keys:
-            log.info("there are no keys: whoever reaches the port is answered (docs/access.md)")
+            log.info("the tasks need no key: whoever reaches the port is answered (docs/access.md)")
         return create_app(settings)
     raise AttributeError(name)
