@@ -186,6 +186,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would tell the address as it is behind a proxy
         middleware=[
             Middleware(Observe, metrics=metrics, log=requests, tracing=tracing),
             Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),

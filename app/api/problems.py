@@ -212,7 +212,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = error.headers or {}
     if error.status_code == NOT_FOUND.status:
-        response = problem_response(NOT_FOUND, f"nothing is at {request.url.path}; /docs says what there is")
+        path = request.url.path
+        slash = ", all without a slash at the end" if path.endswith("/") else ""
+        response = problem_response(NOT_FOUND, f"nothing is at {path}; /docs says what there is{slash}")
     elif error.status_code == METHOD_NOT_ALLOWED.status:
         taken = headers.get("Allow", "another method")
         response = problem_response(
