@@ -95,7 +95,7 @@ _ENDPOINTS = {
 }
 _OF_IMAGES = ("/v1/caption", hugging_face.IMAGE_TO_TEXT)
 _CLIENT_ERRORS = {
-    "/v1/completions": openai.error_members,
+    **dict.fromkeys(["/v1/completions", "/v1/models", "/v1/models/{name}"], openai.error_members),
     **dict.fromkeys([path for path in _ENDPOINTS if path.startswith("/hf/")], hugging_face.error_members),
     **dict.fromkeys(["/v2", "/v2/**"], open_inference.error_members),
 }

@@ -269,6 +269,14 @@ class ModelList(BaseModel):
     data: list[ListedModel] = Field(description="The language models by name.")
 
 
+class NamedModel(ListedModel):
+    """What the list has of one name; OpenAI's clients read the members that are neither `models` nor `broken`."""
+
+    id: str = Field(description="The name.", examples=["lm-en"])
+    models: list[ModelInfo] = Field(description="Its usable versions, the one that answers for the name first.")
+    broken: list[BrokenModel] = Field(description="Its versions that cannot be used.")
+
+
 class Health(BaseModel):
     """The process is up."""
 

@@ -77,6 +77,15 @@ def test_index_tells_what_answers_and_why_others_do_not(triton: InferenceServerC
     assert ready == [item for item in index.values() if item is not broken]
 
 
+def test_one_name_of_the_list_has_what_is_broken_of_it(address: str) -> None:
+    whole = httpx.get(f"{address}/v1/models").json()
+    captioner = httpx.get(f"{address}/v1/models/caption-en").json()
+    assert ([item["version"] for item in captioner["models"]], captioner["broken"]) == ([1], whole["broken"])
+    two = httpx.get(f"{address}/v1/models/{NAME}").json()
+    assert [(item["version"], item["default_version"]) for item in two["models"]] == [(2, True), (1, False)]
+    assert two["broken"] == []
+
+
 def test_versions_are_those_that_answer(triton: InferenceServerClient) -> None:
     assert triton.get_model_metadata(NAME)["versions"] == ["1", "2"]
     assert [answering(triton), answering(triton, "1"), answering(triton, "2")] == ["2", "1", "2"]
