@@ -203,11 +203,11 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     install_problems(app)
-    compatible = (openai, hugging_face, hugging_face_generation, open_inference, open_inference_generate)
-    others = (models, open_inference_models, open_inference_repository, admin, health, pages)
+    compatible = (openai, hugging_face, hugging_face_generation)
+    protocol = (open_inference_models, open_inference, open_inference_generate, open_inference_repository)
     describe_access(app, tasks=_ENDPOINTS)
     install_document(app, _CLIENT_ERRORS)
-    for module in (*_TASKS, *compatible, *others):
+    for module in (*_TASKS, models, admin, *compatible, *protocol, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)

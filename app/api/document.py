@@ -15,14 +15,18 @@ TAGS = (
     {"name": "Tasks", "description": "The four tasks. Each takes one input or a list, and answers in the same order."},
     {"name": "Models", "description": "What can be served."},
     {
-        "name": "Compatible",
-        "description": "The same tasks for clients that were written for other services: OpenAI's, Hugging Face's, "
-        "and those of the Open Inference Protocol, Triton's and KServe's.",
-    },
-    {
         "name": "Administration",
         "description": "Versions loaded and unloaded while requests run. Off unless the service has an `admin_key`; "
         "press **Authorize** and give it.",
+    },
+    {
+        "name": "Compatible",
+        "description": "The same tasks for clients that were written for other services: OpenAI's and Hugging Face's.",
+    },
+    {
+        "name": "Open Inference Protocol",
+        "description": "The same for clients of version 2 of that protocol, Triton's and KServe's. What loads and unloads "
+        "is under **Administration**.",
     },
     {"name": "Operation", "description": "For machines that watch the service."},
 )
@@ -48,7 +52,7 @@ def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
             document = described()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             _lifted(Problem.model_json_schema(mode="serialization"), schemas)
-            document["paths"] = _complete(document["paths"], schemas)
+            document["paths"] = _in_order(_complete(document["paths"], schemas))
             for path, operation in _operations(document):
                 _sort_answers(operation)
                 if found := clients.find(path):
@@ -64,6 +68,11 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
     for path, item in document["paths"].items():
         for operation in item.values():
             yield path, operation
+
+
+def _in_order(paths: dict[str, Any]) -> dict[str, Any]:
+    """What names no version first: a version is what few ask for."""
+    return dict(sorted(paths.items(), key=lambda item: "{version}" in item[0]))
 
 
 def _complete(node: Any, schemas: dict[str, Any]) -> Any:

@@ -44,7 +44,7 @@ async def _read(request: Request, form: type[Form]) -> Form:
 
 @router.post(
     "/v2/repository/index",
-    tags=["Models"],
+    tags=["Open Inference Protocol"],
     summary="List the versions, for clients of the Open Inference Protocol",
     responses=problems(),
     openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},

@@ -271,7 +271,7 @@ def test_a_model_can_be_retrieved(client: OpenAI, http: httpx.Client) -> None:
         told = http.get(f"/v1/models/{name}").json()
         assert told["models"] == [item for item in whole["models"] if item["name"] == name] != []
         assert (told["id"], told["broken"]) == (name, [])
-    with pytest.raises(openai.NotFoundError, match="there is no model of that name; there are: .*lm-en"):
+    with pytest.raises(openai.NotFoundError, match=r"there is no model of that name; there are: .*lm-en"):
         client.models.retrieve("nobody")
     assert http.get(f"/v1/models/{'m' * 200}").status_code == 422
 

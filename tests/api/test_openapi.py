@@ -71,6 +71,16 @@ def test_tags_are_described_and_in_order() -> None:
     used = [tag for operation in OPERATIONS for tag in operation.described["tags"]]
     assert set(used) == set(described)
     assert described[0] == "Tasks"
+    of_protocol = [operation for operation in OPERATIONS if operation.path.startswith("/v2")]
+    assert {tag for operation in of_protocol for tag in operation.described["tags"]} == {
+        "Open Inference Protocol",
+        "Administration",
+    }
+    for tag in described:
+        name_versions = [
+            "{version}" in operation.path for operation in OPERATIONS if operation.described["tags"] == [tag]
+        ]
+        assert name_versions == sorted(name_versions), tag
 
 
 def test_names_of_operations_are_good_names_of_functions() -> None:
