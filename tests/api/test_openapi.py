@@ -4,6 +4,7 @@ import json
 import keyword
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import schemathesis
 
+from app.api.answers import DESCRIPTIONS
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
 from tests.api.operations import ADMIN_KEY, BY_NAME, DOCUMENT, JSON, OPERATIONS, Operation, example_of
 
@@ -128,6 +130,26 @@ def test_answer_has_a_schema(operation: Operation) -> None:
         assert list(references(good["content"][JSON]["schema"]))
     can_stream = any(example["value"].get("stream") for example in operation.examples.values())
     assert not can_stream or good["content"][EVENT_STREAM]["example"]
+
+
+def test_answers_are_described_in_words_of_their_own() -> None:
+    assert DESCRIPTIONS.keys() <= BY_NAME.keys()
+    told = {operation.name: operation.described["responses"]["200"]["description"] for operation in OPERATIONS}
+    assert [name for name, description in told.items() if description == "Successful Response"] == []
+
+
+@pytest.mark.parametrize("name", ["sentiment", "caption", "translate", "complete"])
+def test_examples_of_answers_fit_the_schema(name: str) -> None:
+    """Each is the answer to the example of the body that has its name."""
+    operation = BY_NAME[name]
+    examples = operation.described["responses"]["200"]["content"][JSON]["examples"]
+    assert examples
+    for asked, example in examples.items():
+        assert example["summary"] == operation.examples[asked]["summary"]
+        request = httpx.Request(operation.method, f"http://test{operation.url}")
+        answer = httpx.Response(200, json=example["value"], request=request)
+        answer.elapsed = timedelta()
+        SCHEMA[operation.path][operation.method].validate_response(answer)
 
 
 @each_operation
