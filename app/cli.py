@@ -114,15 +114,16 @@ def _who_may(settings: Settings) -> str:
     """Who is answered, in words. Raises BadParameter when that would be everybody, and nobody said so."""
     if settings.needs_keys:
         return "Every request needs a key."
+    keys = "The tasks need no key, only administration does" if settings.read_admin_key() else "No keys are set"
     if is_local(settings.host):
-        return "No keys are set: who is on this machine is answered, and nobody else reaches it."
+        return f"{keys}: who is on this machine is answered, and nobody else reaches it."
     if not settings.open:
         raise click.BadParameter(
-            f"{settings.host} can be reached by others, and there are no keys: `unroll key new` makes one for "
+            f"{settings.host} can be reached by others, and the tasks need no key: `unroll key new` makes one for "
             "--api-keys-file; --open answers everybody",
             param_hint="--host",
         )
-    return f"No keys are set, and {settings.host} can be reached by others: EVERYBODY who reaches it is answered."
+    return f"{keys}, and {settings.host} can be reached by others: EVERYBODY who reaches it is answered."
 
 
 def _listen(settings: Settings) -> socket.socket:

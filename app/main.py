@@ -95,7 +95,7 @@ _ENDPOINTS = {
 }
 _OF_IMAGES = ("/v1/caption", hugging_face.IMAGE_TO_TEXT)
 _CLIENT_ERRORS = {
-    "/v1/completions": openai.error_members,
+    **dict.fromkeys(["/v1/completions", "/v1/models", "/v1/models/{name}"], openai.error_members),
     **dict.fromkeys([path for path in _ENDPOINTS if path.startswith("/hf/")], hugging_face.error_members),
     **dict.fromkeys(["/v2", "/v2/**"], open_inference.error_members),
 }
@@ -186,11 +186,12 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would tell the address as it is behind a proxy
         middleware=[
             Middleware(Observe, metrics=metrics, log=requests, tracing=tracing),
             Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
-            *cross_origin(settings.cors_origins),
             Middleware(ClientErrors, paths=_CLIENT_ERRORS),
+            *cross_origin(settings.cors_origins),
             *([] if guard.is_idle else [Middleware(Access, guard=guard, tasks=_HOLDS, metrics=metrics)]),
             Middleware(Gate, admission=admission, paths=_HOLDS),
             Middleware(BodyLimit, most=settings.max_body_bytes),
@@ -202,11 +203,11 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     install_problems(app)
-    compatible = (openai, hugging_face, hugging_face_generation, open_inference, open_inference_generate)
-    others = (models, open_inference_models, open_inference_repository, admin, health, pages)
+    compatible = (openai, hugging_face, hugging_face_generation)
+    protocol = (open_inference_models, open_inference, open_inference_generate, open_inference_repository)
     describe_access(app, tasks=_ENDPOINTS)
     install_document(app, _CLIENT_ERRORS)
-    for module in (*_TASKS, *compatible, *others):
+    for module in (*_TASKS, models, admin, *compatible, *protocol, health, pages):
         app.include_router(module.router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)
@@ -356,6 +357,6 @@ def __getattr__(name: str) -> FastAPI:
         settings = Settings()
         set_up_logging(settings.log_level, settings.log_format)
         if not settings.needs_keys:
-            log.info("there are no keys: whoever reaches the port is answered (docs/access.md)")
+            log.info("the tasks need no key: whoever reaches the port is answered (docs/access.md)")
         return create_app(settings)
     raise AttributeError(name)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.engine_metrics import EngineCollector, ServiceFigures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+Reason = Literal["overloaded", "not-ready", "wrong-key", "not-allowed", "rate-limited", "concurrency"]  # of a refusal
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _TELL_SECONDS = 0.25  # between two notes of gauges for the other front ends
 PENDING = {
@@ -66,6 +67,8 @@ class Metrics:
         self._refusals = Counter(
             "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=registry
         )
+        for reason in get_args(Reason):  # at 0 from the start: of a series that begins at 1 no rate has the first
+            self._refusals.labels(reason)
         self._gauges = {
             name: Gauge(f"unroll_pending_{name}", help_text, registry=registry, multiprocess_mode="livesum")
             for name, help_text in PENDING.items()
@@ -97,7 +100,7 @@ class Metrics:
             )
         return self._tasks[name]
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: Reason) -> None:
         """A request was refused before it was run."""
         self._refusals.labels(reason).inc()
 

@@ -19,7 +19,7 @@ from app.api.keys import Key, Keys, Role
 from app.api.paths import Paths
 from app.api.rates import Exceeded, Rates
 from app.errors import AdminOff, NotAllowed, RateLimited, TooManyInputs, UnrollError, WrongKey
-from app.metrics import Metrics
+from app.metrics import Metrics, Reason
 
 CALLER = "unroll.caller"  # its key in an ASGI scope
 METRICS = "/metrics"
@@ -183,9 +183,11 @@ def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(PUBLIC_FOLDER)
 
 
-def reason_of(error: UnrollError) -> str:
+def reason_of(error: UnrollError) -> Reason:
     """Under which reason a refusal is counted."""
-    return {WrongKey: "wrong-key", NotAllowed: "not-allowed"}.get(type(error), "concurrency")
+    if isinstance(error, WrongKey):
+        return "wrong-key"
+    return "not-allowed" if isinstance(error, NotAllowed) else "concurrency"
 
 
 def client_of(request: Request) -> str:
@@ -207,18 +209,23 @@ def count_inputs(request: Request, inputs: int, metrics: Metrics) -> None:
             raise
 
 
-def check_administrator(request: Request, keys: Keys) -> None:
-    """Raises AdminOff, WrongKey and NotAllowed."""
+def check_administrator(request: Request, keys: Keys, metrics: Metrics) -> None:
+    """Raises AdminOff, WrongKey and NotAllowed, and counts the last two as refusals."""
     if not keys.has_administrator:
         raise AdminOff(
             "models cannot be loaded or unloaded over HTTP: start the service with UNROLL_ADMIN_KEY, "
             "UNROLL_ADMIN_KEY_FILE or a key with the role admin to switch it on"
         )
     caller: Caller | None = request.scope.get(CALLER)
+    error: WrongKey | NotAllowed
     if caller is None or caller.key is None:
-        raise WrongKey(f"this is for administrators, and needs their key; {_SEND_ONE}")
-    if caller.key.role is not Role.ADMIN:
-        raise NotAllowed("this is for administrators; the key has another role")
+        error = WrongKey(f"this is for administrators, and needs their key; {_SEND_ONE}")
+    elif caller.key.role is not Role.ADMIN:
+        error = NotAllowed("this is for administrators; the key has another role")
+    else:
+        return
+    metrics.refused(reason_of(error))
+    raise error
 
 
 def _bearer(value: bytes) -> bytes:

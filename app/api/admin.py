@@ -42,7 +42,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 async def _administrator(request: Request, service: ServiceDependency) -> Service:
     """The service, for those who have an administrator's key. Raises AdminOff, WrongKey and NotAllowed."""
-    check_administrator(request, service.keys)
+    check_administrator(request, service.keys, service.metrics)
     return service
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.api.body import NULL
+from app.api.answers import ANSWERS, DESCRIPTIONS
+from app.api.body import JSON, NULL
 from app.api.client_errors import Members
 from app.api.paths import Paths
 from app.api.problems import Problem
@@ -15,19 +16,22 @@ TAGS = (
     {"name": "Tasks", "description": "The four tasks. Each takes one input or a list, and answers in the same order."},
     {"name": "Models", "description": "What can be served."},
     {
-        "name": "Compatible",
-        "description": "The same tasks for clients that were written for other services: OpenAI's, Hugging Face's, "
-        "and those of the Open Inference Protocol, Triton's and KServe's.",
-    },
-    {
         "name": "Administration",
         "description": "Versions loaded and unloaded while requests run. Off unless the service has an `admin_key`; "
         "press **Authorize** and give it.",
     },
+    {
+        "name": "Compatible",
+        "description": "The same tasks for clients that were written for other services: OpenAI's and Hugging Face's.",
+    },
+    {
+        "name": "Open Inference Protocol",
+        "description": "The same for clients of version 2 of that protocol, Triton's and KServe's. What loads and "
+        "unloads is under **Administration**.",
+    },
     {"name": "Operation", "description": "For machines that watch the service."},
 )
 _SCHEMA_PLACE = "#/components/schemas/"
-_FIRST_MEDIA_TYPE = "application/json"
 
 
 def operation_id(route: APIRoute) -> str:
@@ -48,8 +52,9 @@ def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
             document = described()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             _lifted(Problem.model_json_schema(mode="serialization"), schemas)
-            document["paths"] = _complete(document["paths"], schemas)
+            document["paths"] = _in_order(_complete(document["paths"], schemas))
             for path, operation in _operations(document):
+                _describe_answer(operation)
                 _sort_answers(operation)
                 if found := clients.find(path):
                     _add_members(operation, found.value)
@@ -64,6 +69,11 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
     for path, item in document["paths"].items():
         for operation in item.values():
             yield path, operation
+
+
+def _in_order(paths: dict[str, Any]) -> dict[str, Any]:
+    """What names no version first: a version is what few ask for."""
+    return dict(sorted(paths.items(), key=lambda item: "{version}" in item[0]))
 
 
 def _complete(node: Any, schemas: dict[str, Any]) -> Any:
@@ -101,13 +111,25 @@ def _moved(node: Any) -> Any:
     return moved
 
 
+def _describe_answer(operation: dict[str, Any]) -> None:
+    """What is answered when all is well, to some examples of the body too."""
+    name = operation["operationId"].removesuffix("_of_version")
+    answer = operation["responses"]["200"]
+    answer["description"] = DESCRIPTIONS.get(name, answer["description"])
+    if name in ANSWERS:
+        asked = operation["requestBody"]["content"][JSON]["examples"]
+        answer["content"][JSON]["examples"] = {
+            example: {"summary": asked[example]["summary"], "value": value} for example, value in ANSWERS[name].items()
+        }
+
+
 def _sort_answers(operation: dict[str, Any]) -> None:
     """By status, and JSON first: generators take the first media type that they know; a stream is a string to them."""
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for answer in operation["responses"].values():
         content = answer.get("content", {})
-        if _FIRST_MEDIA_TYPE in content:
-            answer["content"] = {_FIRST_MEDIA_TYPE: content[_FIRST_MEDIA_TYPE], **content}
+        if JSON in content:
+            answer["content"] = {JSON: content[JSON], **content}
 
 
 def _add_members(operation: dict[str, Any], members: Members) -> None:

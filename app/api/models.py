@@ -1,12 +1,21 @@
-"""GET /v1/models: what can be served."""
+"""GET /v1/models, and /{name} behind it: what can be served."""
 
-from fastapi import APIRouter
+from collections.abc import Sequence
+from typing import Annotated
 
-from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, QualityFigure
-from app.api.service import ServiceDependency
+from fastapi import APIRouter, Path
+
+from app.api.problems import problems
+from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, ModelName, NamedModel, QualityFigure
+from app.api.service import Service, ServiceDependency
+from app.errors import ModelNotFound, ModelUnavailable
 from app.store.manifest import Manifest
+from app.tasks.catalog import Entry
 
 router = APIRouter(tags=["Models"])
+Named = Annotated[
+    ModelName, Path(openapi_examples={"shipped": {"summary": "A shipped language model", "value": "lm-en"}})
+]
 
 
 @router.get("/v1/models", operation_id="list_models", summary="List the models")
@@ -14,13 +23,38 @@ async def models(service: ServiceDependency) -> ModelList:
     """Every version that is loaded: what it does, how it is built, how good it was measured to be, and whether
     it answers by default. Versions that cannot be used are listed in `broken`, with the reason. `data` names the
     language models for OpenAI's clients."""
-    view = service.client.view
-    broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
-    usable = service.catalog.usable(view)
-    first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
-    infos = [_info(entry.manifest, first[entry.manifest.name]) for entry in usable]
+    usable = service.catalog.usable(service.client.view)
     languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.task == "completion")
-    return ModelList(models=infos, broken=broken, data=[ListedModel(id=name) for name in languages])
+    data = [ListedModel(id=name) for name in languages]
+    return ModelList(models=_infos(usable), broken=_broken(service), data=data)
+
+
+@router.get(
+    "/v1/models/{name}",
+    operation_id="get_model",
+    summary="Tell of one model",
+    responses=problems(ModelNotFound, ModelUnavailable),
+)
+async def model(name: Named, service: ServiceDependency) -> NamedModel:
+    """What the list has of a name: its versions, those that cannot be used in `broken`. OpenAI's clients find what
+    they read of a model. A name of which no version can be used is a problem that says why."""
+    service.catalog.named(None, name, None, service.client.view)
+    return NamedModel(
+        id=name,
+        models=_infos(service.catalog.of_name(name, service.client.view)),
+        broken=[version for version in _broken(service) if version.model.rpartition("/")[0] == name],
+    )
+
+
+def _infos(usable: Sequence[Entry]) -> list[ModelInfo]:
+    """Of versions in their order, in which the one that answers for a name is the first of it."""
+    first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
+    return [_info(entry.manifest, first[entry.manifest.name]) for entry in usable]
+
+
+def _broken(service: Service) -> list[BrokenModel]:
+    broken = service.catalog.broken(service.client.view)
+    return [BrokenModel(model=key, reason=reason) for key, reason in broken.items()]
 
 
 def _info(manifest: Manifest, default_version: int) -> ModelInfo:

@@ -52,7 +52,7 @@ EXAMPLES = {
     },
 }
 Form = TypeVar("Form", bound=BaseModel)
-router = APIRouter(tags=["Compatible"])
+router = APIRouter(tags=["Open Inference Protocol"])
 
 
 def described(example: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:

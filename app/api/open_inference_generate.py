@@ -51,7 +51,7 @@ STREAMED = described_stream(
 )
 _CONTENT = json_body(GenerateRequest, EXAMPLES)
 _ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions)
-router = APIRouter(tags=["Compatible"])
+router = APIRouter(tags=["Open Inference Protocol"])
 
 
 class _Asked(NamedTuple):

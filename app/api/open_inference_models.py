@@ -39,7 +39,7 @@ EXTENSIONS = (
 _TYPES = {"BYTES": "TYPE_STRING", "UINT8": "TYPE_UINT8", "FP32": "TYPE_FP32"}  # as a configuration calls them
 _EPOCH = time.time() - time.monotonic()  # what engines' clock has to be added to
 _OF_A_MODEL = problems(ModelNotFound, ModelUnavailable)
-router = APIRouter(tags=["Models"])
+router = APIRouter(tags=["Open Inference Protocol"])
 
 
 @router.get("/v2", summary="Who answers, for clients of the Open Inference Protocol")

@@ -44,7 +44,7 @@ async def _read(request: Request, form: type[Form]) -> Form:
 
 @router.post(
     "/v2/repository/index",
-    tags=["Models"],
+    tags=["Open Inference Protocol"],
     summary="List the versions, for clients of the Open Inference Protocol",
     responses=problems(),
     openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
@@ -53,7 +53,7 @@ async def index(request: Request, service: ServiceDependency) -> list[IndexedMod
     """Every version that answers, is broken, or was unloaded, with the reason."""
     asked = await _read(request, IndexRequest)
     view = service.client.view
-    reasons = {} if asked.ready else dict.fromkeys(service.rollout.unloaded(), "unloaded")
+    reasons = {} if asked.ready else dict.fromkeys(service.catalog.unloaded, "unloaded")
     reasons |= {} if asked.ready else service.catalog.broken(view)
     reasons |= {entry.manifest.key: "" for entry in service.catalog.usable(view)}
     models = [_indexed(key, reason) for key, reason in reasons.items()]

@@ -116,6 +116,8 @@ class Parameters(Closed):
 class SentenceParameters(DecodingOptions, Parameters):
     """Of a request to a model that emits."""
 
+    exclude_input_in_output: Annotated[object, Only(True, instead="what is emitted never repeats the input")] = None
+
     @model_validator(mode="after")
     def _all_can_be_told(self) -> Self:
         for name, neutral in _UNTOLD.items():

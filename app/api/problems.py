@@ -83,10 +83,11 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
 }
 INVALID_REQUEST = KINDS[errors.InputError]
 UNREADABLE_BODY = Kind(400, "unreadable-body", "The request body cannot be read")
+CROSS_ORIGIN = Kind(400, "cross-origin", "Pages of this origin may not ask this")
 NOT_FOUND = Kind(404, "not-found", "There is nothing at this path")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The path does not take this method")
 INTERNAL = Kind(500, "internal", "Something went wrong inside the service")
-ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
+ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
 _ANYWHERE = (KINDS[errors.BodyTooLarge], INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _INTERNAL_DETAIL = "the service failed; its log says why"
@@ -211,7 +212,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = error.headers or {}
     if error.status_code == NOT_FOUND.status:
-        response = problem_response(NOT_FOUND, f"nothing is at {request.url.path}; /docs says what there is")
+        path = request.url.path
+        slash = ", all without a slash at the end" if path.endswith("/") else ""
+        response = problem_response(NOT_FOUND, f"nothing is at {path}; /docs says what there is{slash}")
     elif error.status_code == METHOD_NOT_ALLOWED.status:
         taken = headers.get("Allow", "another method")
         response = problem_response(

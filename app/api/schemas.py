@@ -11,7 +11,13 @@ from app.tasks.decoding import DecodingOptions
 from app.tasks.results import EmittedToken, SentenceResult, SentimentResult, Usage
 
 ModelName = Annotated[str, Field(max_length=128, description="Name of a model in `GET /v1/models`.")]
-ModelVersion = Annotated[int, Field(ge=1, description="Version of the model; the newest when left out.")]
+ModelVersion = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="Version of the model. When left out its default version, the newest unless another was chosen.",
+    ),
+]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code of a language.")]
 
 
@@ -261,6 +267,14 @@ class ModelList(BaseModel):
     broken: list[BrokenModel]
     object: Literal["list"] = "list"
     data: list[ListedModel] = Field(description="The language models by name.")
+
+
+class NamedModel(ListedModel):
+    """What the list has of one name; OpenAI's clients read the members that are neither `models` nor `broken`."""
+
+    id: str = Field(description="The name.", examples=["lm-en"])
+    models: list[ModelInfo] = Field(description="Its usable versions, the one that answers for the name first.")
+    broken: list[BrokenModel] = Field(description="Its versions that cannot be used.")
 
 
 class Health(BaseModel):

@@ -1,6 +1,6 @@
 """What can be served: the versions in the store, as front end and engines find them, and who answers by default."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +39,12 @@ def entry_of(version: Version) -> Entry:
 
 class Catalog:
     """The front end's view of what is to be served. `defaults` are the versions that answer for a name where that is
-    not its newest."""
+    not its newest; `unloaded` those that administrators do not want, as `name/version`."""
 
     def __init__(self, contents: Contents) -> None:
         self.entries: dict[tuple[str, int], Entry] = {}
         self.defaults: Mapping[str, int] = {}
+        self.unloaded: Collection[str] = ()
         self._broken = {version.key: version.reason for version in contents.broken}
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
         for version in contents.versions:
@@ -64,14 +65,16 @@ class Catalog:
         wanted: Container[str],
         failed: Mapping[str, str],
         defaults: Mapping[str, int],
+        unloaded: Collection[str],
     ) -> None:
         """All at once: know more versions, and none that is not wanted; `failed` are reasons why others are not there,
-        `defaults` the versions that answer for their names."""
+        `defaults` the versions that answer for their names, `unloaded` those that stay in the store."""
         whole = [entry for entry in opened if isinstance(entry, Entry)]
         self.entries |= {(entry.manifest.name, entry.manifest.version): entry for entry in whole}
         self.entries = {place: entry for place, entry in self.entries.items() if entry.manifest.key in wanted}
         self._broken = {entry.key: entry.reason for entry in opened if isinstance(entry, BrokenVersion)} | dict(failed)
         self.defaults = defaults
+        self.unloaded = unloaded
         self._usable = (None, [])
 
     def broken(self, engines: EngineView) -> dict[str, str]:
@@ -109,6 +112,12 @@ class Catalog:
             other_name, _, other_version = key.rpartition("/")
             if other_name == name and version in (None, int(other_version) if other_version.isdigit() else None):
                 raise ModelUnavailable(f"{key} is in the model store but cannot be used: {reason}", model=key)
+        key = name if version is None else f"{name}/{version}"
+        loaded = [str(entry.manifest.version) for entry in self.of_name(name, engines)]
+        unloaded = {other for other in self.unloaded if other.rpartition("/")[0] == name}
+        if key in unloaded or (version is None and unloaded and not loaded):
+            others = ", ".join(loaded) or "none"
+            raise ModelNotFound(f"{key} is in the model store and not loaded; loaded of that name: {others}")
         if mine:
             versions = ", ".join(str(entry.manifest.version) for entry in mine)
             raise ModelNotFound(f"model {name} has no version {version}; it has {versions}")

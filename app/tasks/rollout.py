@@ -95,10 +95,6 @@ class Rollout:
         """The version that answers for a name."""
         return next((entry.manifest.version for entry in self._catalog.of_name(name, self._client.view)), None)
 
-    def unloaded(self) -> list[str]:
-        """Versions that administrators do not want, as `name/version`."""
-        return self._board.read().unloaded
-
     async def look(self, seen: dict[str, Stamp]) -> dict[str, Stamp]:
         """Load what has come into the store and unload what has gone; `seen` is what the last look returned, so that
         what could not be loaded is tried again only when its files have changed. Raises NotReady, StoreUnreachable."""
@@ -182,7 +178,13 @@ class Rollout:
             known = self._catalog.keys
             fresh = [Path(folder) for key, folder in wanted.versions.items() if key not in known]
             opened = [await asyncio.to_thread(open_entry, folder) for folder in fresh]
-            self._catalog.change(opened, wanted=wanted.versions, failed=wanted.failed, defaults=wanted.defaults)
+            self._catalog.change(
+                opened,
+                wanted=wanted.versions,
+                failed=wanted.failed,
+                defaults=wanted.defaults,
+                unloaded=wanted.unloaded,
+            )
             self._client.want(wanted.versions)
             self._applied = wanted.revision
             self._board.saw(wanted.revision)

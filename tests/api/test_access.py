@@ -158,6 +158,33 @@ def test_a_role_is_enough_or_it_is_not(keyed: str) -> None:
         assert problem(httpx.request(method, f"{keyed}{path}", headers=bearer("monitor"))) == (403, "not-allowed")
 
 
+def refusals(address: str, name: str, reason: str) -> float:
+    """How many requests were refused for a reason, as somebody with a key reads it."""
+    lines = httpx.get(f"{address}/metrics", headers=bearer(name)).text.splitlines()
+    sample = f'unroll_refusals_total{{reason="{reason}"}} '
+    return sum(float(line.removeprefix(sample)) for line in lines if line.startswith(sample))
+
+
+ADMINISTRATION = [
+    ("POST", "/v1/models/sentiment-en/load"),
+    ("POST", "/v1/models/sentiment-en/unload"),
+    ("PUT", "/v1/models/sentiment-en/default"),
+    ("POST", "/v2/repository/models/sentiment-en/load"),
+    ("POST", "/v2/repository/models/sentiment-en/unload"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ADMINISTRATION)
+def test_refusals_of_administration_are_counted(keyed: str, method: str, path: str) -> None:
+    before = [refusals(keyed, "monitor", reason) for reason in ("not-allowed", "wrong-key")]
+    for name in ("user", "monitor"):
+        answer = httpx.request(method, f"{keyed}{path}", headers=bearer(name), json={"version": 1})
+        assert problem(answer) == (403, "not-allowed")
+    assert problem(httpx.request(method, f"{keyed}{path}", json={"version": 1})) == (401, "wrong-key")
+    after = [refusals(keyed, "monitor", reason) for reason in ("not-allowed", "wrong-key")]
+    assert after == [before[0] + 2, before[1] + 1]
+
+
 def test_a_rate_is_kept_for_each_caller_and_refusals_are_counted(keyed: str) -> None:
     for _ in range(5):
         assert httpx.get(f"{keyed}/v1/models", headers=bearer("slow")).status_code == 200  # no task
@@ -250,12 +277,21 @@ def test_pages_of_other_origins_may_ask_if_they_are_named(keyed: str) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     for origin, allowed in ((ORIGIN, True), ("https://else.example", False)):
         preflight = httpx.options(f"{keyed}/v1/sentiment", headers={"Origin": origin, **asked})
-        assert preflight.status_code == (200 if allowed else 400)
+        if allowed:
+            assert preflight.status_code == 200
+        else:
+            assert problem(preflight) == (400, "cross-origin")
+            assert f"POST from a page of {origin} is not allowed" in preflight.json()["detail"]
+        assert "Origin" in preflight.headers["Vary"]
         assert preflight.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
         answer = ask(keyed, bearer("user") | {"Origin": origin})
         assert answer.status_code == 200
         assert answer.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
         assert "Access-Control-Allow-Credentials" not in answer.headers
+    method = {"Origin": ORIGIN, "Access-Control-Request-Method": "DELETE"}
+    assert problem(httpx.options(f"{keyed}/v1/sentiment", headers=method)) == (400, "cross-origin")
+    other = httpx.options(f"{keyed}/v2/models/sentiment-en/infer", headers=method)
+    assert (problem(other), other.json()["error"]) == ((400, "cross-origin"), other.json()["detail"])
     assert (
         "authorization"
         in httpx.options(f"{keyed}/v1/sentiment", headers={"Origin": ORIGIN, **asked}).headers[
@@ -361,7 +397,11 @@ def test_administrators_key_alone_leaves_the_tasks_open(tiny_store: Path, engine
         for headers in ({}, {"Authorization": "Bearer x"}, bearer("admin")):
             assert ask(address, headers).status_code == 200
         change = f"{address}/v1/models/sentiment-en/load"
-        assert problem(httpx.post(change, json={})) == (401, "wrong-key")
+        for method, path in ADMINISTRATION:
+            for headers in ({}, {"X-API-Key": "x"}):
+                refused = httpx.request(method, f"{address}{path}", json={}, headers=headers)
+                assert problem(refused) == (401, "wrong-key")
+        assert refusals(address, "admin", "wrong-key") == 2 * len(ADMINISTRATION)
         assert httpx.post(change, json={"version": 1}, headers={"X-API-Key": TOKENS["admin"]}).status_code == 200
 
 
@@ -431,9 +471,9 @@ def test_a_file_of_keys_that_is_wrong_ends_the_start_and_is_not_quoted(tmp_path:
         (["--rate-limit", "often"], "rate_limit"),
         (["--rate-limit-storage", "http://somewhere"], "rate_limit_storage"),
         (["--cors-origins", "pages.example"], "cors_origins"),
-        (["--host", "0.0.0.0"], "can be reached by others, and there are no keys"),
-        (["--host", "0.0.0.0", "--admin-key", "x"], "can be reached by others, and there are no keys"),
-        (["--host", "::"], "can be reached by others, and there are no keys"),
+        (["--host", "0.0.0.0"], "can be reached by others, and the tasks need no key"),
+        (["--host", "0.0.0.0", "--admin-key", "x"], "can be reached by others, and the tasks need no key"),
+        (["--host", "::"], "can be reached by others, and the tasks need no key"),
     ],
 )
 def test_what_cannot_be_served_safely_is_not_served(options: list[str], said: str) -> None:

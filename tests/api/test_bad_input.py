@@ -243,6 +243,8 @@ def _captions() -> Iterator[Bad]:
 def _elsewhere() -> Iterator[Bad]:
     for path in ("/nope", "/v2/sentiment", "/../../etc/passwd", "/assets/web/%2e%2e/%2e%2e/main.py", "/%ff%fe"):
         yield Bad(f"GET {path}", 404, "not-found", "/docs", path, "GET")
+    for method, path in (("GET", "/docs/"), ("GET", "/v1/models/"), ("POST", f"{SENTIMENT}/")):  # no redirect
+        yield Bad(f"{method} {path}", 404, "not-found", "without a slash at the end", path, method)
     yield Bad("GET sentiment", 405, "method-not-allowed", "takes POST", SENTIMENT, "GET")
     yield Bad("DELETE models", 405, "method-not-allowed", "takes GET", "/v1/models", "DELETE")
     yield Bad("POST healthz", 405, "method-not-allowed", "takes GET", "/healthz")

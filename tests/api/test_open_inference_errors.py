@@ -192,6 +192,7 @@ def test_compressed_bodies_are_refused(server: str) -> None:
         ("/v2/models/sentiment-en/versions/9", 404, "model-not-found", "has no version 9; it has 1"),
         ("/v2/models/sentiment-en/versions/x/ready", 404, "model-not-found", "versions are numbers from 1"),
         ("/v2/models/sentiment-en/versions/²", 404, "model-not-found", "versions are numbers from 1"),
+        ("/v2/", 404, "not-found", "nothing is at /v2/; /docs says what there is, all without a slash at the end"),
         ("/v2/systemsharedmemory/status", 404, "not-found", "nothing is at /v2/systemsharedmemory/status"),
         (INFER, 405, "method-not-allowed", "it takes POST"),
     ],

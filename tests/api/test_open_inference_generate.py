@@ -51,6 +51,16 @@ def test_generate_is_the_native_answer(http: httpx.Client) -> None:
     assert generate(http, "lm-en/versions/1", text_input=PROMPT, max_tokens=9, id="a", stream=False) == told
 
 
+def test_what_is_done_anyway_may_be_asked_for(http: httpx.Client) -> None:
+    """The input is not repeated, which clients of Triton's language models ask for."""
+    plain = generate(http, text_input=PROMPT, max_tokens=5)
+    assert generate(http, text_input=PROMPT, max_tokens=5, exclude_input_in_output=True) == plain
+    options = {"max_tokens": 5, "exclude_input_in_output": True}
+    assert generate(http, text_input=PROMPT, parameters=options) == plain
+    streamed = events(http, text_input=PROMPT, parameters=options)
+    assert "".join(event["text_output"] for event in streamed) == plain["text_output"]
+
+
 def test_translators_generate_too(http: httpx.Client) -> None:
     expected = native(http, "/v1/translate", inputs=SENTENCE, beams=4)
     assert generate(http, "translate-en-ko", text_input=SENTENCE, beams=4)["text_output"] == expected["text"]
@@ -84,6 +94,8 @@ def test_stream_comes_piece_by_piece(http: httpx.Client) -> None:
         ("lm-en", {"max_tokens": 5, "parameters": {"max_tokens": 5}}, 422, "max_tokens stand in parameters and beside"),
         ("lm-en", {"max_tokens": "5"}, 422, "parameters.max_tokens: Input should be a valid integer"),
         ("lm-en", {"logprobs": 1}, 422, "logprobs is not supported here"),
+        ("lm-en", {"exclude_input_in_output": False}, 422, "exclude_input_in_output: is not supported: what is"),
+        ("lm-en", {"exclude_input_in_output": 1}, 422, "exclude_input_in_output: is not supported"),
         ("lm-en", {"seed": 1}, 422, "nothing is drawn at temperature 0"),
         ("lm-en", {"max_tokens": 9000}, 422, "emits at most 4000"),
         ("translate-en-ko", {"text_input": " "}, 422, "inputs[0] is empty"),

@@ -77,6 +77,15 @@ def test_index_tells_what_answers_and_why_others_do_not(triton: InferenceServerC
     assert ready == [item for item in index.values() if item is not broken]
 
 
+def test_one_name_of_the_list_has_what_is_broken_of_it(address: str) -> None:
+    whole = httpx.get(f"{address}/v1/models").json()
+    captioner = httpx.get(f"{address}/v1/models/caption-en").json()
+    assert ([item["version"] for item in captioner["models"]], captioner["broken"]) == ([1], whole["broken"])
+    two = httpx.get(f"{address}/v1/models/{NAME}").json()
+    assert [(item["version"], item["default_version"]) for item in two["models"]] == [(2, True), (1, False)]
+    assert two["broken"] == []
+
+
 def test_versions_are_those_that_answer(triton: InferenceServerClient) -> None:
     assert triton.get_model_metadata(NAME)["versions"] == ["1", "2"]
     assert [answering(triton), answering(triton, "1"), answering(triton, "2")] == ["2", "1", "2"]
@@ -87,20 +96,32 @@ def test_versions_are_those_that_answer(triton: InferenceServerClient) -> None:
     assert not triton.is_model_ready("caption-en", "2")
 
 
-def test_a_model_is_unloaded_and_loaded(triton: InferenceServerClient) -> None:
+def test_a_model_is_unloaded_and_loaded(triton: InferenceServerClient, address: str) -> None:
     triton.unload_model(NAME, headers=AUTHORIZED)
     assert {key: state for key, state in states(triton).items() if key.startswith(NAME)} == {
         f"{NAME}/1": "UNAVAILABLE",
         f"{NAME}/2": "UNAVAILABLE",
     }
     assert not triton.is_model_ready(NAME)
-    with pytest.raises(InferenceServerException, match="there is no model of that name"):
+    with pytest.raises(InferenceServerException, match=f"{NAME} is in the model store and not loaded; .* name: none"):
         answering(triton)
+    with pytest.raises(InferenceServerException, match=f"{NAME}/2 is in the model store and not loaded"):
+        answering(triton, "2")
+    with pytest.raises(InferenceServerException, match="there is no model of that name"):
+        answering(triton, "9")
+    for path in ("/v1/sentiment", "/v1/complete"):  # whatever it is asked for
+        answer = httpx.post(f"{address}{path}", json={"inputs": "a film", "model": NAME})
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == f"{NAME} is in the model store and not loaded; loaded of that name: none"
     triton.load_model(NAME, headers=AUTHORIZED)
     assert answering(triton) == "2"
     assert states(triton)[f"{NAME}/1"] == "UNAVAILABLE"
-    with pytest.raises(InferenceServerException, match="has no version 1"):
+    with pytest.raises(InferenceServerException, match=f"{NAME}/1 is in the model store and not loaded; .* name: 2"):
         answering(triton, "1")
+    with pytest.raises(InferenceServerException, match="has no version 9"):
+        answering(triton, "9")
+    answer = httpx.post(f"{address}/v1/complete", json={"inputs": "a film", "model": NAME})
+    assert "there is no completion model of that name" in answer.json()["detail"]
 
 
 def test_one_version_is_unloaded_and_loaded(triton: InferenceServerClient, address: str) -> None:

@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
-from openai.types import Completion, CompletionChoice
+from openai.types import Completion, CompletionChoice, Model
 
 PROMPT = "the plot makes"
 MODEL = "lm-en"
@@ -260,6 +260,20 @@ def test_models_can_be_listed(client: OpenAI, http: httpx.Client) -> None:
     assert names == [item["name"] for item in http.get("/v1/models").json()["models"] if item["task"] == "completion"]
     for name in names:
         assert client.completions.create(model=name, prompt="x", max_tokens=1).system_fingerprint == f"{name}/1"
+
+
+def test_a_model_can_be_retrieved(client: OpenAI, http: httpx.Client) -> None:
+    """As it stands in either list; what it has beside that is what our own list has of the name."""
+    for listed in client.models.list():
+        assert client.models.retrieve(listed.id).model_dump(include=set(Model.model_fields)) == listed.model_dump()
+    whole = http.get("/v1/models").json()
+    for name in (MODEL, "sentiment-en-uni"):
+        told = http.get(f"/v1/models/{name}").json()
+        assert told["models"] == [item for item in whole["models"] if item["name"] == name] != []
+        assert (told["id"], told["broken"]) == (name, [])
+    with pytest.raises(openai.NotFoundError, match=r"there is no model of that name; there are: .*lm-en"):
+        client.models.retrieve("nobody")
+    assert http.get(f"/v1/models/{'m' * 200}").status_code == 422
 
 
 def test_other_methods_are_told_in_the_same_form(http: httpx.Client) -> None:

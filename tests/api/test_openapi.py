@@ -4,6 +4,7 @@ import json
 import keyword
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import schemathesis
 
+from app.api.answers import DESCRIPTIONS
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
 from tests.api.operations import ADMIN_KEY, BY_NAME, DOCUMENT, JSON, OPERATIONS, Operation, example_of
 
@@ -47,6 +49,16 @@ def test_references_lead_somewhere() -> None:
             node = node[part.replace("~1", "/")]
 
 
+def test_a_version_left_out_is_the_default_one() -> None:
+    """In bodies and in queries: it is not always the newest."""
+    bodies = [schema.get("properties", {}) for schema in DOCUMENT["components"]["schemas"].values()]
+    chosen = [members["version"] for members in bodies if {"model", "version", "timeout_ms"} <= members.keys()]
+    queries = [item for operation in OPERATIONS for item in operation.parameters if item["in"] == "query"]
+    chosen += [item for item in queries if item["name"] == "version"]
+    assert len(chosen) > 5
+    assert all("default version, the newest unless another was chosen" in json.dumps(item) for item in chosen)
+
+
 def test_names_of_schemas_are_words_for_people() -> None:
     """No `Body_caption_v1_caption_post`, no `Options-Input`: they are the classes of generated clients."""
     schemas = DOCUMENT["components"]["schemas"]
@@ -61,6 +73,16 @@ def test_tags_are_described_and_in_order() -> None:
     used = [tag for operation in OPERATIONS for tag in operation.described["tags"]]
     assert set(used) == set(described)
     assert described[0] == "Tasks"
+    of_protocol = [operation for operation in OPERATIONS if operation.path.startswith("/v2")]
+    assert {tag for operation in of_protocol for tag in operation.described["tags"]} == {
+        "Open Inference Protocol",
+        "Administration",
+    }
+    for tag in described:
+        name_versions = [
+            "{version}" in operation.path for operation in OPERATIONS if operation.described["tags"] == [tag]
+        ]
+        assert name_versions == sorted(name_versions), tag
 
 
 def test_names_of_operations_are_good_names_of_functions() -> None:
@@ -108,6 +130,26 @@ def test_answer_has_a_schema(operation: Operation) -> None:
         assert list(references(good["content"][JSON]["schema"]))
     can_stream = any(example["value"].get("stream") for example in operation.examples.values())
     assert not can_stream or good["content"][EVENT_STREAM]["example"]
+
+
+def test_answers_are_described_in_words_of_their_own() -> None:
+    assert DESCRIPTIONS.keys() <= BY_NAME.keys()
+    told = {operation.name: operation.described["responses"]["200"]["description"] for operation in OPERATIONS}
+    assert [name for name, description in told.items() if description == "Successful Response"] == []
+
+
+@pytest.mark.parametrize("name", ["sentiment", "caption", "translate", "complete"])
+def test_examples_of_answers_fit_the_schema(name: str) -> None:
+    """Each is the answer to the example of the body that has its name."""
+    operation = BY_NAME[name]
+    examples = operation.described["responses"]["200"]["content"][JSON]["examples"]
+    assert examples
+    for asked, example in examples.items():
+        assert example["summary"] == operation.examples[asked]["summary"]
+        request = httpx.Request(operation.method, f"http://test{operation.url}")
+        answer = httpx.Response(200, json=example["value"], request=request)
+        answer.elapsed = timedelta()
+        SCHEMA[operation.path][operation.method].validate_response(answer)
 
 
 @each_operation

@@ -62,8 +62,13 @@ def test_two_workers_know_the_keys_and_nobody_else_sees_them(tiny_store: Path, t
 def test_without_keys_it_says_who_is_answered_and_believes_proxies_that_it_is_told_of(tiny_store: Path) -> None:
     limits = ("--limit-addresses", "--rate-limit", "1/hour")
     behind = ("--host", "0.0.0.0", "--open", "--trusted-proxies", "127.0.0.0/8")
-    for options, said, statuses in (((), "nobody else reaches it", [200, 429]), (behind, "EVERYBODY", [200, 200])):
-        with started(command(tiny_store, *limits, *options), ADDRESS) as served:
+    nobody_else = "No keys are set: who is on this machine is answered, and nobody else reaches it."
+    administrator = "The tasks need no key, only administration does, and 0.0.0.0 can be reached by others: EVERYBODY"
+    for options, admin, said, statuses in (
+        ((), "", nobody_else, [200, 429]),
+        (behind, new_token(), administrator, [200, 200]),
+    ):
+        with started(command(tiny_store, *limits, *options), ADDRESS, UNROLL_ADMIN_KEY=admin) as served:
             assert [ask(served, **{"X-Forwarded-For": f"192.0.2.{last}"}) for last in (1, 2)] == statuses
             assert ask(served, **{"X-Forwarded-For": "192.0.2.1"}) == 429
             assert said in end(served)

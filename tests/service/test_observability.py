@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from app.metrics import Reason
 from tests.service.otlp import Received, receiving
 from tests.service.serving import Served, metric, started, until
 from tests.service.test_workers import serving_pids
@@ -63,6 +64,15 @@ def ask(watched: Watched, path: str, body: dict[str, Any], **headers: str) -> ht
 def scrape(watched: Watched) -> dict[str, float]:
     lines = httpx.get(f"{watched.served.address}/metrics").text.splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_refusals_are_told_before_there_are_any(watched: Watched) -> None:
+    """From 0 on, or a rate would miss the first; a reason that is not here has nowhere to come from."""
+    figures = {name: value for name, value in scrape(watched).items() if name.startswith("unroll_refusals_total")}
+    assert figures == {f'unroll_refusals_total{{reason="{reason}"}}': 0 for reason in get_args(Reason)}
+    documented = Path("docs/http-api.md").read_text(encoding="utf8")
+    (row,) = [line for line in documented.splitlines() if line.startswith("| `unroll_refusals_total`")]
+    assert set(re.findall(r"`([a-z-]+)`", row)) - {"reason"} == set(get_args(Reason))
 
 
 def test_any_scrape_says_what_all_workers_counted(watched: Watched) -> None:

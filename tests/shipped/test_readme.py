@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.shipped.conftest import rounded
+
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```console\n\$ (curl .*?)```", ROOT.joinpath("README.md").read_text(encoding="utf8"), re.DOTALL)
 
@@ -18,15 +20,6 @@ def _split(block: str) -> tuple[str, Any]:
     lines = block.splitlines()
     end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
     return "\n".join(lines[: end + 1]), json.loads("\n".join(lines[end + 1 :]))
-
-
-def _rounded(value: Any) -> Any:
-    """Floats to two places: kernels of another processor may differ in the last ones."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return pytest.approx(value, abs=0.01) if isinstance(value, float) else value
 
 
 def test_readme_has_a_transcript_for_each_job() -> None:
@@ -39,4 +32,4 @@ def test_curl_prints_what_readme_says(block: str, shipped_service: str) -> None:
     command, expected = _split(block)
     command = command.replace("http://127.0.0.1:8000", shipped_service)
     printed = subprocess.run(command, shell=True, check=True, capture_output=True, cwd=ROOT, timeout=60).stdout
-    assert json.loads(printed) == _rounded(expected)
+    assert json.loads(printed) == rounded(expected)
