@@ -3,6 +3,7 @@
 import { captionJob } from "./caption.js";
 import { compareJob } from "./compare.js";
 import { completeJob } from "./complete.js";
+import { wireKeyDialog } from "./keydialog.js";
 import { modelsOf, watchReadiness, whenModels } from "./models.js";
 import { sentimentJob } from "./sentiment.js";
 import { throughputPanel } from "./throughput.js";
@@ -32,5 +33,6 @@ throughputPanel();
 whenModels(() => {
   for (const [task, job] of Object.entries(jobs)) job.setServed(modelsOf(task).length > 0);
 });
+wireKeyDialog();
 speakChosen();
 watchReadiness();

@@ -2,11 +2,12 @@
 
 import { fetchWithKey } from "./key.js";
 
-/** Why a request was not answered: the title and detail of application/problem+json. */
+/** Why a request was not answered: the slug, title and detail of application/problem+json. */
 export class Problem extends Error {
-  constructor(status, { title = `HTTP ${status}`, detail = "", options = [] } = {}) {
+  constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [] } = {}) {
     super(title);
     this.status = status; // 0: the server was not reached
+    this.slug = type.split("/").at(-1); // docs/http-api.md has them all
     this.title = title;
     this.detail = detail;
     this.options = options; // that contradict each other
@@ -85,6 +86,11 @@ export async function withAttention(make, asked) {
 /** What a GET of `path` answers. Throws Problem. */
 export async function get(path) {
   return (await good(fetchWithKey(path, { cache: "no-store" }))).json();
+}
+
+/** What a GET of `path`, which is open to everybody, answers. Throws Problem. */
+export async function getOpen(path) {
+  return (await good(fetch(path, { cache: "no-store" }))).json();
 }
 
 /** The text that a GET of `path` answers. Throws Problem. */
