@@ -176,3 +176,21 @@ def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed
     expect(page.locator("#readiness")).to_have_text("준비됨: 엔진 1개 중 1개")
     expect(page.locator("#key-entered")).to_have_value("")  # it does not stay in the page
     visit.close()
+
+
+def test_the_service_at_work_tells_of_a_missing_key_and_goes_on_with_one(guest: Visit) -> None:
+    asked: list[str] = []
+    guest.page.on("request", lambda request: asked.append(request.url.removeprefix(guest.server)))
+    guest.page.clock.install()
+    guest.go("/")
+    button(dialog(guest), "Cancel").click()
+    panel = guest.page.locator("#live")
+    panel.locator("summary").click()
+    expect(panel.get_by_role("alert")).to_have_text("The key is missing or wrong")
+    guest.page.clock.run_for(5000)
+    assert asked.count("/metrics") == 1
+    button(guest.page.locator(".intro"), "Enter a key").click()
+    enter(guest, TOKEN)
+    expect(panel.locator("[data-figure=engines]")).to_have_text("1 of 1")
+    expect(panel.get_by_role("alert")).to_be_empty()
+    assert only_refusals(guest)
