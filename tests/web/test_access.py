@@ -1,9 +1,13 @@
 """Keys in a real browser: Swagger UI's Authorize, and the page's dialog that asks for one; without another host."""
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
@@ -194,3 +198,31 @@ def test_the_service_at_work_tells_of_a_missing_key_and_goes_on_with_one(guest: 
     expect(panel.locator("[data-figure=engines]")).to_have_text("1 of 1")
     expect(panel.get_by_role("alert")).to_be_empty()
     assert only_refusals(guest)
+
+
+def test_what_a_link_cannot_open_is_not_offered(guest: Visit) -> None:
+    page = guest.go("/")
+    enter(guest, TOKEN)
+    for _ in range(2):
+        expect(page.locator("#models article").first).to_be_visible()
+        for link in page.locator("nav.pages a").all():
+            status = httpx.get(f"{guest.server}/{link.get_attribute('href')}").status_code
+            expect(link).to_be_visible(visible=status == 200)
+        page.reload()  # now with a key that is kept
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("name", ["Sentiment", "Caption", "chosen file"])
+def test_the_curl_command_names_the_variable_of_the_key(guest: Visit, name: str, picture: Path) -> None:
+    guest.go("/")
+    enter(guest, TOKEN)
+    expect(guest.page.locator("#models article").first).to_be_visible()
+    section = job(guest, "Caption" if name == "chosen file" else name)
+    if name == "chosen file":
+        section.get_by_label("Choose a picture").set_input_files(picture)
+    command = section.locator("code").text_content() or ""
+    assert '-H "Authorization: Bearer $UNROLL_API_KEY"' in command
+    assert TOKEN not in guest.page.content()
+    told = os.environ | {"UNROLL_API_KEY": TOKEN}
+    ran = subprocess.run(command, shell=True, env=told, capture_output=True, check=True, timeout=20, cwd=picture.parent)
+    assert json.loads(ran.stdout)["results"]

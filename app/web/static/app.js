@@ -3,6 +3,7 @@
 import { captionJob } from "./caption.js";
 import { compareJob } from "./compare.js";
 import { completeJob } from "./complete.js";
+import { keyWanted, whenKey } from "./key.js";
 import { wireKeyDialog } from "./keydialog.js";
 import { modelsOf, watchReadiness, whenModels } from "./models.js";
 import { sentimentJob } from "./sentiment.js";
@@ -17,6 +18,11 @@ function speakChosen() {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
   respeak();
+}
+
+/** A link sends no key: what wants one is not offered. */
+function offerLinks() {
+  for (const link of document.querySelectorAll("[data-keyless]")) link.hidden = keyWanted();
 }
 
 for (const button of document.querySelectorAll("[data-language]")) {
@@ -34,5 +40,7 @@ whenModels(() => {
   for (const [task, job] of Object.entries(jobs)) job.setServed(modelsOf(task).length > 0);
 });
 wireKeyDialog();
+whenKey(offerLinks);
+offerLinks();
 speakChosen();
 watchReadiness();

@@ -1,6 +1,7 @@
 // One job of the page: its form, the request that the form stands for, and the answer or the problem that came back.
 
 import { element } from "./dom.js";
+import { whenKey } from "./key.js";
 import { problemTitle } from "./problems.js";
 import { post, Problem } from "./requests.js";
 import { duration, number, say, whenSpoken } from "./words.js";
@@ -43,6 +44,7 @@ export class Job {
     });
     this.form.addEventListener("input", () => this.showCurl());
     whenSpoken(() => this.#redraw());
+    whenKey(() => this.showCurl());
     this.showCurl();
   }
 

@@ -1,6 +1,8 @@
 // Requests to this server, the curl command of each, and what it answers or why it does not.
 
-import { fetchWithKey } from "./key.js";
+import { fetchWithKey, keyWanted } from "./key.js";
+
+const KEY_HEADER = '-H "Authorization: Bearer $UNROLL_API_KEY"'; // of curl: a key itself is not shown
 
 /** Why a request was not answered: the slug, title and detail of application/problem+json. */
 export class Problem extends Error {
@@ -19,7 +21,7 @@ export function textRequest(path, inputs, options = {}) {
   const members = Object.entries({ inputs, ...options }).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`);
   const body = `{${members.join(", ")}}`;
   const command = options.stream ? "curl -sN" : "curl -s";
-  const curl = [`${command} ${quoted(address(path))}`, "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
+  const curl = [`${command} ${quoted(address(path))}`, ...keyHeader(), "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
   return {
     path,
     headers: { "Content-Type": "application/json" },
@@ -36,7 +38,7 @@ export function pictureRequest(path, { file, shipped }, options = {}) {
     const headers = { "Content-Type": "image/webp" };
     const curl = [
       `curl -s ${quoted(address(shipped))} |`,
-      `  curl -s ${quoted(address(asked))} -H 'Content-Type: image/webp' --data-binary @-`,
+      ["  curl -s", quoted(address(asked)), ...keyHeader(), "-H 'Content-Type: image/webp' --data-binary @-"].join(" "),
     ];
     return { path: asked, headers, content: async () => (await fetch(shipped)).blob(), curl: curl.join("\n") };
   }
@@ -46,7 +48,7 @@ export function pictureRequest(path, { file, shipped }, options = {}) {
   // curl reads ; and , in a file name as its own unless the name stands in double quotes
   const name = /^[^;,"\\]*$/.test(file.name) ? file.name : `"${file.name.replace(/["\\]/g, "\\$&")}"`;
   const fields = [`images=@${name}`, ...Object.entries(options).map((pair) => pair.join("="))];
-  const curl = [`curl -s ${quoted(address(path))}`, ...fields.map((field) => `-F ${quoted(field)}`)];
+  const curl = [`curl -s ${quoted(address(path))}`, ...keyHeader(), ...fields.map((field) => `-F ${quoted(field)}`)];
   return { path, headers: {}, content: () => form, curl: curl.join(" \\\n  ") };
 }
 
@@ -120,6 +122,10 @@ async function* texts(body) {
     if (done) return;
     yield value;
   }
+}
+
+function keyHeader() {
+  return keyWanted() ? [KEY_HEADER] : [];
 }
 
 function address(path) {
