@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.web.conftest import Visit
 from tests.web.parts import asked, button, cells, job, percent
@@ -30,6 +30,13 @@ def analysed(visit: Visit, *, text: str = TEXT, model: str = "", memory: bool = 
     button(section, "Analyse").click()
     expect(section.locator(".model")).to_have_text(f"{model or 'sentiment-en'}/1")
     return section
+
+
+def box(place: Locator, part: str) -> FloatRect:
+    """Where a part of the page stands."""
+    found = place.locator(part).bounding_box()
+    assert found is not None
+    return found
 
 
 def test_words_and_table_tell_the_probability_after_each_token(visit: Visit) -> None:
@@ -71,9 +78,8 @@ def test_arrow_keys_go_through_the_words_and_the_line_follows(visit: Visit) -> N
 def test_the_mouse_on_the_line_points_at_the_word(visit: Visit) -> None:
     section = analysed(visit)
     count = section.get_by_role("toolbar").get_by_role("button").count()
-    box = section.locator(".u-over").bounding_box()
-    assert box is not None
-    visit.page.mouse.move(box["x"] + box["width"] * 2.5 / count, box["y"] + 20)
+    plot = box(section, ".u-over")
+    visit.page.mouse.move(plot["x"] + plot["width"] * 2.5 / count, plot["y"] + 20)
     expect(section.get_by_role("toolbar").get_by_role("button").nth(2)).to_have_attribute("aria-pressed", "true")
     visit.check()
 
@@ -229,3 +235,37 @@ def test_a_network_can_be_left_out_of_the_comparison(visit: Visit) -> None:
     button(section, "Compare").click()
     expect(section).to_contain_text("Choose at least one network.")
     visit.check()
+
+
+def test_on_a_narrow_screen_number_and_label_stand_together(browser: Browser, server: str) -> None:
+    for locale, run in (("en-US", "Compare"), ("ko-KR", "비교하기")):
+        visit = Visit(browser, server, locale=locale, viewport={"width": 360, "height": 740})
+        section = visit.go("/").locator("#compare")
+        section.get_by_role("textbox").fill(TEXT)
+        button(section, run).click()
+        expect(section.locator(".legend li")).to_have_count(2)
+        for entry in section.locator(".legend li").all():
+            name, number, label = (box(entry, part) for part in (".model", "strong", ".label"))
+            assert abs(number["y"] + number["height"] / 2 - label["y"] - label["height"] / 2) < 2
+            assert number["x"] >= name["x"]  # not below the sample of the line
+        visit.close()
+
+
+def test_words_stand_out_from_their_card_in_the_dark(browser: Browser, server: str) -> None:
+    for scheme in ("light", "dark"):
+        visit = Visit(browser, server, color_scheme=scheme)
+        section = visit.go("/").locator("#compare")
+        section.get_by_role("textbox").fill(TEXT)
+        button(section, "Compare").click()
+        grounds = section.locator(".token").first.evaluate(
+            """(token) => [token, document.querySelector("#compare")].map((one) =>
+                getComputedStyle(one).backgroundColor.match(/\\d+/g).map(Number))"""
+        )
+        assert all(abs(chip - card) >= 16 for chip, card in zip(*grounds, strict=True)), grounds
+        visit.close()
+
+
+def test_labels_below_a_heat_map_do_not_touch_its_scale(visit: Visit) -> None:
+    section = analysed(visit, text="It begins like a masterpiece", model="sentiment-en-uni", memory=True)
+    plot, scale = box(section, ".heatmap"), box(section, ".scale")
+    assert scale["y"] - plot["y"] - plot["height"] >= 8

@@ -54,6 +54,8 @@ export function throughputPanel() {
     }
     panel.querySelector("[data-figure=pending]").textContent = String(now.figures.pending);
     panel.querySelector("[data-figure=engines]").textContent = say("ofEngines", now.figures);
+    const { used, slots } = now.figures;
+    panel.querySelector("[data-figure=slots]").textContent = say("ofSlots", { used: grouped(used), slots: grouped(slots) });
   }
 
   function watch() {
@@ -63,11 +65,18 @@ export function throughputPanel() {
     }
   }
 
+  const openIfFollowed = () => {
+    if (location.hash === "#live") panel.open = true;
+  };
+
   panel.addEventListener("toggle", watch);
+  addEventListener("hashchange", openIfFollowed);
+  document.querySelector("[href='#live']").addEventListener("click", () => (panel.open = true)); // when it is there already
   document.addEventListener("visibilitychange", watch);
   whenKey(watch);
   whenSpoken(show);
   wireCrowd();
+  openIfFollowed();
 }
 
 /** The button that has many sentences translated at once, so that there is a batch to look at. */

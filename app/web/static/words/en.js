@@ -218,6 +218,7 @@ export default {
   liveRows: "rows per step",
   livePending: "inputs pending",
   liveEngines: "engines ready",
+  ofSlots: "now {used} of {slots} rows",
   ofEngines: "{ready} of {engines}",
   highest: "highest {value}",
   crowd: "Translate {count} sentences",

@@ -213,6 +213,7 @@ export default {
   liveRows: "단계당 행",
   livePending: "대기 중인 입력",
   liveEngines: "준비된 엔진",
+  ofSlots: "지금 {slots}행 중 {used}행",
   ofEngines: "{engines}개 중 {ready}개",
   highest: "가장 높을 때 {value}",
   crowd: "{count}문장 번역하기",
