@@ -109,7 +109,7 @@ def test_a_wrong_key_is_told_and_not_asked_for_again(guest: Visit, wrong: str) -
     guest.page.clock.install()
     guest.go("/")
     enter(guest, wrong)
-    expect(guest.page.locator("#readiness")).to_have_text("This key is not known here")
+    expect(guest.page.locator("#readiness")).to_have_text("That key is not known here")
     before = len(asked)
     guest.page.clock.run_for(5000)
     assert asked[before:] == []
@@ -125,7 +125,7 @@ def test_a_right_key_after_a_wrong_one_shows_the_models(guest: Visit) -> None:
     guest.go("/")
     enter(guest, "unroll_wrong")
     section = analyse(guest)
-    expect(dialog(guest)).to_contain_text("This key is not known here")
+    expect(dialog(guest)).to_contain_text("That key is not known here")
     enter(guest, TOKEN)
     expect(section.locator(".result")).to_have_count(2)
     expect(guest.page.locator("#models article").first).to_be_visible()

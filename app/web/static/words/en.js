@@ -21,7 +21,7 @@ export default {
   keyCancel: "Cancel",
   keyEnter: "Enter a key",
   keyNeeded: "A key is needed",
-  keyUnknown: "This key is not known here",
+  keyUnknown: "That key is not known here",
   unreachable: "The server does not answer",
   unreachableDetail: "Is it running? This page tries again every second.",
   readyBroken: "Ready. Engines: {ready} of {engines}. Model versions that cannot be used: {broken}",
