@@ -1,27 +1,38 @@
-"""Keys in a real browser: Swagger UI's Authorize, and the page that asks for one; without another host."""
+"""Keys in a real browser: Swagger UI's Authorize, and the page's dialog that asks for one; without another host."""
 
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Dialog, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from app.api.keys import Key, hash_of, new_token
+from app.api.keys import Key, Role, hash_of, new_token
 from app.main import create_app
 from app.settings import Settings
 from tests.api.operations import BY_NAME
 from tests.conftest import serving, wait_until_ready
 from tests.web.conftest import Visit
+from tests.web.parts import button, job
 from tests.web.test_docs import authorize, block, execute
 
 pytestmark = pytest.mark.browser
 TOKEN = new_token()
+MONITOR = new_token()
 
 
 @pytest.fixture(scope="module")
 def keyed(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
-    key = Key(name="visitor", hash=hash_of(TOKEN.encode()))
-    settings = Settings.model_validate({"store": tiny_store, "api_keys": f'{{"keys": [{key.model_dump_json()}]}}'})
+    keys = [
+        Key(name="visitor", hash=hash_of(TOKEN.encode())),
+        Key(name="watcher", hash=hash_of(MONITOR.encode()), role=Role.MONITOR),
+    ]
+    listed = json.dumps({"keys": [key.model_dump(mode="json") for key in keys]})
+    settings = Settings.model_validate({"store": tiny_store, "api_keys": listed})
     with serving(create_app(settings, engines=[engine_endpoint])) as address:
         wait_until_ready(address)
         yield address
@@ -43,28 +54,175 @@ def test_swagger_ui_sends_the_key_that_was_entered(guest: Visit, scheme: str) ->
     guest.check()
 
 
+def dialog(guest: Visit) -> Locator:
+    return guest.page.get_by_role("dialog", name="This service asks for a key")
+
+
+def enter(guest: Visit, key: str) -> None:
+    """Enter a key in the dialog, which then is gone."""
+    field = dialog(guest).get_by_label("Your key")
+    expect(field).to_be_focused()
+    field.fill(key)
+    field.press("Enter")
+
+
+def analyse(guest: Visit) -> Locator:
+    """Press the button of sentiment; the section."""
+    section = job(guest, "Sentiment")
+    button(section, "Analyse").click()
+    return section
+
+
+def only_refusals(guest: Visit) -> bool:
+    """Whether nothing else went wrong: the browser notes each 401."""
+    return all("401" in complaint for complaint in guest.complaints)
+
+
 def test_the_page_asks_for_a_key_once(guest: Visit) -> None:
-    asked: list[str] = []
-
-    def answer(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.accept(TOKEN)
-
-    guest.page.on("dialog", answer)
     guest.go("/")
-    section = guest.page.get_by_role("region", name="Sentiment", exact=True)
-    section.get_by_role("button", name="Analyse", exact=True).click()
-    expect(section.locator(".result")).to_have_count(2)
+    enter(guest, TOKEN)
+    expect(guest.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
+    expect(guest.page.locator("#models article").first).to_be_visible()
+    expect(analyse(guest).locator(".result")).to_have_count(2)
     guest.page.reload()
-    section.get_by_role("button", name="Analyse", exact=True).click()
-    expect(section.locator(".result")).to_have_count(2)
-    assert asked == ["This service asks for a key. Your key:"]
-    assert all("401" in complaint for complaint in guest.complaints)  # the browser's own note of a refusal
+    expect(guest.page.locator("#models article").first).to_be_visible()
+    expect(analyse(guest).locator(".result")).to_have_count(2)
+    expect(dialog(guest)).to_be_hidden()
+    assert only_refusals(guest)
 
 
 def test_who_gives_no_key_is_told_so(guest: Visit) -> None:
-    guest.page.on("dialog", lambda dialog: dialog.dismiss())
     guest.go("/")
-    section = guest.page.get_by_role("region", name="Sentiment", exact=True)
-    section.get_by_role("button", name="Analyse", exact=True).click()
+    expect(dialog(guest)).to_be_visible()
+    guest.page.keyboard.press("Escape")
+    expect(guest.page.locator("#readiness")).to_have_text("A key is needed")
+    section = analyse(guest)
+    button(dialog(guest), "Cancel").click()
     expect(section.locator(".error")).to_contain_text("The key is missing or wrong")
+    assert only_refusals(guest)
+
+
+@pytest.mark.parametrize("wrong", ["unroll_wrong", "틀린 키"])
+def test_a_wrong_key_is_told_and_not_asked_for_again(guest: Visit, wrong: str) -> None:
+    asked: list[str] = []
+    guest.page.on("request", lambda request: asked.append(request.url.removeprefix(guest.server)))
+    guest.page.clock.install()
+    guest.go("/")
+    enter(guest, wrong)
+    expect(guest.page.locator("#readiness")).to_have_text("That key is not known here")
+    before = len(asked)
+    guest.page.clock.run_for(5000)
+    assert asked[before:] == []
+    expect(dialog(guest)).to_be_hidden()
+    guest.page.reload()  # it was not kept
+    expect(dialog(guest)).to_be_visible()
+    expect(dialog(guest)).not_to_contain_text("not known")
+    assert [path for path in asked if path == "/v1/models"] == ["/v1/models"] * 3
+    assert only_refusals(guest)
+
+
+def test_a_right_key_after_a_wrong_one_shows_the_models(guest: Visit) -> None:
+    guest.go("/")
+    enter(guest, "unroll_wrong")
+    section = analyse(guest)
+    expect(dialog(guest)).to_contain_text("That key is not known here")
+    enter(guest, TOKEN)
+    expect(section.locator(".result")).to_have_count(2)
+    expect(guest.page.locator("#models article").first).to_be_visible()
+    expect(guest.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
+    assert only_refusals(guest)
+
+
+def test_a_key_can_be_entered_without_a_job(guest: Visit) -> None:
+    guest.go("/")
+    button(dialog(guest), "Cancel").click()
+    button(guest.page.locator(".intro"), "Enter a key").click()
+    enter(guest, TOKEN)
+    expect(guest.page.locator("#models article").first).to_be_visible()
+    expect(button(guest.page.locator(".intro"), "Enter a key")).to_be_hidden()
+
+
+def test_a_key_for_something_else_is_told(guest: Visit) -> None:
+    guest.go("/")
+    enter(guest, MONITOR)
+    expect(guest.page.locator("#readiness")).to_have_text("The key is for something else")
+    button(guest.page.locator(".intro"), "Enter a key").click()
+    enter(guest, TOKEN)
+    expect(guest.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
+
+
+def test_requests_that_are_made_at_once_ask_for_one_key(guest: Visit) -> None:
+    guest.go("/")
+    button(dialog(guest), "Cancel").click()
+    guest.page.evaluate(
+        """() => import("/assets/web/key.js").then(({ fetchWithKey }) => {
+            const request = { headers: { "Content-Type": "application/json" }, body: '{"inputs": "A warm film"}' };
+            const ask = () => fetchWithKey("v1/sentiment", { method: "POST", ...request });
+            window.answers = Promise.all([ask(), ask(), ask()]).then((all) => all.map(({ status }) => status));
+        })"""
+    )
+    enter(guest, TOKEN)
+    assert guest.page.evaluate("window.answers") == [200, 200, 200]
+    expect(dialog(guest)).to_be_hidden()
+
+
+def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed: str) -> None:
+    visit = Visit(browser, keyed, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark")
+    page = visit.go("/")
+    asking = page.get_by_role("dialog", name="이 서비스에는 키가 필요합니다")
+    field = asking.get_by_label("키", exact=True)
+    expect(field).to_have_attribute("type", "password")
+    expect(field).to_have_attribute("autocomplete", "off")
+    expect(field).to_have_accessible_description("이 서버로만 보내고, 이 탭을 닫으면 잊습니다.")
+    field.fill(TOKEN)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    button(asking, "이 키 쓰기").click()
+    expect(page.locator("#readiness")).to_have_text("준비됨: 엔진 1개 중 1개")
+    expect(page.locator("#key-entered")).to_have_value("")  # it does not stay in the page
+    visit.close()
+
+
+def test_the_service_at_work_tells_of_a_missing_key_and_goes_on_with_one(guest: Visit) -> None:
+    asked: list[str] = []
+    guest.page.on("request", lambda request: asked.append(request.url.removeprefix(guest.server)))
+    guest.page.clock.install()
+    guest.go("/")
+    button(dialog(guest), "Cancel").click()
+    panel = guest.page.locator("#live")
+    panel.locator("summary").click()
+    expect(panel.get_by_role("alert")).to_have_text("The key is missing or wrong")
+    guest.page.clock.run_for(5000)
+    assert asked.count("/metrics") == 1
+    button(guest.page.locator(".intro"), "Enter a key").click()
+    enter(guest, TOKEN)
+    expect(panel.locator("[data-figure=engines]")).to_have_text("1 of 1")
+    expect(panel.get_by_role("alert")).to_be_empty()
+    assert only_refusals(guest)
+
+
+def test_what_a_link_cannot_open_is_not_offered(guest: Visit) -> None:
+    page = guest.go("/")
+    enter(guest, TOKEN)
+    for _ in range(2):
+        expect(page.locator("#models article").first).to_be_visible()
+        for link in page.locator("nav.pages a").all():
+            status = httpx.get(f"{guest.server}/{link.get_attribute('href')}").status_code
+            expect(link).to_be_visible(visible=status == 200)
+        page.reload()  # now with a key that is kept
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("name", ["Sentiment", "Caption", "chosen file"])
+def test_the_curl_command_names_the_variable_of_the_key(guest: Visit, name: str, picture: Path) -> None:
+    guest.go("/")
+    enter(guest, TOKEN)
+    expect(guest.page.locator("#models article").first).to_be_visible()
+    section = job(guest, "Caption" if name == "chosen file" else name)
+    if name == "chosen file":
+        section.get_by_label("Choose a picture").set_input_files(picture)
+    command = section.locator("code").text_content() or ""
+    assert '-H "Authorization: Bearer $UNROLL_API_KEY"' in command
+    assert TOKEN not in guest.page.content()
+    told = os.environ | {"UNROLL_API_KEY": TOKEN}
+    ran = subprocess.run(command, shell=True, env=told, capture_output=True, check=True, timeout=20, cwd=picture.parent)
+    assert json.loads(ran.stdout)["results"]

@@ -80,6 +80,50 @@ def test_rates_and_names(visit: Visit) -> None:
     )
     assert rates == [{"requests": 3, "tokens": 100, "rows": 5.5}, {"requests": 0, "tokens": 0, "rows": 0}]
     now = page.evaluate("import('/assets/web/metrics.js').then(({ figures }) => figures())")
-    for figure, name in {"steps": "unroll_engine_emit_steps_total", "engines": "unroll_engines"}.items():
+    for figure, name in {
+        "steps": "unroll_engine_emit_steps_total",
+        "engines": "unroll_engines",
+        "slots": "unroll_engine_slots",
+    }.items():
         assert now[figure] == metric(visit.server, name)
     assert now["ready"] == 1
+
+
+def test_rows_are_told_with_how_many_there_could_be(visit: Visit) -> None:
+    page = visit.page
+    figures = """# TYPE unroll_engine_slots gauge
+unroll_engine_slots{engine="0",model="a",version="1"} 32.0
+unroll_engine_slots{engine="1",model="b",version="1"} 32.0
+unroll_engine_slots_used{engine="0",model="a",version="1"} 30.0
+unroll_engine_slots_used{engine="1",model="b",version="1"} 9.0
+"""
+    page.route("**/metrics", lambda route: route.fulfill(body=figures, content_type="text/plain"))
+    visit.go("/")
+    panel(visit).locator("summary").click()
+    expect(panel(visit).locator("[data-figure=slots]")).to_have_text("now 39 of 64 rows")
+    page.get_by_role("button", name="한국어").click()
+    expect(panel(visit).locator("[data-figure=slots]")).to_have_text("지금 64행 중 39행")
+    visit.check()
+
+
+def test_who_follows_the_link_sees_the_panel_open(visit: Visit) -> None:
+    page = visit.go("/")
+    link = page.get_by_role("navigation", name="Sections").get_by_role("link", name="Live")
+    for _ in range(2):  # the second time the address stays as it is
+        expect(panel(visit).locator(".tiles")).to_be_hidden()
+        link.click()
+        expect(panel(visit).locator(".tiles")).to_be_visible()
+        panel(visit).locator("summary").click()
+    page.goto("about:blank")
+    visit.go("/#live")
+    expect(panel(visit).locator("[data-figure=engines]")).to_have_text("1 of 1")
+    visit.check()
+
+
+def test_the_panel_tells_why_it_was_refused(visit: Visit) -> None:
+    problem = {"type": "/problems/overloaded", "title": "Too many requests are waiting", "status": 429, "detail": "-"}
+    visit.page.route("**/metrics", lambda route: route.fulfill(status=429, json=problem))
+    visit.go("/#live")
+    expect(panel(visit).get_by_role("alert")).to_have_text("Too many requests are waiting")
+    visit.page.get_by_role("button", name="한국어").click()
+    expect(panel(visit).get_by_role("alert")).to_have_text("대기 중인 요청이 너무 많습니다")

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.web.conftest import Visit
 from tests.web.parts import asked, button, cells, job, percent
@@ -18,11 +18,11 @@ def words(explanation: dict[str, Any]) -> list[str]:
     return [TEXT[token["start"] : token["end"]].strip() or "␣" for token in explanation["tokens"]]
 
 
-def analysed(visit: Visit, *, model: str = "", memory: bool = False) -> Locator:
-    """The section of sentiment with the answer to `TEXT`."""
+def analysed(visit: Visit, *, text: str = TEXT, model: str = "", memory: bool = False) -> Locator:
+    """The section of sentiment with the answer to `text`."""
     visit.go("/")
     section = job(visit, "Sentiment")
-    section.get_by_label("Text, English or Korean").fill(TEXT)
+    section.get_by_label("Text, English or Korean").fill(text)
     if model:
         section.get_by_label("Model").select_option(model)
     if memory:
@@ -30,6 +30,13 @@ def analysed(visit: Visit, *, model: str = "", memory: bool = False) -> Locator:
     button(section, "Analyse").click()
     expect(section.locator(".model")).to_have_text(f"{model or 'sentiment-en'}/1")
     return section
+
+
+def box(place: Locator, part: str) -> FloatRect:
+    """Where a part of the page stands."""
+    found = place.locator(part).bounding_box()
+    assert found is not None
+    return found
 
 
 def test_words_and_table_tell_the_probability_after_each_token(visit: Visit) -> None:
@@ -71,22 +78,67 @@ def test_arrow_keys_go_through_the_words_and_the_line_follows(visit: Visit) -> N
 def test_the_mouse_on_the_line_points_at_the_word(visit: Visit) -> None:
     section = analysed(visit)
     count = section.get_by_role("toolbar").get_by_role("button").count()
-    box = section.locator(".u-over").bounding_box()
-    assert box is not None
-    visit.page.mouse.move(box["x"] + box["width"] * 2.5 / count, box["y"] + 20)
+    plot = box(section, ".u-over")
+    visit.page.mouse.move(plot["x"] + plot["width"] * 2.5 / count, plot["y"] + 20)
     expect(section.get_by_role("toolbar").get_by_role("button").nth(2)).to_have_attribute("aria-pressed", "true")
     visit.check()
 
 
-def test_tokens_count_code_points(visit: Visit) -> None:
-    pieces = visit.go("/").evaluate(
-        """async () => {
+@pytest.mark.parametrize(
+    ("text", "places", "pieces"),
+    [
+        ("😀 좋다", [(0, 1), (0, 1), (1, 3), (3, 4)], [None, "😀", " 좋", "다"]),
+        ("👍🏽 ok", [(0, 1), (0, 1), (1, 2), (1, 2), (2, 5)], [None, None, None, "👍🏽", " ok"]),
+        ("e\u0301t", [(0, 0), (0, 1), (2, 3)], ["", "e\u0301", "t"]),
+        ("A film.", [(0, 1), (2, 6), (6, 7)], ["A", " film", "."]),
+    ],
+)
+def test_a_character_stands_with_the_last_token_that_has_a_part_of_it(
+    visit: Visit, text: str, places: list[tuple[int, int]], pieces: list[str | None]
+) -> None:
+    shown = visit.go("/").evaluate(
+        """async ([text, places]) => {
             const { piecesOf } = await import("/assets/web/plots/strip.js");
-            const at = (...places) => places.map(([start, end]) => ({ start, end }));
-            return piecesOf("😀 좋다", at([0, 1], [0, 1], [1, 3], [3, 4]));
-        }"""
+            return piecesOf(text, places.map(([start, end]) => ({ start, end })));
+        }""",
+        [text, places],
     )
-    assert pieces == ["😀", "", " 좋", "다"]
+    assert shown == pieces
+
+
+def test_all_bytes_of_a_character_are_one_button(visit: Visit) -> None:
+    text = "Café 👍🏽 naïve 日本 good"
+    section = analysed(visit, text=text)
+    tokens = asked(visit, "/v1/sentiment", inputs=text, explain=True)[0]["explanation"]["tokens"]
+    buttons = section.get_by_role("toolbar").get_by_role("button")
+    shown = buttons.all_inner_texts()
+    assert len(shown) < len(tokens)  # there are characters of several bytes
+    assert "".join(shown).replace("␣", "") == text.replace(" ", "")
+    blanks = [
+        token for token in tokens if text[token["start"] : token["end"]].isspace() or token["start"] == token["end"]
+    ]
+    assert shown.count("␣") == len(blanks)
+    thumb = buttons.nth(shown.index("👍🏽"))
+    thumb.click()
+    expect(thumb).to_have_attribute("aria-label", re.compile("after “👍🏽”"))
+    last = max(at for at, token in enumerate(tokens) if token["end"] == text.index(" naïve"))
+    expect(section.locator(".readout")).to_have_text(re.compile(rf"\({last + 1}/{len(tokens)}\)"))
+    expect(section.get_by_role("toolbar").locator("[aria-pressed=true]")).to_have_count(1)
+    visit.page.keyboard.press("ArrowLeft")
+    expect(buttons.nth(shown.index("👍🏽") - 1)).to_be_focused()
+    visit.check()
+
+
+def test_a_comma_stays_with_its_word(browser: Browser, server: str) -> None:
+    visit = Visit(browser, server, viewport={"width": 360, "height": 740})
+    section = analysed(visit, text="A warm, funny, slow, long film, and then, well, nothing happens.")
+    tops = section.get_by_role("toolbar").evaluate(
+        """(root) => [...root.querySelectorAll(".joined")].map((token) =>
+            [token, token.previousElementSibling].map((one) => one.getBoundingClientRect().top))"""
+    )
+    assert tops
+    assert all(token == before for token, before in tops)
+    visit.close()
 
 
 @pytest.mark.parametrize(
@@ -183,3 +235,37 @@ def test_a_network_can_be_left_out_of_the_comparison(visit: Visit) -> None:
     button(section, "Compare").click()
     expect(section).to_contain_text("Choose at least one network.")
     visit.check()
+
+
+def test_on_a_narrow_screen_number_and_label_stand_together(browser: Browser, server: str) -> None:
+    for locale, run in (("en-US", "Compare"), ("ko-KR", "비교하기")):
+        visit = Visit(browser, server, locale=locale, viewport={"width": 360, "height": 740})
+        section = visit.go("/").locator("#compare")
+        section.get_by_role("textbox").fill(TEXT)
+        button(section, run).click()
+        expect(section.locator(".legend li")).to_have_count(2)
+        for entry in section.locator(".legend li").all():
+            name, number, label = (box(entry, part) for part in (".model", "strong", ".label"))
+            assert abs(number["y"] + number["height"] / 2 - label["y"] - label["height"] / 2) < 2
+            assert number["x"] >= name["x"]  # not below the sample of the line
+        visit.close()
+
+
+def test_words_stand_out_from_their_card_in_the_dark(browser: Browser, server: str) -> None:
+    for scheme in ("light", "dark"):
+        visit = Visit(browser, server, color_scheme=scheme)
+        section = visit.go("/").locator("#compare")
+        section.get_by_role("textbox").fill(TEXT)
+        button(section, "Compare").click()
+        grounds = section.locator(".token").first.evaluate(
+            """(token) => [token, document.querySelector("#compare")].map((one) =>
+                getComputedStyle(one).backgroundColor.match(/\\d+/g).map(Number))"""
+        )
+        assert all(abs(chip - card) >= 16 for chip, card in zip(*grounds, strict=True)), grounds
+        visit.close()
+
+
+def test_labels_below_a_heat_map_do_not_touch_its_scale(visit: Visit) -> None:
+    section = analysed(visit, text="It begins like a masterpiece", model="sentiment-en-uni", memory=True)
+    plot, scale = box(section, ".heatmap"), box(section, ".scale")
+    assert scale["y"] - plot["y"] - plot["height"] >= 8

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from app.api.problems import ALL_KINDS
 from tests.tiny_store import drafts
 from tests.web.conftest import Visit
 from tests.web.parts import button, job
@@ -135,16 +136,25 @@ def test_buttons_rest_while_a_request_runs(visit: Visit) -> None:
     visit.check()
 
 
-def test_problem_of_an_empty_text_is_told(visit: Visit) -> None:
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("Sentiment", "Analyse"),
+        ("RNN, GRU and LSTM on the same text", "Compare"),
+        ("Translate", "Translate"),
+    ],
+)
+def test_an_empty_text_is_not_sent(visit: Visit, name: str, run: str) -> None:
     visit.go("/")
-    section = job(visit, "Sentiment")
-    section.get_by_label("Text, English or Korean").fill("   ")
-    button(section, "Analyse").click()
-    expect(section.get_by_role("alert")).to_contain_text("An input is empty")
-    expect(section.get_by_role("alert")).to_contain_text("send a text with at least one character")
-    button(section, "The plot makes no sense and the acting is worse.").click()
+    section = job(visit, name)
+    section.get_by_role("textbox").fill("   ")
+    button(section, run).click()
+    expect(section.get_by_role("alert")).to_have_text(re.compile("An input is empty.*Write a text first."))
+    expect(section.locator(".clock")).to_be_empty()
+    button(section.get_by_role("group", name="Examples"), section.locator(".example").first.inner_text()).click()
     expect(section.locator(".result")).to_have_count(1)
     expect(section.get_by_role("alert")).to_be_empty()
+    visit.check()  # a request that is refused would be a complaint
 
 
 def test_problem_of_a_file_that_is_no_picture_is_told(visit: Visit) -> None:
@@ -154,6 +164,18 @@ def test_problem_of_a_file_that_is_no_picture_is_told(visit: Visit) -> None:
     section.get_by_label("Choose a picture").set_input_files(file)  # type: ignore[arg-type]
     expect(section.get_by_role("alert")).to_contain_text("images[0] is not an image")
     expect(section.locator(".preview")).to_be_hidden()
+    visit.page.get_by_role("button", name="한국어").click()
+    told = visit.page.locator("#caption .problem")
+    expect(told.locator("strong")).to_have_text("지원하지 않는 형식입니다")
+    expect(told.locator("[lang=en]")).to_contain_text("images[0] is not an image")
+
+
+def test_both_languages_have_words_for_every_problem(visit: Visit) -> None:
+    page = visit.go("/")
+    english, korean = page.evaluate("import('/assets/web/words.js').then(({ WORDS }) => [WORDS.en, WORDS.ko])")
+    for kind in ALL_KINDS:
+        assert english[f"problem.{kind.slug}"] == kind.title
+        assert re.search("[가-힣]", korean[f"problem.{kind.slug}"])
 
 
 def test_markup_in_a_text_stays_text(visit: Visit) -> None:

@@ -3,6 +3,8 @@
 import { captionJob } from "./caption.js";
 import { compareJob } from "./compare.js";
 import { completeJob } from "./complete.js";
+import { keyWanted, whenKey } from "./key.js";
+import { wireKeyDialog } from "./keydialog.js";
 import { modelsOf, watchReadiness, whenModels } from "./models.js";
 import { sentimentJob } from "./sentiment.js";
 import { throughputPanel } from "./throughput.js";
@@ -16,6 +18,11 @@ function speakChosen() {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
   respeak();
+}
+
+/** A link sends no key: what wants one is not offered. */
+function offerLinks() {
+  for (const link of document.querySelectorAll("[data-keyless]")) link.hidden = keyWanted();
 }
 
 for (const button of document.querySelectorAll("[data-language]")) {
@@ -32,5 +39,8 @@ throughputPanel();
 whenModels(() => {
   for (const [task, job] of Object.entries(jobs)) job.setServed(modelsOf(task).length > 0);
 });
+wireKeyDialog();
+whenKey(offerLinks);
+offerLinks();
 speakChosen();
 watchReadiness();

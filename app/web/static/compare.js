@@ -108,8 +108,7 @@ function drawLegend(results, read, lines) {
       {},
       sample(which),
       element("span", { className: "model", textContent: model }),
-      numbers[which],
-      verdicts[which],
+      element("span", { className: "thought" }, numbers[which], verdicts[which]),
     ),
   );
   const show = (at, word) => {

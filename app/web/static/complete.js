@@ -56,6 +56,7 @@ export function completeJob() {
   const job = new Job("complete", {
     request: onward,
     ask: goOn,
+    empty: true, // it may begin a text
     draw: ({ results }) => [drawNext(results[0], take)],
     summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),
   });

@@ -1,9 +1,12 @@
 // One job of the page: its form, the request that the form stands for, and the answer or the problem that came back.
 
 import { element } from "./dom.js";
+import { whenKey } from "./key.js";
+import { problemTitle } from "./problems.js";
 import { post, Problem } from "./requests.js";
 import { duration, number, say, whenSpoken } from "./words.js";
 
+const EMPTY = { slug: "empty-input", advice: "writeFirst" }; // what would be refused is not sent
 const unreached = new Set();
 
 /** Call `callback` whenever a job finds that the server is not there. */
@@ -17,19 +20,22 @@ export class Job {
   #ask;
   #draw;
   #summary;
+  #empty;
   #state = { kind: "idle" };
   #running = null;
 
   /**
    * `request()` is what the form stands for; `ask(request, signal, progress)` has it answered, and may tell what has
-   * come so far; `draw(answer, done)` gives the elements that show an answer; `summary(answer)` is read aloud.
+   * come so far; `draw(answer, done)` gives the elements that show an answer; `summary(answer)` is read aloud; `empty`
+   * says whether a text may be empty.
    */
-  constructor(id, { request, ask = post, draw, summary }) {
+  constructor(id, { request, ask = post, draw, summary, empty = false }) {
     this.#section = document.getElementById(id);
     this.#request = request;
     this.#ask = ask;
     this.#draw = draw;
     this.#summary = summary;
+    this.#empty = empty;
     this.#find(".answer").append(document.getElementById("answer-template").content.cloneNode(true));
     this.#addCurl();
     this.form.addEventListener("submit", (event) => {
@@ -38,6 +44,7 @@ export class Job {
     });
     this.form.addEventListener("input", () => this.showCurl());
     whenSpoken(() => this.#redraw());
+    whenKey(() => this.showCurl());
     this.showCurl();
   }
 
@@ -53,6 +60,7 @@ export class Job {
   /** Send the request and show what comes back; an earlier one still on its way is given up. */
   async run({ request = this.#request(), ask = this.#ask } = {}) {
     this.#running?.abort();
+    if (!this.#empty && request.sources?.some((text) => !text.trim())) return this.#become({ kind: "failed", problem: EMPTY });
     const running = (this.#running = new AbortController());
     const focused = document.activeElement;
     const started = performance.now();
@@ -113,7 +121,7 @@ export class Job {
     if (answer) this.#find(".results").replaceChildren(...this.#draw(answer, !running));
     else if (!running) this.#find(".results").replaceChildren(...(problem ? [] : [this.#drawNothing()]));
     const ended = problem ? "failed" : this.answered && "answered";
-    this.#find(".clock").textContent = ended ? say(ended, { time: duration(seconds) }) : "";
+    this.#find(".clock").textContent = ended && seconds !== undefined ? say(ended, { time: duration(seconds) }) : "";
     this.#find(".spoken").textContent = this.answered ? this.#summary(answer) : "";
     if (running) this.#tick(seconds);
   }
@@ -145,13 +153,16 @@ export class Job {
   }
 }
 
-function drawProblem({ status, title, detail }) {
-  const missed = status === 0;
+/** A problem of this page, or of the service, which details it in English. */
+function drawProblem(problem) {
+  const { status, detail, advice } = problem;
+  const told = status === 0 ? "unreachableDetail" : advice;
   return element(
     "div",
     { className: "problem" },
-    element("strong", { textContent: missed ? say("unreachable") : (title ?? say("broke")) }),
-    element("p", { textContent: missed ? say("unreachableDetail") : (detail ?? "") }),
+    element("strong", { textContent: problemTitle(problem) }),
+    ...(told ? [element("p", { textContent: say(told) })] : []),
+    ...(detail ? [element("p", { className: "detail", lang: "en", textContent: detail })] : []),
     ...(status ? [element("p", { className: "facts", textContent: `HTTP ${status}` })] : []),
   );
 }

@@ -1,27 +1,94 @@
-// The key of a service that asks for one: asked of the person once, kept until the tab is closed.
+// The key of a service that wants one: asked of the person, sent with each request, kept until the tab is closed.
 
-import { say } from "./words.js";
+import { askForKey } from "./keydialog.js";
 
 const KEPT = "unroll-key";
-let declined = false; // a page that looks by itself asks no second time; a person who presses a button is asked again
+const watchers = [];
+let key = kept(); // only one that was let in is kept
+let proved = key !== null;
+let wanted = proved;
+let refused = false; // whether the last key that was tried is none of the service's
+let mayAsk = true; // for what the page fetches by itself; a person who presses a button is asked again
+let asked = 0; // times
+let asking = null; // the question that is open, shared by all requests that need its answer
 
-/** `fetch` with the key, which is asked for when the service wants one. */
+/** Call `watcher()` when a key is first wanted, when one has proved right, and when one has not. */
+export function whenKey(watcher) {
+  watchers.push(watcher);
+}
+
+/** Whether the service wants a key, as far as is known. */
+export function keyWanted() {
+  return wanted;
+}
+
+/** Whether the last key that was tried was refused. */
+export function keyRefused() {
+  return refused;
+}
+
+/** Ask the person for a key now, and say whether one was entered. */
+export async function enterKey() {
+  const before = key;
+  await ask();
+  return key !== before;
+}
+
+/** `fetch` with the key, which is asked for when the service wants one; then it is tried once. */
 export async function fetchWithKey(path, options = {}) {
-  const used = sessionStorage.getItem(KEPT);
-  const response = await fetch(path, withKey(options, used));
+  const [used, turn] = [key, asked];
+  const response = await sent(path, options, used);
   if (response.status !== 401) return response;
-  if (sessionStorage.getItem(KEPT) === used && !askForKey(options)) return response; // else another request has asked
-  return fetch(path, withKey(options, sessionStorage.getItem(KEPT)));
+  if (asked === turn && (mayAsk || (options.method ?? "GET") !== "GET")) await ask();
+  if (!key || asked === turn) return response;
+  return sent(path, options, key);
 }
 
-function askForKey({ method = "GET" }) {
-  if (declined && method === "GET") return false;
-  const key = prompt(say("keyWanted"))?.trim();
-  declined = !key;
-  if (key) sessionStorage.setItem(KEPT, key);
-  return Boolean(key);
+function ask() {
+  asking ??= askForKey({ refused }).then((entered) => {
+    asking = null;
+    asked += 1;
+    mayAsk = false;
+    if (entered) [key, proved] = [entered, false];
+  });
+  return asking;
 }
 
-function withKey(options, key) {
-  return key ? { ...options, headers: { ...options.headers, Authorization: `Bearer ${key}` } } : options;
+async function sent(path, options, tried) {
+  const response = await fetch(path, tried ? withKey(options, tried) : options);
+  const was = [wanted, key, proved].join();
+  if (response.status === 401) {
+    wanted = true;
+    if (tried && tried === key) {
+      [key, refused] = [null, true];
+      keep(null);
+    }
+  } else if (tried && tried === key && !proved) {
+    [proved, refused, mayAsk] = [true, false, true];
+    keep(key);
+  }
+  if ([wanted, key, proved].join() !== was) for (const watcher of watchers) watcher();
+  return response;
+}
+
+function withKey(options, tried) {
+  const bytes = String.fromCharCode(...new TextEncoder().encode(tried)); // fetch takes headers byte by byte
+  return { ...options, headers: { ...options.headers, Authorization: `Bearer ${bytes}` } };
+}
+
+function kept() {
+  try {
+    return sessionStorage.getItem(KEPT);
+  } catch {
+    return null; // storage is switched off: the key holds until the page is left
+  }
+}
+
+function keep(value) {
+  try {
+    if (value) sessionStorage.setItem(KEPT, value);
+    else sessionStorage.removeItem(KEPT);
+  } catch {
+    // as above
+  }
 }

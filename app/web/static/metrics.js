@@ -11,6 +11,8 @@ const NAMES = {
   pending: ["unroll_pending_inputs"],
   ready: ["unroll_engines_ready"],
   engines: ["unroll_engines"],
+  slots: ["unroll_engine_slots"],
+  used: ["unroll_engine_slots_used"],
 };
 
 /** The figures of now, each summed over its labels. */

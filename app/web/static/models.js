@@ -2,7 +2,9 @@
 
 import { element } from "./dom.js";
 import { whenUnreached } from "./job.js";
-import { get } from "./requests.js";
+import { enterKey, keyRefused, whenKey } from "./key.js";
+import { problemTitle, wantsKey } from "./problems.js";
+import { get, getOpen } from "./requests.js";
 import { language, number, say, whenSpoken } from "./words.js";
 
 const POLL_MILLISECONDS = 1000;
@@ -28,35 +30,51 @@ export function languagesOf(name) {
 /** Ask whether the server is ready until it is, then ask for its models. */
 export function watchReadiness() {
   const shown = document.getElementById("readiness");
+  const enter = document.getElementById("key-enter");
   let watching = false;
   let draw = () => {};
   whenSpoken(() => draw());
 
-  function become(state, key, values) {
+  function become(state, words) {
     draw = () => {
       shown.dataset.state = state;
-      const words = say(key, values);
+      enter.hidden = state !== "locked";
       const place = shown.querySelector(".words");
-      if (place.textContent !== words) place.textContent = words; // read aloud only when it changes
+      if (place.textContent !== words()) place.textContent = words(); // read aloud only when it changes
     };
     draw();
   }
 
+  function askAgain(problem) {
+    if (problem.status === 503) become("starting", () => say("starting"));
+    else become("unreachable", () => problemTitle(problem));
+    setTimeout(ask, POLL_MILLISECONDS);
+  }
+
+  function lock(problem) {
+    const missing = () => say(keyRefused() ? "keyUnknown" : "keyNeeded");
+    become("locked", problem.status === 401 ? missing : () => problemTitle(problem));
+    watching = false; // until there is another key
+  }
+
   async function ask() {
+    let engines;
     try {
-      const { engines_ready: ready, engines, broken } = await get("readyz");
-      become("ready", broken.length ? "readyBroken" : "ready", { ready, engines, broken: broken.length });
-      watching = false;
-      served = await get("v1/models");
-      known = true;
-      showModels();
-      for (const watcher of watchers) watcher();
+      engines = await getOpen("readyz");
     } catch (problem) {
-      if (problem.status === 0) become("unreachable", "unreachable");
-      else become("starting", "starting");
-      watching = true;
-      setTimeout(ask, POLL_MILLISECONDS);
+      return askAgain(problem);
     }
+    try {
+      served = await get("v1/models");
+    } catch (problem) {
+      return wantsKey(problem) ? lock(problem) : askAgain(problem);
+    }
+    const { engines_ready: ready, engines: all, broken } = engines;
+    become("ready", () => say(broken.length ? "readyBroken" : "ready", { ready, engines: all, broken: broken.length }));
+    watching = false;
+    known = true;
+    showModels();
+    for (const watcher of watchers) watcher();
   }
 
   const start = () => {
@@ -64,6 +82,10 @@ export function watchReadiness() {
     watching = true;
     ask();
   };
+  enter.addEventListener("click", async () => {
+    if (await enterKey()) start();
+  });
+  whenKey(start);
   whenUnreached(start);
   whenSpoken(showModels);
   start();

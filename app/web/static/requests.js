@@ -1,12 +1,15 @@
 // Requests to this server, the curl command of each, and what it answers or why it does not.
 
-import { fetchWithKey } from "./key.js";
+import { fetchWithKey, keyWanted } from "./key.js";
 
-/** Why a request was not answered: the title and detail of application/problem+json. */
+const KEY_HEADER = '-H "Authorization: Bearer $UNROLL_API_KEY"'; // of curl: a key itself is not shown
+
+/** Why a request was not answered: the slug, title and detail of application/problem+json. */
 export class Problem extends Error {
-  constructor(status, { title = `HTTP ${status}`, detail = "", options = [] } = {}) {
+  constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [] } = {}) {
     super(title);
     this.status = status; // 0: the server was not reached
+    this.slug = type.split("/").at(-1); // docs/http-api.md has them all
     this.title = title;
     this.detail = detail;
     this.options = options; // that contradict each other
@@ -18,7 +21,7 @@ export function textRequest(path, inputs, options = {}) {
   const members = Object.entries({ inputs, ...options }).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`);
   const body = `{${members.join(", ")}}`;
   const command = options.stream ? "curl -sN" : "curl -s";
-  const curl = [`${command} ${quoted(address(path))}`, "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
+  const curl = [`${command} ${quoted(address(path))}`, ...keyHeader(), "-H 'Content-Type: application/json'", `-d ${quoted(body)}`];
   return {
     path,
     headers: { "Content-Type": "application/json" },
@@ -35,7 +38,7 @@ export function pictureRequest(path, { file, shipped }, options = {}) {
     const headers = { "Content-Type": "image/webp" };
     const curl = [
       `curl -s ${quoted(address(shipped))} |`,
-      `  curl -s ${quoted(address(asked))} -H 'Content-Type: image/webp' --data-binary @-`,
+      ["  curl -s", quoted(address(asked)), ...keyHeader(), "-H 'Content-Type: image/webp' --data-binary @-"].join(" "),
     ];
     return { path: asked, headers, content: async () => (await fetch(shipped)).blob(), curl: curl.join("\n") };
   }
@@ -45,7 +48,7 @@ export function pictureRequest(path, { file, shipped }, options = {}) {
   // curl reads ; and , in a file name as its own unless the name stands in double quotes
   const name = /^[^;,"\\]*$/.test(file.name) ? file.name : `"${file.name.replace(/["\\]/g, "\\$&")}"`;
   const fields = [`images=@${name}`, ...Object.entries(options).map((pair) => pair.join("="))];
-  const curl = [`curl -s ${quoted(address(path))}`, ...fields.map((field) => `-F ${quoted(field)}`)];
+  const curl = [`curl -s ${quoted(address(path))}`, ...keyHeader(), ...fields.map((field) => `-F ${quoted(field)}`)];
   return { path, headers: {}, content: () => form, curl: curl.join(" \\\n  ") };
 }
 
@@ -87,6 +90,11 @@ export async function get(path) {
   return (await good(fetchWithKey(path, { cache: "no-store" }))).json();
 }
 
+/** What a GET of `path`, which is open to everybody, answers. Throws Problem. */
+export async function getOpen(path) {
+  return (await good(fetch(path, { cache: "no-store" }))).json();
+}
+
 /** The text that a GET of `path` answers. Throws Problem. */
 export async function getText(path) {
   return (await good(fetchWithKey(path, { cache: "no-store" }))).text();
@@ -114,6 +122,10 @@ async function* texts(body) {
     if (done) return;
     yield value;
   }
+}
+
+function keyHeader() {
+  return keyWanted() ? [KEY_HEADER] : [];
 }
 
 function address(path) {

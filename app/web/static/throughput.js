@@ -1,8 +1,10 @@
 // The service at work: throughput and how full its batches are, asked for while somebody looks.
 
+import { whenKey } from "./key.js";
 import { whenModels, modelsOf } from "./models.js";
 import { figures, rates } from "./metrics.js";
 import { trend } from "./plots/trend.js";
+import { problemTitle, wantsKey } from "./problems.js";
 import { post, textRequest } from "./requests.js";
 import { language, number, say, whenSpoken } from "./words.js";
 
@@ -18,6 +20,7 @@ export function throughputPanel() {
   const lines = Object.fromEntries(TRENDS.map((name) => [name, trend(panel.querySelector(`[data-trend=${name}]`), KEPT_SECONDS)]));
   let points = []; // { at, figures, rates }
   let timer = null;
+  let failure = null;
 
   const watched = () => panel.open && document.visibilityState === "visible";
 
@@ -27,17 +30,21 @@ export function throughputPanel() {
       const last = points.at(-1);
       now.rates = last ? rates(last.figures, now.figures, now.at - last.at) : null;
       points = [...points, now].filter(({ at }) => now.at - at <= KEPT_SECONDS);
-      show();
-    } catch {
-      panel.querySelector(".failed").textContent = say("unreachable");
+      failure = null;
+    } catch (problem) {
+      failure = problem;
     }
-    timer = watched() ? setTimeout(ask, POLL_MILLISECONDS) : null;
+    show();
+    const going = watched() && !(failure && wantsKey(failure)); // without a key there is nothing to see until there is one
+    timer = going ? setTimeout(ask, POLL_MILLISECONDS) : null;
   }
 
   function show() {
+    const told = panel.querySelector(".failed");
+    const words = failure ? problemTitle(failure) : "";
+    if (told.textContent !== words) told.textContent = words; // read aloud only when it changes
     const now = points.at(-1);
     if (!now) return;
-    panel.querySelector(".failed").textContent = "";
     for (const name of TRENDS) {
       const known = points.filter((point) => point.rates);
       const highest = Math.max(0, ...known.map((point) => point.rates[name]));
@@ -47,6 +54,8 @@ export function throughputPanel() {
     }
     panel.querySelector("[data-figure=pending]").textContent = String(now.figures.pending);
     panel.querySelector("[data-figure=engines]").textContent = say("ofEngines", now.figures);
+    const { used, slots } = now.figures;
+    panel.querySelector("[data-figure=slots]").textContent = say("ofSlots", { used: grouped(used), slots: grouped(slots) });
   }
 
   function watch() {
@@ -56,10 +65,18 @@ export function throughputPanel() {
     }
   }
 
+  const openIfFollowed = () => {
+    if (location.hash === "#live") panel.open = true;
+  };
+
   panel.addEventListener("toggle", watch);
+  addEventListener("hashchange", openIfFollowed);
+  document.querySelector("[href='#live']").addEventListener("click", () => (panel.open = true)); // when it is there already
   document.addEventListener("visibilitychange", watch);
+  whenKey(watch);
   whenSpoken(show);
   wireCrowd();
+  openIfFollowed();
 }
 
 /** The button that has many sentences translated at once, so that there is a batch to look at. */
@@ -74,7 +91,7 @@ function wireCrowd() {
       const seconds = number((performance.now() - started) / 1000, { digits: 2 });
       told.textContent = say("crowdAnswered", { count: grouped(CROWD.requests * CROWD.sentences), seconds });
     } catch (problem) {
-      told.textContent = problem.title || say("unreachable");
+      told.textContent = problemTitle(problem);
     }
     button.disabled = false;
     button.focus({ preventScroll: true });

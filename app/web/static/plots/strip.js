@@ -3,29 +3,35 @@
 import { element } from "../dom.js";
 
 const SPACE = "␣";
+const CHARACTERS = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /**
  * A row of `pieces`: `{ text, name, tone }`, where `text` is shown with its spaces, `name` is read aloud, and `tone`
- * from -1 to 1 colours it. One button is in the order of tabs; arrow keys, Home and End move on. `cursor` is shared.
+ * from -1 to 1 colours it. Pieces whose text is null share the button of the next one with a text, which is the character
+ * that they are a part of. One button is in the order of tabs; arrow keys, Home and End move on. `cursor` is shared.
  */
 export function strip({ about, pieces, cursor, lang = "" }) {
-  const buttons = pieces.map(({ text, name, tone }, at) => {
+  const groups = groupsOf(pieces);
+  const buttons = groups.map(({ text, last }, place) => {
+    const { name, tone } = pieces[last];
     const button = element("button", { type: "button", className: "token", textContent: text.trim() || SPACE, ariaLabel: name });
-    button.tabIndex = at ? -1 : 0;
+    button.tabIndex = place ? -1 : 0;
     if (tone !== undefined) {
       button.classList.add(tone < 0 ? "negative" : "positive");
       button.style.setProperty("--much", `${Math.round(Math.abs(tone) * 55)}%`);
     }
-    button.addEventListener("click", () => cursor.move(at));
-    button.addEventListener("focus", () => cursor.move(at));
-    button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && cursor.move(at));
+    button.addEventListener("click", () => cursor.move(last));
+    button.addEventListener("focus", () => cursor.move(last));
+    button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && cursor.move(last));
     return button;
   });
   const root = element("div", { className: "strip", role: "toolbar", ariaLabel: about, lang });
-  pieces.forEach(({ text }, at) => {
-    const joined = at > 0 && !/^\s/.test(text); // to the word before it
-    buttons[at].classList.toggle("joined", joined);
-    root.append(joined ? "" : " ", buttons[at]);
+  let word = null;
+  groups.forEach(({ text }, place) => {
+    const joined = place > 0 && !/^\s/.test(text); // to what stands before it, on the same line if that has room
+    buttons[place].classList.toggle("joined", joined);
+    if (!joined) root.append(" ", (word = element("span", { className: "whole" })));
+    word.append(buttons[place]);
   });
   root.addEventListener("keydown", (event) => {
     const at = buttons.indexOf(event.target);
@@ -35,28 +41,49 @@ export function strip({ about, pieces, cursor, lang = "" }) {
     buttons[to]?.focus();
   });
   cursor.watch((at) =>
-    buttons.forEach((button, place) => {
-      button.setAttribute("aria-pressed", String(place === at));
-      if (at !== null) button.tabIndex = place === at ? 0 : -1;
+    groups.forEach(({ first, last }, place) => {
+      const looked = at !== null && first <= at && at <= last;
+      buttons[place].setAttribute("aria-pressed", String(looked));
+      if (at !== null) buttons[place].tabIndex = looked ? 0 : -1;
     }),
   );
   return root;
 }
 
-/** What a text shows of each of its `tokens`: the characters that no token before it has shown. */
-export function piecesOf(text, tokens) {
-  const characters = [...text]; // tokens count Unicode code points
-  let shown = 0;
-  return tokens.map(({ start, end }) => {
-    const piece = characters.slice(Math.max(start, shown), end).join("");
-    shown = Math.max(shown, end);
-    return piece;
+/** Which pieces share a button: `{ first, last, text }` of each. */
+function groupsOf(pieces) {
+  const groups = [];
+  let first = 0;
+  pieces.forEach(({ text }, last) => {
+    if (text === null) return;
+    groups.push({ first, last, text });
+    first = last + 1;
   });
+  if (groups.length && first < pieces.length) groups.at(-1).last = pieces.length - 1;
+  return groups;
+}
+
+/**
+ * What a text shows of each of its `tokens`: each character, as readers count them, stands with the last token that has
+ * a part of it, since it was read by then; the others show null. Space that no token has stands with the next.
+ */
+export function piecesOf(text, tokens) {
+  const pieces = tokens.map(({ start, end }) => (start === end ? "" : null));
+  let at = 0;
+  let end = 0; // tokens count Unicode code points
+  for (const { segment } of CHARACTERS.segment(text)) {
+    const start = end;
+    end += [...segment].length;
+    while (tokens[at + 1]?.start < end) at += 1;
+    const owner = tokens[at]?.end > start ? at : segment.trim() ? null : at + 1;
+    if (owner in pieces) pieces[owner] = (pieces[owner] ?? "") + segment;
+  }
+  return pieces;
 }
 
 /** What tokens are called: their `pieces` of the text without spaces, or the token's own spelling. */
 export function wordsOf(pieces, tokens) {
-  return pieces.map((piece, at) => piece.trim() || wordOf(tokens[at].text));
+  return pieces.map((piece, at) => piece?.trim() || wordOf(tokens[at].text));
 }
 
 /** What one token is called by its spelling. */
