@@ -141,23 +141,30 @@ def key() -> None:
 @key.command(name="new")
 @click.option("--name", required=True, help="Whose key it is; told in no answer.")
 @click.option("--role", type=click.Choice([*map(str, Role)]), default="user", show_default=True, help="What it is for.")
+@click.option("--rate-limit", help="Requests to the tasks that it may send, such as 10/second; instead of the setting.")
+@click.option("--concurrent-inputs", type=int, help="Inputs that it may have at the same time; instead of the setting.")
 @click.option("--json", "as_json", is_flag=True, help="The entry in JSON, not in TOML.")
-def new_key(name: str, role: str, as_json: bool) -> None:
+def new_key(name: str, role: str, rate_limit: str | None, concurrent_inputs: int | None, as_json: bool) -> None:
     """Make a key: shown once, on standard error. Its entry, with the hash, goes to standard output:
 
     unroll key new --name alice >> keys.toml
     """
     token = new_token()
+    limits = {"rate_limit": rate_limit, "concurrent_inputs": concurrent_inputs}
     try:
-        entry = Key(name=name, hash=hash_of(token.encode()), role=Role(role))
-    except ValidationError:
-        raise click.BadParameter("1 to 64 letters, digits and any of _ . @ -", param_hint="--name") from None
+        entry = Key.model_validate({"name": name, "hash": hash_of(token.encode()), "role": role, **limits})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        member = str(first["loc"][0])
+        message = "1 to 64 letters, digits and any of _ . @ -" if member == "name" else first["msg"]
+        raise click.BadParameter(message, param_hint=f"--{member.replace('_', '-')}") from None
     click.echo(f"The key of {name}, which is shown this once: {token}", err=True)
-    members = {"name": entry.name, "hash": entry.hash, "role": str(entry.role)}
+    members = entry.model_dump(mode="json", exclude_none=True)
     if as_json:
         click.echo(json.dumps(members, ensure_ascii=False))
-    else:
-        click.echo("\n".join(["[[keys]]", *(f'{member} = "{value}"' for member, value in members.items()), ""]))
+    else:  # a name, a hash, a role and a rate have nothing that TOML would write in another way than JSON
+        lines = [f"{member} = {json.dumps(value, ensure_ascii=False)}" for member, value in members.items()]
+        click.echo("\n".join(["[[keys]]", *lines, ""]))
 
 
 @main.command(name="list")

@@ -441,6 +441,50 @@ def test_a_new_key_is_told_once_and_its_entry_works(tmp_path: Path) -> None:
         assert (key.name, key.role) == ("alice", Role.ADMIN)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        ((), (None, None)),
+        (("--rate-limit", "10/second;1000/hour", "--concurrent-inputs", "32"), ("10/second;1000/hour", 32)),
+        (("--rate-limit", "", "--concurrent-inputs", "0"), ("", 0)),
+    ],
+)
+def test_a_new_key_may_have_limits_of_its_own(
+    tmp_path: Path, options: Sequence[str], limits: tuple[str | None, int | None], as_json: bool
+) -> None:
+    made = CliRunner().invoke(main, ["key", "new", "--name", "김.alice", *options, *(["--json"] if as_json else [])])
+    assert made.exit_code == 0
+    file = tmp_path / ("keys.json" if as_json else "keys.toml")
+    file.write_text(f'{{"keys": [{made.stdout}]}}' if as_json else made.stdout, encoding="utf8")
+    key = Keys(file=file, required=True).find(made.stderr.split()[-1].encode())
+    assert key is not None
+    assert (key.name, key.rate_limit, key.concurrent_inputs) == ("김.alice", *limits)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--name", "a b"), "Invalid value for --name: 1 to 64 letters"),
+        (
+            ("--name", "a", "--rate-limit", "often"),
+            "Invalid value for --rate-limit: Value error, a rate looks like 10/",
+        ),
+        (("--name", "a", "--rate-limit", "0/hour"), "Invalid value for --rate-limit: Value error, from 1 to 100000"),
+        (
+            ("--name", "a", "--concurrent-inputs", "-1"),
+            "Invalid value for --concurrent-inputs: Input should be greater",
+        ),
+        (("--name", "a", "--concurrent-inputs", "many"), "'many' is not a valid integer"),
+    ],
+)
+def test_an_entry_that_no_service_would_take_is_not_made(options: Sequence[str], said: str) -> None:
+    made = CliRunner().invoke(main, ["key", "new", *options])
+    assert made.exit_code == 2
+    assert said in " ".join(made.output.split())
+    assert "unroll_" not in made.output
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
