@@ -51,6 +51,7 @@ export default {
   "problem.timed-out": "The request took too long",
   "problem.engine-failed": "The engine could not run the request",
   "problem.unreadable-body": "The request body cannot be read",
+  "problem.cross-origin": "Pages of this origin may not ask this",
   "problem.not-found": "There is nothing at this path",
   "problem.method-not-allowed": "The path does not take this method",
   "problem.internal": "Something went wrong inside the service",

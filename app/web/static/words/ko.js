@@ -50,6 +50,7 @@ export default {
   "problem.timed-out": "요청이 너무 오래 걸렸습니다",
   "problem.engine-failed": "엔진이 요청을 처리하지 못했습니다",
   "problem.unreadable-body": "요청을 읽을 수 없습니다",
+  "problem.cross-origin": "이 출처의 페이지는 이 요청을 할 수 없습니다",
   "problem.not-found": "이 경로에는 아무것도 없습니다",
   "problem.method-not-allowed": "이 경로에서 쓸 수 없는 메서드입니다",
   "problem.internal": "서비스 안에서 문제가 생겼습니다",
