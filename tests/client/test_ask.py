@@ -133,7 +133,7 @@ def test_an_input_that_fails_is_a_line_and_the_others_are_answered(server: str, 
     assert output.read_bytes() == before
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_run_that_ends_early_is_gone_on_with(server: str, tmp_path: Path, how: signal.Signals) -> None:
     texts = [f"save the file {number}" for number in range(400)]
     file, output, whole = write_inputs(tmp_path, texts), tmp_path / "answers.jsonl", tmp_path / "whole.jsonl"

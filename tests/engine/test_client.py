@@ -174,6 +174,7 @@ def test_an_engine_that_hangs_is_killed_and_its_requests_are_answered(
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_an_idle_engine_is_not_taken_for_one_that_hangs(start_engines: Callable[..., EngineProcesses]) -> None:
     async def scenario() -> None:
         async with client_of(start_engines(heartbeat_seconds=1)) as client:

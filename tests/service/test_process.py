@@ -52,7 +52,7 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
         assert not any(engine.is_running() for engine in engines)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> None:
     """Each request comes on a connection of its own: it is answered, or the connection is refused."""
     outcomes = Counter[str]()
@@ -77,6 +77,7 @@ def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> 
         assert served.process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_draining_is_bounded(tiny_store: Path) -> None:
     """A request that would take far longer does not keep the service from ending."""
     endless = {"inputs": ["save the changes before closing"] * 60, "min_tokens": 4000, "max_tokens": 4000}

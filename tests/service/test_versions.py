@@ -136,6 +136,7 @@ def test_a_failed_load_leaves_the_old_version_serving(store: Path) -> None:
     assert {status for _, _, status, _ in load.answers} == {200}
 
 
+@pytest.mark.slow
 def test_the_default_version_answers_and_is_kept_in_the_store(store: Path) -> None:
     put_version(store, NAME, 2)
     with administered(store, "--engines", "1", "--workers", "2") as (served, admin):
@@ -180,6 +181,7 @@ def test_two_workers_agree_at_once(store: Path) -> None:
                 assert {tuple(loaded(served.address)) for _ in range(6)} == {(version,)}
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_killed_comes_back_with_what_is_wanted_now(store: Path) -> None:
     with administered(store, "--engines", "2") as (served, admin):
         put_version(store, NAME, 2)

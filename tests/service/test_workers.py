@@ -48,6 +48,7 @@ def translate(address: str) -> httpx.Response:
     return httpx.post(f"{address}/v1/translate", json=LONG, timeout=60)
 
 
+@pytest.mark.slow
 def test_both_workers_serve_and_sigterm_lets_requests_end(tiny_store: Path) -> None:
     with two_workers(tiny_store) as served, ThreadPoolExecutor(8) as pool:
         children = psutil.Process(served.process.pid).children()
@@ -75,6 +76,7 @@ def test_a_worker_that_ends_or_hangs_is_started_again(tiny_store: Path, number: 
         assert [engine.pid for engine in served.engines()] == engines
 
 
+@pytest.mark.slow
 def test_all_end_with_the_parent(tiny_store: Path) -> None:
     with two_workers(tiny_store) as served:
         children = psutil.Process(served.process.pid).children()

@@ -64,7 +64,7 @@ def execute(visit: Visit, operation: Operation, block: Locator) -> None:
 
 @pytest.mark.parametrize(
     "tag",
-    [tag if tag == "Tasks" else pytest.param(tag, marks=pytest.mark.slow) for tag in TAGS if tag != ADMINISTRATION],
+    [tag if tag == "Models" else pytest.param(tag, marks=pytest.mark.slow) for tag in TAGS if tag != ADMINISTRATION],
 )
 def test_every_operation_runs(visit: Visit, tag: str) -> None:
     visit.go("/docs")
@@ -103,6 +103,7 @@ def test_operations_stand_in_the_order_of_the_document(visit: Visit) -> None:
     visit.check()
 
 
+@pytest.mark.slow
 def test_a_picture_is_uploaded(visit: Visit, picture: Path) -> None:
     visit.go("/docs")
     (caption,) = [operation for operation in OPERATIONS if operation.name == "caption"]
