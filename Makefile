@@ -17,7 +17,7 @@ serve: $(STAMP)
 
 # Whole benchmarks, and the rest of what is one of many alike, are in `make test-slow`.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 # KServe's own client asks the service, in an environment of its own: it needs an older psutil than `dev` does.
 KSERVE := .venv-kserve
