@@ -47,6 +47,8 @@ def serving(store: Path | str, *options: str) -> Iterator[Served]:
     """Start, wait until ready, and end it if the test has not."""
     command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", "0", "--devices", "cpu", *options]
     with started(command, r"(?<= on )http://127\.0\.0\.1:\d+") as served:
+        if "--workers" in options:  # each tells of itself, and a new connection goes to any
+            until(lambda: all(httpx.get(f"{served.address}/readyz").status_code == 200 for _ in range(16)))
         yield served
 
 
