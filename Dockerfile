@@ -42,7 +42,7 @@ WORKDIR /src
 COPY pyproject.toml setup.py README.md ./
 COPY app app
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --prefix /opt/app . \
-    && ls /opt/app/lib/python3.11/site-packages/app/models/native/_kernels*.so
+    && ls /opt/app/lib/python3.11/site-packages/app/models/serving/native/_kernels*.so
 
 # A checkout may be readable by its owner alone.
 FROM python:3.11-slim AS store

@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 
 .PHONY: serve test test-kserve test-slow image docker-test check format openapi fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
 
-$(STAMP): pyproject.toml setup.py app/models/native/kernels.c app/models/native/kernels.h
+$(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check "torch>=2.11,<2.14"
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[training,benchmarks,dev]"

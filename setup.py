@@ -1,13 +1,13 @@
-"""The native kernels: compiled where there is a C compiler, left out where there is none. See app/models/native."""
+"""The native kernels of app/models/serving/native: compiled where there is a C compiler, else left out."""
 
 from setuptools import Extension, setup
 
 setup(
     ext_modules=[
         Extension(
-            "app.models.native._kernels",
-            ["app/models/native/kernels.c"],
-            depends=["app/models/native/kernels.h"],
+            "app.models.serving.native._kernels",
+            ["app/models/serving/native/kernels.c"],
+            depends=["app/models/serving/native/kernels.h"],
             extra_compile_args=["-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden"],
             optional=True,
         )

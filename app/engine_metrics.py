@@ -11,7 +11,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.engine.messages import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Spread, Status
+from app.engine.protocol import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Spread, Status
 
 ENGINE_COUNTERS = {
     "units": "Units of emitting run",

@@ -14,39 +14,32 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from app.api import (
-    admin,
-    caption,
-    complete,
-    health,
-    hugging_face,
-    hugging_face_generation,
-    models,
-    open_inference,
-    open_inference_generate,
-    open_inference_models,
-    open_inference_repository,
-    openai,
-    pages,
-    sentiment,
-    translate,
-)
-from app.api.access import Access, CallerLimits, Guard, watch_access
-from app.api.access_described import describe_access
-from app.api.admission import Admission, Gate, watch_lag
-from app.api.body_limit import BodyLimit
-from app.api.client_errors import ClientErrors
-from app.api.cross_origin import cross_origin
-from app.api.document import TAGS, install_document, operation_id
+from app.api import admin, health, models, pages
+from app.api.access.guard import Access, CallerLimits, Guard, watch_access
+from app.api.access.keys import Keys, administrator, read_entries
+from app.api.access.rates import Rates
+from app.api.compat.hugging_face import generation as hugging_face_generation
+from app.api.compat.hugging_face import tasks as hugging_face
+from app.api.compat.open_inference import generate as open_inference_generate
+from app.api.compat.open_inference import infer as open_inference
+from app.api.compat.open_inference import models as open_inference_models
+from app.api.compat.open_inference import repository as open_inference_repository
+from app.api.compat.openai import completions as openai
 from app.api.draining import on_stop_signal
-from app.api.endpoints import Endpoints
-from app.api.keys import Keys, administrator, read_entries
-from app.api.observe import Observe
+from app.api.middleware.admission import Admission, Gate, watch_lag
+from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.client_errors import ClientErrors
+from app.api.middleware.cross_origin import cross_origin
+from app.api.middleware.fast_path import Endpoints
+from app.api.middleware.observe import Observe
+from app.api.middleware.request_log import RequestLog
+from app.api.middleware.security_headers import SecurityHeaders
+from app.api.openapi.access import describe_access
+from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
-from app.api.rates import Rates
-from app.api.request_log import RequestLog
-from app.api.security_headers import SecurityHeaders
 from app.api.service import Limits, Service
+from app.api.tasks import caption, complete, sentiment, translate
+from app.desired_state import Board, Wanted, begin
 from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
@@ -55,18 +48,17 @@ from app.errors import InvalidAccess, StoreUnreachable
 from app.logs import request_lines, set_up_logging
 from app.machine import available_cores, available_memory
 from app.metrics import Metrics
+from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
 from app.store.remote import RemoteStore, is_url
 from app.store.source import Folder, Source, read_defaults
-from app.store.wanted import Board, Wanted, begin
 from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
 from app.tasks.completion import Completion
-from app.tasks.images import ImageLimits
-from app.tasks.rollout import Rollout, watch
 from app.tasks.sentiment import Sentiment
-from app.tasks.texts import TextLimits
+from app.tasks.sources.image_files import ImageLimits
+from app.tasks.sources.text import TextLimits
 from app.tasks.translation import Translation
 
 if TYPE_CHECKING:

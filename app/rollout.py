@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import msgspec
 
+from app.desired_state import Board, Wanted
 from app.engine.client import EngineClient
 from app.errors import LoadFailed, ModelNotFound
 from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, is_version, version_folders
 from app.store.source import Source, read_defaults
-from app.store.wanted import Board, Wanted
 from app.tasks.catalog import Catalog, open_entry
 
 log = logging.getLogger("unroll.rollout")

@@ -1,6 +1,6 @@
 """Every setting, read once from the environment (prefix `UNROLL_`) or from the command line of `unroll serve`.
 
-Only the roots (`app.main`, `app.cli`) read them; everything else receives small frozen values.
+Only the roots (`app.main`, `app.cli.main`) read them; everything else receives small frozen values.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.api.rates import check_rate
+from app.api.access.rates import check_rate
 
 SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # handed on in the environment, and on no command line
 _ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"

@@ -24,7 +24,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from app.record import Caller, Record, Run
+from app.request_context import Caller, Record, Run
 
 _SERVER_ERROR = 500
 

@@ -20,12 +20,12 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
-from app.child import Child, await_parent, beat_into
 from app.engine.process import stop_all
 from app.logs import set_up_logging
 from app.main import create_app
 from app.metrics import Metrics, Shared
 from app.settings import SECRETS, Settings
+from app.supervisor import Child, await_parent, beat_into
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
@@ -110,8 +110,8 @@ def eager(listener: socket.socket) -> list[socket.socket]:
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`settings` are their values, but for those that are secret: a command line can be read by everybody on the
-    machine, the environment cannot. `board` is the folder of the `app.store.wanted.Board`, `listener` the number of the
-    inherited socket. Worker 0 speaks for all in the log, and watches the store."""
+    machine, the environment cannot. `board` is the folder of the `Board`, `listener` the number of the inherited
+    socket. Worker 0 speaks for all in the log, and watches the store."""
 
     settings: dict[str, str | bool | int | float]
     engines: list[str]

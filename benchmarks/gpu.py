@@ -20,10 +20,10 @@ import click
 import torch
 from tqdm import tqdm
 
-from app.engine.messages import Emit, Failed, Pixels, Tokens
+from app.engine.protocol import Emit, Failed, Pixels, Tokens
 from app.engine.runner import Item, Portion, Runner, Told
 from app.models.networks import build_network
-from app.models.precision import Precision
+from app.models.serving.precision import Precision
 from app.store.architecture import Attention, Decoder, EncoderDecoder, Recurrence, TextEncoder
 from app.store.manifest import Decoding, Manifest, TokenizerUse
 from app.store.model_store import Version, read_store

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from app.engine.client import EngineView
-from app.engine.messages import Pixels, Tokens
+from app.engine.protocol import Pixels, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
 from app.store.manifest import Task
 from app.store.model_store import read_store
 from app.tasks.catalog import Catalog, Entry
-from app.tasks.images import ImageLimits, read_image
+from app.tasks.sources.image_files import ImageLimits, read_image
 from benchmarks.texts import manual, review, spread
 
 _SEED = 20

@@ -12,7 +12,7 @@ import click
 import torch
 
 from app.models.networks import Classifier, EncoderDecoder
-from app.models.precision import Precision
+from app.models.serving.precision import Precision
 from app.store.model_store import open_version
 from training.recipe import load_shipped
 

@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from app.engine.messages import Emit, Failed, RequestKey, Tokens
+from app.engine.protocol import Emit, Failed, RequestKey, Tokens
 from app.engine.runner import Item, Portion, Runner, Told
 from app.engine.scheduler import Scheduler, Work
-from app.models.precision import Precision
+from app.models.serving.precision import Precision
 from app.settings import Settings
 from app.store.model_store import open_version
 from benchmarks.inputs import Workload

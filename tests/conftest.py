@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
+from app.engine.engine import Engine
 from app.main import create_app
 from app.settings import Settings
 from tests.tiny_store import make_tiny_store

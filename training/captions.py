@@ -8,7 +8,7 @@ from pycocoevalcap.cider.cider import Cider
 from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 from torch import Tensor
 
-from app.engine.messages import Emit, Emitted, Pixels
+from app.engine.protocol import Emit, Emitted, Pixels
 from app.engine.runner import Item, Portion, Runner
 from app.models.networks import EncoderDecoder
 from training.data import Photo

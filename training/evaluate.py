@@ -10,7 +10,7 @@ from typing import get_args
 import click
 import torch
 
-from app.models.precision import Precision
+from app.models.serving.precision import Precision
 from training.recipe import Recipe
 
 RECIPES = (

@@ -11,7 +11,7 @@ import click
 import torch
 
 from app.models.networks import Classifier, EncoderDecoder, build_network
-from app.models.precision import Precision, prepare
+from app.models.serving.precision import Precision, prepare
 from app.store.manifest import Manifest, Quality
 from app.store.model_store import Version, newest_version, open_version
 from app.store.publishing import write_manifest

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel
 
-from app.api.access import check_administrator
+from app.api.access.guard import check_administrator
 from app.api.body import json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import (

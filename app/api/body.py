@@ -70,7 +70,7 @@ def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:
 
 
 def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI content of a JSON body that `read_json` reads; `app/api/document.py` names its parts."""
+    """The OpenAPI content of a JSON body that `read_json` reads; `app/api/openapi/document.py` names its parts."""
     return {JSON: {"schema": form.model_json_schema(), "examples": _with_nulls(examples)}}
 
 

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.attending import Attending
+from app.api.disconnect import Attending
 from app.api.problems import problem_of
 
 log = logging.getLogger("unroll.api")
@@ -45,7 +45,7 @@ def described_stream(description: str, *events: dict[str, Any], example: str) ->
 
 
 def described_event(name: str | None, form: type[BaseModel]) -> dict[str, Any]:
-    """The schema of one event, whose data are a `form` in JSON; `app/api/document.py` names its parts."""
+    """The schema of one event, whose data are a `form` in JSON; `app/api/openapi/document.py` names its parts."""
     data = {
         "type": "string",
         "contentMediaType": "application/json",

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors
-from app.api.problem_examples import DETAILS, FACTS
-from app.record import RECORD, note_problem
+from app.api.openapi.problem_examples import DETAILS, FACTS
+from app.request_context import RECORD, note_problem
 
 log = logging.getLogger("unroll.api")
 MEDIA_TYPE = "application/problem+json"

@@ -7,8 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from app.api.events import described_event, described_stream
 from app.api.problems import Problem
-from app.tasks.decoding import DecodingOptions
-from app.tasks.results import EmittedToken, SentenceResult, SentimentResult, Usage
+from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.results import EmittedToken, SentenceResult, SentimentResult, Usage
 
 ModelName = Annotated[str, Field(max_length=128, description="Name of a model in `GET /v1/models`.")]
 ModelVersion = Annotated[

@@ -12,22 +12,22 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.access import client_of, count_inputs
-from app.api.admission import TICKET, Admission, Ticket
-from app.api.attending import Attending
+from app.api.access.guard import client_of, count_inputs
+from app.api.access.keys import Keys
+from app.api.disconnect import Attending
 from app.api.events import EventStream, error_event, event
-from app.api.keys import Keys
+from app.api.middleware.admission import TICKET, Admission, Ticket
 from app.api.schemas import Options, SentenceAnswer, StreamDone, StreamedResult, StreamedToken
 from app.engine.client import EngineClient
-from app.engine.messages import Terms
+from app.engine.protocol import Terms
 from app.errors import Overloaded, TooManyInputs
 from app.metrics import Metrics, TaskCounters
-from app.record import RECORD
+from app.request_context import RECORD
+from app.rollout import Rollout
+from app.tasks.answers.results import Usage
+from app.tasks.answers.tokens import speak_all, steps_of, stream_all, summed
+from app.tasks.answers.transcript import Delta, Job, Spoken
 from app.tasks.catalog import Catalog
-from app.tasks.results import Usage
-from app.tasks.rollout import Rollout
-from app.tasks.sentences import speak_all, steps_of, stream_all, summed
-from app.tasks.transcript import Delta, Job, Spoken
 
 Task = TypeVar("Task")
 TIMEOUT_HEADER = "x-timeout-ms"

@@ -13,8 +13,8 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from app.api.keys import Key, Role, hash_of, new_token
-from app.asking.command import ask
+from app.api.access.keys import Key, Role, hash_of, new_token
+from app.cli.ask.command import ask
 from app.errors import StoreUnreachable, UnrollError
 from app.logs import set_up_logging
 from app.main import VERSION, bring_up_to_date, create_app, open_guard, open_store, start_engines

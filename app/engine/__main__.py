@@ -13,10 +13,10 @@ import threading
 import msgspec
 import torch
 
-from app.child import await_parent, beat_into
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
+from app.engine.engine import Engine
 from app.logs import set_up_logging
+from app.supervisor import await_parent, beat_into
 
 _NICE = 5  # on a CPU that is full the front end goes first: a refusal or a health check takes little of it
 

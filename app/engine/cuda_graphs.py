@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from app.engine.decoding import most_probable
+from app.engine.sampling import most_probable
 from app.engine.slots import Slots
 from app.models.networks import EncoderDecoder
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 import zmq
 
+from app.desired_state import read_wanted
 from app.engine.config import EngineConfig
-from app.engine.journal import Journal
 from app.engine.loading import Loading, reason_of
-from app.engine.messages import (
+from app.engine.protocol import (
     Cancel,
     Event,
     Events,
@@ -38,9 +38,9 @@ from app.engine.messages import (
 )
 from app.engine.runner import Item, Portion, Runner, Told
 from app.engine.scheduler import Plan, Scheduler, Work
+from app.engine.statistics import Journal
 from app.errors import EngineFailed, ModelUnavailable
 from app.store.model_store import open_version, version_folders
-from app.store.wanted import read_wanted
 
 log = logging.getLogger("unroll.engine")
 IDLE_MS = 200  # how long an idle engine sleeps before it looks whether it should stop

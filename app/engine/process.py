@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from app.child import Child
+from app.desired_state import Wanted, begin
 from app.engine.config import EngineConfig
-from app.store.wanted import Wanted, begin
+from app.supervisor import Child
 
 NVIDIA = Path("/dev/nvidiactl")  # there if a GPU is; only then torch is asked, which takes seconds
 _STOP_SECONDS = 5.0

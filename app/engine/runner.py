@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from app.engine.beams import is_over, takes_unfinished
-from app.engine.decoding import LEAST, Choice, choose, most_probable
-from app.engine.graphs import Units, rounded_rows
+from app.engine.beam_search import is_over, takes_unfinished
+from app.engine.cuda_graphs import Units, rounded_rows
 from app.engine.memory import give_back_memory
-from app.engine.messages import (
+from app.engine.protocol import (
     IMAGE_STEPS,
     Activations,
     Emit,
@@ -31,16 +30,17 @@ from app.engine.messages import (
     Scored,
     Tokens,
 )
+from app.engine.sampling import LEAST, Choice, choose, most_probable
 from app.engine.slots import BAD, STOP, End, Look, Running, Slots, Trace
 from app.errors import EngineFailed, ModelUnavailable
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
 from app.models.explain import layer_activations, probabilities_after_each
-from app.models.native.recurrent import NativeRecurrent
 from app.models.networks import Classifier, EncoderDecoder, build_network
-from app.models.precision import Precision, prepare
-from app.models.segments import padded_steps, padded_to_longest
-from app.models.unrolled import PackedRecurrent
+from app.models.serving.native.recurrent import NativeRecurrent
+from app.models.serving.precision import Precision, prepare
+from app.models.serving.segments import padded_steps, padded_to_longest
+from app.models.serving.unrolled import PackedRecurrent
 from app.store.manifest import Decoding, Manifest
 from app.store.model_store import Version
 from app.store.weights import load_weights
@@ -138,8 +138,8 @@ class Runner:
     """The models of one device. `slots` is the capacity of each model in rows.
 
     `looks_each_step`: whether rows that end are released at once, and not at the end of the unit: on a CPU, where
-    looking costs nothing. `runs_units`: whether a unit of plain decoding is run in one go (`app.engine.graphs`): on
-    a GPU, where the host is the slower one.
+    looking costs nothing. `runs_units`: whether a unit of plain decoding is run in one go (`cuda_graphs`): on a GPU,
+    where the host is the slower one.
     """
 
     def __init__(self, device: torch.device, *, slots: int, precision: Precision = "auto") -> None:

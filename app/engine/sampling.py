@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from app.engine.beams import search
-from app.engine.messages import Emit
-from app.models import native
+from app.engine.beam_search import search
+from app.engine.protocol import Emit
+from app.models.serving import native
 from app.store.manifest import Search
 
 LEAST = -100.0  # natural log-probability told for a token that the model itself would never emit, such as a forced one

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.engine.messages import RequestKey, Terms
+from app.engine.protocol import RequestKey, Terms
 
 HEAD_START = 20_000  # cell steps that one point of priority is worth: a finite lead, so that nothing starves
 MOST_WASTE = 0.08  # padding ÷ useful cell steps that a source may bring a piece to

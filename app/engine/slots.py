@@ -12,8 +12,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from app.engine.decoding import Choice, Options, is_plain, options_of
-from app.engine.messages import Emit, RequestKey
+from app.engine.protocol import Emit, RequestKey
+from app.engine.sampling import Choice, Options, is_plain, options_of
 from app.models.state import State
 
 _MEMORY = ("memory", "keys", "memory_mask")  # (slots, source, ...): as long as the longest running source

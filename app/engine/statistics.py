@@ -6,7 +6,7 @@ kept here. Pure Python: the loop gives the time.
 
 from collections.abc import Mapping
 
-from app.engine.messages import (
+from app.engine.protocol import (
     LOAD_SECONDS,
     SECONDS,
     TOKEN_SECONDS,

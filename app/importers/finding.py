@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.formats.torch_files import Plain, Stub, state_dict_of
 from app.importers.layout import Role, Tensors
-from app.importers.reading import Plain, Stub, state_dict_of
 from app.importers.vocabularies import words_of
 
 _PARALLEL = "module."  # what `nn.DataParallel` puts before every key

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from app.errors import ImportFailed
 from app.importers.card import CARD, card_of
 from app.importers.finding import find, vocabularies
+from app.importers.formats.torch_files import read
 from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors
 from app.importers.layouts import LAYOUTS
-from app.importers.reading import read
 from app.importers.vocabularies import words_of
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.store.manifest import Manifest, TokenizerUse

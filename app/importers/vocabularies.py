@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import ImportFailed
+from app.importers.formats.torch_files import Plain, Stub
 from app.importers.layout import Vocabulary
-from app.importers.reading import Plain, Stub
 from app.store.manifest import TokenizerUse
 from app.text.word_tokenizers import RULES, build, split_of
 

@@ -8,7 +8,7 @@ appendix A.1.2); `gated` adds a gate on the context after Xu et al. (2015, secti
 import torch
 from torch import Tensor, nn
 
-from app.models import native
+from app.models.serving import native
 from app.store.architecture import Attention as AttentionConfig
 
 

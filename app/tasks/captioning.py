@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from app.engine.client import EngineClient
-from app.engine.messages import Pixels
+from app.engine.protocol import Pixels
 from app.errors import TimedOut
 from app.store.manifest import ImageInput
+from app.tasks.answers.decoding_options import DecodingOptions, emit_for
+from app.tasks.answers.tokens import emit_of
+from app.tasks.answers.transcript import Job
 from app.tasks.catalog import Catalog
-from app.tasks.decoding import DecodingOptions, emit_for
-from app.tasks.images import ImageLimits, RawImage, read_image, read_raw
-from app.tasks.sentences import emit_of
-from app.tasks.transcript import Job
+from app.tasks.sources.image_files import ImageLimits, RawImage, read_image, read_raw
 
 
 class Captioning:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import msgspec
 
 from app.engine.client import EngineClient, EngineView
-from app.engine.messages import Tokens
+from app.engine.protocol import Tokens
 from app.errors import EmptyInput
+from app.tasks.answers.decoding_options import DecodingOptions, emit_for
+from app.tasks.answers.tokens import emit_of
+from app.tasks.answers.transcript import Job
 from app.tasks.catalog import Catalog, Entry
-from app.tasks.decoding import DecodingOptions, emit_for
-from app.tasks.language import language_of
-from app.tasks.sentences import emit_of
-from app.tasks.texts import TextLimits, check_length, encode_texts, prefix_ids
-from app.tasks.transcript import Job
+from app.tasks.sources.language import language_of
+from app.tasks.sources.text import TextLimits, check_length, encode_texts, prefix_ids
 
 
 class Completion:

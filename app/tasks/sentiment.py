@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.engine.client import EngineClient, EngineView
-from app.engine.messages import Explain, Explanation, Terms, Tokens
+from app.engine.protocol import Explain, Explanation, Terms, Tokens
 from app.errors import ContradictoryOptions, InputTooLong
 from app.store.architecture import Classifier
 from app.store.manifest import Manifest
-from app.tasks.catalog import Catalog, Entry
-from app.tasks.concurrently import concurrently
-from app.tasks.language import language_of
-from app.tasks.results import (
+from app.tasks.answers.results import (
     DirectionActivations,
     LayerActivations,
     SentimentResult,
@@ -19,7 +16,10 @@ from app.tasks.results import (
     TextExplanation,
     Usage,
 )
-from app.tasks.texts import TextLimits, check_texts, encode_texts
+from app.tasks.catalog import Catalog, Entry
+from app.tasks.concurrently import concurrently
+from app.tasks.sources.language import language_of
+from app.tasks.sources.text import TextLimits, check_texts, encode_texts
 from app.text.tokenizer import Piece
 
 MOST_EXPLAINED = {1: 1024, 2: 128}  # tokens, by directions: with two, each prefix is read anew

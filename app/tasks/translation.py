@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from app.engine.client import EngineClient
 from app.errors import UnknownLanguage
+from app.tasks.answers.decoding_options import DecodingOptions, emit_for
+from app.tasks.answers.tokens import emit_of
+from app.tasks.answers.transcript import Job
 from app.tasks.catalog import Catalog, Entry
-from app.tasks.decoding import DecodingOptions, emit_for
-from app.tasks.sentences import emit_of
-from app.tasks.texts import TextLimits, check_texts, encode_texts
-from app.tasks.transcript import Job
+from app.tasks.sources.text import TextLimits, check_texts, encode_texts
 
 
 class Translation:

@@ -16,7 +16,7 @@ from app.models.state import State
 from app.store.manifest import Decoding, Manifest
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
-from app.tasks.images import ImageLimits, read_image
+from app.tasks.sources.image_files import ImageLimits, read_image
 from app.text.tokenizer import TextTokenizer
 
 Answer = dict[str, Any]

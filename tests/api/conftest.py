@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
+from app.engine.engine import Engine
 from app.main import create_app
 from app.settings import Settings
 from tests.api.operations import ADMIN_KEY

@@ -20,10 +20,10 @@ from openai import OpenAI
 from starlette.requests import Request
 from starlette.routing import Mount, Route
 
-from app.api.access import CALLER, PROBES, CallerLimits, Guard, client_of
-from app.api.keys import Key, Keys, Role, hash_of, new_token
-from app.api.rates import Rates
-from app.cli import main
+from app.api.access.guard import CALLER, PROBES, CallerLimits, Guard, client_of
+from app.api.access.keys import Key, Keys, Role, hash_of, new_token
+from app.api.access.rates import Rates
+from app.cli.main import main
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import serving, wait_until_ready

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.api.admission import Admission, Ticket, full, seconds_of, steps_of, watch_lag
-from app.engine.messages import IMAGE_STEPS
+from app.api.middleware.admission import Admission, Ticket, full, seconds_of, steps_of, watch_lag
+from app.engine.protocol import IMAGE_STEPS
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings

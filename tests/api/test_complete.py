@@ -8,7 +8,7 @@ import httpx
 import pytest
 import torch
 
-from app.engine.messages import Emit, Tokens
+from app.engine.protocol import Emit, Tokens
 from app.models.networks import EncoderDecoder
 from tests.api.sse import events_of
 from tests.engine.references import Reference, open_shipped

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from app.api.admission import Admission
-from app.api.endpoints import Endpoints
+from app.api.middleware.admission import Admission
+from app.api.middleware.fast_path import Endpoints
 from app.api.problems import install_problems
 from app.errors import EmptyInput, Overloaded
 from app.main import create_app

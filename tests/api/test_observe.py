@@ -6,10 +6,10 @@ import re
 import httpx
 import pytest
 
-from app.api.request_log import RequestLog
+from app.api.middleware.request_log import RequestLog
 from app.logs import request_lines, set_up_logging
 from app.main import create_app
-from app.record import begun
+from app.request_context import begun
 from app.settings import Settings
 from tests.conftest import serving
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import schemathesis
 
-from app.api.answers import DESCRIPTIONS
+from app.api.openapi.answers import DESCRIPTIONS
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
 from tests.api.operations import ADMIN_KEY, BY_NAME, DOCUMENT, JSON, OPERATIONS, Operation, example_of
 
@@ -168,7 +168,7 @@ def test_errors_are_problems_with_examples(operation: Operation) -> None:
         for name, example in examples.items():
             value = example["value"]
             assert (value["type"], str(value["status"])) == (f"/problems/{name}", status)
-            assert value["detail"] != value["title"], f"{name} has no detail in app/api/problem_examples.py"
+            assert value["detail"] != value["title"], f"{name} has no detail in app/api/openapi/problem_examples.py"
 
 
 def test_examples_of_problems_are_of_kinds_that_there_are() -> None:

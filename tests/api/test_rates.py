@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.api.rates import Rates, check_rate
+from app.api.access.rates import Rates, check_rate
 from app.errors import InvalidAccess
 
 SERVER = shutil.which("redis-server")

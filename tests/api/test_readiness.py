@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
+from app.engine.engine import Engine
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import serving, wait_until_ready

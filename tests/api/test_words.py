@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
+from app.engine.engine import Engine
 from app.main import create_app
 from app.settings import Settings
 from app.store.manifest import LeftPad, Manifest, TokenizerUse

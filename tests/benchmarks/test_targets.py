@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.engine.messages import Tokens
+from app.engine.protocol import Tokens
 from benchmarks.inputs import LONG_ANSWER, Workload, long_texts, mixed, shorter_half, with_options, workload
 from benchmarks.load import OpenSample
 from benchmarks.targets import at_least, at_most, goodput, targets_table

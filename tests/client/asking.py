@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
-from app.client import AsyncUnroll, Unroll
+from unroll_client import AsyncUnroll, Unroll
 
 Kind = Literal["sync", "async"]
 KINDS: tuple[Kind, ...] = ("sync", "async")

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 from app.api import schemas
-from app.cli import main
+from app.cli.main import main
 from tests.client.conftest import png
 
 TEXTS = ["a good film", "save the file", "open the file"]

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from app.client import (
+from unroll_client import (
     ConnectionFailed,
     InvalidRequest,
     NotAllowed,
@@ -33,6 +32,7 @@ from app.client import (
     Unroll,
     UnrollClientError,
 )
+
 from app.main import create_app
 from app.settings import Settings
 from tests.client.asking import KINDS, Kind, asked, streamed

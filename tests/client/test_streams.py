@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unroll_client import AsyncUnroll, InvalidRequest, Overloaded, ServiceTimedOut, TimedOut, Unroll
 
-from app.client import AsyncUnroll, InvalidRequest, Overloaded, ServiceTimedOut, TimedOut, Unroll
 from tests.client.asking import KINDS, Kind, asked, streamed
 from tests.service.serving import metric, until
 

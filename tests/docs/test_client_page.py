@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import unroll_client as client
 from click.testing import CliRunner
 from PIL import Image
 
-from app import client
 from app.api.schemas import SentimentRequest
-from app.asking.command import ask
-from app.cli import main
+from app.cli.ask.command import ask
+from app.cli.main import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.engine.messages import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, ModelFigures, Spread, Status
+from app.engine.protocol import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, ModelFigures, Spread, Status
 from app.engine_metrics import ServiceFigures
 from app.metrics import Metrics
 

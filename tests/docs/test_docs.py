@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
 from app.api import pages, problems
-from app.cli import main
+from app.cli.main import main
 from app.engine_metrics import ServiceFigures
 from app.importers.layouts import LAYOUTS
 from app.main import create_app

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from app.engine.messages import Emit, Pixels, Tokens
+from app.engine.protocol import Emit, Pixels, Tokens
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.state import State
 from app.store.model_store import open_version

@@ -12,8 +12,8 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.messages import Emit, Emitted, Progress, Status, Terms, Tokens
 from app.engine.process import EngineProcesses, engine_devices
+from app.engine.protocol import Emit, Emitted, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
 
 LABEL, TRANSLATE = "sentiment-en/1", "translate-en-ko/1"

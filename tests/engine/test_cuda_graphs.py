@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.engine.graphs import Units, plain_unit, rounded_memory, rounded_rows
-from app.engine.messages import Emit, Emitted, Tokens
+from app.engine.cuda_graphs import Units, plain_unit, rounded_memory, rounded_rows
+from app.engine.protocol import Emit, Emitted, Tokens
 from app.engine.runner import Item, Portion, Runner
 from app.engine.slots import LENGTH, Slots
 from app.models.networks import EncoderDecoder
 from app.models.state import State
 from app.store.model_store import open_version
-from tests.engine.test_decoding import CAPTION, TRANSLATE, Asked, a_source, answers, some_options
+from tests.engine.test_sampling import CAPTION, TRANSLATE, Asked, a_source, answers, some_options
 from tests.tiny_store import VOCABULARY
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

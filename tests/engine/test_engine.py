@@ -13,8 +13,8 @@ import zmq
 
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
-from app.engine.messages import Emit, Emitted, Pixels, Progress, Terms, Tokens
+from app.engine.engine import Engine
+from app.engine.protocol import Emit, Emitted, Pixels, Progress, Terms, Tokens
 from app.errors import EngineFailed, ModelUnavailable, TimedOut
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY

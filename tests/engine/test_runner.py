@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.engine.messages import Emit, Emitted, Failed, RequestKey, Scored, Tokens
+from app.engine.protocol import Emit, Emitted, Failed, RequestKey, Scored, Tokens
 from app.engine.runner import Item, Portion, Runner, Told
 from app.engine.scheduler import CHUNK_UNITS, Scheduler, Work
 from app.models.encoders import TextEncoder
-from app.models.precision import Precision
+from app.models.serving.precision import Precision
 from app.store.architecture import Attention, Decoder, Recurrence
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
@@ -141,7 +141,7 @@ OUT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 import torch
-from app.engine.messages import Emit, Emitted, Scored, Tokens
+from app.engine.protocol import Emit, Emitted, Scored, Tokens
 from app.engine.runner import Item, Portion, Runner
 from app.store.model_store import open_version
 

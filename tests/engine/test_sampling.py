@@ -10,11 +10,11 @@ import msgspec
 import pytest
 import torch
 
-from app.engine.decoding import Sampling, draw, uniform
-from app.engine.messages import Emit, Emitted, Event, Hypothesis, Pixels, Progress, RequestKey, Tokens
+from app.engine.protocol import Emit, Emitted, Event, Hypothesis, Pixels, Progress, RequestKey, Tokens
 from app.engine.runner import Item, Portion, Runner
+from app.engine.sampling import Sampling, draw, uniform
 from app.models.networks import EncoderDecoder, build_network
-from app.models.precision import Precision
+from app.models.serving.precision import Precision
 from app.store.manifest import Search, Until
 from app.store.model_store import open_version
 from app.store.weights import load_weights

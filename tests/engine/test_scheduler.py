@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.engine.messages import RequestKey, Terms
+from app.engine.protocol import RequestKey, Terms
 from app.engine.scheduler import CHUNK_UNITS, HEAD_START, MOST_WASTE, Plan, Scheduler, Work, padded_to_longest
 
 UNIT = 6

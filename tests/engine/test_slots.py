@@ -4,8 +4,8 @@ import random
 
 import torch
 
-from app.engine.decoding import Choice
-from app.engine.messages import Emit
+from app.engine.protocol import Emit
+from app.engine.sampling import Choice
 from app.engine.slots import LENGTH, RUNNING, STOP, Running, Slots
 from app.models.state import State
 

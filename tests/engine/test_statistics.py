@@ -2,8 +2,7 @@
 
 import pytest
 
-from app.engine.journal import Journal
-from app.engine.messages import (
+from app.engine.protocol import (
     SECONDS,
     TOKEN_SECONDS,
     Emitted,
@@ -16,6 +15,7 @@ from app.engine.messages import (
     Tokens,
 )
 from app.engine.scheduler import Part, Plan, Work
+from app.engine.statistics import Journal
 
 MODEL = "translate/1"
 SOURCE = Tokens([1, 2, 3, 4])

@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from app.cli import main
+from app.cli.main import main
 from app.models.resnet import ResNet
 from app.store.architecture import ResNet as ResNetConfig
 from tests.importers import originals

@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from app.cli import main
+from app.cli.main import main
 from tests.importers.kits import KITS, expected, needs_kits
 from tests.service.serving import serving
 

@@ -16,7 +16,7 @@ from torch import nn
 
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
-from app.importers.reading import Limits, Stub, read, state_dict_of
+from app.importers.formats.torch_files import Limits, Stub, read, state_dict_of
 from app.importers.vocabularies import words_of
 from tests.importers.attacks import ATTACKS, Attack, colliding_keys, eval_, exec_, getattr_chain, nested_load, os_system
 
@@ -215,6 +215,7 @@ def test_the_serving_process_cannot_unpickle() -> None:
 
 
 def test_serving_imports_no_importer() -> None:
-    code = "import sys, app.main, app.cli, app.engine.core; print([m for m in sys.modules if m.startswith('app.imp')])"
+    code = "import sys, app.main, app.cli.main, app.engine.engine\n"
+    code += "print([module for module in sys.modules if module.startswith('app.imp')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

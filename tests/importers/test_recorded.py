@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from app.cli import main
+from app.cli.main import main
 from tests.service.serving import serving
 
 FOLDER = Path(__file__).parent / "recorded"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from app.cli import main
+from app.cli.main import main
 from tests.service.serving import serving
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -5,9 +5,9 @@ from typing import Literal
 import pytest
 import torch
 
-from app.models.folded import FoldedResNet
-from app.models.precision import capability
 from app.models.resnet import ResNet
+from app.models.serving.folded import FoldedResNet
+from app.models.serving.precision import capability
 from app.store.architecture import ResNet as ResNetConfig
 from tests.models.test_resnet import THIN, randomised
 

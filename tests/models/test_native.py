@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from app.models.cells import GATES, Recurrent, RecurrentState, Weights
-from app.models.native import (
+from app.models.serving.native import (
     Level,
     NativeCell,
     NativeLinear,
@@ -17,7 +17,7 @@ from app.models.native import (
     best_level,
     most_probable,
 )
-from app.models.native.matrix import activated
+from app.models.serving.native.matrix import activated
 from app.store.architecture import CellKind, Recurrence
 from tests.models.references import torch_module, unroll_packed
 

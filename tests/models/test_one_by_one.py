@@ -4,7 +4,7 @@ import torch
 
 from app.models.encoders import ImageEncoder
 from app.models.networks import build_network
-from app.models.precision import prepare
+from app.models.serving.precision import prepare
 from tests.tiny_store import drafts
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from app.models.cells import Recurrent, RecurrentState, Weights
-from app.models.fused import FusedLSTM
-from app.models.packed import PackedCell, PackedEmbedding, PackedLinear
-from app.models.precision import capability
-from app.models.unrolled import Cell, PackedRecurrent
+from app.models.serving.fused import FusedLSTM
+from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear
+from app.models.serving.precision import capability
+from app.models.serving.unrolled import Cell, PackedRecurrent
 from app.store.architecture import CellKind, Recurrence
 from tests.models.references import mask_of
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.models import precision
 from app.models.cells import Recurrent
 from app.models.networks import Classifier, EncoderDecoder, build_network
-from app.models.one_by_one import OneByOne
-from app.models.precision import Capability, Precision, prepare, rounding
+from app.models.serving import precision
+from app.models.serving.one_by_one import OneByOne
+from app.models.serving.precision import Capability, Precision, prepare, rounding
 from app.store.manifest import Manifest
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from app.models.segments import Segment, padded_steps, segments
+from app.models.serving.segments import Segment, padded_steps, segments
 
 
 @pytest.mark.parametrize(

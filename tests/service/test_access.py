@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from app.api.keys import hash_of, new_token
+from app.api.access.keys import hash_of, new_token
 from tests.service.serving import Served, started, until
 
 TEXT = {"inputs": "a warm and funny film"}

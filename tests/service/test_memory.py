@@ -11,8 +11,8 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.messages import Emit, Terms, Tokens
 from app.engine.process import EngineProcesses
+from app.engine.protocol import Emit, Terms, Tokens
 from app.errors import LoadFailed
 from tests.service.versions import put_version
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.api.answers import ANSWERS
+from app.api.openapi.answers import ANSWERS
 from tests.api.operations import BY_NAME
 from tests.shipped.conftest import rounded
 

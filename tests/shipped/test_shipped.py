@@ -11,8 +11,8 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.core import Engine
-from app.engine.messages import Emit, Emitted, Terms, Tokens
+from app.engine.engine import Engine
+from app.engine.protocol import Emit, Emitted, Terms, Tokens
 from app.store.model_store import open_version, read_store
 from app.text.tokenizer import TextTokenizer
 from tests.engine.references import Reference, label_alone, open_shipped

@@ -15,10 +15,10 @@ from PIL import Image
 from app.engine.client import EngineClient
 from app.errors import TimedOut, UnsupportedMedia
 from app.store.model_store import read_store
+from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
-from app.tasks.decoding import DecodingOptions
-from app.tasks.images import ImageLimits
+from app.tasks.sources.image_files import ImageLimits
 
 FILES = 30
 

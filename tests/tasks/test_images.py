@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, UnsupportedMedia
 from app.store.manifest import ImageInput
-from app.tasks.images import ImageLimits, RawImage, read_image, read_raw
+from app.tasks.sources.image_files import ImageLimits, RawImage, read_image, read_raw
 
 LIMITS = ImageLimits(bytes=1_000_000, pixels=1_000_000)
 SIZE = 32

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from app.tasks.language import language_of
+from app.tasks.sources.language import language_of
 
 
 @pytest.mark.parametrize(

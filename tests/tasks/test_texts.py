@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.messages import Tokens
+from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnrollError
 from app.store.model_store import read_store
 from app.tasks.catalog import Catalog, Entry
-from app.tasks.texts import TextLimits, check_texts, encode_texts
+from app.tasks.sources.text import TextLimits, check_texts, encode_texts
 
 LIMITS = TextLimits(chars=100)
 

@@ -14,10 +14,10 @@ from functools import lru_cache
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.admission import Refusal, refuse
-from app.api.keys import Key, Keys, Role
+from app.api.access.keys import Key, Keys, Role
+from app.api.access.rates import Exceeded, Rates
+from app.api.middleware.admission import Refusal, refuse
 from app.api.paths import Paths
-from app.api.rates import Exceeded, Rates
 from app.errors import AdminOff, NotAllowed, RateLimited, TooManyInputs, UnrollError, WrongKey
 from app.metrics import Metrics, Reason
 

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from app.api.rates import check_rate
+from app.api.access.rates import check_rate
 from app.errors import InvalidAccess
 
 log = logging.getLogger("unroll.access")

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.paths import Paths
 from app.api.problems import KINDS, problem_response
-from app.engine.messages import IMAGE_STEPS
+from app.engine.protocol import IMAGE_STEPS
 from app.errors import NotReady, Overloaded, UnrollError
-from app.record import note_problem
+from app.request_context import note_problem
 
 TICKET = "unroll.ticket"  # its key in an ASGI scope
 TIMEOUT_HEADER = b"x-timeout-ms"

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.admission import throw_away
+from app.api.middleware.admission import throw_away
 from app.api.problems import KINDS, problem_response
 from app.errors import BodyTooLarge
 

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.admission import Admission, full
+from app.api.middleware.admission import Admission, full
 from app.api.paths import Paths
 from app.api.problems import response_of
 from app.errors import Overloaded

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.request_log import RequestLog
+from app.api.middleware.request_log import RequestLog
 from app.metrics import Metrics
-from app.record import RECORD, begun
+from app.request_context import RECORD, begun
 
 if TYPE_CHECKING:
     from app.tracing import Tracing

@@ -1,7 +1,7 @@
 """One log line for each request: what it was, how large and how long, never what was in it."""
 
 from app.logs import Lines
-from app.record import Record
+from app.request_context import Record
 
 _PROBES = ("/healthz", "/readyz", "/metrics")  # asked all the time, by machines
 _DIGITS = 6  # of seconds

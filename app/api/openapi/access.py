@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api.access import is_public
+from app.api.access.guard import is_public
 from app.api.problems import add_problems
 from app.errors import NotAllowed, RateLimited, WrongKey
 

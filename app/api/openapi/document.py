@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.api.answers import ANSWERS, DESCRIPTIONS
 from app.api.body import JSON, NULL
-from app.api.client_errors import Members
+from app.api.middleware.client_errors import Members
+from app.api.openapi.answers import ANSWERS, DESCRIPTIONS
 from app.api.paths import Paths
 from app.api.problems import Problem
 

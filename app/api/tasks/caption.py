@@ -22,8 +22,8 @@ from app.api.body import (
 )
 from app.api.problems import problems
 from app.api.schemas import STREAMED, CaptionForm, CaptionRequest, SentenceAnswer, SentenceOptions
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, service_of
+from app.api.tasks.sentiment import COMMON_ERRORS
 from app.errors import ContradictoryOptions, EmptyInput, InvalidImage
 from app.tasks.captioning import Captioning
 

@@ -7,7 +7,7 @@ from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import SentimentAnswer, SentimentRequest
 from app.api.service import json_response, service_of, ticket_of
-from app.engine.messages import Explain
+from app.engine.protocol import Explain
 from app.errors import (
     BodyTooLarge,
     ContradictoryOptions,

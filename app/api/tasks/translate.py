@@ -6,8 +6,8 @@ from starlette.responses import Response
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
 from app.api.problems import problems
 from app.api.schemas import STREAMED, SentenceAnswer, TranslateRequest
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import service_of
+from app.api.tasks.sentiment import COMMON_ERRORS
 from app.errors import ContradictoryOptions, UnknownLanguage
 from app.tasks.translation import Translation
 

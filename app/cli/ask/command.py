@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 from pydantic import BaseModel
+from unroll_client import AsyncUnroll, ProblemError, Unroll, UnrollClientError
 
 from app.api.schemas import CaptionRequest, CompleteRequest, SentimentRequest, TranslateRequest
-from app.asking.inputs import read_inputs
-from app.asking.lines import AnswerFile, Line
-from app.asking.options import common_options, option_of
-from app.asking.running import Question, answer_all, is_of_inputs, problem_members
-from app.asking.showing import show
-from app.client import AsyncUnroll, ProblemError, Unroll, UnrollClientError
+from app.cli.ask.inputs import read_inputs
+from app.cli.ask.lines import AnswerFile, Line
+from app.cli.ask.options import common_options, option_of
+from app.cli.ask.running import Question, answer_all, is_of_inputs, problem_members
+from app.cli.ask.showing import show
 
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
 _TASKS: dict[str, tuple[type[BaseModel], str, str]] = {

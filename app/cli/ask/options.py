@@ -7,8 +7,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
-
-from app.client.address import API_KEY, DEFAULT_URL, http_arguments
+from unroll_client.address import API_KEY, DEFAULT_URL, http_arguments
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _TYPES: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}

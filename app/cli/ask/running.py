@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.asking.lines import Line
-from app.client import AsyncUnroll, ProblemError
+from unroll_client import AsyncUnroll, ProblemError
+
+from app.cli.ask.lines import Line
 
 _OF_INPUTS = (
     "body-too-large",

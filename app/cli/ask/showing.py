@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from app.asking.lines import Line
+from app.cli.ask.lines import Line
 
 
 def show(line: Line, *, alone: bool) -> None:

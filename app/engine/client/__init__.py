@@ -21,7 +21,7 @@ from typing import Self
 import msgspec
 import zmq
 
-from app.engine.messages import (
+from app.engine.protocol import (
     IMAGE_STEPS,
     Cancel,
     Change,
@@ -50,7 +50,7 @@ from app.engine.messages import (
     encode,
 )
 from app.errors import EngineFailed, LoadFailed, ModelUnavailable, NotReady, TimedOut
-from app.record import RECORD, Run
+from app.request_context import RECORD, Run
 
 log = logging.getLogger("unroll.client")
 HELLO_SECONDS = 0.25  # between two questions for an engine's status

@@ -1,6 +1,7 @@
 """The layouts that are known, by name. A new one is a file beside this one and a line here."""
 
-from app.importers import (
+from app.importers.layout import Layout
+from app.importers.layouts import (
     bentrevett_sentiment,
     bentrevett_seq2seq,
     chatbot_tutorial,
@@ -13,7 +14,6 @@ from app.importers import (
     udacity_sentiment,
     yunjey_captioning,
 )
-from app.importers.layout import Layout
 
 _ALL: tuple[Layout, ...] = (
     pytorch_seq2seq_tutorial.Plain(),

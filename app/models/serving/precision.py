@@ -9,17 +9,17 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from app.models import native
 from app.models.attention import Attention
 from app.models.cells import Recurrent, Weights
 from app.models.encoders import ImageEncoder
-from app.models.folded import FoldedResNet
-from app.models.fused import FusedLSTM
-from app.models.native import NativeLinear, NativeRecurrent
 from app.models.networks import Classifier, EncoderDecoder
-from app.models.one_by_one import OneByOne
-from app.models.packed import PackedCell, PackedEmbedding, PackedLinear
-from app.models.unrolled import Cell, PackedRecurrent
+from app.models.serving import native
+from app.models.serving.folded import FoldedResNet
+from app.models.serving.fused import FusedLSTM
+from app.models.serving.native import NativeLinear, NativeRecurrent
+from app.models.serving.one_by_one import OneByOne
+from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear
+from app.models.serving.unrolled import Cell, PackedRecurrent
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Type = Literal["float16", "bfloat16"]
@@ -34,7 +34,9 @@ class Capability(NamedTuple):
     packed_float16: bool  # linear layers and cells with float16 weights, by FBGEMM
     fused_lstm: bool  # LSTM layers with weights packed once, by oneDNN
     bfloat16: bool  # convolutions and LSTM layers in bfloat16, by oneDNN
-    native: tuple[Type, ...] = ()  # recurrences and linear layers by the kernels of `app.models.native`, in AVX-512
+    native: tuple[
+        Type, ...
+    ] = ()  # recurrences and linear layers by the kernels of `app.models.serving.native`, in AVX-512
 
 
 def capability() -> Capability:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from app.models.cells import Recurrent, RecurrentState, Weights, zero_state
-from app.models.segments import Segment, segments
+from app.models.serving.segments import Segment, segments
 
 
 class Cell(Protocol):

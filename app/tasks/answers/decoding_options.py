@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from app.engine.messages import Emit
+from app.engine.protocol import Emit
 from app.errors import ContradictoryOptions, InputTooLong, UnknownWord
 from app.store.architecture import Classifier
 from app.store.manifest import Decoding

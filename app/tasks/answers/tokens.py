@@ -6,11 +6,11 @@ from contextlib import aclosing
 import msgspec
 
 from app.engine.client import EngineClient
-from app.engine.messages import IMAGE_STEPS, Emit, Emitted, Pixels, Terms, Tokens
+from app.engine.protocol import IMAGE_STEPS, Emit, Emitted, Pixels, Terms, Tokens
+from app.tasks.answers.decoding_options import MOST_SEED
+from app.tasks.answers.results import SentenceResult, Usage
+from app.tasks.answers.transcript import Delta, Job, Spoken, Transcript, spoken_of
 from app.tasks.concurrently import concurrently, interleaved
-from app.tasks.decoding import MOST_SEED
-from app.tasks.results import SentenceResult, Usage
-from app.tasks.transcript import Delta, Job, Spoken, Transcript, spoken_of
 
 _EMITTED_SHARE = 0.25  # of `max_tokens`, as most sentences end long before
 

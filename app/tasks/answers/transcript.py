@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.engine import messages
-from app.engine.messages import Emit, Emitted, Pixels, Progress, Tokens
-from app.tasks.catalog import Entry
-from app.tasks.decoding import DecodingOptions, decoding_of
-from app.tasks.results import (
+from app.engine import protocol as messages
+from app.engine.protocol import Emit, Emitted, Pixels, Progress, Tokens
+from app.tasks.answers.decoding_options import DecodingOptions, decoding_of
+from app.tasks.answers.results import (
     Alternative,
     EmittedToken,
     Hypothesis,
@@ -18,6 +17,7 @@ from app.tasks.results import (
     SourceToken,
     WordAlignment,
 )
+from app.tasks.catalog import Entry
 from app.text.stops import first_stop, without_begun_stop
 from app.text.tokenizer import Piece
 

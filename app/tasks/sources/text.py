@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.engine.messages import Tokens
+from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
 from app.tasks.catalog import Entry
 

@@ -5,9 +5,9 @@ torch nor the rest of the service.
 `streams` what comes back token by token. The I/O is in `sync_client` and `async_client`, which do nothing else.
 """
 
-from app.client.async_client import AsyncUnroll
-from app.client.calls import Image
-from app.client.errors import (
+from unroll_client.async_client import AsyncUnroll
+from unroll_client.calls import Image
+from unroll_client.errors import (
     ConnectionFailed,
     InvalidRequest,
     NotAllowed,
@@ -20,9 +20,9 @@ from app.client.errors import (
     UnexpectedAnswer,
     UnrollClientError,
 )
-from app.client.options import CompleteOptions, SentenceOptions, SentimentOptions, TaskOptions, TranslateOptions
-from app.client.policy import Retries, Timeout
-from app.client.results import (
+from unroll_client.options import CompleteOptions, SentenceOptions, SentimentOptions, TaskOptions, TranslateOptions
+from unroll_client.policy import Retries, Timeout
+from unroll_client.results import (
     Answers,
     ModelInfo,
     ModelList,
@@ -32,8 +32,8 @@ from app.client.results import (
     Token,
     Usage,
 )
-from app.client.streams import AsyncStream, Stream
-from app.client.sync_client import Unroll
+from unroll_client.streams import AsyncStream, Stream
+from unroll_client.sync_client import Unroll
 
 __all__ = [
     "Answers",

@@ -5,8 +5,8 @@ from typing import TypedDict
 
 import httpx
 
-from app.client.exchange import Terms
-from app.client.policy import Retries, Timeout
+from unroll_client.exchange import Terms
+from unroll_client.policy import Retries, Timeout
 
 API_KEY = "UNROLL_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:8000"

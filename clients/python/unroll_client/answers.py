@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.client.calls import Call
-from app.client.errors import ConnectionFailed, TimedOut, UnexpectedAnswer, UnrollClientError, problem_error
-from app.client.results import Answers, ResultT, Usage
+from unroll_client.calls import Call
+from unroll_client.errors import ConnectionFailed, TimedOut, UnexpectedAnswer, UnrollClientError, problem_error
+from unroll_client.results import Answers, ResultT, Usage
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 Outcome = httpx.Response | httpx.RequestError | None

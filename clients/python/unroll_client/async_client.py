@@ -9,17 +9,17 @@ from typing import Self, TypeVar, Unpack, overload
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.client import answers, calls, exchange
-from app.client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
-from app.client.answers import Outcome
-from app.client.bounded import AsyncBounded
-from app.client.calls import Call, Image, Images, Texts
-from app.client.errors import UnexpectedAnswer, UnrollClientError
-from app.client.exchange import Conversation, Send, Wait
-from app.client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
-from app.client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout
-from app.client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
-from app.client.streams import AsyncStream, Told
+from unroll_client import answers, calls, exchange
+from unroll_client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
+from unroll_client.answers import Outcome
+from unroll_client.bounded import AsyncBounded
+from unroll_client.calls import Call, Image, Images, Texts
+from unroll_client.errors import UnexpectedAnswer, UnrollClientError
+from unroll_client.exchange import Conversation, Send, Wait
+from unroll_client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
+from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout
+from unroll_client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
+from unroll_client.streams import AsyncStream, Told
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 
-from app.client.policy import seconds_left
+from unroll_client.policy import seconds_left
 
 
 class Bounded(httpx.SyncByteStream):

@@ -7,8 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Generic
 
-from app.client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
-from app.client.results import ResultT, SentenceResult, SentimentResult
+from unroll_client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
+from unroll_client.results import ResultT, SentenceResult, SentimentResult
 
 Texts = list[str] | tuple[str, ...]
 Image = str | PathLike[str] | bytes | IO[bytes]

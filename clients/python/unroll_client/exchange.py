@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from app.client.answers import Outcome, answers_of, error_of, joined, json_of, parsed
-from app.client.calls import JSON, Body, Call
-from app.client.errors import ProblemError, UnexpectedAnswer
-from app.client.policy import Retries, Timeout, seconds_left, told_milliseconds
-from app.client.results import Answers, ModelList, Readiness, ResultT
+from unroll_client.answers import Outcome, answers_of, error_of, joined, json_of, parsed
+from unroll_client.calls import JSON, Body, Call
+from unroll_client.errors import ProblemError, UnexpectedAnswer
+from unroll_client.policy import Retries, Timeout, seconds_left, told_milliseconds
+from unroll_client.results import Answers, ModelList, Readiness, ResultT
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import random
 import time
 from dataclasses import dataclass
 
-from app.client.errors import ConnectionFailed, NotReady, Overloaded, UnrollClientError
+from unroll_client.errors import ConnectionFailed, NotReady, Overloaded, UnrollClientError
 
 _NO_USE = "/problems/model-unavailable"  # a 503 that does not pass by waiting
 _JITTER = 0.25  # of a wait that the service named, on top: those who were refused together do not come back together

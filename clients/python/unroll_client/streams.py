@@ -13,10 +13,10 @@ from typing import Any, Generic, Self, TypeVar, cast
 from httpx_sse import ServerSentEvent
 from pydantic import ValidationError
 
-from app.client.answers import unexpected, with_usage
-from app.client.calls import Call
-from app.client.errors import ConnectionFailed, UnexpectedAnswer, problem_error
-from app.client.results import Answers, SentenceResult, Token, Usage
+from unroll_client.answers import unexpected, with_usage
+from unroll_client.calls import Call
+from unroll_client.errors import ConnectionFailed, UnexpectedAnswer, problem_error
+from unroll_client.results import Answers, SentenceResult, Token, Usage
 
 Result = TypeVar("Result", SentenceResult, Answers[SentenceResult])
 

@@ -9,9 +9,7 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.api.body import read_json
-from app.api.events import data_event, described_event, described_stream
-from app.api.hugging_face import asked, described, error_members, listed
-from app.api.hugging_face_schemas import (
+from app.api.compat.hugging_face.schemas import (
     Generation,
     GenerationDetails,
     GenerationError,
@@ -20,15 +18,17 @@ from app.api.hugging_face_schemas import (
     StreamedGeneration,
     TextGenerationRequest,
 )
+from app.api.compat.hugging_face.tasks import asked, described, error_members, listed
+from app.api.events import data_event, described_event, described_stream
 from app.api.problems import problems
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service
-from app.engine.messages import Terms, Tokens
+from app.api.tasks.sentiment import COMMON_ERRORS
+from app.engine.protocol import Terms, Tokens
 from app.errors import ContradictoryOptions
+from app.tasks.answers.decoding_options import decoding_of
+from app.tasks.answers.results import Alternative, EmittedToken, SentenceResult
+from app.tasks.answers.transcript import Delta, Job, Spoken
 from app.tasks.completion import Completion
-from app.tasks.decoding import decoding_of
-from app.tasks.results import Alternative, EmittedToken, SentenceResult
-from app.tasks.transcript import Delta, Job, Spoken
 
 TEXT_GENERATION = "/hf/text-generation/{model}"
 _BEGUN = "This film is one of the"

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.api.compat.unsupported import Only
 from app.api.schemas import Inputs
-from app.api.unsupported import Only
-from app.tasks.decoding import MOST_SEED, DecodingOptions, StopString
+from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
 
 _AS_SCORES = "scores are probabilities (softmax)"
 _AS_NEW = "use max_new_tokens or min_new_tokens"

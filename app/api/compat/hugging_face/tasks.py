@@ -10,8 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, media_type, query_parameters, read_fields, read_json
-from app.api.caption import BINARY, EXAMPLE_IMAGE, RAW_TYPES, decoded_images
-from app.api.hugging_face_schemas import (
+from app.api.compat.hugging_face.schemas import (
     ClassificationLabel,
     ClassificationParameters,
     ClassificationRequest,
@@ -25,8 +24,9 @@ from app.api.hugging_face_schemas import (
 )
 from app.api.problems import problems
 from app.api.schemas import Options
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, service_of, ticket_of
+from app.api.tasks.caption import BINARY, EXAMPLE_IMAGE, RAW_TYPES, decoded_images
+from app.api.tasks.sentiment import COMMON_ERRORS
 from app.errors import ContradictoryOptions, InvalidImage, UnknownLanguage
 from app.tasks.captioning import Captioning
 from app.tasks.sentiment import Sentiment

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import checked, json_body
-from app.api.events import data_event, described_event, described_stream
-from app.api.open_inference import (
+from app.api.compat.open_inference.infer import (
     MODEL,
     VERSION,
     body_of,
@@ -20,14 +19,15 @@ from app.api.open_inference import (
     preparing_texts,
     read,
 )
-from app.api.open_inference_schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
+from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
+from app.api.events import data_event, described_event, described_stream
 from app.api.problems import problems
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, json_response, service_of
-from app.engine.messages import Terms
+from app.api.tasks.sentiment import COMMON_ERRORS
+from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions, InputError
 from app.store.manifest import Manifest
-from app.tasks.transcript import Job, Spoken
+from app.tasks.answers.transcript import Job, Spoken
 
 PATHS = GENERATE, GENERATE_VERSION = f"{MODEL}/generate", f"{VERSION}/generate"
 STREAM_PATHS = STREAM, STREAM_VERSION = f"{MODEL}/generate_stream", f"{VERSION}/generate_stream"

@@ -10,23 +10,23 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.api.body import JSON, TIMEOUT_PARAMETER, checked, json_body, parsed
-from app.api.caption import BINARY
-from app.api.open_inference_binary import HEADER, OCTETS, split
-from app.api.open_inference_inputs import Given, given
-from app.api.open_inference_outputs import Told, check_outputs, encoded, labels_told, sentences_told
-from app.api.open_inference_schemas import InferAnswer, InferRequest, Parameters, SentenceParameters
+from app.api.compat.open_inference.binary import HEADER, OCTETS, split
+from app.api.compat.open_inference.inputs import Given, given
+from app.api.compat.open_inference.outputs import Told, check_outputs, encoded, labels_told, sentences_told
+from app.api.compat.open_inference.schemas import InferAnswer, InferRequest, Parameters, SentenceParameters
 from app.api.problems import problems
 from app.api.schemas import Options
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, service_of, ticket_of
-from app.engine.messages import Terms
+from app.api.tasks.caption import BINARY
+from app.api.tasks.sentiment import COMMON_ERRORS
+from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions, InputError, InvalidImage, ModelNotFound, UnsupportedMedia
 from app.store.manifest import Manifest
+from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.transcript import Job
 from app.tasks.captioning import Captioning
 from app.tasks.completion import Completion
-from app.tasks.decoding import DecodingOptions
 from app.tasks.sentiment import Sentiment
-from app.tasks.transcript import Job
 from app.tasks.translation import Translation
 
 MODEL = "/v2/models/{model}"

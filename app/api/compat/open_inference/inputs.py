@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from app.api.caption import decoded_images
-from app.api.open_inference_binary import HEADER, unpack_bytes
-from app.api.open_inference_schemas import InferRequest, InputTensor
-from app.api.open_inference_tensors import ANY, PIXELS, Tensor, inputs_of
+from app.api.compat.open_inference.binary import HEADER, unpack_bytes
+from app.api.compat.open_inference.schemas import InferRequest, InputTensor
+from app.api.compat.open_inference.tensors import ANY, PIXELS, Tensor, inputs_of
+from app.api.tasks.caption import decoded_images
 from app.errors import InputError
 from app.store.manifest import Manifest
-from app.tasks.images import RawImage
+from app.tasks.sources.image_files import RawImage
 
 
 @dataclass(frozen=True)

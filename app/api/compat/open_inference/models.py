@@ -4,8 +4,8 @@ import time
 
 from fastapi import APIRouter, Request
 
-from app.api.open_inference import MODEL, VERSION, described, manifest_of
-from app.api.open_inference_schemas import (
+from app.api.compat.open_inference.infer import MODEL, VERSION, described, manifest_of
+from app.api.compat.open_inference.schemas import (
     Duration,
     InferenceStatistics,
     Live,
@@ -19,10 +19,10 @@ from app.api.open_inference_schemas import (
     TensorConfiguration,
     TensorMetadata,
 )
-from app.api.open_inference_tensors import Tensor, inputs_of, outputs_of
+from app.api.compat.open_inference.tensors import Tensor, inputs_of, outputs_of
 from app.api.problems import problems
 from app.api.service import Service, ServiceDependency
-from app.engine.messages import Occasions
+from app.engine.protocol import Occasions
 from app.errors import Draining, ModelNotFound, ModelUnavailable, NotReady
 from app.store.manifest import Manifest
 

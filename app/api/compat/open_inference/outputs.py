@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.api.open_inference_binary import pack_bytes, pack_floats
-from app.api.open_inference_schemas import OutputTensor, RequestedOutput
-from app.api.open_inference_tensors import SCORES, SENTENCES, Tensor, outputs_of
+from app.api.compat.open_inference.binary import pack_bytes, pack_floats
+from app.api.compat.open_inference.schemas import OutputTensor, RequestedOutput
+from app.api.compat.open_inference.tensors import SCORES, SENTENCES, Tensor, outputs_of
 from app.errors import InputError
 from app.store.manifest import Manifest
-from app.tasks.results import SentenceResult, SentimentResult
+from app.tasks.answers.results import SentenceResult, SentimentResult
 
 _PLACES = "f"  # of a score in a classification: six, as Triton tells it
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 
 from app.api.admin import Administrated
 from app.api.body import json_body
-from app.api.open_inference import Form, body_of, described, read
-from app.api.open_inference_schemas import (
+from app.api.compat.open_inference.infer import Form, body_of, described, read
+from app.api.compat.open_inference.schemas import (
     IndexedModel,
     IndexRequest,
     RepositoryLoaded,

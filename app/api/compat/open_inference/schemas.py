@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.unsupported import Only
-from app.tasks.decoding import DecodingOptions
+from app.api.compat.unsupported import Only
+from app.tasks.answers.decoding_options import DecodingOptions
 
 MOST_DIMENSIONS = 8
 LAST_LEVEL = 21  # of priority

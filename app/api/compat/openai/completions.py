@@ -11,8 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
-from app.api.events import data_event, described_event, described_stream
-from app.api.openai_schemas import (
+from app.api.compat.openai.schemas import (
     CompletionAnswer,
     CompletionChoice,
     CompletionError,
@@ -20,14 +19,15 @@ from app.api.openai_schemas import (
     CompletionRequest,
     CompletionUsage,
 )
+from app.api.events import data_event, described_event, described_stream
 from app.api.problems import problems
-from app.api.sentiment import COMMON_ERRORS
 from app.api.service import Service, service_of
-from app.engine.messages import Terms, Tokens
+from app.api.tasks.sentiment import COMMON_ERRORS
+from app.engine.protocol import Terms, Tokens
 from app.errors import ContradictoryOptions
+from app.tasks.answers.results import EmittedToken, FinishReason
+from app.tasks.answers.transcript import Job, Spoken
 from app.tasks.completion import Completion
-from app.tasks.results import EmittedToken, FinishReason
-from app.tasks.transcript import Job, Spoken
 
 _DONE = b"data: [DONE]\n\n"
 _BEGUN = "This film is one of the"

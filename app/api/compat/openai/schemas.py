@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.api.compat.unsupported import Only
 from app.api.schemas import Options
-from app.api.unsupported import Only
-from app.tasks.decoding import MOST_SEED, DecodingOptions, StopString
+from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
 
 _USUAL_TOKENS = 16  # as OpenAI's own
 

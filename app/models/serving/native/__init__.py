@@ -1,14 +1,14 @@
 """Linear layers and recurrent layers by kernels of our own in C, which spend no time between the steps of a sequence.
 
 Compiled when the package is installed, where there is a C compiler; for x86-64 with AVX2 or AVX-512. Where `available`
-is false, `app.models.packed` does the same through torch.
+is false, `app.models.serving.packed` does the same through torch.
 """
 
-from app.models.native.cell import NativeCell
-from app.models.native.library import Level, best_level
-from app.models.native.matrix import NativeLinear
-from app.models.native.recurrent import NativeRecurrent
-from app.models.native.rows import attend, most_probable
+from app.models.serving.native.cell import NativeCell
+from app.models.serving.native.library import Level, best_level
+from app.models.serving.native.matrix import NativeLinear
+from app.models.serving.native.recurrent import NativeRecurrent
+from app.models.serving.native.rows import attend, most_probable
 
 
 def available() -> bool:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from app.models.cells import GATES, Weights
-from app.models.native.library import CellFields, Level, RunFields, loaded
-from app.models.native.matrix import Matrix, check, columns
+from app.models.serving.native.library import CellFields, Level, RunFields, loaded
+from app.models.serving.native.matrix import Matrix, check, columns
 from app.store.architecture import CellKind
 
 _KINDS: list[CellKind] = ["lstm", "gru", "rnn_tanh", "rnn_relu"]  # in the order of `enum kind`

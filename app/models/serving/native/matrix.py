@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from app.models.native.library import Level, MatrixFields, best_level, loaded
+from app.models.serving.native.library import Level, MatrixFields, best_level, loaded
 
 
 def columns(values: Tensor, gates: int, lanes: int) -> Tensor:

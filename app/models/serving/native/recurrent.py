@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from app.models.cells import Recurrent, RecurrentState, zero_state
-from app.models.native.cell import NativeCell
-from app.models.native.library import Level
+from app.models.serving.native.cell import NativeCell
+from app.models.serving.native.library import Level
 
 
 class NativeRecurrent(nn.Module):

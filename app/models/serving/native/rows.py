@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from app.models.native.library import AttentionFields, Level, best_level, loaded
-from app.models.native.matrix import check
+from app.models.serving.native.library import AttentionFields, Level, best_level, loaded
+from app.models.serving.native.matrix import check
 
 
 def _level(level: Level | None) -> Level:
