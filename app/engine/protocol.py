@@ -94,6 +94,13 @@ class Explain(Message, frozen=True):
     layer: int | None = None
 
 
+class Label(Message, frozen=True):
+    explain: Explain | None = None
+
+
+Decode = Emit
+
+
 class Submit(Message, frozen=True):
     """One request item. `id` is unique within its front end, `model` is `name/version`; without `emit` a label is read,
     with what `explain` asks for.
@@ -203,6 +210,7 @@ class Failed(Message, frozen=True):
     gone: bool = False
 
 
+Labelled, Decoded = Scored, Emitted
 Event = Scored | Started | Progress | Emitted | Failed
 
 

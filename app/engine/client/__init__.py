@@ -32,6 +32,7 @@ from app.engine.protocol import (
     Explain,
     Failed,
     Hello,
+    Label,
     Load,
     Loaded,
     Message,
@@ -262,6 +263,12 @@ class EngineClient:
         if self._links:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._greeted.wait(), seconds)
+
+    async def answer(self, model: str, source: Tokens | Pixels, request: Label | Emit, terms: Terms) -> Scored | Emitted:
+        if isinstance(request, Label):
+            assert isinstance(source, Tokens)
+            return await self.label(model, source, terms, request.explain)
+        return await self.sentence(model, source, request, terms)
 
     async def label(self, model: str, source: Tokens, terms: Terms, explain: Explain | None = None) -> Scored:
         """The probability of each label. Cancelling the call cancels the request. Raises EngineFailed,
