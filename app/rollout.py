@@ -18,7 +18,7 @@ from app.errors import LoadFailed, ModelNotFound
 from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, is_version, version_folders
 from app.store.source import Source, read_defaults
-from app.tasks.catalog import Catalog, open_entry
+from app.tasks.catalog import Catalog
 
 log = logging.getLogger("unroll.rollout")
 LINGER_SECONDS = 0.5  # in which what was chosen before an unload may still reach an engine
@@ -125,7 +125,7 @@ class Rollout:
     async def _load(self, folder: Path) -> tuple[Manifest, Wanted]:
         key = f"{folder.parent.name}/{folder.name}"
         wanted = self._board.read()
-        entry = await asyncio.to_thread(open_entry, folder)
+        entry = await asyncio.to_thread(self._catalog.open, folder)
         try:
             if isinstance(entry, BrokenVersion):
                 raise LoadFailed(f"{key} cannot be loaded: {entry.reason}", model=key)
@@ -177,7 +177,7 @@ class Rollout:
                 return
             known = self._catalog.keys
             fresh = [Path(folder) for key, folder in wanted.versions.items() if key not in known]
-            opened = [await asyncio.to_thread(open_entry, folder) for folder in fresh]
+            opened = [await asyncio.to_thread(self._catalog.open, folder) for folder in fresh]
             self._catalog.change(
                 opened,
                 wanted=wanted.versions,

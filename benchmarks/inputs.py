@@ -14,22 +14,22 @@ from PIL import Image, ImageEnhance
 from app.engine.client import EngineView
 from app.engine.protocol import Pixels, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
-from app.store.manifest import Task
-from app.store.model_store import read_store
-from app.tasks.catalog import Catalog, Entry
-from app.tasks.sources.image_files import ImageLimits, read_image
+from app.tasks.catalog import Entry, open_catalog
+from app.tasks.registry import TASKS
+from app.tasks.sources.image_files import read_image
+from app.tasks.sources.limits import SourceLimits
 from benchmarks.texts import manual, review, spread
 
 _SEED = 20
 TEXTS, PHOTOS, LONG_TEXTS = 512, 64, 32  # inputs of a job
 LONG_SOURCE, LONG_ANSWER = 2000, 512  # most tokens of long ones
-_TASKS: dict[str, tuple[Task, str | None]] = {
+_TASKS: dict[str, tuple[str, str | None]] = {
     "sentiment": ("sentiment", "en"),
     "caption": ("captioning", None),
     "translate": ("translation", "en"),
 }
 JOBS = tuple(_TASKS)
-_LIMITS = ImageLimits(bytes=12_000_000, pixels=50_000_000)
+_LIMITS = SourceLimits(text_chars=0, image_bytes=12_000_000, image_pixels=50_000_000)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def with_options(work: Workload, **options: object) -> Workload:
 
 def _entry(job: str, store: Path) -> Entry:
     task, language = _TASKS[job]
-    return Catalog(read_store(store)).default(task, EngineView((), 0), source=language)
+    return open_catalog(store, TASKS).default(task, EngineView((), 0), source=language)
 
 
 def _ordinary(job: str) -> list[str]:

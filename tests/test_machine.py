@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.engines import engines_that_fit
 from app.machine import available_cores, available_memory
-from app.main import engines_that_fit
 from app.store.source import Folder
 
 CORES = len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""Work goes on as long as somebody waits for it: until the client hangs up, or the time is over."""
+"""Work ends when its client disconnects or its deadline passes."""
 
 import asyncio
 from types import TracebackType
@@ -12,7 +12,7 @@ from app.errors import TimedOut
 _GRACE_SECONDS = 1.0  # in which the engine, which knows the deadline, may still answer as far as it came
 
 
-class Attending:
+class UntilDisconnect:
     """`async with` around the work of a request whose body has been read.
 
     The block is cancelled when the client hangs up, and raises ClientDisconnect; when `deadline`, on the clock of

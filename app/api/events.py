@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, section 9.2): an answer that is told while it is made."""
+"""Server-sent events (WHATWG HTML, section 9.2): an answer that is sent during decoding."""
 
 import asyncio
 import json
@@ -12,8 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.disconnect import Attending
+from app.api.disconnect import UntilDisconnect
 from app.api.problems import problem_of
+from app.api.routes import match_of
 
 log = logging.getLogger("unroll.api")
 EVENT_STREAM = "text/event-stream"
@@ -90,7 +91,7 @@ class EventStream(Response):
         self._sent = loop.time()
         comments = loop.create_task(self._comment(send))
         try:
-            async with Attending(receive, self._deadline), aclosing(self._events) as events:
+            async with UntilDisconnect(receive, self._deadline), aclosing(self._events) as events:
                 async for item in events:
                     await self._send(send, item)
         except ClientDisconnect:
@@ -98,7 +99,8 @@ class EventStream(Response):
         except Exception as error:
             kind = problem_of(error)
             if kind["status"] == 500:
-                log.error("%s failed", scope.get("unroll.path", "a stream"), exc_info=error)
+                match = match_of(scope)
+                log.error("%s failed", match.route.path if match else "a stream", exc_info=error)
             await self._send(send, self._failed(kind))
         finally:
             comments.cancel()

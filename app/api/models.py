@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from app.api.options import ModelName
 from app.api.problems import problems
-from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, ModelName, NamedModel, QualityFigure
+from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, NamedModel, QualityFigure
 from app.api.service import Service, ServiceDependency
 from app.errors import ModelNotFound, ModelUnavailable
 from app.store.manifest import Manifest
@@ -24,7 +25,7 @@ async def models(service: ServiceDependency) -> ModelList:
     it answers by default. Versions that cannot be used are listed in `broken`, with the reason. `data` names the
     language models for OpenAI's clients."""
     usable = service.catalog.usable(service.client.view)
-    languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.task == "completion")
+    languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.continues)
     data = [ListedModel(id=name) for name in languages]
     return ModelList(models=_infos(usable), broken=_broken(service), data=data)
 

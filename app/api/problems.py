@@ -81,6 +81,20 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
     errors.EngineFailed: Kind(500, "engine-failed", "The engine could not run the request"),
 }
+COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
+    errors.BodyTooLarge,
+    errors.UnsupportedMedia,
+    errors.EmptyInput,
+    errors.InputTooLong,
+    errors.UnknownWord,
+    errors.TooManyInputs,
+    errors.ModelNotFound,
+    errors.ModelUnavailable,
+    errors.Overloaded,
+    errors.NotReady,
+    errors.TimedOut,
+    errors.EngineFailed,
+)  # of every task
 INVALID_REQUEST = KINDS[errors.InputError]
 UNREADABLE_BODY = Kind(400, "unreadable-body", "The request body cannot be read")
 CROSS_ORIGIN = Kind(400, "cross-origin", "Pages of this origin may not ask this")

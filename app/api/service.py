@@ -2,10 +2,10 @@
 
 import itertools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,29 +14,32 @@ from starlette.responses import Response
 
 from app.api.access.guard import client_of, count_inputs
 from app.api.access.keys import Keys
-from app.api.disconnect import Attending
-from app.api.events import EventStream, error_event, event
-from app.api.middleware.admission import TICKET, Admission, Ticket
-from app.api.schemas import Options, SentenceAnswer, StreamDone, StreamedResult, StreamedToken
+from app.api.admission import TICKET, Admission, Ticket
+from app.api.disconnect import UntilDisconnect
+from app.api.events import EventStream, error_event
+from app.api.options import Options
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
 from app.errors import Overloaded, TooManyInputs
-from app.metrics import Metrics, TaskCounters
+from app.metrics import Metrics
 from app.request_context import RECORD
 from app.rollout import Rollout
-from app.tasks.answers.results import Usage
-from app.tasks.answers.tokens import speak_all, steps_of, stream_all, summed
-from app.tasks.answers.transcript import Delta, Job, Spoken
+from app.store.manifest import Manifest
+from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Catalog
+from app.tasks.job import Job, Output
+from app.tasks.options import TaskOptions
+from app.tasks.run import answer_all, prepare, stream_all
+from app.tasks.sources.source import Reader, SourceKind
+from app.tasks.task import Task
 
-Task = TypeVar("Task")
 TIMEOUT_HEADER = "x-timeout-ms"
 _LONGEST_TIMEOUT = 10  # digits of the header
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Inputs of one request, seconds for one request, seconds of silence in a stream."""
+class RequestLimits:
+    """Inputs of one request, seconds for one request, idle seconds before a keep-alive comment is sent on a stream."""
 
     inputs: int
     seconds: float
@@ -51,12 +54,12 @@ class Service:
         *,
         catalog: Catalog,
         client: EngineClient,
+        reader: Reader,
         metrics: Metrics,
-        tasks: Iterable[object],
         admission: Admission,
         rollout: Rollout,
         keys: Keys,
-        limits: Limits,
+        limits: RequestLimits,
     ) -> None:
         self.catalog = catalog
         self.client = client
@@ -64,36 +67,45 @@ class Service:
         self.admission = admission
         self.rollout = rollout
         self.keys = keys
-        self._tasks = {type(task): task for task in tasks}
+        self._reader = reader
         self._limits = limits
         self._groups = itertools.count(1)
 
-    def task(self, kind: type[Task]) -> Task:
-        """The task of a class, such as `Sentiment`."""
-        task = self._tasks[kind]
-        assert isinstance(task, kind)
-        return task
-
     @property
     def most_inputs(self) -> int:
-        """Inputs of one request: no more than may ever wait, or such a request would be sent again for ever."""
+        """Limit of inputs in one request. A request that admission could never take would be retried for ever."""
         return min(self._limits.inputs, self.admission.most_inputs)
 
-    def held_by(self, model: str) -> Literal["texts", "images"]:
-        """What the bodies of requests to a model hold."""
+    def task_of(self, manifest: Manifest) -> Task:
+        """The task of a version in the catalog."""
+        return self.catalog.tasks[manifest.task]
+
+    def task_continuing(self, chosen: Options) -> Task:
+        """The task of the chosen model, which has to continue texts. Raises ModelNotFound and ModelUnavailable."""
+        names = [task.name for task in self.catalog.tasks.values() if task.continues]
+        assert chosen.model is not None
+        return self.task_of(self.catalog.named(names, chosen.model, chosen.version, self.client.view).manifest)
+
+    def named(self, name: str, version: int | None) -> Manifest:
+        """A version by name and number, of any task. Raises ModelNotFound and ModelUnavailable."""
+        return self.catalog.named(None, name, version, self.client.view).manifest
+
+    def source_of(self, model: str) -> SourceKind[Any]:
+        """The source kind of a model; that of the first task for a name that the catalog lacks."""
         entries = self.catalog.of_name(model, self.client.view)
-        return "images" if any(entry.manifest.image for entry in entries) else "texts"
+        tasks = [self.task_of(entry.manifest) for entry in entries] or [*self.catalog.tasks.values()]
+        return tasks[0].source
 
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs."""
         if inputs > self.most_inputs:
             raise TooManyInputs(
-                f"the request has {inputs} inputs; at most {self.most_inputs} are taken: send several requests",
+                f"the request has {inputs} inputs; the limit is {self.most_inputs}: send several requests",
                 limit=self.most_inputs,
             )
 
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
-        """The terms of a request that has been read. Raises TooManyInputs, RateLimited, Overloaded,
+        """The terms of a request whose body has been read. Raises TooManyInputs, RateLimited, Overloaded,
         RequestValidationError."""
         record = RECORD.get()
         if record is not None:
@@ -104,7 +116,7 @@ class Service:
         timeout = options.timeout_ms or in_header
         seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         try:
-            self.admission.check_time(seconds)  # by what others wait for, not by its own guess
+            self.admission.check_time(seconds)  # by the work of others, not by its own guess
             ticket_of(request).count_inputs(inputs)
         except Overloaded:
             self.metrics.refused("overloaded")
@@ -116,13 +128,64 @@ class Service:
             group=next(self._groups),
         )
 
-    def attending(self, request: Request, terms: Terms) -> Attending:
-        """The context in which a request is worked on. Raises ClientDisconnect and TimedOut."""
+    def until_disconnect(self, request: Request, terms: Terms) -> UntilDisconnect:
+        """The context of a request's work. Raises ClientDisconnect and TimedOut."""
         assert terms.deadline is not None
-        return Attending(request.receive, terms.deadline)
+        return UntilDisconnect(request.receive, terms.deadline)
 
-    def answered(self, request: Request, counters: TaskCounters, usage: Usage) -> None:
-        """Count what was answered."""
+    async def prepare(
+        self, request: Request, task: Task, inputs: Sequence[Any], options: TaskOptions, chosen: Options, terms: Terms
+    ) -> Sequence[Job]:
+        """A job for each input, by the model that is `chosen`. Admission counts their cost from now on."""
+        jobs = await prepare(
+            task,
+            inputs,
+            options,
+            model=chosen.model,
+            version=chosen.version,
+            catalog=self.catalog,
+            engines=self.client.view,
+            reader=self._reader,
+            deadline=terms.deadline,
+        )
+        ticket_of(request).count_steps(sum(job.steps for job in jobs))
+        return jobs
+
+    async def answer(self, request: Request, jobs: Sequence[Job], terms: Terms) -> Sequence[Output]:
+        """The output of each job, in order."""
+        outputs = await answer_all(self.client, jobs, terms)
+        self._count(request, jobs, outputs)
+        return outputs
+
+    async def stream(
+        self, request: Request, jobs: Sequence[Job], terms: Terms
+    ) -> AsyncGenerator[tuple[int, Any], None]:
+        """Deltas as they come, each with the index of its job; the Output is the last of each."""
+        outputs: dict[int, Output] = {}
+        record = RECORD.get()
+        async with aclosing(stream_all(self.client, jobs, terms)) as items:
+            async for index, item in items:
+                if record is not None and not record.has_told:
+                    record.has_told = True
+                    counters = self.metrics.task(jobs[0].task.name)
+                    counters.first_token_seconds.observe(time.monotonic() - record.started)
+                if isinstance(item, Output):
+                    outputs[index] = item
+                yield index, item
+        self._count(request, jobs, [outputs[index] for index in range(len(jobs))])
+
+    def event_stream(
+        self,
+        events: AsyncGenerator[bytes, None],
+        terms: Terms,
+        failed: Callable[[Mapping[str, object]], bytes] = error_event,
+    ) -> EventStream:
+        """The answer that sends `events` as they come; `failed` makes the event of a problem."""
+        assert terms.deadline is not None
+        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, failed=failed)
+
+    def _count(self, request: Request, jobs: Sequence[Job], outputs: Sequence[Output]) -> None:
+        usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs[0].task.name)
         ticket_of(request).is_answered = True
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
@@ -133,72 +196,6 @@ class Service:
             record.source_tokens, record.emitted_tokens = usage.source_tokens, usage.emitted_tokens
             counters.seconds.observe(time.monotonic() - record.started)
 
-    async def sentences(
-        self, request: Request, preparing: Awaitable[Sequence[Job]], terms: Terms, counters: TaskCounters
-    ) -> Response:
-        """The answer of a task that emits: JSON, or events if that was asked for."""
-        async with self.attending(request, terms):
-            jobs = await self.counted(request, preparing)
-            if not jobs[0].options.stream:
-                results, usage = summed(jobs, await self.spoken(request, jobs, terms, counters))
-                return json_response(SentenceAnswer(results=results, usage=usage))
-        return self.event_stream(self._events(request, jobs, terms, counters), terms)
-
-    async def counted(self, request: Request, preparing: Awaitable[Sequence[Job]]) -> Sequence[Job]:
-        """The jobs of a request, which from now on counts as what they take."""
-        jobs = await preparing
-        ticket_of(request).count_steps(steps_of(jobs))
-        return jobs
-
-    async def spoken(
-        self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
-    ) -> Sequence[Spoken]:
-        """A sentence for each job, in order."""
-        spoken = await speak_all(self.client, jobs, terms)
-        self.answered(request, counters, summed(jobs, spoken)[1])
-        return spoken
-
-    async def streamed(
-        self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
-    ) -> AsyncGenerator[tuple[int, Delta | Spoken], None]:
-        """What comes of each job as it comes, with its place; the whole is the last of each."""
-        spoken: dict[int, Spoken] = {}
-        record = RECORD.get()
-        async with aclosing(stream_all(self.client, jobs, terms)) as streamed:
-            async for place, item in streamed:
-                if record is not None and not record.has_told:
-                    record.has_told = True
-                    counters.first_token_seconds.observe(time.monotonic() - record.started)
-                if isinstance(item, Spoken):
-                    spoken[place] = item
-                yield place, item
-        _, usage = summed(jobs, [spoken[place] for place in range(len(jobs))])
-        self.answered(request, counters, usage)
-
-    def event_stream(
-        self,
-        events: AsyncGenerator[bytes, None],
-        terms: Terms,
-        failed: Callable[[Mapping[str, object]], bytes] = error_event,
-    ) -> EventStream:
-        """The answer that tells `events` as they come, and what goes wrong by `failed`."""
-        assert terms.deadline is not None
-        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, failed=failed)
-
-    async def _events(
-        self, request: Request, jobs: Sequence[Job], terms: Terms, counters: TaskCounters
-    ) -> AsyncGenerator[bytes, None]:
-        spoken: dict[int, Spoken] = {}
-        async with aclosing(self.streamed(request, jobs, terms, counters)) as streamed:
-            async for place, item in streamed:
-                if isinstance(item, Spoken):
-                    spoken[place] = item
-                    yield event("result", StreamedResult(input=place, result=item.result))
-                else:
-                    yield event("token", StreamedToken(input=place, text=item.text, tokens=item.tokens))
-        _, usage = summed(jobs, [spoken[place] for place in range(len(jobs))])
-        yield event("done", StreamDone(usage=usage))
-
 
 def ticket_of(request: Request) -> Ticket:
     """What admission counts a request as."""
@@ -207,7 +204,7 @@ def ticket_of(request: Request) -> Ticket:
 
 
 def json_response(answer: BaseModel) -> Response:
-    """An answer in JSON, without the members that nobody asked for."""
+    """An answer in JSON, without members that are None."""
     return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
 
@@ -222,7 +219,7 @@ def _timeout_of(request: Request) -> int | None:
 
 
 def service_of(request: Request) -> Service:
-    """The service of the app that answers. The tasks call it themselves, which costs less than a dependency."""
+    """The service of the app that answers. Tasks call it themselves, which costs less than a dependency."""
     service: Service = request.app.state.service
     return service
 

@@ -15,13 +15,15 @@ from pydantic.fields import FieldInfo
 
 from app.api.access.keys import Key, Role, hash_of, new_token
 from app.cli.ask.command import ask
+from app.engines import bring_up_to_date, open_store, start_engines
 from app.errors import StoreUnreachable, UnrollError
 from app.logs import set_up_logging
-from app.main import VERSION, bring_up_to_date, create_app, open_guard, open_store, start_engines
+from app.main import VERSION, create_app, open_guard
 from app.settings import Settings, is_local
 from app.store.model_store import newest_version, read_store, version_folders
 from app.store.publishing import remove_version
 from app.tasks.catalog import entry_of
+from app.tasks.registry import TASKS
 from app.workers import FrontEnd, eager, run_workers, web_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -210,7 +212,7 @@ def verify(name: str | None, store: Path) -> None:
         raise click.ClickException(f"{store} has no version of {name or 'anything'}")
     for version in sound:
         try:
-            entry_of(version)
+            entry_of(version, {task.name: task for task in TASKS})
             Runner(torch.device("cpu"), slots=2).load(version)
         except UnrollError as error:
             broken[version.manifest.key] = error.detail

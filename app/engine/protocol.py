@@ -210,7 +210,8 @@ class Failed(Message, frozen=True):
     gone: bool = False
 
 
-Labelled, Decoded = Scored, Emitted
+Labelled = Scored
+Decoded = Emitted
 Event = Scored | Started | Progress | Emitted | Failed
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.store.architecture import Classifier, EncoderDecoder
-from app.store.manifest import Decoding, ImageInput, Limits, Task, TokenizerUse
+from app.store.manifest import Decoding, ImageInput, Limits, TaskName, TokenizerUse
 
 Tensors = Mapping[str, Tensor]
 Role = Literal["source", "target"]
@@ -59,7 +59,7 @@ class Vocabulary:
 class Converted:
     """A network of ours: architecture, tensors by our names, and what goes into the manifest beside them."""
 
-    task: Task
+    task: TaskName
     architecture: Classifier | EncoderDecoder
     tensors: Tensors
     source: Vocabulary | None = None

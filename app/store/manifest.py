@@ -1,14 +1,16 @@
 """The manifest of a version: everything needed to run it and to say what it is."""
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from app.store.architecture import Architecture, Classifier, EncoderDecoder, ImageEncoder, LanguageModel, Part
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-Task = Literal["sentiment", "captioning", "translation", "completion"]
+TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+SourceName = Literal["text", "image"]
+AnswerName = Literal["label", "tokens"]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Search = Literal["full", "shrinking", "gaps", "past_end"]
 Until = Literal["beams", "best", "places"]
@@ -146,7 +148,7 @@ class Manifest(Part):
     format: Literal[1] = 1
     name: Annotated[str, Field(pattern=NAME)]
     version: PositiveInt
-    task: Task
+    task: TaskName = Field(description="A task of the service, such as sentiment, captioning, translation, completion.")
     description: str
     default: bool = Field(
         False, description="Whether it answers when a request of its task and language names no model."
@@ -172,31 +174,57 @@ class Manifest(Part):
     quality: tuple[Quality, ...] = ()
 
     @model_validator(mode="after")
-    def _parts_fit_the_task(self) -> Self:
-        if self.target_tokenizer is not None and self.task != "translation":
-            raise ValueError(f"{self.task} has one tokenizer; only translation takes a target_tokenizer")
-        if self.task == "sentiment":
-            if not isinstance(self.architecture, Classifier) or len(self.labels) != self.architecture.labels:
-                raise ValueError("sentiment needs a classifier, and as many labels as it has")
-            return self
-        if self.task == "completion":
-            if not isinstance(self.architecture, LanguageModel) or self.decoding is None:
-                raise ValueError("completion needs a language_model, and 'decoding'")
-            if not self.tokenizer.prepend:
-                raise ValueError("completion needs an id in tokenizer.prepend, after which a text begins")
-            if self.tokenizer.reverse or self.tokenizer.left_pad:
-                raise ValueError("completion goes on from the end of a text: no tokenizer.reverse, no left_pad")
-            return self
-        if not isinstance(self.architecture, EncoderDecoder) or self.decoding is None:
-            raise ValueError(f"{self.task} needs an encoder_decoder, and 'decoding'")
-        encoder, image = self.architecture.encoder, self.image
-        if self.task == "translation" and isinstance(encoder, ImageEncoder):
-            raise ValueError("translation needs a text encoder")
-        if self.task == "captioning" and not (
-            isinstance(encoder, ImageEncoder) and image is not None and image.size == encoder.image_size
+    def _parts_fit_the_network(self) -> Self:
+        if self.target_tokenizer is not None and (self.source, self.answer, self.continues) != (
+            "text",
+            "tokens",
+            False,
         ):
-            raise ValueError("captioning needs an image encoder, and 'image' of the same size")
+            raise ValueError("only a network from text to other text takes a target_tokenizer")
+        match self.architecture:
+            case Classifier(labels=labels):
+                if len(self.labels) != labels:
+                    raise ValueError(f"the classifier has {labels} labels, and 'labels' {len(self.labels)}")
+            case LanguageModel():
+                self._check_decoding()
+                if not self.tokenizer.prepend:
+                    raise ValueError("a language_model needs an id in tokenizer.prepend, after which a text begins")
+                if self.tokenizer.reverse or self.tokenizer.left_pad:
+                    raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no left_pad")
+            case EncoderDecoder(encoder=encoder):
+                self._check_decoding()
+                size = encoder.image_size if isinstance(encoder, ImageEncoder) else None
+                if size != (self.image.size if self.image else None):
+                    raise ValueError("an image encoder needs 'image' of its own image_size; no other network has one")
+            case architecture:
+                assert_never(architecture)
         return self
+
+    def _check_decoding(self) -> None:
+        if self.decoding is None:
+            raise ValueError("a network that answers with tokens needs 'decoding'")
+
+    @property
+    def source(self) -> SourceName:
+        """The kind of source that the network reads."""
+        is_image = isinstance(self.architecture, EncoderDecoder) and isinstance(self.architecture.encoder, ImageEncoder)
+        return "image" if is_image else "text"
+
+    @property
+    def answer(self) -> AnswerName:
+        """The kind of answer that the network gives."""
+        match self.architecture:
+            case Classifier():
+                return "label"
+            case EncoderDecoder() | LanguageModel():
+                return "tokens"
+            case architecture:
+                assert_never(architecture)
+
+    @property
+    def continues(self) -> bool:
+        """Whether the network continues its source."""
+        return isinstance(self.architecture, LanguageModel)
 
     @property
     def key(self) -> str:

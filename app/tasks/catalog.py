@@ -1,14 +1,18 @@
-"""What can be served: the versions in the store, as front end and engines find them, and who answers by default."""
+"""The catalog: versions of the store that can be served, and which of them answers by default."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.engine.client import EngineView
-from app.errors import ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
-from app.store.manifest import Manifest, Task
-from app.store.model_store import BrokenVersion, Contents, Version, open_version
+from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
+from app.store.manifest import Manifest
+from app.store.model_store import BrokenVersion, Version, open_version, version_folders
 from app.text.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from app.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,13 @@ class Entry:
     target_tokenizer: TextTokenizer
 
 
-def open_entry(folder: Path) -> Entry | BrokenVersion:
-    """What lies in a folder of the store, or why it cannot be used."""
-    try:
-        return entry_of(open_version(folder))
-    except StoreError as error:
-        return BrokenVersion(folder.parent.name, folder.name, error.detail)
-
-
-def entry_of(version: Version) -> Entry:
-    """A whole version with its tokenizers. Raises StoreError."""
+def entry_of(version: Version, tasks: "Mapping[str, Task]") -> Entry:
+    """A version with its tokenizers. Raises StoreError, and InvalidManifest if none of `tasks` fits its network."""
     manifest = version.manifest
+    task = tasks.get(manifest.task)
+    if task is None:
+        raise InvalidManifest(f"the task {manifest.task} is unknown; known are {', '.join(tasks)}")
+    task.check(manifest)
     tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
     if manifest.target_tokenizer is not None:
         target = TextTokenizer(version.folder, manifest.target_tokenizer)
@@ -38,20 +38,23 @@ def entry_of(version: Version) -> Entry:
 
 
 class Catalog:
-    """The front end's view of what is to be served. `defaults` are the versions that answer for a name where that is
-    not its newest; `unloaded` those that administrators do not want, as `name/version`."""
+    """The versions that the front end serves, of `tasks`. `defaults` are the versions that answer for a name where that
+    is not its newest; `unloaded` those that administrators unloaded, as `name/version`."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, tasks: "Sequence[Task]") -> None:
+        self.tasks = {task.name: task for task in tasks}
         self.entries: dict[tuple[str, int], Entry] = {}
         self.defaults: Mapping[str, int] = {}
         self.unloaded: Collection[str] = ()
-        self._broken = {version.key: version.reason for version in contents.broken}
+        self._broken: dict[str, str] = {}
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
-        for version in contents.versions:
-            try:
-                self.entries[version.manifest.name, version.manifest.version] = entry_of(version)
-            except StoreError as error:
-                self._broken[version.manifest.key] = error.detail
+
+    def open(self, folder: Path) -> Entry | BrokenVersion:
+        """The version in a folder of the store, or why it cannot be used."""
+        try:
+            return entry_of(open_version(folder), self.tasks)
+        except StoreError as error:
+            return BrokenVersion(folder.parent.name, folder.name, error.detail)
 
     @property
     def keys(self) -> set[str]:
@@ -67,8 +70,8 @@ class Catalog:
         defaults: Mapping[str, int],
         unloaded: Collection[str],
     ) -> None:
-        """All at once: know more versions, and none that is not wanted; `failed` are reasons why others are not there,
-        `defaults` the versions that answer for their names, `unloaded` those that stay in the store."""
+        """Add versions and drop all that are not `wanted`, in one step. `failed` are reasons of versions that could not
+        be loaded, `defaults` the versions that answer for their names, `unloaded` those that stay in the store."""
         whole = [entry for entry in opened if isinstance(entry, Entry)]
         self.entries |= {(entry.manifest.name, entry.manifest.version): entry for entry in whole}
         self.entries = {place: entry for place, entry in self.entries.items() if entry.manifest.key in wanted}
@@ -78,7 +81,7 @@ class Catalog:
         self._usable = (None, [])
 
     def broken(self, engines: EngineView) -> dict[str, str]:
-        """Reasons by `name/version`, whoever noticed."""
+        """Versions that cannot be used, as `name/version`, with the reason that front end or engines give."""
         return dict(sorted((self._broken | engines.broken).items()))
 
     def usable(self, engines: EngineView) -> list[Entry]:
@@ -99,10 +102,10 @@ class Catalog:
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
 
-    def named(self, task: Task | None, name: str, version: int | None, engines: EngineView) -> Entry:
-        """The version asked for, or the default one, or the newest usable one; None is any task. Raises ModelNotFound
-        or ModelUnavailable."""
-        usable = [entry for entry in self.usable(engines) if task in (None, entry.manifest.task)]
+    def named(self, tasks: Sequence[str] | None, name: str, version: int | None, engines: EngineView) -> Entry:
+        """A version by name and number; without a number the default version, else the newest. None is any task. Raises
+        ModelNotFound or ModelUnavailable."""
+        usable = [entry for entry in self.usable(engines) if tasks is None or entry.manifest.task in tasks]
         mine = [entry for entry in usable if entry.manifest.name == name]
         for entry in mine:
             if version in (None, entry.manifest.version):
@@ -121,12 +124,10 @@ class Catalog:
         if mine:
             versions = ", ".join(str(entry.manifest.version) for entry in mine)
             raise ModelNotFound(f"model {name} has no version {version}; it has {versions}")
-        kind = "model" if task is None else f"{task} model"
+        kind = "model" if tasks is None else f"{' or '.join(tasks)} model"
         raise ModelNotFound(f"there is no {kind} of that name; there are: {_names(usable)}")
 
-    def default(
-        self, task: Task, engines: EngineView, *, source: str | None = None, target: str | None = None
-    ) -> Entry:
+    def default(self, task: str, engines: EngineView, *, source: str | None = None, target: str | None = None) -> Entry:
         """The default model of a task and its languages, None meaning any. Raises UnknownLanguage or
         ModelNotFound."""
         usable = [entry for entry in self.usable(engines) if entry.manifest.task == task]
@@ -140,6 +141,14 @@ class Catalog:
             raise ModelNotFound(f"the model store has no {task} model that can be used; /v1/models lists what it has")
         for_wanted = f" for {wanted}" if wanted else ""
         raise UnknownLanguage(f"no default {task} model{for_wanted}; name one in 'model': {_names(usable)}")
+
+
+def open_catalog(root: Path, tasks: "Sequence[Task]") -> Catalog:
+    """A catalog of everything in a store."""
+    catalog, folders = Catalog(tasks), version_folders(root)
+    opened = [catalog.open(folder) for folder in folders.values()]
+    catalog.change(opened, wanted=folders, failed={}, defaults={}, unloaded=())
+    return catalog
 
 
 def _names(entries: Sequence[Entry]) -> str:

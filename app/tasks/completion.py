@@ -1,67 +1,47 @@
-"""Completion: a text to what may come after it, by a language model."""
+"""Completion: a text to its continuation, by a language model."""
 
-from collections.abc import Sequence
+from app.tasks.answers.decoding_options import ContinuationOptions
+from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.sources.text import TextSource
+from app.tasks.task import Face, Task
 
-import msgspec
+_BEGINNING = "This film is one of the"
 
-from app.engine.client import EngineClient, EngineView
-from app.engine.protocol import Tokens
-from app.errors import EmptyInput
-from app.tasks.answers.decoding_options import DecodingOptions, emit_for
-from app.tasks.answers.tokens import emit_of
-from app.tasks.answers.transcript import Job
-from app.tasks.catalog import Catalog, Entry
-from app.tasks.sources.language import language_of
-from app.tasks.sources.text import TextLimits, check_length, encode_texts, prefix_ids
+COMPLETION = Task(
+    name="completion",
+    source=TextSource(continues=True),
+    answer=TokenAnswer(),
+    options=ContinuationOptions,
+    face=Face(
+        path="/v1/complete",
+        summary="Continue texts",
+        description="""Continues each text, token after token, by a language model: greedily, with beam search (`beams`)
+or drawn at random (`temperature`). The input followed by `text` is the whole text. `next_tokens` adds the most probable
+next tokens with their probabilities; with `stream` the answer comes as server-sent events.
 
-
-class Completion:
-    """Text to continuation. Without a model, each text's script chooses one.
-
-    All of a text but its last token is consumed; that one is the first input of what is emitted.
-    """
-
-    def __init__(self, catalog: Catalog, client: EngineClient, limits: TextLimits) -> None:
-        self._catalog = catalog
-        self._client = client
-        self._limits = limits
-
-    async def prepare(
-        self,
-        texts: Sequence[str],
-        options: DecodingOptions,
-        *,
-        model: str | None,
-        version: int | None,
-        next_tokens: int = 0,
-    ) -> list[Job]:
-        """What an engine has to do for each text, in order. The `next_tokens` most probable first tokens are told."""
-        for index, text in enumerate(texts):
-            check_length(text, index, self._limits)
-        view = self._client.view
-        entries = [self._entry_for(text, model, version, view) for text in texts]
-        emits = [emit_for(entry, options) for entry in entries]
-        sources = await encode_texts([text.rstrip() for text in texts], entries, prefix_ids)
-        jobs = []
-        for number, (text, entry, emit, source) in enumerate(zip(texts, entries, emits, sources, strict=True)):
-            *consumed, first = source.ids
-            if not consumed:
-                raise EmptyInput(f"inputs[{number}] is empty, and {entry.manifest.name} needs a word to go on from")
-            emit = msgspec.structs.replace(emit, first=first, alternatives=max(emit.alternatives, next_tokens))
-            is_within_word = text != "" and not text[-1].isspace()
-            jobs.append(
-                Job(
-                    entry,
-                    Tokens(consumed),
-                    emit_of(emit, number),
-                    options,
-                    after=entry.tokenizer.end_of(source.ids) if is_within_word else (),
-                    next_tokens=next_tokens,
-                )
-            )
-        return jobs
-
-    def _entry_for(self, text: str, model: str | None, version: int | None, view: EngineView) -> Entry:
-        if model is not None:
-            return self._catalog.named("completion", model, version, view)
-        return self._catalog.default("completion", view, source=language_of(text))
+Without `model` the script of each text chooses one, so one request may mix English and Korean.
+""",
+        inputs="Texts to continue. Without `model` each text's script chooses one: Latin English, Hangul Korean. An "
+        "empty text starts a new one.",
+        results="A continuation of each text, in the same order",
+        examples={
+            "one": {"summary": "The most probable continuation", "value": {"inputs": _BEGINNING, "max_tokens": 24}},
+            "next": {
+                "summary": "The most probable next tokens, with probabilities",
+                "value": {"inputs": ["The acting is", "정말 재미있게"], "next_tokens": 5, "max_tokens": 1},
+            },
+            "drawn": {
+                "summary": "Drawn at random; the seed repeats the draw",
+                "value": {"inputs": _BEGINNING, "temperature": 0.8, "top_p": 0.9, "seed": 7, "max_tokens": 40},
+            },
+            "beams": {
+                "summary": "Beam search, the two best",
+                "value": {"inputs": "이 영화는", "beams": 4, "n_best": 2, "max_tokens": 20},
+            },
+            "streamed": {
+                "summary": "As server-sent events",
+                "value": {"inputs": _BEGINNING, "max_tokens": 24, "stream": True},
+            },
+        },
+    ),
+)

@@ -1,56 +1,59 @@
 """Translation: a sentence to a sentence in another language."""
 
-from collections.abc import Sequence
+from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.options import LanguagePair
+from app.tasks.sources.text import TextSource
+from app.tasks.task import Face, Task
 
-from app.engine.client import EngineClient
-from app.errors import UnknownLanguage
-from app.tasks.answers.decoding_options import DecodingOptions, emit_for
-from app.tasks.answers.tokens import emit_of
-from app.tasks.answers.transcript import Job
-from app.tasks.catalog import Catalog, Entry
-from app.tasks.sources.text import TextLimits, check_texts, encode_texts
+_SAVE = "Do you want to save the changes before closing?"
 
 
-class Translation:
-    """Text to text, by a model that is named or by the default one of the two languages."""
+class TranslationOptions(DecodingOptions, LanguagePair):
+    """How sentences are translated."""
 
-    def __init__(self, catalog: Catalog, client: EngineClient, limits: TextLimits) -> None:
-        self._catalog = catalog
-        self._client = client
-        self._limits = limits
 
-    async def prepare(
-        self,
-        texts: Sequence[str],
-        options: DecodingOptions,
-        *,
-        model: str | None,
-        version: int | None,
-        source: str | None,
-        target: str | None,
-    ) -> list[Job]:
-        """What an engine has to do for each text, in order."""
-        check_texts(texts, self._limits)
-        entry = self._entry_for(model, version, source, target)
-        emit = emit_for(entry, options)
-        sources = await encode_texts(texts, [entry] * len(texts))
-        return [
-            Job(
-                entry,
-                ids,
-                emit_of(emit, number),
-                options,
-                entry.tokenizer.pieces(text) if options.attention else (),
-            )
-            for number, (text, ids) in enumerate(zip(texts, sources, strict=True))
-        ]
-
-    def _entry_for(self, model: str | None, version: int | None, source: str | None, target: str | None) -> Entry:
-        view = self._client.view
-        if model is None:
-            return self._catalog.default("translation", view, source=source, target=target)
-        entry = self._catalog.named("translation", model, version, view)
-        own = (entry.manifest.source_language, entry.manifest.target_language)
-        if source not in (None, own[0]) or target not in (None, own[1]):
-            raise UnknownLanguage(f"{model} translates from {own[0]} to {own[1]}; leave out source and target")
-        return entry
+TRANSLATION = Task(
+    name="translation",
+    source=TextSource(),
+    answer=TokenAnswer(),
+    options=TranslationOptions,
+    face=Face(
+        path="/v1/translate",
+        summary="Translate sentences",
+        description="""Translates each sentence, by default from English to Korean: greedily, with beam search (`beams`)
+or drawn at random (`temperature`). With `stream` the answer comes as server-sent events during decoding.
+""",
+        inputs="Sentences to translate.",
+        results="A translation for each sentence, in the same order",
+        examples={
+            "one": {"summary": "One sentence", "value": {"inputs": _SAVE}},
+            "several": {
+                "summary": "Several, with the languages named",
+                "value": {"inputs": ["Open file", "The file could not be found."], "source": "en", "target": "ko"},
+            },
+            "short": {"summary": "At most 8 tokens", "value": {"inputs": "Returns a new list.", "max_tokens": 8}},
+            "beams": {
+                "summary": "Beam search, the three best",
+                "value": {"inputs": _SAVE, "beams": 5, "n_best": 3, "length_penalty": 0.6},
+            },
+            "drawn": {
+                "summary": "Drawn at random; the seed repeats the draw",
+                "value": {"inputs": _SAVE, "temperature": 0.8, "top_p": 0.95, "seed": 7},
+            },
+            "constrained": {
+                "summary": "Begins with a word, repeats no three tokens, ends before a string",
+                "value": {"inputs": _SAVE, "prefix": "닫기", "no_repeat_ngram_size": 3, "stop": ["?", "."]},
+            },
+            "explained": {
+                "summary": "Log-probabilities, alternatives and word alignment",
+                "value": {"inputs": "Open file", "logprobs": 2, "attention": True},
+            },
+            "streamed": {"summary": "As server-sent events", "value": {"inputs": _SAVE, "stream": True}},
+            "soon": {
+                "summary": "Before others, within a second",
+                "value": {"inputs": _SAVE, "priority": 5, "timeout_ms": 1000},
+            },
+        },
+    ),
+)

@@ -16,11 +16,12 @@ from app.models.state import State
 from app.store.manifest import Decoding, Manifest
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
-from app.tasks.sources.image_files import ImageLimits, read_image
+from app.tasks.sources.image_files import read_image
+from app.tasks.sources.limits import SourceLimits
 from app.text.tokenizer import TextTokenizer
 
 Answer = dict[str, Any]
-_LIMITS = ImageLimits(bytes=12 * 1024 * 1024, pixels=50_000_000)
+_LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 1024 * 1024, image_pixels=50_000_000)
 
 
 class Model(Protocol):

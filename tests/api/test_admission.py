@@ -14,11 +14,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.api.middleware.admission import Admission, Ticket, full, seconds_of, steps_of, watch_lag
+from app.api.admission import Admission, Ticket, watch_lag
+from app.api.middleware.gate import seconds_of
+from app.api.refusals import full
 from app.engine.protocol import IMAGE_STEPS
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings
+from app.tasks.sources.image import ImageSource
+from app.tasks.sources.text import TextSource
 from tests.conftest import serving, wait_until_ready
 from tests.service.serving import serving as serving_process
 
@@ -194,12 +198,11 @@ def test_the_head_tells_how_long_an_answer_is_of_use(header: bytes | None, query
     assert seconds_of({} if header is None else {b"x-timeout-ms": header}, query) == seconds
 
 
-def test_steps_are_guessed_from_the_head() -> None:
-    assert steps_of({b"content-length": b"400"}, "texts") == 100
-    assert steps_of({b"content-length": b"400000"}, "images") == IMAGE_STEPS
-    assert steps_of({}, "texts") > 0
-    assert steps_of({b"content-length": b"x"}, "texts") > 0
-    assert steps_of({b"content-length": b"9" * 30}, "texts") < 1e6
+def test_steps_are_guessed_from_the_length_of_a_body() -> None:
+    assert TextSource().guessed_steps(400) == 100
+    assert ImageSource().guessed_steps(400_000) == IMAGE_STEPS
+    assert TextSource().guessed_steps(None) > 0
+    assert TextSource().guessed_steps(10**30) < 1e6
 
 
 def test_a_refusal_is_made_once(admission: Admission) -> None:

@@ -9,11 +9,14 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from app.api.middleware.admission import Admission
-from app.api.middleware.fast_path import Endpoints
+from app.api.admission import Admission
+from app.api.middleware.fast_path import FastPath
+from app.api.middleware.observe import Observe
 from app.api.problems import install_problems
+from app.api.routes import Route, Routes
 from app.errors import EmptyInput, Overloaded
 from app.main import create_app
+from app.metrics import Metrics
 
 ERRORS: dict[str, Exception] = {
     "empty": EmptyInput("nothing is there", input=2),
@@ -39,7 +42,8 @@ def app() -> FastAPI:
     install_problems(app)
     app.post("/task")(never)
     admission = Admission(most_inputs=1, most_steps=1)
-    app.add_middleware(Endpoints, endpoints={"/task": endpoint}, admission=admission)
+    app.add_middleware(FastPath, admission=admission)
+    app.add_middleware(Observe, routes=Routes([Route("/task", endpoint)]), metrics=Metrics(), log=None, tracing=None)
     return app
 
 
@@ -76,8 +80,9 @@ def test_errors_are_problems(app: FastAPI, method: str, path: str, status: int, 
 
 def test_every_task_has_its_endpoint_where_the_framework_describes_it() -> None:
     app: Any = create_app(engines=[])
-    (mine,) = (item.kwargs["endpoints"] for item in app.user_middleware if item.cls is Endpoints)
+    (routes,) = (item.kwargs["routes"] for item in app.user_middleware if item.cls is Observe)
     described = app.openapi()["paths"]
     others = {"Administration", "Models"}
-    asked = {path for path, item in described.items() if "post" in item and not others & set(item["post"]["tags"])}
-    assert set(mine) == asked - {"/v2/repository/index"}
+    tasks = {path for path, item in described.items() if "post" in item and not others & set(item["post"]["tags"])}
+    fast = {path for path in described if (match := routes.match(path)) and match.route.endpoint is not None}
+    assert fast == tasks - {"/v2/repository/index"}

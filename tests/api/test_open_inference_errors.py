@@ -41,7 +41,7 @@ def check(answer: httpx.Response, status: int, slug: str, words: str) -> None:
         ({"datatype": "FP32", "data": [1.5]}, "text_input has the datatype FP32; send BYTES"),
         ({"shape": [2]}, "text_input has 1 elements, and shape [2] 2"),
         ({"shape": [1, 2]}, "text_input has the shape [1, 2]; send [inputs]"),
-        ({"shape": [0], "data": []}, "with no dimension of 0"),
+        ({"shape": [0], "data": []}, "no dimension 0"),
         ({"shape": []}, "inputs[0].shape: List should have at least 1 item"),
         ({"shape": [-1]}, "inputs[0].shape[0]: Input should be greater than or equal to 0"),
         ({"shape": [1.5]}, "inputs[0].shape[0]"),
@@ -62,7 +62,7 @@ def test_malformed_inputs_are_refused(http: httpx.Client, change: dict[str, Any]
     [
         ({"shape": [1, 2, 3]}, "pixels has the shape [1, 2, 3]; send [inputs, height, width, 3]"),
         ({"shape": [1, 1, 6, 1]}, "send [inputs, height, width, 3]"),
-        ({"shape": [1, 0, 2, 3], "data": []}, "with no dimension of 0"),
+        ({"shape": [1, 0, 2, 3], "data": []}, "no dimension 0"),
         ({"shape": [1, 2, 2, 3]}, "pixels have 6 elements, and shape [1, 2, 2, 3] 12"),
         ({"data": [1, 2, 3, 4, 5, 256]}, "no whole number from 0 to 255"),
         ({"data": [1, 2, 3, 4, 5, -1]}, "no whole number from 0 to 255"),
@@ -143,10 +143,10 @@ def test_sizes_of_binary_data_have_to_be_those_that_come(http: httpx.Client) -> 
         tensor = TEXT | {"data": None, "parameters": {"binary_data_size": size}}
         head = json.dumps({"inputs": [tensor]}).encode()
         answer = http.post(INFER, content=head + tail, headers={HEADER: str(len(head))})
-        check(answer, 422, "invalid-request", f"{len(tail)} bytes come behind the JSON, and the input says {size}")
+        check(answer, 422, "invalid-request", f"{len(tail)} bytes follow the JSON, and binary_data_size is {size}")
     head = json.dumps({"inputs": [TEXT]}).encode()
     answer = http.post(INFER, content=head + b"more", headers={HEADER: str(len(head))})
-    check(answer, 422, "invalid-request", "4 bytes come behind the JSON, and the input says 0")
+    check(answer, 422, "invalid-request", "4 bytes follow the JSON, and binary_data_size is 0")
     tensor = PIXELS | {"data": None, "parameters": {"binary_data_size": 5}}
     head = json.dumps({"inputs": [tensor]}).encode()
     answer = http.post("/v2/models/caption-en/infer", content=head + b"12345", headers={HEADER: str(len(head))})
@@ -209,9 +209,9 @@ def test_models_and_versions_that_are_not_there_are_told(http: httpx.Client) -> 
 def test_tasks_refuse_what_they_refuse_anywhere(http: httpx.Client) -> None:
     check(http.post(INFER, json={"inputs": [TEXT | {"data": [" "]}]}), 422, "empty-input", "inputs[0] is empty")
     many = TEXT | {"shape": [65], "data": ["a film"] * 65}
-    check(http.post(INFER, json={"inputs": [many]}), 422, "too-many-inputs", "65 inputs; at most 64")
+    check(http.post(INFER, json={"inputs": [many]}), 422, "too-many-inputs", "65 inputs; the limit is 64")
     huge = {"inputs": [{**TEXT, "shape": [2**31 - 1]}]}
-    check(http.post(INFER, json=huge), 422, "too-many-inputs", "at most 64")
+    check(http.post(INFER, json=huge), 422, "too-many-inputs", "the limit is 64")
     image = {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["!"]}
     captions = "/v2/models/caption-en/infer"
     check(http.post(captions, json={"inputs": [image]}), 422, "invalid-image", "inputs[0] is not base64")

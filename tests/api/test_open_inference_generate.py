@@ -97,7 +97,7 @@ def test_stream_comes_piece_by_piece(http: httpx.Client) -> None:
         ("lm-en", {"exclude_input_in_output": False}, 422, "exclude_input_in_output: is not supported: what is"),
         ("lm-en", {"exclude_input_in_output": 1}, 422, "exclude_input_in_output: is not supported"),
         ("lm-en", {"seed": 1}, 422, "nothing is drawn at temperature 0"),
-        ("lm-en", {"max_tokens": 9000}, 422, "emits at most 4000"),
+        ("lm-en", {"max_tokens": 9000}, 422, "the limit of lm-en is 4000"),
         ("translate-en-ko", {"text_input": " "}, 422, "inputs[0] is empty"),
         ("sentiment-en", {}, 422, "sentiment-en does not go from text to text; ask sentiment-en/infer"),
         ("caption-en", {}, 422, "caption-en does not go from text to text"),

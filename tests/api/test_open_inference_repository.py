@@ -137,7 +137,7 @@ def test_one_version_is_unloaded_and_loaded(triton: InferenceServerClient, addre
 def test_the_key_is_asked_for(triton: InferenceServerClient) -> None:
     for change in (triton.load_model, triton.unload_model):
         for headers in (None, {"Authorization": "Bearer x"}):
-            with pytest.raises(InferenceServerException, match="this is for administrators") as error:
+            with pytest.raises(InferenceServerException, match="needs an administrator's key") as error:
                 change(NAME, headers=headers)
             assert error.value.status() == "401"
     assert states(triton)[f"{NAME}/2"] == "READY"

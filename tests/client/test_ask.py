@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from pydantic import BaseModel
 
-from app.api import schemas
+from app.api.tasks.forms import json_form
 from app.cli.main import main
+from app.tasks.registry import TASKS
 from tests.client.conftest import png
 
 TEXTS = ["a good film", "save the file", "open the file"]
@@ -250,12 +250,7 @@ def test_a_terminal_shows_progress(server: str, tmp_path: Path) -> None:
         os.close(theirs)
 
 
-REQUESTS: dict[str, type[BaseModel]] = {
-    "sentiment": schemas.SentimentRequest,
-    "caption": schemas.CaptionRequest,
-    "translate": schemas.TranslateRequest,
-    "complete": schemas.CompleteRequest,
-}
+REQUESTS = {task.verb: json_form(task) for task in TASKS}
 
 
 @pytest.mark.parametrize("task", REQUESTS)

@@ -28,7 +28,13 @@ from unroll_client import (
 )
 
 from app.api import schemas
-from app.tasks.answers import results as told
+from app.api.tasks.forms import json_form
+from app.tasks import sentiment
+from app.tasks.answers import label_results, source_tokens, token_results, usage
+from app.tasks.captioning import CAPTIONING
+from app.tasks.completion import COMPLETION
+from app.tasks.sentiment import SENTIMENT
+from app.tasks.translation import TRANSLATION
 from tests.client.asking import KINDS, Kind, asked
 from tests.client.conftest import png
 
@@ -214,10 +220,10 @@ def test_types_say_what_comes(server: str, photo: Path) -> None:
 
 
 OPTIONS = {
-    SentimentOptions: schemas.SentimentRequest,
-    TranslateOptions: schemas.TranslateRequest,
-    CompleteOptions: schemas.CompleteRequest,
-    SentenceOptions: schemas.CaptionRequest,
+    SentimentOptions: json_form(SENTIMENT),
+    TranslateOptions: json_form(TRANSLATION),
+    CompleteOptions: json_form(COMPLETION),
+    SentenceOptions: json_form(CAPTIONING),
 }
 
 
@@ -230,7 +236,7 @@ MODELS = {name: kind for name, kind in vars(results).items() if isinstance(kind,
 RESULTS = [
     (mine, vars(module)[name])
     for name, mine in MODELS.items()
-    for module in (told, schemas)
+    for module in (label_results, sentiment, source_tokens, token_results, usage, schemas)
     if mine.__module__ == results.__name__ and name in vars(module)
 ]
 

@@ -12,9 +12,10 @@ from PIL import ExifTags, Image
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, UnsupportedMedia
 from app.store.manifest import ImageInput
-from app.tasks.sources.image_files import ImageLimits, RawImage, read_image, read_raw
+from app.tasks.sources.image_files import RawImage, read_image, read_raw
+from app.tasks.sources.limits import SourceLimits
 
-LIMITS = ImageLimits(bytes=1_000_000, pixels=1_000_000)
+LIMITS = SourceLimits(text_chars=0, image_bytes=1_000_000, image_pixels=1_000_000)
 SIZE = 32
 Pixels = NDArray[Any]
 
@@ -29,7 +30,7 @@ def wanted(size: int = SIZE, **how: Any) -> ImageInput:
     return ImageInput(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), **how)
 
 
-def read(content: bytes, size: int = SIZE, limits: ImageLimits = LIMITS) -> Pixels:
+def read(content: bytes, size: int = SIZE, limits: SourceLimits = LIMITS) -> Pixels:
     pixels = read_image(content, 0, wanted(size), limits)
     assert len(pixels) == size * size * 3
     return np.frombuffer(pixels, np.uint8).reshape(size, size, 3).astype(np.float64)
@@ -223,7 +224,7 @@ def test_large_jpeg_is_close_to_its_full_decode(size: int) -> None:
     picture = Image.fromarray((128 + 40 * waves[:, :, None].repeat(3, axis=2)).clip(0, 255).astype(np.uint8))
     content = saved(picture, "JPEG", quality=90)
     full = Image.open(io.BytesIO(content)).convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-    limits = ImageLimits(bytes=10_000_000, pixels=2_000_000)
+    limits = SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=2_000_000)
     difference = np.abs(read(content, size, limits) - np.asarray(full, np.float64))
     assert difference.mean() < 2
     assert difference.max() < 12
@@ -274,8 +275,8 @@ def test_a_refused_file_is_named_by_its_place(content: bytes, error: type[Unroll
 def test_limits_are_inclusive() -> None:
     read(saved(Image.new("RGB", (1000, 1000)), "PNG"))
     content = saved(PICTURE, "PNG")
-    read(content, SIZE, ImageLimits(bytes=len(content), pixels=128 * 128))
-    for tight in (ImageLimits(len(content) - 1, 128 * 128), ImageLimits(len(content), 128 * 128 - 1)):
+    read(content, SIZE, SourceLimits(text_chars=0, image_bytes=len(content), image_pixels=128 * 128))
+    for tight in (SourceLimits(0, len(content) - 1, 128 * 128), SourceLimits(0, len(content), 128 * 128 - 1)):
         with pytest.raises(InputTooLong):
             read_image(content, 0, wanted(), tight)
 

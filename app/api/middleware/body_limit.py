@@ -2,8 +2,8 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.middleware.admission import throw_away
 from app.api.problems import KINDS, problem_response
+from app.api.refusals import throw_away
 from app.errors import BodyTooLarge
 
 
@@ -32,7 +32,7 @@ class BodyLimit:
         async def refuse() -> None:
             nonlocal refused
             refused = True
-            detail = f"the body has more than {self._most} bytes, the most that is taken: send fewer or smaller inputs"
+            detail = f"the body has more than {self._most} bytes, the limit: send fewer or smaller inputs"
             response = problem_response(KINDS[BodyTooLarge], detail, limit=self._most)
             response.headers["Connection"] = "close"
             await response(scope, receive, unfinished_send)

@@ -1,47 +1,43 @@
-"""Errors as the clients of other interfaces read them: a member `error` beside those of a problem.
+"""Errors as clients of other interfaces read them: a member `error` beside those of a problem.
 
-A plain ASGI middleware outside of everything that refuses, so that it sees what the gate, the limits, the endpoints and
-the framework answer.
+A plain ASGI middleware outside of everything that refuses, so that it sees every problem.
 """
 
 import json
-from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.paths import Paths
 from app.api.problems import MEDIA_TYPE
-
-Members = Callable[[Mapping[str, object]], dict[str, object]]  # of a problem, what a client reads of it
+from app.api.routes import match_of
 
 
 class ClientErrors:
-    """Adds to the problems of each of `paths` what its client reads."""
+    """Adds the members that the clients of a route read to its problems."""
 
-    def __init__(self, app: ASGIApp, paths: Mapping[str, Members]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._paths = Paths(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._paths.find(scope["path"]) if scope["type"] == "http" else None
-        if found is None:
+        match = match_of(scope) if scope["type"] == "http" else None
+        members = match.route.error_members if match is not None else None
+        if members is None:
             await self._app(scope, receive, send)
             return
         started: Message | None = None
 
-        async def told(message: Message) -> None:
+        async def send_with_members(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start" and _is_problem(message):
                 started = message
                 return
             if started is not None:  # a problem is sent in one piece
                 problem = json.loads(message["body"])
-                content = json.dumps(problem | found.value(problem)).encode()
+                content = json.dumps(problem | members(problem)).encode()
                 await send(_with_length(started, len(content)))
                 started, message = None, {**message, "body": content}
             await send(message)
 
-        await self._app(scope, receive, told)
+        await self._app(scope, receive, send_with_members)
 
 
 def _is_problem(message: Message) -> bool:

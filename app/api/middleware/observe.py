@@ -1,4 +1,4 @@
-"""Counts, times, names and tells of every request: a plain ASGI middleware, outside of all others."""
+"""Observation: a plain ASGI middleware, outside of all others, that matches, names, counts and times every request."""
 
 import time
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.middleware.request_log import RequestLog
+from app.api.routes import Routes, task_match_of
 from app.metrics import Metrics
 from app.request_context import RECORD, begun
 
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 
 
 class Observe:
-    """Feeds the HTTP metrics, the request log and the spans, and adds `X-Request-ID` and `Server-Timing` to answers.
+    """Feeds HTTP metrics, request log and spans, and adds `X-Request-ID` and `Server-Timing` to answers.
 
-    Paths without a route count as `other`, so that nobody can add labels from outside.
+    Paths without a route count as `other`, so that no caller can add labels.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, log: RequestLog | None, tracing: "Tracing | None") -> None:
+    def __init__(
+        self, app: ASGIApp, routes: Routes, metrics: Metrics, log: RequestLog | None, tracing: "Tracing | None"
+    ) -> None:
         self._app = app
+        self._routes = routes
         self._metrics = metrics
         self._log = log
         self._tracing = tracing
@@ -28,6 +32,7 @@ class Observe:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        self._routes.note(scope)
         record = begun(scope["headers"])
         RECORD.set(record)
         status = 500
@@ -45,9 +50,10 @@ class Observe:
             await self._app(scope, receive, noted_send)
         finally:
             seconds = time.monotonic() - record.started
-            route = str(getattr(scope.get("route"), "path", scope.get("unroll.path", "other")))
+            task = task_match_of(scope)
+            route = task.route.path if task is not None else str(getattr(scope.get("route"), "path", "other"))
             self._metrics.http(route, status, seconds)
-            if self._tracing is not None and "unroll.path" in scope:
+            if self._tracing is not None and task is not None:
                 self._tracing.tell(record, scope["method"], route, status, seconds)
             if self._log is not None:
                 self._log.tell(record, scope["method"], route, status, seconds)

@@ -1,12 +1,12 @@
 """How keys are sent, in the OpenAPI document: what Swagger UI's Authorize and generated clients read."""
 
-from collections.abc import Container
 from typing import Any
 
 from fastapi import FastAPI
 
 from app.api.access.guard import is_public
 from app.api.problems import add_problems
+from app.api.routes import Routes
 from app.errors import NotAllowed, RateLimited, WrongKey
 
 _SCHEMES = {
@@ -17,9 +17,9 @@ _NEEDED: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
 _ADMINISTRATION = "Administration"
 
 
-def describe_access(app: FastAPI, *, tasks: Container[str]) -> None:
-    """Every operation takes a key, which a service without keys does not ask for; administration needs one, and probes
-    do not. What asks for one of the `tasks` may be refused for its rate."""
+def describe_access(app: FastAPI, routes: Routes) -> None:
+    """Every operation takes a key, which a service without keys does not require. Administration requires one, probes
+    do not. Tasks may be refused for their rate."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -30,7 +30,8 @@ def describe_access(app: FastAPI, *, tasks: Container[str]) -> None:
             for path, item in document["paths"].items():
                 for operation in item.values():
                     _describe(operation, path)
-                    if path in tasks:
+                    match = routes.match(path)
+                    if match is not None and match.route.endpoint is not None:
                         add_problems(operation, RateLimited)
         return document
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 DESCRIPTIONS: dict[str, str] = {
-    "sentiment": "A result for each text, in the same order",
     "list_models": "All versions that are loaded, and those that cannot be used",
     "get_model": "The versions of the name, and those of them that cannot be used",
     "load_model": "The version is loaded and warm in every engine",

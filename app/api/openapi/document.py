@@ -1,19 +1,18 @@
 """The OpenAPI document: what the framework says of the app, made whole for Swagger UI and for generators of clients."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.api.body import JSON, NULL
-from app.api.middleware.client_errors import Members
 from app.api.openapi.answers import ANSWERS, DESCRIPTIONS
-from app.api.paths import Paths
 from app.api.problems import Problem
+from app.api.routes import ErrorMembers, Routes
 
 TAGS = (
-    {"name": "Tasks", "description": "The four tasks. Each takes one input or a list, and answers in the same order."},
+    {"name": "Tasks", "description": "Each takes one input or a list, and answers in the same order."},
     {"name": "Models", "description": "What can be served."},
     {
         "name": "Administration",
@@ -42,10 +41,9 @@ def operation_id(route: APIRoute) -> str:
     return f"open_inference_{route.name}" + ("_of_version" if "{version}" in route.path else "")
 
 
-def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
-    """Make the document of `app` whole. `members` are what problems at some paths have beside the standard ones."""
+def install_document(app: FastAPI, routes: Routes) -> None:
+    """Complete the document of `app`. Problems of some `routes` have members beside the standard ones."""
     described = app.openapi
-    clients = Paths(members)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -56,8 +54,9 @@ def install_document(app: FastAPI, members: Mapping[str, Members]) -> None:
             for path, operation in _operations(document):
                 _describe_answer(operation)
                 _sort_answers(operation)
-                if found := clients.find(path):
-                    _add_members(operation, found.value)
+                match = routes.match(path)
+                if match is not None and match.route.error_members is not None:
+                    _add_members(operation, match.route.error_members)
             document["components"]["schemas"] = dict(sorted(schemas.items()))
             app.openapi_schema = document
         return app.openapi_schema or {}
@@ -132,7 +131,7 @@ def _sort_answers(operation: dict[str, Any]) -> None:
             answer["content"] = {JSON: content[JSON], **content}
 
 
-def _add_members(operation: dict[str, Any], members: Members) -> None:
+def _add_members(operation: dict[str, Any], members: ErrorMembers) -> None:
     for answer in operation["responses"].values():
         for content in answer.get("content", {}).values():
             if content.get("schema", {}).get("$ref") == _SCHEMA_PLACE + Problem.__name__:

@@ -13,19 +13,22 @@ import click
 from pydantic import BaseModel
 from unroll_client import AsyncUnroll, ProblemError, Unroll, UnrollClientError
 
-from app.api.schemas import CaptionRequest, CompleteRequest, SentimentRequest, TranslateRequest
+from app.api.tasks.forms import json_form
 from app.cli.ask.inputs import read_inputs
 from app.cli.ask.lines import AnswerFile, Line
 from app.cli.ask.options import common_options, option_of
 from app.cli.ask.running import Question, answer_all, is_of_inputs, problem_members
 from app.cli.ask.showing import show
+from app.tasks.registry import TASKS
 
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
 _TASKS: dict[str, tuple[type[BaseModel], str, str]] = {
-    "sentiment": (SentimentRequest, "TEXT", "Label texts."),
-    "caption": (CaptionRequest, "IMAGE", "Describe images: files, or folders of them."),
-    "translate": (TranslateRequest, "TEXT", "Translate sentences."),
-    "complete": (CompleteRequest, "TEXT", "Go on with texts."),
+    task.verb: (
+        json_form(task),
+        task.source.kind.upper(),
+        task.face.summary + ".",
+    )
+    for task in TASKS
 }
 
 

@@ -264,7 +264,9 @@ class EngineClient:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._greeted.wait(), seconds)
 
-    async def answer(self, model: str, source: Tokens | Pixels, request: Label | Emit, terms: Terms) -> Scored | Emitted:
+    async def answer(
+        self, model: str, source: Tokens | Pixels, request: Label | Emit, terms: Terms
+    ) -> Scored | Emitted:
         if isinstance(request, Label):
             assert isinstance(source, Tokens)
             return await self.label(model, source, terms, request.explain)

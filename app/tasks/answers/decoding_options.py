@@ -1,15 +1,16 @@
-"""How sentences are to be emitted: the options of a caller, and what they mean for a model."""
+"""Options of decoding: what a caller may set, and what that asks of an engine."""
 
 import secrets
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
-from app.engine.protocol import Emit
+from app.engine.protocol import Decode
 from app.errors import ContradictoryOptions, InputTooLong, UnknownWord
 from app.store.architecture import Classifier
 from app.store.manifest import Decoding
 from app.tasks.catalog import Entry
+from app.tasks.options import TaskOptions
 
 MOST_SEED = 2**63 - 1
 StopString = Annotated[str, Field(min_length=1, max_length=100)]
@@ -19,54 +20,52 @@ def _listed(stop: object) -> object:
     return [stop] if isinstance(stop, str) else stop
 
 
-class DecodingOptions(BaseModel):
-    """How sentences are emitted: greedily, drawn with `temperature`, or searched with `beams`."""
+class DecodingOptions(TaskOptions):
+    """How tokens are decoded: greedily, drawn with `temperature`, or searched with `beams`."""
 
     max_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="Most tokens of a sentence; the model's own when left out."
+        None, description="Limit of tokens in an answer; the model's own when left out."
     )
     min_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
-        None, description="Fewest tokens before the model may end a sentence; the model's own when left out."
+        None, description="Tokens before the model may end an answer; the model's own when left out."
     )
     beams: Annotated[int, Field(ge=1, le=16)] | None = Field(
         None,
-        description="Sentences that are searched side by side; the model's own when left out, and 1 for what is drawn "
-        "or streamed.",
+        description="Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`.",
     )
     n_best: Annotated[int, Field(ge=1, le=16)] = Field(
-        1, description="How many of the `beams` sentences are answered, in `hypotheses`."
+        1, description="Number of the best beams to return in `hypotheses`."
     )
     length_penalty: Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False)] | None = Field(
         None,
-        description="With `beams`: a sentence's log-probability is divided by ((5 + tokens) / 6) to this power (Wu et "
-        "al. 2016), so that more is longer. The model's own when left out.",
+        description="With `beams`: divides the log-probability of a hypothesis by ((5 + tokens) / 6) to this power (Wu "
+        "et al. 2016), so a larger value favours longer answers. The model's own when left out.",
     )
     temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = Field(
-        0, description="0 takes the most probable token; above it tokens are drawn, the flatter the higher."
+        0,
+        description="0 takes the most probable token. Above 0 tokens are drawn; a higher value flattens the "
+        "distribution.",
     )
     top_k: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        0, description="Draw from this many most probable tokens; 0 is all."
+        0, description="Draw from this number of most probable tokens; 0 means all."
     )
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
-        1, description="Draw from the fewest tokens that hold this share of the probability."
+        1, description="Draw from the smallest set of tokens that holds this share of the probability."
     )
     min_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        0, description="Draw from tokens with at least this share of the best one's probability."
+        0, description="Draw from tokens with at least this share of the best token's probability."
     )
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(
         None,
-        description="Draws the same sentence again; chosen at random when left out. Input number i of several is drawn "
-        "with `seed` + i.",
+        description="Makes a draw repeatable; random when left out. Input number i uses `seed` + i.",
     )
     repetition_penalty: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = Field(
-        1, description="Above 1, tokens that were emitted become less probable (Keskar et al. 2019); 1 is none."
+        1, description="Above 1, decoded tokens become less probable (Keskar et al. 2019); 1 disables."
     )
     no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] = Field(
-        0, description="No so many tokens in a row are emitted twice; 0 is no such rule."
+        0, description="Never repeat an n-gram of this size; 0 disables."
     )
-    prefix: Annotated[str, Field(max_length=4000)] | None = Field(
-        None, description="What the sentence begins with, as the model's tokenizer reads it."
-    )
+    prefix: Annotated[str, Field(max_length=4000)] | None = Field(None, description="Text that the answer begins with.")
     stop: (
         Annotated[
             list[StopString],
@@ -74,38 +73,48 @@ class DecodingOptions(BaseModel):
             Field(min_length=1, max_length=4),
         ]
         | None
-    ) = Field(None, description="1 to 4 strings; the sentence ends before the first of them.")
+    ) = Field(None, description="1 to 4 strings; the answer ends before the first of them.")
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
-        None, description="Tell `tokens` with their log-probabilities, and so many alternatives at each place."
+        None, description="Add `tokens` with their log-probabilities, and this number of alternatives for each."
     )
-    attention: bool = Field(False, description="Tell what was looked at for each token.")
-    stream: bool = Field(False, description="Answer with server-sent events while the sentence is emitted.")
+    attention: bool = Field(False, description="Add the attention weights of each token.")
+    stream: bool = Field(False, description="Answer with server-sent events during decoding.")
 
     @property
     def samples(self) -> bool:
         return self.temperature > 0
 
 
+class ContinuationOptions(DecodingOptions):
+    """How a text is continued."""
+
+    next_tokens: Annotated[int, Field(ge=0, le=20)] = Field(
+        0, description="Add `next`: this number of the most probable next tokens after the input."
+    )
+
+
 def decoding_of(entry: Entry) -> Decoding:
-    assert entry.manifest.decoding is not None  # of every model that emits, see `Manifest`
+    assert entry.manifest.decoding is not None  # of every model that decodes, see `Manifest`
     return entry.manifest.decoding
 
 
-def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
-    """What the engine is asked. Raises ContradictoryOptions, and InputTooLong for more tokens than the model emits."""
+def decode_request(entry: Entry, options: DecodingOptions) -> Decode:
+    """What an engine is to do. Raises ContradictoryOptions, InputTooLong for more tokens than the model's limit, and
+    UnknownWord for the prefix."""
     decoding, most = decoding_of(entry), entry.manifest.limits.max_tokens
     max_tokens = options.max_tokens or decoding.max_tokens
     if options.max_tokens is not None and most is not None and options.max_tokens > most:
         raise InputTooLong(
-            f"max_tokens is {options.max_tokens}; {entry.manifest.name} emits at most {most}", limit=most
+            f"max_tokens is {options.max_tokens}; the limit of {entry.manifest.name} is {most}", limit=most
         )
     beams = options.beams or (1 if options.samples or options.stream else decoding.beams)
     prefix = _prefix_ids(entry, options.prefix.strip()) if options.prefix else []
+    next_tokens = options.next_tokens if isinstance(options, ContinuationOptions) else 0
     _check_sampling(options, beams)
     _check_search(options, beams)
     _check_lengths(options, max_tokens, len(prefix))
     _check_attention(entry, options)
-    return Emit(
+    return Decode(
         max_tokens=max_tokens,
         min_tokens=min(decoding.min_tokens, max_tokens) if options.min_tokens is None else options.min_tokens,
         beams=beams,
@@ -120,7 +129,7 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
         no_repeat_ngram=options.no_repeat_ngram_size,
         forbidden=list(decoding.forbidden),
         prefix=prefix,
-        alternatives=options.logprobs or 0,
+        alternatives=max(options.logprobs or 0, next_tokens),
         attention=options.attention,
     )
 

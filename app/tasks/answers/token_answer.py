@@ -1,81 +1,96 @@
-"""Sentences from an engine, the same for captioning and translation: whole, or as they come."""
+"""The answer kind `tokens`: decoded step by step, whole or as they come."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
 
 from app.engine.client import EngineClient
-from app.engine.protocol import IMAGE_STEPS, Emit, Emitted, Pixels, Terms, Tokens
-from app.tasks.answers.decoding_options import MOST_SEED
-from app.tasks.answers.results import SentenceResult, Usage
-from app.tasks.answers.transcript import Delta, Job, Spoken, Transcript, spoken_of
-from app.tasks.concurrently import concurrently, interleaved
-
-_EMITTED_SHARE = 0.25  # of `max_tokens`, as most sentences end long before
-
-
-def emit_of(emit: Emit, number: int) -> Emit:
-    """What is asked for input `number` of a request: equal inputs are drawn anew."""
-    if not emit.temperature or not number:
-        return emit
-    return msgspec.structs.replace(emit, seed=(emit.seed + number) & MOST_SEED)
+from app.engine.protocol import Decode, Decoded, Label, Terms
+from app.store.manifest import Manifest
+from app.tasks.answers.answer import AnswerKind, Column, ResultsForm
+from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
+from app.tasks.answers.token_results import SentenceResult
+from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, output_of
+from app.tasks.answers.usage import Usage
+from app.tasks.catalog import Entry
+from app.tasks.job import Job, ReadSource
+from app.tasks.options import TaskOptions
 
 
-def steps_of(jobs: Sequence[Job]) -> float:
-    """Cell steps that they will take, as far as that is known before."""
-    sources = sum(len(job.source.ids) if isinstance(job.source, Tokens) else IMAGE_STEPS for job in jobs)
-    return sources + sum(_EMITTED_SHARE * job.emit.max_tokens * job.emit.beams for job in jobs)
+class SentenceAnswer(ResultsForm):
+    """One result per input, in the same order."""
+
+    results: list[SentenceResult]
+    usage: Usage
 
 
-async def speak_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Spoken]:
-    """A sentence for each input, in order."""
-    return await concurrently([_speak(client, job, terms) for job in jobs])
+class TokenAnswer(AnswerKind):
+    """A sentence, or the n-best."""
+
+    kind = "tokens"
+    form = SentenceAnswer
+
+    def plan(self, entry: Entry, options: TaskOptions) -> Decode:
+        """See `AnswerKind.plan`."""
+        return decode_request(entry, _decoding(options))
+
+    def request(
+        self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
+    ) -> Label | Decode:
+        """The plan, with the source's own first input, and with a seed of its own: equal inputs are drawn anew."""
+        assert isinstance(plan, Decode)
+        if plan.temperature and index:
+            plan = msgspec.structs.replace(plan, seed=(plan.seed + index) & MOST_SEED)
+        return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
+
+    def needs_pieces(self, options: TaskOptions) -> bool:
+        """See `AnswerKind.needs_pieces`."""
+        return _decoding(options).attention
+
+    def streams(self, options: TaskOptions) -> bool:
+        """See `AnswerKind.streams`."""
+        return _decoding(options).stream
+
+    async def answer(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput:
+        """See `AnswerKind.answer`. With stop strings the tokens are followed as they come."""
+        assert isinstance(job.request, Decode)
+        if not _decoding(job.options).stop or job.request.beams > 1:
+            decoded = await client.answer(job.key, job.read.source, job.request, terms)
+            assert isinstance(decoded, Decoded)
+            return output_of(job, decoded)
+        async with aclosing(self.stream(client, job, terms)) as items:
+            async for item in items:
+                if isinstance(item, SentenceOutput):
+                    return item
+        raise AssertionError("the last item of a stream is its output")
+
+    async def stream(
+        self, client: EngineClient, job: Job, terms: Terms
+    ) -> AsyncGenerator[Delta | SentenceOutput, None]:
+        """See `AnswerKind.stream`. A stop string cancels the request in the engine."""
+        assert isinstance(job.request, Decode)
+        transcript = Transcript(job)
+        last: Decoded | None = None
+        async with aclosing(client.stream(job.key, job.read.source, job.request, terms)) as events:
+            async for event in events:
+                if isinstance(event, Decoded):
+                    last = event
+                    break
+                for delta in transcript.feed(event):
+                    yield delta
+                if transcript.is_stopped:
+                    break
+        rest, output = transcript.end(last)
+        if rest is not None:
+            yield rest
+        yield output
+
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
+        """See `AnswerKind.columns`."""
+        return Column("text", "text"), Column("score", "number"), Column("finish_reason", "text")
 
 
-async def _speak(client: EngineClient, job: Job, terms: Terms) -> Spoken:
-    key = job.entry.manifest.key
-    if not job.stops or job.emit.beams > 1:
-        return spoken_of(job, await client.sentence(key, job.source, job.emit, terms))
-    async with aclosing(_stream(client, job, terms)) as items:
-        async for item in items:
-            if isinstance(item, Spoken):
-                return item
-    raise AssertionError("a stream ends with the whole")
-
-
-def stream_all(
-    client: EngineClient, jobs: Sequence[Job], terms: Terms
-) -> AsyncGenerator[tuple[int, Delta | Spoken], None]:
-    """What comes of each input as it comes, with the input's place; the whole is the last of each."""
-    return interleaved([_stream(client, job, terms) for job in jobs])
-
-
-async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerator[Delta | Spoken, None]:
-    """After a stop string the engine is told to go no further."""
-    key = job.entry.manifest.key
-    transcript = Transcript(job)
-    last: Emitted | None = None
-    async with aclosing(client.stream(key, job.source, job.emit, terms)) as events:
-        async for event in events:
-            if isinstance(event, Emitted):
-                last = event
-                break
-            for delta in transcript.hear(event):
-                yield delta
-            if transcript.is_stopped:
-                break
-    rest, spoken = transcript.end(last)
-    if rest is not None:
-        yield rest
-    yield spoken
-
-
-def summed(jobs: Sequence[Job], spoken: Sequence[Spoken]) -> tuple[list[SentenceResult], Usage]:
-    """Results, and what they took."""
-    usage = Usage(
-        inputs=len(jobs),
-        source_tokens=sum(0 if isinstance(job.source, Pixels) else len(job.source.ids) for job in jobs),
-        emitted_tokens=sum(item.emitted_tokens for item in spoken),
-    )
-    return [item.result for item in spoken], usage
+def _decoding(options: TaskOptions) -> DecodingOptions:
+    assert isinstance(options, DecodingOptions)  # of every task that answers with tokens
+    return options

@@ -1,9 +1,11 @@
-"""What the tasks answer with, one per input, in the words of the HTTP interface."""
+"""Results of decoding tokens, in the words of the HTTP interface."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
+
+from app.tasks.answers.source_tokens import SourceToken
 
 LogProbability = Annotated[float, Field(le=0, description="Natural log-probability.", examples=[-0.21])]
 FinishReason = Annotated[
@@ -14,66 +16,6 @@ FinishReason = Annotated[
         examples=["stop"],
     ),
 ]
-
-
-class SourceToken(BaseModel):
-    """A token of an input, and the characters (Unicode code points) of the input that it stands for."""
-
-    text: str = Field(description="How it is spelt.", examples=[" file"])
-    start: int = Field(description="Its first character, counted from 0.", examples=[9])
-    end: int = Field(description="The character after its last.", examples=[14])
-
-
-class DirectionActivations(BaseModel):
-    """What a layer did in one direction: for each token a row with the value of each unit."""
-
-    direction: Literal["forward", "backward"]
-    hidden: list[list[float]]
-    cell: list[list[float]] | None = Field(None, description="Only of an LSTM: its memory, before the output gate.")
-    gates: dict[str, list[list[float]]] = Field(
-        description="LSTM: `input`, `forget`, `candidate`, `output`; GRU: `reset`, `update`, `candidate`; RNN: none."
-    )
-
-
-class LayerActivations(BaseModel):
-    """The inside of a layer while it read the text."""
-
-    layer: int = Field(description="Counted from 0.")
-    network: str = Field(description="The recurrence in words.", examples=["LSTM-384"])
-    directions: list[DirectionActivations]
-
-
-class TextExplanation(BaseModel):
-    """How the label came about, token by token."""
-
-    method: Literal["one pass", "each prefix read anew"] = Field(
-        description="`one pass`: the network reads in one direction, and its state after each token is asked for the "
-        "label. `each prefix read anew`: it reads in both directions, so each beginning of the text is answered as a "
-        "text of its own. Either way a row is the answer to the text that ends there."
-    )
-    tokens: list[SourceToken]
-    labels: list[str] = Field(description="The columns of `probabilities`.")
-    probabilities: list[list[float]] = Field(description="A row per token; the last one is the answer.")
-    activations: LayerActivations | None = Field(None, description="Only with `layer`.")
-
-
-class SentimentResult(BaseModel):
-    """A label and its degree."""
-
-    label: str = Field(description="The most probable label.", examples=["positive"])
-    score: float = Field(description="Probability of `label`.", ge=0, le=1, examples=[0.97])
-    polarity: float = Field(
-        description="Signed degree: probability of positive (or pos) minus probability of negative (or neg).",
-        ge=-1,
-        le=1,
-        examples=[0.94],
-    )
-    scores: dict[str, float] = Field(
-        description="Probability of each label; they sum to 1.", examples=[{"negative": 0.03, "positive": 0.97}]
-    )
-    model: str = Field(description="The model that answered.", examples=["sentiment-en"])
-    version: int = Field(description="Its version.", examples=[1])
-    explanation: TextExplanation | None = Field(None, description="Only with `explain`.")
 
 
 class Alternative(BaseModel):
@@ -149,14 +91,4 @@ class SentenceResult(Hypothesis):
     next: list[NextToken] | None = Field(
         None,
         description="Only with `next_tokens`: what most probably comes next after the input, best first.",
-    )
-
-
-class Usage(BaseModel):
-    """What a request took."""
-
-    inputs: int = Field(description="Inputs answered.", examples=[1])
-    source_tokens: int = Field(description="Tokens read; 0 for images.", examples=[9])
-    emitted_tokens: int = Field(
-        description="Tokens emitted, of all hypotheses that are told; 0 for labels.", examples=[0]
     )

@@ -8,6 +8,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnsupportedMedia
 from app.store.manifest import ImageInput
+from app.tasks.sources.limits import SourceLimits
 
 Image.MAX_IMAGE_PIXELS = None  # ours are counted in `_pixels`, with our own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -26,14 +27,6 @@ _UPRIGHT = {
 
 
 @dataclass(frozen=True)
-class ImageLimits:
-    """The largest file in bytes, and the most pixels it may decode to."""
-
-    bytes: int
-    pixels: int
-
-
-@dataclass(frozen=True)
 class RawImage:
     """RGB bytes, row by row from the top left."""
 
@@ -42,13 +35,13 @@ class RawImage:
     data: bytes
 
 
-def read_raw(raw: RawImage, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
+def read_raw(raw: RawImage, index: int, wanted: ImageInput, limits: SourceLimits) -> bytes:
     """`size` x `size` RGB bytes of an image that is no file, as `wanted`. Raises InputTooLong."""
     _check_pixels(raw.width, raw.height, index, wanted, limits)
     return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), wanted).tobytes()
 
 
-def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
+def read_image(content: bytes, index: int, wanted: ImageInput, limits: SourceLimits) -> bytes:
     """`size` x `size` RGB bytes of an image file, squashed to a square, as `wanted`.
 
     Read carefully, it is turned upright, transparency is laid over white, and 16-bit samples are scaled to 8. Raises
@@ -56,11 +49,11 @@ def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimi
     """
     if not content:
         raise EmptyInput(f"images[{index}] is an empty file; send {_formats()}", input=index)
-    if len(content) > limits.bytes:
+    if len(content) > limits.image_bytes:
         raise InputTooLong(
-            f"images[{index}] has {len(content)} bytes; at most {limits.bytes} are taken: send a smaller file",
+            f"images[{index}] has {len(content)} bytes; the limit is {limits.image_bytes}: send a smaller file",
             input=index,
-            limit=limits.bytes,
+            limit=limits.image_bytes,
         )
     try:
         image = Image.open(io.BytesIO(content), formats=(*FORMATS, "GIF"))
@@ -72,7 +65,7 @@ def read_image(content: bytes, index: int, wanted: ImageInput, limits: ImageLimi
         return _pixels(image, index, wanted, limits)
 
 
-def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLimits) -> bytes:
+def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: SourceLimits) -> bytes:
     if image.format not in (*FORMATS, *_STILL):
         raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
     _check_pixels(image.width, image.height, index, wanted, limits)
@@ -91,22 +84,22 @@ def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: ImageLim
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _check_pixels(width: int, height: int, index: int, wanted: ImageInput, limits: ImageLimits) -> None:
+def _check_pixels(width: int, height: int, index: int, wanted: ImageInput, limits: SourceLimits) -> None:
     """Of the picture, and of what it is enlarged to before it is cropped. Raises InputTooLong."""
-    if width * height > limits.pixels:
+    if width * height > limits.image_pixels:
         raise InputTooLong(
-            f"images[{index}] has {width} x {height} pixels; at most {limits.pixels} are taken",
+            f"images[{index}] has {width} x {height} pixels; the limit is {limits.image_pixels}: send a smaller image",
             input=index,
-            limit=limits.pixels,
+            limit=limits.image_pixels,
         )
-    if wanted.shorter_side is not None and wanted.shorter_side**2 * max(width, height) > limits.pixels * min(
+    if wanted.shorter_side is not None and wanted.shorter_side**2 * max(width, height) > limits.image_pixels * min(
         width, height
     ):
         raise InputTooLong(
             f"images[{index}] has {width} x {height} pixels, and its shorter side is scaled to {wanted.shorter_side}, "
-            f"which would make more than {limits.pixels}; cut the longer side",
+            f"which would make more than {limits.image_pixels}; cut the longer side",
             input=index,
-            limit=limits.pixels,
+            limit=limits.image_pixels,
         )
 
 

@@ -1,79 +1,108 @@
-"""Texts to source ids: checked one by one, before any of them costs the engine anything."""
+"""The source kind `text`: texts to token ids, checked one by one before any of them costs an engine anything."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
 from app.tasks.catalog import Entry
+from app.tasks.job import ReadSource
+from app.tasks.sources.language import language_of
+from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.source import Reader, SourceKind
 
-_INLINE_CHARS = 4000  # more are tokenised in a thread, so that the event loop goes on
-
-
-@dataclass(frozen=True)
-class TextLimits:
-    """`chars` is the longest text in characters."""
-
-    chars: int
-
-
-def check_texts(texts: Sequence[str], limits: TextLimits) -> None:
-    """Raises EmptyInput or InputTooLong with the place of the first text that is refused."""
-    for index, text in enumerate(texts):
-        check_length(text, index, limits)
-        if not text.strip():
-            raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
+_BYTES_PER_STEP = 4.0
+_UNKNOWN_STEPS = 64.0  # of a body without a length
+_MOST_GUESSED_STEPS = 50_000.0  # for any announced length: other limits check that
+_INLINE_CHARS = 4000  # a thread tokenises longer texts, so that the event loop goes on
 
 
-def check_length(text: str, index: int, limits: TextLimits) -> None:
-    """Raises InputTooLong with the text's place."""
-    if len(text) > limits.chars:
-        raise InputTooLong(
-            f"inputs[{index}] has {len(text)} characters; at most {limits.chars} are taken: split the text",
-            input=index,
-            limit=limits.chars,
-        )
+class TextSource(SourceKind[str]):
+    """A text. With `continues` the network reads all but the last token; that one is the decoder's first input."""
 
+    kind = "text"
 
-def source_ids(entry: Entry, text: str) -> list[int]:
-    """What a model reads for a text."""
-    return entry.tokenizer.encode(text)
+    def __init__(self, *, continues: bool = False) -> None:
+        self.continues = continues
 
+    def guessed_steps(self, length: int | None) -> float:
+        """See `SourceKind.guessed_steps`."""
+        return _UNKNOWN_STEPS if length is None else min(_MOST_GUESSED_STEPS, length / _BYTES_PER_STEP)
 
-def prefix_ids(entry: Entry, text: str) -> list[int]:
-    """What a model reads for a text that it is to go on with."""
-    return entry.tokenizer.encode_prefix(text)
+    def check(self, inputs: Sequence[str], limits: SourceLimits) -> None:
+        """Raises EmptyInput or InputTooLong with the index of the first text that is refused. A text to continue may be
+        empty."""
+        for index, text in enumerate(inputs):
+            if len(text) > limits.text_chars:
+                raise InputTooLong(
+                    f"inputs[{index}] has {len(text)} characters; the limit is {limits.text_chars}: split the text",
+                    input=index,
+                    limit=limits.text_chars,
+                )
+            if not self.continues and not text.strip():
+                raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
+    def language_of(self, item: str) -> str | None:
+        """The language that the text's script stands for."""
+        return language_of(item)
 
-async def encode_texts(
-    texts: Sequence[str], entries: Sequence[Entry], encode: Callable[[Entry, str], list[int]] = source_ids
-) -> list[Tokens]:
-    """Source ids of each text for its model. Raises EmptyInput or InputTooLong, as `check_texts` does."""
-    if sum(map(len, texts)) <= _INLINE_CHARS:
-        return _encode(texts, entries, encode)
-    return await asyncio.to_thread(_encode, texts, entries, encode)
+    async def read(
+        self,
+        inputs: Sequence[str],
+        entries: Sequence[Entry],
+        reader: Reader,
+        *,
+        pieces: bool,
+        deadline: float | None,
+    ) -> list[ReadSource]:
+        """See `SourceKind.read`."""
+        if sum(map(len, inputs)) <= _INLINE_CHARS:
+            return self._read_all(inputs, entries, pieces)
+        return await asyncio.to_thread(self._read_all, inputs, entries, pieces)
 
+    def _read_all(self, texts: Sequence[str], entries: Sequence[Entry], pieces: bool) -> list[ReadSource]:
+        read = self._continued if self.continues else self._whole
+        return [
+            read(text, entry, index, pieces) for index, (text, entry) in enumerate(zip(texts, entries, strict=True))
+        ]
 
-def _encode(texts: Sequence[str], entries: Sequence[Entry], encode: Callable[[Entry, str], list[int]]) -> list[Tokens]:
-    sources = []
-    for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
+    def _whole(self, text: str, entry: Entry, index: int, pieces: bool) -> ReadSource:
         try:
-            ids = encode(entry, text)
+            ids = entry.tokenizer.encode(text)
         except UnknownWord as error:
-            raise UnknownWord(
-                f"inputs[{index}]: {error.detail} of {entry.manifest.name}", input=index, **error.facts
-            ) from None
-        most = entry.manifest.limits.source_tokens
+            raise _of_input(error, entry, index) from None
         if not ids:
             raise EmptyInput(
                 f"inputs[{index}] has nothing that {entry.manifest.name} can read; send a text with words", input=index
             )
-        if most is not None and len(ids) > most:
-            raise InputTooLong(
-                f"inputs[{index}] has {len(ids)} tokens; {entry.manifest.name} takes at most {most}: split the text",
-                input=index,
-                limit=most,
+        _check_tokens(ids, entry, index)
+        return ReadSource(Tokens(ids), entry.tokenizer.pieces(text) if pieces else ())
+
+    def _continued(self, text: str, entry: Entry, index: int, pieces: bool) -> ReadSource:
+        try:
+            ids = entry.tokenizer.encode_prefix(text.rstrip())
+        except UnknownWord as error:
+            raise _of_input(error, entry, index) from None
+        _check_tokens(ids, entry, index)
+        *prefix, first = ids
+        if not prefix:
+            raise EmptyInput(
+                f"inputs[{index}] is empty, and {entry.manifest.name} needs a word to continue", input=index
             )
-        sources.append(Tokens(ids))
-    return sources
+        ends_within_word = text != "" and not text[-1].isspace()
+        after = entry.tokenizer.end_of(ids) if ends_within_word else ()
+        return ReadSource(Tokens(prefix), first=first, after=after)
+
+
+def _of_input(error: UnknownWord, entry: Entry, index: int) -> UnknownWord:
+    return UnknownWord(f"inputs[{index}]: {error.detail} of {entry.manifest.name}", input=index, **error.facts)
+
+
+def _check_tokens(ids: list[int], entry: Entry, index: int) -> None:
+    most = entry.manifest.limits.source_tokens
+    if most is not None and len(ids) > most:
+        raise InputTooLong(
+            f"inputs[{index}] has {len(ids)} tokens; the limit of {entry.manifest.name} is {most}: split the text",
+            input=index,
+            limit=most,
+        )

@@ -1,6 +1,6 @@
 """POST /hf/text-generation/{model}: the language models as Hugging Face's clients ask them, whole or token by token."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -9,6 +9,8 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.api.body import read_json
+from app.api.compat.hugging_face.errors import error_event
+from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described, list_response
 from app.api.compat.hugging_face.schemas import (
     Generation,
     GenerationDetails,
@@ -18,19 +20,17 @@ from app.api.compat.hugging_face.schemas import (
     StreamedGeneration,
     TextGenerationRequest,
 )
-from app.api.compat.hugging_face.tasks import asked, described, error_members, listed
 from app.api.events import data_event, described_event, described_stream
-from app.api.problems import problems
-from app.api.service import Service
-from app.api.tasks.sentiment import COMMON_ERRORS
-from app.engine.protocol import Terms, Tokens
+from app.api.problems import COMMON_ERRORS, problems
+from app.api.service import Service, service_of
+from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions
 from app.tasks.answers.decoding_options import decoding_of
-from app.tasks.answers.results import Alternative, EmittedToken, SentenceResult
-from app.tasks.answers.transcript import Delta, Job, Spoken
-from app.tasks.completion import Completion
+from app.tasks.answers.token_results import Alternative, EmittedToken, SentenceResult
+from app.tasks.answers.transcript import Delta, SentenceOutput, decoding_options_of
+from app.tasks.job import Job, Output
 
-TEXT_GENERATION = "/hf/text-generation/{model}"
+TEXT_GENERATION = Pipeline("text-generation", source="text", answer="tokens", continues=True)
 _BEGUN = "This film is one of the"
 _GENERATIONS = TypeAdapter(list[Generation])
 TEXT_GENERATION_EXAMPLES = {
@@ -57,7 +57,7 @@ router = APIRouter(tags=["Compatible"])
 
 
 @router.post(
-    TEXT_GENERATION,
+    TEXT_GENERATION.path,
     operation_id="hugging_face_text_generation",
     summary="Go on with texts, for Hugging Face's clients",
     response_model=list[Generation],
@@ -65,31 +65,30 @@ router = APIRouter(tags=["Compatible"])
     openapi_extra=described("lm-en", TextGenerationRequest, TEXT_GENERATION_EXAMPLES),
 )
 async def generate(request: Request) -> Response:
-    """Completion as `InferenceClient(".../hf/text-generation/lm-en").text_generation(...)` asks it, with details or
-    streamed if it likes. An option that is not supported is refused and named.
+    """Continuations as `InferenceClient(".../hf/text-generation/lm-en").text_generation(...)` asks for them, with
+    `details` or streamed. An unsupported option is refused by name.
     """
-    service, options = asked(request)
+    service, chosen = service_of(request), chosen_by(request)
     body = await read_json(request, TextGenerationRequest)
-    terms = service.accept(request, options, inputs=len(body.inputs))
-    async with service.attending(request, terms):
-        preparing = service.task(Completion).prepare(
-            body.inputs, body.decoding(), model=options.model, version=options.version
-        )
-        jobs = await service.counted(request, preparing)
+    terms = service.accept(request, chosen, inputs=len(body.inputs))
+    async with service.until_disconnect(request, terms):
+        task = TEXT_GENERATION.task_of(service, chosen)
+        jobs = await service.prepare(request, task, body.inputs, body.decoding(), chosen, terms)
         if not body.stream:
-            spoken = await service.spoken(request, jobs, terms, service.metrics.task("completion"))
-            return listed(_GENERATIONS, _generations(body, jobs, spoken))
-    return service.event_stream(_tokens(request, service, jobs, terms), terms, failed=_failed)
+            outputs = await service.answer(request, jobs, terms)
+            return list_response(_GENERATIONS, _generations(body, jobs, outputs))
+    return service.event_stream(_events(request, service, jobs, terms), terms, failed=error_event)
 
 
-def _generations(body: TextGenerationRequest, jobs: Sequence[Job], spoken: Sequence[Spoken]) -> list[Generation]:
+def _generations(body: TextGenerationRequest, jobs: Sequence[Job], outputs: Sequence[Output]) -> list[Generation]:
     before = body.inputs if body.parameters.return_full_text else [""] * len(jobs)
     return [
         Generation(
-            generated_text=prompt + item.result.text,
-            details=_details(job, item.result) if body.parameters.details else None,
+            generated_text=prompt + output.result.text,
+            details=_details(job, output.result) if body.parameters.details else None,
         )
-        for job, item, prompt in zip(jobs, spoken, before, strict=True)
+        for job, output, prompt in zip(jobs, outputs, before, strict=True)
+        if isinstance(output, SentenceOutput)
     ]
 
 
@@ -100,35 +99,35 @@ def _details(job: Job, result: SentenceResult) -> GenerationDetails:
         generated_tokens=len(tokens),
         seed=result.seed,
         tokens=[_token(job, token, token.text) for token in tokens],
-        top_tokens=[_top(job, token) for token in tokens] if job.options.logprobs else None,
+        top_tokens=[_top(job, token) for token in tokens] if _shows_alternatives(job) else None,
     )
 
 
-async def _tokens(request: Request, service: Service, jobs: Sequence[Job], terms: Terms) -> AsyncGenerator[bytes, None]:
-    """An event for each token; the last is held back until it is known to be the last."""
+async def _events(request: Request, service: Service, jobs: Sequence[Job], terms: Terms) -> AsyncGenerator[bytes, None]:
+    """An event for each token. The last token is held back until it is known to be the last."""
     (job,) = jobs
-    telling = _Telling(job)
+    tokens = _StreamedTokens(job)
     held: StreamedGeneration | None = None
-    async with aclosing(service.streamed(request, jobs, terms, service.metrics.task("completion"))) as streamed:
-        async for _, item in streamed:
-            if isinstance(item, Spoken):
-                yield data_event(telling.last(held, item.result))
+    async with aclosing(service.stream(request, jobs, terms)) as items:
+        async for _, item in items:
+            if isinstance(item, SentenceOutput):
+                yield data_event(tokens.last(held, item.result))
                 return
-            for event in telling.told(item):
+            for event in tokens.of(item):
                 if held is not None:
                     yield data_event(held)
                 held = event
 
 
-class _Telling:
-    """The text of a stream on its tokens: what several spell together is told with the last of them."""
+class _StreamedTokens:
+    """The text of a stream on its tokens: text that several tokens spell together stands on the last of them."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._text = ""
         self._count = 0
 
-    def told(self, delta: Delta) -> list[StreamedGeneration]:
+    def of(self, delta: Delta) -> list[StreamedGeneration]:
         """The tokens of a delta."""
         self._text += delta.text
         tokens = delta.tokens or []
@@ -140,23 +139,26 @@ class _Telling:
             if place == bearer:
                 text, self._text = self._text, ""
             self._count += 1
-            top = _top(self._job, token) if self._job.options.logprobs else None
+            top = _top(self._job, token) if _shows_alternatives(self._job) else None
             events.append(StreamedGeneration(index=self._count, token=_token(self._job, token, text), top_tokens=top))
         return events
 
     def last(self, event: StreamedGeneration | None, result: SentenceResult) -> StreamedGeneration:
-        """The last token with what is known at the end; an end of its own where a stop string left none."""
+        """The last token with the whole text; an end of its own where a stop string left no token."""
         if event is None:
             end = GenerationToken(id=decoding_of(self._job.entry).eos, text="", logprob=0, special=True)
             event = StreamedGeneration(index=1, token=end)
-        assert isinstance(self._job.source, Tokens)
         details = StreamDetails(
             finish_reason=_finish_reason(self._job, result),
             generated_tokens=self._count,
-            input_length=len(self._job.source.ids) + 1,  # and the first input
+            input_length=self._job.read.tokens + 1,  # and the first input of the decoder
             seed=result.seed,
         )
         return event.model_copy(update={"generated_text": result.text, "details": details})
+
+
+def _shows_alternatives(job: Job) -> bool:
+    return bool(decoding_options_of(job).logprobs)
 
 
 def _token(job: Job, token: Alternative, text: str) -> GenerationToken:
@@ -173,7 +175,3 @@ def _finish_reason(job: Job, result: SentenceResult) -> Literal["length", "eos_t
         return "length"
     ended = result.tokens and result.tokens[-1].id == decoding_of(job.entry).eos
     return "eos_token" if ended else "stop_sequence"
-
-
-def _failed(problem: Mapping[str, object]) -> bytes:
-    return data_event(error_members(problem))

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
-from app.api.schemas import Inputs
+from app.api.options import Inputs
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
 
 _AS_SCORES = "scores are probabilities (softmax)"

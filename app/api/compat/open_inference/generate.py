@@ -1,6 +1,6 @@
 """POST /v2/models/{model}/generate and /generate_stream: Triton's short way to ask a model that emits texts."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -8,26 +8,20 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import checked, json_body
-from app.api.compat.open_inference.infer import (
-    MODEL,
-    VERSION,
-    body_of,
-    described,
-    error_members,
-    manifest_of,
-    options_of,
-    preparing_texts,
-    read,
-)
+from app.api.compat.open_inference.bodies import body_of, read
+from app.api.compat.open_inference.errors import error_event
+from app.api.compat.open_inference.options import chosen_by
+from app.api.compat.open_inference.paths import MODEL, VERSION, described, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
 from app.api.events import data_event, described_event, described_stream
-from app.api.problems import problems
+from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import Service, json_response, service_of
-from app.api.tasks.sentiment import COMMON_ERRORS
 from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions, InputError
 from app.store.manifest import Manifest
-from app.tasks.answers.transcript import Job, Spoken
+from app.tasks.answers.transcript import SentenceOutput
+from app.tasks.job import Job
+from app.tasks.task import Task
 
 PATHS = GENERATE, GENERATE_VERSION = f"{MODEL}/generate", f"{VERSION}/generate"
 STREAM_PATHS = STREAM, STREAM_VERSION = f"{MODEL}/generate_stream", f"{VERSION}/generate_stream"
@@ -54,8 +48,8 @@ _ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions)
 router = APIRouter(tags=["Open Inference Protocol"])
 
 
-class _Asked(NamedTuple):
-    """A request that was read."""
+class _Prompt(NamedTuple):
+    """A request whose body has been read."""
 
     service: Service
     manifest: Manifest
@@ -63,13 +57,17 @@ class _Asked(NamedTuple):
     text: str
     options: SentenceParameters
 
+    @property
+    def task(self) -> Task:
+        return self.service.task_of(self.manifest)
 
-async def _asked(request: Request, *, streamed: bool) -> _Asked:
+
+async def _read(request: Request, *, streamed: bool) -> _Prompt:
     """Options stand in `parameters` or beside the text. Raises InputError, RequestValidationError, ModelNotFound."""
     service = service_of(request)
     body = await read(await body_of(request), GenerateRequest)
     manifest = manifest_of(request, service)
-    if manifest.task not in ("completion", "translation"):
+    if (manifest.source, manifest.answer) != ("text", "tokens"):
         raise InputError(f"{manifest.name} does not go from text to text; ask {manifest.name}/infer")
     beside, parameters = body.model_extra or {}, body.parameters or {}
     if twice := beside.keys() & parameters.keys():
@@ -78,8 +76,15 @@ async def _asked(request: Request, *, streamed: bool) -> _Asked:
     if given.get("stream", streamed) is not streamed:
         raise InputError(f"stream is {'true' if streamed else 'false'} at this path; leave it out")
     given.pop("stream", None)
-    options = checked(given, SentenceParameters, "parameters")
-    return _Asked(service, manifest, body.id, body.text_input, options)
+    return _Prompt(service, manifest, body.id, body.text_input, checked(given, SentenceParameters, "parameters"))
+
+
+async def _job(request: Request, prompt: _Prompt, terms: Terms) -> Job:
+    options = prompt.options
+    (job,) = await prompt.service.prepare(
+        request, prompt.task, [prompt.text], options, chosen_by(prompt.manifest, options), terms
+    )
+    return job
 
 
 @router.post(
@@ -98,16 +103,15 @@ async def _asked(request: Request, *, streamed: bool) -> _Asked:
 )
 async def generate(request: Request) -> Response:
     """A language model or a translator by Triton's generate extension: one text in JSON, with decoding options in
-    `parameters` or beside it. An option that is not supported is refused and named.
+    `parameters` or beside it. An unsupported option is refused by name.
     """
-    asked = await _asked(request, streamed=False)
-    service = asked.service
-    terms = service.accept(request, options_of(asked.manifest, asked.options), inputs=1)
-    async with service.attending(request, terms):
-        preparing = preparing_texts(service, asked.manifest, [asked.text], asked.options)
-        jobs = await service.counted(request, preparing)
-        (spoken,) = await service.spoken(request, jobs, terms, service.metrics.task(asked.manifest.task))
-    return json_response(_answer(asked, spoken.result.text, spoken))
+    prompt = await _read(request, streamed=False)
+    service = prompt.service
+    terms = service.accept(request, chosen_by(prompt.manifest, prompt.options), inputs=1)
+    async with service.until_disconnect(request, terms):
+        (output,) = await service.answer(request, [await _job(request, prompt, terms)], terms)
+    assert isinstance(output, SentenceOutput)
+    return json_response(_answer(prompt, output.result.text, output))
 
 
 @router.post(
@@ -127,38 +131,33 @@ async def generate(request: Request) -> Response:
     openapi_extra=described("lm-en", STREAM_VERSION, _CONTENT),
 )
 async def generate_stream(request: Request) -> Response:
-    """As `generate`, but as server-sent events while it is emitted: each has what came, the last why it ended. What
-    fails is an event with a member `error`, and the last.
+    """As `generate`, but as server-sent events during decoding: each has new text, the last one the finish reason. A
+    failure is an event with a member `error`, and the last.
     """
-    asked = await _asked(request, streamed=True)
-    service = asked.service
-    terms = service.accept(request, options_of(asked.manifest, asked.options), inputs=1)
-    async with service.attending(request, terms):
-        options = asked.options.model_copy(update={"stream": True})
-        (job,) = await service.counted(request, preparing_texts(service, asked.manifest, [asked.text], options))
-    return service.event_stream(_events(request, asked, job, terms), terms, failed=_failed)
+    prompt = await _read(request, streamed=True)
+    prompt = prompt._replace(options=prompt.options.model_copy(update={"stream": True}))
+    service = prompt.service
+    terms = service.accept(request, chosen_by(prompt.manifest, prompt.options), inputs=1)
+    async with service.until_disconnect(request, terms):
+        job = await _job(request, prompt, terms)
+    return service.event_stream(_events(request, prompt, job, terms), terms, failed=error_event)
 
 
-async def _events(request: Request, asked: _Asked, job: Job, terms: Terms) -> AsyncGenerator[bytes, None]:
-    counters = asked.service.metrics.task(asked.manifest.task)
-    async with aclosing(asked.service.streamed(request, [job], terms, counters)) as streamed:
-        async for _, item in streamed:
-            if isinstance(item, Spoken):
-                yield data_event(_answer(asked, "", item))
+async def _events(request: Request, prompt: _Prompt, job: Job, terms: Terms) -> AsyncGenerator[bytes, None]:
+    async with aclosing(prompt.service.stream(request, [job], terms)) as items:
+        async for _, item in items:
+            if isinstance(item, SentenceOutput):
+                yield data_event(_answer(prompt, "", item))
             elif item.text:
-                yield data_event(_answer(asked, item.text))
+                yield data_event(_answer(prompt, item.text))
 
 
-def _answer(asked: _Asked, text: str, spoken: Spoken | None = None) -> GenerateAnswer:
+def _answer(prompt: _Prompt, text: str, output: SentenceOutput | None = None) -> GenerateAnswer:
     return GenerateAnswer(
-        id=asked.id,
-        model_name=asked.manifest.name,
-        model_version=str(asked.manifest.version),
+        id=prompt.id,
+        model_name=prompt.manifest.name,
+        model_version=str(prompt.manifest.version),
         text_output=text,
-        score=spoken.result.score if spoken else None,
-        finish_reason=spoken.result.finish_reason if spoken else None,
+        score=output.result.score if output else None,
+        finish_reason=output.result.finish_reason if output else None,
     )
-
-
-def _failed(problem: Mapping[str, object]) -> bytes:
-    return data_event(error_members(problem))

@@ -1,4 +1,4 @@
-"""Input tensors of the Open Inference Protocol to what the tasks read."""
+"""Input tensors of the Open Inference Protocol to the inputs of a task."""
 
 import asyncio
 import math
@@ -9,16 +9,17 @@ from typing import Any
 
 from app.api.compat.open_inference.binary import HEADER, unpack_bytes
 from app.api.compat.open_inference.schemas import InferRequest, InputTensor
-from app.api.compat.open_inference.tensors import ANY, PIXELS, Tensor, inputs_of
-from app.api.tasks.caption import decoded_images
+from app.api.compat.open_inference.tensors import ANY, IMAGE, PIXELS, TEXT, Tensor, inputs_of
+from app.api.tasks.image_body import decoded_images
 from app.errors import InputError
 from app.store.manifest import Manifest
 from app.tasks.sources.image_files import RawImage
+from app.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Given:
-    """The input tensor of a request: `binary` is its data behind the JSON, None if they stand in it."""
+class InputData:
+    """The input tensor of a request. Its data are `binary`, behind the JSON, or `data`, in it."""
 
     tensor: Tensor
     shape: list[int]
@@ -29,8 +30,18 @@ class Given:
     def inputs(self) -> int:
         return self.shape[0]
 
-    def texts(self) -> list[str]:
-        """Elements of BYTES as texts. Raises InputError."""
+    async def read(self) -> Sequence[str] | Sequence[bytes] | Sequence[RawImage]:
+        """The inputs of the task. A thread takes megabytes apart. Raises InputError and InvalidImage."""
+        if self.tensor is TEXT:
+            return self._texts()
+        if self.tensor is PIXELS:
+            return await asyncio.to_thread(self._raw_images)
+        assert self.tensor is IMAGE
+        if self.binary is None:
+            return await asyncio.to_thread(decoded_images, self._strings())
+        return unpack_bytes(self.binary, self.inputs, self.tensor.name)
+
+    def _texts(self) -> list[str]:
         if self.binary is None:
             return self._strings()
         items = unpack_bytes(self.binary, self.inputs, self.tensor.name)
@@ -38,14 +49,6 @@ class Given:
             return [item.decode() for item in items]
         except UnicodeDecodeError as error:
             raise InputError(f"{self.tensor.name} holds bytes that are not UTF-8: {error.reason}") from error
-
-    async def images(self) -> Sequence[bytes | RawImage]:
-        """Files, or pixels. Megabytes are taken apart in a thread. Raises InputError."""
-        if self.tensor is PIXELS:
-            return await asyncio.to_thread(self._raw_images)
-        if self.binary is None:
-            return await asyncio.to_thread(decoded_images, self._strings())
-        return unpack_bytes(self.binary, self.inputs, self.tensor.name)
 
     def _raw_images(self) -> list[RawImage]:
         _, height, width, channels = self.shape
@@ -82,22 +85,24 @@ class Given:
         return elements
 
 
-def given(asked: InferRequest, tail: memoryview, manifest: Manifest) -> Given:
-    """The input tensor of a request to a model, fit for it. Raises InputError."""
-    takes = {tensor.name: tensor for tensor in inputs_of(manifest)}
+def input_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifest) -> InputData:
+    """The input tensor of a request to a model, checked against its name, datatype and shape. Raises InputError."""
+    takes = {tensor.name: tensor for tensor in inputs_of(task)}
     names = " or ".join(takes)
-    for place, other in enumerate(asked.inputs):
+    for place, other in enumerate(body.inputs):
         if other.name not in takes:
             raise InputError(f"inputs[{place}] is {other.name!r}; {manifest.name} takes {names}")
-    if len(asked.inputs) > 1:
-        raise InputError(f"the request has {len(asked.inputs)} input tensors; {manifest.name} takes one, {names}")
-    (sent,) = asked.inputs
+    if len(body.inputs) > 1:
+        raise InputError(f"the request has {len(body.inputs)} input tensors; {manifest.name} takes one, {names}")
+    (sent,) = body.inputs
     tensor = takes[sent.name]
     if sent.datatype != tensor.datatype:
         raise InputError(f"{sent.name} has the datatype {sent.datatype}; send {tensor.datatype}")
     if not _fits(sent.shape, tensor.shape):
-        raise InputError(f"{sent.name} has the shape {sent.shape}; send {_told(tensor.shape)}, with no dimension of 0")
-    return Given(tensor, sent.shape, sent.data or [], _binary(sent, tail))
+        raise InputError(
+            f"{sent.name} has the shape {sent.shape}; send {_shape_in_words(tensor.shape)}, no dimension 0"
+        )
+    return InputData(tensor, sent.shape, sent.data or [], _binary(sent, tail))
 
 
 def _binary(sent: InputTensor, tail: memoryview) -> memoryview | None:
@@ -106,8 +111,8 @@ def _binary(sent: InputTensor, tail: memoryview) -> memoryview | None:
         raise InputError(f"{sent.name} needs either 'data' or the parameter binary_data_size")
     if (size or 0) != len(tail):
         raise InputError(
-            f"{len(tail)} bytes come behind the JSON, and the input says {size or 0}: set binary_data_size to what "
-            f"comes, and the header {HEADER} to the length of the JSON"
+            f"{len(tail)} bytes follow the JSON, and binary_data_size is {size or 0}: set it to the number of bytes, "
+            f"and the header {HEADER} to the length of the JSON"
         )
     return None if size is None else tail
 
@@ -119,7 +124,7 @@ def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
     return len(shape) == len(wanted) and all(side > 0 and other in (ANY, side) for side, other in pairs)
 
 
-def _told(shape: tuple[int, ...]) -> str:
+def _shape_in_words(shape: tuple[int, ...]) -> str:
     """`[inputs, height, width, 3]`."""
     names = ("inputs", "height", "width")
     return f"[{', '.join(names[place] if side == ANY else str(side) for place, side in enumerate(shape))}]"

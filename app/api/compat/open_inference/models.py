@@ -4,7 +4,7 @@ import time
 
 from fastapi import APIRouter, Request
 
-from app.api.compat.open_inference.infer import MODEL, VERSION, described, manifest_of
+from app.api.compat.open_inference.paths import MODEL, VERSION, described, manifest_of
 from app.api.compat.open_inference.schemas import (
     Duration,
     InferenceStatistics,
@@ -92,12 +92,13 @@ async def metadata(request: Request, service: ServiceDependency) -> ModelMetadat
     """Names, datatypes and shapes of the tensors of `infer`. Of several inputs one is sent. An output is told when it
     is asked for, or when none is."""
     manifest = manifest_of(request, service)
+    task = service.task_of(manifest)
     versions = [entry.manifest.version for entry in service.catalog.of_name(manifest.name, service.client.view)]
     return ModelMetadata(
         name=manifest.name,
         versions=[str(version) for version in sorted(versions)],
-        inputs=[_described(tensor) for tensor in inputs_of(manifest)],
-        outputs=[_described(tensor) for tensor in outputs_of(manifest)],
+        inputs=[_described(tensor) for tensor in inputs_of(task)],
+        outputs=[_described(tensor) for tensor in outputs_of(task, manifest)],
     )
 
 
@@ -138,14 +139,15 @@ async def model_ready(request: Request, service: ServiceDependency) -> ModelRead
 async def configuration(request: Request, service: ServiceDependency) -> ModelConfiguration:
     """The tensors without the dimension of the batch, and how large a batch may be: what Triton's tools read."""
     manifest = manifest_of(request, service)
-    inputs = [_configured(tensor) for tensor in inputs_of(manifest)]
+    task = service.task_of(manifest)
+    inputs = [_configured(tensor) for tensor in inputs_of(task)]
     if len(inputs) > 1:
         inputs = [tensor.model_copy(update={"optional": True}) for tensor in inputs]
     return ModelConfiguration(
         name=manifest.name,
         max_batch_size=service.most_inputs,
         input=inputs,
-        output=[_configured(tensor) for tensor in outputs_of(manifest)],
+        output=[_configured(tensor) for tensor in outputs_of(task, manifest)],
     )
 
 

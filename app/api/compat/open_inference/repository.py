@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 
 from app.api.admin import Administrated
 from app.api.body import json_body
-from app.api.compat.open_inference.infer import Form, body_of, described, read
+from app.api.compat.open_inference.bodies import Form, body_of, read
+from app.api.compat.open_inference.paths import described
 from app.api.compat.open_inference.schemas import (
     IndexedModel,
     IndexRequest,

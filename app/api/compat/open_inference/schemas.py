@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
 from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.options import TaskOptions
 
 MOST_DIMENSIONS = 8
 LAST_LEVEL = 21  # of priority
@@ -82,7 +83,7 @@ class InferRequest(Closed):
     outputs: list[RequestedOutput] | None = Field(None, description="All of the model when left out.")
 
 
-class Parameters(Closed):
+class Parameters(TaskOptions, Closed):
     """Of a request to any model."""
 
     priority: Annotated[int, Field(ge=0, le=LAST_LEVEL)] = Field(

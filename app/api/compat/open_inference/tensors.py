@@ -1,16 +1,18 @@
-"""What models take and tell, as tensors of the Open Inference Protocol."""
+"""The tensors of a task, by its source and answer kinds."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from app.store.manifest import Manifest
+from app.tasks.task import Task
 
 ANY = -1  # in a shape
-SCORES = "scores"
+_DATATYPES = {"text": "BYTES", "number": "FP32"}
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a model takes or tells. `shape` begins with the number of inputs."""
+    """A tensor that a model reads or answers with. `shape` begins with the number of inputs."""
 
     name: str
     datatype: str
@@ -19,17 +21,22 @@ class Tensor:
 
 TEXT, IMAGE = Tensor("text_input", "BYTES"), Tensor("image", "BYTES")
 PIXELS = Tensor("pixels", "UINT8", (ANY, ANY, ANY, 3))
-_LABELLED = (Tensor("label", "BYTES"), Tensor("score", "FP32"), Tensor("polarity", "FP32"))
-SENTENCES = (Tensor("text", "BYTES"), Tensor("score", "FP32"), Tensor("finish_reason", "BYTES"))
 
 
-def inputs_of(manifest: Manifest) -> tuple[Tensor, ...]:
-    """What a model takes: one of these in a request."""
-    return (IMAGE, PIXELS) if manifest.image else (TEXT,)
+def inputs_of(task: Task) -> tuple[Tensor, ...]:
+    """The tensors that a task reads: a request has one of these."""
+    match task.source.kind:
+        case "text":
+            return (TEXT,)
+        case "image":
+            return IMAGE, PIXELS
+        case kind:
+            assert_never(kind)
 
 
-def outputs_of(manifest: Manifest) -> tuple[Tensor, ...]:
-    """What a model tells."""
-    if manifest.task == "sentiment":
-        return (*_LABELLED, Tensor(SCORES, "FP32", (ANY, len(manifest.labels))))
-    return SENTENCES
+def outputs_of(task: Task, manifest: Manifest) -> tuple[Tensor, ...]:
+    """The tensors that a model answers with: the columns of its results."""
+    return tuple(
+        Tensor(column.name, _DATATYPES[column.type], (ANY,) if column.width is None else (ANY, column.width))
+        for column in task.answer.columns(manifest)
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
+from app.api.compat.openai.errors import error_event
 from app.api.compat.openai.schemas import (
     CompletionAnswer,
     CompletionChoice,
@@ -20,14 +21,13 @@ from app.api.compat.openai.schemas import (
     CompletionUsage,
 )
 from app.api.events import data_event, described_event, described_stream
-from app.api.problems import problems
+from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import Service, service_of
-from app.api.tasks.sentiment import COMMON_ERRORS
-from app.engine.protocol import Terms, Tokens
+from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions
-from app.tasks.answers.results import EmittedToken, FinishReason
-from app.tasks.answers.transcript import Job, Spoken
-from app.tasks.completion import Completion
+from app.tasks.answers.token_results import EmittedToken, FinishReason
+from app.tasks.answers.transcript import SentenceOutput
+from app.tasks.job import Job, Output
 
 _DONE = b"data: [DONE]\n\n"
 _BEGUN = "This film is one of the"
@@ -84,51 +84,49 @@ router = APIRouter(tags=["Compatible"])
 )
 async def completions(request: Request) -> Response:
     """The language models as `OpenAI(base_url=".../v1", api_key="x").completions.create(...)` asks them, streamed or
-    whole. An option that is not supported is refused and named; errors have OpenAI's member `error` as well.
+    whole. An unsupported option is refused by name; errors have OpenAI's member `error` as well.
     """
     service = service_of(request)
     body = await read_json(request, CompletionRequest)
-    options, inputs = body.options(), body.inputs
-    terms = service.accept(request, options, inputs=len(inputs))
-    counters = service.metrics.task("completion")
-    async with service.attending(request, terms):
-        preparing = service.task(Completion).prepare(
-            inputs, body.decoding(), model=options.model, version=options.version
-        )
-        answer = _Answer(body, await service.counted(request, preparing))
+    chosen, inputs = body.options(), body.inputs
+    terms = service.accept(request, chosen, inputs=len(inputs))
+    async with service.until_disconnect(request, terms):
+        task = service.task_continuing(chosen)
+        answer = _Answer(body, await service.prepare(request, task, inputs, body.decoding(), chosen, terms))
         if not body.stream:
-            spoken = await service.spoken(request, answer.jobs, terms, counters)
-            whole = await asyncio.to_thread(answer.whole, spoken) if body.logprobs is not None else answer.whole(spoken)
+            outputs = await service.answer(request, answer.jobs, terms)
+            whole = (
+                await asyncio.to_thread(answer.whole, outputs) if body.logprobs is not None else answer.whole(outputs)
+            )
             return Response(whole.model_dump_json(), media_type="application/json")
-    return service.event_stream(_chunks(request, service, answer, terms), terms, failed=_failed)
+    return service.event_stream(_chunks(request, service, answer, terms), terms, failed=error_event)
 
 
 async def _chunks(request: Request, service: Service, answer: "_Answer", terms: Terms) -> AsyncGenerator[bytes, None]:
-    """Each choice as it comes, the reason of its end with its last chunk."""
-    spoken: dict[int, Spoken] = {}
-    counters = service.metrics.task("completion")
+    """Each choice as it comes; its last chunk has the finish reason."""
+    outputs: dict[int, Output] = {}
     for chunk in answer.echoed():
         yield answer.event([chunk])
-    async with aclosing(service.streamed(request, answer.jobs, terms, counters)) as streamed:
-        async for place, item in streamed:
-            if isinstance(item, Spoken):
-                spoken[place] = item
-                yield answer.event([answer.chunk(place, "", [], item.result.finish_reason)])
+    async with aclosing(service.stream(request, answer.jobs, terms)) as items:
+        async for index, item in items:
+            if isinstance(item, SentenceOutput):
+                outputs[index] = item
+                yield answer.event([answer.chunk(index, "", [], item.result.finish_reason)])
             else:
-                yield answer.event([answer.chunk(place, item.text, item.tokens or [])])
-    if answer.tells_usage:
-        yield answer.event([], answer.usage([spoken[place] for place in range(len(answer.jobs))]))
+                yield answer.event([answer.chunk(index, item.text, item.tokens or [])])
+    if answer.has_usage:
+        yield answer.event([], answer.usage([outputs[index] for index in range(len(answer.jobs))]))
     yield _DONE
 
 
 class _Answer:
-    """What is told of a request's jobs, whole or in chunks."""
+    """The answer to a request, whole or in chunks."""
 
     def __init__(self, body: CompletionRequest, jobs: Sequence[Job]) -> None:
         self.jobs = jobs
-        self.tells_usage = bool(body.stream_options and body.stream_options.include_usage)
+        self.has_usage = bool(body.stream_options and body.stream_options.include_usage)
         self._body = body
-        self._ids: list[list[int]] = [[] for _ in jobs]  # of the tokens that were told
+        self._ids: list[list[int]] = [[] for _ in jobs]  # of the tokens in chunks so far
         self._frame = CompletionAnswer(
             id=f"cmpl-{secrets.token_hex(8)}",
             created=int(time.time()),
@@ -137,23 +135,25 @@ class _Answer:
             choices=[],
         )
 
-    def whole(self, spoken: Sequence[Spoken]) -> CompletionAnswer:
+    def whole(self, outputs: Sequence[Output]) -> CompletionAnswer:
         """All choices."""
-        before = self._body.inputs if self._body.echo else [""] * len(spoken)
-        choices = []
-        for place, (result, prompt) in enumerate(zip((item.result for item in spoken), before, strict=True)):
-            choices.append(self.chunk(place, prompt + result.text, result.tokens or [], result.finish_reason))
-        return self._frame.model_copy(update={"choices": choices, "usage": self.usage(spoken)})
+        before = self._body.inputs if self._body.echo else [""] * len(outputs)
+        results = [output.result for output in outputs if isinstance(output, SentenceOutput)]
+        choices = [
+            self.chunk(index, prompt + result.text, result.tokens or [], result.finish_reason)
+            for index, (result, prompt) in enumerate(zip(results, before, strict=True))
+        ]
+        return self._frame.model_copy(update={"choices": choices, "usage": self.usage(outputs)})
 
     def echoed(self) -> list[CompletionChoice]:
-        """The prompts, if they are to be told."""
+        """The prompts, with `echo`."""
         texts = self._body.inputs if self._body.echo else []
         return [self.chunk(place, text, []) for place, text in enumerate(texts)]
 
     def chunk(
         self, place: int, text: str, tokens: Sequence[EmittedToken], reason: FinishReason | None = None
     ) -> CompletionChoice:
-        """A choice, or what came of it: `reason` is why it ended."""
+        """A choice or a part of it; `reason` is why it ended."""
         return CompletionChoice(
             index=place,
             text=text,
@@ -162,15 +162,14 @@ class _Answer:
         )
 
     def event(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> bytes:
-        """A chunk of the answer; it has a member `usage` only where usage will be told."""
+        """A chunk of the answer. It has a member `usage` only if the stream ends with one."""
         frame = self._frame.model_copy(update={"choices": choices, "usage": usage})
-        return data_event(frame.model_dump(exclude=None if self.tells_usage else {"usage"}))
+        return data_event(frame.model_dump(exclude=None if self.has_usage else {"usage"}))
 
-    def usage(self, spoken: Sequence[Spoken]) -> CompletionUsage:
-        """Tokens of the prompts, each once however many choices it has, and those of the choices."""
-        sources = [job.source for job in self.jobs[:: self._body.choices]]
-        read = sum(len(source.ids) + 1 for source in sources if isinstance(source, Tokens))  # + the first input
-        emitted = sum(item.emitted_tokens for item in spoken)
+    def usage(self, outputs: Sequence[Output]) -> CompletionUsage:
+        """Tokens of the prompts, each once for all its choices, and those of the choices."""
+        read = sum(job.read.tokens + 1 for job in self.jobs[:: self._body.choices])  # + the decoder's first input
+        emitted = sum(output.emitted_tokens for output in outputs)
         return CompletionUsage(prompt_tokens=read, completion_tokens=emitted, total_tokens=read + emitted)
 
     def _logprobs(self, place: int, tokens: Sequence[EmittedToken]) -> CompletionLogprobs:
@@ -178,7 +177,7 @@ class _Answer:
         begin = len(self._body.inputs[place])
         offsets = []
         for token in tokens:
-            offsets.append(begin + job.entry.target_tokenizer.place_of(token.id, ids, after=job.after))
+            offsets.append(begin + job.entry.target_tokenizer.place_of(token.id, ids, after=job.read.after))
             ids.append(token.id)
         return CompletionLogprobs(
             tokens=[token.text for token in tokens],
@@ -190,32 +189,3 @@ class _Answer:
 
 def _finish_reason(reason: FinishReason) -> Literal["stop", "length"]:
     return "stop" if reason == "stop" else "length"
-
-
-def error_members(problem: Mapping[str, object]) -> dict[str, object]:
-    """What OpenAI's clients read of a problem."""
-    status, slug = problem["status"], str(problem["type"]).removeprefix("/problems/")
-    assert isinstance(status, int)
-    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
-    return {
-        "error": {
-            "message": problem["detail"],
-            "type": kind,
-            "param": _parameter(problem),
-            "code": slug.replace("-", "_"),
-        }
-    }
-
-
-def _parameter(problem: Mapping[str, object]) -> str | None:
-    """The member of a request that was refused, if that is known."""
-    match problem:
-        case {"options": [str(name), *_]}:
-            return name
-        case {"errors": [{"where": str(place)}, *_]} if place != "body":
-            return place
-    return None
-
-
-def _failed(problem: Mapping[str, object]) -> bytes:
-    return data_event(error_members(problem))

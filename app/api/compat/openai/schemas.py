@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
-from app.api.schemas import Options
+from app.api.options import Options
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
 
 _USUAL_TOKENS = 16  # as OpenAI's own

@@ -1,33 +1,43 @@
-"""Texts to source ids: what is refused, with its place, and what is made of the rest."""
+"""The source kind text: refusals with their index, and token ids of the rest."""
 
 import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnrollError
-from app.store.model_store import read_store
-from app.tasks.catalog import Catalog, Entry
-from app.tasks.sources.text import TextLimits, check_texts, encode_texts
+from app.tasks.catalog import Entry, open_catalog
+from app.tasks.job import ReadSource
+from app.tasks.registry import TASKS
+from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.source import Reader
+from app.tasks.sources.text import TextSource
 
-LIMITS = TextLimits(chars=100)
+LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)
+
+
+def read(texts: Sequence[str], entries: Sequence[Entry]) -> list[ReadSource]:
+    with ThreadPoolExecutor(1) as pool:
+        return asyncio.run(TextSource().read(texts, entries, Reader(LIMITS, pool), pieces=False, deadline=None))
 
 
 @pytest.fixture(scope="module")
 def translator(tiny_store: Path) -> Entry:
     """Takes at most 120 tokens, and appends one to each source."""
-    return Catalog(read_store(tiny_store)).entries["translate-en-ko", 1]
+    return open_catalog(tiny_store, TASKS).entries["translate-en-ko", 1]
 
 
 @pytest.fixture(scope="module")
 def classifier(tiny_store: Path) -> Entry:
-    return Catalog(read_store(tiny_store)).entries["sentiment-en", 1]
+    return open_catalog(tiny_store, TASKS).entries["sentiment-en", 1]
 
 
 @pytest.mark.parametrize("text", ["a", " a ", "\u200b", "x" * 100, "가" * 100, "\U0001f3ac" * 100, "\x00"])
 def test_a_text_within_the_limit_passes(text: str) -> None:
-    check_texts([text], LIMITS)
+    TextSource().check([text], LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -43,27 +53,30 @@ def test_a_text_within_the_limit_passes(text: str) -> None:
 )
 def test_a_refused_text_is_named_by_its_place(text: str, error: type[UnrollError]) -> None:
     with pytest.raises(error) as caught:
-        check_texts(["a", "b", text, ""], LIMITS)
+        TextSource().check(["a", "b", text, ""], LIMITS)
     assert caught.value.facts["input"] == 2
     assert "inputs[2]" in caught.value.detail
     if error is InputTooLong:
         assert caught.value.facts["limit"] == 100
-        assert "at most 100" in caught.value.detail
+        assert "the limit is 100" in caught.value.detail
 
 
 def test_each_text_is_encoded_by_its_own_model(translator: Entry, classifier: Entry) -> None:
     text = "save the changes"
-    sources = asyncio.run(encode_texts([text, text], [translator, classifier]))
-    assert [source.ids for source in sources] == [translator.tokenizer.encode(text), classifier.tokenizer.encode(text)]
-    assert sources[0].ids == sources[1].ids + list(translator.manifest.tokenizer.append)
+    sources = read([text, text], [translator, classifier])
+    assert [one.source for one in sources] == [
+        Tokens(translator.tokenizer.encode(text)),
+        Tokens(classifier.tokenizer.encode(text)),
+    ]
+    assert sources[0].tokens == sources[1].tokens + len(translator.manifest.tokenizer.append)
     assert translator.manifest.tokenizer.append
 
 
 def test_long_requests_are_encoded_as_short_ones(classifier: Entry) -> None:
     """Those over the threshold go through a thread, where nothing may change."""
     texts = [f"a warm and funny film number {number}" for number in range(400)]
-    together = asyncio.run(encode_texts(texts, [classifier] * len(texts)))
-    assert together == [Tokens(classifier.tokenizer.encode(text)) for text in texts]
+    together = read(texts, [classifier] * len(texts))
+    assert [one.source for one in together] == [Tokens(classifier.tokenizer.encode(text)) for text in texts]
 
 
 @pytest.mark.parametrize("before", [1, 300])
@@ -75,10 +88,10 @@ def test_more_tokens_than_the_model_takes_are_refused(translator: Entry, before:
     while len(translator.tokenizer.encode(fits + " a")) <= most:
         fits += " a"
     short = ["save the changes"] * before
-    sources = asyncio.run(encode_texts([*short, fits], [translator] * (before + 1)))
-    assert most - 1 <= len(sources[-1].ids) <= most
+    sources = read([*short, fits], [translator] * (before + 1))
+    assert most - 1 <= sources[-1].tokens <= most
     with pytest.raises(InputTooLong) as caught:
-        asyncio.run(encode_texts([*short, fits + " a"], [translator] * (before + 1)))
+        read([*short, fits + " a"], [translator] * (before + 1))
     assert caught.value.facts == {"input": before, "limit": most}
 
 
@@ -91,5 +104,5 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
 
     deaf = Entry(classifier.manifest, Deaf(), classifier.target_tokenizer)  # type: ignore[arg-type]
     with pytest.raises(EmptyInput) as caught:
-        asyncio.run(encode_texts(["a", "b"], [classifier, deaf]))
+        read(["a", "b"], [classifier, deaf])
     assert caught.value.facts == {"input": 1}

@@ -1,40 +1,23 @@
-"""Admission: who is let in, decided from the head of a request before anything else is done for it.
+"""Admission: which requests to tasks are accepted, by the work of those that are not answered yet.
 
-A plain ASGI middleware, outermost but for the one that counts. What it counts a request as is a guess from its length,
-corrected when the request has been read; a refusal reads no body and is made of bytes that were there before.
+A request counts as a guess from its length until its body has been read. `app.api.middleware.gate` asks here.
 """
 
 import asyncio
 import math
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
+from collections.abc import Callable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from app.api.paths import Paths
-from app.api.problems import KINDS, problem_response
-from app.engine.protocol import IMAGE_STEPS
-from app.errors import NotReady, Overloaded, UnrollError
-from app.request_context import note_problem
+from app.errors import Overloaded
 
 TICKET = "unroll.ticket"  # its key in an ASGI scope
-TIMEOUT_HEADER = b"x-timeout-ms"
-BYTES_PER_STEP = 4.0  # of a text
-UNKNOWN_STEPS = 64.0  # of a body without a length
-MOST_GUESSED_STEPS = 50_000.0  # whatever length is announced: others check that
 _WINDOW = 10.0  # seconds over which the rate is measured
-_LONGEST_RETRY, _STARTING_RETRY = 60, 2  # seconds
-_SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
-_LAG_SECONDS = 0.02  # between two looks at how far the event loop is behind
-_ORDINARY_LAG = 0.02  # seconds that it may be behind with nothing amiss
-_SAFE = 0.5  # of the time that a request has, which what is pending may take: the rate is a mean, and no promise
-_SOON = 0.25  # of the time that a request has: whose requests are answered faster, that service keeps up
+_LONGEST_RETRY = 60  # seconds
+_LAG_SECONDS = 0.02  # between two measurements of the event loop's lag
+_ORDINARY_LAG = 0.02  # seconds of lag that mean nothing
+_SAFE = 0.5  # share of a request's time that pending work may take: the rate is a mean, and no promise
+_SOON = 0.25  # share of a request's time: a service that answers others within it keeps up
 _NEW = 0.1  # weight of the latest request in the mean of how long requests take
-_TIMEOUT = re.compile(rb"(?:^|&)timeout_ms=(\d{1,10})(?:&|$)")  # in a query string
-_LINGER_SECONDS = 2.0  # a connection closed on a client that still sends would take the answer from it
 
 
 class Ticket:
@@ -192,115 +175,3 @@ def overloaded(admission: Admission, seconds: int) -> Overloaded:
         f"accepted, and no more than can be answered in time; send it again in {seconds} s",
         retry_after_seconds=seconds,
     )
-
-
-class Gate:
-    """Lets requests to the tasks in, each with a ticket in its scope, or refuses them.
-
-    `paths` are those of the tasks, by what their bodies hold: `texts`, `images`, or `tensors`, either of both.
-    Whether an engine has been ready, and where refusals are counted, the app's service says.
-    """
-
-    def __init__(self, app: ASGIApp, admission: Admission, paths: Mapping[str, str]) -> None:
-        self._app = app
-        self._admission = admission
-        self._paths = Paths(paths)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._paths.find(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if found is None:
-            return await self._app(scope, receive, send)
-        holds = found.value
-        if holds == "tensors":
-            holds = scope["app"].state.service.held_by(found.parameters["model"])
-        scope["unroll.path"] = found.path  # counted by it: no route is looked for
-        headers = dict(scope["headers"])
-        query = scope["query_string"] if holds == "images" else b""  # of texts the options are in the body
-        error = self._refusal(scope, steps_of(headers, holds), seconds_of(headers, query))
-        if error is not None:
-            return await refuse(headers, receive, send, error)
-        ticket: Ticket = scope[TICKET]
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            ticket.close()
-
-    def _refusal(self, scope: Scope, steps: float, seconds: float) -> "Refusal | None":
-        service = scope["app"].state.service
-        if not service.client.view.any_started:  # later a request waits for the next engine instead
-            service.metrics.refused("not-ready")
-            return not_ready()
-        ticket = None if self._admission.is_too_late(seconds) else self._admission.admit(1, steps)
-        if ticket is None:
-            service.metrics.refused("overloaded")
-            return full(self._admission, self._admission.retry_after())
-        scope[TICKET] = ticket
-        return None
-
-
-def seconds_of(headers: dict[bytes, bytes], query: bytes) -> float:
-    """How long an answer is of use, as far as the head of a request tells."""
-    in_query = _TIMEOUT.search(query)
-    timeout = in_query[1] if in_query else headers.get(TIMEOUT_HEADER, b"")
-    return int(timeout) / 1000 or math.inf if timeout.isdigit() else math.inf
-
-
-def steps_of(headers: dict[bytes, bytes], holds: str) -> float:
-    """Cell steps that a request is guessed to take, from its head alone."""
-    if holds == "images":
-        return IMAGE_STEPS
-    length = headers.get(b"content-length", b"")
-    return min(MOST_GUESSED_STEPS, int(length) / BYTES_PER_STEP) if length.isdigit() else UNKNOWN_STEPS
-
-
-class Refusal:
-    """An answer that is ready to be sent: an ASGI application that looks at nothing."""
-
-    def __init__(self, error: UnrollError, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        kind = KINDS[type(error)]
-        answer = problem_response(kind, error.detail, **error.facts)
-        self.slug = kind.slug
-        self.body: Message = {"type": "http.response.body", "body": answer.body}
-        self.start: Message = {
-            "type": "http.response.start",
-            "status": answer.status_code,
-            "headers": [*answer.raw_headers, *headers],
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        note_problem(self.slug)
-        await send(self.start)
-        await send(self.body)
-
-
-@lru_cache(maxsize=256)
-def full(admission: Admission, seconds: int) -> Refusal:
-    return Refusal(overloaded(admission, seconds))
-
-
-@lru_cache(maxsize=1)
-def not_ready() -> Refusal:
-    detail = "no engine is ready yet; send it again when /readyz answers 200"
-    return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY))
-
-
-async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Answer at once. A small body is the server's to throw away; a large one may still be coming, and its connection
-    is closed after the answer, or when the client had a moment to see it."""
-    length = headers.get(b"content-length", b"" if b"transfer-encoding" in headers else b"0")
-    if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
-        await refusal({}, receive, send)
-        return
-    note_problem(refusal.slug)
-    await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
-    await send({**refusal.body, "more_body": True})
-    await throw_away(receive)
-    await send({"type": "http.response.body"})
-
-
-async def throw_away(receive: Receive) -> None:
-    """Read the rest of a body for a moment, for a client that sends all of it before it listens."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_SECONDS):
-            while (await receive()).get("more_body", False):
-                pass

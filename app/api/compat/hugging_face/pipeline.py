@@ -1,0 +1,85 @@
+"""A pipeline of Hugging Face: the tasks behind one of its routes, chosen by their kinds, and what its routes share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, TypeAdapter
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, query_parameters, read_fields
+from app.api.options import Options
+from app.api.service import Service
+from app.errors import ContradictoryOptions
+from app.store.manifest import AnswerName, SourceName
+from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.options import LanguagePair
+from app.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A route `/hf/{name}/{model}` for every model whose task has these kinds."""
+
+    name: str
+    source: SourceName
+    answer: AnswerName
+    continues: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"/hf/{self.name}/{{model}}"
+
+    def task_of(self, service: Service, chosen: Options) -> Task:
+        """The task of the chosen model. Raises ModelNotFound if this pipeline does not fit it, and ModelUnavailable."""
+        assert chosen.model is not None
+        names = [
+            task.name
+            for task in service.catalog.tasks.values()
+            if (task.source.kind, task.answer.kind, task.continues) == (self.source, self.answer, self.continues)
+        ]
+        entry = service.catalog.named(names, chosen.model, chosen.version, service.client.view)
+        return service.task_of(entry.manifest)
+
+
+def chosen_by(request: Request) -> Options:
+    """Which model is to answer, from the path, and when, from the query. Raises RequestValidationError."""
+    named = FormData([*request.query_params.multi_items(), ("model", request.path_params["model"])])
+    return read_fields(named, Options)
+
+
+def with_languages(task: Task, options: DecodingOptions, source: str | None, target: str | None) -> DecodingOptions:
+    """Decoding options with a pair of languages, for a task that has one. Raises ContradictoryOptions."""
+    if issubclass(task.options, LanguagePair):
+        members = {**options.model_dump(), "source": source, "target": target}
+        form: type[Any] = task.options
+        whole: DecodingOptions = form.model_validate(members)
+        return whole
+    if source is not None or target is not None:
+        raise ContradictoryOptions(
+            f"the task {task.name} has no languages: leave out src_lang and tgt_lang", options=["src_lang", "tgt_lang"]
+        )
+    return options
+
+
+def described(example: str, form: type[BaseModel], examples: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """Members of an OpenAPI operation that FastAPI does not see."""
+    model = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "description": "Name of a model of this task in `GET /v1/models`.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        "example": example,
+    }
+    return {
+        "parameters": [model, *query_parameters(Options, leave_out={"model"}), TIMEOUT_PARAMETER],
+        "requestBody": {"required": True, "content": json_body(form, examples) | others},
+    }
+
+
+def list_response(form: "TypeAdapter[list[Any]]", answer: Sequence[Any]) -> Response:
+    """An answer that is a list, in JSON."""
+    return Response(form.dump_json(list(answer), exclude_none=True), media_type=JSON)

@@ -1,0 +1,26 @@
+"""Bodies of requests under `/v2`: JSON, whatever content type their clients name."""
+
+import asyncio
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from app.api.body import parsed
+from app.errors import UnsupportedMedia
+
+_INLINE_BYTES = 65_536  # of JSON; a thread parses longer bodies, so that the event loop goes on
+Form = TypeVar("Form", bound=BaseModel)
+
+
+async def body_of(request: Request) -> bytes:
+    """The body. Raises UnsupportedMedia."""
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if coding != "identity":
+        raise UnsupportedMedia(f"the content encoding is {coding[:40]}; send the body uncompressed")
+    return await request.body()
+
+
+async def read(content: bytes, form: type[Form]) -> Form:
+    """JSON as a `form`. Raises RequestValidationError."""
+    return parsed(content, form) if len(content) <= _INLINE_BYTES else await asyncio.to_thread(parsed, content, form)

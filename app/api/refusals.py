@@ -1,0 +1,70 @@
+"""Refusals: answers of bytes that are ready, sent before anything is done for a request."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.admission import Admission, overloaded
+from app.api.problems import KINDS, problem_response
+from app.errors import NotReady, UnrollError
+from app.request_context import note_problem
+
+_STARTING_RETRY = 2  # seconds
+_SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
+_LINGER_SECONDS = 2.0  # closing a connection on a client that still sends would take the answer from it
+
+
+class Refusal:
+    """An answer that is ready to be sent: an ASGI application that looks at nothing."""
+
+    def __init__(self, error: UnrollError, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        kind = KINDS[type(error)]
+        answer = problem_response(kind, error.detail, **error.facts)
+        self.slug = kind.slug
+        self.body: Message = {"type": "http.response.body", "body": answer.body}
+        self.start: Message = {
+            "type": "http.response.start",
+            "status": answer.status_code,
+            "headers": [*answer.raw_headers, *headers],
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        note_problem(self.slug)
+        await send(self.start)
+        await send(self.body)
+
+
+@lru_cache(maxsize=256)
+def full(admission: Admission, seconds: int) -> Refusal:
+    return Refusal(overloaded(admission, seconds))
+
+
+@lru_cache(maxsize=1)
+def not_ready() -> Refusal:
+    detail = "no engine is ready yet; send it again when /readyz answers 200"
+    return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY))
+
+
+async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refusal: Refusal) -> None:
+    """Answer at once. A small body is the server's to throw away; a large one may still be coming, and its connection
+    is closed after the answer, or when the client had a moment to see it."""
+    length = headers.get(b"content-length", b"" if b"transfer-encoding" in headers else b"0")
+    if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
+        await refusal({}, receive, send)
+        return
+    note_problem(refusal.slug)
+    await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
+    await send({**refusal.body, "more_body": True})
+    await throw_away(receive)
+    await send({"type": "http.response.body"})
+
+
+async def throw_away(receive: Receive) -> None:
+    """Read the rest of a body for a moment, for a client that sends all of it before it listens."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass

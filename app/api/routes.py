@@ -1,0 +1,79 @@
+"""The routing table: a request is matched once, before anything else, and every middleware reads the match.
+
+FastAPI describes the same routes and answers their other methods. Paths that are not in this table are its own.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import Scope
+
+from app.tasks.sources.source import SourceKind
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+ErrorMembers = Callable[[Mapping[str, object]], dict[str, object]]
+_KEY = "unroll.match"  # in an ASGI scope
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path as Starlette writes it, such as `/hf/translation/{model}`.
+
+    A route of a task has an `endpoint` for POST; `source` is what its bodies hold, None if the model in the path
+    decides. `error_members` are the members that the route's clients read of a problem, beside the standard ones.
+    """
+
+    path: str
+    endpoint: Endpoint | None = None
+    source: SourceKind[Any] | None = None
+    error_members: ErrorMembers | None = None
+
+
+class Match(NamedTuple):
+    """A route, and the values of the variables in its path."""
+
+    route: Route
+    parameters: dict[str, str]
+
+
+class Routes:
+    """A table of routes. The first one that matches wins."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._plain: dict[str, Match] = {}
+        self._variable = []
+        for route in routes:
+            pattern, _, variables = compile_path(route.path)
+            if variables:
+                self._variable.append((pattern, route))
+            else:
+                self._plain.setdefault(route.path, Match(route, {}))
+
+    def match(self, path: str) -> Match | None:
+        """The route of a path, if the table has one."""
+        if plain := self._plain.get(path):
+            return plain
+        for pattern, route in self._variable:
+            if found := pattern.match(path):
+                return Match(route, found.groupdict())
+        return None
+
+    def note(self, scope: Scope) -> None:
+        """Match a request; `match_of` and `task_match_of` read the result."""
+        scope[_KEY] = self.match(scope["path"])
+
+
+def match_of(scope: Scope) -> Match | None:
+    """The match of a request."""
+    match: Match | None = scope.get(_KEY)
+    return match
+
+
+def task_match_of(scope: Scope) -> Match | None:
+    """The match of a POST to a task; None for any other request."""
+    match = match_of(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+    return match if match is not None and match.route.endpoint is not None else None

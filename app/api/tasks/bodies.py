@@ -1,0 +1,36 @@
+"""How bodies of native requests carry each kind of source."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, assert_never
+
+from fastapi import Request
+
+from app.api.service import Service
+from app.api.tasks.forms import RequestOptions
+from app.api.tasks.image_body import ImageBody
+from app.api.tasks.text_body import TextBody
+from app.errors import UnrollError
+from app.tasks.task import Task
+
+
+class Body(Protocol):
+    """Reads the inputs and options of a task's requests, and describes them in the OpenAPI document."""
+
+    errors: tuple[type[UnrollError], ...]  # beside those of every task
+
+    async def read(self, request: Request, service: Service) -> tuple[Sequence[Any], RequestOptions]:
+        """Inputs and options. Raises UnsupportedMedia, RequestValidationError and `errors`."""
+
+    def described(self) -> dict[str, Any]:
+        """Members of the OpenAPI operation: parameters and body."""
+
+
+def body_of(task: Task) -> Body:
+    """The bodies of a task, by its source kind."""
+    match task.source.kind:
+        case "text":
+            return TextBody(task)
+        case "image":
+            return ImageBody(task)
+        case kind:
+            assert_never(kind)

@@ -1,0 +1,113 @@
+"""Images in JSON (base64), as files of a form, or as the bytes of one image."""
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+
+from app.api.body import (
+    JSON,
+    TIMEOUT_PARAMETER,
+    json_body,
+    media_type,
+    query_parameters,
+    read_fields,
+    read_json,
+    unsupported_content,
+)
+from app.api.service import Service
+from app.api.tasks.forms import ImageFiles, RequestOptions, json_form, multipart_form, options_form
+from app.errors import ContradictoryOptions, EmptyInput, InvalidImage, UnrollError
+from app.tasks.task import Task
+
+MULTIPART = "multipart/form-data"
+RAW_TYPES = ("image/jpeg", "image/png", "image/webp")
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+_MORE_FILES = 1000  # beyond the limit of inputs, so that the error can say their number; then the form is not read on
+
+
+class ImageBody:
+    """Options are members or form fields; any of the three bodies may have them in the query string instead."""
+
+    errors: tuple[type[UnrollError], ...] = (InvalidImage,)
+
+    def __init__(self, task: Task) -> None:
+        self._json = json_form(task)
+        self._multipart = multipart_form(task, ImageFiles)
+        self._options = options_form(task)
+        self._examples = dict(task.face.examples)
+
+    async def read(self, request: Request, service: Service) -> tuple[Sequence[bytes], RequestOptions]:
+        """See `Body.read`."""
+        content_type = media_type(request)
+        options: RequestOptions
+        if content_type == JSON:
+            images, options = await self._from_json(request, service)
+        elif content_type == MULTIPART:
+            images, options = await self._from_multipart(request, service)
+        elif content_type in (*RAW_TYPES, "image/jpg"):  # a common misspelling
+            images, options = [await request.body()], self._options()
+        else:
+            raise unsupported_content(request, MULTIPART, JSON, *RAW_TYPES)
+        if request.query_params:
+            options = _with_query(options, read_fields(request.query_params, self._options))
+        return images, options
+
+    async def _from_json(self, request: Request, service: Service) -> tuple[list[bytes], RequestOptions]:
+        body = await read_json(request, self._json)
+        service.check_count(len(body.inputs))
+        return await asyncio.to_thread(decoded_images, body.inputs), body  # many megabytes: off the event loop
+
+    async def _from_multipart(self, request: Request, service: Service) -> tuple[list[bytes], RequestOptions]:
+        async with request.form(max_files=service.most_inputs + _MORE_FILES) as form:
+            uploads = [upload for upload in form.getlist("images") if isinstance(upload, UploadFile)]
+            service.check_count(len(uploads))
+            images = [await upload.read() for upload in uploads]
+            fields = FormData([(name, value) for name, value in form.multi_items() if name != "images"])
+        if not images:
+            raise EmptyInput("the form has no file in 'images'; send one or more JPEG, PNG or WebP files")
+        return images, read_fields(fields, self._options)
+
+    def described(self) -> dict[str, Any]:
+        """See `Body.described`."""
+        form = self._multipart.model_json_schema()
+        for option in form["properties"].keys() - {"images"}:
+            form["properties"][option]["examples"] = [""]  # Swagger UI fills these in; a blank field counts as left out
+        return {
+            "parameters": [*query_parameters(self._options), TIMEOUT_PARAMETER],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    **json_body(self._json, self._examples),
+                    MULTIPART: {"schema": form},
+                    **dict.fromkeys(RAW_TYPES, BINARY),
+                },
+            },
+        }
+
+
+def _with_query(in_body: RequestOptions, in_query: RequestOptions) -> RequestOptions:
+    """The options of body and query. Raises ContradictoryOptions for one that stands in both."""
+    twice = sorted(in_body.model_fields_set & in_query.model_fields_set)
+    if twice:
+        raise ContradictoryOptions(
+            f"{', '.join(twice)}: given in the body and in the query; leave out one", options=twice
+        )
+    given = {name: getattr(in_query, name) for name in in_query.model_fields_set}
+    return in_body.model_copy(update=given)
+
+
+def decoded_images(texts: Sequence[str]) -> list[bytes]:
+    """Image files in base64. Raises InvalidImage."""
+    images = []
+    for index, text in enumerate(texts):
+        content = text.split(";base64,", 1)[-1] if text.startswith("data:") else text
+        try:
+            images.append(base64.b64decode(content, validate=True))
+        except ValueError as error:
+            detail = f"inputs[{index}] is not base64: {error}; send an image file in base64"
+            raise InvalidImage(detail, input=index) from error
+    return images

@@ -1,0 +1,54 @@
+"""The native routes: `POST /v1/sentiment` and its like, one for each task, made of its source and answer kinds."""
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.problems import COMMON_ERRORS, problems
+from app.api.routes import Endpoint, Route
+from app.api.service import json_response, service_of
+from app.api.tasks.bodies import body_of
+from app.api.tasks.streams import STREAMED, stream_events
+from app.errors import ContradictoryOptions
+from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.task import Task
+
+
+def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
+    """The routes of tasks, and what describes them in the OpenAPI document."""
+    routes, router = [], APIRouter(tags=["Tasks"])
+    for task in tasks:
+        body = body_of(task)
+        endpoint = _endpoint(task)
+        success = STREAMED if isinstance(task.answer, TokenAnswer) else {"description": task.face.results}
+        router.add_api_route(
+            task.face.path,
+            endpoint,
+            methods=["POST"],
+            operation_id=task.verb,
+            summary=task.face.summary,
+            description=task.face.description,
+            response_model=task.answer.form,
+            responses={200: success, **problems(*COMMON_ERRORS, *body.errors, ContradictoryOptions)},
+            openapi_extra=body.described(),
+        )
+        routes.append(Route(task.face.path, endpoint, task.source))
+    return routes, router
+
+
+def _endpoint(task: Task) -> Endpoint:
+    body = body_of(task)
+
+    async def endpoint(request: Request) -> Response:
+        service = service_of(request)
+        inputs, options = await body.read(request, service)
+        terms = service.accept(request, options, inputs=len(inputs))
+        async with service.until_disconnect(request, terms):
+            jobs = await service.prepare(request, task, inputs, options, options, terms)
+            if not task.answer.streams(options):
+                outputs = await service.answer(request, jobs, terms)
+                return json_response(task.answer.form.of(jobs, outputs))
+        return service.event_stream(stream_events(service.stream(request, jobs, terms), jobs), terms)
+
+    return endpoint

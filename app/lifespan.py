@@ -1,0 +1,145 @@
+"""What runs while a front end serves: engines, the connection to them, the rollout, and tasks in the background."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from app.api.access.guard import Guard, watch_access
+from app.api.admission import Admission, watch_lag
+from app.api.draining import on_stop_signal
+from app.api.service import RequestLimits, Service
+from app.desired_state import Board, begin
+from app.engine.client import EngineClient, EngineView
+from app.engine_metrics import ServiceFigures
+from app.engines import bring_up_to_date, open_store, start_engines, wanted_of
+from app.metrics import Metrics
+from app.rollout import Rollout, watch
+from app.settings import Settings
+from app.tasks.catalog import Catalog
+from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.source import Reader
+from app.tasks.task import Task
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
+
+_IMAGE_THREADS = 2  # files decoded at the same time
+_GREETING_SECONDS = 0.2  # in which running engines may answer before the first request is accepted
+
+log = logging.getLogger("unroll")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a front end is made of before it runs. `engines` are ZeroMQ endpoints of engines that run already, None
+    starts them; `board` is the folder of the desired state that several front ends share. The first of them logs when
+    engines are ready, and watches the store."""
+
+    settings: Settings
+    tasks: Sequence[Task]
+    metrics: Metrics
+    admission: Admission
+    guard: Guard
+    tracing: "Tracing | None"
+    engines: Sequence[str] | None
+    board: Path | None
+    is_first: bool
+
+
+@asynccontextmanager
+async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
+    """Serve until the block ends; then stop what was started here."""
+    settings, metrics = parts.settings, parts.metrics
+    source = open_store(settings)
+    if parts.board is None:
+        await asyncio.to_thread(bring_up_to_date, source)
+    async with AsyncExitStack() as stack:
+        if parts.tracing is not None:
+            stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
+        endpoints, board = parts.engines, parts.board
+        if endpoints is None:
+            processes = start_engines(settings, source)
+            stack.callback(processes.stop)
+            endpoints, board = processes.endpoints, processes.folder
+        if board is None:  # engines that run already, for this front end alone
+            board = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
+            begin(board, wanted_of(source))
+        pool = stack.enter_context(ThreadPoolExecutor(_IMAGE_THREADS, "images"))
+        desired = stack.enter_context(closing(Board(board)))
+        client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
+        await stack.enter_async_context(client)
+        catalog = Catalog(parts.tasks)
+        rollout = Rollout(catalog, client, source, desired)
+        await rollout.begin()
+        app.state.service = _service(parts, catalog, client, rollout, pool)
+        metrics.watch(lambda: _figures(client.view, catalog))
+        if parts.engines is not None:
+            await client.greeted(_GREETING_SECONDS)
+        _spare_the_collector()
+        async with _background(_watches(parts, rollout)):
+            with on_stop_signal(parts.admission.drain):
+                yield
+
+
+def _watches(parts: Parts, rollout: Rollout) -> list[Coroutine[Any, Any, None]]:
+    watches = [watch_lag(parts.admission), rollout.follow(), parts.metrics.tell_others()]
+    if not parts.guard.is_idle:
+        watches.append(watch_access(parts.guard))
+    if parts.settings.watch_seconds and parts.is_first:
+        watches.append(watch(rollout, parts.settings.watch_seconds))
+    return watches
+
+
+@asynccontextmanager
+async def _background(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    running = [asyncio.create_task(item) for item in work]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+
+
+def _service(
+    parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, pool: ThreadPoolExecutor
+) -> Service:
+    settings = parts.settings
+    limits = SourceLimits(settings.max_text_chars, settings.max_image_bytes, settings.max_image_pixels)
+    return Service(
+        catalog=catalog,
+        client=client,
+        reader=Reader(limits, pool),
+        metrics=parts.metrics,
+        admission=parts.admission,
+        rollout=rollout,
+        keys=parts.guard.keys,
+        limits=RequestLimits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
+    )
+
+
+def _log_ready(view: EngineView) -> None:
+    models = (f"{key} ({view.precisions[key]})" if key in view.precisions else key for key in sorted(view.models))
+    log.info("%d engines are ready with %s", view.count, ", ".join(models) or "no model")
+    for key, reason in view.broken.items():
+        log.warning("%s cannot be used: %s", key, reason)
+
+
+def _figures(view: EngineView, catalog: Catalog) -> ServiceFigures:
+    engines = dict(zip(view.places, view.ready, strict=True))
+    return ServiceFigures(engines, view.count, view.precisions, len(catalog.broken(view)))
+
+
+def _spare_the_collector() -> None:
+    """Loaded objects stay: the garbage collector need not visit them again. Requests leave next to no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)

@@ -1,0 +1,76 @@
+"""An answer kind: what an engine is to do for an input, and how its events become a result."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel
+
+from app.engine.client import EngineClient
+from app.engine.protocol import Decode, Label, Terms
+from app.store.manifest import AnswerName, Manifest
+from app.tasks.answers.usage import usage_of
+from app.tasks.catalog import Entry
+from app.tasks.job import Job, Output, ReadSource
+from app.tasks.options import TaskOptions
+
+
+@dataclass(frozen=True)
+class Column:
+    """A member of all results, as interfaces of arrays carry it: one text or number an input, or a row of `width`
+    numbers."""
+
+    name: str
+    type: Literal["text", "number"]
+    width: int | None = None
+
+
+class ResultsForm(BaseModel):
+    """Base of the bodies of answers: `results`, one per input in the same order, and `usage`."""
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job], outputs: Sequence[Output]) -> "ResultsForm":
+        """The body for all inputs of a request."""
+        return cls.model_construct(results=[output.result for output in outputs], usage=usage_of(jobs, outputs))
+
+
+class AnswerKind(ABC):
+    """A kind of answer. `form` is the body of the HTTP answer."""
+
+    kind: ClassVar[AnswerName]
+    form: type[ResultsForm]
+
+    @abstractmethod
+    def plan(self, entry: Entry, options: TaskOptions) -> Label | Decode:
+        """What an engine is to do for any input. Raises ContradictoryOptions or InputTooLong."""
+
+    @abstractmethod
+    def request(
+        self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
+    ) -> Label | Decode:
+        """What an engine is to do for input `index`. Raises ContradictoryOptions or InputTooLong."""
+
+    def needs_pieces(self, options: TaskOptions) -> bool:
+        """Whether the answer shows tokens of the source."""
+        return False
+
+    @abstractmethod
+    async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
+        """The answer to one input."""
+
+    def streams(self, options: TaskOptions) -> bool:
+        """Whether the request asks for events while the answer is decoded."""
+        return False
+
+    def stream(self, client: EngineClient, job: Job, terms: Terms) -> AsyncGenerator[Any, None]:
+        """Deltas as they come; the Output is the last."""
+        raise AssertionError(f"answers of the kind {self.kind} do not stream")
+
+    @abstractmethod
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
+        """The members that interfaces of arrays carry."""
+
+    def scores(self, result: BaseModel) -> Mapping[str, float]:
+        """The probability of each label, where the answer is labels."""
+        raise AssertionError(f"answers of the kind {self.kind} have no labels")

@@ -1,0 +1,161 @@
+"""The answer kind `label`: one distribution over the labels of a model, with an explanation on request."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.engine.client import EngineClient
+from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, Terms
+from app.errors import ContradictoryOptions, InputTooLong
+from app.store.architecture import Classifier, Recurrence
+from app.store.manifest import Manifest
+from app.tasks.answers.answer import AnswerKind, Column, ResultsForm
+from app.tasks.answers.label_results import DirectionActivations, LabelResult, LayerActivations, TextExplanation
+from app.tasks.answers.source_tokens import source_tokens
+from app.tasks.answers.usage import Usage
+from app.tasks.catalog import Entry
+from app.tasks.job import Job, Output, ReadSource
+from app.tasks.options import TaskOptions
+
+MOST_EXPLAINED = {1: 1024, 2: 128}  # tokens, by directions: with two, each prefix is read anew
+_DIGITS = 5  # of activations
+
+
+class LabelOptions(TaskOptions):
+    """How labels are explained."""
+
+    explain: bool = Field(False, description="Add `explanation`: the probability of each label after each token.")
+    layer: Annotated[int, Field(ge=0, le=99)] | None = Field(
+        None, description="With `explain`: add hidden states, cells and gates of this layer, counted from 0."
+    )
+
+    @model_validator(mode="after")
+    def _layer_is_explained(self) -> Self:
+        if self.layer is not None and not self.explain:
+            raise PydanticCustomError("layer", "layer needs an explanation; set explain to true as well")
+        return self
+
+
+class LabelForm(ResultsForm):
+    """One result per input, in the same order."""
+
+    results: list[LabelResult]
+    usage: Usage
+
+
+class LabelAnswer(AnswerKind):
+    """A label with the probability of each. A task may add members that follow from the probabilities: `numbers` are
+    their names, and `measure` their values by name."""
+
+    kind = "label"
+    form: type[ResultsForm] = LabelForm
+    result: type[LabelResult] = LabelResult
+    numbers: tuple[str, ...] = ()
+
+    def measure(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """The further members, from the probability of each label."""
+        return {}
+
+    def plan(self, entry: Entry, options: TaskOptions) -> Label:
+        """See `AnswerKind.plan`."""
+        if not isinstance(options, LabelOptions) or not options.explain:
+            return Label()
+        layers = _recurrence(entry.manifest).layers
+        if options.layer is not None and options.layer >= layers:
+            raise ContradictoryOptions(
+                f"layer is {options.layer}; {entry.manifest.name} has {layers}, counted from 0", options=["layer"]
+            )
+        return Label(Explain(options.layer))
+
+    def request(
+        self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
+    ) -> Label | Decode:
+        """See `AnswerKind.request`."""
+        assert isinstance(plan, Label)
+        if plan.explain is not None:
+            _check_explained(entry.manifest, read.tokens, index)
+        return plan
+
+    def needs_pieces(self, options: TaskOptions) -> bool:
+        """See `AnswerKind.needs_pieces`."""
+        return isinstance(options, LabelOptions) and options.explain
+
+    async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
+        """See `AnswerKind.answer`."""
+        labelled = await client.answer(job.key, job.read.source, job.request, terms)
+        assert isinstance(labelled, Labelled)
+        manifest = job.entry.manifest
+        scores = dict(zip(manifest.labels, labelled.scores, strict=True))
+        label = max(scores, key=scores.__getitem__)
+        members: dict[str, Any] = self.measure(scores)
+        return Output(
+            self.result(
+                label=label,
+                score=scores[label],
+                scores=scores,
+                model=manifest.name,
+                version=manifest.version,
+                explanation=_explained(job, labelled.explanation) if labelled.explanation else None,
+                **members,
+            )
+        )
+
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
+        """See `AnswerKind.columns`."""
+        numbers = (Column(name, "number") for name in ("score", *self.numbers))
+        return (Column("label", "text"), *numbers, Column("scores", "number", len(manifest.labels)))
+
+    def scores(self, result: BaseModel) -> Mapping[str, float]:
+        """See `AnswerKind.scores`."""
+        assert isinstance(result, LabelResult)
+        return result.scores
+
+
+def _recurrence(manifest: Manifest) -> Recurrence:
+    assert isinstance(manifest.architecture, Classifier)
+    return manifest.architecture.encoder.recurrence
+
+
+def _check_explained(manifest: Manifest, tokens: int, index: int) -> None:
+    most = MOST_EXPLAINED[_recurrence(manifest).directions]
+    if tokens > most:
+        raise InputTooLong(
+            f"inputs[{index}] has {tokens} tokens; the limit of explain is {most} for {manifest.name}: shorten the "
+            "text, or leave out explain",
+            input=index,
+            limit=most,
+        )
+
+
+def _explained(job: Job, explanation: Explanation) -> TextExplanation:
+    manifest, options = job.entry.manifest, job.options
+    recurrence = _recurrence(manifest)
+    assert isinstance(options, LabelOptions)
+    activations = None
+    if options.layer is not None:
+        activations = LayerActivations(
+            layer=options.layer,
+            network=recurrence.describe(),
+            directions=[
+                DirectionActivations(
+                    direction="backward" if number else "forward",
+                    hidden=_rounded(one.hidden),
+                    cell=_rounded(one.cell) or None,
+                    gates={name: _rounded(values) for name, values in one.gates.items()},
+                )
+                for number, one in enumerate(explanation.activations)
+            ],
+        )
+    return TextExplanation(
+        method="one pass" if recurrence.directions == 1 else "each prefix read anew",
+        tokens=source_tokens(job.read.pieces),
+        labels=list(manifest.labels),
+        probabilities=explanation.probabilities,
+        activations=activations,
+    )
+
+
+def _rounded(rows: list[list[float]]) -> list[list[float]]:
+    return [[round(value, _DIGITS) for value in row] for row in rows]

@@ -1,0 +1,53 @@
+"""Results of labelling, in the words of the HTTP interface."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.tasks.answers.source_tokens import SourceToken
+
+
+class DirectionActivations(BaseModel):
+    """Activations of a layer in one direction: a row per token, a column per unit."""
+
+    direction: Literal["forward", "backward"]
+    hidden: list[list[float]]
+    cell: list[list[float]] | None = Field(None, description="LSTM only: its memory, before the output gate.")
+    gates: dict[str, list[list[float]]] = Field(
+        description="LSTM: `input`, `forget`, `candidate`, `output`; GRU: `reset`, `update`, `candidate`; RNN: none."
+    )
+
+
+class LayerActivations(BaseModel):
+    """Activations of a layer while it read the text."""
+
+    layer: int = Field(description="Counted from 0.")
+    network: str = Field(description="The recurrence in words.", examples=["LSTM-384"])
+    directions: list[DirectionActivations]
+
+
+class TextExplanation(BaseModel):
+    """The label after each token."""
+
+    method: Literal["one pass", "each prefix read anew"] = Field(
+        description="`one pass`: the network reads in one direction, and each of its states gives a label. "
+        "`each prefix read anew`: it reads in both directions, so each beginning of the text is labelled as a text of "
+        "its own. Either way a row is the answer to the text that ends there."
+    )
+    tokens: list[SourceToken]
+    labels: list[str] = Field(description="The columns of `probabilities`.")
+    probabilities: list[list[float]] = Field(description="A row per token; the last one is the answer.")
+    activations: LayerActivations | None = Field(None, description="With `layer` only.")
+
+
+class LabelResult(BaseModel):
+    """The most probable label and the probability of each."""
+
+    label: str = Field(description="The most probable label.", examples=["positive"])
+    score: float = Field(description="Probability of `label`.", ge=0, le=1, examples=[0.97])
+    scores: dict[str, float] = Field(
+        description="Probability of each label; they sum to 1.", examples=[{"negative": 0.03, "positive": 0.97}]
+    )
+    model: str = Field(description="The model that answered.", examples=["sentiment-en"])
+    version: int = Field(description="Its version.", examples=[1])
+    explanation: TextExplanation | None = Field(None, description="With `explain` only.")

@@ -1,0 +1,62 @@
+"""One input on its way to an engine and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from app.engine.cost import cost_of
+from app.engine.protocol import Decode, Label, Pixels, Tokens
+from app.tasks.catalog import Entry
+from app.tasks.options import TaskOptions
+from app.text.tokenizer import Piece
+
+if TYPE_CHECKING:
+    from app.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSource:
+    """A source as an engine takes it. `pieces` are its tokens with their places in the text, if the answer needs them.
+    For an answer that continues the source, `first` is the first input of the decoder and `after` the ids that the
+    answer's text follows."""
+
+    source: Tokens | Pixels
+    pieces: Sequence[Piece] = ()
+    first: int | None = None
+    after: Sequence[int] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read; 0 for an image."""
+        return len(self.source.ids) if isinstance(self.source, Tokens) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input, ready for an engine: the version that answers, the source, and what the engine is to do."""
+
+    task: "Task"
+    entry: Entry
+    read: ReadSource
+    request: Label | Decode
+    options: TaskOptions
+
+    @property
+    def key(self) -> str:
+        """The version as engines name it."""
+        return self.entry.manifest.key
+
+    @property
+    def steps(self) -> int:
+        """Expected cell steps."""
+        return cost_of(self.read.source, self.request).steps
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The answer to one input: its result, and the tokens that were decoded for it."""
+
+    result: BaseModel
+    emitted_tokens: int = field(default=0)

@@ -1,0 +1,18 @@
+"""Options that tasks share: members of a request beside its inputs. Answer kinds and tasks add their own."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code of a language.")]
+
+
+class TaskOptions(BaseModel):
+    """Base of the options of every task."""
+
+
+class LanguagePair(TaskOptions):
+    """Languages that choose the default model."""
+
+    source: LanguageCode | None = Field(None, description="Language of the inputs; `en` when left out.")
+    target: LanguageCode | None = Field(None, description="Language to translate to; `ko` when left out.")

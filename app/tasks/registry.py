@@ -1,0 +1,9 @@
+"""The tasks of the service: a new one is a file beside these and a line here (docs/adding.md)."""
+
+from app.tasks.captioning import CAPTIONING
+from app.tasks.completion import COMPLETION
+from app.tasks.sentiment import SENTIMENT
+from app.tasks.task import Task
+from app.tasks.translation import TRANSLATION
+
+TASKS: tuple[Task, ...] = (SENTIMENT, CAPTIONING, TRANSLATION, COMPLETION)

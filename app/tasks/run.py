@@ -1,0 +1,75 @@
+"""A request's inputs to jobs, and jobs to outputs: the same for every task."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from app.engine.client import EngineClient, EngineView
+from app.engine.protocol import Terms
+from app.errors import UnknownLanguage
+from app.tasks.catalog import Catalog, Entry
+from app.tasks.concurrently import concurrently, interleaved
+from app.tasks.job import Job, Output
+from app.tasks.options import LanguagePair, TaskOptions
+from app.tasks.sources.source import Reader
+from app.tasks.task import Task
+
+
+async def prepare(
+    task: Task,
+    inputs: Sequence[Any],
+    options: TaskOptions,
+    *,
+    model: str | None,
+    version: int | None,
+    catalog: Catalog,
+    engines: EngineView,
+    reader: Reader,
+    deadline: float | None,
+) -> list[Job]:
+    """A job for each input, in order. What can be refused without reading an input is refused first."""
+    task.source.check(inputs, reader.limits)
+    entries = _entries(task, inputs, options, model, version, catalog, engines)
+    plans = {id(entry): task.answer.plan(entry, options) for entry in entries}
+    pieces = task.answer.needs_pieces(options)
+    sources = await task.source.read(inputs, entries, reader, pieces=pieces, deadline=deadline)
+    return [
+        Job(task, entry, read, task.answer.request(plans[id(entry)], entry, read, options, index), options)
+        for index, (entry, read) in enumerate(zip(entries, sources, strict=True))
+    ]
+
+
+def _entries(
+    task: Task,
+    inputs: Sequence[Any],
+    options: TaskOptions,
+    model: str | None,
+    version: int | None,
+    catalog: Catalog,
+    engines: EngineView,
+) -> list[Entry]:
+    """The version that answers each input: a named one, or the default one of its language."""
+    if model is not None:
+        entry = catalog.named([task.name], model, version, engines)
+        if isinstance(options, LanguagePair):
+            _check_languages(entry, options)
+        return [entry] * len(inputs)
+    if isinstance(options, LanguagePair):
+        return [catalog.default(task.name, engines, source=options.source, target=options.target)] * len(inputs)
+    return [catalog.default(task.name, engines, source=task.source.language_of(item)) for item in inputs]
+
+
+def _check_languages(entry: Entry, options: LanguagePair) -> None:
+    manifest = entry.manifest
+    pair = manifest.source_language, manifest.target_language
+    if options.source not in (None, pair[0]) or options.target not in (None, pair[1]):
+        raise UnknownLanguage(f"{manifest.name} translates from {pair[0]} to {pair[1]}; leave out source and target")
+
+
+async def answer_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
+    """The output of each job, in order."""
+    return await concurrently([job.task.answer.answer(client, job, terms) for job in jobs])
+
+
+def stream_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
+    """Deltas of all jobs as they come, each with the index of its job; the Output is the last of each."""
+    return interleaved([job.task.answer.stream(client, job, terms) for job in jobs])

@@ -1,0 +1,65 @@
+"""The source kind `image`: image files, or their pixels, to the pixels that a model reads."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from app.engine.protocol import IMAGE_STEPS, Pixels
+from app.errors import TimedOut
+from app.store.manifest import ImageInput
+from app.tasks.catalog import Entry
+from app.tasks.job import ReadSource
+from app.tasks.sources.image_files import RawImage, read_image, read_raw
+from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.source import Reader, SourceKind
+
+
+class ImageSource(SourceKind[bytes | RawImage]):
+    """An image: the bytes of a file, or pixels. The pool decodes a few files at a time, which bounds their memory."""
+
+    kind = "image"
+    options_in_query = True
+
+    def guessed_steps(self, length: int | None) -> float:
+        """See `SourceKind.guessed_steps`."""
+        return IMAGE_STEPS
+
+    def check(self, inputs: Sequence[bytes | RawImage], limits: SourceLimits) -> None:
+        """Nothing is known of an image before it is decoded."""
+
+    async def read(
+        self,
+        inputs: Sequence[bytes | RawImage],
+        entries: Sequence[Entry],
+        reader: Reader,
+        *,
+        pieces: bool,
+        deadline: float | None,
+    ) -> list[ReadSource]:
+        """See `SourceKind.read`. After `deadline` no further file is decoded; if one fails, neither."""
+
+        def pixels(item: bytes | RawImage, index: int, image: ImageInput) -> bytes:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimedOut("the deadline passed before the images were decoded; send fewer, or allow more time")
+            if isinstance(item, RawImage):
+                return read_raw(item, index, image, reader.limits)
+            return read_image(item, index, image, reader.limits)
+
+        loop = asyncio.get_running_loop()
+        images = [_image_of(entry) for entry in entries]
+        decoding = [
+            loop.run_in_executor(reader.pool, pixels, item, index, image)
+            for index, (item, image) in enumerate(zip(inputs, images, strict=True))
+        ]
+        try:
+            decoded = await asyncio.gather(*decoding)
+        except BaseException:
+            for work in decoding:
+                work.cancel()
+            raise
+        return [ReadSource(Pixels(image.size, data)) for image, data in zip(images, decoded, strict=True)]
+
+
+def _image_of(entry: Entry) -> ImageInput:
+    assert entry.manifest.image is not None  # of every model that reads images, see `Manifest`
+    return entry.manifest.image
