@@ -26,7 +26,7 @@ from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.tasks.catalog import Catalog
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.source import Reader
+from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Scope
 
-from app.tasks.sources.source import SourceKind
+from app.tasks.sources.source_kind import SourceKind
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 ErrorMembers = Callable[[Mapping[str, object]], dict[str, object]]

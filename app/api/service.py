@@ -30,7 +30,7 @@ from app.tasks.catalog import Catalog
 from app.tasks.job import Job, Output
 from app.tasks.options import TaskOptions
 from app.tasks.run import answer_all, prepare, stream_all
-from app.tasks.sources.source import Reader, SourceKind
+from app.tasks.sources.source_kind import Reader, SourceKind
 from app.tasks.task import Task
 
 TIMEOUT_HEADER = "x-timeout-ms"

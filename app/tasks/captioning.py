@@ -4,7 +4,7 @@ import base64
 from importlib.resources import files
 
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.answers.token_kind import TokenKind
 from app.tasks.sources.image import ImageSource
 from app.tasks.task import Face, Task
 
@@ -13,7 +13,7 @@ EXAMPLE_IMAGE = base64.b64encode(files("app.web").joinpath("static/example.webp"
 CAPTIONING = Task(
     name="captioning",
     source=ImageSource(),
-    answer=TokenAnswer(),
+    answer=TokenKind(),
     options=DecodingOptions,
     face=Face(
         path="/v1/caption",

@@ -1,7 +1,7 @@
 """Completion: a text to its continuation, by a language model."""
 
 from app.tasks.answers.decoding_options import ContinuationOptions
-from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.answers.token_kind import TokenKind
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
@@ -10,7 +10,7 @@ _BEGINNING = "This film is one of the"
 COMPLETION = Task(
     name="completion",
     source=TextSource(continues=True),
-    answer=TokenAnswer(),
+    answer=TokenKind(),
     options=ContinuationOptions,
     face=Face(
         path="/v1/complete",

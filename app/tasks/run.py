@@ -10,7 +10,7 @@ from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Job, Output
 from app.tasks.options import LanguagePair, TaskOptions
-from app.tasks.sources.source import Reader
+from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from app.tasks.answers.answer import ResultsForm
-from app.tasks.answers.label_answer import LabelAnswer, LabelOptions
+from app.tasks.answers.answer_kind import AnswerForm
+from app.tasks.answers.label_kind import LabelKind, LabelOptions
 from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.usage import Usage
 from app.tasks.sources.text import TextSource
@@ -25,14 +25,14 @@ class SentimentResult(LabelResult):
     )
 
 
-class SentimentAnswer(ResultsForm):
+class SentimentAnswer(AnswerForm):
     """One result per input, in the same order."""
 
     results: list[SentimentResult]
     usage: Usage
 
 
-class DegreeAnswer(LabelAnswer):
+class DegreeKind(LabelKind):
     """A label with its polarity."""
 
     form = SentimentAnswer
@@ -51,7 +51,7 @@ def _of_any(scores: Mapping[str, float], names: Sequence[str]) -> float:
 SENTIMENT = Task(
     name="sentiment",
     source=TextSource(),
-    answer=DegreeAnswer(),
+    answer=DegreeKind(),
     options=LabelOptions,
     face=Face(
         path="/v1/sentiment",

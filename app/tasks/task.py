@@ -10,9 +10,9 @@ from typing import Any
 
 from app.errors import InvalidManifest
 from app.store.manifest import Manifest
-from app.tasks.answers.answer import AnswerKind
+from app.tasks.answers.answer_kind import AnswerKind
 from app.tasks.options import TaskOptions
-from app.tasks.sources.source import SourceKind
+from app.tasks.sources.source_kind import SourceKind
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Translation: a sentence to a sentence in another language."""
 
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.answers.token_kind import TokenKind
 from app.tasks.options import LanguagePair
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
@@ -16,7 +16,7 @@ class TranslationOptions(DecodingOptions, LanguagePair):
 TRANSLATION = Task(
     name="translation",
     source=TextSource(),
-    answer=TokenAnswer(),
+    answer=TokenKind(),
     options=TranslationOptions,
     face=Face(
         path="/v1/translate",

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.tasks.answers.label_answer import MOST_EXPLAINED
+from app.tasks.answers.label_kind import MOST_EXPLAINED
 
 TEXT = "a warm and funny film 쀼 that i would gladly see again"
 

@@ -16,7 +16,7 @@ from app.tasks.catalog import open_catalog
 from app.tasks.registry import TASKS
 from app.tasks.sources.image import ImageSource
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.source import Reader
+from app.tasks.sources.source_kind import Reader
 
 FILES = 30
 

@@ -13,7 +13,7 @@ from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.registry import TASKS
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.source import Reader
+from app.tasks.sources.source_kind import Reader
 from app.tasks.sources.text import TextSource
 
 LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)

@@ -11,7 +11,7 @@ from app.api.service import json_response, service_of
 from app.api.tasks.bodies import body_of
 from app.api.tasks.streams import STREAMED, stream_events
 from app.errors import ContradictoryOptions
-from app.tasks.answers.token_answer import TokenAnswer
+from app.tasks.answers.token_kind import TokenKind
 from app.tasks.task import Task
 
 
@@ -21,7 +21,7 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
     for task in tasks:
         body = body_of(task)
         endpoint = _endpoint(task)
-        success = STREAMED if isinstance(task.answer, TokenAnswer) else {"description": task.face.results}
+        success = STREAMED if isinstance(task.answer, TokenKind) else {"description": task.face.results}
         router.add_api_route(
             task.face.path,
             endpoint,

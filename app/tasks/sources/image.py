@@ -11,7 +11,7 @@ from app.tasks.catalog import Entry
 from app.tasks.job import ReadSource
 from app.tasks.sources.image_files import RawImage, read_image, read_raw
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.source import Reader, SourceKind
+from app.tasks.sources.source_kind import Reader, SourceKind
 
 
 class ImageSource(SourceKind[bytes | RawImage]):

@@ -9,7 +9,7 @@ from app.tasks.catalog import Entry
 from app.tasks.job import ReadSource
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.source import Reader, SourceKind
+from app.tasks.sources.source_kind import Reader, SourceKind
 
 _BYTES_PER_STEP = 4.0
 _UNKNOWN_STEPS = 64.0  # of a body without a length

@@ -25,7 +25,7 @@ from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.api.tasks.image_body import BINARY, RAW_TYPES, decoded_images
 from app.errors import ContradictoryOptions, InvalidImage, UnknownLanguage
-from app.tasks.answers.label_answer import LabelOptions
+from app.tasks.answers.label_kind import LabelOptions
 from app.tasks.answers.transcript import SentenceOutput
 from app.tasks.captioning import EXAMPLE_IMAGE
 

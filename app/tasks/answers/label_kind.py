@@ -11,7 +11,7 @@ from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, T
 from app.errors import ContradictoryOptions, InputTooLong
 from app.store.architecture import Classifier, Recurrence
 from app.store.manifest import Manifest
-from app.tasks.answers.answer import AnswerKind, Column, ResultsForm
+from app.tasks.answers.answer_kind import AnswerForm, AnswerKind, Column
 from app.tasks.answers.label_results import DirectionActivations, LabelResult, LayerActivations, TextExplanation
 from app.tasks.answers.source_tokens import source_tokens
 from app.tasks.answers.usage import Usage
@@ -38,19 +38,19 @@ class LabelOptions(TaskOptions):
         return self
 
 
-class LabelForm(ResultsForm):
+class LabelAnswer(AnswerForm):
     """One result per input, in the same order."""
 
     results: list[LabelResult]
     usage: Usage
 
 
-class LabelAnswer(AnswerKind):
+class LabelKind(AnswerKind):
     """A label with the probability of each. A task may add members that follow from the probabilities: `numbers` are
     their names, and `measure` their values by name."""
 
     kind = "label"
-    form: type[ResultsForm] = LabelForm
+    form: type[AnswerForm] = LabelAnswer
     result: type[LabelResult] = LabelResult
     numbers: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ import msgspec
 from app.engine.client import EngineClient
 from app.engine.protocol import Decode, Decoded, Label, Terms
 from app.store.manifest import Manifest
-from app.tasks.answers.answer import AnswerKind, Column, ResultsForm
+from app.tasks.answers.answer_kind import AnswerForm, AnswerKind, Column
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.token_results import SentenceResult
 from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, output_of
@@ -18,14 +18,14 @@ from app.tasks.job import Job, ReadSource
 from app.tasks.options import TaskOptions
 
 
-class SentenceAnswer(ResultsForm):
+class SentenceAnswer(AnswerForm):
     """One result per input, in the same order."""
 
     results: list[SentenceResult]
     usage: Usage
 
 
-class TokenAnswer(AnswerKind):
+class TokenKind(AnswerKind):
     """A sentence, or the n-best."""
 
     kind = "tokens"

@@ -26,11 +26,11 @@ class Column:
     width: int | None = None
 
 
-class ResultsForm(BaseModel):
+class AnswerForm(BaseModel):
     """Base of the bodies of answers: `results`, one per input in the same order, and `usage`."""
 
     @classmethod
-    def of(cls, jobs: Sequence[Job], outputs: Sequence[Output]) -> "ResultsForm":
+    def of(cls, jobs: Sequence[Job], outputs: Sequence[Output]) -> "AnswerForm":
         """The body for all inputs of a request."""
         return cls.model_construct(results=[output.result for output in outputs], usage=usage_of(jobs, outputs))
 
@@ -39,7 +39,7 @@ class AnswerKind(ABC):
     """A kind of answer. `form` is the body of the HTTP answer."""
 
     kind: ClassVar[AnswerName]
-    form: type[ResultsForm]
+    form: type[AnswerForm]
 
     @abstractmethod
     def plan(self, entry: Entry, options: TaskOptions) -> Label | Decode:
