@@ -60,11 +60,11 @@ from app.tasks.sentiment import Sentiment
 from app.tasks.sources.image_files import ImageLimits
 from app.tasks.sources.text import TextLimits
 from app.tasks.translation import Translation
+from app.version import VERSION
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
 
-VERSION = "0.1.0"
 DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment), image to sequence (captioning),
 sequence to sequence (translation) and sequence to next token (completion). Every example below runs as it stands: open
 one and press **Execute**.

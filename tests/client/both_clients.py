@@ -1,4 +1,4 @@
-"""Both clients asked in one way, so that each test is of both."""
+"""One call through either client, so that a test covers both."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,27 +10,27 @@ Kind = Literal["sync", "async"]
 KINDS: tuple[Kind, ...] = ("sync", "async")
 
 
-def asked(kind: Kind, url: str, question: Callable[[Any], Any], **terms: Any) -> Any:
-    """What a client of the kind, made on the terms, answers to the question."""
+def result_of(kind: Kind, url: str, call: Callable[[Any], Any], **arguments: Any) -> Any:
+    """The result of a call of a client with these arguments."""
     if kind == "sync":
-        with Unroll(url, **terms) as client:
-            return question(client)
+        with Unroll(url, **arguments) as client:
+            return call(client)
 
     async def run() -> Any:
-        async with AsyncUnroll(url, **terms) as client:
-            return await question(client)
+        async with AsyncUnroll(url, **arguments) as client:
+            return await call(client)
 
     return asyncio.run(run())
 
 
-def streamed(kind: Kind, url: str, question: Callable[[Any], Any], **terms: Any) -> tuple[list[Any], Any]:
+def streamed(kind: Kind, url: str, call: Callable[[Any], Any], **arguments: Any) -> tuple[list[Any], Any]:
     """The tokens of a stream, and its result."""
     if kind == "sync":
-        with Unroll(url, **terms) as client, question(client) as stream:
+        with Unroll(url, **arguments) as client, call(client) as stream:
             return list(stream), stream.result()
 
     async def run() -> tuple[list[Any], Any]:
-        async with AsyncUnroll(url, **terms) as client, question(client) as stream:
+        async with AsyncUnroll(url, **arguments) as client, call(client) as stream:
             return [token async for token in stream], await stream.result()
 
     return asyncio.run(run())

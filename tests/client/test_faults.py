@@ -35,7 +35,7 @@ from unroll_client import (
 
 from app.main import create_app
 from app.settings import Settings
-from tests.client.asking import KINDS, Kind, asked, streamed
+from tests.client.both_clients import KINDS, Kind, result_of, streamed
 from tests.conftest import serving, wait_until_ready
 from tests.service.serving import metric
 
@@ -125,7 +125,7 @@ def test_what_is_refused_by_a_busy_service_is_answered_later(kind: Kind, busy: s
 
     def ask(number: int) -> Any:
         texts = [f"save the file {number} {place}" for place in range(MOST)]
-        return asked(
+        return result_of(
             kind, busy, lambda client: client.translate(texts, max_tokens=300, min_tokens=300), retries=30, timeout=60
         )
 
@@ -139,18 +139,18 @@ def test_what_is_refused_by_a_busy_service_is_answered_later(kind: Kind, busy: s
 @kinds
 def test_the_limit_of_a_service_is_heard(kind: Kind, busy: str) -> None:
     texts = [f"film {number}" for number in range(2 * MOST + 1)]
-    answers = asked(kind, busy, lambda client: client.sentiment(texts), concurrency=1)
+    answers = result_of(kind, busy, lambda client: client.sentiment(texts), concurrency=1)
     assert len(answers) == 2 * MOST + 1
 
 
 @kinds
 def test_a_service_without_engines_is_not_ready(kind: Kind, deserted: str) -> None:
     with pytest.raises(NotReady, match="/readyz") as refusal:
-        asked(kind, deserted, sentiment, retries=1)
+        result_of(kind, deserted, sentiment, retries=1)
     assert refusal.value.type == "/problems/not-ready"
     assert refusal.value.retry_after is not None
     assert refusal.value.retry_after >= 1
-    readiness = asked(kind, deserted, lambda client: client.ready())
+    readiness = result_of(kind, deserted, lambda client: client.ready())
     assert not readiness
     assert (readiness.status, readiness.engines_ready) == ("starting", 0)
     with pytest.raises(NotReady):
@@ -162,29 +162,29 @@ def test_a_wait_that_is_longer_than_the_time_is_not_waited(kind: Kind, deserted:
     """The service says two seconds; there is one."""
     refused = metric(deserted, "unroll_refusals_total")
     with pytest.raises(NotReady):
-        asked(kind, deserted, sentiment, timeout=1.0)
+        result_of(kind, deserted, sentiment, timeout=1.0)
     assert metric(deserted, "unroll_refusals_total") == refused + 1
 
 
 @kinds
 def test_problems_are_told_with_their_members(kind: Kind, server: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        asked(kind, server, lambda client: client.translate(["a", "b"], beams=2, temperature=1.0))
+        result_of(kind, server, lambda client: client.translate(["a", "b"], beams=2, temperature=1.0))
     problem = refusal.value
     assert (problem.type, problem.status) == ("/problems/contradictory-options", 422)
     assert problem.title == "Options contradict each other"
     assert problem.detail == str(problem)
     assert set(problem.members["options"]) == {"beams", "temperature"}
     with pytest.raises(InvalidRequest) as missing:
-        asked(kind, server, lambda client: client.sentiment("a", model="nobody"))
+        result_of(kind, server, lambda client: client.sentiment("a", model="nobody"))
     assert missing.value.status == 404
     with pytest.raises(InvalidRequest) as image:
-        asked(kind, server, lambda client: client.caption([b"nothing"]))
+        result_of(kind, server, lambda client: client.caption([b"nothing"]))
     assert image.value.input == 0
     with pytest.raises(InvalidRequest, match="UTF-8"):
-        asked(kind, server, lambda client: client.sentiment("\ud800"))
+        result_of(kind, server, lambda client: client.sentiment("\ud800"))
     with pytest.raises(FileNotFoundError):
-        asked(kind, server, lambda client: client.caption("/nowhere.png"))
+        result_of(kind, server, lambda client: client.caption("/nowhere.png"))
 
 
 @kinds
@@ -195,10 +195,10 @@ def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) ->
     headers: dict[str, Any] = {} if value is None else {"Retry_After": value}
     refusal = answer(status, {"title": "Later"}, **headers)
     with saying(refusal, refusal, answer(200, ANSWER)) as (address, heard):
-        assert asked(kind, address, sentiment, retries=SOON).label == "good"
+        assert result_of(kind, address, sentiment, retries=SOON).label == "good"
     assert len(heard) == 3
     with saying(refusal) as (address, heard), pytest.raises(Overloaded if status == 429 else NotReady, match="Later"):
-        asked(kind, address, sentiment, retries=SOON)
+        result_of(kind, address, sentiment, retries=SOON)
     assert len(heard) == 3
 
 
@@ -226,7 +226,7 @@ def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) ->
 )
 def test_what_does_not_pass_is_not_tried_again(kind: Kind, said: bytes, error: type[UnrollClientError]) -> None:
     with saying(said) as (address, heard), pytest.raises(error) as raised:
-        asked(kind, address, sentiment, retries=SOON)
+        result_of(kind, address, sentiment, retries=SOON)
     assert len(heard) == 1
     if isinstance(raised.value, ProblemError):
         assert raised.value.status == int(said.split()[1])
@@ -240,7 +240,7 @@ def test_nobody_listens(kind: Kind) -> None:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
     for question in (sentiment, lambda client: client.models(), lambda client: client.ready()):
         with pytest.raises(ConnectionFailed) as raised:
-            asked(kind, address, question, retries=SOON)
+            result_of(kind, address, question, retries=SOON)
         assert not raised.value.sent
 
 
@@ -259,7 +259,7 @@ def test_a_service_that_comes_up_while_it_is_tried_again(kind: Kind) -> None:
     later.start()
     try:
         retries = Retries(attempts=100, first_wait=0.05, longest_wait=0.05)
-        assert asked(kind, f"http://127.0.0.1:{place[1]}", sentiment, retries=retries).label == "good"
+        assert result_of(kind, f"http://127.0.0.1:{place[1]}", sentiment, retries=retries).label == "good"
     finally:
         later.join()
     assert len(heard) == 1
@@ -270,7 +270,7 @@ def test_a_service_that_does_not_answer(kind: Kind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and no more
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(TimedOut):
-            asked(kind, address, sentiment, timeout=Timeout(connect=1, total=0.2))
+            result_of(kind, address, sentiment, timeout=Timeout(connect=1, total=0.2))
 
 
 @kinds
@@ -294,31 +294,31 @@ def test_a_body_that_comes_in_drops_is_not_read_for_ever(kind: Kind, stream: boo
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         ask = partial(streamed, kind, address, lambda client: client.stream_translate("a"))
         with pytest.raises(TimedOut):
-            ask(timeout=0.2) if stream else asked(kind, address, sentiment, timeout=0.2)
+            ask(timeout=0.2) if stream else result_of(kind, address, sentiment, timeout=0.2)
         assert left.wait(10)
 
 
 @kinds
 def test_the_wait_that_is_named_is_waited_and_each_try_tells_the_time_that_is_left(kind: Kind) -> None:
     with saying(answer(429, {}, Retry_After="1"), answer(200, ANSWER)) as (address, heard):
-        asked(kind, address, sentiment, timeout=20, retries=SOON)
+        result_of(kind, address, sentiment, timeout=20, retries=SOON)
     told = [int(header(request, "x-timeout-ms") or 0) for request in heard]
     assert told[1] + 900 <= told[0] <= 18_000  # 90 % of it, so that an answer has time to arrive
     with saying(answer(200, ANSWER)) as (address, heard):
-        asked(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=20)
-        asked(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=None)
-        asked(kind, address, sentiment, timeout=None)
+        result_of(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=20)
+        result_of(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=None)
+        result_of(kind, address, sentiment, timeout=None)
     assert [header(request, "x-timeout-ms") for request in heard] == ["700", "700", None]
 
 
 @kinds
 def test_the_key_is_sent(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     with saying(answer(200, ANSWER)) as (address, heard):
-        asked(kind, address, sentiment)
+        result_of(kind, address, sentiment)
         monkeypatch.setenv("UNROLL_API_KEY", "from the environment")
-        asked(kind, address, sentiment)
-        asked(kind, address, sentiment, api_key="given")
-        asked(kind, address, sentiment, api_key="")
+        result_of(kind, address, sentiment)
+        result_of(kind, address, sentiment, api_key="given")
+        result_of(kind, address, sentiment, api_key="")
     keys = [header(request, "authorization") for request in heard]
     assert keys == [None, "Bearer from the environment", "Bearer given", None]
 

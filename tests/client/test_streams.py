@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unroll_client import AsyncUnroll, InvalidRequest, Overloaded, ServiceTimedOut, TimedOut, Unroll
 
-from tests.client.asking import KINDS, Kind, asked, streamed
+from tests.client.both_clients import KINDS, Kind, result_of, streamed
 from tests.service.serving import metric, until
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -25,7 +25,7 @@ def test_tokens_joined_are_the_result(kind: Kind, server: str, photo: Path, task
     assert len(tokens) > 1
     assert "".join(map(str, tokens)) == result.text
     assert {token.input for token in tokens} == {0}
-    plain = asked(kind, server, lambda client: getattr(client, task)(source, max_tokens=12, logprobs=1))
+    plain = result_of(kind, server, lambda client: getattr(client, task)(source, max_tokens=12, logprobs=1))
     assert result.text == plain.text
     assert result.usage == plain.usage
     assert [item.text for token in tokens for item in token.tokens] == [item.text for item in plain.tokens]
@@ -158,7 +158,7 @@ def test_sentences_that_run_out_of_the_clients_time_are_answered_as_far_as_they_
     """The service is told how much time is left, so it gives up before the client does."""
     many = [endless] * 60  # some seconds' work
     options = {"max_tokens": 4000, "min_tokens": 4000, "no_repeat_ngram_size": 3}
-    results = asked(kind, server, lambda client: client.translate(many, **options), timeout=2)
+    results = result_of(kind, server, lambda client: client.translate(many, **options), timeout=2)
     assert "deadline" in {result.finish_reason for result in results}
     _, results = streamed(kind, server, lambda client: client.stream_translate(many, **options), timeout=2)
     assert "deadline" in {result.finish_reason for result in results}

@@ -1,35 +1,52 @@
-"""What came back: HTTP responses and failures of the transport as results and errors."""
+"""HTTP responses and failures of the transport as results and errors."""
 
 import json
+from copy import copy
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
 from unroll_client.calls import Call
-from unroll_client.errors import ConnectionFailed, TimedOut, UnexpectedAnswer, UnrollClientError, problem_error
+from unroll_client.errors import (
+    ConnectionFailed,
+    ProblemError,
+    TimedOut,
+    UnexpectedAnswer,
+    UnrollClientError,
+    problem_error,
+)
 from unroll_client.results import Answers, ResultT, Usage
+from unroll_client.values import Value
 
-AnswerT = TypeVar("AnswerT", bound=BaseModel)
-Outcome = httpx.Response | httpx.RequestError | None
+ValueT = TypeVar("ValueT", bound=Value)
 
 
-def answers_of(call: Call[ResultT], response: httpx.Response) -> Answers[ResultT]:
-    content = json_of(response)
-    told = content.get("results")
+def read_value(kind: type[ValueT], response: httpx.Response) -> ValueT:
+    """The body as a value. Raises UnexpectedAnswer."""
     try:
-        usage = Usage.model_validate(content.get("usage"))
-        results = [call.result.model_validate(item) for item in (told if isinstance(told, list) else [])]
-    except ValidationError as error:
-        raise unexpected(str(response.url), error) from error
+        return kind.read(json_of(response))
+    except ValueError as error:
+        raise UnexpectedAnswer(f"{response.url} does not answer as this service does: {error}") from error
+
+
+def read_answers(call: Call[ResultT], response: httpx.Response) -> Answers[ResultT]:
+    """A result for each input of the call. Raises UnexpectedAnswer."""
+    content = json_of(response)
+    try:
+        usage = Usage.read(content.get("usage"), "usage")
+        results = [
+            call.task.result.read(item, f"results.{place}") for place, item in enumerate(content.get("results") or [])
+        ]
+    except (ValueError, TypeError) as error:
+        raise UnexpectedAnswer(f"{response.url} does not answer as this service does: {error}") from error
     if len(results) != len(call.inputs):
         raise UnexpectedAnswer(f"{response.url} answered {len(results)} results for {len(call.inputs)} inputs")
     return Answers([with_usage(result, usage) for result in results] if call.is_one else results, usage)
 
 
-def joined(parts: list[Answers[ResultT]]) -> Answers[ResultT]:
+def join_answers(parts: list[Answers[ResultT]]) -> Answers[ResultT]:
     """The answers of the parts of a call, in order."""
     usage = Usage(
         inputs=sum(part.usage.inputs for part in parts),
@@ -41,50 +58,53 @@ def joined(parts: list[Answers[ResultT]]) -> Answers[ResultT]:
 
 def with_usage(result: ResultT, usage: Usage) -> ResultT:
     """The result of a request with one input."""
-    return result.model_copy(update={"usage": usage})
+    complete = copy(result)  # `dataclasses.replace` forgets members that this client does not know
+    vars(complete)["usage"] = usage
+    return complete
 
 
-def parsed(form: type[AnswerT], response: httpx.Response) -> AnswerT:
-    try:
-        return form.model_validate(json_of(response))
-    except ValidationError as error:
-        raise unexpected(str(response.url), error) from error
-
-
-def error_of(outcome: Outcome) -> UnrollClientError | None:
-    if isinstance(outcome, httpx.RequestError):
-        return request_error(outcome)
-    assert outcome is not None
-    if outcome.status_code == 200:
-        return None
-    if outcome.status_code < 400:
-        to = outcome.headers.get("Location", "elsewhere")
-        return UnexpectedAnswer(
-            f"{outcome.url} answered with status {outcome.status_code} and sends to {to}; ask there"
+def check_status(response: httpx.Response) -> None:
+    """Raises the error of a response whose status is not 200."""
+    if response.status_code == 200:
+        return
+    if response.status_code < 400:
+        location = response.headers.get("Location", "no other URL")
+        raise UnexpectedAnswer(
+            f"{response.url} answered with status {response.status_code}, which points to {location}; set url to that"
         )
-    return problem_error(outcome.status_code, json_of(outcome), retry_after=_retry_after(outcome))
+    raise problem_error(response.status_code, json_of(response), retry_after=_retry_after(response))
+
+
+def check_events(response: httpx.Response) -> None:
+    """Raises UnexpectedAnswer unless the body is a stream of events."""
+    media_type = response.headers.get("Content-Type", "no media type")
+    if media_type.partition(";")[0].strip().lower() != "text/event-stream":
+        raise UnexpectedAnswer(f"{response.url} answered with {media_type} instead of a stream of events")
+
+
+def smaller_part(call: Call[Any], problem: ProblemError) -> int | None:
+    """How many inputs to send at once instead; None if the size of the call is not the problem."""
+    if len(call.inputs) == 1:
+        return None
+    if problem.type.endswith("/too-many-inputs") and problem.limit:
+        return min(problem.limit, len(call.inputs) - 1)
+    return len(call.inputs) // 2 if problem.status == 413 else None
 
 
 def request_error(error: httpx.RequestError) -> UnrollClientError:
-    """A failure to get an answer in this package's words."""
+    """The error of a request that has no response."""
+    url = error.request.url
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return ConnectionFailed(f"no connection to {error.request.url}: {error or 'it took too long'}", sent=False)
+        return ConnectionFailed(f"cannot connect to {url}: {error or 'no connection within the timeout'}", sent=False)
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut(f"no answer from {error.request.url} within the time given")
+        return TimedOut(f"no answer from {url} within the timeout")
     if isinstance(error, httpx.DecodingError):
-        return UnexpectedAnswer(f"{error.request.url} answered what cannot be decoded: {error}")
-    return ConnectionFailed(f"the connection to {error.request.url} broke: {error or type(error).__name__}", sent=True)
-
-
-def unexpected(where: str, error: ValidationError) -> UnexpectedAnswer:
-    """The error of an answer in another form."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return UnexpectedAnswer(f"{where} does not answer as this service does: {place}: {first['msg']}")
+        return UnexpectedAnswer(f"{url} answered with a body that cannot be decoded: {error}")
+    return ConnectionFailed(f"the connection to {url} broke: {error or type(error).__name__}", sent=True)
 
 
 def json_of(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of a response; an empty one if it has none, such as a page of a proxy."""
+    """The JSON object of a response; an empty one if it has none, such as the page of a proxy."""
     try:
         content = json.loads(response.content)
     except ValueError:

@@ -1,33 +1,14 @@
-"""The body of a response, for as long as there is time. httpx's own limits are of silence: a body that comes in drops
-would be read for ever."""
+"""The body of a response, read until the deadline. httpx limits the time between two chunks, not the time of all."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 
 from unroll_client.policy import seconds_left
 
 
-class Bounded(httpx.SyncByteStream):
-    """Raises httpx.ReadTimeout when something comes after the deadline."""
-
-    def __init__(self, response: httpx.Response, deadline: float | None) -> None:
-        assert isinstance(response.stream, httpx.SyncByteStream)
-        self._stream = response.stream
-        self._request = response.request
-        self._deadline = deadline
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            _check(self._deadline, self._request)
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
-
-
 class AsyncBounded(httpx.AsyncByteStream):
-    """`Bounded`, for asyncio."""
+    """Raises httpx.ReadTimeout when a chunk comes after the deadline."""
 
     def __init__(self, response: httpx.Response, deadline: float | None) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -37,14 +18,10 @@ class AsyncBounded(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
-            _check(self._deadline, self._request)
+            left = seconds_left(self._deadline)
+            if left is not None and left < 0:
+                raise httpx.ReadTimeout("the body did not end within the timeout", request=self._request)
             yield chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-def _check(deadline: float | None, request: httpx.Request) -> None:
-    left = seconds_left(deadline)
-    if left is not None and left < 0:
-        raise httpx.ReadTimeout("the body did not end within the time given", request=request)

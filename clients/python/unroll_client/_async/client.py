@@ -1,34 +1,45 @@
-"""`AsyncUnroll`: sends, waits and reads, for asyncio. What and when is decided in `exchange`."""
+"""`AsyncUnroll`, the client for asyncio."""
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar, Unpack, overload
+from typing import Any, Self, Unpack, overload
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from unroll_client import answers, calls, exchange
-from unroll_client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
-from unroll_client.answers import Outcome
-from unroll_client.bounded import AsyncBounded
-from unroll_client.calls import Call, Image, Images, Texts
-from unroll_client.errors import UnexpectedAnswer, UnrollClientError
-from unroll_client.exchange import Conversation, Send, Wait
-from unroll_client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
-from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout
+from unroll_client._async.http import AsyncHttp
+from unroll_client._async.stream import AsyncStream
+from unroll_client.address import DEFAULT_URL
+from unroll_client.calls import Call, make_call, make_call_async
+from unroll_client.concurrency import run_tasks
+from unroll_client.errors import ProblemError
+from unroll_client.events import Event, EventDecoder
+from unroll_client.options import CaptionOptions, CompleteOptions, SentimentOptions, TranslateOptions
+from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout, as_retries, as_timeout
+from unroll_client.responses import (
+    check_events,
+    check_status,
+    join_answers,
+    json_of,
+    read_answers,
+    read_value,
+    request_error,
+    smaller_part,
+)
 from unroll_client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
-from unroll_client.streams import AsyncStream, Told
+from unroll_client.sources import Image, Images, Texts
+from unroll_client.streamed import StreamedAnswer
+from unroll_client.tasks import CAPTION, COMPLETE, SENTIMENT, TRANSLATE, Task
 
-T = TypeVar("T")
+_MAX_INPUTS = 256  # the service's default
+_CONCURRENCY = 4
 
 
 class AsyncUnroll:
-    """The service at `url`. One input is answered by a result, a list by a list of results in order.
+    """A client of the service at `url`. One input gives one result; a list gives a list of results in order.
 
-    A list longer than `most_inputs`, or than the service takes, is sent in parts, `concurrency` of them at a time; the
-    timeout is of each. Cancelling a call hangs up, too.
+    A list longer than `max_inputs`, or than the service accepts, is sent in parts, `concurrency` of them at a time;
+    each part has the whole timeout. Cancelling a call closes its connection.
     """
 
     def __init__(
@@ -38,12 +49,14 @@ class AsyncUnroll:
         api_key: str | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
         retries: Retries | int = DEFAULT_RETRIES,
-        most_inputs: int = MOST_INPUTS,
-        concurrency: int = CONCURRENCY,
+        max_inputs: int = _MAX_INPUTS,
+        concurrency: int = _CONCURRENCY,
     ) -> None:
-        self._terms = terms_of(timeout, retries, most_inputs)
+        if max_inputs < 1 or concurrency < 1:
+            raise ValueError(f"max_inputs ({max_inputs}) and concurrency ({concurrency}) are at least 1")
+        self._http = AsyncHttp(url, api_key, as_timeout(timeout), as_retries(retries))
+        self._max_inputs = max_inputs
         self._concurrency = concurrency
-        self._http = httpx.AsyncClient(**http_arguments(url, api_key))
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,54 +74,35 @@ class AsyncUnroll:
     async def sentiment(self, inputs: str, /, **options: Unpack[SentimentOptions]) -> SentimentResult: ...
     @overload
     async def sentiment(self, inputs: Texts, /, **options: Unpack[SentimentOptions]) -> Answers[SentimentResult]: ...
-    async def sentiment(
-        self, inputs: str | Texts, /, **options: Unpack[SentimentOptions]
-    ) -> SentimentResult | Answers[SentimentResult]:
+    async def sentiment(self, inputs: Any, /, **options: Any) -> Any:
         """Label texts."""
-        return await self._ask(calls.sentiment_call(inputs, options))
+        return await self.ask(SENTIMENT, inputs, **options)
 
     @overload
-    async def caption(self, images: Image, /, **options: Unpack[SentenceOptions]) -> SentenceResult: ...
+    async def caption(self, inputs: Image, /, **options: Unpack[CaptionOptions]) -> SentenceResult: ...
     @overload
-    async def caption(self, images: Images, /, **options: Unpack[SentenceOptions]) -> Answers[SentenceResult]: ...
-    async def caption(
-        self, images: Image | Images, /, **options: Unpack[SentenceOptions]
-    ) -> SentenceResult | Answers[SentenceResult]:
-        """Describe images: paths, bytes of image files, or files opened for reading bytes. Raises OSError as well."""
-        return await self._ask(await asyncio.to_thread(calls.caption_call, images, options))
+    async def caption(self, inputs: Images, /, **options: Unpack[CaptionOptions]) -> Answers[SentenceResult]: ...
+    async def caption(self, inputs: Any, /, **options: Any) -> Any:
+        """Describe images: paths, the bytes of image files, or files opened in mode 'rb'. Also raises OSError."""
+        return await self.ask(CAPTION, inputs, **options)
+
+    @overload
+    def stream_caption(self, inputs: Image, /, **options: Unpack[CaptionOptions]) -> AsyncStream[SentenceResult]: ...
+    @overload
+    def stream_caption(
+        self, inputs: Images, /, **options: Unpack[CaptionOptions]
+    ) -> AsyncStream[Answers[SentenceResult]]: ...
+    def stream_caption(self, inputs: Any, /, **options: Any) -> Any:
+        """`caption`, token by token. Files are read at once. Also raises OSError."""
+        return self.stream(CAPTION, inputs, **options)
 
     @overload
     async def translate(self, inputs: str, /, **options: Unpack[TranslateOptions]) -> SentenceResult: ...
     @overload
     async def translate(self, inputs: Texts, /, **options: Unpack[TranslateOptions]) -> Answers[SentenceResult]: ...
-    async def translate(
-        self, inputs: str | Texts, /, **options: Unpack[TranslateOptions]
-    ) -> SentenceResult | Answers[SentenceResult]:
+    async def translate(self, inputs: Any, /, **options: Any) -> Any:
         """Translate sentences."""
-        return await self._ask(calls.translate_call(inputs, options))
-
-    @overload
-    async def complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> SentenceResult: ...
-    @overload
-    async def complete(self, inputs: Texts, /, **options: Unpack[CompleteOptions]) -> Answers[SentenceResult]: ...
-    async def complete(
-        self, inputs: str | Texts, /, **options: Unpack[CompleteOptions]
-    ) -> SentenceResult | Answers[SentenceResult]:
-        """Go on with texts."""
-        return await self._ask(calls.complete_call(inputs, options))
-
-    @overload
-    def stream_caption(self, images: Image, /, **options: Unpack[SentenceOptions]) -> AsyncStream[SentenceResult]: ...
-    @overload
-    def stream_caption(
-        self, images: Images, /, **options: Unpack[SentenceOptions]
-    ) -> AsyncStream[Answers[SentenceResult]]: ...
-    def stream_caption(
-        self, images: Image | Images, /, **options: Unpack[SentenceOptions]
-    ) -> AsyncStream[SentenceResult] | AsyncStream[Answers[SentenceResult]]:
-        """`caption`, token by token. Files are read at once, and the request is sent when the first token is asked
-        for. Raises OSError as well."""
-        return self._stream(calls.caption_call(images, options))
+        return await self.ask(TRANSLATE, inputs, **options)
 
     @overload
     def stream_translate(self, inputs: str, /, **options: Unpack[TranslateOptions]) -> AsyncStream[SentenceResult]: ...
@@ -116,11 +110,17 @@ class AsyncUnroll:
     def stream_translate(
         self, inputs: Texts, /, **options: Unpack[TranslateOptions]
     ) -> AsyncStream[Answers[SentenceResult]]: ...
-    def stream_translate(
-        self, inputs: str | Texts, /, **options: Unpack[TranslateOptions]
-    ) -> AsyncStream[SentenceResult] | AsyncStream[Answers[SentenceResult]]:
-        """`translate`, token by token. The request is sent when the first token is asked for."""
-        return self._stream(calls.translate_call(inputs, options))
+    def stream_translate(self, inputs: Any, /, **options: Any) -> Any:
+        """`translate`, token by token."""
+        return self.stream(TRANSLATE, inputs, **options)
+
+    @overload
+    async def complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> SentenceResult: ...
+    @overload
+    async def complete(self, inputs: Texts, /, **options: Unpack[CompleteOptions]) -> Answers[SentenceResult]: ...
+    async def complete(self, inputs: Any, /, **options: Any) -> Any:
+        """Continue texts."""
+        return await self.ask(COMPLETE, inputs, **options)
 
     @overload
     def stream_complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> AsyncStream[SentenceResult]: ...
@@ -128,77 +128,72 @@ class AsyncUnroll:
     def stream_complete(
         self, inputs: Texts, /, **options: Unpack[CompleteOptions]
     ) -> AsyncStream[Answers[SentenceResult]]: ...
-    def stream_complete(
-        self, inputs: str | Texts, /, **options: Unpack[CompleteOptions]
-    ) -> AsyncStream[SentenceResult] | AsyncStream[Answers[SentenceResult]]:
-        """`complete`, token by token. The request is sent when the first token is asked for."""
-        return self._stream(calls.complete_call(inputs, options))
+    def stream_complete(self, inputs: Any, /, **options: Any) -> Any:
+        """`complete`, token by token."""
+        return self.stream(COMPLETE, inputs, **options)
+
+    @overload
+    async def ask(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> ResultT: ...
+    @overload
+    async def ask(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> Answers[ResultT]: ...
+    async def ask(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> ResultT | Answers[ResultT]:
+        """The answer of any task, also of one that you define."""
+        call = await make_call_async(task, inputs, options)
+        jobs = [partial(self._answers, part) for part in call.parts(self._max_inputs)]
+        if len(jobs) > 1:
+            return join_answers(await run_tasks(jobs, limit=self._concurrency))
+        answers = await self._answers(call)
+        return answers[0] if call.is_one else answers
+
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> AsyncStream[ResultT]: ...
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> AsyncStream[Answers[ResultT]]: ...
+    def stream(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> AsyncStream[Any]:
+        """The tokens of any task that decodes tokens. Iterating sends the request."""
+        call = make_call(task, inputs, options)
+        return AsyncStream(self._events(call), StreamedAnswer(call))
 
     async def models(self) -> ModelList:
-        """What is served, and what is broken."""
-        return await self._drive(exchange.models(self._terms))
+        """The versions that are served, and the broken ones."""
+        return read_value(ModelList, await self._http.request({"method": "GET", "url": "/v1/models"}))
 
     async def ready(self) -> Readiness:
-        """Whether requests are answered: true in a condition if they are."""
-        return await self._drive(exchange.readiness(self._terms))
+        """Whether the service answers requests; true in a condition if it does."""
+        response = await self._http.send_once({"method": "GET", "url": "/readyz"})
+        if "engines_ready" not in json_of(response):  # a service that is not ready says so with 503
+            check_status(response)
+        return read_value(Readiness, response)
 
-    async def _ask(self, call: Call[ResultT]) -> ResultT | Answers[ResultT]:
-        parts = list(call.parts(self._terms.most_inputs))
-        if len(parts) == 1:
-            told = await self._drive(exchange.answers(call, self._terms))
-            return told[0] if call.is_one else told
-        turns = asyncio.Semaphore(self._concurrency)
-
-        async def in_turn(part: Call[ResultT]) -> Answers[ResultT]:
-            async with turns:
-                return await self._drive(exchange.answers(part, self._terms))
-
+    async def _answers(self, call: Call[ResultT]) -> Answers[ResultT]:
+        """The results of a call, sent in smaller parts where the service finds it too large."""
+        if len(call.inputs) > self._max_inputs:
+            return await self._answers_in_parts(call, self._max_inputs)
+        if not call.inputs:
+            return join_answers([])
         try:
-            async with asyncio.TaskGroup() as group:
-                pending = [group.create_task(in_turn(part)) for part in parts]
-        except* UnrollClientError as failed:
-            raise failed.exceptions[0] from None
-        return answers.joined([task.result() for task in pending])
+            response = await self._http.request(call.request(), timeout_ms=call.timeout_ms)
+        except ProblemError as problem:
+            size = smaller_part(call, problem)
+            if size is None:
+                raise problem.of_part(call.first) from None
+            if problem.type.endswith("/too-many-inputs"):
+                self._max_inputs = min(self._max_inputs, size)
+            return await self._answers_in_parts(call, size)
+        return read_answers(call, response)
 
-    def _stream(self, call: Call[SentenceResult]) -> AsyncStream[SentenceResult] | AsyncStream[Answers[SentenceResult]]:
-        return AsyncStream(self._events(call), Told(call))
+    async def _answers_in_parts(self, call: Call[ResultT], size: int) -> Answers[ResultT]:
+        return join_answers([await self._answers(part) for part in call.parts(size)])
 
-    async def _events(self, call: Call[SentenceResult]) -> AsyncGenerator[ServerSentEvent, None]:
-        response = await self._drive(exchange.stream(call, self._terms))
+    async def _events(self, call: Call[Any]) -> AsyncGenerator[Event, None]:
+        response = await self._http.request(call.request(stream=True), timeout_ms=call.timeout_ms, stream=True)
+        decoder = EventDecoder()
         try:
-            async with aclosing(EventSource(response).aiter_sse()) as events:
-                async for event in events:
+            check_events(response)
+            async for chunk in response.aiter_bytes():
+                for event in decoder.decode(chunk):
                     yield event
-        except SSEError as error:
-            raise UnexpectedAnswer(str(error)) from error
         except httpx.RequestError as error:
-            raise answers.request_error(error) from error
+            raise request_error(error) from error
         finally:
             await response.aclose()
-
-    async def _drive(self, conversation: Conversation[T]) -> T:
-        outcome: Outcome = None
-        while True:
-            try:
-                step = conversation.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            outcome = await self._perform(step)
-
-    async def _perform(self, step: Send | Wait) -> Outcome:
-        if isinstance(step, Wait):
-            await asyncio.sleep(step.seconds)
-            return None
-        request = self._http.build_request(**exchange.request_arguments(step))
-        try:
-            response = await self._http.send(request, stream=True)
-            response.stream = AsyncBounded(response, step.deadline)
-            if not (step.streams and response.status_code == 200):
-                try:
-                    await response.aread()
-                finally:
-                    await response.aclose()
-            return response
-        except httpx.RequestError as error:
-            return error

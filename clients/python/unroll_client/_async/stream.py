@@ -1,125 +1,45 @@
-"""Sentences that are told while they are made: `for token in stream`. Whoever leaves early hangs up, which ends the
-work on the service, too.
+"""Tokens as the service decodes them: `async for token in stream`."""
 
-`Told` follows a stream without any I/O; `Stream` and `AsyncStream` read the events, and hold no reference to
-themselves in what they read from: one that is dropped is closed at once.
-"""
-
-import json
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
-from httpx_sse import ServerSentEvent
-from pydantic import ValidationError
+from unroll_client.events import Event
+from unroll_client.results import Token
+from unroll_client.streamed import StreamedAnswer
 
-from unroll_client.answers import unexpected, with_usage
-from unroll_client.calls import Call
-from unroll_client.errors import ConnectionFailed, UnexpectedAnswer, problem_error
-from unroll_client.results import Answers, SentenceResult, Token, Usage
-
-Result = TypeVar("Result", SentenceResult, Answers[SentenceResult])
+AnswerT = TypeVar("AnswerT")
 
 
-class Told:
-    """What a stream has told so far."""
+class AsyncStream(Generic[AnswerT]):
+    """The tokens of one input, or of several inputs in the order in which the service decodes them.
 
-    def __init__(self, call: Call[SentenceResult]) -> None:
-        self._call = call
-        self._results: dict[int, SentenceResult] = {}
-        self._usage: Usage | None = None
+    Leaving the stream early closes the connection, and the service stops decoding. `events` holds no reference to
+    the stream, so that a stream without references is closed at once.
+    """
 
-    def hear(self, event: ServerSentEvent) -> Token | None:
-        """The token of an event, if it is one. Raises ProblemError and UnexpectedAnswer."""
-        try:
-            data: dict[str, Any] = json.loads(event.data)
-            match event.event:
-                case "token":
-                    return Token.model_validate(data)
-                case "result":
-                    self._results[data["input"]] = SentenceResult.model_validate(data["result"])
-                case "done":
-                    self._usage = Usage.model_validate(data["usage"])
-                case "error":
-                    raise problem_error(int(data["status"]), data)
-        except ValidationError as error:
-            raise unexpected(f"event {event.event} of {self._call.path}", error) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnexpectedAnswer(f"event {event.event} of {self._call.path} cannot be read: {error!r}") from error
-        return None
-
-    def result(self) -> SentenceResult | Answers[SentenceResult]:
-        """What all was about. Raises ConnectionFailed if the end has not come, and UnexpectedAnswer."""
-        if self._usage is None:
-            raise ConnectionFailed(f"the stream of {self._call.path} ended before its end", sent=True)
-        if self._results.keys() != set(range(len(self._call.inputs))):
-            raise UnexpectedAnswer(f"the stream of {self._call.path} ended without a result for each input")
-        results = [self._results[place] for place in range(len(self._call.inputs))]
-        return with_usage(results[0], self._usage) if self._call.is_one else Answers(results, self._usage)
-
-
-class Stream(Generic[Result]):
-    """Tokens as they come. With one input `result()` is a result; with a list the tokens come mixed, and `result()` is
-    a list."""
-
-    def __init__(self, events: Generator[ServerSentEvent, None, None], told: Told) -> None:
+    def __init__(self, events: AsyncGenerator[Event, None], answer: StreamedAnswer[Any]) -> None:
         self._events = events
-        self._told = told
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Token:
-        for event in self._events:
-            if token := self._told.hear(event):
-                return token
-        self._told.result()
-        raise StopIteration
-
-    def result(self) -> Result:
-        """The result, just as it is without a stream; what has not come yet is waited for."""
-        for event in self._events:
-            self._told.hear(event)
-        return cast(Result, self._told.result())
-
-    def close(self) -> None:
-        """Hang up."""
-        self._events.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncStream(Generic[Result]):
-    """`Stream`, for asyncio."""
-
-    def __init__(self, events: AsyncGenerator[ServerSentEvent, None], told: Told) -> None:
-        self._events = events
-        self._told = told
+        self._answer = answer
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Token:
         async for event in self._events:
-            if token := self._told.hear(event):
+            if token := self._answer.feed(event):
                 return token
-        self._told.result()
+        self._answer.result()
         raise StopAsyncIteration
 
-    async def result(self) -> Result:
-        """The result, just as it is without a stream; what has not come yet is waited for."""
+    async def result(self) -> AnswerT:
+        """Reads the rest of the stream, and returns what the method without a stream returns."""
         async for event in self._events:
-            self._told.hear(event)
-        return cast(Result, self._told.result())
+            self._answer.feed(event)
+        return cast(AnswerT, self._answer.result())
 
     async def aclose(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         await self._events.aclose()
 
     async def __aenter__(self) -> Self:

@@ -1,34 +1,46 @@
-"""`Unroll`: sends, waits and reads. What and when is decided in `exchange`."""
+# Generated from unroll_client/_async by `make client`; change that.
+"""`Unroll`, the client for threads."""
 
-import time
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar, Unpack, overload
+from typing import Any, Self, Unpack, overload
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from unroll_client import answers, calls, exchange
-from unroll_client.address import CONCURRENCY, DEFAULT_URL, MOST_INPUTS, http_arguments, terms_of
-from unroll_client.answers import Outcome
-from unroll_client.bounded import Bounded
-from unroll_client.calls import Call, Image, Images, Texts
-from unroll_client.errors import UnexpectedAnswer
-from unroll_client.exchange import Conversation, Send, Wait
-from unroll_client.options import CompleteOptions, SentenceOptions, SentimentOptions, TranslateOptions
-from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout
+from unroll_client._sync.http import Http
+from unroll_client._sync.stream import Stream
+from unroll_client.address import DEFAULT_URL
+from unroll_client.calls import Call, make_call
+from unroll_client.concurrency import run_threads
+from unroll_client.errors import ProblemError
+from unroll_client.events import Event, EventDecoder
+from unroll_client.options import CaptionOptions, CompleteOptions, SentimentOptions, TranslateOptions
+from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout, as_retries, as_timeout
+from unroll_client.responses import (
+    check_events,
+    check_status,
+    join_answers,
+    json_of,
+    read_answers,
+    read_value,
+    request_error,
+    smaller_part,
+)
 from unroll_client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
-from unroll_client.streams import Stream, Told
+from unroll_client.sources import Image, Images, Texts
+from unroll_client.streamed import StreamedAnswer
+from unroll_client.tasks import CAPTION, COMPLETE, SENTIMENT, TRANSLATE, Task
 
-T = TypeVar("T")
+_MAX_INPUTS = 256  # the service's default
+_CONCURRENCY = 4
 
 
 class Unroll:
-    """The service at `url`. One input is answered by a result, a list by a list of results in order.
+    """A client of the service at `url`. One input gives one result; a list gives a list of results in order.
 
-    A list longer than `most_inputs`, or than the service takes, is sent in parts, `concurrency` of them at a time; the
-    timeout is of each. Threads may share a client.
+    A list longer than `max_inputs`, or than the service accepts, is sent in parts, `concurrency` of them at a time;
+    each part has the whole timeout. Threads may share a client.
     """
 
     def __init__(
@@ -38,12 +50,14 @@ class Unroll:
         api_key: str | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
         retries: Retries | int = DEFAULT_RETRIES,
-        most_inputs: int = MOST_INPUTS,
-        concurrency: int = CONCURRENCY,
+        max_inputs: int = _MAX_INPUTS,
+        concurrency: int = _CONCURRENCY,
     ) -> None:
-        self._terms = terms_of(timeout, retries, most_inputs)
+        if max_inputs < 1 or concurrency < 1:
+            raise ValueError(f"max_inputs ({max_inputs}) and concurrency ({concurrency}) are at least 1")
+        self._http = Http(url, api_key, as_timeout(timeout), as_retries(retries))
+        self._max_inputs = max_inputs
         self._concurrency = concurrency
-        self._http = httpx.Client(**http_arguments(url, api_key))
 
     def __enter__(self) -> Self:
         return self
@@ -61,54 +75,35 @@ class Unroll:
     def sentiment(self, inputs: str, /, **options: Unpack[SentimentOptions]) -> SentimentResult: ...
     @overload
     def sentiment(self, inputs: Texts, /, **options: Unpack[SentimentOptions]) -> Answers[SentimentResult]: ...
-    def sentiment(
-        self, inputs: str | Texts, /, **options: Unpack[SentimentOptions]
-    ) -> SentimentResult | Answers[SentimentResult]:
+    def sentiment(self, inputs: Any, /, **options: Any) -> Any:
         """Label texts."""
-        return self._ask(calls.sentiment_call(inputs, options))
+        return self.ask(SENTIMENT, inputs, **options)
 
     @overload
-    def caption(self, images: Image, /, **options: Unpack[SentenceOptions]) -> SentenceResult: ...
+    def caption(self, inputs: Image, /, **options: Unpack[CaptionOptions]) -> SentenceResult: ...
     @overload
-    def caption(self, images: Images, /, **options: Unpack[SentenceOptions]) -> Answers[SentenceResult]: ...
-    def caption(
-        self, images: Image | Images, /, **options: Unpack[SentenceOptions]
-    ) -> SentenceResult | Answers[SentenceResult]:
-        """Describe images: paths, bytes of image files, or files opened for reading bytes. Raises OSError as well."""
-        return self._ask(calls.caption_call(images, options))
+    def caption(self, inputs: Images, /, **options: Unpack[CaptionOptions]) -> Answers[SentenceResult]: ...
+    def caption(self, inputs: Any, /, **options: Any) -> Any:
+        """Describe images: paths, the bytes of image files, or files opened in mode 'rb'. Also raises OSError."""
+        return self.ask(CAPTION, inputs, **options)
+
+    @overload
+    def stream_caption(self, inputs: Image, /, **options: Unpack[CaptionOptions]) -> Stream[SentenceResult]: ...
+    @overload
+    def stream_caption(
+        self, inputs: Images, /, **options: Unpack[CaptionOptions]
+    ) -> Stream[Answers[SentenceResult]]: ...
+    def stream_caption(self, inputs: Any, /, **options: Any) -> Any:
+        """`caption`, token by token. Files are read at once. Also raises OSError."""
+        return self.stream(CAPTION, inputs, **options)
 
     @overload
     def translate(self, inputs: str, /, **options: Unpack[TranslateOptions]) -> SentenceResult: ...
     @overload
     def translate(self, inputs: Texts, /, **options: Unpack[TranslateOptions]) -> Answers[SentenceResult]: ...
-    def translate(
-        self, inputs: str | Texts, /, **options: Unpack[TranslateOptions]
-    ) -> SentenceResult | Answers[SentenceResult]:
+    def translate(self, inputs: Any, /, **options: Any) -> Any:
         """Translate sentences."""
-        return self._ask(calls.translate_call(inputs, options))
-
-    @overload
-    def complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> SentenceResult: ...
-    @overload
-    def complete(self, inputs: Texts, /, **options: Unpack[CompleteOptions]) -> Answers[SentenceResult]: ...
-    def complete(
-        self, inputs: str | Texts, /, **options: Unpack[CompleteOptions]
-    ) -> SentenceResult | Answers[SentenceResult]:
-        """Go on with texts."""
-        return self._ask(calls.complete_call(inputs, options))
-
-    @overload
-    def stream_caption(self, images: Image, /, **options: Unpack[SentenceOptions]) -> Stream[SentenceResult]: ...
-    @overload
-    def stream_caption(
-        self, images: Images, /, **options: Unpack[SentenceOptions]
-    ) -> Stream[Answers[SentenceResult]]: ...
-    def stream_caption(
-        self, images: Image | Images, /, **options: Unpack[SentenceOptions]
-    ) -> Stream[SentenceResult] | Stream[Answers[SentenceResult]]:
-        """`caption`, token by token. Files are read at once, and the request is sent when the first token is asked
-        for. Raises OSError as well."""
-        return self._stream(calls.caption_call(images, options))
+        return self.ask(TRANSLATE, inputs, **options)
 
     @overload
     def stream_translate(self, inputs: str, /, **options: Unpack[TranslateOptions]) -> Stream[SentenceResult]: ...
@@ -116,11 +111,17 @@ class Unroll:
     def stream_translate(
         self, inputs: Texts, /, **options: Unpack[TranslateOptions]
     ) -> Stream[Answers[SentenceResult]]: ...
-    def stream_translate(
-        self, inputs: str | Texts, /, **options: Unpack[TranslateOptions]
-    ) -> Stream[SentenceResult] | Stream[Answers[SentenceResult]]:
-        """`translate`, token by token. The request is sent when the first token is asked for."""
-        return self._stream(calls.translate_call(inputs, options))
+    def stream_translate(self, inputs: Any, /, **options: Any) -> Any:
+        """`translate`, token by token."""
+        return self.stream(TRANSLATE, inputs, **options)
+
+    @overload
+    def complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> SentenceResult: ...
+    @overload
+    def complete(self, inputs: Texts, /, **options: Unpack[CompleteOptions]) -> Answers[SentenceResult]: ...
+    def complete(self, inputs: Any, /, **options: Any) -> Any:
+        """Continue texts."""
+        return self.ask(COMPLETE, inputs, **options)
 
     @overload
     def stream_complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> Stream[SentenceResult]: ...
@@ -128,69 +129,72 @@ class Unroll:
     def stream_complete(
         self, inputs: Texts, /, **options: Unpack[CompleteOptions]
     ) -> Stream[Answers[SentenceResult]]: ...
-    def stream_complete(
-        self, inputs: str | Texts, /, **options: Unpack[CompleteOptions]
-    ) -> Stream[SentenceResult] | Stream[Answers[SentenceResult]]:
-        """`complete`, token by token. The request is sent when the first token is asked for."""
-        return self._stream(calls.complete_call(inputs, options))
+    def stream_complete(self, inputs: Any, /, **options: Any) -> Any:
+        """`complete`, token by token."""
+        return self.stream(COMPLETE, inputs, **options)
+
+    @overload
+    def ask(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> ResultT: ...
+    @overload
+    def ask(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> Answers[ResultT]: ...
+    def ask(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> ResultT | Answers[ResultT]:
+        """The answer of any task, also of one that you define."""
+        call = make_call(task, inputs, options)
+        jobs = [partial(self._answers, part) for part in call.parts(self._max_inputs)]
+        if len(jobs) > 1:
+            return join_answers(run_threads(jobs, limit=self._concurrency))
+        answers = self._answers(call)
+        return answers[0] if call.is_one else answers
+
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> Stream[ResultT]: ...
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> Stream[Answers[ResultT]]: ...
+    def stream(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> Stream[Any]:
+        """The tokens of any task that decodes tokens. Iterating sends the request."""
+        call = make_call(task, inputs, options)
+        return Stream(self._events(call), StreamedAnswer(call))
 
     def models(self) -> ModelList:
-        """What is served, and what is broken."""
-        return self._drive(exchange.models(self._terms))
+        """The versions that are served, and the broken ones."""
+        return read_value(ModelList, self._http.request({"method": "GET", "url": "/v1/models"}))
 
     def ready(self) -> Readiness:
-        """Whether requests are answered: true in a condition if they are."""
-        return self._drive(exchange.readiness(self._terms))
+        """Whether the service answers requests; true in a condition if it does."""
+        response = self._http.send_once({"method": "GET", "url": "/readyz"})
+        if "engines_ready" not in json_of(response):  # a service that is not ready says so with 503
+            check_status(response)
+        return read_value(Readiness, response)
 
-    def _ask(self, call: Call[ResultT]) -> ResultT | Answers[ResultT]:
-        parts = list(call.parts(self._terms.most_inputs))
-        if len(parts) == 1:
-            told = self._drive(exchange.answers(call, self._terms))
-            return told[0] if call.is_one else told
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            pending = [pool.submit(self._drive, exchange.answers(part, self._terms)) for part in parts]
-            try:
-                return answers.joined([future.result() for future in pending])
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def _stream(self, call: Call[SentenceResult]) -> Stream[SentenceResult] | Stream[Answers[SentenceResult]]:
-        return Stream(self._events(call), Told(call))
-
-    def _events(self, call: Call[SentenceResult]) -> Generator[ServerSentEvent, None, None]:
-        response = self._drive(exchange.stream(call, self._terms))
+    def _answers(self, call: Call[ResultT]) -> Answers[ResultT]:
+        """The results of a call, sent in smaller parts where the service finds it too large."""
+        if len(call.inputs) > self._max_inputs:
+            return self._answers_in_parts(call, self._max_inputs)
+        if not call.inputs:
+            return join_answers([])
         try:
-            yield from EventSource(response).iter_sse()
-        except SSEError as error:
-            raise UnexpectedAnswer(str(error)) from error
+            response = self._http.request(call.request(), timeout_ms=call.timeout_ms)
+        except ProblemError as problem:
+            size = smaller_part(call, problem)
+            if size is None:
+                raise problem.of_part(call.first) from None
+            if problem.type.endswith("/too-many-inputs"):
+                self._max_inputs = min(self._max_inputs, size)
+            return self._answers_in_parts(call, size)
+        return read_answers(call, response)
+
+    def _answers_in_parts(self, call: Call[ResultT], size: int) -> Answers[ResultT]:
+        return join_answers([self._answers(part) for part in call.parts(size)])
+
+    def _events(self, call: Call[Any]) -> Generator[Event, None, None]:
+        response = self._http.request(call.request(stream=True), timeout_ms=call.timeout_ms, stream=True)
+        decoder = EventDecoder()
+        try:
+            check_events(response)
+            for chunk in response.iter_bytes():
+                for event in decoder.decode(chunk):
+                    yield event
         except httpx.RequestError as error:
-            raise answers.request_error(error) from error
+            raise request_error(error) from error
         finally:
             response.close()
-
-    def _drive(self, conversation: Conversation[T]) -> T:
-        outcome: Outcome = None
-        while True:
-            try:
-                step = conversation.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            outcome = self._perform(step)
-
-    def _perform(self, step: Send | Wait) -> Outcome:
-        if isinstance(step, Wait):
-            time.sleep(step.seconds)
-            return None
-        request = self._http.build_request(**exchange.request_arguments(step))
-        try:
-            response = self._http.send(request, stream=True)
-            response.stream = Bounded(response, step.deadline)
-            if not (step.streams and response.status_code == 200):
-                try:
-                    response.read()
-                finally:
-                    response.close()
-            return response
-        except httpx.RequestError as error:
-            return error
