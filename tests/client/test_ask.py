@@ -157,7 +157,7 @@ def test_a_run_that_ends_early_is_gone_on_with(server: str, tmp_path: Path, how:
     assert 4 <= left.count(b"\n") < len(texts)
     if how == signal.SIGINT:
         assert status == 130
-        assert f"what was answered stands in {output}, and the same command goes on" in error
+        assert f"the answers so far are in {output}, and the same command resumes the run" in error
         assert "Traceback" not in error
     output.write_bytes(left + b'{"index": %d, "task": "transl' % left.count(b"\n"))  # as a write that did not end
     invoked(server, "translate", "--file", file, "--output", output, *options)
@@ -171,9 +171,9 @@ OTHERS = [
     (b'{"task": "sentiment", "input": "b", "result": {}}\n', "answers 'b', but the input is 'a'"),
     (b'{"task": "translate", "input": "a", "result": {}}\n', "of the task translate"),
     (b'{"task": "sentiment", "input": "a", "result": {}}\n' * 2, "more answers than"),
-    (b"my diary\nwhich is long", "line 1 of .* is no answer"),
-    (b"my diary", "line 1 of .* is no answer"),
-    (b'{"index": 0, "task": "sentiment", "input": "b", "resu', "line 1 of .* is no answer"),
+    (b"my diary\nwhich is long", "line 1 of .* is not an answer"),
+    (b"my diary", "line 1 of .* is not an answer"),
+    (b'{"index": 0, "task": "sentiment", "input": "b", "resu', "line 1 of .* is not an answer"),
 ]
 
 
@@ -189,7 +189,7 @@ def test_a_file_has_one_writer(server: str, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     with output.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert "another run is writing" in invoked(server, "sentiment", "a", "--output", output, status=2)
+        assert "another run writes" in invoked(server, "sentiment", "a", "--output", output, status=2)
     invoked(server, "sentiment", "a", "--output", output)
     assert "No such file" in invoked(server, "sentiment", "a", "--output", tmp_path / "no" / "file", status=1)
 
@@ -204,11 +204,11 @@ def test_what_is_not_about_an_input_ends_the_run(server: str, tmp_path: Path) ->
     ):
         error = invoked(server, "translate", "--file", file, "--output", output, *options, status=1)
         assert why in error
-        assert "the same command goes on" in error
+        assert "the same command resumes the run" in error
     assert output.read_bytes() == b""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    assert "no connection" in invoked(nobody, "sentiment", "a", "--retries", "1", status=1)
+    assert "cannot connect" in invoked(nobody, "sentiment", "a", "--retries", "1", status=1)
 
 
 def test_usage_that_makes_no_sense_is_explained(server: str, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_usage_that_makes_no_sense_is_explained(server: str, tmp_path: Path) -> 
         (["translate", "a", "--file", str(latin)], "not both"),
         (["translate", "--file", str(latin)], "line 2 of .*latin.txt is not UTF-8"),
         (["translate", "a", "--stream", "--jsonl"], "without --jsonl"),
-        (["translate", "a", "--url", "nowhere"], "begins with http"),
+        (["translate", "a", "--url", "nowhere"], "starts with http"),
         (["translate", "a", "--batch", "0"], "--batch"),
         (["sentiment", "a", "--beams", "2"], "No such option"),
     ):

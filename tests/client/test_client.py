@@ -251,7 +251,7 @@ def test_kinds_of_sources_and_answers_follow_from_the_table() -> None:
     }
 
 
-REQUESTS = {
+REQUESTS: dict[str, type[BaseModel]] = {
     "sentiment": schemas.SentimentRequest,
     "translate": schemas.TranslateRequest,
     "complete": schemas.CompleteRequest,
