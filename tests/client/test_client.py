@@ -138,7 +138,7 @@ def test_no_inputs_no_answers(kind: Kind, server: str, task: str) -> None:
 
 @kinds
 def test_long_lists_are_sent_in_parts_and_come_back_in_order(kind: Kind, server: str) -> None:
-    """The service of the tests takes 64 inputs: the client finds out."""
+    """The service of the tests accepts 64 inputs, which the client learns from the first refusal."""
     texts = [f"save the file {number}" for number in range(150)]
     expected = [plain(server, "/v1/translate", inputs=texts[at : at + 50])["results"] for at in (0, 50, 100)]
     for terms in ({}, {"max_inputs": 7}, {"max_inputs": 64, "concurrency": 1}):
@@ -166,7 +166,7 @@ def test_parts_are_drawn_with_the_seeds_of_the_whole(kind: Kind, server: str) ->
 
 
 @kinds
-def test_a_refused_input_of_a_long_list_is_told_by_its_place(kind: Kind, server: str) -> None:
+def test_a_refused_input_of_a_long_list_has_its_place(kind: Kind, server: str) -> None:
     texts = ["a good film"] * 130 + [" "]
     with pytest.raises(InvalidRequest, match="in the part that starts at input 128:") as refusal:
         result_of(kind, server, lambda client: client.sentiment(texts))
@@ -180,7 +180,7 @@ def captioned(client: Any, image: bytes) -> Any:
 
 @kinds
 def test_bodies_that_are_too_large_are_halved(kind: Kind, server: str) -> None:
-    """Each is well within the limits of the service, which takes 3 MB at once; all of them are not."""
+    """Each image fits into a body of the service, at most 3 MB; all of them together do not."""
     images = [png(number) + bytes(900_000) for number in range(6)]
     answers = result_of(kind, server, lambda client: client.caption(images, max_tokens=4))
     for image, result in zip(images, answers, strict=True):
@@ -204,7 +204,7 @@ def test_an_address_is_a_url() -> None:
         Unroll(max_inputs=0)
 
 
-def test_types_say_what_comes(server: str, photo: Path) -> None:
+def test_types_of_results(server: str, photo: Path) -> None:
     with Unroll(server) as client:
         assert_type(client.sentiment("a"), SentimentResult)
         assert_type(client.sentiment(["a"]), Answers[SentimentResult])

@@ -35,10 +35,8 @@ def read_answers(call: Call[ResultT], response: httpx.Response) -> Answers[Resul
     """A result for each input of the call. Raises UnexpectedAnswer."""
     content = json_of(response)
     try:
-        usage = Usage.read(content.get("usage"), "usage")
-        results = [
-            call.task.result.read(item, f"results.{place}") for place, item in enumerate(content.get("results") or [])
-        ]
+        usage = Usage.read(content.get("usage"))
+        results = [call.task.result.read(item) for item in content.get("results") or []]
     except (ValueError, TypeError) as error:
         raise UnexpectedAnswer(f"{response.url} does not answer as this service does: {error}") from error
     if len(results) != len(call.inputs):

@@ -31,7 +31,7 @@ class AsyncHttp:
         deadline = self._timeout.deadline()
         for attempt in count(1):
             try:
-                response = await self.send(_with_time(request, deadline, timeout_ms), deadline, stream=stream)
+                response = await self.send(_with_remaining_time(request, deadline, timeout_ms), deadline, stream=stream)
                 check_status(response)
                 return response
             except UnrollClientError as error:
@@ -62,8 +62,8 @@ class AsyncHttp:
         return response
 
 
-def _with_time(request: dict[str, Any], deadline: float | None, timeout_ms: int | None) -> dict[str, Any]:
-    """A request of a task tells the service how much time is left."""
+def _with_remaining_time(request: dict[str, Any], deadline: float | None, timeout_ms: int | None) -> dict[str, Any]:
+    """A request of a task carries the remaining time in a header."""
     left = service_timeout_ms(seconds_left(deadline), timeout_ms)
     if left is None or request["method"] != "POST":
         return request

@@ -32,7 +32,7 @@ class Http:
         deadline = self._timeout.deadline()
         for attempt in count(1):
             try:
-                response = self.send(_with_time(request, deadline, timeout_ms), deadline, stream=stream)
+                response = self.send(_with_remaining_time(request, deadline, timeout_ms), deadline, stream=stream)
                 check_status(response)
                 return response
             except UnrollClientError as error:
@@ -63,8 +63,8 @@ class Http:
         return response
 
 
-def _with_time(request: dict[str, Any], deadline: float | None, timeout_ms: int | None) -> dict[str, Any]:
-    """A request of a task tells the service how much time is left."""
+def _with_remaining_time(request: dict[str, Any], deadline: float | None, timeout_ms: int | None) -> dict[str, Any]:
+    """A request of a task carries the remaining time in a header."""
     left = service_timeout_ms(seconds_left(deadline), timeout_ms)
     if left is None or request["method"] != "POST":
         return request
