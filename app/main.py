@@ -36,11 +36,11 @@ from app.metrics import Metrics
 from app.settings import Settings
 from app.tasks.registry import TASKS
 from app.tasks.task import Task
+from app.version import VERSION
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
 
-VERSION = "0.1.0"
 DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment), image to sequence (captioning),
 sequence to sequence (translation) and sequence to next token (completion). Every example below runs as it stands: open
 one and press **Execute**.

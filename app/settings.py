@@ -1,6 +1,6 @@
 """Every setting, read once from the environment (prefix `UNROLL_`) or from the command line of `unroll serve`.
 
-Only the roots (`app.main`, `app.cli.main`) read them; everything else receives small frozen values.
+Only the roots (`app.main`, `app.cli.serve`) read them; everything else receives small frozen values.
 """
 
 import ipaddress

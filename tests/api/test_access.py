@@ -515,9 +515,9 @@ def test_a_file_of_keys_that_is_wrong_ends_the_start_and_is_not_quoted(tmp_path:
         (["--rate-limit", "often"], "rate_limit"),
         (["--rate-limit-storage", "http://somewhere"], "rate_limit_storage"),
         (["--cors-origins", "pages.example"], "cors_origins"),
-        (["--host", "0.0.0.0"], "can be reached by others, and the tasks need no key"),
-        (["--host", "0.0.0.0", "--admin-key", "x"], "can be reached by others, and the tasks need no key"),
-        (["--host", "::"], "can be reached by others, and the tasks need no key"),
+        (["--host", "0.0.0.0"], "other machines can reach 0.0.0.0, and the tasks need no key"),
+        (["--host", "0.0.0.0", "--admin-key", "x"], "other machines can reach 0.0.0.0, and the tasks need no key"),
+        (["--host", "::"], "other machines can reach ::, and the tasks need no key"),
     ],
 )
 def test_what_cannot_be_served_safely_is_not_served(options: list[str], said: str) -> None:

@@ -1,4 +1,4 @@
-"""`unroll ask` as a process against a real service, killed and interrupted as well."""
+"""`unroll ask` against a real service, also as a process that is killed or interrupted."""
 
 import fcntl
 import json
@@ -31,7 +31,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def ran(server: str, *arguments: str | Path, stdin: bytes = b"") -> str:
-    """What a run printed."""
+    """The standard output of a run."""
     environment = os.environ | {"UNROLL_URL": server}
     return subprocess.run(
         command(*arguments), stdout=subprocess.PIPE, input=stdin, env=environment, check=True, timeout=60
@@ -39,7 +39,7 @@ def ran(server: str, *arguments: str | Path, stdin: bytes = b"") -> str:
 
 
 def invoked(server: str, *arguments: str | Path, status: int = 0) -> str:
-    """The same within this process, which is quicker."""
+    """The output of a run in this process, which is faster."""
     result = CliRunner().invoke(main, ["ask", *map(str, arguments)], env={"UNROLL_URL": server})
     assert result.exit_code == status, result.output
     return result.output
@@ -60,12 +60,12 @@ def write_inputs(folder: Path, inputs: Sequence[str]) -> Path:
     return path
 
 
-def test_one_input_is_answered_for_people(server: str) -> None:
+def test_one_input_prints_its_answer(server: str) -> None:
     expected = plain(server, "/v1/translate", inputs=TEXTS[0])[0]
     assert invoked(server, "translate", TEXTS[0]) == f"{expected['text']}\n"
 
 
-def test_a_few_inputs_are_answered_beside_them(server: str) -> None:
+def test_a_few_inputs_print_beside_their_answers(server: str) -> None:
     expected = plain(server, "/v1/sentiment", inputs=TEXTS)
     output = invoked(server, "sentiment", *TEXTS)
     assert output.splitlines() == [
@@ -114,7 +114,7 @@ def test_images_are_files_and_folders(server: str, tmp_path: Path) -> None:
     assert "2 of 6 inputs failed" in output
 
 
-def test_an_input_that_fails_is_a_line_and_the_others_are_answered(server: str, tmp_path: Path) -> None:
+def test_a_failed_input_is_a_line_and_the_others_are_answered(server: str, tmp_path: Path) -> None:
     texts = ["a good film", "", "save the file", "  ", "open the file"]
     file, output = write_inputs(tmp_path, texts), tmp_path / "answers.jsonl"
     options = ("--temperature", "1", "--seed", "3", "--max-tokens", "6")
@@ -134,11 +134,11 @@ def test_an_input_that_fails_is_a_line_and_the_others_are_answered(server: str, 
 
 
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
-def test_a_run_that_ends_early_is_gone_on_with(server: str, tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupted_run_resumes(server: str, tmp_path: Path, how: signal.Signals) -> None:
     texts = [f"save the file {number}" for number in range(400)]
     file, output, whole = write_inputs(tmp_path, texts), tmp_path / "answers.jsonl", tmp_path / "whole.jsonl"
     options = ["--max-tokens", "60", "--temperature", "1", "--seed", "1"]
-    slow = ["--batch", "1", "--concurrency", "1"]  # so that there is time to end it; answers are the same
+    slow = ["--batch", "1", "--concurrency", "1"]  # slow enough to end it in the middle; the answers are the same
     invoked(server, "translate", "--file", file, "--output", whole, *options)
     arguments = command("translate", "--url", server, "--file", file, "--output", output, *options, *slow)
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
@@ -157,9 +157,9 @@ def test_a_run_that_ends_early_is_gone_on_with(server: str, tmp_path: Path, how:
     assert 4 <= left.count(b"\n") < len(texts)
     if how == signal.SIGINT:
         assert status == 130
-        assert f"what was answered stands in {output}, and the same command goes on" in error
+        assert f"the answers so far are in {output}, and the same command resumes the run" in error
         assert "Traceback" not in error
-    output.write_bytes(left + b'{"index": %d, "task": "transl' % left.count(b"\n"))  # as a write that did not end
+    output.write_bytes(left + b'{"index": %d, "task": "transl' % left.count(b"\n"))  # as a truncated write
     invoked(server, "translate", "--file", file, "--output", output, *options)
     assert output.read_bytes().startswith(left)
     texts_of = [[line["result"]["text"] for line in lines_of(path.read_text("utf8"))] for path in (output, whole)]
@@ -171,14 +171,14 @@ OTHERS = [
     (b'{"task": "sentiment", "input": "b", "result": {}}\n', "answers 'b', but the input is 'a'"),
     (b'{"task": "translate", "input": "a", "result": {}}\n', "of the task translate"),
     (b'{"task": "sentiment", "input": "a", "result": {}}\n' * 2, "more answers than"),
-    (b"my diary\nwhich is long", "line 1 of .* is no answer"),
-    (b"my diary", "line 1 of .* is no answer"),
-    (b'{"index": 0, "task": "sentiment", "input": "b", "resu', "line 1 of .* is no answer"),
+    (b"my diary\nwhich is long", "line 1 of .* is not an answer"),
+    (b"my diary", "line 1 of .* is not an answer"),
+    (b'{"index": 0, "task": "sentiment", "input": "b", "resu', "line 1 of .* is not an answer"),
 ]
 
 
 @pytest.mark.parametrize(("content", "why"), OTHERS, ids=["input", "task", "more", "diary", "short diary", "piece"])
-def test_a_file_of_something_else_is_left_alone(server: str, tmp_path: Path, content: bytes, why: str) -> None:
+def test_a_file_with_other_content_is_not_changed(server: str, tmp_path: Path, content: bytes, why: str) -> None:
     output = tmp_path / "answers.jsonl"
     output.write_bytes(content)
     assert re.search(why, invoked(server, "sentiment", "a", "--output", output, status=2))
@@ -189,29 +189,29 @@ def test_a_file_has_one_writer(server: str, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     with output.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert "another run is writing" in invoked(server, "sentiment", "a", "--output", output, status=2)
+        assert "another run writes" in invoked(server, "sentiment", "a", "--output", output, status=2)
     invoked(server, "sentiment", "a", "--output", output)
     assert "No such file" in invoked(server, "sentiment", "a", "--output", tmp_path / "no" / "file", status=1)
 
 
-def test_what_is_not_about_an_input_ends_the_run(server: str, tmp_path: Path) -> None:
+def test_an_error_that_is_not_about_an_input_ends_the_run(server: str, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     file = write_inputs(tmp_path, TEXTS)
     for options, why in (
-        (["--model", "nobody"], "translate-en-ko"),
+        (["--model", "missing"], "translate-en-ko"),
         (["--temperature", "9"], "temperature"),
         (["--beams", "2", "--temperature", "1"], "beams"),
     ):
         error = invoked(server, "translate", "--file", file, "--output", output, *options, status=1)
         assert why in error
-        assert "the same command goes on" in error
+        assert "the same command resumes the run" in error
     assert output.read_bytes() == b""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    assert "no connection" in invoked(nobody, "sentiment", "a", "--retries", "1", status=1)
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    assert "cannot connect" in invoked(closed, "sentiment", "a", "--retries", "1", status=1)
 
 
-def test_usage_that_makes_no_sense_is_explained(server: str, tmp_path: Path) -> None:
+def test_wrong_usage_is_explained(server: str, tmp_path: Path) -> None:
     latin = tmp_path / "latin.txt"
     latin.write_bytes("a\ncaf\xe9\n".encode("latin1"))
     for arguments, why in (
@@ -219,7 +219,7 @@ def test_usage_that_makes_no_sense_is_explained(server: str, tmp_path: Path) -> 
         (["translate", "a", "--file", str(latin)], "not both"),
         (["translate", "--file", str(latin)], "line 2 of .*latin.txt is not UTF-8"),
         (["translate", "a", "--stream", "--jsonl"], "without --jsonl"),
-        (["translate", "a", "--url", "nowhere"], "begins with http"),
+        (["translate", "a", "--url", "nowhere"], "starts with http"),
         (["translate", "a", "--batch", "0"], "--batch"),
         (["sentiment", "a", "--beams", "2"], "No such option"),
     ):
@@ -227,7 +227,7 @@ def test_usage_that_makes_no_sense_is_explained(server: str, tmp_path: Path) -> 
         assert re.search(why, output), output
 
 
-def test_streams_are_printed_as_they_come(server: str) -> None:
+def test_streams_are_printed_as_they_are_decoded(server: str) -> None:
     expected = plain(server, "/v1/translate", inputs=TEXTS, max_tokens=9)
     output = invoked(server, "translate", *TEXTS, "--stream", "--max-tokens", "9")
     assert output.splitlines() == [result["text"] for result in expected]

@@ -1,7 +1,6 @@
-"""What goes wrong: refusals and their `Retry-After`, problems, keys, and connections that fail or break.
+"""Refusals and their `Retry-After`, problems, keys, and connections that fail or break.
 
-A real service refuses where it can be made to. What it cannot be made to do is done by a socket that says what it is
-told to.
+A real service refuses where the test can make it refuse. For the rest a socket sends prepared responses.
 """
 
 import json
@@ -35,7 +34,7 @@ from unroll_client import (
 
 from app.main import create_app
 from app.settings import Settings
-from tests.client.asking import KINDS, Kind, asked, streamed
+from tests.client.both_clients import KINDS, Kind, result_of, streamed
 from tests.conftest import serving, wait_until_ready
 from tests.service.serving import metric
 
@@ -58,17 +57,17 @@ def busy(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def deserted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose engine's endpoint nobody listens on."""
-    nobody = f"ipc://{tmp_path_factory.mktemp('nobody')}/socket"
-    with serving(create_app(Settings(store=tiny_store), engines=[nobody])) as address:
+    """A service whose engine does not exist."""
+    closed = f"ipc://{tmp_path_factory.mktemp('closed')}/socket"
+    with serving(create_app(Settings(store=tiny_store), engines=[closed])) as address:
         yield address
 
 
 @contextmanager
 def saying(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """The address of a socket that gives each connection the next of `answers`, the last one again and again, and
-    hangs up; and the requests that it heard."""
-    heard: list[bytes] = []
+    """The address of a socket, and the requests that it received. Each connection gets the next of `answers`, or the
+    last one when there are no more."""
+    received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -78,13 +77,13 @@ def saying(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
                 except OSError:
                     return
                 with connection:
-                    heard.append(request_of(connection))
-                    connection.sendall(answers[min(len(heard), len(answers)) - 1])
+                    received.append(request_of(connection))
+                    connection.sendall(answers[min(len(received), len(answers)) - 1])
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -92,10 +91,10 @@ def saying(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 def request_of(connection: socket.socket) -> bytes:
     """All of a request."""
-    heard = b""
-    while b"\r\n\r\n" not in heard:
-        heard += connection.recv(65536)
-    head, _, body = heard.partition(b"\r\n\r\n")
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
     lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
     while lengths and len(body) < int(lengths[0]):
         body += connection.recv(65536)
@@ -120,12 +119,12 @@ def sentiment(client: Any) -> Any:
 
 
 @kinds
-def test_what_is_refused_by_a_busy_service_is_answered_later(kind: Kind, busy: str) -> None:
-    """Three callers, each with as many inputs as are let in at all: by the retries all are answered."""
+def test_a_busy_service_answers_a_retry(kind: Kind, busy: str) -> None:
+    """Three callers, each with as many inputs as the service accepts: after retries all are answered."""
 
     def ask(number: int) -> Any:
         texts = [f"save the file {number} {place}" for place in range(MOST)]
-        return asked(
+        return result_of(
             kind, busy, lambda client: client.translate(texts, max_tokens=300, min_tokens=300), retries=30, timeout=60
         )
 
@@ -137,20 +136,20 @@ def test_what_is_refused_by_a_busy_service_is_answered_later(kind: Kind, busy: s
 
 
 @kinds
-def test_the_limit_of_a_service_is_heard(kind: Kind, busy: str) -> None:
+def test_the_client_keeps_to_the_limit_of_the_service(kind: Kind, busy: str) -> None:
     texts = [f"film {number}" for number in range(2 * MOST + 1)]
-    answers = asked(kind, busy, lambda client: client.sentiment(texts), concurrency=1)
+    answers = result_of(kind, busy, lambda client: client.sentiment(texts), concurrency=1)
     assert len(answers) == 2 * MOST + 1
 
 
 @kinds
 def test_a_service_without_engines_is_not_ready(kind: Kind, deserted: str) -> None:
     with pytest.raises(NotReady, match="/readyz") as refusal:
-        asked(kind, deserted, sentiment, retries=1)
+        result_of(kind, deserted, sentiment, retries=1)
     assert refusal.value.type == "/problems/not-ready"
     assert refusal.value.retry_after is not None
     assert refusal.value.retry_after >= 1
-    readiness = asked(kind, deserted, lambda client: client.ready())
+    readiness = result_of(kind, deserted, lambda client: client.ready())
     assert not readiness
     assert (readiness.status, readiness.engines_ready) == ("starting", 0)
     with pytest.raises(NotReady):
@@ -158,48 +157,51 @@ def test_a_service_without_engines_is_not_ready(kind: Kind, deserted: str) -> No
 
 
 @kinds
-def test_a_wait_that_is_longer_than_the_time_is_not_waited(kind: Kind, deserted: str) -> None:
-    """The service says two seconds; there is one."""
+def test_a_wait_beyond_the_timeout_is_not_started(kind: Kind, deserted: str) -> None:
+    """The service says two seconds; the timeout is one."""
     refused = metric(deserted, "unroll_refusals_total")
     with pytest.raises(NotReady):
-        asked(kind, deserted, sentiment, timeout=1.0)
+        result_of(kind, deserted, sentiment, timeout=1.0)
     assert metric(deserted, "unroll_refusals_total") == refused + 1
 
 
 @kinds
-def test_problems_are_told_with_their_members(kind: Kind, server: str) -> None:
+def test_problems_keep_their_members(kind: Kind, server: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        asked(kind, server, lambda client: client.translate(["a", "b"], beams=2, temperature=1.0))
+        result_of(kind, server, lambda client: client.translate(["a", "b"], beams=2, temperature=1.0))
     problem = refusal.value
     assert (problem.type, problem.status) == ("/problems/contradictory-options", 422)
     assert problem.title == "Options contradict each other"
     assert problem.detail == str(problem)
     assert set(problem.members["options"]) == {"beams", "temperature"}
     with pytest.raises(InvalidRequest) as missing:
-        asked(kind, server, lambda client: client.sentiment("a", model="nobody"))
+        result_of(kind, server, lambda client: client.sentiment("a", model="missing"))
     assert missing.value.status == 404
     with pytest.raises(InvalidRequest) as image:
-        asked(kind, server, lambda client: client.caption([b"nothing"]))
+        result_of(kind, server, lambda client: client.caption([b"nothing"]))
     assert image.value.input == 0
     with pytest.raises(InvalidRequest, match="UTF-8"):
-        asked(kind, server, lambda client: client.sentiment("\ud800"))
+        result_of(kind, server, lambda client: client.sentiment("\ud800"))
     with pytest.raises(FileNotFoundError):
-        asked(kind, server, lambda client: client.caption("/nowhere.png"))
+        result_of(kind, server, lambda client: client.caption("/nowhere.png"))
 
 
 @kinds
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("after", ["0", "date", None])
-def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) -> None:
+def test_refusals_are_retried(kind: Kind, status: int, after: str | None) -> None:
     value = formatdate(time.time() - 5, usegmt=True) if after == "date" else after
     headers: dict[str, Any] = {} if value is None else {"Retry_After": value}
     refusal = answer(status, {"title": "Later"}, **headers)
-    with saying(refusal, refusal, answer(200, ANSWER)) as (address, heard):
-        assert asked(kind, address, sentiment, retries=SOON).label == "good"
-    assert len(heard) == 3
-    with saying(refusal) as (address, heard), pytest.raises(Overloaded if status == 429 else NotReady, match="Later"):
-        asked(kind, address, sentiment, retries=SOON)
-    assert len(heard) == 3
+    with saying(refusal, refusal, answer(200, ANSWER)) as (address, received):
+        assert result_of(kind, address, sentiment, retries=SOON).label == "good"
+    assert len(received) == 3
+    with (
+        saying(refusal) as (address, received),
+        pytest.raises(Overloaded if status == 429 else NotReady, match="Later"),
+    ):
+        result_of(kind, address, sentiment, retries=SOON)
+    assert len(received) == 3
 
 
 @kinds
@@ -224,10 +226,10 @@ def test_refusals_are_tried_again(kind: Kind, status: int, after: str | None) ->
     ],
     ids=lambda part: part.__name__ if isinstance(part, type) else "",
 )
-def test_what_does_not_pass_is_not_tried_again(kind: Kind, said: bytes, error: type[UnrollClientError]) -> None:
-    with saying(said) as (address, heard), pytest.raises(error) as raised:
-        asked(kind, address, sentiment, retries=SOON)
-    assert len(heard) == 1
+def test_a_permanent_error_is_not_retried(kind: Kind, said: bytes, error: type[UnrollClientError]) -> None:
+    with saying(said) as (address, received), pytest.raises(error) as raised:
+        result_of(kind, address, sentiment, retries=SOON)
+    assert len(received) == 1
     if isinstance(raised.value, ProblemError):
         assert raised.value.status == int(said.split()[1])
     if isinstance(raised.value, ConnectionFailed):
@@ -235,34 +237,34 @@ def test_what_does_not_pass_is_not_tried_again(kind: Kind, said: bytes, error: t
 
 
 @kinds
-def test_nobody_listens(kind: Kind) -> None:
+def test_a_closed_port_is_a_failed_connection(kind: Kind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
     for question in (sentiment, lambda client: client.models(), lambda client: client.ready()):
         with pytest.raises(ConnectionFailed) as raised:
-            asked(kind, address, question, retries=SOON)
+            result_of(kind, address, question, retries=SOON)
         assert not raised.value.sent
 
 
 @kinds
-def test_a_service_that_comes_up_while_it_is_tried_again(kind: Kind) -> None:
+def test_a_service_that_starts_during_the_retries(kind: Kind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = taken.getsockname()
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
-    def come_up() -> None:
+    def start() -> None:
         with socket.create_server(place) as listener, listener.accept()[0] as connection:
-            heard.append(request_of(connection))
+            received.append(request_of(connection))
             connection.sendall(answer(200, ANSWER))
 
-    later = threading.Timer(0.3, come_up)
+    later = threading.Timer(0.3, start)
     later.start()
     try:
         retries = Retries(attempts=100, first_wait=0.05, longest_wait=0.05)
-        assert asked(kind, f"http://127.0.0.1:{place[1]}", sentiment, retries=retries).label == "good"
+        assert result_of(kind, f"http://127.0.0.1:{place[1]}", sentiment, retries=retries).label == "good"
     finally:
         later.join()
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
 @kinds
@@ -270,12 +272,12 @@ def test_a_service_that_does_not_answer(kind: Kind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and no more
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(TimedOut):
-            asked(kind, address, sentiment, timeout=Timeout(connect=1, total=0.2))
+            result_of(kind, address, sentiment, timeout=Timeout(connect=1, total=0.2))
 
 
 @kinds
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_body_that_comes_in_drops_is_not_read_for_ever(kind: Kind, stream: bool) -> None:
+def test_a_body_that_trickles_ends_at_the_timeout(kind: Kind, stream: bool) -> None:
     media = b"text/event-stream" if stream else b"application/json"
     left = threading.Event()
 
@@ -294,38 +296,38 @@ def test_a_body_that_comes_in_drops_is_not_read_for_ever(kind: Kind, stream: boo
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         ask = partial(streamed, kind, address, lambda client: client.stream_translate("a"))
         with pytest.raises(TimedOut):
-            ask(timeout=0.2) if stream else asked(kind, address, sentiment, timeout=0.2)
+            ask(timeout=0.2) if stream else result_of(kind, address, sentiment, timeout=0.2)
         assert left.wait(10)
 
 
 @kinds
-def test_the_wait_that_is_named_is_waited_and_each_try_tells_the_time_that_is_left(kind: Kind) -> None:
-    with saying(answer(429, {}, Retry_After="1"), answer(200, ANSWER)) as (address, heard):
-        asked(kind, address, sentiment, timeout=20, retries=SOON)
-    told = [int(header(request, "x-timeout-ms") or 0) for request in heard]
-    assert told[1] + 900 <= told[0] <= 18_000  # 90 % of it, so that an answer has time to arrive
-    with saying(answer(200, ANSWER)) as (address, heard):
-        asked(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=20)
-        asked(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=None)
-        asked(kind, address, sentiment, timeout=None)
-    assert [header(request, "x-timeout-ms") for request in heard] == ["700", "700", None]
+def test_the_client_waits_for_retry_after_and_sends_the_remaining_time(kind: Kind) -> None:
+    with saying(answer(429, {}, Retry_After="1"), answer(200, ANSWER)) as (address, received):
+        result_of(kind, address, sentiment, timeout=20, retries=SOON)
+    sent = [int(header(request, "x-timeout-ms") or 0) for request in received]
+    assert sent[1] + 900 <= sent[0] <= 18_000  # 90 % of it, so that an answer has time to arrive
+    with saying(answer(200, ANSWER)) as (address, received):
+        result_of(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=20)
+        result_of(kind, address, lambda client: client.sentiment("a", timeout_ms=700), timeout=None)
+        result_of(kind, address, sentiment, timeout=None)
+    assert [header(request, "x-timeout-ms") for request in received] == ["700", "700", None]
 
 
 @kinds
 def test_the_key_is_sent(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    with saying(answer(200, ANSWER)) as (address, heard):
-        asked(kind, address, sentiment)
+    with saying(answer(200, ANSWER)) as (address, received):
+        result_of(kind, address, sentiment)
         monkeypatch.setenv("UNROLL_API_KEY", "from the environment")
-        asked(kind, address, sentiment)
-        asked(kind, address, sentiment, api_key="given")
-        asked(kind, address, sentiment, api_key="")
-    keys = [header(request, "authorization") for request in heard]
+        result_of(kind, address, sentiment)
+        result_of(kind, address, sentiment, api_key="given")
+        result_of(kind, address, sentiment, api_key="")
+    keys = [header(request, "authorization") for request in received]
     assert keys == [None, "Bearer from the environment", "Bearer given", None]
 
 
 @kinds
 @pytest.mark.parametrize("end", ["cut", "early", "garbage", "page", "without"])
-def test_a_stream_that_breaks_is_not_begun_again(kind: Kind, end: str) -> None:
+def test_a_broken_stream_is_not_retried(kind: Kind, end: str) -> None:
     begun = b'event: token\ndata: {"input":0,"text":"a"}\n\n'
     done = b'event: done\ndata: {"usage":{"inputs":1,"source_tokens":1,"emitted_tokens":1}}\n\n'
     said = {
@@ -336,17 +338,17 @@ def test_a_stream_that_breaks_is_not_begun_again(kind: Kind, end: str) -> None:
         "page": answer(200, body=b"<html>", Content_Type="text/html"),
     }[end]
     error = ConnectionFailed if end in ("cut", "early") else UnexpectedAnswer
-    with saying(said) as (address, heard), pytest.raises(error):
+    with saying(said) as (address, received), pytest.raises(error):
         streamed(kind, address, lambda client: client.stream_translate("a"), retries=SOON)
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
-def test_a_stream_has_tokens_that_came_before_it_broke() -> None:
+def test_a_broken_stream_has_its_first_tokens() -> None:
     begun = b'event: token\ndata: {"input":0,"text":"a\\u2028b","new":1}\n\nevent: new\ndata: {}\n\n'
     with saying(answer(200, body=begun, Content_Type="text/event-stream")) as (address, _), Unroll(address) as client:
         stream = client.stream_translate("a")
         assert next(stream).text == "a\u2028b"
-        with pytest.raises(ConnectionFailed, match="before its end"):
+        with pytest.raises(ConnectionFailed, match="broke off before its end"):
             next(stream)
 
 

@@ -1,4 +1,4 @@
-"""Streams: joined they are the plain answer, the result comes with them, and whoever leaves hangs up."""
+"""Streams: their tokens join to the plain answer, they end with the result, and leaving one closes its connection."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unroll_client import AsyncUnroll, InvalidRequest, Overloaded, ServiceTimedOut, TimedOut, Unroll
 
-from tests.client.asking import KINDS, Kind, asked, streamed
+from tests.client.both_clients import KINDS, Kind, result_of, streamed
 from tests.service.serving import metric, until
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -25,7 +25,7 @@ def test_tokens_joined_are_the_result(kind: Kind, server: str, photo: Path, task
     assert len(tokens) > 1
     assert "".join(map(str, tokens)) == result.text
     assert {token.input for token in tokens} == {0}
-    plain = asked(kind, server, lambda client: getattr(client, task)(source, max_tokens=12, logprobs=1))
+    plain = result_of(kind, server, lambda client: getattr(client, task)(source, max_tokens=12, logprobs=1))
     assert result.text == plain.text
     assert result.usage == plain.usage
     assert [item.text for token in tokens for item in token.tokens] == [item.text for item in plain.tokens]
@@ -54,7 +54,7 @@ def test_result_waits_for_the_rest(server: str) -> None:
 
 
 @kinds
-def test_what_is_wrong_before_the_start_is_raised_by_the_first_token(kind: Kind, server: str) -> None:
+def test_an_error_before_the_start_is_raised_by_the_first_token(kind: Kind, server: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         streamed(kind, server, lambda client: client.stream_translate([TEXTS[0], ""]))
     assert refusal.value.input == 1
@@ -64,7 +64,7 @@ def test_what_is_wrong_before_the_start_is_raised_by_the_first_token(kind: Kind,
 
 @kinds
 def test_failure_after_the_start_is_raised(kind: Kind, server: str) -> None:
-    """So little time that some of many inputs are never run."""
+    """The time is too short for some of the many inputs."""
     failure = None
     for _ in range(30):
         try:
@@ -74,7 +74,7 @@ def test_failure_after_the_start_is_raised(kind: Kind, server: str) -> None:
         except ServiceTimedOut as error:
             failure = error
             break
-        except Overloaded:  # it was seen beforehand that the time would not do
+        except Overloaded:  # the service saw in advance that the time is too short
             time.sleep(0.1)
     assert failure is not None
     assert failure.status == 504
@@ -106,7 +106,7 @@ def test_leaving_a_stream_cancels_it(server: str, endless: str, leave: Any) -> N
         leave(client, endless)
         until(lambda: metric(server, "unroll_engine_cancelled_total") >= cancelled + 2)
         until(lambda: metric(server, "unroll_engine_running") == 0)
-        assert client.sentiment("a good film").label  # the client goes on
+        assert client.sentiment("a good film").label  # the client still works
 
 
 async def leave_by_aclosing(client: AsyncUnroll, server: str, endless: str) -> None:
@@ -152,13 +152,11 @@ def test_leaving_with_asyncio_cancels(server: str, endless: str, leave: Any) -> 
 
 
 @kinds
-def test_sentences_that_run_out_of_the_clients_time_are_answered_as_far_as_they_came(
-    kind: Kind, server: str, endless: str
-) -> None:
-    """The service is told how much time is left, so it gives up before the client does."""
+def test_the_timeout_of_the_client_returns_partial_answers(kind: Kind, server: str, endless: str) -> None:
+    """The client sends the remaining time, so the service stops before the client does."""
     many = [endless] * 60  # some seconds' work
     options = {"max_tokens": 4000, "min_tokens": 4000, "no_repeat_ngram_size": 3}
-    results = asked(kind, server, lambda client: client.translate(many, **options), timeout=2)
+    results = result_of(kind, server, lambda client: client.translate(many, **options), timeout=2)
     assert "deadline" in {result.finish_reason for result in results}
     _, results = streamed(kind, server, lambda client: client.stream_translate(many, **options), timeout=2)
     assert "deadline" in {result.finish_reason for result in results}

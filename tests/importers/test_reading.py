@@ -215,7 +215,7 @@ def test_the_serving_process_cannot_unpickle() -> None:
 
 
 def test_serving_imports_no_importer() -> None:
-    code = "import sys, app.main, app.cli.main, app.engine.engine\n"
+    code = "import sys, app.main, app.cli.serve, app.engine.engine\n"
     code += "print([module for module in sys.modules if module.startswith('app.imp')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

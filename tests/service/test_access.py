@@ -32,7 +32,7 @@ def end(served: Served) -> str:
     return "".join(served.log) + served.process.stdout.read()
 
 
-def test_two_workers_know_the_keys_and_nobody_else_sees_them(tiny_store: Path, tmp_path: Path) -> None:
+def test_two_workers_know_the_keys_and_local_sees_them(tiny_store: Path, tmp_path: Path) -> None:
     in_file, in_environment, admin, password = (new_token() for _ in range(4))
     file = tmp_path / "keys.toml"
     file.write_text(f'[[keys]]\nname = "a"\nhash = "{hash_of(in_file.encode())}"\n')
@@ -62,11 +62,11 @@ def test_two_workers_know_the_keys_and_nobody_else_sees_them(tiny_store: Path, t
 def test_without_keys_it_says_who_is_answered_and_believes_proxies_that_it_is_told_of(tiny_store: Path) -> None:
     limits = ("--limit-addresses", "--rate-limit", "1/hour")
     behind = ("--host", "0.0.0.0", "--open", "--trusted-proxies", "127.0.0.0/8")
-    nobody_else = "No keys are set: who is on this machine is answered, and nobody else reaches it."
-    administrator = "The tasks need no key, only administration does, and 0.0.0.0 can be reached by others: EVERYBODY"
+    local = "Listening on 127.0.0.1 only; no keys are set."
+    public = "other machines can reach 0.0.0.0, and only administration needs a key: everyone can use the tasks."
     for options, admin, said, statuses in (
-        ((), "", nobody_else, [200, 429]),
-        (behind, new_token(), administrator, [200, 200]),
+        ((), "", local, [200, 429]),
+        (behind, new_token(), public, [200, 200]),
     ):
         with started(command(tiny_store, *limits, *options), ADDRESS, UNROLL_ADMIN_KEY=admin) as served:
             assert [ask(served, **{"X-Forwarded-For": f"192.0.2.{last}"}) for last in (1, 2)] == statuses

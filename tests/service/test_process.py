@@ -129,7 +129,7 @@ def test_uvicorn_serves_the_app(tiny_store: Path) -> None:
 
 
 def test_the_front_end_does_not_import_torch() -> None:
-    code = "import sys, app.cli.main, app.main; sys.exit('torch' in sys.modules)"
+    code = "import sys, app.cli.serve, app.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,34 +1,61 @@
-"""What `unroll ask` is to ask about: texts or image files, from arguments, a file of lines or the standard input."""
+"""Inputs of `unroll ask` by source kind, from arguments, a file of lines or standard input."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, assert_never
 
 import click
+from unroll_client.sources import SourceKind
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+_IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+_NOT_YET = "unroll ask reads texts and images only"
 
 
-def read_inputs(arguments: Iterable[str], file: Path | None, stdin: BinaryIO, *, images: bool) -> list[str]:
-    """One string an input; of images it is the path. Raises click.UsageError."""
-    arguments = list(arguments)
-    if file is not None and arguments:
-        raise click.UsageError("give inputs as arguments or by --file, not both")
-    if file is not None:
-        inputs = _lines(file.read_bytes(), str(file))
-    elif arguments == ["-"]:
-        inputs = _lines(stdin.read(), "the standard input")
-    else:
-        inputs = arguments
-    if images:
-        inputs = [path for given in inputs for path in _images(given)]
+def metavar(source: SourceKind) -> str:
+    """The argument in the help of a command."""
+    return source.upper()
+
+
+def describe_inputs(source: SourceKind) -> str:
+    """What an input is, for the help of a command."""
+    match source:
+        case "text":
+            return "An input is a text."
+        case "image":
+            return "An input is an image file, or a folder of image files."
+        case "series" | "frames":
+            raise NotImplementedError(_NOT_YET)
+        case _:
+            assert_never(source)
+
+
+def read_inputs(arguments: Iterable[str], file: Path | None, stdin: BinaryIO, source: SourceKind) -> list[str]:
+    """A string for each input; of an image it is the path. Raises click.UsageError."""
+    inputs = _given(list(arguments), file, stdin)
+    match source:
+        case "text":
+            pass
+        case "image":
+            inputs = [path for given in inputs for path in _images(given)]
+        case "series" | "frames":
+            raise NotImplementedError(_NOT_YET)
+        case _:
+            assert_never(source)
     if not inputs:
-        raise click.UsageError("there is no input; give some as arguments, - for the standard input, or --file FILE")
+        raise click.UsageError("there is no input; give arguments, - for standard input, or --file FILE")
     return inputs
 
 
+def _given(arguments: list[str], file: Path | None, stdin: BinaryIO) -> list[str]:
+    if file is not None and arguments:
+        raise click.UsageError("give inputs as arguments or with --file, not both")
+    if file is not None:
+        return _lines(file.read_bytes(), str(file))
+    return _lines(stdin.read(), "standard input") if arguments == ["-"] else arguments
+
+
 def _lines(content: bytes, where: str) -> list[str]:
-    """Cut at line ends alone: a text may hold other separators, which Python takes for some."""
+    """Only line ends separate lines: `splitlines` also cuts at U+2028, which a text may contain."""
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -40,8 +67,8 @@ def _lines(content: bytes, where: str) -> list[str]:
 
 
 def _images(given: str) -> list[str]:
-    """The path, or the image files in it by name if it is a folder."""
+    """The path of a file, or the image files in a folder by name."""
     folder = Path(given)
     if not folder.is_dir():
         return [given]
-    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)

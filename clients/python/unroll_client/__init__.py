@@ -1,12 +1,13 @@
-"""A client of the service: `Unroll(url)`, and `AsyncUnroll(url)` for asyncio. It needs httpx and pydantic, and neither
-torch nor the rest of the service.
+"""A client of the service: `Unroll(url)`, and `AsyncUnroll(url)` for asyncio. It needs httpx alone.
 
-`calls` says what is sent, `exchange` when and how often, `answers` what comes back, as `results` or `errors`, and
-`streams` what comes back token by token. The I/O is in `sync_client` and `async_client`, which do nothing else.
+`tasks` is the table of tasks; `sources` and `calls` build requests, `responses` and `streamed` read answers into
+`results` or `errors`. The I/O is in `_async`; `_sync` is generated from it.
 """
 
-from unroll_client.async_client import AsyncUnroll
-from unroll_client.calls import Image
+from unroll_client._async.client import AsyncUnroll
+from unroll_client._async.stream import AsyncStream
+from unroll_client._sync.client import Unroll
+from unroll_client._sync.stream import Stream
 from unroll_client.errors import (
     ConnectionFailed,
     InvalidRequest,
@@ -20,29 +21,34 @@ from unroll_client.errors import (
     UnexpectedAnswer,
     UnrollClientError,
 )
-from unroll_client.options import CompleteOptions, SentenceOptions, SentimentOptions, TaskOptions, TranslateOptions
+from unroll_client.options import CaptionOptions, CompleteOptions, SentimentOptions, TranslateOptions
 from unroll_client.policy import Retries, Timeout
 from unroll_client.results import (
     Answers,
+    LabelResult,
     ModelInfo,
     ModelList,
     Readiness,
     SentenceResult,
     SentimentResult,
+    TaskResult,
     Token,
     Usage,
 )
-from unroll_client.streams import AsyncStream, Stream
-from unroll_client.sync_client import Unroll
+from unroll_client.sources import Image
+from unroll_client.tasks import TASKS, Task
 
 __all__ = [
+    "TASKS",
     "Answers",
     "AsyncStream",
     "AsyncUnroll",
+    "CaptionOptions",
     "CompleteOptions",
     "ConnectionFailed",
     "Image",
     "InvalidRequest",
+    "LabelResult",
     "ModelInfo",
     "ModelList",
     "NotAllowed",
@@ -51,14 +57,14 @@ __all__ = [
     "ProblemError",
     "Readiness",
     "Retries",
-    "SentenceOptions",
     "SentenceResult",
     "SentimentOptions",
     "SentimentResult",
     "ServiceFailed",
     "ServiceTimedOut",
     "Stream",
-    "TaskOptions",
+    "Task",
+    "TaskResult",
     "TimedOut",
     "Timeout",
     "Token",

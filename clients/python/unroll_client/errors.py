@@ -1,16 +1,16 @@
-"""What can go wrong for a caller of the service.
+"""Errors of a call.
 
 UnrollClientError
 ├── ProblemError            the service answered with a problem
 │   ├── InvalidRequest      4xx: change the inputs or the options
 │   ├── NotAllowed          401, 403: send another key
-│   ├── Overloaded          429, still so after the retries
-│   ├── NotReady            503, still so after the retries
+│   ├── Overloaded          429 after the last retry
+│   ├── NotReady            503 after the last retry
 │   ├── ServiceFailed       5xx
-│   └── ServiceTimedOut     504; a TimedOut as well
-├── TimedOut                no answer within the time that the caller gave
+│   └── ServiceTimedOut     504; also a TimedOut
+├── TimedOut                no answer within the client's timeout
 ├── ConnectionFailed        no connection, or it broke
-└── UnexpectedAnswer        whoever answers at the address is not this service
+└── UnexpectedAnswer        the server at the URL is not this service
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class TimedOut(UnrollClientError):
 
 
 class ConnectionFailed(UnrollClientError):
-    """`sent` is whether something of the request may have arrived. Only what was not sent is tried again."""
+    """`sent` is True when part of the request may have arrived; such a request is not retried."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -38,8 +38,8 @@ class UnexpectedAnswer(UnrollClientError):
 
 
 class ProblemError(UnrollClientError):
-    """RFC 9457. `type` is a stable name, listed in docs/http-api.md; `members` has those beside the four standard
-    ones. `retry_after` is in seconds."""
+    """A problem (RFC 9457). docs/http-api.md lists each `type`; `members` are those beside the four standard ones, and
+    `retry_after` is in seconds."""
 
     def __init__(
         self, status: int, members: Mapping[str, Any], *, retry_after: float | None = None, first: int = 0
@@ -52,22 +52,22 @@ class ProblemError(UnrollClientError):
         self.retry_after = retry_after
         self._all = dict(members)
         self._first = first
-        super().__init__(self.detail if first == 0 else f"of the inputs from number {first} on: {self.detail}")
+        super().__init__(self.detail if first == 0 else f"in the part that starts at input {first}: {self.detail}")
 
     @property
     def input(self) -> int | None:
-        """The place of the refused input in what the caller gave, from 0."""
+        """The place of the refused input in the caller's list, from 0."""
         place = self.members.get("input")
         return place + self._first if isinstance(place, int) else None
 
     @property
     def limit(self) -> int | None:
-        """The limit that was passed."""
+        """The limit that the request exceeds."""
         limit = self.members.get("limit")
         return limit if isinstance(limit, int) else None
 
     def of_part(self, first: int) -> Self:
-        """The same problem, of a part of the inputs that begins at `first`."""
+        """The same problem in a part of the list that starts at input `first`."""
         return type(self)(self.status, self._all, retry_after=self.retry_after, first=first)
 
 

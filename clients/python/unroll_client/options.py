@@ -1,54 +1,142 @@
-"""Options of the tasks as keyword arguments; docs/http-api.md says what they mean. One that is left out is the
-service's or the model's own."""
+# Generated from docs/openapi.json by `make client`; change the request of the service.
+"""Options of each task as keyword arguments. An option that is left out has the default of the service or the model."""
 
-from typing import TypedDict
-
-
-class TaskOptions(TypedDict, total=False):
-    """Which model is to answer, and when."""
-
-    model: str
-    version: int
-    priority: int
-    timeout_ms: int
+from typing import Annotated, Any, TypedDict
 
 
-class SentimentOptions(TaskOptions, total=False):
-    """`explain` tells the label after each token, and `layer` what a layer did."""
+class SentimentOptions(TypedDict, total=False):
+    """Options of `POST /v1/sentiment`."""
 
-    explain: bool
-    layer: int
-
-
-class SentenceOptions(TaskOptions, total=False):
-    """How sentences are emitted: greedily, drawn with `temperature`, or searched with `beams`."""
-
-    max_tokens: int
-    min_tokens: int
-    beams: int
-    n_best: int
-    length_penalty: float
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    seed: int
-    repetition_penalty: float
-    no_repeat_ngram_size: int
-    prefix: str
-    stop: str | list[str]
-    logprobs: int
-    attention: bool
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+    ]
+    explain: Annotated[bool, "Add `explanation`: the probability of each label after each token."]
+    layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
 
 
-class TranslateOptions(SentenceOptions, total=False):
-    """ISO 639 codes of the languages choose the model."""
+class CaptionOptions(TypedDict, total=False):
+    """Options of `POST /v1/caption`."""
 
-    source: str
-    target: str
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+    ]
+    max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
+    min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
+    beams: Annotated[int, "Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`."]
+    n_best: Annotated[int, "Number of the best beams to return in `hypotheses`."]
+    length_penalty: Annotated[
+        float,
+        "With `beams`: divides the log-probability of a hypothesis by ((5 + tokens) / 6) to this power (Wu et al. 2016), so a larger value favours longer answers. The model's own when left out.",
+    ]
+    temperature: Annotated[
+        float, "0 takes the most probable token. Above 0 tokens are drawn; a higher value flattens the distribution."
+    ]
+    top_k: Annotated[int, "Draw from this number of most probable tokens; 0 means all."]
+    top_p: Annotated[float, "Draw from the smallest set of tokens that holds this share of the probability."]
+    min_p: Annotated[float, "Draw from tokens with at least this share of the best token's probability."]
+    seed: Annotated[int, "Makes a draw repeatable; random when left out. Input number i uses `seed` + i."]
+    repetition_penalty: Annotated[
+        float, "Above 1, decoded tokens become less probable (Keskar et al. 2019); 1 disables."
+    ]
+    no_repeat_ngram_size: Annotated[int, "Never repeat an n-gram of this size; 0 disables."]
+    prefix: Annotated[str, "Text that the answer begins with."]
+    stop: Annotated[str | list[str], "1 to 4 strings; the answer ends before the first of them."]
+    logprobs: Annotated[int, "Add `tokens` with their log-probabilities, and this number of alternatives for each."]
+    attention: Annotated[bool, "Add the attention weights of each token."]
 
 
-class CompleteOptions(SentenceOptions, total=False):
-    """`next_tokens` tells so many of the tokens that most probably come next."""
+class TranslateOptions(TypedDict, total=False):
+    """Options of `POST /v1/translate`."""
 
-    next_tokens: int
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+    ]
+    source: Annotated[str, "Language of the inputs; `en` when left out."]
+    target: Annotated[str, "Language to translate to; `ko` when left out."]
+    max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
+    min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
+    beams: Annotated[int, "Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`."]
+    n_best: Annotated[int, "Number of the best beams to return in `hypotheses`."]
+    length_penalty: Annotated[
+        float,
+        "With `beams`: divides the log-probability of a hypothesis by ((5 + tokens) / 6) to this power (Wu et al. 2016), so a larger value favours longer answers. The model's own when left out.",
+    ]
+    temperature: Annotated[
+        float, "0 takes the most probable token. Above 0 tokens are drawn; a higher value flattens the distribution."
+    ]
+    top_k: Annotated[int, "Draw from this number of most probable tokens; 0 means all."]
+    top_p: Annotated[float, "Draw from the smallest set of tokens that holds this share of the probability."]
+    min_p: Annotated[float, "Draw from tokens with at least this share of the best token's probability."]
+    seed: Annotated[int, "Makes a draw repeatable; random when left out. Input number i uses `seed` + i."]
+    repetition_penalty: Annotated[
+        float, "Above 1, decoded tokens become less probable (Keskar et al. 2019); 1 disables."
+    ]
+    no_repeat_ngram_size: Annotated[int, "Never repeat an n-gram of this size; 0 disables."]
+    prefix: Annotated[str, "Text that the answer begins with."]
+    stop: Annotated[str | list[str], "1 to 4 strings; the answer ends before the first of them."]
+    logprobs: Annotated[int, "Add `tokens` with their log-probabilities, and this number of alternatives for each."]
+    attention: Annotated[bool, "Add the attention weights of each token."]
+
+
+class CompleteOptions(TypedDict, total=False):
+    """Options of `POST /v1/complete`."""
+
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+    ]
+    max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
+    min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
+    beams: Annotated[int, "Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`."]
+    n_best: Annotated[int, "Number of the best beams to return in `hypotheses`."]
+    length_penalty: Annotated[
+        float,
+        "With `beams`: divides the log-probability of a hypothesis by ((5 + tokens) / 6) to this power (Wu et al. 2016), so a larger value favours longer answers. The model's own when left out.",
+    ]
+    temperature: Annotated[
+        float, "0 takes the most probable token. Above 0 tokens are drawn; a higher value flattens the distribution."
+    ]
+    top_k: Annotated[int, "Draw from this number of most probable tokens; 0 means all."]
+    top_p: Annotated[float, "Draw from the smallest set of tokens that holds this share of the probability."]
+    min_p: Annotated[float, "Draw from tokens with at least this share of the best token's probability."]
+    seed: Annotated[int, "Makes a draw repeatable; random when left out. Input number i uses `seed` + i."]
+    repetition_penalty: Annotated[
+        float, "Above 1, decoded tokens become less probable (Keskar et al. 2019); 1 disables."
+    ]
+    no_repeat_ngram_size: Annotated[int, "Never repeat an n-gram of this size; 0 disables."]
+    prefix: Annotated[str, "Text that the answer begins with."]
+    stop: Annotated[str | list[str], "1 to 4 strings; the answer ends before the first of them."]
+    logprobs: Annotated[int, "Add `tokens` with their log-probabilities, and this number of alternatives for each."]
+    attention: Annotated[bool, "Add the attention weights of each token."]
+    next_tokens: Annotated[int, "Add `next`: this number of the most probable next tokens after the input."]
+
+
+OPTIONS: dict[str, type[Any]] = {
+    "/v1/sentiment": SentimentOptions,
+    "/v1/caption": CaptionOptions,
+    "/v1/translate": TranslateOptions,
+    "/v1/complete": CompleteOptions,
+}

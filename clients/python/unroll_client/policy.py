@@ -1,37 +1,50 @@
-"""How long a caller waits, and how often it is tried."""
+"""Timeouts and retries of a client."""
 
 import random
 import time
 from dataclasses import dataclass
 
+import httpx
+
 from unroll_client.errors import ConnectionFailed, NotReady, Overloaded, UnrollClientError
 
-_NO_USE = "/problems/model-unavailable"  # a 503 that does not pass by waiting
-_JITTER = 0.25  # of a wait that the service named, on top: those who were refused together do not come back together
-_TOLD = 0.9  # of the time that is left: an answer as far as it came has to arrive as well
+_NEVER_READY = "/problems/model-unavailable"  # a 503 that waiting does not change
+_JITTER = 0.25  # of a `Retry-After`, added at random, so that refused clients do not return together
+_SERVICE_SHARE = 0.9  # of the remaining time; the rest is for the way of a partial answer
 
 
 @dataclass(frozen=True)
 class Timeout:
-    """In seconds: to `connect`, and for a request in `total`, all its tries and the waiting between them included.
-    `None` is no limit of the client's own."""
+    """Seconds to `connect`, and in `total` for a request with all its retries and waits. `None` is no limit."""
 
     connect: float = 5.0
     total: float | None = 120.0
 
+    def deadline(self) -> float | None:
+        """The end of a request that starts now, on the clock of `time.monotonic`."""
+        return None if self.total is None else time.monotonic() + self.total
+
+    def for_httpx(self, deadline: float | None) -> httpx.Timeout:
+        """Limits of one attempt."""
+        left = seconds_left(deadline)
+        if left is None:
+            return httpx.Timeout(None, connect=self.connect)
+        left = max(0.001, left)
+        return httpx.Timeout(left, connect=min(self.connect, left), pool=None)
+
 
 @dataclass(frozen=True)
 class Retries:
-    """At most `attempts` in all. Where the service names no time to wait, the n-th wait is drawn between 0 and
-    `first_wait` * 2**(n - 1) seconds, at most `longest_wait`."""
+    """At most `attempts` in all. A `Retry-After` of the service sets the wait; without one, wait n is drawn between 0
+    and `first_wait` * 2**(n - 1) seconds, at most `longest_wait`."""
 
     attempts: int = 5
     first_wait: float = 0.5
     longest_wait: float = 10.0
 
     def wait_after(self, attempt: int, error: UnrollClientError) -> float | None:
-        """Seconds to wait after the attempt with this number, from 1; None if it is not to be tried again."""
-        if attempt >= self.attempts or not _passes(error):
+        """Seconds to wait after attempt number `attempt`, from 1; None if it is the last."""
+        if attempt >= self.attempts or not _is_transient(error):
             return None
         if isinstance(error, Overloaded | NotReady) and error.retry_after is not None:
             return error.retry_after * random.uniform(1, 1 + _JITTER)
@@ -42,21 +55,34 @@ DEFAULT_TIMEOUT = Timeout()
 DEFAULT_RETRIES = Retries()
 
 
+def as_timeout(given: Timeout | float | None) -> Timeout:
+    """A number is the `total`."""
+    return given if isinstance(given, Timeout) else Timeout(total=given)
+
+
+def as_retries(given: Retries | int) -> Retries:
+    """A number is the `attempts`. Raises ValueError."""
+    retries = given if isinstance(given, Retries) else Retries(attempts=given)
+    if retries.attempts < 1:
+        raise ValueError(f"retries allow {retries.attempts} attempts; the attempts are at least 1")
+    return retries
+
+
 def seconds_left(deadline: float | None) -> float | None:
     """Until the deadline, on the clock of `time.monotonic`; None if there is none."""
     return None if deadline is None else deadline - time.monotonic()
 
 
-def told_milliseconds(left: float | None, wanted: int | None) -> int | None:
-    """`timeout_ms` for the service when `left` seconds are left and the caller asked for `wanted`."""
+def service_timeout_ms(left: float | None, requested: int | None) -> int | None:
+    """`timeout_ms` for the service when `left` seconds remain and the caller requested `requested`."""
     if left is None:
-        return wanted
-    own = max(1, int(left * _TOLD * 1000))
-    return own if wanted is None else min(own, wanted)
+        return requested
+    remaining = max(1, int(left * _SERVICE_SHARE * 1000))
+    return remaining if requested is None else min(remaining, requested)
 
 
-def _passes(error: UnrollClientError) -> bool:
-    """Whether the same request may be answered later, and has not been run."""
+def _is_transient(error: UnrollClientError) -> bool:
+    """Whether the request was not executed, and may succeed later."""
     if isinstance(error, ConnectionFailed):
         return not error.sent
-    return isinstance(error, Overloaded | NotReady) and error.type != _NO_USE
+    return isinstance(error, Overloaded | NotReady) and error.type != _NEVER_READY

@@ -1,23 +1,23 @@
-"""Answers as frozen values. Members that a newer service adds are kept, as further attributes; docs/http-api.md says
-what the members mean."""
+"""Answers of the service as frozen values; docs/http-api.md explains their members."""
 
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from unroll_client.values import Value
 
-
-class Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+AnswerKind = Literal["label", "tags", "tokens", "values", "state"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Usage(Value):
-    """What a request took."""
+    """What a request cost."""
 
     inputs: int
     source_tokens: int
     emitted_tokens: int
 
 
+@dataclass(frozen=True, kw_only=True)
 class SourceToken(Value):
     """A token of an input, and the characters that it stands for."""
 
@@ -26,8 +26,9 @@ class SourceToken(Value):
     end: int
 
 
+@dataclass(frozen=True, kw_only=True)
 class DirectionActivations(Value):
-    """What a layer did in one direction: a row per token, a column per unit."""
+    """Activations of a layer in one direction: a row per token, a column per unit."""
 
     direction: str
     hidden: list[list[float]]
@@ -35,16 +36,18 @@ class DirectionActivations(Value):
     gates: dict[str, list[list[float]]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class LayerActivations(Value):
-    """The inside of a layer."""
+    """Activations of a layer."""
 
     layer: int
     network: str
     directions: list[DirectionActivations]
 
 
+@dataclass(frozen=True, kw_only=True)
 class TextExplanation(Value):
-    """The probabilities of the labels after each token."""
+    """The probability of each label after each token."""
 
     method: str
     tokens: list[SourceToken]
@@ -53,47 +56,66 @@ class TextExplanation(Value):
     activations: LayerActivations | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class TaskResult(Value):
-    """The answer to one input. `usage` is told where the request had this input alone."""
+    """The answer to one input. `usage` is set when the call had this input alone.
+
+    A task whose answer has no class here has this one: its members are attributes.
+    """
+
+    answer_kind: ClassVar[AnswerKind | None] = None
 
     model: str
     version: int
     usage: Usage | None = None
 
 
-class SentimentResult(TaskResult):
-    """A label and its degree."""
+@dataclass(frozen=True, kw_only=True)
+class LabelResult(TaskResult):
+    """The most probable label, and the probability of each."""
+
+    answer_kind = "label"
 
     label: str
     score: float
-    polarity: float
     scores: dict[str, float]
     explanation: TextExplanation | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SentimentResult(LabelResult):
+    """A label, and its degree as `polarity` from -1 to 1."""
+
+    polarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alternative(Value):
-    """A token that might have stood there."""
+    """A token that was possible at a place."""
 
     text: str
     logprob: float
 
 
+@dataclass(frozen=True, kw_only=True)
 class EmittedToken(Alternative):
-    """A token that was emitted."""
+    """A decoded token."""
 
     alternatives: list[Alternative]
 
 
+@dataclass(frozen=True, kw_only=True)
 class WordAlignment(Value):
-    """Which words of a source were looked at for each token."""
+    """Attention weights of each decoded token over the words of a source."""
 
     source: list[SourceToken]
     target: list[str]
     weights: list[list[float]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class ImageAttention(Value):
-    """Where in the image was looked at for each token."""
+    """Attention weights of each decoded token over the cells of an image."""
 
     rows: int
     columns: int
@@ -101,6 +123,7 @@ class ImageAttention(Value):
     weights: list[list[list[float]]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class NextToken(Value):
     """A token that may come next."""
 
@@ -108,8 +131,9 @@ class NextToken(Value):
     probability: float
 
 
+@dataclass(frozen=True, kw_only=True)
 class Hypothesis(Value):
-    """A sentence."""
+    """A decoded text."""
 
     text: str
     score: float
@@ -118,16 +142,20 @@ class Hypothesis(Value):
     attention: WordAlignment | ImageAttention | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class SentenceResult(Hypothesis, TaskResult):
-    """The best sentence for an input."""
+    """The best hypothesis for an input."""
+
+    answer_kind = "tokens"
 
     hypotheses: list[Hypothesis] | None = None
     seed: int | None = None
     next: list[NextToken] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Token(Value):
-    """What came of an input of a stream; `input` is its place, from 0. `str` of it is its text."""
+    """Text of a stream that was decoded for one input; `input` is its place, from 0. `str()` gives the text."""
 
     input: int
     text: str
@@ -137,6 +165,7 @@ class Token(Value):
         return self.text
 
 
+@dataclass(frozen=True, kw_only=True)
 class QualityFigure(Value):
     """A measured number of a model card."""
 
@@ -145,6 +174,7 @@ class QualityFigure(Value):
     data: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo(Value):
     """A version that is served."""
 
@@ -163,6 +193,7 @@ class ModelInfo(Value):
     licence: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class BrokenModel(Value):
     """A version that cannot be used."""
 
@@ -170,15 +201,17 @@ class BrokenModel(Value):
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class ModelList(Value):
-    """What is served, and what is broken."""
+    """The versions that are served, and the broken ones."""
 
     models: list[ModelInfo]
     broken: list[BrokenModel]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Readiness(Value):
-    """Whether requests are answered, and by what."""
+    """Whether the service answers requests, and with which models. True in a condition if it does."""
 
     status: str
     engines_ready: int
@@ -194,7 +227,7 @@ ResultT = TypeVar("ResultT", bound=TaskResult)
 
 
 class Answers(list[ResultT]):
-    """A result for each input, in order, and what all of them took."""
+    """A result for each input, in order, and the usage of all."""
 
     def __init__(self, results: list[ResultT], usage: Usage) -> None:
         super().__init__(results)

@@ -1,7 +1,6 @@
-"""JSON lines: an answer or a problem for each input, in order, so that line i of a file is of input i.
+"""The output of `unroll ask`: line i is JSON with the result or the problem of input i.
 
-A line is written whole and at once. A run that was killed leaves whole lines and at most a piece of one, which is cut
-off when the next run goes on.
+A killed run leaves complete lines and at most one truncated line, which the next run removes.
 """
 
 import fcntl
@@ -17,7 +16,7 @@ import click
 
 @dataclass(frozen=True)
 class Line:
-    """What became of an input: a `result`, or the `problem` because of which there is none."""
+    """An input with its `result` or its `problem`."""
 
     index: int
     task: str
@@ -25,17 +24,17 @@ class Line:
     result: dict[str, Any] | None = None
     problem: dict[str, Any] | None = None
 
-    def encoded(self) -> bytes:
-        """As it is written, its end included."""
+    def encode(self) -> bytes:
+        """The line as JSON, with its end."""
         members = {name: item for name, item in vars(self).items() if item is not None}
         return json.dumps(members, ensure_ascii=False).encode() + b"\n"
 
 
-class AnswerFile:
-    """A file of lines that a run goes on with."""
+class OutputFile:
+    """A file of lines that a run starts or resumes."""
 
     def __init__(self, path: Path, task: str, inputs: Sequence[str]) -> None:
-        """Read what earlier runs left. Raises OSError, and click.UsageError if it is of something else."""
+        """Read the lines of earlier runs. Raises OSError, and click.UsageError if the file answers other inputs."""
         self._file = path.open("a+b")
         self.done = self.failed = 0
         try:
@@ -46,11 +45,11 @@ class AnswerFile:
             raise
 
     def _lock(self, path: Path) -> None:
-        """For this process alone, as long as the file is open."""
+        """Keep other runs out while the file is open."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise click.UsageError(f"another run is writing {path}") from None
+            raise click.UsageError(f"another run writes {path}; wait for it, or name another --output") from None
 
     def _read(self, path: Path, task: str, inputs: Sequence[str]) -> None:
         end = 0
@@ -59,39 +58,41 @@ class AnswerFile:
                 if line.endswith(b"\n"):
                     self._check(path, line, task, inputs)
                     end += len(line)
-                elif not self._is_piece(line, task, inputs):
+                elif not self._is_truncated(line, task, inputs):
                     self._check(path, b"", task, inputs)
         self._file.truncate(end)
 
-    def _is_piece(self, line: bytes, task: str, inputs: Sequence[str]) -> bool:
-        """Whether a line without an end is the beginning of the next answer; anything else is somebody's."""
+    def _is_truncated(self, line: bytes, task: str, inputs: Sequence[str]) -> bool:
+        """Whether a line without an end is the start of the next answer. Anything else is not ours to remove."""
         if self.done == len(inputs):
             return False
-        expected = Line(self.done, task, inputs[self.done]).encoded().removesuffix(b"}\n")
+        expected = Line(self.done, task, inputs[self.done]).encode().removesuffix(b"}\n")
         return line.startswith(expected) or expected.startswith(line)
 
     def _check(self, path: Path, line: bytes, task: str, inputs: Sequence[str]) -> None:
-        other = "name another --output, or remove it"
+        advice = "name another --output, or remove the file"
         try:
-            found = json.loads(line)
-            was, text, failed = found["task"], found["input"], "problem" in found
+            answer = json.loads(line)
+            answered_task, text, failed = answer["task"], answer["input"], "problem" in answer
         except (ValueError, KeyError, TypeError):
-            raise click.UsageError(f"line {self.done + 1} of {path} is no answer of `unroll ask`; {other}") from None
-        if was != task:
-            raise click.UsageError(f"{path} has answers of the task {was}; {other}")
+            raise click.UsageError(
+                f"line {self.done + 1} of {path} is not an answer of `unroll ask`; {advice}"
+            ) from None
+        if answered_task != task:
+            raise click.UsageError(f"{path} has answers of the task {answered_task}, not {task}; {advice}")
         if self.done == len(inputs):
-            raise click.UsageError(f"{path} has more answers than there are inputs: it is of other inputs; {other}")
+            raise click.UsageError(f"{path} has more answers than the {len(inputs)} inputs; {advice}")
         if text != inputs[self.done]:
             raise click.UsageError(
-                f"line {self.done + 1} of {path} answers {_short(text)}, but the input is {_short(inputs[self.done])}: "
-                f"it is of other inputs; {other}"
+                f"line {self.done + 1} of {path} answers {_short(text)}, but the input is "
+                f"{_short(inputs[self.done])}; {advice}"
             )
         self.done += 1
         self.failed += failed
 
     def write(self, lines: Iterable[Line]) -> None:
         """Add lines."""
-        self._file.write(b"".join(line.encoded() for line in lines))
+        self._file.write(b"".join(line.encode() for line in lines))
         self._file.flush()
 
     def __enter__(self) -> Self:

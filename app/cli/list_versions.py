@@ -1,0 +1,25 @@
+"""`unroll list`."""
+
+from pathlib import Path
+
+import click
+
+from app.cli.store_option import store_option
+from app.store.model_store import read_store
+
+
+@click.command()
+@store_option
+def list_versions(store: Path) -> None:
+    """List the versions in a model store.
+
+    A broken version is listed with the reason.
+    """
+    contents = read_store(store)
+    for version in contents.versions:
+        manifest = version.manifest
+        size = f"{manifest.bytes / 1e6:.1f} MB"
+        languages = ",".join(manifest.languages)
+        click.echo(f"{manifest.key}\t{manifest.task}\t{languages}\t{size}\t{manifest.architecture.describe()}")
+    for broken in contents.broken:
+        click.echo(f"{broken.key}\tbroken: {broken.reason}")

@@ -1,0 +1,102 @@
+"""`unroll serve`."""
+
+import socket
+import tempfile
+from typing import Any
+
+import click
+import uvicorn
+from pydantic import ValidationError
+
+from app.cli.messages import errors_as_messages
+from app.cli.settings_options import settings_options
+from app.engines import bring_up_to_date, open_store, start_engines
+from app.errors import StoreUnreachable
+from app.logs import set_up_logging
+from app.main import create_app, open_guard
+from app.settings import Settings, is_local
+from app.store.source import Source
+from app.version import VERSION
+from app.workers import FrontEnd, eager, run_workers, web_config
+
+
+@click.command()
+@settings_options
+def serve(**options: Any) -> None:
+    """Serve the model store over HTTP until SIGTERM or Ctrl-C.
+
+    Running requests end first. An option overrides the environment, and the environment overrides the default.
+    """
+    settings = _settings(options)
+    with errors_as_messages():
+        open_guard(settings)
+    reach = _reach(settings)
+    set_up_logging(settings.log_level, settings.log_format)
+    _check_temporary_folder()
+    source = _source(settings)
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    click.echo(reach)
+    click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
+    engines = start_engines(settings, source)
+    try:
+        if settings.workers == 1:
+            app = create_app(settings, engines=engines.endpoints, board=engines.folder)
+            FrontEnd(web_config(app, settings)).run(eager(listener))
+        else:
+            run_workers(settings, engines.endpoints, engines.folder, listener)
+    finally:
+        engines.stop()
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
+
+
+def _reach(settings: Settings) -> str:
+    """Who can use the service. Raises BadParameter when everyone could, and `open` is not set."""
+    if settings.needs_keys:
+        return "Every request needs a key."
+    keys = "only administration needs a key" if settings.read_admin_key() else "no keys are set"
+    if is_local(settings.host):
+        return f"Listening on {settings.host} only; {keys}."
+    if not settings.open:
+        raise click.BadParameter(
+            f"other machines can reach {settings.host}, and the tasks need no key. Make a key for --api-keys-file with "
+            "`unroll key new`, or allow everyone with --open",
+            param_hint="--host",
+        )
+    return f"WARNING: other machines can reach {settings.host}, and {keys}: everyone can use the tasks."
+
+
+def _check_temporary_folder() -> None:
+    """The sockets between the processes are files in it."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        raise click.ClickException(
+            "no folder for temporary files is writable, and the processes need one for their sockets. In a container "
+            "with a read-only root, mount one (--tmpfs /tmp), or name one in TMPDIR"
+        ) from None
+
+
+def _source(settings: Settings) -> Source:
+    try:
+        source = open_store(settings)
+        bring_up_to_date(source)
+    except StoreUnreachable as error:
+        raise click.BadParameter(error.detail, param_hint="--store") from error
+    if not source.root.is_dir():
+        raise click.BadParameter(f"the model store {settings.store} is not a folder", param_hint="--store")
+    return source
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket()
+    except SystemExit:
+        raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None

@@ -1,0 +1,40 @@
+"""`unroll verify`, the one command that runs networks in its own process."""
+
+from pathlib import Path
+
+import click
+import torch
+
+from app.cli.store_option import store_option
+from app.engine.runner import Runner
+from app.errors import UnrollError
+from app.store.model_store import read_store
+from app.tasks.catalog import entry_of
+from app.tasks.registry import TASKS
+
+
+@click.command()
+@click.argument("name", required=False)
+@store_option
+def verify(name: str | None, store: Path) -> None:
+    """Check versions as an engine does.
+
+    It checks hashes and shapes, and runs one small inference. The exit status is 1 if a version is broken.
+    """
+    contents = read_store(store)
+    broken = {version.key: version.reason for version in contents.broken if name in (None, version.name)}
+    whole = [version for version in contents.versions if name in (None, version.manifest.name)]
+    if not broken and not whole:
+        raise click.ClickException(f"{store} has no version of {name}" if name else f"{store} has no version")
+    for version in whole:
+        try:
+            entry_of(version, {task.name: task for task in TASKS})
+            Runner(torch.device("cpu"), slots=2).load(version)
+        except UnrollError as error:
+            broken[version.manifest.key] = error.detail
+        else:
+            click.echo(f"{version.manifest.key}\tsound")
+    for key, reason in sorted(broken.items()):
+        click.echo(f"{key}\tbroken: {reason}")
+    if broken:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,3 @@
+"""The version of the service, which the distribution takes from here."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,1 @@
+"""Generated files of the client: `python -m generate` writes them, `--check` compares them."""

@@ -1,0 +1,199 @@
+"""`AsyncUnroll`, the client for asyncio."""
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, Unpack, overload
+
+import httpx
+
+from unroll_client._async.http import AsyncHttp
+from unroll_client._async.stream import AsyncStream
+from unroll_client.address import DEFAULT_URL
+from unroll_client.calls import Call, make_call, make_call_async
+from unroll_client.concurrency import run_tasks
+from unroll_client.errors import ProblemError
+from unroll_client.events import Event, EventDecoder
+from unroll_client.options import CaptionOptions, CompleteOptions, SentimentOptions, TranslateOptions
+from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout, as_retries, as_timeout
+from unroll_client.responses import (
+    check_events,
+    check_status,
+    join_answers,
+    json_of,
+    read_answers,
+    read_value,
+    request_error,
+    smaller_part,
+)
+from unroll_client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
+from unroll_client.sources import Image, Images, Texts
+from unroll_client.streamed import StreamedAnswer
+from unroll_client.tasks import CAPTION, COMPLETE, SENTIMENT, TRANSLATE, Task
+
+_MAX_INPUTS = 256  # the service's default
+_CONCURRENCY = 4
+
+
+class AsyncUnroll:
+    """A client of the service at `url`. One input gives one result; a list gives a list of results in order.
+
+    A list longer than `max_inputs`, or than the service accepts, is sent in parts, `concurrency` of them at a time;
+    each part has the whole timeout. Cancelling a call closes its connection.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        retries: Retries | int = DEFAULT_RETRIES,
+        max_inputs: int = _MAX_INPUTS,
+        concurrency: int = _CONCURRENCY,
+    ) -> None:
+        if max_inputs < 1 or concurrency < 1:
+            raise ValueError(f"max_inputs ({max_inputs}) and concurrency ({concurrency}) are at least 1")
+        self._http = AsyncHttp(url, api_key, as_timeout(timeout), as_retries(retries))
+        self._max_inputs = max_inputs
+        self._concurrency = concurrency
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    @overload
+    async def sentiment(self, inputs: str, /, **options: Unpack[SentimentOptions]) -> SentimentResult: ...
+    @overload
+    async def sentiment(self, inputs: Texts, /, **options: Unpack[SentimentOptions]) -> Answers[SentimentResult]: ...
+    async def sentiment(self, inputs: Any, /, **options: Any) -> Any:
+        """Label texts."""
+        return await self.ask(SENTIMENT, inputs, **options)
+
+    @overload
+    async def caption(self, inputs: Image, /, **options: Unpack[CaptionOptions]) -> SentenceResult: ...
+    @overload
+    async def caption(self, inputs: Images, /, **options: Unpack[CaptionOptions]) -> Answers[SentenceResult]: ...
+    async def caption(self, inputs: Any, /, **options: Any) -> Any:
+        """Describe images: paths, the bytes of image files, or files opened in mode 'rb'. Also raises OSError."""
+        return await self.ask(CAPTION, inputs, **options)
+
+    @overload
+    def stream_caption(self, inputs: Image, /, **options: Unpack[CaptionOptions]) -> AsyncStream[SentenceResult]: ...
+    @overload
+    def stream_caption(
+        self, inputs: Images, /, **options: Unpack[CaptionOptions]
+    ) -> AsyncStream[Answers[SentenceResult]]: ...
+    def stream_caption(self, inputs: Any, /, **options: Any) -> Any:
+        """`caption`, token by token. Files are read at once. Also raises OSError."""
+        return self.stream(CAPTION, inputs, **options)
+
+    @overload
+    async def translate(self, inputs: str, /, **options: Unpack[TranslateOptions]) -> SentenceResult: ...
+    @overload
+    async def translate(self, inputs: Texts, /, **options: Unpack[TranslateOptions]) -> Answers[SentenceResult]: ...
+    async def translate(self, inputs: Any, /, **options: Any) -> Any:
+        """Translate sentences."""
+        return await self.ask(TRANSLATE, inputs, **options)
+
+    @overload
+    def stream_translate(self, inputs: str, /, **options: Unpack[TranslateOptions]) -> AsyncStream[SentenceResult]: ...
+    @overload
+    def stream_translate(
+        self, inputs: Texts, /, **options: Unpack[TranslateOptions]
+    ) -> AsyncStream[Answers[SentenceResult]]: ...
+    def stream_translate(self, inputs: Any, /, **options: Any) -> Any:
+        """`translate`, token by token."""
+        return self.stream(TRANSLATE, inputs, **options)
+
+    @overload
+    async def complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> SentenceResult: ...
+    @overload
+    async def complete(self, inputs: Texts, /, **options: Unpack[CompleteOptions]) -> Answers[SentenceResult]: ...
+    async def complete(self, inputs: Any, /, **options: Any) -> Any:
+        """Continue texts."""
+        return await self.ask(COMPLETE, inputs, **options)
+
+    @overload
+    def stream_complete(self, inputs: str, /, **options: Unpack[CompleteOptions]) -> AsyncStream[SentenceResult]: ...
+    @overload
+    def stream_complete(
+        self, inputs: Texts, /, **options: Unpack[CompleteOptions]
+    ) -> AsyncStream[Answers[SentenceResult]]: ...
+    def stream_complete(self, inputs: Any, /, **options: Any) -> Any:
+        """`complete`, token by token."""
+        return self.stream(COMPLETE, inputs, **options)
+
+    @overload
+    async def ask(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> ResultT: ...
+    @overload
+    async def ask(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> Answers[ResultT]: ...
+    async def ask(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> ResultT | Answers[ResultT]:
+        """The answer of any task, also of one that you define."""
+        call = await make_call_async(task, inputs, options)
+        jobs = [partial(self._answers, part) for part in call.parts(self._max_inputs)]
+        if len(jobs) > 1:
+            return join_answers(await run_tasks(jobs, limit=self._concurrency))
+        answers = await self._answers(call)
+        return answers[0] if call.is_one else answers
+
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> AsyncStream[ResultT]: ...
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> AsyncStream[Answers[ResultT]]: ...
+    def stream(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> AsyncStream[Any]:
+        """The tokens of any task that decodes tokens. Iterating sends the request."""
+        call = make_call(task, inputs, options)
+        return AsyncStream(self._events(call), StreamedAnswer(call))
+
+    async def models(self) -> ModelList:
+        """The versions that are served, and the broken ones."""
+        return read_value(ModelList, await self._http.request({"method": "GET", "url": "/v1/models"}))
+
+    async def ready(self) -> Readiness:
+        """Whether the service answers requests; true in a condition if it does."""
+        response = await self._http.send_once({"method": "GET", "url": "/readyz"})
+        if "engines_ready" not in json_of(response):  # a service that is not ready says so with 503
+            check_status(response)
+        return read_value(Readiness, response)
+
+    async def _answers(self, call: Call[ResultT]) -> Answers[ResultT]:
+        """The results of a call, sent in smaller parts where the service finds it too large."""
+        if len(call.inputs) > self._max_inputs:
+            return await self._answers_in_parts(call, self._max_inputs)
+        if not call.inputs:
+            return join_answers([])
+        try:
+            response = await self._http.request(call.request(), timeout_ms=call.timeout_ms)
+        except ProblemError as problem:
+            size = smaller_part(call, problem)
+            if size is None:
+                raise problem.of_part(call.first) from None
+            if problem.type.endswith("/too-many-inputs"):
+                self._max_inputs = min(self._max_inputs, size)
+            return await self._answers_in_parts(call, size)
+        return read_answers(call, response)
+
+    async def _answers_in_parts(self, call: Call[ResultT], size: int) -> Answers[ResultT]:
+        return join_answers([await self._answers(part) for part in call.parts(size)])
+
+    async def _events(self, call: Call[Any]) -> AsyncGenerator[Event, None]:
+        response = await self._http.request(call.request(stream=True), timeout_ms=call.timeout_ms, stream=True)
+        decoder = EventDecoder()
+        try:
+            check_events(response)
+            async for chunk in response.aiter_bytes():
+                for event in decoder.decode(chunk):
+                    yield event
+        except httpx.RequestError as error:
+            raise request_error(error) from error
+        finally:
+            await response.aclose()
