@@ -23,7 +23,7 @@ with Unroll(sys.argv[1]) as client:
 def test_the_wheel_works_with_what_it_declares(server: str, tmp_path: Path) -> None:
     copied = tmp_path / "source"
     shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
-    build: list[str | Path] = ["wheel", "--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path, copied]
+    build = ["wheel", "--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path), str(copied)]
     subprocess.run([sys.executable, "-m", "pip", *build], check=True, timeout=100)
     (wheel,) = tmp_path.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=True)

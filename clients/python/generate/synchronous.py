@@ -9,7 +9,6 @@ _WORDS = {
     r"\bAsyncByteStream\b": "SyncByteStream",
     r"\bAsync(?=[A-Z])": "",
     r"\basync (?=def|for|with)": "",
-    r"`async for\b": "`for",
     r"\bawait ": "",
     r"\b__a(?=enter__|exit__|iter__|next__)": "__",
     r"\ba(?=close\b|read\b|iter_bytes\b)": "",
