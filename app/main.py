@@ -39,7 +39,7 @@ from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
 from app.api.service import Limits, Service
 from app.api.tasks import caption, complete, sentiment, translate
-from app.desired_state import Board, Wanted, begin
+from app.desired_state import DesiredState, DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
@@ -110,12 +110,12 @@ def create_app(
     settings: Settings | None = None,
     *,
     engines: Sequence[str] | None = None,
-    board: Path | None = None,
+    service_folder: Path | None = None,
     is_first: bool = True,
     metrics: Metrics | None = None,
 ) -> FastAPI:
     """An app with `settings`. Given `engines`, ZeroMQ endpoints, it uses those; else it starts its own. Of several that
-    share engines and the folder of their `board`, the first tells the log when they are ready, and watches the
+    share engines and their `service_folder`, the first tells the log when they are ready, and watches the
     store."""
     settings = settings or Settings()
     metrics = metrics or Metrics()
@@ -131,17 +131,17 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         source = open_store(settings)
-        if board is None:
+        if service_folder is None:
             await asyncio.to_thread(bring_up_to_date, source)
         processes = None if engines is not None else start_engines(settings, source)
         try:
             endpoints = engines if processes is None else processes.endpoints
             with ThreadPoolExecutor(_IMAGE_THREADS, "images") as pool, ExitStack() as stack:
-                shared = board if processes is None else processes.folder
+                shared = service_folder if processes is None else processes.folder
                 if shared is None:  # engines of somebody else, and this front end alone
                     shared = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
-                    begin(shared, wanted_of(source))
-                mine = stack.enter_context(closing(Board(shared)))
+                    create_desired_state(shared, desired_state_of(source))
+                mine = stack.enter_context(closing(DesiredStateFile(shared)))
                 async with EngineClient(endpoints or (), on_ready=_announce if is_first else None) as client:
                     catalog = Catalog(Contents((), ()))
                     rollout = Rollout(catalog, client, source, mine)
@@ -151,7 +151,7 @@ def create_app(
                     )
                     metrics.watch(lambda: _figures(client.view, catalog))
                     if processes is None:
-                        await client.greeted(_GREETING_SECONDS)
+                        await client.wait_ready(_GREETING_SECONDS)
                     _spare_the_collector()
                     beside = [asyncio.create_task(watch_lag(admission)), asyncio.create_task(rollout.follow())]
                     beside.append(asyncio.create_task(metrics.tell_others()))
@@ -246,10 +246,10 @@ def bring_up_to_date(source: Source) -> None:
         log.warning("%s. Serving what was copied into %s before: %s", error.detail, source.root, ", ".join(kept))
 
 
-def wanted_of(source: Source) -> Wanted:
+def desired_state_of(source: Source) -> DesiredState:
     """Everything in a store."""
     folders = version_folders(source.root)
-    return Wanted({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
+    return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
 
 
 def start_engines(settings: Settings, source: Source) -> EngineProcesses:
@@ -271,7 +271,9 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
     if room < wanted and "cpu" in devices:
         log.warning("%d MB of memory have room for %d engines, not for %d", memory // 10**6, room, wanted)
     log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
-    return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds, wanted=wanted_of(source))
+    return EngineProcesses(
+        config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(source)
+    )
 
 
 def engines_that_fit(memory: int, source: Source, front_ends: int) -> int:

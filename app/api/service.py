@@ -22,7 +22,7 @@ from app.engine.client import EngineClient
 from app.engine.protocol import Terms
 from app.errors import Overloaded, TooManyInputs
 from app.metrics import Metrics, TaskCounters
-from app.request_context import RECORD
+from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
 from app.tasks.answers.results import Usage
 from app.tasks.answers.tokens import speak_all, steps_of, stream_all, summed
@@ -95,7 +95,7 @@ class Service:
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
         """The terms of a request that has been read. Raises TooManyInputs, RateLimited, Overloaded,
         RequestValidationError."""
-        record = RECORD.get()
+        record = REQUEST_CONTEXT.get()
         if record is not None:
             record.inputs = inputs
         self.check_count(inputs)
@@ -127,7 +127,7 @@ class Service:
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)
-        record = RECORD.get()
+        record = REQUEST_CONTEXT.get()
         if record is not None:
             record.task = counters.name
             record.source_tokens, record.emitted_tokens = usage.source_tokens, usage.emitted_tokens
@@ -163,11 +163,11 @@ class Service:
     ) -> AsyncGenerator[tuple[int, Delta | Spoken], None]:
         """What comes of each job as it comes, with its place; the whole is the last of each."""
         spoken: dict[int, Spoken] = {}
-        record = RECORD.get()
+        record = REQUEST_CONTEXT.get()
         async with aclosing(stream_all(self.client, jobs, terms)) as streamed:
             async for place, item in streamed:
-                if record is not None and not record.has_told:
-                    record.has_told = True
+                if record is not None and not record.has_first_token:
+                    record.has_first_token = True
                     counters.first_token_seconds.observe(time.monotonic() - record.started)
                 if isinstance(item, Spoken):
                     spoken[place] = item

@@ -102,7 +102,7 @@ def serve(**given: Any) -> None:
     engines = start_engines(settings, source)
     try:
         if settings.workers == 1:
-            app = create_app(settings, engines=engines.endpoints, board=engines.folder)
+            app = create_app(settings, engines=engines.endpoints, service_folder=engines.folder)
             FrontEnd(web_config(app, settings)).run(eager(listener))
         else:
             run_workers(settings, engines.endpoints, engines.folder, listener)
@@ -201,7 +201,7 @@ def verify(name: str | None, store: Path) -> None:
     """Check versions as an engine would: hashes, shapes, and one small inference. Exit status 1 if one is broken."""
     import torch
 
-    from app.engine.runner import Runner
+    from app.engine.models import Models
 
     contents = read_store(store)
     broken = {version.key: version.reason for version in contents.broken if name in (None, version.name)}
@@ -211,7 +211,7 @@ def verify(name: str | None, store: Path) -> None:
     for version in sound:
         try:
             entry_of(version)
-            Runner(torch.device("cpu"), slots=2).load(version)
+            Models(torch.device("cpu"), slots=2).load(version)
         except UnrollError as error:
             broken[version.manifest.key] = error.detail
         else:

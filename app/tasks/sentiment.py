@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.engine.client import EngineClient, EngineView
-from app.engine.protocol import Explain, Explanation, Terms, Tokens
+from app.engine.protocol import Explain, Explanation, Label, Terms, Tokens
 from app.errors import ContradictoryOptions, InputTooLong
 from app.store.architecture import Classifier
 from app.store.manifest import Manifest
@@ -83,7 +83,7 @@ class Sentiment:
 
     async def _answer(self, reading: Reading, terms: Terms) -> SentimentResult:
         manifest = reading.entry.manifest
-        scored = await self._client.label(manifest.key, reading.source, terms, reading.explain)
+        scored = await self._client.answer(manifest.key, reading.source, Label(reading.explain), terms)
         scores = dict(zip(manifest.labels, scored.scores, strict=True))
         label = max(scores, key=scores.__getitem__)
         return SentimentResult(

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from app.api.middleware.admission import Admission, Ticket, full, seconds_of, steps_of, watch_lag
-from app.engine.protocol import IMAGE_STEPS
+from app.engine.cost import IMAGE_STEPS
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings

@@ -1,4 +1,4 @@
-"""The runner by itself: sources in parts, and faults that hit one request or a whole batch."""
+"""Encoding and decoding without an engine: sources in chunks, and faults that hit one request or a whole batch."""
 
 import random
 import subprocess
@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.engine.protocol import Emit, Emitted, Failed, RequestKey, Scored, Tokens
-from app.engine.runner import Item, Portion, Runner, Told
-from app.engine.scheduler import CHUNK_UNITS, Scheduler, Work
+from app.engine.cost import cost_of
+from app.engine.decode import decode
+from app.engine.encode import encode
+from app.engine.models import Models
+from app.engine.protocol import AnswerSpec, Decode, Decoded, Event, Failed, Label, Labelled, Tokens
+from app.engine.request import Output, Request, whole
+from app.engine.scheduler import CHUNK_UNITS, Scheduler
 from app.models.encoders import TextEncoder
 from app.models.serving.precision import Precision
 from app.store.architecture import Attention, Decoder, Recurrence
@@ -23,6 +27,11 @@ from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer
 
 UNIT = 6
+
+
+def request(number: int, model: str, ids: list[int], answer: AnswerSpec) -> Request:
+    source = Tokens(ids)
+    return Request((b"", number), model, source, answer, cost_of(source, answer))
 
 
 def one_way(cell: str) -> list[Manifest]:
@@ -53,125 +62,130 @@ def one_way(cell: str) -> list[Manifest]:
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
-def test_sources_in_parts_are_answered_as_in_one(tmp_path: Path, cell: str, precision: Precision) -> None:
+def test_sources_in_chunks_are_answered_as_in_one(tmp_path: Path, cell: str, precision: Precision) -> None:
     rng = random.Random(1)
     tokenizer = tiny_tokenizer(tmp_path)
     store = tmp_path / "store"
-    runner = Runner(torch.device("cpu"), slots=8, precision=precision)
+    models = Models(torch.device("cpu"), slots=8, precision=precision)
     scheduler = Scheduler(budget=300, slots=8, unit=UNIT)
-    models = []
     for draft in one_way(cell):
         publish_tiny(draft, store, tokenizer)
-        runner.load(open_version(store / draft.key))
-        assert runner.models[draft.key].is_divisible
-        scheduler.register(draft.key, divisible=True, padded=runner.padded_steps(draft.key))
-        models.append(draft.key)
-    items: dict[RequestKey, tuple[str, Item]] = {}
+        models.load(open_version(store / draft.key))
+        assert models[draft.key].is_divisible
+        scheduler.register(draft.key, divisible=True, padded=models[draft.key].padded_steps)
+    label, translate = models
     for number in range(40):
-        model = rng.choice(models)
+        key = rng.choice([label, translate])
         ids = [rng.randrange(4, VOCABULARY) for _ in range(rng.choice([rng.randint(1, 20), rng.randint(100, 400)]))]
-        emit = Emit(rng.randint(1, 12)) if model == models[1] else None
-        item = Item((b"", number), Tokens(ids), emit)
-        cost = runner.check(model, item.source, emit)
-        items[item.key] = (model, item)
-        scheduler.add(Work(item.key, model, cost.consume, cost.rows, cost.emit))
-    told: list[Told] = []
-    parts = 0
+        scheduler.add(request(number, key, ids, Decode(rng.randint(1, 12)) if key == translate else Label()))
+    requests = scheduler.requests
+    outputs: list[Output] = []
+    chunks = 0
     while not (plan := scheduler.plan()).is_idle:
         assert plan.model is not None
-        portions = [Portion(items[part.work.key][1], part.start, part.steps) for part in plan.consume]
-        parts += len(portions)
-        assert all(portion.steps <= CHUNK_UNITS * UNIT for portion in portions)
-        now = runner.consume(plan.model, portions) if portions else runner.emit(plan.model, UNIT)
-        for key, _ in now:
-            scheduler.remove(key)
-        told += now
-    assert parts > len(items) + 20
-    assert not any(model.reading for model in runner.models.values())
+        chunks += len(plan.chunks)
+        assert all(chunk.steps <= CHUNK_UNITS * UNIT for chunk in plan.chunks)
+        model = models[plan.model]
+        now = encode(model, plan.chunks) if plan.chunks else decode(model, UNIT)
+        for one, _ in now:
+            scheduler.remove(one.key)
+        outputs += now
+    assert chunks > len(requests) + 20
+    assert all(one.partial is None for one in requests)
     shipped = {key: open_shipped(store, key) for key in models}
-    assert len(told) == len(items)
-    for key, event in told:
-        model, item = items[key]
-        assert isinstance(item.source, Tokens)
-        if isinstance(event, Scored):
-            assert event.scores == pytest.approx(label_alone(shipped[model], item.source), abs=1e-5)
+    assert {one for one, _ in outputs} == set(requests)
+    assert len(outputs) == len(requests)
+    for one, event in outputs:
+        assert isinstance(one.source, Tokens)
+        if isinstance(event, Labelled):
+            assert event.scores == pytest.approx(label_alone(shipped[one.model], one.source), abs=1e-5)
         else:
-            assert isinstance(event, Emitted)
-            assert item.emit is not None
-            expected = Reference(shipped[model], item.source, item.emit).greedy()
+            assert isinstance(event, Decoded)
+            expected = Reference(shipped[one.model], one.source, one.decode).greedy()
             assert event.hypotheses[0].tokens == expected.tokens
 
 
 @pytest.fixture
-def poisoned(tiny_store: Path) -> Runner:
-    """Models whose embedding of token 7 is no number."""
-    runner = Runner(torch.device("cpu"), slots=8)
+def poisoned(tiny_store: Path) -> Models:
+    """Models whose embedding of token 7 is NaN."""
+    models = Models(torch.device("cpu"), slots=8)
     for key in ("sentiment-en/1", "translate-en-ko/1"):
-        runner.load(open_version(tiny_store / key))
-        network = runner.models[key].network
+        models.load(open_version(tiny_store / key))
+        network = models[key].network
         assert isinstance(network.encoder, TextEncoder)
         weight = network.encoder.embedding.weight
         assert isinstance(weight, torch.Tensor)
         with torch.inference_mode():
             weight[7] = float("nan")
-    return runner
+    return models
 
 
-def test_a_label_without_numbers_fails_alone(poisoned: Runner) -> None:
-    sources = [[5, 6], [5, 7, 6], [9]]
-    portions = [Portion(Item((b"", n), Tokens(ids)), 0, len(ids)) for n, ids in enumerate(sources)]
-    told = dict(poisoned.consume("sentiment-en/1", portions))
-    assert [type(told[b"", n]) for n in range(3)] == [Scored, Failed, Scored]
+def by_number(outputs: list[Output]) -> dict[int, Event]:
+    """The last event of each request."""
+    return {one.key[1]: event for one, event in outputs}
 
 
-def test_a_sentence_without_numbers_fails_alone(poisoned: Runner) -> None:
-    sources = [[5, 6], [5, 7, 6], [9]]
+def test_a_label_without_numbers_fails_alone(poisoned: Models) -> None:
+    key, sources = "sentiment-en/1", [[5, 6], [5, 7, 6], [9]]
+    requests = [request(number, key, ids, Label()) for number, ids in enumerate(sources)]
+    events = by_number(encode(poisoned[key], [whole(one) for one in requests]))
+    assert [type(events[number]) for number in range(3)] == [Labelled, Failed, Labelled]
+
+
+def test_a_sentence_without_numbers_fails_alone(poisoned: Models) -> None:
+    key, sources = "translate-en-ko/1", [[5, 6], [5, 7, 6], [9]]
+    model = poisoned[key]
     for beams in (1, 2):
-        emit = Emit(10, beams=beams, stream=True)
-        portions = [Portion(Item((b"", n), Tokens(ids), emit), 0, len(ids)) for n, ids in enumerate(sources)]
-        model = "translate-en-ko/1"
-        told = dict(poisoned.consume(model, portions))
-        while poisoned.models[model].slots.count:
-            told |= dict(poisoned.emit(model, 3))
-        assert [type(told[b"", n]) for n in range(3)] == [Emitted, Failed, Emitted]
-        assert "NaN" in str(told[b"", 1])
+        options = Decode(10, beams=beams, stream=True)
+        requests = [request(number, key, ids, options) for number, ids in enumerate(sources)]
+        events = by_number(encode(model, [whole(one) for one in requests]))
+        while model.slots.count:
+            events |= by_number(decode(model, 3))
+        assert [type(events[number]) for number in range(3)] == [Decoded, Failed, Decoded]
+        assert "NaN" in str(events[1])
 
 
 OUT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 import torch
-from app.engine.protocol import Emit, Emitted, Scored, Tokens
-from app.engine.runner import Item, Portion, Runner
+from app.engine.cost import cost_of
+from app.engine.decode import decode
+from app.engine.encode import encode
+from app.engine.models import Models
+from app.engine.protocol import Decode, Decoded, Label, Labelled, Tokens
+from app.engine.request import Request, whole
 from app.store.model_store import open_version
 
 torch.set_num_threads(1)
 store, rows = Path(sys.argv[1]), 1500
-runner = Runner(torch.device("cpu"), slots=rows, precision="float32")
+models = Models(torch.device("cpu"), slots=rows, precision="float32")
 for key in ("sentiment-en/1", "translate-en-ko/1"):
-    runner.load(open_version(store / key))
+    models.load(open_version(store / key))
+classifier, translator = models.values()
 
 def leave(megabytes):
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + megabytes * 2**20, resource.RLIM_INFINITY))
 
-def portions(length, emit):
-    return [Portion(Item((b"", n), Tokens([5 + n % 300] * length), emit), 0, length) for n in range(rows)]
+def chunks(model, length, answer):
+    sources = [Tokens([5 + n % 300] * length) for n in range(rows)]
+    return [whole(Request((b"", n), model.key, s, answer, cost_of(s, answer))) for n, s in enumerate(sources)]
 
 leave(150)
-told = runner.consume("sentiment-en/1", portions(400, None))
-assert len(told) == rows and all(isinstance(event, Scored) for _, event in told), told[0]
-print("labels", runner.counters.out_of_memory)
+outputs = encode(classifier, chunks(classifier, 400, Label()))
+assert len(outputs) == rows and all(isinstance(event, Labelled) for _, event in outputs), outputs[0]
+print("labels", models.counters.out_of_memory)
 leave(4000)
-assert not runner.consume("translate-en-ko/1", portions(60, Emit(5)))
-before = runner.counters.out_of_memory
+assert not encode(translator, chunks(translator, 60, Decode(5)))
+before = models.counters.out_of_memory
 leave(200)
-told = []
-while runner.models["translate-en-ko/1"].slots.count:
-    told += runner.emit("translate-en-ko/1", 2)
-assert len(told) == rows and all(isinstance(event, Emitted) for _, event in told), told[0]
-assert 1 <= runner.models["translate-en-ko/1"].block < rows
-print("sentences", runner.counters.out_of_memory - before)
+outputs = []
+while translator.slots.count:
+    outputs += decode(translator, 2)
+assert len(outputs) == rows and all(isinstance(event, Decoded) for _, event in outputs), outputs[0]
+assert 1 <= translator.block < rows
+print("sentences", models.counters.out_of_memory - before)
 """
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.paths import Paths
 from app.api.problems import KINDS, problem_response
-from app.engine.protocol import IMAGE_STEPS
+from app.engine.cost import IMAGE_STEPS
 from app.errors import NotReady, Overloaded, UnrollError
 from app.request_context import note_problem
 

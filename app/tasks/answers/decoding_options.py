@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from app.engine.protocol import Emit
+from app.engine.protocol import Decode
 from app.errors import ContradictoryOptions, InputTooLong, UnknownWord
 from app.store.architecture import Classifier
 from app.store.manifest import Decoding
@@ -91,7 +91,7 @@ def decoding_of(entry: Entry) -> Decoding:
     return entry.manifest.decoding
 
 
-def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
+def emit_for(entry: Entry, options: DecodingOptions) -> Decode:
     """What the engine is asked. Raises ContradictoryOptions, and InputTooLong for more tokens than the model emits."""
     decoding, most = decoding_of(entry), entry.manifest.limits.max_tokens
     max_tokens = options.max_tokens or decoding.max_tokens
@@ -105,7 +105,7 @@ def emit_for(entry: Entry, options: DecodingOptions) -> Emit:
     _check_search(options, beams)
     _check_lengths(options, max_tokens, len(prefix))
     _check_attention(entry, options)
-    return Emit(
+    return Decode(
         max_tokens=max_tokens,
         min_tokens=min(decoding.min_tokens, max_tokens) if options.min_tokens is None else options.min_tokens,
         beams=beams,

@@ -6,7 +6,8 @@ from contextlib import aclosing
 import msgspec
 
 from app.engine.client import EngineClient
-from app.engine.protocol import IMAGE_STEPS, Emit, Emitted, Pixels, Terms, Tokens
+from app.engine.cost import encode_steps
+from app.engine.protocol import Decode, Decoded, Pixels, Terms
 from app.tasks.answers.decoding_options import MOST_SEED
 from app.tasks.answers.results import SentenceResult, Usage
 from app.tasks.answers.transcript import Delta, Job, Spoken, Transcript, spoken_of
@@ -15,7 +16,7 @@ from app.tasks.concurrently import concurrently, interleaved
 _EMITTED_SHARE = 0.25  # of `max_tokens`, as most sentences end long before
 
 
-def emit_of(emit: Emit, number: int) -> Emit:
+def emit_of(emit: Decode, number: int) -> Decode:
     """What is asked for input `number` of a request: equal inputs are drawn anew."""
     if not emit.temperature or not number:
         return emit
@@ -24,7 +25,7 @@ def emit_of(emit: Emit, number: int) -> Emit:
 
 def steps_of(jobs: Sequence[Job]) -> float:
     """Cell steps that they will take, as far as that is known before."""
-    sources = sum(len(job.source.ids) if isinstance(job.source, Tokens) else IMAGE_STEPS for job in jobs)
+    sources = sum(encode_steps(job.source) for job in jobs)
     return sources + sum(_EMITTED_SHARE * job.emit.max_tokens * job.emit.beams for job in jobs)
 
 
@@ -36,7 +37,7 @@ async def speak_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> 
 async def _speak(client: EngineClient, job: Job, terms: Terms) -> Spoken:
     key = job.entry.manifest.key
     if not job.stops or job.emit.beams > 1:
-        return spoken_of(job, await client.sentence(key, job.source, job.emit, terms))
+        return spoken_of(job, await client.answer(key, job.source, job.emit, terms))
     async with aclosing(_stream(client, job, terms)) as items:
         async for item in items:
             if isinstance(item, Spoken):
@@ -55,10 +56,10 @@ async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerato
     """After a stop string the engine is told to go no further."""
     key = job.entry.manifest.key
     transcript = Transcript(job)
-    last: Emitted | None = None
+    last: Decoded | None = None
     async with aclosing(client.stream(key, job.source, job.emit, terms)) as events:
         async for event in events:
-            if isinstance(event, Emitted):
+            if isinstance(event, Decoded):
                 last = event
                 break
             for delta in transcript.hear(event):

@@ -1,11 +1,11 @@
-"""Emitted tokens to sentences: text, what is told of its tokens, and how much of it may be told already."""
+"""Decoded tokens to sentences: text, what is told of its tokens, and how much of it may be told already."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.engine import protocol as messages
-from app.engine.protocol import Emit, Emitted, Pixels, Progress, Tokens
+from app.engine.protocol import Decode, Decoded, Pixels, Progress, Tokens
 from app.tasks.answers.decoding_options import DecodingOptions, decoding_of
 from app.tasks.answers.results import (
     Alternative,
@@ -29,7 +29,7 @@ class Job:
 
     entry: Entry
     source: Tokens | Pixels
-    emit: Emit
+    emit: Decode
     options: DecodingOptions
     pieces: Sequence[Piece] = ()
     after: Sequence[int] = ()
@@ -96,10 +96,10 @@ class Transcript:
         new, self._text = text[len(self._text) :], text
         return Delta(new, tokens) if new or tokens else None
 
-    def end(self, emitted: Emitted | None = None) -> tuple[Delta | None, Spoken]:
+    def end(self, emitted: Decoded | None = None) -> tuple[Delta | None, Spoken]:
         """The rest that is to be told, and the whole: from what the engine says at the end, or as far as it came."""
         if emitted is None:
-            emitted = Emitted(0, [self._hypothesis()])
+            emitted = Decoded(0, [self._hypothesis()])
         spoken = spoken_of(self._job, emitted, told=self._told)
         tokens = spoken.result.tokens
         return self._delta(spoken.result.text, tokens[self._told :] if tokens is not None else None), spoken
@@ -111,7 +111,7 @@ class Transcript:
         )
 
 
-def spoken_of(job: Job, emitted: Emitted, *, told: int = 0) -> Spoken:
+def spoken_of(job: Job, emitted: Decoded, *, told: int = 0) -> Spoken:
     """The n-best of an input as a result; at least `told` tokens of the best are kept when a stop string cuts it."""
     best, *others = emitted.hypotheses
     sentences = [_sentence(job, best, told), *(_sentence(job, other) for other in others)]

@@ -1,0 +1,6 @@
+"""The front end's side of the engines: submit a request, await its answer. Free of torch."""
+
+from app.engine.client.client import EngineClient
+from app.engine.client.view import EngineView
+
+__all__ = ["EngineClient", "EngineView"]
