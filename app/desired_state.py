@@ -1,7 +1,7 @@
-"""What a running service is to serve: one file, which its front ends write and its front ends and engines read.
+"""The versions that a running service should serve: one file, which front ends write, and front ends and engines read.
 
-It lives as long as the service, in a private folder. Front ends take turns to change it (`turn`), and whoever changed
-it can wait until all the others have followed (`seen_by_all`). An engine that starts again loads what it says.
+It lives as long as the service, in a private folder. Front ends change it one at a time (`turn`); the one that changed
+it can wait until the others follow (`wait_for_all`). An engine that is restarted loads the versions it names.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ import msgspec
 
 from app.store.publishing import write_whole
 
-FILE = "wanted.json"
-_LOOK_SECONDS = 0.02
-_SLOWEST_SECONDS = 5.0  # that the others are waited for: one may hang, and is then replaced
+FILE = "desired_state.json"
+_POLL_SECONDS = 0.02
+_WAIT_SECONDS = 5.0  # longest wait for the other front ends: one may hang until its supervisor replaces it
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """`versions` are folders by `name/version`; `defaults` the version of a name that answers, where it is not the
-    newest; `failed` says why a version that was asked for could not be loaded; `unloaded` are those that administrators
-    do not want. `revision` grows with each change."""
+class DesiredState(msgspec.Struct, frozen=True):
+    """`versions` are folders by `name/version`; `defaults` the default version of a name, where it is not the newest;
+    `failed` the reasons why versions could not be loaded; `unloaded` the versions that an administrator unloaded.
+    `revision` grows with each change."""
 
     versions: dict[str, str] = {}
     defaults: dict[str, int] = {}
@@ -34,25 +34,25 @@ class Wanted(msgspec.Struct, frozen=True):
     revision: int = 0
 
 
-def read_wanted(path: Path) -> Wanted:
-    return msgspec.json.decode(path.read_bytes(), type=Wanted)
+def read_desired_state(path: Path) -> DesiredState:
+    return msgspec.json.decode(path.read_bytes(), type=DesiredState)
 
 
-def begin(folder: Path, wanted: Wanted) -> Path:
-    """The file of a service that starts."""
+def create_desired_state(folder: Path, state: DesiredState) -> Path:
+    """Write the file of a service that starts."""
     path = folder / FILE
-    write_whole(path, msgspec.json.encode(wanted))
+    write_whole(path, msgspec.json.encode(state))
     return path
 
 
-class Board:
-    """The file of one service, as one of its front ends sees it."""
+class DesiredStateFile:
+    """The file of one service, as one of its front ends uses it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self._folder = folder
         self._turn = asyncio.Lock()
-        self._mark, self._mark_path = _marked(folder)
+        self._mark, self._mark_path = _create_mark(folder)
         self._stamp: tuple[int, int] | None = None
 
     def close(self) -> None:
@@ -60,58 +60,58 @@ class Board:
             os.unlink(self._mark_path)
         os.close(self._mark)
 
-    def read(self) -> Wanted:
-        return read_wanted(self.path)
+    def read(self) -> DesiredState:
+        return read_desired_state(self.path)
 
-    def read_if_changed(self) -> Wanted | None:
-        """What is wanted, if the file is another one than at the last call."""
+    def read_if_changed(self) -> DesiredState | None:
+        """The state, if the file changed since the last call."""
         try:
-            found = os.stat(self.path)
+            stat = os.stat(self.path)
         except FileNotFoundError:  # the service is ending
             return None
-        stamp = (found.st_mtime_ns, found.st_ino)
+        stamp = (stat.st_mtime_ns, stat.st_ino)
         if stamp == self._stamp:
             return None
         self._stamp = stamp
         return self.read()
 
-    def write(self, wanted: Wanted) -> Wanted:
-        """Change what is wanted, as the next revision. Only in one's `turn`."""
-        wanted = msgspec.structs.replace(wanted, revision=self.read().revision + 1)
-        write_whole(self.path, msgspec.json.encode(wanted))
-        return wanted
+    def write(self, state: DesiredState) -> DesiredState:
+        """Write the next revision. The caller holds the `turn`."""
+        state = msgspec.structs.replace(state, revision=self.read().revision + 1)
+        write_whole(self.path, msgspec.json.encode(state))
+        return state
 
-    def saw(self, revision: int) -> None:
-        """This front end serves what a revision says."""
+    def acknowledge(self, revision: int) -> None:
+        """Note that this front end serves a revision."""
         os.pwrite(self._mark, b"%020d" % revision, 0)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Nobody else changes what is wanted meanwhile."""
+        """No other front end changes the state inside this context."""
         async with self._turn:
             lock = os.open(self._folder / "turn", os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                while not _locked(lock):  # noqa: ASYNC110 - it is held by another process
-                    await asyncio.sleep(_LOOK_SECONDS)
+                while not _locked(lock):  # noqa: ASYNC110 - another process holds it
+                    await asyncio.sleep(_POLL_SECONDS)
                 yield
             finally:
                 os.close(lock)
 
-    async def seen_by_all(self, revision: int) -> None:
-        """Return when every front end that lives serves a revision, or after some seconds."""
-        end = time.monotonic() + _SLOWEST_SECONDS
-        while not all(self._has_seen(mark, revision) for mark in self._folder.glob("front-*")):
+    async def wait_for_all(self, revision: int) -> None:
+        """Return when every live front end serves a revision, or after some seconds."""
+        end = time.monotonic() + _WAIT_SECONDS
+        while not all(self._has_acknowledged(mark, revision) for mark in self._folder.glob("front-*")):
             if time.monotonic() > end:
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    def _has_seen(self, mark: Path, revision: int) -> bool:
+    def _has_acknowledged(self, mark: Path, revision: int) -> bool:
         try:
             descriptor = os.open(mark, os.O_RDWR)
         except FileNotFoundError:
             return True
         try:
-            if _locked(descriptor):  # whose process is gone
+            if _locked(descriptor):  # its process is gone
                 with suppress(OSError):
                     os.unlink(mark)
                 return True
@@ -120,18 +120,18 @@ class Board:
             os.close(descriptor)
 
 
-def _marked(folder: Path) -> tuple[int, str]:
-    """A file for the last revision that this front end saw, locked as long as its process lives."""
+def _create_mark(folder: Path) -> tuple[int, str]:
+    """A file for the revision that this front end serves, locked while its process lives."""
     while True:
         descriptor, path = tempfile.mkstemp(dir=folder, prefix="front-")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.path.exists(path):
             return descriptor, path
-        os.close(descriptor)  # somebody took it for that of a dead process, before it was locked
+        os.close(descriptor)  # another front end removed it before the lock, as the mark of a dead process
 
 
 def _locked(descriptor: int) -> bool:
-    """Take a lock, if nobody has it."""
+    """Take a lock if it is free."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,8 @@
-"""Prometheus metrics of the engines and of what they have loaded, as their last statuses say."""
+"""Prometheus metrics of the engines and their versions, from the last status of each engine."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -11,36 +12,57 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.engine.protocol import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Spread, Status
+from app.engine.figures import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Histogram
+from app.engine.protocol import Status
 
-ENGINE_COUNTERS = {
-    "units": "Units of emitting run",
-    "consumed": "Sources consumed",
-    "consume_useful": "Cell steps of consuming that sources asked for",
-    "consume_padded": "Cell steps of consuming run, padding included",
-    "emit_steps": "Steps of emitting run, each over all running rows of a model",
-    "emit_rows": "Cell steps of emitting run: rows summed over steps",
-    "requests": "Requests that engines received",
-    "cancelled": "Requests cancelled before they ended",
-    "failed": "Requests that engines could not run",
-    "expired": "Requests whose deadline passed before they ended",
-    "loads": "Versions loaded",
-    "load_failures": "Versions that could not be loaded",
-    "restarts": "Engines started again",
+
+class Named(NamedTuple):
+    """The public name of a metric after `unroll_engine_`, the engine's own name, and the help text."""
+
+    name: str
+    member: str
+    help: str
+
+
+COUNTERS = (
+    Named("units", "units", "Units of decoding run"),
+    Named("consumed", "encoded", "Sources encoded"),
+    Named("consume_useful", "encode_useful", "Cell steps of encoding that belong to a source"),
+    Named("consume_padded", "encode_padded", "Cell steps of encoding run, padding included"),
+    Named("emit_steps", "decode_steps", "Steps of decoding run, each over all running rows of a model"),
+    Named("emit_rows", "decode_rows", "Cell steps of decoding run: rows summed over steps"),
+    Named("requests", "requests", "Requests that engines received"),
+    Named("cancelled", "cancelled", "Requests cancelled before they ended"),
+    Named("failed", "failed", "Requests that engines could not run"),
+    Named("expired", "expired", "Requests whose deadline passed before they ended"),
+    Named("loads", "loads", "Versions loaded"),
+    Named("load_failures", "load_failures", "Versions that could not be loaded"),
+    Named("restarts", "restarts", "Restarts of engines"),
+)
+GAUGES = (
+    Named("waiting", "waiting", "Requests waiting to be encoded"),
+    Named("running", "running", "Requests being encoded or decoded"),
+)
+_MODEL_LABELS = ("engine", "model", "version")
+_MODEL_HISTOGRAMS = {
+    Named("queue_seconds", "queue", "Seconds from a request's arrival at its engine to its first run"): SECONDS,
+    Named("first_token_seconds", "first_token", "Seconds from a request's arrival to its first token"): SECONDS,
+    Named("token_seconds", "token", "Mean seconds per decoded token of a request"): TOKEN_SECONDS,
 }
-ENGINE_GAUGES = {"waiting": "Requests waiting to be consumed", "running": "Requests that emit or are being consumed"}
-_BY_MODEL = ("engine", "model", "version")
-_SPREADS = {
-    "queue": ("Seconds from a request's arrival at its engine to its first run", SECONDS),
-    "first_token": ("Seconds from a request's arrival at its engine to its first token", SECONDS),
-    "token": ("Seconds of emitting for each token of a request, a mean over its tokens", TOKEN_SECONDS),
-}
+_MODEL_COUNTERS = (
+    Named("source_tokens", "source_tokens", "Tokens of sources, by version"),
+    Named("emitted_tokens", "decoded_tokens", "Tokens decoded, by version"),
+)
+_MODEL_GAUGES = (
+    Named("slots", "slots", "Rows that a version can decode at the same time"),
+    Named("slots_used", "rows", "Rows that a version decodes now"),
+)
 
 
 @dataclass(frozen=True)
 class ServiceFigures:
-    """What is known of the engines: the last status of each that is ready by its number, how many there should be, the
-    number type of each version that is loaded, and how many cannot be used."""
+    """The last status of each ready engine by its place, the expected number of engines, the number type of each loaded
+    version, and the number of broken versions."""
 
     engines: Mapping[int, Status]
     count: int
@@ -49,7 +71,8 @@ class ServiceFigures:
 
 
 class EngineCollector(Collector):
-    """An engine is a label, so that one that begins anew is not taken for all of them."""
+    """Metrics with the engine as a label: the counters of one engine fall to 0 when it restarts, those of others do
+    not."""
 
     def __init__(self, figures: Callable[[], ServiceFigures]) -> None:
         self._figures = figures
@@ -57,18 +80,18 @@ class EngineCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         figures = self._figures()
         engines = {str(place): status for place, status in figures.engines.items()}
-        for name, help_text in ENGINE_COUNTERS.items():
+        for name, member, help_text in COUNTERS:
             counter = CounterMetricFamily(f"unroll_engine_{name}", help_text, labels=("engine",))
             for place, status in engines.items():
-                counter.add_metric((place,), status.counters.get(name, 0))
+                counter.add_metric((place,), status.counters.get(member, 0))
             yield counter
-        for name, help_text in ENGINE_GAUGES.items():
+        for name, member, help_text in GAUGES:
             gauge = GaugeMetricFamily(f"unroll_engine_{name}", help_text, labels=("engine",))
             for place, status in engines.items():
-                gauge.add_metric((place,), status.gauges.get(name, 0))
+                gauge.add_metric((place,), status.gauges.get(member, 0))
             yield gauge
         yield GaugeMetricFamily("unroll_engines_ready", "Engines that are ready", value=len(engines))
-        yield GaugeMetricFamily("unroll_engines", "Engines that there should be", value=figures.count)
+        yield GaugeMetricFamily("unroll_engines", "Engines that the service keeps running", value=figures.count)
         yield _loads(engines)
         yield from _of_models(engines)
         yield from _versions(figures)
@@ -76,7 +99,7 @@ class EngineCollector(Collector):
 
 def _loads(engines: Mapping[str, Status]) -> Metric:
     loads = HistogramMetricFamily(
-        "unroll_engine_load_seconds", "Seconds from when a version was asked for until it was warm", labels=("engine",)
+        "unroll_engine_load_seconds", "Seconds from the request to load a version until it is warm", labels=("engine",)
     )
     for place, status in engines.items():
         if status.load_seconds is not None:
@@ -85,52 +108,44 @@ def _loads(engines: Mapping[str, Status]) -> Metric:
 
 
 def _of_models(engines: Mapping[str, Status]) -> Iterable[Metric]:
-    found = [
-        ((place, *_named(key)), figures) for place, status in engines.items() for key, figures in status.figures.items()
+    of_models = [
+        ((place, *_split(key)), figures) for place, status in engines.items() for key, figures in status.figures.items()
     ]
-    for name, (help_text, bounds) in _SPREADS.items():
-        histogram = HistogramMetricFamily(f"unroll_engine_{name}_seconds", help_text, labels=_BY_MODEL)
-        for labels, figures in found:
-            histogram.add_metric(labels, *_buckets(getattr(figures, name), bounds))
+    for (name, member, help_text), bounds in _MODEL_HISTOGRAMS.items():
+        histogram = HistogramMetricFamily(f"unroll_engine_{name}", help_text, labels=_MODEL_LABELS)
+        for labels, figures in of_models:
+            histogram.add_metric(labels, *_buckets(getattr(figures, member), bounds))
         yield histogram
-    for name, help_text in {
-        "source_tokens": "Tokens read, by version",
-        "emitted_tokens": "Tokens emitted, by version",
-    }.items():
-        counter = CounterMetricFamily(f"unroll_engine_{name}", help_text, labels=_BY_MODEL)
-        for labels, figures in found:
-            counter.add_metric(labels, getattr(figures, name))
+    for name, member, help_text in _MODEL_COUNTERS:
+        counter = CounterMetricFamily(f"unroll_engine_{name}", help_text, labels=_MODEL_LABELS)
+        for labels, figures in of_models:
+            counter.add_metric(labels, getattr(figures, member))
         yield counter
-    for name, member, help_text in (
-        ("slots", "slots", "Rows that a version may emit at the same time"),
-        ("slots_used", "rows", "Rows that a version emits"),
-    ):
-        gauge = GaugeMetricFamily(f"unroll_engine_{name}", help_text, labels=_BY_MODEL)
-        for labels, figures in found:
+    for name, member, help_text in _MODEL_GAUGES:
+        gauge = GaugeMetricFamily(f"unroll_engine_{name}", help_text, labels=_MODEL_LABELS)
+        for labels, figures in of_models:
             gauge.add_metric(labels, getattr(figures, member))
         yield gauge
 
 
 def _versions(figures: ServiceFigures) -> Iterable[Metric]:
-    info = GaugeMetricFamily(
-        "unroll_model_info", "1 for each version that is loaded", labels=("model", "version", "precision")
-    )
+    info = GaugeMetricFamily("unroll_model_info", "1 for each loaded version", labels=("model", "version", "precision"))
     for key, precision in figures.precisions.items():
-        info.add_metric((*_named(key), precision), 1)
+        info.add_metric((*_split(key), precision), 1)
     yield info
-    yield GaugeMetricFamily("unroll_models_broken", "Versions in the store that cannot be used", value=figures.broken)
+    yield GaugeMetricFamily("unroll_models_broken", "Broken versions in the store", value=figures.broken)
 
 
-def _named(key: str) -> tuple[str, str]:
+def _split(key: str) -> tuple[str, str]:
     name, _, version = key.rpartition("/")
     return name, version
 
 
-def _buckets(spread: Spread, bounds: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
-    """Cumulative, as Prometheus wants them, and the sum."""
+def _buckets(histogram: Histogram, bounds: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
+    """Cumulative counts, as Prometheus has them, and the sum."""
     total = 0
     buckets: list[tuple[str, float]] = []
-    for bound, count in zip((*bounds, float("inf")), spread.counts, strict=True):
+    for bound, count in zip((*bounds, float("inf")), histogram.counts, strict=True):
         total += count
         buckets.append((str(bound).replace("inf", "+Inf"), total))
-    return buckets, spread.sum
+    return buckets, histogram.sum

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from app.desired_state import Wanted
+from app.desired_state import DesiredState
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
 from app.errors import StoreUnreachable
@@ -39,10 +39,10 @@ def bring_up_to_date(source: Source) -> None:
         log.warning("%s. Serving the copy in %s: %s", error.detail, source.root, ", ".join(kept))
 
 
-def wanted_of(source: Source) -> Wanted:
+def desired_state_of(source: Source) -> DesiredState:
     """The desired state of a service that starts: every version of the store."""
     folders = version_folders(source.root)
-    return Wanted({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
+    return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
 
 
 def start_engines(settings: Settings, source: Source) -> EngineProcesses:
@@ -64,7 +64,9 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
     if room < desired and "cpu" in devices:
         log.warning("%d MB of memory have room for %d engines, not for %d", memory // 10**6, room, desired)
     log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
-    return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds, wanted=wanted_of(source))
+    return EngineProcesses(
+        config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(source)
+    )
 
 
 def engines_that_fit(memory: int, source: Source, front_ends: int) -> int:

@@ -17,10 +17,10 @@ from app.api.access.guard import Guard, watch_access
 from app.api.admission import Admission, watch_lag
 from app.api.draining import on_stop_signal
 from app.api.service import RequestLimits, Service
-from app.desired_state import Board, begin
+from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
 from app.engine_metrics import ServiceFigures
-from app.engines import bring_up_to_date, open_store, start_engines, wanted_of
+from app.engines import bring_up_to_date, desired_state_of, open_store, start_engines
 from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
@@ -41,8 +41,8 @@ log = logging.getLogger("unroll")
 @dataclass(frozen=True)
 class Parts:
     """What a front end is made of before it runs. `engines` are ZeroMQ endpoints of engines that run already, None
-    starts them; `board` is the folder of the desired state that several front ends share. The first of them logs when
-    engines are ready, and watches the store."""
+    starts them; `service_folder` is the folder of the desired state, which several front ends share. The first of them
+    logs when engines are ready, and watches the store."""
 
     settings: Settings
     tasks: Sequence[Task]
@@ -51,7 +51,7 @@ class Parts:
     guard: Guard
     tracing: "Tracing | None"
     engines: Sequence[str] | None
-    board: Path | None
+    service_folder: Path | None
     is_first: bool
 
 
@@ -60,21 +60,21 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     """Serve until the block ends; then stop what was started here."""
     settings, metrics = parts.settings, parts.metrics
     source = open_store(settings)
-    if parts.board is None:
+    if parts.service_folder is None:
         await asyncio.to_thread(bring_up_to_date, source)
     async with AsyncExitStack() as stack:
         if parts.tracing is not None:
             stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
-        endpoints, board = parts.engines, parts.board
+        endpoints, folder = parts.engines, parts.service_folder
         if endpoints is None:
             processes = start_engines(settings, source)
             stack.callback(processes.stop)
-            endpoints, board = processes.endpoints, processes.folder
-        if board is None:  # engines that run already, for this front end alone
-            board = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
-            begin(board, wanted_of(source))
+            endpoints, folder = processes.endpoints, processes.folder
+        if folder is None:  # engines that run already, for this front end alone
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
+            create_desired_state(folder, desired_state_of(source))
         pool = stack.enter_context(ThreadPoolExecutor(_IMAGE_THREADS, "images"))
-        desired = stack.enter_context(closing(Board(board)))
+        desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
         await stack.enter_async_context(client)
         catalog = Catalog(parts.tasks)
@@ -83,7 +83,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         app.state.service = _service(parts, catalog, client, rollout, pool)
         metrics.watch(lambda: _figures(client.view, catalog))
         if parts.engines is not None:
-            await client.greeted(_GREETING_SECONDS)
+            await client.wait_ready(_GREETING_SECONDS)
         _spare_the_collector()
         async with _background(_watches(parts, rollout)):
             with on_stop_signal(parts.admission.drain):

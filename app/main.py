@@ -57,7 +57,7 @@ def create_app(
     *,
     tasks: Sequence[Task] = TASKS,
     engines: Sequence[str] | None = None,
-    board: Path | None = None,
+    service_folder: Path | None = None,
     is_first: bool = True,
     metrics: Metrics | None = None,
 ) -> FastAPI:
@@ -70,7 +70,7 @@ def create_app(
     metrics.watch_pending(admission.figures)
     native, tasks_router = native_routes(tasks)
     routes = Routes([*native, *(route for interface in _COMPATIBLE for route in interface.ROUTES)])
-    parts = lifespan.Parts(settings, tasks, metrics, admission, guard, tracing, engines, board, is_first)
+    parts = lifespan.Parts(settings, tasks, metrics, admission, guard, tracing, engines, service_folder, is_first)
     app = FastAPI(
         title="Unroll",
         version=VERSION,

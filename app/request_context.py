@@ -1,7 +1,7 @@
-"""What is noted of one HTTP request on its way, for its log line, its headers and its spans. Never what is in it.
+"""The context of one HTTP request: what its log line, headers and spans need. Never its content.
 
-`Observe` makes it when a request comes and tells of it at the end; whoever knows something of the request on the way
-notes it in `RECORD`, which belongs to the request's tasks.
+The middleware `Observe` creates it when a request arrives and reports it at the end. Other modules add to it through
+`REQUEST_CONTEXT`, which belongs to the tasks of the request.
 """
 
 import random
@@ -19,16 +19,16 @@ _TRACEPARENT = re.compile(
 )
 
 
-class Caller(NamedTuple):
-    """The span of the caller (W3C Trace Context, section 3.2): its trace, itself and its flags, in hexadecimal."""
+class ParentSpan(NamedTuple):
+    """The client's span (W3C Trace Context, section 3.2): its trace, its id and its flags, in hexadecimal."""
 
     trace_id: str
     span_id: str
     flags: str
 
 
-class Run(NamedTuple):
-    """What an engine did for one input: its version as `name/version`, the engine's instance, and when."""
+class Execution(NamedTuple):
+    """One input on an engine: its version as `name/version`, the engine's instance, and when."""
 
     model: str
     engine: str
@@ -36,14 +36,13 @@ class Run(NamedTuple):
 
 
 @dataclass(slots=True)
-class Record:
-    """One HTTP request. `started` is on the clock of `time.monotonic`; `problem` is the kind of problem that it ended
-    in.
-    """
+class RequestContext:
+    """One HTTP request. `started` is on the clock of `time.monotonic`; `problem` is the kind of problem that answered
+    it."""
 
     id: str
     started: float
-    caller: Caller | None = None
+    parent: ParentSpan | None = None
     task: str | None = None
     inputs: int | None = None
     source_tokens: int | None = None
@@ -51,54 +50,54 @@ class Record:
     bytes_in: int | None = None
     bytes_out: int = 0
     problem: str | None = None
-    has_told: bool = False  # a first token, to whoever wants it streamed
-    trace_id: str | None = None  # the caller's, or that of a span that was made for the request
-    models: dict[str, None] = field(default_factory=dict)  # versions that were asked, in order
-    runs: list[Run] = field(default_factory=list)
+    has_first_token: bool = False  # it is streamed, and a first token was sent
+    trace_id: str | None = None  # the client's, or that of the span made for this request
+    models: dict[str, None] = field(default_factory=dict)  # versions used, in order
+    executions: list[Execution] = field(default_factory=list)
 
     @property
     def engine_seconds(self) -> dict[str, float]:
-        """How long its inputs waited, were consumed and emitted: of several, the longest of each."""
-        found: dict[str, float] = {}
-        for _, _, times in self.runs:
-            _longest(found, "queue", times.arrived, times.begun)
-            _longest(found, "consume", times.begun, times.consumed)
-            if times.told:
-                _longest(found, "emit", times.consumed, times.ended)
-        return found
+        """Seconds in the queue, of encoding and of decoding, under their public names: the longest over all inputs."""
+        seconds: dict[str, float] = {}
+        for _, _, times in self.executions:
+            _keep_longest(seconds, "queue", times.arrived, times.started)
+            _keep_longest(seconds, "consume", times.started, times.encoded)
+            if times.first_token:
+                _keep_longest(seconds, "emit", times.encoded, times.ended)
+        return seconds
 
-    def head(self, now: float) -> list[tuple[bytes, bytes]]:
-        """Headers of its answer: what is known when that begins."""
+    def headers(self, now: float) -> list[tuple[bytes, bytes]]:
+        """Headers of its response, with the times known when it starts."""
         seconds = self.engine_seconds | {"total": now - self.started}
         timing = ", ".join(f"{name};dur={1000 * value:.2f}" for name, value in seconds.items())
         return [(b"x-request-id", self.id.encode()), (b"server-timing", timing.encode())]
 
 
-RECORD: ContextVar[Record | None] = ContextVar("record", default=None)
+REQUEST_CONTEXT: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 
 
 def note_problem(kind: str) -> None:
-    """The request that is being answered ends in a problem of this kind."""
-    record = RECORD.get()
-    if record is not None:
-        record.problem = kind
+    """Note the kind of problem that answers the current request."""
+    context = REQUEST_CONTEXT.get()
+    if context is not None:
+        context.problem = kind
 
 
-def begun(headers: list[tuple[bytes, bytes]]) -> Record:
-    """The record of a request that has just come, from its headers."""
-    record = Record("", time.monotonic())
+def context_of(headers: list[tuple[bytes, bytes]]) -> RequestContext:
+    """The context of a request that just arrived, from its headers."""
+    context = RequestContext("", time.monotonic())
     for name, value in headers:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            record.id = value.decode()
-        elif name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
-            record.caller = Caller(found[1].decode(), found[2].decode(), found[3].decode())
-            record.trace_id = record.caller.trace_id
+            context.id = value.decode()
+        elif name == b"traceparent" and (match := _TRACEPARENT.fullmatch(value)):
+            context.parent = ParentSpan(match[1].decode(), match[2].decode(), match[3].decode())
+            context.trace_id = context.parent.trace_id
         elif name == b"content-length" and value.isdigit():
-            record.bytes_in = int(value)
-    record.id = record.id or f"{random.getrandbits(128):032x}"  # names it, and keeps no secret
-    return record
+            context.bytes_in = int(value)
+    context.id = context.id or f"{random.getrandbits(128):032x}"  # an identifier, not a secret
+    return context
 
 
-def _longest(found: dict[str, float], name: str, begin: float, end: float) -> None:
+def _keep_longest(seconds: dict[str, float], name: str, begin: float, end: float) -> None:
     if begin and end:
-        found[name] = max(found.get(name, 0.0), end - begin)
+        seconds[name] = max(seconds.get(name, 0.0), end - begin)

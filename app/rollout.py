@@ -1,7 +1,7 @@
 """Which versions are served, changed while requests run: loaded, switched to and unloaded with none of them failing.
 
 Any front end can lead a change. It loads a version into one engine after another, and only then writes what is wanted
-to the `Board`, where the other front ends read it. See docs/adr/0018-versions-side-by-side.md.
+to the `DesiredStateFile`, where the other front ends read it. See docs/adr/0018-versions-side-by-side.md.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from app.desired_state import Board, Wanted
+from app.desired_state import DesiredState, DesiredStateFile
 from app.engine.client import EngineClient
 from app.errors import LoadFailed, ModelNotFound
 from app.store.manifest import Manifest
@@ -22,7 +22,7 @@ from app.tasks.catalog import Catalog
 
 log = logging.getLogger("unroll.rollout")
 LINGER_SECONDS = 0.5  # in which what was chosen before an unload may still reach an engine
-_LOOK_SECONDS = 0.05  # between two looks at the board
+_LOOK_SECONDS = 0.05  # between two looks at the file
 Value = TypeVar("Value")
 Stamp = frozenset[tuple[str, int, int]]  # names, sizes and times of a version's files
 
@@ -30,23 +30,23 @@ Stamp = frozenset[tuple[str, int, int]]  # names, sizes and times of a version's
 class Rollout:
     """Keeps the catalog of one front end, and changes what all of them serve."""
 
-    def __init__(self, catalog: Catalog, client: EngineClient, source: Source, board: Board) -> None:
+    def __init__(self, catalog: Catalog, client: EngineClient, source: Source, state_file: DesiredStateFile) -> None:
         self._catalog = catalog
         self._client = client
         self._source = source
-        self._board = board
+        self._file = state_file
         self._applying = asyncio.Lock()
         self._applied = -1
 
     async def begin(self) -> None:
         """Know what is wanted at the start."""
-        await self._apply(self._board.read())
+        await self._apply(self._file.read())
 
     async def follow(self) -> None:
         """Serve what is wanted, whoever changes it, until cancelled."""
         while True:
             try:
-                wanted = self._board.read_if_changed()
+                wanted = self._file.read_if_changed()
                 if wanted is not None:
                     await self._apply(wanted)
             except Exception:
@@ -56,18 +56,18 @@ class Rollout:
     async def load(self, name: str, version: int | None) -> Manifest:
         """Load a version, or the newest of a name, into every engine and serve it beside the others; it answers for its
         name if it is the newest and no other was chosen for that. Raises ModelNotFound, LoadFailed, NotReady."""
-        async with self._board.turn():
+        async with self._file.turn():
             await asyncio.to_thread(self._source.update, name)
             folder = await asyncio.to_thread(_folder_of, self._source.root, name, version)
             manifest, changed = await self._load(folder)
-        await self._board.seen_by_all(changed.revision)
+        await self._file.wait_for_all(changed.revision)
         return manifest
 
     async def unload(self, name: str, version: int | None) -> list[int]:
         """Serve a version, or all of a name, no more. Returns the versions when what ran of them has ended; they stay
         in the store. Raises ModelNotFound."""
-        async with self._board.turn():
-            wanted = self._board.read()
+        async with self._file.turn():
+            wanted = self._file.read()
             loaded = _versions_of(wanted, name)
             if not loaded or version not in (None, *loaded):
                 raise _not_loaded(name, version, loaded)
@@ -80,15 +80,15 @@ class Rollout:
     async def set_default(self, name: str, version: int | None) -> int:
         """Let a loaded version answer for its name, now and in the store; None lets the newest. Returns which answers.
         Raises ModelNotFound, StoreNotWritable."""
-        async with self._board.turn():
+        async with self._file.turn():
             loaded = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
             if not loaded or version not in (None, *loaded):
                 raise _not_loaded(name, version, loaded)
             await asyncio.to_thread(self._source.write_default, name, version)
-            wanted = self._board.read()
+            wanted = self._file.read()
             defaults = _without(wanted.defaults, {name}) | ({} if version is None else {name: version})
             changed = await self._write(msgspec.structs.replace(wanted, defaults=defaults))
-        await self._board.seen_by_all(changed.revision)
+        await self._file.wait_for_all(changed.revision)
         return self._catalog.of_name(name, self._client.view)[0].manifest.version
 
     def default_of(self, name: str) -> int | None:
@@ -98,17 +98,17 @@ class Rollout:
     async def look(self, seen: dict[str, Stamp]) -> dict[str, Stamp]:
         """Load what has come into the store and unload what has gone; `seen` is what the last look returned, so that
         what could not be loaded is tried again only when its files have changed. Raises NotReady, StoreUnreachable."""
-        async with self._board.turn():
+        async with self._file.turn():
             await asyncio.to_thread(self._source.update)
             there = await asyncio.to_thread(_stamps, self._source.root)
             broken = self._catalog.broken(self._client.view)
-            wanted = self._board.read()
+            wanted = self._file.read()
             for key, stamp in there.items():
                 is_new = key not in wanted.versions and key not in wanted.unloaded and key not in broken
                 if is_new or (key in broken and seen.get(key, stamp) != stamp):
                     with suppress(LoadFailed):  # the log says it, and so does /readyz
                         await self._load(self._source.root / key)
-            wanted = self._board.read()
+            wanted = self._file.read()
             changed = wanted
             defaults = await asyncio.to_thread(read_defaults, self._source.root)
             if defaults != wanted.defaults:
@@ -122,9 +122,9 @@ class Rollout:
         await self._let_go(gone, changed)
         return there
 
-    async def _load(self, folder: Path) -> tuple[Manifest, Wanted]:
+    async def _load(self, folder: Path) -> tuple[Manifest, DesiredState]:
         key = f"{folder.parent.name}/{folder.name}"
-        wanted = self._board.read()
+        wanted = self._file.read()
         entry = await asyncio.to_thread(self._catalog.open, folder)
         try:
             if isinstance(entry, BrokenVersion):
@@ -148,7 +148,7 @@ class Rollout:
         log.info("%s is loaded", key)
         return entry.manifest, changed
 
-    async def _forget(self, wanted: Wanted, keys: set[str], *, unloaded: list[str]) -> Wanted:
+    async def _forget(self, wanted: DesiredState, keys: set[str], *, unloaded: list[str]) -> DesiredState:
         return await self._write(
             msgspec.structs.replace(
                 wanted,
@@ -158,20 +158,20 @@ class Rollout:
             )
         )
 
-    async def _let_go(self, keys: set[str], changed: Wanted) -> None:
+    async def _let_go(self, keys: set[str], changed: DesiredState) -> None:
         """Unload once no front end chooses them any more."""
-        await self._board.seen_by_all(changed.revision)
+        await self._file.wait_for_all(changed.revision)
         for key in sorted(keys):
             await self._client.unload(key, linger=LINGER_SECONDS)
             log.info("%s is unloaded", key)
 
-    async def _write(self, wanted: Wanted) -> Wanted:
+    async def _write(self, wanted: DesiredState) -> DesiredState:
         """Change what is wanted, and serve it here at once."""
-        changed = self._board.write(wanted)
+        changed = self._file.write(wanted)
         await self._apply(changed)
         return changed
 
-    async def _apply(self, wanted: Wanted) -> None:
+    async def _apply(self, wanted: DesiredState) -> None:
         async with self._applying:
             if wanted.revision <= self._applied:
                 return
@@ -185,9 +185,9 @@ class Rollout:
                 defaults=wanted.defaults,
                 unloaded=wanted.unloaded,
             )
-            self._client.want(wanted.versions)
+            self._client.set_desired(wanted.versions)
             self._applied = wanted.revision
-            self._board.saw(wanted.revision)
+            self._file.acknowledge(wanted.revision)
 
 
 async def watch(rollout: Rollout, seconds: float) -> None:
@@ -226,7 +226,7 @@ def _stamps(root: Path) -> dict[str, Stamp]:
     return found
 
 
-def _versions_of(wanted: Wanted, name: str) -> list[int]:
+def _versions_of(wanted: DesiredState, name: str) -> list[int]:
     keys = [key.rpartition("/") for key in wanted.versions]
     return sorted(int(version) for other, _, version in keys if other == name and version.isdigit())
 

@@ -1,7 +1,7 @@
-"""A child process that is kept running: started, watched, started again when it ends or falls silent.
+"""A child process under supervision: started, watched, and restarted when it ends or hangs.
 
-Parent and child hold the ends of two pipes. Through one, the child's standard input, the child learns that the parent
-is gone. Into the other the child writes a byte now and then, a beat: one that hangs is known by its silence.
+Parent and child hold the ends of two pipes. The child's standard input ends when the parent dies. Into the other pipe
+the child writes heartbeats; a child without heartbeats hangs, and is killed.
 """
 
 import logging
@@ -15,15 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 log = logging.getLogger("unroll.processes")
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 5.0  # seconds between a death and the next start
-_HEALTHY = 30.0  # seconds alive after which the backoff starts anew
-_START_SECONDS = 900.0  # of silence before the first beat, while models are loaded
-_LOOK_SECONDS = 1.0  # longest time between two looks at a child
-_BEAT_SECONDS = 0.1  # shortest time between two beats
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 5.0  # seconds between a death and the restart
+_HEALTHY = 30.0  # seconds alive after which the backoff is reset
+_START_SECONDS = 900.0  # limit for the first heartbeat, while models are loaded
+_LONGEST_POLL = 1.0  # seconds between two looks at a child
+_BEAT_SECONDS = 0.1  # shortest time between two heartbeats
 
 
-def beat_into(pipe: int) -> Callable[[], None]:
-    """The child's side: a function that writes into `pipe`, so cheap that it may be called at every step."""
+def heartbeat_into(pipe: int) -> Callable[[], None]:
+    """In the child: a function that writes heartbeats into `pipe`, cheap enough for every step."""
     os.set_inheritable(pipe, False)
     next_beat = 0.0
 
@@ -32,30 +32,30 @@ def beat_into(pipe: int) -> Callable[[], None]:
         now = time.monotonic()
         if now >= next_beat:
             next_beat = now + _BEAT_SECONDS
-            with suppress(OSError):  # full, as the parent is stopped, or closed, as it is gone
+            with suppress(OSError):  # full: the parent is stopped; closed: it is gone
                 os.write(pipe, b".")
 
     return beat
 
 
-@dataclass(frozen=True)
-class Running:
-    """One start of the child. `beats` is the reading end of a pipe in which it tells that it is alive."""
-
-    process: subprocess.Popen[bytes]
-    beats: int
-
-
-def await_parent() -> None:
-    """The child's side: return when the parent is gone, or wants this process to end."""
-    while os.read(0, 4096):  # not by way of `sys.stdin`, whose lock would be in the way at exit
+def wait_for_parent_end() -> None:
+    """In the child: return when the parent is gone, or asks this process to end."""
+    while os.read(0, 4096):  # not `sys.stdin`, whose lock blocks the exit
         pass
 
 
-class Child:
-    """Kept running by a thread until `stop`. The last two arguments of its command are the number of the pipe for its
-    beats and how often it was started before; after `silence` seconds without a beat it is killed, other than while it
-    starts or stops."""
+@dataclass(frozen=True)
+class _Start:
+    """One start of the child; `heartbeats` is the reading end of their pipe."""
+
+    process: subprocess.Popen[bytes]
+    heartbeats: int
+
+
+class SupervisedProcess:
+    """A child that a thread keeps running until `stop`. Two arguments are added to its command: the number of the pipe
+    for its heartbeats, and how often it was restarted. Without a heartbeat for `heartbeat_seconds` it is killed, except
+    while it starts or stops."""
 
     def __init__(
         self,
@@ -64,35 +64,35 @@ class Child:
         *,
         environment: dict[str, str] | None = None,
         descriptors: Sequence[int] = (),
-        silence: float,
+        heartbeat_seconds: float,
     ) -> None:
         self.name = name
         self._command = command
         self._environment = os.environ | (environment or {})
         self._descriptors = descriptors
-        self._silence = silence
+        self._heartbeat_seconds = heartbeat_seconds
         self._starts = 0
         self._stopping = threading.Event()
-        self._spawning = threading.Lock()
-        self._running = self._spawn()
+        self._starting = threading.Lock()
+        self._current = self._start()
         threading.Thread(target=self._watch, daemon=True, name=f"{name}-watcher").start()
 
     @property
     def pid(self) -> int:
-        return self._running.process.pid
+        return self._current.process.pid
 
-    def ask_to_end(self) -> None:
-        """Make the child end by itself: here, by the end of its standard input."""
-        stdin = self._running.process.stdin
+    def request_stop(self) -> None:
+        """Ask the child to end by itself: here, by closing its standard input."""
+        stdin = self._current.process.stdin
         assert stdin is not None
         stdin.close()
 
     def stop(self, *, seconds: float) -> None:
-        """Let the child end by itself; after `seconds` end it."""
-        with self._spawning:
+        """Ask the child to end; after `seconds` kill it."""
+        with self._starting:
             self._stopping.set()
-        process = self._running.process
-        self.ask_to_end()
+        process = self._current.process
+        self.request_stop()
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -100,9 +100,9 @@ class Child:
             process.kill()
             process.wait()
 
-    def _spawn(self) -> Running:
+    def _start(self) -> _Start:
         reading, writing = os.pipe()
-        os.set_blocking(writing, False)  # a beat never waits for this process
+        os.set_blocking(writing, False)  # a heartbeat never waits for this process
         try:
             process = subprocess.Popen(
                 [*self._command, str(writing), str(self._starts)],
@@ -113,49 +113,54 @@ class Child:
         finally:
             os.close(writing)
         self._starts += 1
-        return Running(process, reading)
+        return _Start(process, reading)
 
     def _watch(self) -> None:
         backoff = _FIRST_BACKOFF
         while True:
             started = time.monotonic()
-            status = self._await_end(self._running)
-            os.close(self._running.beats)
+            status = self._wait(self._current)
+            os.close(self._current.heartbeats)
             if self._stopping.is_set():
                 return
             if time.monotonic() - started > _HEALTHY:
                 backoff = _FIRST_BACKOFF
             log.error(
-                "%s (process %d) ended with status %d; starting it again in %.1f s",
-                self.name,
-                self.pid,
-                status,
-                backoff,
+                "%s (process %d) ended with status %d; restarting it in %.1f s", self.name, self.pid, status, backoff
             )
             if self._stopping.wait(backoff):
                 return
             backoff = min(2 * backoff, _LONGEST_BACKOFF)
-            with self._spawning:
+            with self._starting:
                 if self._stopping.is_set():
                     return
-                self._running = self._spawn()
+                self._current = self._start()
 
-    def _await_end(self, running: Running) -> int:
-        """Exit status of the child, which is killed when it falls silent. Silence is counted in looks of this thread:
-        when the whole service was stopped for a while, nobody is to blame."""
-        process, silent = running.process, 0.0
-        limit, look = _START_SECONDS, min(_LOOK_SECONDS, self._silence / 5)
+    def _wait(self, current: _Start) -> int:
+        """Exit status of the child; kills it when heartbeats are missing. Silence is counted in polls of this thread: a
+        child is not blamed if the whole service was stopped for a while."""
+        process, silent = current.process, 0.0
+        limit, interval = _START_SECONDS, min(_LONGEST_POLL, self._heartbeat_seconds / 5)
         poll = select.poll()
-        poll.register(running.beats, select.POLLIN)
+        poll.register(current.heartbeats, select.POLLIN)
         while process.poll() is None:
-            if not poll.poll(look * 1000):
-                silent += look
-            elif os.read(running.beats, 4096):
-                silent, limit = 0.0, self._silence
+            if not poll.poll(interval * 1000):
+                silent += interval
+            elif os.read(current.heartbeats, 4096):
+                silent, limit = 0.0, self._heartbeat_seconds
             else:
-                break  # it closed the pipe, as it ends
+                break  # it closed the pipe: it ends
             if silent >= limit and not self._stopping.is_set():
-                log.error("%s (process %d) has said nothing for %.0f s; killed", self.name, process.pid, silent)
+                log.error("%s (process %d) sent no heartbeat for %.0f s; killed", self.name, process.pid, silent)
                 process.kill()
                 break
         return process.wait()
+
+
+def stop_all(processes: Sequence[SupervisedProcess], *, seconds: float) -> None:
+    """Stop all at the same time."""
+    threads = [threading.Thread(target=process.stop, kwargs={"seconds": seconds}) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -24,7 +24,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from app.request_context import Caller, Record, Run
+from app.request_context import Execution, ParentSpan, RequestContext
 
 _SERVER_ERROR = 500
 
@@ -45,35 +45,35 @@ class Tracing:
         self._front_end = provider.get_tracer("unroll.front_end", version)
         self._engine = provider.get_tracer("unroll.engine", version)
 
-    def tell(self, record: Record, method: str, route: str, status: int, seconds: float) -> None:
+    def tell(self, context: RequestContext, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered: a span of the server, within that of the caller if there is one, and within it one
         for each input that an engine had."""
-        ahead = time.time() - time.monotonic()  # the clock of spans, before that of the record
+        ahead = time.time() - time.monotonic()  # the clock of spans, before that of the context
         span = self._front_end.start_span(
             f"{method} {route}",
-            Context() if record.caller is None else _within(record.caller),
+            Context() if context.parent is None else _within(context.parent),
             SpanKind.SERVER,
-            _attributes(record, method, route, status),
-            start_time=_nanoseconds(record.started + ahead),
+            _attributes(context, method, route, status),
+            start_time=_nanoseconds(context.started + ahead),
         )
         if status >= _SERVER_ERROR:
             span.set_status(Status(StatusCode.ERROR))
-        for run in record.runs:
-            self._tell_run(span, run, ahead)
-        span.end(_nanoseconds(record.started + seconds + ahead))
-        record.trace_id = f"{span.get_span_context().trace_id:032x}"
+        for execution in context.executions:
+            self._tell_execution(span, execution, ahead)
+        span.end(_nanoseconds(context.started + seconds + ahead))
+        context.trace_id = f"{span.get_span_context().trace_id:032x}"
 
-    def _tell_run(self, span: Span, run: Run, ahead: float) -> None:
-        times = run.times
+    def _tell_execution(self, span: Span, execution: Execution, ahead: float) -> None:
+        times = execution.times
         whole = self._engine.start_span(
             "engine",
             set_span_in_context(span, Context()),
-            attributes={"unroll.model": run.model, "unroll.engine.instance": run.engine},
+            attributes={"unroll.model": execution.model, "unroll.engine.instance": execution.engine},
             start_time=_nanoseconds(times.arrived + ahead),
         )
-        if times.told:
-            whole.add_event("first token", timestamp=_nanoseconds(times.told + ahead))
-        parts = {"queue": times.begun, "consume": times.consumed, "emit": times.ended if times.told else 0.0}
+        if times.first_token:
+            whole.add_event("first token", timestamp=_nanoseconds(times.first_token + ahead))
+        parts = {"queue": times.started, "consume": times.encoded, "emit": times.ended if times.first_token else 0.0}
         begin = times.arrived
         for name, end in parts.items():
             if end:
@@ -88,25 +88,25 @@ class Tracing:
         self._provider.shutdown()
 
 
-def _within(caller: Caller) -> Context:
-    flags = TraceFlags(int(caller.flags, 16))
-    parent = SpanContext(int(caller.trace_id, 16), int(caller.span_id, 16), is_remote=True, trace_flags=flags)
+def _within(span: ParentSpan) -> Context:
+    flags = TraceFlags(int(span.flags, 16))
+    parent = SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=True, trace_flags=flags)
     return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
-def _attributes(record: Record, method: str, route: str, status: int) -> dict[str, str | int]:
+def _attributes(context: RequestContext, method: str, route: str, status: int) -> dict[str, str | int]:
     found: dict[str, str | int | None] = {
         "http.request.method": method,
         "http.route": route,
         "http.response.status_code": status,
-        "http.request.body.size": record.bytes_in,
-        "http.response.body.size": record.bytes_out,
-        "error.type": record.problem,
-        "unroll.request_id": record.id,
-        "unroll.task": record.task,
-        "unroll.inputs": record.inputs,
-        "unroll.source_tokens": record.source_tokens,
-        "unroll.emitted_tokens": record.emitted_tokens,
+        "http.request.body.size": context.bytes_in,
+        "http.response.body.size": context.bytes_out,
+        "error.type": context.problem,
+        "unroll.request_id": context.id,
+        "unroll.task": context.task,
+        "unroll.inputs": context.inputs,
+        "unroll.source_tokens": context.source_tokens,
+        "unroll.emitted_tokens": context.emitted_tokens,
     }
     return {name: value for name, value in found.items() if value is not None}
 

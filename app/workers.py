@@ -1,6 +1,6 @@
 """Front ends: uvicorn in this process, or several worker processes that share the engines, one socket and its port.
 
-Run as `python -m app.workers CONFIG PIPE RESTARTS` this is a worker, started by `FrontEnds`.
+Run as `python -m app.workers CONFIG PIPE RESTARTS` this is a worker, started by `run_workers`.
 """
 
 import asyncio
@@ -20,23 +20,22 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
-from app.engine.process import stop_all
 from app.logs import set_up_logging
 from app.main import create_app
 from app.metrics import Metrics, Shared
 from app.settings import SECRETS, Settings
-from app.supervisor import Child, await_parent, beat_into
+from app.supervisor import SupervisedProcess, heartbeat_into, stop_all, wait_for_parent_end
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_STOP_MARGIN = 5.0  # seconds that a worker has to end beyond those to drain
-_METRICS = "metrics"  # in the board's folder, what the workers count
-_LAST_MOMENT = 0.5  # seconds in which who has just connected may ask, when the service ends
+_STOP_MARGIN = 5.0  # seconds for a worker to end after it drained
+_METRICS = "metrics"  # folder of the workers' counters, in the service folder
+_LAST_MOMENT = 0.5  # seconds in which a new connection may still send a request when the service ends
 _ACCEPTED = 16  # connections that one turn of the event loop accepts
-_KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, so that they close idle connections first
+_KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers: they must close idle connections first
 
 
 def web_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """uvicorn as this service uses it."""
+    """The configuration of uvicorn."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -57,8 +56,8 @@ def web_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 class FrontEnd(uvicorn.Server):
-    """A uvicorn that beats, answers everybody who has reached it before it ends, and for which the signal that stopped
-    it is no error."""
+    """A uvicorn that sends heartbeats, answers every open connection before it ends, and exits without an error on a
+    stop signal."""
 
     def __init__(self, config: uvicorn.Config, beat: Callable[[], None] | None = None) -> None:
         super().__init__(config)
@@ -70,12 +69,12 @@ class FrontEnd(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Whoever is connected by now is answered, and told that it was the last time. The system connects clients
-        before anybody accepts them, and resets those when the socket is closed; uvicorn closes who has not asked."""
+        """Open connections get one last response, with `Connection: close`. Connections in the backlog are accepted
+        first, since closing the socket resets them; idle ones get a moment, since uvicorn closes them."""
         self.server_state.default_headers.append((b"connection", b"close"))
         sockets = sockets or []
         for listener in sockets:
-            listener.listen(0)  # nobody else joins the queue
+            listener.listen(0)  # the backlog takes no further connection
         await _until(lambda: not select.select(sockets, [], [], 0)[0])
         for server in self.servers:
             server.close()
@@ -92,7 +91,7 @@ class FrontEnd(uvicorn.Server):
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Let the event loop turn until something holds that nobody tells of, for a moment at most."""
+    """Poll a condition between turns of the event loop, for a moment at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_MOMENT):
             while not holds():  # noqa: ASYNC110
@@ -100,36 +99,36 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 
 def eager(listener: socket.socket) -> list[socket.socket]:
-    """The listener many times over, for a front end that has it for itself.
+    """Duplicates of the listener, for a front end without other workers.
 
-    uvloop accepts one connection from each socket in a turn, and under load a turn is long: new connections would wait
-    for seconds. Several workers each take one, or the first to wake would take all.
+    uvloop accepts one connection per socket and turn. Under load a turn is long, and new connections would wait for
+    seconds. Several workers use one socket each, or the first to wake would take all connections.
     """
     return [listener, *(listener.dup() for _ in range(_ACCEPTED - 1))]
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`settings` are their values, but for those that are secret: a command line can be read by everybody on the
-    machine, the environment cannot. `board` is the folder of the `Board`, `listener` the number of the inherited
-    socket. Worker 0 speaks for all in the log, and watches the store."""
+    """`settings` are their values without secrets, which are in the environment: every user of the machine can read a
+    command line. `service_folder` holds the desired state, `listener` the descriptor of the inherited socket. Worker
+    0 logs for all and watches the store."""
 
     settings: dict[str, str | bool | int | float]
     engines: list[str]
-    board: str
+    service_folder: str
     listener: int
     index: int
 
 
-class Worker(Child):
-    """A front end in a process of its own; it drains after SIGTERM."""
+class Worker(SupervisedProcess):
+    """A front end in its own process. It drains after SIGTERM."""
 
     def __init__(
-        self, settings: Settings, engines: Sequence[str], board: Path, listener: socket.socket, *, index: int
+        self, settings: Settings, engines: Sequence[str], service_folder: Path, listener: socket.socket, *, index: int
     ) -> None:
         config = WorkerConfig(
             settings=json.loads(settings.model_dump_json(exclude=set(SECRETS), exclude_none=True)),
             engines=list(engines),
-            board=str(board),
+            service_folder=str(service_folder),
             listener=listener.fileno(),
             index=index,
         )
@@ -138,22 +137,22 @@ class Worker(Child):
             [sys.executable, "-m", "app.workers", msgspec.json.encode(config).decode()],
             environment=settings.secrets(),
             descriptors=(listener.fileno(),),
-            silence=settings.heartbeat_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
         )
 
-    def ask_to_end(self) -> None:
-        self._running.process.terminate()
+    def request_stop(self) -> None:
+        self._current.process.terminate()
 
 
-def run_workers(settings: Settings, engines: Sequence[str], board: Path, listener: socket.socket) -> None:
+def run_workers(settings: Settings, engines: Sequence[str], service_folder: Path, listener: socket.socket) -> None:
     """Keep `settings.workers` workers running until SIGTERM or SIGINT, then drain them all."""
     stopped, stop = os.pipe()
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda number, frame: os.write(stop, b"."))
-    (board / _METRICS).mkdir()
-    workers = [Worker(settings, engines, board, listener, index=index) for index in range(settings.workers)]
+    (service_folder / _METRICS).mkdir()
+    workers = [Worker(settings, engines, service_folder, listener, index=index) for index in range(settings.workers)]
     os.read(stopped, 1)
-    listener.close()  # or new connections would wait for nobody
+    listener.close()  # or the backlog takes connections that no worker accepts
     stop_all(workers, seconds=settings.drain_seconds + _STOP_MARGIN)
 
 
@@ -162,18 +161,20 @@ def main() -> None:
     config = msgspec.json.decode(sys.argv[1], type=WorkerConfig)
     settings = Settings.model_validate(config.settings)
     set_up_logging(settings.log_level, settings.log_format)
-    board = Path(config.board)
-    metrics = Metrics(Shared(board / _METRICS, config.index))
-    app = create_app(settings, engines=config.engines, board=board, is_first=config.index == 0, metrics=metrics)
+    service_folder = Path(config.service_folder)
+    metrics = Metrics(Shared(service_folder / _METRICS, config.index))
+    app = create_app(
+        settings, engines=config.engines, service_folder=service_folder, is_first=config.index == 0, metrics=metrics
+    )
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    server = FrontEnd(web_config(app, settings), beat_into(int(sys.argv[2])))
+    server = FrontEnd(web_config(app, settings), heartbeat_into(int(sys.argv[2])))
     server.run([socket.socket(fileno=config.listener)])
 
 
 def _end_with_parent() -> None:
-    """Without their parent, engines are gone, too: there is nothing to drain."""
-    await_parent()
-    logging.getLogger("unroll.workers").error("the process that started this worker is gone")
+    """When the parent is gone, so are the engines: there is nothing to drain."""
+    wait_for_parent_end()
+    logging.getLogger("unroll.workers").error("the parent process of this worker is gone; the worker exits")
     os._exit(1)
 
 

@@ -1,6 +1,6 @@
 """What a GPU makes of the models: `python -m benchmarks.gpu`. See benchmarks/README.md for what figures mean.
 
-It calls the engine's runner in process, without HTTP. Beside torch it needs click, tqdm, msgspec, pydantic and
+It calls the engine's code in process, without HTTP. Beside torch it needs click, tqdm, msgspec, pydantic and
 safetensors only. Without a GPU it runs small sizes on the CPU, to show that it works: those figures say nothing of one.
 """
 
@@ -20,8 +20,12 @@ import click
 import torch
 from tqdm import tqdm
 
-from app.engine.protocol import Emit, Failed, Pixels, Tokens
-from app.engine.runner import Item, Portion, Runner, Told
+from app.engine.cost import cost_of
+from app.engine.decode import decode, release
+from app.engine.encode import encode
+from app.engine.models import Models
+from app.engine.protocol import Decode, Failed, Label, Pixels, Source, Tokens
+from app.engine.request import Output, Request, whole
 from app.models.networks import build_network
 from app.models.serving.precision import Precision
 from app.store.architecture import Attention, Decoder, EncoderDecoder, Recurrence, TextEncoder
@@ -33,9 +37,9 @@ UNIT = 6
 SHIPPED = ("translate-en-ko", "caption-en", "sentiment-en")
 PRECISIONS = ("float32", "float16", "bfloat16", "auto")
 STEP_ROWS = (1, 4, 16, 64, 256, 1024, 4096)  # those of the batch sizes for which steps are timed
-PIECE = 512  # requests that are consumed at once
+PIECE = 512  # requests that are encoded at once
 MOST_IMAGES = 512  # in a batch
-MOST_STEPS = 2**19  # cell steps of a batch of sources that are only consumed
+MOST_STEPS = 2**19  # cell steps of a batch of sources that are only encoded
 _MOST_TIMED, _PROFILED = 40, 5  # units
 _NONE = "–"
 
@@ -109,62 +113,60 @@ class Model:
     """A model on the device, with as many slots as the largest batch has rows. The end token is switched off, so that
     answers are as long as they may be whatever the weights are."""
 
-    def __init__(self, runner: Runner, manifest: Manifest, precision: Precision, scale: Scale) -> None:
-        self.runner = runner
+    def __init__(self, models: Models, manifest: Manifest, precision: Precision, scale: Scale) -> None:
+        self.loaded = models[manifest.key]
         self.precision = precision
         self.manifest = manifest
-        self.emits = manifest.decoding is not None
+        self.decodes = manifest.decoding is not None
         self._rng = random.Random(20)
         self._numbers = itertools.count()
         self._image = self._rng.randbytes(3 * manifest.image.size**2) if manifest.image else b""
         self.source_tokens = 0 if manifest.image else scale.source
         self.target_tokens = scale.target
 
-    def items(self, count: int, tokens: int, emit: Emit | None) -> list[Item]:
+    def requests(self, count: int, tokens: int, answer: Label | Decode) -> list[Request]:
         """Requests with sources of so many tokens, or with images."""
-        return [Item((b"", next(self._numbers)), self._source(tokens), emit) for _ in range(count)]
+        return [self._request(self._source(tokens), answer) for _ in range(count)]
 
-    def _source(self, tokens: int) -> Tokens | Pixels:
+    def _request(self, source: Source, answer: Label | Decode) -> Request:
+        return Request((b"", next(self._numbers)), self.manifest.key, source, answer, cost_of(source, answer))
+
+    def _source(self, tokens: int) -> Source:
         encoder = self.manifest.architecture.encoder
         if self.manifest.image or encoder.kind != "text":
             assert self.manifest.image is not None
             return Pixels(self.manifest.image.size, self._image)
         return Tokens([self._rng.randrange(4, encoder.vocabulary_size) for _ in range(tokens)])
 
-    def consume(self, items: Sequence[Item]) -> list[Told]:
+    def encode(self, requests: Sequence[Request]) -> list[Output]:
         """All of them, some at a time."""
-        told: list[Told] = []
-        for start in range(0, len(items), PIECE):
-            portions = [
-                Portion(item, 0, len(item.source.ids) if isinstance(item.source, Tokens) else 1)
-                for item in items[start : start + PIECE]
-            ]
-            told += self.runner.consume(self.manifest.key, portions)
-        return _good(told)
+        outputs: list[Output] = []
+        for start in range(0, len(requests), PIECE):
+            outputs += encode(self.loaded, [whole(request) for request in requests[start : start + PIECE]])
+        return _good(outputs)
 
-    def unit(self, steps: int = UNIT) -> list[Told]:
-        return _good(self.runner.emit(self.manifest.key, steps))
+    def unit(self, steps: int = UNIT) -> list[Output]:
+        return _good(decode(self.loaded, steps))
 
     @property
     def is_running(self) -> bool:
-        return self.runner.models[self.manifest.key].slots.count > 0
+        return self.loaded.slots.count > 0
 
     def finish(self) -> None:
-        """Emit until nothing runs."""
+        """Decode until nothing runs."""
         while self.is_running:
             self.unit()
 
     def forget_all(self) -> None:
         """End whatever runs."""
-        for request in self.runner.models[self.manifest.key].slots.requests:
-            self.runner.release(self.manifest.key, request.key)
+        release(self.loaded, *self.loaded.slots.requests)
 
 
-def _good(told: list[Told]) -> list[Told]:
-    failed = [event.reason for _, event in told if isinstance(event, Failed)]
+def _good(outputs: list[Output]) -> list[Output]:
+    failed = [event.reason for _, event in outputs if isinstance(event, Failed)]
     if failed:
         raise click.ClickException(f"requests failed: {failed[0]}")
-    return told
+    return outputs
 
 
 def gnmt(scale: Scale) -> Manifest:
@@ -201,17 +203,17 @@ def models(store: Path, scale: Scale, device: torch.device, wanted: Sequence[str
     """Each model in each precision, one after the other: the one before is gone when the next comes."""
     versions = {version.manifest.name: version for version in read_store(store).versions}  # the newest of each
     for name, precision in itertools.product(wanted, scale.precisions):
-        runner = Runner(device, slots=max(scale.batch_sizes), precision=precision)
+        loaded = Models(device, slots=max(scale.batch_sizes), precision=precision)
         if name == "gnmt":
             torch.manual_seed(20)
             manifest = gnmt(scale)
-            runner.add(manifest, build_network(manifest.architecture, mean=[], std=[]))
+            loaded.add(manifest, build_network(manifest.architecture, mean=[], std=[]))
         elif name in versions:
             manifest = _without_end(versions[name].manifest)
-            runner.load(Version(versions[name].folder, manifest))
+            loaded.load(Version(versions[name].folder, manifest))
         else:
             continue
-        yield Model(runner, manifest, precision, scale)
+        yield Model(loaded, manifest, precision, scale)
 
 
 def _without_end(manifest: Manifest) -> Manifest:
@@ -223,32 +225,32 @@ def _without_end(manifest: Manifest) -> Manifest:
 
 def step_time(model: Model, rows: int, seconds: float, *, in_one_go: bool) -> StepTime:
     """Of steps while all rows run."""
-    runner = model.runner
-    runner.runs_units = in_one_go
+    loaded = model.loaded
+    loaded.runs_units = in_one_go
     units = 3 + _MOST_TIMED + _PROFILED
-    model.consume(model.items(rows, model.source_tokens, Emit((units + 1) * UNIT)))
+    model.encode(model.requests(rows, model.source_tokens, Decode((units + 1) * UNIT)))
     for _ in range(3):  # the first warms a graph up, the second captures it
         model.unit()
     wall, _ = _timed(model.unit, seconds, most=_MOST_TIMED)
     kernels = None
-    if runner.device.type == "cuda":
+    if loaded.device.type == "cuda":
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
             for _ in range(_PROFILED):
                 model.unit()
         on_device = [event for event in profile.events() or [] if event.device_type.name == "CUDA"]
         kernels = sum(event.time_range.elapsed_us() for event in on_device) / 1000 / (_PROFILED * UNIT) or None
     model.forget_all()
-    runner.runs_units = runner.device.type == "cuda"
+    loaded.runs_units = loaded.device.type == "cuda"
     return StepTime(model.manifest.name, model.precision, rows, in_one_go, 1000 * wall / UNIT, kernels)
 
 
 def answering(model: Model, batch: int, beams: int, seconds: float) -> Rate:
     """Whole batches from the source to the last token. A target counts once, however many beams looked for it."""
     requests = batch // beams
-    emit = Emit(model.target_tokens, beams=beams)
+    answer = Decode(model.target_tokens, beams=beams)
 
     def run() -> None:
-        model.consume(model.items(requests, model.source_tokens, emit))
+        model.encode(model.requests(requests, model.source_tokens, answer))
         model.finish()
 
     run()
@@ -260,15 +262,15 @@ def answering(model: Model, batch: int, beams: int, seconds: float) -> Rate:
     return Rate(model.manifest.name, model.precision, what, beams, batch, requests / wall, tokens)
 
 
-def consuming(model: Model, batch: int, tokens: int, seconds: float) -> Rate:
-    """Sources alone; images when `tokens` is 0. What would be emitted from them is cut off after one step."""
-    emit = Emit(1) if model.emits else None
-    device = model.runner.device
+def encoding(model: Model, batch: int, tokens: int, seconds: float) -> Rate:
+    """Sources alone; images when `tokens` is 0. Decoding is cut off after one step."""
+    answer = Decode(1) if model.decodes else Label()
+    device = model.loaded.device
 
     def run() -> float:
-        items = model.items(batch, tokens, emit)
+        requests = model.requests(batch, tokens, answer)
         started = time.perf_counter()
-        model.consume(items)
+        model.encode(requests)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         spent = time.perf_counter() - started
@@ -305,7 +307,7 @@ def measurements(model: Model, scale: Scale) -> Iterator[Callable[[], StepTime |
     ) -> Callable[[], StepTime | Rate]:
         return lambda: function(model, *values, **more)
 
-    if model.emits:
+    if model.decodes:
         for beams, batch in itertools.product(scale.beams, scale.batch_sizes):
             if batch >= beams:
                 yield later(answering, batch, beams, scale.seconds)
@@ -315,7 +317,7 @@ def measurements(model: Model, scale: Scale) -> Iterator[Callable[[], StepTime |
     for tokens in (0,) if model.manifest.image else scale.lengths:
         for batch in scale.batch_sizes:
             if batch <= MOST_IMAGES if model.manifest.image else batch * tokens <= MOST_STEPS:
-                yield later(consuming, batch, tokens, scale.seconds)
+                yield later(encoding, batch, tokens, scale.seconds)
 
 
 def steps_table(rows: Sequence[StepTime]) -> str:

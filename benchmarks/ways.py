@@ -1,4 +1,4 @@
-"""Ways of calling a model without a service: written by hand, and through the engine's own runner and scheduler.
+"""Ways of calling a model without a service: written by hand, and through the engine's own code and scheduler.
 
 Each is an endless generator that yields, turn by turn, how many requests it has just finished; the first turn loads the
 model.
@@ -12,9 +12,14 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from app.engine.protocol import Emit, Failed, RequestKey, Tokens
-from app.engine.runner import Item, Portion, Runner, Told
-from app.engine.scheduler import Scheduler, Work
+from app.engine.cost import cost_of
+from app.engine.decode import decode
+from app.engine.encode import encode
+from app.engine.loaded_model import LoadedModel
+from app.engine.models import Models
+from app.engine.protocol import Decode, Failed, Label, Source
+from app.engine.request import Output, Request, whole
+from app.engine.scheduler import Scheduler
 from app.models.serving.precision import Precision
 from app.settings import Settings
 from app.store.model_store import open_version
@@ -40,82 +45,72 @@ def by_hand(work: Workload, batch: int) -> Iterator[int]:
 
 def one_by_one(work: Workload) -> Iterator[int]:
     """One request after the other through the engine's code: the model's own time."""
-    runner = _runner(work)
-    for item in itertools.cycle(_items(work)):
-        yield _finish(runner, work, [item])
+    model = _model(work)
+    for number, source in enumerate(itertools.cycle(work.sources)):
+        yield _finish(model, [_request(work, number, source)])
 
 
 def sorted_batches(work: Workload) -> Iterator[int]:
     """All inputs in batches of neighbours in length, as a job with all data at hand would; a turn is all of them."""
-    runner = _runner(work)
-    items = sorted(_items(work), key=lambda item: len(item.source.ids) if isinstance(item.source, Tokens) else 0)
-    batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+    model = _model(work)
+    requests = sorted(_requests(work), key=lambda request: request.cost.encode)
+    batches = [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
     random.Random(0).shuffle(batches)
     while True:
-        yield sum(_finish(runner, work, batch) for batch in batches)
+        yield sum(_finish(model, batch) for batch in batches)
 
 
 def image_batches(work: Workload) -> Iterator[int]:
     """Batches of images, in order."""
-    runner = _runner(work)
-    items = _items(work)
-    for start in itertools.cycle(range(0, len(items), IMAGE_BATCH)):
-        yield _finish(runner, work, items[start : start + IMAGE_BATCH])
+    model = _model(work)
+    requests = _requests(work)
+    for start in itertools.cycle(range(0, len(requests), IMAGE_BATCH)):
+        yield _finish(model, requests[start : start + IMAGE_BATCH])
 
 
 def step_level(work: Workload, precision: Precision = "auto") -> Iterator[int]:
     """The engine's own loop with all inputs given at once, and the next one whenever one ends: rows are always full."""
-    runner = _runner(work, precision)
-    key = work.model
+    model = _model(work, precision)
     scheduler = Scheduler(budget=SETTINGS.budget, slots=SETTINGS.slots, unit=SETTINGS.unit)
-    scheduler.register(key, divisible=runner.models[key].is_divisible, padded=runner.padded_steps(key))
+    scheduler.register(model.key, divisible=model.is_divisible, padded=model.padded_steps)
     arriving, numbers = itertools.cycle(work.sources), itertools.count()
-    present: dict[RequestKey, Item] = {}
     while True:
-        while len(present) < len(work.sources):
-            item = Item((b"", next(numbers)), next(arriving), _emit(work))
-            present[item.key] = item
-            cost = runner.check(key, item.source, item.emit)
-            scheduler.add(Work(item.key, key, cost.consume, cost.rows, cost.emit))
+        while len(scheduler) < len(work.sources):
+            scheduler.add(_request(work, next(numbers), next(arriving)))
         plan = scheduler.plan()
-        if plan.consume:
-            portions = [Portion(present[part.work.key], part.start, part.steps) for part in plan.consume]
-            told = runner.consume(key, portions)
-        else:
-            told = runner.emit(key, SETTINGS.unit)
-        for ended, _ in told:
-            scheduler.remove(ended)
-            del present[ended]
-        yield _answered(told)
+        outputs = encode(model, plan.chunks) if plan.chunks else decode(model, SETTINGS.unit)
+        for request, _ in outputs:
+            scheduler.remove(request.key)
+        yield _answered(outputs)
 
 
-def _runner(work: Workload, precision: Precision = "auto") -> Runner:
-    runner = Runner(torch.device("cpu"), slots=SETTINGS.slots, precision=precision)
-    runner.load(open_version(work.folder))
-    return runner
+def _model(work: Workload, precision: Precision = "auto") -> LoadedModel:
+    models = Models(torch.device("cpu"), slots=SETTINGS.slots, precision=precision)
+    models.load(open_version(work.folder))
+    return models[work.model]
 
 
-def _emit(work: Workload) -> Emit | None:
-    return Emit(work.max_tokens) if work.max_tokens else None
+def _request(work: Workload, number: int, source: Source) -> Request:
+    answer = Decode(work.max_tokens) if work.max_tokens else Label()
+    return Request((b"", number), work.model, source, answer, cost_of(source, answer))
 
 
-def _items(work: Workload) -> list[Item]:
-    return [Item((b"", index), source, _emit(work)) for index, source in enumerate(work.sources)]
+def _requests(work: Workload) -> list[Request]:
+    return [_request(work, number, source) for number, source in enumerate(work.sources)]
 
 
-def _finish(runner: Runner, work: Workload, batch: Sequence[Item]) -> int:
+def _finish(model: LoadedModel, batch: Sequence[Request]) -> int:
     """Run a batch to the end of its last row; rows that have ended are run no further."""
-    key = work.model
-    told = runner.consume(key, [Portion(item, 0, runner.check(key, item.source, item.emit).consume) for item in batch])
-    while runner.models[key].slots.count:
-        told += runner.emit(key, SETTINGS.unit)
-    return _answered(told)
+    outputs = encode(model, [whole(request) for request in batch])
+    while model.slots.count:
+        outputs += decode(model, SETTINGS.unit)
+    return _answered(outputs)
 
 
-def _answered(told: Sequence[Told]) -> int:
-    failed = [event.reason for _, event in told if isinstance(event, Failed)]
+def _answered(outputs: Sequence[Output]) -> int:
+    failed = [event.reason for _, event in outputs if isinstance(event, Failed)]
     assert not failed, failed[0]
-    return len(told)
+    return len(outputs)
 
 
 class Way(NamedTuple):

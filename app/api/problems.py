@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from app import errors
 from app.api.openapi.problem_examples import DETAILS, FACTS
-from app.request_context import RECORD, note_problem
+from app.request_context import REQUEST_CONTEXT, note_problem
 
 log = logging.getLogger("unroll.api")
 MEDIA_TYPE = "application/problem+json"
@@ -249,10 +249,10 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    record = RECORD.get()  # this answer goes past the middleware that names the others
+    record = REQUEST_CONTEXT.get()  # this answer goes past the middleware that names the others
     log.error("%s failed", record.id if record else "a request", exc_info=error)
     response = problem_response(INTERNAL, _INTERNAL_DETAIL)
-    response.raw_headers += record.head(time.monotonic()) if record else []
+    response.raw_headers += record.headers(time.monotonic()) if record else []
     return response
 
 

@@ -22,7 +22,7 @@ from app.engine.client import EngineClient
 from app.engine.protocol import Terms
 from app.errors import Overloaded, TooManyInputs
 from app.metrics import Metrics
-from app.request_context import RECORD
+from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
 from app.store.manifest import Manifest
 from app.tasks.answers.usage import usage_of
@@ -107,9 +107,9 @@ class Service:
     def accept(self, request: Request, options: Options, *, inputs: int) -> Terms:
         """The terms of a request whose body has been read. Raises TooManyInputs, RateLimited, Overloaded,
         RequestValidationError."""
-        record = RECORD.get()
-        if record is not None:
-            record.inputs = inputs
+        context = REQUEST_CONTEXT.get()
+        if context is not None:
+            context.inputs = inputs
         self.check_count(inputs)
         count_inputs(request, inputs, self.metrics)
         in_header = _timeout_of(request)
@@ -162,13 +162,13 @@ class Service:
     ) -> AsyncGenerator[tuple[int, Any], None]:
         """Deltas as they come, each with the index of its job; the Output is the last of each."""
         outputs: dict[int, Output] = {}
-        record = RECORD.get()
+        context = REQUEST_CONTEXT.get()
         async with aclosing(stream_all(self.client, jobs, terms)) as items:
             async for index, item in items:
-                if record is not None and not record.has_told:
-                    record.has_told = True
+                if context is not None and not context.has_first_token:
+                    context.has_first_token = True
                     counters = self.metrics.task(jobs[0].task.name)
-                    counters.first_token_seconds.observe(time.monotonic() - record.started)
+                    counters.first_token_seconds.observe(time.monotonic() - context.started)
                 if isinstance(item, Output):
                     outputs[index] = item
                 yield index, item
@@ -190,11 +190,11 @@ class Service:
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)
-        record = RECORD.get()
-        if record is not None:
-            record.task = counters.name
-            record.source_tokens, record.emitted_tokens = usage.source_tokens, usage.emitted_tokens
-            counters.seconds.observe(time.monotonic() - record.started)
+        context = REQUEST_CONTEXT.get()
+        if context is not None:
+            context.task = counters.name
+            context.source_tokens, context.emitted_tokens = usage.source_tokens, usage.emitted_tokens
+            counters.seconds.observe(time.monotonic() - context.started)
 
 
 def ticket_of(request: Request) -> Ticket:

@@ -41,7 +41,7 @@ def serve(**options: Any) -> None:
     engines = start_engines(settings, source)
     try:
         if settings.workers == 1:
-            app = create_app(settings, engines=engines.endpoints, board=engines.folder)
+            app = create_app(settings, engines=engines.endpoints, service_folder=engines.folder)
             FrontEnd(web_config(app, settings)).run(eager(listener))
         else:
             run_workers(settings, engines.endpoints, engines.folder, listener)

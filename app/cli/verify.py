@@ -6,7 +6,7 @@ import click
 import torch
 
 from app.cli.store_option import store_option
-from app.engine.runner import Runner
+from app.engine.models import Models
 from app.errors import UnrollError
 from app.store.model_store import read_store
 from app.tasks.catalog import entry_of
@@ -29,7 +29,7 @@ def verify(name: str | None, store: Path) -> None:
     for version in whole:
         try:
             entry_of(version, {task.name: task for task in TASKS})
-            Runner(torch.device("cpu"), slots=2).load(version)
+            Models(torch.device("cpu"), slots=2).load(version)
         except UnrollError as error:
             broken[version.manifest.key] = error.detail
         else:

@@ -1,8 +1,8 @@
 """An engine as a process of its own: `python -m app.engine CONFIG PIPE RESTARTS`, started by `app.engine.process`.
 
-It ends when its standard input does, so an engine never outlives the process that started it. Signals meant for the
-whole service (Ctrl-C in a terminal) are left to the front end, which drains first. PIPE is the number of an open file
-for its beats, RESTARTS how often the engine was started before.
+It ends when its standard input does, so an engine never outlives the process that started it. It ignores signals to the
+whole service, such as Ctrl-C in a terminal: the front end drains first. PIPE is the file descriptor for its heartbeats,
+RESTARTS the number of restarts.
 """
 
 import os
@@ -16,9 +16,9 @@ import torch
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
 from app.logs import set_up_logging
-from app.supervisor import await_parent, beat_into
+from app.supervisor import heartbeat_into, wait_for_parent_end
 
-_NICE = 5  # on a CPU that is full the front end goes first: a refusal or a health check takes little of it
+_NICE = 5  # on a busy CPU the front end goes first: refusals and health checks take little time
 
 
 def main() -> None:
@@ -28,10 +28,10 @@ def main() -> None:
     set_up_logging(config.log_level, config.log_format)
     os.nice(_NICE)
     torch.set_num_threads(config.threads)
-    engine = Engine(config, beat=beat_into(int(sys.argv[2])), restarts=int(sys.argv[3]))
+    engine = Engine(config, beat=heartbeat_into(int(sys.argv[2])), restarts=int(sys.argv[3]))
 
     def stop_with_parent() -> None:
-        await_parent()
+        wait_for_parent_end()
         engine.stop()
 
     threading.Thread(target=stop_with_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What an engine is started with: read by the front end's process and by the engine's, so free of torch."""
+"""The configuration of an engine process. Free of torch: the front end's process writes it."""
 
 from typing import Literal
 
@@ -8,12 +8,13 @@ from app.logs import Format
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`endpoint` is the ZeroMQ address to bind, `device` a single one; `wanted` is the file that says which versions
-    are to be loaded, without it all of the store; the rest are settings of the same names."""
+    """`endpoint` is the ZeroMQ address to bind, `device` a single device. `desired_state` is the file that names the
+    versions to load; without it the engine loads all of the store. The other members are settings of the same
+    names."""
 
     endpoint: str
     store: str
-    wanted: str = ""
+    desired_state: str = ""
     device: str = "auto"
     threads: int = 1
     unit: int = 6

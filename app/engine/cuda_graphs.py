@@ -1,8 +1,8 @@
-"""Units of plain decoding as CUDA graphs: all steps of all rows in one launch, without a look from the host.
+"""Units of plain decoding as CUDA graphs: all steps of all rows in one launch, without waiting for the host.
 
 A graph works on fixed addresses and shapes. The addresses are those of the slots' storage; the shapes are few: rows are
-rounded up to a power of two and memory to 16, 32, 64 and so on. What lies past the running rows has ended, and what
-lies past a row's memory is masked, so neither changes an answer. See docs/adr/0013-cuda-graphs.md.
+rounded up to a power of two and memory to 16, 32, 64 and so on. Rows past the running ones have ended, and positions
+past a row's memory are masked, so neither changes an answer. See docs/adr/0013-cuda-graphs.md.
 """
 
 import logging
@@ -21,8 +21,8 @@ LEAST_MEMORY = 16  # positions
 def plain_unit(network: EncoderDecoder, slots: Slots, rows: int, memory: int, steps: int, eos: int) -> None:
     """`steps` most probable tokens for the first `rows` rows, in place, attending to `memory` positions.
 
-    Rows that end within the unit stay as they are. Every operation is on the device, in the same order on the same
-    addresses each time, so that a graph can stand for it.
+    Rows that end within the unit stay as they are. Every operation runs on the device, in the same order on the same
+    addresses each time, so a graph can replace them.
     """
     mine = slice(0, rows)
     for _ in range(steps):
@@ -37,12 +37,12 @@ def rounded_rows(count: int, capacity: int) -> int:
 
 
 def rounded_memory(longest: int) -> int:
-    """`LEAST_MEMORY` doubled until it is enough; 0 without memory."""
+    """`LEAST_MEMORY`, doubled until it holds the longest source; 0 without memory."""
     return max(LEAST_MEMORY, 1 << (longest - 1).bit_length()) if longest else 0
 
 
 class Shape(NamedTuple):
-    """What a graph was captured for."""
+    """The shape of a captured graph."""
 
     rows: int
     memory: int
@@ -50,8 +50,8 @@ class Shape(NamedTuple):
 
 
 class Units:
-    """The units of one model. On a GPU a shape is run as it stands the first time, which warms it up, and captured when
-    it comes again; on a CPU, or once a capture has failed, it is always run as it stands."""
+    """The units of one model. On a GPU a shape runs eagerly the first time, which warms it up, and is captured the
+    second time; on a CPU, or after a capture that failed, it always runs eagerly."""
 
     def __init__(self, network: EncoderDecoder, slots: Slots, eos: int) -> None:
         self._network = network
@@ -67,19 +67,19 @@ class Units:
 
     @property
     def captured(self) -> int:
-        """Graphs that there are now."""
+        """Number of graphs."""
         return len(self._graphs)
 
     def shape(self, steps: int) -> Shape:
-        """Of a unit of so many steps of the rows that run now."""
+        """The shape of a unit of `steps` steps over the rows that run now."""
         slots = self._slots
         return Shape(rounded_rows(slots.count, slots.capacity), rounded_memory(slots.longest), steps)
 
     def run(self, steps: int) -> None:
-        """One unit of all running rows. It is queued on the device, and may still be under way on return."""
+        """One unit of all running rows. It is queued on the device and may still run on return."""
         shape = self.shape(steps)
         if not self.captures:
-            self._run_as_it_stands(shape)
+            self._run_eagerly(shape)
             return
         with torch.cuda.device(self._slots.device):
             if self._growths != self._slots.growths:
@@ -89,11 +89,11 @@ class Units:
             if shape in self._graphs:
                 self._graphs[shape].replay()
             else:
-                self._run_beside(shape)
+                self._run_on_capture_stream(shape)
                 self._warm.add(shape)
 
     def forget(self) -> None:
-        """Give up all graphs, since the storage that they work on has moved."""
+        """Drop all graphs: the storage that they work on has moved."""
         if self._graphs:
             torch.cuda.synchronize()
             self._graphs.clear()
@@ -101,32 +101,32 @@ class Units:
         self._warm.clear()
         self._growths = self._slots.growths
 
-    def _run_as_it_stands(self, shape: Shape) -> None:
+    def _run_eagerly(self, shape: Shape) -> None:
         plain_unit(self._network, self._slots, *shape, self._eos)
 
-    def _run_beside(self, shape: Shape) -> None:
-        """On the stream that graphs are captured on, as the first run of a shape has to be: libraries set themselves up
-        for a stream."""
+    def _run_on_capture_stream(self, shape: Shape) -> None:
+        """Run eagerly on the stream of the captures. The first run of a shape needs it: libraries initialise per
+        stream."""
         current = torch.cuda.current_stream()
         self._stream.wait_stream(current)
         try:
             with torch.cuda.stream(self._stream):
-                self._run_as_it_stands(shape)
+                self._run_eagerly(shape)
         finally:
             current.wait_stream(self._stream)
 
     def _capture(self, shape: Shape) -> None:
-        """Record a unit; nothing of it is run. Without success there are no graphs for this model any more."""
+        """Record a unit without running it. After a failure this model has no graphs any more."""
         current = torch.cuda.current_stream()
         graph = torch.cuda.CUDAGraph()
         try:
-            # thread_local: what other threads of the process do on the GPU must not spoil it
+            # thread_local: work of other threads on the GPU must not break the capture
             with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
-                self._run_as_it_stands(shape)
+                self._run_eagerly(shape)
         except RuntimeError as error:
             torch.cuda.set_stream(current)  # torch leaves the other one in place when the end of a capture fails
-            torch.cuda.synchronize()  # raises if the device is gone, which is not ours to hide
-            log.warning("no CUDA graph of %s, units run step by step from now on: %s", shape, error)
+            torch.cuda.synchronize()  # raises if the device is gone, which must not be hidden
+            log.warning("no CUDA graph of %s; units of this model run eagerly from now on: %s", shape, error)
             self.captures = False
             self._graphs.clear()
             return

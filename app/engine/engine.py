@@ -1,20 +1,23 @@
-"""The engine's loop: hear what arrived, plan, run, tell. One per device."""
+"""The engine's loop: receive, plan, execute, send. One engine per device."""
 
-import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import assert_never
 
 import torch
 import zmq
 
-from app.desired_state import read_wanted
+from app.desired_state import read_desired_state
 from app.engine.config import EngineConfig
-from app.engine.loading import Loading, reason_of
+from app.engine.cost import check, cost_of, directions_of
+from app.engine.decode import answer_at_deadline, decode, release
+from app.engine.encode import encode
+from app.engine.front_ends import FrontEnds
+from app.engine.models import Models
 from app.engine.protocol import (
     Cancel,
     Event,
@@ -22,9 +25,7 @@ from app.engine.protocol import (
     Failed,
     Hello,
     Load,
-    Loaded,
     Message,
-    NotLoaded,
     Progress,
     RequestKey,
     Started,
@@ -32,96 +33,66 @@ from app.engine.protocol import (
     Submit,
     Times,
     Unload,
-    Unloaded,
-    decode_to_engine,
-    encode,
 )
-from app.engine.runner import Item, Portion, Runner, Told
-from app.engine.scheduler import Plan, Scheduler, Work
-from app.engine.statistics import Journal
+from app.engine.request import Chunk, Output, Request
+from app.engine.scheduler import Plan, Scheduler
+from app.engine.statistics import Statistics
+from app.engine.versions import Reply, Versions
 from app.errors import EngineFailed, ModelUnavailable
-from app.store.model_store import open_version, version_folders
+from app.store.model_store import version_folders
 
-log = logging.getLogger("unroll.engine")
-IDLE_MS = 200  # how long an idle engine sleeps before it looks whether it should stop
+_IDLE_MS = 200  # longest sleep of an idle engine, after which it checks whether it should stop
 _CHANGING_MS = 10  # the same while versions are loaded or unloaded
-LOOK_SECONDS = 1.0  # between two looks for front ends that are gone
-_EXPIRED = "its deadline passed before it could be run; send it when less is waiting, or give it more time"
+_PROBE_SECONDS = 1.0  # between two checks for front ends that are gone
+_EXPIRED = "the deadline passed before the request could run; retry later, or set a longer timeout"
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the first GPU if there is one, else the CPU."""
+    """`auto` is the first GPU, or the CPU without one."""
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
 
 
-@dataclass(slots=True)
-class _Leaving:
-    """A version that is to be unloaded: until when requests for it are taken, on the clock of `time.monotonic`, who is
-    to be told that it is gone, and who wants it again then."""
+def _no_beat() -> None:
+    pass
 
-    until: float
-    clients: list[bytes] = field(default_factory=list)
-    loads: list[tuple[bytes, Load]] = field(default_factory=list)
+
+def _started(chunks: Sequence[Chunk]) -> list[Output]:
+    """Events of the requests that run alone and start with one of `chunks`."""
+    requests = [chunk.request for chunk in chunks if chunk.request.alone and chunk.start == 0]
+    return [(request, Started(request.key[1])) for request in requests]
 
 
 class Engine:
-    """Weights, states and schedule behind one ROUTER socket. `context` is shared for inproc endpoints; `beat` is called
-    whenever the loop comes round, so that somebody can notice when it does not; `restarts` is how often this engine was
-    started before."""
+    """Weights, states and schedule behind one socket. `context` is shared for inproc endpoints. The loop calls `beat`
+    in every turn, so that a supervisor notices when it hangs. `restarts` is how often this engine was restarted."""
 
     def __init__(
         self,
         config: EngineConfig,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
-        beat: Callable[[], None] | None = None,
+        beat: Callable[[], None] = _no_beat,
         restarts: int = 0,
     ) -> None:
         self._config = config
         self._beat = beat
         self._instance = uuid.uuid4().hex
         self._scheduler = Scheduler(budget=config.budget, slots=config.slots, unit=config.unit)
-        self._runner = Runner(pick_device(config.device), slots=config.slots, precision=config.precision)
-        self._loading = Loading(self._runner)
-        self._loaders: dict[str, list[bytes]] = {}  # who waits for a version to be loaded
-        self._leaving: dict[str, _Leaving] = {}
-        self._items: dict[RequestKey, Item] = {}
-        self._broken: dict[str, str] = {}
-        self._journal = Journal(config.slots)
-        self._totals = dict.fromkeys(("requests", "cancelled", "failed", "expired", "loads", "load_failures"), 0)
-        self._totals["restarts"] = restarts
-        self._next_look = 0.0
+        self._statistics = Statistics(config.slots, restarts=restarts)
+        self._models = Models(pick_device(config.device), slots=config.slots, precision=config.precision)
+        self._versions = Versions(self._models, self._scheduler, self._statistics)
+        self._next_probe = 0.0
         self._stop = threading.Event()
-        self._socket = (context or zmq.Context.instance()).socket(zmq.ROUTER)
-        self._socket.router_mandatory = True
-        self._socket.sndhwm = self._socket.rcvhwm = 0
-        self._socket.linger = 1000
-        self._socket.bind(config.endpoint)
+        self._front_ends = FrontEnds(config.endpoint, context)
 
     def load(self) -> None:
-        """Load and warm every version that is wanted; note the broken ones."""
-        wanted = read_wanted(Path(self._config.wanted)).versions if self._config.wanted else None
-        if wanted is None:
-            wanted = {key: str(folder) for key, folder in version_folders(Path(self._config.store)).items()}
-        for key, folder in wanted.items():
-            started = time.monotonic()
-            reason = reason_of(key, partial(self._load_from, Path(folder)))
-            self._note(key, reason, time.monotonic() - started)
-
-    def _load_from(self, folder: Path) -> None:
-        self._runner.load(open_version(folder))
-
-    def _note(self, key: str, reason: str | None, seconds: float) -> None:
-        """A version was loaded, or could not be, so many seconds after it was asked for."""
-        self._totals["loads" if reason is None else "load_failures"] += 1
-        if reason is None:
-            self._journal.loaded(key, seconds)
-            model = self._runner.models[key]
-            self._scheduler.register(key, divisible=model.is_divisible, padded=self._runner.padded_steps(key))
-            self._broken.pop(key, None)
+        """Load and warm every version of the desired state, or else of the store; broken ones are in the status."""
+        if self._config.desired_state:
+            folders = read_desired_state(Path(self._config.desired_state)).versions
         else:
-            self._broken[key] = reason
+            folders = {key: str(folder) for key, folder in version_folders(Path(self._config.store)).items()}
+        self._versions.load_all(folders)
 
     def run(self) -> None:
         """Step until `stop` is called, then close the socket."""
@@ -129,188 +100,139 @@ class Engine:
             while not self._stop.is_set():
                 self.step()
         finally:
-            self._loading.stop()
-            self._socket.close()
+            self._versions.stop()
+            self._front_ends.close()
 
     def stop(self) -> None:
-        """End `run` after the current step. May be called from any thread."""
+        """End `run` after the current step. Any thread may call this."""
         self._stop.set()
 
     def step(self) -> None:
-        """Hear, plan, run, tell."""
-        if self._beat is not None:
-            self._beat()
+        """One turn of the loop."""
+        self._beat()
         self._receive()
-        self._look_for_the_gone()
-        self._change_versions()
-        started = ended = time.monotonic()
-        told = [answer for work in self._scheduler.expire(started) for answer in self._expire(work)]
+        self._probe_front_ends()
+        self._reply(self._versions.advance())
+        outputs = self._expire(time.monotonic())
         plan = self._scheduler.plan()
-        if plan.model is not None:
-            told += self._run(plan.model, plan)
-            ended = time.monotonic()
-            self._scheduler.charge(plan.model, ended - started)
-            self._journal.ran(plan, started, ended)
-        times: dict[RequestKey, Times] = {}
-        for key, event in told:
-            if not isinstance(event, Progress | Started):
-                self._scheduler.remove(key)
-                self._totals["failed"] += isinstance(event, Failed)
-                times[key] = self._journal.ended(key, event, ended)
-                del self._items[key]
-        self._send(told, times)
+        outputs += self._execute(plan)
+        self._send(outputs)
 
     def _receive(self) -> None:
-        busy = self._scheduler.waiting or self._scheduler.running
-        changing = self._loading or self._leaving
-        self._socket.poll(0 if busy else _CHANGING_MS if changing else IDLE_MS)
-        while True:
-            try:
-                client, frame = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            message = decode_to_engine(frame)
-            if isinstance(message, Submit):
-                self._submit(client, message)
-            elif isinstance(message, Cancel):
-                for request in message.ids:
-                    self._cancel((client, request))
-            elif isinstance(message, Hello):
-                self._tell(client, self.status())
-            elif isinstance(message, Load):
-                self._load(client, message)
-            elif isinstance(message, Unload):
-                self._unload(client, message)
-
-    def _load(self, client: bytes, load: Load) -> None:
-        key = load.model
-        if key in self._leaving:
-            self._leaving[key].loads.append((client, load))
-        elif key in self._runner.models:
-            self._tell(client, Loaded(key))
-        else:
-            self._loaders.setdefault(key, []).append(client)
-            self._loading.begin(key, load.folder)
-
-    def _unload(self, client: bytes, unload: Unload) -> None:
-        key = unload.model
-        self._broken.pop(key, None)
-        self._loading.forget(key)
-        for loader in self._loaders.pop(key, []):
-            self._tell(loader, NotLoaded(key, "it was unloaded while it was being loaded"))
-        if key not in self._runner.models:
-            self._tell(client, Unloaded(key))
-            return
-        self._leaving.setdefault(key, _Leaving(time.monotonic() + unload.linger)).clients.append(client)
-
-    def _change_versions(self) -> None:
-        """Take what has been loaded meanwhile, and let go of what nobody uses any more."""
-        if self._loading:
-            for key, reason, seconds in self._loading.finished():
-                self._note(key, reason, seconds)
-                answer = Loaded(key) if reason is None else NotLoaded(key, reason)
-                for client in self._loaders.pop(key, []):
-                    self._tell(client, answer)
-        if self._leaving:
-            now = time.monotonic()
-            for key, leaving in list(self._leaving.items()):
-                if now >= leaving.until and self._scheduler.is_idle(key):
-                    del self._leaving[key]
-                    self._scheduler.unregister(key)
-                    self._runner.unload(key)
-                    self._journal.unloaded(key)
-                    for client in leaving.clients:
-                        self._tell(client, Unloaded(key))
-                    for client, load in leaving.loads:
-                        self._load(client, load)
-
-    def _look_for_the_gone(self) -> None:
-        """Tell every front end that waits for something how the engine fares: one that is gone cannot be reached, and
-        its requests are cancelled."""
-        if time.monotonic() > self._next_look:
-            self._next_look = time.monotonic() + LOOK_SECONDS
-            for client in {client for client, _ in self._items}:
-                self._tell(client, self.status())
+        wait_ms = 0 if len(self._scheduler) else _CHANGING_MS if self._versions.are_changing else _IDLE_MS
+        for client, message in self._front_ends.receive(wait_ms=wait_ms):
+            match message:
+                case Submit():
+                    self._submit(client, message)
+                case Cancel():
+                    for number in message.ids:
+                        self._cancel((client, number))
+                case Hello():
+                    self._send_to(client, self.status())
+                case Load():
+                    self._reply(self._versions.load(client, message))
+                case Unload():
+                    self._reply(self._versions.unload(client, message))
+                case _:
+                    assert_never(message)
 
     def _submit(self, client: bytes, submit: Submit) -> None:
         key = (client, submit.id)
-        if key in self._items:
+        if key in self._scheduler:
             return  # sent again after a lost connection; it is already here
-        self._totals["requests"] += 1
+        self._statistics.counters["requests"] += 1
         try:
-            self._check_leaving(submit.model)
-            cost = self._runner.check(submit.model, submit.source, submit.emit)
+            manifest = self._versions.model(submit.model).manifest
+            check(manifest, submit.source, submit.answer, slots=self._config.slots)
         except (EngineFailed, ModelUnavailable) as error:
-            self._totals["failed"] += 1
-            self._tell(client, Events([Failed(submit.id, error.detail, gone=isinstance(error, ModelUnavailable))]))
+            self._statistics.counters["failed"] += 1
+            failed = Failed(submit.id, error.detail, gone=isinstance(error, ModelUnavailable))
+            self._send_to(client, Events([failed]))
             return
-        self._items[key] = Item(key, submit.source, submit.emit, submit.explain)
-        self._journal.arrived(key, submit.model, submit.source, time.monotonic())
-        self._scheduler.add(
-            Work(key, submit.model, cost.consume, cost.rows, cost.emit, submit.terms, alone=submit.alone)
-        )
-
-    def _check_leaving(self, model: str) -> None:
-        leaving = self._leaving.get(model)
-        if leaving is not None and time.monotonic() >= leaving.until:
-            raise ModelUnavailable(f"{model} is being unloaded; choose another version")
+        cost = cost_of(submit.source, submit.answer, directions=directions_of(manifest))
+        request = Request(key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.alone)
+        self._statistics.arrived(request, time.monotonic())
+        self._scheduler.add(request)
 
     def _cancel(self, key: RequestKey) -> None:
-        work = self._scheduler.remove(key)
-        if work is not None:
-            self._totals["cancelled"] += 1
-            self._runner.release(work.model, key)
-            self._journal.cancelled(key)
-            del self._items[key]
+        request = self._scheduler.remove(key)
+        if request is not None:
+            self._statistics.counters["cancelled"] += 1
+            release(self._models[request.model], request)
 
-    def _expire(self, work: Work) -> list[Told]:
-        """What is told of a request whose deadline passed: as much as there is of a sentence, else that it failed."""
-        self._totals["expired"] += 1
-        answer = self._runner.expire(work.model, work.key)
-        return [(work.key, answer or Failed(work.key[1], _EXPIRED, expired=True))]
+    def _probe_front_ends(self) -> None:
+        """Send a status to every front end with requests here: one that is gone cannot be reached, and its requests are
+        cancelled."""
+        if time.monotonic() > self._next_probe:
+            self._next_probe = time.monotonic() + _PROBE_SECONDS
+            for client in {request.key[0] for request in self._scheduler.requests}:
+                self._send_to(client, self.status())
 
-    def _run(self, model: str, plan: Plan) -> list[Told]:
-        """What one plan leads to. What cannot be run on a CPU fails alone; a fault of another device ends the process,
-        since only a new one can use the device again, and the front ends send the requests once more."""
-        if not plan.consume:
-            return self._runner.emit(model, self._config.unit)
-        alone = [part.work.key for part in plan.consume if part.work.alone and part.start == 0]
-        self._send([(key, Started(key[1])) for key in alone], {})  # before it is run: it may be the last that is told
-        portions = [Portion(self._items[part.work.key], part.start, part.steps) for part in plan.consume]
-        return self._runner.consume(model, portions)
+    def _expire(self, now: float) -> list[Output]:
+        """Answer requests whose deadline passed with the tokens that they have; without any they fail."""
+        return [self._answer_at_deadline(request) for request in self._scheduler.expire(now)]
 
-    def _send(self, told: Iterable[Told], times: Mapping[RequestKey, Times]) -> None:
-        """One message for each front end that something happened for."""
-        by_client: dict[bytes, list[Event]] = {}
-        for (client, _), event in told:
-            by_client.setdefault(client, []).append(event)
-        times_by_client: dict[bytes, list[Times]] = {}
-        for (client, _), of_request in times.items():
-            times_by_client.setdefault(client, []).append(of_request)
-        for client, events in by_client.items():
-            self._tell(client, Events(events, times_by_client.get(client, [])))
+    def _answer_at_deadline(self, request: Request) -> Output:
+        self._statistics.counters["expired"] += 1
+        answer = answer_at_deadline(self._models[request.model], request)
+        return request, answer or Failed(request.key[1], _EXPIRED, expired=True)
 
-    def _tell(self, client: bytes, message: Message) -> None:
-        try:
-            self._socket.send_multipart([client, encode(message)])
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            for key in [key for key in self._items if key[0] == client]:  # that front end is gone
-                self._cancel(key)
+    def _execute(self, plan: Plan) -> list[Output]:
+        """Run a plan. A fault of a GPU ends the process: only a new process can use the device again, and the front
+        ends send the requests once more."""
+        if plan.model is None:
+            return []
+        started = time.monotonic()
+        model = self._models[plan.model]
+        if plan.chunks:
+            self._send(_started(plan.chunks))  # before they run: the engine may die under them
+            outputs = encode(model, plan.chunks)
+        else:
+            outputs = decode(model, self._config.unit)
+        ended = time.monotonic()
+        self._scheduler.charge(plan.model, ended - started)
+        self._statistics.executed(plan, started, ended)
+        return outputs
+
+    def _send(self, outputs: list[Output]) -> None:
+        """Send the events of a step, one message per front end, and forget the requests that ended."""
+        now = time.monotonic()
+        events: dict[bytes, list[Event]] = {}
+        times: dict[bytes, list[Times]] = {}
+        for request, event in outputs:
+            client = request.key[0]
+            events.setdefault(client, []).append(event)
+            if not isinstance(event, Progress | Started):
+                self._scheduler.remove(request.key)
+                times.setdefault(client, []).append(self._statistics.ended(request, event, now))
+        for client, of_client in events.items():
+            self._send_to(client, Events(of_client, times.get(client, [])))
+
+    def _reply(self, replies: list[Reply]) -> None:
+        for client, change in replies:
+            self._send_to(client, change)
+
+    def _send_to(self, client: bytes, message: Message) -> None:
+        if not self._front_ends.send(client, message):
+            for request in self._scheduler.requests:
+                if request.key[0] == client:
+                    self._cancel(request.key)
 
     def status(self) -> Status:
-        """What the front ends show and count."""
-        scheduler = self._scheduler
-        gauges = {
-            "waiting": float(scheduler.waiting),
-            "running": float(scheduler.running),
-            "pending_steps": float(scheduler.pending_steps),
-        }
-        counters = asdict(self._runner.counters) | self._totals
-        precisions = {key: model.precision for key, model in sorted(self._runner.models.items())}
-        figures = self._journal.figures({key: model.slots.count for key, model in self._runner.models.items()})
-        load_seconds = self._journal.load_seconds
+        """State and figures for the front ends."""
+        scheduler, statistics = self._scheduler, self._statistics
+        precisions = {key: model.precision for key, model in sorted(self._models.items())}
         return Status(
-            self._instance, sorted(precisions), self._broken, counters, gauges, precisions, figures, load_seconds
+            self._instance,
+            sorted(precisions),
+            self._versions.broken,
+            counters=asdict(self._models.counters) | statistics.counters,
+            gauges={
+                "waiting": float(scheduler.waiting),
+                "running": float(scheduler.running),
+                "pending_steps": float(scheduler.pending_steps),
+            },
+            precisions=precisions,
+            figures=statistics.figures({key: model.slots.count for key, model in self._models.items()}),
+            load_seconds=statistics.load_seconds,
         )

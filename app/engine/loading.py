@@ -1,7 +1,6 @@
-"""Versions that are built while the engine runs others: checked, filled and packed in one thread beside its loop.
+"""Versions built while the engine runs others: one thread beside the loop verifies, fills and packs them.
 
-Only the warming, some milliseconds, is left to the loop, which owns the models. See
-docs/adr/0018-versions-side-by-side.md.
+The loop, which owns the models, does only the warm-up of some milliseconds. See docs/adr/0018-versions-side-by-side.md.
 """
 
 import logging
@@ -10,59 +9,74 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from app.engine.runner import LoadedModel, Runner
+from app.engine.loaded_model import LoadedModel
+from app.engine.models import Models
 from app.errors import StoreError
 from app.store.model_store import open_version
 
 log = logging.getLogger("unroll.loading")
 
 
-class Loading:
-    """Builds versions one after another. A name that is asked for while it is being built is built once."""
+class Build(NamedTuple):
+    """The outcome of a build: `reason` is None on success; `seconds` count from its request."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._thread = ThreadPoolExecutor(1, "loading")  # one, so that its heap is used again and again
+    key: str
+    reason: str | None
+    seconds: float
+
+
+class Loading:
+    """Builds versions one after another. A second request for a version that is being built starts no second build."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._thread = ThreadPoolExecutor(1, "loading")  # one thread reuses its heap
         self._builds: dict[str, Future[LoadedModel]] = {}
-        self._asked: dict[str, float] = {}  # when, on the clock of `time.monotonic`
+        self._requested: dict[str, float] = {}  # on the clock of `time.monotonic`
 
     def __bool__(self) -> bool:
         return bool(self._builds)
 
-    def begin(self, key: str, folder: str) -> None:
+    def start(self, key: str, folder: str) -> None:
         """Build the version in `folder`."""
         if key not in self._builds:
-            self._asked[key] = time.monotonic()
+            self._requested[key] = time.monotonic()
             self._builds[key] = self._thread.submit(self._build, Path(folder))
 
-    def forget(self, key: str) -> None:
-        """Nobody wants it any more; what was built of it is thrown away."""
+    def cancel(self, key: str) -> None:
+        """Drop a build and its result."""
         self._builds.pop(key, None)
-        self._asked.pop(key, None)
+        self._requested.pop(key, None)
 
-    def finished(self) -> Iterator[tuple[str, str | None, float]]:
-        """Take what is built among the runner's models, warm: each key, the reason if it could not be done, and the
-        seconds since it was asked for."""
+    def finished(self) -> Iterator[Build]:
+        """Warm the finished builds and add them to the models."""
         for key, build in list(self._builds.items()):
             if build.done():
                 del self._builds[key]
-                reason = reason_of(key, partial(self._take, build))
-                yield key, reason, time.monotonic() - self._asked.pop(key)
+                reason = failure(key, partial(self._take, build))
+                yield Build(key, reason, time.monotonic() - self._requested.pop(key))
 
-    def _take(self, build: Future[LoadedModel]) -> None:
-        self._runner.put(build.result())
+    def load_now(self, key: str, folder: str) -> Build:
+        """Build and warm a version before the loop runs."""
+        started = time.monotonic()
+        reason = failure(key, lambda: self._models.load(open_version(Path(folder))))
+        return Build(key, reason, time.monotonic() - started)
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no further build."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _take(self, build: Future[LoadedModel]) -> None:
+        self._models.put(build.result())
+
     def _build(self, folder: Path) -> LoadedModel:
-        return self._runner.build(open_version(folder))
+        return self._models.build(open_version(folder))
 
 
-def reason_of(key: str, load: Callable[[], object]) -> str | None:
-    """Why loading failed, in words for the front end; None if it did not."""
+def failure(key: str, load: Callable[[], object]) -> str | None:
+    """The reason why loading fails, in words for the front end; None on success."""
     try:
         load()
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""Memory of what was unloaded, back to the system: freed blocks stay with the process unless somebody asks."""
+"""Memory of unloaded models goes back to the system: without this, freed blocks stay with the process."""
 
 import ctypes
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 
 
 def give_back_memory(device: torch.device) -> None:
-    """Return what is free to the system: torch's cache of a GPU, the C library's heaps."""
+    """Return free memory to the system: torch's cache of a GPU, and the heaps of the C library."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     trim = _trim()

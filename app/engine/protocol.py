@@ -1,25 +1,25 @@
-"""What front end and engine say to each other: msgpack over ZeroMQ, one message per frame.
+"""The messages between front end and engine: msgpack over ZeroMQ, one message per frame.
 
 Front end to engine: Hello, Submit, Cancel, Load, Unload. Engine to front end: Status, Events, and Loaded, NotLoaded or
-Unloaded in answer to the last two. The engine knows neither text nor
-HTTP: sources are token ids or pixels, answers are scores or token ids.
+Unloaded as the reply to Load and Unload. The engine knows neither text nor HTTP: a source is token ids or pixels, an
+answer is probabilities or token ids.
 """
 
-from bisect import bisect_left
 from typing import Literal
 
 import msgspec
 
-IMAGE_STEPS = 256  # what an image counts as, in cell steps
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # upper bounds of buckets
-TOKEN_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-LOAD_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+from app.engine.figures import Histogram, ModelFigures
+
 RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 
 
 class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """Base of everything that crosses; never changed once made."""
+    """Base of all messages and their parts."""
+
+
+# Sources
 
 
 class Tokens(Message, frozen=True):
@@ -35,36 +35,37 @@ class Pixels(Message, frozen=True):
     data: bytes
 
 
-class Hello(Message, frozen=True):
-    """Asks for a Status."""
+Source = Tokens | Pixels
 
 
-class Terms(Message, frozen=True):
-    """What a request asks of the scheduler.
-
-    `priority` from -10 to 10, more is sooner. `deadline` is on the clock of `time.monotonic`, in seconds, which all
-    processes of a machine share; None for none. `client` names who asks and `group` the HTTP request among those of the
-    same front end: clients share an engine fairly, and so do the requests of one client.
-    """
-
-    priority: int = 0
-    deadline: float | None = None
-    client: str = ""
-    group: int = 0
+# Answers to compute
 
 
-class Emit(Message, frozen=True):
-    """How tokens are emitted. The defaults are greedy; `max_tokens` counts each hypothesis.
+class Explain(Message, frozen=True):
+    """Explain a label: its probability after each token, and with `layer`, counted from 0, that layer's
+    activations."""
 
-    `beams` hypotheses are searched side by side and the `n_best` of them are answered, by log-probability divided by
-    ((5 + tokens) / 6) ** `length_penalty` (Wu et al. 2016, section 7). With `temperature` above 0 tokens are drawn,
-    from the `top_k` (0: all) most probable, the fewest that hold `top_p` of the probability, and those with at least
-    `min_p` times that of the best one; `seed` makes the draw repeatable. `repetition_penalty` after Keskar et al.
-    (2019, section 4.1); `no_repeat_ngram` n forbids to emit the same n tokens twice (0: allowed), and tokens in
-    `forbidden` are never emitted, which leaves their probability to nobody. The first tokens are `prefix`.
-    `alternatives` is how many of the most probable tokens are told beside each chosen one. With `attention` the weights
-    over the source are told for each token. With `stream` there is a Progress after each unit. `first` is the first
-    input, where it is not the model's bos: the last token of a text that is gone on with.
+    layer: int | None = None
+
+
+class Label(Message, frozen=True):
+    """Answer with the probability of each label."""
+
+    explain: Explain | None = None
+
+
+class Decode(Message, frozen=True):
+    """Answer with tokens. The defaults decode greedily; `max_tokens` limits each hypothesis.
+
+    `beams` hypotheses are searched side by side; the answer has the `n_best` of them, by log-probability divided by
+    ((5 + tokens) / 6) ** `length_penalty` (Wu et al. 2016, section 7). With `temperature` above 0 tokens are sampled:
+    from the `top_k` most probable (0: all), from the fewest that hold `top_p` of the probability, and from those with
+    at least `min_p` times the best one's probability; the same `seed` gives the same sample. `repetition_penalty` after
+    Keskar et al. (2019, section 4.1). `no_repeat_ngram` forbids a second n-gram of this size (0: allowed). Tokens in
+    `forbidden` are never chosen; the probabilities of the others stay as they are. The first tokens are `prefix`.
+    Each token comes with `alternatives` of the most probable tokens, and with `attention` the weights over the source.
+    With `stream` a Progress follows each unit. `first` replaces the model's bos as first input: a completion starts
+    with the last token of its text.
     """
 
     max_tokens: int
@@ -87,63 +88,75 @@ class Emit(Message, frozen=True):
     first: int | None = None
 
 
-class Explain(Message, frozen=True):
-    """What is told beside a label: its probability after each token; with `layer`, counted from 0, that layer's
-    activations."""
-
-    layer: int | None = None
+AnswerSpec = Label | Decode
 
 
-class Label(Message, frozen=True):
-    explain: Explain | None = None
+# Front end to engine
 
 
-Decode = Emit
+class Hello(Message, frozen=True):
+    """Request a Status."""
+
+
+class Terms(Message, frozen=True):
+    """How the scheduler treats a request.
+
+    `priority` is from -10 to 10; higher is sooner. `deadline` is on the clock of `time.monotonic`, which all processes
+    of a machine share; None means no deadline. `client` and `group`, the HTTP request of that client, share an engine
+    fairly: clients with each other, and the groups of one client with each other.
+    """
+
+    priority: int = 0
+    deadline: float | None = None
+    client: str = ""
+    group: int = 0
 
 
 class Submit(Message, frozen=True):
-    """One request item. `id` is unique within its front end, `model` is `name/version`; without `emit` a label is read,
-    with what `explain` asks for.
+    """One request: a source and the answer to compute from it. `id` is unique within its front end; `model` is
+    `name/version`.
 
-    With `alone` nothing else runs beside it, and a Started tells when: for a request under which an engine died.
+    With `alone` the engine runs nothing beside it and sends Started first: an engine died while it had this request.
     """
 
     id: int
     model: str
-    source: Tokens | Pixels
-    emit: Emit | None = None
+    source: Source
+    answer: AnswerSpec
     terms: Terms = Terms()
     alone: bool = False
-    explain: Explain | None = None
 
 
 class Cancel(Message, frozen=True):
-    """Stop these; nothing is answered for them any more."""
+    """Drop these requests and send no more events for them."""
 
     ids: list[int]
 
 
 class Load(Message, frozen=True):
-    """Load the version that lies in `folder` beside the others, and warm it. `model` is its `name/version`. Answered
-    with Loaded or NotLoaded."""
+    """Load and warm the version in `folder` beside the others. `model` is its `name/version`. The reply is Loaded or
+    NotLoaded."""
 
     model: str
     folder: str
 
 
 class Unload(Message, frozen=True):
-    """Let go of a version. Requests for it that come within `linger` seconds are still run: front ends had chosen it
-    before they knew. Answered with Unloaded once nothing of it runs any more and its memory is free."""
+    """Remove a version. The engine still accepts requests for it for `linger` seconds, since front ends may have chosen
+    it before they knew. The reply is Unloaded, sent when nothing of it runs and its memory is free."""
 
     model: str
     linger: float = 0.0
 
 
+# Engine to front end
+
+
 class Hypothesis(Message, frozen=True):
-    """A sentence. `log_probs` has one more entry than `tokens` when the end itself was emitted (`stop`), and so have
-    the other two if they were asked for: `alternatives` with (token, log-probability) pairs, best first, and
-    `attention` with weights over the source. Log-probabilities are natural and the model's own, whatever penalties
-    changed the choice. `score` orders the n-best: the sum of `log_probs`, divided by the length penalty."""
+    """One decoded sequence. `log_probs`, `alternatives` and `attention` have one more entry than `tokens` if the end
+    token was decoded (`stop`). `alternatives` are (token, log-probability) pairs, best first; `attention` are weights
+    over the source; both are empty unless the request has them. Log-probabilities are natural and the model's own,
+    before penalties. `score` orders the n-best: the sum of `log_probs`, divided by the length penalty."""
 
     tokens: list[int]
     log_probs: list[float]
@@ -154,8 +167,8 @@ class Hypothesis(Message, frozen=True):
 
 
 class Activations(Message, frozen=True):
-    """One layer in one direction: for each token of the source the value of each unit. The cell is of an LSTM; gates
-    are by name."""
+    """One layer in one direction: the value of each unit after each token. `cell` is of an LSTM; `gates` are by
+    name."""
 
     hidden: list[list[float]]
     cell: list[list[float]]
@@ -163,14 +176,14 @@ class Activations(Message, frozen=True):
 
 
 class Explanation(Message, frozen=True):
-    """For each token the probability of each label if the text ended there; activations forward, then backward."""
+    """The probability of each label if the text ended after each token; activations forward, then backward."""
 
     probabilities: list[list[float]]
     activations: list[Activations] = []
 
 
-class Scored(Message, frozen=True):
-    """A label was read: the probability of each label, in the manifest's order, and what explains it if asked for."""
+class Labelled(Message, frozen=True):
+    """The probability of each label, in the manifest's order. The last event of a request with Label."""
 
     id: int
     scores: list[float]
@@ -178,13 +191,13 @@ class Scored(Message, frozen=True):
 
 
 class Started(Message, frozen=True):
-    """A request that was sent `alone` is run from now on."""
+    """A request that was submitted `alone` starts to run."""
 
     id: int
 
 
 class Progress(Message, frozen=True):
-    """Tokens emitted since the last Progress of a request with `stream`; members as in Hypothesis."""
+    """Tokens decoded since the last Progress of a request with `stream`; members as in Hypothesis."""
 
     id: int
     tokens: list[int]
@@ -193,16 +206,16 @@ class Progress(Message, frozen=True):
     attention: list[list[float]] = []
 
 
-class Emitted(Message, frozen=True):
-    """All sentences of a request ended: the n-best, best first."""
+class Decoded(Message, frozen=True):
+    """The n-best hypotheses, best first. The last event of a request with Decode."""
 
     id: int
     hypotheses: list[Hypothesis]
 
 
 class Failed(Message, frozen=True):
-    """The request could not be run; `reason` is for the caller. `expired`: its deadline passed before it was run.
-    `gone`: its version was unloaded before it came."""
+    """The request cannot be answered; `reason` is for the client. `expired`: the deadline passed before it ran.
+    `gone`: its version was unloaded before it arrived. The last event of the request."""
 
     id: int
     reason: str
@@ -210,84 +223,33 @@ class Failed(Message, frozen=True):
     gone: bool = False
 
 
-Labelled = Scored
-Decoded = Emitted
-Event = Scored | Started | Progress | Emitted | Failed
+Answer = Labelled | Decoded
+Event = Answer | Started | Progress | Failed
 
 
 class Times(msgspec.Struct, array_like=True, frozen=True):
-    """When request `id` came to the engine, was first run, was consumed, told its first token and ended. In seconds on
-    the clock of `time.monotonic`, which all processes of a machine share; 0 for what it did not come to."""
+    """When request `id` arrived at the engine, first ran, was encoded, had its first token and ended. Seconds on the
+    clock of `time.monotonic`, which all processes of a machine share; 0 for a point that the request did not reach."""
 
     id: int
     arrived: float
-    begun: float
-    consumed: float
-    told: float
+    started: float
+    encoded: float
+    first_token: float
     ended: float
 
 
 class Events(Message, frozen=True):
-    """All that happened in one step of the engine, for one front end, and the times of the requests that ended."""
+    """The events of one step of the engine for one front end, and the times of the requests that ended."""
 
     events: list[Event]
     times: list[Times] = []
 
 
-class Spread(msgspec.Struct, array_like=True):
-    """How many of something were in each bucket, by upper bounds that both sides know, the last without one; and their
-    sum. Grows, and is sent as it is."""
-
-    counts: list[int]
-    sum: float = 0.0
-
-    @classmethod
-    def over(cls, bounds: tuple[float, ...]) -> "Spread":
-        return cls([0] * (len(bounds) + 1))
-
-    def add(self, value: float, bounds: tuple[float, ...]) -> None:
-        self.counts[bisect_left(bounds, value)] += 1
-        self.sum += value
-
-
-class Occasions(msgspec.Struct, array_like=True):
-    """How often something was, and for how many seconds in all."""
-
-    count: int = 0
-    seconds: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.count += 1
-        self.seconds += seconds
-
-
-class ModelFigures(msgspec.Struct, array_like=True):
-    """What one engine did for one version: seconds that requests waited before they were first run and until they told
-    their first token, over `SECONDS`, and for each token, over `TOKEN_SECONDS`; tokens read and emitted; rows that are
-    taken now, of how many; requests answered and failed, from their arrival on, and of those that were answered the
-    waiting, consuming and emitting; pieces and steps that were run; when one was last answered, on the clock of
-    `time.monotonic`, or 0."""
-
-    queue: Spread
-    first_token: Spread
-    token: Spread
-    source_tokens: int = 0
-    emitted_tokens: int = 0
-    rows: int = 0
-    slots: int = 0
-    answered: Occasions = msgspec.field(default_factory=Occasions)
-    failed: Occasions = msgspec.field(default_factory=Occasions)
-    waited: Occasions = msgspec.field(default_factory=Occasions)
-    consumed: Occasions = msgspec.field(default_factory=Occasions)
-    emitted: Occasions = msgspec.field(default_factory=Occasions)
-    executions: int = 0
-    last: float = 0.0
-
-
 class Status(Message, frozen=True):
-    """Who the engine is and how it fares. `instance` differs after a restart; `broken` maps a model to a reason;
-    `precisions` says in words what number types each model runs in; `counters` only grow, `gauges` go up and down;
-    `figures` are by model; `load_seconds`, over `LOAD_SECONDS`, are of versions that were loaded."""
+    """State and figures of an engine. `instance` changes with each restart; `broken` maps a model to a reason;
+    `precisions` names the number types of each model. `counters` only grow, `gauges` go up and down; `figures` are by
+    model; `load_seconds` is over `LOAD_SECONDS`."""
 
     instance: str
     models: list[str]
@@ -296,7 +258,7 @@ class Status(Message, frozen=True):
     gauges: dict[str, float]
     precisions: dict[str, str] = {}
     figures: dict[str, ModelFigures] = {}
-    load_seconds: Spread | None = None
+    load_seconds: Histogram | None = None
 
 
 class Loaded(Message, frozen=True):
@@ -306,14 +268,14 @@ class Loaded(Message, frozen=True):
 
 
 class NotLoaded(Message, frozen=True):
-    """A version could not be loaded, for `reason`. Whatever was loaded before serves on."""
+    """A version could not be loaded, for `reason`. The versions loaded before keep serving."""
 
     model: str
     reason: str
 
 
 class Unloaded(Message, frozen=True):
-    """A version is not there any more."""
+    """A version is gone."""
 
     model: str
 
@@ -322,6 +284,6 @@ ToEngine = Hello | Submit | Cancel | Load | Unload
 Change = Loaded | NotLoaded | Unloaded
 ToFrontEnd = Events | Status | Change
 
-encode = msgspec.msgpack.Encoder().encode
-decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
-decode_to_front_end = msgspec.msgpack.Decoder(ToFrontEnd).decode
+pack = msgspec.msgpack.Encoder().encode
+unpack_for_engine = msgspec.msgpack.Decoder(ToEngine).decode
+unpack_for_front_end = msgspec.msgpack.Decoder(ToFrontEnd).decode

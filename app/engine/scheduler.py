@@ -1,12 +1,12 @@
-"""What the engine does next: pure Python, no torch, no clock of its own.
+"""What the engine runs next: pure Python, without torch and without a clock.
 
-Continuous batching in units ("cellular batching", Gao et al., EuroSys 2018). Each plan is one action of one model: a
-piece of consuming, bounded by a budget of padded cell steps, or one unit of emitting for all its running rows. Nothing
-waits for a batch to fill. Three kinds of fairness:
+Continuous batching in units ("cellular batching", Gao et al., EuroSys 2018). Each plan is one action of one model:
+either chunks of sources to encode together, bounded by a budget of padded cell steps, or one unit of decoding for all
+its running rows. A batch never waits to fill. Three kinds of fairness:
 
-- models share the engine by the time that they used, as told by `charge`;
+- models share the engine by the time they used, as counted by `charge`;
 - clients, and the requests of one client, share a model by self-clocked fair queueing (Golestani 1994, section 3);
-- within a model, consuming and emitting take turns.
+- within a model, encoding and decoding take turns.
 """
 
 import heapq
@@ -16,82 +16,65 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.engine.protocol import RequestKey, Terms
+from app.engine.protocol import RequestKey
+from app.engine.request import Chunk, Phase, Request, whole
 
 HEAD_START = 20_000  # cell steps that one point of priority is worth: a finite lead, so that nothing starves
-MOST_WASTE = 0.08  # padding ÷ useful cell steps that a source may bring a piece to
-CHUNK_UNITS = 16  # most units of a divisible source in one piece
-ORDINARY = Terms()
-_LOOK_AHEAD = 256  # waiting requests among which neighbours in length are looked for
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A request as the scheduler sees it.
-
-    `cost` is what consuming takes in cell steps: the source's length, or what an image counts as. `rows` are the
-    running rows that it needs to emit, 0 for a label, and `expected` the cell steps of emitting to count on.
-    """
-
-    key: RequestKey
-    model: str
-    cost: int
-    rows: int = 0
-    expected: int = 0
-    terms: Terms = ORDINARY
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """`steps` cell steps of a source, from `start` on."""
-
-    work: Work
-    start: int
-    steps: int
-
-    @property
-    def is_last(self) -> bool:
-        return self.start + self.steps == self.work.cost
+MAX_WASTE = 0.08  # padding ÷ useful cell steps that a source may bring a batch to
+CHUNK_UNITS = 16  # longest chunk of a divisible source, in units
+_LOOK_AHEAD = 256  # waiting requests that are searched for neighbours in length
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One action: parts of sources of one model to consume together, or one unit of a model; nothing when all is
+    """One action of one model: encode `chunks`, or without chunks decode one unit. Without a model the engine is
     idle."""
 
     model: str | None = None
-    consume: tuple[Part, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
 
     @property
     def is_idle(self) -> bool:
         return self.model is None
 
 
-@dataclass(slots=True)
-class _Entry:
-    work: Work
-    order: tuple[float, int]
-    tag: float
-    done: int = 0  # cell steps consumed
+def _by_phase() -> dict[Phase, dict[Request, None]]:
+    return {"waiting": {}, "encoding": {}, "decoding": {}}
 
 
 @dataclass(slots=True)
 class _Queue:
+    """The requests of one model, in order of arrival in each phase. A label counts as decoding once its last chunk is
+    planned."""
+
     padded: Callable[[Sequence[int]], int]
     divisible: bool
-    waiting: dict[RequestKey, _Entry] = field(default_factory=dict)
-    reading: dict[RequestKey, _Entry] = field(default_factory=dict)  # consumed in part
-    running: dict[RequestKey, _Entry] = field(default_factory=dict)
-    rows: int = 0  # of what reads and runs
-    used: float = 0.0  # seconds, or whatever `charge` is told in
-    consumed_last: bool = False
-    virtual: float = 0.0  # finish tag of what was consumed last
-    finish: dict[tuple[str, int], float] = field(default_factory=dict)  # by client and group, the last tag
+    by_phase: dict[Phase, dict[Request, None]] = field(default_factory=_by_phase)
+    rows: int = 0  # of requests that are encoding or decoding
+    used: float = 0.0  # sum of `charge`
+    encoded_last: bool = False
+    virtual: float = 0.0  # finish tag of the request that started last
+    finish: dict[tuple[str, int], float] = field(default_factory=dict)  # last tag by client and group
 
     @property
     def is_active(self) -> bool:
-        return bool(self.waiting or self.reading or self.running)
+        return any(self.by_phase.values())
+
+    def move(self, request: Request, phase: Phase) -> None:
+        """Put a request into another phase."""
+        if request.phase == phase:
+            return
+        del self.by_phase[request.phase][request]
+        if request.phase == "waiting":
+            self.rows += request.cost.rows
+        request.phase = phase
+        self.by_phase[phase][request] = None
+
+    def remove(self, request: Request) -> None:
+        del self.by_phase[request.phase][request]
+        if request.phase != "waiting":
+            self.rows -= request.cost.rows
+        request.phase = "ended"
 
 
 def padded_to_longest(costs: Sequence[int]) -> int:
@@ -100,72 +83,68 @@ def padded_to_longest(costs: Sequence[int]) -> int:
 
 
 class Scheduler:
-    """Keeps what waits, reads and runs, by model. `slots` bounds the running rows of each model."""
+    """Holds every request of the engine and plans its actions. `slots` bounds the running rows of each model."""
 
     def __init__(self, *, budget: int, slots: int, unit: int) -> None:
         self._budget = budget
         self._slots = slots
         self._unit = unit
         self._queues: dict[str, _Queue] = {}
-        self._entries: dict[RequestKey, _Entry] = {}
-        self._groups: Counter[str] = Counter()  # groups with something that waits, by client
+        self._requests: dict[RequestKey, Request] = {}
+        self._groups: Counter[str] = Counter()  # groups with a request here, by client
         self._in_group: Counter[tuple[str, int]] = Counter()
-        self._deadlines: list[tuple[float, int, RequestKey]] = []
+        self._deadlines: list[tuple[float, int, RequestKey]] = []  # keys: an ended request keeps no memory
         self._numbers = itertools.count()
-        self._alone: dict[RequestKey, _Entry] = {}
+        self._alone: dict[Request, None] = {}
         self._steps = 0
 
     def register(
         self, model: str, *, divisible: bool = False, padded: Callable[[Sequence[int]], int] = padded_to_longest
     ) -> None:
-        """Make a model known. `divisible` sources are consumed in units; `padded` tells what a batch of others
-        costs."""
+        """Accept requests for a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
+        whole ones."""
         self._queues[model] = _Queue(padded, divisible)
 
     def unregister(self, model: str) -> None:
-        """Forget a model that nothing waits for and nothing runs of."""
+        """Forget an idle model."""
         assert not self._queues[model].is_active
         del self._queues[model]
 
     def is_idle(self, model: str) -> bool:
-        """Whether nothing of a model waits, reads or runs."""
+        """Whether no request of a model is here."""
         return not self._queues[model].is_active
 
-    def add(self, work: Work) -> None:
+    def add(self, request: Request) -> None:
         """Queue a request of a registered model."""
-        queue = self._queues[work.model]
+        queue = self._queues[request.model]
+        terms, cost = request.terms, request.cost.total
         if not queue.is_active:
             others = [other.used for other in self._queues.values() if other.is_active]
             queue.used = max([queue.used, min(others)]) if others else queue.used
-        flow = (work.terms.client, work.terms.group)
+        flow = (terms.client, terms.group)
         self._in_group[flow] += 1
         self._groups[flow[0]] += self._in_group[flow] == 1
-        tag = max(queue.virtual, queue.finish.get(flow, 0.0)) + (work.cost + work.expected) * self._groups[flow[0]]
-        queue.finish[flow] = tag
+        request.tag = max(queue.virtual, queue.finish.get(flow, 0.0)) + cost * self._groups[flow[0]]
+        queue.finish[flow] = request.tag
         number = next(self._numbers)
-        entry = _Entry(work, (tag - HEAD_START * work.terms.priority, number), tag)
-        queue.waiting[work.key] = self._entries[work.key] = entry
-        self._steps += work.cost + work.expected
-        if work.alone:
-            self._alone[work.key] = entry
-        if work.terms.deadline is not None:
-            heapq.heappush(self._deadlines, (work.terms.deadline, number, work.key))
+        request.order = (request.tag - HEAD_START * terms.priority, number)
+        queue.by_phase[request.phase][request] = None
+        self._requests[request.key] = request
+        self._steps += cost
+        if request.alone:
+            self._alone[request] = None
+        if terms.deadline is not None:
+            heapq.heappush(self._deadlines, (terms.deadline, number, request.key))
 
-    def remove(self, key: RequestKey) -> Work | None:
-        """Forget a request, wherever it is; None when it is not here."""
-        entry = self._entries.pop(key, None)
-        if entry is None:
+    def remove(self, key: RequestKey) -> Request | None:
+        """Forget a request in any phase; None if it is not here."""
+        request = self._requests.pop(key, None)
+        if request is None:
             return None
-        work = entry.work
-        queue = self._queues[work.model]
-        if key in queue.waiting:
-            del queue.waiting[key]
-        else:
-            (queue.reading if key in queue.reading else queue.running).pop(key)
-            queue.rows -= work.rows
-        self._alone.pop(key, None)
-        self._steps -= work.cost + work.expected
-        flow = (work.terms.client, work.terms.group)
+        self._queues[request.model].remove(request)
+        self._alone.pop(request, None)
+        self._steps -= request.cost.total
+        flow = (request.terms.client, request.terms.group)
         self._in_group[flow] -= 1
         if not self._in_group[flow]:
             del self._in_group[flow]
@@ -174,47 +153,55 @@ class Scheduler:
             self._groups[flow[0]] -= 1
             if not self._groups[flow[0]]:
                 del self._groups[flow[0]]
-        return work
+        return request
 
-    def expire(self, now: float) -> list[Work]:
+    def expire(self, now: float) -> list[Request]:
         """Forget and return every request whose deadline is not after `now`."""
         expired = []
         while self._deadlines and self._deadlines[0][0] <= now:
             _, number, key = heapq.heappop(self._deadlines)
-            entry = self._entries.get(key)
-            if entry is not None and entry.order[1] == number:
-                expired.append(entry.work)
+            request = self._requests.get(key)
+            if request is not None and request.order[1] == number:  # else it ended; a later one may have its key
+                expired.append(request)
                 self.remove(key)
         return expired
 
     def charge(self, model: str, used: float) -> None:
-        """Note the time that an action of a model took: who used least is next."""
+        """Count the time of an action: the model that used least is next."""
         self._queues[model].used += used
 
     def __contains__(self, key: RequestKey) -> bool:
-        return key in self._entries
+        return key in self._requests
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests, in order of arrival."""
+        return list(self._requests.values())
 
     @property
     def waiting(self) -> int:
-        return sum(len(queue.waiting) for queue in self._queues.values())
+        return sum(len(queue.by_phase["waiting"]) for queue in self._queues.values())
 
     @property
     def running(self) -> int:
-        """Requests that are consumed in part or emit."""
-        return sum(len(queue.reading) + len(queue.running) for queue in self._queues.values())
+        """Requests that are partly encoded or decode."""
+        return len(self._requests) - self.waiting
 
     @property
     def pending_steps(self) -> int:
-        """Cell steps of all requests that have not ended, expected ones of emitting included."""
+        """Estimated cell steps of all requests here."""
         return self._steps
 
     def plan(self) -> Plan:
-        """The next action. What it consumes counts as reading or running from now on, until `remove`."""
+        """The next action. Its chunks count as encoded from now on."""
         models = sorted((name for name, queue in self._queues.items() if queue.is_active), key=self._used)
         if self._alone:
             return self._plan_alone(models)
         for model in models:
-            plan = self._plan_of(model, self._queues[model])
+            plan = self._plan_model(model, self._queues[model])
             if not plan.is_idle:
                 return plan
         return Plan()
@@ -223,83 +210,85 @@ class Scheduler:
         return self._queues[model].used
 
     def _plan_alone(self, models: Sequence[str]) -> Plan:
-        """What runs is brought to its end; then the first request that wants to be alone runs by itself."""
-        first = next(iter(self._alone.values()))
-        model, key = first.work.model, first.work.key
-        queue = self._queues[model]
+        """Finish what runs, then run the first of the requests that run alone."""
+        first = next(iter(self._alone))
         for name in models:
-            if name != model or key in queue.waiting:
+            if name != first.model or first.phase == "waiting":
                 others = self._queues[name]
-                if others.reading:
-                    return self._take(name, others, list(others.reading.values()))
-                if others.running:
+                if encoding := others.by_phase["encoding"]:
+                    return self._encode(name, others, list(encoding))
+                if others.by_phase["decoding"]:
                     return Plan(name)
-        return Plan(model) if key in queue.running else self._take(model, queue, [first])
+        if first.phase == "decoding":
+            return Plan(first.model)
+        return self._encode(first.model, self._queues[first.model], [first])
 
-    def _plan_of(self, model: str, queue: _Queue) -> Plan:
-        emits = bool(queue.running)
-        if queue.consumed_last and emits:
-            queue.consumed_last = False
+    def _plan_model(self, model: str, queue: _Queue) -> Plan:
+        decodes = bool(queue.by_phase["decoding"])
+        if queue.encoded_last and decodes:
+            queue.encoded_last = False
             return Plan(model)
         if candidates := self._candidates(queue):
-            queue.consumed_last = True
-            return self._take(model, queue, candidates)
-        queue.consumed_last = False
-        return Plan(model) if emits else Plan()
+            queue.encoded_last = True
+            return self._encode(model, queue, candidates)
+        queue.encoded_last = False
+        return Plan(model) if decodes else Plan()
 
-    def _candidates(self, queue: _Queue) -> list[_Entry]:
-        """What could be consumed now, in order. A request that needs more rows than are free lets none pass it: rows
-        become free soon, and many small requests would keep it waiting for ever."""
-        found = list(queue.reading.values())
-        room = self._slots - queue.rows
-        for entry in heapq.nsmallest(_LOOK_AHEAD, queue.waiting.values(), key=_order):
-            room -= entry.work.rows
-            if room < 0:
+    def _candidates(self, queue: _Queue) -> list[Request]:
+        """The requests that can be encoded now. One that needs more rows than are free lets no other pass: rows become
+        free soon, and small requests would starve it."""
+        candidates = list(queue.by_phase["encoding"])
+        free = self._slots - queue.rows
+        for request in heapq.nsmallest(_LOOK_AHEAD, queue.by_phase["waiting"], key=_order):
+            free -= request.cost.rows
+            if free < 0:
                 break
-            found.append(entry)
-        return found
+            candidates.append(request)
+        return candidates
 
-    def _take(self, model: str, queue: _Queue, candidates: list[_Entry]) -> Plan:
-        parts = self._chunks(candidates) if queue.divisible else self._wholes(queue, candidates)
-        for part in parts:
-            work = part.work
-            entry = self._entries[work.key]
-            entry.done += part.steps
-            if queue.waiting.pop(work.key, None):
-                queue.rows += work.rows
-                queue.virtual = max(queue.virtual, entry.tag)
-            queue.reading.pop(work.key, None)
-            (queue.running if part.is_last else queue.reading)[work.key] = entry
-        return Plan(model, tuple(parts))
+    def _encode(self, model: str, queue: _Queue, candidates: list[Request]) -> Plan:
+        chunks = self._parts(candidates) if queue.divisible else self._wholes(queue, candidates)
+        for chunk in chunks:
+            request = chunk.request
+            request.encoded_steps += chunk.steps
+            if request.phase == "waiting":
+                queue.virtual = max(queue.virtual, request.tag)
+            queue.move(request, "decoding" if chunk.is_last else "encoding")
+        return Plan(model, tuple(chunks))
 
-    def _chunks(self, candidates: list[_Entry]) -> list[Part]:
-        """The same few units of each: as many as the shortest rest takes, so that it ends and little is padded."""
+    def _parts(self, candidates: list[Request]) -> list[Chunk]:
+        """A chunk of each, all of the same few units: the shortest rest decides how many, so that it ends and padding
+        stays small."""
         ordered = sorted(candidates, key=_order)
-        rest = min(entry.work.cost - entry.done for entry in ordered)
+        rest = min(request.cost.encode - request.encoded_steps for request in ordered)
         units = min(math.ceil(rest / self._unit), CHUNK_UNITS)
         units = max(1, min(units, self._budget // self._unit))
         steps = units * self._unit
         chosen = ordered[: max(1, self._budget // steps)]
-        return [Part(entry.work, entry.done, min(steps, entry.work.cost - entry.done)) for entry in chosen]
+        return [
+            Chunk(request, request.encoded_steps, min(steps, request.cost.encode - request.encoded_steps))
+            for request in chosen
+        ]
 
-    def _wholes(self, queue: _Queue, candidates: list[_Entry]) -> list[Part]:
-        """The first in order, and those nearest to it in length that fit the budget and bring little padding."""
+    def _wholes(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
+        """The first in order, and its neighbours in length that fit the budget and bring little padding."""
         first = min(candidates, key=_order)
-        near = sorted(candidates, key=lambda entry: (entry is not first, abs(entry.work.cost - first.work.cost)))
-        piece: list[_Entry] = []
+        length = first.cost.encode
+        near = sorted(candidates, key=lambda request: (request is not first, abs(request.cost.encode - length)))
+        batch: list[Request] = []
         costs: list[int] = []
-        for entry in near:
-            costs.append(entry.work.cost)
-            if piece:
+        for request in near:
+            costs.append(request.cost.encode)
+            if batch:
                 padded = queue.padded(costs)
-                if padded > self._budget or padded > (1 + MOST_WASTE) * sum(costs):
+                if padded > self._budget or padded > (1 + MAX_WASTE) * sum(costs):
                     costs.pop()
-                    if sum(costs) + entry.work.cost > self._budget:
+                    if sum(costs) + request.cost.encode > self._budget:
                         break
                     continue
-            piece.append(entry)
-        return [Part(entry.work, 0, entry.work.cost) for entry in piece]
+            batch.append(request)
+        return [whole(request) for request in batch]
 
 
-def _order(entry: _Entry) -> tuple[float, int]:
-    return entry.order
+def _order(request: Request) -> tuple[float, int]:
+    return request.order

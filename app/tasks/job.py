@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from app.engine.cost import cost_of
+from app.engine.cost import cost_of, directions_of
 from app.engine.protocol import Decode, Label, Pixels, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
@@ -51,7 +51,8 @@ class Job:
     @property
     def steps(self) -> int:
         """Expected cell steps."""
-        return cost_of(self.read.source, self.request).steps
+        directions = directions_of(self.entry.manifest)
+        return cost_of(self.read.source, self.request, directions=directions).total
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 from app.api.admission import Admission, Ticket, watch_lag
 from app.api.middleware.gate import seconds_of
 from app.api.refusals import full
-from app.engine.protocol import IMAGE_STEPS
+from app.engine.cost import IMAGE_STEPS
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings

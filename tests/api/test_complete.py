@@ -8,7 +8,7 @@ import httpx
 import pytest
 import torch
 
-from app.engine.protocol import Emit, Tokens
+from app.engine.protocol import Decode, Tokens
 from app.models.networks import EncoderDecoder
 from tests.api.sse import events_of
 from tests.engine.references import Reference, open_shipped
@@ -29,7 +29,7 @@ def complete(http: httpx.Client, inputs: str | list[str], **options: Any) -> lis
 def test_goes_on_as_the_network_alone_does(http: httpx.Client, tiny_store: Path, prefix: str) -> None:
     shipped = open_shipped(tiny_store, "lm-en/1")
     *source, first = shipped.tokenizer.encode_prefix(prefix.rstrip())
-    expected = Reference(shipped, Tokens(source), Emit(16, first=first, alternatives=2)).greedy()
+    expected = Reference(shipped, Tokens(source), Decode(16, first=first, alternatives=2)).greedy()
     (result,) = complete(http, prefix, max_tokens=16, logprobs=0)
     ids = [*expected.tokens, EOS][: len(expected.log_probs)]
     margins = [best[1] - second[1] for best, second in expected.alternatives]

@@ -9,7 +9,7 @@ import pytest
 from app.api.middleware.request_log import RequestLog
 from app.logs import request_lines, set_up_logging
 from app.main import create_app
-from app.request_context import begun
+from app.request_context import context_of
 from app.settings import Settings
 from tests.conftest import serving
 
@@ -94,7 +94,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.mark.parametrize("value", [f"00-{TRACE}-{SPAN}-01", f"01-{TRACE}-{SPAN}-01-and-more"])
 def test_a_traceparent_is_read(value: str) -> None:
-    caller = begun([(b"traceparent", value.encode())]).caller
+    caller = context_of([(b"traceparent", value.encode())]).parent
     assert caller == (TRACE, SPAN, "01")
 
 
@@ -111,7 +111,7 @@ def test_a_traceparent_is_read(value: str) -> None:
     ],
 )
 def test_a_traceparent_that_is_not_one_is_left_out(value: str) -> None:
-    assert begun([(b"traceparent", value.encode())]).caller is None
+    assert context_of([(b"traceparent", value.encode())]).parent is None
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
@@ -136,5 +136,5 @@ def test_tracebacks_do_not_tell_what_variables_hold(form: str, capfd: pytest.Cap
 def test_the_level_chooses_among_the_lines(level: str, lines: int, capfd: pytest.CaptureFixture[str]) -> None:
     log = RequestLog(request_lines(level, "json"), tells_probes=False)
     for status, route in ((200, SENTIMENT), (503, SENTIMENT), (200, "/healthz")):
-        log.tell(begun([]), "POST", route, status, 0.1)
+        log.tell(context_of([]), "POST", route, status, 0.1)
     assert len(capfd.readouterr().err.splitlines()) == lines

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.engine.protocol import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, ModelFigures, Spread, Status
+from app.engine.figures import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Histogram, ModelFigures
+from app.engine.protocol import Status
 from app.engine_metrics import ServiceFigures
 from app.metrics import Metrics
 from app.version import VERSION
@@ -24,8 +25,8 @@ def exposed() -> dict[str, set[str]]:
     metrics.http("/v1/sentiment", 200, 0.1)
     metrics.task("sentiment").inputs.inc()
     metrics.refused("overloaded")
-    spreads = (Spread.over(SECONDS), Spread.over(SECONDS), Spread.over(TOKEN_SECONDS))
-    figures, loads = {"m/1": ModelFigures(*spreads)}, Spread.over(LOAD_SECONDS)
+    spreads = (Histogram.empty(SECONDS), Histogram.empty(SECONDS), Histogram.empty(TOKEN_SECONDS))
+    figures, loads = {"m/1": ModelFigures(*spreads)}, Histogram.empty(LOAD_SECONDS)
     status = Status("a", ["m/1"], {}, {}, {}, {"m/1": "float32"}, figures, loads)
     metrics.watch(lambda: ServiceFigures({0: status}, 1, status.precisions, 0))
     found: dict[str, set[str]] = {"up": set()}

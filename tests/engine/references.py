@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from app.engine.protocol import Emit, Pixels, Tokens
+from app.engine.protocol import Decode, Pixels, Source, Tokens
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.state import State
 from app.store.model_store import open_version
@@ -41,13 +41,13 @@ class Sentence:
 class Reference:
     """One source and its decoding, without batches, rows or tensors of options."""
 
-    def __init__(self, shipped: Shipped, source: Tokens | Pixels, emit: Emit) -> None:
+    def __init__(self, shipped: Shipped, source: Source, decode: Decode) -> None:
         assert isinstance(shipped.network, EncoderDecoder)
         assert shipped.manifest.decoding is not None
         self.network = shipped.network
         self.decoding = shipped.manifest.decoding
-        self.emit = emit
-        self.first = self.decoding.bos if emit.first is None else emit.first
+        self.decode = decode
+        self.first = self.decoding.bos if decode.first is None else decode.first
         with torch.inference_mode():
             if isinstance(source, Pixels):
                 image = torch.frombuffer(bytearray(source.data), dtype=torch.uint8)
@@ -65,36 +65,36 @@ class Reference:
         return log_probs, state, weights
 
     def allowed(self, log_probs: list[float], tokens: list[int]) -> list[float]:
-        """After all that may not be emitted now."""
-        emit, scores = self.emit, list(log_probs)
-        if emit.repetition_penalty != 1.0:
+        """After all that may not be decoded now."""
+        decode, scores = self.decode, list(log_probs)
+        if decode.repetition_penalty != 1.0:
             # log-probabilities are logits up to a constant, which the penalty depends on: so it is not tested here
             raise NotImplementedError
-        size = emit.no_repeat_ngram
+        size = decode.no_repeat_ngram
         if size:
             for start in range(len(tokens) - size + 1):
                 if tokens[start : start + size - 1] == tokens[len(tokens) - size + 1 :]:
                     scores[tokens[start + size - 1]] = -math.inf
-        for token in emit.forbidden:
+        for token in decode.forbidden:
             scores[token] = -math.inf
-        if len(tokens) < emit.min_tokens:
+        if len(tokens) < decode.min_tokens:
             scores[self.decoding.eos] = -math.inf
-        if len(tokens) < len(emit.prefix):
-            forced = emit.prefix[len(tokens)]
+        if len(tokens) < len(decode.prefix):
+            forced = decode.prefix[len(tokens)]
             scores = [max(score, -100.0) if token == forced else -math.inf for token, score in enumerate(scores)]
         return scores
 
     def greedy(self) -> Sentence:
         """The most probable token at each step."""
         sentence, state, token = Sentence(), self.start, self.first
-        while len(sentence.tokens) < self.emit.max_tokens:
+        while len(sentence.tokens) < self.decode.max_tokens:
             log_probs, state, weights = self.step(state, token)
             scores = self.allowed(log_probs, sentence.tokens)
             token = max(range(len(scores)), key=scores.__getitem__)
             sentence.log_probs.append(max(log_probs[token], -100.0))
             if weights is not None:
                 sentence.attention.append(weights[0].tolist())
-            best = sorted(range(len(log_probs)), key=lambda other: -log_probs[other])[: self.emit.alternatives]
+            best = sorted(range(len(log_probs)), key=lambda other: -log_probs[other])[: self.decode.alternatives]
             sentence.alternatives.append([(other, log_probs[other]) for other in best])
             if token == self.decoding.eos:
                 sentence.reason = "stop"
@@ -104,11 +104,11 @@ class Reference:
 
     def search(self) -> list[Sentence]:
         """Beam search over plain lists, in the way that the manifest names."""
-        width, eos, how = self.emit.beams, self.decoding.eos, self.decoding.search
+        width, eos, how = self.decode.beams, self.decoding.eos, self.decoding.search
         alive: list[tuple[Sentence, State, int]] = [(Sentence(), self.start, self.first)]
         ended: list[Sentence] = []
         closed: set[int] = set()
-        for step in range(1, self.emit.max_tokens + 1):
+        for step in range(1, self.decode.max_tokens + 1):
             candidates = self._candidates(alive)
             looked_at = len(alive) if how == "shrinking" and step > 1 else width
             alive = []
@@ -123,13 +123,13 @@ class Reference:
                 if goes_on and (len(alive) < width if how == "full" else rank < looked_at):
                     alive.append((Sentence([*sentence.tokens, token], log_probs, score), state, token))
             is_over = self._is_over(len(ended), closed)
-            is_last = step == self.emit.max_tokens
+            is_last = step == self.decode.max_tokens
             unfinished = [sentence for sentence, _, _ in alive if eos not in sentence.tokens]
             if is_last and not (how == "shrinking" and ended) and (not is_over or how in ("gaps", "past_end")):
                 ended += unfinished
             if is_over:
                 break
-        return sorted(ended, key=self.normalised, reverse=True)[: self.emit.n_best]
+        return sorted(ended, key=self.normalised, reverse=True)[: self.decode.n_best]
 
     def _candidates(self, alive: list[tuple[Sentence, State, int]]) -> list[tuple[float, int, float, Sentence, State]]:
         """Continuations, best first: score, token, its log-probability, what it goes on from, and the state after."""
@@ -144,11 +144,11 @@ class Reference:
         return sorted(candidates, key=lambda candidate: -candidate[0])
 
     def _is_over(self, ended: int, closed: set[int]) -> bool:
-        width, until = self.emit.beams, self.decoding.until
-        enough = {"beams": width, "best": self.emit.n_best, "places": 0}[until]
+        width, until = self.decode.beams, self.decoding.until
+        enough = {"beams": width, "best": self.decode.n_best, "places": 0}[until]
         places = {"beams": 0, "best": 1, "places": width}[until]
         return ended >= enough and closed >= set(range(places))
 
     def normalised(self, sentence: Sentence) -> float:
-        penalty: float = ((5 + len(sentence.log_probs)) / 6) ** self.emit.length_penalty
+        penalty: float = ((5 + len(sentence.log_probs)) / 6) ** self.decode.length_penalty
         return sentence.score / penalty

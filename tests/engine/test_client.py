@@ -13,13 +13,13 @@ import pytest
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
-from app.engine.protocol import Emit, Emitted, Progress, Status, Terms, Tokens
+from app.engine.protocol import Decode, Decoded, Label, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
 
 LABEL, TRANSLATE = "sentiment-en/1", "translate-en-ko/1"
 SOURCE = Tokens([9, 9, 9])  # to which the tiny translator's sentence has no end
-LONG = Emit(max_tokens=6000)
-ENDLESS = Emit(max_tokens=1_000_000)
+LONG = Decode(max_tokens=6000)
+ENDLESS = Decode(max_tokens=1_000_000)
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def test_a_request_under_which_two_engines_end_is_refused_and_its_neighbours_are
     async def scenario() -> None:
         engines = start_engines()
         async with client_of(engines) as client:
-            guilty = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, ENDLESS, Terms()))
+            guilty = asyncio.create_task(client.answer(TRANSLATE, SOURCE, ENDLESS, Terms()))
             await until(lambda: running(client) >= 1)
-            beside = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, LONG, Terms()))
+            beside = asyncio.create_task(client.answer(TRANSLATE, SOURCE, LONG, Terms()))
             await until(lambda: running(client) >= 2)
             await killed_while_running(client, engines)
-            later = asyncio.create_task(client.label(LABEL, Tokens([5, 6]), Terms()))
+            later = asyncio.create_task(client.answer(LABEL, Tokens([5, 6]), Label(), Terms()))
             await killed_while_running(client, engines)
             reason = await refused(guilty)
             assert reason == "two engines in turn ended while they ran this request; it is not tried a third time"
@@ -104,15 +104,15 @@ def test_suspects_run_alone_one_after_the_other(start_engines: Callable[..., Eng
     async def scenario() -> None:
         engines = start_engines()
         async with client_of(engines) as client:
-            emit = Emit(max_tokens=1500)
-            asked = [asyncio.create_task(client.sentence(TRANSLATE, SOURCE, emit, Terms())) for _ in range(3)]
+            options = Decode(max_tokens=1500)
+            sent = [asyncio.create_task(client.answer(TRANSLATE, SOURCE, options, Terms())) for _ in range(3)]
             await until(lambda: running(client) == 3)
             await killed_while_running(client, engines)
             most = 0.0
-            while not all(task.done() for task in asked):
+            while not all(task.done() for task in sent):
                 most = max(most, running(client))
                 await asyncio.sleep(0.01)
-            answers = [task.result().hypotheses[0].tokens for task in asked]
+            answers = [task.result().hypotheses[0].tokens for task in sent]
             assert most == 1
             assert answers[0] == answers[1] == answers[2]
 
@@ -122,13 +122,13 @@ def test_suspects_run_alone_one_after_the_other(start_engines: Callable[..., Eng
 def test_a_stream_goes_on_unbroken_when_its_engine_ends(start_engines: Callable[..., EngineProcesses]) -> None:
     async def scenario() -> None:
         engines = start_engines()
-        emit = Emit(max_tokens=1500, prefix=[7, 8])
+        options = Decode(max_tokens=1500, prefix=[7, 8])
         async with client_of(engines) as client:
-            whole = (await client.sentence(TRANSLATE, SOURCE, emit, Terms())).hypotheses[0]
+            whole = (await client.answer(TRANSLATE, SOURCE, options, Terms())).hypotheses[0]
             tokens: list[int] = []
             log_probs: list[float] = []
             killed = False
-            async with aclosing(client.stream(TRANSLATE, SOURCE, emit, Terms())) as events:
+            async with aclosing(client.stream(TRANSLATE, SOURCE, options, Terms())) as events:
                 async for event in events:
                     if isinstance(event, Progress):
                         tokens += event.tokens
@@ -141,7 +141,7 @@ def test_a_stream_goes_on_unbroken_when_its_engine_ends(start_engines: Callable[
             assert killed
             assert client.view.restarts == 1
             assert tokens == whole.tokens == last.hypotheses[0].tokens
-            assert tokens[:2] == emit.prefix
+            assert tokens[:2] == options.prefix
             assert log_probs == pytest.approx(whole.log_probs, abs=1e-4)
 
     asyncio.run(scenario())
@@ -165,10 +165,10 @@ def test_an_engine_that_hangs_is_killed_and_its_requests_are_answered(
     async def scenario() -> None:
         engines = start_engines(heartbeat_seconds=1)
         async with client_of(engines) as client:
-            asked = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, LONG, Terms()))
+            sent = asyncio.create_task(client.answer(TRANSLATE, SOURCE, LONG, Terms()))
             await until(lambda: running(client) >= 1)
             kill(engines, signal.SIGSTOP)
-            assert len((await asked).hypotheses[0].tokens) == LONG.max_tokens
+            assert len((await sent).hypotheses[0].tokens) == LONG.max_tokens
             assert client.view.restarts == 1
 
     asyncio.run(scenario())
@@ -189,12 +189,12 @@ def test_requests_go_to_the_engine_with_the_least_work(start_engines: Callable[.
         engines = start_engines(2)
         async with client_of(engines) as client, EngineClient(engines.endpoints) as other:
             await until(lambda: other.view.is_ready)
-            long = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, ENDLESS, Terms()))
+            long = asyncio.create_task(client.answer(TRANSLATE, SOURCE, ENDLESS, Terms()))
             await until(lambda: sum(gauge(status, "pending_steps") for status in other.view.ready) > 0)
             idle = next(status for status in other.view.ready if not gauge(status, "pending_steps")).instance
             for front_end in (client, other):  # the other one knows of the long request from the engine
                 for _ in range(10):
-                    await front_end.label(LABEL, Tokens([5, 6]), Terms())
+                    await front_end.answer(LABEL, Tokens([5, 6]), Label(), Terms())
 
             def received() -> dict[str, float]:
                 return {status.instance: status.counters["requests"] for status in client.view.ready}
@@ -211,7 +211,7 @@ def test_a_deadline_holds_also_when_no_engine_is_there(tmp_path: Path) -> None:
         async with EngineClient([f"ipc://{tmp_path}/nobody"]) as client:
             began = time.monotonic()
             with pytest.raises(TimedOut):
-                await client.label(LABEL, Tokens([5, 6]), Terms(deadline=began + 0.1))
+                await client.answer(LABEL, Tokens([5, 6]), Label(), Terms(deadline=began + 0.1))
             assert time.monotonic() - began < 3
             assert client.pending == 0
 
@@ -221,9 +221,9 @@ def test_a_deadline_holds_also_when_no_engine_is_there(tmp_path: Path) -> None:
 def test_closing_the_client_ends_its_calls(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with EngineClient([f"ipc://{tmp_path}/nobody"]) as client:
-            asked = asyncio.create_task(client.sentence(TRANSLATE, SOURCE, LONG, Terms()))
+            sent = asyncio.create_task(client.answer(TRANSLATE, SOURCE, LONG, Terms()))
             await until(lambda: client.pending == 1)
-        assert await refused(asked) == "the service is ending"
+        assert await refused(sent) == "the service is ending"
 
     asyncio.run(scenario())
 
@@ -240,12 +240,12 @@ def test_each_device_has_its_engine(devices: str, expected: list[str]) -> None:
     assert engine_devices(devices, 3) == expected
 
 
-def test_emitted_is_the_last_event_of_a_stream(start_engines: Callable[..., EngineProcesses]) -> None:
-    async def scenario() -> list[Progress | Emitted]:
+def test_decoded_is_the_last_event_of_a_stream(start_engines: Callable[..., EngineProcesses]) -> None:
+    async def scenario() -> list[Progress | Decoded]:
         async with client_of(start_engines()) as client:
-            return [event async for event in client.stream(TRANSLATE, SOURCE, Emit(max_tokens=40), Terms())]
+            return [event async for event in client.stream(TRANSLATE, SOURCE, Decode(max_tokens=40), Terms())]
 
     *progress, last = asyncio.run(scenario())
     assert all(isinstance(event, Progress) for event in progress)
-    assert isinstance(last, Emitted)
+    assert isinstance(last, Decoded)
     assert [token for event in progress for token in event.tokens] == last.hypotheses[0].tokens  # type: ignore[union-attr]

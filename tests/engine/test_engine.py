@@ -1,4 +1,4 @@
-"""Client, core, scheduler, runner and slots together, over ZeroMQ's inproc transport: the code that serves, no mock."""
+"""Client, loop, scheduler, encoding and decoding together over the inproc transport of ZeroMQ, without mocks."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ import zmq
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
-from app.engine.protocol import Emit, Emitted, Pixels, Progress, Terms, Tokens
+from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Terms, Tokens
 from app.errors import EngineFailed, ModelUnavailable, TimedOut
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
@@ -75,33 +75,33 @@ def random_image(rng: random.Random) -> Pixels:
 
 def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, tiny_store: Path) -> None:
     rng = random.Random(7)
-    work: list[tuple[str, Tokens | Pixels, Emit]] = []
+    work: list[tuple[str, Tokens | Pixels, Decode]] = []
     for _ in range(200):
         kind = rng.choice([LABEL, TRANSLATE, TRANSLATE, CAPTION])
         source = random_image(rng) if kind == CAPTION else random_tokens(rng, 60)
         beams = rng.choice([1, 1, 1, 4])
-        work.append((kind, source, Emit(rng.randint(1, 40), beams=beams, alternatives=rng.choice([0, 3]))))
+        work.append((kind, source, Decode(rng.randint(1, 40), beams=beams, alternatives=rng.choice([0, 3]))))
 
-    async def ask(client: EngineClient, kind: str, source: Tokens | Pixels, emit: Emit) -> list[float] | Emitted:
+    async def send(client: EngineClient, kind: str, source: Tokens | Pixels, options: Decode) -> list[float] | Decoded:
         await asyncio.sleep(rng.random() * 0.3)
         terms = Terms(rng.randint(-3, 3), client=rng.choice("ab"), group=rng.randint(1, 5))
         if kind == LABEL:
             assert isinstance(source, Tokens)
-            return (await client.label(kind, source, terms)).scores
-        if emit.beams == 1 and rng.random() < 0.5:
-            return await streamed(client, kind, source, emit, terms)
-        return await client.sentence(kind, source, emit, terms)
+            return (await client.answer(kind, source, Label(), terms)).scores
+        if options.beams == 1 and rng.random() < 0.5:
+            return await streamed(client, kind, source, options, terms)
+        return await client.answer(kind, source, options, terms)
 
-    async def together() -> list[list[float] | Emitted]:
+    async def together() -> list[list[float] | Decoded]:
         async with start_client() as client:
-            return await asyncio.gather(*(ask(client, *item) for item in work))
+            return await asyncio.gather(*(send(client, *item) for item in work))
 
     shipped = {key: open_shipped(tiny_store, key) for key in (LABEL, TRANSLATE, CAPTION)}
     reasons = set()
-    for (kind, source, emit), answer in zip(work, asyncio.run(together()), strict=True):
-        if isinstance(answer, Emitted):
-            reference = Reference(shipped[kind], source, emit)
-            expected = reference.search()[0] if emit.beams > 1 else reference.greedy()
+    for (kind, source, options), answer in zip(work, asyncio.run(together()), strict=True):
+        if isinstance(answer, Decoded):
+            reference = Reference(shipped[kind], source, options)
+            expected = reference.search()[0] if options.beams > 1 else reference.greedy()
             [sentence] = answer.hypotheses
             assert (sentence.tokens, sentence.finish_reason) == (expected.tokens, expected.reason)
             assert len(sentence.log_probs) == len(expected.tokens) + (expected.reason == "stop")
@@ -113,11 +113,11 @@ def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, 
 
 
 async def streamed(
-    client: EngineClient, model: str, source: Tokens | Pixels, emit: Emit, terms: Terms = ANYHOW
-) -> Emitted:
+    client: EngineClient, model: str, source: Tokens | Pixels, options: Decode, terms: Terms = ANYHOW
+) -> Decoded:
     """The end of a stream, after a look at what came before it."""
     tokens: list[int] = []
-    async for event in client.stream(model, source, emit, terms):
+    async for event in client.stream(model, source, options, terms):
         if isinstance(event, Progress):
             assert len(event.tokens) == len(event.log_probs) > 0
             tokens += event.tokens
@@ -130,15 +130,15 @@ async def streamed(
 def test_a_cancelled_request_runs_at_most_one_more_unit(start_client: StartClient) -> None:
     async def scenario() -> tuple[float, float]:
         async with start_client(unit=4) as client:
-            asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
-            await until(lambda: client.view.ready[0].counters["emit_steps"] > 20)
-            asked.cancel()
+            call = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(1_000_000), ANYHOW))
+            await until(lambda: client.view.ready[0].counters["decode_steps"] > 20)
+            call.cancel()
             await until(lambda: client.view.ready[0].counters["cancelled"] == 1)
-            steps = client.view.ready[0].counters["emit_steps"]
+            steps = client.view.ready[0].counters["decode_steps"]
             assert not any(client.view.ready[0].gauges.values())
             await asyncio.sleep(0.6)  # more than one more status
             assert client.pending == 0
-            return steps, client.view.ready[0].counters["emit_steps"]
+            return steps, client.view.ready[0].counters["decode_steps"]
 
     at_cancel, later = asyncio.run(scenario())
     assert later - at_cancel <= 4
@@ -147,11 +147,11 @@ def test_a_cancelled_request_runs_at_most_one_more_unit(start_client: StartClien
 def test_short_requests_pass_a_long_one(start_client: StartClient) -> None:
     async def scenario() -> None:
         async with start_client(unit=3) as client:
-            long = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
+            long = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(1_000_000), ANYHOW))
             await until(lambda: client.view.ready[0].gauges["running"] == 1)
-            answers = [await client.sentence(TRANSLATE, Tokens([5, 6]), Emit(3), ANYHOW) for _ in range(5)]
+            answers = [await client.answer(TRANSLATE, Tokens([5, 6]), Decode(3), ANYHOW) for _ in range(5)]
             assert all(len(answer.hypotheses[0].tokens) <= 3 for answer in answers)
-            assert len((await client.label(LABEL, Tokens([4, 5]), ANYHOW)).scores) == 2
+            assert len((await client.answer(LABEL, Tokens([4, 5]), Label(), ANYHOW)).scores) == 2
             assert not long.done()
             long.cancel()
 
@@ -173,9 +173,9 @@ def test_short_requests_pass_a_long_one(start_client: StartClient) -> None:
 def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: str, source: Tokens | Pixels) -> None:
     async def scenario() -> None:
         async with start_client() as client:
-            neighbour = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(50), ANYHOW))
+            neighbour = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(50), ANYHOW))
             with pytest.raises((EngineFailed, ModelUnavailable)):
-                await client.sentence(model, source, Emit(4), ANYHOW)
+                await client.answer(model, source, Decode(4), ANYHOW)
             assert (await neighbour).hypotheses[0].log_probs
 
     asyncio.run(scenario())
@@ -193,10 +193,10 @@ def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_
             await until(lambda: bool(watcher.view.ready))
             async with EngineClient([endpoint]) as client:
                 await until(lambda: bool(client.view.ready))
-                asked = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
+                call = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(1_000_000), ANYHOW))
                 await until(lambda: watcher.view.ready[0].gauges["running"] == 1)
             await until(lambda: watcher.view.ready[0].gauges["running"] == 0)
-            asked.cancel()
+            call.cancel()
 
     try:
         asyncio.run(scenario())
@@ -210,11 +210,11 @@ def test_a_deadline_answers_what_there_is_and_fails_what_was_never_run(start_cli
         async with start_client(slots=2) as client:
             soon = Terms(deadline=time.monotonic() + 0.5)
             runs = [
-                asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000, beams=beams), soon))
+                asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(1_000_000, beams=beams), soon))
                 for beams in (1, 1)
             ]
             await until(lambda: client.view.ready[0].gauges["running"] == 2)
-            waits = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9, beams=2), soon))
+            waits = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9]), Decode(9, beams=2), soon))
             for answer in await asyncio.gather(*runs):
                 [sentence] = answer.hypotheses
                 assert sentence.finish_reason == "deadline"
@@ -222,31 +222,31 @@ def test_a_deadline_answers_what_there_is_and_fails_what_was_never_run(start_cli
             with pytest.raises(TimedOut, match="deadline"):
                 await waits
             with pytest.raises(TimedOut):
-                await client.label(LABEL, Tokens([4, 5]), Terms(deadline=time.monotonic() - 1))
+                await client.answer(LABEL, Tokens([4, 5]), Label(), Terms(deadline=time.monotonic() - 1))
             await until(lambda: not any(client.view.ready[0].gauges.values()))
             assert client.view.ready[0].counters["expired"] == 4
 
     asyncio.run(scenario())
 
 
-def test_what_comes_for_a_version_that_is_being_unloaded_is_told_so(start_client: StartClient) -> None:
+def test_a_version_that_is_being_unloaded_refuses_requests(start_client: StartClient) -> None:
     async def scenario() -> None:
         async with start_client() as client:
-            runs = asyncio.create_task(client.sentence(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW))
+            runs = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(1_000_000), ANYHOW))
             await until(lambda: client.view.ready[0].gauges["running"] == 1)
             unloading = asyncio.create_task(client.unload(TRANSLATE, linger=0))
             await asyncio.sleep(0.05)  # in which it is sent
             with pytest.raises(ModelUnavailable, match="is being unloaded"):
-                await client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW)
+                await client.answer(TRANSLATE, Tokens([9, 9]), Decode(9), ANYHOW)
             with pytest.raises(ModelUnavailable, match="is being unloaded"):
-                await anext(client.stream(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW))
+                await anext(client.stream(TRANSLATE, Tokens([9, 9]), Decode(9), ANYHOW))
             assert not runs.done()
             runs.cancel()
             await unloading
             with pytest.raises(ModelUnavailable, match="was unloaded"):
-                await client.sentence(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW)
+                await client.answer(TRANSLATE, Tokens([9, 9]), Decode(9), ANYHOW)
             with pytest.raises(ModelUnavailable, match="was unloaded"):
-                await anext(client.stream(TRANSLATE, Tokens([9, 9]), Emit(9), ANYHOW))
+                await anext(client.stream(TRANSLATE, Tokens([9, 9]), Decode(9), ANYHOW))
 
     asyncio.run(scenario())
 
@@ -254,7 +254,7 @@ def test_what_comes_for_a_version_that_is_being_unloaded_is_told_so(start_client
 def test_a_stream_that_is_closed_stops_its_row(start_client: StartClient) -> None:
     async def scenario() -> None:
         async with start_client(unit=2) as client:
-            stream = client.stream(TRANSLATE, Tokens([9, 9, 9]), Emit(1_000_000), ANYHOW)
+            stream = client.stream(TRANSLATE, Tokens([9, 9, 9]), Decode(1_000_000), ANYHOW)
             first = await anext(stream)
             assert isinstance(first, Progress)
             assert len(first.tokens) == 2
@@ -265,12 +265,12 @@ def test_a_stream_that_is_closed_stops_its_row(start_client: StartClient) -> Non
     asyncio.run(scenario())
 
 
-def test_a_search_under_a_deadline_tells_the_best_so_far(start_client: StartClient) -> None:
+def test_a_search_under_a_deadline_answers_with_the_best_so_far(start_client: StartClient) -> None:
     async def scenario() -> None:
         async with start_client() as client:
             soon = Terms(deadline=time.monotonic() + 0.3)
-            emit = Emit(1_000_000, min_tokens=1_000_000, beams=4, n_best=3)
-            answer = await client.sentence(TRANSLATE, Tokens([9, 9, 9]), emit, soon)
+            options = Decode(1_000_000, min_tokens=1_000_000, beams=4, n_best=3)
+            answer = await client.answer(TRANSLATE, Tokens([9, 9, 9]), options, soon)
             assert [sentence.finish_reason for sentence in answer.hypotheses] == ["deadline"] * 3
             assert len({len(sentence.tokens) for sentence in answer.hypotheses}) == 1
 

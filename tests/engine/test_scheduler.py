@@ -7,28 +7,31 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.engine.protocol import RequestKey, Terms
-from app.engine.scheduler import CHUNK_UNITS, HEAD_START, MOST_WASTE, Plan, Scheduler, Work, padded_to_longest
+from app.engine.cost import Cost
+from app.engine.protocol import Label, RequestKey, Terms, Tokens
+from app.engine.request import Request
+from app.engine.scheduler import CHUNK_UNITS, HEAD_START, MAX_WASTE, Plan, Scheduler, padded_to_longest
 
 UNIT = 6
 BUDGET = 500
 SLOTS = 16
+SOURCE = Tokens([1])  # the scheduler knows no more of a source than its cost
 
 
 @dataclass
 class Simulation:
     """Runs a scheduler as the engine does, in virtual time: a cell step takes 1, and so does a step of all rows.
 
-    A request that emits needs as many steps as `needs` says. Every plan is checked against the promises.
+    A request that decodes needs as many steps as `needs` says. Every plan is checked against the promises.
     """
 
     scheduler: Scheduler = field(default_factory=lambda: Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT))
     divisible: frozenset[str] = frozenset()
     now: float = 0.0
-    works: dict[RequestKey, Work] = field(default_factory=dict)
+    requests: dict[RequestKey, Request] = field(default_factory=dict)
     needs: dict[RequestKey, int] = field(default_factory=dict)
-    read: Counter[RequestKey] = field(default_factory=Counter)
-    emitting: dict[RequestKey, int] = field(default_factory=dict)
+    encoded: Counter[RequestKey] = field(default_factory=Counter)
+    decoding: dict[RequestKey, int] = field(default_factory=dict)
     done_at: dict[RequestKey, float] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -37,56 +40,59 @@ class Simulation:
             self.scheduler.register(model, divisible=model in self.divisible)
         return self
 
-    def add(self, work: Work, needs: int = 0) -> Work:
-        self.works[work.key], self.needs[work.key] = work, needs
-        self.scheduler.add(work)
-        return work
+    def add(self, request: Request, needs: int = 0) -> Request:
+        self.requests[request.key], self.needs[request.key] = request, needs
+        self.scheduler.add(request)
+        return request
 
     def step(self) -> Plan:
         for expired in self.scheduler.expire(self.now):
-            self.emitting.pop(expired.key, None)
+            self.decoding.pop(expired.key, None)
         before = self.now
         plan = self.scheduler.plan()
         if plan.model is None:
-            assert not self.scheduler.waiting + self.scheduler.running, "something waits or runs, and nothing is done"
+            assert not self.scheduler.waiting + self.scheduler.running, "requests wait or run, and the plan is idle"
             return plan
-        if plan.consume:
-            self._consume(plan)
+        if plan.chunks:
+            self._encode(plan)
         else:
-            self._emit(plan.model)
+            self._decode(plan.model)
         self.scheduler.charge(plan.model, self.now - before)
         self.used[plan.model] += self.now - before
-        assert sum(self.works[key].rows for key in self.emitting if self.works[key].model == plan.model) <= SLOTS
+        assert (
+            sum(self.requests[key].cost.rows for key in self.decoding if self.requests[key].model == plan.model)
+            <= SLOTS
+        )
         return plan
 
-    def _consume(self, plan: Plan) -> None:
-        steps = [part.steps for part in plan.consume]
-        assert {part.work.model for part in plan.consume} == {plan.model}
-        assert len({part.work.key for part in plan.consume}) == len(plan.consume)
+    def _encode(self, plan: Plan) -> None:
+        steps = [chunk.steps for chunk in plan.chunks]
+        assert {chunk.request.model for chunk in plan.chunks} == {plan.model}
+        assert len({chunk.request.key for chunk in plan.chunks}) == len(plan.chunks)
         assert len(steps) == 1 or padded_to_longest(steps) <= BUDGET
         if plan.model in self.divisible:
             assert max(steps) <= CHUNK_UNITS * UNIT
         else:
-            assert padded_to_longest(steps) <= (1 + MOST_WASTE) * sum(steps) or len(steps) == 1
+            assert padded_to_longest(steps) <= (1 + MAX_WASTE) * sum(steps) or len(steps) == 1
         self.now += padded_to_longest(steps)
-        for part in plan.consume:
-            assert part.start == self.read[part.work.key]
-            self.read[part.work.key] += part.steps
-            if part.is_last:
-                assert self.read[part.work.key] == part.work.cost
-                if part.work.rows:
-                    self.emitting[part.work.key] = self.needs[part.work.key]
+        for chunk in plan.chunks:
+            assert chunk.start == self.encoded[chunk.request.key]
+            self.encoded[chunk.request.key] += chunk.steps
+            if chunk.is_last:
+                assert self.encoded[chunk.request.key] == chunk.request.cost.encode
+                if chunk.request.cost.rows:
+                    self.decoding[chunk.request.key] = self.needs[chunk.request.key]
                 else:
-                    self._end(part.work.key)
+                    self._end(chunk.request.key)
 
-    def _emit(self, model: str) -> None:
+    def _decode(self, model: str) -> None:
         self.now += UNIT
-        running = [key for key in self.emitting if self.works[key].model == model]
+        running = [key for key in self.decoding if self.requests[key].model == model]
         assert running
         for key in running:
-            self.emitting[key] -= UNIT
-            if self.emitting[key] <= 0:
-                del self.emitting[key]
+            self.decoding[key] -= UNIT
+            if self.decoding[key] <= 0:
+                del self.decoding[key]
                 self._end(key)
 
     def _end(self, key: RequestKey) -> None:
@@ -104,7 +110,7 @@ class Simulation:
 numbers: Iterator[int] = iter(range(10**9))
 
 
-def work(
+def request(
     model: str = "m/1",
     cost: int = 10,
     *,
@@ -115,10 +121,10 @@ def work(
     deadline: float | None = None,
     client: str = "",
     group: int | None = None,
-) -> Work:
+) -> Request:
     number = next(numbers)
     terms = Terms(priority, deadline, client, number if group is None else group)
-    return Work((b"front end", number), model, cost, rows, expected, terms, alone)
+    return Request((b"front end", number), model, SOURCE, Label(), Cost(cost, expected, rows), terms, alone)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -130,7 +136,7 @@ def test_everything_ends_within_budget_and_slots_and_nothing_idles(seed: int) ->
         rows = 0 if model == "label/1" else rng.choice([1, 1, 1, 4, 16])
         cost = rng.choice([rng.randint(1, 40), rng.randint(1, 900)])
         terms = {"priority": rng.randint(-10, 10), "client": rng.choice("abc"), "group": rng.randint(1, 9)}
-        simulation.add(work(model, cost, rows=rows, expected=rng.randint(0, 80), **terms), rng.randint(1, 80))  # type: ignore[arg-type]
+        simulation.add(request(model, cost, rows=rows, expected=rng.randint(0, 80), **terms), rng.randint(1, 80))  # type: ignore[arg-type]
         for _ in range(rng.randint(0, 2)):
             simulation.step()
     simulation.run()
@@ -143,10 +149,10 @@ def test_everything_ends_within_budget_and_slots_and_nothing_idles(seed: int) ->
 def test_removed_requests_are_forgotten_wherever_they_are() -> None:
     rng = random.Random(0)
     simulation = Simulation(divisible=frozenset({"read/1"})).register("m/1", "read/1")
-    works = [simulation.add(work(rng.choice(["m/1", "read/1"]), rng.randint(1, 300)), 50) for _ in range(60)]
+    requests = [simulation.add(request(rng.choice(["m/1", "read/1"]), rng.randint(1, 300)), 50) for _ in range(60)]
     for _ in range(20):
         simulation.step()
-    for item in works:
+    for item in requests:
         gone = simulation.scheduler.remove(item.key)
         assert (gone is None) == (item.key in simulation.done_at)
         assert item.key not in simulation.scheduler
@@ -158,25 +164,25 @@ def test_removed_requests_are_forgotten_wherever_they_are() -> None:
 def test_neighbours_in_length_go_together() -> None:
     simulation = Simulation().register("m/1")
     for cost in (20, 300, 21, 20, 90, 21):
-        simulation.add(work(cost=cost, rows=0))
-    assert sorted(part.steps for part in simulation.step().consume) == [20, 20, 21, 21]
-    assert [[part.steps for part in simulation.step().consume] for _ in range(2)] == [[90], [300]]
+        simulation.add(request(cost=cost, rows=0))
+    assert sorted(chunk.steps for chunk in simulation.step().chunks) == [20, 20, 21, 21]
+    assert [[chunk.steps for chunk in simulation.step().chunks] for _ in range(2)] == [[90], [300]]
 
 
 def test_without_padding_all_lengths_go_together() -> None:
     simulation = Simulation()
     simulation.scheduler.register("m/1", padded=sum)
     for cost in (20, 300, 21, 20, 90, 21):
-        simulation.scheduler.add(work(cost=cost, rows=0))
-    assert len(simulation.scheduler.plan().consume) == 6
+        simulation.scheduler.add(request(cost=cost, rows=0))
+    assert len(simulation.scheduler.plan().chunks) == 6
 
 
-def test_consuming_and_emitting_take_turns() -> None:
-    """Running rows wait for one piece at most, and what waits for one unit."""
+def test_encoding_and_decoding_take_turns() -> None:
+    """Running rows wait for one batch of chunks at most, and waiting requests for one unit."""
     simulation = Simulation().register("m/1")
     for _ in range(16):
-        simulation.add(work(cost=400), needs=60)
-    kinds = [bool(simulation.step().consume) for _ in range(12)]
+        simulation.add(request(cost=400), needs=60)
+    kinds = [bool(simulation.step().chunks) for _ in range(12)]
     assert kinds == [True, False] * 6
 
 
@@ -184,10 +190,10 @@ def test_a_long_source_that_can_be_cut_does_not_hold_up_a_short_one() -> None:
     whole, cut = (Simulation(divisible=frozenset(names)).register("m/1") for names in ((), ("m/1",)))
     waited = []
     for simulation in (whole, cut):
-        long = simulation.add(work(cost=2000, rows=0))
+        long = simulation.add(request(cost=2000, rows=0))
         arrived = simulation.now + 1  # just after the long one has begun
         simulation.step()
-        short = simulation.add(work(cost=5, rows=0))
+        short = simulation.add(request(cost=5, rows=0))
         simulation.run()
         waited.append(simulation.done_at[short.key] - arrived)
         assert simulation.done_at[long.key]
@@ -197,9 +203,9 @@ def test_a_long_source_that_can_be_cut_does_not_hold_up_a_short_one() -> None:
 def test_clients_share_alike_however_much_they_ask() -> None:
     simulation = Simulation().register("m/1")
     for _ in range(300):
-        simulation.add(work(cost=50, rows=0, client="greedy"))
+        simulation.add(request(cost=50, rows=0, client="greedy"))
     simulation.run(lambda: simulation.now > 1000)
-    modest = [simulation.add(work(cost=50, rows=0, client="modest")) for _ in range(5)]
+    modest = [simulation.add(request(cost=50, rows=0, client="modest")) for _ in range(5)]
     arrived = simulation.now
     simulation.run()
     ends = sorted(simulation.done_at.values())
@@ -209,9 +215,9 @@ def test_clients_share_alike_however_much_they_ask() -> None:
 def test_one_large_request_lets_small_ones_of_the_same_client_pass() -> None:
     simulation = Simulation().register("m/1")
     for _ in range(256):
-        simulation.add(work(cost=50, rows=0, client="one", group=0))
+        simulation.add(request(cost=50, rows=0, client="one", group=0))
     simulation.step()
-    single = simulation.add(work(cost=50, rows=0, client="one", group=1))
+    single = simulation.add(request(cost=50, rows=0, client="one", group=1))
     arrived = simulation.now
     simulation.run(lambda: single.key in simulation.done_at)
     assert simulation.now - arrived <= 2 * BUDGET
@@ -219,13 +225,13 @@ def test_one_large_request_lets_small_ones_of_the_same_client_pass() -> None:
 
 def test_priority_goes_first_but_never_for_ever() -> None:
     simulation = Simulation().register("m/1")
-    ordinary = [simulation.add(work(cost=100, rows=0)) for _ in range(20)]
-    urgent = simulation.add(work(cost=100, rows=0, priority=5))
-    assert urgent.key in {part.work.key for part in simulation.step().consume}
-    late = simulation.add(work(cost=100, rows=0, priority=-1))
+    ordinary = [simulation.add(request(cost=100, rows=0)) for _ in range(20)]
+    urgent = simulation.add(request(cost=100, rows=0, priority=5))
+    assert urgent.key in {chunk.request.key for chunk in simulation.step().chunks}
+    late = simulation.add(request(cost=100, rows=0, priority=-1))
     while late.key not in simulation.done_at:
         while simulation.scheduler.waiting < 10:
-            simulation.add(work(cost=100, rows=0, client="flood", group=0))
+            simulation.add(request(cost=100, rows=0, client="flood", group=0))
         simulation.step()
         assert simulation.now < 40 * HEAD_START
     assert all(item.key in simulation.done_at for item in ordinary)
@@ -234,11 +240,11 @@ def test_priority_goes_first_but_never_for_ever() -> None:
 def test_many_small_requests_do_not_keep_a_wide_search_waiting() -> None:
     simulation = Simulation().register("m/1")
     for _ in range(SLOTS):
-        simulation.add(work(cost=10), needs=30)
+        simulation.add(request(cost=10), needs=30)
     simulation.step()
-    wide = simulation.add(work(cost=10, rows=SLOTS), needs=30)
+    wide = simulation.add(request(cost=10, rows=SLOTS), needs=30)
     for _ in range(60):
-        simulation.add(work(cost=10), needs=30)
+        simulation.add(request(cost=10), needs=30)
         simulation.step()
     assert wide.key in simulation.done_at
 
@@ -246,8 +252,8 @@ def test_many_small_requests_do_not_keep_a_wide_search_waiting() -> None:
 def test_models_share_time_alike() -> None:
     simulation = Simulation().register("heavy/1", "light/1")
     for _ in range(100):
-        simulation.add(work("heavy/1", cost=450, rows=0))
-        simulation.add(work("light/1", cost=10), needs=600)
+        simulation.add(request("heavy/1", cost=450, rows=0))
+        simulation.add(request("light/1", cost=10), needs=600)
     simulation.run(lambda: simulation.now > 8_000)
     assert simulation.used["heavy/1"] == pytest.approx(simulation.used["light/1"], rel=0.1)
 
@@ -255,19 +261,19 @@ def test_models_share_time_alike() -> None:
 def test_a_model_that_was_idle_has_no_arrears_to_collect() -> None:
     simulation = Simulation().register("old/1", "new/1")
     for _ in range(100):
-        simulation.add(work("old/1", cost=400, rows=0))
+        simulation.add(request("old/1", cost=400, rows=0))
     simulation.run(lambda: simulation.now > 10_000)
     for _ in range(100):
-        simulation.add(work("new/1", cost=400, rows=0))
+        simulation.add(request("new/1", cost=400, rows=0))
     turns = [simulation.step().model for _ in range(10)]
     assert 4 <= turns.count("old/1") <= 6
 
 
 def test_a_deadline_ends_what_waits_and_what_runs() -> None:
     simulation = Simulation().register("m/1")
-    runs = simulation.add(work(cost=10, deadline=100.0), needs=10_000)
-    waits = [simulation.add(work(cost=400, rows=16, deadline=50.0), needs=10) for _ in range(3)]
-    free = simulation.add(work(cost=10), needs=300)
+    runs = simulation.add(request(cost=10, deadline=100.0), needs=10_000)
+    waits = [simulation.add(request(cost=400, rows=16, deadline=50.0), needs=10) for _ in range(3)]
+    free = simulation.add(request(cost=10), needs=300)
     simulation.run(lambda: simulation.now > 110)
     for item in (runs, *waits):
         assert item.key not in simulation.scheduler
@@ -279,10 +285,10 @@ def test_a_deadline_ends_what_waits_and_what_runs() -> None:
 def test_a_request_that_was_sent_again_keeps_its_own_deadline() -> None:
     scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
     scheduler.register("m/1")
-    first = work(deadline=10.0)
+    first = request(deadline=10.0)
     scheduler.add(first)
     scheduler.remove(first.key)
-    scheduler.add(Work(first.key, "m/1", 10, terms=Terms(deadline=99.0)))
+    scheduler.add(Request(first.key, "m/1", SOURCE, Label(), Cost(10), Terms(deadline=99.0)))
     assert scheduler.expire(50.0) == []
     assert [item.key for item in scheduler.expire(99.0)] == [first.key]
 
@@ -290,20 +296,20 @@ def test_a_request_that_was_sent_again_keeps_its_own_deadline() -> None:
 def test_alone_means_with_nothing_else() -> None:
     simulation = Simulation(divisible=frozenset({"read/1"})).register("m/1", "read/1")
     for _ in range(4):
-        simulation.add(work("m/1", cost=20), needs=100)
-        simulation.add(work("read/1", cost=600), needs=100)
+        simulation.add(request("m/1", cost=20), needs=100)
+        simulation.add(request("read/1", cost=600), needs=100)
     for _ in range(6):
         simulation.step()
-    suspects = [simulation.add(work(model, cost=300, alone=True), needs=30) for model in ("m/1", "read/1")]
-    others = [simulation.add(work("m/1", cost=5), needs=5) for _ in range(3)]
+    suspects = [simulation.add(request(model, cost=300, alone=True), needs=30) for model in ("m/1", "read/1")]
+    others = [simulation.add(request("m/1", cost=5), needs=5) for _ in range(3)]
     begun: set[RequestKey] = set()
     while not all(item.key in simulation.done_at for item in suspects):
         plan = simulation.step()
-        begun |= {part.work.key for part in plan.consume if part.work.alone}
+        begun |= {chunk.request.key for chunk in plan.chunks if chunk.request.alone}
         at_work = {key for key in begun if key not in simulation.done_at}
         assert len(at_work) <= 1
         if at_work:
-            assert set(simulation.emitting) <= at_work
+            assert set(simulation.decoding) <= at_work
             assert not any(item.key in simulation.done_at for item in others)
     simulation.run()
     assert len(simulation.done_at) == 13

@@ -4,21 +4,31 @@ import random
 
 import torch
 
-from app.engine.protocol import Emit
+from app.engine.cost import cost_of
+from app.engine.protocol import Decode, Tokens
+from app.engine.request import Request
 from app.engine.sampling import Choice
-from app.engine.slots import LENGTH, RUNNING, STOP, Running, Slots
+from app.engine.slots import LENGTH, RUNNING, STOP, Slots
 from app.models.state import State
 
 BOS, EOS, PAST_END = 1, 2, 50
+SOURCE = Tokens([5])
+
+
+def request(number: int, decode: Decode, memory: int = 0) -> Request:
+    """A request whose source is encoded to `memory` positions."""
+    encoded = Request((b"", number), "m/1", SOURCE, decode, cost_of(SOURCE, decode))
+    encoded.memory = memory
+    return encoded
 
 
 def test_rows_keep_their_state_whatever_joins_and_leaves() -> None:
     rng = random.Random(0)
     slots = Slots(9, torch.device("cpu"))
-    kept: dict[int, tuple[Running, torch.Tensor, torch.Tensor]] = {}
+    kept: dict[int, tuple[Request, torch.Tensor, torch.Tensor]] = {}
     number = 0
     for _ in range(400):
-        rows = sum(request.emit.beams for request, _, _ in kept.values())
+        rows = sum(one.decode.beams for one, _, _ in kept.values())
         widths = [rng.choice([1, 1, 2, 3]) for _ in range(rng.randint(1, 3))]
         if rows + sum(widths) <= 9 and (not kept or rng.random() < 0.55):
             length = rng.randint(1, 9)
@@ -27,36 +37,37 @@ def test_rows_keep_their_state_whatever_joins_and_leaves() -> None:
             hidden, memory = torch.randn(count, 2, 3), torch.randn(count, length, 4)
             mask = torch.arange(length).unsqueeze(0) < torch.tensor(lengths).unsqueeze(1)
             requests = [
-                Running((b"", number + index), Emit(rng.randint(1, 30), beams=width), lengths[index])
+                request(number + index, Decode(rng.randint(1, 30), beams=width), lengths[index])
                 for index, width in enumerate(widths)
             ]
             slots.admit(requests, State(hidden=hidden, memory=memory, memory_mask=mask), bos=BOS, past_end=PAST_END)
-            for index, request in enumerate(requests):
-                kept[number + index] = (request, hidden[index], memory[index, : lengths[index]])
+            for index, one in enumerate(requests):
+                kept[number + index] = (one, hidden[index], memory[index, : lengths[index]])
             number += count
         elif kept:
             gone = rng.sample(sorted(kept), rng.randint(1, len(kept)))
-            slots.release([kept.pop(key)[0] for key in gone])
-            assert all(slots.find((b"", key)) is None for key in gone)
+            released = [kept.pop(key)[0] for key in gone]
+            slots.release(released)
+            assert not any(one.rows for one in released)
         _, state = slots.view(slice(0, slots.count))
-        used = sorted(row for request, _, _ in kept.values() for row in request.rows)
+        used = sorted(row for one, _, _ in kept.values() for row in one.rows)
         assert used == list(range(slots.count))
-        assert slots.longest == max((request.length for request, _, _ in kept.values()), default=0)
-        for key, (request, hidden_row, memory_row) in kept.items():
-            assert slots.find((b"", key)) is request
-            for row in request.rows:
+        assert slots.longest == max((one.memory for one, _, _ in kept.values()), default=0)
+        assert slots.requests == [one for one, _, _ in kept.values()]
+        for one, hidden_row, memory_row in kept.values():
+            for row in one.rows:
                 assert torch.equal(state["hidden"][row], hidden_row)
                 assert torch.equal(state["memory"][row][state["memory_mask"][row]], memory_row)
-                assert int(slots.limits[row]) == request.emit.max_tokens
-            scores = slots.scores[torch.tensor(request.rows)].tolist()
+                assert int(slots.limits[row]) == one.decode.max_tokens
+            scores = slots.scores[torch.tensor(one.rows)].tolist()
             assert scores[0] == 0
             assert all(score == float("-inf") for score in scores[1:])
 
 
-def started(*emits: Emit) -> tuple[Slots, list[Running]]:
+def started(*options: Decode) -> tuple[Slots, list[Request]]:
     slots = Slots(8, torch.device("cpu"))
-    requests = [Running((b"", number), emit, 0) for number, emit in enumerate(emits)]
-    slots.admit(requests, State(hidden=torch.zeros(len(emits), 1, 3)), bos=BOS, past_end=PAST_END)
+    requests = [request(number, decode) for number, decode in enumerate(options)]
+    slots.admit(requests, State(hidden=torch.zeros(len(options), 1, 3)), bos=BOS, past_end=PAST_END)
     return slots, requests
 
 
@@ -65,7 +76,7 @@ def chosen(tokens: list[int]) -> Choice:
 
 
 def test_a_row_ends_at_its_end_token_or_its_limit_and_stays_ended() -> None:
-    slots, _ = started(Emit(5), Emit(2))
+    slots, _ = started(Decode(5), Decode(2))
     assert slots.previous[:2].tolist() == [BOS, BOS]
     slots.take(chosen([7, 8]), EOS)
     assert slots.ended[:2].tolist() == [RUNNING, RUNNING]
@@ -78,7 +89,7 @@ def test_a_row_ends_at_its_end_token_or_its_limit_and_stays_ended() -> None:
 
 
 def test_rows_of_a_search_are_reordered_with_their_history() -> None:
-    slots, _ = started(Emit(5, beams=3), Emit(5))
+    slots, _ = started(Decode(5, beams=3), Decode(5))
     slots.state["hidden"][:4, 0, 0] = torch.arange(4.0)
     slots.take(chosen([10, 11, 12, 13]), EOS)
     parents = torch.tensor([2, 0, 0, 3])
@@ -89,12 +100,12 @@ def test_rows_of_a_search_are_reordered_with_their_history() -> None:
 
 
 def test_options_are_made_anew_when_rows_move() -> None:
-    slots, requests = started(Emit(9), Emit(9, temperature=0.5, seed=4), Emit(9, beams=2))
-    assert slots.options.sampling is not None
-    assert slots.options.sampling.rows.tolist() == [1]
+    slots, requests = started(Decode(9), Decode(9, temperature=0.5, seed=4), Decode(9, beams=2))
+    assert slots.options.sampled is not None
+    assert slots.options.sampled.rows.tolist() == [1]
     assert [rows.tolist() for rows in slots.options.beams] == [[[2, 3]]]
     slots.release(requests[:1])
     rows = sorted([*requests[1].rows, *requests[2].rows])
     assert rows == [0, 1, 2]
-    assert slots.options.sampling.rows.tolist() == requests[1].rows
+    assert slots.options.sampled.rows.tolist() == requests[1].rows
     assert [rows.tolist() for rows in slots.options.beams] == [[requests[2].rows]]

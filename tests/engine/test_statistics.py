@@ -1,99 +1,100 @@
-"""What the journal makes of the times that the loop tells it."""
+"""The figures that follow from the times of requests."""
 
 import pytest
 
-from app.engine.protocol import (
-    SECONDS,
-    TOKEN_SECONDS,
-    Emitted,
-    Failed,
-    Hypothesis,
-    ModelFigures,
-    Scored,
-    Spread,
-    Times,
-    Tokens,
-)
-from app.engine.scheduler import Part, Plan, Work
-from app.engine.statistics import Journal
+from app.engine.cost import cost_of
+from app.engine.figures import SECONDS, TOKEN_SECONDS, Histogram, ModelFigures
+from app.engine.protocol import AnswerSpec, Decode, Decoded, Failed, Hypothesis, Label, Labelled, Times, Tokens
+from app.engine.request import Chunk, Request, whole
+from app.engine.scheduler import Plan, Scheduler
+from app.engine.statistics import Statistics
 
 MODEL = "translate/1"
 SOURCE = Tokens([1, 2, 3, 4])
 
 
-def part(number: int, start: int, steps: int, *, rows: int = 1) -> Part:
-    return Part(Work((b"f", number), MODEL, len(SOURCE.ids), rows), start, steps)
+def request(number: int, answer: AnswerSpec) -> Request:
+    return Request((b"f", number), MODEL, SOURCE, answer, cost_of(SOURCE, answer))
 
 
-def journal() -> Journal:
-    found = Journal(slots=8)
+def statistics() -> Statistics:
+    found = Statistics(slots=8)
     found.loaded(MODEL, 2.0)
     return found
 
 
-def sentence(*tokens: int) -> Emitted:
-    return Emitted(1, [Hypothesis(list(tokens), [0.0] * (len(tokens) + 1), 0.0, "stop")])
+def sentence(*tokens: int) -> Decoded:
+    return Decoded(1, [Hypothesis(list(tokens), [0.0] * (len(tokens) + 1), 0.0, "stop")])
 
 
 def seconds(figures: ModelFigures) -> dict[str, tuple[int, float]]:
-    """What was at least once."""
-    names = ("answered", "failed", "waited", "consumed", "emitted")
+    """Those with at least one event."""
+    names = ("answered", "failed", "waited", "encoded", "decoded")
     found = {name: getattr(figures, name) for name in names}
     return {name: (each.count, round(each.seconds, 9)) for name, each in found.items() if each.count}
 
 
 def test_a_sentence_is_followed_from_its_arrival_to_its_end() -> None:
-    written = journal()
-    written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
-    written.ran(Plan(MODEL, (part(1, 0, 2),)), 10.5, 10.6)  # in two pieces
-    written.ran(Plan(MODEL, (part(1, 2, 2),)), 10.7, 10.8)
-    written.ran(Plan(MODEL), 10.8, 11.0)
-    written.ran(Plan(MODEL), 11.0, 11.4)
-    assert written.ended((b"f", 1), sentence(5, 6, 7), 11.4) == Times(1, 10.0, 10.5, 10.8, 11.0, 11.4)
+    written = statistics()
+    one = request(1, Decode(9))
+    written.arrived(one, 10.0)
+    written.executed(Plan(MODEL, (Chunk(one, 0, 2),)), 10.5, 10.6)
+    written.executed(Plan(MODEL, (Chunk(one, 2, 2),)), 10.7, 10.8)
+    written.executed(Plan(MODEL), 10.8, 11.0)
+    written.executed(Plan(MODEL), 11.0, 11.4)
+    assert written.ended(one, sentence(5, 6, 7), 11.4) == Times(1, 10.0, 10.5, 10.8, 11.0, 11.4)
     figures = written.figures({MODEL: 3})[MODEL]
     assert figures.queue.sum == pytest.approx(0.5)
     assert figures.first_token.sum == pytest.approx(1.0)
     assert figures.token.sum == pytest.approx(0.6 / 4)  # the end is a step, too
-    assert (figures.source_tokens, figures.emitted_tokens, figures.rows, figures.slots) == (4, 3, 3, 8)
-    assert seconds(figures) == {"answered": (1, 1.4), "waited": (1, 0.5), "consumed": (1, 0.3), "emitted": (1, 0.6)}
-    assert (figures.executions, figures.last) == (4, 11.4)
+    assert (figures.source_tokens, figures.decoded_tokens, figures.rows, figures.slots) == (4, 3, 3, 8)
+    assert seconds(figures) == {"answered": (1, 1.4), "waited": (1, 0.5), "encoded": (1, 0.3), "decoded": (1, 0.6)}
+    assert (figures.executions, figures.last_answered) == (4, 11.4)
 
 
 def test_a_label_has_no_token() -> None:
-    written = journal()
-    written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
-    written.ran(Plan(MODEL, (part(1, 0, 4, rows=0),)), 10.5, 10.6)
-    assert written.ended((b"f", 1), Scored(1, [1.0]), 10.6) == Times(1, 10.0, 10.5, 10.6, 0.0, 10.6)
+    written = statistics()
+    one = request(1, Label())
+    written.arrived(one, 10.0)
+    written.executed(Plan(MODEL, (whole(one),)), 10.5, 10.6)
+    assert written.ended(one, Labelled(1, [1.0]), 10.6) == Times(1, 10.0, 10.5, 10.6, 0.0, 10.6)
     figures = written.figures({MODEL: 0})[MODEL]
     assert (sum(figures.queue.counts), sum(figures.first_token.counts), sum(figures.token.counts)) == (1, 0, 0)
-    assert (figures.source_tokens, figures.emitted_tokens) == (4, 0)
-    assert seconds(figures) == {"answered": (1, 0.6), "waited": (1, 0.5), "consumed": (1, 0.1)}
+    assert (figures.source_tokens, figures.decoded_tokens) == (4, 0)
+    assert seconds(figures) == {"answered": (1, 0.6), "waited": (1, 0.5), "encoded": (1, 0.1)}
 
 
 def test_what_fails_is_not_answered() -> None:
-    written = journal()
-    written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
-    written.ended((b"f", 1), Failed(1, "no"), 12.0)
+    written = statistics()
+    one = request(1, Label())
+    written.arrived(one, 10.0)
+    written.ended(one, Failed(1, "no"), 12.0)
     figures = written.figures({MODEL: 0})[MODEL]
     assert seconds(figures) == {"failed": (1, 2.0)}
-    assert figures.last == 0
+    assert figures.last_answered == 0
 
 
 def test_what_was_cancelled_before_its_first_token_has_none() -> None:
-    written = journal()
-    written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
-    written.arrived((b"f", 2), MODEL, SOURCE, 10.0)
-    written.ran(Plan(MODEL, (part(1, 0, 4), part(2, 0, 4))), 10.1, 10.2)
-    written.cancelled((b"f", 1))
-    written.ran(Plan(MODEL), 10.2, 10.3)
+    written = statistics()
+    one, other = request(1, Decode(9)), request(2, Decode(9))
+    scheduler = Scheduler(budget=100, slots=8, unit=6)
+    scheduler.register(MODEL)
+    for each in (one, other):
+        written.arrived(each, 10.0)
+        scheduler.add(each)
+    written.executed(scheduler.plan(), 10.1, 10.2)
+    scheduler.remove(one.key)
+    written.executed(scheduler.plan(), 10.2, 10.3)
+    assert (one.first_token, other.first_token) == (0.0, 10.3)
     assert sum(written.figures({MODEL: 1})[MODEL].first_token.counts) == 1
 
 
 def test_a_version_that_is_loaded_anew_begins_anew() -> None:
-    written = journal()
-    written.arrived((b"f", 1), MODEL, SOURCE, 10.0)
-    written.ran(Plan(MODEL, (part(1, 0, 4, rows=0),)), 10.5, 10.6)
-    written.ended((b"f", 1), Scored(1, [1.0]), 10.6)
+    written = statistics()
+    one = request(1, Label())
+    written.arrived(one, 10.0)
+    written.executed(Plan(MODEL, (whole(one),)), 10.5, 10.6)
+    written.ended(one, Labelled(1, [1.0]), 10.6)
     written.unloaded(MODEL)
     assert written.figures({}) == {}
     written.loaded(MODEL, 3.0)
@@ -103,7 +104,7 @@ def test_a_version_that_is_loaded_anew_begins_anew() -> None:
 
 def test_a_bound_belongs_to_its_bucket() -> None:
     for bounds in (SECONDS, TOKEN_SECONDS):
-        spread = Spread.over(bounds)
+        histogram = Histogram.empty(bounds)
         for value in (*bounds, 1000.0):
-            spread.add(value, bounds)
-        assert spread.counts == [1] * (len(bounds) + 1)
+            histogram.add(value, bounds)
+        assert histogram.counts == [1] * (len(bounds) + 1)

@@ -12,7 +12,7 @@ import pytest
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses
-from app.engine.protocol import Emit, Terms, Tokens
+from app.engine.protocol import Decode, Label, Terms, Tokens
 from app.errors import LoadFailed
 from tests.service.versions import put_version
 
@@ -49,7 +49,7 @@ async def come_and_go(engines: EngineProcesses, folders: Sequence[Path]) -> list
     process = psutil.Process(engines.pids[0])
     figures = []
     async with EngineClient(engines.endpoints) as client:
-        await client.greeted(60)
+        await client.wait_ready(60)
         for cycle in range(WARM_UP + CYCLES):
             folder = folders[cycle % len(folders)]
             key = f"{folder.parent.name}/{folder.name}"
@@ -66,7 +66,7 @@ async def come_and_go(engines: EngineProcesses, folders: Sequence[Path]) -> list
 async def use(client: EngineClient, key: str) -> None:
     """A few requests, so that there is state to let go of."""
     if key.startswith("sentiment"):
-        await client.label(key, Tokens([5, 6, 7] * 20), Terms())
+        await client.answer(key, Tokens([5, 6, 7] * 20), Label(), Terms())
     elif key.startswith("translate"):
-        emits = [Emit(60, beams=beams) for beams in (1, 4)]
-        await asyncio.gather(*(client.sentence(key, Tokens([9] * 30), emit, Terms()) for emit in emits))
+        emits = [Decode(60, beams=beams) for beams in (1, 4)]
+        await asyncio.gather(*(client.answer(key, Tokens([9] * 30), emit, Terms()) for emit in emits))

@@ -12,7 +12,7 @@ import pytest
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
-from app.engine.protocol import Emit, Emitted, Terms, Tokens
+from app.engine.protocol import Decode, Decoded, Label, Terms, Tokens
 from app.store.model_store import open_version, read_store
 from app.text.tokenizer import TextTokenizer
 from tests.engine.references import Reference, label_alone, open_shipped
@@ -140,12 +140,12 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
         text = " ".join(rng.choices(words, k=rng.randint(1, 25)))
         work.append((key, Tokens(tokenizer.encode(text))))
 
-    async def ask_all() -> list[list[float] | Emitted]:
-        async def ask(key: str, source: Tokens) -> list[float] | Emitted:
+    async def ask_all() -> list[list[float] | Decoded]:
+        async def ask(key: str, source: Tokens) -> list[float] | Decoded:
             await asyncio.sleep(rng.random() * 0.5)
             if key == keys[0]:
-                return (await client.label(key, source, Terms())).scores
-            return await client.sentence(key, source, Emit(40), Terms())
+                return (await client.answer(key, source, Label(), Terms())).scores
+            return await client.answer(key, source, Decode(40), Terms())
 
         async with EngineClient([endpoint]) as client:
             await until(lambda: bool(client.view.ready))
@@ -157,9 +157,9 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
         engine.stop()
         thread.join()
     for (key, source), answer in zip(work, answers, strict=True):
-        if isinstance(answer, Emitted):
+        if isinstance(answer, Decoded):
             [sentence] = answer.hypotheses
-            expected = Reference(shipped[key], source, Emit(40)).greedy()
+            expected = Reference(shipped[key], source, Decode(40)).greedy()
             assert (sentence.tokens, sentence.finish_reason) == (expected.tokens, expected.reason)
         else:
             assert answer == pytest.approx(label_alone(shipped[key], source), abs=1e-5)

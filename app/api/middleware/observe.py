@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.middleware.request_log import RequestLog
 from app.api.routes import Routes, task_match_of
 from app.metrics import Metrics
-from app.request_context import RECORD, begun
+from app.request_context import REQUEST_CONTEXT, context_of
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
@@ -33,27 +33,27 @@ class Observe:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         self._routes.note(scope)
-        record = begun(scope["headers"])
-        RECORD.set(record)
+        context = context_of(scope["headers"])
+        REQUEST_CONTEXT.set(context)
         status = 500
 
         async def noted_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], *record.head(time.monotonic())]}
+                message = {**message, "headers": [*message["headers"], *context.headers(time.monotonic())]}
             else:
-                record.bytes_out += len(message.get("body", b""))
+                context.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
             await self._app(scope, receive, noted_send)
         finally:
-            seconds = time.monotonic() - record.started
+            seconds = time.monotonic() - context.started
             task = task_match_of(scope)
             route = task.route.path if task is not None else str(getattr(scope.get("route"), "path", "other"))
             self._metrics.http(route, status, seconds)
             if self._tracing is not None and task is not None:
-                self._tracing.tell(record, scope["method"], route, status, seconds)
+                self._tracing.tell(context, scope["method"], route, status, seconds)
             if self._log is not None:
-                self._log.tell(record, scope["method"], route, status, seconds)
+                self._log.tell(context, scope["method"], route, status, seconds)

@@ -1,7 +1,7 @@
 """One log line for each request: what it was, how large and how long, never what was in it."""
 
 from app.logs import Lines
-from app.request_context import Record
+from app.request_context import RequestContext
 
 _PROBES = ("/healthz", "/readyz", "/metrics")  # asked all the time, by machines
 _DIGITS = 6  # of seconds
@@ -15,33 +15,33 @@ class RequestLog:
         self._lines = lines
         self._tells_probes = tells_probes
 
-    def tell(self, record: Record, method: str, route: str, status: int, seconds: float) -> None:
+    def tell(self, context: RequestContext, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         if route in _PROBES and not self._tells_probes:
             return
         line: dict[str, object] = {
-            "request_id": record.id,
+            "request_id": context.id,
             "method": method,
             "route": route,
             "status": status,
             "seconds": round(seconds, _DIGITS),
-            "bytes_in": record.bytes_in,
-            "bytes_out": record.bytes_out,
+            "bytes_in": context.bytes_in,
+            "bytes_out": context.bytes_out,
         }
-        if record.inputs is not None:
-            line["inputs"] = record.inputs
-        if record.models:
-            line["models"] = list(record.models)
-        if record.task is not None:
-            line["task"] = record.task
-            line["source_tokens"], line["emitted_tokens"] = record.source_tokens, record.emitted_tokens
-        for name, value in record.engine_seconds.items():
+        if context.inputs is not None:
+            line["inputs"] = context.inputs
+        if context.models:
+            line["models"] = list(context.models)
+        if context.task is not None:
+            line["task"] = context.task
+            line["source_tokens"], line["emitted_tokens"] = context.source_tokens, context.emitted_tokens
+        for name, value in context.engine_seconds.items():
             line[f"{name}_seconds"] = round(value, _DIGITS)
-        if record.trace_id is not None:
-            line["trace_id"] = record.trace_id
-        if record.caller is not None:
-            line["parent_span_id"] = record.caller.span_id
-        if record.problem is not None:
-            line["problem"] = record.problem
+        if context.trace_id is not None:
+            line["trace_id"] = context.trace_id
+        if context.parent is not None:
+            line["parent_span_id"] = context.parent.span_id
+        if context.problem is not None:
+            line["problem"] = context.problem
         write = self._lines.warning if status >= 500 else self._lines.info
         write("request", **line)

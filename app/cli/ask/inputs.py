@@ -8,7 +8,6 @@ import click
 from unroll_client.sources import SourceKind
 
 _IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
-_NOT_YET = "unroll ask reads texts and images only"
 
 
 def metavar(source: SourceKind) -> str:
@@ -23,8 +22,6 @@ def describe_inputs(source: SourceKind) -> str:
             return "An input is a text."
         case "image":
             return "An input is an image file, or a folder of image files."
-        case "series" | "frames":
-            raise NotImplementedError(_NOT_YET)
         case _:
             assert_never(source)
 
@@ -37,8 +34,6 @@ def read_inputs(arguments: Iterable[str], file: Path | None, stdin: BinaryIO, so
             pass
         case "image":
             inputs = [path for given in inputs for path in _images(given)]
-        case "series" | "frames":
-            raise NotImplementedError(_NOT_YET)
         case _:
             assert_never(source)
     if not inputs:

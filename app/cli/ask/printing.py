@@ -29,7 +29,7 @@ def _rows(result: dict[str, Any], answer: AnswerKind | None) -> list[str]:
             others = [item["text"] for item in result.get("hypotheses", [])[1:]]
             next_tokens = [f"{item['probability']:.4f}\t{item['text']}" for item in result.get("next", [])]
             return [result["text"], *others, *next_tokens]
-        case "tags" | "values" | "state" | None:
+        case None:
             return [json.dumps(result, ensure_ascii=False)]
         case _:
             assert_never(answer)

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from app.engine.protocol import IMAGE_STEPS, Pixels
+from app.engine.cost import IMAGE_STEPS
+from app.engine.protocol import Pixels
 from app.errors import TimedOut
 from app.store.manifest import ImageInput
 from app.tasks.catalog import Entry

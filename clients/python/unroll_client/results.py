@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from unroll_client.values import Value
 
-AnswerKind = Literal["label", "tags", "tokens", "values", "state"]
+AnswerKind = Literal["label", "tokens"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Literal, assert_never
 
-SourceKind = Literal["text", "image", "series", "frames"]
+SourceKind = Literal["text", "image"]
 Texts = list[str] | tuple[str, ...]
 Image = str | PathLike[str] | bytes | IO[bytes]
 Images = list[str] | list[Path] | list[bytes] | list[IO[bytes]] | list[Image] | tuple[Image, ...]
-_NOT_YET = "the service has no task that reads series or frames"
 
 
 def read_input(kind: SourceKind, given: Any) -> str | bytes:
@@ -22,15 +21,13 @@ def read_input(kind: SourceKind, given: Any) -> str | bytes:
             return given
         case "image":
             return _image_bytes(given)
-        case "series" | "frames":
-            raise NotImplementedError(_NOT_YET)
         case _:
             assert_never(kind)
 
 
 def reads_files(kind: SourceKind) -> bool:
     """Whether reading an input may block."""
-    return kind in ("image", "frames")
+    return kind == "image"
 
 
 def encode(kind: SourceKind, inputs: tuple[str | bytes, ...], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,8 +39,6 @@ def encode(kind: SourceKind, inputs: tuple[str | bytes, ...], options: Mapping[s
         case "image":  # without the names of the files, which the service does not need
             files = [("images", ("image", item)) for item in inputs]
             return {"files": files, "data": {name: _form_field(item) for name, item in options.items()}}
-        case "series" | "frames":
-            raise NotImplementedError(_NOT_YET)
         case _:
             assert_never(kind)
 

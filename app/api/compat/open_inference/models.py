@@ -22,7 +22,7 @@ from app.api.compat.open_inference.schemas import (
 from app.api.compat.open_inference.tensors import Tensor, inputs_of, outputs_of
 from app.api.problems import problems
 from app.api.service import Service, ServiceDependency
-from app.engine.protocol import Occasions
+from app.engine.figures import Durations
 from app.errors import Draining, ModelNotFound, ModelUnavailable, NotReady
 from app.store.manifest import Manifest
 
@@ -184,11 +184,11 @@ def _statistics(service: Service, manifest: Manifest) -> ModelStatistics:
     engines = [status.figures[manifest.key] for status in service.client.view.ready if manifest.key in status.figures]
 
     def summed(name: str) -> Duration:
-        found: list[Occasions] = [getattr(figures, name) for figures in engines]
+        found: list[Durations] = [getattr(figures, name) for figures in engines]
         seconds = sum(occasions.seconds for occasions in found)
         return Duration(count=sum(occasions.count for occasions in found), ns=round(seconds * 1e9))
 
-    last = max((figures.last for figures in engines), default=0.0)
+    last = max((figures.last_answered for figures in engines), default=0.0)
     success = summed("answered")
     return ModelStatistics(
         name=manifest.name,
@@ -200,8 +200,8 @@ def _statistics(service: Service, manifest: Manifest) -> ModelStatistics:
             success=success,
             fail=summed("failed"),
             queue=summed("waited"),
-            compute_input=summed("consumed"),
-            compute_infer=summed("emitted"),
+            compute_input=summed("encoded"),
+            compute_infer=summed("decoded"),
             compute_output=Duration(count=0, ns=0),  # text is made of tokens outside of engines
         ),
     )

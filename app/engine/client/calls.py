@@ -1,0 +1,115 @@
+"""Requests without an answer yet: a call, and a call whose tokens are streamed."""
+
+import asyncio
+from collections import deque
+
+import msgspec
+
+from app.engine.client.connection import Connection
+from app.engine.cost import cost_of
+from app.engine.protocol import Answer, Decode, Event, Failed, Progress, Submit
+from app.errors import EngineFailed, ModelUnavailable, TimedOut
+from app.request_context import REQUEST_CONTEXT
+
+
+class Call:
+    """A request until its answer comes."""
+
+    __slots__ = (
+        "arrival",
+        "connection",
+        "context",
+        "cost",
+        "is_ended",
+        "is_started",
+        "is_suspect",
+        "original",
+        "submit",
+        "tries",
+    )
+
+    def __init__(self, submit: Submit, arrival: asyncio.Future[Event]) -> None:
+        self.original = self.submit = submit
+        self.arrival = arrival  # of the next event
+        self.cost = cost_of(submit.source, submit.answer).total
+        self.context = REQUEST_CONTEXT.get()  # of its HTTP request
+        if self.context is not None:
+            self.context.models[submit.model] = None
+        self.connection: Connection | None = None  # to its engine; without one it waits
+        self.is_suspect = False  # an engine died while it had this request
+        self.is_started = False  # it runs alone now
+        self.is_ended = False  # its last event has come
+        self.tries = 0
+
+    def take(self, event: Event) -> None:
+        """Pass an event on to the caller."""
+        self.is_ended = True
+        if not self.arrival.done():
+            self.arrival.set_result(event)
+
+    def fail(self, reason: str, *, expired: bool = False, gone: bool = False) -> None:
+        """End the call without an engine."""
+        self.take(Failed(self.submit.id, reason, expired=expired, gone=gone))
+
+    def resume(self) -> None:
+        """Make `submit` the request for the next engine."""
+
+
+class StreamCall(Call):
+    """A request with `stream`. After an engine's death the next one is forced to decode the delivered tokens once more,
+    and these are skipped: the caller sees one unbroken stream."""
+
+    __slots__ = ("delivered", "events", "skip")
+
+    def __init__(self, submit: Submit, arrival: asyncio.Future[Event]) -> None:
+        super().__init__(submit, arrival)
+        self.events: deque[Event] = deque()
+        self.delivered: list[int] = []
+        self.skip = 0  # delivered tokens that come once more
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            fresh = self._undelivered(event)
+            if fresh is None:
+                return
+            event = fresh
+        self.is_ended = not isinstance(event, Progress)
+        self.events.append(event)
+        if not self.arrival.done():
+            self.arrival.set_result(event)
+
+    def _undelivered(self, progress: Progress) -> Event | None:
+        """The part that the caller does not have, if any."""
+        again = min(self.skip, len(progress.tokens))
+        if again:
+            since = len(self.delivered) - self.skip
+            if progress.tokens[:again] != self.delivered[since : since + again]:
+                return Failed(progress.id, "the engine ended, and the next one decoded other tokens; send it again")
+            self.skip -= again
+            if again == len(progress.tokens) == len(progress.log_probs):
+                return None
+            progress = Progress(
+                progress.id,
+                progress.tokens[again:],
+                progress.log_probs[again:],
+                progress.alternatives[again:],
+                progress.attention[again:],
+            )
+        self.delivered += progress.tokens
+        return progress
+
+    def resume(self) -> None:
+        decode = self.original.answer
+        assert isinstance(decode, Decode)
+        prefix = max(decode.prefix, self.delivered, key=len)  # one begins with the other: a prefix is decoded, too
+        self.submit = msgspec.structs.replace(self.submit, answer=msgspec.structs.replace(decode, prefix=prefix))
+        self.skip = len(self.delivered)
+
+
+def answer_in(event: Event) -> Answer | Progress:
+    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable or TimedOut."""
+    if isinstance(event, Failed):
+        kind = TimedOut if event.expired else ModelUnavailable if event.gone else EngineFailed
+        raise kind(event.reason)
+    assert isinstance(event, Answer | Progress)
+    return event

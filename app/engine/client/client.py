@@ -1,0 +1,184 @@
+"""The engine client: submit a request, await its answer."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Self, overload
+
+import msgspec
+import zmq
+
+from app.engine.client.calls import Call, StreamCall, answer_in
+from app.engine.client.connection import Connection
+from app.engine.client.dispatch import Dispatch
+from app.engine.client.versions import EngineVersions
+from app.engine.client.view import EngineView, view_of
+from app.engine.protocol import (
+    AnswerSpec,
+    Decode,
+    Decoded,
+    Events,
+    Hello,
+    Label,
+    Labelled,
+    Progress,
+    Source,
+    Status,
+    Submit,
+    Terms,
+    ToFrontEnd,
+)
+
+HELLO_SECONDS = 0.25  # between two requests for an engine's status
+FIRST_HELLO_SECONDS = 0.05  # until every engine has answered one
+
+
+class EngineClient:
+    """Connects to every endpoint and submits requests. `on_ready` is called once, when every engine has loaded its
+    models."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        *,
+        on_ready: Callable[[EngineView], None] | None = None,
+    ) -> None:
+        self._context = context or zmq.Context()
+        self._owns_context = context is None
+        self._on_ready = on_ready
+        self._connections = [Connection(self._context, endpoint) for endpoint in endpoints]
+        self._versions = EngineVersions(self._connections)
+        self._dispatch = Dispatch(self._connections, self._versions)
+        self._ids = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop
+        self._timer: asyncio.TimerHandle | None = None
+        self._has_status = asyncio.Event()
+        self.view = EngineView((), len(self._connections))
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        for connection in self._connections:
+            connection.open(self._take, self._end)
+        self._tick()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in self._connections:
+            connection.close()
+        self._dispatch.end()
+        if self._owns_context:
+            self._context.term()
+
+    @property
+    def pending(self) -> int:
+        """Requests without an answer."""
+        return len(self._dispatch)
+
+    async def wait_ready(self, seconds: float) -> None:
+        """Wait until an engine is ready, at most `seconds`."""
+        if self._connections:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_status.wait(), seconds)
+
+    @overload
+    async def answer(self, model: str, source: Source, answer: Label, terms: Terms) -> Labelled: ...
+    @overload
+    async def answer(self, model: str, source: Source, answer: Decode, terms: Terms) -> Decoded: ...
+    async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Labelled | Decoded:
+        """Compute the answer to a source. Cancelling the call cancels the request. Raises EngineFailed,
+        ModelUnavailable, TimedOut."""
+        call = Call(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
+        self._dispatch.open(call)
+        try:
+            event = answer_in(await call.arrival)
+        finally:
+            self._dispatch.close(call)
+        assert not isinstance(event, Progress)
+        return event
+
+    async def stream(
+        self, model: str, source: Source, decode: Decode, terms: Terms
+    ) -> AsyncGenerator[Progress | Decoded, None]:
+        """Tokens as they are decoded; Decoded is the last event. Closing the generator cancels the request. Raises as
+        `answer` does."""
+        decode = msgspec.structs.replace(decode, stream=True)
+        call = StreamCall(Submit(next(self._ids), model, source, decode, terms), self._loop.create_future())
+        self._dispatch.open(call)
+        try:
+            while True:
+                await call.arrival
+                call.arrival = self._loop.create_future()
+                while call.events:
+                    event = answer_in(call.events.popleft())
+                    assert isinstance(event, Progress | Decoded)
+                    yield event
+                    if isinstance(event, Decoded):
+                        return
+        finally:
+            self._dispatch.close(call)
+
+    def set_desired(self, versions: Mapping[str, str]) -> None:
+        """Folders of the versions that each engine should have, by `name/version`; a restarted engine gets those that
+        it lacks."""
+        self._versions.set_desired(versions)
+
+    async def load(self, model: str, folder: str) -> None:
+        """Load a version into every ready engine, one after another, so that the others keep serving. Raises NotReady,
+        and LoadFailed, after which some engines may have it."""
+        await self._versions.load(model, folder)
+
+    async def unload(self, model: str, *, linger: float) -> None:
+        """Remove a version from every engine. Returns when its last requests have ended."""
+        await self._versions.unload(model, linger=linger)
+
+    def _take(self, connection: Connection, message: ToFrontEnd) -> None:
+        if isinstance(message, Events):
+            self._dispatch.take(connection, message)
+        elif isinstance(message, Status):
+            self._take_status(connection, message)
+        else:
+            self._versions.changed(connection, message)
+            self._update_view()
+            self._dispatch.send_waiting()
+
+    def _take_status(self, connection: Connection, status: Status) -> None:
+        connection.status = status
+        if connection.models != set(status.models):
+            connection.models = frozenset(status.models)
+        self._dispatch.measure(connection, status)
+        if connection.instance != status.instance:
+            if connection.instance:
+                self._take_back(connection)
+            connection.instance = status.instance
+            self._versions.started(connection)
+        self._has_status.set()
+        self._update_view()
+        self._versions.check(connection, status)
+        self._dispatch.send_waiting()
+
+    def _end(self, connection: Connection) -> None:
+        self._update_view()
+        self._take_back(connection)
+        self._dispatch.send_waiting()
+
+    def _take_back(self, connection: Connection) -> None:
+        self._versions.ended(connection)
+        self._dispatch.take_back(connection)
+
+    def _update_view(self) -> None:
+        self.view = view_of(self._connections)
+        if self._on_ready is not None and self.view.is_ready:
+            on_ready, self._on_ready = self._on_ready, None
+            on_ready(self.view)
+
+    def _tick(self) -> None:
+        """Request the status of each engine, and fail calls long past their deadline."""
+        for connection in self._connections:
+            connection.send(Hello())
+        self._dispatch.expire(time.monotonic())
+        self._timer = self._loop.call_later(HELLO_SECONDS if self.view.all_started else FIRST_HELLO_SECONDS, self._tick)

@@ -1,0 +1,87 @@
+"""The link to one engine: a plain ZeroMQ socket whose file descriptor the event loop watches."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import zmq
+
+from app.engine.protocol import Message, Status, ToFrontEnd, pack, unpack_for_front_end
+
+_POLLIN = int(zmq.POLLIN)  # an enumeration's own arithmetic is slow
+
+
+class Connection:
+    """Sends to one engine, and passes its messages and its end to `on_message` and `on_end`. No task runs for it: a
+    request costs one send and a share of one receive.
+
+    The engine's last status is kept here; it is None while the engine starts or is gone.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+        self.status: Status | None = None
+        self.models: frozenset[str] = frozenset()
+        self.instance = ""
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.sndhwm = self._socket.rcvhwm = 0
+        self._socket.linger = 0
+        self._socket.immediate = True  # queues nothing for an engine that is not there
+        self._socket.reconnect_ivl = 50
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._socket.connect(endpoint)
+        self._check_is_due = False
+        self._loop: asyncio.AbstractEventLoop
+        self._on_message: Callable[[Connection, ToFrontEnd], None]
+        self._on_end: Callable[[Connection], None]
+
+    def open(
+        self,
+        on_message: "Callable[[Connection, ToFrontEnd], None]",
+        on_end: "Callable[[Connection], None]",
+    ) -> None:
+        """Start to watch the socket, in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._on_message, self._on_end = on_message, on_end
+        self._loop.add_reader(self._socket.fileno(), self._receive)
+        self._loop.add_reader(self._monitor.fileno(), self._check_end)
+        self._check_end()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_reader(self._monitor.fileno())
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)
+        self.status = None
+
+    def send(self, message: Message) -> None:
+        """Send, or drop the message if the engine is gone: `on_end`, or its next instance, follows."""
+        with suppress(zmq.Again):
+            self._socket.send(pack(message), zmq.NOBLOCK)
+        if not self._check_is_due:  # a send may swallow the signal that a message has arrived
+            self._check_is_due = True
+            self._loop.call_soon(self._check)
+
+    def _check(self) -> None:
+        self._check_is_due = False
+        if not self._socket.closed:
+            self._receive()
+
+    def _receive(self) -> None:
+        """Read all messages: the descriptor signals a change, not a message (ZMQ_FD in zmq_getsockopt(3))."""
+        while _readable(self._socket):
+            self._on_message(self, unpack_for_front_end(self._socket.recv(zmq.NOBLOCK)))
+
+    def _check_end(self) -> None:
+        """Pass on that the connection broke."""
+        while _readable(self._monitor):
+            self._monitor.recv_multipart(zmq.NOBLOCK)
+            self._receive()  # what the engine sent before it ended
+            self.status = None
+            self._on_end(self)
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    events = socket.getsockopt(zmq.EVENTS)
+    assert isinstance(events, int)
+    return bool(events & _POLLIN)

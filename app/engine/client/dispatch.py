@@ -1,0 +1,173 @@
+"""Which engine gets a call, and where its calls go when an engine dies.
+
+The dispatch holds every call. When an engine dies, its calls go to another engine that is ready, or wait for the next
+one: the caller sees a slower answer, not an error. Any of them may have killed it, so all are suspects: each runs alone
+from now on, and a call under which an engine dies once more is refused.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from app.engine.client.calls import Call
+from app.engine.client.connection import Connection
+from app.engine.client.versions import EngineVersions
+from app.engine.protocol import Cancel, Events, Progress, Started, Status
+from app.request_context import Execution
+
+log = logging.getLogger("unroll.client")
+_MAX_TRIES = 6  # engines that get a request before it fails
+_GRACE_SECONDS = 0.5  # in which an engine may report a passed deadline itself
+
+
+@dataclass(eq=False, slots=True)
+class Engine:
+    """The work of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. It runs at
+    most one `suspect` at a time."""
+
+    connection: Connection
+    own: float = 0.0
+    foreign: float = 0.0
+    last_send: int = 0
+    suspect: Call | None = None
+
+    def is_before(self, other: "Engine") -> bool:
+        """Less work goes first; of equals the one that got a call last: its weights are still in the caches."""
+        mine, others = self.own + self.foreign, other.own + other.foreign
+        return mine < others or (mine == others and self.last_send > other.last_send)
+
+
+class Dispatch:
+    """Sends each call to the ready engine with the least work that has its model."""
+
+    def __init__(self, connections: Sequence[Connection], versions: EngineVersions) -> None:
+        self._engines = {connection: Engine(connection) for connection in connections}
+        self._versions = versions
+        self._calls: dict[int, Call] = {}
+        self._waiting: dict[int, Call] = {}
+        self._sends = itertools.count(1)
+
+    def __len__(self) -> int:
+        """Calls without an answer."""
+        return len(self._calls)
+
+    def open(self, call: Call) -> None:
+        """Send a new call."""
+        self._calls[call.submit.id] = call
+        self._send(call)
+
+    def close(self, call: Call) -> None:
+        """Forget a call, and cancel it on the engine that still has it."""
+        del self._calls[call.submit.id]
+        self._waiting.pop(call.submit.id, None)
+        if call.connection is not None:
+            call.connection.send(Cancel([call.submit.id]))
+            self._detach(call, self._engines[call.connection])
+
+    def send_waiting(self) -> None:
+        """Send the calls that wait, after an engine became ready or has another version."""
+        for call in list(self._waiting.values()):
+            self._send(call)
+
+    def take(self, connection: Connection, message: Events) -> None:
+        """Pass the events of an engine on to its calls."""
+        calls = self._calls
+        for times in message.times:
+            call = calls.get(times.id)
+            if call is not None and call.connection is connection and call.context is not None:
+                call.context.executions.append(Execution(call.submit.model, connection.instance, times))
+        for event in message.events:
+            call = calls.get(event.id)
+            if call is None or call.connection is not connection:
+                continue
+            if isinstance(event, Started):
+                call.is_started = True
+                continue
+            call.take(event)
+            if not isinstance(event, Progress):
+                self._detach(call, self._engines[connection])
+
+    def measure(self, connection: Connection, status: Status) -> None:
+        """Estimate the work that other front ends gave to an engine."""
+        engine = self._engines[connection]
+        engine.foreign = max(0.0, status.gauges.get("pending_steps", 0.0) - engine.own)
+
+    def take_back(self, connection: Connection) -> None:
+        """The engine died: its calls wait for another one, or are refused."""
+        engine = self._engines[connection]
+        orphans = [call for call in self._calls.values() if call.connection is connection]
+        culprit = engine.suspect if engine.suspect is not None and engine.suspect.is_started else None
+        engine.suspect, engine.own, engine.foreign = None, 0.0, 0.0
+        if orphans:
+            log.warning("an engine ended; %d requests are sent again", len(orphans))
+        for call in orphans:
+            call.connection = None
+            call.is_started = False
+            if call is culprit:
+                log.error("two engines in turn ended under one request of %s; it is refused", call.submit.model)
+                call.fail("two engines in turn ended while they ran this request; it is not tried a third time")
+            elif call.tries == _MAX_TRIES:
+                call.fail(f"{_MAX_TRIES} engines in turn ended while they had this request; it is not sent again")
+            else:
+                if culprit is None and not call.is_suspect:
+                    call.is_suspect = True
+                    call.submit = msgspec.structs.replace(call.submit, alone=True)
+                call.resume()
+                self._waiting[call.submit.id] = call
+
+    def expire(self, now: float) -> None:
+        """Fail calls long past their deadline: there may be no engine to report it."""
+        late = now - _GRACE_SECONDS
+        for call in self._calls.values():
+            deadline = call.submit.terms.deadline
+            if deadline is not None and deadline < late and not call.is_ended:
+                call.fail("no engine was free before the deadline", expired=True)
+
+    def end(self) -> None:
+        """Fail all calls: the front end ends."""
+        for call in self._calls.values():
+            call.connection = None
+            call.fail("the service is ending")
+
+    def _send(self, call: Call) -> None:
+        """Send a call to the engine with the least work. Without an engine it waits; so does a suspect while each
+        engine has one."""
+        model = call.submit.model
+        best: Engine | None = None
+        for engine in self._ready():
+            if (
+                model in engine.connection.models
+                and (not call.is_suspect or engine.suspect is None)
+                and (best is None or engine.is_before(best))
+            ):
+                best = engine
+        if best is not None:
+            self._attach(call, best)
+        elif self._versions.is_gone(model):
+            self._waiting.pop(call.submit.id, None)
+            call.fail(f"{model} was unloaded before the request reached it; choose another version", gone=True)
+        else:
+            self._waiting[call.submit.id] = call
+
+    def _ready(self) -> Iterator[Engine]:
+        return (engine for engine in self._engines.values() if engine.connection.status is not None)
+
+    def _attach(self, call: Call, engine: Engine) -> None:
+        self._waiting.pop(call.submit.id, None)
+        call.connection = engine.connection
+        call.tries += 1
+        engine.own += call.cost
+        engine.last_send = next(self._sends)
+        if call.is_suspect:
+            engine.suspect = call
+        engine.connection.send(call.submit)
+
+    def _detach(self, call: Call, engine: Engine) -> None:
+        call.connection = None
+        engine.own -= call.cost
+        if engine.suspect is call:
+            engine.suspect = None
+            self.send_waiting()

@@ -1,0 +1,111 @@
+"""The versions of all engines: loaded and unloaded on request, and kept as desired when an engine restarts."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from app.engine.client.connection import Connection
+from app.engine.protocol import Change, Hello, Load, Loaded, NotLoaded, Status, Unload
+from app.errors import LoadFailed, NotReady
+
+_SETTLE_SECONDS = 2.0  # in which every front end knows the desired versions of an engine that just started
+
+
+@dataclass(slots=True)
+class _EngineState:
+    """`changes` are replies that are awaited, by `name/version`. `started` is when the instance was first seen; a new
+    one may have versions that are not desired any more."""
+
+    changes: dict[str, asyncio.Future[Change]] = field(default_factory=dict)
+    started: float = 0.0
+    is_new: bool = True
+
+
+class EngineVersions:
+    """Changes the versions of the engines behind `connections`."""
+
+    def __init__(self, connections: Sequence[Connection]) -> None:
+        self._engines = {connection: _EngineState() for connection in connections}
+        self._desired: Mapping[str, str] | None = None  # None: the versions that the engines have
+
+    def set_desired(self, versions: Mapping[str, str]) -> None:
+        """Folders of the versions that each engine should have, by `name/version`."""
+        self._desired = versions
+        for connection in self._ready():
+            connection.send(Hello())  # `check` follows its status
+
+    def is_gone(self, model: str) -> bool:
+        """Whether no engine has a version, or will have it soon."""
+        return (
+            len(self._ready()) == len(self._engines) > 0
+            and model not in (self._desired or ())
+            and not any(model in connection.models for connection in self._engines)
+        )
+
+    async def load(self, model: str, folder: str) -> None:
+        """Load a version into every ready engine, one after another, so that the others keep serving. Raises NotReady,
+        and LoadFailed, after which some engines may have it."""
+        ready = self._ready()
+        if not ready:
+            raise NotReady("no engine is ready to load it; retry in a moment")
+        for connection in ready:
+            reply = await self._change(connection, Load(model, folder))
+            if isinstance(reply, NotLoaded):
+                raise LoadFailed(f"{model} cannot be loaded: {reply.reason}", model=model)
+
+    async def unload(self, model: str, *, linger: float) -> None:
+        """Remove a version from every engine. Returns when its last requests have ended."""
+        await asyncio.gather(*(self._change(connection, Unload(model, linger)) for connection in self._ready()))
+
+    def changed(self, connection: Connection, change: Change) -> None:
+        """A reply to Load or Unload. The engine's next status would say the same, but later."""
+        model = change.model
+        if connection.status is not None and not isinstance(change, NotLoaded):
+            models = set(connection.status.models) - {model} | ({model} if isinstance(change, Loaded) else set())
+            broken = {key: reason for key, reason in connection.status.broken.items() if key != model}
+            connection.status = msgspec.structs.replace(connection.status, models=sorted(models), broken=broken)
+            connection.models = frozenset(models)
+        reply = self._engines[connection].changes.get(model)
+        if reply is not None and not reply.done():
+            reply.set_result(change)
+
+    def started(self, connection: Connection) -> None:
+        """A new instance of an engine sent its first status."""
+        engine = self._engines[connection]
+        engine.started, engine.is_new = time.monotonic(), True
+
+    def ended(self, connection: Connection) -> None:
+        """An engine died, and the changes with it."""
+        for model, reply in self._engines[connection].changes.items():
+            if not reply.done():
+                reply.set_result(NotLoaded(model, "the engine ended while it was loading"))
+
+    def check(self, connection: Connection, status: Status) -> None:
+        """Send Load and Unload where an engine differs from the desired versions: versions changed while it started."""
+        if self._desired is None:
+            return
+        engine = self._engines[connection]
+        for model in self._desired.keys() - connection.models - status.broken.keys() - engine.changes.keys():
+            connection.send(Load(model, self._desired[model]))
+        if engine.is_new and time.monotonic() > engine.started + _SETTLE_SECONDS:
+            engine.is_new = False
+            for model in connection.models - self._desired.keys() - engine.changes.keys():
+                connection.send(Unload(model, _SETTLE_SECONDS))
+
+    def _ready(self) -> list[Connection]:
+        return [connection for connection in self._engines if connection.status is not None]
+
+    async def _change(self, connection: Connection, message: Load | Unload) -> Change:
+        changes, model = self._engines[connection].changes, message.model
+        reply = changes.get(model)
+        if reply is None or reply.done():
+            reply = changes[model] = asyncio.get_running_loop().create_future()
+        connection.send(message)
+        try:
+            return await reply
+        finally:
+            if changes.get(model) is reply:
+                del changes[model]

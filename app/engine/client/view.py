@@ -1,0 +1,49 @@
+"""The engines as a front end sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.engine.client.connection import Connection
+from app.engine.protocol import Status
+
+
+@dataclass(frozen=True)
+class EngineView:
+    """All engines together: statuses of the ready ones and their `places` in order, the expected `count`, the models
+    that they loaded or could not load (`broken`), the number types of each model, and whether any, or every, engine has
+    ever been ready."""
+
+    ready: tuple[Status, ...]
+    count: int
+    broken: dict[str, str] = field(default_factory=dict)
+    models: frozenset[str] = frozenset()
+    precisions: dict[str, str] = field(default_factory=dict)
+    any_started: bool = False
+    all_started: bool = False
+    places: tuple[int, ...] = ()
+
+    @property
+    def restarts(self) -> int:
+        """Restarts of the ready engines."""
+        return sum(int(status.counters.get("restarts", 0)) for status in self.ready)
+
+    @property
+    def is_ready(self) -> bool:
+        """Every engine has loaded and warmed its models since the front end started, and one is ready now."""
+        return bool(self.ready) and self.all_started
+
+
+def view_of(connections: Sequence[Connection]) -> EngineView:
+    """The view after a message from an engine, or its end."""
+    ready = tuple(connection.status for connection in connections if connection.status is not None)
+    started = [bool(connection.instance) for connection in connections]
+    return EngineView(
+        ready,
+        len(connections),
+        {key: reason for status in ready for key, reason in status.broken.items()},
+        frozenset(key for status in ready for key in status.models),
+        {key: words for status in ready for key, words in status.precisions.items()},
+        any(started),
+        all(started),
+        tuple(place for place, connection in enumerate(connections) if connection.status is not None),
+    )

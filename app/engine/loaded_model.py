@@ -1,0 +1,82 @@
+"""A network that is ready to run, with the rows of its running requests."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from app.engine.cuda_graphs import Units
+from app.engine.slots import Slots
+from app.models.encoders import TextEncoder
+from app.models.networks import Classifier, EncoderDecoder
+from app.models.serving.native.recurrent import NativeRecurrent
+from app.models.serving.segments import padded_steps, padded_to_longest
+from app.models.serving.unrolled import PackedRecurrent
+from app.store.manifest import Decoding, Manifest
+
+
+@dataclass(slots=True)
+class Counters:
+    """Work done, in cell steps: `useful` steps belong to a source, `padded` are those and the padding around them."""
+
+    units: int = 0
+    encoded: int = 0  # sources
+    encode_useful: int = 0
+    encode_padded: int = 0
+    decode_steps: int = 0
+    decode_rows: int = 0
+    out_of_memory: int = 0
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A network on its device. `block` is the number of rows that decode at once; running out of memory halves it.
+    `exact` is a classifier as stored, in float32 on the host: explanations come from it.
+
+    `releases_each_step`: rows that end are released at once and not at the end of the unit. On a CPU, where reading a
+    value costs nothing. `runs_units`: a unit of plain decoding runs in one go (`cuda_graphs`). On a GPU, where the host
+    is the slower side.
+    """
+
+    manifest: Manifest
+    network: Classifier | EncoderDecoder
+    slots: Slots
+    precision: str  # in words
+    block: int
+    units: Units | None = None
+    exact: Classifier | None = None
+    counters: Counters = field(default_factory=Counters)
+    releases_each_step: bool = field(init=False)
+    runs_units: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.releases_each_step = self.device.type == "cpu"
+        self.runs_units = self.device.type == "cuda"
+
+    @property
+    def key(self) -> str:
+        return self.manifest.key
+
+    @property
+    def device(self) -> torch.device:
+        return self.slots.device
+
+    @property
+    def decoding(self) -> Decoding:
+        assert self.manifest.decoding is not None  # every model that decodes has it, see `Manifest`
+        return self.manifest.decoding
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether a source can be encoded in chunks: only a text that is read in one direction."""
+        encoder = self.network.encoder
+        return isinstance(encoder, TextEncoder) and encoder.recurrence.recurrence.directions == 1
+
+    @property
+    def padded_steps(self) -> Callable[[Sequence[int]], int]:
+        """The cost of a batch of sources in cell steps, padding included."""
+        encoder = self.network.encoder
+        segmented = isinstance(encoder, TextEncoder) and isinstance(
+            encoder.recurrence, PackedRecurrent | NativeRecurrent
+        )
+        return padded_steps if segmented else padded_to_longest

@@ -1,0 +1,99 @@
+"""The models of one device: built from versions of the store, warmed, and unloaded."""
+
+import copy
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from app.engine.cost import cost_of
+from app.engine.cuda_graphs import Units
+from app.engine.decode import decode
+from app.engine.encode import encode
+from app.engine.loaded_model import Counters, LoadedModel
+from app.engine.memory import give_back_memory
+from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
+from app.engine.request import Request, whole
+from app.engine.slots import Slots
+from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.serving.precision import Precision, prepare
+from app.store.manifest import Manifest
+from app.store.model_store import Version
+from app.store.weights import load_weights
+
+_WARM_TOKENS = 8
+
+
+class Models(Mapping[str, LoadedModel]):
+    """The loaded models by `name/version`. `slots` is the number of rows of each."""
+
+    def __init__(self, device: torch.device, *, slots: int, precision: Precision = "auto") -> None:
+        self.device = device
+        self.counters = Counters()
+        self._slots = slots
+        self._precision = precision
+        self._models: dict[str, LoadedModel] = {}
+
+    def __getitem__(self, key: str) -> LoadedModel:
+        return self._models[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def load(self, version: Version) -> None:
+        """Build, warm and add a version. Raises StoreError."""
+        self.put(self.build(version))
+
+    def build(self, version: Version) -> LoadedModel:
+        """A version's network with its weights, on the device. It does not touch the other models: another thread may
+        build while they run. Raises StoreError."""
+        manifest = version.manifest
+        image = manifest.image
+        mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
+        network = build_network(manifest.architecture, mean=mean, std=std)
+        load_weights(network, version)
+        return self._prepared(manifest, network)
+
+    def add(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> None:
+        """Prepare, warm and add a network that has its weights."""
+        self.put(self._prepared(manifest, network))
+
+    def put(self, model: LoadedModel) -> None:
+        """Warm a model and add it to the others."""
+        _warm(model)
+        model.counters = self.counters  # after the warm-up, which is no work of a request
+        self._models[model.key] = model
+
+    def unload(self, key: str) -> None:
+        """Remove an idle model and give its memory back to the system."""
+        model = self._models.pop(key)
+        if model.units is not None:
+            model.units.forget()
+        del model
+        give_back_memory(self.device)
+
+    def _prepared(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> LoadedModel:
+        if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
+            network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
+        exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
+        precision = self._precision if manifest.precision == "auto" else manifest.precision
+        words = prepare(network, precision, self.device)
+        slots = Slots(self._slots, self.device)
+        model = LoadedModel(manifest, network, slots, words, block=self._slots, exact=exact)
+        if isinstance(network, EncoderDecoder):
+            model.units = Units(network, slots, model.decoding.end)
+        return model
+
+
+def _warm(model: LoadedModel) -> None:
+    """Run a small batch through everything once: kernels and memory are ready before the first request."""
+    image = model.manifest.image
+    source: Source = Pixels(image.size, bytes(3 * image.size**2)) if image else Tokens([0] * _WARM_TOKENS)
+    answer: AnswerSpec = Decode(2) if isinstance(model.network, EncoderDecoder) else Label()
+    cost = cost_of(source, answer)
+    rows = min(2, model.slots.capacity)
+    encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
+    while model.slots.count:
+        decode(model, 2)

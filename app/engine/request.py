@@ -1,0 +1,107 @@
+"""One request in the engine, from its arrival to its last event. Free of torch: the scheduler and its tests need none.
+
+The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial`; the slots own `rows`; decoding
+owns `sent` and the search; the statistics own the times.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from app.engine.cost import Cost
+from app.engine.protocol import AnswerSpec, Decode, Event, RequestKey, Source, Terms
+
+Phase = Literal["waiting", "encoding", "decoding", "ended"]
+ORDINARY = Terms()
+
+
+class Table(Protocol):
+    """A tensor with one entry, or one row of entries, per beam."""
+
+    def __getitem__(self, beam: int, /) -> "Table": ...
+
+    def tolist(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One step of a request, with an entry per beam: the beam that it continues, its token and log-probability; of the
+    beams before the step, the alternatives (ids and log-probabilities) and the attention weights."""
+
+    parents: list[int]
+    tokens: list[int]
+    log_probs: list[float]
+    alternatives: tuple[Table, Table] | None = None
+    attention: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A hypothesis that ended in step `step` of its request: it was beam `beam` before the step. `score` is before the
+    length penalty."""
+
+    step: int
+    beam: int
+    score: float
+    log_prob: float
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """A source, the answer to compute, and where the request stands."""
+
+    key: RequestKey
+    model: str
+    source: Source
+    answer: AnswerSpec
+    cost: Cost
+    terms: Terms = ORDINARY
+    alone: bool = False
+
+    phase: Phase = "waiting"
+    order: tuple[float, int] = (0.0, 0)  # the smallest is next: finish tag less the lead of its priority, arrival
+    tag: float = 0.0  # finish tag of fair queueing
+    encoded_steps: int = 0
+
+    partial: object | None = None  # state after the chunks encoded so far, see `encode.Partial`
+    memory: int = 0  # positions of the source's memory that attention may see
+    rows: list[int] = field(default_factory=list)  # one row of the running batch per beam
+    sent: int = 0  # tokens sent as Progress
+    trace: list[Trace] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
+    end_ranks: set[int] = field(default_factory=set)  # ranks among the best continuations that have been an end
+
+    arrived: float = 0.0  # times as in `protocol.Times`
+    started: float = 0.0
+    encoded: float = 0.0
+    first_token: float = 0.0
+
+    @property
+    def decode(self) -> Decode:
+        """The answer of a request that decodes."""
+        assert isinstance(self.answer, Decode)
+        return self.answer
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """`steps` cell steps of a request's source, from `start` on."""
+
+    request: Request
+    start: int
+    steps: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.start + self.steps == self.request.cost.encode
+
+    @property
+    def is_whole(self) -> bool:
+        return self.steps == self.request.cost.encode
+
+
+def whole(request: Request) -> Chunk:
+    """All of a source as one chunk."""
+    return Chunk(request, 0, request.cost.encode)
+
+
+Output = tuple[Request, Event]
