@@ -1,150 +1,205 @@
-"""Foreign files to plain data, without running a byte of code from them.
-
-A child process opens the file (see `app.importers.untrusted`); this one only reads the safetensors and msgpack that it
-leaves behind.
-"""
+"""A file of any known format to plain data: torch's zip and the older one, pickles, safetensors, JSON, word lists."""
 
 import json
-import os
-import signal
 import stat
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import struct
+import zipfile
+from io import BytesIO
 from typing import Any
 
-import msgspec
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors import SafetensorError, deserialize
 
-import app
-from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
-from app.importers.untrusted.passing import TENSORS, TREE
-from app.store.publishing import held_folder
+from app.importers.untrusted.bounds import Bounds
+from app.importers.untrusted.refusals import Refused, TooLarge, Unreadable
+from app.importers.untrusted.storages import UNTYPED, NumberType, Storage, TensorView, Views
+from app.importers.untrusted.unpickler import PlainUnpickler, count_opcodes
 
-Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and Stub
-_ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
-_SCRATCH = "unroll-import-"  # beginning of the names of folders between parent and child
-_START = (
-    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "runpy.run_module('app.importers.untrusted', run_name='__main__')"
-)
+_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+_RATIO = 200  # of what is unpacked to what is packed, beyond which a zip is made to do harm
+_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The largest file in bytes, and how many seconds reading it may take."""
-
-    bytes: int = 8 * 1024**3
-    seconds: int = 120
+def parse(content: bytes, bounds: Bounds) -> Any:
+    """Raises Refused, Unreadable or TooLarge."""
+    return _Parser(bounds, Views(bounds)).parse(content, is_nested=False)
 
 
-@dataclass(frozen=True)
-class Stub:
-    """An object of a class that is not ours: `name` is `module.Class`, `state` its attributes, `args` what it was made
-    of, `items` and `entries` what was added to it as to a list or a dictionary."""
+class _Parser:
+    def __init__(self, bounds: Bounds, views: Views) -> None:
+        self._bounds = bounds
+        self._views = views
 
-    name: str
-    state: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Any, ...] = ()
-    items: list[Any] = field(default_factory=list)
-    entries: Mapping[Any, Any] = field(default_factory=dict)
+    def parse(self, content: bytes, *, is_nested: bool) -> Any:
+        if content[:2] == b"PK":
+            return self._zip(content, is_nested)
+        if content[8:9] == b"{" and int.from_bytes(content[:8], "little") < len(content) and not is_nested:
+            return self._safetensors(content)  # before pickles: the length of its header may look like one
+        if content[:1] == b"\x80":
+            return self._pickles(content, is_nested)
+        if is_nested:
+            raise Unreadable("it holds another file of a kind that is not known")
+        if content[257:262] == b"ustar":
+            raise Unreadable("it is a tar archive; open the file with torch and save its state_dict() again")
+        return self._pickles(content, is_nested) if self._is_old_pickle(content) else _text(content)
+
+    def _is_old_pickle(self, content: bytes) -> bool:
+        """Pickles of protocols 0 and 1 have no mark of their own: one is what is read as one to its last byte."""
+        try:
+            return content.endswith(b".") and count_opcodes(content, 0, self._bounds) == len(content)
+        except Unreadable:
+            return False
+
+    def _unpickle(self, content: bytes, start: int, **options: Any) -> tuple[Any, int]:
+        """What a pickle makes, and where it ends."""
+        end = count_opcodes(content, start, self._bounds)
+        try:
+            made = PlainUnpickler(BytesIO(content[start:end]), views=self._views, **options).load()
+        except (Refused, Unreadable, TooLarge):
+            raise
+        except RecursionError as error:
+            raise TooLarge("its pickle is nested too deeply") from error
+        except MemoryError as error:
+            raise TooLarge("its pickle asks for more memory than a file of its size can need") from error
+        except Exception as error:  # whatever a broken pickle makes the unpickler stumble over
+            raise Unreadable(f"its pickle is damaged: {type(error).__name__}: {error}") from error
+        return made, end
+
+    def _nested(self, is_nested: bool) -> Any:
+        return None if is_nested else lambda content: self.parse(content, is_nested=True)
+
+    def _pickles(self, content: bytes, is_nested: bool) -> Any:
+        first, end = self._unpickle(content, 0, load_bytes=self._nested(is_nested))
+        return self._legacy(content, end, is_nested) if first == _TORCH_MAGIC else first
+
+    def _legacy(self, content: bytes, at: int, is_nested: bool) -> Any:
+        """torch.save before 1.6: magic number, protocol, system, the object, the keys of its storages, and those."""
+        for _ in range(2):
+            _, at = self._unpickle(content, at)
+        storages: dict[str, Storage] = {}
+        left = len(content)
+
+        def storage(reference: Any) -> Storage:
+            nonlocal left
+            _, kind, key, _, count, *view = _checked(reference, 5)
+            if view and view[0] is not None:
+                raise Unreadable("it has views of storages, which torch has not written since 0.4")
+            known = storages.get(key)
+            if known is None:
+                left -= count * kind.size
+                if left < 0:
+                    raise TooLarge(f"its storages declare more than the file can hold, one of them {count} numbers")
+                known = storages[key] = Storage(kind, count, bytearray(count * kind.size))
+            return known
+
+        made, at = self._unpickle(content, at, storage=storage, load_bytes=self._nested(is_nested))
+        keys, at = self._unpickle(content, at)
+        for key in keys if isinstance(keys, list) else ():
+            found = storages.get(key)
+            (count,) = struct.unpack_from("<q", content, at) if at + 8 <= len(content) else (-1,)
+            if found is None or count != found.count or at + 8 + len(found.data) > len(content):
+                raise Unreadable("its storages are damaged or cut short")
+            found.data[:] = content[at + 8 : at + 8 + len(found.data)]
+            at += 8 + len(found.data)
+        if not isinstance(keys, list) or set(keys) != set(storages):
+            raise Unreadable("it lacks storages")
+        return made
+
+    def _zip(self, content: bytes, is_nested: bool) -> Any:
+        """torch.save since 1.6: `<name>/data.pkl` and a record for each storage."""
+        try:
+            archive = zipfile.ZipFile(BytesIO(content))
+            records = _records(archive, self._bounds)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise Unreadable(f"it is a damaged zip: {error}") from error
+        pickles = [name for name in records if name.endswith("/data.pkl") and name.count("/") == 1]
+        if len(pickles) != 1:
+            raise Unreadable("it is a zip, but none that torch.save has written")
+        folder = pickles[0].removesuffix("data.pkl")
+        order = archive.read(records[folder + "byteorder"]) if folder + "byteorder" in records else b"little"
+        if order != b"little":
+            raise Unreadable("its numbers are big-endian")
+        storages: dict[str, Storage] = {}
+
+        def storage(reference: Any) -> Storage:
+            _, kind, key, _, count = _checked(reference, 5)[:5]
+            known = storages.get(key)
+            if known is None:
+                record = records.get(f"{folder}data/{key}")
+                if record is None or record.file_size < count * kind.size:
+                    raise Unreadable(f"a storage declares {count} numbers, but its record is smaller")
+                known = storages[key] = Storage(kind, count, bytearray(archive.read(record)))
+            return known
+
+        content = archive.read(records[pickles[0]])
+        made, _ = self._unpickle(content, 0, storage=storage, load_bytes=self._nested(is_nested))
+        return made
+
+    def _safetensors(self, content: bytes) -> dict[str, TensorView]:
+        try:
+            found = deserialize(content)  # type: ignore[no-untyped-call]
+        except SafetensorError as error:
+            raise Unreadable(f"it is a damaged safetensors file: {error}") from error
+        made = {}
+        for name, entry in found:
+            size = _TYPES.get(entry["dtype"])
+            if size is None:
+                raise Unreadable(f"{name} has the number type {entry['dtype']}, which is not taken")
+            shape, step = tuple(entry["shape"]), 1
+            strides: list[int] = []
+            for length in reversed(shape):
+                strides.insert(0, step)
+                step *= length
+            kind = NumberType(entry["dtype"], size)
+            storage = Storage(kind, step, bytearray(entry["data"]))
+            made[name] = self._views.make(storage, 0, shape, tuple(strides))
+        return made
 
 
-def read(path: Path, *, limits: Limits = Limits()) -> Plain:
-    """What a file holds. A link is followed once; what it leads to must be a regular file.
+def _checked(reference: Any, length: int) -> tuple[Any, ...]:
+    if not isinstance(reference, tuple) or len(reference) < length or reference[0] != "storage":
+        raise Unreadable("it refers to something that is no storage")
+    kind, key, count = reference[1], reference[2], reference[4]
+    if not isinstance(kind, NumberType) or not isinstance(key, str) or type(count) is not int or count < 0:
+        raise Unreadable("it refers to a storage of a kind that is not known")
+    return reference if kind is not UNTYPED else (*reference[:4], count, *reference[5:])
 
-    Raises UnsafeCheckpoint, UnreadableCheckpoint or CheckpointTooLarge.
-    """
+
+def _records(archive: zipfile.ZipFile, bounds: Bounds) -> dict[str, zipfile.ZipInfo]:
+    """What the archive says of its entries, all of it checked before any is unpacked."""
+    records: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename
+        parts = name.split("/")
+        if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
+            raise Refused(f"its entry {name[:80]!r} points outside the archive")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise Refused(f"its entry {name[:80]!r} is a link")
+        if name in records:
+            raise Refused(f"its entry {name[:80]!r} is there twice")
+        if parts[-1] == "constants.pkl" or "code" in parts[1:-1] or parts[-1].endswith(".py"):
+            raise Refused("it is a TorchScript archive, which holds a program. Save model.state_dict() instead")
+        if info.file_size > _RATIO * max(1, info.compress_size):
+            raise TooLarge(f"its entry {name[:80]!r} unpacks to {info.file_size} bytes from {info.compress_size}")
+        records[name] = info
+    if sum(info.file_size for info in records.values()) > bounds.tensors:
+        raise TooLarge("its entries unpack to far more than the file")
+    return records
+
+
+def _text(content: bytes) -> Any:
+    """JSON, or words, one a line."""
     try:
-        descriptor = os.open(path.resolve(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (OSError, RuntimeError) as error:  # before Python 3.13, a link to itself is a RuntimeError
-        raise UnreadableCheckpoint(f"{path.name} cannot be opened: {getattr(error, 'strerror', error)}") from error
-    status = os.fstat(descriptor)
-    if stat.S_ISDIR(status.st_mode):
-        os.close(descriptor)
-        raise UnreadableCheckpoint(f"{path.name} is a folder; name the file within")
-    with open(descriptor, "rb") as file, held_folder(Path(tempfile.gettempdir()), _SCRATCH) as folder:
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableCheckpoint(f"{path.name} is not a regular file")
-        if status.st_size > limits.bytes:
-            raise CheckpointTooLarge(f"{path.name} has {status.st_size} bytes; at most {limits.bytes} are taken")
-        _run_child(path.name, file.fileno(), folder, status.st_size, limits)
-        return _plain(folder)
-
-
-def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Limits) -> None:
-    root = str(Path(app.__file__).parents[1])
-    numbers = map(str, (size, limits.seconds, os.getpid()))
-    command = [sys.executable, "-I", "-c", _START, root, str(folder), *numbers]
-    try:
-        ran = subprocess.run(
-            command, stdin=descriptor, capture_output=True, timeout=limits.seconds, cwd=folder, env={}, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CheckpointTooLarge(f"{name}: reading it took longer than {limits.seconds} seconds") from error
-    if -ran.returncode in (signal.SIGKILL, signal.SIGXCPU):
-        raise CheckpointTooLarge(f"{name}: reading it took more time or memory than a file of its size can need")
-    if ran.returncode < 0:
-        raise UnreadableCheckpoint(
-            f"{name}: the process that read it was ended by {signal.Signals(-ran.returncode).name}: the file is "
-            "damaged, or made to do harm. Save the weights alone, with torch.save(model.state_dict(), ...)"
-        )
-    try:
-        answer = json.loads(ran.stdout)
-    except ValueError as error:
-        raise UnreadableCheckpoint(f"{name}: the process that read it ended with status {ran.returncode}") from error
-    if answer:
-        raise _ERRORS.get(answer["kind"], ImportFailed)(f"{name}: {answer['detail']}")
-
-
-def _plain(folder: Path) -> Plain:
-    tensors = load_file(folder / TENSORS)
-    return _value(msgspec.msgpack.decode(folder.joinpath(TREE).read_bytes(), strict=False), tensors)
-
-
-def _value(node: Any, tensors: Mapping[str, Tensor]) -> Plain:
-    if not isinstance(node, dict):
-        return node
-    if "tensor" in node:
-        return tensors[node["tensor"]]
-    if "list" in node:
-        return [_value(item, tensors) for item in node["list"]]
-    if "tuple" in node:
-        return tuple(_value(item, tensors) for item in node["tuple"])
-    if "dict" in node:
-        return _mapping(node["dict"], tensors)
-    return Stub(
-        node["stub"],
-        _mapping(node["state"], tensors),
-        tuple(_value(item, tensors) for item in node["args"]),
-        [_value(item, tensors) for item in node["items"]],
-        _mapping(node["entries"], tensors),
-    )
-
-
-def _mapping(pairs: Any, tensors: Mapping[str, Tensor]) -> dict[Any, Any]:
-    """Keys that could not be keys, such as lists, are spelt out."""
-    made = {}
-    for key, value in pairs:
-        plain = _value(key, tensors)
-        made[plain if isinstance(plain, str | int | float | bool | bytes | None) else repr(plain)] = _value(
-            value, tensors
-        )
-    return made
-
-
-def state_dict_of(stub: Stub, prefix: str = "") -> dict[str, Tensor]:
-    """The parameters and buffers of a whole module that was pickled, and of those within it."""
-    tensors = {}
-    for part in ("_parameters", "_buffers"):
-        for name, value in dict(stub.state.get(part) or {}).items():
-            if isinstance(value, Tensor):
-                tensors[prefix + name] = value
-    for name, module in dict(stub.state.get("_modules") or {}).items():
-        if isinstance(module, Stub):
-            tensors |= state_dict_of(module, f"{prefix}{name}.")
-    return tensors
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            "it is of no kind that is known: torch.save, pickle, safetensors, JSON or a list of words"
+        ) from error
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"it is not valid JSON: {error}") from error
+    lines = text.splitlines()
+    if not any(lines):
+        raise Unreadable("it is empty")
+    return lines

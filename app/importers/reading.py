@@ -1,0 +1,150 @@
+"""Foreign files to plain data, without running a byte of code from them.
+
+A child process opens the file (see `app.importers.untrusted`); this one only reads the safetensors and msgpack that it
+leaves behind.
+"""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from safetensors.torch import load_file
+from torch import Tensor
+
+import app
+from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
+from app.importers.untrusted.passing import TENSORS, TREE
+from app.store.publishing import held_folder
+
+Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and Stub
+_ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
+_SCRATCH = "unroll-import-"  # beginning of the names of folders between parent and child
+_START = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module('app.importers.untrusted', run_name='__main__')"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest file in bytes, and how many seconds reading it may take."""
+
+    bytes: int = 8 * 1024**3
+    seconds: int = 120
+
+
+@dataclass(frozen=True)
+class Stub:
+    """An object of a class that is not ours: `name` is `module.Class`, `state` its attributes, `args` what it was made
+    of, `items` and `entries` what was added to it as to a list or a dictionary."""
+
+    name: str
+    state: Mapping[str, Any] = field(default_factory=dict)
+    args: tuple[Any, ...] = ()
+    items: list[Any] = field(default_factory=list)
+    entries: Mapping[Any, Any] = field(default_factory=dict)
+
+
+def read(path: Path, *, limits: Limits = Limits()) -> Plain:
+    """What a file holds. A link is followed once; what it leads to must be a regular file.
+
+    Raises UnsafeCheckpoint, UnreadableCheckpoint or CheckpointTooLarge.
+    """
+    try:
+        descriptor = os.open(path.resolve(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, RuntimeError) as error:  # before Python 3.13, a link to itself is a RuntimeError
+        raise UnreadableCheckpoint(f"{path.name} cannot be opened: {getattr(error, 'strerror', error)}") from error
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        os.close(descriptor)
+        raise UnreadableCheckpoint(f"{path.name} is a folder; name the file within")
+    with open(descriptor, "rb") as file, held_folder(Path(tempfile.gettempdir()), _SCRATCH) as folder:
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableCheckpoint(f"{path.name} is not a regular file")
+        if status.st_size > limits.bytes:
+            raise CheckpointTooLarge(f"{path.name} has {status.st_size} bytes; at most {limits.bytes} are taken")
+        _run_child(path.name, file.fileno(), folder, status.st_size, limits)
+        return _plain(folder)
+
+
+def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Limits) -> None:
+    root = str(Path(app.__file__).parents[1])
+    numbers = map(str, (size, limits.seconds, os.getpid()))
+    command = [sys.executable, "-I", "-c", _START, root, str(folder), *numbers]
+    try:
+        ran = subprocess.run(
+            command, stdin=descriptor, capture_output=True, timeout=limits.seconds, cwd=folder, env={}, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CheckpointTooLarge(f"{name}: reading it took longer than {limits.seconds} seconds") from error
+    if -ran.returncode in (signal.SIGKILL, signal.SIGXCPU):
+        raise CheckpointTooLarge(f"{name}: reading it took more time or memory than a file of its size can need")
+    if ran.returncode < 0:
+        raise UnreadableCheckpoint(
+            f"{name}: the process that read it was ended by {signal.Signals(-ran.returncode).name}: the file is "
+            "damaged, or made to do harm. Save the weights alone, with torch.save(model.state_dict(), ...)"
+        )
+    try:
+        answer = json.loads(ran.stdout)
+    except ValueError as error:
+        raise UnreadableCheckpoint(f"{name}: the process that read it ended with status {ran.returncode}") from error
+    if answer:
+        raise _ERRORS.get(answer["kind"], ImportFailed)(f"{name}: {answer['detail']}")
+
+
+def _plain(folder: Path) -> Plain:
+    tensors = load_file(folder / TENSORS)
+    return _value(msgspec.msgpack.decode(folder.joinpath(TREE).read_bytes(), strict=False), tensors)
+
+
+def _value(node: Any, tensors: Mapping[str, Tensor]) -> Plain:
+    if not isinstance(node, dict):
+        return node
+    if "tensor" in node:
+        return tensors[node["tensor"]]
+    if "list" in node:
+        return [_value(item, tensors) for item in node["list"]]
+    if "tuple" in node:
+        return tuple(_value(item, tensors) for item in node["tuple"])
+    if "dict" in node:
+        return _mapping(node["dict"], tensors)
+    return Stub(
+        node["stub"],
+        _mapping(node["state"], tensors),
+        tuple(_value(item, tensors) for item in node["args"]),
+        [_value(item, tensors) for item in node["items"]],
+        _mapping(node["entries"], tensors),
+    )
+
+
+def _mapping(pairs: Any, tensors: Mapping[str, Tensor]) -> dict[Any, Any]:
+    """Keys that could not be keys, such as lists, are spelt out."""
+    made = {}
+    for key, value in pairs:
+        plain = _value(key, tensors)
+        made[plain if isinstance(plain, str | int | float | bool | bytes | None) else repr(plain)] = _value(
+            value, tensors
+        )
+    return made
+
+
+def state_dict_of(stub: Stub, prefix: str = "") -> dict[str, Tensor]:
+    """The parameters and buffers of a whole module that was pickled, and of those within it."""
+    tensors = {}
+    for part in ("_parameters", "_buffers"):
+        for name, value in dict(stub.state.get(part) or {}).items():
+            if isinstance(value, Tensor):
+                tensors[prefix + name] = value
+    for name, module in dict(stub.state.get("_modules") or {}).items():
+        if isinstance(module, Stub):
+            tensors |= state_dict_of(module, f"{prefix}{name}.")
+    return tensors
