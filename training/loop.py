@@ -206,7 +206,7 @@ def _board(folder: Path) -> Callable[[str, float, int], None]:
 
 def greedy(network: EncoderDecoder, source: Tensor, lengths: Tensor, *, longest: int) -> list[list[int]]:
     """Token ids of greedy answers to a batch of sources, without eos."""
-    state = network.consume(source, lengths)
+    state = network.encode(source, lengths)
     previous = torch.full((len(source),), BOS, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
     chosen = []

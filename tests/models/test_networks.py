@@ -239,7 +239,7 @@ def test_forward_is_consume_and_steps(image: bool) -> None:
     sources = torch.randint(256, (BATCH, 64, 64, 3), dtype=torch.uint8) if image else random_sources()
     targets = torch.randint(VOCABULARY, (BATCH, TARGET))
     logits = network(sources, LENGTHS, targets)
-    state = network.consume(sources, LENGTHS)
+    state = network.encode(sources, LENGTHS)
     for position in range(TARGET):
         step_logits, state, _ = network.step(targets[:, position], state)
         torch.testing.assert_close(step_logits, logits[:, position], rtol=0, atol=1e-5)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.models.cells import Recurrent
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.recurrent import Recurrent
 from app.models.serving import precision
 from app.models.serving.one_by_one import OneByOne
 from app.models.serving.precision import Capability, Precision, prepare, rounding
@@ -45,7 +45,7 @@ def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
     with torch.inference_mode():
         if isinstance(network, Classifier):
             return network(source, lengths)  # type: ignore[no-any-return]
-        state = network.consume(source, lengths)
+        state = network.encode(source, lengths)
         for token in range(tokens):
             logits, state, _ = network.step(torch.full((3,), token), state)
         return logits

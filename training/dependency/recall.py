@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from app.models.cells import Recurrent
+from app.models.recurrent import Recurrent
 from app.store.architecture import CellKind, Recurrence
 
 SYMBOLS, DISTRACTORS = 8, 8
