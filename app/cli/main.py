@@ -266,16 +266,16 @@ def import_(
     dry_run: bool,
 ) -> None:
     """Put a checkpoint of a well-known public repository into the store, without running a byte of code from it."""
-    from app.importers.importing import Request, import_checkpoint, understand
+    from app.importers.importing import ImportRequest, convert_checkpoint, import_checkpoint
 
     source, _, target = languages.partition(",")
-    request = Request(
+    request = ImportRequest(
         name=name,
         checkpoints=checkpoints,
         vocabularies=[_vocabulary(value) for value in vocabularies],
         layout=layout,
         settings=dict(_setting(value) for value in settings),
-        takes_usual=usual,
+        accept_usual=usual,
         labels=[label.strip() for label in labels.split(",") if label.strip()],
         version=version or 1 + newest_version(store, name),
         languages=(source or None, target or None),
@@ -283,12 +283,12 @@ def import_(
     )
     with _as_click_errors():
         if dry_run:
-            understood = understand(request)
+            conversion = convert_checkpoint(request)
         else:
-            understood, folder = import_checkpoint(request, store)
-        click.echo(f"layout: {understood.layout.name}, {understood.layout.source}")
-        click.echo(f"network: {understood.manifest.architecture.describe()}")
-        for key, value in understood.answers.given.items():
+            conversion, folder = import_checkpoint(request, store)
+        click.echo(f"layout: {conversion.layout.name}, {conversion.layout.source}")
+        click.echo(f"network: {conversion.manifest.architecture.describe()}")
+        for key, value in conversion.options.given.items():
             click.echo(f"{key}: {value}")
         click.echo("nothing was written" if dry_run else f"wrote {folder}; try it: unroll serve --store {store}")
 
@@ -299,7 +299,7 @@ def layouts() -> None:
     from app.importers.layouts import LAYOUTS
 
     for layout in LAYOUTS.values():
-        click.echo(f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.words)}")
+        click.echo(f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.vocabularies)}")
 
 
 def _vocabulary(value: str) -> tuple[Any, Path]:

@@ -16,7 +16,7 @@ from torch import nn
 
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
-from app.importers.formats.torch_files import Limits, Stub, read, state_dict_of
+from app.importers.reading import ReadLimits, Stub, read, state_dict_of
 from app.importers.vocabularies import words_of
 from tests.importers.attacks import ATTACKS, Attack, colliding_keys, eval_, exec_, getattr_chain, nested_load, os_system
 
@@ -53,7 +53,7 @@ def test_nothing_runs_and_the_error_is_clear(attack: Attack, tmp_path: Path) -> 
         assert read(path) is None
     else:
         with pytest.raises((UnsafeCheckpoint, UnreadableCheckpoint, CheckpointTooLarge)) as caught:
-            read(path, limits=Limits(seconds=10))
+            read(path, limits=ReadLimits(seconds=10))
         assert caught.value.detail.startswith("model.pt")
         assert "status" not in caught.value.detail, "the child died of it"
         assert "Traceback" not in caught.value.detail
@@ -179,8 +179,8 @@ def test_a_link_leads_to_a_file(tmp_path: Path) -> None:
 
 def test_limits(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("a\n" * 100)
-    with pytest.raises(CheckpointTooLarge, match="at most 10 are taken"):
-        read(tmp_path / "words.txt", limits=Limits(bytes=10))
+    with pytest.raises(CheckpointTooLarge, match="the limit is 10"):
+        read(tmp_path / "words.txt", limits=ReadLimits(bytes=10))
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.3, 0.7, 0.98])

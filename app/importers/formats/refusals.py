@@ -1,13 +1,13 @@
-"""Why a file is not read. The child tells its parent by class name and detail."""
+"""Why a file is not read. The child reports the name of the class and the message to its parent."""
 
 
 class Refused(Exception):
-    """It would need something to be run, or is made to do harm."""
+    """Reading it would run code, or it is an attack."""
 
 
 class Unreadable(Exception):
-    """It is damaged, or of a kind that is not known."""
+    """It is damaged, or its format is unknown."""
 
 
 class TooLarge(Exception):
-    """It declares more than is taken."""
+    """It declares more than the limits allow."""

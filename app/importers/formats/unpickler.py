@@ -1,145 +1,30 @@
-"""Pickles to plain data. A pickle is a program that calls what it names; here it can call nothing but what this file
-lists, and a class that it names is an inert note of its name, its attributes and its items."""
+"""Pickles to plain data.
+
+A pickle is a program that calls functions by name. Here it can call only the functions of `allowed_names`. A class that
+it names becomes a `Stub`: its name, its attributes and its items.
+"""
 
 import pickle
-import pickletools
-import re
-import sys
-from collections.abc import Callable, Mapping
-from io import BytesIO
+from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
-from app.importers.untrusted.bounds import Bounds
-from app.importers.untrusted.refusals import Refused, TooLarge, Unreadable
-from app.importers.untrusted.storages import NumberType, Storage, TensorView, Views, dtype, storage_type
+from app.importers.formats.allowed_names import CALLS, NAMES, is_inert
+from app.importers.formats.refusals import Refused, Unreadable
+from app.importers.formats.storages import NumberType, Storage, TensorView, Views, dtype, storage_type
+from app.importers.formats.stubs import Stub, StubClass
 
-_CLASS = re.compile(r"_?[A-Z][A-Za-z0-9_]{0,99}")
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,9}")
-_DANGEROUS = {
-    "builtins",
-    "__builtin__",
-    "nt",
-    "posix",
-    "torch.hub",
-    "torch.jit",
-    "torch.package",
-    "torch.utils.cpp_extension",
-}
-_HARMLESS = {
-    ("argparse", "Namespace"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "WindowsPath"),
-    ("collections", "Counter"),
-}
-_NUMPY = {"_reconstruct", "scalar", "ndarray", "dtype", "_frombuffer"}  # inert: only that the rest can be read
-_NOTED = {  # functions that torchtext's objects hold beside their words: noted as a class would be, and never called
-    ("torchtext.vocab", "_default_unk_index"),
-    ("torchtext.data.utils", "_split_tokenizer"),
-    ("functools", "partial"),
-    ("onmt.inputters.text_dataset", "_feature_tokenize"),
-}
 StorageMaker = Callable[[Any], Storage]
 
 
-class Stub:
-    """An object of a class that is not ours; `name` is that of the class."""
-
-    name = ""
-
-    def __init__(self) -> None:
-        self.args: tuple[Any, ...] = ()
-        self.state: dict[Any, Any] = {}
-        self.items: list[Any] = []
-        self.entries: list[tuple[Any, Any]] = []
-
-    def set_state(self, state: Any) -> None:
-        """Attributes, in the forms that `__reduce__` knows; anything else is kept as `state`."""
-        parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
-        if all(part is None or isinstance(part, dict) for part in parts):
-            for part in parts:
-                self.state |= part or {}
-        else:
-            self.state["state"] = state
-
-
-class Made:
+class AllowedCall:
     """A function of ours that a pickle may call."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self.call = call
 
 
-class StubClass:
-    """A class that a pickle named."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def make(self, args: tuple[Any, ...]) -> Stub:
-        stub = Stub()
-        stub.name, stub.args = self.name, args
-        return stub
-
-
-def _defaults(*args: Any) -> dict[Any, Any]:
-    """A defaultdict without its default, which would be a function."""
-    return dict(args[1]) if len(args) > 1 and isinstance(args[1], dict) else {}
-
-
-def _pairs(*args: Any) -> dict[Any, Any]:
-    return dict(args[0]) if args and isinstance(args[0], dict | list | tuple) else {}
-
-
-def _reconstructed(kind: Any, base: Any = None, value: Any = None) -> Stub:
-    """`copyreg._reconstructor`, as protocols 0 and 1 make objects; attributes follow."""
-    if not isinstance(kind, StubClass):
-        raise Refused("it makes an object of something that is no class")
-    return kind.make(() if value is None else (value,))
-
-
-def _encoded(text: Any, encoding: Any = "latin1") -> bytes:
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf8", "utf-8", "ascii"):
-        raise Refused("it encodes something that is no text")
-    return text.encode(encoding)
-
-
-def _listed(kind: Callable[[Any], Any]) -> Callable[..., Any]:
-    def make(*args: Any) -> Any:
-        if not args:
-            return kind(())
-        if not isinstance(args[0], list | tuple | set | frozenset | bytes | bytearray):
-            raise Refused("it makes a sequence of something that has no items: this may ask for any amount of memory")
-        return kind(args[0])
-
-    return make
-
-
-def _text(*args: Any) -> str:
-    return str(args[0]) if args and isinstance(args[0], str | int) else ""
-
-
-_CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _pairs,
-    ("collections", "defaultdict"): _defaults,
-    ("_codecs", "encode"): _encoded,
-    ("copyreg", "_reconstructor"): _reconstructed,
-    ("copy_reg", "_reconstructor"): _reconstructed,
-    ("builtins", "bytearray"): _listed(bytes),
-    ("builtins", "bytes"): _listed(bytes),
-    ("builtins", "set"): _listed(list),
-    ("builtins", "frozenset"): _listed(list),
-    ("builtins", "list"): _listed(list),
-    ("builtins", "tuple"): _listed(tuple),
-    ("builtins", "dict"): _pairs,
-    ("torch", "Size"): _listed(tuple),
-    ("torch", "device"): _text,
-    ("torch.serialization", "_get_layout"): _text,
-}
-_NAMES = {("builtins", "int"), ("builtins", "float"), ("builtins", "str"), ("builtins", "bool"), ("builtins", "object")}
-
-
 class PlainUnpickler(pickle._Unpickler):
-    """Python's own unpickler in Python, with every opcode that calls something replaced."""
+    """Python's own unpickler, the one in Python, with every opcode replaced that calls something."""
 
     stack: list[Any]
     append: Callable[[Any], None]
@@ -161,10 +46,10 @@ class PlainUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module
-        call = _CALLS.get((module, name)) or self._of_torch(module, name)
+        call = CALLS.get((module, name)) or self._of_torch(module, name)
         if call is not None:
-            return Made(call)
-        if (module, name) in _NAMES:
+            return AllowedCall(call)
+        if (module, name) in NAMES:
             return f"{module}.{name}"
         if module == "torch":
             found = storage_type(name) or dtype(name)
@@ -172,10 +57,10 @@ class PlainUnpickler(pickle._Unpickler):
                 return found
         if module == "torch.storage" and (found := storage_type(name)):
             return found
-        if _is_inert(module, name):
+        if is_inert(module, name):
             return StubClass(f"{module}.{name}")
         raise Refused(
-            f"it wants to use {module}.{name}, which may run code. Nothing was run. Save the weights alone, with "
+            f"it uses {module}.{name}, which could run code; nothing of it was run. Save only the weights, with "
             "torch.save(model.state_dict(), ...), and the words as a JSON list"
         )
 
@@ -201,14 +86,14 @@ class PlainUnpickler(pickle._Unpickler):
 
     def _nested(self, content: Any) -> Any:
         if not isinstance(content, bytes) or self._load_bytes is None:
-            raise Refused("it holds another file inside a file inside a file")
+            raise Refused("files are nested in it more than twice")
         return self._load_bytes(content)
 
     def persistent_load(self, reference: Any) -> Any:
         if self._storage is None:
-            raise Unreadable("it refers to storages, but is no file of torch.save")
+            raise Unreadable("it refers to storages, but torch.save did not write it")
         if isinstance(reference, tuple) and reference and reference[0] == "module":
-            return reference[1]  # with the source text of the class, which nobody needs
+            return reference[1]  # without the source text of its class, which follows
         return self._storage(reference)
 
     def _called(self, function: Any, args: Any) -> Any:
@@ -216,12 +101,12 @@ class PlainUnpickler(pickle._Unpickler):
             raise Unreadable("it calls something without arguments")
         if isinstance(function, StubClass):
             return function.make(args)
-        if isinstance(function, Made):
+        if isinstance(function, AllowedCall):
             try:
                 return function.call(*args)
             except (TypeError, ValueError) as error:
-                raise Unreadable(f"it makes something of the wrong parts: {error}") from error
-        raise Refused("it calls something that is neither a class nor listed")
+                raise Unreadable(f"it calls a function with the wrong arguments: {error}") from error
+        raise Refused("it calls something that is neither a class nor an allowed function")
 
     def load_reduce(self) -> None:
         args = self.stack.pop()
@@ -248,8 +133,8 @@ class PlainUnpickler(pickle._Unpickler):
         made = self.stack[-1]
         if isinstance(made, Stub):
             made.set_state(state)
-        elif not isinstance(made, dict | TensorView):  # of these, attributes are not needed: `_metadata` and the like
-            raise Refused("it changes the attributes of something that is no object")
+        elif not isinstance(made, dict | TensorView):  # their attributes (`_metadata`) are not needed
+            raise Refused("it changes the attributes of something that is not an object")
 
     dispatch[pickle.BUILD[0]] = load_build
 
@@ -285,7 +170,7 @@ class PlainUnpickler(pickle._Unpickler):
     def _extend(made: Any, items: list[Any]) -> None:
         target = made.items if isinstance(made, Stub) else made
         if not isinstance(target, list):
-            raise Refused("it adds items to something that is no list")
+            raise Refused("it adds items to something that is not a list")
         target.extend(items)
 
     def load_setitems(self) -> None:
@@ -309,41 +194,13 @@ class PlainUnpickler(pickle._Unpickler):
             for key, value in pairs:
                 made[key] = value
         else:
-            raise Refused("it sets items of something that is no dictionary")
+            raise Refused("it sets items of something that is not a dictionary")
 
     def get_extension(self, code: int) -> None:
-        raise Refused("it uses the extension registry, which is empty")
+        raise Refused("it uses the extension registry of pickle")
 
 
 def _tensor(data: Any) -> TensorView:
     if not isinstance(data, TensorView):
         raise Unreadable("a parameter is not a tensor")
     return data
-
-
-def _is_inert(module: str, name: str) -> bool:
-    """Whether a name is one of a class that is only noted. Nothing is imported for it."""
-    if (module, name) in _HARMLESS | _NOTED:
-        return True
-    if not _MODULE.fullmatch(module) or module in _DANGEROUS:
-        return False
-    root = module.partition(".")[0]
-    if root == "numpy":
-        return name in _NUMPY
-    if root in sys.stdlib_module_names and root != "__main__":
-        return False
-    return _CLASS.fullmatch(name) is not None
-
-
-def count_opcodes(content: bytes, start: int, bounds: Bounds) -> int:
-    """Walk a pickle without running it; returns where it ends. Raises TooLarge or Unreadable."""
-    count = 0
-    file = BytesIO(content)
-    file.seek(start)
-    try:
-        for count, (opcode, _, _) in enumerate(pickletools.genops(file)):  # noqa: B007
-            if count > bounds.opcodes:
-                raise TooLarge(f"its pickle has more than {bounds.opcodes} steps")
-    except (ValueError, EOFError, OverflowError, MemoryError, UnicodeDecodeError) as error:
-        raise Unreadable(f"its pickle is damaged or cut short: {error}") from error
-    return file.tell()
