@@ -29,7 +29,7 @@ class Captioner:
     decoder: Mapping[str, Any]
     decoding: Mapping[str, Any]
     image: Mapping[str, Any] = field(default_factory=dict)
-    emits_start: bool = False
+    start_is_output: bool = False
 
 
 class Captioning(Layout):
@@ -66,7 +66,7 @@ class Captioning(Layout):
                 **embedded("decoder", made.embedding, recurrent_weights(made.recurrent, "")),
                 **made.tensors,
             },
-            target=word_vocabulary(target, "spaces", unk="<unk>", hidden=(start,) if made.emits_start else ()),
+            target=word_vocabulary(target, "spaces", unk="<unk>", hidden=(start,) if made.start_is_output else ()),
             decoding=Decoding(bos=start, eos=end, **made.decoding),
             limits=Limits(max_tokens=200),
             image=ImageInput(reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD, **made.image),
@@ -105,5 +105,5 @@ def show_and_tell(
         decoder={"bridge": "zeros", "first_input": "summary"},
         decoding={"max_tokens": max_tokens},
         image=image,
-        emits_start=True,
+        start_is_output=True,
     )

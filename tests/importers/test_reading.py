@@ -1,4 +1,4 @@
-"""Foreign files: what is read of them, and that nothing of them runs."""
+"""Foreign files: their content is read, and nothing of them runs."""
 
 import ast
 import json
@@ -20,11 +20,11 @@ from app.importers.reading import ReadLimits, Stub, read, state_dict_of
 from app.importers.vocabularies import words_of
 from tests.importers.attacks import ATTACKS, Attack, colliding_keys, eval_, exec_, getattr_chain, nested_load, os_system
 
-HARMLESS = {"huge_memo_index", "huge_frame"}  # our unpickler makes no room for what is only announced: they hold None
+HARMLESS = {"huge_memo_index", "huge_frame"}  # our unpickler allocates nothing for announced sizes: the content is None
 
 
 class Vocabulary:
-    """As image_captioning has it."""
+    """The vocabulary class of image_captioning."""
 
     def __init__(self) -> None:
         self.word2idx = {"<pad>": 0, "a": 1, "cat": 2}
@@ -198,7 +198,7 @@ _UNPICKLE = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "m
 
 
 def test_the_serving_process_cannot_unpickle() -> None:
-    """No module but those of the importers imports anything that can, and none calls torch.load or numpy.load."""
+    """Only modules of the importers import an unpickler, and none calls torch.load or numpy.load."""
     root = Path(app.__file__).parent
     looked = 0
     for file in root.rglob("*.py"):

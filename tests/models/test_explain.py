@@ -1,4 +1,4 @@
-"""Explanations against the plain definition: what the network answers to each beginning of the text."""
+"""Explanations against their definition: the network's answer to each prefix of the text."""
 
 from typing import Literal
 
@@ -72,7 +72,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
 
 @torch.no_grad()
 def test_gates_explain_the_next_cell() -> None:
-    """The LSTM's own equation, on what is told: cell = forget * cell before + input * candidate."""
+    """The returned activations obey the LSTM's equation: cell = forget * previous cell + input * candidate."""
     (found,) = layer_activations(classifier("lstm", 1, layers=1), torch.randint(VOCABULARY, (8,)), 0)
     assert found.cell is not None
     before = torch.cat((torch.zeros(1, 6), found.cell[:-1]))

@@ -106,7 +106,7 @@ def test_float32_weights(cell: NativeKind, level: Level) -> None:
 @every_level
 @every_cell
 def test_alone_equals_batched(cell: NativeKind, level: Level) -> None:
-    """Bit for bit, whatever tile a row falls into, and beside a row of NaN."""
+    """Bit for bit, in any tile, and beside a row of NaN."""
     module = recurrent(cell, 47)
     native = NativeRecurrent(module, level=level)
     rows = 14
@@ -169,7 +169,7 @@ def test_no_rows() -> None:
 @every_cell
 @pytest.mark.parametrize("backward", [False, True])
 def test_time_first_and_a_row_of_no_steps(cell: NativeKind, backward: bool) -> None:
-    """The layouts of one layer: (time, rows) gives what (rows, time) gives; a row without steps keeps its state."""
+    """One layer gives the same result for (time, rows) and (rows, time). A row without steps keeps its state."""
     native = single(cell, size=9)
     inputs, lengths, rows = torch.randn(4, 3, INPUT), torch.tensor([3, 0, 1, 2]), torch.arange(4)
     hidden, memory = torch.randn(4, 9), torch.randn(4, 9) if cell == "lstm" else None
@@ -263,7 +263,7 @@ def test_wrong_inputs_are_refused() -> None:
 @needs_bfloat16
 @pytest.mark.parametrize(("size", "depth"), [(1, 1), (9, 14), (63, 3), (64, 33), (65, 7), (129, 40), (300, 1)])
 def test_linear_in_bfloat16(size: int, depth: int) -> None:
-    """Factors are rounded, sums are not; a row's numbers are its own, also at an odd depth and beside NaN."""
+    """Factors are rounded, sums are not. A row does not depend on others, at an odd depth and beside NaN, too."""
     weight, bias = torch.randn(size, depth), torch.randn(size)
     linear = NativeLinear(weight, bias, dtype=torch.bfloat16)
     inputs = torch.randn(100, depth)
@@ -279,7 +279,7 @@ def test_linear_in_bfloat16(size: int, depth: int) -> None:
 @odd_sizes
 @every_cell
 def test_recurrence_in_bfloat16(cell: NativeKind, size: int) -> None:
-    """Near float32, and every row as it is alone, bit for bit."""
+    """Near float32, and every row equal to itself alone, bit for bit."""
     module = recurrent(cell, size)
     native = NativeRecurrent(module, dtype=torch.bfloat16)
     rows = 14

@@ -1,4 +1,4 @@
-"""Whole networks against one row at a time, and the configurations that are refused."""
+"""Whole networks against one row at a time, and invalid configurations."""
 
 from typing import Any, Literal, TypeVar
 
@@ -57,7 +57,7 @@ def decoder_of(**changes: Any) -> Decoder:
 
 
 def randomised(network: Network) -> Network:
-    """Embeddings and batch statistics as large as training makes them."""
+    """Embeddings and batch statistics of the size that training gives."""
     with torch.no_grad():
         for name, values in network.state_dict().items():
             if "embedding" in name:

@@ -1,4 +1,4 @@
-"""A new kind of cell: registered in the two tables that the design names, it runs in every form of a network.
+"""A new kind of cell: with an entry in each of the two tables of cells it runs in every form of a network.
 
 The cells are a minimal gated unit (Zhou et al. 2016, here with the reset of `torch.nn.GRU`) and an LSTM with coupled
 input and forget gates (Greff et al. 2017, section 3). They are compared with a loop over rows and steps.
@@ -75,7 +75,7 @@ capabilities = pytest.mark.parametrize(
 
 
 def recurrence(kind: CellKind, directions: Literal[1, 2] = 1, layers: int = 1) -> Recurrence:
-    """Not validated: the kind stands in no `Literal`."""
+    """Not validated: `CellKind` does not have the kind."""
     return Recurrence.model_construct(
         cell=kind, input_size=INPUT, hidden_size=HIDDEN, layers=layers, directions=directions
     )

@@ -30,13 +30,13 @@ def _no_gradient() -> Iterator[None]:
 
 
 def halved(module: nn.Module) -> None:
-    """Round the weights to what float16 can hold."""
+    """Round the weights to float16."""
     for parameter in module.parameters():
         parameter.copy_(parameter.half().float())
 
 
 def packers(cell: PackedKind) -> dict[str, Pack]:
-    """Every way there is to pack a cell in float32 activations."""
+    """Every way to pack a cell with float32 activations."""
     ways: dict[str, Pack] = {"fbgemm": lambda weights, backward: PackedCell(cell, weights, backward=backward)}
     if cell == "lstm" and capability().fused_lstm:
         ways["onednn"] = lambda weights, backward: FusedLSTM(weights, backward=backward, dtype=torch.float32)
@@ -104,7 +104,7 @@ def test_step_equals_the_plain_one(cell: PackedKind, layers: int) -> None:
             expected, expected_following = plain.step(inputs, state)
             torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)
             assert_same(following, expected_following, 1e-5)
-            assert torch.equal(inputs, kept[0])  # what came in is as it was
+            assert torch.equal(inputs, kept[0])  # the inputs do not change
             assert_same(state, kept[1], 0)
 
 

@@ -1,4 +1,4 @@
-"""`prepare` on every architecture of the tiny store: answers near those of float32, and a way without the processor."""
+"""`prepare` on every architecture of the tiny store: results near float32, with and without fast paths."""
 
 import copy
 from typing import get_args
@@ -34,7 +34,7 @@ def network_of(draft: Manifest) -> Classifier | EncoderDecoder:
 
 
 def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
-    """Logits of three sources, after a few steps where there are steps."""
+    """Logits of three sources; of an encoder-decoder after a few steps."""
     generator = torch.Generator().manual_seed(1)
     lengths = torch.tensor([5, 9, 2])
     if isinstance(network, EncoderDecoder) and network.config.encoder.kind == "image":

@@ -49,7 +49,7 @@ class GenericClassifier(_Generic):
     """Embedding, recurrence, pooling, one linear layer. A single output has a sigmoid."""
 
     name = "generic-classifier"
-    source = "one's own classifier, by a mapping file"
+    source = "your own classifier, with a mapping file"
     vocabularies: Sequence[Role] = ("source",)
 
     def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
@@ -79,7 +79,7 @@ class GenericEncoderDecoder(_Generic):
     the members that follow from shapes."""
 
     name = "generic-encoder-decoder"
-    source = "one's own encoder-decoder, by a mapping file"
+    source = "your own encoder-decoder, with a mapping file"
     vocabularies: Sequence[Role] = ("source", "target")
 
     def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:

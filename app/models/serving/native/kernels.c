@@ -20,8 +20,8 @@ enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_BF16 = 3 };
 enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2 };
 enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
 
-/* `panels` panels of `depth` x `vectors` x lanes weights. bfloat16 weights are stored in pairs, for two factors at once,
-   as the processor multiplies and adds them: (depth + 1) / 2 x `vectors` x lanes x 2. */
+/* `panels` panels of `depth` x `vectors` x lanes weights. bfloat16 weights are stored in pairs, for two factors at
+   once, as the processor multiplies and adds them: (depth + 1) / 2 x `vectors` x lanes x 2. */
 struct unroll_matrix {
     const void *weights;
     int64_t depth, panels;
@@ -38,8 +38,8 @@ struct unroll_cell {
 /* `rows` rows of a batch. Step t of row r reads its gates, the products of the inputs, at position
    firsts[r] + t * time_stride of `gates`, and writes its hidden state to that position of `outputs`. t runs from 0 to
    lengths[r] - 1; backward, in the opposite order. `hidden` and `cell` are the first state of each row, `last_hidden`
-   and `last_cell` its last. Without `lengths` and `firsts` there is one step, at position r for row r. `last_hidden` may
-   be NULL. */
+   and `last_cell` its last. Without `lengths` and `firsts` there is one step, at position r for row r. `last_hidden`
+   may be NULL. */
 struct unroll_run {
     const float *gates;
     float *outputs;
@@ -51,8 +51,8 @@ struct unroll_run {
 
 /* One query (rows, key_size) per row and keys (rows, positions, key_size): weights (rows, positions) are the softmax of
    their products, context (rows, memory_size) is the weighted sum of memory (rows, positions, memory_size). `mask`
-   (rows, positions) is true on the real positions of a row, which come first; the others are not read and have weight 0.
-   The numbers of a position are contiguous, and so are weights and context. */
+   (rows, positions) is true on the real positions of a row, which come first; the others are not read and have weight
+   0. The numbers of a position are contiguous, and so are weights and context. */
 struct unroll_attention {
     const float *query, *keys, *memory;
     const uint8_t *mask;

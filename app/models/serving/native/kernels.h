@@ -57,7 +57,7 @@ INLINE vec NAME(add_pair)(vec a, vec b, vec sum)
 }
 
 /* sums[row][vector][lane] = factors[row] * panels, over `depth`. A panel has depth x vectors x LANES weights. `panels`
-   is 1, or 2 for a single row, which would otherwise wait for its own sums. Each sum is one chain of fused multiply-adds
+   is 1, or 2 for a single row, which would otherwise wait for its own sums. Each sum is a chain of fused multiply-adds
    from the first factor to the last in every tile, so a row's results do not depend on the other rows. For bfloat16
    `depth` counts pairs: a pair is as wide as a float32. */
 INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const int type, int64_t depth,
