@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.reading import Plain, Stub, state_dict_of
+from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.vocabularies import words_of
 
 Tensors = Mapping[str, Tensor]
@@ -52,7 +52,7 @@ def checkpoint_of(files: Sequence[Plain]) -> Checkpoint:
 
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Mapping[str, Tensor] | list[str]]]:
-    if isinstance(plain, Stub) and (weights := state_dict_of(plain)):
+    if isinstance(plain, ForeignObject) and (weights := state_dict_of(plain)):
         yield path, weights
     elif isinstance(plain, Mapping) and _is_state_dict(plain):
         yield path, plain

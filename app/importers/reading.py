@@ -25,7 +25,7 @@ from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, U
 from app.importers.untrusted.passing import TENSORS, TREE
 from app.store.publishing import held_folder
 
-Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and Stub
+Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and ForeignObject
 _ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
 _SCRATCH = "unroll-import-"  # prefix of the folders that child and parent share
 _START = (
@@ -43,7 +43,7 @@ class ReadLimits:
 
 
 @dataclass(frozen=True)
-class Stub:
+class ForeignObject:
     """An object of a foreign class: `name` is `module.Class`, `state` its attributes, `args` the arguments of its
     constructor, `items` and `entries` its items as a list and as a dictionary."""
 
@@ -117,7 +117,7 @@ def _value(node: Any, tensors: Mapping[str, Tensor]) -> Plain:
         return tuple(_value(item, tensors) for item in node["tuple"])
     if "dict" in node:
         return _mapping(node["dict"], tensors)
-    return Stub(
+    return ForeignObject(
         node["stub"],
         _mapping(node["state"], tensors),
         tuple(_value(item, tensors) for item in node["args"]),
@@ -137,7 +137,7 @@ def _mapping(pairs: Any, tensors: Mapping[str, Tensor]) -> dict[Any, Any]:
     return made
 
 
-def state_dict_of(stub: Stub, prefix: str = "") -> dict[str, Tensor]:
+def state_dict_of(stub: ForeignObject, prefix: str = "") -> dict[str, Tensor]:
     """The parameters and buffers of a pickled module and of the modules inside it."""
     tensors = {}
     for part in ("_parameters", "_buffers"):
@@ -145,6 +145,6 @@ def state_dict_of(stub: Stub, prefix: str = "") -> dict[str, Tensor]:
             if isinstance(value, Tensor):
                 tensors[prefix + name] = value
     for name, module in dict(stub.state.get("_modules") or {}).items():
-        if isinstance(module, Stub):
+        if isinstance(module, ForeignObject):
             tensors |= state_dict_of(module, f"{prefix}{name}.")
     return tensors

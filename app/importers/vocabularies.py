@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.errors import ImportFailed
-from app.importers.reading import Plain, Stub, read
+from app.importers.reading import ForeignObject, Plain, read
 
 Role = Literal["source", "target"]
 _BY_ID = ("itos", "idx2word", "index2word", "int_to_vocab", "id2word")
@@ -20,7 +20,7 @@ _HINTS: Mapping[Role, Sequence[str]] = {
 def words_of(plain: Plain) -> list[str] | None:
     """Words by id; None if this is not a vocabulary. Lists by id are preferred: a torchtext `stoi` grows with every
     unknown word that is looked up."""
-    if isinstance(plain, Stub):
+    if isinstance(plain, ForeignObject):
         return _words_of_object(plain)
     if isinstance(plain, Mapping):
         named = _named(plain)
@@ -30,16 +30,21 @@ def words_of(plain: Plain) -> list[str] | None:
     return None
 
 
-def _words_of_object(stub: Stub) -> list[str] | None:
+def _words_of_object(stub: ForeignObject) -> list[str] | None:
     found = _named(stub.state)
     if found is not None:
         return found
     fields = stub.state.get("fields")  # of OpenNMT's TextMultiField: pairs of a name and a field, the words first
     for pair in fields if isinstance(fields, list) else ():
-        if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Stub) and (found := words_of(pair[1])):
+        if (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and isinstance(pair[1], ForeignObject)
+            and (found := words_of(pair[1]))
+        ):
             return found
     for inner in (stub.state.get("vocab"), stub.state.get("state"), *stub.args):
-        if isinstance(inner, Stub):
+        if isinstance(inner, ForeignObject):
             found = words_of(inner)
         elif isinstance(inner, tuple | list):
             found = next((words for item in inner if (words := words_of(item)) and len(words) > 1), None)

@@ -16,7 +16,7 @@ from torch import nn
 
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
-from app.importers.reading import ReadLimits, Stub, read, state_dict_of
+from app.importers.reading import ForeignObject, ReadLimits, read, state_dict_of
 from app.importers.vocabularies import words_of
 from tests.importers.attacks import ATTACKS, Attack, colliding_keys, eval_, exec_, getattr_chain, nested_load, os_system
 
@@ -106,7 +106,7 @@ def test_whole_modules_become_their_weights(new: bool, tmp_path: Path) -> None:
     module = Whole()
     torch.save({"encoder": module}, tmp_path / "whole.pt", _use_new_zipfile_serialization=new)
     found = read(tmp_path / "whole.pt")["encoder"]
-    assert isinstance(found, Stub)
+    assert isinstance(found, ForeignObject)
     assert found.name.endswith("test_reading.Whole")
     weights = state_dict_of(found)
     wanted = module.state_dict()

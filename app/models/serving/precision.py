@@ -177,8 +177,10 @@ def rounding(network: nn.Module) -> float:
 def _packable(network: nn.Module) -> Iterator[Tensor]:
     for module in network.modules():
         if isinstance(module, Recurrent):
-            for layer in module.weights_by_layer():
-                for weights in layer:
-                    yield from (weights.weight_ih, weights.weight_hh)
+            kind = module.recurrence.cell
+            if has_packed_form(kind) or has_native_form(kind):
+                for layer in module.weights_by_layer():
+                    for weights in layer:
+                        yield from (weights.weight_ih, weights.weight_hh)
         elif isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and module.out_features >= _NARROW):
             yield module.weight
