@@ -1,4 +1,4 @@
-"""The native kernels of app/models/serving/native: compiled where there is a C compiler, else left out."""
+"""Builds the native kernels of app/models/serving/native. Without a C compiler they are left out."""
 
 from setuptools import Extension, setup
 

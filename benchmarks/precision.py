@@ -66,7 +66,7 @@ def _consume(networks: dict[Precision, Network], source: torch.Tensor, lengths: 
     def call(network: Network) -> Call:
         if isinstance(network, Classifier):
             return lambda: network(source, lengths)
-        return lambda: network.consume(source, lengths)
+        return lambda: network.encode(source, lengths)
 
     return {name: call(network) for name, network in networks.items()}
 
@@ -81,7 +81,7 @@ def _step(network: Network, rows: int) -> Call:
     else:
         source = torch.randint(4, network.config.encoder.vocabulary_size, (1, 30), generator=generator)
         lengths = torch.tensor([30])
-    state = network.consume(source, lengths)
+    state = network.encode(source, lengths)
     for name, part in state.items():
         assert isinstance(part, torch.Tensor)
         state[name] = part.expand(rows, *part.shape[1:]).contiguous()  # type: ignore[literal-required]

@@ -1,11 +1,11 @@
-"""Whether probabilities mean what they say, and how they are made to."""
+"""Calibration: probabilities that agree with frequencies."""
 
 import torch
 from torch import Tensor, nn
 
 
 def calibrate(logits: Tensor, labels: Tensor) -> float:
-    """The temperature (Guo et al. 2017, section 4.2) to divide log-odds (texts,) by, given the labels (texts,)."""
+    """The temperature (Guo et al. 2017, section 4.2) that divides log-odds (texts,), fitted to labels (texts,)."""
     log_temperature = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.LBFGS([log_temperature], lr=0.2, max_iter=100)
 
@@ -20,8 +20,8 @@ def calibrate(logits: Tensor, labels: Tensor) -> float:
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3): the mean gap between the confidence of an answer and
-    how often it is right, over `bins` of equal width. probabilities of label 1 and labels, both (texts,)."""
+    """Expected calibration error (Guo et al. 2017, equation 3): the mean gap between confidence and accuracy, over
+    `bins` of equal width. probabilities of label 1 and labels, both (texts,)."""
     confidence = torch.maximum(probabilities, 1 - probabilities)
     is_right = ((probabilities > 0.5) == (labels == 1)).float()
     place = ((confidence - 0.5) * 2 * bins).long().clamp(max=bins - 1)

@@ -1,7 +1,7 @@
 """Recipe of `caption-en`: photo to English sentence, ResNet-LSTM with gated attention over the 7 x 7 grid.
 
-The network is that of Xu et al. (2015) over a thin ResNet-50 that starts from Yahoo's open_nsfw weights. First the
-decoder learns over fixed feature maps, then both learn together.
+The network is that of Xu et al. (2015) over a thin ResNet-50 that starts from Yahoo's open_nsfw weights. The decoder
+is trained over fixed feature maps first, then both are trained together.
 
     python -m training.caption_en --data data
 """
@@ -27,7 +27,7 @@ from app.store.manifest import Decoding, ImageInput, Limits, Manifest, Tokenizer
 from training.captions import bleu, caption_rows, cider, plain_caption, searched_rows
 from training.cards import CardText
 from training.data import Photo, read_flickr8k
-from training.loop import BOS, EOS, PAD, UNK, Schedule, best_device, chunks, fit, pad_rows
+from training.loop import BOS, EOS, PAD, UNK, Schedule, best_device, chunks, fit, next_token_loss, pad_rows
 from training.open_nsfw import ARCHITECTURE, MEAN, STD, read_open_nsfw
 from training.recipe import Figure, Recipe, Shipped
 from training.subwords import train_subwords
@@ -35,13 +35,13 @@ from training.subwords import train_subwords
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that can be turned in this recipe."""
+    """The options of this recipe."""
 
     vocabulary: int = 3500
     dropout: float = 0.4
     label_smoothing: float = 0.1
     photos_per_batch: int = 24
-    slow_resnet: float = 0.15  # the ResNet's learning rate, as a share of the decoder's
+    slow_resnet: float = 0.15  # factor on the ResNet's learning rate
     seed: int = 1
     decoder_alone: Schedule = field(default_factory=lambda: Schedule(epochs=6, learning_rate=1.5e-3))
     together: Schedule = field(default_factory=lambda: Schedule(epochs=2, learning_rate=5e-4))
@@ -63,7 +63,7 @@ class Config:
 
 
 CONFIG = Config()
-BEAMS = 4  # as papers measure
+BEAMS = 4  # usual in papers
 CARD = CardText(
     data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the
 published split of 6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower
@@ -141,12 +141,7 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
         targets, _ = pad_rows([[BOS, *caption, EOS] for _, caption in rows], device)
         state = network.decoder.start(encoder.encode_grid(grids[[place for place, _ in rows]]))
         logits = network.decoder.unroll(targets[:, :-1], state)
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            targets[:, 1:].flatten(),
-            ignore_index=0,
-            label_smoothing=config.label_smoothing,
-        )
+        return next_token_loss(logits, targets[:, 1:], label_smoothing=config.label_smoothing)
 
     def score(averaged: nn.Module) -> float:
         assert isinstance(averaged, EncoderDecoder)

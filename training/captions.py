@@ -1,4 +1,4 @@
-"""Captions as they are trained on and measured: plain lower-case words."""
+"""Captions in training and measurement: lower-case words without punctuation."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ LONGEST = 24
 
 
 def plain_caption(text: str) -> str:
-    """Lower case, letters, digits, apostrophes and hyphens only: what captions are usually scored on."""
+    """Lower case, with letters, digits, apostrophes and hyphens only, as captions are usually scored."""
     return " ".join(re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", text.lower()))
 
 
@@ -36,8 +36,7 @@ def bleu(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
 
 
 def cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
-    """CIDEr-D (Vedantam et al. 2015) against all references of each photo, by pycocoevalcap, on the scale of papers,
-    where 1 is 100 %."""
+    """CIDEr-D (Vedantam et al. 2015) against all references of each photo, by pycocoevalcap; 1 is 100 % in papers."""
     references = {number: [plain_caption(text) for text in photo.captions] for number, photo in enumerate(photos)}
     answers = {number: [plain_caption(text)] for number, text in enumerate(hypotheses)}
     score, _ = Cider().compute_score(references, answers)

@@ -1,4 +1,4 @@
-"""Model cards: prose of the recipe, facts and numbers of the manifest."""
+"""Model cards: the prose of a recipe, the facts and numbers of a manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from training.curves import CURVE
 
 
 class CardText(NamedTuple):
-    """What a recipe knows and a manifest does not: about the data, the limits, the terms, in Markdown."""
+    """The prose of a recipe about data, limits and terms, in Markdown."""
 
     data: str
     limits: str

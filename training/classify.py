@@ -1,4 +1,4 @@
-"""Training of sequence classifiers: what the sentiment recipes share."""
+"""Training of text classifiers, for the sentiment recipes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +19,25 @@ from app.store.model_store import WEIGHTS
 from app.text.tokenizer import TextTokenizer
 from training.calibration import calibrate
 from training.data import Rated
-from training.loop import UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows
+from training.loop import (
+    UNK,
+    Schedule,
+    batches_by_length,
+    best_device,
+    device_of,
+    fit,
+    pad_rows,
+    random_windows,
+    sorted_batches,
+)
 
-Row = tuple[list[int], float]  # token ids and the probability of label 1 that is to be learnt
+Row = tuple[list[int], float]  # token ids and the target, a probability of label 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that can be turned in a sentiment recipe. `language_model` is the folder of the version in the model
-    store whose tokenizer and embedding are taken, and whose recurrence too where it is the same."""
+    """The options of a sentiment recipe. Tokenizer and embedding, and a recurrence of the same shape, start from
+    `language_model`, the folder of a version in the model store."""
 
     language_model: Path
     cell: CellKind = "lstm"
@@ -38,9 +48,9 @@ class Config:
     pooling: tuple[Pooling, ...] = ("max", "mean")
     dropout: float = 0.4
     token_dropout: float = 0.1  # share of tokens replaced by unk in training
-    crop: int  # longest training window in subwords; longer texts give a random window per epoch
+    crop: int  # longest training window in subwords; a longer text gives a random window per epoch
     tokens_per_batch: int = 5600
-    slow_encoder: float = 1.0  # learning rate of what was trained before, as a share
+    slow_encoder: float = 1.0  # factor on the learning rate of the language model's weights
     seed: int = 1
     schedule: Schedule
 
@@ -62,7 +72,7 @@ def draft_manifest(
     minutes: int,
     default: bool = True,
 ) -> Manifest:
-    """The manifest of a sentiment model, before it is trained."""
+    """The manifest of a sentiment model before training."""
     return Manifest(
         name=name,
         version=1,
@@ -82,18 +92,18 @@ def draft_manifest(
 
 
 def target_of(rated: Rated) -> float:
-    """The probability of `positive` to learn: the more extreme the rating, the nearer to 0.02 or 0.98."""
+    """The target probability of `positive`: between 0.02 and 0.98, nearer to these for more extreme ratings."""
     return 0.5 + 0.48 * float(torch.tanh(torch.tensor(3 * rated.degree)))
 
 
 def encode(tokenizer: Tokenizer, rated: Sequence[Rated]) -> list[Row]:
-    """Token ids and target of each text that has any token."""
+    """Token ids and target of each text that has tokens."""
     encodings = tokenizer.encode_batch([row.text for row in rated])
     return [(encoding.ids, target_of(row)) for encoding, row in zip(encodings, rated, strict=True) if encoding.ids]
 
 
 def polarities(network: Classifier, tokenizer: TextTokenizer, rated: Sequence[Rated]) -> Tensor:
-    """Polarity from -1 to 1 of each text, in the order given, with the tokenizer that serves."""
+    """Polarity from -1 to 1 of each text, with the tokenizer of the service."""
     return 2 * positive_logit(network, [tokenizer.encode(row.text) or [UNK] for row in rated]).sigmoid() - 1
 
 
@@ -104,14 +114,9 @@ def polarity_accuracy(polarity: Tensor, rated: Sequence[Rated]) -> float:
 
 
 def positive_logit(network: Classifier, rows: Sequence[list[int]], *, tokens_per_batch: int = 16000) -> Tensor:
-    """The log-odds of label 1 for each row of token ids, in the order given."""
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    """The log-odds of label 1 for each row of token ids."""
     found = torch.empty(len(rows))
-    while order:
-        size = max(1, tokens_per_batch // len(rows[order[0]]))
-        while len(rows[order[:size][-1]]) * size > tokens_per_batch and size > 1:
-            size -= max(1, size // 8)
-        part, order = order[:size], order[size:]
+    for part in sorted_batches(rows, budget=tokens_per_batch):
         tokens, lengths = pad_rows([rows[index] for index in part], device_of(network))
         logits = network(tokens, lengths).float()
         found[part] = (logits[:, 1] - logits[:, 0]).cpu()
@@ -119,7 +124,7 @@ def positive_logit(network: Classifier, rows: Sequence[list[int]], *, tokens_per
 
 
 def start_from(network: Classifier, folder: Path) -> list[str]:
-    """Take the embedding, and the recurrence where it is the same, of a language model. Returns the names taken."""
+    """Copy the embedding of a language model, and its recurrence if the shapes are equal. Returns the copied names."""
     stored = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
     own = network.state_dict()
     taken = {name: stored[name] for name in own if name in stored and stored[name].shape == own[name].shape}
@@ -133,7 +138,7 @@ def start_from(network: Classifier, folder: Path) -> list[str]:
 def train_classifier(
     config: Config, folder: Path, *, train: Sequence[Rated], dev: Sequence[Rated], epochs: int | None = None
 ) -> None:
-    """From texts to a tokenizer and averaged, calibrated weights in `folder`."""
+    """Write a tokenizer and averaged, calibrated weights into `folder`."""
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
     subwords = folder / "tokenizer.json"
@@ -150,12 +155,9 @@ def train_classifier(
 
     def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
-        starts = torch.rand(len(rows), generator=generator).tolist()
-        windows = []
-        for (tokens, target), place in zip(rows, starts, strict=True):
-            first = int(place * max(0, len(tokens) - config.crop + 1))
-            windows.append((tokens[first : first + config.crop], target))
-        return batches_by_length(windows, lambda row: len(row[0]), budget=config.tokens_per_batch, generator=generator)
+        windows = random_windows([tokens for tokens, _ in rows], config.crop, generator)
+        cropped = list(zip(windows, (target for _, target in rows), strict=True))
+        return batches_by_length(cropped, lambda row: len(row[0]), budget=config.tokens_per_batch, generator=generator)
 
     def loss(batch: list[Row]) -> Tensor:
         tokens, lengths = pad_rows([tokens for tokens, _ in batch], device)

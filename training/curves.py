@@ -1,4 +1,4 @@
-"""The learning curve of a run as a picture, from the log that the training loop leaves."""
+"""The learning curve of a run as a picture, from the log of the training loop."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The raw data sets: readers and their splits. `--data` names the folder that holds the files."""
+"""Readers of the raw data sets, with their splits. `--data` names the folder of the files."""
 
 import gzip
 import hashlib
@@ -35,7 +35,7 @@ class Photo(NamedTuple):
 
 
 def split_of(key: str, *, test: float, dev: float) -> Split:
-    """The split that a key belongs to, by its hash: the same for ever, whatever else is in the data."""
+    """The split of a key, by its hash: it does not change with the other data."""
     place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
     if place < test:
         return "test"
@@ -100,7 +100,7 @@ def read_snippets(data: Path, split: Split, *, kind: str = "", neutral: bool = F
 
 
 def normalised_source(text: str) -> str:
-    """What makes two source sentences the same for the split: letters only, lower case, numbers alike."""
+    """Two sentences with the same result belong to the same split: letters only, lower case, equal numbers."""
     return " ".join(re.findall(r"[a-z]+|0+", re.sub(r"\d", "0", text.lower())))
 
 

@@ -1,6 +1,6 @@
 """Measure shipped checkpoints and write the numbers into manifest and card: `python -m training.evaluate NAME`.
 
-With `--precision` the network is measured as it is served in that number type, and nothing is written.
+`--precision` measures the serving form in that number type and writes nothing.
 """
 
 from importlib import import_module
@@ -35,7 +35,7 @@ def recipe_of(name: str) -> Recipe:
 @click.argument("names", nargs=-1, required=True, type=click.Choice(RECIPES))
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Folder with the raw data.")
 @click.option("--threads", default=2, help="Torch threads.", show_default=True)
-@click.option("--precision", type=click.Choice(get_args(Precision)), help="Measure in this one, and write nothing.")
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="Measure in this number type; write nothing.")
 def main(names: tuple[str, ...], data: Path, threads: int, precision: Precision | None) -> None:
     torch.set_num_threads(threads)
     for name in names:

@@ -1,7 +1,7 @@
-"""Training of language models: what `lm_en` and `lm_ko` share."""
+"""Language models: the recipe that `lm_en` and `lm_ko` share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,26 +14,40 @@ from torch import Tensor, nn
 from app.models.networks import EncoderDecoder
 from app.store.architecture import LanguageModel, Recurrence
 from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
-from app.text.tokenizer import TextTokenizer
-from training.loop import BOS, EOS, PAD, UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows
+from training.cards import CardText
+from training.loop import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    Schedule,
+    batches_by_length,
+    best_device,
+    device_of,
+    fit,
+    pad_rows,
+    random_windows,
+    sorted_batches,
+)
+from training.recipe import Figure, Recipe, Shipped
 from training.subwords import train_subwords
 
 Row = list[int]
-BEFORE = (EOS, BOS)  # what a text begins after, in training and when served
+BEFORE = (EOS, BOS)  # before every text, in training and in service
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that can be turned in the recipe of a language model."""
+    """The options of the recipe."""
 
     vocabulary: int = 12000
     lowercase: bool
     embedding: int = 192
     hidden: int = 384
     dropout: float = 0.15
-    crop: int = 128  # longest training window in subwords; longer texts give a random window per epoch
+    crop: int = 128  # longest training window in subwords; a longer text gives a random window per epoch
     tokens_per_batch: int = 8192
-    negatives: int = 1024  # wrong tokens that the right one is told from, at each place
+    negatives: int = 1024  # wrong tokens in the sampled softmax
     seed: int = 1
     schedule: Schedule
 
@@ -44,11 +58,33 @@ class Config:
         )
 
 
-def draft_manifest(
-    config: Config, *, name: str, language: Literal["en", "ko"], description: str, licence: str, minutes: int
-) -> Manifest:
-    """The manifest of a language model, before it is trained."""
-    return Manifest(
+def language_model_recipe(
+    config: Config,
+    *,
+    name: str,
+    language: Literal["en", "ko"],
+    description: str,
+    licence: str,
+    minutes: int,
+    card: CardText,
+    train_texts: Callable[[Path], list[str]],
+    dev_texts: Callable[[Path], list[str]],
+    test_texts: Callable[[Path], list[str]],
+    test_name: str,
+) -> Recipe:
+    """The functions read texts from the folder of raw data. `test_name` names the test texts; {} is their number."""
+
+    def train(data: Path, folder: Path, epochs: int | None) -> None:
+        train_language_model(config, folder, train=train_texts(data), dev=dev_texts(data), epochs=epochs)
+
+    def measure(shipped: Shipped, data: Path) -> list[Figure]:
+        assert isinstance(shipped.network, EncoderDecoder)
+        texts = test_texts(data)
+        rows = [[*shipped.tokenizer.encode(text), EOS] for text in texts]
+        where = f"{test_name.format(len(texts))}, {sum(map(len, rows))} subwords"
+        return [Figure("perplexity per subword", perplexity(shipped.network, rows), where)]
+
+    draft = Manifest(
         name=name,
         version=1,
         task="completion",
@@ -64,12 +100,13 @@ def draft_manifest(
         licence=licence,
         training=Training(recipe=f"python -m training.{name.replace('-', '_')}", minutes=minutes),
     )
+    return Recipe(draft=draft, card=card, train=train, measure=measure)
 
 
 def train_language_model(
     config: Config, folder: Path, *, train: Sequence[str], dev: Sequence[str], epochs: int | None = None
 ) -> None:
-    """From texts to a tokenizer and averaged weights in `folder`."""
+    """Write a tokenizer and averaged weights into `folder`."""
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
     subwords = folder / "tokenizer.json"
@@ -85,20 +122,16 @@ def train_language_model(
 
     def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
-        places = torch.rand(len(rows), generator=generator).tolist()
-        windows = []
-        for row, place in zip(rows, places, strict=True):
-            first = int(place * max(0, len(row) - config.crop + 1))
-            windows.append(row[first : first + config.crop])
+        windows = random_windows(rows, config.crop, generator)
         return batches_by_length(windows, len, budget=config.tokens_per_batch, generator=generator)
 
     def loss(batch: list[Row]) -> Tensor:
         tokens, _ = pad_rows(batch, device)
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         state = network.decoder.start_at_zero(inputs)
-        told = (targets != PAD) & (targets != BOS)
-        features = network.decoder.features(inputs, state)[told]
-        return sampled_loss(network.decoder.output, features, targets[told], noise, config.negatives)
+        counted = (targets != PAD) & (targets != BOS)
+        features = network.decoder.features(inputs, state)[counted]
+        return sampled_loss(network.decoder.output, features, targets[counted], noise, config.negatives)
 
     def score(averaged: nn.Module) -> float:
         assert isinstance(averaged, EncoderDecoder)
@@ -108,7 +141,7 @@ def train_language_model(
 
 
 def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:
-    """What wrong tokens are drawn from (vocabulary,): the frequency to the power of 3/4 (Mikolov et al. 2013)."""
+    """The distribution of wrong tokens (vocabulary,): the frequency to the power of 3/4 (Mikolov et al. 2013)."""
     counts = torch.zeros(vocabulary)
     for row in rows:
         counts += torch.bincount(torch.tensor(row), minlength=vocabulary)
@@ -119,9 +152,8 @@ def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:
 def sampled_loss(output: nn.Linear, features: Tensor, targets: Tensor, noise: Tensor, negatives: int) -> Tensor:
     """Cross entropy over the target and `negatives` drawn tokens, the same for all rows (Jean et al. 2015, 3.1).
 
-    features (rows, size), targets (rows,), noise (vocabulary,). The logit of a drawn token is lowered by the logarithm
-    of how often it is expected in the draw, so that the sum of the exponentials is, on average, that over the whole
-    vocabulary, at a fraction of the cost.
+    features (rows, size), targets (rows,), noise (vocabulary,). The logit of a drawn token is reduced by the logarithm
+    of its expected count in the draw. So the expected sum of the exponentials is that over the whole vocabulary.
     """
     drawn = torch.multinomial(noise, negatives, replacement=True)
     expected = (noise * negatives).clamp(min=1e-9).log()
@@ -133,27 +165,17 @@ def sampled_loss(output: nn.Linear, features: Tensor, targets: Tensor, noise: Te
 
 
 def perplexity(network: EncoderDecoder, rows: Sequence[Row], *, tokens_per_batch: int = 4096) -> float:
-    """Per subword, ends of texts counted, over whole texts that begin with `BEFORE` and end with eos."""
+    """Perplexity per subword, eos included, of whole texts that begin with `BEFORE` and end with eos."""
     total, count = 0.0, 0
-    order = sorted(rows, key=len)
-    while order:
-        size = max(1, tokens_per_batch // len(order[0]))
-        while size > 1 and len(order[:size][-1]) * size > tokens_per_batch:
-            size -= max(1, size // 8)
-        tokens, _ = pad_rows(order[:size], device_of(network))
-        order = order[size:]
+    for batch in sorted_batches(rows, budget=tokens_per_batch):
+        tokens, _ = pad_rows([rows[index] for index in batch], device_of(network))
         targets = tokens[:, 1:].clone()
         targets[targets == BOS] = PAD
         logits = network.decoder.unroll(tokens[:, :-1], network.decoder.start_at_zero(tokens))
-        logits[..., [PAD, BOS, UNK]] = float("-inf")  # as it is served
-        told = targets.masked_fill(targets == UNK, PAD)
+        logits[..., [PAD, BOS, UNK]] = float("-inf")  # as in service
+        known = targets.masked_fill(targets == UNK, PAD)
         total += float(
-            nn.functional.cross_entropy(logits.flatten(0, 1), told.flatten(), ignore_index=PAD, reduction="sum")
+            nn.functional.cross_entropy(logits.flatten(0, 1), known.flatten(), ignore_index=PAD, reduction="sum")
         )
-        count += int((told != PAD).sum())
+        count += int((known != PAD).sum())
     return math.exp(total / count)
-
-
-def encoded_texts(tokenizer: TextTokenizer, texts: Sequence[str]) -> list[Row]:
-    """Texts as `perplexity` takes them, by the tokenizer that serves."""
-    return [[*tokenizer.encode(text), EOS] for text in texts]

@@ -5,14 +5,10 @@
 `sentiment_en` starts from its weights.
 """
 
-from pathlib import Path
-
-from app.models.networks import EncoderDecoder
 from training.cards import CardText
 from training.data import read_imdb, read_snippets
-from training.language import Config, draft_manifest, encoded_texts, perplexity, train_language_model
+from training.language import Config, language_model_recipe
 from training.loop import Schedule
-from training.recipe import Figure, Recipe, Shipped
 
 CONFIG = Config(lowercase=True, schedule=Schedule(epochs=7, learning_rate=3e-3))
 CARD = CardText(
@@ -33,32 +29,18 @@ the rest of this repository.""",
 )
 
 
-def train(data: Path, folder: Path, epochs: int | None) -> None:
-    texts = [row.text for row in read_imdb(data, "train") + read_snippets(data, "train")]
-    dev = [row.text for row in read_imdb(data, "dev")]
-    train_language_model(CONFIG, folder, train=texts, dev=dev[:400], epochs=epochs)
-
-
-def measure(shipped: Shipped, data: Path) -> list[Figure]:
-    assert isinstance(shipped.network, EncoderDecoder)
-    texts = [row.text for row in read_imdb(data, "test")][:2500]
-    rows = encoded_texts(shipped.tokenizer, texts)
-    where = f"the first {len(texts)} reviews of the IMDB test split, {sum(map(len, rows))} subwords"
-    return [Figure("perplexity per subword", perplexity(shipped.network, rows), where)]
-
-
-RECIPE = Recipe(
-    draft=draft_manifest(
-        CONFIG,
-        name="lm-en",
-        language="en",
-        description="English, word after word: goes on with a text as a film review would.",
-        licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
-        minutes=40,
-    ),
+RECIPE = language_model_recipe(
+    CONFIG,
+    name="lm-en",
+    language="en",
+    description="English, word after word: goes on with a text as a film review would.",
+    licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
+    minutes=40,
     card=CARD,
-    train=train,
-    measure=measure,
+    train_texts=lambda data: [row.text for row in read_imdb(data, "train") + read_snippets(data, "train")],
+    dev_texts=lambda data: [row.text for row in read_imdb(data, "dev")][:400],
+    test_texts=lambda data: [row.text for row in read_imdb(data, "test")][:2500],
+    test_name="the first {} reviews of the IMDB test split",
 )
 
 if __name__ == "__main__":

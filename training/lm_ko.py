@@ -7,12 +7,10 @@
 
 from pathlib import Path
 
-from app.models.networks import EncoderDecoder
 from training.cards import CardText
-from training.data import read_nsmc
-from training.language import Config, draft_manifest, encoded_texts, perplexity, train_language_model
+from training.data import Split, read_nsmc
+from training.language import Config, language_model_recipe
 from training.loop import Schedule
-from training.recipe import Figure, Recipe, Shipped
 
 CONFIG = Config(lowercase=False, schedule=Schedule(epochs=4, learning_rate=3e-3))
 CARD = CardText(
@@ -29,32 +27,23 @@ one per word.""",
 )
 
 
-def train(data: Path, folder: Path, epochs: int | None) -> None:
-    texts = [row.text for row in read_nsmc(data, "train", neutral=True)]
-    dev = [row.text for row in read_nsmc(data, "dev", neutral=True)]
-    train_language_model(CONFIG, folder, train=texts, dev=dev[:3000], epochs=epochs)
+def texts_of(data: Path, split: Split) -> list[str]:
+    """Reviews of all ratings."""
+    return [row.text for row in read_nsmc(data, split, neutral=True)]
 
 
-def measure(shipped: Shipped, data: Path) -> list[Figure]:
-    assert isinstance(shipped.network, EncoderDecoder)
-    texts = [row.text for row in read_nsmc(data, "test", neutral=True)]
-    rows = encoded_texts(shipped.tokenizer, texts)
-    where = f"NSMC test films, {len(texts)} reviews, {sum(map(len, rows))} subwords"
-    return [Figure("perplexity per subword", perplexity(shipped.network, rows), where)]
-
-
-RECIPE = Recipe(
-    draft=draft_manifest(
-        CONFIG,
-        name="lm-ko",
-        language="ko",
-        description="Korean, word after word: goes on with a text as a film review on the web would.",
-        licence="Apache-2.0",
-        minutes=40,
-    ),
+RECIPE = language_model_recipe(
+    CONFIG,
+    name="lm-ko",
+    language="ko",
+    description="Korean, word after word: goes on with a text as a film review on the web would.",
+    licence="Apache-2.0",
+    minutes=40,
     card=CARD,
-    train=train,
-    measure=measure,
+    train_texts=lambda data: texts_of(data, "train"),
+    dev_texts=lambda data: texts_of(data, "dev")[:3000],
+    test_texts=lambda data: texts_of(data, "test"),
+    test_name="NSMC test films, {} reviews",
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How far back RNN, GRU and LSTM can look: measurements, plots and tables of `docs/long-term-dependency.md`.
+"""Long-term dependency of RNN, GRU and LSTM: measurements, plots and tables of `docs/long-term-dependency.md`.
 
 python -m training.long_term_dependency --plots docs/plots --output docs/long-term-dependency.json
 """
@@ -35,7 +35,7 @@ PARTS = ("recall", "gradients", "distance")
 
 
 class Unfit(Exception):
-    """A classifier that cannot be measured, and why."""
+    """A classifier cannot be measured; the message says why."""
 
 
 def load(store: Path, name: str) -> tuple[Classifier, TextTokenizer]:
@@ -53,7 +53,7 @@ def load(store: Path, name: str) -> tuple[Classifier, TextTokenizer]:
 
 
 def fading(name: str, network: Classifier, tokenizer: TextTokenizer, data: Path, texts: int) -> Fading:
-    """Gradient norms on the first `texts` test reviews that are long enough and not too long."""
+    """Gradient norms on the first `texts` test reviews of `FURTHEST` to `LONGEST` tokens."""
     rows = []
     for review in tqdm(read_imdb(data, "test"), desc=f"gradients, {name}: texts", unit="text", dynamic_ncols=True):
         tokens = tokenizer.encode(review.text)
@@ -76,7 +76,7 @@ def fading(name: str, network: Classifier, tokenizer: TextTokenizer, data: Path,
 
 
 def classifiers(store: Path, missing: dict[str, str]) -> Iterator[tuple[str, Classifier, TextTokenizer]]:
-    """Those that can be measured; the others go into `missing`."""
+    """The classifiers that can be measured; the others go into `missing`."""
     missing.clear()
     for label, name in CLASSIFIERS.items():
         try:

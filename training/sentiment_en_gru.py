@@ -1,4 +1,4 @@
-"""Recipe of `sentiment-en-gru`: that of `sentiment-en` with a GRU, to be compared with the LSTM.
+"""Recipe of `sentiment-en-gru`: `sentiment-en` with a GRU, for comparison with the LSTM.
 
 python -m training.sentiment_en_gru --data data
 """

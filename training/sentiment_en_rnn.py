@@ -1,4 +1,4 @@
-"""Recipe of `sentiment-en-rnn`: that of `sentiment-en` with a plain RNN (tanh), to be compared with the LSTM.
+"""Recipe of `sentiment-en-rnn`: `sentiment-en` with a plain RNN (tanh), for comparison with the LSTM.
 
 python -m training.sentiment_en_rnn --data data
 """

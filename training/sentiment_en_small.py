@@ -1,4 +1,4 @@
-"""The recipe of `sentiment-en` for other cells: smaller, with the embedding of `lm-en`, a recurrence from scratch."""
+"""`sentiment-en` with other cells: smaller, the embedding from `lm-en`, the recurrence from scratch."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from training.sentiment_en import CARD, CONFIG, measure, texts_of
 
 
 def small_recipe(name: str, cell: CellKind, words: str) -> Recipe:
-    """The recipe of `name`, with a cell that is called `words`."""
+    """The recipe `name`. `words` describe its cell."""
     config = replace(
         CONFIG,
         cell=cell,

@@ -1,6 +1,6 @@
 """Recipe of `sentiment-ko`: Korean film reviews, negative or positive, by an LSTM that reads forward.
 
-It starts from `lm-ko`, which has to be in the model store.
+It starts from `lm-ko`, which must be in the model store.
 
     python -m training.sentiment_ko --data data
 """

@@ -8,7 +8,7 @@ PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
 
 
 def train_subwords(texts: Iterable[str], *, size: int, lowercase: bool = False) -> Tokenizer:
-    """A tokenizer of `size` subwords. Ids: pad 0, bos 1, eos 2, unk 3, then 256 bytes for characters never seen."""
+    """A tokenizer of `size` subwords. Ids: pad 0, bos 1, eos 2, unk 3, then 256 bytes for unseen characters."""
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True, fuse_unk=True))
     steps: list[normalizers.Normalizer] = [normalizers.NFC(), normalizers.Replace("\u2581", "_")]
     tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)

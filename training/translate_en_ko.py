@@ -32,6 +32,7 @@ from training.loop import (
     fit,
     greedy,
     lines_of,
+    next_token_loss,
     pad_rows,
 )
 from training.recipe import Figure, Recipe, Shipped
@@ -40,7 +41,7 @@ from training.subwords import train_subwords
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that can be turned in this recipe."""
+    """The options of this recipe."""
 
     vocabulary: int = 8000
     longest: int = 90  # subwords; longer pairs are left out of training
@@ -127,12 +128,7 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
         sources, lengths = pad_rows([source for source, _ in batch], device)
         targets, _ = pad_rows([[BOS, *target, EOS] for _, target in batch], device)
         logits = network(sources, lengths, targets[:, :-1])
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            targets[:, 1:].flatten(),
-            ignore_index=0,
-            label_smoothing=config.label_smoothing,
-        )
+        return next_token_loss(logits, targets[:, 1:], label_smoothing=config.label_smoothing)
 
     def score(averaged: nn.Module) -> float:
         assert isinstance(averaged, EncoderDecoder)
@@ -144,7 +140,7 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
 
 
 def translations(network: EncoderDecoder, sources: Sequence[list[int]]) -> list[list[int]]:
-    """Greedy translations in the order of the sources, run in batches of similar length."""
+    """Greedy translations in the order of the sources. Batches have sources of similar length."""
     order = sorted(range(len(sources)), key=lambda index: len(sources[index]))
     answers: dict[int, list[int]] = {}
     for part in chunks(order, 50):

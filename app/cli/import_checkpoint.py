@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from app.cli.messages import errors_as_messages
-from app.importers.importing import Request, import_checkpoint, understand
+from app.importers.importing import ImportRequest, convert_checkpoint, import_checkpoint
 from app.store.model_store import newest_version
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -50,13 +50,13 @@ def import_(
     The import runs no code of the checkpoint.
     """
     source, _, target = languages.partition(",")
-    request = Request(
+    request = ImportRequest(
         name=name,
         checkpoints=checkpoints,
         vocabularies=[_vocabulary(value) for value in vocabularies],
         layout=layout,
         settings=dict(_setting(value) for value in settings),
-        takes_usual=usual,
+        accept_usual=usual,
         labels=[label.strip() for label in labels.split(",") if label.strip()],
         version=version or 1 + newest_version(store, name),
         languages=(source or None, target or None),
@@ -64,12 +64,12 @@ def import_(
     )
     with errors_as_messages():
         if dry_run:
-            understood = understand(request)
+            conversion = convert_checkpoint(request)
         else:
-            understood, folder = import_checkpoint(request, store)
-        click.echo(f"layout: {understood.layout.name}, {understood.layout.source}")
-        click.echo(f"network: {understood.manifest.architecture.describe()}")
-        for key, value in understood.answers.given.items():
+            conversion, folder = import_checkpoint(request, store)
+        click.echo(f"layout: {conversion.layout.name}, {conversion.layout.source}")
+        click.echo(f"network: {conversion.manifest.architecture.describe()}")
+        for key, value in conversion.options.given.items():
             click.echo(f"{key}: {value}")
         click.echo("nothing was written" if dry_run else f"wrote {folder}; try it: unroll serve --store {store}")
 

@@ -9,4 +9,4 @@ from app.importers.layouts import LAYOUTS
 def layouts() -> None:
     """List the checkpoint layouts that `unroll import` reads."""
     for layout in LAYOUTS.values():
-        click.echo(f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.words)}")
+        click.echo(f"{layout.name}\t{layout.source}\tvocabularies: {', '.join(layout.vocabularies)}")

@@ -1,14 +1,15 @@
-"""The model card of an imported version: where it comes from, and what nobody has measured yet."""
+"""The model card of an imported version: its origin, and what is not measured yet."""
 
-from app.importers.layout import Answers, Layout
+from app.importers.layout import Layout
+from app.importers.options import OptionValues
 from app.store.manifest import Manifest
 
 CARD = "MODEL_CARD.md"
 
 
-def card_of(manifest: Manifest, layout: Layout, answers: Answers) -> str:
+def card_of(manifest: Manifest, layout: Layout, options: OptionValues) -> str:
     """The whole `MODEL_CARD.md`."""
-    said = "\n".join(f"| {name} | {value} |" for name, value in answers.given.items())
+    values = "\n".join(f"| {name} | {value} |" for name, value in options.given.items())
     weights = "\n".join(f"| {name} | {entry.sha256} |" for name, entry in manifest.files.items())
     return f"""# {manifest.name}, version {manifest.version}
 
@@ -17,27 +18,27 @@ Imported by `unroll import` from a checkpoint of {layout.source} (layout `{layou
 | | |
 |---|---|
 | task | {manifest.task} |
-| languages | {", ".join(manifest.languages) or "not said"} |
+| languages | {", ".join(manifest.languages) or "unknown"} |
 | architecture | {manifest.architecture.describe()} |
 | parameters | {manifest.parameters:,} |
 | size on disk | {manifest.bytes / 1e6:.1f} MB, in the number types of the checkpoint; computed in float32 |
 | licence | {manifest.licence} |
 
-## What the checkpoint did not tell
+## Options
 
-Said when it was imported; a wrong answer here makes wrong answers there.
+Set during the import, because the checkpoint does not contain them. A wrong value gives wrong answers.
 
 | option | value |
 |---|---|
-{said}
+{values}
 
 ## Quality
 
-Not measured. It answers as the original code does; how good that is, whoever trained it knows.
+Not measured. It answers like the original code.
 
 ## Data and limits
 
-Not known. Write here what it was trained on, what it is for, and where it fails.
+Unknown. Write here what data it was trained on, what it is for, and where it fails.
 
 ## Files
 

@@ -1,9 +1,11 @@
-"""Attention over a memory: where a decoder looks at each step.
+"""Attention: the weights of a memory's positions for a query, and the context they give.
 
-Scores after Luong et al. (2015, section 3.1): dot, general, additive (their `concat`, Bahdanau et al. 2015,
-appendix A.1.2); `gated` adds a gate on the context after Xu et al. (2015, section 4.2.1), one per feature;
-`location` scores positions without looking at them (Luong et al. 2015, equation 8).
+Scores after Luong et al. (2015, section 3.1): dot, general, additive (`concat` there; Bahdanau et al. 2015, appendix
+A.1.2). `gated` is additive and multiplies the context by a gate per feature (Xu et al. 2015, section 4.2.1). `location`
+scores positions without their keys (Luong et al. 2015, equation 8).
 """
+
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -15,68 +17,89 @@ from app.store.architecture import Attention as AttentionConfig
 class Attention(nn.Module):
     """Scores of a query against keys, and the weighted sum of the memory.
 
-    The keys are the memory as the score function wants it: computed once per source by `keys`, then part of
-    the request's state.
+    `keys` projects the memory for the score function. They are computed once per source and are part of its state.
     """
 
     def __init__(self, config: AttentionConfig, *, memory_size: int, query_size: int, embedding_size: int = 0) -> None:
         super().__init__()
+        assert config.kind != "none"  # a decoder without attention has no such module
         self.kind = config.kind
         self.activation = torch.relu if config.activation == "relu" else torch.tanh
-        self.by_sigmoid = False  # set for serving, see `_mix`
-        self.natively = False  # set for serving: one query per row goes to `native.attend`
-        if config.kind == "general":
-            self.key = nn.Linear(memory_size, query_size, bias=False)
-        elif config.kind == "location":
-            assert config.size is not None
-            self.score = nn.Linear(embedding_size + query_size, config.size)
-        elif config.size is not None:
-            self.key = nn.Linear(memory_size, config.size)
-            self.query = nn.Linear(query_size, config.size)
-            self.score = nn.Linear(config.size, 1, bias=False)
-        if config.kind == "gated":
-            self.gate = nn.Linear(query_size, memory_size)
+        self.by_sigmoid = False  # set for serving, see `_additive`
+        self.natively = False  # set for serving: a single query per row runs in `native.attend`
+        match self.kind:
+            case "fixed" | "dot":
+                pass
+            case "general":
+                self.key = nn.Linear(memory_size, query_size, bias=False)
+            case "location":
+                assert config.size is not None
+                self.score = nn.Linear(embedding_size + query_size, config.size)
+            case "additive" | "gated":
+                assert config.size is not None
+                self.key = nn.Linear(memory_size, config.size)
+                self.query = nn.Linear(query_size, config.size)
+                self.score = nn.Linear(config.size, 1, bias=False)
+                if self.kind == "gated":
+                    self.gate = nn.Linear(query_size, memory_size)
+            case _:
+                assert_never(self.kind)
 
     def keys(self, memory: Tensor) -> Tensor:
         """(batch, source, memory) to (batch, source, key)."""
-        return memory if self.kind in ("fixed", "location", "dot") else self.key(memory)
+        match self.kind:
+            case "fixed" | "location" | "dot":
+                return memory
+            case "general" | "additive" | "gated":
+                keys: Tensor = self.key(memory)
+                return keys
+            case _:
+                assert_never(self.kind)
 
-    def _mix(self, sums: Tensor) -> Tensor:
-        """sums of query and key (batch, target, source, key) to scores (batch, target, source).
+    def forward(
+        self, query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor, embedded: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """query (batch, target, query), memory_mask (batch, source) true on real positions: context (batch, target,
+        memory) and weights (batch, target, source) that sum to 1. `location` needs embedded (batch, target, embedding);
+        its weights sum to less than 1 when part of them lies past the end of the source."""
+        match self.kind:
+            case "fixed":
+                context = memory[:, :1].expand(-1, query.shape[1], -1)
+                return context, context.new_ones(*context.shape[:2], 1)
+            case "location":
+                assert embedded is not None
+                scores = self.score(torch.cat((embedded, query), 2))
+                weights = scores.float().softmax(2).to(memory.dtype)[:, :, : memory.shape[1]]
+                return weights @ memory[:, : weights.shape[2]], weights  # the memory of padding is 0
+            case "dot" | "general":
+                if self.natively and query.shape[1] == 1:
+                    context, weights = native.attend(query[:, 0], keys, memory, memory_mask)
+                    return context.unsqueeze(1), weights.unsqueeze(1)
+                return _weighted(query @ keys.transpose(1, 2), memory, memory_mask)
+            case "additive":
+                return _weighted(self._additive(query, keys), memory, memory_mask)
+            case "gated":
+                context, weights = _weighted(self._additive(query, keys), memory, memory_mask)
+                return torch.sigmoid(self.gate(query)) * context, weights
+            case _:
+                assert_never(self.kind)
 
-        With `by_sigmoid`, tanh(x) is 2 sigmoid(2x) - 1, five times as fast in torch on a CPU; the constant is the same
-        for all positions of a source, so the softmax drops it.
+    def _additive(self, query: Tensor, keys: Tensor) -> Tensor:
+        """query (batch, target, query) and keys (batch, source, key) to scores (batch, target, source).
+
+        With `by_sigmoid`, tanh(x) is 2 sigmoid(2x) - 1, which is five times as fast in torch on a CPU. The constant is
+        the same for all positions of a source, so the softmax drops it.
         """
+        sums = self.query(query).unsqueeze(2) + keys.unsqueeze(1)  # batch x target x source x key
         if self.by_sigmoid and self.activation is torch.tanh:
             scores: Tensor = self.score(sums.mul_(2).sigmoid_())
             return scores.squeeze(3).mul_(2)
         scores = self.score(self.activation(sums))
         return scores.squeeze(3)
 
-    def forward(
-        self, query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor, embedded: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """query (batch, target, query), memory_mask (batch, source) true on real positions: context (batch, target,
-        memory) and weights (batch, target, source) that sum to 1. `location` needs embedded (batch, target, embedding),
-        and its weights may sum to less, as it may look past the end."""
-        if self.kind == "fixed":
-            context = memory[:, :1].expand(-1, query.shape[1], -1)
-            return context, context.new_ones(*context.shape[:2], 1)
-        if self.kind == "location":
-            assert embedded is not None
-            scores = self.score(torch.cat((embedded, query), 2))
-            weights = scores.float().softmax(2).to(memory.dtype)[:, :, : memory.shape[1]]
-            return weights @ memory[:, : weights.shape[2]], weights  # the memory of padding is 0
-        if self.natively and self.kind in ("dot", "general") and query.shape[1] == 1:
-            context, weights = native.attend(query[:, 0], keys, memory, memory_mask)
-            return context.unsqueeze(1), weights.unsqueeze(1)
-        if self.kind in ("dot", "general"):
-            scores = query @ keys.transpose(1, 2)
-        else:
-            scores = self._mix(self.query(query).unsqueeze(2) + keys.unsqueeze(1))
-        scores = scores.masked_fill(~memory_mask.unsqueeze(1), float("-inf"))
-        weights = scores.float().softmax(2).to(memory.dtype)
-        context = weights @ memory
-        if self.kind == "gated":
-            context = torch.sigmoid(self.gate(query)) * context
-        return context, weights
+
+def _weighted(scores: Tensor, memory: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """scores (batch, target, source) to context (batch, target, memory) and weights (batch, target, source)."""
+    scores = scores.masked_fill(~memory_mask.unsqueeze(1), float("-inf"))
+    weights = scores.float().softmax(2).to(memory.dtype)
+    return weights @ memory, weights

@@ -1,31 +1,46 @@
-"""Recurrent layers: one step of a cell, and its unrolling over a padded batch.
+"""Cells: one step, and all steps of a padded batch, of one recurrent layer in one direction.
 
-RNN after Elman (1990); LSTM after Hochreiter and Schmidhuber (1997) with forget gates (Gers et al. 2000);
-GRU after Cho et al. (2014) in the variant of `torch.nn.GRU`. Parameters have `torch.nn`'s names and
-layout, so a `torch.nn.LSTM` state dict loads as it is. Modules hold weights only: state comes in and goes out.
+RNN after Elman (1990); LSTM after Hochreiter and Schmidhuber (1997) with forget gates (Gers et al. 2000); GRU after Cho
+et al. (2014) as in `torch.nn.GRU`. Parameters have the names and the layout of `torch.nn`, so a state dict of
+`torch.nn.LSTM` loads unchanged.
+
+A new kind of cell is an entry in `app.store.architecture.CELLS` and one in `COMPUTATIONS`, here.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from app.store.architecture import CellKind, Recurrence
+from app.store.architecture import CellKind
 
-GATES: dict[CellKind, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 _SATURATED = 1e4  # sigmoid(1e4) is exactly 1 and sigmoid(-1e4) exactly 0, in float32 and bfloat16
+_ONE_LAYER = (True, 1, 0.0)  # arguments of torch's kernels: biases, layers, dropout
 
 
 class RecurrentState(NamedTuple):
-    """`hidden` and, for an LSTM, `cell`: each (batch, layers * directions, hidden), layer by layer,
-    forward before backward."""
+    """`hidden` and, for cells that have one, `cell`: each (batch, layers * directions, hidden), layer by layer, forward
+    before backward."""
 
     hidden: Tensor
     cell: Tensor | None
 
+    def row(self, row: int) -> tuple[Tensor, Tensor | None]:
+        """Hidden and cell (batch, hidden) of one layer and direction."""
+        return self.hidden[:, row], None if self.cell is None else self.cell[:, row]
+
+
+def joined(hiddens: list[Tensor], cells: Sequence[Tensor | None]) -> RecurrentState:
+    """Hidden and cell (batch, hidden) of each layer and direction to one state."""
+    present = [cell for cell in cells if cell is not None]
+    if len(hiddens) == 1:
+        return RecurrentState(hiddens[0].unsqueeze(1), present[0].unsqueeze(1) if present else None)
+    return RecurrentState(torch.stack(hiddens, 1), torch.stack(present, 1) if present else None)
+
 
 class Weights(NamedTuple):
-    """One layer and direction: (gates * hidden, input), (gates * hidden, hidden), two of (gates * hidden,)."""
+    """One layer and direction: (blocks * hidden, input), (blocks * hidden, hidden), two of (blocks * hidden,)."""
 
     weight_ih: Tensor
     weight_hh: Tensor
@@ -33,138 +48,83 @@ class Weights(NamedTuple):
     bias_hh: Tensor
 
 
-def step_cell(
-    kind: CellKind, inputs: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
+Step = Callable[[Tensor, Tensor, Tensor | None, Weights], tuple[Tensor, Tensor | None]]
+Unroll = Callable[[Tensor, Tensor, Tensor, Tensor | None, Weights, bool], tuple[Tensor, Tensor | None]]
+
+
+class Computation(NamedTuple):
+    """What a kind of cell computes, for one layer in one direction.
+
+    `step`: inputs (batch, input), hidden and cell (batch, hidden), weights; returns the next hidden and cell.
+    `unroll`: all steps in one kernel of torch, if it has one. Inputs (batch, source, input), lengths (batch,), hidden,
+    cell, weights, whether it trains; returns outputs (batch, source, hidden) and the cell at each row's end.
+    """
+
+    step: Step
+    unroll: Unroll | None = None
+
+
+def _lstm_step(inputs: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights) -> tuple[Tensor, Tensor | None]:
+    assert cell is not None
+    hidden, cell = torch.lstm_cell(inputs, (hidden, cell), *weights)
+    return hidden, cell
+
+
+def _lstm_unroll(
+    inputs: Tensor, lengths: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights, training: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """One step of one layer: inputs (batch, input), hidden and cell (batch, hidden)."""
-    if kind == "lstm":
-        assert cell is not None
-        hidden, cell = torch.lstm_cell(inputs, (hidden, cell), *weights)
-        return hidden, cell
-    if kind == "gru":
-        return torch.gru_cell(inputs, hidden, *weights), None
-    if kind == "rnn_tanh":
-        return torch.rnn_tanh_cell(inputs, hidden, *weights), None
-    return torch.rnn_relu_cell(inputs, hidden, *weights), None
+    assert cell is not None
+    inputs, weights = _freeze_past_end(inputs, lengths, weights)
+    state = (hidden.unsqueeze(0), cell.unsqueeze(0))
+    output, _, last = torch.lstm(inputs, state, weights, *_ONE_LAYER, training, bidirectional=False, batch_first=True)
+    return output, last.squeeze(0)
 
 
-def zero_state(spec: Recurrence, batch: int, like: Tensor) -> RecurrentState:
-    """The state before the first step of `batch` rows, of the type and on the device of `like`."""
-    zeros = like.new_zeros(batch, spec.layers * spec.directions, spec.hidden_size)
-    return RecurrentState(zeros, zeros.clone() if spec.cell == "lstm" else None)
-
-
-def reverse_within(sequence: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse each row within its length; the padding on the right stays: (batch, source, features)."""
-    positions = torch.arange(sequence.shape[1], device=sequence.device).unsqueeze(0)  # 1 x source
-    mirrored = lengths.unsqueeze(1) - 1 - positions  # batch x source
-    index = torch.where(mirrored >= 0, mirrored, positions)
-    return sequence.gather(1, index.unsqueeze(2).expand_as(sequence))
-
-
-def last_of(sequence: Tensor, lengths: Tensor) -> Tensor:
-    """The output at each row's last real position: (batch, source, features) to (batch, features)."""
-    index = (lengths - 1).view(-1, 1, 1).expand(-1, 1, sequence.shape[2])
-    return sequence.gather(1, index).squeeze(1)
-
-
-class Recurrent(nn.Module):
-    """A stack of recurrent layers as `Recurrence` describes it. `dropout` (a rate) acts between layers, in training."""
-
-    def __init__(self, recurrence: Recurrence, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.recurrence = recurrence
-        self.dropout = dropout
-        rows = GATES[recurrence.cell] * recurrence.hidden_size
-        bound = recurrence.hidden_size**-0.5
-        for layer in range(recurrence.layers):
-            width = recurrence.input_size if layer == 0 else recurrence.output_size
-            for suffix in self._suffixes(layer):
-                for name, shape in (
-                    ("weight_ih", (rows, width)),
-                    ("weight_hh", (rows, recurrence.hidden_size)),
-                    ("bias_ih", (rows,)),
-                    ("bias_hh", (rows,)),
-                ):
-                    values = torch.empty(shape).uniform_(-bound, bound)
-                    self.register_parameter(name + suffix, nn.Parameter(values))
-
-    def _suffixes(self, layer: int) -> list[str]:
-        return [f"_l{layer}", f"_l{layer}_reverse"][: self.recurrence.directions]
-
-    def _weights(self, suffix: str) -> Weights:
-        return Weights(*(self.get_parameter(name + suffix) for name in Weights._fields))
-
-    def weights_by_layer(self) -> list[list[Weights]]:
-        """One list per layer, with the weights of each direction."""
-        return [[self._weights(suffix) for suffix in self._suffixes(layer)] for layer in range(self.recurrence.layers)]
-
-    def initial_state(self, batch: int, like: Tensor) -> RecurrentState:
-        """Zeros for `batch` rows, of the type and on the device of `like`."""
-        return zero_state(self.recurrence, batch, like)
-
-    def step(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """One step of all layers, one direction only: inputs (batch, input) to outputs (batch, hidden)."""
-        assert self.recurrence.directions == 1
-        hiddens, cells = [], []
-        for layer in range(self.recurrence.layers):
-            cell = None if state.cell is None else state.cell[:, layer]
-            weights = self._weights(f"_l{layer}")
-            inputs, cell = step_cell(self.recurrence.cell, inputs, state.hidden[:, layer], cell, weights)
-            hiddens.append(inputs)
-            if cell is not None:
-                cells.append(cell)
-        return inputs, RecurrentState(torch.stack(hiddens, 1), torch.stack(cells, 1) if cells else None)
+def _without_cell(step: Callable[..., Tensor], kernel: Callable[..., tuple[Tensor, Tensor]]) -> Computation:
+    """The computation of a cell that has no second tensor of state, by two functions of torch."""
 
     def unroll(
-        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None
-    ) -> tuple[Tensor, RecurrentState]:
-        """All steps over a batch padded to the right.
-
-        inputs (batch, source, input), lengths (batch,) at least 1: outputs (batch, source, hidden *
-        directions), meaningless past a row's length, and each row's state at its own end.
-        """
-        spec = self.recurrence
-        if state is None:
-            state = self.initial_state(inputs.shape[0], inputs)
-        hiddens, cells = [], []
-        for layer in range(spec.layers):
-            if layer and self.dropout:
-                inputs = nn.functional.dropout(inputs, self.dropout, self.training)
-            outputs = []
-            for direction, suffix in enumerate(self._suffixes(layer)):
-                row = layer * spec.directions + direction
-                source = reverse_within(inputs, lengths) if direction else inputs
-                start = RecurrentState(state.hidden[:, row], None if state.cell is None else state.cell[:, row])
-                output, cell = self._unroll_layer(source, lengths, start, self._weights(suffix))
-                hiddens.append(last_of(output, lengths))
-                if cell is not None:
-                    cells.append(cell)
-                outputs.append(reverse_within(output, lengths) if direction else output)
-            inputs = torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0]
-        return inputs, RecurrentState(torch.stack(hiddens, 1), torch.stack(cells, 1) if cells else None)
-
-    def _unroll_layer(
-        self, inputs: Tensor, lengths: Tensor, start: RecurrentState, weights: Weights
+        inputs: Tensor, lengths: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights, training: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """One layer and direction through torch's fused kernels: outputs (batch, source, hidden), last cell."""
-        hidden = start.hidden.unsqueeze(0)
-        tail = (True, 1, 0.0, self.training, False, True)  # biases, layers, dropout, train, bidirectional, batch first
-        if self.recurrence.cell == "lstm":
-            assert start.cell is not None
-            inputs, weights = _freeze_past_end(inputs, lengths, weights)
-            output, _, cell = torch.lstm(inputs, (hidden, start.cell.unsqueeze(0)), weights, *tail)
-            return output, cell.squeeze(0)
-        kernels = {"gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}
-        output, _ = kernels[self.recurrence.cell](inputs, hidden, weights, *tail)
+        state = hidden.unsqueeze(0)
+        output, _ = kernel(inputs, state, weights, *_ONE_LAYER, training, bidirectional=False, batch_first=True)
         return output, None
+
+    return Computation(lambda inputs, hidden, cell, weights: (step(inputs, hidden, *weights), None), unroll)
+
+
+COMPUTATIONS: dict[CellKind, Computation] = {
+    "rnn_tanh": _without_cell(torch.rnn_tanh_cell, torch.rnn_tanh),
+    "rnn_relu": _without_cell(torch.rnn_relu_cell, torch.rnn_relu),
+    "gru": _without_cell(torch.gru_cell, torch.gru),
+    "lstm": Computation(_lstm_step, _lstm_unroll),
+}
+
+
+def unroll_by_steps(
+    step: Step,
+    inputs: Tensor,
+    lengths: Tensor,
+    hidden: Tensor,
+    cell: Tensor | None,
+    weights: Weights,
+    training: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """`Computation.unroll` for cells without a kernel of torch."""
+    outputs = []
+    for position in range(inputs.shape[1]):
+        hidden, following = step(inputs[:, position], hidden, cell, weights)
+        outputs.append(hidden)
+        if cell is not None and following is not None:
+            cell = torch.where((position < lengths).unsqueeze(1), following, cell)
+    return torch.stack(outputs, 1), cell
 
 
 def _freeze_past_end(inputs: Tensor, lengths: Tensor, weights: Weights) -> tuple[Tensor, Weights]:
-    """Make the cell keep its value on padding, so that the last cell is each row's own.
+    """Make an LSTM's cell keep its value on padding, so that the last cell is that of each row's end.
 
-    One input feature more, 1 on padding, saturates the gates there: forget at exactly 1, input at exactly 0.
-    That costs one column instead of a packed sequence.
+    An extra input feature, 1 on padding, saturates the gates there: forget at exactly 1, input at exactly 0. That costs
+    one column instead of a packed sequence.
     """
     positions = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0)
     padding = (positions >= lengths.unsqueeze(1)).unsqueeze(2).to(inputs.dtype)  # batch x source x 1

@@ -1,39 +1,35 @@
-"""Decoder: the state after a source to logits over the next token, step by step."""
+"""Decoder: a recurrent state to logits over the next token, step by step."""
+
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 
 from app.models.attention import Attention
-from app.models.cells import Recurrent, RecurrentState
+from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
+from app.models.recurrent import Recurrent
 from app.models.state import State
+from app.store.architecture import CELLS
 from app.store.architecture import Decoder as DecoderConfig
-from app.store.architecture import Recurrence
 
 
 class Decoder(nn.Module):
-    """`start` makes the state, `step` advances every row by one token, `unroll` takes all steps of known targets."""
+    """`start` makes the first state, `step` decodes one token per row, `unroll` takes all steps of known targets."""
 
     def __init__(self, config: DecoderConfig, *, memory_size: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.config = config
         self.attends = config.attention.kind != "none"
+        self.has_cell = CELLS[config.cell].has_cell
         context_size = memory_size if self.attends else 0
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
-        nn.init.normal_(self.embedding.weight, std=0.1)  # also the output layer's, where it is tied
+        nn.init.normal_(self.embedding.weight, std=0.1)  # with `tied_output` also the output layer's
         self.feeds = config.readout_size if config.input_feeding else None
         input_size = config.embedding_size + (context_size if config.context == "input" else 0) + (self.feeds or 0)
         if config.input_size is not None:
             self.input = nn.Linear(input_size, config.input_size)
-        self.recurrence = Recurrent(
-            Recurrence(
-                cell=config.cell,
-                input_size=config.input_size or input_size,
-                hidden_size=config.hidden_size,
-                layers=config.layers,
-            ),
-            dropout=dropout,
-        )
+        self.recurrence = Recurrent(config.recurrence(config.input_size or input_size), dropout=dropout)
         if self.attends:
             self.attention = Attention(
                 config.attention,
@@ -43,7 +39,7 @@ class Decoder(nn.Module):
             )
         if config.bridge in ("linear", "tanh"):
             self.bridge_hidden = nn.Linear(memory_size, config.layers * config.hidden_size)
-            if config.cell == "lstm":
+            if self.has_cell:
                 self.bridge_cell = nn.Linear(memory_size, config.layers * config.hidden_size)
         sizes = {"hidden": config.hidden_size, "context": context_size, "embedding": config.embedding_size}
         width = sum(sizes[name] for name in config.readout)
@@ -56,7 +52,7 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def share(self, encoder: TextEncoder) -> None:
-        """Embed and recur with the weights of an encoder: what a language model does."""
+        """Use embedding and recurrence of an encoder, as a language model does."""
         self.embedding, self.recurrence = encoder.embedding, encoder.recurrence
         if self.config.tied_output:
             self.output.weight = self.embedding.weight
@@ -82,33 +78,44 @@ class Decoder(nn.Module):
         return state
 
     def start_at_zero(self, tokens: Tensor) -> State:
-        """The state of a decoder that has read nothing yet, one row per row of tokens (batch, ...)."""
+        """The state of a decoder without a source, one row per row of tokens (batch, ...)."""
         hidden, cell = self.recurrence.initial_state(len(tokens), self.embedding.weight)
         return State(hidden=hidden) if cell is None else State(hidden=hidden, cell=cell)
 
     def _bridge(self, encoded: Encoded) -> RecurrentState:
-        config = self.config
-        batch = encoded.summary.shape[0]
-        if config.bridge == "zeros":
-            return self.recurrence.initial_state(batch, encoded.summary)
-        if config.bridge == "copy":
-            assert encoded.state is not None
-            return encoded.state
-        if config.bridge in ("join", "first"):
-            assert encoded.state is not None
-            hidden, cell = encoded.state
-            return RecurrentState(self._rows(hidden), None if cell is None else self._rows(cell))
-        activation = torch.tanh if config.bridge == "tanh" else nn.Identity()
-        shape = (batch, config.layers, config.hidden_size)
-        hidden = activation(self.bridge_hidden(encoded.summary)).view(shape)
-        cell = activation(self.bridge_cell(encoded.summary)).view(shape) if config.cell == "lstm" else None
-        return RecurrentState(hidden, cell)
+        bridge = self.config.bridge
+        match bridge:
+            case "zeros":
+                return self.recurrence.initial_state(len(encoded.summary), encoded.summary)
+            case "copy":
+                assert encoded.state is not None
+                return encoded.state
+            case "join" | "first":
+                assert encoded.state is not None
+                hidden, cell = encoded.state
+                rows = self._joined_rows if bridge == "join" else self._first_rows
+                return RecurrentState(rows(hidden), None if cell is None else rows(cell))
+            case "linear" | "tanh":
+                hidden = self._bridged(self.bridge_hidden, encoded.summary)
+                return RecurrentState(
+                    hidden, self._bridged(self.bridge_cell, encoded.summary) if self.has_cell else None
+                )
+            case _:
+                assert_never(bridge)
 
-    def _rows(self, last: Tensor) -> Tensor:
-        """An encoder's last hidden or cell (batch, layers * directions, hidden) as (batch, layers, hidden) of ours."""
-        if self.config.bridge == "first":
-            return last[:, : self.config.layers]
+    def _joined_rows(self, last: Tensor) -> Tensor:
+        """An encoder's last hidden or cell (batch, layers * 2, hidden) to (batch, layers, 2 * hidden)."""
         return last.reshape(len(last), self.config.layers, self.config.hidden_size)
+
+    def _first_rows(self, last: Tensor) -> Tensor:
+        """An encoder's last hidden or cell (batch, layers * directions, hidden) to (batch, layers, hidden)."""
+        return last[:, : self.config.layers]
+
+    def _bridged(self, layer: nn.Linear, summary: Tensor) -> Tensor:
+        """An encoder's summary (batch, memory) to (batch, layers, hidden)."""
+        values: Tensor = layer(summary)
+        values = torch.tanh(values) if self.config.bridge == "tanh" else values
+        return values.view(len(summary), self.config.layers, self.config.hidden_size)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
         """tokens (batch,) to logits (batch, vocabulary), the next state, and attention weights (batch, source)."""
@@ -141,15 +148,15 @@ class Decoder(nn.Module):
 
     @property
     def _is_one_pass(self) -> bool:
-        """Whether no step needs more of the one before than its hidden and cell."""
+        """Whether a step needs only hidden and cell of the step before."""
         config = self.config
         needs_context = self.attends and config.context == "input"
         return not (needs_context or config.input_feeding or config.input_size or config.first_input == "summary")
 
     def unroll(self, tokens: Tensor, state: State) -> Tensor:
-        """tokens (batch, target), each the input of its step, to logits (batch, target, vocabulary).
+        """tokens (batch, target), the inputs of the steps, to logits (batch, target, vocabulary).
 
-        The same as `step` after `step`. Where no step needs the context of the one before, all are one pass.
+        Equal to one `step` per position; a single pass where no step needs the context of the step before.
         """
         if not self._is_one_pass:
             logits = []
@@ -161,7 +168,7 @@ class Decoder(nn.Module):
         return all_logits
 
     def features(self, tokens: Tensor, state: State) -> Tensor:
-        """What the output layer reads when `unroll` is one pass: (batch, target, features)."""
+        """The input of the output layer when `unroll` is one pass: (batch, target, features)."""
         embedded = self._embed(tokens)
         lengths = torch.full((tokens.shape[0],), tokens.shape[1], device=tokens.device)
         output, _ = self.recurrence.unroll(embedded, lengths, RecurrentState(state["hidden"], state.get("cell")))
@@ -169,7 +176,7 @@ class Decoder(nn.Module):
         return self._features(output, context, embedded)
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        """tokens (batch, ...) to what stands for them (batch, ..., embedding)."""
+        """tokens (batch, ...) to (batch, ..., embedding)."""
         embedded: Tensor = self.dropout(self.embedding(tokens))
         return embedded if self.config.embedding_activation is None else torch.relu(embedded)
 
@@ -178,7 +185,7 @@ class Decoder(nn.Module):
         return context, weights
 
     def _features(self, hidden: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:
-        """What the output layer reads of (batch, target, ...) parts named by `readout`."""
+        """The input of the output layer, from the (batch, target, ...) parts that `readout` names."""
         parts = {"hidden": hidden, "context": context, "embedding": embedded}
         chosen = [part for name in self.config.readout if (part := parts[name]) is not None]
         read = torch.cat(chosen, 2) if len(chosen) > 1 else chosen[0]

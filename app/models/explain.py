@@ -1,29 +1,25 @@
-"""What a classifier makes of a text token by token: the label after each token, and a layer's activations.
+"""Explanation of a classifier's answer: the label after each token, and the activations of a layer.
 
-In float32 and by plain code, for one text at a time: it is for looking at, not for speed.
+In float32 and in plain torch, one text at a time.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from app.models.cells import Weights, reverse_within
+from app.models.cells import COMPUTATIONS, Weights
 from app.models.networks import Classifier
-from app.store.architecture import CellKind
+from app.models.recurrent import reverse_within
+from app.store.architecture import CELLS, CellKind
 
-GATE_NAMES: dict[CellKind, tuple[str, ...]] = {
-    "rnn_tanh": (),
-    "rnn_relu": (),
-    "gru": ("reset", "update", "candidate"),
-    "lstm": ("input", "forget", "candidate", "output"),
-}
-_STEPS_AT_ONCE = 4096  # padded, while prefixes are read anew
+_STEPS_AT_ONCE = 4096  # padded, when each prefix is encoded by itself
 
 
 class Activations(NamedTuple):
     """One layer in one direction, in the order of the text: hidden and cell (source, hidden), and each gate after its
-    sigmoid or, for the candidate, tanh. `cell` is of an LSTM."""
+    sigmoid (the candidate after its tanh). `cell` is None for cells that have none."""
 
     hidden: Tensor
     cell: Tensor | None
@@ -34,13 +30,14 @@ class Activations(NamedTuple):
 def probabilities_after_each(network: Classifier, tokens: Tensor) -> Tensor:
     """tokens (source,) to the probability of each label if the text ended after each token (source, labels).
 
-    With one direction the states do not know what follows, so one pass tells all; with two, each prefix is read anew.
+    In one direction a state does not depend on later tokens, so one pass gives all rows. In two directions each prefix
+    is encoded by itself.
     """
     encoder = network.encoder
     length = len(tokens)
     if encoder.recurrence.recurrence.directions == 1:
         encoded = encoder(tokens.unsqueeze(0), torch.tensor([length]))
-        return network.label_after_each(encoded).float().softmax(2)[0]
+        return network.label_prefixes(encoded).float().softmax(2)[0]
     parts, first = [], 1
     while first <= length:
         count = min(length + 1 - first, max(1, _STEPS_AT_ONCE // min(length, first + 63), 1), 64)
@@ -53,7 +50,7 @@ def probabilities_after_each(network: Classifier, tokens: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def layer_activations(network: Classifier, tokens: Tensor, layer: int) -> list[Activations]:
-    """tokens (source,) to the activations of a layer, counted from 0: of each direction, forward first."""
+    """tokens (source,) to the activations of a layer, counted from 0: one entry per direction, forward first."""
     recurrence = network.encoder.recurrence
     kind = recurrence.recurrence.cell
     features = network.encoder.embedding(tokens)
@@ -75,30 +72,59 @@ def _mirrored(found: Activations) -> Activations:
 
 
 def _unroll(kind: CellKind, features: Tensor, weights: Weights) -> Activations:
-    """features (source, input), by the equations of `torch.nn`'s cells."""
-    size = weights.weight_hh.shape[1]
-    hidden = cell = features.new_zeros(size)
-    hiddens, cells = [], []
-    gates: dict[str, list[Tensor]] = {name: [] for name in GATE_NAMES[kind]}
-    for inputs in features @ weights.weight_ih.T + weights.bias_ih:
-        carried = weights.weight_hh @ hidden + weights.bias_hh
-        if kind == "lstm":
-            entering, forgetting, candidate, leaving = (inputs + carried).chunk(4)
-            values = [entering.sigmoid(), forgetting.sigmoid(), candidate.tanh(), leaving.sigmoid()]
-            cell = values[1] * cell + values[0] * values[2]
-            hidden = values[3] * cell.tanh()
-            cells.append(cell)
-        elif kind == "gru":
-            resetting, updating, candidate = inputs.chunk(3)
-            reset_carried, update_carried, candidate_carried = carried.chunk(3)
-            reset = (resetting + reset_carried).sigmoid()
-            values = [reset, (updating + update_carried).sigmoid(), (candidate + reset * candidate_carried).tanh()]
-            hidden = (1 - values[1]) * values[2] + values[1] * hidden
-        else:
-            values = []
-            hidden = (inputs + carried).tanh() if kind == "rnn_tanh" else (inputs + carried).relu()
+    """features (source, input) to the activations of all steps."""
+    step = _STEPS.get(kind) or partial(_plain_step, kind)
+    hidden = features.new_zeros(weights.weight_hh.shape[1])
+    cell = hidden if CELLS[kind].has_cell else None
+    hiddens, cells, gates = [], [], []
+    for inputs, projected in zip(features, features @ weights.weight_ih.T + weights.bias_ih, strict=True):
+        hidden, cell, shown = step(inputs, projected, hidden, cell, weights)
         hiddens.append(hidden)
-        for name, value in zip(gates, values, strict=True):
-            gates[name].append(value)
-    stacked = {name: torch.stack(rows) for name, rows in gates.items()}
+        gates.append(shown)
+        if cell is not None:
+            cells.append(cell)
+    stacked = {name: torch.stack([one[name] for one in gates]) for name in gates[0]}
     return Activations(torch.stack(hiddens), torch.stack(cells) if cells else None, stacked)
+
+
+def _plain_step(
+    kind: CellKind, inputs: Tensor, projected: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
+) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    """A step of any cell, without its gates."""
+    batched = None if cell is None else cell.unsqueeze(0)
+    hidden, cell = COMPUTATIONS[kind].step(inputs.unsqueeze(0), hidden.unsqueeze(0), batched, weights)
+    return hidden.squeeze(0), None if cell is None else cell.squeeze(0), {}
+
+
+def _gru_step(
+    inputs: Tensor, projected: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
+) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    """The equations of `torch.nn.GRU`."""
+    carried = weights.weight_hh @ hidden + weights.bias_hh
+    reset_input, update_input, candidate_input = projected.chunk(3)
+    reset_carried, update_carried, candidate_carried = carried.chunk(3)
+    reset = (reset_input + reset_carried).sigmoid()
+    update = (update_input + update_carried).sigmoid()
+    candidate = (candidate_input + reset * candidate_carried).tanh()
+    hidden = (1 - update) * candidate + update * hidden
+    return hidden, None, {"reset": reset, "update": update, "candidate": candidate}
+
+
+def _lstm_step(
+    inputs: Tensor, projected: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
+) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    """The equations of `torch.nn.LSTM`."""
+    assert cell is not None
+    carried = weights.weight_hh @ hidden + weights.bias_hh
+    entering, forgetting, candidate, leaving = (projected + carried).chunk(4)
+    gates = {
+        "input": entering.sigmoid(),
+        "forget": forgetting.sigmoid(),
+        "candidate": candidate.tanh(),
+        "output": leaving.sigmoid(),
+    }
+    cell = gates["forget"] * cell + gates["input"] * gates["candidate"]
+    return gates["output"] * cell.tanh(), cell, gates
+
+
+_STEPS = {"gru": _gru_step, "lstm": _lstm_step}  # by kind of cell; others show no gates

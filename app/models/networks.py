@@ -1,22 +1,26 @@
 """Whole networks, built from an architecture: a classifier, and an encoder-decoder."""
 
+from typing import assert_never
+
 import torch
 from torch import Tensor, nn
 
 from app.models.decoders import Decoder
 from app.models.encoders import Encoded, ImageEncoder, TextEncoder
+from app.models.pooling import pooled, pooled_prefixes
 from app.models.state import State
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
 from app.store.architecture import LanguageModel as LanguageModelConfig
+from app.store.architecture import TextEncoder as TextEncoderConfig
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
 
 
 class Classifier(nn.Module):
-    """Sequence to label: encoder outputs pooled over time, one linear layer."""
+    """A text to a label: encoder outputs pooled over time, one linear layer."""
 
     def __init__(self, config: ClassifierConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -31,37 +35,20 @@ class Classifier(nn.Module):
 
     def label(self, encoded: Encoded, lengths: Tensor) -> Tensor:
         """An encoded source to logits (batch, labels)."""
-        mask = encoded.memory_mask.unsqueeze(2)
-        pooled = []
-        for pooling in self.config.pooling:
-            if pooling == "last":
-                pooled.append(encoded.summary)
-            elif pooling == "max":
-                pooled.append(encoded.memory.masked_fill(~mask, float("-inf")).amax(1))
-            else:
-                pooled.append(encoded.memory.sum(1) / lengths.unsqueeze(1))
-        logits: Tensor = self.output(self.dropout(torch.cat(pooled, 1)))
-        return logits
+        return self._logits([pooled(pooling, encoded, lengths) for pooling in self.config.pooling])
 
-    def label_after_each(self, encoded: Encoded) -> Tensor:
-        """An encoded source, read in one direction, to the logits (batch, source, labels) that `label` would give if it
-        ended at each place. What stands past a row's length means nothing."""
-        memory = encoded.memory
-        steps = torch.arange(1, memory.shape[1] + 1, device=memory.device, dtype=memory.dtype)
-        pooled = []
-        for pooling in self.config.pooling:
-            if pooling == "last":
-                pooled.append(memory)
-            elif pooling == "max":
-                pooled.append(memory.cummax(1).values)
-            else:
-                pooled.append(memory.cumsum(1) / steps.view(1, -1, 1))
-        logits: Tensor = self.output(self.dropout(torch.cat(pooled, 2)))
+    def label_prefixes(self, encoded: Encoded) -> Tensor:
+        """A source encoded in one direction to the logits of each of its prefixes (batch, source, labels). They are
+        undefined past a row's length."""
+        return self._logits([pooled_prefixes(pooling, encoded) for pooling in self.config.pooling])
+
+    def _logits(self, features: list[Tensor]) -> Tensor:
+        logits: Tensor = self.output(self.dropout(torch.cat(features, -1)))
         return logits
 
 
 class EncoderDecoder(nn.Module):
-    """Sequence or image to sequence; a language model is one whose two halves share embedding and recurrence."""
+    """A text or an image to tokens. In a language model encoder and decoder share embedding and recurrence."""
 
     def __init__(
         self,
@@ -74,17 +61,20 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.encoder: TextEncoder | ImageEncoder
-        if isinstance(config.encoder, ImageEncoderConfig):
-            self.encoder = ImageEncoder(config.encoder, mean=mean, std=std)
-        else:
-            self.encoder = TextEncoder(config.encoder, dropout=dropout)
+        match config.encoder:
+            case ImageEncoderConfig() as image:
+                self.encoder = ImageEncoder(image, mean=mean, std=std)
+            case TextEncoderConfig() as text:
+                self.encoder = TextEncoder(text, dropout=dropout)
+            case _:
+                assert_never(config.encoder)
         self.decoder = Decoder(config.decoder, memory_size=config.encoder.memory_size, dropout=dropout)
         if isinstance(config, LanguageModelConfig):
             assert isinstance(self.encoder, TextEncoder)
             self.decoder.share(self.encoder)
 
-    def consume(self, source: Tensor, lengths: Tensor) -> State:
-        """A source, tokens (batch, source) or images (batch, height, width, 3), to the state before the first token."""
+    def encode(self, source: Tensor, lengths: Tensor) -> State:
+        """Tokens (batch, source) or images (batch, height, width, 3) to the state before the first token."""
         return self.decoder.start(self.encoder(source, lengths))
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
@@ -92,14 +82,18 @@ class EncoderDecoder(nn.Module):
         return self.decoder.step(tokens, state)
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """Logits (batch, target, vocabulary) for target tokens (batch, target) fed in, as training does."""
-        return self.decoder.unroll(target, self.consume(source, lengths))
+        """Logits (batch, target, vocabulary), with the target tokens (batch, target) as inputs, for training."""
+        return self.decoder.unroll(target, self.encode(source, lengths))
 
 
 def build_network(
     architecture: ClassifierConfig | EncoderDecoderConfig | LanguageModelConfig, *, mean: list[float], std: list[float]
 ) -> Classifier | EncoderDecoder:
-    """The network a manifest describes, with random weights."""
-    if isinstance(architecture, ClassifierConfig):
-        return Classifier(architecture)
-    return EncoderDecoder(architecture, mean=mean, std=std)
+    """The network of an architecture, with random weights."""
+    match architecture:
+        case ClassifierConfig():
+            return Classifier(architecture)
+        case EncoderDecoderConfig() | LanguageModelConfig():
+            return EncoderDecoder(architecture, mean=mean, std=std)
+        case _:
+            assert_never(architecture)

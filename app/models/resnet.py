@@ -1,7 +1,7 @@
 """Residual network without its classifier (He et al. 2016, sections 3.3 and 4.1).
 
-Parameter names are torchvision's (`conv1`, `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0` ...), so its
-state dicts load as they are; widths are free.
+Parameter names are torchvision's (`conv1`, `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0` ...), so its state dicts
+load unchanged. Widths are free.
 """
 
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions, or with `bottleneck` 1 x 1, 3 x 3, 1 x 1 at four times the width, and a shortcut."""
+    """A shortcut around two 3 x 3 convolutions or, in a bottleneck, around 1 x 1, 3 x 3 and 1 x 1 (4 times as wide)."""
 
     def __init__(self, config: ResNetConfig, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Normalised pixels (batch, 3, height, width) to the last feature map, 1/32 of that in each direction."""
+    """Normalised pixels (batch, 3, height, width) to the last feature map, whose sides are 1/32 of the image's."""
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()

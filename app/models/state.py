@@ -1,4 +1,4 @@
-"""The state of running requests: what `consume` makes and `step` maps to its successor."""
+"""The state of requests that are being decoded: `encode` makes it, `step` maps it to the next one."""
 
 from typing import NotRequired, TypedDict
 
@@ -6,12 +6,14 @@ from torch import Tensor
 
 
 class State(TypedDict):
-    """Everything a batch of requests owns; one row of each tensor belongs to one request.
+    """The state of a batch of requests; row i of each tensor belongs to request i.
 
-    hidden: (batch, layers, hidden). cell: likewise, LSTM only. memory: (batch, source, memory), with its
-    keys (batch, source, key) and memory_mask (batch, source), true on real positions: attention only.
-    first (batch, embedding) and is_first (batch, 1): what is read instead of an embedding before the first token, and
-    whether that is now. fed (batch, readout): what the output layer read in the step before, with input feeding.
+    hidden (batch, layers, hidden). cell: the same shape, for cells that have one.
+    With attention: memory (batch, source, memory), its keys (batch, source, key), and memory_mask (batch, source), true
+    on real positions.
+    With `first_input` summary: first (batch, embedding), the input of the first step, and is_first (batch, 1), true
+    before that step.
+    With input feeding: fed (batch, readout), the output layer's input in the step before.
     """
 
     hidden: Tensor

@@ -1,18 +1,37 @@
-"""Architecture configurations: what a manifest says about a network, free of torch.
+"""The architecture of a network, as a manifest describes it. Nothing here imports torch.
 
-`app/models/` builds an `nn.Module` from one of these; the front end describes it in words from the
-same object. Sizes are counts of units (features) unless a name says otherwise.
+`app/models/` builds an `nn.Module` from it; the front end describes it in words. A size is a number of features
+unless its name says otherwise.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 CellKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
 Pooling = Literal["last", "max", "mean"]
 AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
+Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
 
-_CELL_WORDS = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)", "gru": "GRU", "lstm": "LSTM"}
+
+class Cell(NamedTuple):
+    """A kind of cell. `app/models/cells.py` has its computation.
+
+    `blocks` is the number of blocks of rows in its weights, one for each gate and candidate. `has_cell`: its state has
+    a second tensor, `cell`, beside `hidden`.
+    """
+
+    words: str
+    blocks: int
+    has_cell: bool = False
+
+
+CELLS: dict[CellKind, Cell] = {
+    "rnn_tanh": Cell("RNN (tanh)", 1),
+    "rnn_relu": Cell("RNN (relu)", 1),
+    "gru": Cell("GRU", 3),
+    "lstm": Cell("LSTM", 4, has_cell=True),
+}
 _RESNET_LAYERS = {
     ("basic", (2, 2, 2, 2)): "ResNet-18",
     ("basic", (3, 4, 6, 3)): "ResNet-34",
@@ -23,13 +42,13 @@ _RESNET_LAYERS = {
 
 
 class Part(BaseModel):
-    """A frozen piece of an architecture; unknown keys are refused, so that a typo cannot pass."""
+    """A frozen part of an architecture. An unknown key is an error, so that a typo cannot pass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Recurrence(Part):
-    """A stack of recurrent layers with `torch.nn`'s parameter names."""
+    """A stack of recurrent layers. Its parameters have the names of `torch.nn`."""
 
     cell: CellKind
     input_size: PositiveInt
@@ -44,12 +63,12 @@ class Recurrence(Part):
     def describe(self) -> str:
         direction = "bidirectional " if self.directions == 2 else ""
         layers = f"{self.layers} x " if self.layers > 1 else ""
-        return f"{layers}{direction}{_CELL_WORDS[self.cell]}-{self.hidden_size}"
+        return f"{layers}{direction}{CELLS[self.cell].words}-{self.hidden_size}"
 
 
 class TextEncoder(Part):
-    """Token ids to recurrent outputs: an embedding and a recurrence over it. `join` is how the outputs of two
-    directions become one: side by side, or added."""
+    """Token ids to recurrent outputs: an embedding and a recurrence over it. `join` combines the outputs of two
+    directions: side by side, or added."""
 
     kind: Literal["text"] = "text"
     vocabulary_size: PositiveInt
@@ -65,11 +84,11 @@ class TextEncoder(Part):
 
 
 class ResNet(Part):
-    """A residual network (He et al. 2016, section 3.3 and 4.1), as wide or thin as `widths` says.
+    """A residual network (He et al. 2016, sections 3.3 and 4.1).
 
-    `widths` are the widths of the four stages before expansion (torchvision's `planes`); `stride_at` names
-    the convolution of a bottleneck that halves the resolution: `1x1` in the paper and in Caffe's
-    models, `3x3` in torchvision's.
+    `widths` are the widths of the four stages before expansion (torchvision's `planes`). `stride_at` names the
+    convolution of a bottleneck that halves the resolution: `1x1` in the paper and in Caffe's models, `3x3` in
+    torchvision's.
     """
 
     block: Literal["basic", "bottleneck"]
@@ -88,16 +107,17 @@ class ResNet(Part):
 
 
 class Projection(Part):
-    """A linear layer on a pooled image, with or without batch normalisation after it (Ioffe and Szegedy 2015)."""
+    """A linear layer on a pooled image; `batch_norm` adds batch normalisation after it (Ioffe and Szegedy 2015)."""
 
     size: PositiveInt
     batch_norm: bool = False
 
 
 class ImageEncoder(Part):
-    """Pixels to a memory of one row per cell of the last feature map (`grid`), or one row in all (`pooled`).
+    """Pixels to a memory with one row per position of the last feature map (`grid`), or with one row (`pooled`).
 
-    The feature map is 1/32 of the image in each direction, or `grid_side` cells, averaged or repeated from those.
+    Each side of the feature map is 1/32 of the image's. `grid_side` resizes the feature map to that many positions a
+    side, by adaptive average pooling.
     """
 
     kind: Literal["image"] = "image"
@@ -110,7 +130,7 @@ class ImageEncoder(Part):
     @model_validator(mode="after")
     def _only_pooled_is_projected(self) -> Self:
         if self.projection is not None and self.output != "pooled":
-            raise ValueError("projection is for a pooled output")
+            raise ValueError("projection needs output 'pooled'")
         return self
 
     @property
@@ -119,7 +139,7 @@ class ImageEncoder(Part):
 
     @property
     def memory_length(self) -> int:
-        """Rows of memory per image."""
+        """Rows of memory for one image."""
         side = self.grid_side or -(-self.image_size // 32)
         return side * side if self.output == "grid" else 1
 
@@ -128,16 +148,17 @@ class ImageEncoder(Part):
 
 
 class Attention(Part):
-    """How a decoder looks at the memory.
+    """How a decoder attends to the memory.
 
-    `dot`, `general` and `additive` (Luong et al. 2015, section 3.1, there `concat`; Bahdanau et al. 2015,
-    appendix A.1.2); `gated` is additive with a gate on the context after Xu et al. (2015, section 4.2.1), here one gate
-    per feature of the context where the paper has one in all. `activation` is that of the last two.
-    `fixed` looks at the encoder's summary in every step (Cho et al. 2014, section 2.2). `location` scores a fixed
-    number of positions from embedding and hidden alone (Luong et al. 2015, equation 8), whatever stands there; past the
-    end of a source it looks at zeros.
-    `size` is the width of the projected keys, for `location` the number of positions; the others have none. `dot` needs
-    memory and hidden of equal size.
+    `dot`, `general`, `additive`: Luong et al. 2015, section 3.1 (`additive` is `concat` there); Bahdanau et al. 2015,
+    appendix A.1.2. `gated`: additive, and a gate on the context after Xu et al. 2015, section 4.2.1, with one gate per
+    feature of the context where the paper has a single one. `fixed`: the context is the encoder's summary in every step
+    (Cho et al. 2014, section 2.2). `location`: scores a fixed number of positions from embedding and hidden state
+    alone (Luong et al. 2015, equation 8); the memory past the end of a source is zero.
+
+    `size` is the width of the projected keys of `additive` and `gated`, and the number of positions of `location`; the
+    other kinds have none. `activation` is that of `additive` and `gated`. `dot` needs a memory as wide as the hidden
+    state.
     """
 
     kind: AttentionKind = "none"
@@ -146,30 +167,49 @@ class Attention(Part):
 
     @property
     def chooses(self) -> bool:
-        """Whether it looks at one place more than at another."""
-        return self.kind not in ("none", "fixed")
+        """Whether its weights differ between positions."""
+        match self.kind:
+            case "none" | "fixed":
+                return False
+            case "location" | "dot" | "general" | "additive" | "gated":
+                return True
+            case _:
+                assert_never(self.kind)
+
+    @property
+    def has_size(self) -> bool:
+        match self.kind:
+            case "additive" | "gated" | "location":
+                return True
+            case "none" | "fixed" | "dot" | "general":
+                return False
+            case _:
+                assert_never(self.kind)
 
     @model_validator(mode="after")
     def _size_goes_with_kind(self) -> Self:
-        if (self.size is not None) != (self.kind in ("additive", "gated", "location")):
-            raise ValueError("attention.size is for kinds additive, gated and location, which need it")
+        if (self.size is not None) != self.has_size:
+            raise ValueError("attention kinds additive, gated and location need attention.size; others do not take it")
         if self.activation != "tanh" and self.kind not in ("additive", "gated"):
-            raise ValueError("attention.activation is for kinds additive and gated")
+            raise ValueError("only attention kinds additive and gated take attention.activation")
         return self
 
 
 class Decoder(Part):
-    """State to tokens, one step at a time.
+    """A recurrent state to tokens, one step at a time.
 
-    `context`: where the attended context enters: `input` concatenates it to the embedding and attends with
-    the state before the step (Bahdanau et al. 2015, section 3.1); `output` attends with the state after the step
-    (Luong et al. 2015, section 3). `readout` lists what the output layer reads, in order; with `readout_size`
-    those pass a tanh layer first (Luong's attentional vector), which with `input_feeding` is a part of the next step's
-    input, after the embedding (Luong et al. 2015, section 3.3). `embedding_activation` and the relu layer of
-    `input_size` come before the recurrence, the latter over embedding and context. `bridge` makes the first state:
-    `zeros`, `copy` of the encoder's last state, the same with two directions side by side (`join`), the first rows of
-    it (`first`: of two directions both of the lowest layers), or a `linear` or `tanh` layer on the encoder's summary.
-    `first_input` is the embedding of bos, or in its place the encoder's `summary` (Vinyals et al. 2015, section 3.1).
+    `context` is where the context enters. `input`: beside the embedding; the query is the state before the step
+    (Bahdanau et al. 2015, section 3.1). `output`: after the recurrence; the query is the state after the step (Luong et
+    al. 2015, section 3).
+
+    `readout` lists the inputs of the output layer, in order. `readout_size` adds a tanh layer before the output layer
+    (Luong's attentional vector); `input_feeding` appends its output to the next step's input (Luong et al. 2015,
+    section 3.3). `input_size` adds a relu layer over embedding and context before the recurrence.
+
+    `bridge` makes the first state. `zeros`; `copy`: the encoder's last state; `join`: that state with its two
+    directions side by side; `first`: its first rows (with two directions, both of the lowest layers); `linear` or
+    `tanh`: a layer on the encoder's summary. `first_input` is the embedding of bos, or the encoder's `summary` (Vinyals
+    et al. 2015, section 3.1).
     """
 
     vocabulary_size: PositiveInt
@@ -182,7 +222,7 @@ class Decoder(Part):
     readout: tuple[Literal["hidden", "context", "embedding"], ...] = Field(("hidden",), min_length=1)
     readout_size: PositiveInt | None = None
     tied_output: bool = False
-    bridge: Literal["zeros", "copy", "join", "first", "linear", "tanh"] = "tanh"
+    bridge: Bridge = "tanh"
     first_input: Literal["bos", "summary"] = "bos"
     embedding_activation: Literal["relu"] | None = None
     input_size: PositiveInt | None = None
@@ -191,26 +231,32 @@ class Decoder(Part):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.attention.kind == "none" and "context" in self.readout:
-            raise ValueError("readout names 'context' but attention.kind is 'none'")
+            raise ValueError("readout names 'context', but attention.kind is 'none'")
         if self.attention.kind != "none" and self.context == "output" and "context" not in self.readout:
-            raise ValueError("attention with context 'output' needs 'context' in readout, or nothing reads it")
+            raise ValueError("attention with context 'output' needs 'context' in readout")
         if self.tied_output and self.readout_size != self.embedding_size:
             raise ValueError("tied_output needs readout_size equal to embedding_size")
         if self.input_feeding and (self.readout_size is None or self.context != "output"):
             raise ValueError("input_feeding needs readout_size and context 'output'")
         if self.attention.kind == "location" and self.context != "input":
-            raise ValueError("attention of kind location needs context 'input'")
+            raise ValueError("attention kind location needs context 'input'")
         return self
+
+    def recurrence(self, input_size: int) -> Recurrence:
+        """Its recurrence over inputs of that size. All values are validated already."""
+        return Recurrence.model_construct(
+            cell=self.cell, input_size=input_size, hidden_size=self.hidden_size, layers=self.layers
+        )
 
     def describe(self) -> str:
         attention = f" with {self.attention.kind} attention" if self.attention.chooses else ""
         layers = f"{self.layers} x " if self.layers > 1 else ""
-        cell = f"{layers}{_CELL_WORDS[self.cell]}-{self.hidden_size}"
+        cell = f"{layers}{CELLS[self.cell].words}-{self.hidden_size}"
         return f"{cell} decoder{attention} over {self.vocabulary_size} tokens"
 
 
 class Classifier(Part):
-    """Sequence to label: a text encoder, its outputs pooled, one linear layer."""
+    """A text to a label: an encoder, its outputs pooled over time, one linear layer."""
 
     kind: Literal["classifier"] = "classifier"
     encoder: TextEncoder
@@ -222,7 +268,7 @@ class Classifier(Part):
 
 
 class EncoderDecoder(Part):
-    """Sequence or image to sequence."""
+    """A text or an image to a sequence of tokens."""
 
     kind: Literal["encoder_decoder"] = "encoder_decoder"
     encoder: Annotated[TextEncoder | ImageEncoder, Field(discriminator="kind")]
@@ -233,7 +279,7 @@ class EncoderDecoder(Part):
         if self.decoder.attention.kind == "dot" and self.encoder.memory_size != self.decoder.hidden_size:
             raise ValueError("dot attention needs a memory as wide as the decoder's hidden_size")
         source = self.encoder.recurrence if isinstance(self.encoder, TextEncoder) else None
-        if self.decoder.bridge in ("copy", "join", "first") and not self._state_fits(source):
+        if not self._state_fits(source):
             raise ValueError(
                 f"bridge '{self.decoder.bridge}' needs a text encoder whose last state has the shape of the decoder's"
             )
@@ -242,25 +288,33 @@ class EncoderDecoder(Part):
         return self
 
     def _state_fits(self, source: Recurrence | None) -> bool:
-        if source is None or source.cell != self.decoder.cell:
-            return False
-        rows = {"copy": source.layers if source.directions == 1 else 0, "join": source.layers}.get(
-            self.decoder.bridge, min(source.layers * source.directions, self.decoder.layers)
-        )
-        width = source.output_size if self.decoder.bridge == "join" else source.hidden_size
-        return (rows, width) == (self.decoder.layers, self.decoder.hidden_size)
+        """Whether the bridge can make the decoder's first state from the encoder's last."""
+        decoder = self.decoder
+        if source is None or source.cell != decoder.cell:
+            return decoder.bridge in ("zeros", "linear", "tanh")
+        match decoder.bridge:
+            case "zeros" | "linear" | "tanh":
+                return True
+            case "copy":
+                rows, width = source.layers if source.directions == 1 else 0, source.hidden_size
+            case "join":
+                rows, width = source.layers, source.output_size
+            case "first":
+                rows, width = min(source.layers * source.directions, decoder.layers), source.hidden_size
+            case _:
+                assert_never(decoder.bridge)
+        return (rows, width) == (decoder.layers, decoder.hidden_size)
 
     def describe(self) -> str:
         return f"{self.encoder.describe()}, {self.decoder.describe()}"
 
 
 class LanguageModel(Part):
-    """Sequence to next token (Mikolov et al. 2010; with LSTM: Sundermeyer et al. 2012): one recurrence reads a prefix
-    and goes on from it, token after token.
+    """A text to its next tokens (Mikolov et al. 2010; with LSTM: Sundermeyer et al. 2012): one recurrence reads a
+    prefix and continues it.
 
-    It is an encoder and a decoder that are the same embedding and recurrence. With `readout_size` the hidden state
-    passes a tanh layer before the output layer, whose weights are the embedding's if `tied_output` (Press and Wolf
-    2017).
+    Encoder and decoder share embedding and recurrence. `readout_size` adds a tanh layer before the output layer.
+    `tied_output`: the output layer's weights are the embedding's (Press and Wolf 2017).
     """
 
     kind: Literal["language_model"] = "language_model"
@@ -272,19 +326,19 @@ class LanguageModel(Part):
     @model_validator(mode="after")
     def _reads_forward(self) -> Self:
         if self.recurrence.directions != 1:
-            raise ValueError("a language model reads in one direction: recurrence.directions must be 1")
+            raise ValueError("recurrence.directions of a language model must be 1")
         if self.tied_output and self.readout_size != self.recurrence.input_size:
             raise ValueError("tied_output needs readout_size equal to recurrence.input_size")
         return self
 
     @property
     def encoder(self) -> TextEncoder:
-        """What consumes the prefix."""
+        """Encodes the prefix."""
         return TextEncoder(vocabulary_size=self.vocabulary_size, recurrence=self.recurrence)
 
     @property
     def decoder(self) -> Decoder:
-        """What goes on: the same, with an output layer."""
+        """Continues it: the same embedding and recurrence, and an output layer."""
         return Decoder(
             vocabulary_size=self.vocabulary_size,
             embedding_size=self.recurrence.input_size,

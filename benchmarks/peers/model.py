@@ -62,7 +62,7 @@ class Translation:
     def predict(self, batch: Sequence[str]) -> list[Answer]:
         emitter = self._emitter
         tokens, lengths = _padded([emitter.tokenizer.encode(text) for text in batch])
-        return emitter.emit(emitter.network.consume(tokens, lengths), len(batch))
+        return emitter.emit(emitter.network.encode(tokens, lengths), len(batch))
 
 
 class Caption:
@@ -79,7 +79,7 @@ class Caption:
         size = self._image.size
         pixels = b"".join(read_image(file, index, self._image, _LIMITS) for index, file in enumerate(batch))
         images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(len(batch), size, size, 3)
-        state = self._emitter.network.consume(images, torch.ones(len(batch), dtype=torch.long))
+        state = self._emitter.network.encode(images, torch.ones(len(batch), dtype=torch.long))
         return self._emitter.emit(state, len(batch))
 
 

@@ -52,9 +52,9 @@ class Reference:
             if isinstance(source, Pixels):
                 image = torch.frombuffer(bytearray(source.data), dtype=torch.uint8)
                 image = image.view(1, source.size, source.size, 3)
-                self.start = self.network.consume(image, torch.tensor([1]))
+                self.start = self.network.encode(image, torch.tensor([1]))
             else:
-                self.start = self.network.consume(torch.tensor([source.ids]), torch.tensor([len(source.ids)]))
+                self.start = self.network.encode(torch.tensor([source.ids]), torch.tensor([len(source.ids)]))
 
     def step(self, state: State, token: int) -> tuple[list[float], State, Tensor | None]:
         """The model's own log-probabilities after a token."""

@@ -1,4 +1,4 @@
-"""Files that are made to do harm when they are opened. Each would leave a file `canary` behind if any of it ran."""
+"""Files that attack the process that opens them. Each would write a file `canary` if any of it ran."""
 
 import functools
 import io
@@ -227,7 +227,7 @@ def endless_words(path: Path, canary: Path) -> None:
 
 
 def partial_of_a_call(path: Path, canary: Path) -> None:
-    """`functools.partial` is noted; what it would call is refused."""
+    """`functools.partial` becomes a stub; the function that it would call is refused."""
     path.write_bytes(pickle.dumps(functools.partial(os.system, f"touch {canary}")))
 
 

@@ -1,4 +1,4 @@
-"""Where the kits lie that hold the original repositories' checkpoints with the answers of their own code."""
+"""The folder of the kits: checkpoints of the original repositories, with the answers of their own code."""
 
 import json
 import os
@@ -15,5 +15,5 @@ needs_kits = pytest.mark.skipif(
 
 
 def expected(kit: str, file: str) -> Any:
-    """What the original code answered."""
+    """The answers of the original code."""
     return json.loads((KITS / kit / file).read_text(encoding="utf8"))

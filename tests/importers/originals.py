@@ -1,5 +1,5 @@
-"""Networks as well-known repositories write them, by their parameter names, and how each answers: made anew here from
-the facts of their layouts, step by step and one input at a time, to compare imported ones with."""
+"""Networks of well-known repositories with their parameter names and their decoding, written anew from the facts of
+their layouts: step by step and one input at a time. Imported networks are compared with them."""
 
 import random
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
 
 def enlarge(module: nn.Module) -> nn.Module:
-    """Weights so large that answers differ from input to input."""
+    """Larger weights, so that answers differ between inputs."""
     for parameter in module.parameters():
         if parameter.ndim > 1:
             parameter.data.mul_(2.5)
@@ -145,7 +145,7 @@ class Cvnd(nn.Module):
 
 
 class Own(nn.Module):
-    """Somebody's own classifier of three labels."""
+    """A user's own classifier of three labels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class Own(nn.Module):
 
 
 class OwnPair(nn.Module):
-    """Somebody's own encoder-decoder: LSTM to LSTM, dot attention, an attentional vector."""
+    """A user's own encoder-decoder: LSTM to LSTM, dot attention, an attentional vector."""
 
     MAPPING: ClassVar[dict[str, Any]] = {
         "parts": {

@@ -1,4 +1,4 @@
-"""`unroll import` as a process that is killed at some moment: nothing is seen of it, and nothing stays."""
+"""`unroll import` killed at some moment: no version appears, and no file stays."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ WORDS = 4_000
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that takes a moment to read and to write, with what is needed to import it."""
+    """A checkpoint that takes a moment to read and to write, and the other files of its import."""
     folder = tmp_path_factory.mktemp("files")
     network = nn.ModuleDict({"emb": nn.Embedding(WORDS, 2_000), "gru": nn.GRU(2_000, 16), "head": nn.Linear(16, 2)})
     torch.save(network.state_dict(), folder / "mine.pt")
@@ -54,12 +54,12 @@ def importing(files: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
 
 
 def starts_to_read(scratch: Path, store: Path) -> bool:
-    """The folder for what the child leaves is there."""
+    """The folder that parent and child share exists."""
     return any(scratch.glob("unroll-import-*"))
 
 
 def has_read(scratch: Path, store: Path) -> bool:
-    """The child has begun to write what it read."""
+    """The child has begun to write."""
     return any(scratch.glob("unroll-import-*/*"))
 
 
@@ -68,7 +68,7 @@ def writes(scratch: Path, store: Path) -> bool:
 
 
 def killed_when(moment: Callable[[Path, Path], bool], files: Path, folder: Path) -> list[psutil.Process]:
-    """Kill an import at a moment. Returns the processes that it had started."""
+    """Kill an import at a moment. Returns its child processes."""
     for leftover in (folder / "scratch").glob("*"):
         shutil.rmtree(leftover)  # or it would be taken for that of the next one
     process = importing(files, folder)

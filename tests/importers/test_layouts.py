@@ -1,4 +1,4 @@
-"""Layouts and variants without recorded answers: imported ones answer over HTTP as the network that was saved does."""
+"""Layouts and variants without recorded answers: an import answers over HTTP like the network that was saved."""
 
 import io
 import json
@@ -26,7 +26,7 @@ LEGACY_WORDS = ["<unk>", "<pad>", *WORDS]
 
 
 class Made:
-    """What was saved, by the name that it was imported under."""
+    """The saved networks, by their names in the store."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         self._folder, self._store = folder, store
@@ -45,7 +45,7 @@ class Made:
             checkpoint = self.opennmt.checkpoint() | {"vocab": fields}
             self._import("opennmt-fields", [checkpoint], [], "--set", "beams=1", "--set", "max_tokens=15")
         config = ResNetConfig(block="bottleneck", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 4, 6, 8))
-        torch.manual_seed(3)  # whose captions differ, whatever was made before
+        torch.manual_seed(3)  # a seed with different captions
         self.resnet = originals.enlarge(ResNet(config))
         names = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
         encoder = {}

@@ -1,4 +1,4 @@
-"""Imported checkpoints answer over HTTP as the original repositories' own code did: every recorded case, alone and in a
+"""Imported checkpoints answer over HTTP like the original repositories' own code: every recorded case, alone and in a
 batch with all others; tokens exactly, numbers to 1e-5."""
 
 import json
@@ -63,7 +63,7 @@ def _import(name: str, store: Path) -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A service over all that the kits hold, imported by the command."""
+    """A service with all checkpoints of the kits, imported by the command."""
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
@@ -79,7 +79,7 @@ def _ask(service: httpx.Client, path: str, name: str, inputs: Sequence[str], **o
 
 
 def _both_ways(service: httpx.Client, path: str, name: str, inputs: Sequence[str], **options: Any) -> Any:
-    """For each input what is answered alone and what among all."""
+    """For each input the answer to it alone and the answer in a batch."""
     together = _ask(service, path, name, inputs, **options)
     alone = [_ask(service, path, name, [text], **options)[0] for text in inputs]
     return zip(alone, together, strict=True)
@@ -160,7 +160,7 @@ def test_text_is_normalised_as_in_the_tutorial(service: httpx.Client) -> None:
 
 @pytest.mark.parametrize("name", ["one-file", "whole"])
 def test_one_file_with_everything(service: httpx.Client, name: str) -> None:
-    """Readers of the tutorial save all in one file in several ways; the same weights are in other files beside it."""
+    """Readers of the tutorial save everything in one file in several ways. Other files have the same weights."""
     texts = [case["text"] for case in expected(TUTORIAL, "expected_attn.json")["cases"]]
     answers = _ask(service, "/v1/translate", name, texts)
     others = [_ask(service, "/v1/translate", other, texts) for other in ("plain", "attention")]
@@ -197,7 +197,7 @@ def test_captions(service: httpx.Client, name: str) -> None:
 
 
 def _value(name: str, shape: Sequence[int]) -> torch.Tensor:
-    """A weight of the network of full size, made of its name alone: the kit's rule."""
+    """A weight of the full-size network, computed from its name by the kit's rule."""
     source = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
     if name.endswith("num_batches_tracked"):
         return torch.tensor(1000)
@@ -217,7 +217,7 @@ def _value(name: str, shape: Sequence[int]) -> torch.Tensor:
 
 
 def test_captions_at_full_size(tmp_path: Path) -> None:
-    """ResNet-152 and decoder as wide as users have them."""
+    """ResNet-152, and a decoder of usual size."""
     arguments = ["import", "--name", "full", "--store", str(tmp_path / "store"), "--usual"]
     for file, keys in expected(CAPTIONING, "full_size_keys.json").items():
         prefix = file.partition("-")[0] + "/"

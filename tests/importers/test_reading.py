@@ -1,4 +1,4 @@
-"""Foreign files: what is read of them, and that nothing of them runs."""
+"""Foreign files: their content is read, and nothing of them runs."""
 
 import ast
 import json
@@ -16,15 +16,15 @@ from torch import nn
 
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
-from app.importers.formats.torch_files import Limits, Stub, read, state_dict_of
+from app.importers.reading import ForeignObject, ReadLimits, read, state_dict_of
 from app.importers.vocabularies import words_of
 from tests.importers.attacks import ATTACKS, Attack, colliding_keys, eval_, exec_, getattr_chain, nested_load, os_system
 
-HARMLESS = {"huge_memo_index", "huge_frame"}  # our unpickler makes no room for what is only announced: they hold None
+HARMLESS = {"huge_memo_index", "huge_frame"}  # our unpickler allocates nothing for announced sizes: the content is None
 
 
 class Vocabulary:
-    """As image_captioning has it."""
+    """The vocabulary class of image_captioning."""
 
     def __init__(self) -> None:
         self.word2idx = {"<pad>": 0, "a": 1, "cat": 2}
@@ -53,7 +53,7 @@ def test_nothing_runs_and_the_error_is_clear(attack: Attack, tmp_path: Path) -> 
         assert read(path) is None
     else:
         with pytest.raises((UnsafeCheckpoint, UnreadableCheckpoint, CheckpointTooLarge)) as caught:
-            read(path, limits=Limits(seconds=10))
+            read(path, limits=ReadLimits(seconds=10))
         assert caught.value.detail.startswith("model.pt")
         assert "status" not in caught.value.detail, "the child died of it"
         assert "Traceback" not in caught.value.detail
@@ -106,7 +106,7 @@ def test_whole_modules_become_their_weights(new: bool, tmp_path: Path) -> None:
     module = Whole()
     torch.save({"encoder": module}, tmp_path / "whole.pt", _use_new_zipfile_serialization=new)
     found = read(tmp_path / "whole.pt")["encoder"]
-    assert isinstance(found, Stub)
+    assert isinstance(found, ForeignObject)
     assert found.name.endswith("test_reading.Whole")
     weights = state_dict_of(found)
     wanted = module.state_dict()
@@ -179,8 +179,8 @@ def test_a_link_leads_to_a_file(tmp_path: Path) -> None:
 
 def test_limits(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("a\n" * 100)
-    with pytest.raises(CheckpointTooLarge, match="at most 10 are taken"):
-        read(tmp_path / "words.txt", limits=Limits(bytes=10))
+    with pytest.raises(CheckpointTooLarge, match="the limit is 10"):
+        read(tmp_path / "words.txt", limits=ReadLimits(bytes=10))
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.3, 0.7, 0.98])
@@ -198,7 +198,7 @@ _UNPICKLE = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "m
 
 
 def test_the_serving_process_cannot_unpickle() -> None:
-    """No module but those of the importers imports anything that can, and none calls torch.load or numpy.load."""
+    """Only modules of the importers import an unpickler, and none calls torch.load or numpy.load."""
     root = Path(app.__file__).parent
     looked = 0
     for file in root.rglob("*.py"):

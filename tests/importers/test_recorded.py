@@ -1,5 +1,5 @@
-"""Small checkpoints that the original repositories' own code wrote, imported by the command: they answer over HTTP as
-that code did, every recorded case alone and in a batch with all others. Their READMEs say how each was made."""
+"""Small checkpoints that the original repositories' own code wrote, imported by the command: they answer over HTTP like
+that code, every recorded case alone and in a batch with all others. Their READMEs say how each was made."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ TOLERANCE = 1e-5
 
 
 def _recordings() -> dict[str, tuple[Path, Any]]:
-    """By name in the store: the folder, and how it is imported with what was answered."""
+    """By name in the store: the folder, and the recording with its import options."""
     found = {}
     for layout in LAYOUTS:
         file = FOLDER / layout / "expected.json"
@@ -56,7 +56,7 @@ def _import(name: str, store: Path) -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A service over all that was recorded."""
+    """A service with all recorded checkpoints."""
     store = tmp_path_factory.mktemp("imported")
     for name in RECORDINGS:
         _import(name, store)
@@ -70,7 +70,7 @@ def _results(answer: httpx.Response) -> Any:
 
 
 def _both_ways(ask: Any, inputs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    """For each input what is answered alone and what among all."""
+    """For each input the answer to it alone and the answer in a batch."""
     return zip([ask([one])[0] for one in inputs], ask(inputs), strict=True)
 
 

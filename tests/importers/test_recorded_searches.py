@@ -1,5 +1,5 @@
-"""Small checkpoints that the original packages trained answer over HTTP as those packages answered, greedily and with
-beams: every recorded sentence, alone and in a batch with all others; tokens exactly, numbers to 1e-5."""
+"""Small checkpoints that the original packages trained answer over HTTP like those packages, greedily and with beams:
+every recorded sentence, alone and in a batch with all others; tokens exactly, numbers to 1e-5."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ JOEYNMT: Mapping[str, Sequence[str]] = {
     "lstm_luong": ["init_hidden=zero", "beam_alpha=1.0"],
     "gru_bahdanau": ["beam_alpha=0.6"],
     "lstm_last": ["init_hidden=last", "level=char", "lowercase=yes", "scale=yes", "beam_alpha=1.0"],
-}  # what their config.yaml says, and is not usual
+}  # values of their config.yaml that are not the usual ones
 
 
 def _import(name: str, store: Path, checkpoint: Path, options: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ def _import(name: str, store: Path, checkpoint: Path, options: Sequence[str]) ->
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A service over all that was recorded, imported by the command."""
+    """A service with all recorded checkpoints, imported by the command."""
     store = tmp_path_factory.mktemp("recorded")
     for name, settings in JOEYNMT.items():
         folder = RECORDED / "joeynmt" / name
@@ -58,7 +58,7 @@ def _ask(service: httpx.Client, inputs: Sequence[str], options: Mapping[str, Any
 
 
 def _answers(service: httpx.Client, cases: Sequence[Any], options: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Each case with what is answered to it alone and among all."""
+    """Each case with the answer to it in a batch, and then alone."""
     inputs = [case["input"] for case in cases]
     for case, among_all in zip(cases, _ask(service, inputs, options), strict=True):
         yield case, among_all
@@ -88,7 +88,7 @@ def test_joeynmt(service: httpx.Client, name: str, number: int) -> None:
 
 @pytest.mark.parametrize("number", range(4))
 def test_opennmt(service: httpx.Client, number: int) -> None:
-    """Greedily it tells the log-probability of the last token alone, so that one is compared."""
+    """In greedy decoding OpenNMT reports the log-probability of the last token, so that one is compared."""
     run = _runs("opennmt")[number]
     options = {"model": "opennmt", "beams": run["beams"], "n_best": run["n_best"], "max_tokens": run["max_length"]}
     for case, answer in _answers(service, run["cases"], options):
@@ -103,10 +103,10 @@ def test_opennmt(service: httpx.Client, number: int) -> None:
     ("settings", "told"),
     [
         (["init_hidden=zero", "version=1"], "--set beams=1"),
-        (["init_hidden=zero", "activation=relu"], "only tanh"),
-        (["init_hidden=last"], "a decoder of 24 cannot begin with the 32 numbers of the encoder"),
+        (["init_hidden=zero", "activation=relu"], "only tanh is supported"),
+        (["init_hidden=last"], "a decoder of size 24 cannot start from the 32 outputs of the encoder"),
         ([], "--set init_hidden=...  model: decoder: init_hidden (last, zero)"),
-        (["init_hidden=zero", "beam_alpha=much"], "a number is wanted"),
+        (["init_hidden=zero", "beam_alpha=much"], "the value must be a number"),
     ],
 )
 def test_what_joeynmt_has_and_this_has_not(tmp_path: Path, settings: Sequence[str], told: str) -> None:

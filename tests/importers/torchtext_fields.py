@@ -18,7 +18,7 @@ _NAMES = {
 
 @contextmanager
 def foreign_modules() -> Iterator[dict[str, Any]]:
-    """What is in them by name. Nothing of it can be imported afterwards."""
+    """Their modules by name. They cannot be imported afterwards."""
     made: dict[str, Any] = {}
     before = {name: sys.modules.get(name) for name in _all_modules()}
     try:

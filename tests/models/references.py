@@ -1,4 +1,4 @@
-"""What the tests compare against: slow, one row and one step at a time, or torch.nn's own modules."""
+"""References for the tests: slow code, one row and one step at a time, or torch.nn's own modules."""
 
 import torch
 from torch import Tensor, nn

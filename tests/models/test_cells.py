@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.models.cells import Recurrent, RecurrentState, last_of, reverse_within
+from app.models.cells import RecurrentState
+from app.models.recurrent import Recurrent, last_of, reverse_within
 from app.store.architecture import CellKind, Recurrence
 from tests.models.references import mask_of, torch_module, unroll_packed
 

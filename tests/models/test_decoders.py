@@ -64,7 +64,7 @@ def memory_size(config: DecoderConfig) -> int:
 
 
 def encoded_for(config: DecoderConfig) -> Encoded:
-    """Sources of different lengths; what stands in the padding is far from anything real."""
+    """Sources of different lengths. Their padding has large values."""
     size = memory_size(config)
     real = mask_of(LENGTHS, SOURCE)
     memory = torch.where(real.unsqueeze(2), torch.randn(BATCH, SOURCE, size), 100 * torch.randn(BATCH, SOURCE, size))

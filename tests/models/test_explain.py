@@ -1,16 +1,22 @@
-"""Explanations against the plain definition: what the network answers to each beginning of the text."""
+"""Explanations against their definition: the network's answer to each prefix of the text."""
 
 from typing import Literal
 
 import pytest
 import torch
 
-from app.models.explain import GATE_NAMES, layer_activations, probabilities_after_each
+from app.models.explain import layer_activations, probabilities_after_each
 from app.models.networks import Classifier
 from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
 from app.store.architecture import Classifier as ClassifierConfig
 
 VOCABULARY = 30
+GATES: dict[CellKind, set[str]] = {
+    "rnn_tanh": set(),
+    "rnn_relu": set(),
+    "gru": {"reset", "update", "candidate"},
+    "lstm": {"input", "forget", "candidate", "output"},
+}
 
 
 def classifier(
@@ -58,7 +64,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
     ends = [one.hidden[0 if number else -1] for number, one in enumerate(found)]
     torch.testing.assert_close(torch.stack(ends), encoded.state.hidden[0, -directions:], rtol=0, atol=1e-5)
     for number, one in enumerate(found):
-        assert tuple(one.gates) == GATE_NAMES[cell]
+        assert one.gates.keys() == GATES[cell]
         if one.cell is not None:
             last = one.cell[0 if number else -1]
             torch.testing.assert_close(last, encoded.state.cell[0, -directions + number], rtol=0, atol=1e-5)
@@ -66,7 +72,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
 
 @torch.no_grad()
 def test_gates_explain_the_next_cell() -> None:
-    """The LSTM's own equation, on what is told: cell = forget * cell before + input * candidate."""
+    """The returned activations obey the LSTM's equation: cell = forget * previous cell + input * candidate."""
     (found,) = layer_activations(classifier("lstm", 1, layers=1), torch.randint(VOCABULARY, (8,)), 0)
     assert found.cell is not None
     before = torch.cat((torch.zeros(1, 6), found.cell[:-1]))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.models.cells import GATES, Recurrent, RecurrentState, Weights
+from app.models.cells import RecurrentState, Weights
+from app.models.recurrent import Recurrent
 from app.models.serving.native import (
     Level,
     NativeCell,
@@ -17,24 +18,25 @@ from app.models.serving.native import (
     best_level,
     most_probable,
 )
+from app.models.serving.native.cell import NativeKind
 from app.models.serving.native.matrix import activated
-from app.store.architecture import CellKind, Recurrence
+from app.store.architecture import CELLS, Recurrence
 from tests.models.references import torch_module, unroll_packed
 
 pytestmark = pytest.mark.skipif(
     not available(), reason="native kernels not built (no C compiler), or a processor without AVX2"
 )
-CELLS: list[CellKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
+KINDS: list[NativeKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
 LEVELS = [level for level in Level if level <= (best_level() or 0)]
 INPUT, SOURCE = 11, 9
 
-every_cell = pytest.mark.parametrize("cell", CELLS)
+every_cell = pytest.mark.parametrize("cell", KINDS)
 every_level = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
 needs_bfloat16 = pytest.mark.skipif(Level.AVX512_BF16 not in LEVELS, reason="this processor has no bfloat16 products")
 odd_sizes = pytest.mark.parametrize("size", [1, 9, 14, 33, 64, 65])
 
 
-def recurrent(cell: CellKind, size: int, directions: Literal[1, 2] = 2, layers: int = 2) -> Recurrent:
+def recurrent(cell: NativeKind, size: int, directions: Literal[1, 2] = 2, layers: int = 2) -> Recurrent:
     """Weights that float16 holds exactly."""
     spec = Recurrence(cell=cell, input_size=INPUT, hidden_size=size, layers=layers, directions=directions)
     module = Recurrent(spec).requires_grad_(False)
@@ -79,7 +81,7 @@ def assert_like_torch(module: Recurrent, native: NativeRecurrent, rows: int) -> 
 @every_level
 @odd_sizes
 @every_cell
-def test_like_torch(cell: CellKind, size: int, level: Level) -> None:
+def test_like_torch(cell: NativeKind, size: int, level: Level) -> None:
     module = recurrent(cell, size)
     assert_like_torch(module, NativeRecurrent(module, level=level), rows=5)
 
@@ -87,14 +89,14 @@ def test_like_torch(cell: CellKind, size: int, level: Level) -> None:
 @every_level
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7, 13, 200])
 @every_cell
-def test_any_number_of_rows(cell: CellKind, rows: int, level: Level) -> None:
+def test_any_number_of_rows(cell: NativeKind, rows: int, level: Level) -> None:
     module = recurrent(cell, 40, layers=1)
     assert_like_torch(module, NativeRecurrent(module, level=level), rows=rows)
 
 
 @every_level
 @every_cell
-def test_float32_weights(cell: CellKind, level: Level) -> None:
+def test_float32_weights(cell: NativeKind, level: Level) -> None:
     module = recurrent(cell, 33)
     for weights in module.parameters():
         weights.normal_(std=0.15)
@@ -103,8 +105,8 @@ def test_float32_weights(cell: CellKind, level: Level) -> None:
 
 @every_level
 @every_cell
-def test_alone_equals_batched(cell: CellKind, level: Level) -> None:
-    """Bit for bit, whatever tile a row falls into, and beside a row of NaN."""
+def test_alone_equals_batched(cell: NativeKind, level: Level) -> None:
+    """Bit for bit, in any tile, and beside a row of NaN."""
     module = recurrent(cell, 47)
     native = NativeRecurrent(module, level=level)
     rows = 14
@@ -130,7 +132,7 @@ def test_alone_equals_batched(cell: CellKind, level: Level) -> None:
 
 @every_level
 @every_cell
-def test_steps_equal_unroll(cell: CellKind, level: Level) -> None:
+def test_steps_equal_unroll(cell: NativeKind, level: Level) -> None:
     module = recurrent(cell, 21, directions=1)
     native = NativeRecurrent(module, level=level)
     inputs = torch.randn(7, SOURCE, INPUT)
@@ -145,7 +147,7 @@ def test_steps_equal_unroll(cell: CellKind, level: Level) -> None:
 
 
 @every_cell
-def test_padding_is_neither_read_nor_written(cell: CellKind) -> None:
+def test_padding_is_neither_read_nor_written(cell: NativeKind) -> None:
     native = NativeRecurrent(recurrent(cell, 21))
     inputs, lengths = torch.randn(5, SOURCE, INPUT), random_lengths(5)
     outputs, state = native.unroll(inputs, lengths)
@@ -166,8 +168,8 @@ def test_no_rows() -> None:
 
 @every_cell
 @pytest.mark.parametrize("backward", [False, True])
-def test_time_first_and_a_row_of_no_steps(cell: CellKind, backward: bool) -> None:
-    """The layouts of one layer: (time, rows) gives what (rows, time) gives; a row without steps keeps its state."""
+def test_time_first_and_a_row_of_no_steps(cell: NativeKind, backward: bool) -> None:
+    """One layer gives the same result for (time, rows) and (rows, time). A row without steps keeps its state."""
     native = single(cell, size=9)
     inputs, lengths, rows = torch.randn(4, 3, INPUT), torch.tensor([3, 0, 1, 2]), torch.arange(4)
     hidden, memory = torch.randn(4, 9), torch.randn(4, 9) if cell == "lstm" else None
@@ -184,8 +186,8 @@ def test_time_first_and_a_row_of_no_steps(cell: CellKind, backward: bool) -> Non
         assert torch.equal(last[1][1], memory[1])
 
 
-def single(cell: CellKind, size: int) -> NativeCell:
-    rows = GATES[cell] * size
+def single(cell: NativeKind, size: int) -> NativeCell:
+    rows = CELLS[cell].blocks * size
     weights = Weights(torch.randn(rows, INPUT), torch.randn(rows, size), torch.randn(rows), torch.randn(rows))
     return NativeCell(cell, weights)
 
@@ -241,7 +243,7 @@ def test_wrong_inputs_are_refused() -> None:
         native.project(torch.zeros(6, INPUT).double())
     with pytest.raises(ValueError, match="inputs must be"):
         native.project(torch.zeros(6, INPUT + 1))
-    with pytest.raises(ValueError, match="side by side"):
+    with pytest.raises(ValueError, match="contiguous"):
         native.project(torch.zeros(INPUT, 6).T)
     with pytest.raises(ValueError, match="has a cell"):
         native.unroll(gates, firsts, lengths, hidden, None, outputs)
@@ -261,7 +263,7 @@ def test_wrong_inputs_are_refused() -> None:
 @needs_bfloat16
 @pytest.mark.parametrize(("size", "depth"), [(1, 1), (9, 14), (63, 3), (64, 33), (65, 7), (129, 40), (300, 1)])
 def test_linear_in_bfloat16(size: int, depth: int) -> None:
-    """Factors are rounded, sums are not; a row's numbers are its own, also at an odd depth and beside NaN."""
+    """Factors are rounded, sums are not. A row does not depend on others, at an odd depth and beside NaN, too."""
     weight, bias = torch.randn(size, depth), torch.randn(size)
     linear = NativeLinear(weight, bias, dtype=torch.bfloat16)
     inputs = torch.randn(100, depth)
@@ -276,8 +278,8 @@ def test_linear_in_bfloat16(size: int, depth: int) -> None:
 @needs_bfloat16
 @odd_sizes
 @every_cell
-def test_recurrence_in_bfloat16(cell: CellKind, size: int) -> None:
-    """Near float32, and every row as it is alone, bit for bit."""
+def test_recurrence_in_bfloat16(cell: NativeKind, size: int) -> None:
+    """Near float32, and every row equal to itself alone, bit for bit."""
     module = recurrent(cell, size)
     native = NativeRecurrent(module, dtype=torch.bfloat16)
     rows = 14

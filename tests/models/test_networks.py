@@ -1,4 +1,4 @@
-"""Whole networks against one row at a time, and the configurations that are refused."""
+"""Whole networks against one row at a time, and invalid configurations."""
 
 from typing import Any, Literal, TypeVar
 
@@ -57,7 +57,7 @@ def decoder_of(**changes: Any) -> Decoder:
 
 
 def randomised(network: Network) -> Network:
-    """Embeddings and batch statistics as large as training makes them."""
+    """Embeddings and batch statistics of the size that training gives."""
     with torch.no_grad():
         for name, values in network.state_dict().items():
             if "embedding" in name:
@@ -239,7 +239,7 @@ def test_forward_is_consume_and_steps(image: bool) -> None:
     sources = torch.randint(256, (BATCH, 64, 64, 3), dtype=torch.uint8) if image else random_sources()
     targets = torch.randint(VOCABULARY, (BATCH, TARGET))
     logits = network(sources, LENGTHS, targets)
-    state = network.consume(sources, LENGTHS)
+    state = network.encode(sources, LENGTHS)
     for position in range(TARGET):
         step_logits, state, _ = network.step(targets[:, position], state)
         torch.testing.assert_close(step_logits, logits[:, position], rtol=0, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Images in float32: the bits of one image among others are those of `torch` for that image alone."""
+"""Images in float32: an image in a batch gives the same bits as in plain torch, alone."""
 
 import torch
 

@@ -7,17 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.models.cells import Recurrent, RecurrentState, Weights
+from app.models.cells import RecurrentState, Weights
+from app.models.recurrent import Recurrent
 from app.models.serving.fused import FusedLSTM
-from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear
+from app.models.serving.packed import PackedCell, PackedEmbedding, PackedKind, PackedLinear
 from app.models.serving.precision import capability
-from app.models.serving.unrolled import Cell, PackedRecurrent
-from app.store.architecture import CellKind, Recurrence
+from app.models.serving.unrolled import PackedLayer, PackedRecurrent
+from app.store.architecture import Recurrence
 from tests.models.references import mask_of
 
 WIDTH = 9
-Pack = Callable[[Weights, bool], Cell]
-CELLS: list[CellKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
+Pack = Callable[[Weights, bool], PackedLayer]
+CELLS: list[PackedKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
 
 pytestmark = pytest.mark.skipif(not capability().packed_float16, reason="this processor has no FBGEMM")
 
@@ -29,20 +30,20 @@ def _no_gradient() -> Iterator[None]:
 
 
 def halved(module: nn.Module) -> None:
-    """Round the weights to what float16 can hold."""
+    """Round the weights to float16."""
     for parameter in module.parameters():
         parameter.copy_(parameter.half().float())
 
 
-def packers(cell: CellKind) -> dict[str, Pack]:
-    """Every way there is to pack a cell in float32 activations."""
+def packers(cell: PackedKind) -> dict[str, Pack]:
+    """Every way to pack a cell with float32 activations."""
     ways: dict[str, Pack] = {"fbgemm": lambda weights, backward: PackedCell(cell, weights, backward=backward)}
     if cell == "lstm" and capability().fused_lstm:
         ways["onednn"] = lambda weights, backward: FusedLSTM(weights, backward=backward, dtype=torch.float32)
     return ways
 
 
-def in_bfloat16(weights: Weights, backward: bool) -> Cell:
+def in_bfloat16(weights: Weights, backward: bool) -> PackedLayer:
     return FusedLSTM(weights, backward=backward, dtype=torch.bfloat16)
 
 
@@ -69,7 +70,7 @@ def assert_same(actual: RecurrentState, expected: RecurrentState, tolerance: flo
 @pytest.mark.parametrize("given", [False, True], ids=["from zeros", "from a state"])
 @pytest.mark.parametrize("sizes", [(3, 5), (33, 40)], ids=["small", "odd"])
 def test_unroll_equals_the_plain_one(
-    cell: CellKind, directions: Literal[1, 2], layers: int, given: bool, sizes: tuple[int, int]
+    cell: PackedKind, directions: Literal[1, 2], layers: int, given: bool, sizes: tuple[int, int]
 ) -> None:
     spec = Recurrence(cell=cell, input_size=sizes[0], hidden_size=sizes[1], layers=layers, directions=directions)
     plain = Recurrent(spec).eval()
@@ -90,7 +91,7 @@ def test_unroll_equals_the_plain_one(
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_step_equals_the_plain_one(cell: CellKind, layers: int) -> None:
+def test_step_equals_the_plain_one(cell: PackedKind, layers: int) -> None:
     spec = Recurrence(cell=cell, input_size=33, hidden_size=40, layers=layers)
     plain = Recurrent(spec).eval()
     halved(plain)
@@ -103,13 +104,13 @@ def test_step_equals_the_plain_one(cell: CellKind, layers: int) -> None:
             expected, expected_following = plain.step(inputs, state)
             torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)
             assert_same(following, expected_following, 1e-5)
-            assert torch.equal(inputs, kept[0])  # what came in is as it was
+            assert torch.equal(inputs, kept[0])  # the inputs do not change
             assert_same(state, kept[1], 0)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("first", [1, 4, 8])
-def test_a_source_in_two_parts_equals_the_whole(cell: CellKind, first: int) -> None:
+def test_a_source_in_two_parts_equals_the_whole(cell: PackedKind, first: int) -> None:
     spec = Recurrence(cell=cell, input_size=12, hidden_size=20, layers=2)
     plain = Recurrent(spec).eval()
     ways = packers(cell)
@@ -128,7 +129,7 @@ def test_a_source_in_two_parts_equals_the_whole(cell: CellKind, first: int) -> N
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("size", [20, 160])
-def test_a_row_is_the_same_alone_and_among_others(cell: CellKind, directions: Literal[1, 2], size: int) -> None:
+def test_a_row_is_the_same_alone_and_among_others(cell: PackedKind, directions: Literal[1, 2], size: int) -> None:
     spec = Recurrence(cell=cell, input_size=size, hidden_size=size, layers=2, directions=directions)
     plain = Recurrent(spec).eval()
     ways = {name: (pack, 1e-6) for name, pack in packers(cell).items()}

@@ -1,4 +1,4 @@
-"""`prepare` on every architecture of the tiny store: answers near those of float32, and a way without the processor."""
+"""`prepare` on every architecture of the tiny store: results near float32, with and without fast paths."""
 
 import copy
 from typing import get_args
@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.models.cells import Recurrent
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.recurrent import Recurrent
 from app.models.serving import precision
 from app.models.serving.one_by_one import OneByOne
 from app.models.serving.precision import Capability, Precision, prepare, rounding
@@ -34,7 +34,7 @@ def network_of(draft: Manifest) -> Classifier | EncoderDecoder:
 
 
 def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
-    """Logits of three sources, after a few steps where there are steps."""
+    """Logits of three sources; of an encoder-decoder after a few steps."""
     generator = torch.Generator().manual_seed(1)
     lengths = torch.tensor([5, 9, 2])
     if isinstance(network, EncoderDecoder) and network.config.encoder.kind == "image":
@@ -45,7 +45,7 @@ def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
     with torch.inference_mode():
         if isinstance(network, Classifier):
             return network(source, lengths)  # type: ignore[no-any-return]
-        state = network.consume(source, lengths)
+        state = network.encode(source, lengths)
         for token in range(tokens):
             logits, state, _ = network.step(torch.full((3,), token), state)
         return logits

@@ -54,7 +54,7 @@ def on_paper(config: ResNetConfig) -> ResNet:
 
 
 def randomised(network: Network) -> Network:
-    """Every parameter and running statistic away from its default, so that each one counts."""
+    """Random values for every parameter and running statistic, so that each one has an effect."""
     with torch.no_grad():
         for name, values in network.state_dict().items():
             if name.endswith(("running_mean", "bias")):

@@ -1,4 +1,4 @@
-"""Raw data sets of 200 rows in the files and formats of the real ones, so that every recipe can run from its start."""
+"""Raw data sets of 200 rows, in the files and formats of the real ones: every recipe can run on them."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ ORIGINS = ["gettext:x", "libreoffice-help:x", "python-docs-ko:x", "tatoeba:x"]
 
 
 def write_raw_data(folder: Path) -> None:
-    """All files that recipes read, but for Flickr8k with 8 photos."""
+    """All files that recipes read; Flickr8k has 8 photos."""
     chance = random.Random(1)
     reviews = [(label, f"{chance.choice(WORDS[label])} {number}") for number in range(ROWS) for label in (number % 2,)]
     _write(folder / "imdb50k.tsv.gz", (

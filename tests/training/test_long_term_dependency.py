@@ -1,4 +1,4 @@
-"""The measurements of docs/long-term-dependency.md, made small, and its tables against its numbers."""
+"""Small versions of the measurements of docs/long-term-dependency.md, and its tables against its numbers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every recipe from raw data of 200 rows to a version in a store and its measurement: that it runs, not how well."""
+"""Every recipe runs on raw data of 200 rows, up to a version in a store and its measurement."""
 
 from pathlib import Path
 

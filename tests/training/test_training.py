@@ -1,4 +1,4 @@
-"""What the recipes share: splits, batches, the loop, the cards."""
+"""The shared code of the recipes: splits, batches, the loop, the cards."""
 
 import signal
 import struct
@@ -50,7 +50,7 @@ def test_rows_are_padded_on_the_right() -> None:
 
 
 def _fit(folder: Path, epochs: int, *, stop_after: int | None = None) -> nn.Module:
-    """Learn a line; with `stop_after` the run is cut off in that epoch."""
+    """Learn a line; `stop_after` interrupts the run in that epoch."""
     torch.manual_seed(0)
     network = nn.Linear(2, 1)
     truth = torch.tensor([[1.0, -2.0]])
@@ -143,7 +143,7 @@ def test_temperature_makes_confidence_honest() -> None:
 
 
 def test_sampled_loss_teaches_the_whole_distribution() -> None:
-    """Over all tokens, what was learnt from a few drawn ones comes near the frequencies."""
+    """The distribution that is learnt from a few drawn tokens comes near the frequencies."""
     torch.manual_seed(0)
     frequencies = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
     output, features = nn.Linear(1, 5), torch.ones(512, 1)

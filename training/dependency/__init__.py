@@ -1,1 +1,1 @@
-"""How far back a recurrent network can look: three measurements, their plots and their page."""
+"""Long-term dependency in recurrent networks: three measurements, their plots and their page."""

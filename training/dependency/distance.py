@@ -1,4 +1,4 @@
-"""Does a label survive the distance between the sentence that decides it and the end of the text?"""
+"""Accuracy over the distance between the decisive sentence and the end of a text."""
 
 import random
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from training.dependency.statements import FILLER, filler, statements
 
 @dataclass(frozen=True, kw_only=True)
 class Survival:
-    """All decisive sentences with about `aimed` tokens of filler behind them, `tokens` on average.
+    """All decisive sentences, each before about `aimed` tokens of filler, `tokens` on average.
 
-    `accuracy` and `right`, the mean probability of the right label, tell how the texts are judged. `filler` is the mean
-    probability of positive for the fillers alone. `difference` is the mean probability of positive after a positive
-    beginning less that after a negative one: what is left of the beginning, whichever way the filler leans.
+    `right` is the mean probability of the right label, `filler` the mean probability of positive for the filler alone.
+    `difference` is the mean probability of positive after a positive beginning minus that after a negative one: the
+    effect of the beginning, independent of the filler.
     """
 
     network: str

@@ -1,9 +1,9 @@
-"""How much a token can still change what comes out, by its distance to the end of a text.
+"""The effect of a token on the output, by its distance to the end of a text.
 
-The norm of the gradient with regard to the embedded token `d` steps before the end (Hochreiter 1991; Bengio et al.
-1994, section 3). All cells can be compared by it, as it takes in every way on which a step reaches the end: hidden
-state, gates, and the LSTM's cell. Two ends are looked at: the last hidden state, which is the memory itself, and the
-label, which pooling over time ties to every step directly.
+It is the norm of the gradient with respect to the embedded token `d` steps before the end (Hochreiter 1991; Bengio et
+al. 1994, section 3). It compares all kinds of cells, because it includes every path: hidden state, gates, and the
+LSTM's cell. Two outputs are measured: the last hidden state, and the label, to which pooling over time connects every
+step directly.
 """
 
 import copy
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from app.models.networks import Classifier
 from training.loop import pad_rows
 
-DIRECTIONS = 4  # unit vectors that the last hidden state is read along
+DIRECTIONS = 4  # unit vectors on which the last hidden state is projected
 
 
 class Norms(NamedTuple):
@@ -27,10 +27,11 @@ class Norms(NamedTuple):
 
 
 def gradient_norms(network: Classifier, rows: Sequence[Sequence[int]], distances: int) -> Norms:
-    """Norms at distances 0 to `distances` - 1 for rows of token ids, each longer than that.
+    """Norms at distances 0 to `distances` - 1 for rows of at least `distances` token ids.
 
-    `label` is of the log-odds of label 1; `state` the root mean square over random unit vectors, the same for all
-    rows, of the norm of the vector times the Jacobian of the last hidden state. In float64, so that small is not 0.
+    `label` is the norm for the log-odds of label 1. `state` is the root mean square, over random unit vectors that are
+    the same for all rows, of the norm of the vector times the Jacobian of the last hidden state. Computed in float64,
+    so that small norms do not become 0.
     """
     assert min(map(len, rows)) >= distances
     network = copy.deepcopy(network).double().eval().requires_grad_(False)
@@ -57,7 +58,7 @@ def gradient_norms(network: Classifier, rows: Sequence[Sequence[int]], distances
 def typical(norms: Tensor) -> list[float | None]:
     """The geometric mean over texts at each distance, divided by that at distance 0: (texts, distances) to distances.
 
-    Texts whose gradient is exactly 0 there are left out: under max pooling a token need not be seen at all.
+    Texts whose gradient is exactly 0 there are left out: under max pooling a token may have no effect.
     """
     logarithms = norms.log().masked_fill(norms == 0, float("nan")).nanmean(0)
     relative = (logarithms - logarithms[0]).exp().tolist()
@@ -65,7 +66,7 @@ def typical(norms: Tensor) -> list[float | None]:
 
 
 def reach(relative: Iterable[float | None], share: float = 0.01) -> int | None:
-    """The first distance from which on the norm stays below a share of that at distance 0; None if it never does."""
+    """The first distance from which the norm stays below a share of that at distance 0; None if there is none."""
     below = None
     for distance, value in enumerate(relative):
         if value is not None and value >= share:

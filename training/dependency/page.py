@@ -1,4 +1,4 @@
-"""The tables of `docs/long-term-dependency.md`, written between comment markers, so that no number is typed by hand."""
+"""The tables of `docs/long-term-dependency.md`, written between comment markers."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 def fill(page: str, results: Results) -> str:
-    """The page with each `<!-- name -->` to `<!-- /name -->` holding the table of that name."""
+    """The page with a new table between each pair of markers `<!-- name -->` and `<!-- /name -->`."""
     tables = {"recall": recall_table, "gradients": gradient_table, "distance": distance_table}
     for name, make in tables.items():
         opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -23,7 +23,7 @@ def fill(page: str, results: Results) -> str:
 
 
 def recall_table(results: Results) -> str:
-    """Mean accuracy over the seeds, and from the worst to the best seed where they differ."""
+    """Mean accuracy over the seeds, and the range from the worst to the best seed."""
     gaps = _distinct(row.gap for row in results.recall)
     body = []
     for network in _distinct(row.network for row in results.recall):
@@ -34,7 +34,7 @@ def recall_table(results: Results) -> str:
 
 
 def gradient_table(results: Results) -> str:
-    """Relative norms at some distances, and the distance from which on they stay below 1 %."""
+    """Relative norms at some distances, and the distance from which they stay below 1 %."""
     if not results.gradients:
         return _missing(results)
     shown = [distance for distance in (6, 12, 24, 48, 96, 192) if distance < len(results.gradients[0].state)]
@@ -49,7 +49,7 @@ def gradient_table(results: Results) -> str:
 
 
 def distance_table(results: Results) -> str:
-    """Accuracy at each distance aimed at; behind it the difference that the beginning still makes."""
+    """Accuracy at each distance, and the remaining effect of the beginning."""
     if not results.distance:
         return _missing(results)
     aimed = _distinct(row.aimed for row in results.distance)
@@ -78,7 +78,7 @@ def _power(value: float | None) -> str:
 
 
 def _missing(results: Results) -> str:
-    """A sentence for each classifier that is not in the tables, so that nobody takes them for whole."""
+    """A sentence for each classifier that is missing in the tables."""
     return "".join(f"\n\nNot measured: `{name}`, {reason}." for name, reason in results.missing.items()).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""Three plots as PNG, the same colour for a kind of network in each. Needs matplotlib."""
+"""Three plots as PNG, with one colour per kind of network. Needs matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ COLOURS = {
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
-    """Write what there are results for, and say which files."""
+    """Write a plot for each measurement with results; returns the files."""
     import matplotlib
 
     matplotlib.use("Agg")

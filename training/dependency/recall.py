@@ -1,9 +1,9 @@
-"""The recall task: name the symbol shown first, after a gap of distractors.
+"""The recall task: name the first symbol after a gap of distractors.
 
 After Hochreiter and Schmidhuber (1997, section 5.2).
 
-Each sequence is one of 8 symbols, `gap` distractors drawn from 8 others, and a query. Only the answer to the query is
-trained, so whatever the network learns came back through the whole gap.
+Each sequence is one of 8 symbols, `gap` distractors drawn from 8 others, and a query. The loss is on the answer to the
+query alone, so its gradient passes the whole gap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from app.models.cells import Recurrent
+from app.models.recurrent import Recurrent
 from app.store.architecture import CellKind, Recurrence
 
 SYMBOLS, DISTRACTORS = 8, 8
@@ -26,7 +26,7 @@ SOLVED = 0.02  # smoothed cross-entropy in nats below which training ends
 
 @dataclass(frozen=True)
 class Contender:
-    """A kind of cell, and the forget gate's bias at the start if it is not the usual one."""
+    """A kind of cell. `forget_bias` is the first bias of the forget gate; None is the usual one."""
 
     name: str
     cell: CellKind
@@ -44,7 +44,7 @@ CONTENDERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What every contender gets at every gap."""
+    """The training of every contender at every gap."""
 
     hidden: int = 64
     batch: int = 16
@@ -74,7 +74,7 @@ class Recall(nn.Module):
         self.recurrence = Recurrent(Recurrence(cell=contender.cell, input_size=EMBEDDING, hidden_size=hidden))
         self.output = nn.Linear(hidden, SYMBOLS)
         if contender.forget_bias is not None:
-            forget = slice(hidden, 2 * hidden)  # gates lie in the order input, forget, cell, output
+            forget = slice(hidden, 2 * hidden)  # the order of gates is input, forget, cell, output
             with torch.no_grad():
                 self.recurrence.get_parameter("bias_ih_l0")[forget] = contender.forget_bias
                 self.recurrence.get_parameter("bias_hh_l0")[forget] = 0
@@ -121,7 +121,7 @@ def learn(contender: Contender, gap: int, seed: int, effort: Effort) -> Outcome:
 
 
 def race(gaps: Sequence[int], seeds: Sequence[int], effort: Effort) -> Iterator[Outcome]:
-    """Every contender at every gap and seed, with a bar that counts cell steps as if none ended early."""
+    """Every contender at every gap and seed. The progress bar counts cell steps as if none ended early."""
     jobs = [(contender, gap, seed) for gap in gaps for contender in CONTENDERS for seed in seeds]
     work = sum((gap + 2) * effort.batch * effort.steps for _, gap, _ in jobs)
     with tqdm(total=work, unit="cell step", unit_scale=True, desc="recall", dynamic_ncols=True) as bar:

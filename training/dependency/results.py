@@ -1,4 +1,4 @@
-"""What the three measurements give, as one JSON file."""
+"""The results of the three measurements, as one JSON file."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -24,7 +24,8 @@ class Fading:
 
 @dataclass(kw_only=True)
 class Results:
-    """`effort` says what the recall task was given, `missing` which classifiers could not be measured, and why."""
+    """`effort` is the training of the recall task; `missing` are the classifiers without measurements, with the
+    reason."""
 
     effort: dict[str, float] = field(default_factory=dict)
     recall: list[Outcome] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Texts whose label is decided by their first sentence: an opinion, then facts that nobody minds."""
+"""Texts whose first sentence decides the label: an opinion, then neutral facts."""
 
 import random
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class Statement(NamedTuple):
 
 
 def statements() -> list[Statement]:
-    """Every template with every adjective, as many positive as negative."""
+    """Every template with every adjective; half of them are positive."""
     return [
         Statement(template.format(adjective), label)
         for template in TEMPLATES
@@ -60,7 +60,7 @@ def statements() -> list[Statement]:
 def filler(lengths: Sequence[int], goal: int, generator: random.Random) -> list[int]:
     """Indices of whole sentences of `FILLER` in random order, until their `lengths` in tokens add up to `goal`.
 
-    No sentence comes back before all others have been there.
+    No sentence repeats before all others were used.
     """
     chosen: list[int] = []
     deck: list[int] = []

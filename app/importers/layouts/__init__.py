@@ -1,4 +1,4 @@
-"""The layouts that are known, by name. A new one is a file beside this one and a line here."""
+"""All layouts, by name. A new layout is a file beside this one and a line in `_ALL`."""
 
 from app.importers.layout import Layout
 from app.importers.layouts import (

@@ -3,28 +3,40 @@
 Both vintages have the same shapes, but `rnn.` puts the forward half first and `lstm.` the backward half.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words, only
-from app.importers.parts import consists_of, linear, placed, recurrence, recurrent_weights, reordered, two_labels
-from app.importers.vocabularies import word_vocabulary
+from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.layout import Converted, Layout, Words
+from app.importers.options import Option, OptionValues
+from app.importers.parts import (
+    consists_of,
+    embedded,
+    linear,
+    prefixed,
+    recurrence,
+    recurrent_weights,
+    reordered,
+    two_labels,
+)
+from app.importers.tokenizer import check_words, word_vocabulary
+from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, TextEncoder
 
 
 class _Notebook(Layout):
-    """Embedding, recurrence and output layer; `part` is what the recurrence is called."""
+    """Embedding, recurrence and output layer. `part` is the prefix of the recurrence."""
 
-    words: Sequence[Role] = ("source",)
+    vocabularies: Sequence[Role] = ("source",)
     part: str
     tokenizer: str
 
-    def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return len(networks) == 1 and consists_of(only(networks), "embedding.", self.part, "fc.")
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint.single is not None and consists_of(checkpoint.single, "embedding.", self.part, "fc.")
 
-    def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [
             Option(
                 "tokenizer",
@@ -34,15 +46,15 @@ class _Notebook(Layout):
             )
         ]
 
-    def convert(self, found: Found, answers: Answers) -> Converted:
-        tensors = only(found.networks)
+    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+        tensors = checkpoint.network
         recurrent = recurrence(tensors, self.part)
         embedding = tensors["embedding.weight"]
-        check_words(found.words["source"], len(embedding), "source")
+        check_words(words["source"], len(embedding), "source")
         layer = self._output(tensors)
         width = layer["weight"].shape[1]
         if width != recurrent.output_size:
-            raise ImportFailed(f"fc reads {width} features, but the recurrence ends in {recurrent.output_size}")
+            raise ImportFailed(f"fc has {width} inputs, but the recurrence has {recurrent.output_size} outputs")
         if recurrent.directions == 2:
             layer["weight"] = self._forward_first(layer["weight"], recurrent.hidden_size)
         encoder = TextEncoder(vocabulary_size=len(embedding), recurrence=recurrent)
@@ -50,11 +62,10 @@ class _Notebook(Layout):
             task="sentiment",
             architecture=Classifier(encoder=encoder, pooling=("last",), labels=len(layer["weight"])),
             tensors={
-                "encoder.embedding.weight": embedding,
-                **placed(recurrent_weights(tensors, self.part), "encoder.recurrence."),
-                **placed(layer, "output."),
+                **embedded("encoder", embedding, recurrent_weights(tensors, self.part)),
+                **prefixed(layer, "output."),
             },
-            source=word_vocabulary(found.words["source"], answers.text("tokenizer"), unk="<unk>"),
+            source=word_vocabulary(words["source"], values.text("tokenizer"), unk="<unk>"),
         )
 
     def _output(self, tensors: Tensors) -> dict[str, Tensor]:
@@ -82,8 +93,8 @@ class Present(_Notebook):
     part = "lstm."
     tokenizer = "basic_english"
 
-    def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return super().matches(networks) and len(only(networks)["fc.weight"]) > 1  # one output is Udacity's
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        return super().matches(checkpoint) and len(checkpoint.network["fc.weight"]) > 1  # one output is Udacity's
 
     def _forward_first(self, weight: Tensor, hidden: int) -> Tensor:
         return reordered(weight, (hidden, hidden), (1, 0))

@@ -1,25 +1,31 @@
 """bentrevett/pytorch-seq2seq, notebooks 1 to 4, of both vintages: one state dict with `encoder.` and `decoder.`.
 
 1: LSTM without attention (Sutskever et al. 2014). 2: GRU that reads the same context in each step (Cho et al. 2014).
-3 and 4: additive attention (Bahdanau et al. 2015); 4 packs and masks, which changes nothing for one source at a time.
+3 and 4: additive attention (Bahdanau et al. 2015); 4 also packs and masks, without effect on a single source.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
-from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words, only
+from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.layout import Converted, Layout, Words
+from app.importers.options import Option, OptionValues
 from app.importers.parts import (
     columns,
     consists_of,
+    decoder_of,
+    embedded,
     has,
     linear,
-    placed,
+    prefixed,
     recurrence,
     recurrent_weights,
     under,
 )
-from app.importers.vocabularies import index_of, word_vocabulary
+from app.importers.tokenizer import check_words, index_of, word_vocabulary
+from app.importers.vocabularies import Role
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
 from app.store.manifest import Decoding, Limits
 
@@ -31,11 +37,11 @@ _ENERGIES = ("decoder.attention.attn.", "decoder.attention.attn_fc.")
 
 
 class _Notebook(Layout):
-    """What all notebooks share: vocabularies, start and end, and greedy decoding."""
+    """All notebooks: vocabularies with start and end, greedy decoding."""
 
-    words: Sequence[Role] = ("source", "target")
+    vocabularies: Sequence[Role] = ("source", "target")
 
-    def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         rules = ("spacy:de", "spacy:en", "spaces", "spaces_lower")
         return [
             Option("tokenizer", "how sources were split into words, lowercased", "spacy:de", rules),
@@ -43,9 +49,9 @@ class _Notebook(Layout):
             Option("reverse", "whether sources were read from the last word to the first", "no", ("yes", "no")),
         ]
 
-    def convert(self, found: Found, answers: Answers) -> Converted:
-        tensors = only(found.networks)
-        source, target = found.words["source"], found.words["target"]
+    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+        tensors = checkpoint.network
+        source, target = words["source"], words["target"]
         check_words(source, len(tensors["encoder.embedding.weight"]), "source")
         check_words(target, len(tensors["decoder.embedding.weight"]), "target")
         bos, eos = (index_of(target, word, "target") for word in ("<sos>", "<eos>"))
@@ -59,26 +65,27 @@ class _Notebook(Layout):
             task="translation",
             architecture=architecture,
             tensors={
-                "encoder.embedding.weight": tensors["encoder.embedding.weight"],
-                **placed(recurrent_weights(tensors, "encoder.rnn."), "encoder.recurrence."),
-                "decoder.embedding.weight": tensors["decoder.embedding.weight"],
-                **placed(weights, "decoder."),
+                **embedded("encoder", tensors["encoder.embedding.weight"], recurrent_weights(tensors, "encoder.rnn.")),
+                **embedded("decoder", tensors["decoder.embedding.weight"], recurrent_weights(tensors, "decoder.rnn.")),
+                **prefixed(_output(tensors), "decoder.output."),
+                **prefixed(weights, "decoder."),
             },
             source=word_vocabulary(
                 source,
-                answers.text("tokenizer"),
+                values.text("tokenizer"),
                 unk="<unk>",
                 lower=True,
                 prepend=(first,),
                 append=(last,),
-                reverse=answers.text("reverse") == "yes",
+                reverse=values.text("reverse") == "yes",
             ),
             target=word_vocabulary(target, "spaces", unk="<unk>"),
-            decoding=Decoding(bos=bos, eos=eos, max_tokens=answers.number("max_tokens")),
+            decoding=Decoding(bos=bos, eos=eos, max_tokens=values.number("max_tokens")),
             limits=Limits(source_tokens=1000, max_tokens=1000),
         )
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:
+        """The decoder, and its weights beside embedding, recurrence and output layer."""
         raise NotImplementedError
 
 
@@ -87,25 +94,20 @@ def _output(tensors: Tensors) -> dict[str, Tensor]:
     return linear(tensors, prefix)
 
 
-def _common(tensors: Tensors) -> dict[str, object]:
-    """What the shapes of a decoder tell in all notebooks."""
-    recurrent = recurrence(tensors, "decoder.rnn.")
-    vocabulary, embedding = tensors["decoder.embedding.weight"].shape
-    return {
-        "vocabulary_size": vocabulary,
-        "embedding_size": embedding,
-        "cell": recurrent.cell,
-        "hidden_size": recurrent.hidden_size,
-        "layers": recurrent.layers,
-    }
+def _decoder_of(tensors: Tensors, **others: Any) -> Decoder:
+    return decoder_of(tensors["decoder.embedding.weight"], recurrence(tensors, "decoder.rnn."), **others)
 
 
-def _is_whole(networks: Mapping[str, Tensors], *more: str) -> bool:
+def _is_whole(checkpoint: Checkpoint, *more: str) -> bool:
     """Whether it is one network of encoder, decoder and these parts."""
-    if len(networks) != 1:
-        return False
-    tensors = only(networks)
-    return any(consists_of(tensors, *_ENCODER, *_DECODER, output, *more) for output in _OUTPUTS)
+    tensors = checkpoint.single
+    return tensors is not None and any(consists_of(tensors, *_ENCODER, *_DECODER, output, *more) for output in _OUTPUTS)
+
+
+def _other_inputs(checkpoint: Checkpoint) -> int:
+    """Inputs of the decoder's recurrence beside the embedding."""
+    tensors = checkpoint.network
+    return int(tensors["decoder.rnn.weight_ih_l0"].shape[1] - tensors["decoder.embedding.weight"].shape[1])
 
 
 class Plain(_Notebook):
@@ -114,15 +116,11 @@ class Plain(_Notebook):
     name = "bentrevett-seq2seq-1"
     source = "bentrevett/pytorch-seq2seq, notebook 1 (2024: tut1, legacy: reversed sources)"
 
-    def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return _is_whole(networks) and _reads(networks) == 0
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        return _is_whole(checkpoint) and _other_inputs(checkpoint) == 0
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:
-        decoder = Decoder.model_validate(_common(tensors) | {"bridge": "copy"})
-        return decoder, {
-            **placed(recurrent_weights(tensors, "decoder.rnn."), "recurrence."),
-            **placed(_output(tensors), "output."),
-        }
+        return _decoder_of(tensors, bridge="copy"), {}
 
 
 class Context(_Notebook):
@@ -131,29 +129,18 @@ class Context(_Notebook):
     name = "bentrevett-seq2seq-2"
     source = "bentrevett/pytorch-seq2seq, notebook 2"
 
-    def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return _is_whole(networks) and _reads(networks) > 0
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        return _is_whole(checkpoint) and _other_inputs(checkpoint) > 0
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:
-        decoder = Decoder.model_validate(
-            _common(tensors)
-            | {
-                "bridge": "copy",
-                "attention": Attention(kind="fixed"),
-                "context": "input",
-                "readout": ("embedding", "hidden", "context"),
-            }
+        decoder = _decoder_of(
+            tensors,
+            bridge="copy",
+            attention=Attention(kind="fixed"),
+            context="input",
+            readout=("embedding", "hidden", "context"),
         )
-        return decoder, {
-            **placed(recurrent_weights(tensors, "decoder.rnn."), "recurrence."),
-            **placed(_output(tensors), "output."),
-        }
-
-
-def _reads(networks: Mapping[str, Tensors]) -> int:
-    """Features that the decoder's recurrence reads beside the embedding."""
-    tensors = only(networks)
-    return int(tensors["decoder.rnn.weight_ih_l0"].shape[1] - tensors["decoder.embedding.weight"].shape[1])
+        return decoder, {}
 
 
 class Attentive(_Notebook):
@@ -162,31 +149,24 @@ class Attentive(_Notebook):
     name = "bentrevett-seq2seq-3"
     source = "bentrevett/pytorch-seq2seq, notebooks 3 and 4"
 
-    def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return any(_is_whole(networks, "encoder.fc.", energy, score) for energy in _ENERGIES for score in _SCORES)
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        return any(_is_whole(checkpoint, "encoder.fc.", energy, score) for energy in _ENERGIES for score in _SCORES)
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:
-        common = _common(tensors)
-        hidden, embedding = int(str(common["hidden_size"])), int(str(common["embedding_size"]))
         memory = recurrence(tensors, "encoder.rnn.").output_size
+        hidden = recurrence(tensors, "decoder.rnn.").hidden_size
         energy = next(linear(tensors, prefix) for prefix in _ENERGIES if has(tensors, f"{prefix}weight"))
         score = next(tensors[f"{prefix}weight"] for prefix in _SCORES if has(tensors, f"{prefix}weight"))
         query, key = columns(energy["weight"], (hidden, memory))
-        decoder = Decoder.model_validate(
-            common
-            | {
-                "bridge": "tanh",
-                "attention": Attention(kind="additive", size=len(query)),
-                "context": "input",
-                "readout": ("hidden", "context", "embedding"),
-            }
+        decoder = _decoder_of(
+            tensors,
+            bridge="tanh",
+            attention=Attention(kind="additive", size=len(query)),
+            context="input",
+            readout=("hidden", "context", "embedding"),
         )
-        recurrent = recurrent_weights(tensors, "decoder.rnn.")
-        assert recurrent["weight_ih_l0"].shape[1] == embedding + memory
         return decoder, {
-            **placed(recurrent, "recurrence."),
-            **placed(_output(tensors), "output."),
-            **placed(linear(tensors, "encoder.fc."), "bridge_hidden."),
+            **prefixed(linear(tensors, "encoder.fc."), "bridge_hidden."),
             "attention.query.weight": query,
             "attention.query.bias": energy["bias"],
             "attention.key.weight": key,

@@ -1,40 +1,21 @@
-"""Udacity's computer vision course, image captioning: a ResNet-50 and an LSTM whose parts each student named anew.
+"""Udacity's computer vision course, image captioning: a ResNet-50 and an LSTM (Vinyals et al. 2015). Each student named
+the parts."""
 
-As in `yunjey_captioning` the image's features are the first input, and `<start>` is the first word that comes out.
-"""
+from collections.abc import Sequence
 
-from collections.abc import Mapping, Sequence
-
-from app.importers.layout import Answers, Converted, Found, Layout, Option, Role, Tensors, check_words
-from app.importers.parts import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    consists_of,
-    is_recurrent,
-    linear,
-    pair,
-    placed,
-    recurrence,
-    recurrent_weights,
-    torchvision_resnet,
-    under,
-)
-from app.importers.vocabularies import index_of, word_vocabulary
-from app.store.architecture import Decoder, EncoderDecoder, ImageEncoder, Projection
-from app.store.manifest import Decoding, ImageInput, Limits
+from app.importers.captioning import Captioner, Captioning, show_and_tell
+from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.options import Option, OptionValues
+from app.importers.parts import consists_of, is_recurrent, pair, under
 
 
-class Cvnd(Layout):
-    """`encoder-N.pkl` and `decoder-N.pkl`; `embed` is the layer over the ResNet, without normalisation."""
+class Cvnd(Captioning):
+    """`encoder-N.pkl` and `decoder-N.pkl`. `embed` is the layer over the ResNet, without normalisation."""
 
     name = "cvnd-captioning"
     source = "udacity/CVND---Image-Captioning-Project and its copies"
-    words: Sequence[Role] = ("target",)
 
-    def matches(self, networks: Mapping[str, Tensors]) -> bool:
-        return _split(networks) is not None
-
-    def options(self, networks: Mapping[str, Tensors]) -> Sequence[Option]:
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [
             Option(
                 "resize", "crop: shorter side to 256, then the middle; squash: to 224 x 224", "crop", ("crop", "squash")
@@ -42,64 +23,33 @@ class Cvnd(Layout):
             Option("max_tokens", "max_len of sample: steps of decoding", "20"),
         ]
 
-    def convert(self, found: Found, answers: Answers) -> Converted:
-        parts = _split(found.networks)
-        assert parts is not None
-        encoder, decoder = parts
-        embedding, recurrent, output = _names(decoder) or ("", "", "")
-        words = found.words["target"]
-        check_words(words, len(decoder[f"{embedding}weight"]), "target")
-        start, end = (index_of(words, word, "target") for word in ("<start>", "<end>"))
-        resnet, pictures = torchvision_resnet(under(encoder, "resnet."))
-        spec = recurrence(decoder, recurrent)
-        crops = answers.text("resize") == "crop"
-        return Converted(
-            task="captioning",
-            architecture=EncoderDecoder(
-                encoder=ImageEncoder(
-                    resnet=resnet,
-                    output="pooled",
-                    projection=Projection(size=len(encoder["embed.weight"])),
-                ),
-                decoder=Decoder(
-                    vocabulary_size=len(words),
-                    embedding_size=decoder[f"{embedding}weight"].shape[1],
-                    cell=spec.cell,
-                    hidden_size=spec.hidden_size,
-                    layers=spec.layers,
-                    bridge="zeros",
-                    first_input="summary",
-                ),
-            ),
-            tensors={
-                **placed(pictures, "encoder.resnet."),
-                **placed(linear(encoder, "embed."), "encoder.projection.0."),
-                "decoder.embedding.weight": decoder[f"{embedding}weight"],
-                **placed(recurrent_weights(decoder, recurrent), "decoder.recurrence."),
-                **placed(linear(decoder, output), "decoder.output."),
-            },
-            target=word_vocabulary(words, "spaces", unk="<unk>", hidden=(start,)),
-            decoding=Decoding(bos=start, eos=end, max_tokens=answers.number("max_tokens")),
-            limits=Limits(max_tokens=200),
-            image=ImageInput(
-                resize="crop" if crops else "squash",
-                shorter_side=256 if crops else None,
-                reading="plain",
-                mean=IMAGENET_MEAN,
-                std=IMAGENET_STD,
-            ),
+    def split(self, checkpoint: Checkpoint) -> tuple[Tensors, Tensors] | None:
+        return pair(
+            checkpoint,
+            lambda encoder: consists_of(encoder, "resnet.", "embed."),
+            lambda decoder: _names(decoder) is not None,
+        )
+
+    def captioner(self, encoder: Tensors, decoder: Tensors, values: OptionValues) -> Captioner:
+        names = _names(decoder)
+        assert names is not None
+        embedding, recurrent, output = names
+        crops = values.text("resize") == "crop"
+        return show_and_tell(
+            encoder,
+            decoder,
+            projection="embed.",
+            batch_norm=None,
+            embedding=embedding,
+            recurrent=recurrent,
+            output=output,
+            max_tokens=values.number("max_tokens"),
+            image={"resize": "crop", "shorter_side": 256} if crops else {"resize": "squash"},
         )
 
 
-def _split(networks: Mapping[str, Tensors]) -> tuple[Tensors, Tensors] | None:
-    """Encoder and decoder."""
-    return pair(
-        networks, lambda encoder: consists_of(encoder, "resnet.", "embed."), lambda decoder: _names(decoder) is not None
-    )
-
-
 def _names(decoder: Tensors) -> tuple[str, str, str] | None:
-    """What a student called embedding, recurrence and output layer, told by what is in them."""
+    """The student's names of embedding, recurrence and output layer, recognised by their tensors."""
     parts = {key.partition(".")[0] + "." for key in decoder}
     recurrent = [part for part in parts if is_recurrent(decoder, part)]
     outputs = [part for part in parts if under(decoder, part).keys() == {"weight", "bias"}]

@@ -1,1 +1,1 @@
-"""What runs in the child process that opens a foreign file. It imports no torch, and nothing that the file names."""
+"""The child process that opens a foreign file. It does not import torch, nor anything that the file names."""

@@ -1,4 +1,4 @@
-"""What the child may still do once it begins to read: use the processor and memory for a while, and write two files."""
+"""Confinement of the child process: limited time and memory, no network, no other processes, one folder to write to."""
 
 import ctypes
 import os
@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.importers.untrusted.bounds import Bounds
-from app.importers.untrusted.refusals import Refused
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.refusals import Refused
 
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS of prctl(2)
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -31,10 +31,10 @@ _FORBIDDEN = (
 
 
 def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
-    """Cannot be undone. Whatever of it a system does not have is left out; the unpickler does not rely on it."""
+    """Cannot be undone. Skips what the system does not offer; the unpickler does not rely on it."""
     libc = ctypes.CDLL(None, use_errno=True)
     with suppress(OSError, AttributeError):
-        libc.unshare(_NEW_USER | _NEW_NET)  # without a network; not allowed everywhere
+        libc.unshare(_NEW_USER | _NEW_NET)  # no network; not every system allows it
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)  # after unshare, which would undo it
     for limit, value in (
@@ -51,7 +51,7 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
 
 
 def _watch(folder: Path) -> Any:
-    """Raises Refused on everything that reaches out of the process, but for writing into `folder`."""
+    """An audit hook. It raises Refused on every access outside of the process, except writes into `folder`."""
     beginning = str(folder) + os.sep
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
@@ -59,8 +59,8 @@ def _watch(folder: Path) -> Any:
             path, _, flags = args
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             if writes and not os.path.abspath(str(path)).startswith(beginning):
-                raise Refused("it tried to write a file")
+                raise Refused("it writes a file")
         elif event.startswith(_FORBIDDEN):
-            raise Refused(f"it tried to use {event}")
+            raise Refused(f"it uses {event}")
 
     return hook

@@ -1,4 +1,4 @@
-"""Plain data on its way from the child to its parent: one safetensors file, and a tree in msgpack that refers to it."""
+"""Plain data from the child to its parent: a safetensors file, and a tree in msgpack that refers to its tensors."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from app.importers.untrusted.bounds import Bounds
-from app.importers.untrusted.refusals import TooLarge, Unreadable
-from app.importers.untrusted.storages import NumberType, Storage, TensorView
-from app.importers.untrusted.unpickler import Made, Stub, StubClass
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.refusals import TooLarge, Unreadable
+from app.importers.formats.storages import NumberType, Storage, TensorView
+from app.importers.formats.stubs import Stub, StubClass
+from app.importers.formats.unpickler import AllowedCall
 
 TENSORS, TREE = "tensors.safetensors", "tree.msgpack"
 _PLAIN = (str, int, float, bool, bytes, type(None))
@@ -27,7 +28,7 @@ def write(made: Any, folder: Path, bounds: Bounds) -> None:
 
 
 def _write_tensors(views: Sequence[TensorView], path: Path) -> None:
-    """The format of safetensors: the length of a header in JSON, the header, the numbers."""
+    """In the format of safetensors: the length of a header, the header in JSON, the numbers."""
     header, start = {}, 0
     for number, view in enumerate(views):
         end = start + prod(view.shape) * view.type.size
@@ -41,11 +42,12 @@ def _write_tensors(views: Sequence[TensorView], path: Path) -> None:
 
 
 def _check(made: Any, bounds: Bounds) -> None:
-    """A value that is there a hundred times is written a hundred times: measure them before, each distinct one once."""
+    """Check the size before writing: a value that is referred to a hundred times is written a hundred times."""
     known: dict[int, tuple[int, int, int]] = {}
 
     def measure(value: Any, depth: int) -> tuple[int, int, int]:
-        """Values, characters, and how deep they are nested; `depth` of values are around it."""
+        """Number of values, of characters, and levels of nesting, of a value at `depth`. Each distinct one is measured
+        once."""
         if not isinstance(value, dict | list | tuple | set | frozenset | Stub):
             return 1, len(value) if isinstance(value, str | bytes | bytearray) else 0, 0
         if depth > bounds.depth:
@@ -58,9 +60,9 @@ def _check(made: Any, bounds: Bounds) -> None:
         if depth + height > bounds.depth:
             raise TooLarge(f"its values are nested more than {bounds.depth} deep")
         if nodes > bounds.nodes:
-            raise TooLarge(f"it has more than {bounds.nodes} values, counting each as often as it is referred to")
+            raise TooLarge(f"it has more than {bounds.nodes} values, counted once per reference")
         if characters > bounds.tensors:
-            raise TooLarge("its texts are far longer than the file, counting each as often as it is referred to")
+            raise TooLarge(f"its texts have more than {bounds.tensors} characters, counted once per reference")
         return known[id(value)]
 
     measure(made, 0)
@@ -77,7 +79,7 @@ def _within(value: Any) -> Iterator[Any]:
 
 
 class _Writer:
-    """Makes the tree, and notes the tensors that it refers to."""
+    """Makes the tree, and collects the tensors that it refers to."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, str] = {}
@@ -85,9 +87,9 @@ class _Writer:
 
     def node(self, value: Any) -> Any:
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            return str(value) if value.bit_length() < 10_000 else hex(value)  # Python writes no longer ones in tens
+            return str(value) if value.bit_length() < 10_000 else hex(value)  # Python limits the decimal digits
         if isinstance(value, str):
-            return value.encode("utf8", "replace").decode("utf8")  # half a character cannot be written
+            return value.encode("utf8", "replace").decode("utf8")  # a lone surrogate has no encoding
         if isinstance(value, _PLAIN):
             return value
         if isinstance(value, list | set | frozenset):
@@ -108,9 +110,9 @@ class _Writer:
             }
         if isinstance(value, StubClass):
             return value.name
-        if isinstance(value, Made | NumberType | Storage | bytearray | complex):
+        if isinstance(value, AllowedCall | NumberType | Storage | bytearray | complex):
             return type(value).__name__
-        raise Unreadable(f"it holds a {type(value).__name__}, which is no plain data")
+        raise Unreadable(f"it contains a {type(value).__name__}, which is not plain data")
 
     def _pairs(self, pairs: Any) -> list[Any]:
         return [[self.node(key), self.node(value)] for key, value in pairs]

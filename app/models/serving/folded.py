@@ -1,5 +1,4 @@
-"""A ResNet as the engine runs it: batch normalisation folded into the convolutions, channels last, fused with what
-follows."""
+"""A serving form of `ResNet`: batch normalisation folded into the convolutions, channels last."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +8,7 @@ from app.models.resnet import Block, ResNet
 
 
 class FoldedConvolution(nn.Module):
-    """A convolution, the normalisation after it, and then a relu or the sum with a shortcut and a relu."""
+    """A convolution and the batch normalisation after it."""
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> None:
         super().__init__()
@@ -51,7 +50,7 @@ class FoldedBlock(nn.Module):
 
 
 class FoldedResNet(nn.Module):
-    """`ResNet`, which it is made from, in another number type: float32 pixels in, float32 feature map out."""
+    """`resnet` computed in `dtype`: float32 pixels in, float32 feature map out."""
 
     def __init__(self, resnet: ResNet, dtype: torch.dtype) -> None:
         super().__init__()

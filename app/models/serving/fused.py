@@ -1,7 +1,7 @@
-"""One LSTM layer as oneDNN's fused kernel over weights packed once, in float32 or bfloat16.
+"""An LSTM layer by oneDNN's fused kernel over weights packed once, in float32 or bfloat16.
 
-`torch.lstm` runs the same kernel but packs the weights in every call. In bfloat16 the inputs, the weights and the
-hidden states are rounded; sums are float32, and so is the cell that is passed in and out.
+`torch.lstm` runs the same kernel but packs the weights in every call. In bfloat16 inputs, weights and hidden states are
+rounded; sums and the cell are float32.
 """
 
 import torch
@@ -13,7 +13,7 @@ _LSTM = 2  # the number of the cell in torch's enumeration of recurrences
 
 
 class FusedLSTM:
-    """One layer in one direction; the calls of `PackedCell`."""
+    """One layer in one direction: a `PackedLayer`."""
 
     def __init__(self, weights: Weights, *, backward: bool, dtype: torch.dtype) -> None:
         self._hidden_size = weights.weight_hh.shape[1]
@@ -32,8 +32,8 @@ class FusedLSTM:
     def unroll(self, inputs: Tensor, hidden: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """See `PackedCell.unroll`; inputs, outputs and hidden are of `dtype`.
 
-        In bfloat16 one row is run as two: the kernel for one adds up in another order, which rounding would blow up
-        to a difference between a row alone and the same row among others. In float32 that is below 1e-6.
+        In bfloat16 a single row runs as two: the kernel for a single row adds in another order, and rounding would make
+        the difference between a row alone and in a batch large. In float32 it is below 1e-6.
         """
         assert cell is not None
         rows = inputs.shape[1]

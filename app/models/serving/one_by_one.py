@@ -1,7 +1,7 @@
-"""A ResNet whose numbers are those of the code that it was trained with: image by image, channels first.
+"""A ResNet with the results of its training code: one image at a time, channels first.
 
-oneDNN takes another kernel for another layout or another number of images. That changes a feature by some 1e-5, and a
-log-probability of a caption, after 152 layers, by 6e-5.
+oneDNN chooses another kernel for another memory layout or number of images. That changes a feature by about 1e-5, and a
+caption's log-probability behind 152 layers by 6e-5.
 """
 
 import torch
@@ -11,7 +11,7 @@ from app.models.resnet import ResNet
 
 
 class OneByOne(nn.Module):
-    """`ResNet`, which it holds."""
+    """`resnet`, one image at a time."""
 
     def __init__(self, resnet: ResNet) -> None:
         super().__init__()

@@ -1,46 +1,46 @@
-"""The number types a network is served in: what a processor can do, and a loaded network's serving form.
+"""The number types of a model, and its serving form on this processor.
 
-`prepare` is called once per model, after the weights are loaded and before the first request.
+The engine calls `prepare` once per model, after it loads the weights and before the first request.
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 import torch
 from torch import Tensor, nn
 
 from app.models.attention import Attention
-from app.models.cells import Recurrent, Weights
-from app.models.encoders import ImageEncoder
+from app.models.cells import Weights
+from app.models.encoders import ImageEncoder, TextEncoder
 from app.models.networks import Classifier, EncoderDecoder
+from app.models.recurrent import Recurrent
 from app.models.serving import native
 from app.models.serving.folded import FoldedResNet
 from app.models.serving.fused import FusedLSTM
-from app.models.serving.native import NativeLinear, NativeRecurrent
+from app.models.serving.native import NativeLinear, NativeRecurrent, has_native_form
 from app.models.serving.one_by_one import OneByOne
-from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear
-from app.models.serving.unrolled import Cell, PackedRecurrent
+from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear, has_packed_form
+from app.models.serving.unrolled import PackedLayer, PackedRecurrent
+from app.store.architecture import CELLS
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Type = Literal["float16", "bfloat16"]
 
-_NARROW = 16  # outputs of a linear layer below which packing is not worth it: FBGEMM works on 16 at a time
-_ROUNDING = 1e-3  # float16 rounds to 5e-4 of a weight; more is overflow, or numbers too small for it
+_NARROW = 16  # a linear layer with fewer outputs is not packed: FBGEMM works on 16 at a time
+_ROUNDING = 1e-3  # float16 rounds by up to 5e-4 of a weight; more is overflow or underflow
 
 
 class Capability(NamedTuple):
-    """What torch can do fast on this processor."""
+    """The fast paths of this processor and this build of torch."""
 
-    packed_float16: bool  # linear layers and cells with float16 weights, by FBGEMM
-    fused_lstm: bool  # LSTM layers with weights packed once, by oneDNN
-    bfloat16: bool  # convolutions and LSTM layers in bfloat16, by oneDNN
-    native: tuple[
-        Type, ...
-    ] = ()  # recurrences and linear layers by the kernels of `app.models.serving.native`, in AVX-512
+    packed_float16: bool  # FBGEMM: linear layers and cells with float16 weights
+    fused_lstm: bool  # oneDNN: LSTM layers with weights packed once
+    bfloat16: bool  # oneDNN: convolutions and LSTM layers in bfloat16
+    native: tuple[Type, ...] = ()  # our kernels, with AVX-512: recurrences and linear layers, in these types
 
 
 def capability() -> Capability:
-    """Of this processor and this build of torch. By rules and not by timing: two engines must choose alike."""
+    """By rules, not by timing: two engines must choose the same."""
     x86 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
     level = native.best_level()
     onednn = x86 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -60,12 +60,14 @@ def capability() -> Capability:
 
 
 def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
-    """Turn a loaded network into its serving form, in place, on `device`. Returns what was chosen, in words.
+    """Turn a loaded network into its serving form, in place, on `device`. Returns a description of that form.
 
-    `float16` keeps activations and sums in float32. `bfloat16` has weights and factors in bfloat16, sums and states in
-    float32; where the native kernels do not have it, only the ResNet and the encoder's LSTM, by oneDNN. `auto` is the
-    fastest that the processor has for each part. What it lacks gives way to the next more exact one. `float32` keeps
-    the numbers of the code that trained it.
+    `float32` gives the results of the training code. `float16`: weights in float16; activations and sums in float32.
+    `bfloat16`: weights and factors in bfloat16; sums and states in float32; without native bfloat16 kernels only for
+    the ResNet and the encoder's LSTM, by oneDNN. `auto`: the fastest type of this processor for each part.
+
+    A type that the processor lacks is replaced by the next more exact one. A recurrence stays in plain torch if the
+    serving form does not have its kind of cell.
     """
     network.eval().requires_grad_(False).to(device)
     if device.type != "cpu":
@@ -93,37 +95,41 @@ def _on_cpu(network: Classifier | EncoderDecoder, precision: Precision, able: Ca
     native_type = _native_type(precision, able)
     dtype = torch.bfloat16 if able.bfloat16 and precision != "float16" else torch.float32
     name = str(dtype).removeprefix("torch.")
-    if isinstance(encoder, ImageEncoder):
-        encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
-        words.append(f"ResNet {name} (batch norm folded, channels last)")
-    elif able.fused_lstm and encoder.recurrence.recurrence.cell == "lstm" and native_type is None:
+    match encoder:
+        case ImageEncoder():
+            encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
+            words.append(f"ResNet {name} (batch norm folded, channels last)")
+        case TextEncoder():
+            if able.fused_lstm and encoder.recurrence.recurrence.cell == "lstm" and native_type is None:
 
-        def pack(weights: Weights, backward: bool) -> Cell:
-            return FusedLSTM(weights, backward=backward, dtype=dtype)
+                def pack(weights: Weights, backward: bool) -> PackedLayer:
+                    return FusedLSTM(weights, backward=backward, dtype=dtype)
 
-        encoder.recurrence = PackedRecurrent(encoder.recurrence, pack)  # type: ignore[assignment]
-        words.append(f"encoder LSTM {name} (packed once, without padding)")
+                encoder.recurrence = PackedRecurrent(encoder.recurrence, pack)  # type: ignore[assignment]
+                words.append(f"encoder LSTM {name} (packed once, without padding)")
+        case _:
+            assert_never(encoder)
     words.append(_pack_rest(network, able, native_type))
     return ", ".join(words)
 
 
 def _native_type(precision: Precision, able: Capability) -> torch.dtype | None:
-    """What the native kernels multiply in; None where they are not used. Nothing beats them where lengths differ, but
-    `bfloat16` was asked for and they may not have it."""
+    """The number type of the native kernels; None where they are not used. They are the fastest for mixed lengths, but
+    may not have bfloat16."""
     if "bfloat16" in able.native and precision != "float16":
         return torch.bfloat16
     return torch.float16 if "float16" in able.native and precision != "bfloat16" else None
 
 
 def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | None) -> str:
-    """Everything that has not its serving form yet, to weights of 16 bits."""
+    """Pack every module that has no serving form yet, with weights of 16 bits."""
     what = "recurrences and linear layers"
     if native_type is None and not able.packed_float16:
         return f"{what} float32 (no FBGEMM on this processor)"
     change = rounding(network)
     if native_type is not torch.bfloat16 and not change <= _ROUNDING:
         return f"{what} float32 (their weights do not fit float16)"
-    packed: dict[nn.Module, nn.Module] = {}  # what two modules share, they share packed
+    packed: dict[nn.Module, nn.Module] = {}  # a module that two others share is packed once
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, Attention):
@@ -136,11 +142,13 @@ def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | 
                 packed[child] = _packed_linear(child, native_type)
             if child in packed:
                 setattr(module, name, packed[child])
+    words = what if native_type is None else f"native {what}"
     if native_type is torch.bfloat16:
-        return f"native {what} bfloat16"
-    return f"{what if native_type is None else 'native ' + what} float16 weights" + (
-        f" (rounded by up to {change:.0e})" if change else ""
-    )
+        words += " bfloat16"
+    else:
+        words += " float16 weights" + (f" (rounded by up to {change:.0e})" if change else "")
+    plain = {child.recurrence.cell for child in packed.values() if isinstance(child, Recurrent)}
+    return ", ".join([words, *(f"{CELLS[kind].words} float32 (it has no packed form)" for kind in sorted(plain))])
 
 
 def _packed_linear(linear: nn.Linear, native_type: torch.dtype | None) -> nn.Module:
@@ -148,14 +156,17 @@ def _packed_linear(linear: nn.Linear, native_type: torch.dtype | None) -> nn.Mod
 
 
 def _packed_recurrent(recurrent: Recurrent, native_type: torch.dtype | None) -> nn.Module:
-    if native_type is not None:
-        return NativeRecurrent(recurrent, dtype=native_type)
+    """Its serving form; `recurrent` itself where the form does not have its kind of cell."""
     kind = recurrent.recurrence.cell
+    if native_type is not None:
+        return NativeRecurrent(recurrent, dtype=native_type) if has_native_form(kind) else recurrent
+    if not has_packed_form(kind):
+        return recurrent
     return PackedRecurrent(recurrent, lambda weights, backward: PackedCell(kind, weights, backward=backward))
 
 
 def rounding(network: nn.Module) -> float:
-    """The largest change that float16 would make to a weight, as a share of the largest weight beside it."""
+    """The largest change that float16 would make to a weight, as a share of the largest weight of its tensor."""
     changes = [0.0]
     for weight in (weight.detach() for weight in _packable(network)):
         change = (weight.half().float() - weight).abs().max() / weight.abs().max().clamp(min=1e-30)
@@ -166,8 +177,10 @@ def rounding(network: nn.Module) -> float:
 def _packable(network: nn.Module) -> Iterator[Tensor]:
     for module in network.modules():
         if isinstance(module, Recurrent):
-            for layer in module.weights_by_layer():
-                for weights in layer:
-                    yield from (weights.weight_ih, weights.weight_hh)
+            kind = module.recurrence.cell
+            if has_packed_form(kind) or has_native_form(kind):
+                for layer in module.weights_by_layer():
+                    for weights in layer:
+                        yield from (weights.weight_ih, weights.weight_hh)
         elif isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and module.out_features >= _NARROW):
             yield module.weight

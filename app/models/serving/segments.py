@@ -1,7 +1,7 @@
-"""Segments of a batch of sources: between two neighbouring distinct lengths only the rows still alive are run.
+"""Segments of a batch of sources: dense pieces without padding.
 
-Sorted from the longest to the shortest, the rows with a token at step t are the first few. Rows drop out only where
-some source ends, so a batch falls into as many dense pieces as it has distinct lengths, and no padded step is run.
+In a batch sorted from the longest to the shortest source, the rows with a token at step t are the first ones. Rows
+leave only where a source ends, so there is one segment per distinct length.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Segment(NamedTuple):
-    """Steps from `start` up to before `end`, of the first `rows` rows."""
+    """The steps from `start` to before `end` of the first `rows` rows."""
 
     start: int
     end: int
@@ -17,7 +17,7 @@ class Segment(NamedTuple):
 
 
 def segments(lengths: Sequence[int]) -> list[Segment]:
-    """Lengths from the longest down, at least 1 each, to the segments in order of time."""
+    """Lengths in descending order, at least 1 each, to the segments in order of time."""
     pieces = []
     start = 0
     for row in range(len(lengths) - 1, -1, -1):
@@ -28,14 +28,14 @@ def segments(lengths: Sequence[int]) -> list[Segment]:
 
 
 def padded_steps(lengths: Iterable[int]) -> int:
-    """Cell steps that a batch of sources of these lengths costs in segments, padding included: there is none.
+    """Cell steps of a batch that runs in segments: it has no padding.
 
-    Neighbouring segments are never merged: a call more costs about 40 microseconds, less than the padding it saves.
+    Neighbouring segments are not merged: another call costs about 40 microseconds, less than the padding it saves.
     """
     ordered = sorted(lengths, reverse=True)
     return sum((piece.end - piece.start) * piece.rows for piece in segments(ordered))
 
 
 def padded_to_longest(lengths: Sequence[int]) -> int:
-    """Cell steps of a batch in which every source is padded to the longest."""
+    """Cell steps of a batch whose sources are padded to the longest."""
     return max(lengths) * len(lengths)

@@ -1,10 +1,10 @@
-"""Linear layers and recurrent layers by kernels of our own in C, which spend no time between the steps of a sequence.
+"""Linear layers, recurrent layers, attention and the choice of a token in our own C kernels: one call for all steps.
 
-Compiled when the package is installed, where there is a C compiler; for x86-64 with AVX2 or AVX-512. Where `available`
-is false, `app.models.serving.packed` does the same through torch.
+They are compiled when the package is installed with a C compiler, for x86-64 with AVX2 or AVX-512. The engine uses them
+from AVX-512 on (see `app.models.serving.precision`); elsewhere `app.models.serving.packed` does the same through torch.
 """
 
-from app.models.serving.native.cell import NativeCell
+from app.models.serving.native.cell import NativeCell, has_native_form
 from app.models.serving.native.library import Level, best_level
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
@@ -12,7 +12,7 @@ from app.models.serving.native.rows import attend, most_probable
 
 
 def available() -> bool:
-    """Whether the kernels are built and this processor can run them."""
+    """Whether the kernels are compiled and this processor can run them."""
     return best_level() is not None
 
 
@@ -24,5 +24,6 @@ __all__ = [
     "attend",
     "available",
     "best_level",
+    "has_native_form",
     "most_probable",
 ]

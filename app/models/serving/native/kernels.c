@@ -1,9 +1,9 @@
 /* Linear layers and the time loop of one recurrent layer and direction, for x86-64 with AVX2 or AVX-512.
 
-   Weights lie in panels: a few vectors of columns, for one factor after the other (see `pack` in weights.py). A cell's
-   panel holds all gates of a few units, so that their hidden state is made as soon as the panel is summed. kernels.h is
-   compiled once per instruction set; what the processor can do is asked at run time. Called with ctypes; no state is
-   kept between calls. */
+   Weights are stored in panels: the columns of a few vectors, factor by factor (`columns` in matrix.py makes them). A
+   cell's panel has all gates of its units, so their hidden state is complete when the panel is summed. kernels.h is
+   compiled once per instruction set; `unroll_level` finds the best one at run time. Python calls the functions through
+   ctypes. They keep no state between calls. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,25 +20,26 @@ enum level { NONE = 0, AVX2 = 1, AVX512 = 2, AVX512_BF16 = 3 };
 enum type { FLOAT16 = 0, FLOAT32 = 1, BFLOAT16 = 2 };
 enum kind { LSTM = 0, GRU = 1, RNN_TANH = 2, RNN_RELU = 3 };
 
-/* `panels` panels of `depth` x `vectors` x lanes weights of a type. Those of bfloat16 lie in pairs, two factors' weights
-   side by side: (depth + 1) / 2 x `vectors` x lanes x 2, as the processor multiplies and adds them. */
+/* `panels` panels of `depth` x `vectors` x lanes weights. bfloat16 weights are stored in pairs, for two factors at
+   once, as the processor multiplies and adds them: (depth + 1) / 2 x `vectors` x lanes x 2. */
 struct unroll_matrix {
     const void *weights;
     int64_t depth, panels;
     int32_t vectors, type, level, unused;
 };
 
-/* A layer and direction: its recurrent weights and, for a GRU, the recurrent bias of its candidate. */
+/* A layer in one direction: its recurrent weights, and for a GRU the recurrent bias of the candidate. */
 struct unroll_cell {
     struct unroll_matrix matrix;
     const float *candidate_bias;
     int64_t kind;
 };
 
-/* `rows` rows of a batch. Step t of row r has its gates, already multiplied from the inputs, at position
-   firsts[r] + t * time_stride of `gates`, and leaves its hidden state at that position of `outputs`. It runs from 0 up
-   to lengths[r] or, backward, from there down to 0. The states before are read and those after it are written. Without
-   `lengths` and `firsts` it is one step, position r for row r; without `last_hidden` the outputs have to do. */
+/* `rows` rows of a batch. Step t of row r reads its gates, the products of the inputs, at position
+   firsts[r] + t * time_stride of `gates`, and writes its hidden state to that position of `outputs`. t runs from 0 to
+   lengths[r] - 1; backward, in the opposite order. `hidden` and `cell` are the first state of each row, `last_hidden`
+   and `last_cell` its last. Without `lengths` and `firsts` there is one step, at position r for row r. `last_hidden`
+   may be NULL. */
 struct unroll_run {
     const float *gates;
     float *outputs;
@@ -48,10 +49,10 @@ struct unroll_run {
     int64_t positions, rows, gate_stride, output_stride, time_stride, hidden_stride, cell_stride, backward;
 };
 
-/* One query for each of `rows` rows, (rows, key_size), against keys (rows, positions, key_size): weights (rows,
-   positions), the softmax of their products, and context (rows, memory_size), the sum of memory (rows, positions,
-   memory_size) by weight. `mask` (rows, positions) is true on a row's own positions, which come first; the others are
-   never read, and weigh 0. Numbers of a position lie side by side, weights and context row after row. */
+/* One query (rows, key_size) per row and keys (rows, positions, key_size): weights (rows, positions) are the softmax of
+   their products, context (rows, memory_size) is the weighted sum of memory (rows, positions, memory_size). `mask`
+   (rows, positions) is true on the real positions of a row, which come first; the others are not read and have weight
+   0. The numbers of a position are contiguous, and so are weights and context. */
 struct unroll_attention {
     const float *query, *keys, *memory;
     const uint8_t *mask;
@@ -60,19 +61,19 @@ struct unroll_attention {
     int64_t keys_row, keys_position, memory_row, memory_position; /* strides */
 };
 
-/* One row in one step. `factors` are its hidden state, as the sums want it. */
+/* One row in one step. `factors` is its hidden state in the type of the sums. */
 struct cell_row {
     const float *gates, *hidden, *cell;
     float *next_hidden, *next_cell;
     const void *factors;
 };
 
-enum { BLOCK_ROWS = 96 }; /* of a linear layer, multiplied together */
+enum { BLOCK_ROWS = 96 }; /* rows of a linear layer that are multiplied together */
 
-/* bfloat16 numbers that a row of factors takes: whole vectors of them are written. */
+/* bfloat16 numbers in a row of factors: they are written in whole vectors. */
 static int64_t paired(int64_t depth) { return (depth + 15) / 16 * 16; }
 
-/* Memory for `rows` rows of factors as bfloat16, to be freed; something else than NULL also where none is needed. */
+/* Memory for `rows` rows of factors as bfloat16; the caller frees it. NULL only if there is no memory. */
 static uint16_t *scratch_for(const struct unroll_matrix *matrix, int64_t rows)
 {
     const int64_t numbers = matrix->type == BFLOAT16 ? rows * paired(matrix->depth) : 0;
@@ -83,10 +84,8 @@ static uint16_t *scratch_for(const struct unroll_matrix *matrix, int64_t rows)
 
 #include <immintrin.h>
 
-/* `factors` are rows of float32, or of pairs of bfloat16 where the weights are. */
+/* `factors` are rows of float32, or of pairs of bfloat16 for bfloat16 weights. */
 typedef void (*sum_function)(int64_t depth, const void *const *factors, const void *weights, float *sums);
-
-
 
 #define LANES 16
 #define TILE_ROWS 6
@@ -173,7 +172,7 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
 #include "kernels.h"
 
-/* The best instruction set of this processor. Every processor with AVX2 and FMA has F16C. */
+/* The best instruction set of this processor. A processor with AVX2 and FMA has F16C. */
 EXPORT int unroll_level(void)
 {
     __builtin_cpu_init();
@@ -194,8 +193,8 @@ static void step(const struct unroll_cell *cell, int64_t count, struct cell_row 
     AT_LEVEL(cell->matrix.level, step, cell, count, rows, scratch);
 }
 
-/* outputs = inputs * weights + bias: `size` columns, and a bias padded to whole panels. Rows go through in blocks,
-   whose inputs and outputs stay in the cache while one panel after the other is multiplied. Returns 0, or -1 without
+/* outputs = inputs * weights + bias: `size` columns, and a bias padded to whole panels. Rows are processed in blocks,
+   whose inputs and outputs stay in the cache while panel after panel is multiplied. Returns 0, or -1 if there is no
    memory. */
 EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, const float *inputs,
                          int64_t input_stride, float *outputs, int64_t output_stride, int64_t size, int64_t count)
@@ -212,14 +211,14 @@ EXPORT int unroll_linear(const struct unroll_matrix *matrix, const float *bias, 
     return 0;
 }
 
-/* Where each of `rows` queries looks, see `struct unroll_attention`. */
+/* Attention of one query per row, see `struct unroll_attention`. */
 EXPORT void unroll_attend(int level, const struct unroll_attention *attention)
 {
     AT_LEVEL(level, attend, attention);
 }
 
-/* Of each of `count` rows of logits side by side, the first of the largest ones and the sum of exp(logit - largest),
-   which is NaN where a logit is. */
+/* For each of `count` contiguous rows of logits: the index of the first largest one, and the sum of
+   exp(logit - largest), which is NaN if a logit is NaN. */
 EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
 {
     AT_LEVEL(level, best, logits, count, size, best, sums);
@@ -269,7 +268,7 @@ static int64_t position(const struct unroll_run *run, int64_t row, int64_t t)
     return (run->firsts ? run->firsts[row] : row) + t * run->time_stride;
 }
 
-/* Whether every step of every row is at a position that there is. */
+/* Whether every step of every row is at an existing position. */
 static int within(const struct unroll_run *run)
 {
     for (int64_t r = 0; r < run->rows; r++) {
@@ -281,8 +280,7 @@ static int within(const struct unroll_run *run)
     return 1;
 }
 
-/* The rows that take part in step t; returns their number. The hidden state of the step before is read where it was
-   written, in `outputs`. */
+/* Collects the rows of step t; returns their number. The hidden state of the step before is read from `outputs`. */
 static int64_t rows_at(const struct unroll_cell *cell, const struct unroll_run *run, int64_t t, struct cell_row *alive)
 {
     int64_t count = 0;
@@ -320,8 +318,7 @@ static void copy_last(const struct unroll_cell *cell, const struct unroll_run *r
     }
 }
 
-/* All steps of all rows, each row in as many as it has. Returns 0, or -1 without memory, -2 with a step at a position
-   outside. */
+/* All steps of all rows. Returns 0, -1 if there is no memory, or -2 if a step is at a position outside. */
 EXPORT int unroll_run(const struct unroll_cell *cell, const struct unroll_run *run)
 {
     int64_t steps = 0;

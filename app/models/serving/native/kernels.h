@@ -1,11 +1,11 @@
-/* The kernels for one instruction set. kernels.c includes this file once for each, with these macros defined:
+/* The kernels for one instruction set. kernels.c includes this file once per set, with these macros:
 
-   NAME(x)             x with the set's name behind it
-   TARGET              function attribute that allows the set's instructions
+   NAME(x)             x with the name of the set as a suffix
+   TARGET              the function attribute that allows its instructions
    LANES               float32 numbers in a vector
-   TILE_ROWS           rows summed together, so that sums, weights and one factor just fit in the registers
-   vec, mask           a vector, and which of its lanes are meant
-   PAIRS               defined where it multiplies pairs of bfloat16 and adds them (AVX512_BF16)
+   TILE_ROWS           rows that are summed together: sums, weights and one factor just fit in the registers
+   vec                 a vector
+   PAIRS               defined if the set multiplies and adds pairs of bfloat16 (AVX512_BF16)
    LOAD STORE LOAD_HALF LOAD_SOME STORE_SOME SOME SET ADD SUB MUL DIV FMA MIN MAX ABS SIGN_OF ROUND POWER_OF_2
 */
 
@@ -13,7 +13,7 @@
 
 /* exp(x) - 1 as power * part + (power - 1), with x = n ln 2 + r, power = 2^n and part = exp(r) - 1.
    Reduction and polynomial are those of expf in Cephes (S. L. Moshier). NaN stays NaN: MIN and MAX return their second
-   argument where one is NaN. */
+   argument if one is NaN. */
 INLINE void NAME(split_exp)(vec x, vec *power, vec *part)
 {
     x = MIN(SET(88.0f), MAX(SET(-87.0f), x));
@@ -37,7 +37,7 @@ INLINE vec NAME(sigmoid)(vec x)
     return DIV(SET(1.0f), ADD(SET(1.0f), FMA(power, part, power)));
 }
 
-/* tanh(x) = -e / (2 + e) with e = exp(-2 |x|) - 1, and the sign of x: e loses no digits where x is small. */
+/* tanh(x) = -e / (2 + e) with e = exp(-2 |x|) - 1, and the sign of x. e keeps its digits for small x. */
 INLINE vec NAME(tanh)(vec x)
 {
     vec power, part;
@@ -46,20 +46,20 @@ INLINE vec NAME(tanh)(vec x)
     return SIGN_OF(x, DIV(SUB(SET(0.0f), e), ADD(SET(2.0f), e)));
 }
 
-/* a.x * b.x + a.y * b.y + sum, in each lane of pairs of bfloat16. */
+/* a.x * b.x + a.y * b.y + sum in each lane, a pair of bfloat16. */
 INLINE vec NAME(add_pair)(vec a, vec b, vec sum)
 {
 #ifdef PAIRS
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 #else
-    return (void)a, (void)b, sum; /* never called: there are no such matrices */
+    return (void)a, (void)b, sum; /* never called: other sets have no bfloat16 matrices */
 #endif
 }
 
-/* sums[row][vector][lane] = factors[row] * panels, over `depth`. A panel holds depth x vectors x LANES weights; with
-   `panels` at 2 the next one is summed beside it, as one row alone would wait for its own sums. Each sum is one chain
-   of fused multiply-adds from the first factor to the last, whatever the tile: a row's numbers are its own. A pair of bfloat16 is as wide
-   as a float32: with those, `depth` counts pairs. */
+/* sums[row][vector][lane] = factors[row] * panels, over `depth`. A panel has depth x vectors x LANES weights. `panels`
+   is 1, or 2 for a single row, which would otherwise wait for its own sums. Each sum is a chain of fused multiply-adds
+   from the first factor to the last in every tile, so a row's results do not depend on the other rows. For bfloat16
+   `depth` counts pairs: a pair is as wide as a float32. */
 INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const int type, int64_t depth,
                       const void *const *factors, const void *weights, float *sums)
 {
@@ -94,7 +94,7 @@ INLINE void NAME(sum)(const int rows, const int panels, const int vectors, const
             STORE(sums + (row * panels * vectors + v) * LANES, total[row][v]);
 }
 
-/* One function per number of rows, each a loop with all its sums in registers. */
+/* One function per number of rows: a loop with all sums in registers. */
 #define SUM(ROWS, PANELS, VECTORS, TYPE)                                                                              \
     static TARGET __attribute__((noinline)) void NAME(sum_##ROWS##_##PANELS##_##VECTORS##_##TYPE)(                    \
         int64_t depth, const void *const *factors, const void *weights, float *sums)                                  \
@@ -136,7 +136,7 @@ static const sum_function *NAME(sums_of)(const struct unroll_matrix *matrix)
     return matrix->type == FLOAT32 ? NAME(sums_4_1) : NAME(sums_4_0);
 }
 
-/* How many factors, or pairs of them, a sum has. */
+/* The number of factors in a sum, or of pairs of factors. */
 static int64_t NAME(depth_of)(const struct unroll_matrix *matrix)
 {
     return matrix->type == BFLOAT16 ? (matrix->depth + 1) / 2 : matrix->depth;
@@ -148,7 +148,7 @@ static const void *NAME(panel_of)(const struct unroll_matrix *matrix, int64_t pa
     return (const char *)matrix->weights + panel * NAME(depth_of)(matrix) * matrix->vectors * LANES * bytes;
 }
 
-/* A vector's worth of `size` numbers from `start` on, or what is left of them. */
+/* A vector of the `size` numbers from `start` on; lanes past the end are 0. */
 INLINE vec NAME(load_part)(const float *numbers, int64_t start, int64_t size)
 {
     return start + LANES <= size ? LOAD(numbers + start) : LOAD_SOME(SOME(size - start), numbers + start);
@@ -162,7 +162,7 @@ INLINE void NAME(store_part)(float *numbers, int64_t start, int64_t size, vec va
         STORE_SOME(SOME(size - start), numbers + start, values);
 }
 
-/* A row of factors as its sums want it: itself, or written to `scratch` as bfloat16, rounded to nearest. */
+/* A row of factors in the type of the sums: the row itself, or rounded to bfloat16 in `scratch`. */
 INLINE const void *NAME(factors_of)(const struct unroll_matrix *matrix, const float *row, uint16_t *scratch)
 {
 #ifdef PAIRS
@@ -179,7 +179,7 @@ INLINE const void *NAME(factors_of)(const struct unroll_matrix *matrix, const fl
     return row;
 }
 
-/* What a cell does with the sums of one row and one panel: `width` numbers a gate, one gate after the other. */
+/* A cell's units of one panel in one row: `sums` and `gates` have LANES numbers per gate, gate after gate. */
 INLINE void NAME(lstm)(const struct cell_row *row, const float *sums, const float *gates, int64_t unit, int64_t size)
 {
     vec into = NAME(sigmoid)(ADD(LOAD(gates), LOAD(sums)));
@@ -284,7 +284,7 @@ INLINE vec NAME(exp)(vec x)
     return FMA(power, part, power);
 }
 
-/* scores to exp(score - largest), in place; returns their sum. */
+/* Replaces scores by exp(score - largest); returns their sum. */
 static TARGET float NAME(raise)(float *scores, int64_t size)
 {
     float largest = scores[0], sum = 0.0f;
@@ -330,7 +330,7 @@ static TARGET void NAME(attend)(const struct unroll_attention *a)
     }
 }
 
-/* The largest numbers are found by blocks, and where the largest one is only in its block. */
+/* Finds the largest logit block by block, and its index in the block that has it. */
 static TARGET void NAME(best)(const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
 {
     const int64_t block = 8 * LANES;

@@ -1,4 +1,4 @@
-"""The compiled kernels and their structures, as ctypes sees them. ctypes lets go of the interpreter during a call."""
+"""The compiled kernels and their structures, for ctypes. ctypes releases the interpreter lock during a call."""
 
 import ctypes
 from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class Level(IntEnum):
-    """An instruction set of x86-64 that there are kernels for."""
+    """An instruction set of x86-64 with kernels."""
 
     AVX2 = 1
     AVX512 = 2
@@ -77,7 +77,7 @@ class AttentionFields(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where the package was installed without a compiler."""
+    """The compiled kernels; None if the package was installed without a C compiler."""
     for suffix in EXTENSION_SUFFIXES:
         path = Path(__file__).with_name(f"_kernels{suffix}")
         if path.exists():
@@ -104,15 +104,15 @@ def _declared(path: Path) -> ctypes.CDLL | None:
 
 @cache
 def best_level() -> Level | None:
-    """What this processor does best; None where there is no kernel for it, or none was compiled."""
+    """The best level of this processor; None if it has no kernels or they are not compiled."""
     kernels = library()
     number = 0 if kernels is None else kernels.unroll_level()
     return Level(number) if number else None
 
 
 def loaded() -> ctypes.CDLL:
-    """The compiled kernels, where `best_level` is not None."""
+    """The compiled kernels. Raises RuntimeError if there are none; `best_level` is None then."""
     kernels = library()
     if kernels is None:
-        raise RuntimeError("the native kernels are not built: install the package with a C compiler")
+        raise RuntimeError("the native kernels are not compiled: install the package with a C compiler")
     return kernels

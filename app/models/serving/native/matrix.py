@@ -1,4 +1,4 @@
-"""Weights in the kernels' layout, and `nn.Linear` with them."""
+"""Weights in the layout of the kernels, and `nn.Linear` over them."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from app.models.serving.native.library import Level, MatrixFields, best_level, l
 
 
 def columns(values: Tensor, gates: int, lanes: int) -> Tensor:
-    """(gates * size, depth) to (panels, depth, vectors * lanes).
+    """(gates * size, depth) to (panels, depth, vectors * lanes), padded with zeros.
 
-    A panel has all gates of `lanes` units, or of 4 * `lanes` where there is one gate; units that there are not are 0.
+    A panel has all gates of `lanes` units, or of 4 * `lanes` units where there is a single gate.
     """
     blocks = 4 if gates == 1 else 1
     size, depth = values.shape[0] // gates, values.shape[1]
@@ -31,19 +31,19 @@ def pairs(panels: Tensor) -> Tensor:
 
 
 class Matrix:
-    """weight (gates * size, depth), as float16, float32 or bfloat16. With bfloat16 the factors are rounded to it too;
-    products and sums are float32 always."""
+    """weight (gates * size, depth) as float16, float32 or bfloat16. With bfloat16 the factors are rounded to bfloat16,
+    too. Products and sums are float32."""
 
     def __init__(self, weight: Tensor, *, gates: int, dtype: torch.dtype, level: Level | None) -> None:
         chosen, best = level or best_level(), best_level()
         if chosen is None or best is None or chosen > best:
             raise RuntimeError("there is no native kernel for this processor")
         if dtype not in _TYPES:
-            raise TypeError(f"weights are packed as float16, float32 or bfloat16, not as {dtype}")
+            raise TypeError(f"weights must be packed as float16, float32 or bfloat16, not as {dtype}")
         if dtype == torch.bfloat16 and chosen is not Level.AVX512_BF16:
             raise RuntimeError("there is no bfloat16 kernel for this processor")
         if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
-            raise ValueError(f"weight {tuple(weight.shape)} does not have {gates} gates")
+            raise ValueError(f"weight {tuple(weight.shape)} cannot be split into {gates} gates")
         self.level = chosen
         panels = columns(weight.detach().float(), gates, chosen.lanes)
         self._panels = (pairs(panels) if dtype == torch.bfloat16 else panels).to(dtype)
@@ -59,7 +59,7 @@ class Matrix:
         )
 
     def multiply(self, inputs: Tensor, bias: Tensor, size: int) -> Tensor:
-        """inputs (rows, depth) to (rows, size), or to all of the layout's columns where `size` is `width`."""
+        """inputs (rows, depth) to (rows, size); with `size` equal to `width`, to all columns of the layout."""
         check(inputs, "inputs", self.depth)
         outputs = torch.empty(inputs.shape[0], size)
         status = loaded().unroll_linear(
@@ -78,8 +78,7 @@ class Matrix:
 
 
 class NativeLinear(nn.Module):
-    """`nn.Linear`: (..., inputs) to (..., outputs), weights (outputs, inputs) and, where there is one, bias. It has no
-    gradient."""
+    """`nn.Linear` without gradients: (..., inputs) to (..., outputs), with weight (outputs, inputs)."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, *, dtype: torch.dtype = torch.float16, level: Level | None = None
@@ -98,17 +97,17 @@ class NativeLinear(nn.Module):
 
 
 def check(rows: Tensor, name: str, size: int) -> None:
-    """What the kernels rely on: float32 rows of `size` numbers side by side, on the CPU."""
+    """Check what the kernels rely on: rows of `size` contiguous float32 numbers, on the CPU."""
     if rows.dtype != torch.float32 or rows.device.type != "cpu":
         raise TypeError(f"{name} must be float32 on the CPU, not {rows.dtype} on {rows.device}")
     if rows.dim() != 2 or rows.shape[1] != size:
         raise ValueError(f"{name} must be (rows, {size}), not {tuple(rows.shape)}")
     if size > 1 and rows.stride(1) != 1:
-        raise ValueError(f"the numbers of a row of {name} must lie side by side")
+        raise ValueError(f"the numbers of a row of {name} must be contiguous")
 
 
 def activated(name: str, values: Tensor, level: Level) -> Tensor:
-    """The kernels' own `sigmoid` or `tanh` of values (size,), for tests."""
+    """`sigmoid` or `tanh` of values (size,) by the kernels, for tests."""
     check(values.unsqueeze(0), "values", values.shape[0])
     outputs = torch.empty_like(values)
     kind = ("sigmoid", "tanh").index(name)

@@ -1,4 +1,4 @@
-"""What a decoding step does beside its products: attention, and the most probable token."""
+"""Two parts of a decoding step, row by row: attention, and the most probable token."""
 
 import torch
 from torch import Tensor
@@ -17,17 +17,17 @@ def _level(level: Level | None) -> Level:
 def attend(
     query: Tensor, keys: Tensor, memory: Tensor, memory_mask: Tensor, *, level: Level | None = None
 ) -> tuple[Tensor, Tensor]:
-    """query (rows, key), keys (rows, source, key), memory (rows, source, memory) and its mask (rows, source), true on a
-    row's own positions, which come first: context (rows, memory), and weights (rows, source), the softmax of query
-    times keys (Luong et al. 2015, section 3.1, dot).
+    """Dot attention (Luong et al. 2015, section 3.1) of a single query per row: context (rows, memory) and weights
+    (rows, source).
 
-    No position past a row's own is read, so a long source costs its neighbours nothing.
+    query (rows, key), keys (rows, source, key), memory (rows, source, memory), memory_mask (rows, source), true on the
+    real positions of a row, which come first. Positions on padding are not read, so a row costs its own length.
     """
     rows, source, size = keys.shape
     check(query, "query", size)
     for name, tensor in (("keys", keys), ("memory", memory)):
         if tensor.dtype != torch.float32 or tensor.shape[:2] != (rows, source) or tensor.stride(2) != 1:
-            raise ValueError(f"{name} must be float32 ({rows}, {source}, ...), numbers of a position side by side")
+            raise ValueError(f"{name} must be float32 ({rows}, {source}, ...), with contiguous positions")
     if memory_mask.dtype != torch.bool or memory_mask.shape != (rows, source) or memory_mask.stride(1) != 1:
         raise ValueError(f"the mask must be ({rows}, {source}) of bool")
     if query.shape[0] != rows:
@@ -56,8 +56,8 @@ def attend(
 
 
 def most_probable(logits: Tensor, *, level: Level | None = None) -> tuple[Tensor, Tensor]:
-    """logits (rows, vocabulary) to the most probable token of each row, the first of equal ones, and its natural
-    log-probability, each (rows,); NaN where a logit is NaN."""
+    """logits (rows, vocabulary) to the most probable token of each row, the first among equals, and its natural
+    log-probability, each (rows,). The log-probability is NaN where a logit is NaN."""
     check(logits, "logits", logits.shape[1])
     logits = logits.contiguous()
     tokens, sums = torch.empty(len(logits), dtype=torch.long), torch.empty(len(logits))

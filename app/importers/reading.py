@@ -1,7 +1,7 @@
-"""Foreign files to plain data, without running a byte of code from them.
+"""Foreign files to plain data, without running code from them.
 
-A child process opens the file (see `app.importers.untrusted`); this one only reads the safetensors and msgpack that it
-leaves behind.
+A child process parses the file (see `app.importers.untrusted`); this process reads the safetensors and msgpack files
+that the child writes.
 """
 
 import json
@@ -25,9 +25,9 @@ from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, U
 from app.importers.untrusted.passing import TENSORS, TREE
 from app.store.publishing import held_folder
 
-Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and Stub
+Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and ForeignObject
 _ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
-_SCRATCH = "unroll-import-"  # beginning of the names of folders between parent and child
+_SCRATCH = "unroll-import-"  # prefix of the folders that child and parent share
 _START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('app.importers.untrusted', run_name='__main__')"
@@ -35,17 +35,17 @@ _START = (
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The largest file in bytes, and how many seconds reading it may take."""
+class ReadLimits:
+    """The largest file in bytes, and the longest time for reading it in seconds."""
 
     bytes: int = 8 * 1024**3
     seconds: int = 120
 
 
 @dataclass(frozen=True)
-class Stub:
-    """An object of a class that is not ours: `name` is `module.Class`, `state` its attributes, `args` what it was made
-    of, `items` and `entries` what was added to it as to a list or a dictionary."""
+class ForeignObject:
+    """An object of a foreign class: `name` is `module.Class`, `state` its attributes, `args` the arguments of its
+    constructor, `items` and `entries` its items as a list and as a dictionary."""
 
     name: str
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class Stub:
     entries: Mapping[Any, Any] = field(default_factory=dict)
 
 
-def read(path: Path, *, limits: Limits = Limits()) -> Plain:
-    """What a file holds. A link is followed once; what it leads to must be a regular file.
+def read(path: Path, *, limits: ReadLimits = ReadLimits()) -> Plain:
+    """The content of a regular file, or of a link to one.
 
     Raises UnsafeCheckpoint, UnreadableCheckpoint or CheckpointTooLarge.
     """
@@ -66,17 +66,17 @@ def read(path: Path, *, limits: Limits = Limits()) -> Plain:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         os.close(descriptor)
-        raise UnreadableCheckpoint(f"{path.name} is a folder; name the file within")
+        raise UnreadableCheckpoint(f"{path.name} is a folder; name the file inside")
     with open(descriptor, "rb") as file, held_folder(Path(tempfile.gettempdir()), _SCRATCH) as folder:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableCheckpoint(f"{path.name} is not a regular file")
         if status.st_size > limits.bytes:
-            raise CheckpointTooLarge(f"{path.name} has {status.st_size} bytes; at most {limits.bytes} are taken")
+            raise CheckpointTooLarge(f"{path.name} has {status.st_size} bytes; the limit is {limits.bytes}")
         _run_child(path.name, file.fileno(), folder, status.st_size, limits)
         return _plain(folder)
 
 
-def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Limits) -> None:
+def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: ReadLimits) -> None:
     root = str(Path(app.__file__).parents[1])
     numbers = map(str, (size, limits.seconds, os.getpid()))
     command = [sys.executable, "-I", "-c", _START, root, str(folder), *numbers]
@@ -85,18 +85,18 @@ def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Limi
             command, stdin=descriptor, capture_output=True, timeout=limits.seconds, cwd=folder, env={}, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise CheckpointTooLarge(f"{name}: reading it took longer than {limits.seconds} seconds") from error
+        raise CheckpointTooLarge(f"{name}: reading took longer than the limit of {limits.seconds} seconds") from error
     if -ran.returncode in (signal.SIGKILL, signal.SIGXCPU):
-        raise CheckpointTooLarge(f"{name}: reading it took more time or memory than a file of its size can need")
+        raise CheckpointTooLarge(f"{name}: reading took more time or memory than the limit for a file of its size")
     if ran.returncode < 0:
         raise UnreadableCheckpoint(
-            f"{name}: the process that read it was ended by {signal.Signals(-ran.returncode).name}: the file is "
-            "damaged, or made to do harm. Save the weights alone, with torch.save(model.state_dict(), ...)"
+            f"{name}: {signal.Signals(-ran.returncode).name} ended the process that read it: the file is damaged, or "
+            "an attack. Save only the weights, with torch.save(model.state_dict(), ...)"
         )
     try:
         answer = json.loads(ran.stdout)
     except ValueError as error:
-        raise UnreadableCheckpoint(f"{name}: the process that read it ended with status {ran.returncode}") from error
+        raise UnreadableCheckpoint(f"{name}: the process that read it failed with status {ran.returncode}") from error
     if answer:
         raise _ERRORS.get(answer["kind"], ImportFailed)(f"{name}: {answer['detail']}")
 
@@ -117,7 +117,7 @@ def _value(node: Any, tensors: Mapping[str, Tensor]) -> Plain:
         return tuple(_value(item, tensors) for item in node["tuple"])
     if "dict" in node:
         return _mapping(node["dict"], tensors)
-    return Stub(
+    return ForeignObject(
         node["stub"],
         _mapping(node["state"], tensors),
         tuple(_value(item, tensors) for item in node["args"]),
@@ -127,7 +127,7 @@ def _value(node: Any, tensors: Mapping[str, Tensor]) -> Plain:
 
 
 def _mapping(pairs: Any, tensors: Mapping[str, Tensor]) -> dict[Any, Any]:
-    """Keys that could not be keys, such as lists, are spelt out."""
+    """Keys that Python does not take as keys, such as lists, become their `repr`."""
     made = {}
     for key, value in pairs:
         plain = _value(key, tensors)
@@ -137,14 +137,14 @@ def _mapping(pairs: Any, tensors: Mapping[str, Tensor]) -> dict[Any, Any]:
     return made
 
 
-def state_dict_of(stub: Stub, prefix: str = "") -> dict[str, Tensor]:
-    """The parameters and buffers of a whole module that was pickled, and of those within it."""
+def state_dict_of(stub: ForeignObject, prefix: str = "") -> dict[str, Tensor]:
+    """The parameters and buffers of a pickled module and of the modules inside it."""
     tensors = {}
     for part in ("_parameters", "_buffers"):
         for name, value in dict(stub.state.get(part) or {}).items():
             if isinstance(value, Tensor):
                 tensors[prefix + name] = value
     for name, module in dict(stub.state.get("_modules") or {}).items():
-        if isinstance(module, Stub):
+        if isinstance(module, ForeignObject):
             tensors |= state_dict_of(module, f"{prefix}{name}.")
     return tensors

@@ -1,4 +1,4 @@
-"""Storages and tensors as buffers of bytes: what torch's files hold, without torch."""
+"""The storages and tensors of torch's files as buffers of bytes, without torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from app.importers.untrusted.bounds import Bounds
-from app.importers.untrusted.refusals import TooLarge, Unreadable
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.refusals import TooLarge, Unreadable
 
 _TYPES = {
     "Double": ("F64", 8),
@@ -43,7 +43,7 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class NumberType:
-    """A type of numbers by its name in safetensors, and its size in bytes. Without a name it is bytes of any type."""
+    """A number type: its name in safetensors and its size in bytes. Without a name: bytes of any type."""
 
     name: str | None
     size: int
@@ -53,7 +53,7 @@ UNTYPED = NumberType(None, 1)
 
 
 def storage_type(name: str) -> NumberType | None:
-    """Of a class such as `FloatStorage`, None if it is none."""
+    """The type of a class such as `FloatStorage`; None for other names."""
     if name in ("UntypedStorage", "_UntypedStorage"):
         return UNTYPED
     found = _TYPES.get(name.removesuffix("Storage")) if name.endswith("Storage") else None
@@ -61,14 +61,14 @@ def storage_type(name: str) -> NumberType | None:
 
 
 def dtype(name: str) -> NumberType | None:
-    """Of a `torch.float32`, None if there is no such."""
+    """The type of a name such as `float32` in torch; None for other names."""
     found = _DTYPES.get(name)
     return NumberType(*_TYPES[found]) if found else None
 
 
 @dataclass(eq=False)
 class Storage:
-    """`count` numbers; `data` may be filled in after tensors were made of it."""
+    """`count` numbers. `data` may be filled after tensors were made of it."""
 
     type: NumberType
     count: int
@@ -77,7 +77,7 @@ class Storage:
 
 @dataclass(eq=False)
 class TensorView:
-    """A tensor: a shape laid over a storage, in numbers of `type`."""
+    """A tensor: a shape over a storage, in numbers of `type`."""
 
     type: NumberType
     storage: Storage
@@ -86,7 +86,7 @@ class TensorView:
     strides: tuple[int, ...]
 
     def content(self) -> bytes:
-        """Its numbers one after the other."""
+        """Its numbers, contiguous."""
         size = self.type.size
         numbers = np.frombuffer(self.storage.data, np.dtype(f"V{size}"))
         view = np.lib.stride_tricks.as_strided(
@@ -96,25 +96,25 @@ class TensorView:
 
 
 class Views:
-    """Makes tensors, and counts what they declare."""
+    """Makes tensors, and counts the bytes that they declare."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._left = bounds.tensors
 
     def make(self, storage: Any, offset: Any, shape: Any, strides: Any, kind: NumberType | None = None) -> TensorView:
-        """Nothing is allocated. Raises Unreadable or TooLarge."""
+        """Allocates nothing. Raises Unreadable or TooLarge."""
         if not isinstance(storage, Storage):
             raise Unreadable("a tensor has no storage")
         kind = kind or storage.type
         if kind.name is None:
-            raise Unreadable("a tensor does not say of which number type it is")
+            raise Unreadable("a tensor has no number type")
         numbers = [offset, *_whole(shape), *_whole(strides)]
         if len(shape) != len(strides) or any(type(n) is not int or not 0 <= n < 2**62 for n in numbers):
-            raise Unreadable("a tensor has a shape that cannot be")
+            raise Unreadable("a tensor has an impossible shape")
         count = prod(shape)
         if count * kind.size > self._left:
             raise TooLarge(
-                f"its tensors declare more bytes than a file of this size can hold: one has shape {tuple(shape)}"
+                f"its tensors declare more bytes than a file of its size can hold: one has shape {tuple(shape)}"
             )
         self._left -= count * kind.size
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True)) if count else offset
@@ -125,5 +125,15 @@ class Views:
 
 def _whole(values: Any) -> Sequence[Any]:
     if not isinstance(values, tuple | list) or len(values) > 8:
-        raise Unreadable("a tensor has a shape that cannot be")
+        raise Unreadable("a tensor has an impossible shape")
     return values
+
+
+def checked_reference(reference: Any, length: int) -> tuple[Any, ...]:
+    """A reference of torch's pickles to a storage: ("storage", type, key, device, count, ...). Raises Unreadable."""
+    if not isinstance(reference, tuple) or len(reference) < length or reference[0] != "storage":
+        raise Unreadable("it refers to something that is not a storage")
+    kind, key, count = reference[1], reference[2], reference[4]
+    if not isinstance(kind, NumberType) or not isinstance(key, str) or type(count) is not int or count < 0:
+        raise Unreadable("it refers to an unknown kind of storage")
+    return reference

@@ -1,4 +1,4 @@
-"""How much a file may ask for."""
+"""Limits for the content of a file."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,14 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Bounds:
-    """`file` is the size of the file in bytes; the others follow from it. An opcode is a step of a pickle, a node a
-    value that it makes."""
+    """The limits of a file of `file` bytes. An opcode is a step of a pickle; a node is a value that it makes."""
 
     file: int
     depth: int = 100
 
     @property
     def tensors(self) -> int:
-        """Bytes of all tensors together: views may share a storage, so a little more than the file."""
+        """Bytes of all tensors together. Views may share a storage, so this is more than the file."""
         return 4 * self.file + 16 * _MIB
 
     @property
@@ -28,5 +27,5 @@ class Bounds:
 
     @property
     def memory(self) -> int:
-        """Address space of the child in bytes."""
+        """Address space of the child process in bytes."""
         return 6 * self.tensors + 1024 * _MIB

@@ -1,0 +1,13 @@
+"""Why a file is not read. The child reports the name of the class and the message to its parent."""
+
+
+class Refused(Exception):
+    """Reading it would run code, or it is an attack."""
+
+
+class Unreadable(Exception):
+    """It is damaged, or its format is unknown."""
+
+
+class TooLarge(Exception):
+    """It declares more than the limits allow."""

@@ -1,0 +1,51 @@
+"""Reading the pickles of a file within limits."""
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.refusals import Refused, TooLarge, Unreadable
+from app.importers.formats.storages import Views
+from app.importers.formats.unpickler import PlainUnpickler, StorageMaker
+
+
+def count_opcodes(content: bytes, start: int, bounds: Bounds) -> int:
+    """Walk through a pickle without running it; returns its end. Raises TooLarge or Unreadable."""
+    count = 0
+    file = BytesIO(content)
+    file.seek(start)
+    try:
+        for count, (opcode, _, _) in enumerate(pickletools.genops(file)):  # noqa: B007
+            if count > bounds.opcodes:
+                raise TooLarge(f"its pickle has more than {bounds.opcodes} steps")
+    except (ValueError, EOFError, OverflowError, MemoryError, UnicodeDecodeError) as error:
+        raise Unreadable(f"its pickle is damaged or cut short: {error}") from error
+    return file.tell()
+
+
+@dataclass(frozen=True)
+class Unpickling:
+    """How the pickles of one file are read: the limits, the tensors, and the parser of a file inside a pickle."""
+
+    bounds: Bounds
+    views: Views
+    parse_inside: Callable[[bytes], Any] | None = None
+
+    def load(self, content: bytes, start: int, *, storage: StorageMaker | None = None) -> tuple[Any, int]:
+        """The value of the pickle at `start`, and where it ends. Raises Refused, Unreadable or TooLarge."""
+        end = count_opcodes(content, start, self.bounds)
+        file = BytesIO(content[start:end])
+        try:
+            made = PlainUnpickler(file, views=self.views, storage=storage, load_bytes=self.parse_inside).load()
+        except (Refused, Unreadable, TooLarge):
+            raise
+        except RecursionError as error:
+            raise TooLarge("its pickle is nested too deeply") from error
+        except MemoryError as error:
+            raise TooLarge("its pickle needs more memory than the limit for a file of its size") from error
+        except Exception as error:  # any error of the unpickler on a broken pickle
+            raise Unreadable(f"its pickle is damaged: {type(error).__name__}: {error}") from error
+        return made, end

@@ -1,0 +1,38 @@
+"""Pooling: the outputs of an encoder over time to one vector."""
+
+from typing import assert_never
+
+import torch
+from torch import Tensor
+
+from app.models.encoders import Encoded
+from app.store.architecture import Pooling
+
+
+def pooled(pooling: Pooling, encoded: Encoded, lengths: Tensor) -> Tensor:
+    """An encoded source with lengths (batch,) to (batch, memory)."""
+    match pooling:
+        case "last":
+            return encoded.summary
+        case "max":
+            return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+        case "mean":
+            return encoded.memory.sum(1) / lengths.unsqueeze(1)  # the memory of padding is 0
+        case _:
+            assert_never(pooling)
+
+
+def pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
+    """`pooled` for each prefix of a source encoded in one direction: (batch, source, memory), undefined past a row's
+    length."""
+    memory = encoded.memory
+    match pooling:
+        case "last":
+            return memory
+        case "max":
+            return memory.cummax(1).values
+        case "mean":
+            steps = torch.arange(1, memory.shape[1] + 1, device=memory.device, dtype=memory.dtype)
+            return memory.cumsum(1) / steps.view(1, -1, 1)
+        case _:
+            assert_never(pooling)
