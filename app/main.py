@@ -45,7 +45,7 @@ from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
 from app.engine_metrics import ServiceFigures
 from app.errors import InvalidAccess, StoreUnreachable
-from app.logs import request_lines, set_up_logging
+from app.logs import request_logger, set_up_logging
 from app.machine import available_cores, available_memory
 from app.metrics import Metrics
 from app.rollout import Rollout, watch
@@ -119,7 +119,7 @@ def create_app(
     store."""
     settings = settings or Settings()
     metrics = metrics or Metrics()
-    lines = request_lines(settings.log_level, settings.log_format) if settings.log_requests else None
+    lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
     requests = RequestLog(lines, tells_probes=settings.log_level == "debug") if lines else None
     tracing = _tracing()
     admission = Admission(
@@ -154,7 +154,7 @@ def create_app(
                         await client.greeted(_GREETING_SECONDS)
                     _spare_the_collector()
                     beside = [asyncio.create_task(watch_lag(admission)), asyncio.create_task(rollout.follow())]
-                    beside.append(asyncio.create_task(metrics.tell_others()))
+                    beside.append(asyncio.create_task(metrics.share_pending()))
                     if not guard.is_idle:
                         beside.append(asyncio.create_task(watch_access(guard)))
                     if settings.watch_seconds and is_first:

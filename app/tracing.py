@@ -1,8 +1,8 @@
-"""Spans by OpenTelemetry: the only file that needs the extra `otel`, imported where its environment names a receiver.
+"""OpenTelemetry spans. The only file that needs the extra `otel`; imported if the environment names a collector.
 
-They are made when a request has ended, from what was noted of it, so that a request that runs knows nothing of them.
-What the engines did comes with their answers, on a clock that all processes of the machine share, and becomes spans of
-the same trace.
+Spans are made after a request has ended, from its request context, so a running request costs nothing more. Engines
+send their times with their answers, on the clock that all processes of a machine share; these times become spans of the
+same trace.
 """
 
 import os
@@ -30,7 +30,7 @@ _SERVER_ERROR = 500
 
 
 def open_tracing(version: str) -> "Tracing":
-    """Sends spans by OTLP over HTTP, as the environment says."""
+    """Tracing that exports over OTLP/HTTP, configured by OpenTelemetry's environment variables."""
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "unroll"}
     provider = TracerProvider(resource=Resource.create({**named, "service.version": version}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -38,64 +38,64 @@ def open_tracing(version: str) -> "Tracing":
 
 
 class Tracing:
-    """Makes the spans of requests to the tasks. A thread of the provider sends them."""
+    """Makes the spans of task requests. A thread of the provider exports them."""
 
     def __init__(self, provider: TracerProvider, version: str) -> None:
         self._provider = provider
         self._front_end = provider.get_tracer("unroll.front_end", version)
         self._engine = provider.get_tracer("unroll.engine", version)
 
-    def tell(self, record: Record, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered: a span of the server, within that of the caller if there is one, and within it one
-        for each input that an engine had."""
-        ahead = time.time() - time.monotonic()  # the clock of spans, before that of the record
+    def trace(self, record: Record, method: str, route: str, status: int, seconds: float) -> None:
+        """Make the spans of an answered request: a server span below the caller's span, and below it an engine span
+        for each input."""
+        offset = time.time() - time.monotonic()  # from the clock of the record to the clock of spans
         span = self._front_end.start_span(
             f"{method} {route}",
-            Context() if record.caller is None else _within(record.caller),
+            Context() if record.caller is None else _context_of(record.caller),
             SpanKind.SERVER,
             _attributes(record, method, route, status),
-            start_time=_nanoseconds(record.started + ahead),
+            start_time=_nanoseconds(record.started + offset),
         )
         if status >= _SERVER_ERROR:
             span.set_status(Status(StatusCode.ERROR))
         for run in record.runs:
-            self._tell_run(span, run, ahead)
-        span.end(_nanoseconds(record.started + seconds + ahead))
+            self._trace_run(span, run, offset)
+        span.end(_nanoseconds(record.started + seconds + offset))
         record.trace_id = f"{span.get_span_context().trace_id:032x}"
 
-    def _tell_run(self, span: Span, run: Run, ahead: float) -> None:
+    def _trace_run(self, parent: Span, run: Run, offset: float) -> None:
         times = run.times
-        whole = self._engine.start_span(
+        span = self._engine.start_span(
             "engine",
-            set_span_in_context(span, Context()),
+            set_span_in_context(parent, Context()),
             attributes={"unroll.model": run.model, "unroll.engine.instance": run.engine},
-            start_time=_nanoseconds(times.arrived + ahead),
+            start_time=_nanoseconds(times.arrived + offset),
         )
         if times.told:
-            whole.add_event("first token", timestamp=_nanoseconds(times.told + ahead))
-        parts = {"queue": times.begun, "consume": times.consumed, "emit": times.ended if times.told else 0.0}
+            span.add_event("first token", timestamp=_nanoseconds(times.told + offset))
+        phases = {"queue": times.begun, "consume": times.consumed, "emit": times.ended if times.told else 0.0}
         begin = times.arrived
-        for name, end in parts.items():
+        for name, end in phases.items():
             if end:
-                within = set_span_in_context(whole, Context())
-                part = self._engine.start_span(name, within, start_time=_nanoseconds(begin + ahead))
-                part.end(_nanoseconds(end + ahead))
+                context = set_span_in_context(span, Context())
+                phase = self._engine.start_span(name, context, start_time=_nanoseconds(begin + offset))
+                phase.end(_nanoseconds(end + offset))
                 begin = end
-        whole.end(_nanoseconds(times.ended + ahead))
+        span.end(_nanoseconds(times.ended + offset))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Export the remaining spans."""
         self._provider.shutdown()
 
 
-def _within(caller: Caller) -> Context:
+def _context_of(caller: Caller) -> Context:
     flags = TraceFlags(int(caller.flags, 16))
     parent = SpanContext(int(caller.trace_id, 16), int(caller.span_id, 16), is_remote=True, trace_flags=flags)
     return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
 def _attributes(record: Record, method: str, route: str, status: int) -> dict[str, str | int]:
-    found: dict[str, str | int | None] = {
+    attributes: dict[str, str | int | None] = {
         "http.request.method": method,
         "http.route": route,
         "http.response.status_code": status,
@@ -108,7 +108,7 @@ def _attributes(record: Record, method: str, route: str, status: int) -> dict[st
         "unroll.source_tokens": record.source_tokens,
         "unroll.emitted_tokens": record.emitted_tokens,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _nanoseconds(seconds: float) -> int:

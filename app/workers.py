@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from app.engine.process import stop_all
 from app.logs import set_up_logging
 from app.main import create_app
-from app.metrics import Metrics, Shared
+from app.metrics import Metrics, SharedFiles
 from app.settings import SECRETS, Settings
 from app.supervisor import Child, await_parent, beat_into
 
@@ -163,7 +163,7 @@ def main() -> None:
     settings = Settings.model_validate(config.settings)
     set_up_logging(settings.log_level, settings.log_format)
     board = Path(config.board)
-    metrics = Metrics(Shared(board / _METRICS, config.index))
+    metrics = Metrics(SharedFiles(board / _METRICS, config.index))
     app = create_app(settings, engines=config.engines, board=board, is_first=config.index == 0, metrics=metrics)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = FrontEnd(web_config(app, settings), beat_into(int(sys.argv[2])))

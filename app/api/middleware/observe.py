@@ -48,6 +48,6 @@ class Observe:
             route = str(getattr(scope.get("route"), "path", scope.get("unroll.path", "other")))
             self._metrics.http(route, status, seconds)
             if self._tracing is not None and "unroll.path" in scope:
-                self._tracing.tell(record, scope["method"], route, status, seconds)
+                self._tracing.trace(record, scope["method"], route, status, seconds)
             if self._log is not None:
                 self._log.tell(record, scope["method"], route, status, seconds)
