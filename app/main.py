@@ -52,7 +52,7 @@ from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.store.model_store import Contents, version_folders
 from app.store.remote import RemoteStore, is_url
-from app.store.source import Folder, Source, read_defaults
+from app.store.stores import FolderStore, Store, read_defaults
 from app.tasks.captioning import Captioning
 from app.tasks.catalog import Catalog
 from app.tasks.completion import Completion
@@ -227,14 +227,14 @@ def open_guard(settings: Settings) -> Guard:
     )
 
 
-def open_store(settings: Settings) -> Source:
+def open_store(settings: Settings) -> Store:
     """The model store of `settings`; one at a URL is brought up to date by `update`. Raises StoreUnreachable."""
     if is_url(settings.store):
         return RemoteStore(settings.store, Path(settings.store_cache))
-    return Folder(Path(settings.store))
+    return FolderStore(Path(settings.store))
 
 
-def bring_up_to_date(source: Source) -> None:
+def bring_up_to_date(source: Store) -> None:
     """What a service does before it starts: where the store cannot be reached, it serves what was copied before,
     which is checked as it is loaded. Raises StoreUnreachable if there is nothing."""
     try:
@@ -246,13 +246,13 @@ def bring_up_to_date(source: Source) -> None:
         log.warning("%s. Serving what was copied into %s before: %s", error.detail, source.root, ", ".join(kept))
 
 
-def wanted_of(source: Source) -> Wanted:
+def wanted_of(source: Store) -> Wanted:
     """Everything in a store."""
     folders = version_folders(source.root)
     return Wanted({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
 
 
-def start_engines(settings: Settings, source: Source) -> EngineProcesses:
+def start_engines(settings: Settings, source: Store) -> EngineProcesses:
     """The engines that `settings` ask for, over all that a store has."""
     config = EngineConfig(
         endpoint="",
@@ -274,7 +274,7 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
     return EngineProcesses(config, devices, heartbeat_seconds=settings.heartbeat_seconds, wanted=wanted_of(source))
 
 
-def engines_that_fit(memory: int, source: Source, front_ends: int) -> int:
+def engines_that_fit(memory: int, source: Store, front_ends: int) -> int:
     """Engines on the CPU that `memory` (bytes) has room for beside so many front ends.
 
     What an engine needs was measured (docs/deploy.md): torch, each model as it is stored and as it is run, and batches.

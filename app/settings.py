@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     )
     max_pending_steps: Annotated[int, Field(ge=1)] = Field(
         2_000_000,
-        description="Maximum estimated cell steps of admitted, unanswered requests; further requests get 429.",
+        description="Maximum estimated cell steps of admitted, unanswered inputs; further requests get 429.",
     )
     max_inputs: Annotated[int, Field(ge=1)] = Field(256, description="Maximum inputs of one request.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
@@ -123,9 +123,7 @@ class Settings(BaseSettings):
     max_image_pixels: Annotated[int, Field(ge=1)] = Field(
         50_000_000, description="Maximum pixels of an image, checked before it is decoded."
     )
-    request_seconds: Annotated[float, Field(gt=0)] = Field(
-        60.0, description="Maximum duration of a request in seconds."
-    )
+    request_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="Maximum seconds for one request.")
     keep_alive_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="Idle seconds before a keep-alive comment is sent on a stream."
     )

@@ -21,7 +21,7 @@ from app.importers.vocabularies import words_of
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.store.manifest import Manifest, TokenizerUse
 from app.store.model_store import WEIGHTS
-from app.store.publishing import check_is_free, entry_of, publishing, write_manifest
+from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
 from app.store.weights import distinct_tensors
 
 SOURCE_FILE, TARGET_FILE = "tokenizer.json", "target_tokenizer.json"
@@ -85,7 +85,7 @@ def import_checkpoint(request: Request, store: Path) -> tuple[Understood, Path]:
         folder.joinpath(WEIGHTS).chmod(0o644)
         for name, content in files.items():
             folder.joinpath(name).write_bytes(content)
-        entries = {path.name: entry_of(path) for path in sorted(folder.iterdir())}
+        entries = {path.name: file_entry(path) for path in sorted(folder.iterdir())}
         manifest = manifest.model_copy(update={"files": entries})
         write_manifest(folder, manifest)
         folder.joinpath(CARD).write_text(card_of(manifest, understood.layout, understood.answers), encoding="utf8")

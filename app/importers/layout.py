@@ -13,7 +13,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.store.architecture import Classifier, EncoderDecoder
-from app.store.manifest import Decoding, ImageInput, Limits, Task, TokenizerUse
+from app.store.manifest import Decoding, ImageInput, Task, TokenizerUse, TokenLimits
 
 Tensors = Mapping[str, Tensor]
 Role = Literal["source", "target"]
@@ -65,7 +65,7 @@ class Converted:
     source: Vocabulary | None = None
     target: Vocabulary | None = None
     decoding: Decoding | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: TokenLimits = field(default_factory=TokenLimits)
     image: ImageInput | None = None
     labels: Sequence[str] = ()
 

@@ -12,7 +12,7 @@ from app.importers.layout import Answers, Converted, Found, Layout, Option, Role
 from app.importers.parts import columns, consists_of, linear, placed, recurrence, recurrent_weights
 from app.importers.vocabularies import word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _PAD, _SOS, _EOS = 0, 1, 2
 _ATTENTIONS = ((), ("attn.attn.",), ("attn.attn.", "attn.v"))  # dot, general, concat
@@ -70,7 +70,7 @@ class Chatbot(Layout):
             source=word_vocabulary(words, "chatbot", unk=None, append=(_EOS,)),
             target=word_vocabulary(words, "spaces", unk=None, hidden=(_PAD, _EOS)),
             decoding=Decoding(bos=_SOS, eos=_EOS, fixed_steps=True, max_tokens=limit),
-            limits=Limits(source_tokens=max(limit, 2), max_tokens=limit),
+            limits=TokenLimits(source_tokens=max(limit, 2), max_tokens=limit),
         )
 
 

@@ -21,7 +21,7 @@ from app.importers.parts import (
 )
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Decoder, EncoderDecoder, ImageEncoder, Projection
-from app.store.manifest import Decoding, ImageInput, Limits
+from app.store.manifest import Decoding, ImageInput, TokenLimits
 
 
 class Cvnd(Layout):
@@ -80,7 +80,7 @@ class Cvnd(Layout):
             },
             target=word_vocabulary(words, "spaces", unk="<unk>", hidden=(start,)),
             decoding=Decoding(bos=start, eos=end, max_tokens=answers.number("max_tokens")),
-            limits=Limits(max_tokens=200),
+            limits=TokenLimits(max_tokens=200),
             image=ImageInput(
                 resize="crop" if crops else "squash",
                 shorter_side=256 if crops else None,

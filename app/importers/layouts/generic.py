@@ -14,7 +14,7 @@ from app.importers.layout import Answers, Converted, Found, Layout, Option, Role
 from app.importers.parts import is_recurrent, linear, placed, recurrence, recurrent_weights, two_labels
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Classifier, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _MAPPING = Option("mapping", "a JSON file from our parts to the prefixes of your keys, see docs/importing.md")
 _WITHOUT_BIAS = ("decoder.embedding", "decoder.attention.score")  # a score's is the same everywhere: softmax drops it
@@ -98,7 +98,7 @@ class GenericEncoderDecoder(_Generic):
             source=word_vocabulary(source, answers.text("tokenizer"), unk=mapping.unk, **around),
             target=word_vocabulary(target, "spaces", unk=mapping.unk),
             decoding=Decoding(bos=bos, eos=eos, max_tokens=most),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
 

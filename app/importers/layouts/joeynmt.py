@@ -15,7 +15,7 @@ from app.importers.layout import Answers, Converted, Found, Layout, Option, Role
 from app.importers.parts import has, is_recurrent, linear, placed, recurrence, recurrent_weights
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, Recurrence, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _EMBEDDINGS = ("src_embed.lut.weight", "trg_embed.lut.weight")
 _BRIDGE = "decoder.bridge_layer."
@@ -97,7 +97,7 @@ class Joeynmt(Layout):
             ),
             target=word_vocabulary(target, rules, unk="<unk>", hidden=(special.pad, special.bos)),
             decoding=_decoding(special, answers),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
 

@@ -10,7 +10,7 @@ from app.importers.layout import Answers, Converted, Found, Layout, Option, Role
 from app.importers.parts import consists_of, has, linear, placed, recurrence, recurrent_weights, under
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _EMBEDDING = "embeddings.make_embedding.emb_luts.0.weight"
 _LAYERS = "decoder.rnn.layers."
@@ -86,7 +86,7 @@ class OpenNMT(Layout):
                 search="gaps",
                 until="best",
             ),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
 

@@ -14,7 +14,7 @@ from app.importers.layout import Answers, Converted, Found, Layout, Option, Role
 from app.importers.parts import consists_of, linear, pair, placed, recurrence, recurrent_weights
 from app.importers.vocabularies import word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _SOS, _EOS = 0, 1
 
@@ -81,7 +81,7 @@ class _Tutorial(Layout):
             source=word_vocabulary(source, answers.text("tokenizer"), unk=None, append=(_EOS,)),
             target=word_vocabulary(target, "spaces", unk=None),
             decoding=Decoding(bos=_SOS, eos=_EOS, max_tokens=limit),
-            limits=Limits(source_tokens=max(limit, 2), max_tokens=limit),
+            limits=TokenLimits(source_tokens=max(limit, 2), max_tokens=limit),
         )
 
     def _decoder(self, tensors: Tensors) -> tuple[dict[str, object], dict[str, Tensor]]:

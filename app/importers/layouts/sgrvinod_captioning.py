@@ -16,7 +16,7 @@ from app.importers.parts import (
 )
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Attention, Decoder, EncoderDecoder, ImageEncoder
-from app.store.manifest import Decoding, ImageInput, Limits
+from app.store.manifest import Decoding, ImageInput, TokenLimits
 
 _DECODER = ("attention.", "embedding.", "decode_step.", "init_h.", "init_c.", "f_beta.", "fc.")
 _STEPS = 51  # caption.py stops after a step whose number, from 1, is above 50
@@ -77,7 +77,7 @@ class Sgrvinod(Layout):
             },
             target=word_vocabulary(words, "spaces", unk="<unk>"),
             decoding=Decoding(bos=start, eos=end, max_tokens=_STEPS, beams=answers.number("beams"), search="shrinking"),
-            limits=Limits(max_tokens=200),
+            limits=TokenLimits(max_tokens=200),
             image=ImageInput(size=256, reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         )
 

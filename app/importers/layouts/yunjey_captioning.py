@@ -20,7 +20,7 @@ from app.importers.parts import (
 )
 from app.importers.vocabularies import index_of, word_vocabulary
 from app.store.architecture import Decoder, EncoderDecoder, ImageEncoder, Projection
-from app.store.manifest import Decoding, ImageInput, Limits
+from app.store.manifest import Decoding, ImageInput, TokenLimits
 
 
 class Yunjey(Layout):
@@ -79,7 +79,7 @@ class Yunjey(Layout):
             },
             target=word_vocabulary(words, "spaces", unk="<unk>", hidden=(start,)),
             decoding=Decoding(bos=start, eos=end, max_tokens=answers.number("max_tokens")),
-            limits=Limits(max_tokens=200),
+            limits=TokenLimits(max_tokens=200),
             image=ImageInput(size=size, resample="lanczos", reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         )
 
