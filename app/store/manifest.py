@@ -181,7 +181,7 @@ class Manifest(Part):
     @model_validator(mode="after")
     def _parts_fit_the_task(self) -> Self:
         if self.target_tokenizer is not None and self.task != "translation":
-            raise ValueError(f"target_tokenizer is for translation; {self.task} has one tokenizer")
+            raise ValueError(f"target_tokenizer is for translation only; {self.task} has one tokenizer")
         if self.task == "sentiment":
             if not isinstance(self.architecture, Classifier) or len(self.labels) != self.architecture.labels:
                 raise ValueError("sentiment needs an architecture 'classifier' and one label for each of its outputs")

@@ -18,7 +18,7 @@ from app.tasks.answers.results import (
     WordAlignment,
 )
 from app.tasks.catalog import Entry
-from app.text.stops import first_stop, without_begun_stop
+from app.text.stops import first_stop, without_partial_stop
 from app.text.tokenizer import Piece
 
 
@@ -80,7 +80,7 @@ class Transcript:
             if first_stop(settled, self._job.stops) is not None:
                 self.is_stopped = True
                 return
-            if delta := self._tell(without_begun_stop(settled, self._job.stops).rstrip()):
+            if delta := self._tell(without_partial_stop(settled, self._job.stops).rstrip()):
                 yield delta
 
     def _tell(self, text: str) -> Delta | None:
