@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow image docker-test check format openapi fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
+.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -56,6 +56,10 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The parts of docs/ that are generated from code.
+docs: openapi
+	$(BIN)/python -m tests.docs.generated
 
 openapi: $(STAMP)
 	$(BIN)/python -c "import json; from app.main import create_app; print(json.dumps(create_app(engines=[]).openapi(), indent=1, ensure_ascii=False))" > docs/openapi.json

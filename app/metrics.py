@@ -64,7 +64,7 @@ class Metrics:
             registry,
         )
         self._refusals = Counter(
-            "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=registry
+            "unroll_refusals", "Requests refused at admission or by access control", ("reason",), registry=registry
         )
         for reason in get_args(Reason):  # every series starts at 0: `rate` misses the first count of a new series
             self._refusals.labels(reason)

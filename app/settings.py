@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         64, description="Maximum rows that one model decodes at the same time in one engine."
     )
     budget: Annotated[int, Field(ge=1)] = Field(
-        1024, description="Maximum padded cell steps that one piece of encoding takes; an image counts as 256."
+        1024, description="Maximum padded cell steps encoded in one batch; an image counts as 256."
     )
     max_pending: Annotated[int, Field(ge=1)] = Field(
         2048, description="Maximum admitted, unanswered inputs; further requests get 429."

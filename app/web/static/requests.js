@@ -9,7 +9,7 @@ export class Problem extends Error {
   constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [] } = {}) {
     super(title);
     this.status = status; // 0: the server was not reached
-    this.slug = type.split("/").at(-1); // docs/http-api.md has them all
+    this.slug = type.split("/").at(-1); // docs/api/errors.md lists them
     this.title = title;
     this.detail = detail;
     this.options = options; // that contradict each other

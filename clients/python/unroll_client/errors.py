@@ -38,7 +38,7 @@ class UnexpectedAnswer(UnrollClientError):
 
 
 class ProblemError(UnrollClientError):
-    """RFC 9457. `type` is a stable name, listed in docs/http-api.md; `members` has those beside the four standard
+    """RFC 9457. `type` is a stable name, listed in docs/api/errors.md; `members` has those beside the four standard
     ones. `retry_after` is in seconds."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Options of the tasks as keyword arguments; docs/http-api.md says what they mean. One that is left out is the
+"""Options of the tasks as keyword arguments; docs/api/ says what they mean. One that is left out is the
 service's or the model's own."""
 
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""Answers as frozen values. Members that a newer service adds are kept, as further attributes; docs/http-api.md says
+"""Answers as frozen values. Members that a newer service adds are kept, as further attributes; docs/api/ says
 what the members mean."""
 
 from typing import TypeVar
