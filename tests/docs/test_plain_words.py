@@ -30,16 +30,18 @@ NAMES = r"^ *class \w*(?:Manager|Handler|Helper|Util|Processor|Wrapper|Told|Spok
 PLACES = ("app", "clients", "docs")
 PAGES = ("README.md", "CONTRIBUTING.md")
 SUFFIXES = {".py", ".md", ".js", ".html", ".toml"}
-HISTORY = ROOT / "docs" / "adr"
-VENDOR = ROOT / "app" / "web" / "static" / "vendor"
+SKIPPED = (
+    ROOT / "docs" / "adr",  # history
+    ROOT / "docs" / "models.md",  # quotes answers of models
+    ROOT / "app" / "web" / "static" / "vendor",
+)
 
 
 def texts() -> list[Path]:
     files = [path for place in PLACES for path in sorted((ROOT / place).rglob("*"))]
     files += [ROOT / page for page in PAGES]
-    skipped = (HISTORY, VENDOR)
     return [
-        path for path in files if path.suffix in SUFFIXES and not any(path.is_relative_to(folder) for folder in skipped)
+        path for path in files if path.suffix in SUFFIXES and not any(path.is_relative_to(place) for place in SKIPPED)
     ]
 
 
