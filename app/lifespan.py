@@ -91,7 +91,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
 
 
 def _watches(parts: Parts, rollout: Rollout) -> list[Coroutine[Any, Any, None]]:
-    watches = [watch_lag(parts.admission), rollout.follow(), parts.metrics.tell_others()]
+    watches = [watch_lag(parts.admission), rollout.follow(), parts.metrics.share_pending()]
     if not parts.guard.is_idle:
         watches.append(watch_access(parts.guard))
     if parts.settings.watch_seconds and parts.is_first:

@@ -1,7 +1,7 @@
-"""Log lines of all processes: JSON objects, or columns for people, all of one form, to standard error.
+"""Log lines of every process, as JSON objects or as columns, on standard error (docs/observability.md).
 
-Lines of this service, of its engines, of uvicorn and of libraries come by way of the standard library; that of each
-request is written directly, as it is written often. See docs/observability.md.
+The service, its engines, uvicorn and libraries log through the standard library. Request lines bypass it, because they
+are frequent.
 """
 
 import logging
@@ -24,8 +24,8 @@ _STAMPS: list[Processor] = [
 ]
 
 
-class Lines(Protocol):
-    """Writes lines: a name, and what is told beside it."""
+class Logger(Protocol):
+    """Writes a log line: the name of an event and its fields."""
 
     def info(self, event: str, **fields: object) -> None: ...
 
@@ -33,8 +33,8 @@ class Lines(Protocol):
 
 
 class _StandardError:
-    """A line in one write, so that lines of several processes do not mix. One that cannot be written is lost, so that
-    no request fails for it."""
+    """Writes each line in one system call, so that lines of several processes do not mix. A failed write loses the
+    line and never fails the request."""
 
     def msg(self, line: str) -> None:
         with suppress(OSError):
@@ -44,8 +44,8 @@ class _StandardError:
 
 
 def set_up_logging(level: str, form: Format) -> None:
-    """Lines of this process that come by way of the standard library, uvicorn's among them. uvicorn's own line for each
-    request has the query in it and is not written."""
+    """Configure the standard library's logging of this process, uvicorn included. uvicorn's access log is dropped,
+    because its lines contain the query string."""
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *_STAMPS],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form)],
@@ -59,18 +59,18 @@ def set_up_logging(level: str, form: Format) -> None:
     logging.getLogger("unroll").setLevel(level.upper())
 
 
-def request_lines(level: str, form: Format) -> Lines:
-    """Where the lines of requests are written."""
-    lines: Lines = structlog.wrap_logger(
+def request_logger(level: str, form: Format) -> Logger:
+    """The logger of request lines."""
+    logger: Logger = structlog.wrap_logger(
         _StandardError(),
         processors=[*_STAMPS, *_rendering(form)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind(logger="unroll.requests")
-    return lines
+    return logger
 
 
 def _rendering(form: Format) -> list[Processor]:
-    """Tracebacks without the values of variables, which hold what people sent."""
+    """The last steps of rendering. Tracebacks omit the values of variables, which may contain users' data."""
     if form == "console" or (form == "auto" and sys.stderr.isatty()):
         return [
             structlog.dev.ConsoleRenderer(

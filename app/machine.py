@@ -1,6 +1,6 @@
-"""What of this machine the process may use: control groups, of both versions, take away from what there is.
+"""Cores and memory that this process may use, as limited by control groups (cgroups) of version 1 or 2.
 
-Containers see all cores and all memory of their machine; what they may have is told by their control group alone.
+A container sees all cores and all memory of its machine; only its control group states its limits.
 """
 
 import os
@@ -13,21 +13,21 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def available_cores(membership: Path = _MEMBERSHIP, groups: Path = _GROUPS) -> int:
-    """Cores that this process may use, 1 at least: its affinity, and the quota of its control group, rounded down."""
+    """Usable cores, at least 1: the smaller of CPU affinity and control group quota, rounded down."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for folder, unified in _folders("cpu", membership, groups):
-        with suppress(OSError, ValueError):  # no such file, or "max"
+        with suppress(OSError, ValueError):  # no file, or the value "max"
             if unified:
                 quota, period = map(int, (folder / "cpu.max").read_text().split())
             else:
                 quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
-            if quota > 0:  # -1 is none
+            if quota > 0:  # -1 means no quota
                 cores = min(cores, quota // period)
     return max(1, cores)
 
 
 def available_memory(membership: Path = _MEMBERSHIP, groups: Path = _GROUPS) -> int:
-    """Memory that this process and its children may use, in bytes: that of the machine, and the limit of its group."""
+    """Bytes that this process and its children may use: the smaller of physical memory and control group limit."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for folder, unified in _folders("memory", membership, groups):
         with suppress(OSError, ValueError):
@@ -36,9 +36,9 @@ def available_memory(membership: Path = _MEMBERSHIP, groups: Path = _GROUPS) -> 
 
 
 def _folders(controller: str, membership: Path, groups: Path) -> Iterator[tuple[Path, bool]]:
-    """Folders of the process' group and of those around it, as a limit of each holds; whether they are of version 2.
+    """Folders of the process' control group and of its ancestors, each with whether it is of version 2.
 
-    What is written of them may lie outside of what a container sees of the tree: then it sees its own as the root.
+    The limit of every ancestor applies. Inside a container the path may not exist: there its own group is the root.
     """
     try:
         lines = membership.read_text().splitlines()

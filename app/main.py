@@ -31,7 +31,7 @@ from app.api.problems import install_problems, problems_anywhere
 from app.api.routes import Routes
 from app.api.tasks.native import native_routes
 from app.errors import InvalidAccess
-from app.logs import request_lines, set_up_logging
+from app.logs import request_logger, set_up_logging
 from app.metrics import Metrics
 from app.settings import Settings
 from app.tasks.registry import TASKS
@@ -99,7 +99,7 @@ def create_app(
 def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
     """Outermost first."""
     settings, metrics = parts.settings, parts.metrics
-    lines = request_lines(settings.log_level, settings.log_format) if settings.log_requests else None
+    lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
     requests = RequestLog(lines, tells_probes=settings.log_level == "debug") if lines else None
     return [
         Middleware(Observe, routes=routes, metrics=metrics, log=requests, tracing=parts.tracing),

@@ -1,6 +1,6 @@
-"""Prometheus metrics of a service: what its front ends count, with what its engines report.
+"""Prometheus metrics: counts of the front ends, and figures that the engines report.
 
-Several front ends share their counts through files (ADR 19), so that each of them answers for all.
+Several front ends share their counts through files (ADR 19), so each of them reports the whole service.
 """
 
 import asyncio
@@ -18,67 +18,66 @@ from app.engine_metrics import EngineCollector, ServiceFigures
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Reason = Literal["overloaded", "not-ready", "wrong-key", "not-allowed", "rate-limited", "concurrency"]  # of a refusal
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-_TELL_SECONDS = 0.25  # between two notes of gauges for the other front ends
+_SHARE_SECONDS = 0.25  # between two writes of gauges to the shared files
 PENDING = {
-    "requests": "HTTP requests to the tasks let in and not answered",
-    "inputs": "Inputs let in and not answered",
-    "steps": "Cell steps, as far as they can be told before, of what was let in and is not answered",
+    "requests": "Admitted, unanswered HTTP requests to the tasks",
+    "inputs": "Admitted, unanswered inputs",
+    "steps": "Estimated cell steps of admitted, unanswered requests",
 }
 
 
 @dataclass(frozen=True)
-class Shared:
-    """A folder of files, where the front end of a number keeps its counts, beside those of the others. One that is
-    started again goes on where the one before it ended."""
+class SharedFiles:
+    """The folder with the count files of all front ends, and the index of this one. A restarted front end continues
+    the counts of its index."""
 
     folder: Path
     index: int
 
 
 class Metrics:
-    """A registry of its own, so that several apps can live in one process. Those that are `shared` are chosen for the
-    whole process, before anything is counted."""
+    """The metrics of one app, in a registry of its own, so several apps can live in one process. `shared` takes effect
+    for the whole process and must be set before anything is counted."""
 
-    def __init__(self, shared: Shared | None = None) -> None:
-        registry = self._registry = CollectorRegistry()
-        self._told = registry
+    def __init__(self, shared: SharedFiles | None = None) -> None:
+        registry = self._exposed = CollectorRegistry()
         if shared is not None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared.folder)
             values.ValueClass = values.MultiProcessValue(lambda: shared.index)  # type: ignore[no-untyped-call]
-            self._told = CollectorRegistry()
-            MultiProcessCollector(self._told, str(shared.folder))  # type: ignore[no-untyped-call]
+            self._exposed = CollectorRegistry()
+            MultiProcessCollector(self._exposed, str(shared.folder))  # type: ignore[no-untyped-call]
         self._is_shared = shared is not None
         self._requests = Counter(
             "unroll_http_requests", "HTTP requests answered", ("route", "status"), registry=registry
         )
         self._seconds = _histogram("unroll_http_request_seconds", "Time to answer, in seconds", "route", registry)
         self._inputs = Counter("unroll_inputs", "Inputs answered", ("task",), registry=registry)
-        self._source_tokens = Counter("unroll_source_tokens", "Tokens read", ("task",), registry=registry)
-        self._emitted_tokens = Counter("unroll_emitted_tokens", "Tokens emitted", ("task",), registry=registry)
+        self._source_tokens = Counter("unroll_source_tokens", "Source tokens encoded", ("task",), registry=registry)
+        self._emitted_tokens = Counter("unroll_emitted_tokens", "Tokens decoded", ("task",), registry=registry)
         self._task_seconds = _histogram(
-            "unroll_request_seconds", "Seconds from the head of a request to its whole answer", "task", registry
+            "unroll_request_seconds", "Seconds from a request's headers to its complete answer", "task", registry
         )
         self._first_token_seconds = _histogram(
             "unroll_first_token_seconds",
-            "Seconds from the head of a streamed request to its first token",
+            "Seconds from a streamed request's headers to its first token",
             "task",
             registry,
         )
         self._refusals = Counter(
-            "unroll_refusals", "Requests refused before any work was done on them", ("reason",), registry=registry
+            "unroll_refusals", "Requests refused at admission or by access control", ("reason",), registry=registry
         )
-        for reason in get_args(Reason):  # at 0 from the start: of a series that begins at 1 no rate has the first
+        for reason in get_args(Reason):  # every series starts at 0: `rate` misses the first count of a new series
             self._refusals.labels(reason)
         self._gauges = {
             name: Gauge(f"unroll_pending_{name}", help_text, registry=registry, multiprocess_mode="livesum")
             for name, help_text in PENDING.items()
         }
         self._pending: Callable[[], dict[str, float]] = dict
-        self._http: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # children by label, costly to look up
+        self._http: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # a cache: `labels` is slow
         self._tasks: dict[str, TaskCounters] = {}
 
     def http(self, route: str, status: int, seconds: float) -> None:
-        """An HTTP request was answered."""
+        """Count an answered HTTP request."""
         children = self._http.get((route, status))
         if children is None:
             children = self._requests.labels(route, str(status)), self._seconds.labels(route)
@@ -88,7 +87,7 @@ class Metrics:
         times.observe(seconds)
 
     def task(self, name: str) -> "TaskCounters":
-        """What is counted of a task."""
+        """The metrics of one task."""
         if name not in self._tasks:
             self._tasks[name] = TaskCounters(
                 name,
@@ -101,36 +100,37 @@ class Metrics:
         return self._tasks[name]
 
     def refused(self, reason: Reason) -> None:
-        """A request was refused before it was run."""
+        """Count a refused request."""
         self._refusals.labels(reason).inc()
 
     def watch_pending(self, pending: Callable[[], dict[str, float]]) -> None:
-        """Report what was let in and is not answered, by the names of `PENDING`, asked anew at each scrape."""
+        """Report the gauges of `PENDING`: `pending` is called at each scrape and returns their values by name."""
         self._pending = pending
-        self._note_pending()
+        self._set_pending()
 
-    async def tell_others(self) -> None:
-        """Let the other front ends know what is pending here, until cancelled."""
+    async def share_pending(self) -> None:
+        """Write the pending gauges to the shared files at a fixed interval, until cancelled."""
         while self._is_shared:
-            self._note_pending()
-            await asyncio.sleep(_TELL_SECONDS)
+            self._set_pending()
+            await asyncio.sleep(_SHARE_SECONDS)
 
     def watch(self, figures: Callable[[], ServiceFigures]) -> None:
-        """Report what engines say, asked anew at each scrape. It is the same for all front ends, and told by one."""
-        self._told.register(EngineCollector(figures))
+        """Report the figures of the engines: `figures` is called at each scrape. The front end that answers the scrape
+        reports them alone, since all front ends know the same figures."""
+        self._exposed.register(EngineCollector(figures))
 
     def render(self) -> bytes:
         """The text format that Prometheus scrapes."""
-        self._note_pending()
-        return generate_latest(self._told)
+        self._set_pending()
+        return generate_latest(self._exposed)
 
-    def _note_pending(self) -> None:
+    def _set_pending(self) -> None:
         for name, value in self._pending().items():
             self._gauges[name].set(value)
 
 
 class TaskCounters(NamedTuple):
-    """Of one task."""
+    """The metrics of one task, with its labels looked up once."""
 
     name: str
     inputs: Counter

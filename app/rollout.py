@@ -17,7 +17,7 @@ from app.engine.client import EngineClient
 from app.errors import LoadFailed, ModelNotFound
 from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, is_version, version_folders
-from app.store.source import Source, read_defaults
+from app.store.stores import Store, read_defaults
 from app.tasks.catalog import Catalog
 
 log = logging.getLogger("unroll.rollout")
@@ -30,7 +30,7 @@ Stamp = frozenset[tuple[str, int, int]]  # names, sizes and times of a version's
 class Rollout:
     """Keeps the catalog of one front end, and changes what all of them serve."""
 
-    def __init__(self, catalog: Catalog, client: EngineClient, source: Source, state_file: DesiredStateFile) -> None:
+    def __init__(self, catalog: Catalog, client: EngineClient, source: Store, state_file: DesiredStateFile) -> None:
         self._catalog = catalog
         self._client = client
         self._source = source

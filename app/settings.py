@@ -12,13 +12,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.api.access.rates import check_rate
 
-SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # handed on in the environment, and on no command line
+SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # passed on in the environment, never on a command line
 _ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
 
 
 def is_local(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
+    """Whether only this machine can connect to the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -31,7 +31,7 @@ def _as_text(value: object) -> object:
 
 def _checked_storage(url: SecretStr | None) -> SecretStr | None:
     if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+unix://")):
-        raise ValueError("it is the URL of a Redis, such as redis://host:6379/0")
+        raise ValueError("must be a Redis URL, such as redis://host:6379/0")
     return url
 
 
@@ -40,107 +40,109 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="UNROLL_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 is every network interface.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 means every network interface.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 picks a free one.")
     store: Annotated[str, BeforeValidator(_as_text)] = Field(
-        "model_store", description="Folder, or URL of fsspec, with the models to serve: <name>/<version>/."
+        "model_store", description="Model store: a folder or an fsspec URL that contains <name>/<version>/."
     )
     store_cache: Annotated[str, BeforeValidator(_as_text)] = Field(
-        "~/.cache/unroll", description="Folder into which a store at a URL is copied."
+        "~/.cache/unroll", description="Local copy of a store at a URL."
     )
     watch_seconds: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Seconds between two looks for versions that came or went; 0 looks only when asked to."
+        0.0, description="Seconds between checks of the store for added or removed versions; 0 disables them."
     )
-    open: bool = Field(False, description="Listen where others can reach the service although there are no keys.")
+    open: bool = Field(False, description="Allow a host that other machines can reach although no keys are set.")
     api_keys_file: Path | None = Field(
-        None, description="File, TOML or .json, with the hashes of keys; with it every request needs a key."
+        None, description="Key file (TOML or .json) with hashes of keys. Setting it makes every request need a key."
     )
-    api_keys: SecretStr | None = Field(None, description="The same in JSON, as text.")
+    api_keys: SecretStr | None = Field(None, description="Content of a key file, in JSON.")
     admin_key: SecretStr | None = Field(
-        None, description="One key for administrators, without which nothing but administration needs a key."
+        None, description="Administrator key. Setting it alone does not protect the tasks."
     )
-    admin_key_file: Path | None = Field(None, description="File with that key, which then stands in no environment.")
+    admin_key_file: Path | None = Field(
+        None, description="File with the administrator key, instead of admin_key in the environment."
+    )
     rate_limit: Annotated[str, AfterValidator(check_rate)] = Field(
-        "", description="Requests to the tasks that one key may send, such as 10/second;1000/hour."
+        "", description="Rate of task requests for each key, such as 10/second;1000/hour; empty means no limit."
     )
     rate_limit_storage: Annotated[SecretStr | None, AfterValidator(_checked_storage)] = Field(
-        None, description="URL of a Redis in which rates are counted for several machines, such as redis://host:6379/0."
+        None, description="Redis URL that counts rates for several machines, such as redis://host:6379/0."
     )
     concurrent_inputs: Annotated[int, Field(ge=0)] = Field(
-        0, description="Inputs of one key at the same time; 0 is no limit."
+        0, description="Maximum unanswered inputs for each key; 0 means no limit."
     )
     limit_addresses: bool = Field(
-        False, description="Without a key, both limits hold for each client address; else for none."
+        False, description="Apply rate_limit and concurrent_inputs to each client address that sends no key."
     )
     trusted_proxies: str = Field(
-        "", description="Addresses and networks of proxies whose X-Forwarded-For is believed; * is any."
+        "", description="Proxies whose X-Forwarded-For is used: addresses and networks, or * for any."
     )
     cors_origins: Annotated[str, Field(pattern=_ORIGINS)] = Field(
-        "", description="Origins whose pages may use the service, https://one.example,https://two.example; * is any."
+        "", description="Origins that CORS allows, such as https://one.example,https://two.example; * allows any."
     )
     hsts_seconds: Annotated[int, Field(ge=0)] = Field(
-        0, description="Seconds for which browsers are told to come over TLS alone; 0 tells them nothing."
+        0, description="`max-age` of Strict-Transport-Security in seconds; 0 omits the header."
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Front-end processes, which share the port and the engines."
+        1, description="Number of front-end processes. They share the port and the engines."
     )
     devices: Annotated[str, Field(pattern=_DEVICES)] = Field(
-        "auto", description="cpu, or cuda:0,cuda:1 and so on, an engine each; auto takes every GPU, or else cpu."
+        "auto", description="cpu, or a list such as cuda:0,cuda:1 with one engine each; auto uses every GPU, else cpu."
     )
     engines: Annotated[int, Field(ge=0, le=64)] = Field(
-        0, description="Engine processes on the CPU; 0 is one per core up to 4, and no more than memory has room for."
+        0, description="Number of engine processes on the CPU; 0 means one per core, at most 4, limited by memory."
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Torch threads of each engine.")
     precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto",
-        description="Number type of weights; auto takes what the device is fast with and answers do not suffer by.",
+        "auto", description="Number type of the weights; auto picks the fastest type that keeps accuracy."
     )
     unit: Annotated[int, Field(ge=1, le=64)] = Field(
-        6, description="Cell steps between two looks at what has arrived, left or been cancelled."
+        6, description="Cell steps of one unit. Requests join, leave and are cancelled between units."
     )
     slots: Annotated[int, Field(ge=1, le=4096)] = Field(
-        64, description="Rows that one model emits at the same time in one engine."
+        64, description="Maximum rows that one model decodes at the same time in one engine."
     )
     budget: Annotated[int, Field(ge=1)] = Field(
-        1024, description="Padded cell steps of one piece of consuming; an image counts as 256."
+        1024, description="Maximum padded cell steps encoded in one batch; an image counts as 256."
     )
     max_pending: Annotated[int, Field(ge=1)] = Field(
-        2048, description="Inputs accepted and not yet answered; more are refused with 429."
+        2048, description="Maximum admitted, unanswered inputs; further requests get 429."
     )
     max_pending_steps: Annotated[int, Field(ge=1)] = Field(
-        2_000_000, description="Cell steps accepted and not yet run; more are refused with 429."
+        2_000_000,
+        description="Maximum estimated cell steps of admitted, unanswered inputs; further requests get 429.",
     )
-    max_inputs: Annotated[int, Field(ge=1)] = Field(256, description="Inputs of one request.")
+    max_inputs: Annotated[int, Field(ge=1)] = Field(256, description="Maximum inputs of one request.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
-        32 * 1024 * 1024, description="Bytes of one request body; refused while it is being read."
+        32 * 1024 * 1024, description="Maximum size of a request body in bytes, checked while the body arrives."
     )
-    max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Characters of one text.")
-    max_image_bytes: Annotated[int, Field(ge=1024)] = Field(12 * 1024 * 1024, description="Bytes of one image file.")
+    max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Maximum length of a text in characters.")
+    max_image_bytes: Annotated[int, Field(ge=1024)] = Field(
+        12 * 1024 * 1024, description="Maximum size of an image file in bytes."
+    )
     max_image_pixels: Annotated[int, Field(ge=1)] = Field(
-        50_000_000, description="Pixels of one image, checked before it is decoded."
+        50_000_000, description="Maximum pixels of an image, checked before it is decoded."
     )
-    request_seconds: Annotated[float, Field(gt=0)] = Field(
-        60.0, description="Longest time for one request, in seconds."
-    )
+    request_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="Maximum seconds for one request.")
     keep_alive_seconds: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="Silence of a stream after which a comment is sent, so that nobody on the way closes it."
+        10.0, description="Idle seconds before a keep-alive comment is sent on a stream."
     )
     heartbeat_seconds: Annotated[float, Field(ge=1)] = Field(
-        30.0, description="Silence of an engine or a worker after which it is killed and started again, in seconds."
+        30.0, description="Seconds without a heartbeat before an engine or a worker is killed and restarted."
     )
     drain_seconds: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="Longest time to finish running requests after SIGTERM, in seconds."
+        20.0, description="Maximum seconds to finish running requests after SIGTERM."
     )
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
-        "info", description="Least severe log lines that are written."
+        "info", description="Lowest level of log lines that are written."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="Form of log lines; auto is console on a terminal and json elsewhere."
+        "auto", description="Format of log lines; auto means console on a terminal, else json."
     )
-    log_requests: bool = Field(True, description="Whether each request has a log line.")
+    log_requests: bool = Field(True, description="Write a log line for each request.")
 
     def read_admin_key(self) -> str:
-        """The key for administrators, from wherever it was given; empty if there is none. Raises OSError."""
+        """The administrator key from admin_key_file or admin_key; empty if neither is set. Raises OSError."""
         if self.admin_key_file is not None:
             return self.admin_key_file.read_text(encoding="utf8").strip()
         return "" if self.admin_key is None else self.admin_key.get_secret_value()
@@ -151,12 +153,12 @@ class Settings(BaseSettings):
         return self.api_keys is not None or self.api_keys_file is not None
 
     def secrets(self) -> dict[str, str]:
-        """What must not stand on a command line, as environment variables."""
-        found = {name: getattr(self, name) for name in SECRETS}
+        """The secret settings as environment variables, for processes that this one starts."""
+        values = {name: getattr(self, name) for name in SECRETS}
         return {
-            f"UNROLL_{name.upper()}": value.get_secret_value() for name, value in found.items() if value is not None
+            f"UNROLL_{name.upper()}": value.get_secret_value() for name, value in values.items() if value is not None
         }
 
     def share(self, limit: int) -> int:
-        """What each of the workers has of a limit for all."""
+        """Each worker's share of a limit for the whole service, rounded up."""
         return -(-limit // self.workers)

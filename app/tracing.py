@@ -1,8 +1,8 @@
-"""Spans by OpenTelemetry: the only file that needs the extra `otel`, imported where its environment names a receiver.
+"""OpenTelemetry spans. The only file that needs the extra `otel`; imported if the environment names a collector.
 
-They are made when a request has ended, from what was noted of it, so that a request that runs knows nothing of them.
-What the engines did comes with their answers, on a clock that all processes of the machine share, and becomes spans of
-the same trace.
+Spans are made after a request has ended, from its request context, so a running request costs nothing more. Engines
+send their times with their answers, on the clock that all processes of a machine share; these times become spans of the
+same trace.
 """
 
 import os
@@ -30,7 +30,7 @@ _SERVER_ERROR = 500
 
 
 def open_tracing(version: str) -> "Tracing":
-    """Sends spans by OTLP over HTTP, as the environment says."""
+    """Tracing that exports over OTLP/HTTP, configured by OpenTelemetry's environment variables."""
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "unroll"}
     provider = TracerProvider(resource=Resource.create({**named, "service.version": version}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -38,64 +38,64 @@ def open_tracing(version: str) -> "Tracing":
 
 
 class Tracing:
-    """Makes the spans of requests to the tasks. A thread of the provider sends them."""
+    """Makes the spans of task requests. A thread of the provider exports them."""
 
     def __init__(self, provider: TracerProvider, version: str) -> None:
         self._provider = provider
         self._front_end = provider.get_tracer("unroll.front_end", version)
         self._engine = provider.get_tracer("unroll.engine", version)
 
-    def tell(self, context: RequestContext, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered: a span of the server, within that of the caller if there is one, and within it one
-        for each input that an engine had."""
-        ahead = time.time() - time.monotonic()  # the clock of spans, before that of the context
+    def trace(self, context: RequestContext, method: str, route: str, status: int, seconds: float) -> None:
+        """Make the spans of an answered request: a server span below the caller's span, and below it an engine span
+        for each input."""
+        offset = time.time() - time.monotonic()  # from the clock of the context to the clock of spans
         span = self._front_end.start_span(
             f"{method} {route}",
-            Context() if context.parent is None else _within(context.parent),
+            Context() if context.parent is None else _context_of(context.parent),
             SpanKind.SERVER,
             _attributes(context, method, route, status),
-            start_time=_nanoseconds(context.started + ahead),
+            start_time=_nanoseconds(context.started + offset),
         )
         if status >= _SERVER_ERROR:
             span.set_status(Status(StatusCode.ERROR))
         for execution in context.executions:
-            self._tell_execution(span, execution, ahead)
-        span.end(_nanoseconds(context.started + seconds + ahead))
+            self._trace_execution(span, execution, offset)
+        span.end(_nanoseconds(context.started + seconds + offset))
         context.trace_id = f"{span.get_span_context().trace_id:032x}"
 
-    def _tell_execution(self, span: Span, execution: Execution, ahead: float) -> None:
+    def _trace_execution(self, parent: Span, execution: Execution, offset: float) -> None:
         times = execution.times
-        whole = self._engine.start_span(
+        span = self._engine.start_span(
             "engine",
-            set_span_in_context(span, Context()),
+            set_span_in_context(parent, Context()),
             attributes={"unroll.model": execution.model, "unroll.engine.instance": execution.engine},
-            start_time=_nanoseconds(times.arrived + ahead),
+            start_time=_nanoseconds(times.arrived + offset),
         )
         if times.first_token:
-            whole.add_event("first token", timestamp=_nanoseconds(times.first_token + ahead))
-        parts = {"queue": times.started, "consume": times.encoded, "emit": times.ended if times.first_token else 0.0}
+            span.add_event("first token", timestamp=_nanoseconds(times.first_token + offset))
+        phases = {"queue": times.started, "consume": times.encoded, "emit": times.ended if times.first_token else 0.0}
         begin = times.arrived
-        for name, end in parts.items():
+        for name, end in phases.items():
             if end:
-                within = set_span_in_context(whole, Context())
-                part = self._engine.start_span(name, within, start_time=_nanoseconds(begin + ahead))
-                part.end(_nanoseconds(end + ahead))
+                context = set_span_in_context(span, Context())
+                phase = self._engine.start_span(name, context, start_time=_nanoseconds(begin + offset))
+                phase.end(_nanoseconds(end + offset))
                 begin = end
-        whole.end(_nanoseconds(times.ended + ahead))
+        span.end(_nanoseconds(times.ended + offset))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Export the remaining spans."""
         self._provider.shutdown()
 
 
-def _within(span: ParentSpan) -> Context:
+def _context_of(span: ParentSpan) -> Context:
     flags = TraceFlags(int(span.flags, 16))
     parent = SpanContext(int(span.trace_id, 16), int(span.span_id, 16), is_remote=True, trace_flags=flags)
     return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
 def _attributes(context: RequestContext, method: str, route: str, status: int) -> dict[str, str | int]:
-    found: dict[str, str | int | None] = {
+    attributes: dict[str, str | int | None] = {
         "http.request.method": method,
         "http.route": route,
         "http.response.status_code": status,
@@ -108,7 +108,7 @@ def _attributes(context: RequestContext, method: str, route: str, status: int) -
         "unroll.source_tokens": context.source_tokens,
         "unroll.emitted_tokens": context.emitted_tokens,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _nanoseconds(seconds: float) -> int:

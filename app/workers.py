@@ -22,7 +22,7 @@ from fastapi import FastAPI
 
 from app.logs import set_up_logging
 from app.main import create_app
-from app.metrics import Metrics, Shared
+from app.metrics import Metrics, SharedFiles
 from app.settings import SECRETS, Settings
 from app.supervisor import SupervisedProcess, heartbeat_into, stop_all, wait_for_parent_end
 
@@ -162,7 +162,7 @@ def main() -> None:
     settings = Settings.model_validate(config.settings)
     set_up_logging(settings.log_level, settings.log_format)
     service_folder = Path(config.service_folder)
-    metrics = Metrics(Shared(service_folder / _METRICS, config.index))
+    metrics = Metrics(SharedFiles(service_folder / _METRICS, config.index))
     app = create_app(
         settings, engines=config.engines, service_folder=service_folder, is_first=config.index == 0, metrics=metrics
     )

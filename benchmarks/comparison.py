@@ -1,4 +1,4 @@
-"""The service beside its own models in process, one measurement after the other on the same cores."""
+"""Measures the service and its models in process, one after the other, on the same cores."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +18,7 @@ from benchmarks.ways import WAYS, Kind
 
 
 def workloads(jobs: Iterable[str], store: Path) -> tuple[list[Workload], list[str]]:
-    """The inputs of jobs, and a remark on each job that there is no model for. Raises ClickException when there is
-    none at all."""
+    """The inputs of jobs, and a remark on each job without a model. Raises ClickException if no job has a model."""
     found = {job: workload(job, store) for job in jobs}
     left_out = [job for job, work in found.items() if work is None]
     if len(left_out) == len(found):
@@ -29,13 +28,13 @@ def workloads(jobs: Iterable[str], store: Path) -> tuple[list[Workload], list[st
 
 
 def warm_up(seconds: float) -> float:
-    """Seconds before a measurement of so many."""
+    """Seconds of warm-up before a measurement of `seconds`."""
     return min(3.0, seconds / 4)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A service with a load generator and the processes to compare it with, and the progress of what is measured."""
+    """A service, a load generator, the processes to compare it with, and a progress bar."""
 
     service: Service
     load: LoadGenerator
@@ -45,7 +44,7 @@ class Bench:
     def measurements(
         self, works: Sequence[Workload], clients: Sequence[int], seconds: float, *, leave_out: Sequence[Kind] = ()
     ) -> Iterator[Measurement]:
-        """Each way of calling each model, then HTTP with so many clients."""
+        """Each way of calling each model, then HTTP with each number of clients."""
         for work in works:
             for way in WAYS[work.job]:
                 if way.kind in leave_out:
@@ -81,13 +80,13 @@ class Bench:
 
 
 def count(works: Sequence[Workload], clients: Sequence[int], *, leave_out: Sequence[Kind] = ()) -> int:
-    """How many measurements `Bench.measurements` yields."""
+    """The number of measurements that `Bench.measurements` yields."""
     return sum(len(clients) + sum(way.kind not in leave_out for way in WAYS[work.job]) for work in works)
 
 
 @contextmanager
 def bench(store: Path, engines: int, total: int) -> Iterator[Bench]:
-    """Everything started, with a progress bar of `total` measurements. Raises ClickException when it does not start."""
+    """Start everything, with a progress bar of `total` measurements. Raises ClickException if the service fails."""
     try:
         with (
             tqdm(total=total, desc="starting the service", unit="run", dynamic_ncols=True) as bar,
@@ -102,7 +101,7 @@ def bench(store: Path, engines: int, total: int) -> Iterator[Bench]:
 
 
 def failures(measurements: Iterable[Measurement]) -> Iterator[str]:
-    """What went wrong over HTTP."""
+    """The failures over HTTP."""
     for row in measurements:
         yield from (f"{failure} during {row.job}, {row.way}" for failure in row.sample.failures)
         if row.counted("restarts"):

@@ -1,4 +1,4 @@
-"""What a GPU makes of the models: `python -m benchmarks.gpu`. See benchmarks/README.md for what figures mean.
+"""Measures the models on a GPU: `python -m benchmarks.gpu`. benchmarks/README.md explains the figures.
 
 It calls the engine's code in process, without HTTP. Beside torch it needs click, tqdm, msgspec, pydantic and
 safetensors only. Without a GPU it runs small sizes on the CPU, to show that it works: those figures say nothing of one.
@@ -382,7 +382,12 @@ def machine(device: torch.device) -> str:
 @click.option("--device", default=None, help="cuda:0 or cpu.  [default: the first GPU, or else cpu]")
 @click.option("--batch-sizes", type=Counts(), default=None, help="Rows.  [default: 1,2,4,...,4096; 1,16 on a CPU]")
 @click.option("--beams", type=Counts(), default=None, help="Widths of beam search, 1 for greedy.  [default: 1,5]")
-@click.option("--seconds", type=click.FloatRange(0.01, 60), default=None, help="Of each.  [default: 1; 0.05 on a CPU]")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.01, 60),
+    default=None,
+    help="Per measurement.  [default: 1; 0.05 on a CPU]",
+)
 @click.option("--precisions", type=Names(PRECISIONS), default=None, help="[default: all but auto; auto on a CPU]")
 @click.option("--models", "names", type=Names((*SHIPPED, "gnmt")), default=",".join((*SHIPPED, "gnmt")))
 @OUTPUT
@@ -399,7 +404,7 @@ def main(
     """Time steps and their kernels, and count tokens and images per second, over batch sizes."""
     where = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
     if where.type == "cuda" and not torch.cuda.is_available():
-        raise click.ClickException("torch sees no GPU here")
+        raise click.ClickException("torch finds no GPU: use --device cpu")
     usual = ON_GPU if where.type == "cuda" else ON_CPU
     scale = Scale(
         tuple(batch_sizes or usual.batch_sizes),

@@ -12,11 +12,11 @@ from benchmarks.inputs import Workload
 from benchmarks.sample import Sample, together
 from benchmarks.ways import Way
 
-_START_SECONDS = 120  # the longest wait for the slowest process to be ready
+_START_SECONDS = 120  # until the slowest process must be ready
 
 
 class InProcess:
-    """As many processes of one thread as there are engines, so that both have the same cores."""
+    """One single-threaded process per engine of the service, so that both use the same cores."""
 
     def __init__(self, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -31,7 +31,7 @@ class InProcess:
         self._pool.shutdown()
 
     def measure(self, way: Way, work: Workload, *, warm_up: float, seconds: float) -> Sample:
-        """Run a way in one process, or in all at the same time."""
+        """Run a way in one process, or in all of them at once."""
         count = 1 if way.alone else self.processes
         running = [self._pool.submit(_run, way, work, warm_up, seconds) for _ in range(count)]
         return together(future.result() for future in running)

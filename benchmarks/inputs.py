@@ -1,4 +1,4 @@
-"""What is sent: realistic inputs of each job, fixed by a seed, as HTTP bodies and as what the engine gets of them."""
+"""Realistic inputs of each job, fixed by a seed, as HTTP bodies and as engine sources."""
 
 import io
 import itertools
@@ -52,7 +52,7 @@ class Workload:
 
 
 def workload(job: str, store: Path) -> Workload | None:
-    """The inputs of `sentiment`, `caption` or `translate`; None when the store has no usable model for it."""
+    """The inputs of `sentiment`, `caption` or `translate`; None if the store has no usable model."""
     try:
         entry = _entry(job, store)
     except (ModelNotFound, UnknownLanguage):
@@ -118,7 +118,7 @@ def _log_normal(source: random.Random, *, median: float, sigma: float, least: in
 
 
 def _of_tokens(job: str, entry: Entry, tokens: int, source: random.Random) -> str:
-    """A text of nearly so many tokens, and not more."""
+    """A text with slightly fewer tokens than the limit, or equally many."""
     words = (manual if job == "translate" else review)(tokens, source).split()
     while (count := len(entry.tokenizer.encode(" ".join(words)))) > tokens:
         words = words[: min(len(words) - 1, len(words) * tokens // count)]
@@ -126,7 +126,7 @@ def _of_tokens(job: str, entry: Entry, tokens: int, source: random.Random) -> st
 
 
 def _texts(job: str, entry: Entry, store: Path, texts: list[str]) -> Workload:
-    """Texts longer than the model takes are left out."""
+    """Texts that exceed the model's limit are omitted."""
     most = entry.manifest.limits.source_tokens
     pairs = [(text, entry.tokenizer.encode(text)) for text in texts]
     pairs = [(text, ids) for text, ids in pairs if most is None or len(ids) <= most]

@@ -1,4 +1,4 @@
-"""HTTP clients in a process of their own, lean enough to leave the cores to the service.
+"""HTTP clients in a separate process, cheap enough to leave the cores to the service.
 
 Closed loop: each client keeps one connection and sends its next request when the answer to the last has come. Open
 loop: requests arrive at random at a given rate, however many are unanswered. Standard library and uvloop only; of HTTP
@@ -22,8 +22,8 @@ from benchmarks.inputs import Workload
 from benchmarks.sample import Sample
 
 REFUSALS = (429, 503)
-_PATIENCE = 90.0  # seconds after the measurement in which the last answers may come
-_JSON = (b"{", b"[", b'"')  # how a JSON answer begins; an empty one is not good enough
+_PATIENCE = 90.0  # seconds to wait for the last answers after the measurement
+_JSON = (b"{", b"[", b'"')  # first byte of a JSON answer; an empty answer is an error
 _BROKEN = (OSError, IndexError, ValueError)
 
 
@@ -38,7 +38,7 @@ class OpenSample(Sample):
 
 @dataclass
 class _Run:
-    """What all clients of a measurement share. Times are of `time.perf_counter`."""
+    """State that all clients of a measurement share. Times are of `time.perf_counter`."""
 
     port: int
     requests: Iterator[bytes]
@@ -114,7 +114,7 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(ConnectionResetError("the connection ended before the answer"))
 
     def _look(self, *, ended: bool) -> None:
-        """Tell the answer when all of it has come."""
+        """Set the answer when it is complete."""
         if self._answer is None or self._answer.done():
             return
         head, separator, body = self._received.partition(b"\r\n\r\n")
@@ -137,7 +137,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _content(head: bytes, body: bytes, *, ended: bool) -> bytes | None:
-    """The content of an answer whose connection has `ended` or not; None while it is not all there."""
+    """The content of an answer; None while it is incomplete. `ended`: the connection is closed."""
     if b"\r\ncontent-length:" in head:
         length = int(head.split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0])
         return body[:length] if len(body) >= length else None
@@ -147,7 +147,7 @@ def _content(head: bytes, body: bytes, *, ended: bool) -> bytes | None:
 
 
 def _chunks(body: bytes) -> bytes | None:
-    """What is in chunks (RFC 9112, section 7.1), without trailers; None while the last one is missing."""
+    """The content of a chunked body (RFC 9112, section 7.1), without trailers; None while the last chunk is missing."""
     content = b""
     while b"\r\n" in body:
         line, _, body = body.partition(b"\r\n")
@@ -159,7 +159,7 @@ def _chunks(body: bytes) -> bytes | None:
 
 
 async def _client(run: _Run) -> None:
-    """Ask until the time is over. A broken connection is an error and ends the client."""
+    """Send requests until the time is over. A broken connection is an error and ends the client."""
     connection = _Connection(run.port)
     try:
         while (sent := time.perf_counter()) < run.last:
@@ -178,7 +178,7 @@ async def _arrivals(run: _Run, rate: float, seed: int, warm_up: float) -> None:
     asking: set[asyncio.Task[None]] = set()
     due = run.first - warm_up + source.expovariate(rate)
     while due < run.last:
-        await asyncio.sleep(due - time.perf_counter())  # returns at once when it is late
+        await asyncio.sleep(due - time.perf_counter())  # returns at once when late
         run.offered += due >= run.first
         task = asyncio.create_task(_arrival(run, free, next(run.requests), due))
         asking.add(task)
@@ -190,7 +190,7 @@ async def _arrivals(run: _Run, rate: float, seed: int, warm_up: float) -> None:
 
 
 async def _arrival(run: _Run, free: list[_Connection], request: bytes, due: float) -> None:
-    """The connection used last is taken first, so that the others may end."""
+    """Reuse the connection that was used last, so that idle ones can close."""
     connection = free.pop() if free else _Connection(run.port)
     since = min(due, time.perf_counter())  # the event loop's clock may wake it a little early
     try:
@@ -208,7 +208,7 @@ def _run(port: int, work: Workload, warm_up: float, seconds: float) -> _Run:
 
 
 async def _finish(run: _Run, clients: list[Coroutine[Any, Any, None]]) -> float:
-    """Run the clients to their end, at most `_PATIENCE` after the measurement; cores that this process used."""
+    """Run all clients, at most `_PATIENCE` beyond the measurement. Returns the cores that this process used."""
     cpu, started = time.process_time(), time.perf_counter()
     tasks = [asyncio.create_task(client) for client in clients]
     ended, late = await asyncio.wait(tasks, timeout=run.last - started + _PATIENCE)
@@ -261,7 +261,7 @@ def _measure_open(port: int, work: Workload, rate: float, seed: int, warm_up: fl
 
 
 class LoadGenerator:
-    """The process with the clients."""
+    """The process of the clients."""
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))

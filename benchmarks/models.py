@@ -1,4 +1,4 @@
-"""The shipped models side by side: `python -m benchmarks.models` writes docs/models.md.
+"""Compares the included models: `python -m benchmarks.models` writes docs/models.md.
 
 Quality comes from the manifests, limits from the recipes' cards, speed and answers from a service that is started here.
 The inputs below were chosen before the answers were seen, and stay as they are whatever is answered.
@@ -91,7 +91,7 @@ PHOTOS = 10
 
 
 class Row(NamedTuple):
-    """A model with what was measured and answered: latency alone in ms, answers per second with `CLIENTS` clients."""
+    """A model with its answers, its latency alone in ms, and its answers per second with `CLIENTS` clients."""
 
     manifest: Manifest
     alone: float
@@ -100,7 +100,7 @@ class Row(NamedTuple):
 
 
 def _inputs(manifest: Manifest, data: Path) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
-    """Route, and what is shown of an input with the body that asks for it."""
+    """The route, and pairs of a shown input and its request body."""
     named = {"model": manifest.name}
     if manifest.task == "captioning":
         return "/v1/caption", [(shown, {"inputs": image, **named}) for shown, image in _photos(data)]
@@ -136,15 +136,15 @@ def _ask(service: Service, path: str, body: bytes) -> dict[str, Any]:
     return result
 
 
-def _told(result: dict[str, Any]) -> str:
+def _shown(result: dict[str, Any]) -> str:
     return f"{result['label']}, {result['polarity']:+.2f}" if "label" in result else str(result["text"])
 
 
 def measure(service: Service, manifest: Manifest, data: Path, load: LoadGenerator, seconds: float) -> Row:
-    """Ask a model its ten inputs, then time it on them."""
+    """Send a model its ten inputs, then measure it with them."""
     path, inputs = _inputs(manifest, data)
     bodies = [json.dumps(body).encode() for _, body in inputs]
-    answers = [(shown, _told(_ask(service, path, body))) for (shown, _), body in zip(inputs, bodies, strict=True)]
+    answers = [(shown, _shown(_ask(service, path, body))) for (shown, _), body in zip(inputs, bodies, strict=True)]
     work = Workload(manifest.task, manifest.name, Path(), 0, path, "application/json", bodies, [])
     alone, busy = (
         load.measure(service.port, work, clients=clients, warm_up=1, seconds=seconds) for clients in (1, CLIENTS)
@@ -164,12 +164,12 @@ def page(rows: list[Row], about: str) -> str:
         table.append((f"`{manifest.name}`", manifest.task, network, parameters, size, *speed, figure))
     parts = [
         "# Models",
-        "All that is shipped in `model_store/`, made by the recipes in `training/`; the `MODEL_CARD.md` of each "
-        f"says more. This page is written by `python -m benchmarks.models`, here on {date.today()}. Speed is of the "
-        f"ten inputs below: the median with one client, and answers per second with {CLIENTS}. {about}",
+        "The models in `model_store/`, trained by the recipes in `training/`; the `MODEL_CARD.md` of each has the "
+        f"details. `python -m benchmarks.models` wrote this page on {date.today()}. Speed is measured with the ten "
+        f"inputs below: the median latency with one client, and answers per second with {CLIENTS}. {about}",
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
-        "Ten inputs for each, chosen before the answers were seen; the answers as they came, good and bad. Sentiment "
-        "is told as label and polarity; continuations are drawn with temperature 0.7, top-p 0.9 and seed 1.",
+        "Ten inputs for each model, chosen before the answers were seen, and all their answers, good and bad. Answers "
+        "of sentiment are label and polarity; completions are sampled with temperature 0.7, top-p 0.9 and seed 1.",
     ]
     for row in rows:
         manifest = row.manifest
@@ -178,7 +178,7 @@ def page(rows: list[Row], about: str) -> str:
         parts += [
             f"## `{manifest.name}`\n\n{manifest.description}",
             f"| measure | value | on |\n|---|---|---|\n{quality}",
-            f"Limits: {recipe_of(manifest.name).card.limits}",
+            f"TokenLimits: {recipe_of(manifest.name).card.limits}",
             f"| input | answer |\n|---|---|\n{answers}",
         ]
     return "\n\n".join(parts) + "\n"
@@ -187,7 +187,7 @@ def page(rows: list[Row], about: str) -> str:
 @click.command(help=__doc__)
 @STORE
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Folder with the raw data.")
-@click.option("--seconds", default=3.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", default=3.0, show_default=True, help="Per measurement.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("docs/models.md"), show_default=True)
 def main(store: Path, data: Path, seconds: float, output: Path) -> None:
     about = heading("benchmarks.models")

@@ -1,4 +1,4 @@
-"""Options that several benchmarks take, and the lists in them."""
+"""Options shared by several benchmarks, and their list types."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 
 class Names(click.ParamType[list[str]]):
-    """Words out of `choices`, parted by commas."""
+    """Words from `choices`, separated by commas."""
 
     name = "list"
 
@@ -22,7 +22,7 @@ class Names(click.ParamType[list[str]]):
 
 
 class Counts(click.ParamType[list[int]]):
-    """Whole numbers from 1, parted by commas."""
+    """Integers from 1, separated by commas."""
 
     name = "list"
 
@@ -37,6 +37,6 @@ STORE = click.option(
     "--store", type=click.Path(path_type=Path, exists=True), default="model_store", show_default=True, help="Models."
 )
 ENGINES = click.option(
-    "--engines", type=click.IntRange(0, 64), default=0, show_default=True, help="As of `unroll serve`."
+    "--engines", type=click.IntRange(0, 64), default=0, show_default=True, help="Engines, as in `unroll serve`."
 )
 OUTPUT = click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="JSON file for all figures.")

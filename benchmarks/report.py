@@ -1,4 +1,4 @@
-"""Figures as Markdown: a table of all measurements, one of the ratios between them, and what every report says."""
+"""Figures as Markdown: a table of measurements, a table of ratios, and the lines of every report."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ from benchmarks.sample import Sample
 from benchmarks.ways import Kind
 
 NONE = "–"
-QUIET = 0.95  # share of a core that a process which never waits gets on a machine without other work
+QUIET = 0.95  # share of a core that a busy process gets on a machine without other work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,13 @@ class Measurement:
 
     @property
     def wasted(self) -> float | None:
-        """Wasted ÷ useful cell steps of consuming."""
+        """Wasted ÷ useful cell steps of encoding."""
         useful = self.counted("consume_useful")
         return (self.counted("consume_padded") - useful) / useful if useful else None
 
     @property
     def rows(self) -> float | None:
-        """Mean rows of a step of emitting."""
+        """Mean rows of a decoding step."""
         steps = self.counted("emit_steps")
         return self.counted("emit_rows") / steps if steps else None
 
@@ -67,21 +67,21 @@ class Measurement:
 
 
 def heading(module: str) -> str:
-    """Where the figures come from and how they were got, in one line."""
+    """Date, machine, versions and command in one line."""
     return f"{machine()}: `{shlex.join(['python', '-m', module, *sys.argv[1:]])}`"
 
 
 def refuse(failures: Iterable[str]) -> None:
-    """Tell the first few failures and raise ClickException, if there are any."""
+    """Print the first failures and raise ClickException, if any."""
     told = sorted(set(failures))
     for failure in told[:5]:
         click.echo(f"failed: {failure}", err=True)
     if told:
-        raise click.ClickException("requests were refused or failed: the figures above are not to be used")
+        raise click.ClickException("requests were refused or failed: do not use the figures above")
 
 
 def machine() -> str:
-    """Where the figures come from, in one line."""
+    """Date, machine and versions in one line."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     load = os.getloadavg()[0]
@@ -110,7 +110,7 @@ def measurements_table(measurements: Iterable[Measurement]) -> str:
 
 
 def disturbance(measurements: Iterable[Measurement]) -> str | None:
-    """A warning when processes that never wait did not get their cores to themselves: other work was running."""
+    """A warning if busy processes did not get a whole core, because other work was running."""
     shares = [row.sample.cores / row.processes for row in measurements if row.kind != "http"]
     if min(shares) >= QUIET:
         return None

@@ -13,7 +13,7 @@ from benchmarks.report import disturbance, heading, measurements_table, ratios, 
 
 @click.command()
 @STORE
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=8.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=8.0, show_default=True, help="Per measurement.")
 @click.option("--tasks", "jobs", type=Names(JOBS), default=",".join(JOBS), show_default=True, help="Jobs to measure.")
 @click.option("--clients", type=Counts(), default="1,8,64", show_default=True, help="Concurrent HTTP clients.")
 @ENGINES

@@ -1,4 +1,4 @@
-"""A real `unroll serve` on a free port, as a user starts it: started, watched and ended here."""
+"""Starts, watches and ends a real `unroll serve` on a free port."""
 
 import json
 import re
@@ -14,23 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _START_SECONDS, _STOP_SECONDS = 180.0, 30.0
-_STATUS_SECONDS = 0.5  # until the engines' counters have surely come to the front end
+_STATUS_SECONDS = 0.5  # until the front end has the engines' counters
 
 
 class ServiceFailed(Exception):
-    """The service did not start; the message holds the end of its log."""
+    """The service did not start. The message contains the end of its log."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service all of whose engines are ready."""
+    """A service with all its engines ready."""
 
     port: int
     engines: int
     pid: int
 
     def counters(self) -> dict[str, float]:
-        """What the engines have counted since they started, by the names of `/metrics` without prefix and suffix."""
+        """The engines' counters, by their names in `/metrics` without prefix and suffix."""
         time.sleep(_STATUS_SECONDS)
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             text = answer.read().decode()
@@ -40,7 +40,7 @@ class Service:
         return counted
 
     def counted_since(self, before: dict[str, float]) -> dict[str, float]:
-        """By how much the counters have grown."""
+        """The increase of the counters."""
         return {name: value - before.get(name, 0.0) for name, value in self.counters().items()}
 
 
@@ -77,7 +77,7 @@ def running_service(store: Path, engines: int, *more: str) -> Iterator[Service]:
 
 
 def _address(process: subprocess.Popen[str], end: float) -> int | None:
-    """The port in the service's greeting, whose lines come at once."""
+    """The port in the service's greeting."""
     assert process.stdout is not None
     spoke, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
     for line in process.stdout if spoke else ():
@@ -87,7 +87,7 @@ def _address(process: subprocess.Popen[str], end: float) -> int | None:
 
 
 def _ready(process: subprocess.Popen[str], port: int, end: float) -> int | None:
-    """Wait for every engine, where /readyz is content with one; how many there are."""
+    """Wait until every engine is ready (/readyz needs only one). Returns their number."""
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:

@@ -1,4 +1,4 @@
-"""What a machine for the service needs: `python -m benchmarks.sizing`. The table is in docs/deploy.md."""
+"""Memory and throughput by cores: `python -m benchmarks.sizing`. The table is in docs/deploy.md."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from benchmarks.sample import Sample
 from benchmarks.service import running_service
 
 CLIENTS = 64
-LARGE = (4000, 3000)  # pixels, of a photo as a telephone takes it
+LARGE = (4000, 3000)  # pixels of a photo of a telephone
 _LOOK_SECONDS = 0.25
 
 
@@ -39,7 +39,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Row:
-    """`what` was asked of a service that may use so many cores."""
+    """One load, `what`, on a service with this number of cores."""
 
     cores: int
     engines: int
@@ -50,14 +50,14 @@ class Row:
 
 
 def memory_of(service: psutil.Process) -> Memory:
-    """What the service and its engines have now."""
+    """The current memory of the service and its engines."""
     engines = [child.memory_full_info().pss / 1e6 for child in service.children()]
     front_end = service.memory_full_info().pss / 1e6
     return Memory(front_end, max(engines), front_end + sum(engines))
 
 
 class Watch:
-    """Looks at the memory of a service while something is measured."""
+    """Samples the memory of a service during a measurement."""
 
     def __init__(self, service: psutil.Process) -> None:
         self._service = service
@@ -93,7 +93,7 @@ def large_photos(work: Workload) -> Workload:
 
 @contextmanager
 def only_on(cores: set[int]) -> Iterator[None]:
-    """What is started within runs on these cores."""
+    """Processes started within the block run on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -103,7 +103,7 @@ def only_on(cores: set[int]) -> Iterator[None]:
 
 
 def measured(works: list[Workload], store: Path, cores: int, seconds: float) -> Iterator[tuple[Row, Sample | None]]:
-    """At rest, then asked by 64 clients, which have the other cores, or share them where there are no others."""
+    """Idle, then with 64 clients, which use the other cores if there are any."""
     there = sorted(os.sched_getaffinity(0))
     mine, others = set(there[:cores]), set(there[cores:]) or set(there)
     with only_on(mine), running_service(store, 0) as service:
@@ -126,10 +126,10 @@ def measured(works: list[Workload], store: Path, cores: int, seconds: float) -> 
 @STORE
 @click.option("--tasks", "jobs", type=Names(JOBS), default=",".join(JOBS), show_default=True, help="Jobs to measure.")
 @click.option("--cores", type=Counts(), default="1,2", show_default=True, help="Cores of the service, by affinity.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=6.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=6.0, show_default=True, help="Per measurement.")
 @OUTPUT
 def main(store: Path, jobs: list[str], cores: list[int], seconds: float, output: Path | None) -> None:
-    """Measure what a service needs and gives, and print a Markdown table. Ends with status 1 when a request failed."""
+    """Measure memory and throughput, and print a Markdown table. Ends with status 1 if a request failed."""
     there = len(os.sched_getaffinity(0))
     if max(cores) > there:
         raise click.BadParameter(f"there are {there}", param_hint="--cores")

@@ -1,4 +1,4 @@
-"""What Unroll has to reach, measured: `python -m benchmarks.targets`. See benchmarks/README.md for what rows mean."""
+"""Measures the targets of Unroll: `python -m benchmarks.targets`. benchmarks/README.md explains the rows."""
 
 import http.client
 import json
@@ -24,15 +24,15 @@ from benchmarks.ways import Kind
 
 LOADS = (0.5, 1.0, 1.5, 2.0)  # of the rate that a closed loop reaches
 PATIENCE = 3.0  # the latency bound ÷ p99 of the closed loop
-FILLING = 10.0  # most seconds in which a queue of requests without deadlines may fill
+FILLING = 10.0  # maximum seconds to fill the queue with requests without deadlines
 HANG_UPS = 10
 LEFT_OUT: tuple[Kind, ...] = ("by hand",)
-_READ = 20  # tokens before a client hangs up
-_TIMEOUT = "504 "  # how the errors begin of requests that were given up at their latency bound
+_READ = 20  # tokens before the client closes the connection
+_TIMEOUT = "504 "  # beginning of the errors of requests that missed their deadline
 
 
 class Line(NamedTuple):
-    """One figure beside its target, of a row in the table of targets; `is_met` is None when nothing was measured."""
+    """One figure and its target; `is_met` is None if nothing was measured."""
 
     row: int
     what: str
@@ -57,12 +57,12 @@ def _line(row: int, what: str, target: str, value: float | None, form: str, rema
 @click.command()
 @STORE
 @click.option("--tasks", "jobs", type=Names(JOBS), default=",".join(JOBS), show_default=True, help="Jobs to measure.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="Of each measurement.")
-@click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="Of row 4.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="Per measurement.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="Rounds of row 4.")
 @ENGINES
 @OUTPUT
 def main(store: Path, jobs: list[str], seconds: float, rounds: int, engines: int, output: Path | None) -> None:
-    """Measure what Unroll has to reach and print one Markdown table. Rows 3 and 9 have benchmarks of their own."""
+    """Measure the targets and print one Markdown table. Rows 3 and 9 have their own benchmarks."""
     about = heading("benchmarks.targets")
     works, remarks = workloads(jobs, store)
     texts = [work for work in works if work.job != "caption"]
@@ -116,7 +116,7 @@ def _shares(measurements: Sequence[Measurement]) -> Iterator[Line]:
 def _beside_long(
     parts: Bench, traffic: Traffic, work: Workload, store: Path, seconds: float, rounds: int, failed: list[str]
 ) -> Line:
-    """Row 4: the same short requests by turns alone and beside long ones."""
+    """Row 4: the same short requests, alternately alone and beside long ones."""
     requests, port, warm = mix(work, store), parts.service.port, warm_up(seconds)
     parts.bar.set_description(f"{work.job}: short beside long")
     closed = traffic.peak(port, requests.both, warm_up=warm, seconds=seconds)
@@ -143,8 +143,8 @@ def goodput(sample: OpenSample, bound: float, seconds: float) -> float:
 
 
 def _overload(parts: Bench, work: Workload, closed: Sample, seconds: float, failed: list[str]) -> Iterator[Line]:
-    """Row 7: goodput at twice the saturating load ÷ peak. Clients tell the service how long they would wait; each load
-    lasts that long before it is measured, and twice that long then, so that queues have grown as they will."""
+    """Row 7: goodput at twice the saturating load ÷ peak. Clients send the latency bound as their deadline. Each load
+    runs for the bound before it is measured, and for twice the bound then, so that queues are full."""
     p99 = closed.milliseconds(0.99)
     if p99 is None:
         return
@@ -163,7 +163,7 @@ def _overload(parts: Bench, work: Workload, closed: Sample, seconds: float, fail
 
 
 def _refusals(parts: Bench, work: Workload, closed: Sample, seconds: float, failed: list[str]) -> Line:
-    """Row 7: how fast the service refuses what is too much, when its queue is full of requests without a deadline."""
+    """Row 7: latency of refusals when the queue is full of requests without a deadline."""
     filling = Settings().max_pending / closed.rate if closed.rate else 0
     sample = _open(parts, work, 2.0, closed.rate, filling, seconds) if 0 < filling <= FILLING else None
     refused = Sample(rate=0, latencies=sample.refusals if sample else ())
@@ -185,7 +185,7 @@ def _open(parts: Bench, work: Workload, load: float, peak: float, wait: float, s
 
 
 def _hang_ups(service: Service, work: Workload) -> Line:
-    """Row 8: steps that an engine runs beyond those that a client read of a stream before it hung up."""
+    """Row 8: steps that an engine runs beyond the tokens that the client read before it closed the stream."""
     unit = Settings().unit
     most = json.loads(work.bodies[0])["max_tokens"]
     requests = with_options(work, stream=True, logprobs=0, min_tokens=most)

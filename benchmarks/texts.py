@@ -38,12 +38,12 @@ _MANUAL_WORDS = {
 
 
 def review(words: int, random_source: random.Random) -> str:
-    """A film review of so many words."""
+    """A film review with this number of words."""
     return _text(words, random_source, _REVIEW_CLAUSES, _REVIEW_WORDS)
 
 
 def manual(words: int, random_source: random.Random) -> str:
-    """A text of so many words as stands in menus, messages and manuals of software."""
+    """A text with this number of words, like menus, messages and manuals of software."""
     return _text(words, random_source, _MANUAL_CLAUSES, _MANUAL_WORDS)
 
 
@@ -62,8 +62,8 @@ def _text(words: int, random_source: random.Random, clauses: Sequence[str], choi
 
 
 def spread(lengths: Sequence[int], random_source: random.Random, *, stretch: int = 32) -> list[int]:
-    """The same lengths in an order in which every `stretch` of them has the mix of all: however far a measurement
-    gets through the inputs, it saw the same mixture."""
+    """The same lengths, reordered so that every `stretch` of them has the mix of all. So a measurement sees the same
+    mix however many inputs it sends."""
     ordered = sorted(lengths)
     steps = max(1, len(ordered) // stretch)
     order: list[int] = []

@@ -1,4 +1,4 @@
-"""Short requests beside long ones: open loops at the same time, each by a load generator of its own."""
+"""Short requests beside long ones: simultaneous open loops, each with its own load generator."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ def mix(work: Workload, store: Path) -> Mix:
 
 
 class Traffic:
-    """Two load generators, to be told where the service is."""
+    """Two load generators, started before the service."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -44,7 +44,7 @@ class Traffic:
         self._stack.close()
 
     def peak(self, port: int, work: Workload, *, warm_up: float, seconds: float) -> Sample:
-        """A closed loop, by the first generator; the second one is started too."""
+        """A closed loop of the first generator; the second one is started, too."""
         self._generators[1].measure(port, work, clients=1, warm_up=0, seconds=0.01)
         return self._generators[0].measure(port, work, clients=CLIENTS, warm_up=warm_up, seconds=seconds)
 

@@ -1,4 +1,4 @@
-"""What a unit of so many cell steps costs and gives: `python -m benchmarks.units`. See benchmarks/README.md."""
+"""Latency and throughput by the length of a unit: `python -m benchmarks.units`. See benchmarks/README.md."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class Row:
 @click.command()
 @STORE
 @click.option("--units", type=Counts(), default="1,2,3,6,12,24,48", show_default=True, help="Cell steps of a unit.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True)
 @ENGINES
 @OUTPUT
@@ -62,7 +62,7 @@ def main(
 def _rows(
     store: Path, requests: Mix, units: Sequence[int], seconds: float, rounds: int, engines: int
 ) -> Iterator[tuple[Row, list[str]]]:
-    """Round by round, a service for each unit; the load is the same for all."""
+    """In each round, a service for each unit, all with the same load."""
     warm = warm_up(seconds)
     usual = Settings().unit
     with (
@@ -72,7 +72,7 @@ def _rows(
         with running_service(store, engines, "--unit", str(usual)) as service:
             capacity = traffic.peak(service.port, requests.both, warm_up=warm, seconds=seconds).rate
         if not capacity:
-            raise click.ClickException("no request was answered in time: measure for more --seconds")
+            raise click.ClickException("no request was answered in time: raise --seconds")
         bar.update()
         for turn in range(rounds):
             for unit in units:

@@ -7,7 +7,7 @@ import pytest
 
 from app.engines import engines_that_fit
 from app.machine import available_cores, available_memory
-from app.store.source import Folder
+from app.store.stores import FolderStore
 
 CORES = len(os.sched_getaffinity(0))
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -67,9 +67,9 @@ def test_a_machine_without_control_groups_has_what_it_has(tmp_path: Path) -> Non
 
 
 def test_engines_are_as_many_as_memory_has_room_for(tiny_store: Path) -> None:
-    store = Folder(tiny_store)
+    store = FolderStore(tiny_store)
     assert engines_that_fit(100 * MEBI, store, front_ends=1) == 0
     assert engines_that_fit(1024 * MEBI, store, front_ends=1) == 3
     assert engines_that_fit(1024 * MEBI, store, front_ends=2) == 2
     assert engines_that_fit(1024 * MEBI, store, front_ends=4) == 0
-    assert engines_that_fit(1024 * MEBI, Folder(Path("model_store")), front_ends=1) == 1  # models need room, too
+    assert engines_that_fit(1024 * MEBI, FolderStore(Path("model_store")), front_ends=1) == 1  # models need room, too

@@ -18,7 +18,7 @@ from app.store.architecture import (
     ResNet,
     TextEncoder,
 )
-from app.store.manifest import Decoding, ImageInput, Limits, Manifest, TokenizerUse
+from app.store.manifest import Decoding, ImageInput, Manifest, TokenizerUse, TokenLimits
 from training.cards import CardText
 from training.loop import BOS, EOS, PAD, UNK
 from training.publish import publish
@@ -49,7 +49,7 @@ def _classifier(name: str, language: str, *, directions: Literal[1, 2] = 2) -> M
         architecture=Classifier(encoder=encoder, pooling=("last", "max", "mean"), labels=2),
         tokenizer=TokenizerUse(),
         labels=("negative", "positive"),
-        limits=Limits(source_tokens=2000),
+        limits=TokenLimits(source_tokens=2000),
         parameters=1,
         files={},
         licence="Apache-2.0",
@@ -89,7 +89,7 @@ def _translator() -> Manifest:
         architecture=architecture,
         tokenizer=TokenizerUse(append=(EOS,)),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=24),
-        limits=Limits(source_tokens=120, max_tokens=4000),
+        limits=TokenLimits(source_tokens=120, max_tokens=4000),
         parameters=1,
         files={},
         licence="Apache-2.0",
@@ -113,7 +113,7 @@ def _captioner() -> Manifest:
         tokenizer=TokenizerUse(),
         image=ImageInput(size=IMAGE_SIZE, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=12),
-        limits=Limits(max_tokens=50),
+        limits=TokenLimits(max_tokens=50),
         parameters=1,
         files={},
         licence="Apache-2.0",
@@ -134,7 +134,7 @@ def _language_model(name: str, language: str) -> Manifest:
         ),
         tokenizer=TokenizerUse(prepend=(EOS, BOS)),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=12),
-        limits=Limits(source_tokens=2000, max_tokens=4000),
+        limits=TokenLimits(source_tokens=2000, max_tokens=4000),
         parameters=1,
         files={},
         licence="Apache-2.0",

@@ -23,7 +23,7 @@ from app.models.encoders import ImageEncoder as ImageEncoderModule
 from app.models.networks import EncoderDecoder
 from app.store.architecture import Attention, Decoder, ImageEncoder
 from app.store.architecture import EncoderDecoder as Architecture
-from app.store.manifest import Decoding, ImageInput, Limits, Manifest, TokenizerUse, Training
+from app.store.manifest import Decoding, ImageInput, Manifest, TokenizerUse, TokenLimits, Training
 from training.captions import bleu, caption_rows, cider, plain_caption, searched_rows
 from training.cards import CardText
 from training.data import Photo, read_flickr8k
@@ -221,7 +221,7 @@ RECIPE = Recipe(
         tokenizer=TokenizerUse(),
         image=ImageInput(size=224, mean=(MEAN[0], MEAN[1], MEAN[2]), std=(STD[0], STD[1], STD[2])),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=30),
-        limits=Limits(max_tokens=100),
+        limits=TokenLimits(max_tokens=100),
         parameters=1,
         files={},
         licence="Apache-2.0; trained on research data, see MODEL_CARD.md",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from app.models.networks import Classifier
 from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
 from app.store.architecture import Classifier as Architecture
-from app.store.manifest import Limits, Manifest, TokenizerUse, Training
+from app.store.manifest import Manifest, TokenizerUse, TokenLimits, Training
 from app.store.model_store import WEIGHTS
 from app.text.tokenizer import TextTokenizer
 from training.calibration import calibrate
@@ -83,7 +83,7 @@ def draft_manifest(
         architecture=config.architecture(),
         tokenizer=TokenizerUse(),
         labels=("negative", "positive"),
-        limits=Limits(source_tokens=8192),
+        limits=TokenLimits(source_tokens=8192),
         parameters=1,
         files={},
         licence=licence,

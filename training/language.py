@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from app.models.networks import EncoderDecoder
 from app.store.architecture import LanguageModel, Recurrence
-from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
+from app.store.manifest import Decoding, Manifest, TokenizerUse, TokenLimits, Training
 from training.cards import CardText
 from training.loop import (
     BOS,
@@ -94,7 +94,7 @@ def language_model_recipe(
         architecture=config.architecture(),
         tokenizer=TokenizerUse(prepend=BEFORE),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=48),
-        limits=Limits(source_tokens=8192, max_tokens=1024),
+        limits=TokenLimits(source_tokens=8192, max_tokens=1024),
         parameters=1,
         files={},
         licence=licence,

@@ -12,7 +12,7 @@ from torch import nn
 
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
-from app.store.publishing import entry_of, publishing, write_manifest
+from app.store.publishing import file_entry, publishing, write_manifest
 from app.store.weights import distinct_tensors
 from training.cards import CardText, write_card
 from training.curves import CURVE, draw_curve
@@ -33,7 +33,7 @@ def publish(
         shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
         if log is not None and log.exists():
             draw_curve(log, fresh / CURVE)
-        entries = {path.name: entry_of(path) for path in sorted(fresh.iterdir())}
+        entries = {path.name: file_entry(path) for path in sorted(fresh.iterdir())}
         parameters = sum(parameter.numel() for parameter in network.parameters())
         manifest = draft.model_copy(update={"files": entries, "parameters": parameters})
         write_manifest(fresh, manifest)

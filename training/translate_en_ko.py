@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from app.models.networks import EncoderDecoder
 from app.store.architecture import Attention, Decoder, Recurrence, TextEncoder
 from app.store.architecture import EncoderDecoder as Architecture
-from app.store.manifest import Decoding, Limits, Manifest, TokenizerUse, Training
+from app.store.manifest import Decoding, Manifest, TokenizerUse, TokenLimits, Training
 from training.cards import CardText
 from training.data import Pair, read_enko
 from training.loop import (
@@ -182,7 +182,7 @@ RECIPE = Recipe(
         architecture=CONFIG.architecture(),
         tokenizer=TokenizerUse(append=(EOS,)),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=128),
-        limits=Limits(source_tokens=256, max_tokens=512),
+        limits=TokenLimits(source_tokens=256, max_tokens=512),
         parameters=1,
         files={},
         licence="Apache-2.0; trained on texts of several licences, see MODEL_CARD.md",

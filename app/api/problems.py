@@ -31,7 +31,7 @@ class Mistake(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457. `type` is a stable name for the kind of problem, explained in docs/http-api.md."""
+    """RFC 9457. `type` is a stable name for the kind of problem, listed in docs/api/errors.md."""
 
     type: str = Field(examples=["/problems/empty-input"])
     title: str = Field(examples=["An input is empty"])

@@ -15,7 +15,7 @@ from app.errors import StoreUnreachable
 from app.logs import set_up_logging
 from app.main import create_app, open_guard
 from app.settings import Settings, is_local
-from app.store.source import Source
+from app.store.stores import Store
 from app.version import VERSION
 from app.workers import FrontEnd, eager, run_workers, web_config
 
@@ -84,7 +84,7 @@ def _check_temporary_folder() -> None:
         ) from None
 
 
-def _source(settings: Settings) -> Source:
+def _source(settings: Settings) -> Store:
     try:
         source = open_store(settings)
         bring_up_to_date(source)

@@ -14,7 +14,7 @@ from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, torchvision_resnet
 from app.importers.vocabularies import Role
 from app.store.architecture import EncoderDecoder, ImageEncoder, Projection
-from app.store.manifest import Decoding, ImageInput, Limits
+from app.store.manifest import Decoding, ImageInput, TokenLimits
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Captioning(Layout):
             },
             target=word_vocabulary(target, "spaces", unk="<unk>", hidden=(start,) if made.start_is_output else ()),
             decoding=Decoding(bos=start, eos=end, **made.decoding),
-            limits=Limits(max_tokens=200),
+            limits=TokenLimits(max_tokens=200),
             image=ImageInput(reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD, **made.image),
         )
 

@@ -21,7 +21,7 @@ from app.importers.vocabularies import Role, assign, read_words
 from app.models.networks import Classifier, EncoderDecoder
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
-from app.store.publishing import check_is_free, entry_of, publishing, write_manifest
+from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
 from app.store.weights import distinct_tensors
 
 
@@ -93,7 +93,7 @@ def _publish(conversion: Conversion, store: Path) -> Path:
         ):
             if vocabulary is not None and use is not None:
                 folder.joinpath(use.file).write_bytes(vocabulary.tokenizer.to_str(pretty=False).encode())
-        entries = {path.name: entry_of(path) for path in sorted(folder.iterdir())}
+        entries = {path.name: file_entry(path) for path in sorted(folder.iterdir())}
         manifest = manifest.model_copy(update={"files": entries})
         write_manifest(folder, manifest)
         folder.joinpath(CARD).write_text(card_of(manifest, conversion.layout, conversion.options), encoding="utf8")

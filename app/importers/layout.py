@@ -13,7 +13,7 @@ from app.importers.options import Option, OptionValues
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, EncoderDecoder
-from app.store.manifest import Decoding, ImageInput, Limits, TaskName
+from app.store.manifest import Decoding, ImageInput, TaskName, TokenLimits
 
 Words = Mapping[Role, Sequence[str]]
 
@@ -28,7 +28,7 @@ class Converted:
     source: Vocabulary | None = None
     target: Vocabulary | None = None
     decoding: Decoding | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: TokenLimits = field(default_factory=TokenLimits)
     image: ImageInput | None = None
     labels: Sequence[str] = ()
 

@@ -1,4 +1,4 @@
-"""The manifest of a version: everything needed to run it and to say what it is."""
+"""The manifest of a version: all that is needed to run the version and to describe it."""
 
 from datetime import date
 from typing import Annotated, Literal, Self, assert_never
@@ -17,54 +17,54 @@ Until = Literal["beams", "best", "places"]
 
 
 class FileEntry(Part):
-    """A file of the version, by its SHA-256 and its size in bytes."""
+    """SHA-256 and size in bytes of a file of the version."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: PositiveInt
 
 
 class LeftPad(Part):
-    """Sources of one length: the first `to` ids, behind as many times `id` as are missing."""
+    """Cut or pad every source to `to` ids. Padding goes before the source and repeats `id`."""
 
     to: PositiveInt
     id: NonNegativeInt
 
 
 class TokenizerUse(Part):
-    """How text becomes source ids and emitted ids become text. The file is of the `tokenizers` library."""
+    """How texts become ids and ids become text. The file has the format of the `tokenizers` library."""
 
     file: str = "tokenizer.json"
     prepend: tuple[int, ...] = Field((), description="Ids put before every source.")
-    append: tuple[int, ...] = Field((), description="Ids added at the end of every source.")
+    append: tuple[int, ...] = Field((), description="Ids put after every source.")
     split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk)$")] = Field(
         "file",
-        description="Who cuts a text into words: the file itself, spaCy's rules for a language (spacy:de; extra "
-        "'spacy') or NLTK's (extra 'nltk'). The file's vocabulary is looked up word by word then.",
+        description="Word splitter: the tokenizer file itself, spaCy's rules for a language (spacy:de; extra "
+        "'spacy') or NLTK's (extra 'nltk'). With spaCy and NLTK each word is looked up in the file's vocabulary.",
     )
     lower: bool = Field(
-        False,
-        description="Whether capitals become small letters: spaCy's words after they are cut, any other text before.",
+        False, description="Convert text to lower case: with spaCy after splitting, otherwise before splitting."
     )
-    reverse: bool = Field(False, description="Whether a source is read from its last id to its first.")
+    reverse: bool = Field(False, description="Reverse the order of the source ids.")
     left_pad: LeftPad | None = Field(
-        None, description="The one length of all sources, what is put around them included; nothing masks the padding."
+        None, description="Fixed length of every source, prepended and appended ids included. Padding is not masked."
     )
     hidden: tuple[int, ...] = Field(
-        (), description="Ids that may be emitted and are no part of the text, such as that of <start>."
+        (), description="Ids that the model may decode but that are left out of the text, such as <start>."
     )
     unknown: Literal["unk", "refuse", "skip"] | NonNegativeInt = Field(
         "unk",
-        description="What a word outside the vocabulary becomes: the file's unknown word, a refusal that names it, "
-        "nothing, or an id.",
+        description="Replacement for a word outside the vocabulary: unk (the file's unknown token), refuse (an error "
+        "that names the word), skip (nothing), or an id.",
     )
 
 
 class ImageInput(Part):
-    """How an image becomes pixels: RGB, squashed to a square, or made so small that its shorter side is `shorter_side`
-    and cropped to the square in its middle; then normalised per channel on the scale 0 to 1.
+    """How an image file becomes the network's input.
 
-    `careful` turns a photo upright, lays transparency over white and scales 16-bit samples; `plain` does as training
-    scripts mostly do, `Image.open(file).convert("RGB")` and nothing else.
+    `resize`: `squash` scales the image to a square of `size` and ignores its aspect ratio. `crop` scales the shorter
+    side to `shorter_side` and takes the central square. Then each channel, scaled to 0..1, is normalised by `mean` and
+    `std`. `reading`: `careful` applies the EXIF orientation, puts transparency over white and scales 16-bit samples.
+    `plain` is `Image.open(file).convert("RGB")`, as most training scripts do.
     """
 
     size: PositiveInt = 224
@@ -76,28 +76,37 @@ class ImageInput(Part):
     std: tuple[float, float, float]
 
     @model_validator(mode="after")
-    def _what_is_cropped_is_larger(self) -> Self:
+    def _crop_has_a_shorter_side(self) -> Self:
         if (self.resize == "crop") != (self.shorter_side is not None) or (self.shorter_side or self.size) < self.size:
-            raise ValueError("image.resize 'crop' needs shorter_side, at least as long as size; 'squash' has none")
+            raise ValueError("image.resize 'crop' needs shorter_side >= size; 'squash' takes no shorter_side")
         return self
 
 
 class Decoding(Part):
-    """How tokens are emitted: the first input, the id that ends, ids that are never chosen, and what is done when a
-    request does not say it: tokens, beams and length penalty (see `Emit`).
+    """How tokens are decoded: special ids, and defaults of the decoding options (`min_tokens`, `max_tokens`, `beams`,
+    `length_penalty`).
 
-    Ids in `suppress` have no probability; those in `forbidden` keep theirs, as where training code crosses them out
-    after the softmax. With `fixed_steps` nothing ends before `max_tokens`, and `eos` is a token as any other.
+    `bos` is the first input, `eos` ends a hypothesis. `suppress` sets the probability of ids to zero before the
+    softmax. `forbidden` excludes ids after the softmax, so the other probabilities do not change. `fixed_steps` ignores
+    `eos`: every hypothesis has `max_tokens` tokens.
 
-    `search` is how a search goes on once a hypothesis has ended. A `full` one keeps its width. A `shrinking` one goes
-    on with one beam less, and answers unfinished ones only if none has ended (as the code for Xu et al. 2015 does). One
-    with `gaps` looks at as many continuations as it has beams, ends among them, and is narrower until the next step
-    fills it up (as OpenNMT-py's does). `past_end` keeps what has ended among the beams, goes on behind the end, and
-    answers up to the end (as joeynmt's does). The last two answer unfinished ones beside the others at `max_tokens`.
+    `search` chooses the beam search after a hypothesis has ended:
 
-    `until` is when it stops: once as many hypotheses as `beams` have ended; once a step's most probable continuation
-    was an end and as many have ended as are asked for (`best`); or once each of the places among the most probable
-    continuations has held an end (`places`).
+    - `full` keeps its width.
+    - `shrinking` continues with one beam fewer. It returns unfinished hypotheses only if none has ended (Xu et al.
+      2015).
+    - `gaps` ranks as many continuations as it has beams, ends included, so the beam is narrower until the next step
+      fills it (OpenNMT-py).
+    - `past_end` keeps ended hypotheses among the beams, continues after the end, and returns the tokens before the end
+      (joeynmt).
+
+    At `max_tokens`, `gaps` and `past_end` return unfinished hypotheses beside the ended ones.
+
+    `until` chooses when a search stops:
+
+    - `beams`: as many hypotheses as beams have ended.
+    - `best`: `n_best` hypotheses have ended, and the most probable continuation of a step is an end.
+    - `places`: each rank among the most probable continuations has held an end.
     """
 
     bos: int
@@ -114,19 +123,19 @@ class Decoding(Part):
 
     @property
     def end(self) -> int:
-        """The id at which emitting ends; -1, which no token has, if none does."""
+        """The id that ends a hypothesis; -1, which is no token's id, with `fixed_steps`."""
         return -1 if self.fixed_steps else self.eos
 
 
-class Limits(Part):
-    """What the version takes: ids in a source, and the most tokens that can be asked of it."""
+class TokenLimits(Part):
+    """The version's limits: ids of a source, and the highest `max_tokens` of a request."""
 
     source_tokens: PositiveInt | None = None
     max_tokens: PositiveInt | None = None
 
 
 class Quality(Part):
-    """A measured number, and the command that measures it again."""
+    """A measured number, and the command that reproduces it."""
 
     measure: str
     value: float
@@ -136,7 +145,7 @@ class Quality(Part):
 
 
 class Training(Part):
-    """Where the weights come from; MODEL_CARD.md says more."""
+    """How the weights were trained; MODEL_CARD.md has the details."""
 
     recipe: str
     minutes: PositiveInt
@@ -150,22 +159,20 @@ class Manifest(Part):
     version: PositiveInt
     task: TaskName = Field(description="A task of the service, such as sentiment, captioning, translation, completion.")
     description: str
-    default: bool = Field(
-        False, description="Whether it answers when a request of its task and language names no model."
-    )
+    default: bool = Field(False, description="Use this model for requests of its task and language that name no model.")
     source_language: Language | None = None
     target_language: Language | None = None
     architecture: Architecture
     tokenizer: TokenizerUse
     target_tokenizer: TokenizerUse | None = Field(
-        None, description="Of what a translation is written in, where source and target have vocabularies of their own."
+        None, description="Tokenizer of the target language, if source and target have separate vocabularies."
     )
     labels: tuple[str, ...] = ()
     image: ImageInput | None = None
     decoding: Decoding | None = None
-    limits: Limits = Limits()
+    limits: TokenLimits = TokenLimits()
     precision: Literal["auto", "float32"] = Field(
-        "auto", description="float32: whatever the service's setting, the answers are those of the original code."
+        "auto", description="float32 overrides the setting `precision`, so that answers equal the original code's."
     )
     parameters: PositiveInt
     files: dict[str, FileEntry]
@@ -228,12 +235,12 @@ class Manifest(Part):
 
     @property
     def key(self) -> str:
-        """`name/version`: how engine and front end name a version to each other."""
+        """`name/version`, the version's name between front end and engine."""
         return f"{self.name}/{self.version}"
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Source before target, each once."""
+        """Source language, then target language, without repeats."""
         pair = (self.source_language, self.target_language)
         return tuple(dict.fromkeys(language for language in pair if language))
 

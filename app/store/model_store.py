@@ -1,4 +1,4 @@
-"""The model store on disk: `<root>/<name>/<version>/manifest.json` and the files that it names."""
+"""Reads the model store: `<root>/<name>/<version>/manifest.json` and the files that the manifest lists."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Version:
-    """A version whose manifest is valid and whose files are whole."""
+    """A version with a valid manifest and undamaged files."""
 
     folder: Path
     manifest: Manifest
@@ -23,7 +23,7 @@ class Version:
 
 @dataclass(frozen=True)
 class BrokenVersion:
-    """A version that cannot be used, and why."""
+    """A version that cannot be used, and the reason."""
 
     name: str
     version: str
@@ -36,14 +36,14 @@ class BrokenVersion:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a store holds, each sorted by name and version."""
+    """The versions in a store, sorted by name and number."""
 
     versions: tuple[Version, ...]
     broken: tuple[BrokenVersion, ...]
 
 
 def read_store(root: Path) -> Contents:
-    """Read and verify every version. A broken one is reported beside the others, never raised."""
+    """Read and verify every version. A broken version is returned, never raised."""
     versions: list[Version] = []
     broken: list[BrokenVersion] = []
     for folder in version_folders(root).values():
@@ -56,18 +56,18 @@ def read_store(root: Path) -> Contents:
 
 
 def newest_version(root: Path, name: str) -> int:
-    """The highest version number of a model, broken or not; 0 if there is none."""
+    """The highest version number of a model, broken versions included; 0 without versions."""
     return max((int(folder.name) for folder in _folders(root / name) if folder.name.isdecimal()), default=0)
 
 
 def version_folders(root: Path) -> dict[str, Path]:
-    """The folders that there are, by `name/version`, whatever is in them."""
+    """All version folders by `name/version`. Their content is not checked."""
     folders = [folder for name in _folders(root) for folder in _folders(name)]
     return {f"{folder.parent.name}/{folder.name}": folder for folder in folders}
 
 
 def is_version(folder: Path) -> bool:
-    """Whether a folder is at least meant to be one: it has a number and a manifest."""
+    """Whether the folder has a number as its name and contains a manifest."""
     return folder.name.isdigit() and folder.joinpath("manifest.json").exists()
 
 
@@ -78,10 +78,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def open_version(folder: Path) -> Version:
-    """Validate the manifest and check the hash of each file.
-
-    Raises InvalidManifest or FileDamaged, with the name of what is wrong.
-    """
+    """Validate the manifest and check the hash of each file. Raises InvalidManifest or FileDamaged."""
     path = folder / "manifest.json"
     try:
         manifest = Manifest.model_validate(json.loads(path.read_bytes()))
@@ -90,7 +87,7 @@ def open_version(folder: Path) -> Version:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise InvalidManifest(f"manifest.json is not valid at {where or 'the top'}: {first['msg']}") from error
+        raise InvalidManifest(f"manifest.json is not valid at {where or 'its root'}: {first['msg']}") from error
     except ValueError as error:
         raise InvalidManifest(f"manifest.json is not JSON: {error}") from error
     if (manifest.name, str(manifest.version)) != (folder.parent.name, folder.name):
@@ -98,14 +95,14 @@ def open_version(folder: Path) -> Version:
     tokenizers = [use.file for use in (manifest.tokenizer, manifest.target_tokenizer) if use is not None]
     for needed in (WEIGHTS, *tokenizers):
         if needed not in manifest.files:
-            raise InvalidManifest(f"manifest.json names no hash for {needed}")
+            raise InvalidManifest(f"manifest.json has no hash for {needed}: add it to files")
     for name, entry in manifest.files.items():
         if Path(name).name != name:
-            raise InvalidManifest(f"manifest.json names {name!r}, which is not a plain file name")
+            raise InvalidManifest(f"manifest.json lists {name!r}: files need plain names without a folder")
         try:
             content = folder.joinpath(name).read_bytes()
         except OSError as error:
             raise FileDamaged(f"{name} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise FileDamaged(f"{name} does not have the SHA-256 that manifest.json names; restore it or publish again")
+            raise FileDamaged(f"{name} does not have the SHA-256 in manifest.json: restore it or publish again")
     return Version(folder, manifest)

@@ -1,7 +1,7 @@
-"""Writing into a model store so that a reader finds a version whole or not at all, whenever the writer is killed.
+"""Writes versions into a model store atomically: a reader sees a complete version or none.
 
-A version is written into a folder beside its place whose name begins with a dot, which no reader looks at, and is
-renamed when all of it is on disk. Its writer holds a lock on that folder; what nobody holds is a leftover.
+The writer fills a folder whose name begins with a dot, which readers skip, and renames it when all files are on disk.
+It holds a lock on that folder meanwhile; an unlocked folder is a leftover of a killed writer.
 """
 
 import fcntl
@@ -21,19 +21,19 @@ _NEW = ".new-"
 
 
 def check_is_free(store: Path, name: str, version: int) -> None:
-    """A published version is never replaced, as some service may run it. Raises VersionExists."""
+    """Raises VersionExists if the version is in the store: a service may run it, so it is never replaced."""
     if store.joinpath(name, str(version)).exists():
         raise VersionExists(
-            f"{store} has {name}/{version} already, and a version is not replaced: publish another number, or remove "
-            f"it first: unroll remove {name} {version} --store {store}"
+            f"{store} already contains {name}/{version}, and versions are never replaced: publish another number, or "
+            f"first run: unroll remove {name} {version} --store {store}"
         )
 
 
 @contextmanager
 def publishing(store: Path, name: str, version: int, *, replaces: bool = False) -> Iterator[Path]:
-    """A folder to write a version into: when the block ends it is the version. What is raised in the block is raised
-    again, and nothing has changed. `replaces` is for a copy of a store, which follows it: there an older version of the
-    number is gone an instant before. Raises VersionExists."""
+    """A folder to write a version into. It becomes the version when the block ends; an exception leaves the store
+    unchanged. `replaces` is for the local copy of a remote store: it removes the old version an instant before the
+    rename. Raises VersionExists."""
     models, target = store / name, store / name / str(version)
     if not replaces:
         check_is_free(store, name, version)
@@ -47,7 +47,7 @@ def publishing(store: Path, name: str, version: int, *, replaces: bool = False) 
             remove_version(target)
         try:
             fresh.rename(target)
-        except OSError:  # a folder does not take the place of one that is not empty
+        except OSError:  # another writer published the version meanwhile: the target is not empty
             check_is_free(store, name, version)
             raise
         _to_disk(models)
@@ -55,54 +55,54 @@ def publishing(store: Path, name: str, version: int, *, replaces: bool = False) 
 
 @contextmanager
 def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder, which is removed at the end if it is still there. What killed holders of such left goes first."""
+    """A new, locked folder, removed at the end of the block if it still exists. Removes leftovers first."""
     remove_leftovers(parent, prefix)
-    fresh, held = _held(parent, prefix)
+    fresh, lock = _locked_folder(parent, prefix)
     try:
         yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        os.close(held)
+        os.close(lock)
 
 
 def remove_leftovers(parent: Path, prefix: str) -> None:
-    """Remove the folders that nobody holds."""
+    """Remove unlocked folders."""
     for path in parent.glob(f"{prefix}*"):
-        with suppress(OSError):  # somebody holds it, or removed it meanwhile, or it is not ours
-            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        with suppress(OSError):  # it is locked, removed meanwhile, or of another user
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
             finally:
-                os.close(held)
+                os.close(lock)
 
 
-def _held(parent: Path, prefix: str) -> tuple[Path, int]:
-    """A new folder, and the descriptor that keeps it locked as long as this process lives."""
+def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder, and the descriptor that holds its lock until it is closed or the process ends."""
     while True:
         fresh = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
         with suppress(FileNotFoundError):
-            held = os.open(fresh, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_EX)
+            lock = os.open(fresh, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             if fresh.exists():
-                return fresh, held
-            os.close(held)  # somebody took it for a leftover before it was locked
+                return fresh, lock
+            os.close(lock)  # another process removed the folder as a leftover before it was locked
 
 
-def entry_of(path: Path) -> FileEntry:
-    """What a manifest says of a file."""
+def file_entry(path: Path) -> FileEntry:
+    """The manifest's entry for a file."""
     content = path.read_bytes()
     return FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """`manifest.json` of a version."""
+    """Write `manifest.json` of a version."""
     text = manifest.model_dump_json(indent=2, exclude_none=True)
     write_whole(folder / MANIFEST, (text + "\n").encode())
 
 
 def remove_version(folder: Path) -> None:
-    """Take a version out of its store: at once for readers, then its files."""
+    """Remove a version. Readers stop seeing it at once; then its files are deleted."""
     gone = folder.with_name(f"{_NEW}{folder.name}-removed")
     shutil.rmtree(gone, ignore_errors=True)
     folder.rename(gone)
@@ -110,7 +110,7 @@ def remove_version(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old content or the new, and nothing else, whatever happens."""
+    """Replace a file atomically: a reader sees the old content or the new."""
     descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

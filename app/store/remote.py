@@ -1,7 +1,7 @@
-"""A model store at a URL: copied into a folder of this machine, file by file, hashes checked.
+"""A model store at a URL, mirrored into a local folder file by file, with hashes checked.
 
-A version becomes visible in the folder when all of it is there. A copy that was cut short goes on: files that came are
-kept in `.parts`, by their SHA-256. A file that is not what its manifest says is copied again when it has changed there.
+A version becomes visible in the folder when all its files are copied. An interrupted copy resumes: finished files
+stay in `.parts`, named by SHA-256. A file that does not match its manifest is copied again when it changes at the URL.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from app.store.manifest import Manifest
 from app.store.model_store import version_folders
 from app.store.publishing import MANIFEST, publishing, remove_version, write_whole
 from app.store.remote_files import RemoteFiles
-from app.store.source import DEFAULT_FILE, default_bytes
+from app.store.stores import DEFAULT_FILE, default_bytes
 
-_PARTS, _UNFIT = ".parts", ".unfit.json"
-Marks = Mapping[str, str | None]  # of remote files, see `RemoteFiles.list`
-Unfit = dict[str, list[str | None]]  # files that do not fit: the mark of what was copied, and the SHA-256 that it has
+_PARTS, _DAMAGED = ".parts", ".damaged.json"
+Marks = Mapping[str, str | None]  # change marks of remote files, see `RemoteFiles.list`
+Damaged = dict[str, list[str | None]]  # files that do not match the manifest: mark and SHA-256 of the copy
 
 
 def is_url(location: str) -> bool:
@@ -30,7 +30,7 @@ def is_url(location: str) -> bool:
 
 
 class RemoteStore:
-    """The store at `url`, mirrored into a folder of its own below `cache`."""
+    """The store at `url`, mirrored into its own folder below `cache`."""
 
     def __init__(self, url: str, cache: Path) -> None:
         self.files = RemoteFiles(url)
@@ -38,11 +38,11 @@ class RemoteStore:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreUnreachable(f"the cache {cache} cannot be written: {error.strerror}; set store_cache") from error
-        self._done: dict[str, tuple[bytes, Marks]] = {}  # manifest and marks with which a version was up to date
+            raise StoreUnreachable(f"the cache {cache} is not writable: {error.strerror}; set store_cache") from error
+        self._current: dict[str, tuple[bytes, Marks]] = {}  # manifest and marks of versions that are up to date
 
     def update(self, name: str | None = None) -> None:
-        """Copy what is new, of one name or of all, and remove what is gone there. Raises StoreUnreachable."""
+        """Copy new versions and remove those deleted at the URL, of one model or of all. Raises StoreUnreachable."""
         self.files.forget()
         names = self.files.list()
         try:
@@ -52,27 +52,27 @@ class RemoteStore:
                 if name is None and folder.parent.name not in names and names:
                     self._remove(key, folder)
         except OSError as error:
-            raise StoreUnreachable(f"the cache {self.root} cannot be written: {error.strerror or error}") from error
+            raise StoreUnreachable(f"the cache {self.root} is not writable: {error.strerror or error}") from error
 
     def write_default(self, name: str, version: int | None) -> None:
-        """See `Source`."""
+        """See `Store`."""
         content = None if version is None else default_bytes(version)
         try:
             self.files.write(f"{name}/{DEFAULT_FILE}", content)
         except StoreUnreachable as error:
-            raise StoreNotWritable(f"{DEFAULT_FILE} of {name} cannot be written: {error.detail}") from error
+            raise StoreNotWritable(f"{DEFAULT_FILE} of {name} is not writable: {error.detail}") from error
         self._put_default(name, content)
 
-    def _update_name(self, name: str, found: Marks) -> None:
-        there = {version for version in found if version.isdigit()}
-        for version in sorted(there, key=int):
+    def _update_name(self, name: str, marks: Marks) -> None:
+        versions = {version for version in marks if version.isdigit()}
+        for version in sorted(versions, key=int):
             self._update_version(f"{name}/{version}")
         for key, folder in version_folders(self.root).items():
-            if folder.parent.name == name and folder.name not in there:
+            if folder.parent.name == name and folder.name not in versions:
                 self._remove(key, folder)
         if (self.root / name).is_dir():
             path = f"{name}/{DEFAULT_FILE}"
-            self._put_default(name, self.files.read(path) if DEFAULT_FILE in found else None)
+            self._put_default(name, self.files.read(path) if DEFAULT_FILE in marks else None)
 
     def _put_default(self, name: str, content: bytes | None) -> None:
         path = self.root / name / DEFAULT_FILE
@@ -83,20 +83,21 @@ class RemoteStore:
 
     def _remove(self, key: str, folder: Path) -> None:
         remove_version(folder)
-        self._done.pop(key, None)
+        self._current.pop(key, None)
 
     def _update_version(self, key: str) -> None:
-        """What does not fit its hash is copied as it is: whoever opens the version says what is wrong with it."""
+        """Copy a version if it has changed. A file that does not match its hash is copied too: `open_version` reports
+        it."""
         marks = self.files.list(key)
         if MANIFEST not in marks:
             return
         content = self.files.read(f"{key}/{MANIFEST}")
         local = self.root / key
         if _content(local / MANIFEST) == content:
-            if self._done.get(key) == (content, marks):
+            if self._current.get(key) == (content, marks):
                 return
             if _is_up_to_date(local, _hashes(content), marks):
-                self._done[key] = content, marks
+                self._current[key] = content, marks
                 return
         parts = {file: self._part(key, file, sha256, marks) for file, sha256 in _hashes(content).items()}
         name, _, version = key.rpartition("/")
@@ -105,12 +106,12 @@ class RemoteStore:
             for file, part in parts.items():
                 if part is not None:
                     shutil.copyfile(part, folder / file)
-            _note_unfit(folder, _hashes(content), marks)
+            _write_damaged(folder, _hashes(content), marks)
         for sha256 in _hashes(content).values():
             (self.root / _PARTS / sha256).unlink(missing_ok=True)
 
     def _part(self, key: str, file: str, sha256: str, marks: Marks) -> Path | None:
-        """A file of a version by its hash: what is here, or a copy. None if it is not there."""
+        """A local file with this hash, copied from the URL if needed. None if the URL does not have the file."""
         parts, local = self.root / _PARTS, self.root / key
         parts.mkdir(exist_ok=True)
         for here in (local / file, parts / sha256):
@@ -118,7 +119,7 @@ class RemoteStore:
                 return here
         if file not in marks:
             return None
-        if _is_known(local, file, marks):
+        if _is_known_damaged(local, file, marks):
             return local / file
         fresh = parts / f"{sha256}.{os.getpid()}"
         self.files.copy(f"{key}/{file}", fresh)
@@ -126,7 +127,7 @@ class RemoteStore:
 
 
 def _hashes(content: bytes) -> dict[str, str]:
-    """The files that a manifest names. Of one that is not valid none: it is reported when it is opened."""
+    """SHA-256 of each file in a manifest. Empty for an invalid manifest, which `open_version` reports."""
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError:
@@ -135,24 +136,26 @@ def _hashes(content: bytes) -> dict[str, str]:
 
 
 def _is_up_to_date(local: Path, hashes: Mapping[str, str], marks: Marks) -> bool:
-    """Whether there is nothing to copy: each file is whole, or damaged there as it was when it was copied."""
-    return all(_sha256(local / file) == sha256 or _is_known(local, file, marks) for file, sha256 in hashes.items())
+    """Whether nothing must be copied: each file matches its hash, or its damaged original has not changed."""
+    return all(
+        _sha256(local / file) == sha256 or _is_known_damaged(local, file, marks) for file, sha256 in hashes.items()
+    )
 
 
-def _note_unfit(folder: Path, hashes: Mapping[str, str], marks: Marks) -> None:
-    """Keep, beside the files of a version, what is to be known of those that came damaged, or are missing there."""
-    came = {file: _sha256(folder / file) for file in hashes}
-    unfit: Unfit = {file: [marks.get(file), sha256] for file, sha256 in came.items() if sha256 != hashes[file]}
-    if unfit:
-        folder.joinpath(_UNFIT).write_text(json.dumps(unfit))
+def _write_damaged(folder: Path, hashes: Mapping[str, str], marks: Marks) -> None:
+    """Record the files of a version that are damaged or missing at the URL, so that they are not copied each time."""
+    copied = {file: _sha256(folder / file) for file in hashes}
+    damaged: Damaged = {file: [marks.get(file), sha256] for file, sha256 in copied.items() if sha256 != hashes[file]}
+    if damaged:
+        folder.joinpath(_DAMAGED).write_text(json.dumps(damaged))
 
 
-def _is_known(local: Path, file: str, marks: Marks) -> bool:
-    """Whether a damaged file is what was copied, and the one there has not changed since. Without a mark nobody knows
-    that; what is missing on both sides is the same."""
-    unfit: Unfit = json.loads(_content(local / _UNFIT) or b"{}")
+def _is_known_damaged(local: Path, file: str, marks: Marks) -> bool:
+    """Whether the copy of a damaged file is recorded, and the file at the URL has not changed since. False without a
+    mark, which shows changes; a file that is missing on both sides has not changed."""
+    damaged: Damaged = json.loads(_content(local / _DAMAGED) or b"{}")
     mark = marks.get(file)
-    return (mark is not None or file not in marks) and unfit.get(file) == [mark, _sha256(local / file)]
+    return (mark is not None or file not in marks) and damaged.get(file) == [mark, _sha256(local / file)]
 
 
 def _content(path: Path) -> bytes | None:
@@ -160,7 +163,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _sha256(path: Path) -> str | None:
-    """None if there is no such file."""
+    """None if the file does not exist."""
     if not path.exists():
         return None
     with path.open("rb") as file:

@@ -1,6 +1,6 @@
-"""Files at a URL, by fsspec: listed, read, copied and written. What its file systems raise becomes StoreUnreachable.
+"""Lists, reads, copies and writes files at a URL through fsspec. Every exception becomes StoreUnreachable.
 
-fsspec is the extra `remote`; the package of the file system comes from its users, as do its credentials.
+fsspec comes with the extra `remote`. Users install the package of their file system and set its credentials.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import Any
 from app.errors import StoreUnreachable
 
 _CHUNK = 1 << 20  # bytes
-# What file systems call the things that change when a file does.
+# Fields of file systems' listings that change when a file changes.
 _MARKS = (
     "ETag",
     "etag",
@@ -27,7 +27,7 @@ _MARKS = (
     "updated",
     "created",
 )
-_LOOK_AT = {
+_CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS and STORAGE_EMULATOR_HOST",
     "hf": "HF_TOKEN and HF_ENDPOINT",
@@ -35,11 +35,11 @@ _LOOK_AT = {
 
 
 class RemoteFiles:
-    """What is below `url`. Paths are relative to it."""
+    """The files below `url`. Paths are relative to it."""
 
     def __init__(self, url: str) -> None:
-        """Raises StoreUnreachable if a package is missing. Nothing is connected yet."""
-        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises as well
+        """Raises StoreUnreachable if a package is missing. Does not connect."""
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs a traceback of everything that it raises
         self.url = url.rstrip("/")
         try:
             import fsspec
@@ -52,48 +52,49 @@ class RemoteFiles:
             raise StoreUnreachable(f"{url} cannot be read: {error}") from error
 
     @cached_property
-    def _place(self) -> tuple[Any, str]:
+    def _file_system(self) -> tuple[Any, str]:
+        """fsspec's file system, and the path of `url` in it."""
         import fsspec
 
         files, path = fsspec.core.url_to_fs(self.url)
         return files, str(path).rstrip("/")
 
     def forget(self) -> None:
-        """Ask again for what was listed before."""
+        """Drop cached listings."""
         with self._as_unreachable():
-            self._place[0].invalidate_cache()
+            self._file_system[0].invalidate_cache()
 
     def list(self, path: str = "") -> dict[str, str | None]:
-        """Names in a folder, each with a mark that is another one once the file is; None where the file system has no
-        such thing. A folder that is not there is empty, but the store itself must be there."""
+        """Names in a folder, each with a mark that changes when the file changes; None if the file system offers no
+        mark. A missing folder counts as empty, except the root of the store."""
         with self._as_unreachable():
-            files, base = self._place
+            files, base = self._file_system
             try:
-                found = files.ls(f"{base}/{path}".rstrip("/"), detail=True)
+                listing = files.ls(f"{base}/{path}".rstrip("/"), detail=True)
             except (FileNotFoundError, NotADirectoryError):
                 if not path:
                     raise
                 return {}
-        marks = {PurePosixPath(str(item["name"])).name: _mark(item) for item in found}
+        marks = {PurePosixPath(str(item["name"])).name: _mark(item) for item in listing}
         return {name: mark for name, mark in sorted(marks.items()) if name and not name.startswith(".")}
 
     def read(self, path: str) -> bytes:
         with self._as_unreachable():
-            files, base = self._place
+            files, base = self._file_system
             content: bytes = files.cat_file(f"{base}/{path}")
             return content
 
     def copy(self, path: str, target: Path) -> None:
-        """A file to this machine."""
+        """Download a file to `target`."""
         with self._as_unreachable():
-            files, base = self._place
+            files, base = self._file_system
             with files.open(f"{base}/{path}", "rb") as source, target.open("wb") as file:
                 shutil.copyfileobj(source, file, _CHUNK)
 
     def write(self, path: str, content: bytes | None) -> None:
-        """A file there; None removes it if it is there."""
+        """Upload a file; None deletes it."""
         with self._as_unreachable():
-            files, base = self._place
+            files, base = self._file_system
             if content is not None:
                 files.pipe_file(f"{base}/{path}", content)
                 return
@@ -104,11 +105,11 @@ class RemoteFiles:
 
     @contextmanager
     def _as_unreachable(self) -> Iterator[None]:
-        """File systems raise what their libraries raise."""
+        """Each file system raises the exceptions of its own library."""
         try:
             yield
         except FileNotFoundError as error:
-            raise StoreUnreachable(f"{self.url} cannot be read: there is nothing{self._hint}") from error
+            raise StoreUnreachable(f"{self.url} cannot be read: it does not exist{self._hint}") from error
         except Exception as error:
             reason = " ".join(str(error).split())
             raise StoreUnreachable(
@@ -117,10 +118,10 @@ class RemoteFiles:
 
     @property
     def _hint(self) -> str:
-        names = _LOOK_AT.get(self._protocol)
-        return f". Look at {names}" if names else ""
+        names = _CREDENTIALS.get(self._protocol)
+        return f". Check {names}" if names else ""
 
 
 def _mark(info: Mapping[str, Any]) -> str | None:
-    found = [f"{name}={info[name]}" for name in _MARKS if info.get(name) is not None]
-    return " ".join([*found, f"size={info.get('size')}"]) if found else None
+    marks = [f"{name}={info[name]}" for name in _MARKS if info.get(name) is not None]
+    return " ".join([*marks, f"size={info.get('size')}"]) if marks else None

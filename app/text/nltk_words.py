@@ -1,4 +1,4 @@
-"""Words as NLTK cuts them: the optional package `nltk`, of which no data are used."""
+"""Splits texts into words with the optional package `nltk`. Needs none of NLTK's data files."""
 
 from nltk.tokenize.destructive import NLTKWordTokenizer
 
@@ -8,8 +8,8 @@ _tokenizer = NLTKWordTokenizer()
 
 
 def nltk_words(text: str) -> list[Word]:
-    """`word_tokenize(text, preserve_line=True)`: the text as one sentence, so that a full stop that ends a sentence
-    before the last stays with its word."""
+    """`word_tokenize(text, preserve_line=True)`: the whole text counts as one sentence, so only its last full stop
+    becomes a word of its own."""
     words, place = [], 0
     for word in _tokenizer.tokenize(text):
         while text[place : place + 1].isspace():
@@ -20,7 +20,8 @@ def nltk_words(text: str) -> list[Word]:
 
 
 def _end(text: str, place: int, word: str) -> int:
-    """Where a word ends that begins at `place`. NLTK only puts spaces in, and writes a double quote as two signs."""
+    """The end of the word that begins at `place`. NLTK changes no characters, except that it writes a double quote as
+    two."""
     signs = 0
     while signs < len(word):
         signs += 2 if word[signs : signs + 2] in ("``", "''") and text[place : place + 1] == '"' else 1

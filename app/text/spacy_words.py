@@ -1,4 +1,4 @@
-"""Words as spaCy cuts them: the optional package `spacy`, of which only the rules of a language are used, no model."""
+"""Splits texts into words with the optional package `spacy`. Uses a language's rules, and no model of spaCy."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from app.text.words import Word
 
 @contextmanager
 def _without_torch() -> Iterator[None]:
-    """spaCy imports torch wherever it is installed, and a front end has no memory to spare for it."""
+    """Import spaCy without torch. spaCy imports torch if it is installed, which would cost a front end its memory."""
     if "torch" in sys.modules:
         yield
         return
@@ -26,30 +26,31 @@ with _without_torch():
     import spacy
 
 
-_ZONE = 200_000  # characters
+_ZONE = 200_000  # characters of one memory zone
 
 
 class SpacyWords:
-    """spaCy's rules for one language.
+    """spaCy's word rules of one language.
 
-    spaCy keeps every string that it meets for ever, or until the end of a memory zone: a server ends them now and then.
+    spaCy stores every new string until the current memory zone ends. A new zone begins every `_ZONE` characters, so
+    memory stays bounded.
     """
 
     def __init__(self, language: str, *, lower: bool) -> None:
         try:
             self._language = spacy.blank(language)
         except ImportError as error:
-            raise InvalidManifest(f"spaCy cannot cut texts in {language!r}: {error}") from error
+            raise InvalidManifest(f"spaCy has no rules for the language {language!r}: {error}") from error
         self._lower = lower
-        self._turn = Lock()
-        self._zone, self._room = ExitStack(), 0
+        self._lock = Lock()
+        self._zone, self._remaining = ExitStack(), 0
 
     def __call__(self, text: str) -> list[Word]:
-        with self._turn:
-            self._room -= len(text)
-            if self._room < 0:
+        with self._lock:
+            self._remaining -= len(text)
+            if self._remaining < 0:
                 self._zone.close()
                 self._zone.enter_context(self._language.memory_zone())
-                self._room = _ZONE
+                self._remaining = _ZONE
             words = [(token.text, token.idx) for token in self._language.tokenizer(text)]
         return [Word(word.lower() if self._lower else word, start, start + len(word)) for word, start in words]

@@ -1,4 +1,4 @@
-"""Text to token ids and back, as a version's manifest says. Free of torch."""
+"""Text to token ids and back, as configured by a version's manifest. Does not import torch."""
 
 import re
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from app.text.words import Word, cutter, in_lower_case, origin
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _JAMO = "".join(map(chr, (*range(0x1100, 0x1200), *range(0xA960, 0xA980), *range(0xD7B0, 0xD800))))
-_UNSETTLED = "\N{REPLACEMENT CHARACTER}" + _JAMO  # at the end of a text, the next token may change what it looks like
-_NAMED = 80  # characters of a word that is refused
+_UNSTABLE = "\N{REPLACEMENT CHARACTER}" + _JAMO  # the next token may change these characters at the end of a text
+_QUOTED = 80  # maximum characters of a word in an error message
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A token of a text: how it is spelt, and from which character of the text to before which one it reaches."""
+    """A token of a text: its spelling, and its characters `text[start:end]`."""
 
     text: str
     start: int
@@ -32,7 +32,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """An id of a text, and its place in it."""
+    """An id, and its characters `text[start:end]`."""
 
     id: int
     start: int
@@ -40,8 +40,10 @@ class _Token:
 
 
 class TextTokenizer:
-    """A tokenizer file of the `tokenizers` library, of subwords, words or characters, with what the manifest says of
-    its use."""
+    """A tokenizer file of the `tokenizers` library (subwords, words or characters) with the manifest's options.
+
+    Methods that read a text raise UnknownWord if `tokenizer.unknown` is `refuse`.
+    """
 
     _hidden: frozenset[int] = frozenset()
     _joins_words = False
@@ -50,8 +52,8 @@ class TextTokenizer:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / use.file))
         except Exception as error:  # the library raises plain Exception
-            raise InvalidManifest(f"{use.file} is not a tokenizer: {error}") from error
-        self._tokenizer.encode_special_tokens = True  # "<eos>" in a text is five letters, not the end
+            raise InvalidManifest(f"{use.file} is not a tokenizer file: {error}") from error
+        self._tokenizer.encode_special_tokens = True  # "<eos>" in a user's text is five characters, not the token
         self._use = use
         self._cut = cutter(use.split, lower=use.lower)
         self._is_word_level = isinstance(self._tokenizer.model, WordLevel)
@@ -68,31 +70,31 @@ class TextTokenizer:
         """The file's id for unknown words."""
         unknown, spelling = self._use.unknown, getattr(self._tokenizer.model, "unk_token", None)
         if unknown == "unk" and spelling == UNKNOWN:
-            raise InvalidManifest(f"{self._use.file} has no unknown word, and tokenizer.unknown does not say another")
+            raise InvalidManifest(f"{self._use.file} has no unknown token: set tokenizer.unknown")
         if isinstance(unknown, int) and (unknown not in vocabulary.values() or unknown == vocabulary.get(UNKNOWN)):
-            raise InvalidManifest(f"tokenizer.unknown is {unknown}, which is no id of {self._use.file}")
+            raise InvalidManifest(f"tokenizer.unknown is {unknown}, which is not an id of {self._use.file}")
         return vocabulary.get(spelling) if spelling is not None else None
 
     def encode(self, text: str) -> list[int]:
-        """Source ids of one text; empty for a text without any token, whatever is put around others. Raises
-        UnknownWord, as everything that reads a text does."""
+        """Source ids of a text, with prepended and appended ids; empty if the text has no tokens."""
         ids = self.encode_target(text)
         pad = self._use.left_pad
         return self._arranged(ids, self._use.prepend, self._use.append, pad.id if pad else 0) if ids else []
 
     def encode_prefix(self, text: str) -> list[int]:
-        """Source ids of a text that is to be gone on with, be it empty: nothing is appended."""
+        """Source ids of a text to complete. Nothing is appended; an empty text gives the prepended ids."""
         return [*self._use.prepend, *self.encode_target(text)]
 
     def encode_target(self, text: str) -> list[int]:
-        """Ids of a text that is to be emitted: nothing is put around it."""
+        """Ids of an output text, without prepended or appended ids."""
         if self._reads_plainly:
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
             return ids
         return [token.id for token in self._read(text)]
 
     def pieces(self, text: str) -> list[Piece]:
-        """Where the source ids of a text come from; those put around it from its beginning and its end."""
+        """Spelling and characters of each source id. Prepended ids have the empty range at the start of the text,
+        appended ids the one at its end."""
         pieces = [self._piece(token, text) for token in self._read(text)]
         if not pieces:
             return []
@@ -103,13 +105,13 @@ class TextTokenizer:
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
-        is_put_before = piece == " " and not text[token.start : end].isspace()  # a word's beginning, no character
-        if is_put_before or token.id in self._unspelt:
+        is_added_space = piece == " " and not text[token.start : end].isspace()  # marks a word, stands for no character
+        if is_added_space or token.id in self._unspelt:
             end = token.start
         return Piece(piece, token.start, end)
 
     def _arranged(self, own: Sequence[T], before: Sequence[T], after: Sequence[T], pad: T) -> list[T]:
-        """A source in the order in which it is read."""
+        """A source in the order in which the network encodes it, padded or cut."""
         whole = [*before, *(reversed(own) if self._use.reverse else own), *after]
         if self._use.left_pad is None:
             return whole
@@ -117,12 +119,12 @@ class TextTokenizer:
         return [pad] * (length - len(whole)) + whole[:length]
 
     def _read(self, text: str) -> list[_Token]:
-        """The ids of a text and their places, in its order."""
+        """The ids of a text in text order, with unknown words replaced."""
         tokens = []
         for token in self._look_up(text):
             if token.id == self._unk and self._use.unknown != "unk":
                 if self._use.unknown == "refuse":
-                    word = text[token.start : token.end][:_NAMED]
+                    word = text[token.start : token.end][:_QUOTED]
                     raise UnknownWord(f"the word {word!r} is not in the vocabulary", word=word)
                 if self._use.unknown == "skip":
                     continue
@@ -145,26 +147,26 @@ class TextTokenizer:
         return [_Token(id, place.start, place.end) for id, place in zip(encoding.ids, places, strict=True)]
 
     def piece(self, token: int) -> str:
-        """How one token is spelt: a subword at a word's beginning with a space, a byte as `<0xEA>`."""
+        """The spelling of a token: the first subword of a word begins with a space, a byte looks like `<0xEA>`."""
         spelling = self._tokenizer.id_to_token(token) or ""
         if token in self._unspelt:
             return ""
         return spelling if self._is_word_level else spelling.replace("\u2581", " ")
 
     def decode(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
-        """Text of emitted ids."""
+        """Text of output ids, without spaces at its end."""
         return self.unstripped(ids, after=after).rstrip()
 
     def unstripped(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
-        """Text of emitted ids with the spaces at its end. The one at its beginning is kept if it goes on from what
-        `after` spells, which is not part of it."""
+        """Text of output ids, with spaces at its end. A space at its beginning is kept only if `after`, the ids before
+        the output, is given; the text of `after` is not returned."""
         if not after:
             return self._decode(ids).lstrip()
         return self._decode([*after, *ids])[len(self._decode(after)) :]
 
     def place_of(self, token: int, ids: Sequence[int], *, after: Sequence[int] = ()) -> int:
-        """Where a token that is emitted next begins in the text; of a run of bytes, which is read as a whole, each
-        begins where the run does."""
+        """The position in the text of `ids` at which the next token begins. Each token of a run of bytes begins where
+        the run begins."""
         end = len(ids)
         if token not in self._words:
             while end and ids[end - 1] not in self._words:
@@ -177,20 +179,20 @@ class TextTokenizer:
         return text
 
     def end_of(self, ids: Sequence[int]) -> list[int]:
-        """The last ids of a source that have a spelling of their own: what a text goes on from (`after`)."""
+        """The ids from the last one with a spelling of its own to the end: the context `after` of a completion."""
         first = len(ids) - 1
         while first > 0 and ids[first] not in self._words:
             first -= 1
         return list(ids[max(0, first) :])
 
     def settled(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
-        """The beginning of the text of emitted ids that no further id can change, spaces at its end included.
+        """The prefix of the output text that no later id can change, with spaces at its end.
 
-        A character may be spread over several tokens, each a byte or more of its UTF-8, and a run of bytes is read as a
-        whole when a word has ended it; Hangul may be spread over letters. Whole words are settled as they come.
+        Several tokens may spell one character: bytes of its UTF-8, or letters of a Hangul syllable. A run of bytes is
+        decoded when a word follows it. A whole word is settled at once.
         """
         end = len(ids)
-        while end and ids[end - 1] not in self._words:  # a byte, or an id that is not spelt
+        while end and ids[end - 1] not in self._words:  # a byte, or an id without a spelling
             end -= 1
         text = self.unstripped(ids[:end], after=after)
-        return text if self._joins_words else text.rstrip(_UNSETTLED)
+        return text if self._joins_words else text.rstrip(_UNSTABLE)

@@ -1,5 +1,7 @@
-"""Tokenizer files of checkpoints that know whole words, as well-known training code cut them. Importers call this; a
-request only meets the file, in `TextTokenizer`."""
+"""Builds tokenizer files for vocabularies of whole words, with the word rules of well-known training code.
+
+Importers call this. Requests use only the resulting file, in `TextTokenizer`.
+"""
 
 import re
 import string
@@ -31,16 +33,16 @@ Rules = Literal[
 ]
 RULES: tuple[Rules, ...] = get_args(Rules)
 
-UNKNOWN = "\0unknown"  # the file's unknown word where the vocabulary has none; its id is no id of the network
-_ESCAPED = "\u2581"  # what stands for a space among joeynmt's characters
-EMPTY = "\0empty"  # the word of no letters that `split(' ')` finds beside a space at an end of the text
+UNKNOWN = "\0unknown"  # unknown token of a file whose vocabulary has none; the network does not have its id
+_ESCAPED = "\u2581"  # joeynmt's character for a space
+EMPTY = "\0empty"  # the empty word that `split(' ')` returns for a space at the start or end of a text
 
-_SPACE = r"[\s\x{1c}-\x{1f}]"  # what Python's `str.isspace` and `\s` call space, which is more than Unicode does
+_SPACE = r"[\s\x{1c}-\x{1f}]"  # Python's `str.isspace`, which accepts more than Unicode's space class
 _SIGMA = r"\p{Cased}\p{Case_Ignorable}*\KΣ(?!\p{Case_Ignorable}*\p{Cased})"
-_LOWER = [Replace(Regex(_SIGMA), "ς"), Lowercase()]  # a sigma that ends a word is another letter in `str.lower`
+_LOWER = [Replace(Regex(_SIGMA), "ς"), Lowercase()]  # `str.lower` writes the sigma at the end of a word as ς
 _TO_ASCII = [Lowercase(), NFD(), Replace(Regex(r"\p{Mn}"), "")]
 
-# torchtext/data/utils.py, `_basic_english_normalize`, in its order.
+# torchtext/data/utils.py, `_basic_english_normalize`, in the same order.
 _BASIC_ENGLISH = [
     Replace("'", " '  "),
     Replace('"', ""),
@@ -57,14 +59,14 @@ _BASIC_ENGLISH = [
 
 
 def build(rules: Rules, words: Sequence[str], *, unk: str | None) -> Tokenizer:
-    """A tokenizer file in which `words[i]` has the id i. `unk` is the one of them that unknown words become; without
-    it the manifest has to say what they become (`TokenizerUse.unknown`)."""
+    """A tokenizer file in which `words[i]` has the id i. `unk` is the word that replaces unknown words. Without it the
+    manifest must set `TokenizerUse.unknown`."""
     vocabulary = _numbered(words)
     if unk is None:
         unk = UNKNOWN
         vocabulary[unk] = len(vocabulary)
     elif unk not in vocabulary:
-        raise InvalidVocabulary(f"the unknown word {unk!r} is not in the vocabulary of {len(vocabulary)} words")
+        raise InvalidVocabulary(f"the unknown token {unk!r} is not in the vocabulary of {len(vocabulary)} words")
     normalizers, pre_tokenizer = _steps(rules, has_empty="" in vocabulary)
     if rules == "pytorch_tutorial_2017" and "" in vocabulary:
         vocabulary[EMPTY] = vocabulary.pop("")
@@ -81,7 +83,7 @@ def build(rules: Rules, words: Sequence[str], *, unk: str | None) -> Tokenizer:
 
 
 def split_of(rules: Rules) -> str:
-    """What `TokenizerUse.split` has to be for files of these rules; of `spacy` the language is to be added."""
+    """The value of `TokenizerUse.split` for these rules. Append the language to that of `spacy`."""
     return {"spacy_en": "spacy:en", "spacy_de": "spacy:de", "spacy": "spacy:", "nltk": "nltk"}.get(rules, "file")
 
 
@@ -89,18 +91,18 @@ def _numbered(words: Sequence[str]) -> dict[str, int]:
     vocabulary: dict[str, int] = {}
     for index, word in enumerate(words):
         if not isinstance(word, str):
-            raise InvalidVocabulary(f"the vocabulary has no word for id {index}, but {word!r}")
+            raise InvalidVocabulary(f"the vocabulary has no word for id {index}: {word!r} is not a string")
         if word in (UNKNOWN, EMPTY):
-            raise InvalidVocabulary(f"the word {word!r} of id {index} cannot be in a vocabulary")
+            raise InvalidVocabulary(f"the vocabulary has the reserved word {word!r} at id {index}")
         if (first := vocabulary.setdefault(word, index)) != index:
             raise InvalidVocabulary(f"the vocabulary has the word {word!r} twice, as ids {first} and {index}")
     if not vocabulary:
-        raise InvalidVocabulary("the vocabulary has no words")
+        raise InvalidVocabulary("the vocabulary is empty")
     return vocabulary
 
 
 def _steps(rules: Rules, *, has_empty: bool) -> tuple[list[Normalizer], PreTokenizer | None]:
-    """What is done to a text before its words are looked up, in order, and how it is cut."""
+    """The normalizers in order, and the pre-tokenizer that splits the text into words."""
     spaces = Split(Regex(f"{_SPACE}+"), "removed")
     match rules:
         case "spaces":
@@ -128,5 +130,6 @@ def _steps(rules: Rules, *, has_empty: bool) -> tuple[list[Normalizer], PreToken
 
 
 def _spaced(marks: str) -> list[Normalizer]:
-    """A space before each mark; whatever is neither a mark nor a letter of ASCII is one space."""
+    """Put a space before each mark, and replace each run of other characters than marks and ASCII letters by one
+    space."""
     return [*(Replace(mark, f" {mark}") for mark in marks), Replace(Regex(f"[^a-zA-Z{marks}]+"), " ")]

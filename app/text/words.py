@@ -1,4 +1,4 @@
-"""Words of a text for vocabularies that the file's own rules cannot cut: who cuts is one optional package, one file."""
+"""Word splitters for vocabularies that a tokenizer file cannot split: one file for each optional package."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from app.errors import MissingExtra
 
 
 class Word(NamedTuple):
-    """A word, and from which character of the text to before which one it reaches."""
+    """A word, and its characters `text[start:end]`."""
 
     text: str
     start: int
@@ -18,7 +18,8 @@ Cut = Callable[[str], list[Word]]
 
 
 def cutter(split: str, *, lower: bool) -> Cut | None:
-    """Who cuts texts, None being the tokenizer file (see `TokenizerUse.split`). Raises MissingExtra."""
+    """The function that splits texts into words; None if the tokenizer file does it (see `TokenizerUse.split`). Raises
+    MissingExtra."""
     package, _, language = split.partition(":")
     try:
         if package == "spacy":
@@ -31,21 +32,21 @@ def cutter(split: str, *, lower: bool) -> Cut | None:
             return _lowered(nltk_words) if lower else nltk_words
     except ImportError as error:
         raise MissingExtra(
-            f"its words are cut by {split}, which is not installed ({error}): pip install 'unroll-serve[{package}]'"
+            f"tokenizer.split is {split}, which is not installed ({error}): pip install 'unroll-serve[{package}]'"
         ) from error
     return None
 
 
 def in_lower_case(text: str) -> tuple[str, Sequence[int]]:
-    """The text in small letters, and for each of its characters the place in the text of what it came from."""
+    """The text in lower case, and for each of its characters the index of the original character."""
     lowered = text.lower()
     if len(lowered) == len(text):
         return lowered, range(len(text))
-    return lowered, [place for place, letter in enumerate(text) for _ in letter.lower()]  # "İ" becomes two
+    return lowered, [place for place, letter in enumerate(text) for _ in letter.lower()]  # "İ" becomes two characters
 
 
 def origin(start: int, end: int, places: Sequence[int]) -> tuple[int, int]:
-    """A stretch of a text in small letters as a stretch of the text it came from."""
+    """The range in the original text of a range in its lower-case text."""
     last = places[end - 1] + 1 if end else 0
     return (places[start], last) if start < end else (last, last)
 

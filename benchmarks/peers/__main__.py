@@ -1,4 +1,4 @@
-"""Unroll and the servers a user would otherwise pick, with the same weights under the same load.
+"""Unroll and other model servers, with the same weights under the same load.
 
 `python -m benchmarks.peers`, in the environment of benchmarks/peers/requirements.txt. One server runs at a time; rounds
 are interleaved, so that a slow spell of the machine does not fall on one of them alone.
@@ -27,7 +27,7 @@ from benchmarks.peers.servers import NOT_RUN, SERVERS, UNROLL, Server, text_of
 from benchmarks.report import machine
 from benchmarks.sample import Sample
 
-CHECKED = 16  # inputs whose answers are compared, all asked at the same time so that they are batched
+CHECKED = 16  # inputs whose answers are compared, sent at once so that they are batched
 _MODULES = tuple(server.module for server in SERVERS)
 Result = Row | Check | Skipped
 
@@ -74,7 +74,7 @@ class _Numbers(click.ParamType[list[float]]):
     show_default=True,
     help="Poisson arrivals at these shares of each server's own best rate; empty for none.",
 )
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="JSON file for all figures.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="PNG file for a bar chart.")
@@ -89,7 +89,7 @@ def main(
     output: Path | None,
     plot: Path | None,
 ) -> None:
-    """Measure each server on each job and print Markdown tables. A server that fails is named and left out."""
+    """Measure each server on each job and print Markdown tables. A server that fails is reported and omitted."""
     if not clients:
         raise click.BadParameter("name at least one number", param_hint="--clients")
     about, command = machine(), shlex.join(["python", "-m", "benchmarks.peers", *sys.argv[1:]])
@@ -199,7 +199,7 @@ class _Plan:
 
 
 def _alone(work: Workload) -> list[Answer]:
-    """What the model says to the first inputs, one by one."""
+    """The model's own answers to the first inputs, one by one."""
     model = load(work.job, work.folder)
     bodies = work.bodies[:CHECKED]
     items = [text_of(body) for body in bodies] if work.content_type == "application/json" else bodies
@@ -216,7 +216,7 @@ def _check(server: Server, work: Workload, process: Running, alone: list[Answer]
 
 
 def said(answer: Any) -> str:
-    """The label or text of a server's answer, whatever it is wrapped in. Raises ServerFailed when there is none."""
+    """The label or text of a server's answer in any format. Raises ServerFailed without one."""
     while True:
         if isinstance(answer, list) and len(answer) == 1:
             answer = answer[0]
@@ -229,7 +229,7 @@ def said(answer: Any) -> str:
 
 
 def _remarks(rows: Sequence[Row], checks: Sequence[Check], skipped: Sequence[Skipped]) -> Iterator[str]:
-    """What a reader of the tables has to know."""
+    """Remarks on the tables."""
     unequal = {(check.job, check.server): check for check in checks if check.equal < check.asked}
     for check in unequal.values():
         why = " (it may serve in a reduced precision)" if check.server == UNROLL else ""

@@ -1,4 +1,4 @@
-"""What a server of this benchmark is started with: job and port on the command line, the rest in the environment.
+"""The configuration of a server: job and port on the command line, the rest in the environment.
 
 The environment, because the servers start processes of their own in which only it arrives.
 """
@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-BATCH = {"sentiment": 32, "translate": 32, "caption": 8}  # most requests in a batch
+BATCH = {"sentiment": 32, "translate": 32, "caption": 8}  # maximum requests in a batch
 FOLDERS = {"sentiment": "sentiment-en/1", "translate": "translate-en-ko/1", "caption": "caption-en/1"}
 CONTENT_TYPES = {"sentiment": "application/json", "translate": "application/json", "caption": "image/jpeg"}
 

@@ -1,4 +1,4 @@
-"""The shipped models as a user of a general model server would call them: one class for each job, whole batches.
+"""The included models as a user of a general model server calls them: one class per job, whole batches.
 
 Plain code, the same for every peer: float32, padded to the longest source, run until the slowest row ends. It uses the
 project's networks, tokenizers and image reader, but nothing of its engine.
@@ -25,7 +25,7 @@ _LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 1024 * 1024, image_pixels=
 
 
 class Model(Protocol):
-    """What every server calls: raw inputs, texts or image files, to one answer each, in order."""
+    """Called by every server: raw inputs, texts or image files, to one answer each, in order."""
 
     def predict(self, batch: Sequence[Any]) -> list[Answer]: ...
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.api.middleware.request_log import RequestLog
-from app.logs import request_lines, set_up_logging
+from app.logs import request_logger, set_up_logging
 from app.main import create_app
 from app.request_context import context_of
 from app.settings import Settings
@@ -134,7 +134,7 @@ def test_tracebacks_do_not_tell_what_variables_hold(form: str, capfd: pytest.Cap
 
 @pytest.mark.parametrize(("level", "lines"), [("info", 2), ("warning", 1), ("error", 0)])
 def test_the_level_chooses_among_the_lines(level: str, lines: int, capfd: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog(request_lines(level, "json"), tells_probes=False)
+    log = RequestLog(request_logger(level, "json"), tells_probes=False)
     for status, route in ((200, SENTIMENT), (503, SENTIMENT), (200, "/healthz")):
         log.tell(context_of([]), "POST", route, status, 0.1)
     assert len(capfd.readouterr().err.splitlines()) == lines

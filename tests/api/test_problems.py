@@ -9,7 +9,7 @@ import pytest
 from app import errors
 from app.api.problems import ALL_KINDS, KINDS, Kind, problem_response
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "http-api.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api" / "errors.md"
 
 
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:

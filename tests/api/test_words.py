@@ -15,7 +15,7 @@ from app.engine.engine import Engine
 from app.main import create_app
 from app.settings import Settings
 from app.store.manifest import LeftPad, Manifest, TokenizerUse
-from app.store.publishing import entry_of, write_manifest
+from app.store.publishing import file_entry, write_manifest
 from app.text.word_tokenizers import build
 from tests.api.sse import events_of
 from tests.conftest import serving, wait_until_ready
@@ -42,7 +42,7 @@ def _words_store(folder: Path) -> Path:
     version = publish_tiny(draft, folder / "store", source)
     version.joinpath("target.json").write_bytes(target.read_bytes())
     manifest = Manifest.model_validate_json(version.joinpath("manifest.json").read_text())
-    files = {**manifest.files, "target.json": entry_of(version / "target.json")}
+    files = {**manifest.files, "target.json": file_entry(version / "target.json")}
     write_manifest(version, manifest.model_copy(update={"files": files}))
 
     padded = TokenizerUse(left_pad=LeftPad(to=12, id=0), unknown=0)

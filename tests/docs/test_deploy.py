@@ -1,4 +1,4 @@
-"""The dashboard and the alerts ask for what the service tells; image and compose file hold together."""
+"""Dashboard and alerts use existing metrics; image, compose file and configurations agree with each other."""
 
 import json
 import re
@@ -9,28 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
-from app.engine.figures import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Histogram, ModelFigures
-from app.engine.protocol import Status
-from app.engine_metrics import ServiceFigures
-from app.metrics import Metrics
 from app.version import VERSION
+from tests.docs.metrics import sampled_metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "unroll.json").read_text(encoding="utf8"))
 
 
 def exposed() -> dict[str, set[str]]:
-    """Every sample that can be told with the names of its labels, from real metrics that have counted something."""
-    metrics = Metrics()
-    metrics.http("/v1/sentiment", 200, 0.1)
-    metrics.task("sentiment").inputs.inc()
-    metrics.refused("overloaded")
-    spreads = (Histogram.empty(SECONDS), Histogram.empty(SECONDS), Histogram.empty(TOKEN_SECONDS))
-    figures, loads = {"m/1": ModelFigures(*spreads)}, Histogram.empty(LOAD_SECONDS)
-    status = Status("a", ["m/1"], {}, {}, {}, {"m/1": "float32"}, figures, loads)
-    metrics.watch(lambda: ServiceFigures({0: status}, 1, status.precisions, 0))
+    """The names of all samples with the names of their labels."""
     found: dict[str, set[str]] = {"up": set()}
-    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", metrics.render().decode(), re.MULTILINE):
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", sampled_metrics().render().decode(), re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
     return found
 

@@ -8,7 +8,7 @@ import httpx
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.store.publishing import entry_of
+from app.store.publishing import file_entry
 from tests.service.serving import serving
 
 
@@ -24,7 +24,7 @@ def test_broken_versions_are_reported_beside_the_others(tiny_store: Path, tmp_pa
     save_file(tensors | {"output.bias": torch.zeros(9)}, second / "model.safetensors")
     manifest = json.loads(second.joinpath("manifest.json").read_text())
     manifest["version"] = 2
-    manifest["files"]["model.safetensors"] = entry_of(second / "model.safetensors").model_dump()
+    manifest["files"]["model.safetensors"] = file_entry(second / "model.safetensors").model_dump()
     second.joinpath("manifest.json").write_text(json.dumps(manifest))
 
     with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address) as http:

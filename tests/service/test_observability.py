@@ -70,8 +70,8 @@ def test_refusals_are_told_before_there_are_any(watched: Watched) -> None:
     """From 0 on, or a rate would miss the first; a reason that is not here has nowhere to come from."""
     figures = {name: value for name, value in scrape(watched).items() if name.startswith("unroll_refusals_total")}
     assert figures == {f'unroll_refusals_total{{reason="{reason}"}}': 0 for reason in get_args(Reason)}
-    documented = Path("docs/http-api.md").read_text(encoding="utf8")
-    (row,) = [line for line in documented.splitlines() if line.startswith("| `unroll_refusals_total`")]
+    documented = Path("docs/api/operation.md").read_text(encoding="utf8")
+    (row,) = [line for line in documented.splitlines() if line.startswith("- Values of `reason`")]
     assert set(re.findall(r"`([a-z-]+)`", row)) - {"reason"} == set(get_args(Reason))
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.store.manifest import Manifest
-from app.store.publishing import entry_of, publishing, write_manifest
+from app.store.publishing import file_entry, publishing, write_manifest
 
 KEY = "a key for tests"
 
@@ -26,7 +26,7 @@ def put_version(store: Path, name: str, version: int, *, scale: float = 1.0, sha
         save_file(tensors, folder / "model.safetensors")
         manifest = json.loads((folder / "manifest.json").read_text())
         manifest["version"] = version
-        manifest["files"]["model.safetensors"] = entry_of(folder / "model.safetensors").model_dump()
+        manifest["files"]["model.safetensors"] = file_entry(folder / "model.safetensors").model_dump()
         write_manifest(folder, Manifest.model_validate(manifest))
     return store / name / str(version)
 

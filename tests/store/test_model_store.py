@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from app.errors import FileDamaged, InvalidManifest, WeightsMismatch
 from app.models.networks import build_network
 from app.store.model_store import WEIGHTS, open_version, read_store
-from app.store.publishing import entry_of
+from app.store.publishing import file_entry
 from app.store.weights import distinct_tensors, load_weights
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 
@@ -36,7 +36,7 @@ def rewrite_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], ob
     tensors = load_file(folder / WEIGHTS)
     change(tensors)
     save_file(tensors, folder / WEIGHTS)
-    entry = entry_of(folder / WEIGHTS).model_dump()
+    entry = file_entry(folder / WEIGHTS).model_dump()
     change_manifest(folder, lambda manifest: manifest["files"].update({WEIGHTS: entry}))
 
 
@@ -60,7 +60,10 @@ def test_a_missing_store_is_empty(tmp_path: Path) -> None:
         (lambda manifest: manifest.update(version=2), "lies in translate-en-ko/1"),
         (lambda manifest: manifest.update(name="../x"), "not valid at name"),
         (lambda manifest: manifest["files"].pop("tokenizer.json"), "no hash for tokenizer.json"),
-        (lambda manifest: manifest["files"].update({"../x": {"sha256": "0" * 64, "bytes": 1}}), "plain file name"),
+        (
+            lambda manifest: manifest["files"].update({"../x": {"sha256": "0" * 64, "bytes": 1}}),
+            "need plain names",
+        ),
         (lambda manifest: manifest.pop("decoding"), "decoding"),
     ],
 )
@@ -111,7 +114,7 @@ def test_weights_that_do_not_fit_are_refused(
 
 def test_weights_that_are_no_safetensors(folder: Path) -> None:
     folder.joinpath(WEIGHTS).write_bytes(b"not weights")
-    entry = entry_of(folder / WEIGHTS).model_dump()
+    entry = file_entry(folder / WEIGHTS).model_dump()
     change_manifest(folder, lambda manifest: manifest["files"].update({WEIGHTS: entry}))
     version = open_version(folder)
     with pytest.raises(FileDamaged):

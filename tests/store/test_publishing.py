@@ -12,7 +12,7 @@ import pytest
 from app.errors import StoreNotWritable, VersionExists
 from app.store.model_store import read_store
 from app.store.publishing import publishing, remove_version
-from app.store.source import Folder, read_defaults
+from app.store.stores import FolderStore, read_defaults
 
 NAME = "translate-en-ko"
 WRITER = """
@@ -121,7 +121,7 @@ def test_a_removed_version_is_gone(store: Path) -> None:
 
 
 def test_defaults_are_kept_and_what_cannot_be_read_is_none(store: Path) -> None:
-    source = Folder(store)
+    source = FolderStore(store)
     source.write_default(NAME, 1)
     assert read_defaults(store) == {NAME: 1}
     for content in ("", "[]", '{"version": "x"}', '{"version": true}', "\xff"):
@@ -137,6 +137,6 @@ def test_a_store_that_cannot_be_written_says_so(store: Path) -> None:
     (store / NAME).chmod(0o500)
     try:
         with pytest.raises(StoreNotWritable):
-            Folder(store).write_default(NAME, 1)
+            FolderStore(store).write_default(NAME, 1)
     finally:
         (store / NAME).chmod(0o700)

@@ -13,7 +13,7 @@ import pytest
 from app.errors import StoreUnreachable
 from app.store.model_store import read_store
 from app.store.remote import RemoteStore
-from app.store.source import read_defaults
+from app.store.stores import read_defaults
 from tests.store.clouds import REPOSITORY, hub_server
 
 NAME = "sentiment-en"
@@ -161,7 +161,7 @@ def test_a_store_that_cannot_be_listed_loses_nothing(url: str, tmp_path: Path) -
                 store.update(name)
     assert len(read_store(store.root).versions) == 1
     files.rm(files._strip_protocol(url), recursive=True)
-    with pytest.raises(StoreUnreachable, match="there is nothing"):
+    with pytest.raises(StoreUnreachable, match="it does not exist"):
         store.update()
     assert len(read_store(store.root).versions) == 1
 

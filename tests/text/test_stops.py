@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from app.text.stops import first_stop, without_begun_stop
+from app.text.stops import first_stop, without_partial_stop
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_the_first_to_be_complete_counts(text: str, stops: list[str], place: int
     ("text", "kept"), [("hello <", "hello "), ("hello <e", "hello "), ("hello <x", "hello <x"), ("<", ""), ("", "")]
 )
 def test_a_begun_stop_is_held_back(text: str, kept: str) -> None:
-    assert without_begun_stop(text, ["<end>", "<e>"]) == kept
+    assert without_partial_stop(text, ["<end>", "<e>"]) == kept
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -43,7 +43,7 @@ def test_pieces_make_no_difference(seed: int) -> None:
             assert found == place
             assert text[:found].startswith(shown)
             break
-        kept = without_begun_stop(text[:end], stops)
+        kept = without_partial_stop(text[:end], stops)
         assert kept.startswith(shown)
         shown = kept
     else:

@@ -173,9 +173,9 @@ def test_a_word_may_have_spaces_within(tmp_path: Path) -> None:
         (["a", "b", "a"], None, "the word 'a' twice, as ids 0 and 2"),
         (["a", None], None, "no word for id 1"),
         (["a"], "<unk>", "'<unk>' is not in the vocabulary"),
-        ([], None, "no words"),
-        (["a", UNKNOWN], None, "cannot be in a vocabulary"),
-        ([EMPTY], None, "cannot be in a vocabulary"),
+        ([], None, "is empty"),
+        (["a", UNKNOWN], None, "has the reserved word"),
+        ([EMPTY], None, "has the reserved word"),
     ],
 )
 def test_a_vocabulary_that_is_none_is_refused(words: list[str], unk: str | None, reason: str) -> None:

@@ -83,11 +83,11 @@ def test_a_refused_word_is_named_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_rule_for_unknown_words_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidManifest, match="has no unknown word"):
+    with pytest.raises(InvalidManifest, match="has no unknown token"):
         opened(tmp_path, unk=None)
-    with pytest.raises(InvalidManifest, match="no id of"):
+    with pytest.raises(InvalidManifest, match="not an id of"):
         opened(tmp_path, unknown=99)
-    with pytest.raises(InvalidManifest, match="no id of"):
+    with pytest.raises(InvalidManifest, match="not an id of"):
         opened(tmp_path, unk=None, unknown=len(WORDS))
     with pytest.raises(ValidationError):
         TokenizerUse(unknown="ignore")
@@ -197,7 +197,7 @@ def test_manifests_say_nothing_that_does_not_fit_the_task() -> None:
     )
     use = {"file": "target.json"}
     assert Manifest.model_validate({**dict(translator), "target_tokenizer": use}).target_tokenizer is not None
-    with pytest.raises(ValidationError, match="only translation"):
+    with pytest.raises(ValidationError, match="target_tokenizer is for translation only"):
         Manifest.model_validate({**dict(classifier), "target_tokenizer": use})
-    with pytest.raises(ValidationError, match=r"no tokenizer\.reverse"):
+    with pytest.raises(ValidationError, match=r"remove tokenizer\.reverse"):
         Manifest.model_validate({**dict(model), "tokenizer": {"prepend": [1], "reverse": True}})

@@ -55,7 +55,7 @@ def test_swagger_ui_sends_the_key_that_was_entered(guest: Visit, scheme: str) ->
 
 
 def dialog(guest: Visit) -> Locator:
-    return guest.page.get_by_role("dialog", name="This service asks for a key")
+    return guest.page.get_by_role("dialog", name="This service requires a key")
 
 
 def enter(guest: Visit, key: str) -> None:
@@ -95,7 +95,7 @@ def test_who_gives_no_key_is_told_so(guest: Visit) -> None:
     guest.go("/")
     expect(dialog(guest)).to_be_visible()
     guest.page.keyboard.press("Escape")
-    expect(guest.page.locator("#readiness")).to_have_text("A key is needed")
+    expect(guest.page.locator("#readiness")).to_have_text("A key is required")
     section = analyse(guest)
     button(dialog(guest), "Cancel").click()
     expect(section.locator(".error")).to_contain_text("The key is missing or wrong")
@@ -109,7 +109,7 @@ def test_a_wrong_key_is_told_and_not_asked_for_again(guest: Visit, wrong: str) -
     guest.page.clock.install()
     guest.go("/")
     enter(guest, wrong)
-    expect(guest.page.locator("#readiness")).to_have_text("That key is not known here")
+    expect(guest.page.locator("#readiness")).to_have_text("The server does not know this key")
     before = len(asked)
     guest.page.clock.run_for(5000)
     assert asked[before:] == []
@@ -125,7 +125,7 @@ def test_a_right_key_after_a_wrong_one_shows_the_models(guest: Visit) -> None:
     guest.go("/")
     enter(guest, "unroll_wrong")
     section = analyse(guest)
-    expect(dialog(guest)).to_contain_text("That key is not known here")
+    expect(dialog(guest)).to_contain_text("The server does not know this key")
     enter(guest, TOKEN)
     expect(section.locator(".result")).to_have_count(2)
     expect(guest.page.locator("#models article").first).to_be_visible()
@@ -173,7 +173,7 @@ def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed
     field = asking.get_by_label("키", exact=True)
     expect(field).to_have_attribute("type", "password")
     expect(field).to_have_attribute("autocomplete", "off")
-    expect(field).to_have_accessible_description("이 서버로만 보내고, 이 탭을 닫으면 잊습니다.")
+    expect(field).to_have_accessible_description("이 서버로만 보내고, 이 탭을 닫을 때까지만 보관합니다.")
     field.fill(TOKEN)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     button(asking, "이 키 쓰기").click()
@@ -219,7 +219,7 @@ def test_the_curl_command_names_the_variable_of_the_key(guest: Visit, name: str,
     expect(guest.page.locator("#models article").first).to_be_visible()
     section = job(guest, "Caption" if name == "chosen file" else name)
     if name == "chosen file":
-        section.get_by_label("Choose a picture").set_input_files(picture)
+        section.get_by_label("Choose an image").set_input_files(picture)
     command = section.locator("code").text_content() or ""
     assert '-H "Authorization: Bearer $UNROLL_API_KEY"' in command
     assert TOKEN not in guest.page.content()

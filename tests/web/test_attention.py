@@ -20,7 +20,7 @@ def looked(visit: Visit, picture: Path) -> tuple[Locator, dict[str, Any]]:
     visit.page.clock.install()
     visit.go("/")
     section = job(visit, "Caption")
-    section.get_by_label("Choose a picture").set_input_files(picture)
+    section.get_by_label("Choose an image").set_input_files(picture)
     expect(section.locator(".model")).to_be_visible()
     files = {"images": ("a.png", picture.read_bytes(), "image/png")}
     answer = httpx.post(f"{visit.server}/v1/caption", files=files, data={"attention": "true"})
@@ -38,7 +38,7 @@ def test_a_word_darkens_the_picture_where_it_does_not_look(
     tokens = section.get_by_role("toolbar").get_by_role("button")
     expect(tokens).to_have_text(words(attention))
     canvas = section.locator("canvas.look")
-    expect(canvas).to_have_attribute("aria-label", "The picture, nothing darkened")
+    expect(canvas).to_have_attribute("aria-label", "The image without darkening")
     tokens.nth(1).click()
     weights = attention["weights"][1]
     places = [(weights[row][column], column, row) for row in range(len(weights)) for column in range(len(weights[0]))]

@@ -15,7 +15,7 @@ TEXT = "the plot makes"
 def opened(visit: Visit) -> tuple[Locator, Locator]:
     visit.go("/")
     section = job(visit, "Language model")
-    text = section.get_by_label("Text to go on with")
+    text = section.get_by_label("Text to complete")
     text.fill(TEXT)
     return section, text
 
@@ -40,16 +40,16 @@ def test_a_token_is_taken_and_taken_back(visit: Visit) -> None:
     expect(text).to_have_value(TEXT + token)
     [after] = asked(visit, "/v1/complete", inputs=TEXT + token, max_tokens=1, next_tokens=10)
     expect(section.locator(".next .percent")).to_have_text([percent(token["probability"]) for token in after["next"]])
-    button(section, "Take back").click()
+    button(section, "Undo").click()
     expect(text).to_have_value(TEXT)
-    expect(button(section, "Take back")).to_be_disabled()
+    expect(button(section, "Undo")).to_be_disabled()
     visit.check()
 
 
 def test_a_text_is_gone_on_with(visit: Visit) -> None:
     section, text = opened(visit)
     section.get_by_label("Tokens").fill("9")
-    button(section, "Go on").click()
+    button(section, "Complete").click()
     expect(section.locator(".next button").first).to_be_visible()
     [result] = asked(visit, "/v1/complete", inputs=TEXT, max_tokens=9)
     expect(text).to_have_value(TEXT + result["text"])
@@ -59,11 +59,11 @@ def test_a_text_is_gone_on_with(visit: Visit) -> None:
 def test_the_temperature_is_said_and_sent(visit: Visit) -> None:
     section, _ = opened(visit)
     slider = section.get_by_label("Temperature")
-    expect(slider).to_have_attribute("aria-valuetext", "0: the most probable")
+    expect(slider).to_have_attribute("aria-valuetext", "0: greedy")
     slider.fill("0.8")
     expect(slider).to_have_attribute("aria-valuetext", "0.8")
     with visit.page.expect_request("**/v1/complete") as request:
-        button(section, "Go on").click()
+        button(section, "Complete").click()
     assert json.loads(request.value.post_data or "")["temperature"] == 0.8
     expect(section.locator(".next button").first).to_be_visible()
     visit.check()

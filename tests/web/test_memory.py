@@ -147,7 +147,7 @@ def test_a_comma_stays_with_its_word(browser: Browser, server: str) -> None:
 def test_the_heat_map_tells_what_the_units_did(visit: Visit, part: str, place: str) -> None:
     section = analysed(visit, model="sentiment-en-uni", memory=True)
     section.get_by_label("Show", exact=True).select_option(part)
-    section.get_by_label("Units in order of").select_option("their number")
+    section.get_by_label("Sort units by").select_option("number")
     [result] = asked(visit, "/v1/sentiment", inputs=TEXT, model="sentiment-en-uni", explain=True, layer=0)
     [direction] = result["explanation"]["activations"]["directions"]
     rows = direction["gates"][place] if place == "forget" else direction[place]
@@ -171,7 +171,7 @@ def test_the_heat_map_tells_what_the_units_did(visit: Visit, part: str, place: s
 
 def test_the_colours_of_the_heat_map_have_the_signs_of_the_numbers(visit: Visit) -> None:
     section = analysed(visit, model="sentiment-en-uni", memory=True)
-    section.get_by_label("Units in order of").select_option("their number")
+    section.get_by_label("Sort units by").select_option("number")
     [result] = asked(visit, "/v1/sentiment", inputs=TEXT, model="sentiment-en-uni", explain=True, layer=0)
     rows = result["explanation"]["activations"]["directions"][0]["hidden"]
     heat = section.get_by_role("application")
@@ -192,7 +192,7 @@ def test_the_colours_of_the_heat_map_have_the_signs_of_the_numbers(visit: Visit)
 def test_both_directions_can_be_chosen(visit: Visit) -> None:
     section = analysed(visit, memory=True)
     expect(section).to_contain_text("reads in both directions")
-    section.get_by_label("Units in order of").select_option("their number")
+    section.get_by_label("Sort units by").select_option("number")
     section.get_by_label("Direction").select_option("backward")
     [result] = asked(visit, "/v1/sentiment", inputs=TEXT, explain=True, layer=0)
     backward = result["explanation"]["activations"]["directions"][1]["hidden"]

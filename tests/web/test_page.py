@@ -48,7 +48,7 @@ def test_an_example_fills_the_text_and_runs(visit: Visit) -> None:
 def test_lines_are_one_text_when_asked(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Sentiment")
-    section.get_by_label("Each line is a text of its own").uncheck()
+    section.get_by_label("Treat each line as a separate text").uncheck()
     section.get_by_label("Text, English or Korean").fill("A warm film.\nI liked it.")
     button(section, "Analyse").click()
     expect(section.locator(".result")).to_have_count(1)
@@ -58,24 +58,24 @@ def test_lines_are_one_text_when_asked(visit: Visit) -> None:
 def test_caption_of_a_chosen_file(visit: Visit, picture: Path) -> None:
     visit.go("/")
     section = job(visit, "Caption")
-    section.get_by_label("Choose a picture").set_input_files(picture)
+    section.get_by_label("Choose an image").set_input_files(picture)
     expect(section.locator(".model")).to_have_text("caption-en/1")
     expect(section.locator(".facts")).to_contain_text("score −")
     expect(section.locator(".facts")).to_contain_text("finish reason: ")
-    expect(section.get_by_alt_text(f"The chosen picture: {picture.name}")).to_be_visible()
+    expect(section.get_by_alt_text(f"The chosen image: {picture.name}")).to_be_visible()
     visit.check()
 
 
 def test_caption_of_the_example(visit: Visit, picture: Path) -> None:
     visit.go("/")
     section = job(visit, "Caption")
-    section.get_by_label("Choose a picture").set_input_files(picture)
+    section.get_by_label("Choose an image").set_input_files(picture)
     expect(section.locator(".model")).to_be_visible()
     with visit.page.expect_response("**/v1/caption*") as response:
-        button(section, "Use the example picture").click()
+        button(section, "Use the example image").click()
     expect(section.locator(".model")).to_have_text("caption-en/1")
     text = response.value.json()["results"][0]["text"]
-    expect(section.locator(".sentence")).to_have_text(text or "(an empty sentence)")
+    expect(section.locator(".sentence")).to_have_text(text or "(empty output)")
     visit.check()
 
 
@@ -161,7 +161,7 @@ def test_problem_of_a_file_that_is_no_picture_is_told(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Caption")
     file = {"name": "notes.png", "mimeType": "image/png", "buffer": b"plain words"}
-    section.get_by_label("Choose a picture").set_input_files(file)  # type: ignore[arg-type]
+    section.get_by_label("Choose an image").set_input_files(file)  # type: ignore[arg-type]
     expect(section.get_by_role("alert")).to_contain_text("images[0] is not an image")
     expect(section.locator(".preview")).to_be_hidden()
     visit.page.get_by_role("button", name="한국어").click()
@@ -195,7 +195,7 @@ def test_the_curl_command_gives_the_answer_of_the_page(visit: Visit, name: str, 
     visit.go("/")
     section = job(visit, "Caption" if name == "chosen file" else name)
     if name == "chosen file":
-        section.get_by_label("Choose a picture").set_input_files(picture)
+        section.get_by_label("Choose an image").set_input_files(picture)
     else:
         if name != "Caption":
             section.get_by_role("textbox").fill('it\'s "fine" $HOME `id` \\n\n괜찮아요')
@@ -342,7 +342,7 @@ def test_everything_that_is_operated_or_seen_has_a_name(visit: Visit) -> None:
 def test_the_keyboard_reaches_the_sections_and_shows_where_it_is(visit: Visit) -> None:
     page = visit.go("/")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the jobs")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the tasks")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#jobs")).to_be_focused()
     page.keyboard.press("Tab")

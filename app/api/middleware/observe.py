@@ -54,6 +54,6 @@ class Observe:
             route = task.route.path if task is not None else str(getattr(scope.get("route"), "path", "other"))
             self._metrics.http(route, status, seconds)
             if self._tracing is not None and task is not None:
-                self._tracing.tell(context, scope["method"], route, status, seconds)
+                self._tracing.trace(context, scope["method"], route, status, seconds)
             if self._log is not None:
                 self._log.tell(context, scope["method"], route, status, seconds)

@@ -1,6 +1,6 @@
 """One log line for each request: what it was, how large and how long, never what was in it."""
 
-from app.logs import Lines
+from app.logs import Logger
 from app.request_context import RequestContext
 
 _PROBES = ("/healthz", "/readyz", "/metrics")  # asked all the time, by machines
@@ -11,7 +11,7 @@ class RequestLog:
     """Writes a line `request`; for probes only if `tells_probes`. Paths are those of routes: what a caller wrote into a
     path or a query is not told."""
 
-    def __init__(self, lines: Lines, *, tells_probes: bool) -> None:
+    def __init__(self, lines: Logger, *, tells_probes: bool) -> None:
         self._lines = lines
         self._tells_probes = tells_probes
 

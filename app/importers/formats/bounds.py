@@ -1,4 +1,4 @@
-"""Limits for the content of a file."""
+"""TokenLimits for the content of a file."""
 
 from dataclasses import dataclass
 

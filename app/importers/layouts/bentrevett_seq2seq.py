@@ -27,7 +27,7 @@ from app.importers.parts import (
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _OUTPUTS = ("decoder.fc_out.", "decoder.out.")
 _ENCODER = ("encoder.embedding.", "encoder.rnn.")
@@ -81,7 +81,7 @@ class _Notebook(Layout):
             ),
             target=word_vocabulary(target, "spaces", unk="<unk>"),
             decoding=Decoding(bos=bos, eos=eos, max_tokens=values.number("max_tokens")),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:

@@ -24,7 +24,7 @@ from app.importers.parts import (
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Attention, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _PAD, _SOS, _EOS = 0, 1, 2
 _ATTENTIONS = ((), ("attn.attn.",), ("attn.attn.", "attn.v"))  # dot, general, concat
@@ -77,7 +77,7 @@ class Chatbot(Layout):
             source=word_vocabulary(source, "chatbot", unk=None, append=(_EOS,)),
             target=word_vocabulary(source, "spaces", unk=None, hidden=(_PAD, _EOS)),
             decoding=Decoding(bos=_SOS, eos=_EOS, fixed_steps=True, max_tokens=limit),
-            limits=Limits(source_tokens=max(limit, 2), max_tokens=limit),
+            limits=TokenLimits(source_tokens=max(limit, 2), max_tokens=limit),
         )
 
 

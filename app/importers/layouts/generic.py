@@ -26,7 +26,7 @@ from app.importers.parts import (
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _MAPPING = Option("mapping", "a JSON file from our parts to the prefixes of your keys, see docs/importing.md")
 _WITHOUT_BIAS = ("decoder.embedding", "decoder.attention.score")  # softmax drops a score's bias
@@ -106,7 +106,7 @@ class GenericEncoderDecoder(_Generic):
             source=word_vocabulary(source, values.text("tokenizer"), unk=mapping.unk, **around),
             target=word_vocabulary(target, "spaces", unk=mapping.unk),
             decoding=Decoding(bos=bos, eos=eos, max_tokens=most),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
 

@@ -27,7 +27,7 @@ from app.importers.parts import (
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import CELLS, Attention, EncoderDecoder, Recurrence, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _EMBEDDINGS = ("src_embed.lut.weight", "trg_embed.lut.weight")
 _BRIDGE = "decoder.bridge_layer."
@@ -104,7 +104,7 @@ class Joeynmt(Layout):
             ),
             target=word_vocabulary(target, rules, unk="<unk>", hidden=(special.pad, special.bos)),
             decoding=_decoding(special, values),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
 

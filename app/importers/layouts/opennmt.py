@@ -23,7 +23,7 @@ from app.importers.parts import (
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Attention, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _EMBEDDING = "embeddings.make_embedding.emb_luts.0.weight"
 _LAYERS = "decoder.rnn.layers."
@@ -94,7 +94,7 @@ class OpenNMT(Layout):
                 search="gaps",
                 until="best",
             ),
-            limits=Limits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
         )
 
 

@@ -27,7 +27,7 @@ from app.importers.parts import (
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Attention, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, Limits
+from app.store.manifest import Decoding, TokenLimits
 
 _SOS, _EOS = 0, 1
 
@@ -81,7 +81,7 @@ class _Tutorial(Layout):
             source=word_vocabulary(source, values.text("tokenizer"), unk=None, append=(_EOS,)),
             target=word_vocabulary(target, "spaces", unk=None),
             decoding=Decoding(bos=_SOS, eos=_EOS, max_tokens=limit),
-            limits=Limits(source_tokens=max(limit, 2), max_tokens=limit),
+            limits=TokenLimits(source_tokens=max(limit, 2), max_tokens=limit),
         )
 
     def _decoder(self, tensors: Tensors) -> tuple[dict[str, Any], dict[str, Tensor]]:

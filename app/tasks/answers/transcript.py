@@ -19,7 +19,7 @@ from app.tasks.answers.token_results import (
     WordAlignment,
 )
 from app.tasks.job import Job, Output
-from app.text.stops import first_stop, without_begun_stop
+from app.text.stops import first_stop, without_partial_stop
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Transcript:
             if first_stop(settled, self._stops) is not None:
                 self.is_stopped = True
                 return
-            if delta := self._settle(without_begun_stop(settled, self._stops).rstrip()):
+            if delta := self._settle(without_partial_stop(settled, self._stops).rstrip()):
                 yield delta
 
     def _settle(self, text: str) -> Delta | None:

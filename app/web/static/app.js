@@ -1,4 +1,4 @@
-// The page: jobs to try with a look into the memory, the service at work, and its models.
+// The page: tasks with a view of the memory, live figures, and the models.
 
 import { captionJob } from "./caption.js";
 import { compareJob } from "./compare.js";
@@ -20,7 +20,7 @@ function speakChosen() {
   respeak();
 }
 
-/** A link sends no key: what wants one is not offered. */
+/** Hide links that need a key: a link cannot send one. */
 function offerLinks() {
   for (const link of document.querySelectorAll("[data-keyless]")) link.hidden = keyWanted();
 }
@@ -31,7 +31,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
     speakChosen();
   });
 }
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", respeak); // plots have colours of their own
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", respeak); // plots must be redrawn in the new colours
 
 const jobs = { sentiment: sentimentJob(), captioning: captionJob(), translation: translateJob(), completion: completeJob() };
 compareJob();

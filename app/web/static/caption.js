@@ -1,4 +1,4 @@
-// A picture in a sentence, and where the model looks at each word of it.
+// A caption of an image, and the attention at each of its words.
 
 import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
@@ -13,7 +13,7 @@ import { percent, say, whenSpoken } from "./words.js";
 const EXAMPLE = { name: "example.webp", shipped: "assets/web/example.webp" };
 const STEP_MILLISECONDS = 650;
 
-/** Wire the section up: a picture from the file picker, dropped, pasted, or the example. */
+/** Connect the section: an image is picked, dropped or pasted, or is the example. */
 export function captionJob() {
   const section = document.getElementById("caption");
   const preview = section.querySelector(".preview");
@@ -46,7 +46,7 @@ export function captionJob() {
     job.run();
   }
 
-  preview.addEventListener("error", () => (preview.hidden = true)); // not a picture: the server says so
+  preview.addEventListener("error", () => (preview.hidden = true)); // not an image: the server reports it
   document.getElementById("caption-example").addEventListener("click", () => take(EXAMPLE));
   takeFiles(section, (file) => take({ name: file.name, file }));
   whenSpoken(describe);
@@ -54,16 +54,16 @@ export function captionJob() {
   return job;
 }
 
-/** Call `take(file)` for what is chosen, dropped or pasted. */
+/** Call `take(file)` for a chosen, dropped or pasted file. */
 function takeFiles(section, take) {
   const zone = section.querySelector(".zone");
   const chooser = document.getElementById("caption-file");
   chooser.addEventListener("change", () => {
     if (chooser.files.length) take(chooser.files[0]);
-    chooser.value = ""; // so that choosing the same file again counts as a change
+    chooser.value = ""; // so that the same file can be chosen again
   });
   for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
-    // everywhere: a picture that misses the zone must not replace the page
+    // everywhere: an image dropped beside the zone must not replace the page
     window.addEventListener(name, (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
@@ -75,7 +75,7 @@ function takeFiles(section, take) {
   }
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData?.files ?? [];
-    if (!file || event.clipboardData.types.includes("text/plain")) return; // text from an office program has both
+    if (!file || event.clipboardData.types.includes("text/plain")) return; // office programs paste a text as an image, too
     event.preventDefault();
     take(file);
     section.scrollIntoView({ block: "nearest" });
@@ -88,7 +88,7 @@ function drawResult(result, picture) {
   return element("div", { className: "result" }, drawSentence(result.text, lang), drawScore(result), ...parts);
 }
 
-/** The picture, a button for each word that shows where the model looked, and one that goes through them. */
+/** The image, a button for each word that shows its attention, and a button that plays all words. */
 function drawLooks({ attention }, picture, lang) {
   const { target, weights } = attention;
   const canvas = element("canvas", { className: "look", role: "img" });
@@ -114,7 +114,7 @@ function drawLooks({ attention }, picture, lang) {
   ];
 }
 
-/** The button that plays and stops. */
+/** The play and pause button. */
 function player(cursor, canvas) {
   const button = element("button", { type: "button", className: "button", textContent: say("play") });
   let timer = null;
@@ -143,7 +143,7 @@ function lookWords(word, weights) {
   return say("looks", { word, place: words, percent: percent(most) });
 }
 
-/** Where most is looked at: the ninth of the picture with the largest share of the weights. */
+/** The ninth of the image with the largest share of the attention. */
 function place(weights) {
   const third = (at, count) => Math.min(2, Math.floor((at * 3) / count));
   const shares = Array(9).fill(0);

@@ -1,4 +1,4 @@
-// The same text read by several networks: what an RNN, a GRU and an LSTM think after each word, in one plot.
+// The same text read by several networks: the predictions of RNN, GRU and LSTM after each word, in one plot.
 
 import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
@@ -20,7 +20,7 @@ const EXAMPLES = [
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
 ];
 
-/** Wire the section up. */
+/** Connect the section. */
 export function compareJob() {
   const textarea = document.getElementById("compare-text");
   const choices = document.getElementById("compare-models");
@@ -46,7 +46,7 @@ export function compareJob() {
   return job;
 }
 
-/** The models of the language of which there are most. */
+/** The models of the language with the most models. */
 function comparable() {
   const byLanguage = Map.groupBy(modelsOf("sentiment"), ({ languages }) => languages[0]);
   const [most = []] = [...byLanguage.values()].sort((one, other) => other.length - one.length);
@@ -88,7 +88,7 @@ function draw({ results, sources }) {
   ];
 }
 
-/** The probabilities after each of `tokens`, also of a network that cuts the text into other tokens. */
+/** The probabilities after each of `tokens`, also for a network with another tokenizer. */
 function rowsOf({ tokens: own, probabilities }, tokens) {
   let at = -1;
   return tokens.map(({ end }) => {
@@ -97,7 +97,7 @@ function rowsOf({ tokens: own, probabilities }, tokens) {
   });
 }
 
-/** Who is which line, with the label and its probability at the end, or after the token that is looked at. */
+/** The legend: each line with its label and probability, at the end or at the current token. */
 function drawLegend(results, read, lines) {
   const caption = element("p", { className: "readout" });
   const numbers = results.map(() => element("strong"));
@@ -125,7 +125,7 @@ function drawLegend(results, read, lines) {
   return { root: element("div", {}, caption, element("ul", { className: "legend" }, ...items)), show };
 }
 
-/** A short piece of a line as it is drawn in the plot. */
+/** A sample of a line of the plot. */
 function sample(which) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const line = document.createElementNS("http://www.w3.org/2000/svg", "line");

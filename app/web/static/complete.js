@@ -1,4 +1,4 @@
-// A language model goes on with a text, and tells what may come next: a click takes a token.
+// A language model completes a text and shows the most probable next tokens: a click appends one.
 
 import { element } from "./dom.js";
 import { Job } from "./job.js";
@@ -13,19 +13,19 @@ const EXAMPLES = [
   ["en", "I went to see it because"],
   ["ko", "이 영화는 정말"],
 ];
-const TOLD = 10; // tokens that may come next
-const SPECIAL = /^<(0x[0-9A-F]{2}|[a-z]+)>$/; // an end, or half a character: nothing that a text could hold
+const NEXT = 10; // next tokens to show
+const SPECIAL = /^<(0x[0-9A-F]{2}|[a-z]+)>$/; // eos, or a byte of a character: not a part of a text
 
-/** Wire the section up. */
+/** Connect the section. */
 export function completeJob() {
   const textarea = document.getElementById("complete-text");
   const length = document.getElementById("complete-length");
   const temperature = document.getElementById("complete-temperature");
   const back = document.getElementById("complete-back");
-  const before = []; // texts as they were before each addition
+  const before = []; // the texts before each addition, for undo
   textarea.value = START;
 
-  const next = () => textRequest("v1/complete", textarea.value, { max_tokens: 1, next_tokens: TOLD });
+  const next = () => textRequest("v1/complete", textarea.value, { max_tokens: 1, next_tokens: NEXT });
   const onward = () => {
     const drawn = Number(temperature.value);
     return textRequest("v1/complete", textarea.value, { max_tokens: Number(length.value), stream: true, ...(drawn && { temperature: drawn }) });
@@ -56,7 +56,7 @@ export function completeJob() {
   const job = new Job("complete", {
     request: onward,
     ask: goOn,
-    empty: true, // it may begin a text
+    empty: true, // an empty text starts a new one
     draw: ({ results }) => [drawNext(results[0], take)],
     summary: ({ results }) => results[0].next.slice(0, 3).map(({ text, probability }) => `${text} ${percent(probability)}`).join(", "),
   });
@@ -90,7 +90,7 @@ export function completeJob() {
   return job;
 }
 
-/** The tokens that may come next as bars; each is a button that takes it. */
+/** The next tokens as bars; each is a button that appends its token. */
 function drawNext({ next, ...result }, take) {
   const most = Math.max(...next.map(({ probability }) => probability));
   const bars = next.map(({ text, probability }) => {

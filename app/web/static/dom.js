@@ -1,4 +1,4 @@
-// Elements made by the page: text goes in as text, never as markup.
+// Elements made by the page: text is set as text, never as markup.
 
 /** A new element with `properties` set and `children` in it. */
 export function element(tag, properties = {}, ...children) {
@@ -23,7 +23,7 @@ export function table(caption, head, rows) {
   );
 }
 
-/** Something that is made when it is opened: `make()` is asked for its content once. */
+/** A disclosure whose content `make()` creates when it is first opened. */
 export function disclosure(summary, make) {
   const details = element("details", { className: "numbers" }, element("summary", { textContent: summary }));
   details.addEventListener("toggle", () => {

@@ -1,4 +1,4 @@
-// One job of the page: its form, the request that the form stands for, and the answer or the problem that came back.
+// A task section of the page: its form, its request, and the answer or problem.
 
 import { element } from "./dom.js";
 import { whenKey } from "./key.js";
@@ -6,10 +6,10 @@ import { problemTitle } from "./problems.js";
 import { post, Problem } from "./requests.js";
 import { duration, number, say, whenSpoken } from "./words.js";
 
-const EMPTY = { slug: "empty-input", advice: "writeFirst" }; // what would be refused is not sent
+const EMPTY = { slug: "empty-input", advice: "writeFirst" }; // an empty input is not sent
 const unreached = new Set();
 
-/** Call `callback` whenever a job finds that the server is not there. */
+/** Call `callback` whenever the server does not respond. */
 export function whenUnreached(callback) {
   unreached.add(callback);
 }
@@ -25,9 +25,9 @@ export class Job {
   #running = null;
 
   /**
-   * `request()` is what the form stands for; `ask(request, signal, progress)` has it answered, and may tell what has
-   * come so far; `draw(answer, done)` gives the elements that show an answer; `summary(answer)` is read aloud; `empty`
-   * says whether a text may be empty.
+   * `request()` reads the form; `ask(request, signal, progress)` sends the request, and may report partial answers;
+   * `draw(answer, done)` returns the elements that show an answer; `summary(answer)` is for screen readers; `empty`
+   * permits an empty text.
    */
   constructor(id, { request, ask = post, draw, summary, empty = false }) {
     this.#section = document.getElementById(id);
@@ -52,12 +52,12 @@ export class Job {
     return this.#find("form");
   }
 
-  /** Whether there is an answer to see. */
+  /** Whether an answer is shown. */
   get answered() {
     return this.#state.kind === "answered";
   }
 
-  /** Send the request and show what comes back; an earlier one still on its way is given up. */
+  /** Send the request and show the answer. An earlier pending request is aborted. */
   async run({ request = this.#request(), ask = this.#ask } = {}) {
     this.#running?.abort();
     if (!this.#empty && request.sources?.some((text) => !text.trim())) return this.#become({ kind: "failed", problem: EMPTY });
@@ -74,7 +74,7 @@ export class Job {
       state = { kind: "answered", answer: { sources: request.sources, ...answer } };
     } catch (problem) {
       if (running.signal.aborted) return;
-      if (!(problem instanceof Problem)) console.error(problem); // ours, not the server's
+      if (!(problem instanceof Problem)) console.error(problem); // a bug of the page
       state = { kind: "failed", problem };
     } finally {
       clearInterval(clock);
@@ -86,19 +86,19 @@ export class Job {
     if ([0, 503].includes(state.problem?.status)) for (const callback of unreached) callback();
   }
 
-  /** Forget the last answer, which was to something else. */
+  /** Remove the last answer when the input has changed. */
   clear() {
     this.#running?.abort();
     this.#running = null;
     this.#become({ kind: "idle" });
   }
 
-  /** Show the curl command of the form as it stands. */
+  /** Show the curl command of the current form. */
   showCurl() {
     this.#find(".curl code").textContent = this.#request().curl;
   }
 
-  /** Say, or no longer say, that no model does this job. */
+  /** Show or hide the message that no model does this task. */
   setServed(served) {
     this.#section.classList.toggle("unserved", !served);
     this.#redraw();
@@ -113,7 +113,7 @@ export class Job {
     const { kind, answer, problem, seconds } = this.#state;
     const running = kind === "running";
     for (const control of this.#section.querySelectorAll("form button, form input[type=file]")) {
-      control.disabled = running || "off" in control.dataset; // off: of no use now, whatever is running
+      control.disabled = running || "off" in control.dataset; // off: disabled for another reason than a running request
     }
     this.#section.setAttribute("aria-busy", String(running));
     this.#section.classList.toggle("streaming", Boolean(running && answer));
@@ -153,7 +153,7 @@ export class Job {
   }
 }
 
-/** A problem of this page, or of the service, which details it in English. */
+/** A problem of the page or of the service; details of the service are in English. */
 function drawProblem(problem) {
   const { status, detail, advice } = problem;
   const told = status === 0 ? "unreachableDetail" : advice;
@@ -171,7 +171,7 @@ async function copyText(code) {
   try {
     await navigator.clipboard.writeText(code.textContent);
   } catch {
-    // without https on another machine there is no clipboard API; the older way copies a selection
+    // without https the clipboard API is missing on other hosts; the older way copies a selection
     getSelection().selectAllChildren(code);
     document.execCommand("copy");
   }

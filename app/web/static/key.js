@@ -1,40 +1,40 @@
-// The key of a service that wants one: asked of the person, sent with each request, kept until the tab is closed.
+// The key of a service that requires one: entered in a dialog, sent with each request, kept until the tab is closed.
 
 import { askForKey } from "./keydialog.js";
 
 const KEPT = "unroll-key";
 const watchers = [];
-let key = kept(); // only one that was let in is kept
+let key = kept(); // only an accepted key is kept
 let proved = key !== null;
 let wanted = proved;
-let refused = false; // whether the last key that was tried is none of the service's
-let mayAsk = true; // for what the page fetches by itself; a person who presses a button is asked again
-let asked = 0; // times
-let asking = null; // the question that is open, shared by all requests that need its answer
+let refused = false; // whether the service rejected the last key
+let mayAsk = true; // for requests of the page itself; a button always opens the dialog
+let asked = 0; // number of dialogs
+let asking = null; // the open dialog, shared by all requests that wait for a key
 
-/** Call `watcher()` when a key is first wanted, when one has proved right, and when one has not. */
+/** Call `watcher()` when a key is first required, accepted or rejected. */
 export function whenKey(watcher) {
   watchers.push(watcher);
 }
 
-/** Whether the service wants a key, as far as is known. */
+/** Whether a response has shown that the service requires a key. */
 export function keyWanted() {
   return wanted;
 }
 
-/** Whether the last key that was tried was refused. */
+/** Whether the service rejected the last key. */
 export function keyRefused() {
   return refused;
 }
 
-/** Ask the person for a key now, and say whether one was entered. */
+/** Open the dialog; returns whether a key was entered. */
 export async function enterKey() {
   const before = key;
   await ask();
   return key !== before;
 }
 
-/** `fetch` with the key, which is asked for when the service wants one; then it is tried once. */
+/** `fetch` with the key. If the service requires one, the dialog opens and the request is sent once more. */
 export async function fetchWithKey(path, options = {}) {
   const [used, turn] = [key, asked];
   const response = await sent(path, options, used);
@@ -72,7 +72,7 @@ async function sent(path, options, tried) {
 }
 
 function withKey(options, tried) {
-  const bytes = String.fromCharCode(...new TextEncoder().encode(tried)); // fetch takes headers byte by byte
+  const bytes = String.fromCharCode(...new TextEncoder().encode(tried)); // fetch requires one character per byte in headers
   return { ...options, headers: { ...options.headers, Authorization: `Bearer ${bytes}` } };
 }
 
@@ -80,7 +80,7 @@ function kept() {
   try {
     return sessionStorage.getItem(KEPT);
   } catch {
-    return null; // storage is switched off: the key holds until the page is left
+    return null; // storage is disabled: the key is kept until the page is left
   }
 }
 
@@ -89,6 +89,6 @@ function keep(value) {
     if (value) sessionStorage.setItem(KEPT, value);
     else sessionStorage.removeItem(KEPT);
   } catch {
-    // as above
+    // storage is disabled
   }
 }

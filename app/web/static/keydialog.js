@@ -1,8 +1,8 @@
-// The dialog in which a person enters a key.
+// The dialog for the key.
 
 import { say } from "./words.js";
 
-/** The key that is entered, or "" when none is. `refused`: whether the one before was not known. */
+/** Returns the entered key, or "". `refused`: the service rejected the previous key. */
 export function askForKey({ refused }) {
   const dialog = document.getElementById("key");
   const entered = document.getElementById("key-entered");
@@ -18,7 +18,7 @@ export function askForKey({ refused }) {
   });
 }
 
-/** Let its button leave it, as Escape does. */
+/** Let the cancel button close the dialog, as Escape does. */
 export function wireKeyDialog() {
   document.getElementById("key-cancel").addEventListener("click", () => document.getElementById("key").close());
 }

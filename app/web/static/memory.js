@@ -1,4 +1,4 @@
-// What the units of a recurrent layer did at each token: hidden state, cell and gates as a heat map over time.
+// The activations of a recurrent layer at each token: hidden state, cell and gates as a heat map over time.
 
 import { choice, disclosure, element, table } from "./dom.js";
 import { ramp } from "./plots/colours.js";
@@ -65,13 +65,13 @@ function drawPart(part, rows, words, cursor) {
   ];
 }
 
-/** What nearly all values are within; the few beyond have the full colour, so that they do not leave the rest pale. */
+/** The range of nearly all values. Outliers get the full colour, so that the other values keep their contrast. */
 function reachOf(rows) {
   const sizes = rows.flat().map(Math.abs).sort((one, other) => one - other);
   return sizes[Math.floor(0.98 * (sizes.length - 1))] || 1;
 }
 
-/** The units in the order that was chosen: by their number, or by what each holds at the end. */
+/** The units in the chosen order: by number, or by their value at the end. */
 function unitsOf(rows) {
   const units = rows[0].map((_, unit) => unit);
   const last = rows.at(-1);
@@ -90,7 +90,7 @@ function drawScale(amount, reach) {
   );
 }
 
-/** What the picture shows, in a table of a row per token. */
+/** The heat map as a table with a row per token. */
 function summary(about, rows, words, amount) {
   const head = ["token", "mean", "least", "most", ...(amount ? ["open", "closed"] : [])].map((key) => say(key));
   const share = (row, inside) => percent(row.filter(inside).length / row.length);

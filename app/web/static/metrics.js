@@ -1,8 +1,8 @@
-// The few of the service's metrics that the page shows; their names stand here and nowhere else in it.
+// The metrics that the page shows. No other module knows their names.
 
 import { getText } from "./requests.js";
 
-const TASKS = /route="\/(v1|v2|hf)\//; // requests of people and programs, not of who looks on
+const TASKS = /route="\/(v1|v2|hf)\//; // requests to the tasks, not those of monitoring
 const NAMES = {
   requests: ["unroll_http_requests_total"],
   tokens: ["unroll_source_tokens_total", "unroll_emitted_tokens_total"],
@@ -15,7 +15,7 @@ const NAMES = {
   used: ["unroll_engine_slots_used"],
 };
 
-/** The figures of now, each summed over its labels. */
+/** The current figures, each summed over its labels. */
 export async function figures() {
   const lines = (await getText("metrics")).split("\n").map(parse).filter(Boolean);
   return Object.fromEntries(Object.entries(NAMES).map(([figure, names]) => [figure, sum(figure, names, lines)]));
@@ -32,7 +32,7 @@ function parse(line) {
   return name && { name, labels, value: Number(value) };
 }
 
-/** What happened a second between two lots of figures. Counters that went back were begun anew: nothing is told. */
+/** Rates per second between two sets of figures; 0 after a counter has restarted. */
 export function rates(earlier, later, seconds) {
   const grown = (figure) => Math.max(0, later[figure] - earlier[figure]);
   const steps = grown("steps");

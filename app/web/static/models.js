@@ -17,7 +17,7 @@ export function whenModels(watcher) {
   watchers.push(watcher);
 }
 
-/** The models of a task, by name; of several versions the one that answers for the name. */
+/** The models of a task, by name, each in its default version. */
 export function modelsOf(task) {
   return served.models.filter((model) => model.task === task && model.default_version);
 }
@@ -27,7 +27,7 @@ export function languagesOf(name) {
   return served.models.find((model) => model.name === name)?.languages ?? [];
 }
 
-/** Ask whether the server is ready until it is, then ask for its models. */
+/** Poll the readiness of the server until it is ready, then request its models. */
 export function watchReadiness() {
   const shown = document.getElementById("readiness");
   const enter = document.getElementById("key-enter");
@@ -40,7 +40,7 @@ export function watchReadiness() {
       shown.dataset.state = state;
       enter.hidden = state !== "locked";
       const place = shown.querySelector(".words");
-      if (place.textContent !== words()) place.textContent = words(); // read aloud only when it changes
+      if (place.textContent !== words()) place.textContent = words(); // screen readers announce only changes
     };
     draw();
   }
@@ -54,7 +54,7 @@ export function watchReadiness() {
   function lock(problem) {
     const missing = () => say(keyRefused() ? "keyUnknown" : "keyNeeded");
     become("locked", problem.status === 401 ? missing : () => problemTitle(problem));
-    watching = false; // until there is another key
+    watching = false; // until another key is entered
   }
 
   async function ask() {

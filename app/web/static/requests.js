@@ -1,18 +1,18 @@
-// Requests to this server, the curl command of each, and what it answers or why it does not.
+// Requests to this server, their curl commands, and their answers or problems.
 
 import { fetchWithKey, keyWanted } from "./key.js";
 
-const KEY_HEADER = '-H "Authorization: Bearer $UNROLL_API_KEY"'; // of curl: a key itself is not shown
+const KEY_HEADER = '-H "Authorization: Bearer $UNROLL_API_KEY"'; // for curl; the key itself is never shown
 
-/** Why a request was not answered: the slug, title and detail of application/problem+json. */
+/** A failed request: slug, title and detail of application/problem+json. */
 export class Problem extends Error {
   constructor(status, { type = "", title = `HTTP ${status}`, detail = "", options = [] } = {}) {
     super(title);
-    this.status = status; // 0: the server was not reached
-    this.slug = type.split("/").at(-1); // docs/http-api.md has them all
+    this.status = status; // 0: the server did not respond
+    this.slug = type.split("/").at(-1); // docs/api/errors.md lists them
     this.title = title;
     this.detail = detail;
-    this.options = options; // that contradict each other
+    this.options = options; // of contradictory-options
   }
 }
 
@@ -31,7 +31,7 @@ export function textRequest(path, inputs, options = {}) {
   };
 }
 
-/** A POST of a picture: one that this server ships as it is, with its own content type; any other file in a form. */
+/** A POST of an image: a file of this server as a raw body, any other file in a form. */
 export function pictureRequest(path, { file, shipped }, options = {}) {
   if (shipped) {
     const asked = `${path}?${new URLSearchParams(options)}`;
@@ -45,19 +45,19 @@ export function pictureRequest(path, { file, shipped }, options = {}) {
   const form = new FormData();
   form.append("images", file);
   for (const [name, value] of Object.entries(options)) form.append(name, value);
-  // curl reads ; and , in a file name as its own unless the name stands in double quotes
+  // curl interprets ; and , in a file name unless the name is in double quotes
   const name = /^[^;,"\\]*$/.test(file.name) ? file.name : `"${file.name.replace(/["\\]/g, "\\$&")}"`;
   const fields = [`images=@${name}`, ...Object.entries(options).map((pair) => pair.join("="))];
   const curl = [`curl -s ${quoted(address(path))}`, ...keyHeader(), ...fields.map((field) => `-F ${quoted(field)}`)];
   return { path, headers: {}, content: () => form, curl: curl.join(" \\\n  ") };
 }
 
-/** The answer to a request made above. Throws Problem, or AbortError when `signal` says so. */
+/** The answer to a request. Throws Problem, or AbortError when `signal` aborts. */
 export async function post(request, signal) {
   return (await sent(request, signal)).json();
 }
 
-/** The server-sent events of a request that streams: `{ event, data }`. Throws as `post` does. */
+/** The server-sent events of a streaming request: `{ event, data }`. Throws as `post` does. */
 export async function* events(request, signal) {
   const response = await sent(request, signal);
   let pending = "";
@@ -67,7 +67,7 @@ export async function* events(request, signal) {
     pending = blocks.pop();
     for (const block of blocks) {
       const [, event] = /^event: (.*)$/m.exec(block) ?? [];
-      if (!event) continue; // a comment that keeps the connection
+      if (!event) continue; // a keep-alive comment
       const data = JSON.parse(/^data: (.*)$/m.exec(block)[1]);
       if (event === "error") throw new Problem(data.status, data);
       yield { event, data };
@@ -75,7 +75,7 @@ export async function* events(request, signal) {
   }
 }
 
-/** The answer to the request that `make(true)` gives, or `make(false)` where the model has no attention to tell of. */
+/** The answer to the request `make(true)`, or `make(false)` if the model has no attention. */
 export async function withAttention(make, asked) {
   try {
     return await asked(make(true));
@@ -85,17 +85,17 @@ export async function withAttention(make, asked) {
   }
 }
 
-/** What a GET of `path` answers. Throws Problem. */
+/** The JSON answer to a GET of `path`. Throws Problem. */
 export async function get(path) {
   return (await good(fetchWithKey(path, { cache: "no-store" }))).json();
 }
 
-/** What a GET of `path`, which is open to everybody, answers. Throws Problem. */
+/** The JSON answer to a GET of `path`, sent without a key. Throws Problem. */
 export async function getOpen(path) {
   return (await good(fetch(path, { cache: "no-store" }))).json();
 }
 
-/** The text that a GET of `path` answers. Throws Problem. */
+/** The text answer to a GET of `path`. Throws Problem. */
 export async function getText(path) {
   return (await good(fetchWithKey(path, { cache: "no-store" }))).text();
 }
@@ -116,7 +116,7 @@ async function good(asked) {
 }
 
 async function* texts(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader(); // not every browser iterates over streams
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader(); // not all browsers can iterate over streams
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;

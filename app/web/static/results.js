@@ -1,4 +1,4 @@
-// What all jobs show of a result: its sentence, and the facts about it.
+// Parts of a result that all tasks show: its text, and the facts about it.
 
 import { element } from "./dom.js";
 import { canSay, number, say } from "./words.js";
@@ -7,12 +7,12 @@ export function drawFacts(...facts) {
   return element("p", { className: "facts" }, ...facts.map((fact) => element("span", fact)));
 }
 
-/** The fact which model answered. */
+/** The version that answered, as a fact. */
 export function answeredBy({ model, version }) {
   return { textContent: `${model}/${version}`, className: "model" };
 }
 
-/** The facts of an emitted sentence. */
+/** The facts of an output text. */
 export function drawScore(result) {
   const { finish_reason: reason } = result;
   return drawFacts(
@@ -22,13 +22,13 @@ export function drawScore(result) {
   );
 }
 
-/** An emitted sentence, or that there is none. */
+/** An output text, or a note that it is empty. */
 export function drawSentence(text, lang) {
   if (text) return element("p", { className: "sentence", lang, textContent: text });
   return element("p", { className: "sentence nothing", textContent: say("emptySentence") });
 }
 
-/** A label in words, with the model's own beside it. */
+/** A label in the language of the page, or else as the model names it. */
 export function labelWords(label) {
   return canSay(label) ? say(label) : label;
 }

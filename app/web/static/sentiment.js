@@ -1,4 +1,4 @@
-// The sentiment of a text, as it changes word by word.
+// The sentiment of a text, word by word.
 
 import { choice, disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
@@ -20,7 +20,7 @@ const EXAMPLES = [
   ["ko", "돈이 아깝다. 최악의 영화"],
 ];
 
-/** Wire the section up. */
+/** Connect the section. */
 export function sentimentJob() {
   const textarea = document.getElementById("sentiment-text");
   const lines = document.getElementById("sentiment-lines");
@@ -84,7 +84,7 @@ function drawVerdict({ label, polarity }) {
   ];
 }
 
-/** The text coloured by what was thought after each token, a line of it, its numbers, and the memory if asked for. */
+/** The text coloured by its sentiment after each token, a line, its numbers and, if requested, the memory. */
 function drawWords(result, text) {
   const { tokens, probabilities, labels, activations, method } = result.explanation;
   const shown = labels.includes("positive") ? "positive" : result.label;

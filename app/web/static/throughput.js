@@ -1,4 +1,4 @@
-// The service at work: throughput and how full its batches are, asked for while somebody looks.
+// Live figures: throughput and batch sizes, requested while the panel is visible.
 
 import { whenKey } from "./key.js";
 import { whenModels, modelsOf } from "./models.js";
@@ -14,7 +14,7 @@ const TRENDS = ["requests", "tokens", "rows"];
 const CROWD = { requests: 20, sentences: 50, atOnce: 2 }; // of the button
 const SENTENCES = ["Open file", "The file could not be found.", "Select the text you want to copy.", "Do you want to save the changes before closing?"];
 
-/** Wire the panel up. */
+/** Connect the panel. */
 export function throughputPanel() {
   const panel = document.getElementById("live");
   const lines = Object.fromEntries(TRENDS.map((name) => [name, trend(panel.querySelector(`[data-trend=${name}]`), KEPT_SECONDS)]));
@@ -35,14 +35,14 @@ export function throughputPanel() {
       failure = problem;
     }
     show();
-    const going = watched() && !(failure && wantsKey(failure)); // without a key there is nothing to see until there is one
+    const going = watched() && !(failure && wantsKey(failure)); // without a key, wait until one is entered
     timer = going ? setTimeout(ask, POLL_MILLISECONDS) : null;
   }
 
   function show() {
-    const told = panel.querySelector(".failed");
+    const alert = panel.querySelector(".failed");
     const words = failure ? problemTitle(failure) : "";
-    if (told.textContent !== words) told.textContent = words; // read aloud only when it changes
+    if (alert.textContent !== words) alert.textContent = words; // screen readers announce only changes
     const now = points.at(-1);
     if (!now) return;
     for (const name of TRENDS) {
@@ -60,7 +60,7 @@ export function throughputPanel() {
 
   function watch() {
     if (watched() && timer === null) {
-      timer = 0; // asked, and not answered yet
+      timer = 0; // a request is pending
       ask();
     }
   }
@@ -71,7 +71,7 @@ export function throughputPanel() {
 
   panel.addEventListener("toggle", watch);
   addEventListener("hashchange", openIfFollowed);
-  document.querySelector("[href='#live']").addEventListener("click", () => (panel.open = true)); // when it is there already
+  document.querySelector("[href='#live']").addEventListener("click", () => (panel.open = true)); // also when the location does not change
   document.addEventListener("visibilitychange", watch);
   whenKey(watch);
   whenSpoken(show);
@@ -79,19 +79,19 @@ export function throughputPanel() {
   openIfFollowed();
 }
 
-/** The button that has many sentences translated at once, so that there is a batch to look at. */
+/** The button that translates many sentences at once, which fills a batch. */
 function wireCrowd() {
   const button = document.getElementById("live-crowd");
-  const told = document.getElementById("live-told");
+  const alert = document.getElementById("live-told");
   button.addEventListener("click", async () => {
     button.disabled = true;
     const started = performance.now();
     try {
       await sendCrowd();
       const seconds = number((performance.now() - started) / 1000, { digits: 2 });
-      told.textContent = say("crowdAnswered", { count: grouped(CROWD.requests * CROWD.sentences), seconds });
+      alert.textContent = say("crowdAnswered", { count: grouped(CROWD.requests * CROWD.sentences), seconds });
     } catch (problem) {
-      told.textContent = problemTitle(problem);
+      alert.textContent = problemTitle(problem);
     }
     button.disabled = false;
     button.focus({ preventScroll: true });
@@ -104,7 +104,7 @@ function wireCrowd() {
   whenModels(offer);
 }
 
-/** The requests of the crowd, a few at a time. */
+/** Send the requests of the button, a few at a time. */
 async function sendCrowd() {
   const inputs = Array.from({ length: CROWD.sentences }, (_, at) => SENTENCES[at % SENTENCES.length]);
   let left = CROWD.requests;

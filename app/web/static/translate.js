@@ -1,4 +1,4 @@
-// A translation as it is emitted, and which source tokens were looked at for each target token.
+// A translation during decoding, and the attention of each target token to the source tokens.
 
 import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
@@ -18,7 +18,7 @@ const EXAMPLES = [
   ["en", "Select the text you want to copy."],
 ];
 
-/** Wire the section up. */
+/** Connect the section. */
 export function translateJob() {
   const textarea = document.getElementById("translate-text");
   textarea.value = START;
@@ -33,7 +33,7 @@ export function translateJob() {
   return job;
 }
 
-/** The results, each told by `progress` as far as it has come. */
+/** The results; `progress` gets each partial result. */
 async function streamed(request, signal, progress) {
   const results = request.sources.map(() => ({ text: "" }));
   for await (const { event, data } of events(request, signal)) {

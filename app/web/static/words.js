@@ -1,48 +1,48 @@
-// Which language the page speaks, and how it says things in it.
+// The language of the page, and its texts.
 
 import en from "./words/en.js";
 import ko from "./words/ko.js";
 
-/** Everything it can say, by language. */
+/** All texts, by language. */
 export const WORDS = { en, ko };
 
 const KEPT = "unroll.language";
 const drawn = [];
 
-/** The language that is spoken now: "en" or "ko". */
+/** The current language: "en" or "ko". */
 export let language = kept() ?? (navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en");
 
-/** The words under `key`, with each {name} replaced by `values[name]`. */
+/** The text of `key`, with each {name} replaced by `values[name]`. */
 export function say(key, values = {}) {
   return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
-/** Whether there are words under `key`. */
+/** Whether `key` has a text. */
 export function canSay(key) {
   return Object.hasOwn(WORDS[language], key);
 }
 
-/** Speak `chosen` from now on, also after a reload. */
+/** Change the language to `chosen`, also after a reload. */
 export function speak(chosen) {
   language = chosen;
   try {
     localStorage.setItem(KEPT, chosen);
   } catch {
-    // storage is switched off: the choice holds until the page is left
+    // storage is disabled: the choice is kept until the page is left
   }
 }
 
-/** Call `draw()` whenever what it draws has to be said, or painted, anew. */
+/** Call `draw()` whenever the language or the colours change. */
 export function whenSpoken(draw) {
   drawn.push(draw);
 }
 
-/** Draw everything anew. */
+/** Redraw everything. */
 export function respeak() {
   for (const draw of drawn) draw();
 }
 
-/** Put the words of the language into everything below `root` that is marked with data-say or data-say-label. */
+/** Set the texts of all elements below `root` with data-say or data-say-label. */
 export function fill(root) {
   for (const element of root.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
   for (const element of root.querySelectorAll("[data-say-label]")) {
@@ -55,7 +55,7 @@ export function duration(seconds) {
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`;
 }
 
-/** A share as a text: "97%". */
+/** A share as a percentage: "97%". */
 export function percent(share, digits = 0) {
   return `${(share * 100).toFixed(digits)}%`;
 }

@@ -1,19 +1,19 @@
-// The colours of plots, which are those of the page in its light or dark scheme.
+// The colours of plots, from the light or dark scheme of the page.
 
-/** The colour that the style sheet calls `name`, as [red, green, blue]. */
+/** The colour `name` of the style sheet, as [red, green, blue]. */
 export function colour(name) {
   const hex = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 }
 
-/** A colour as CSS has it. */
+/** A colour in CSS notation. */
 export function css([red, green, blue], alpha = 1) {
   return `rgb(${red} ${green} ${blue} / ${alpha})`;
 }
 
-const BEND = 0.65; // small values are lifted, so that faint things are seen; the scale below a plot is bent as well
+const BEND = 0.65; // exponent that makes small values visible; the scale of a plot uses it, too
 
-/** A function from a value to its colour: from nothing to full, or from the one side of zero to the other. */
+/** A function from a value to its colour: from 0 to 1, or from negative to positive. */
 export function scale(kind, reach) {
   const [ground, positive, negative, accent] = ["plot", "positive", "negative", "accent"].map(colour);
   return (value) => {
@@ -22,7 +22,7 @@ export function scale(kind, reach) {
   };
 }
 
-/** The colours of `scale` from the least to the most, as a background. */
+/** The colours of `scale` from lowest to highest, as a CSS background. */
 export function ramp(kind, reach) {
   const paint = scale(kind, reach);
   const stops = Array.from({ length: 17 }, (_, at) => (kind === "amount" ? at / 16 : at / 8 - 1) * reach);

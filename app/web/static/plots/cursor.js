@@ -1,6 +1,6 @@
-// Which token is looked at: the strip of words, the line and the heat map of one text move together.
+// The current token, shared by the strip of words, the line and the heat map of a text.
 
-/** A place among `count` that several views share. */
+/** A position among `count` that several views share. */
 export class Cursor {
   #watchers = [];
 
@@ -9,12 +9,12 @@ export class Cursor {
     this.at = null;
   }
 
-  /** Call `watcher(at)` at each move; `at` is null when nothing is looked at. */
+  /** Call `watcher(at)` at each move; `at` is null without a current token. */
   watch(watcher) {
     this.#watchers.push(watcher);
   }
 
-  /** Move to `at`, as near as there is a place. */
+  /** Move to `at`, limited to the valid range. */
   move(at) {
     const place = at === null ? null : Math.max(0, Math.min(this.count - 1, at));
     if (place === this.at) return;

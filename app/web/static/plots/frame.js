@@ -1,10 +1,10 @@
-// What plots share: a place that tells its width, labels of columns that fit, and the font.
+// Shared by plots: an element with a watched width, column labels that fit, and the font.
 
-export const GUTTER = 46; // left of a plot, for its scale; the same everywhere, so that columns stand below each other
+export const GUTTER = 46; // left of a plot, for its scale; the same everywhere, so that columns align
 export const MARGIN = 10; // right of it
 const LONGEST = 12;
 
-/** Call `draw(width)` when `root` gets a width and whenever that changes; `end()` once it has left the page. */
+/** Call `draw(width)` whenever the width of `root` changes, and `end()` when it has left the page. */
 export function whenSized(root, draw, end = () => {}) {
   let width = 0;
   let seen = false;
@@ -21,12 +21,12 @@ export function whenSized(root, draw, end = () => {}) {
   observer.observe(root);
 }
 
-/** The font of labels, as a canvas takes it. */
+/** The font of labels, for a canvas. */
 export function font() {
   return `12px ${getComputedStyle(document.body).fontFamily}`;
 }
 
-/** How labels stand below columns that are `slot` pixels wide: cut to a length, every so many, upright or turned. */
+/** The layout of labels below columns of `slot` pixels: their length, their interval, upright or rotated. */
 export function labelling(labels, slot) {
   const texts = labels.map((label) => shortened(label));
   const context = document.createElement("canvas").getContext("2d");

@@ -1,15 +1,15 @@
-// A matrix as colours on a canvas: hidden states and gates over time, and where a translation looks.
+// A matrix as colours on a canvas: hidden states and gates over time, and the attention of a translation.
 
 import { element } from "../dom.js";
 import { colour, css, scale } from "./colours.js";
 import { font, GUTTER, labelling, MARGIN, shortened, whenSized } from "./frame.js";
 
-const LETTER = 18; // the least height of a row that has a label
+const LETTER = 18; // minimum height of a labelled row
 
 /**
- * `values` are rows of numbers, `columns` their labels and `rows` those of the rows, if they have any. `kind` is
- * "amount" from 0, or "sign" about 0; `reach` is the number that has the full colour. `describe(row, column)` says
- * in words what is looked at, by the mouse or with the arrow keys. `cursor` shares the column with other views.
+ * `values` are rows of numbers, `columns` the column labels, and `rows` the optional row labels. `kind` is
+ * "amount" (from 0) or "sign" (around 0); `reach` is the value with full colour. `describe(row, column)` returns the
+ * text of the current cell, chosen by the mouse or the arrow keys. `cursor` shares the column with other views.
  */
 export function heatmap({ about, role, columns, rows, values, kind, reach, describe, cursor, height = 220 }) {
   const canvas = element("canvas", { tabIndex: 0, role: "application", ariaLabel: about, ariaRoleDescription: role });
@@ -18,7 +18,7 @@ export function heatmap({ about, role, columns, rows, values, kind, reach, descr
   const inner = rows ? Math.min(rows.length * 26, Math.max(rows.length * LETTER, height)) : height;
   const looked = { row: null, column: null };
   let frame = null;
-  let painted = null; // once: only the frames about what is looked at change
+  let painted = null; // painted once: only the frame of the current cell changes
 
   function redraw() {
     if (!frame) return;
@@ -80,7 +80,7 @@ function widest(rows) {
 function draw(canvas, { width, left, inner, labels, cell: [across, down] }, { painted, rows, looked }) {
   const height = inner + labels.height;
   const context = sized(canvas, width, height);
-  context.imageSmoothingEnabled = inner * devicePixelRatio < painted.height; // rather blurred than left out
+  context.imageSmoothingEnabled = inner * devicePixelRatio < painted.height; // blur rather than drop pixels
   context.drawImage(painted, left, 0, width - left - MARGIN, inner);
   context.strokeStyle = css(colour("line"));
   context.strokeRect(left - 0.5, 0.5, width - left - MARGIN + 1, inner - 1);
@@ -101,7 +101,7 @@ function draw(canvas, { width, left, inner, labels, cell: [across, down] }, { pa
   outline(context, looked, { left, across, down, inner });
 }
 
-/** A frame about the column that is looked at, and the cell. */
+/** A frame around the current column and the current cell. */
 function outline(context, { row, column }, { left, across, down, inner }) {
   if (column === null) return;
   context.strokeStyle = css(colour("ink"));

@@ -5,14 +5,14 @@ import { element } from "../dom.js";
 import { colour, css } from "./colours.js";
 import { font, GUTTER, labelling, MARGIN, whenSized } from "./frame.js";
 
-export const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // lines are told apart without colour, too
+export const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // lines differ without colour, too
 export const LINE_COLOURS = ["accent", "negative", "third", "soft"];
 
-const FEW = 80; // words, each of which has a dot on the line
+const FEW = 80; // up to this number of words, each has a dot on the line
 
 /**
- * A plot of probabilities over `labels`, its columns: `series` are `{ values }`, each a line of its own colour and
- * dashes. A single one is coloured by the side of 1/2 that it is on. `cursor` is moved by the mouse, and moves the mark.
+ * A plot of probabilities over `labels`, its columns: `series` are `{ values }`, each a line with its own colour and
+ * dashes. A single line is coloured above and below 1/2. The mouse moves `cursor`, and `cursor` moves the mark.
  */
 export function linePlot({ about, labels, series, cursor, height = 190 }) {
   const root = element("div", { className: "plot line", role: "img", ariaLabel: about });
@@ -79,7 +79,7 @@ function plain(at) {
   return { stroke, width: 2.5, dash: DASHES[at % DASHES.length], points: { show: false } };
 }
 
-/** Above 1/2 in the colour of positive, below it in that of negative. */
+/** The colour of positive above 1/2, that of negative below. */
 function sided(dotted) {
   const paint = (alpha) => (plot) => {
     const [positive, negative] = ["positive", "negative"].map((name) => css(colour(name), alpha));
@@ -90,7 +90,7 @@ function sided(dotted) {
   return { stroke: paint(1), fill: paint(0.16), fillTo: 0.5, width: 2.5, points: { show: dotted, size: 6, fill: paint(1) } };
 }
 
-/** The line at 1/2, where a text is neither. */
+/** The line at 1/2: neutral. */
 function half(plot) {
   const y = Math.round(plot.valToPos(0.5, "y", true)) + 0.5;
   plot.ctx.save();

@@ -2,11 +2,11 @@
 
 import { element } from "../dom.js";
 
-const FINE = 8; // so many points across each place of the grid
-const SOFTNESS = 0.55; // of the bell that each place spreads over, in places
+const FINE = 8; // points across each cell of the grid
+const SOFTNESS = 0.55; // standard deviation of the smoothing, in cells
 const DARKEST = 0.82;
 
-/** Draw `picture` on `canvas`, and over it the shade of `weights`, a grid over the whole picture; null is none. */
+/** Draw `picture` on `canvas`, darkened where `weights`, a grid over it, are low; null darkens nothing. */
 export function drawLook(canvas, picture, weights) {
   canvas.width = picture.naturalWidth;
   canvas.height = picture.naturalHeight;
@@ -17,7 +17,7 @@ export function drawLook(canvas, picture, weights) {
   context.drawImage(shade(weights), 0, 0, canvas.width, canvas.height);
 }
 
-/** The grid with `FINE` by `FINE` points for each place, smooth, from 0 where it looks least to 1 where it looks most. */
+/** The smoothed grid with `FINE` by `FINE` points per cell, scaled from 0 (lowest weight) to 1 (highest). */
 export function smooth(weights) {
   const across = spread(weights.map((row) => [...row]));
   const both = turn(spread(turn(across)));

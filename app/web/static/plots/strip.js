@@ -1,4 +1,4 @@
-// The tokens of a text as buttons in a row, one of which is looked at.
+// The tokens of a text as a row of buttons, one of them current.
 
 import { element } from "../dom.js";
 
@@ -6,9 +6,9 @@ const SPACE = "␣";
 const CHARACTERS = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /**
- * A row of `pieces`: `{ text, name, tone }`, where `text` is shown with its spaces, `name` is read aloud, and `tone`
- * from -1 to 1 colours it. Pieces whose text is null share the button of the next one with a text, which is the character
- * that they are a part of. One button is in the order of tabs; arrow keys, Home and End move on. `cursor` is shared.
+ * A row of `pieces`: `{ text, name, tone }`: `text` is shown with its spaces, `name` is for screen readers, and `tone`
+ * from -1 to 1 is the colour. A piece whose text is null is part of a character and shares the button of the next piece
+ * with a text. One button is in the tab order; arrow keys, Home and End move the focus. `cursor` is shared.
  */
 export function strip({ about, pieces, cursor, lang = "" }) {
   const groups = groupsOf(pieces);
@@ -28,7 +28,7 @@ export function strip({ about, pieces, cursor, lang = "" }) {
   const root = element("div", { className: "strip", role: "toolbar", ariaLabel: about, lang });
   let word = null;
   groups.forEach(({ text }, place) => {
-    const joined = place > 0 && !/^\s/.test(text); // to what stands before it, on the same line if that has room
+    const joined = place > 0 && !/^\s/.test(text); // to the previous piece, on the same line if it fits
     buttons[place].classList.toggle("joined", joined);
     if (!joined) root.append(" ", (word = element("span", { className: "whole" })));
     word.append(buttons[place]);
@@ -50,7 +50,7 @@ export function strip({ about, pieces, cursor, lang = "" }) {
   return root;
 }
 
-/** Which pieces share a button: `{ first, last, text }` of each. */
+/** The groups of pieces that share a button: `{ first, last, text }`. */
 function groupsOf(pieces) {
   const groups = [];
   let first = 0;
@@ -64,8 +64,8 @@ function groupsOf(pieces) {
 }
 
 /**
- * What a text shows of each of its `tokens`: each character, as readers count them, stands with the last token that has
- * a part of it, since it was read by then; the others show null. Space that no token has stands with the next.
+ * The shown text of each of `tokens`. A grapheme belongs to the last token with a part of it, because only then has the
+ * network read it; its other tokens show null. Space outside of all tokens belongs to the next token.
  */
 export function piecesOf(text, tokens) {
   const pieces = tokens.map(({ start, end }) => (start === end ? "" : null));
@@ -81,12 +81,12 @@ export function piecesOf(text, tokens) {
   return pieces;
 }
 
-/** What tokens are called: their `pieces` of the text without spaces, or the token's own spelling. */
+/** The names of tokens: their `pieces` of the text without spaces, or their spelling. */
 export function wordsOf(pieces, tokens) {
   return pieces.map((piece, at) => piece?.trim() || wordOf(tokens[at].text));
 }
 
-/** What one token is called by its spelling. */
+/** The name of a token, from its spelling. */
 export function wordOf(token) {
   return token.trim() || SPACE;
 }

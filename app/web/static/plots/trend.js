@@ -6,7 +6,7 @@ import { whenSized } from "./frame.js";
 
 const HEIGHT = 56;
 
-/** A line in `root`; the function that is returned shows `points`, pairs of seconds (0 is now) and value. */
+/** Draw a line in `root`. Returns a function that shows `points`: pairs of seconds (0 is now) and value. */
 export function trend(root, seconds) {
   let plot = null;
   let data = [[], []];

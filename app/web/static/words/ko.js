@@ -1,4 +1,4 @@
-// What the page says in Korean.
+// Korean texts of the page.
 
 export default {
   skip: "작업으로 건너뛰기",
@@ -15,7 +15,7 @@ export default {
   ready: "준비됨: 엔진 {engines}개 중 {ready}개",
   keyTitle: "이 서비스에는 키가 필요합니다",
   keyLabel: "키",
-  keyAbout: "이 서버로만 보내고, 이 탭을 닫으면 잊습니다.",
+  keyAbout: "이 서버로만 보내고, 이 탭을 닫을 때까지만 보관합니다.",
   keyUse: "이 키 쓰기",
   keyCancel: "취소",
   keyEnter: "키 입력",
@@ -42,7 +42,7 @@ export default {
   "problem.store-not-writable": "모델 저장소를 바꿀 수 없습니다",
   "problem.admin-off": "관리 기능이 꺼져 있습니다",
   "problem.wrong-key": "키가 없거나 틀렸습니다",
-  "problem.not-allowed": "다른 용도의 키입니다",
+  "problem.not-allowed": "이 키로는 이 요청을 할 수 없습니다",
   "problem.rate-limited": "요청이 너무 잦습니다",
   "problem.overloaded": "대기 중인 요청이 너무 많습니다",
   "problem.not-ready": "서비스가 아직 준비되지 않았습니다",
@@ -63,7 +63,7 @@ export default {
   hint_caption: "설명하기를 누른 다음 단어를 고르면, 모델이 보지 않은 곳이 어두워집니다.",
   hint_translate: "번역하기를 누르면 문장이 한 토큰씩 나오고, 원문의 어디를 보았는지 행렬이 나타납니다.",
   hint_complete: "“다음에 올 말은?”을 누르고 확률이 높은 토큰 가운데서 골라 보세요.",
-  noModel: "이 작업을 하는 모델이 아직 없습니다.",
+  noModel: "저장소에 이 작업을 하는 모델이 없습니다.",
   running: "실행 중",
   answered: "{time} 만에 응답",
   failed: "{time} 만에 실패",
@@ -89,12 +89,12 @@ export default {
   positive: "긍정 (positive)",
   negative: "부정 (negative)",
   probability: "확률 {percent}",
-  degree: "정도: −1은 부정, +1은 긍정",
+  degree: "극성: −1은 부정, +1은 긍정",
   words: "단어별로 본 글",
   pointAtWord: "단어를 가리키거나 화살표 키로 글을 따라가 보세요.",
   after: "“{token}” 다음: {label} {percent}",
   lineAbout: "단어를 따라가는 선: 각 단어 다음의 {label} 확률",
-  readAnew: "이 신경망은 양방향으로 읽습니다. 글의 앞부분마다 따로 하나의 글로 답했습니다.",
+  readAnew: "이 신경망은 양방향으로 읽습니다. 글의 앞부분마다 따로 분류했습니다.",
 
   memoryTitle: "{network}의 기억",
   part: "보기",
@@ -178,7 +178,7 @@ export default {
   translateLabel: "영어, 한 줄에 한 문장",
   translateRun: "번역하기",
   alignment: "단어 정렬",
-  alignmentAbout: "무엇을 보았는지: 출력한 토큰 {rows}개(행), 원문 토큰 {columns}개(열).",
+  alignmentAbout: "주의: 출력한 토큰 {rows}개(행), 원문 토큰 {columns}개(열).",
   aligned: "“{target}” → “{source}”: {percent}",
   matrix: "행렬",
   target: "출력",
@@ -193,7 +193,7 @@ export default {
   completeRun: "이어 쓰기",
   completeNext: "다음에 올 말은?",
   completeBack: "되돌리기",
-  likeliest: "0: 확률이 가장 높은 것",
+  likeliest: "0: 탐욕적(greedy)",
   nextAbout: "다음에 올 확률이 높은 토큰입니다. 누르면 글에 더합니다. ␣는 빈칸입니다.",
   takeToken: "“{token}” 고르기, 확률 {percent}",
 
@@ -202,13 +202,13 @@ export default {
   stop: "종료 이유: stop",
   length: "종료 이유: length (잘림)",
   finish: "종료 이유: {reason}",
-  emptySentence: "(빈 문장)",
+  emptySentence: "(빈 출력)",
 
   liveTitle: "일하는 서비스",
   liveNav: "실시간",
   liveAbout:
-    "요청은 단계와 단계 사이에 실행 중인 묶음에 들어오고 나갑니다. 단계당 행은 몇 문장이 한 단계를 함께 쓰는지 말합니다. " +
-    "지난 1분이며, 열려 있는 동안 1초마다 묻습니다.",
+    "요청은 단계와 단계 사이에 실행 중인 묶음에 들어오고 나갑니다. 단계당 행은 한 단계를 함께 쓰는 출력의 수입니다. " +
+    "지난 1분이며, 열려 있는 동안 1초마다 새로 고칩니다.",
   liveRequests: "초당 요청",
   liveTokens: "초당 토큰",
   liveRows: "단계당 행",

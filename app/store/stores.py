@@ -1,4 +1,4 @@
-"""Where versions come from: a folder, or a URL that is mirrored into one (`app.store.remote`)."""
+"""The two kinds of model store: a local folder, and a URL that is mirrored into a folder (`app.store.remote`)."""
 
 import json
 from pathlib import Path
@@ -7,31 +7,31 @@ from typing import Protocol
 from app.errors import StoreNotWritable
 from app.store.publishing import write_whole
 
-DEFAULT_FILE = "default.json"  # beside the versions of a name
+DEFAULT_FILE = "default.json"  # in the model's folder, beside its versions
 
 
-class Source(Protocol):
-    """A model store. `root` is a folder of this machine with what was there when it was last brought up to date."""
+class Store(Protocol):
+    """A model store. `root` is a local folder with the store's content at the last update."""
 
     root: Path
 
     def update(self, name: str | None = None) -> None:
-        """Bring `root` up to date, at least with one name. Raises StoreUnreachable."""
+        """Bring `root` up to date, for one model or for all. Raises StoreUnreachable."""
         ...
 
     def write_default(self, name: str, version: int | None) -> None:
-        """Say for good which version of a name answers by default; None is the newest. Raises StoreNotWritable."""
+        """Store the default version of a model; None means the newest. Raises StoreNotWritable."""
         ...
 
 
-class Folder:
-    """A store that is a folder."""
+class FolderStore:
+    """A store in a local folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
     def update(self, name: str | None = None) -> None:
-        """It always is."""
+        """Nothing to do: readers use the folder itself."""
 
     def write_default(self, name: str, version: int | None) -> None:
         path = self.root / name / DEFAULT_FILE
@@ -41,7 +41,7 @@ class Folder:
             else:
                 write_whole(path, default_bytes(version))
         except OSError as error:
-            raise StoreNotWritable(f"{DEFAULT_FILE} of {name} cannot be written: {error.strerror}") from error
+            raise StoreNotWritable(f"{DEFAULT_FILE} of {name} is not writable: {error.strerror}") from error
 
 
 def default_bytes(version: int) -> bytes:
@@ -49,13 +49,13 @@ def default_bytes(version: int) -> bytes:
 
 
 def read_defaults(root: Path) -> dict[str, int]:
-    """The default versions that a store names. A file that cannot be read counts as none."""
-    found = {}
+    """The default versions stored in `default.json` files, by model name. Unreadable files are ignored."""
+    defaults = {}
     for path in sorted(root.glob(f"*/{DEFAULT_FILE}")):
         try:
             version = json.loads(path.read_bytes())["version"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if type(version) is int:
-            found[path.parent.name] = version
-    return found
+            defaults[path.parent.name] = version
+    return defaults
