@@ -161,6 +161,14 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target.read_text(encoding="utf8")), link
 
 
+def test_every_page_is_in_an_index() -> None:
+    """docs/README.md links to each page, docs/api/README.md to those of the API."""
+    for folder in ("docs", "docs/api"):
+        index = read(f"{folder}/README.md")
+        pages = {page.name for page in (ROOT / folder).glob("*.md")} - {"README.md"}
+        assert {page for page in pages if f"({page}" not in index} == set()
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: str(page.relative_to(ROOT)))
 def test_paths_that_docs_name_exist(page: Path) -> None:
     named = re.findall(r"`((?:app|training|tests|docs|\.ci)/[\w./-]*)`", page.read_text(encoding="utf8"))
