@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow image docker-test check format openapi fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
+.PHONY: serve test test-kserve test-slow image docker-test check format openapi examples fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -59,6 +59,11 @@ format: $(STAMP)
 
 openapi: $(STAMP)
 	$(BIN)/python -c "import json; from app.main import create_app; print(json.dumps(create_app(engines=[]).openapi(), indent=1, ensure_ascii=False))" > docs/openapi.json
+
+# Examples of problems and answers in that document, recorded from real services; then the document itself.
+examples: $(STAMP)
+	$(BIN)/python -m tests.docs.record_examples
+	$(MAKE) openapi
 
 # Five minutes of what `make test-slow` asks for seconds: Schemathesis over every operation of the OpenAPI document.
 fuzz: $(STAMP)
