@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
+.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
 
 $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,6 +67,11 @@ openapi: $(STAMP)
 # The synchronous half of the client, and its options out of docs/openapi.json: after `make openapi`.
 client: $(STAMP)
 	cd clients/python && $(abspath $(BIN))/python -m generate
+
+# Examples of problems and answers in that document, recorded from real services; then the document itself.
+examples: $(STAMP)
+	$(BIN)/python -m tests.docs.record_examples
+	$(MAKE) openapi
 
 # Schemathesis over every operation of the OpenAPI document, for five minutes; `make test-slow` does it for seconds.
 fuzz: $(STAMP)

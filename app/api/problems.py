@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors
-from app.api.openapi.problem_examples import DETAILS, FACTS
 from app.request_context import REQUEST_CONTEXT, note_problem
 
 log = logging.getLogger("unroll.api")
@@ -184,8 +183,7 @@ def _described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
         )
         titles = answer["description"]
         answer["description"] = f"{titles}; {kind.title.lower()}" if titles else kind.title
-        value = problem_body(kind, DETAILS.get(kind.slug, kind.title), **FACTS.get(kind.slug, {}))
-        answer["content"][MEDIA_TYPE]["examples"][kind.slug] = {"summary": kind.title, "value": value}
+        answer["content"][MEDIA_TYPE]["examples"][kind.slug] = {"summary": kind.title}  # the document adds the value
         if headers := _headers(kind):
             answer["headers"] = headers
     return documented

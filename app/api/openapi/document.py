@@ -7,8 +7,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.api.body import JSON, NULL
-from app.api.openapi.answers import ANSWERS, DESCRIPTIONS
-from app.api.problems import Problem
+from app.api.openapi.answers import DESCRIPTIONS
+from app.api.openapi.examples import recorded_answers, recorded_problems
+from app.api.problems import MEDIA_TYPE, Problem
 from app.api.routes import ErrorMembers, Routes
 
 TAGS = (
@@ -42,7 +43,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def install_document(app: FastAPI, routes: Routes) -> None:
-    """Complete the document of `app`. Problems of some `routes` have members beside the standard ones."""
+    """Complete the document of `app`. `routes` names the members that problems of some routes have in addition."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -55,8 +56,7 @@ def install_document(app: FastAPI, routes: Routes) -> None:
                 _describe_answer(operation)
                 _sort_answers(operation)
                 match = routes.match(path)
-                if match is not None and match.route.error_members is not None:
-                    _add_members(operation, match.route.error_members)
+                _show_problems(operation, match.route.error_members if match is not None else None)
             document["components"]["schemas"] = dict(sorted(schemas.items()))
             app.openapi_schema = document
         return app.openapi_schema or {}
@@ -111,15 +111,18 @@ def _moved(node: Any) -> Any:
 
 
 def _describe_answer(operation: dict[str, Any]) -> None:
-    """What is answered when all is well, to some examples of the body too."""
+    """Describe the successful answer, with the recorded answers to examples of the body."""
     name = operation["operationId"].removesuffix("_of_version")
     answer = operation["responses"]["200"]
     answer["description"] = DESCRIPTIONS.get(name, answer["description"])
-    if name in ANSWERS:
-        asked = operation["requestBody"]["content"][JSON]["examples"]
-        answer["content"][JSON]["examples"] = {
-            example: {"summary": asked[example]["summary"], "value": value} for example, value in ANSWERS[name].items()
-        }
+    bodies = operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("examples", {})
+    recorded = recorded_answers().get(name, {})
+    if examples := {
+        example: {"summary": body["summary"], "value": recorded[example]}
+        for example, body in bodies.items()
+        if example in recorded
+    }:
+        answer["content"][JSON]["examples"] = examples
 
 
 def _sort_answers(operation: dict[str, Any]) -> None:
@@ -131,11 +134,9 @@ def _sort_answers(operation: dict[str, Any]) -> None:
             answer["content"] = {JSON: content[JSON], **content}
 
 
-def _add_members(operation: dict[str, Any], members: ErrorMembers) -> None:
+def _show_problems(operation: dict[str, Any], error_members: ErrorMembers | None) -> None:
+    """Give the example of each problem its recorded body, with the members that the clients of the route read."""
     for answer in operation["responses"].values():
-        for content in answer.get("content", {}).values():
-            if content.get("schema", {}).get("$ref") == _SCHEMA_PLACE + Problem.__name__:
-                content["examples"] = {
-                    name: example | {"value": example["value"] | members(example["value"])}
-                    for name, example in content["examples"].items()
-                }
+        for slug, example in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}).items():
+            if problem := recorded_problems().get(slug):  # a new kind has none before `make examples`
+                example["value"] = problem | (error_members(problem) if error_members else {})

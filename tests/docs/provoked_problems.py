@@ -1,0 +1,182 @@
+"""A problem of each kind, provoked by an HTTP request to a real service with its default limits."""
+
+import io
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import httpx
+from PIL import Image
+from pydantic import SecretStr
+
+from app.api.access.keys import hash_of
+from app.api.problems import ALL_KINDS
+from app.engine.config import EngineConfig
+from app.main import create_app
+from app.settings import Settings
+from app.store.manifest import TokenizerUse
+from app.store.remote import RemoteStore
+from app.text.word_tokenizers import build
+from tests.docs.services import client_of, client_of_ready, running_engine
+from tests.service.versions import put_version
+from tests.store.clouds import environment
+from tests.tiny_store import TEXTS, drafts, make_tiny_store, publish_tiny
+
+USER_KEY, ADMIN_KEY = "unroll_the-key-of-a-user", "unroll_the-key-of-an-administrator"
+BUCKET = "s3://models"
+NO_SERVER = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_MAX_ATTEMPTS": "1",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+}  # no process listens on the port "discard"
+Provoked = Iterator[tuple[str, httpx.Response]]  # the slug that is expected, and the answer
+
+
+def record_problems(folder: Path) -> dict[str, dict[str, Any]]:
+    """The body of a problem of each kind, by slug. `folder` holds the stores of the services."""
+    answers = dict(_provoked(folder))
+    assert answers.keys() == {kind.slug for kind in ALL_KINDS}, "provoke exactly one problem of each kind"
+    return {kind.slug: _body(answers[kind.slug], kind.slug) for kind in ALL_KINDS}
+
+
+def _body(answer: httpx.Response, slug: str) -> dict[str, Any]:
+    """A problem as native routes answer it, without the member of a compatible interface."""
+    body: dict[str, Any] = answer.json()
+    assert body["type"] == f"/problems/{slug}", body
+    return {name: value for name, value in body.items() if name != "error"}
+
+
+def _provoked(folder: Path) -> Provoked:
+    store, endpoint = _store(folder), f"ipc://{folder}/socket"
+    with running_engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu")) as stop_engine:
+        open_to_all = create_app(Settings(store=store), engines=[endpoint])
+        open_to_all.add_api_route("/failing", _failing)
+        with client_of_ready(open_to_all) as http:
+            yield from _wrong_inputs(http)
+            yield from _wrong_models(http)
+            yield from _wrong_requests(http)
+        with client_of_ready(create_app(_with_keys(store), engines=[endpoint])) as http:
+            yield from _refused_callers(http)
+            yield from _failed_administration(http, store)
+        with client_of_ready(create_app(Settings(store=store), engines=[endpoint])) as http:
+            stop_engine()
+            yield from _unanswered(http)
+    yield from _cut_off(store, folder)
+
+
+def _store(folder: Path) -> Path:
+    """The tiny store, with a model that refuses unknown words, a damaged version, and one whose numbers are NaN."""
+    store = make_tiny_store(folder)
+    build("spaces", TEXTS[0].split(), unk=None).save(str(folder / "words.json"))
+    draft = next(draft for draft in drafts() if draft.name == "sentiment-en-uni")
+    refusing = {"name": "sentiment-en-words", "tokenizer": TokenizerUse(unknown="refuse")}
+    publish_tiny(draft.model_copy(update=refusing), store, folder / "words.json")
+    damaged = put_version(store, "sentiment-en", 2) / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    put_version(store, "translate-en-ko", 2, scale=float("nan"))
+    return store
+
+
+def _with_keys(store: Path) -> Settings:
+    user = {"name": "shop", "hash": hash_of(USER_KEY.encode()), "rate_limit": "60/minute"}
+    return Settings(
+        store=str(store),
+        api_keys=SecretStr(json.dumps({"keys": [user]})),
+        admin_key=SecretStr(ADMIN_KEY),
+        cors_origins="https://shop.example",
+    )
+
+
+def _failing() -> None:
+    """The endpoint of a route with a bug."""
+    raise RuntimeError("this route has a bug")
+
+
+def _wrong_inputs(http: httpx.Client) -> Provoked:
+    def post(inputs: object, **others: object) -> httpx.Response:
+        return http.post("/v1/sentiment", json={"inputs": inputs, **others})
+
+    photo = io.BytesIO()
+    Image.effect_noise((200, 200), 90).convert("RGB").save(photo, "JPEG")
+    cut = photo.getvalue()[: photo.tell() // 2]
+    yield "empty-input", post("")
+    yield "input-too-long", post("a" * 30_000)
+    yield "too-many-inputs", post(["a film"] * 300)
+    yield "invalid-image", http.post("/v1/caption", content=cut, headers={"Content-Type": "image/jpeg"})
+    yield "unknown-word", post("a warm and zyzzyva film", model="sentiment-en-words")
+
+
+def _wrong_models(http: httpx.Client) -> Provoked:
+    def translate(**options: object) -> httpx.Response:
+        return http.post("/v1/translate", json={"inputs": "Open file", **options})
+
+    yield "unknown-language", translate(source="en", target="fr")
+    yield "contradictory-options", translate(n_best=3)
+    yield "model-not-found", translate(model="translate-en-fr")
+    yield "engine-failed", translate(model="translate-en-ko", version=2)
+    body = {"inputs": "a film", "model": "sentiment-en", "version": 2}
+    yield "model-unavailable", http.post("/v1/sentiment", json=body)
+
+
+def _wrong_requests(http: httpx.Client) -> Provoked:
+    large = bytes(Settings().max_body_bytes + 1)
+    json_type = {"Content-Type": "application/json"}
+    yield "unsupported-media", http.post("/v1/sentiment", content=b"a film", headers={"Content-Type": "text/plain"})
+    yield "body-too-large", http.post("/v1/sentiment", content=large, headers=json_type)
+    yield "invalid-request", http.post("/v1/sentiment", json={})
+    yield "unreadable-body", http.post("/v1/sentiment", content=b'{"inputs": "a film"', headers=json_type)
+    yield "admin-off", http.post("/v1/models/sentiment-en/load")
+    yield "not-found", http.get("/v1/sentiments")
+    yield "method-not-allowed", http.get("/v1/sentiment")
+    yield "internal", http.get("/failing")
+
+
+def _refused_callers(http: httpx.Client) -> Provoked:
+    user = {"X-API-Key": USER_KEY}
+    preflight = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    yield "cross-origin", http.options("/v1/sentiment", headers=preflight)
+    yield "wrong-key", http.post("/v1/sentiment", json={"inputs": "a film"})
+    yield "not-allowed", http.post("/v1/models/sentiment-en/load", headers=user)
+    for _ in range(60):
+        http.post("/v1/sentiment", json={"inputs": ""}, headers=user)
+    yield "rate-limited", http.post("/v1/sentiment", json={"inputs": "a film"}, headers=user)
+
+
+def _failed_administration(http: httpx.Client, store: Path) -> Provoked:
+    administrator = {"X-API-Key": ADMIN_KEY}
+    yield "load-failed", http.post("/v1/models/sentiment-en/load", json={"version": 2}, headers=administrator)
+    store.joinpath("lm-en", "default.json").mkdir()  # also root cannot write this file
+    yield "store-not-writable", http.put("/v1/models/lm-en/default", json={"version": 1}, headers=administrator)
+
+
+def _unanswered(http: httpx.Client) -> Provoked:
+    """Inputs for an engine that has stopped: one request more than the service accepts."""
+    settings = Settings()
+    requests = settings.max_pending // settings.max_inputs + 1
+    body = {"inputs": ["a film"] * settings.max_inputs, "timeout_ms": 2000}
+    with ThreadPoolExecutor(requests) as pool:
+        answers = list(pool.map(lambda _: http.post("/v1/sentiment", json=body), range(requests)))
+    yield "overloaded", next(answer for answer in answers if answer.status_code == 429)
+    yield "timed-out", next(answer for answer in answers if answer.status_code == 504)
+
+
+def _cut_off(store: Path, folder: Path) -> Provoked:
+    """A service that reaches neither an engine nor its store, and then drains."""
+    cache = folder / "cache"
+    copy = RemoteStore(BUCKET, cache).root / "lm-en"
+    copy.mkdir()
+    copy.joinpath("1").symlink_to(store / "lm-en" / "1")
+    settings = Settings(store=BUCKET, store_cache=str(cache), admin_key=SecretStr(ADMIN_KEY))
+    app = create_app(settings, engines=[f"ipc://{folder}/no-engine"])
+    with environment(NO_SERVER):
+        fsspec.get_filesystem_class("s3").clear_instance_cache()  # it may be connected to a server that is there
+        with client_of(app) as http:
+            yield "not-ready", http.post("/v1/complete", json={"inputs": "a film"})
+            yield "store-unreachable", http.post("/v1/models/lm-en/load", headers={"X-API-Key": ADMIN_KEY})
+            app.state.service.admission.drain()
+            yield "draining", http.get("/v2/health/ready")
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
