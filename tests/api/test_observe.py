@@ -1,4 +1,4 @@
-"""Names and times on answers, and who may choose them."""
+"""Request ids and times in response headers."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ NEW_ID = re.compile("[0-9a-f]{32}")
 
 
 def timing(answer: httpx.Response) -> dict[str, float]:
-    """Parts of Server-Timing in milliseconds."""
+    """The parts of Server-Timing in milliseconds."""
     parts = (part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
     return {name: float(value) for name, value in parts}
 
@@ -134,7 +134,7 @@ def test_tracebacks_do_not_tell_what_variables_hold(form: str, capfd: pytest.Cap
 
 @pytest.mark.parametrize(("level", "lines"), [("info", 2), ("warning", 1), ("error", 0)])
 def test_the_level_chooses_among_the_lines(level: str, lines: int, capfd: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog(request_lines(level, "json"), tells_probes=False)
+    log = RequestLog(request_lines(level, "json"), logs_probes=False)
     for status, route in ((200, SENTIMENT), (503, SENTIMENT), (200, "/healthz")):
         log.tell(begun([]), "POST", route, status, 0.1)
     assert len(capfd.readouterr().err.splitlines()) == lines
