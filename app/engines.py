@@ -1,4 +1,4 @@
-"""The model store and the engines of a service, as its settings ask for them."""
+"""Opens the model store and starts the engines of a service, from its settings."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ from app.store.model_store import version_folders
 from app.store.remote import RemoteStore, is_url
 from app.store.stores import FolderStore, Store, read_defaults
 
-_MOST_ENGINES = 4
+_MOST_ENGINES = 4  # by default
 _ENGINE_BYTES = 200 * 2**20  # without a model
 _FRONT_END_BYTES = 256 * 2**20
 
@@ -21,15 +21,15 @@ log = logging.getLogger("unroll")
 
 
 def open_store(settings: Settings) -> Store:
-    """The model store. `bring_up_to_date` copies one at a URL. Raises StoreUnreachable."""
+    """The model store. `bring_up_to_date` makes a local copy of a store at a URL. Raises StoreUnreachable."""
     if is_url(settings.store):
         return RemoteStore(settings.store, Path(settings.store_cache))
     return FolderStore(Path(settings.store))
 
 
 def bring_up_to_date(source: Store) -> None:
-    """Update the local copy of a store. If the store cannot be reached, the service starts with the copy; each version
-    is checked as it is loaded. Raises StoreUnreachable without a copy."""
+    """Update the local copy of a store. If the store is unreachable, the service starts with the old copy, whose
+    versions are checked as they load. Raises StoreUnreachable without a copy."""
     try:
         source.update()
     except StoreUnreachable as error:
@@ -40,13 +40,13 @@ def bring_up_to_date(source: Store) -> None:
 
 
 def desired_state_of(source: Store) -> DesiredState:
-    """The desired state of a service that starts: every version of the store."""
+    """The desired state at the start of a service: every version of the store."""
     folders = version_folders(source.root)
     return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
 
 
 def start_engines(settings: Settings, source: Store) -> EngineProcesses:
-    """Engine processes over all versions of a store."""
+    """Engine processes that load all versions of a store."""
     config = EngineConfig(
         endpoint="",
         store=str(source.root),
@@ -58,21 +58,21 @@ def start_engines(settings: Settings, source: Store) -> EngineProcesses:
         log_level=settings.log_level,
         log_format=settings.log_format,
     )
-    desired, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
+    count, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
     room = engines_that_fit(memory, source, settings.workers)
-    devices = engine_devices(settings.devices, settings.engines or max(1, min(desired, room)))
-    if room < desired and "cpu" in devices:
-        log.warning("%d MB of memory have room for %d engines, not for %d", memory // 10**6, room, desired)
-    log.info("starting %d engines on %s, threads of each: %d", len(devices), ", ".join(devices), settings.threads)
+    devices = engine_devices(settings.devices, settings.engines or max(1, min(count, room)))
+    if room < count and "cpu" in devices:
+        log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
+    log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
     return EngineProcesses(
         config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(source)
     )
 
 
 def engines_that_fit(memory: int, source: Store, front_ends: int) -> int:
-    """The number of engines on the CPU that `memory` (bytes) has room for beside `front_ends`.
+    """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`.
 
-    The needs of an engine were measured (docs/deploy.md): torch, each model as stored and as served, and batches.
+    The memory of an engine was measured (docs/deploy.md): torch, each model as stored and as served, and batches.
     """
     stored = sum(file.stat().st_size for file in source.root.glob("*/*/*.safetensors"))
     return max(0, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 3 * stored))

@@ -1,4 +1,4 @@
-"""What runs while a front end serves: engines, the connection to them, the rollout, and tasks in the background."""
+"""The lifespan of a front end: engines, the connection to them, the rollout, and background work."""
 
 import asyncio
 import gc
@@ -32,17 +32,19 @@ from app.tasks.task import Task
 if TYPE_CHECKING:
     from app.tracing import Tracing
 
-_IMAGE_THREADS = 2  # files decoded at the same time
-_GREETING_SECONDS = 0.2  # in which running engines may answer before the first request is accepted
+_IMAGE_THREADS = 2  # that decode image files
+_GREETING_SECONDS = 0.2  # to wait for running engines before the first request is accepted
 
 log = logging.getLogger("unroll")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a front end is made of before it runs. `engines` are ZeroMQ endpoints of engines that run already, None
-    starts them; `service_folder` is the folder of the desired state, which several front ends share. The first of them
-    logs when engines are ready, and watches the store."""
+    """The parts of a front end before it runs.
+
+    `engines` are the ZeroMQ endpoints of running engines; None starts engines. `service_folder` is the folder of
+    the desired state, which several front ends share. The first front end logs when engines are ready, and watches the store.
+    """
 
     settings: Settings
     tasks: Sequence[Task]
@@ -57,7 +59,7 @@ class Parts:
 
 @asynccontextmanager
 async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
-    """Serve until the block ends; then stop what was started here."""
+    """Run the service until the block ends, then stop everything that was started here."""
     settings, metrics = parts.settings, parts.metrics
     source = open_store(settings)
     if parts.service_folder is None:
@@ -70,7 +72,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             processes = start_engines(settings, source)
             stack.callback(processes.stop)
             endpoints, folder = processes.endpoints, processes.folder
-        if folder is None:  # engines that run already, for this front end alone
+        if folder is None:  # running engines that serve only this front end
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
             create_desired_state(folder, desired_state_of(source))
         pool = stack.enter_context(ThreadPoolExecutor(_IMAGE_THREADS, "images"))
@@ -84,7 +86,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         metrics.watch(lambda: _figures(client.view, catalog))
         if parts.engines is not None:
             await client.wait_ready(_GREETING_SECONDS)
-        _spare_the_collector()
+        _freeze_garbage()
         async with _background(_watches(parts, rollout)):
             with on_stop_signal(parts.admission.drain):
                 yield
@@ -138,8 +140,8 @@ def _figures(view: EngineView, catalog: Catalog) -> ServiceFigures:
     return ServiceFigures(engines, view.count, view.precisions, len(catalog.broken(view)))
 
 
-def _spare_the_collector() -> None:
-    """Loaded objects stay: the garbage collector need not visit them again. Requests leave next to no cycles."""
+def _freeze_garbage() -> None:
+    """Exempt loaded objects from garbage collection, since they stay alive. Requests create almost no cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)

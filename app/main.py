@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from app import lifespan
 from app.api import admin, health, models, pages
 from app.api.access.guard import CallerLimits, Guard
-from app.api.access.keys import Keys, administrator, read_entries
+from app.api.access.keys import Keys, administrator, read_entries, unreadable
 from app.api.access.rates import Rates
 from app.api.admission import Admission
 from app.api.compat import hugging_face, open_inference, openai
@@ -25,12 +25,10 @@ from app.api.middleware.gate import Gate
 from app.api.middleware.observe import Observe
 from app.api.middleware.request_log import RequestLog
 from app.api.middleware.security_headers import SecurityHeaders
-from app.api.openapi.access import describe_access
 from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
 from app.api.routes import Routes
 from app.api.tasks.native import native_routes
-from app.errors import InvalidAccess
 from app.logs import request_logger, set_up_logging
 from app.metrics import Metrics
 from app.settings import Settings
@@ -41,13 +39,12 @@ from app.version import VERSION
 if TYPE_CHECKING:
     from app.tracing import Tracing
 
-DESCRIPTION = """Serves trained recurrent networks: sequence to label (sentiment), image to sequence (captioning),
-sequence to sequence (translation) and sequence to next token (completion). Every example below runs as it stands: open
-one and press **Execute**.
+DESCRIPTION = """Serves trained recurrent networks. Each task reads one kind of source, such as text or images, and
+returns one kind of answer, such as a label or text. Every example below runs unchanged: open one and press **Execute**.
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
 _COMPATIBLE = (openai, hugging_face, open_inference)
-_SPANS_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 log = logging.getLogger("unroll")
 
@@ -78,7 +75,7 @@ def create_app(
         lifespan=lambda app: lifespan.run(app, parts),
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # a redirect would show the address behind a proxy
+        redirect_slashes=False,  # a redirect would reveal the address behind a proxy
         middleware=_middleware(parts, routes),
         responses=problems_anywhere(),
         openapi_tags=list(TAGS),
@@ -86,7 +83,6 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     install_problems(app)
-    describe_access(app, routes)
     install_document(app, routes)
     compatible = (router for interface in _COMPATIBLE for router in interface.ROUTERS)
     for router in (tasks_router, models.router, admin.router, *compatible, health.router, pages.router):
@@ -97,12 +93,12 @@ def create_app(
 
 
 def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
-    """Outermost first."""
+    """The middleware, outermost first."""
     settings, metrics = parts.settings, parts.metrics
     lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
-    requests = RequestLog(lines, tells_probes=settings.log_level == "debug") if lines else None
+    request_log = RequestLog(lines, logs_probes=settings.log_level == "debug") if lines else None
     return [
-        Middleware(Observe, routes=routes, metrics=metrics, log=requests, tracing=parts.tracing),
+        Middleware(Observe, routes=routes, metrics=metrics, log=request_log, tracing=parts.tracing),
         Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
         Middleware(ClientErrors),
         *cross_origin(settings.cors_origins),
@@ -114,15 +110,14 @@ def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
 
 
 def open_guard(settings: Settings) -> Guard:
-    """Keys and limits. Raises InvalidAccess."""
+    """The keys and limits of the settings. Raises InvalidAccess."""
     fixed = []
     if settings.api_keys is not None:
         fixed += read_entries(settings.api_keys.get_secret_value(), source="UNROLL_API_KEYS")
     try:
         admin_key = settings.read_admin_key()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InvalidAccess(f"{settings.admin_key_file}: {reason}") from None
+        raise unreadable(settings.admin_key_file, error) from None
     if admin_key:
         fixed.append(administrator(admin_key))
     redis = settings.rate_limit_storage
@@ -135,23 +130,26 @@ def open_guard(settings: Settings) -> Guard:
 
 
 def _tracing() -> "Tracing | None":
-    """Spans, if the environment names their collector (docs/observability.md)."""
-    if not any(os.environ.get(name) for name in _SPANS_GO_TO):
+    """Tracing, if the environment sets an OTLP endpoint (docs/observability.md)."""
+    if not any(os.environ.get(name) for name in _TRACE_ENDPOINTS):
         return None
     try:
         from app.tracing import open_tracing
     except ImportError:
-        log.warning("%s is set, but no spans are sent: install unroll-serve[otel]", _SPANS_GO_TO[0])
+        log.warning(
+            "%s is set, but OpenTelemetry is missing and no spans are sent: install unroll-serve[otel]",
+            _TRACE_ENDPOINTS[0],
+        )
         return None
     return open_tracing(VERSION)
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app`, made when a server first asks for it and not when `create_app` is imported."""
+    """Create `app` when a server imports it, not when another module imports `create_app`."""
     if name == "app":
         settings = Settings()
         set_up_logging(settings.log_level, settings.log_format)
         if not settings.needs_keys:
-            log.info("the tasks need no key: every client that reaches the port is answered (docs/access.md)")
+            log.info("no keys are required: every client that reaches the port can use the tasks (docs/access.md)")
         return create_app(settings)
     raise AttributeError(name)

@@ -1,7 +1,7 @@
-"""Which versions are served, changed while requests run: loaded, switched to and unloaded with none of them failing.
+"""Rollout: loads, switches and unloads versions while requests run, without failing any of them.
 
-Any front end can lead a change. It loads a version into one engine after another, and only then writes what is wanted
-to the `DesiredStateFile`, where the other front ends read it. See docs/adr/0018-versions-side-by-side.md.
+Any front end can lead a change. It loads a version into one engine after another, and then writes the new desired
+state, which the other front ends read and apply. See docs/adr/0018-versions-side-by-side.md.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from app.store.stores import Store, read_defaults
 from app.tasks.catalog import Catalog
 
 log = logging.getLogger("unroll.rollout")
-LINGER_SECONDS = 0.5  # in which what was chosen before an unload may still reach an engine
-_LOOK_SECONDS = 0.05  # between two looks at the file
+LINGER_SECONDS = 0.5  # between the choice of a version and the arrival of its request at an engine, at most
+_POLL_SECONDS = 0.05  # between two reads of the desired state
 Value = TypeVar("Value")
-Stamp = frozenset[tuple[str, int, int]]  # names, sizes and times of a version's files
+Stamp = frozenset[tuple[str, int, int]]  # names, sizes and modification times of a version's files
 
 
 class Rollout:
@@ -39,23 +39,24 @@ class Rollout:
         self._applied = -1
 
     async def begin(self) -> None:
-        """Know what is wanted at the start."""
+        """Apply the desired state at the start."""
         await self._apply(self._file.read())
 
     async def follow(self) -> None:
-        """Serve what is wanted, whoever changes it, until cancelled."""
+        """Apply every change of the desired state, by any front end, until cancelled."""
         while True:
             try:
                 wanted = self._file.read_if_changed()
                 if wanted is not None:
                     await self._apply(wanted)
             except Exception:
-                log.exception("what is wanted could not be followed")
-            await asyncio.sleep(_LOOK_SECONDS)
+                log.exception("the desired state could not be applied")
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def load(self, name: str, version: int | None) -> Manifest:
-        """Load a version, or the newest of a name, into every engine and serve it beside the others; it answers for its
-        name if it is the newest and no other was chosen for that. Raises ModelNotFound, LoadFailed, NotReady."""
+        """Load a version, or the newest of a name, into every engine and serve it beside the others. It becomes the
+        default version of its name if it is the newest and no other is set. Raises ModelNotFound, LoadFailed, NotReady.
+        """
         async with self._file.turn():
             await asyncio.to_thread(self._source.update, name)
             folder = await asyncio.to_thread(_folder_of, self._source.root, name, version)
@@ -64,8 +65,8 @@ class Rollout:
         return manifest
 
     async def unload(self, name: str, version: int | None) -> list[int]:
-        """Serve a version, or all of a name, no more. Returns the versions when what ran of them has ended; they stay
-        in the store. Raises ModelNotFound."""
+        """Stop serving a version, or all versions of a name. Returns the versions after their last requests have ended;
+        they stay in the store. Raises ModelNotFound."""
         async with self._file.turn():
             wanted = self._file.read()
             loaded = _versions_of(wanted, name)
@@ -74,12 +75,12 @@ class Rollout:
             versions = loaded if version is None else [version]
             keys = {f"{name}/{number}" for number in versions}
             changed = await self._forget(wanted, keys, unloaded=sorted({*wanted.unloaded, *keys}))
-        await self._let_go(keys, changed)
+        await self._release(keys, changed)
         return versions
 
     async def set_default(self, name: str, version: int | None) -> int:
-        """Let a loaded version answer for its name, now and in the store; None lets the newest. Returns which answers.
-        Raises ModelNotFound, StoreNotWritable."""
+        """Set the default version of a name, here and in the store; None stands for the newest. Returns the default
+        version. Raises ModelNotFound, StoreNotWritable."""
         async with self._file.turn():
             loaded = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
             if not loaded or version not in (None, *loaded):
@@ -92,21 +93,24 @@ class Rollout:
         return self._catalog.of_name(name, self._client.view)[0].manifest.version
 
     def default_of(self, name: str) -> int | None:
-        """The version that answers for a name."""
+        """The default version of a name."""
         return next((entry.manifest.version for entry in self._catalog.of_name(name, self._client.view)), None)
 
-    async def look(self, seen: dict[str, Stamp]) -> dict[str, Stamp]:
-        """Load what has come into the store and unload what has gone; `seen` is what the last look returned, so that
-        what could not be loaded is tried again only when its files have changed. Raises NotReady, StoreUnreachable."""
+    async def follow_store(self, seen: dict[str, Stamp]) -> dict[str, Stamp]:
+        """Load versions that are new in the store and unload versions that are gone from it.
+
+        `seen` is the result of the call before: a broken version is tried again only after its files have changed.
+        Raises NotReady, StoreUnreachable.
+        """
         async with self._file.turn():
             await asyncio.to_thread(self._source.update)
-            there = await asyncio.to_thread(_stamps, self._source.root)
+            stamps = await asyncio.to_thread(_stamps, self._source.root)
             broken = self._catalog.broken(self._client.view)
             wanted = self._file.read()
-            for key, stamp in there.items():
+            for key, stamp in stamps.items():
                 is_new = key not in wanted.versions and key not in wanted.unloaded and key not in broken
                 if is_new or (key in broken and seen.get(key, stamp) != stamp):
-                    with suppress(LoadFailed):  # the log says it, and so does /readyz
+                    with suppress(LoadFailed):  # the log and /readyz report it
                         await self._load(self._source.root / key)
             wanted = self._file.read()
             changed = wanted
@@ -115,12 +119,12 @@ class Rollout:
                 changed = await self._write(msgspec.structs.replace(wanted, defaults=defaults))
             folders = await asyncio.to_thread(version_folders, self._source.root)
             gone = (wanted.versions.keys() | wanted.failed.keys()) - folders.keys()
-            if not folders:  # a store in which nothing is left is one that is not mounted
+            if not folders:  # an empty store is one that is not mounted
                 gone = set()
             if gone:
                 changed = await self._forget(changed, gone, unloaded=wanted.unloaded)
-        await self._let_go(gone, changed)
-        return there
+        await self._release(gone, changed)
+        return stamps
 
     async def _load(self, folder: Path) -> tuple[Manifest, DesiredState]:
         key = f"{folder.parent.name}/{folder.name}"
@@ -158,15 +162,15 @@ class Rollout:
             )
         )
 
-    async def _let_go(self, keys: set[str], changed: DesiredState) -> None:
-        """Unload once no front end chooses them any more."""
+    async def _release(self, keys: set[str], changed: DesiredState) -> None:
+        """Unload versions from the engines once no front end chooses them."""
         await self._file.wait_for_all(changed.revision)
         for key in sorted(keys):
             await self._client.unload(key, linger=LINGER_SECONDS)
             log.info("%s is unloaded", key)
 
     async def _write(self, wanted: DesiredState) -> DesiredState:
-        """Change what is wanted, and serve it here at once."""
+        """Write the desired state, and apply it here at once."""
         changed = self._file.write(wanted)
         await self._apply(changed)
         return changed
@@ -180,7 +184,7 @@ class Rollout:
             opened = [await asyncio.to_thread(self._catalog.open, folder) for folder in fresh]
             self._catalog.change(
                 opened,
-                wanted=wanted.versions,
+                served=wanted.versions,
                 failed=wanted.failed,
                 defaults=wanted.defaults,
                 unloaded=wanted.unloaded,
@@ -191,18 +195,18 @@ class Rollout:
 
 
 async def watch(rollout: Rollout, seconds: float) -> None:
-    """Look at the store every `seconds`, until cancelled."""
+    """Follow the store, checking it every `seconds`, until cancelled."""
     seen: dict[str, Stamp] = {}
     while True:
         await asyncio.sleep(seconds)
         try:
-            seen = await rollout.look(seen)
+            seen = await rollout.follow_store(seen)
         except Exception as error:
-            log.warning("the model store could not be looked at: %s", error)
+            log.warning("the model store could not be read: %s", error)
 
 
 def _folder_of(root: Path, name: str, version: int | None) -> Path:
-    """The folder of a version in the store, or of the newest. Raises ModelNotFound."""
+    """The folder of a version, or of the newest version of a name. Raises ModelNotFound."""
     folders = {
         int(folder.name): folder
         for folder in version_folders(root).values()
@@ -211,19 +215,19 @@ def _folder_of(root: Path, name: str, version: int | None) -> Path:
     if not folders:
         raise ModelNotFound(f"the model store has no model {name}")
     if version is not None and version not in folders:
-        there = ", ".join(map(str, sorted(folders)))
-        raise ModelNotFound(f"the model store has no version {version} of {name}; it has {there}")
+        versions = ", ".join(map(str, sorted(folders)))
+        raise ModelNotFound(f"the model store has no version {version} of {name}; it has {versions}")
     return folders[max(folders) if version is None else version]
 
 
 def _stamps(root: Path) -> dict[str, Stamp]:
-    """Of every version that has a manifest."""
-    found = {}
+    """The stamp of every version that has a manifest."""
+    stamps = {}
     for key, folder in version_folders(root).items():
         if is_version(folder):
             stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
-            found[key] = frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-    return found
+            stamps[key] = frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    return stamps
 
 
 def _versions_of(wanted: DesiredState, name: str) -> list[int]:
@@ -233,7 +237,7 @@ def _versions_of(wanted: DesiredState, name: str) -> list[int]:
 
 def _not_loaded(name: str, version: int | None, loaded: list[int]) -> ModelNotFound:
     which = name if version is None else f"version {version} of {name}"
-    return ModelNotFound(f"{which} is not loaded; loaded of that name: {', '.join(map(str, loaded)) or 'none'}")
+    return ModelNotFound(f"{which} is not loaded; loaded versions of {name}: {', '.join(map(str, loaded)) or 'none'}")
 
 
 def _without(mapping: dict[str, Value], keys: set[str]) -> dict[str, Value]:

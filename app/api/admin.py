@@ -1,4 +1,4 @@
-"""POST /v1/models/{name}/load and /unload, PUT /v1/models/{name}/default: for administrators, off without a key."""
+"""POST /v1/models/{name}/load and /unload, PUT /v1/models/{name}/default, which need an administrator key."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -41,7 +41,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 async def _administrator(request: Request, service: ServiceDependency) -> Service:
-    """The service, for those who have an administrator's key. Raises AdminOff, WrongKey and NotAllowed."""
+    """The service, for a caller with an administrator key. Raises AdminOff, WrongKey and NotAllowed."""
     check_administrator(request, service.keys, service.metrics)
     return service
 
@@ -55,7 +55,7 @@ def _described(form: type[BaseModel], examples: dict[str, Any], *, required: boo
 
 
 async def _read(request: Request, form: type[Form]) -> Form:
-    """The body; none at all leaves everything out."""
+    """The body; an empty one leaves out every member."""
     return form() if not await request.body() else await read_json(request, form)
 
 
@@ -69,17 +69,17 @@ async def _read(request: Request, form: type[Form]) -> Form:
     openapi_extra=_described(
         LoadRequest,
         {
-            "newest": {"summary": "The newest in the model store", "value": {}},
+            "newest": {"summary": "The newest version in the model store", "value": {}},
             "one": {"summary": "A version by number", "value": {"version": 1}},
         },
     ),
 )
 async def load(name: Name, request: Request, service: Administrated) -> LoadedVersion:
     """Checks, loads and warms a version of the model store in one engine after another while the others serve. When all
-    have it, it is served by all front ends, and answers for its name if it is the newest and no other version was
-    chosen for that. If it cannot be loaded, nothing has changed."""
-    asked = await _read(request, LoadRequest)
-    manifest = await service.rollout.load(name, asked.version)
+    engines have it, all front ends serve it. It becomes the default version of its name if it is the newest and no
+    other is set. If loading fails, nothing changes."""
+    body = await _read(request, LoadRequest)
+    manifest = await service.rollout.load(name, body.version)
     return LoadedVersion(
         name=name, version=manifest.version, default_version=service.rollout.default_of(name) or manifest.version
     )
@@ -88,22 +88,22 @@ async def load(name: Name, request: Request, service: Administrated) -> LoadedVe
 @router.put(
     "/default",
     operation_id="set_default_version",
-    summary="Choose the version that answers for its name",
+    summary="Set the default version of a name",
     responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, StoreNotWritable, UnsupportedMedia),
     openapi_extra=_described(
         DefaultRequest,
         {
             "one": {"summary": "A version by number", "value": {"version": 1}},
-            "newest": {"summary": "Whatever is newest", "value": {"version": None}},
+            "newest": {"summary": "Always the newest version", "value": {"version": None}},
         },
         required=True,
     ),
 )
 async def set_default(name: Name, request: Request, service: Administrated) -> DefaultVersion:
-    """A loaded version answers from now on when its name is given without a version, whatever newer ones are loaded.
-    The choice is kept in the model store."""
-    asked = await read_json(request, DefaultRequest)
-    return DefaultVersion(name=name, version=await service.rollout.set_default(name, asked.version))
+    """Sets the version that answers requests which name the model without a version, even if a newer version is loaded.
+    The model store keeps the setting."""
+    body = await read_json(request, DefaultRequest)
+    return DefaultVersion(name=name, version=await service.rollout.set_default(name, body.version))
 
 
 @router.post(
@@ -120,7 +120,7 @@ async def set_default(name: Name, request: Request, service: Administrated) -> D
     ),
 )
 async def unload(name: Name, request: Request, service: Administrated) -> UnloadedVersions:
-    """Answers no new request with a version, waits for those that it is answering, and frees its memory. It stays in
-    the model store, and is served again when it is loaded or the service is started again."""
-    asked = await _read(request, UnloadRequest)
-    return UnloadedVersions(name=name, versions=await service.rollout.unload(name, asked.version))
+    """Stops new requests to a version, waits for its running requests, and frees its memory. The version stays in the
+    model store; loading it or restarting the service serves it again."""
+    body = await _read(request, UnloadRequest)
+    return UnloadedVersions(name=name, versions=await service.rollout.unload(name, body.version))

@@ -1,4 +1,4 @@
-"""Bodies and options to validated forms: the one way in for JSON, form fields and query strings."""
+"""JSON bodies, form fields and query strings to validated forms."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from starlette.datastructures import ImmutableMultiDict
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
-NULL = "\0null"  # stands for null in an example until the document is made
+NULL = "\0null"  # stands for null in an example until the OpenAPI document is complete
 TIMEOUT_PARAMETER: dict[str, Any] = {
     "name": "X-Timeout-Ms",
     "in": "header",
     "required": False,
-    "description": "Milliseconds in which an answer is of use; `timeout_ms` in the request wins.",
+    "description": "Deadline of the answer in milliseconds; `timeout_ms` in the request takes precedence.",
     "schema": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
 }
 Form = TypeVar("Form", bound=BaseModel)
@@ -31,8 +31,8 @@ def media_type(request: Request) -> str:
 async def read_json(request: Request, form: type[Form]) -> Form:
     """The JSON body as a `form`. Raises UnsupportedMedia for another content type, and RequestValidationError.
 
-    pydantic's parser is stricter than that of the standard library: it refuses lone surrogates, which no tokenizer and
-    no answer could hold.
+    pydantic's parser is stricter than that of the standard library: it refuses lone surrogates, which tokenizers
+    and answers cannot encode.
     """
     if media_type(request) != JSON:
         raise unsupported_content(request, JSON)
@@ -41,32 +41,32 @@ async def read_json(request: Request, form: type[Form]) -> Form:
 
 def parsed(content: bytes, form: type[Form]) -> Form:
     """JSON as a `form`. Raises RequestValidationError."""
-    with _explained(form):
+    with _as_request_error(form):
         return form.model_validate_json(content, strict=True)
 
 
 def checked(values: Mapping[str, object], form: type[Form], where: str) -> Form:
-    """What stands in JSON at `where` as a `form`. Raises RequestValidationError."""
-    with _explained(form, where):
+    """The JSON object at `where` of a body as a `form`. Raises RequestValidationError."""
+    with _as_request_error(form, where):
         return form.model_validate(values, strict=True)
 
 
 def read_fields(fields: ImmutableMultiDict[str, Any], form: type[Form]) -> Form:
-    """Fields of a form or a query string, all of them strings, as a `form`. One that is given several times is a list,
-    and a blank one counts as left out. Raises RequestValidationError."""
+    """The fields of an HTML form or a query string as a `form`. A repeated field becomes a list; a blank one counts as
+    left out. Raises RequestValidationError."""
     given: dict[str, list[Any]] = {}
     for name, value in fields.multi_items():
         if value != "":
             given.setdefault(name, []).append(value)
-    with _explained(form):
+    with _as_request_error(form):
         return form.model_validate({name: item if len(item) > 1 else item[0] for name, item in given.items()})
 
 
-def unsupported_content(request: Request, *taken: str) -> UnsupportedMedia:
-    """The error of a request whose content type is none of `taken`."""
-    has = media_type(request) or "missing"
-    one_of = "one of " if len(taken) > 1 else ""
-    return UnsupportedMedia(f"the content type is {has}; send {one_of}{', '.join(taken)}")
+def unsupported_content(request: Request, *supported: str) -> UnsupportedMedia:
+    """The error of a request whose content type is none of `supported`."""
+    given = media_type(request) or "missing"
+    one_of = "one of " if len(supported) > 1 else ""
+    return UnsupportedMedia(f"the content type is {given}; send {one_of}{', '.join(supported)}")
 
 
 def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]
 
 
 def _with_nulls(node: Any) -> Any:
-    """An example whose nulls outlast the framework, which leaves them out of the document."""
+    """An example with `NULL` for each null, since FastAPI drops nulls from the document."""
     if isinstance(node, dict):
         return {key: _with_nulls(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -84,8 +84,8 @@ def _with_nulls(node: Any) -> Any:
 
 
 def query_parameters(form: type[BaseModel], *, leave_out: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The OpenAPI parameters of a query string that `read_fields` reads. Defaults are not told: generated clients would
-    send them, beside what a body says."""
+    """The OpenAPI parameters of a query string that `read_fields` reads. Defaults are left out: generated clients would
+    send them beside the options in the body."""
     described = []
     for name, schema in form.model_json_schema()["properties"].items():
         if name not in leave_out:
@@ -102,13 +102,13 @@ def _description_within(schema: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _explained(form: type[BaseModel], *where: str) -> Iterator[None]:
-    """pydantic's verdict as the framework's, so that it becomes the same problem as anywhere."""
+def _as_request_error(form: type[BaseModel], *where: str) -> Iterator[None]:
+    """Raise pydantic's errors as FastAPI's RequestValidationError, which becomes a problem."""
     try:
         yield
     except ValidationError as error:
-        found = [item | {"loc": ("body", *where, *item["loc"])} for item in error.errors(include_url=False)]
-        for item in found:
+        mistakes = [item | {"loc": ("body", *where, *item["loc"])} for item in error.errors(include_url=False)]
+        for item in mistakes:
             if item["type"] == "extra_forbidden":
-                item["msg"] = f"is not known here; known are {', '.join(form.model_fields)}"
-        raise RequestValidationError(found) from error
+                item["msg"] = f"is unknown here; the members are {', '.join(form.model_fields)}"
+        raise RequestValidationError(mistakes) from error

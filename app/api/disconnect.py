@@ -1,4 +1,4 @@
-"""Work ends when its client disconnects or its deadline passes."""
+"""Cancels the work of a request when its client disconnects or its deadline passes."""
 
 import asyncio
 from types import TracebackType
@@ -9,28 +9,30 @@ from starlette.types import Receive
 
 from app.errors import TimedOut
 
-_GRACE_SECONDS = 1.0  # in which the engine, which knows the deadline, may still answer as far as it came
+_GRACE_SECONDS = 1.0  # after the deadline, in which the engine may still send a partial answer
 
 
 class UntilDisconnect:
     """`async with` around the work of a request whose body has been read.
 
-    The block is cancelled when the client hangs up, and raises ClientDisconnect; when `deadline`, on the clock of
-    `time.monotonic`, is well over, it raises TimedOut.
+    The block is cancelled and raises ClientDisconnect when the client disconnects, or TimedOut after `deadline` (on the
+    clock of `time.monotonic`) and a grace period.
     """
 
     def __init__(self, receive: Receive, deadline: float) -> None:
         self._receive = receive
         self._deadline = deadline
-        self._why: Exception | None = None
+        self._cause: Exception | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
         self._work = task
-        self._watch = loop.create_task(self._hang_up())
-        self._timer = loop.call_at(self._deadline + _GRACE_SECONDS, self._end, TimedOut("no answer within its time"))
+        self._watch = loop.create_task(self._watch_client())
+        self._timer = loop.call_at(
+            self._deadline + _GRACE_SECONDS, self._cancel, TimedOut("no answer before the deadline; allow more time")
+        )
         return self
 
     async def __aexit__(
@@ -38,17 +40,17 @@ class UntilDisconnect:
     ) -> None:
         self._timer.cancel()
         self._watch.cancel()
-        why, work = self._why, self._work
-        del self._timer, self._watch, self._work, self._receive  # cycles would leave the whole request to the collector
-        if why is not None and work.uncancel() == 0 and kind is asyncio.CancelledError:
-            raise why from None
+        cause, work = self._cause, self._work
+        del self._timer, self._watch, self._work, self._receive  # no cycles, which would delay freeing the request
+        if cause is not None and work.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise cause from None
 
-    async def _hang_up(self) -> None:
+    async def _watch_client(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._end(ClientDisconnect())
+        self._cancel(ClientDisconnect())
 
-    def _end(self, why: Exception) -> None:
-        if self._why is None:
-            self._why = why
+    def _cancel(self, cause: Exception) -> None:
+        if self._cause is None:
+            self._cause = cause
             self._work.cancel()

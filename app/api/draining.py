@@ -1,4 +1,4 @@
-"""SIGTERM seen from the app, whoever runs it: the probes say at once that the service is about to end."""
+"""Draining: at SIGTERM the probes report at once that the service is about to end."""
 
 import signal
 import threading
@@ -9,27 +9,30 @@ from types import FrameType
 
 @contextmanager
 def on_stop_signal(drain: Callable[[], None]) -> Iterator[None]:
-    """Call `drain` at SIGTERM and SIGINT before whoever handled them; only a process's main thread may ask for that.
+    """Call `drain` at SIGTERM and SIGINT, before the previous signal handler. Outside the main thread, which alone may
+    handle signals, this does nothing.
 
-    uvicorn looks only at its next tick whether it has been told to end.
+    uvicorn's own handler only sets a flag, which uvicorn reads at its next tick.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handled = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain_first(number: int, frame: FrameType | None) -> None:
         drain()
-        then = handled[signal.Signals(number)]
-        if callable(then):
-            then(number, frame)
+        handler = previous[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
 
-    ours = {number: then for number, then in handled.items() if callable(then)}  # the others end the process as it is
-    for number in ours:
+    replaced = {
+        number: handler for number, handler in previous.items() if callable(handler)
+    }  # default ones end the process
+    for number in replaced:
         signal.signal(number, drain_first)
     try:
         yield
     finally:
-        for number, then in ours.items():
+        for number, handler in replaced.items():
             if signal.getsignal(number) is drain_first:
-                signal.signal(number, then)
+                signal.signal(number, handler)

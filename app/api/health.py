@@ -1,4 +1,4 @@
-"""GET /healthz, /readyz and /metrics: for machines that watch the service."""
+"""GET /healthz, /readyz and /metrics, for monitoring."""
 
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["Operation"])
 
 @router.get("/healthz", operation_id="health", summary="Is the process up?")
 async def healthz() -> Health:
-    """200 as long as the front end runs, whatever the engines do."""
+    """200 while the front end runs, even without a ready engine."""
     return Health()
 
 
@@ -35,9 +35,9 @@ async def healthz() -> Health:
     responses={503: {"model": Readiness, "description": "Not every engine is ready, or the service is about to end"}},
 )
 async def readyz(service: ServiceDependency, response: Response) -> Readiness:
-    """200 when every engine has loaded and warmed every model that is whole and the service is not about to end, else
-    503. Broken versions are listed; the others serve on. An engine that is started again later does not change it as
-    long as another one is there."""
+    """200 when every engine has loaded and warmed every valid model and the service is not about to end; otherwise 503.
+    Broken versions are listed, and the others are served. Later, a restart of one engine does not change the status
+    while another engine is ready."""
     view = service.client.view
     broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
     status: Literal["ready", "starting", "draining"] = "ready" if view.is_ready else "starting"
@@ -62,5 +62,5 @@ async def readyz(service: ServiceDependency, response: Response) -> Readiness:
     responses={200: METRICS},
 )
 async def prometheus(service: ServiceDependency) -> Response:
-    """Counts and times of requests, and what the engines ran, in Prometheus' text format."""
+    """Metrics of requests and engines in Prometheus' text format."""
     return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)

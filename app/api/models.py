@@ -1,4 +1,4 @@
-"""GET /v1/models, and /{name} behind it: what can be served."""
+"""GET /v1/models and /v1/models/{name}: the versions that the service has."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -21,9 +21,8 @@ Named = Annotated[
 
 @router.get("/v1/models", operation_id="list_models", summary="List the models")
 async def models(service: ServiceDependency) -> ModelList:
-    """Every version that is loaded: what it does, how it is built, how good it was measured to be, and whether
-    it answers by default. Versions that cannot be used are listed in `broken`, with the reason. `data` names the
-    language models for OpenAI's clients."""
+    """Every loaded version: its task, architecture and measured quality, and whether it is a default. `broken` lists
+    the versions that cannot be used, with the reason. `data` lists the language models for OpenAI's clients."""
     usable = service.catalog.usable(service.client.view)
     languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.continues)
     data = [ListedModel(id=name) for name in languages]
@@ -33,12 +32,12 @@ async def models(service: ServiceDependency) -> ModelList:
 @router.get(
     "/v1/models/{name}",
     operation_id="get_model",
-    summary="Tell of one model",
+    summary="Get one model",
     responses=problems(ModelNotFound, ModelUnavailable),
 )
 async def model(name: Named, service: ServiceDependency) -> NamedModel:
-    """What the list has of a name: its versions, those that cannot be used in `broken`. OpenAI's clients find what
-    they read of a model. A name of which no version can be used is a problem that says why."""
+    """The versions of one name; `broken` lists the unusable ones. The other members are for OpenAI's clients.
+    If no version of the name can be used, the response is a problem with the reason."""
     service.catalog.named(None, name, None, service.client.view)
     return NamedModel(
         id=name,
@@ -48,7 +47,7 @@ async def model(name: Named, service: ServiceDependency) -> NamedModel:
 
 
 def _infos(usable: Sequence[Entry]) -> list[ModelInfo]:
-    """Of versions in their order, in which the one that answers for a name is the first of it."""
+    """The versions in their order; the first one of each name is its default."""
     first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
     return [_info(entry.manifest, first[entry.manifest.name]) for entry in usable]
 

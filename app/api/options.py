@@ -1,4 +1,4 @@
-"""Members of every request to a task: which model is to answer, when, and the inputs."""
+"""Members of every request to a task: model, version, priority, timeout, and the inputs."""
 
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ ModelVersion = Annotated[
     int,
     Field(
         ge=1,
-        description="Version of the model. When left out its default version, the newest unless another was chosen.",
+        description="Version of the model. When left out its default version: the newest, unless another is set.",
     ),
 ]
 
@@ -30,7 +30,7 @@ Inputs = Annotated[
 
 
 class Options(BaseModel):
-    """Which model is to answer, and when. Unknown members are refused, so that a misspelt option is not ignored."""
+    """The model that answers, and when. Unknown members are refused, so that a misspelt option is not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,8 +39,8 @@ class Options(BaseModel):
     priority: Annotated[int, Field(ge=-10, le=10)] = Field(0, description="A higher priority runs sooner.")
     timeout_ms: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="Deadline of the answer in milliseconds, capped by the service's own limit; the header "
-        "`X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+        description="Deadline of the answer in milliseconds, capped by the limit of the service; the header "
+        "`X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     )
 
     @model_validator(mode="after")

@@ -14,14 +14,14 @@ from fastapi.staticfiles import StaticFiles
 
 SWAGGER_ASSETS = Path(str(files("fastapi_offline"))) / "static"
 WEB_ASSETS = Path(str(files("app.web"))) / "static"
-# Pages load nothing from elsewhere and run no inline script, whatever an answer holds.
+# Pages load nothing from other hosts and run no inline script, even if an answer contains one.
 _POLICY = "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 DEMO_HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 router = APIRouter(include_in_schema=False)
 
 
 class FreshFiles(StaticFiles):
-    """Files that a browser asks for anew: after an update it must not mix modules of two versions."""
+    """Files that browsers revalidate, so that an update never mixes modules of two versions."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
@@ -35,12 +35,12 @@ static_web = FreshFiles(directory=WEB_ASSETS)
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """Swagger UI that asks no other host for anything."""
+    """Swagger UI, without requests to other hosts."""
     return _DOCS
 
 
 def _swagger_ui() -> HTMLResponse:
-    """Its page holds one script of its own, which alone may run: by its hash. It styles elements as it draws them."""
+    """The page has one inline script, which the policy allows by its hash, and sets inline styles."""
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Unroll",
@@ -61,5 +61,5 @@ _DOCS = _swagger_ui()
 
 @router.get("/")
 async def demo() -> FileResponse:
-    """The page on which a person tries the jobs and sees the memory."""
+    """The demo page, which shows the tasks and the memory of the network."""
     return FileResponse(WEB_ASSETS / "index.html", headers=DEMO_HEADERS)

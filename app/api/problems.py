@@ -23,7 +23,7 @@ CLIENT_CLOSED = 499  # as nginx logs it
 
 
 class Mistake(BaseModel):
-    """What is wrong at one place of a request."""
+    """A mistake at one place of a request."""
 
     where: str = Field(examples=["inputs[3]"])
     message: str = Field(examples=["Input should be a valid string"])
@@ -36,13 +36,13 @@ class Problem(BaseModel):
     title: str = Field(examples=["An input is empty"])
     status: int = Field(examples=[422])
     detail: str = Field(
-        description="What was wrong here, and what would be accepted.",
+        description="The mistake, the limit, and what to do.",
         examples=["inputs[0] is empty; send a text with at least one character"],
     )
-    input: SkipJsonSchema[None] | int = Field(None, description="The place of the refused input, from 0.")
-    limit: SkipJsonSchema[None] | int = Field(None, description="The limit that was passed.")
+    input: SkipJsonSchema[None] | int = Field(None, description="The index of the refused input, from 0.")
+    limit: SkipJsonSchema[None] | int = Field(None, description="The limit that was exceeded.")
     retry_after_seconds: SkipJsonSchema[None] | int = Field(None, description="The number of `Retry-After`.")
-    errors: SkipJsonSchema[None] | list[Mistake] = Field(None, description="Of `invalid-request`: all mistakes.")
+    errors: SkipJsonSchema[None] | list[Mistake] = Field(None, description="Only of `invalid-request`: all mistakes.")
 
 
 class Kind(NamedTuple):
@@ -65,16 +65,16 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.UnknownWord: Kind(422, "unknown-word", "A word is not in the vocabulary"),
     errors.ContradictoryOptions: Kind(422, "contradictory-options", "Options contradict each other"),
     errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
-    errors.ModelNotFound: Kind(404, "model-not-found", "There is no such model"),
+    errors.ModelNotFound: Kind(404, "model-not-found", "The model does not exist"),
     errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),
     errors.LoadFailed: Kind(422, "load-failed", "The version cannot be loaded"),
     errors.StoreUnreachable: Kind(502, "store-unreachable", "The model store cannot be read"),
-    errors.StoreNotWritable: Kind(409, "store-not-writable", "The model store takes no changes"),
+    errors.StoreNotWritable: Kind(409, "store-not-writable", "The model store is read-only"),
     errors.AdminOff: Kind(403, "admin-off", "Administration is off"),
     errors.WrongKey: Kind(401, "wrong-key", "The key is missing or wrong"),
-    errors.NotAllowed: Kind(403, "not-allowed", "The key is for something else"),
-    errors.RateLimited: Kind(429, "rate-limited", "The caller asks too much", retry_after=1),
-    errors.Overloaded: Kind(429, "overloaded", "Too many requests are waiting", retry_after=1),
+    errors.NotAllowed: Kind(403, "not-allowed", "The key has another role"),
+    errors.RateLimited: Kind(429, "rate-limited", "A limit of the caller is exceeded", retry_after=1),
+    errors.Overloaded: Kind(429, "overloaded", "The service is overloaded", retry_after=1),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=2),
     errors.Draining: Kind(503, "draining", "The service is about to end", retry_after=5),
     errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
@@ -96,19 +96,19 @@ COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
 )  # of every task
 INVALID_REQUEST = KINDS[errors.InputError]
 UNREADABLE_BODY = Kind(400, "unreadable-body", "The request body cannot be read")
-CROSS_ORIGIN = Kind(400, "cross-origin", "Pages of this origin may not ask this")
-NOT_FOUND = Kind(404, "not-found", "There is nothing at this path")
-METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The path does not take this method")
-INTERNAL = Kind(500, "internal", "Something went wrong inside the service")
+CROSS_ORIGIN = Kind(400, "cross-origin", "The origin is not allowed")
+NOT_FOUND = Kind(404, "not-found", "The path does not exist")
+METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed")
+INTERNAL = Kind(500, "internal", "The service failed")
 ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
 _ANYWHERE = (KINDS[errors.BodyTooLarge], INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
-_INTERNAL_DETAIL = "the service failed; its log says why"
-_MOST_PLACES = 20  # named in one problem
+_INTERNAL_DETAIL = "the service failed; its log has the reason"
+_MOST_PLACES = 20  # in one problem
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error of `app` a problem, those of the framework too."""
+    """Make every error of `app` a problem, including those of the framework."""
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _unexpected)
@@ -120,7 +120,7 @@ def problem_body(kind: Kind, detail: str, **facts: object) -> dict[str, object]:
 
 
 def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
-    """A problem as a response. A fact `retry_after_seconds` wins over the kind's own number."""
+    """A problem as a response. A fact `retry_after_seconds` overrides the number of the kind."""
     note_problem(kind.slug)
     seconds = facts.get("retry_after_seconds", kind.retry_after)
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
@@ -130,7 +130,7 @@ def problem_response(kind: Kind, detail: str, **facts: object) -> JSONResponse:
 
 
 async def response_of(request: Request, error: Exception) -> Response:
-    """The answer to a request whose endpoint raised `error`. Raises an unexpected one again."""
+    """The response to a request whose endpoint raised `error`. Raises unexpected errors again."""
     for kind, handler in _HANDLERS.items():
         if isinstance(error, kind):
             return await handler(request, error)
@@ -138,7 +138,7 @@ async def response_of(request: Request, error: Exception) -> Response:
 
 
 def problem_of(error: Exception) -> dict[str, object]:
-    """The problem of an error that comes when an answer has begun."""
+    """The problem of an error that is raised after the response has started."""
     if isinstance(error, errors.UnrollError):
         kind, detail, facts = _kind_of(error), error.detail, error.facts
     else:
@@ -162,7 +162,7 @@ def problems_anywhere() -> dict[int | str, dict[str, Any]]:
 
 
 def add_problems(operation: dict[str, Any], *kinds: type[errors.UnrollError]) -> None:
-    """Describe that an operation of the OpenAPI document can raise these as well."""
+    """Add problems to the `responses` of an operation."""
     answers = operation["responses"]
     for status, more in _described(*(KINDS[error] for error in kinds)).items():
         answer = answers.setdefault(str(status), more)
@@ -193,7 +193,7 @@ def _headers(kind: Kind) -> dict[str, Any]:
     if kind.retry_after is not None:
         return {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
     if kind.status == HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": {"description": "How to show a key.", "schema": {"type": "string"}}}
+        return {"WWW-Authenticate": {"description": "How to send a key.", "schema": {"type": "string"}}}
     return {}
 
 
@@ -204,15 +204,15 @@ async def _unroll_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [{"where": _place(item["loc"]), "message": item["msg"]} for item in error.errors()[:_MOST_PLACES]]
+    mistakes = [{"where": _place(item["loc"]), "message": item["msg"]} for item in error.errors()[:_MOST_PLACES]]
     if any(item["type"] == "json_invalid" for item in error.errors()):
-        return problem_response(UNREADABLE_BODY, f"{found[0]['message']}; send a JSON object in UTF-8")
-    detail = "; ".join(f"{item['where']}: {item['message']}" for item in found[:3])
-    return problem_response(INVALID_REQUEST, detail, errors=found)
+        return problem_response(UNREADABLE_BODY, f"{mistakes[0]['message']}; send a JSON object in UTF-8")
+    detail = "; ".join(f"{item['where']}: {item['message']}" for item in mistakes[:3])
+    return problem_response(INVALID_REQUEST, detail, errors=mistakes)
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """`inputs[3]` for ("body", "inputs", 3): the name a caller knows."""
+    """`inputs[3]` for ("body", "inputs", 3): the name that callers know."""
     place = ""
     for part in location[1:]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -225,15 +225,15 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     headers = error.headers or {}
     if error.status_code == NOT_FOUND.status:
         path = request.url.path
-        slash = ", all without a slash at the end" if path.endswith("/") else ""
-        response = problem_response(NOT_FOUND, f"nothing is at {path}; /docs says what there is{slash}")
+        slash = ", none of which ends with a slash" if path.endswith("/") else ""
+        response = problem_response(NOT_FOUND, f"the path {path} does not exist; /docs lists the paths{slash}")
     elif error.status_code == METHOD_NOT_ALLOWED.status:
-        taken = headers.get("Allow", "another method")
+        allowed = headers.get("Allow", "another method")
         response = problem_response(
-            METHOD_NOT_ALLOWED, f"{request.method} is not for {request.url.path}; it takes {taken}"
+            METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {request.url.path}; use {allowed}"
         )
     elif error.status_code == UNREADABLE_BODY.status:
-        response = problem_response(UNREADABLE_BODY, f"{error.detail} Send what /docs describes.")
+        response = problem_response(UNREADABLE_BODY, f"{error.detail} See /docs for the format.")
     else:
         phrase = HTTPStatus(error.status_code).phrase
         kind = Kind(error.status_code, phrase.lower().replace(" ", "-"), phrase)
@@ -243,14 +243,14 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _client_gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=CLIENT_CLOSED)  # nobody reads it; the log shows it
+    return Response(status_code=CLIENT_CLOSED)  # only for the log: the client is gone
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    record = REQUEST_CONTEXT.get()  # this answer goes past the middleware that names the others
-    log.error("%s failed", record.id if record else "a request", exc_info=error)
+    context = REQUEST_CONTEXT.get()  # this response bypasses the middleware that adds these headers
+    log.error("%s failed", context.id if context else "a request", exc_info=error)
     response = problem_response(INTERNAL, _INTERNAL_DETAIL)
-    response.raw_headers += record.headers(time.monotonic()) if record else []
+    response.raw_headers += context.headers(time.monotonic()) if context else []
     return response
 
 

@@ -1,4 +1,4 @@
-"""Refusals: answers of bytes that are ready, sent before anything is done for a request."""
+"""Refusals: prepared responses, sent before any work is done for a request."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from app.errors import NotReady, UnrollError
 from app.request_context import note_problem
 
 _STARTING_RETRY = 2  # seconds
-_SMALL_BODY = 65_536  # bytes that have come, or will soon: they are thrown away and the connection is kept
-_LINGER_SECONDS = 2.0  # closing a connection on a client that still sends would take the answer from it
+_SMALL_BODY = 65_536  # bytes: the server discards a body up to this size and keeps the connection
+_LINGER_SECONDS = 2.0  # a client that is still sending would lose the response if the connection closed at once
 
 
 class Refusal:
-    """An answer that is ready to be sent: an ASGI application that looks at nothing."""
+    """A prepared response: an ASGI application that ignores the request."""
 
     def __init__(self, error: UnrollError, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         kind = KINDS[type(error)]
@@ -44,13 +44,13 @@ def full(admission: Admission, seconds: int) -> Refusal:
 
 @lru_cache(maxsize=1)
 def not_ready() -> Refusal:
-    detail = "no engine is ready yet; send it again when /readyz answers 200"
+    detail = "no engine is ready yet; retry when /readyz returns 200"
     return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY))
 
 
 async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Answer at once. A small body is the server's to throw away; a large one may still be coming, and its connection
-    is closed after the answer, or when the client had a moment to see it."""
+    """Send the refusal at once. The server discards a small body. A large one may still be arriving: the connection is
+    closed after the client had some time to read the response."""
     length = headers.get(b"content-length", b"" if b"transfer-encoding" in headers else b"0")
     if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
         await refusal({}, receive, send)
@@ -58,12 +58,12 @@ async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refu
     note_problem(refusal.slug)
     await send({**refusal.start, "headers": [*refusal.start["headers"], (b"connection", b"close")]})
     await send({**refusal.body, "more_body": True})
-    await throw_away(receive)
+    await discard_body(receive)
     await send({"type": "http.response.body"})
 
 
-async def throw_away(receive: Receive) -> None:
-    """Read the rest of a body for a moment, for a client that sends all of it before it listens."""
+async def discard_body(receive: Receive) -> None:
+    """Read the rest of a body for some time, for clients that read the response only after sending all of it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LINGER_SECONDS):
             while (await receive()).get("more_body", False):

@@ -1,6 +1,6 @@
 """The routing table: a request is matched once, before anything else, and every middleware reads the match.
 
-FastAPI describes the same routes and answers their other methods. Paths that are not in this table are its own.
+FastAPI describes the same routes and answers their other methods. All other paths belong to FastAPI.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,10 +21,10 @@ _KEY = "unroll.match"  # in an ASGI scope
 
 @dataclass(frozen=True)
 class Route:
-    """A path as Starlette writes it, such as `/hf/translation/{model}`.
+    """A path in the notation of Starlette, such as `/hf/translation/{model}`.
 
-    A route of a task has an `endpoint` for POST; `source` is what its bodies hold, None if the model in the path
-    decides. `error_members` are the members that the route's clients read of a problem, beside the standard ones.
+    A route of a task has an `endpoint` for POST; `source` is the kind of its inputs, None if it depends on the model
+    in the path. `error_members` makes the members of a problem that the route's clients read beside the standard ones.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Match(NamedTuple):
 
 
 class Routes:
-    """A table of routes. The first one that matches wins."""
+    """A table of routes. The first match counts."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._plain: dict[str, Match] = {}
@@ -58,8 +58,8 @@ class Routes:
         if plain := self._plain.get(path):
             return plain
         for pattern, route in self._variable:
-            if found := pattern.match(path):
-                return Match(route, found.groupdict())
+            if matched := pattern.match(path):
+                return Match(route, matched.groupdict())
         return None
 
     def note(self, scope: Scope) -> None:

@@ -1,4 +1,4 @@
-"""Bodies of requests and answers about models, administration and health."""
+"""Bodies of requests and responses about models, administration and health."""
 
 from typing import Annotated, Literal
 
@@ -26,35 +26,37 @@ class ModelInfo(BaseModel):
     bytes: int = Field(description="Size on disk.")
     labels: list[str]
     quality: list[QualityFigure]
-    default: bool = Field(description="Whether it answers when no model is named.")
-    default_version: bool = Field(description="Whether it answers when its name is given without a version.")
+    default: bool = Field(description="Whether it answers requests that name no model.")
+    default_version: bool = Field(description="Whether it answers requests that name the model without a version.")
     licence: str
 
 
 class LoadRequest(BaseModel):
-    """Which version to load."""
+    """The version to load."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="The newest of the model store when left out.", examples=[2]
+        None, description="The newest version in the model store when left out.", examples=[2]
     )
 
 
 class UnloadRequest(BaseModel):
-    """Which version to unload."""
+    """The version to unload."""
 
     model_config = ConfigDict(extra="forbid")
 
-    version: Annotated[int, Field(ge=1)] | None = Field(None, description="All when left out.", examples=[1])
+    version: Annotated[int, Field(ge=1)] | None = Field(None, description="All versions when left out.", examples=[1])
 
 
 class DefaultRequest(BaseModel):
-    """Which version is to answer for its name."""
+    """The default version to set."""
 
     model_config = ConfigDict(extra="forbid")
 
-    version: Annotated[int, Field(ge=1)] | None = Field(description="`null` lets the newest answer.", examples=[1])
+    version: Annotated[int, Field(ge=1)] | None = Field(
+        description="`null` makes the newest version the default.", examples=[1]
+    )
 
 
 class LoadedVersion(BaseModel):
@@ -62,21 +64,21 @@ class LoadedVersion(BaseModel):
 
     name: str = Field(examples=["sentiment-en"])
     version: int = Field(examples=[2])
-    default_version: int = Field(description="The version that answers for the name now.", examples=[2])
+    default_version: int = Field(description="The default version of the name from now on.", examples=[2])
 
 
 class UnloadedVersions(BaseModel):
-    """Versions that are not loaded any more. They stay in the model store."""
+    """Versions that were unloaded. They stay in the model store."""
 
     name: str = Field(examples=["sentiment-en"])
     versions: list[int] = Field(examples=[[1]])
 
 
 class DefaultVersion(BaseModel):
-    """The version that answers for its name."""
+    """The default version of a name."""
 
     name: str = Field(examples=["sentiment-en"])
-    version: int = Field(description="The version that answers now.", examples=[1])
+    version: int = Field(description="The default version from now on.", examples=[1])
 
 
 class BrokenModel(BaseModel):
@@ -89,14 +91,14 @@ class BrokenModel(BaseModel):
 class ListedModel(BaseModel):
     """A language model, as OpenAI's clients read it."""
 
-    id: str = Field(description="What `POST /v1/completions` takes as `model`.", examples=["lm-en"])
+    id: str = Field(description="The member `model` of `POST /v1/completions`.", examples=["lm-en"])
     object: Literal["model"] = "model"
-    created: int = Field(0, description="Not known.")
+    created: int = Field(0, description="Unknown, so always 0.")
     owned_by: str = "unroll"
 
 
 class ModelList(BaseModel):
-    """What can be served, and what is broken; `object` and `data` are what OpenAI's clients read."""
+    """Loaded and broken versions; `object` and `data` are for OpenAI's clients."""
 
     models: list[ModelInfo]
     broken: list[BrokenModel]
@@ -105,10 +107,10 @@ class ModelList(BaseModel):
 
 
 class NamedModel(ListedModel):
-    """What the list has of one name; OpenAI's clients read the members that are neither `models` nor `broken`."""
+    """The versions of one name; members other than `models` and `broken` are for OpenAI's clients."""
 
     id: str = Field(description="The name.", examples=["lm-en"])
-    models: list[ModelInfo] = Field(description="Its usable versions, the one that answers for the name first.")
+    models: list[ModelInfo] = Field(description="Its usable versions, the default version first.")
     broken: list[BrokenModel] = Field(description="Its versions that cannot be used.")
 
 
@@ -119,7 +121,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether requests are answered, and by what."""
+    """Whether the service is ready, with its engines and models."""
 
     status: Literal["ready", "starting", "draining"]
     engines_ready: int

@@ -1,8 +1,8 @@
-"""What the routes share: the tasks, and the way from an accepted request to its answer."""
+"""The service: all routes use it to accept a request, prepare its jobs, and answer or stream them."""
 
 import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from app.api.access.guard import client_of, count_inputs
 from app.api.access.keys import Keys
 from app.api.admission import TICKET, Admission, Ticket
 from app.api.disconnect import UntilDisconnect
-from app.api.events import EventStream, error_event
+from app.api.events import EventStream
 from app.api.options import Options
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
@@ -47,7 +47,7 @@ class RequestLimits:
 
 
 class Service:
-    """Tasks behind admission: everything that one front end serves."""
+    """The tasks of one front end, behind admission."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Service:
 
     @property
     def most_inputs(self) -> int:
-        """Limit of inputs in one request. A request that admission could never take would be retried for ever."""
+        """Limit of inputs in one request, at most that of admission: a larger request could never be admitted."""
         return min(self._limits.inputs, self.admission.most_inputs)
 
     def task_of(self, manifest: Manifest) -> Task:
@@ -81,7 +81,7 @@ class Service:
         return self.catalog.tasks[manifest.task]
 
     def task_continuing(self, chosen: Options) -> Task:
-        """The task of the chosen model, which has to continue texts. Raises ModelNotFound and ModelUnavailable."""
+        """The task of the chosen language model. Raises ModelNotFound and ModelUnavailable."""
         names = [task.name for task in self.catalog.tasks.values() if task.continues]
         assert chosen.model is not None
         return self.task_of(self.catalog.named(names, chosen.model, chosen.version, self.client.view).manifest)
@@ -91,7 +91,7 @@ class Service:
         return self.catalog.named(None, name, version, self.client.view).manifest
 
     def source_of(self, model: str) -> SourceKind[Any]:
-        """The source kind of a model; that of the first task for a name that the catalog lacks."""
+        """The source kind of a model; for an unknown name, that of the first task."""
         entries = self.catalog.of_name(model, self.client.view)
         tasks = [self.task_of(entry.manifest) for entry in entries] or [*self.catalog.tasks.values()]
         return tasks[0].source
@@ -112,11 +112,11 @@ class Service:
             context.inputs = inputs
         self.check_count(inputs)
         count_inputs(request, inputs, self.metrics)
-        in_header = _timeout_of(request)
-        timeout = options.timeout_ms or in_header
+        header = _timeout_of(request)
+        timeout = options.timeout_ms or header
         seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
         try:
-            self.admission.check_time(seconds)  # by the work of others, not by its own guess
+            self.admission.check_time(seconds)  # before its inputs count: only other work delays it
             ticket_of(request).count_inputs(inputs)
         except Overloaded:
             self.metrics.refused("overloaded")
@@ -129,14 +129,14 @@ class Service:
         )
 
     def until_disconnect(self, request: Request, terms: Terms) -> UntilDisconnect:
-        """The context of a request's work. Raises ClientDisconnect and TimedOut."""
+        """The context in which a request is answered. Raises ClientDisconnect and TimedOut."""
         assert terms.deadline is not None
         return UntilDisconnect(request.receive, terms.deadline)
 
     async def prepare(
         self, request: Request, task: Task, inputs: Sequence[Any], options: TaskOptions, chosen: Options, terms: Terms
     ) -> Sequence[Job]:
-        """A job for each input, by the model that is `chosen`. Admission counts their cost from now on."""
+        """A job for each input, with the `chosen` model. Admission counts the cost of the jobs from now on."""
         jobs = await prepare(
             task,
             inputs,
@@ -160,7 +160,7 @@ class Service:
     async def stream(
         self, request: Request, jobs: Sequence[Job], terms: Terms
     ) -> AsyncGenerator[tuple[int, Any], None]:
-        """Deltas as they come, each with the index of its job; the Output is the last of each."""
+        """Deltas as they come, each with the index of its job. The last item of a job is its Output."""
         outputs: dict[int, Output] = {}
         context = REQUEST_CONTEXT.get()
         async with aclosing(stream_all(self.client, jobs, terms)) as items:
@@ -174,15 +174,10 @@ class Service:
                 yield index, item
         self._count(request, jobs, [outputs[index] for index in range(len(jobs))])
 
-    def event_stream(
-        self,
-        events: AsyncGenerator[bytes, None],
-        terms: Terms,
-        failed: Callable[[Mapping[str, object]], bytes] = error_event,
-    ) -> EventStream:
-        """The answer that sends `events` as they come; `failed` makes the event of a problem."""
+    def event_stream(self, events: AsyncGenerator[bytes, None], terms: Terms) -> EventStream:
+        """The response that sends `events` as they come."""
         assert terms.deadline is not None
-        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, failed=failed)
+        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive)
 
     def _count(self, request: Request, jobs: Sequence[Job], outputs: Sequence[Output]) -> None:
         usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs[0].task.name)
@@ -198,7 +193,7 @@ class Service:
 
 
 def ticket_of(request: Request) -> Ticket:
-    """What admission counts a request as."""
+    """The admission ticket of a request."""
     ticket: Ticket = request.scope[TICKET]
     return ticket
 
@@ -213,19 +208,19 @@ def _timeout_of(request: Request) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) <= _LONGEST_TIMEOUT and int(text)):
-        message = "Input should be a number of milliseconds from 1"
+        message = "Input should be a whole number of milliseconds, at least 1"
         raise RequestValidationError([{"type": "timeout", "loc": ("header", "X-Timeout-Ms"), "msg": message}])
     return int(text)
 
 
 def service_of(request: Request) -> Service:
-    """The service of the app that answers. Tasks call it themselves, which costs less than a dependency."""
+    """The service of the app. Tasks call this directly, which is faster than a FastAPI dependency."""
     service: Service = request.app.state.service
     return service
 
 
 async def _service_of(request: Request) -> Service:
-    return service_of(request)  # a coroutine, since the framework calls a function in a thread
+    return service_of(request)  # a coroutine, since FastAPI calls plain functions in a thread
 
 
 ServiceDependency = Annotated[Service, Depends(_service_of)]

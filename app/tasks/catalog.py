@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A version that the front end can use: its manifest, and the tokenizers of what it reads and what it writes."""
+    """A version that the front end can use: its manifest, and the tokenizers of its source and its target."""
 
     manifest: Manifest
     tokenizer: TextTokenizer
@@ -29,7 +29,7 @@ def entry_of(version: Version, tasks: "Mapping[str, Task]") -> Entry:
     manifest = version.manifest
     task = tasks.get(manifest.task)
     if task is None:
-        raise InvalidManifest(f"the task {manifest.task} is unknown; known are {', '.join(tasks)}")
+        raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(tasks)}")
     task.check(manifest)
     tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
     if manifest.target_tokenizer is not None:
@@ -38,8 +38,8 @@ def entry_of(version: Version, tasks: "Mapping[str, Task]") -> Entry:
 
 
 class Catalog:
-    """The versions that the front end serves, of `tasks`. `defaults` are the versions that answer for a name where that
-    is not its newest; `unloaded` those that administrators unloaded, as `name/version`."""
+    """The versions that the front end serves, of `tasks`. `defaults` are the default versions of names, where set;
+    otherwise the newest is the default. `unloaded` are versions that an administrator unloaded, as `name/version`."""
 
     def __init__(self, tasks: "Sequence[Task]") -> None:
         self.tasks = {task.name: task for task in tasks}
@@ -58,35 +58,35 @@ class Catalog:
 
     @property
     def keys(self) -> set[str]:
-        """What can be served, as `name/version`."""
+        """The served versions, as `name/version`."""
         return {entry.manifest.key for entry in self.entries.values()}
 
     def change(
         self,
         opened: Sequence[Entry | BrokenVersion],
         *,
-        wanted: Container[str],
+        served: Container[str],
         failed: Mapping[str, str],
         defaults: Mapping[str, int],
         unloaded: Collection[str],
     ) -> None:
-        """Add versions and drop all that are not `wanted`, in one step. `failed` are reasons of versions that could not
-        be loaded, `defaults` the versions that answer for their names, `unloaded` those that stay in the store."""
+        """Add versions, and drop all that are not `served`, in one step. `failed` are the versions that could not be
+        loaded, with the reason; `defaults` and `unloaded` replace those of the catalog."""
         whole = [entry for entry in opened if isinstance(entry, Entry)]
         self.entries |= {(entry.manifest.name, entry.manifest.version): entry for entry in whole}
-        self.entries = {place: entry for place, entry in self.entries.items() if entry.manifest.key in wanted}
+        self.entries = {place: entry for place, entry in self.entries.items() if entry.manifest.key in served}
         self._broken = {entry.key: entry.reason for entry in opened if isinstance(entry, BrokenVersion)} | dict(failed)
         self.defaults = defaults
         self.unloaded = unloaded
         self._usable = (None, [])
 
     def broken(self, engines: EngineView) -> dict[str, str]:
-        """Versions that cannot be used, as `name/version`, with the reason that front end or engines give."""
+        """Versions that cannot be used, as `name/version`, with the reason of the front end or the engines."""
         return dict(sorted((self._broken | engines.broken).items()))
 
     def usable(self, engines: EngineView) -> list[Entry]:
-        """Entries that engines have, or do not report as broken; of a name its default version first, then the
-        newest."""
+        """Entries that an engine has, or that no engine reports as broken. Of a name, the default version is first, and
+        the others follow from the newest to the oldest."""
         seen, entries = self._usable
         if seen is not engines:
             lost = engines.broken.keys() - engines.models
@@ -96,18 +96,18 @@ class Catalog:
         return entries
 
     def of_name(self, name: str, engines: EngineView) -> list[Entry]:
-        """Usable versions of a name, the one that answers for it first."""
+        """Usable versions of a name, the default version first."""
         return [entry for entry in self.usable(engines) if entry.manifest.name == name]
 
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
 
     def named(self, tasks: Sequence[str] | None, name: str, version: int | None, engines: EngineView) -> Entry:
-        """A version by name and number; without a number the default version, else the newest. None is any task. Raises
-        ModelNotFound or ModelUnavailable."""
+        """A version by name and number; without a number, the default version. `tasks` None allows any task.
+        Raises ModelNotFound or ModelUnavailable."""
         usable = [entry for entry in self.usable(engines) if tasks is None or entry.manifest.task in tasks]
-        mine = [entry for entry in usable if entry.manifest.name == name]
-        for entry in mine:
+        versions = [entry for entry in usable if entry.manifest.name == name]
+        for entry in versions:
             if version in (None, entry.manifest.version):
                 return entry
         broken = self.broken(engines)
@@ -120,34 +120,33 @@ class Catalog:
         unloaded = {other for other in self.unloaded if other.rpartition("/")[0] == name}
         if key in unloaded or (version is None and unloaded and not loaded):
             others = ", ".join(loaded) or "none"
-            raise ModelNotFound(f"{key} is in the model store and not loaded; loaded of that name: {others}")
-        if mine:
-            versions = ", ".join(str(entry.manifest.version) for entry in mine)
-            raise ModelNotFound(f"model {name} has no version {version}; it has {versions}")
+            raise ModelNotFound(f"{key} is in the model store but not loaded; loaded versions of {name}: {others}")
+        if versions:
+            numbers = ", ".join(str(entry.manifest.version) for entry in versions)
+            raise ModelNotFound(f"model {name} has no version {version}; it has {numbers}")
         kind = "model" if tasks is None else f"{' or '.join(tasks)} model"
-        raise ModelNotFound(f"there is no {kind} of that name; there are: {_names(usable)}")
+        raise ModelNotFound(f"there is no {kind} {name}; the models are {_names(usable)}")
 
     def default(self, task: str, engines: EngineView, *, source: str | None = None, target: str | None = None) -> Entry:
-        """The default model of a task and its languages, None meaning any. Raises UnknownLanguage or
-        ModelNotFound."""
+        """The default model of a task for its languages, None for any. Raises UnknownLanguage or ModelNotFound."""
         usable = [entry for entry in self.usable(engines) if entry.manifest.task == task]
         for entry in usable:
             manifest = entry.manifest
             fits = source in (None, manifest.source_language) and target in (None, manifest.target_language)
             if manifest.default and fits:
                 return entry
-        wanted = " to ".join(language for language in (source, target) if language)
+        languages = " to ".join(language for language in (source, target) if language)
         if not usable:
-            raise ModelNotFound(f"the model store has no {task} model that can be used; /v1/models lists what it has")
-        for_wanted = f" for {wanted}" if wanted else ""
-        raise UnknownLanguage(f"no default {task} model{for_wanted}; name one in 'model': {_names(usable)}")
+            raise ModelNotFound(f"the model store has no usable {task} model; /v1/models lists its models")
+        of_languages = f" for {languages}" if languages else ""
+        raise UnknownLanguage(f"no default {task} model{of_languages}; name one in 'model': {_names(usable)}")
 
 
 def open_catalog(root: Path, tasks: "Sequence[Task]") -> Catalog:
-    """A catalog of everything in a store."""
+    """A catalog of all versions in a store."""
     catalog, folders = Catalog(tasks), version_folders(root)
     opened = [catalog.open(folder) for folder in folders.values()]
-    catalog.change(opened, wanted=folders, failed={}, defaults={}, unloaded=())
+    catalog.change(opened, served=folders, failed={}, defaults={}, unloaded=())
     return catalog
 
 

@@ -1,4 +1,4 @@
-"""All inputs of a request at once."""
+"""Runs the inputs of a request concurrently."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 async def concurrently(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer]:
-    """Results in order. The first failure cancels the others and is raised as it is; cancelling cancels all."""
+    """Results in order. The first failure cancels the others and is raised; a cancellation cancels all."""
     if len(work) == 1:
         return [await work[0]]
     try:
@@ -22,8 +22,8 @@ async def concurrently(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answ
 
 
 async def interleaved(sources: Sequence[AsyncGenerator[Item, None]]) -> AsyncGenerator[tuple[int, Item], None]:
-    """Items as they come, each with the place of its source. The first failure closes the other sources and is raised
-    as it is; closing closes all."""
+    """Items as they come, each with the index of its source. The first failure closes the other sources and is raised;
+    closing this generator closes all sources."""
     arrived: asyncio.Queue[tuple[int, Item] | Exception | None] = asyncio.Queue()
 
     async def forward(place: int, source: AsyncGenerator[Item, None]) -> None:
@@ -37,14 +37,14 @@ async def interleaved(sources: Sequence[AsyncGenerator[Item, None]]) -> AsyncGen
             arrived.put_nowait(None)
 
     tasks = [asyncio.create_task(forward(place, source)) for place, source in enumerate(sources)]
-    going = len(tasks)
+    running = len(tasks)
     try:
-        while going:
+        while running:
             item = await arrived.get()
             if isinstance(item, Exception):
                 raise item
             if item is None:
-                going -= 1
+                running -= 1
             else:
                 yield item
     finally:

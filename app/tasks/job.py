@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadSource:
-    """A source as an engine takes it. `pieces` are its tokens with their places in the text, if the answer needs them.
-    For an answer that continues the source, `first` is the first input of the decoder and `after` the ids that the
-    answer's text follows."""
+    """A source in the form of the engine. `pieces` are its tokens with their places in the text, if needed.
+
+    For an answer that continues the source, `first` is the first input of the decoder, and `after` are the last ids of
+    the source, which the text of the answer follows.
+    """
 
     source: Tokens | Pixels
     pieces: Sequence[Piece] = ()
@@ -29,13 +31,13 @@ class ReadSource:
 
     @property
     def tokens(self) -> int:
-        """Tokens read; 0 for an image."""
+        """Number of tokens; 0 for an image."""
         return len(self.source.ids) if isinstance(self.source, Tokens) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input, ready for an engine: the version that answers, the source, and what the engine is to do."""
+    """One input, ready for an engine: the version that answers, the source, and the engine request."""
 
     task: "Task"
     entry: Entry
@@ -45,7 +47,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """The version as engines name it."""
+        """The version as `name/version`."""
         return self.entry.manifest.key
 
     @property
@@ -57,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The answer to one input: its result, and the tokens that were decoded for it."""
+    """The answer to one input: its result, and the number of decoded tokens."""
 
     result: BaseModel
     emitted_tokens: int = field(default=0)

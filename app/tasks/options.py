@@ -12,7 +12,7 @@ class TaskOptions(BaseModel):
 
 
 class LanguagePair(TaskOptions):
-    """Languages that choose the default model."""
+    """Languages, which choose the default model."""
 
     source: LanguageCode | None = Field(None, description="Language of the inputs; `en` when left out.")
     target: LanguageCode | None = Field(None, description="Language to translate to; `ko` when left out.")

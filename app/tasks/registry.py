@@ -1,4 +1,4 @@
-"""The tasks of the service: a new one is a file beside these and a line here (docs/adding.md)."""
+"""The tasks of the service. A new task is a file in this folder and a line here (docs/adding.md)."""
 
 from app.tasks.captioning import CAPTIONING
 from app.tasks.completion import COMPLETION

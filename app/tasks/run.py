@@ -1,4 +1,4 @@
-"""A request's inputs to jobs, and jobs to outputs: the same for every task."""
+"""Inputs of a request to jobs, and jobs to outputs, for any task."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ async def prepare(
     reader: Reader,
     deadline: float | None,
 ) -> list[Job]:
-    """A job for each input, in order. What can be refused without reading an input is refused first."""
+    """A job for each input, in order. Checks that need no reading of inputs come first."""
     task.source.check(inputs, reader.limits)
     entries = _entries(task, inputs, options, model, version, catalog, engines)
     plans = {id(entry): task.answer.plan(entry, options) for entry in entries}
@@ -47,7 +47,7 @@ def _entries(
     catalog: Catalog,
     engines: EngineView,
 ) -> list[Entry]:
-    """The version that answers each input: a named one, or the default one of its language."""
+    """The version that answers each input: the named one, or the default of its language."""
     if model is not None:
         entry = catalog.named([task.name], model, version, engines)
         if isinstance(options, LanguagePair):
@@ -71,5 +71,5 @@ async def answer_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) ->
 
 
 def stream_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
-    """Deltas of all jobs as they come, each with the index of its job; the Output is the last of each."""
+    """Deltas of all jobs as they come, each with the index of its job. The last item of a job is its Output."""
     return interleaved([job.task.answer.stream(client, job, terms) for job in jobs])

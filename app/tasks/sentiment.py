@@ -1,4 +1,4 @@
-"""Sentiment: a text to a label, with its degree."""
+"""Sentiment: a text to a label with a signed degree."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +11,11 @@ from app.tasks.answers.usage import Usage
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
-_POSITIVE, _NEGATIVE = ("positive", "pos"), ("negative", "neg")  # names of the two ends, in any case of letters
+_POSITIVE, _NEGATIVE = ("positive", "pos"), ("negative", "neg")  # labels of the two ends, in any letter case
 
 
 class SentimentResult(LabelResult):
-    """A label and its degree."""
+    """A label with its polarity."""
 
     polarity: float = Field(
         description="Signed degree: probability of positive (or pos) minus probability of negative (or neg).",
@@ -41,10 +41,10 @@ class DegreeKind(LabelKind):
 
     def measure(self, scores: Mapping[str, float]) -> dict[str, float]:
         """The polarity. A label that a model lacks counts as 0."""
-        return {"polarity": _of_any(scores, _POSITIVE) - _of_any(scores, _NEGATIVE)}
+        return {"polarity": _sum_of(scores, _POSITIVE) - _sum_of(scores, _NEGATIVE)}
 
 
-def _of_any(scores: Mapping[str, float], names: Sequence[str]) -> float:
+def _sum_of(scores: Mapping[str, float], names: Sequence[str]) -> float:
     return sum(score for label, score in scores.items() if label.lower() in names)
 
 

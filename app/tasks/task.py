@@ -1,7 +1,7 @@
-"""A task: what it reads (a source kind), what it answers (an answer kind), and the face it shows to callers.
+"""A task: a source kind, an answer kind, and a face, which is its appearance over HTTP.
 
-Routes, OpenAPI, tensors, compatible interfaces, metrics and admission follow from these three. `app.tasks.TASKS` lists
-the tasks of the service.
+Routes, OpenAPI, tensors, compatible interfaces, metrics and admission follow from these three. The tasks of the service
+are in `app.tasks.registry`.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from app.tasks.sources.source_kind import SourceKind
 class Face:
     """How a task appears over HTTP and in the OpenAPI document.
 
-    `path` is its native route; `tag_line` completes "... for Hugging Face's clients"; `description` is Markdown;
-    `inputs` describes the request and `results` the answer; `examples` are JSON bodies by name, each with a summary.
+    `path` is its native route; `description` is Markdown; `inputs` describes the request, and `results` the response;
+    `examples` are JSON bodies by name, each with a summary.
     """
 
     path: str
@@ -33,7 +33,7 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task. `name` stands in manifests, metrics and logs; `options` are members of its requests."""
+    """A task. `name` appears in manifests, metrics and logs; `options` are members of its requests."""
 
     name: str
     source: SourceKind[Any]
@@ -52,7 +52,7 @@ class Task:
         return self.source.continues
 
     def check(self, manifest: Manifest) -> None:
-        """Raises InvalidManifest for a network that reads or answers something else."""
+        """Raises InvalidManifest for a network of other kinds."""
         needed = (self.source.kind, self.answer.kind, self.continues)
         given = (manifest.source, manifest.answer, manifest.continues)
         if given != needed:

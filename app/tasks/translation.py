@@ -10,7 +10,7 @@ _SAVE = "Do you want to save the changes before closing?"
 
 
 class TranslationOptions(DecodingOptions, LanguagePair):
-    """How sentences are translated."""
+    """Decoding options, and the languages."""
 
 
 TRANSLATION = Task(

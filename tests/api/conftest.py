@@ -1,4 +1,4 @@
-"""What the tests of the HTTP edge share."""
+"""Fixtures of the tests of the HTTP interface."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.tiny_store import make_tiny_store
 
 @pytest.fixture(scope="session")
 def endless(server: str) -> str:
-    """A text whose translation by the tiny store's model ends only at `max_tokens`, 4000 at most."""
+    """A text whose translation by the tiny store's model ends only at `max_tokens`, with a limit of 4000."""
     for number in range(20):
         text = f"save the file {number}"
         answer = httpx.post(f"{server}/v1/translate", json={"inputs": text, "max_tokens": 4000}, timeout=60)
@@ -29,7 +29,7 @@ def endless(server: str) -> str:
 
 @pytest.fixture(scope="module")
 def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real server of the module's own, whose models may be unloaded by whoever has `ADMIN_KEY`."""
+    """The address of a real server for one module, which may unload models with `ADMIN_KEY`."""
     folder = tmp_path_factory.mktemp("administered")
     store = make_tiny_store(folder)
     engine = Engine(EngineConfig(endpoint=f"ipc://{folder}/socket", store=str(store), device="cpu"))

@@ -1,4 +1,4 @@
-"""The operations of the OpenAPI document, whatever they are: what stands in it is what tests ask for."""
+"""The operations of the OpenAPI document, from which tests derive their requests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path. Parameters of the path have the values of their examples."""
+    """A method of a path. Path parameters have the values of their examples."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ class Operation:
 
     @property
     def bodies(self) -> dict[str, dict[str, Any]]:
-        """What it takes, by media type."""
+        """The content of its request body, by media type."""
         found: dict[str, dict[str, Any]] = self.described.get("requestBody", {}).get("content", {})
         return found
 
@@ -48,7 +48,7 @@ class Operation:
         return found
 
     def problems(self) -> set[tuple[int, str]]:
-        """Status and type of each problem that it is said to answer with."""
+        """Status and type of each documented problem."""
         return {
             (int(status), example["value"]["type"])
             for status, answer in self.described["responses"].items()

@@ -13,7 +13,7 @@ class Event:
 
 
 def events_of(text: str) -> list[Event]:
-    """Events of a whole stream; comments are left out, and what no blank line ends is an error."""
+    """The events of a whole stream, without comments. An event without a final blank line is an error."""
     assert text.endswith("\n\n")
     return list(_events(text))
 

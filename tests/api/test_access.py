@@ -1,4 +1,4 @@
-"""Who is answered: keys, roles, rates and what a caller may have at the same time, on real servers."""
+"""Access control on real servers: keys, roles, rates and concurrent inputs."""
 
 import json
 import re
@@ -85,7 +85,7 @@ def keyed(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
 
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """Method and path of everything that is routed, with `x` for what is variable."""
+    """Method and path of every route, with `x` for variables."""
     for path, item in app.openapi()["paths"].items():
         for method in item:
             yield method.upper(), re.sub(r"{\w+}", "x", path)
@@ -159,7 +159,7 @@ def test_a_role_is_enough_or_it_is_not(keyed: str) -> None:
 
 
 def refusals(address: str, name: str, reason: str) -> float:
-    """How many requests were refused for a reason, as somebody with a key reads it."""
+    """The number of refusals for a reason, in the metrics of a caller with a key."""
     lines = httpx.get(f"{address}/metrics", headers=bearer(name)).text.splitlines()
     sample = f'unroll_refusals_total{{reason="{reason}"}} '
     return sum(float(line.removeprefix(sample)) for line in lines if line.startswith(sample))
@@ -187,7 +187,7 @@ def test_refusals_of_administration_are_counted(keyed: str, method: str, path: s
 
 def test_a_rate_is_kept_for_each_caller_and_refusals_are_counted(keyed: str) -> None:
     for _ in range(5):
-        assert httpx.get(f"{keyed}/v1/models", headers=bearer("slow")).status_code == 200  # no task
+        assert httpx.get(f"{keyed}/v1/models", headers=bearer("slow")).status_code == 200  # not a task
     answers = [ask(keyed, bearer("slow")) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     refused = answers[-1]
@@ -214,7 +214,7 @@ def test_a_refusal_does_not_wait_for_the_body(keyed: str) -> None:
         with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
             head = f"POST /v1/sentiment HTTP/1.1\r\nHost: test\r\nX-API-Key: {token}\r\nContent-Length: 500000\r\n\r\n"
             connection.sendall(head.encode())
-            return connection.recv(65536)  # nothing more was sent
+            return connection.recv(65536)  # without the rest of the body
 
     assert ask(keyed, bearer("raw")).status_code == 200
     assert announced(TOKENS["raw"]).startswith(b"HTTP/1.1 429")
@@ -237,7 +237,7 @@ def test_inputs_at_the_same_time_are_bounded_and_come_free(keyed: str, endless: 
     assert too_many.json()["limit"] == 2
     assert (
         ask(keyed, bearer("narrow"), inputs=["a film", "b film"]).status_code == 200
-    )  # what was refused is given back
+    )  # a refused request frees its inputs
     counted = httpx.get(f"{keyed}/metrics", headers=bearer("monitor")).text
     assert 'unroll_refusals_total{reason="concurrency"}' in counted
 
@@ -250,7 +250,7 @@ def test_openais_client_sends_a_key_and_understands_refusals(keyed: str) -> None
             client.completions.create(model="lm-en", prompt="the plot", max_tokens=3)
         assert "retry_after_seconds" in refused.value.response.json()
     with OpenAI(base_url=f"{keyed}/v1", api_key="wrong", max_retries=0) as client:
-        with pytest.raises(openai.AuthenticationError, match="not one of this service's"):
+        with pytest.raises(openai.AuthenticationError, match="the key is unknown"):
             client.completions.create(model="lm-en", prompt="the plot", max_tokens=3)
         with pytest.raises(openai.AuthenticationError):
             client.models.list()
@@ -281,7 +281,7 @@ def test_pages_of_other_origins_may_ask_if_they_are_named(keyed: str) -> None:
             assert preflight.status_code == 200
         else:
             assert problem(preflight) == (400, "cross-origin")
-            assert f"POST from a page of {origin} is not allowed" in preflight.json()["detail"]
+            assert f"POST from {origin} is not allowed" in preflight.json()["detail"]
         assert "Origin" in preflight.headers["Vary"]
         assert preflight.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
         answer = ask(keyed, bearer("user") | {"Origin": origin})
@@ -370,8 +370,8 @@ def test_the_file_of_keys_is_read_again(
         write("user", "other")
         until(lambda: status("other") == 200)
         assert (status("user"), status("own")) == (200, 401)
-        file.write_text(f'[[keys]]\nname = "user"\nhash = "{TOKENS["user"]}"')  # the key itself, by mistake
-        until(lambda: "keys stay as they were" in caplog.text)
+        file.write_text(f'[[keys]]\nname = "user"\nhash = "{TOKENS["user"]}"')  # a key in place of its hash, by mistake
+        until(lambda: "the keys are unchanged" in caplog.text)
         assert (status("user"), status("other")) == (200, 200)
         file.unlink()
         until(lambda: "No such file" in caplog.text)
@@ -468,9 +468,12 @@ def test_a_new_key_may_have_limits_of_its_own(
         (("--name", "a b"), "Invalid value for --name: 1 to 64 letters"),
         (
             ("--name", "a", "--rate-limit", "often"),
-            "Invalid value for --rate-limit: Value error, a rate looks like 10/",
+            "Invalid value for --rate-limit: Value error, write a rate like 10/",
         ),
-        (("--name", "a", "--rate-limit", "0/hour"), "Invalid value for --rate-limit: Value error, from 1 to 100000"),
+        (
+            ("--name", "a", "--rate-limit", "0/hour"),
+            "Invalid value for --rate-limit: Value error, a rate allows 1 to 100000",
+        ),
         (
             ("--name", "a", "--concurrent-inputs", "-1"),
             "Invalid value for --concurrent-inputs: Input should be greater",
@@ -491,10 +494,10 @@ def test_an_entry_that_no_service_would_take_is_not_made(options: Sequence[str],
         ("[[keys]]\nname = 'a'", "keys.0.hash: Field required"),
         (f"[[keys]]\nname = 'a'\nhash = '{SLIP}'", "keys.0.hash: String should match"),
         (f"[[keys]]\nname = 'a'\nhash = '{hash_of(b'a')}'\nrole = 'king'", "keys.0.role: Input should be 'user'"),
-        (f"[[keys]]\nname = 'a'\nhash = '{hash_of(b'a')}'\nrate_limit = 'x'", "a rate looks like 10/second"),
-        (f"[[keys]]\nname = 'a'\nhash = '{hash_of(b'a')}'\nrate_limit = '0/hour'", "from 1 to 100000 requests"),
+        (f"[[keys]]\nname = 'a'\nhash = '{hash_of(b'a')}'\nrate_limit = 'x'", "write a rate like 10/second"),
+        (f"[[keys]]\nname = 'a'\nhash = '{hash_of(b'a')}'\nrate_limit = '0/hour'", "allows 1 to 100000 requests"),
         (f"[[keys]]\nname = 'a'\nhash = '{hash_of(b'a')}'\n" * 2, "two keys have the same name: a, a"),
-        (f"keys = {SLIP}", "it is not TOML"),
+        (f"keys = {SLIP}", "not valid TOML"),
     ],
 )
 def test_a_file_of_keys_that_is_wrong_ends_the_start_and_is_not_quoted(tmp_path: Path, text: str, said: str) -> None:
@@ -529,7 +532,7 @@ def test_what_cannot_be_served_safely_is_not_served(options: list[str], said: st
 def test_keys_in_the_environment_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNROLL_API_KEYS", "{")
     started = CliRunner().invoke(main, ["serve"])
-    assert "UNROLL_API_KEYS: line 1: it is not JSON" in started.output
+    assert "UNROLL_API_KEYS: line 1: not valid JSON" in started.output
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "load"), ("POST", "unload"), ("PUT", "default")])

@@ -1,4 +1,4 @@
-"""Who is let in: the logic on a virtual clock, then over HTTP."""
+"""Admission: its logic on a virtual clock, and over HTTP."""
 
 import asyncio
 import json
@@ -95,7 +95,7 @@ def test_rate_is_that_of_answered_steps(admission: Admission, clock: Clock) -> N
         ticket.is_answered = True
         ticket.close()
     assert admission.rate == pytest.approx(100, rel=0.05)
-    clock.now += 1000  # nothing is pending: the rate is what it was
+    clock.now += 1000  # nothing is pending, so the rate stays
     assert admission.rate == pytest.approx(100, rel=0.05)
 
 
@@ -130,7 +130,7 @@ def test_what_would_come_too_late_is_not_worth_the_work(admission: Admission, cl
     assert not admission.is_too_late(0.001)
     for _ in range(3):
         admitted(admission, steps=100)  # 3 seconds of work
-    assert admission.is_too_late(5.2)  # it may take no more than a safe part of the time
+    assert admission.is_too_late(5.2)  # more than a safe share of the timeout
     assert not admission.is_too_late(6.0)
     with pytest.raises(Overloaded):
         admission.check_time(5.2)
@@ -139,19 +139,19 @@ def test_what_would_come_too_late_is_not_worth_the_work(admission: Admission, cl
 
 
 def test_more_at_a_time_than_before_holds_nobody_up(admission: Admission, clock: Clock) -> None:
-    """One client's requests one after another: their rate is what it asks for, and not what larger batches can do."""
+    """Sequential requests of one client: their rate is that of the client, not the capacity of larger batches."""
     for _ in range(5):
         answered(admission, clock, steps=100, seconds=5)
     for _ in range(3):
-        admitted(admission, steps=300)  # 45 seconds, were they run one after another
+        admitted(admission, steps=300)  # 45 seconds at the rate of one after another
     assert not admission.is_too_late(60)
-    for _ in range(20):  # now others do wait
+    for _ in range(20):  # now other requests wait
         answered(admission, clock, steps=1, seconds=40)
     assert admission.is_too_late(60)
 
 
 def test_a_body_that_does_not_come_holds_nobody_up(admission: Admission, clock: Clock) -> None:
-    """It is not work yet, whatever length was announced, and the seconds in which it comes are not spent on work."""
+    """A body that is arriving is no work, and its seconds do not count as time of work."""
     answered(admission, clock, steps=200, seconds=2)
     slow = admission.admit(1, 700)
     assert slow is not None
@@ -186,9 +186,9 @@ def test_a_busy_event_loop_is_noticed(admission: Admission) -> None:
     [
         (b"250", b"", 0.25),
         (None, b"", math.inf),
-        (b"soon", b"", math.inf),  # refused later, with what is wrong
+        (b"soon", b"", math.inf),  # refused later, with the mistake
         (None, b"timeout_ms=40", 0.04),
-        (b"250", b"model=a&timeout_ms=40&max_tokens=3", 0.04),  # the request wins
+        (b"250", b"model=a&timeout_ms=40&max_tokens=3", 0.04),  # the request takes precedence
         (b"250", b"not_timeout_ms=40", 0.25),
         (None, b"timeout_ms=soon", math.inf),
         (None, b"timeout_ms=0", math.inf),
@@ -199,10 +199,10 @@ def test_the_head_tells_how_long_an_answer_is_of_use(header: bytes | None, query
 
 
 def test_steps_are_guessed_from_the_length_of_a_body() -> None:
-    assert TextSource().guessed_steps(400) == 100
-    assert ImageSource().guessed_steps(400_000) == IMAGE_STEPS
-    assert TextSource().guessed_steps(None) > 0
-    assert TextSource().guessed_steps(10**30) < 1e6
+    assert TextSource().estimated_steps(400) == 100
+    assert ImageSource().estimated_steps(400_000) == IMAGE_STEPS
+    assert TextSource().estimated_steps(None) > 0
+    assert TextSource().estimated_steps(10**30) < 1e6
 
 
 def test_a_refusal_is_made_once(admission: Admission) -> None:
@@ -212,7 +212,7 @@ def test_a_refusal_is_made_once(admission: Admission) -> None:
 
 @pytest.fixture(scope="module")
 def tight(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
-    """A service that lets in 600 cell steps: one image, or a few texts."""
+    """A service that admits 600 cell steps: one image, or a few texts."""
     settings = Settings(store=tiny_store, max_pending_steps=600, max_body_bytes=3_000_000)
     with serving(create_app(settings, engines=[engine_endpoint])) as address:
         wait_until_ready(address)
@@ -238,12 +238,12 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[bytes, bytes], dic
 
 @pytest.fixture
 def occupied(tight: str) -> Iterator[str]:
-    """The service while a request is let in whose body does not come."""
+    """The service with an admitted request whose body does not arrive."""
     with connected(tight) as connection:
         connection.sendall(head("/v1/sentiment", 2400))
         end = time.monotonic() + 10
         while "unroll_pending_steps 600.0" not in httpx.get(f"{tight}/metrics").text:
-            assert time.monotonic() < end, "the request was never let in"
+            assert time.monotonic() < end, "the request was never admitted"
         yield tight
 
 
@@ -253,7 +253,7 @@ def test_refusal_says_when_to_come_again(occupied: str) -> None:
     body = answer.json()
     assert body["type"] == "/problems/overloaded"
     assert int(answer.headers["retry-after"]) == body["retry_after_seconds"] >= 1
-    assert "at most" in body["detail"]
+    assert "Overloaded (limits: " in body["detail"]
     refused = 'unroll_http_requests_total{route="/v1/sentiment",status="429"}'
     assert refused in httpx.get(f"{occupied}/metrics").text
 
@@ -262,7 +262,7 @@ def test_refusal_does_not_wait_for_the_body(occupied: str) -> None:
     with connected(occupied) as connection:
         connection.sendall(head("/v1/translate", 1000))
         assert read_answer(connection)[0] == 429
-        connection.sendall(bytes(1000) + head("/v1/translate", 2) + b"{}")  # the connection goes on
+        connection.sendall(bytes(1000) + head("/v1/translate", 2) + b"{}")  # the connection stays open
         assert read_answer(connection)[0] == 429
 
 
@@ -300,11 +300,11 @@ def test_tensors_count_as_what_their_model_reads(tight: str, model: str, steps: 
         connection.sendall(head(f"/v2/models/{model}/infer", 2000))
         end = time.monotonic() + 10
         while f"unroll_pending_steps {steps}.0" not in httpx.get(f"{tight}/metrics").text:
-            assert time.monotonic() < end, "the request was never let in"
+            assert time.monotonic() < end, "the request was never admitted"
 
 
 def test_refusals_are_cheap(occupied: str) -> None:
-    """Far below a millisecond each; a busy machine is given room."""
+    """A refusal takes far less than a millisecond; the limit leaves room for a busy machine."""
     count = 300
     with connected(occupied) as connection:
         request = head("/v1/translate", 12) + b'{"inputs":1}'
@@ -329,7 +329,7 @@ def test_what_is_over_makes_room(tight: str) -> None:
 
 
 def test_after_sigterm_whoever_is_connected_is_answered_for_the_last_time(tiny_store: Path) -> None:
-    """A body that is being sent, a head that is, and a connection on which nothing was sent yet."""
+    """Connections with a partial body, with a partial head, and with no bytes yet."""
     with serving_process(tiny_store, "--engines", "1") as served, connected(served.address) as slow:
         body = json.dumps({"inputs": "a good film"}).encode()
         slow.sendall(head("/v1/sentiment", len(body)) + body[:5])
@@ -338,7 +338,7 @@ def test_after_sigterm_whoever_is_connected_is_answered_for_the_last_time(tiny_s
         with connected(served.address) as late, connected(served.address) as silent:
             late.sendall(head("/v1/sentiment", len(body))[:-2])  # all but the end of the head
             os.kill(served.process.pid, signal.SIGTERM)
-            time.sleep(0.2)  # uvicorn's tick, and a bit
+            time.sleep(0.2)  # longer than a tick of uvicorn
             late.sendall(b"\r\n" + body)
             silent.sendall(head("/v1/sentiment", len(body)) + body)
             slow.sendall(body[5:])

@@ -1,4 +1,4 @@
-"""The three jobs over HTTP, on untrained networks: shapes of answers, not their sense."""
+"""Three tasks over HTTP, on untrained networks: the shapes of results, not their quality."""
 
 import base64
 import io

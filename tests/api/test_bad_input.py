@@ -1,4 +1,4 @@
-"""Everything wrong that a client may send: the right status, one shape, and a service that goes on."""
+"""Bad input: the right status, one shape of problem, and a service that keeps answering."""
 
 import base64
 import io
@@ -41,7 +41,7 @@ def truncated_jpeg() -> bytes:
 
 
 def png_bomb(side: int = 20_000) -> bytes:
-    """A whole, valid grey picture of `side` x `side` zeros in a few hundred kilobytes."""
+    """A valid grey image of `side` x `side` zeros in a few hundred kilobytes."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -55,7 +55,7 @@ def png_bomb(side: int = 20_000) -> bytes:
 
 @dataclass(frozen=True)
 class Bad:
-    """A request, the status and kind of its problem, and words of the detail that say what would be accepted."""
+    """A request, the status and kind of its problem, and the words of its detail that say what to do."""
 
     name: str
     status: int
@@ -70,7 +70,7 @@ class Bad:
 
 
 def _texts(path: str) -> Iterator[Bad]:
-    """What both jobs that take texts refuse, in the same way."""
+    """Requests that both tasks on texts refuse."""
 
     def bad(name: str, status: int, slug: str, accepted: str, **sent: Any) -> Bad:
         return Bad(f"{path[4:]}: {name}", status, slug, accepted, path, sent=sent)
@@ -100,10 +100,10 @@ def _texts(path: str) -> Iterator[Bad]:
     yield bad("empty list", 422, "invalid-request", one_or_more, json=of([]))
     yield bad("no inputs", 422, "invalid-request", "inputs: Field required", json={})
     yield bad("10,000 inputs", 422, "too-many-inputs", "the limit is 64", json=of(["a"] * 10_000))
-    yield bad("unknown model", 404, "model-not-found", "there are: ", json=of("a", model="nobody"))
-    yield bad("model of another task", 404, "model-not-found", "there are: ", json=of("a", model="caption-en"))
+    yield bad("unknown model", 404, "model-not-found", "; the models are ", json=of("a", model="nobody"))
+    yield bad("model of another task", 404, "model-not-found", "; the models are ", json=of("a", model="caption-en"))
     for climbing in ("../sentiment-en", "..", "../../../../etc/passwd", "sentiment-en/../sentiment-en", "/etc", "a\0b"):
-        yield bad(f"model {climbing!r}", 404, "model-not-found", "there are: ", json=of("a", model=climbing))
+        yield bad(f"model {climbing!r}", 404, "model-not-found", "; the models are ", json=of("a", model=climbing))
     yield bad("model with a long name", 422, "invalid-request", "at most 128", json=of("a", model="x" * 129))
     mine = "sentiment-en" if path == SENTIMENT else "translate-en-ko"
     yield bad("unknown version", 404, "model-not-found", "it has 1", json=of("a", model=mine, version=7))
@@ -114,7 +114,9 @@ def _texts(path: str) -> Iterator[Bad]:
         problem = "version: Input should be a valid integer"
         yield bad(f"version {other!r}", 422, "invalid-request", problem, json=of("a", model=mine, version=other))
     yield bad("version of no model", 422, "invalid-request", "name it in 'model'", json=of("a", version=1))
-    yield bad("unknown member", 422, "invalid-request", "known are inputs, model, version", json=of("a", modle="x"))
+    yield bad(
+        "unknown member", 422, "invalid-request", "the members are inputs, model, version", json=of("a", modle="x")
+    )
     yield bad("malformed JSON", 400, "unreadable-body", "send a JSON object", content=b'{"inputs": "a"', headers=JSON)
     yield bad("empty body", 400, "unreadable-body", "send a JSON object", content=b"", headers=JSON)
     yield bad("deep JSON", 400, "unreadable-body", "send a JSON object", content=b"[" * 100_000, headers=JSON)
@@ -130,7 +132,7 @@ def _texts(path: str) -> Iterator[Bad]:
 
 
 def _decoding() -> Iterator[Bad]:
-    """`max_tokens` in JSON, and in the query beside a raw image."""
+    """`max_tokens` in JSON, and in the query string of a raw image."""
     integer, positive = (
         "max_tokens: Input should be a valid integer",
         "max_tokens: Input should be greater than or equal",
@@ -175,7 +177,7 @@ def _scripts() -> Iterator[Bad]:
 
 
 def _images() -> Iterator[Bad]:
-    """Files that are no picture that can be described, each by the three ways in."""
+    """Invalid image files, each in the three kinds of bodies."""
     files = (
         ("empty file", b"", 422, "empty-input", "send JPEG, PNG or WEBP"),
         ("text file", b"I am a picture, believe me.\n" * 40, 415, "unsupported-media", "send JPEG, PNG or WEBP"),
@@ -217,20 +219,28 @@ def _captions() -> Iterator[Bad]:
     yield bad("lone surrogate", 400, "unreadable-body", "UTF-8", content=b'{"inputs": "\\ud800"}', headers=JSON)
     yield bad("malformed JSON", 400, "unreadable-body", "send a JSON object", content=b"{", headers=JSON)
     yield bad("not an object", 422, "invalid-request", "should be an object", content=b"[]", headers=JSON)
-    yield bad("unknown member", 422, "invalid-request", "known are inputs,", json={"inputs": "YQ==", "beam": 2})
+    yield bad("unknown member", 422, "invalid-request", "the members are inputs,", json={"inputs": "YQ==", "beam": 2})
     unknown = {"inputs": "YQ==", "model": "../caption-en"}
-    yield bad("unknown model", 404, "model-not-found", "there are: caption-en", json=unknown)
+    yield bad("unknown model", 404, "model-not-found", "the models are caption-en", json=unknown)
     yield bad("no content type", 415, "unsupported-media", "multipart/form-data, application/json", content=png())
     gif = {"Content-Type": "image/gif"}
     yield bad("image/gif", 415, "unsupported-media", "image/jpeg, image/png, image/webp", content=png(), headers=gif)
     yield bad("form without files", 422, "empty-input", "send one or more", content=b"--here--\r\n", headers=multipart)
     yield bad("form with a text only", 422, "empty-input", "send one or more", files={"images": (None, "text")})
-    yield bad("form with another file", 422, "empty-input", "in 'images'; send", files={"image": ("a.png", png())})
+    yield bad(
+        "form with another file",
+        422,
+        "empty-input",
+        "no file in the field images; send",
+        files={"image": ("a.png", png())},
+    )
     yield bad("65 files", 422, "too-many-inputs", "the limit is 64", files=[ok] * 65)
     yield bad("2,000 files", 400, "unreadable-body", "Maximum number of files", files=[("images", ("a", b"a"))] * 2000)
     yield bad("form with max_tokens x", 422, "invalid-request", "valid integer", files=[ok], data={"max_tokens": "x"})
     yield bad("form with max_tokens -1", 422, "invalid-request", "or equal to 1", files=[ok], data={"max_tokens": "-1"})
-    yield bad("form with an unknown field", 422, "invalid-request", "known are model,", files=[ok], data={"beam": "2"})
+    yield bad(
+        "form with an unknown field", 422, "invalid-request", "the members are model,", files=[ok], data={"beam": "2"}
+    )
     without = {"Content-Type": "multipart/form-data"}
     yield bad("form without boundary", 400, "unreadable-body", "/docs", content=b"--here--\r\n", headers=without)
     other = b'--there\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\na\r\n--there--\r\n'
@@ -244,10 +254,10 @@ def _elsewhere() -> Iterator[Bad]:
     for path in ("/nope", "/v2/sentiment", "/../../etc/passwd", "/assets/web/%2e%2e/%2e%2e/main.py", "/%ff%fe"):
         yield Bad(f"GET {path}", 404, "not-found", "/docs", path, "GET")
     for method, path in (("GET", "/docs/"), ("GET", "/v1/models/"), ("POST", f"{SENTIMENT}/")):  # no redirect
-        yield Bad(f"{method} {path}", 404, "not-found", "without a slash at the end", path, method)
-    yield Bad("GET sentiment", 405, "method-not-allowed", "takes POST", SENTIMENT, "GET")
-    yield Bad("DELETE models", 405, "method-not-allowed", "takes GET", "/v1/models", "DELETE")
-    yield Bad("POST healthz", 405, "method-not-allowed", "takes GET", "/healthz")
+        yield Bad(f"{method} {path}", 404, "not-found", "none of which ends with a slash", path, method)
+    yield Bad("GET sentiment", 405, "method-not-allowed", "use POST", SENTIMENT, "GET")
+    yield Bad("DELETE models", 405, "method-not-allowed", "use GET", "/v1/models", "DELETE")
+    yield Bad("POST healthz", 405, "method-not-allowed", "use GET", "/healthz")
     for path in (SENTIMENT, TRANSLATE, CAPTION, "/nope"):
         sent = {"content": bytes(3_000_001), "headers": JSON}
         yield Bad(f"3 MB and a byte to {path}", 413, "body-too-large", "3000000 bytes", path, sent=sent)
@@ -257,7 +267,7 @@ def _elsewhere() -> Iterator[Bad]:
 
 
 class _Chunks:
-    """A body of so many pieces of 64 KiB, without a length; can be sent more than once."""
+    """A body of `pieces` times 64 KiB without a length, which can be sent more than once."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -289,7 +299,7 @@ def test_is_refused_as_a_problem(http: httpx.Client, bad: Bad) -> None:
 
 
 def test_neighbours_of_bad_requests_are_unharmed(http: httpx.Client, server: str) -> None:
-    """Good requests get the answers that they get alone, while every bad one is sent; afterwards as well."""
+    """Good requests get the same results alone, during all bad requests, and afterwards."""
     good: list[tuple[str, dict[str, Any]]] = [
         (SENTIMENT, {"json": {"inputs": ["a warm and funny film", "정말 재미있게 봤어요"]}}),
         (TRANSLATE, {"json": {"inputs": "do you want to save the file", "max_tokens": 20}}),
@@ -329,7 +339,7 @@ def test_neighbours_of_bad_requests_are_unharmed(http: httpx.Client, server: str
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Equal, numbers up to the last digits that batching may change."""
+    """Equal, except for the last digits of numbers, which batching may change."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) < 1e-4
     if isinstance(one, dict) and isinstance(other, dict):
@@ -342,7 +352,7 @@ def _alike(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("head", ["Transfer-Encoding: chunked", "Content-Length: 4000000000"])
 @pytest.mark.parametrize("path", [SENTIMENT, CAPTION])
 def test_endless_body_is_refused_while_it_is_sent(server: str, path: str, head: str) -> None:
-    """The sender never ends by itself: only an answer in the middle of the body ends this test."""
+    """The sender never ends by itself: only a response during the body ends this test."""
     address = urlsplit(server)
     answered = threading.Event()
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
@@ -354,7 +364,7 @@ def test_endless_body_is_refused_while_it_is_sent(server: str, path: str, head: 
                 while not answered.is_set():
                     connection.sendall(framed)
             except OSError:
-                pass  # the server has closed the connection, as it may after its answer
+                pass  # the server may close the connection after its response
 
         connection.sendall(
             f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n{head}\r\n\r\n".encode()
@@ -377,7 +387,7 @@ def test_endless_body_is_refused_while_it_is_sent(server: str, path: str, head: 
 
 
 def test_client_that_sends_all_before_it_listens_gets_the_answer(server: str) -> None:
-    """As http.client and browsers do. More than the sockets' buffers hold, so the server has to read on."""
+    """Like http.client and browsers. The body exceeds the buffers of the sockets, so the server must keep reading."""
     address = urlsplit(server)
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         body = bytes(30_000_000)

@@ -1,4 +1,4 @@
-"""Completion over HTTP, on untrained networks: what is answered is what the network says."""
+"""Completion over HTTP, on untrained networks: the results equal those of the network itself."""
 
 import math
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_goes_on_as_the_network_alone_does(http: httpx.Client, tiny_store: Path,
     (result,) = complete(http, prefix, max_tokens=16, logprobs=0)
     ids = [*expected.tokens, EOS][: len(expected.log_probs)]
     margins = [best[1] - second[1] for best, second in expected.alternatives]
-    sure = next((place for place, margin in enumerate(margins) if margin < 0.05), len(ids))  # 16 bits decide no tie
+    sure = next((place for place, margin in enumerate(margins) if margin < 0.05), len(ids))  # a tie in 16 bits
     assert sure or prefix in ("x", "")
     spelt = [shipped.tokenizer.piece(token) for token in ids]
     assert [token["text"] for token in result["tokens"]][:sure] == spelt[:sure]
@@ -118,4 +118,4 @@ def test_what_is_wrong_is_said(http: httpx.Client, body: dict[str, Any], status:
 def test_usage_counts_what_was_read(http: httpx.Client, tiny_store: Path) -> None:
     ids = open_shipped(tiny_store, "lm-en/1").tokenizer.encode_prefix(PREFIXES[0])
     usage = http.post("/v1/complete", json={"inputs": PREFIXES[0], "max_tokens": 2}).json()["usage"]
-    assert usage["source_tokens"] == len(ids) - 1  # the last one is the first input of what is emitted
+    assert usage["source_tokens"] == len(ids) - 1  # the last token is the first input of the decoder

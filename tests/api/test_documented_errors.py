@@ -1,4 +1,4 @@
-"""Every error that an operation can be brought to stands in the OpenAPI document, with its status and its type."""
+"""The OpenAPI document has every error that an operation can return, with its status and type."""
 
 import copy
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation
 
 
 def wrong_requests(operation: Operation) -> Iterator[dict[str, Any]]:
-    """What a client may get wrong at an operation: the key, the size, the form, each member of each example."""
+    """Wrong requests to an operation: its key, size and form, and each member of each example."""
     good = {"headers": AUTHORIZED}
     yield {"headers": {"Authorization": "Bearer guessed"}}
     yield {}
@@ -40,19 +40,19 @@ def wrong_requests(operation: Operation) -> Iterator[dict[str, Any]]:
         yield good | {"json": {}}
         for name in options_of(operation):
             yield from (good | {"json": value | {name: wrong}} for wrong in WRONG)
-        break  # the others differ in their options
+        break  # the others differ only in options
     for example in operation.examples.values():
         yield from (good | {"json": without} for without in shortened(example["value"]))
 
 
 def options_of(operation: Operation) -> list[str]:
-    """The members that a JSON body may have."""
+    """The members of a JSON body."""
     name = operation.bodies[JSON]["schema"]["$ref"].rsplit("/", 1)[1]
     return list(DOCUMENT["components"]["schemas"][name]["properties"])
 
 
 def shortened(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """An example without each of its members, and with as many inputs as nobody takes."""
+    """An example without each of its members, and with too many inputs."""
     for name, item in value.items():
         less = copy.deepcopy(value)
         del less[name]
@@ -62,7 +62,7 @@ def shortened(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def seen(http: httpx.Client, operation: Operation, requests: Iterator[dict[str, Any]]) -> set[tuple[int, str]]:
-    """Status and type of each problem that an operation answers with."""
+    """Status and type of each problem that an operation returns."""
     found = set()
     for request in requests:
         answer = http.request(operation.method, operation.url, **request)
@@ -92,7 +92,7 @@ def test_bad_input_of_the_tasks(http: httpx.Client) -> None:
 
 @each_operation
 def test_names_that_there_are_not(administered: str, operation: Operation) -> None:
-    """In the path, and in the query."""
+    """Parameters of the path, and of the query string."""
     if "{" not in operation.path:
         pytest.skip("nothing is named in its path")
     value = next((example["value"] for example in operation.examples.values()), None)
@@ -116,7 +116,7 @@ def test_before_an_engine_is_ready_and_before_the_end(tmp_path: Path) -> None:
             if is_draining:
                 app.state.service.admission.drain()
             for operation in OPERATIONS:
-                if operation.name != "readiness":  # which says it in its own words
+                if operation.name != "readiness":  # which has its own error format
                     here = seen(http, operation, good_requests(operation))
                     assert here <= operation.problems(), operation.name
                     found |= here

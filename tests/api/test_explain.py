@@ -1,4 +1,4 @@
-"""`explain` over HTTP: offsets lead back to the text, and rows are answers to its beginnings."""
+"""`explain` over HTTP: offsets point into the text, and rows equal the results of its prefixes."""
 
 from typing import Any
 
@@ -29,12 +29,12 @@ def test_rows_are_the_answers_to_the_beginnings(http: httpx.Client, model: str, 
     assert len(explanation["tokens"]) == len(explanation["probabilities"])
     assert explanation["probabilities"][-1] == [result["scores"]["negative"], result["scores"]["positive"]]
     plain = http.post("/v1/sentiment", json={"inputs": TEXT, "model": model}).json()["results"][0]
-    assert result["scores"] == pytest.approx(plain["scores"], abs=2e-2)  # the plain answer has 16 bits
+    assert result["scores"] == pytest.approx(plain["scores"], abs=2e-2)  # the result without explanation has 16 bits
     checked = 0
     for place, token in enumerate(explanation["tokens"]):
         following = explanation["tokens"][place + 1 : place + 2]
         if following and not following[0]["text"].startswith(" "):
-            continue  # the beginning would be cut into other tokens
+            continue  # the prefix alone has other tokens
         alone = explained(http, TEXT[: token["end"]], model=model)
         assert alone["explanation"]["probabilities"][-1] == pytest.approx(explanation["probabilities"][place], abs=1e-5)
         checked += 1

@@ -1,4 +1,4 @@
-"""The tasks are called past the framework: what it would have done for them is done all the same."""
+"""The fast path calls tasks without FastAPI, and does everything that FastAPI would do."""
 
 import asyncio
 from typing import Any

@@ -1,5 +1,5 @@
-"""Schemathesis asks every operation of the OpenAPI document what it should take and what it should not: no answer is a
-5xx, and none is outside of the document. `make fuzz` goes on for as long as it is told to."""
+"""Schemathesis sends valid and invalid requests to every operation of the OpenAPI document: no response is a 5xx, and
+all are in the document. `make fuzz` sets how long it runs."""
 
 import json
 import os
@@ -16,7 +16,7 @@ SECONDS = os.environ.get("UNROLL_FUZZ_SECONDS")
 BOUND = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"] if SECONDS is None else ["--max-time", SECONDS]
 
 
-@pytest.mark.slow  # the examples, and what is wrong in known ways, are in other files
+@pytest.mark.slow  # other files test examples and known mistakes
 @pytest.mark.timeout(0 if SECONDS else 120)
 def test_answers_are_those_of_the_document(administered: str, tmp_path: Path) -> None:
     document, report = tmp_path / "openapi.json", tmp_path / "report.json"
@@ -30,7 +30,7 @@ def test_answers_are_those_of_the_document(administered: str, tmp_path: Path) ->
         ],
         capture_output=True,
         text=True,
-        cwd=tmp_path,  # where it leaves its cache
+        cwd=tmp_path,  # it writes its cache here
     )
     assert asked.returncode == 0, asked.stdout + asked.stderr
     if SECONDS:

@@ -1,4 +1,4 @@
-"""A client that openapi-python-client generates from docs/openapi.json, asked to do what its users would."""
+"""A client that openapi-python-client generates from docs/openapi.json, used on a real server."""
 
 import asyncio
 import importlib
@@ -22,7 +22,7 @@ NAME = "generated_unroll_client"
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """What the generator wrote, and what it said."""
+    """The generated package, and the output of the generator."""
     folder = tmp_path_factory.mktemp("generated")
     command = (sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--path", DOCUMENT)
     said = subprocess.run((*command, "--output-path", folder / NAME), capture_output=True, text=True)
@@ -51,7 +51,7 @@ def models(generated: SimpleNamespace) -> Any:
 
 
 def test_every_operation_is_a_function(generated: SimpleNamespace) -> None:
-    """The generator knows no raw images: its clients send them in a form or in base64. It leaves nothing else out."""
+    """The generator does not support raw images, only forms and base64. It leaves nothing else out."""
     assert "Endpoint will not be generated" not in generated.said
     assert "Unable to process schema" not in generated.said
     reasons = set(

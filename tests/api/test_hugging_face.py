@@ -1,4 +1,4 @@
-"""The tasks as Hugging Face's own clients ask them; what they read is what the native interface answers."""
+"""Hugging Face's own clients get the results of the native interface."""
 
 import asyncio
 import base64
@@ -254,7 +254,7 @@ def test_clients_tell_what_was_wrong(server: str) -> None:
         client(server, "text-classification", "sentiment-en").text_classification(TEXT, function_to_apply="none")
     with pytest.raises(ValidationError, match="watermark: is not supported"):
         client(server, "text-generation", "lm-en").text_generation(PROMPT, watermark=True)
-    with pytest.raises(HfHubHTTPError, match="no sentiment model of that name") as error:
+    with pytest.raises(HfHubHTTPError, match="there is no sentiment model lm-en; the models are") as error:
         client(server, "text-classification", "lm-en").text_classification(TEXT)
     assert error.value.response.status_code == 404
     with pytest.raises(HfHubHTTPError, match="is not an image"):
@@ -278,7 +278,7 @@ def test_failure_after_the_start_is_raised_by_the_client(server: str) -> None:
     def failed() -> bool:
         try:
             list(of.text_generation(PROMPT * 20, stream=True, max_new_tokens=500))
-        except OverloadedError:  # a busy machine knows before that it would come too late
+        except OverloadedError:  # a busy machine may refuse it as too late
             pass
         except GenerationError as error:
             errors.append(error)

@@ -1,4 +1,4 @@
-"""Names and times on answers, and who may choose them."""
+"""Request ids and times in response headers."""
 
 import logging
 import re
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.api.middleware.request_log import RequestLog
-from app.logs import request_logger, set_up_logging
+from app.logs import set_up_logging
 from app.main import create_app
 from app.request_context import context_of
 from app.settings import Settings
@@ -18,7 +18,7 @@ NEW_ID = re.compile("[0-9a-f]{32}")
 
 
 def timing(answer: httpx.Response) -> dict[str, float]:
-    """Parts of Server-Timing in milliseconds."""
+    """The parts of Server-Timing in milliseconds."""
     parts = (part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
     return {name: float(value) for name, value in parts}
 
@@ -134,7 +134,7 @@ def test_tracebacks_do_not_tell_what_variables_hold(form: str, capfd: pytest.Cap
 
 @pytest.mark.parametrize(("level", "lines"), [("info", 2), ("warning", 1), ("error", 0)])
 def test_the_level_chooses_among_the_lines(level: str, lines: int, capfd: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog(request_logger(level, "json"), tells_probes=False)
+    log = RequestLog(request_logger(level, "json"), logs_probes=False)
     for status, route in ((200, SENTIMENT), (503, SENTIMENT), (200, "/healthz")):
         log.tell(context_of([]), "POST", route, status, 0.1)
     assert len(capfd.readouterr().err.splitlines()) == lines

@@ -1,4 +1,4 @@
-"""The tasks as Triton's own client asks them; what it reads is what the native interface answers."""
+"""Triton's own client gets the results of the native interface."""
 
 import base64
 import io
@@ -41,7 +41,7 @@ def pixels_input(pixels: Any, *, is_binary: bool = True) -> InferInput:
 
 
 def strings(result: InferResult, name: str) -> list[Any]:
-    """Elements of an output of BYTES, flat: as bytes in binary, as strings in JSON."""
+    """The elements of an output of BYTES, flat: bytes in binary data, strings in JSON."""
     told = result.as_numpy(name)
     return [item.decode() if isinstance(item, bytes) else item for item in told.flatten().tolist()]
 
@@ -54,7 +54,7 @@ def native(http: httpx.Client, path: str, **body: Any) -> list[dict[str, Any]]:
 
 
 def gradient(count: int, height: int, width: int) -> Any:
-    """Images whose pixels all differ, and whose sides do."""
+    """Images whose pixels and sides all differ."""
     values = np.arange(count * height * width * 3, dtype=np.int64) * 7919 % 256
     return values.astype(np.uint8).reshape(count, height, width, 3)
 
@@ -258,7 +258,7 @@ def counted(triton: InferenceServerClient, name: str) -> dict[str, Any]:
 
 
 def settled(triton: InferenceServerClient, name: str) -> dict[str, Any]:
-    """What is told when engines have told all: they do every half second."""
+    """The statistics once the engines have reported, which they do every half second."""
     time.sleep(0.7)
     return counted(triton, name)
 

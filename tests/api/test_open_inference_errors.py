@@ -1,4 +1,4 @@
-"""What clients of the Open Inference Protocol send wrong is told in the protocol's form, and as a problem."""
+"""Mistakes of clients of the Open Inference Protocol: problems, with the protocol's member `error`."""
 
 import json
 import struct
@@ -23,7 +23,7 @@ PIXELS: dict[str, Any] = {"name": "pixels", "shape": [1, 1, 2, 3], "datatype": "
 
 
 def check(answer: httpx.Response, status: int, slug: str, words: str) -> None:
-    """It is a problem, and has the protocol's member as well."""
+    """The response is a problem with the member `error`."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["content-length"]) == len(answer.content)
@@ -39,9 +39,9 @@ def check(answer: httpx.Response, status: int, slug: str, words: str) -> None:
     [
         ({"name": "text"}, "inputs[0] is 'text'; sentiment-en takes text_input"),
         ({"datatype": "FP32", "data": [1.5]}, "text_input has the datatype FP32; send BYTES"),
-        ({"shape": [2]}, "text_input has 1 elements, and shape [2] 2"),
+        ({"shape": [2]}, "text_input has 1 elements, but shape [2] needs 2"),
         ({"shape": [1, 2]}, "text_input has the shape [1, 2]; send [inputs]"),
-        ({"shape": [0], "data": []}, "no dimension 0"),
+        ({"shape": [0], "data": []}, "no dimension of 0"),
         ({"shape": []}, "inputs[0].shape: List should have at least 1 item"),
         ({"shape": [-1]}, "inputs[0].shape[0]: Input should be greater than or equal to 0"),
         ({"shape": [1.5]}, "inputs[0].shape[0]"),
@@ -49,8 +49,8 @@ def check(answer: httpx.Response, status: int, slug: str, words: str) -> None:
         ({"data": None}, "needs either 'data' or the parameter binary_data_size"),
         ({"parameters": {"binary_data_size": 5}}, "needs either 'data' or the parameter binary_data_size"),
         ({"parameters": {"shared_memory_region": "r"}}, "shared_memory_region: is not supported: send the data with"),
-        ({"parameters": {"content_type": "str"}}, "inputs[0].parameters.content_type: is not known here"),
-        ({"more": 1}, "inputs[0].more: is not known here"),
+        ({"parameters": {"content_type": "str"}}, "inputs[0].parameters.content_type: is unknown here"),
+        ({"more": 1}, "inputs[0].more: is unknown here"),
     ],
 )  # fmt: skip
 def test_malformed_inputs_are_refused(http: httpx.Client, change: dict[str, Any], words: str) -> None:
@@ -62,13 +62,13 @@ def test_malformed_inputs_are_refused(http: httpx.Client, change: dict[str, Any]
     [
         ({"shape": [1, 2, 3]}, "pixels has the shape [1, 2, 3]; send [inputs, height, width, 3]"),
         ({"shape": [1, 1, 6, 1]}, "send [inputs, height, width, 3]"),
-        ({"shape": [1, 0, 2, 3], "data": []}, "no dimension 0"),
-        ({"shape": [1, 2, 2, 3]}, "pixels have 6 elements, and shape [1, 2, 2, 3] 12"),
-        ({"data": [1, 2, 3, 4, 5, 256]}, "no whole number from 0 to 255"),
-        ({"data": [1, 2, 3, 4, 5, -1]}, "no whole number from 0 to 255"),
-        ({"data": [1, 2, 3, 4, 5, 0.5]}, "no whole number from 0 to 255"),
-        ({"data": [1, 2, 3, 4, 5, True]}, "no whole number from 0 to 255"),
-        ({"data": [[1, 2, 3], 4, 5, 6]}, "pixels holds an element that is no whole number"),
+        ({"shape": [1, 0, 2, 3], "data": []}, "no dimension of 0"),
+        ({"shape": [1, 2, 2, 3]}, "pixels has 6 elements, but shape [1, 2, 2, 3] needs 12"),
+        ({"data": [1, 2, 3, 4, 5, 256]}, "not a whole number from 0 to 255"),
+        ({"data": [1, 2, 3, 4, 5, -1]}, "not a whole number from 0 to 255"),
+        ({"data": [1, 2, 3, 4, 5, 0.5]}, "not a whole number from 0 to 255"),
+        ({"data": [1, 2, 3, 4, 5, True]}, "not a whole number from 0 to 255"),
+        ({"data": [[1, 2, 3], 4, 5, 6]}, "pixels has an element that is not a whole number"),
         ({"datatype": "FP32"}, "pixels has the datatype FP32; send UINT8"),
     ],
 )  # fmt: skip
@@ -82,16 +82,16 @@ def test_malformed_pixels_are_refused(http: httpx.Client, change: dict[str, Any]
         ({"inputs": []}, "inputs: List should have at least 1 item"),
         ({"inputs": [TEXT, TEXT]}, "the request has 2 input tensors; sentiment-en takes one, text_input"),
         ({"outputs": [{"name": "text"}]}, "outputs[0] is 'text'; sentiment-en has label, score, polarity, scores"),
-        ({"outputs": [{"name": "label"}, {"name": "label"}]}, "outputs[1] asks for label again"),
-        ({"outputs": [{"name": "label", "parameters": {"classification": 1}}]}, "only scores have one"),
+        ({"outputs": [{"name": "label"}, {"name": "label"}]}, "outputs[1] repeats label"),
+        ({"outputs": [{"name": "label", "parameters": {"classification": 1}}]}, "only scores has one"),
         ({"outputs": [{"name": "scores", "parameters": {"classification": 0}}]}, "greater than or equal to 1"),
         ({"outputs": [{"name": "label", "parameters": {"shared_memory_region": "r"}}]}, "is not supported: read it"),
-        ({"model_name": "lm-en"}, "model_name is 'lm-en', and the path names sentiment-en"),
-        ({"parameters": {"beams": 4}}, "parameters.beams: is not known here; known are priority, timeout"),
+        ({"model_name": "lm-en"}, "model_name is 'lm-en', but the path names sentiment-en"),
+        ({"parameters": {"beams": 4}}, "parameters.beams: is unknown here; the members are priority, timeout"),
         ({"parameters": {"sequence_id": 7}}, "parameters.sequence_id: is not supported"),
-        ({"parameters": {"timeout": 5, "timeout_ms": 5}}, "timeout and timeout_ms say the same"),
+        ({"parameters": {"timeout": 5, "timeout_ms": 5}}, "timeout and timeout_ms are both set"),
         ({"parameters": {"timeout": "soon"}}, "parameters.timeout: Input should be a valid integer"),
-        ({"more": 1}, "more: is not known here; known are id, model_name"),
+        ({"more": 1}, "more: is unknown here; the members are id, model_name"),
     ],
 )  # fmt: skip
 def test_malformed_requests_are_refused(http: httpx.Client, change: dict[str, Any], words: str) -> None:
@@ -101,11 +101,11 @@ def test_malformed_requests_are_refused(http: httpx.Client, change: dict[str, An
 @pytest.mark.parametrize(
     ("parameters", "slug", "words"),
     [
-        ({"beam": 4}, "invalid-request", "parameters.beam: is not known here; known are priority"),
+        ({"beam": 4}, "invalid-request", "parameters.beam: is unknown here; the members are priority"),
         ({"n_best": 2, "beams": 2}, "invalid-request", "n_best is not supported here"),
         ({"logprobs": 1}, "invalid-request", "logprobs is not supported here"),
         ({"attention": True}, "invalid-request", "attention is not supported here"),
-        ({"stream": True}, "invalid-request", "ask generate_stream"),
+        ({"stream": True}, "invalid-request", "use generate_stream"),
         ({"temperature": 1.0, "beams": 2}, "contradictory-options", "set beams to 1 to draw"),
         ({"seed": 2}, "contradictory-options", "nothing is drawn at temperature 0"),
     ],
@@ -123,10 +123,10 @@ def element(content: bytes, length: int | None = None) -> bytes:
     ("tail", "shape", "words"),
     [
         (element(b"a film"), [2], "text_input ends before element 1 of 2"),
-        (element(b"a film", 7), [1], "element 0 of text_input should have 7 bytes, and 6 are left"),
+        (element(b"a film", 7), [1], "element 0 of text_input should have 7 bytes, but 6 are left"),
         (element(b"a film", 2**32 - 1), [1], "should have 4294967295 bytes"),
         (b"\x01\x00", [1], "text_input ends before element 0 of 1"),
-        (element(b"a film") + b"!", [1], "text_input has 1 bytes behind its 1 elements"),
+        (element(b"a film") + b"!", [1], "text_input has 1 bytes after its 1 elements"),
         (element(b"\xff\xfe"), [1], "text_input holds bytes that are not UTF-8"),
         (element(b"\xed\xa0\x80"), [1], "text_input holds bytes that are not UTF-8"),
     ],
@@ -143,14 +143,14 @@ def test_sizes_of_binary_data_have_to_be_those_that_come(http: httpx.Client) -> 
         tensor = TEXT | {"data": None, "parameters": {"binary_data_size": size}}
         head = json.dumps({"inputs": [tensor]}).encode()
         answer = http.post(INFER, content=head + tail, headers={HEADER: str(len(head))})
-        check(answer, 422, "invalid-request", f"{len(tail)} bytes follow the JSON, and binary_data_size is {size}")
+        check(answer, 422, "invalid-request", f"{len(tail)} bytes follow the JSON, but binary_data_size is {size}")
     head = json.dumps({"inputs": [TEXT]}).encode()
     answer = http.post(INFER, content=head + b"more", headers={HEADER: str(len(head))})
-    check(answer, 422, "invalid-request", "4 bytes follow the JSON, and binary_data_size is 0")
+    check(answer, 422, "invalid-request", "4 bytes follow the JSON, but binary_data_size is 0")
     tensor = PIXELS | {"data": None, "parameters": {"binary_data_size": 5}}
     head = json.dumps({"inputs": [tensor]}).encode()
     answer = http.post("/v2/models/caption-en/infer", content=head + b"12345", headers={HEADER: str(len(head))})
-    check(answer, 422, "invalid-request", "pixels have 5 elements, and shape [1, 1, 2, 3] 6")
+    check(answer, 422, "invalid-request", "pixels has 5 elements, but shape [1, 1, 2, 3] needs 6")
 
 
 @pytest.mark.parametrize("header", ["x", "-1", "1.5", "", "9" * 30, "+5"])
@@ -185,16 +185,16 @@ def test_compressed_bodies_are_refused(server: str) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "slug", "words"),
     [
-        ("/v2/models/nobody", 404, "model-not-found", "there is no model of that name; there are: caption-en"),
-        ("/v2/models/nobody/ready", 404, "model-not-found", "there is no model of that name"),
-        ("/v2/models/nobody/config", 404, "model-not-found", "there is no model of that name"),
-        ("/v2/models/nobody/stats", 404, "model-not-found", "there is no model of that name"),
+        ("/v2/models/nobody", 404, "model-not-found", "there is no model nobody; the models are caption-en"),
+        ("/v2/models/nobody/ready", 404, "model-not-found", "there is no model nobody"),
+        ("/v2/models/nobody/config", 404, "model-not-found", "there is no model nobody"),
+        ("/v2/models/nobody/stats", 404, "model-not-found", "there is no model nobody"),
         ("/v2/models/sentiment-en/versions/9", 404, "model-not-found", "has no version 9; it has 1"),
         ("/v2/models/sentiment-en/versions/x/ready", 404, "model-not-found", "versions are numbers from 1"),
         ("/v2/models/sentiment-en/versions/²", 404, "model-not-found", "versions are numbers from 1"),
-        ("/v2/", 404, "not-found", "nothing is at /v2/; /docs says what there is, all without a slash at the end"),
-        ("/v2/systemsharedmemory/status", 404, "not-found", "nothing is at /v2/systemsharedmemory/status"),
-        (INFER, 405, "method-not-allowed", "it takes POST"),
+        ("/v2/", 404, "not-found", "/v2/ does not exist; /docs lists the paths, none of which ends with a slash"),
+        ("/v2/systemsharedmemory/status", 404, "not-found", "the path /v2/systemsharedmemory/status does not exist"),
+        (INFER, 405, "method-not-allowed", "use POST"),
     ],
 )  # fmt: skip
 def test_paths_that_lead_nowhere(http: httpx.Client, path: str, status: int, slug: str, words: str) -> None:
@@ -219,7 +219,7 @@ def test_tasks_refuse_what_they_refuse_anywhere(http: httpx.Client) -> None:
     content = json.dumps({"inputs": [TEXT]}).encode() + b" " * 3_000_000
     check(http.post(INFER, content=content), 413, "body-too-large", "3000000 bytes")
     late = http.post(INFER, json={"inputs": [TEXT]}, headers={"X-Timeout-Ms": "never"})
-    check(late, 422, "invalid-request", "X-Timeout-Ms: Input should be a number of milliseconds")
+    check(late, 422, "invalid-request", "X-Timeout-Ms: Input should be a whole number of milliseconds")
 
 
 def test_triton_reads_the_error(server: str) -> None:
@@ -230,16 +230,16 @@ def test_triton_reads_the_error(server: str) -> None:
             triton.infer("sentiment-en", [tensor], outputs=[InferRequestedOutput("text")])
         assert error.value.status() == "422"
         for ask in (triton.get_model_metadata, triton.get_model_config, triton.get_inference_statistics):
-            with pytest.raises(InferenceServerException, match="there is no model of that name") as error:
+            with pytest.raises(InferenceServerException, match="there is no model nobody") as error:
                 ask("nobody")
             assert error.value.status() == "404"
-        with pytest.raises(InferenceServerException, match="nothing is at /v2/trace/setting"):
+        with pytest.raises(InferenceServerException, match="the path /v2/trace/setting does not exist"):
             triton.get_trace_settings()
 
 
 @pytest.fixture(scope="module")
 def without_engine(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server whose engine never comes."""
+    """A server whose engine never starts."""
     endpoint = f"ipc://{tmp_path_factory.mktemp('nobody')}/socket"
     with serving(create_app(Settings(store=tiny_store), engines=[endpoint])) as address:
         yield address

@@ -1,4 +1,4 @@
-"""Triton's generate extension: what it tells is what the native interface answers."""
+"""Triton's generate extension returns the results of the native interface."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def generate(http: httpx.Client, model: str = "lm-en", **body: Any) -> dict[str,
 
 
 def events(http: httpx.Client, model: str = "lm-en", **body: Any) -> list[dict[str, Any]]:
-    """Of a stream: every line that says something is one event of JSON."""
+    """The events of a stream: every line with text is one event in JSON."""
     with http.stream("POST", f"/v2/models/{model}/generate_stream", json=body) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -52,7 +52,7 @@ def test_generate_is_the_native_answer(http: httpx.Client) -> None:
 
 
 def test_what_is_done_anyway_may_be_asked_for(http: httpx.Client) -> None:
-    """The input is not repeated, which clients of Triton's language models ask for."""
+    """The output leaves out the input, as clients of Triton's language models request."""
     plain = generate(http, text_input=PROMPT, max_tokens=5)
     assert generate(http, text_input=PROMPT, max_tokens=5, exclude_input_in_output=True) == plain
     options = {"max_tokens": 5, "exclude_input_in_output": True}
@@ -89,19 +89,19 @@ def test_stream_comes_piece_by_piece(http: httpx.Client) -> None:
     [
         ("lm-en", {"text_input": None}, 422, "text_input: Input should be a valid string"),
         ("lm-en", {"text_input": [PROMPT]}, 422, "text_input: Input should be a valid string"),
-        ("lm-en", {"bad_words": ["x"]}, 422, "parameters.bad_words: is not known here"),
-        ("lm-en", {"parameters": {"top": 1}}, 422, "parameters.top: is not known here"),
-        ("lm-en", {"max_tokens": 5, "parameters": {"max_tokens": 5}}, 422, "max_tokens stand in parameters and beside"),
+        ("lm-en", {"bad_words": ["x"]}, 422, "parameters.bad_words: is unknown here"),
+        ("lm-en", {"parameters": {"top": 1}}, 422, "parameters.top: is unknown here"),
+        ("lm-en", {"max_tokens": 5, "parameters": {"max_tokens": 5}}, 422, "max_tokens: given in parameters and "),
         ("lm-en", {"max_tokens": "5"}, 422, "parameters.max_tokens: Input should be a valid integer"),
         ("lm-en", {"logprobs": 1}, 422, "logprobs is not supported here"),
-        ("lm-en", {"exclude_input_in_output": False}, 422, "exclude_input_in_output: is not supported: what is"),
+        ("lm-en", {"exclude_input_in_output": False}, 422, "exclude_input_in_output: is not supported: the output"),
         ("lm-en", {"exclude_input_in_output": 1}, 422, "exclude_input_in_output: is not supported"),
         ("lm-en", {"seed": 1}, 422, "nothing is drawn at temperature 0"),
         ("lm-en", {"max_tokens": 9000}, 422, "the limit of lm-en is 4000"),
         ("translate-en-ko", {"text_input": " "}, 422, "inputs[0] is empty"),
-        ("sentiment-en", {}, 422, "sentiment-en does not go from text to text; ask sentiment-en/infer"),
-        ("caption-en", {}, 422, "caption-en does not go from text to text"),
-        ("nobody", {}, 404, "there is no model of that name"),
+        ("sentiment-en", {}, 422, "sentiment-en does not map text to text; use sentiment-en/infer"),
+        ("caption-en", {}, 422, "caption-en does not map text to text"),
+        ("nobody", {}, 404, "there is no model nobody"),
         ("lm-en/versions/3", {}, 404, "has no version 3; it has 1"),
     ],
 )  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_stream_that_runs_out_of_time_ends_as_far_as_it_came(http: httpx.Clien
 
 
 def test_what_fails_in_a_stream_is_its_last_event(http: httpx.Client) -> None:
-    """So little time that some are never run; those that are too late before they begin are refused."""
+    """With so short a deadline some inputs are never run; requests that are late before they begin are refused."""
     body = {"text_input": PROMPT, "max_tokens": 500, "timeout": 1}
     answered: list[str] = []
 

@@ -1,5 +1,5 @@
-"""The tasks as KServe's own client asks them. It brings some twenty packages, so it has an
-environment of its own: `make test-kserve`."""
+"""KServe's own client gets the results of the native interface. It needs some twenty packages, so its tests run in an
+environment of their own: `make test-kserve`."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 
 def ask(call: "Callable[[Any], Awaitable[Answer]]") -> Answer:
-    """What the client answers."""
+    """The response to the client."""
 
     async def asked() -> Answer:
         async with kserve.InferenceRESTClient(kserve.inference_client.RESTConfig(protocol="v2", timeout=30)) as client:

@@ -1,4 +1,4 @@
-"""The model store as Triton's client sees and changes it, over an engine of its own."""
+"""Triton's client lists, loads and unloads versions, on an engine of its own."""
 
 import shutil
 import threading
@@ -25,7 +25,7 @@ AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 
 @pytest.fixture(scope="module")
 def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two versions of a model, a model of images, and a version that is broken."""
+    """A store with two versions of a model, a captioning model, and a broken version."""
     store = tmp_path_factory.mktemp("repository")
     for name in (NAME, "caption-en"):
         shutil.copytree(tiny_store / name, store / name)
@@ -103,25 +103,31 @@ def test_a_model_is_unloaded_and_loaded(triton: InferenceServerClient, address: 
         f"{NAME}/2": "UNAVAILABLE",
     }
     assert not triton.is_model_ready(NAME)
-    with pytest.raises(InferenceServerException, match=f"{NAME} is in the model store and not loaded; .* name: none"):
+    with pytest.raises(
+        InferenceServerException, match=f"{NAME} is in the model store but not loaded; .* of {NAME}: none"
+    ):
         answering(triton)
-    with pytest.raises(InferenceServerException, match=f"{NAME}/2 is in the model store and not loaded"):
+    with pytest.raises(InferenceServerException, match=f"{NAME}/2 is in the model store but not loaded"):
         answering(triton, "2")
-    with pytest.raises(InferenceServerException, match="there is no model of that name"):
+    with pytest.raises(InferenceServerException, match=f"there is no model {NAME};"):
         answering(triton, "9")
-    for path in ("/v1/sentiment", "/v1/complete"):  # whatever it is asked for
+    for path in ("/v1/sentiment", "/v1/complete"):  # of any task
         answer = httpx.post(f"{address}{path}", json={"inputs": "a film", "model": NAME})
         assert answer.status_code == 404
-        assert answer.json()["detail"] == f"{NAME} is in the model store and not loaded; loaded of that name: none"
+        assert (
+            answer.json()["detail"] == f"{NAME} is in the model store but not loaded; loaded versions of {NAME}: none"
+        )
     triton.load_model(NAME, headers=AUTHORIZED)
     assert answering(triton) == "2"
     assert states(triton)[f"{NAME}/1"] == "UNAVAILABLE"
-    with pytest.raises(InferenceServerException, match=f"{NAME}/1 is in the model store and not loaded; .* name: 2"):
+    with pytest.raises(
+        InferenceServerException, match=f"{NAME}/1 is in the model store but not loaded; .* of {NAME}: 2"
+    ):
         answering(triton, "1")
     with pytest.raises(InferenceServerException, match="has no version 9"):
         answering(triton, "9")
     answer = httpx.post(f"{address}/v1/complete", json={"inputs": "a film", "model": NAME})
-    assert "there is no completion model of that name" in answer.json()["detail"]
+    assert f"there is no completion model {NAME};" in answer.json()["detail"]
 
 
 def test_one_version_is_unloaded_and_loaded(triton: InferenceServerClient, address: str) -> None:
@@ -159,7 +165,7 @@ def test_what_cannot_be_done_is_told(triton: InferenceServerClient) -> None:
 
     refused("the model store has no model nobody", "404", "nobody")
     refused("caption-en/2 cannot be loaded", "422", "caption-en")
-    refused("config: is not supported: a version's manifest is its configuration", "422", config="{}")
+    refused("config: is not supported: the manifest of a version is its configuration", "422", config="{}")
     with pytest.raises(InferenceServerException, match="nobody is not loaded"):
         triton.unload_model("nobody", headers=AUTHORIZED)
     assert states(triton)["caption-en/1"] == "READY"

@@ -1,4 +1,4 @@
-"""The language models as OpenAI's own client asks them; what it reads is what the native interface answers."""
+"""OpenAI's own client gets the results of the native interface."""
 
 import math
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ def test_usage_counts_each_prompt_once_and_every_choice(client: OpenAI, http: ht
     usage = http.post("/v1/complete", json={"inputs": PROMPT, "model": MODEL, "max_tokens": 5}).json()["usage"]
     assert one is not None
     assert three is not None
-    assert one.prompt_tokens == three.prompt_tokens == usage["source_tokens"] + 1  # with the first input
+    assert one.prompt_tokens == three.prompt_tokens == usage["source_tokens"] + 1  # and the first input of the decoder
     assert three.completion_tokens == 3 * one.completion_tokens == 3 * usage["emitted_tokens"]
     assert one.total_tokens == one.prompt_tokens + one.completion_tokens
 
@@ -102,7 +102,7 @@ def test_echo_puts_the_prompt_before_its_choices(client: OpenAI, http: httpx.Cli
 
 
 def logprobs_of(choices: list[CompletionChoice]) -> tuple[list[str], list[float], list[dict[str, float]], list[int]]:
-    """Those of a choice, be it in chunks."""
+    """The log-probabilities of a choice, whole or in chunks."""
     tokens: list[str] = []
     values: list[float] = []
     tops: list[dict[str, float]] = []
@@ -138,7 +138,7 @@ def test_logprobs_are_the_native_ones_with_places(
     assert offsets[0] == len(prompt)
     bounds = [*offsets, len(whole)]
     for number, token in enumerate(tokens):
-        if number and not token.startswith("<"):  # no byte, and no end
+        if number and not token.startswith("<"):  # neither a byte nor the end token
             assert whole[bounds[number] :].startswith(token[: len(whole) - bounds[number]]), (number, token, whole)
     assert sum(not token.startswith("<") for token in tokens) > 2
 
@@ -241,14 +241,14 @@ def test_errors_are_problems_with_what_the_client_reads(
 
 
 def test_failure_after_the_start_is_raised_by_the_client(client: OpenAI) -> None:
-    """So little time that some of many prompts are never run."""
+    """With so short a deadline some of many prompts are never run."""
     options: Any = {"model": MODEL, "prompt": [PROMPT] * 64, "max_tokens": 500, "extra_body": {"timeout_ms": 1}}
     errors: list[openai.APIError] = []
     for _ in range(30):
         try:
             list(client.completions.create(**options, stream=True))
         except openai.APIStatusError:
-            continue  # too late before it began
+            continue  # late before it began
         except openai.APIError as error:
             errors.append(error)
             break
@@ -263,7 +263,7 @@ def test_models_can_be_listed(client: OpenAI, http: httpx.Client) -> None:
 
 
 def test_a_model_can_be_retrieved(client: OpenAI, http: httpx.Client) -> None:
-    """As it stands in either list; what it has beside that is what our own list has of the name."""
+    """Like its entry in both lists; the other members equal those of our own list."""
     for listed in client.models.list():
         assert client.models.retrieve(listed.id).model_dump(include=set(Model.model_fields)) == listed.model_dump()
     whole = http.get("/v1/models").json()
@@ -271,7 +271,7 @@ def test_a_model_can_be_retrieved(client: OpenAI, http: httpx.Client) -> None:
         told = http.get(f"/v1/models/{name}").json()
         assert told["models"] == [item for item in whole["models"] if item["name"] == name] != []
         assert (told["id"], told["broken"]) == (name, [])
-    with pytest.raises(openai.NotFoundError, match=r"there is no model of that name; there are: .*lm-en"):
+    with pytest.raises(openai.NotFoundError, match=r"there is no model nobody; the models are .*lm-en"):
         client.models.retrieve("nobody")
     assert http.get(f"/v1/models/{'m' * 200}").status_code == 422
 

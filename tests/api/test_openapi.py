@@ -1,4 +1,4 @@
-"""The OpenAPI document: it is what docs/openapi.json holds, it is whole, and its examples run as they stand."""
+"""The OpenAPI document: it equals docs/openapi.json, it is complete, and its examples run unchanged."""
 
 import json
 import keyword
@@ -26,7 +26,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation
 
 
 def references(node: object) -> Iterator[str]:
-    """Every `$ref` in a description."""
+    """Every `$ref` in the document."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "$ref":
@@ -52,17 +52,17 @@ def test_references_lead_somewhere() -> None:
 
 
 def test_a_version_left_out_is_the_default_one() -> None:
-    """In bodies and in queries: it is not always the newest."""
+    """The description of `version` in bodies and query strings: the default is not always the newest."""
     bodies = [schema.get("properties", {}) for schema in DOCUMENT["components"]["schemas"].values()]
     chosen = [members["version"] for members in bodies if {"model", "version", "timeout_ms"} <= members.keys()]
     queries = [item for operation in OPERATIONS for item in operation.parameters if item["in"] == "query"]
     chosen += [item for item in queries if item["name"] == "version"]
     assert len(chosen) > 5
-    assert all("default version, the newest unless another was chosen" in json.dumps(item) for item in chosen)
+    assert all("default version: the newest, unless another is set" in json.dumps(item) for item in chosen)
 
 
 def test_names_of_schemas_are_words_for_people() -> None:
-    """No `Body_caption_v1_caption_post`, no `Options-Input`: they are the classes of generated clients."""
+    """No `Body_caption_v1_caption_post`, no `Options-Input`: schemas become classes of generated clients."""
     schemas = DOCUMENT["components"]["schemas"]
     assert [name for name in schemas if not re.fullmatch(r"([A-Z][a-z0-9]+|[A-Z]+(?=[A-Z]|$))+", name)] == []
     assert [name for name, schema in schemas.items() if not schema.get("description")] == []
@@ -107,7 +107,7 @@ def test_operation_is_described(operation: Operation) -> None:
 
 @each_operation
 def test_body_has_examples_with_summaries(operation: Operation) -> None:
-    """Files have none: a document in JSON cannot hold them."""
+    """Files have no examples: JSON cannot contain them."""
     for media_type, content in operation.bodies.items():
         if media_type == JSON:
             assert content["examples"]
@@ -146,7 +146,7 @@ def test_every_task_shows_an_answer() -> None:
 
 @pytest.mark.parametrize("name", ANSWERED)
 def test_examples_of_answers_fit_the_schema(name: str) -> None:
-    """Each is the answer to the example of the body that has its name."""
+    """Each response example belongs to the request example of the same name."""
     operation = BY_NAME[name]
     examples = operation.described["responses"]["200"]["content"][JSON]["examples"]
     assert examples
@@ -166,7 +166,7 @@ def test_errors_are_problems_with_examples(operation: Operation) -> None:
     assert list(operation.described["responses"]) == sorted(operation.described["responses"])
     for status, answer in operation.described["responses"].items():
         if status.startswith("2") or (operation.name, status) == ("readiness", "503"):
-            continue  # which says in its own words what is not ready
+            continue  # which has its own format
         assert set(answer["content"]) == {MEDIA_TYPE}, status
         assert answer["content"][MEDIA_TYPE]["schema"] == PROBLEM
         examples = answer["content"][MEDIA_TYPE]["examples"]
@@ -206,7 +206,7 @@ def administrator(administered: str) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize(("operation", "value"), EXAMPLES)
 def test_example_runs_as_it_stands(administrator: httpx.Client, operation: Operation, value: Any) -> None:
-    """It is answered with the documented status, media type and schema; an unloaded model is loaded for the next."""
+    """The response has the documented status, media type and schema. An unloaded model is loaded again."""
     answer = administrator.request(operation.method, operation.url, json=value)
     assert answer.status_code == 200, answer.text
     media_type = answer.headers["content-type"].split(";")[0]

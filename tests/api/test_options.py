@@ -1,4 +1,4 @@
-"""Decoding and scheduling options over HTTP, on untrained networks: what they promise, not the sense of sentences."""
+"""Decoding and scheduling options over HTTP, on untrained networks: their effects, not the quality of sentences."""
 
 import base64
 import math
@@ -43,7 +43,7 @@ def test_score_of_beams_is_the_sum_over_the_length_penalty(http: httpx.Client) -
         tokens = hypothesis["tokens"]
         emitted = len(tokens)
         total = sum(token["logprob"] for token in tokens)
-        ratios = [total / ((5 + length) / 6) for length in (emitted, emitted - 1)]  # with the end, or without
+        ratios = [total / ((5 + length) / 6) for length in (emitted, emitted - 1)]  # with the end token or without
         assert any(math.isclose(hypothesis["score"], ratio, rel_tol=1e-4) for ratio in ratios)
 
 
@@ -93,7 +93,7 @@ def test_no_three_tokens_are_repeated(http: httpx.Client) -> None:
     (result,) = translated(http, max_tokens=60, min_tokens=60, no_repeat_ngram_size=3, logprobs=0)
     tokens = [token["text"] for token in result["tokens"]]
     triples = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
-    known = [triple for triple in triples if "" not in triple]  # ids that the tokenizer has no spelling for
+    known = [triple for triple in triples if "" not in triple]  # ids without a spelling in the tokenizer
     assert known
     assert len(known) == len(set(known))
 
@@ -230,12 +230,12 @@ def test_header_is_checked_beside_a_member(http: httpx.Client) -> None:
 
 CONTRADICTIONS: list[tuple[dict[str, object], list[str], str]] = [
     ({"temperature": 1, "beams": 2}, ["temperature", "beams"], "set beams to 1"),
-    ({"n_best": 3}, ["n_best", "beams"], "set beams to 3"),
-    ({"n_best": 3, "beams": 2}, ["n_best", "beams"], "set beams to 3"),
-    ({"n_best": 2, "temperature": 1}, ["n_best", "beams"], "set beams to 2"),
+    ({"n_best": 3}, ["n_best", "beams"], "set beams to at least 3"),
+    ({"n_best": 3, "beams": 2}, ["n_best", "beams"], "set beams to at least 3"),
+    ({"n_best": 2, "temperature": 1}, ["n_best", "beams"], "set beams to at least 2"),
     ({"length_penalty": 1}, ["length_penalty", "beams"], "set beams above 1"),
-    ({"min_tokens": 9, "max_tokens": 8}, ["min_tokens", "max_tokens"], "set max_tokens to 9"),
-    ({"min_tokens": 25}, ["min_tokens", "max_tokens"], "max_tokens 24"),
+    ({"min_tokens": 9, "max_tokens": 8}, ["min_tokens", "max_tokens"], "set max_tokens to at least 9"),
+    ({"min_tokens": 25}, ["min_tokens", "max_tokens"], "max_tokens is 24"),
     ({"stream": True, "beams": 2}, ["stream", "beams"], "stream to false"),
     ({"top_k": 5}, ["top_k"], "set temperature"),
     ({"top_p": 0.5, "min_p": 0.1, "seed": 1}, ["top_p", "min_p", "seed"], "leave out top_p, min_p, seed"),
@@ -311,7 +311,7 @@ def test_sentence_out_of_time_is_answered_as_far_as_it_came(http: httpx.Client, 
 def test_timeout_in_a_header_and_body_wins(http: httpx.Client, endless: str) -> None:
     soon = {"X-Timeout-Ms": "100"}
     body = {"inputs": endless, "max_tokens": 4000}
-    for _ in range(20):  # a busy machine may not have begun with it by then
+    for _ in range(20):  # a busy machine may not have begun it
         answer = http.post(TRANSLATE, json=body, headers=soon)
         if answer.status_code == 200:
             break
@@ -331,7 +331,7 @@ def test_senseless_timeout_header_is_refused(http: httpx.Client, value: str) -> 
 
 @pytest.mark.parametrize("path", ["/v1/sentiment", TRANSLATE])
 def test_what_was_never_run_has_timed_out(http: httpx.Client, path: str, endless: str) -> None:
-    """More than the engine can take up in a millisecond: some were never run."""
+    """More inputs than the engine can start in a millisecond: some are never run."""
     statuses = set()
     for _ in range(20):
         answer = http.post(path, json={"inputs": ["save the file"] * 64, "timeout_ms": 1})

@@ -1,4 +1,4 @@
-"""More than is accepted, and nobody who could answer: refused at once, in words that say when to come again."""
+"""Overload, and no engine: requests are refused at once, with the time of the next attempt."""
 
 import json
 import select
@@ -32,14 +32,14 @@ def busy(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def deserted(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose engine's endpoint nobody listens on."""
+    """A service whose engine never starts."""
     nobody = f"ipc://{tmp_path_factory.mktemp('nobody')}/socket"
     with serving(create_app(Settings(store=tiny_store), engines=[nobody])) as address:
         yield address
 
 
 def test_more_than_accepted_is_refused_while_others_are_answered(busy: str, endless: str) -> None:
-    """Twelve at once, each as large as all that is accepted: whoever is let in gets all its answers."""
+    """Twelve requests at once, each as large as the limit: every admitted one gets all its results."""
     client = httpx.Client(base_url=busy, timeout=60)
 
     def ask(_: int) -> httpx.Response:
@@ -58,7 +58,7 @@ def test_more_than_accepted_is_refused_while_others_are_answered(busy: str, endl
         assert int(answer.headers["retry-after"]) >= 1
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["type"] == "/problems/overloaded"
-        assert f"at most {MOST}" in answer.json()["detail"]
+        assert f"limits: {MOST} pending inputs" in answer.json()["detail"]
     lines = httpx.get(f"{busy}/metrics").text.splitlines()
     assert f'unroll_refusals_total{{reason="overloaded"}} {len(refused)}.0' in lines
 
@@ -72,7 +72,7 @@ def test_what_was_accepted_makes_room_when_it_is_answered_or_refused(busy: str) 
 
 
 def test_hang_up_makes_room(busy: str, endless: str) -> None:
-    """A client that leaves while its request runs is counted as 499, and what it held is free again."""
+    """A client that disconnects during its request counts as 499, and its inputs are free again."""
     body = json.dumps({"inputs": [endless] * MOST, "max_tokens": 4000}).encode()
     head = (
         f"POST /v1/translate HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
@@ -91,13 +91,13 @@ def test_hang_up_makes_room(busy: str, endless: str) -> None:
 
         assert not failures()
         running = False
-        while not running:  # a question that is being answered can be in its way: then it is refused, and sent again
+        while not running:  # refused while the other one is answered, and sent again
             with socket.create_connection((address.hostname, address.port)) as connection:
                 connection.sendall(head.encode() + body)
                 while not running and not select.select([connection], [], [], 0)[0]:
                     running = status() == 429
         while status() == 429:
-            pass  # until the service has noticed that the client is gone
+            pass  # until the service notices the disconnect
         while not failures():
             pass
         assert failures() == ['unroll_http_requests_total{route="/v1/translate",status="499"} 1.0']

@@ -1,4 +1,4 @@
-"""Errors of the domain and their kinds: none without a status, none without an explanation."""
+"""Errors and their kinds: each has a status and an explanation."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -13,8 +13,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "api" / "errors.md"
 
 
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
-    """All of them, less those of the store, which are reported by /readyz, and those of `unroll import` and of
-    the start: none is raised to a request."""
+    """All errors, except those of the store (/readyz reports them), of `unroll import`, and of the start: no request
+    raises them."""
     for below in error.__subclasses__():
         if below not in (errors.StoreError, errors.ImportFailed, errors.VersionExists, errors.InvalidAccess):
             yield below

@@ -1,4 +1,4 @@
-"""Rates: a moving window in this process, divided among front ends, or in a real Redis that several share."""
+"""Rate limits: moving windows in this process, divided among front ends, or in a real, shared Redis."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ SERVER = shutil.which("redis-server")
 
 @contextmanager
 def redis_at(socket: Path) -> Iterator[str]:
-    """The URL of a Redis of its own, in memory, on a socket."""
+    """The URL of a Redis in memory, on a socket."""
     assert SERVER is not None
     command = [SERVER, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(socket.parent)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -112,7 +112,11 @@ def test_a_redis_that_is_gone_stops_nobody(socket: Path, caplog: pytest.LogCaptu
         with redis_at(socket) as url:
             rates = Rates(url, workers=2)
             assert await let_in(rates, "a", "4/hour", 1) == [True]
-        assert await let_in(rates, "a", "4/hour", 3) == [True, True, False]  # its own share of 4 for 2
+        assert await let_in(rates, "a", "4/hour", 3) == [
+            True,
+            True,
+            False,
+        ]  # half of 4, as one of two processes
         assert caplog.text.count("Redis failed") == 1
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Server-sent events over HTTP: joined they are the plain answer, and a hang-up stops the work."""
+"""Server-sent events over HTTP: joined they equal the whole result, and a disconnect stops the work."""
 
 import base64
 import logging
@@ -117,7 +117,7 @@ def test_deadline_ends_a_stream_with_what_there_is(http: httpx.Client, endless: 
 
 
 def test_failure_after_the_start_is_the_last_event(http: httpx.Client) -> None:
-    """So little time that some of many inputs are never run."""
+    """With so short a deadline some of many inputs are never run."""
     for _ in range(30):
         events = streamed(http, TRANSLATE, {"inputs": ["save the file"] * 64, "timeout_ms": 1, "max_tokens": 500})
         if events[-1].name == "error":
@@ -157,7 +157,7 @@ def test_hang_up_stops_the_rows(
     time.sleep(0.3)
     assert engine_figure(http, "cancelled_total") >= cancelled + 2
     logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
-    assert caplog.records == []  # a hang-up is no error of the service
+    assert caplog.records == []  # a disconnect is no error of the service
 
 
 def test_comments_keep_a_silent_stream_alive(tiny_store: Path, engine_endpoint: str) -> None:

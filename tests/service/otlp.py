@@ -1,4 +1,4 @@
-"""A receiver of spans by OTLP over HTTP: it decodes what a real exporter sends, and keeps it."""
+"""A receiver of spans by OTLP over HTTP: it decodes and keeps the spans of a real exporter."""
 
 import gzip
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 @dataclass
 class Received:
-    """Spans by their name, as they came, with the names of the service and of the part that made each."""
+    """Spans by their name, in the order of arrival, each with the names of its service and its scope."""
 
     address: str
     spans: list[tuple[str, str, Span]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""`unroll serve` as a user starts it: a process, found by the port that it prints."""
+"""`unroll serve` as a user starts it: a process that prints its port."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.conftest import wait_until_ready
 
 @dataclass(frozen=True)
 class Served:
-    """A running service; `log` is what it wrote before its address."""
+    """A running service; `log` is its output before the address."""
 
     process: subprocess.Popen[str]
     address: str
@@ -36,7 +36,7 @@ class Served:
         """Living child processes that run a module."""
         found = []
         for child in psutil.Process(self.process.pid).children():
-            with suppress(psutil.NoSuchProcess):  # it has just ended
+            with suppress(psutil.NoSuchProcess):  # the process has just ended
                 if module in child.cmdline():
                     found.append(child)
         return found
@@ -44,17 +44,17 @@ class Served:
 
 @contextmanager
 def serving(store: Path | str, *options: str) -> Iterator[Served]:
-    """Start, wait until ready, and end it if the test has not."""
+    """Start a service and wait until it is ready; end it after the test."""
     command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", "0", "--devices", "cpu", *options]
     with started(command, r"(?<= on )http://127\.0\.0\.1:\d+") as served:
-        if "--workers" in options:  # each tells of itself, and a new connection goes to any
+        if "--workers" in options:  # each front end reports its own, and a new connection may reach any of them
             until(lambda: all(httpx.get(f"{served.address}/readyz").status_code == 200 for _ in range(16)))
         yield served
 
 
 @contextmanager
 def started(command: Sequence[str], address: str, **environment: str) -> Iterator[Served]:
-    """Run a server and take its address from what it prints by the pattern `address`."""
+    """Run a server, and find its address in its output by the pattern `address`."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Keys on `unroll serve` as it is started: several front ends, nothing secret where others can read it."""
+"""Keys of `unroll serve`: several front ends, and no secret where others can read it."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ def ask(served: Served, **headers: str) -> int:
 
 
 def end(served: Served) -> str:
-    """Let it end; all that it printed."""
+    """End the service. Returns all its output."""
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(30) == 0
     assert served.process.stdout is not None
@@ -39,13 +39,13 @@ def test_two_workers_know_the_keys_and_local_sees_them(tiny_store: Path, tmp_pat
     environment = {
         "UNROLL_API_KEYS": json.dumps({"keys": [{"name": "b", "hash": hash_of(in_environment.encode())}]}),
         "UNROLL_ADMIN_KEY": admin,
-        "UNROLL_RATE_LIMIT_STORAGE": f"redis://:{password}@127.0.0.1:9/0",  # nobody is there
+        "UNROLL_RATE_LIMIT_STORAGE": f"redis://:{password}@127.0.0.1:9/0",  # no process is there
         "UNROLL_RATE_LIMIT": "1000/hour",
     }
     options = ("--workers", "2", "--api-keys-file", str(file), "--log-level", "debug", "--host", "0.0.0.0")
     with started(command(tiny_store, *options), ADDRESS, **environment) as served:
         until(lambda: len(served.workers()) == 2)
-        for _ in range(8):  # a connection each, so that both are asked
+        for _ in range(8):  # a connection each, to reach both front ends
             assert [ask(served, Authorization=f"Bearer {key}") for key in (in_file, in_environment, admin)] == [200] * 3
             assert ask(served, Authorization=f"Bearer {password}") == 401
         commands = [process.cmdline() for process in (psutil.Process(served.process.pid), *served.workers())]

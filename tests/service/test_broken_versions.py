@@ -1,4 +1,4 @@
-"""A broken version is reported, and the others serve on."""
+"""A broken version is reported, and the others are served."""
 
 import json
 import shutil

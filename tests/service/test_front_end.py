@@ -27,7 +27,7 @@ def _signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_signals")
 def test_connections_that_came_together_do_not_wait_for_a_turn_each() -> None:
-    """The event loop is held up until all of them are there; then turns are counted until the last is served."""
+    """The event loop is blocked until all connections are there; then turns are counted until all are served."""
     turns, served = 0, list[int]()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +48,7 @@ def test_connections_that_came_together_do_not_wait_for_a_turn_each() -> None:
         request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
         with socket.create_connection(address) as first:
             first.sendall(request)
-            time.sleep(0.3)  # it holds up the event loop now
+            time.sleep(0.3)  # the event loop is blocked now
             others = [socket.create_connection(address) for _ in range(CONNECTIONS)]
             for connection in others:
                 connection.sendall(request)

@@ -1,4 +1,4 @@
-"""Fifty versions come and go in a real service, and the memory of its front end is as before."""
+"""Fifty versions come and go in a real service, and the memory of its front end does not grow."""
 
 import shutil
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.service.versions import KEY, Admin, put_version
 
 NAME = "sentiment-en"
 ROUNDS, WARM_UP, VERSIONS = 5, 2, range(2, 12)
-SETTLED = 2  # rounds at either end over whose smallest figure is compared
+SETTLED = 2  # rounds at each end, of which the smallest figures are compared
 
 
 @pytest.fixture
 def store(tiny_store: Path, tmp_path: Path) -> Path:
-    """Ten versions to come and go, every third of them broken."""
+    """Ten versions, every third of them broken."""
     shutil.copytree(tiny_store / NAME, tmp_path / NAME)
     shutil.copytree(tiny_store / "translate-en-ko", tmp_path / "translate-en-ko")
     for version in VERSIONS:

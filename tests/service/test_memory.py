@@ -1,4 +1,4 @@
-"""A hundred versions come and go in a real engine, and its memory is as before."""
+"""A hundred versions come and go in a real engine, and its memory does not grow."""
 
 import asyncio
 import shutil
@@ -17,7 +17,7 @@ from app.errors import LoadFailed
 from tests.service.versions import put_version
 
 CYCLES, WARM_UP = 100, 15
-SETTLED = 10  # cycles at either end over whose smallest figure is compared
+SETTLED = 10  # cycles at each end, of which the smallest figures are compared
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def store(tiny_store: Path, tmp_path: Path) -> Path:
 
 
 def test_loads_and_unloads_leave_memory_as_it_was(store: Path) -> None:
-    """Every third load fails: its weights do not fit, or a file is damaged."""
+    """Every third load fails: the weights do not fit, or a file is damaged."""
     fine = [put_version(store, name, 2) for name in ("sentiment-en", "translate-en-ko", "caption-en")]
     misfit = put_version(store, "sentiment-en", 3, shape=9)
     damaged = put_version(store, "translate-en-ko", 3)
@@ -45,7 +45,7 @@ def test_loads_and_unloads_leave_memory_as_it_was(store: Path) -> None:
 
 
 async def come_and_go(engines: EngineProcesses, folders: Sequence[Path]) -> list[int]:
-    """Resident memory of the engine after each cycle that is not for warming up."""
+    """Resident memory of the engine after each cycle, without those of the warm-up."""
     process = psutil.Process(engines.pids[0])
     figures = []
     async with EngineClient(engines.endpoints) as client:
@@ -64,7 +64,7 @@ async def come_and_go(engines: EngineProcesses, folders: Sequence[Path]) -> list
 
 
 async def use(client: EngineClient, key: str) -> None:
-    """A few requests, so that there is state to let go of."""
+    """A few requests, so that there is state to free."""
     if key.startswith("sentiment"):
         await client.answer(key, Tokens([5, 6, 7] * 20), Label(), Terms())
     elif key.startswith("translate"):

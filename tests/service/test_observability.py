@@ -1,4 +1,4 @@
-"""What a service of two front ends tells of itself: metrics for all of them, a log line for each request, spans."""
+"""Observability of a service with two front ends: metrics of both, a log line for each request, and spans."""
 
 import json
 import re
@@ -23,7 +23,7 @@ MARKER = "zyxmarker"
 
 @dataclass(frozen=True)
 class Watched:
-    """A service, what it printed, and where its spans go."""
+    """A service, its output, and the receiver of its spans."""
 
     served: Served
     printed: list[str]
@@ -57,7 +57,7 @@ def watched(tiny_store: Path) -> Iterator[Watched]:
 
 
 def ask(watched: Watched, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-    """By a connection of its own, so that any worker may answer."""
+    """On a new connection, so that any worker may answer."""
     return httpx.post(f"{watched.served.address}{path}", json=body, headers=headers, timeout=60)
 
 
@@ -67,7 +67,7 @@ def scrape(watched: Watched) -> dict[str, float]:
 
 
 def test_refusals_are_told_before_there_are_any(watched: Watched) -> None:
-    """From 0 on, or a rate would miss the first; a reason that is not here has nowhere to come from."""
+    """Counters start at 0, or a rate would miss the first refusal. The service has no other reasons."""
     figures = {name: value for name, value in scrape(watched).items() if name.startswith("unroll_refusals_total")}
     assert figures == {f'unroll_refusals_total{{reason="{reason}"}}': 0 for reason in get_args(Reason)}
     documented = Path("docs/api/operation.md").read_text(encoding="utf8")

@@ -1,4 +1,4 @@
-"""The service as processes: what signals, deaths and hang-ups do to requests that are running."""
+"""The service as processes: the effects of signals, crashes and disconnects on running requests."""
 
 import json
 import signal
@@ -54,7 +54,7 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
 
 @pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> None:
-    """Each request comes on a connection of its own: it is answered, or the connection is refused."""
+    """Each request has a connection of its own: it is answered, or the connection is refused."""
     outcomes = Counter[str]()
 
     def client(address: str) -> None:
@@ -79,7 +79,7 @@ def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> 
 
 @pytest.mark.slow
 def test_draining_is_bounded(tiny_store: Path) -> None:
-    """A request that would take far longer does not keep the service from ending."""
+    """A request that takes far longer does not delay the end of the service."""
     endless = {"inputs": ["save the changes before closing"] * 60, "min_tokens": 4000, "max_tokens": 4000}
     options = ("--engines", "1", "--drain-seconds", "1", "--slots", "1")
     with serving(tiny_store, *options) as served, ThreadPoolExecutor(1) as pool:

@@ -45,7 +45,7 @@ def loaded(address: str, name: str = NAME) -> list[int]:
 
 
 class Load:
-    """Clients that ask without a pause, and what they were answered: (path, status, version) and when."""
+    """Clients that send requests without a pause, and their responses: (path, status, version) and time."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -231,11 +231,11 @@ def test_the_store_is_watched(store: Path) -> None:
         until(lambda: not httpx.get(f"{served.address}/readyz").json()["broken"])
         shutil.rmtree(store / NAME / "2")
         until(lambda: loaded(served.address) == [1])
-        until(lambda: version_of(served.address) == 1)  # the other front end sees it a moment later
+        until(lambda: version_of(served.address) == 1)  # the other front end follows a moment later
         put_version(store, NAME, 4)
         until(lambda: loaded(served.address) == [4, 1])
         assert admin.unload(NAME, 4).status_code == 200
-        time.sleep(0.6)  # what an administrator unloaded is not loaded again
+        time.sleep(0.6)  # a version that an administrator unloaded is not loaded again
         assert loaded(served.address) == [1]
 
 

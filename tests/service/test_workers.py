@@ -24,7 +24,7 @@ def two_workers(store: Path, *options: str) -> Iterator[Served]:
 
 
 def serving_pids(served: Served) -> set[int]:
-    """Workers that have a connection to one of 16 new clients, all of which must be answered."""
+    """Workers with a connection to one of 16 new clients, all of which must get a response."""
     with ExitStack() as stack:
         clients = [stack.enter_context(httpx.Client(base_url=served.address, timeout=2)) for _ in range(16)]
         try:
@@ -36,7 +36,7 @@ def serving_pids(served: Served) -> set[int]:
 
 
 def has_client(worker: psutil.Process) -> bool:
-    """Whether a client is connected to it."""
+    """Whether a client is connected to the worker."""
     try:
         connections = worker.net_connections("tcp")
     except psutil.NoSuchProcess:
@@ -59,7 +59,7 @@ def test_both_workers_serve_and_sigterm_lets_requests_end(tiny_store: Path) -> N
         assert [future.result().status_code for future in asked] == [200] * 8
         assert served.process.wait(30) == 0
         assert served.process.stdout is not None
-        printed = served.process.stdout.read()  # of a worker, whose exit status only its parent sees
+        printed = served.process.stdout.read()  # of a worker, whose exit status only its parent can read
         assert '"level":"error"' not in printed
         assert "Traceback" not in printed
         assert not any(child.is_running() for child in children)

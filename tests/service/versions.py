@@ -1,4 +1,4 @@
-"""More versions of the tiny models, whole and broken, and a client of the routes for administrators."""
+"""More versions of the tiny models, valid and broken, and a client of the administration routes."""
 
 import json
 import shutil
@@ -15,8 +15,8 @@ KEY = "a key for tests"
 
 
 def put_version(store: Path, name: str, version: int, *, scale: float = 1.0, shape: int | None = None) -> Path:
-    """The first version once more under another number, its output's bias set to `scale`; with `shape` of a length that
-    does not fit."""
+    """A copy of the first version under another number, with the bias of its output set to `scale`; `shape` gives the
+    bias a wrong length."""
     first = store / name / "1"
     with publishing(store, name, version) as folder:
         shutil.copytree(first, folder, dirs_exist_ok=True)
@@ -32,7 +32,7 @@ def put_version(store: Path, name: str, version: int, *, scale: float = 1.0, sha
 
 
 class Admin:
-    """A client that has the key."""
+    """A client with the administrator key."""
 
     def __init__(self, address: str) -> None:
         self._http = httpx.Client(

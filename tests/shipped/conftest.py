@@ -26,7 +26,7 @@ def http(shipped_service: str) -> Iterator[httpx.Client]:
 
 
 def rounded(value: Any) -> Any:
-    """Floats to two places: kernels of another processor may differ in the last ones."""
+    """Floats rounded to two places: kernels of other processors may differ in the last ones."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list):

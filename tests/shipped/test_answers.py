@@ -1,4 +1,4 @@
-"""Answers that stand in the OpenAPI document are those of the shipped models."""
+"""The response examples in the OpenAPI document are those of the shipped models."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""README shows what happens: its curl commands are run, and must print what it says."""
+"""The curl commands of the README print the output that it shows."""
 
 import json
 import re
@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```console\n\$ (curl .*?)```", ROOT.joinpath("README.md").
 
 
 def _split(block: str) -> tuple[str, Any]:
-    """The command, continued while lines end in a backslash, and the JSON below it."""
+    """A command, which may span lines that end in a backslash, and the JSON below it."""
     lines = block.splitlines()
     end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
     return "\n".join(lines[: end + 1]), json.loads("\n".join(lines[end + 1 :]))

@@ -1,4 +1,4 @@
-"""The checkpoints in `model_store/`: whole, small, measured, and with sense in their answers."""
+"""The checkpoints in `model_store/` are valid, small and measured, and give sensible results."""
 
 import asyncio
 import random
@@ -123,7 +123,7 @@ def test_captions_are_sentences(http: httpx.Client) -> None:
 
 
 def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
-    """60 mixed requests on trained weights: the same tokens as alone."""
+    """60 mixed requests on trained weights get the same tokens as alone."""
     rng = random.Random(3)
     words = ["open", "the", "file", "save", "changes", "in", "a", "new", "window", "selected", "items", "before"]
     endpoint = f"ipc://{tmp_path}/socket"

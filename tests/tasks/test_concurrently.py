@@ -1,4 +1,4 @@
-"""Inputs of a request side by side."""
+"""The inputs of a request, run concurrently."""
 
 import asyncio
 from collections.abc import AsyncGenerator

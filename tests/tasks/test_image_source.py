@@ -1,4 +1,4 @@
-"""The source kind image: images of a request are decoded side by side, and none in vain."""
+"""The source kind image: images of a request are decoded concurrently, and none in vain."""
 
 import asyncio
 import io
@@ -22,7 +22,7 @@ FILES = 30
 
 
 class Counting(ThreadPoolExecutor):
-    """One thread, and the number of calls that it began."""
+    """One thread, which counts the calls that it began."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -56,7 +56,7 @@ def test_decoding_stops_when_an_image_fails(tiny_store: Path) -> None:
 
 
 def test_no_image_is_decoded_after_the_deadline(tiny_store: Path) -> None:
-    """The second file is no picture, which nothing finds out."""
+    """The second file is no image, but the deadline passes before it is decoded."""
     with Counting() as pool:
         deadline = time.monotonic() + 0.2
         pool.submit(time.sleep, 0.4)

@@ -1,4 +1,4 @@
-"""Image files to pixels, against references that are computed another way."""
+"""Image files to pixels, compared with references that are computed in another way."""
 
 import io
 import struct
@@ -37,12 +37,12 @@ def read(content: bytes, size: int = SIZE, limits: SourceLimits = LIMITS) -> Pix
 
 
 def blocks(pixels: Pixels, size: int = SIZE) -> Pixels:
-    """Each pixel of a picture of `side` x `side` as a block, so that it has `size` x `size`."""
+    """An image of `size` x `size`, with each pixel of a `side` x `side` image as a block."""
     return pixels.repeat(size // len(pixels), axis=0).repeat(size // len(pixels), axis=1)
 
 
 def centres(pixels: Pixels, side: int) -> Pixels:
-    """The pixel in the middle of each of `side` x `side` blocks, which no neighbour has bled into."""
+    """The middle pixel of each of `side` x `side` blocks, which no neighbour affects."""
     step = len(pixels) // side
     return pixels[step // 2 :: step, step // 2 :: step]
 
@@ -80,7 +80,7 @@ def test_lossy_colours_arrive_nearly(kind: str, options: dict[str, object]) -> N
 
 def exif_turn(picture: Pixels, orientation: int) -> Pixels:
     """How a camera stores an upright picture, from the meaning of the tag in the EXIF standard (4.6.4):
-    where the 0th row and the 0th column of what is stored are to be seen."""
+    the visible places of row 0 and column 0 of the stored image."""
     turns = {
         1: picture,  # top, left
         2: picture[:, ::-1],  # top, right
@@ -118,7 +118,7 @@ def test_senseless_orientation_changes_nothing(orientation: int) -> None:
 
 @pytest.mark.parametrize("kind", [1, 2, 7, 11])
 def test_exif_that_cannot_be_written_again_is_no_matter(kind: int) -> None:
-    """A width that is a text or a fraction: reading the orientation beside it is all that is needed."""
+    """A width that is a text or a fraction: only the orientation beside it is read."""
     width = struct.pack(">HHI4s", ExifTags.Base.ImageWidth, kind, 1, b"7\0\0\0")
     turned = struct.pack(">HHIHH", ExifTags.Base.Orientation, 3, 1, 3, 0)
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + width + turned + b"\0\0\0\0"
@@ -184,7 +184,7 @@ def test_transparency_lies_over_white(kind: str) -> None:
 
 
 def test_hidden_colours_do_not_bleed_out() -> None:
-    """What is fully transparent has a colour in the file that nobody may see, at edges neither."""
+    """A fully transparent pixel has a colour in the file, which must not show, even at edges."""
     layered = np.zeros((128, 128, 4), np.uint8)
     layered[:, ::2] = (255, 255, 255, 255)
     layered[:, 1::2] = (255, 0, 0, 0)
@@ -218,7 +218,7 @@ def test_first_picture_of_a_camera_file_is_read() -> None:
 
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_large_jpeg_is_close_to_its_full_decode(size: int) -> None:
-    """Fine stripes too: the fraction of the size that is decoded still holds all that the small picture can show."""
+    """Fine stripes too: a JPEG decoded at a fraction of its size keeps all details of the small image."""
     across, down = np.arange(1200)[None], np.arange(900)[:, None]
     waves = np.sin(down / 40) + np.cos(across / 55) + np.sin(across * size / 700) * np.cos(down * size / 500)
     picture = Image.fromarray((128 + 40 * waves[:, :, None].repeat(3, axis=2)).clip(0, 255).astype(np.uint8))
@@ -284,7 +284,7 @@ def test_limits_are_inclusive() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("seed", range(4))
 def test_damage_is_always_the_callers_error(seed: int) -> None:
-    """Bytes changed at random, mostly in the headers: a picture or an error of ours, never another."""
+    """Bytes changed at random, mostly in the headers: the result is an image or an error of ours."""
     rng = np.random.default_rng(seed)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
@@ -321,8 +321,8 @@ def test_too_many_raw_pixels_are_refused() -> None:
 
 
 def test_a_strip_is_not_enlarged_without_bounds() -> None:
-    """Its shorter side is scaled before it is cropped: 2 x 2000 pixels would become 40 x 40,000."""
+    """The shorter side is scaled before the crop: 2 x 2000 pixels would become 40 x 40,000."""
     strip, how = saved(Image.new("RGB", (2, 2000)), "PNG"), wanted(resize="crop", shorter_side=40)
-    with pytest.raises(InputTooLong, match="cut the longer side"):
+    with pytest.raises(InputTooLong, match="crop the longer side"):
         read_image(strip, 0, how, LIMITS)
     assert read_image(saved(Image.new("RGB", (2, 1000)), "PNG"), 0, how, LIMITS)

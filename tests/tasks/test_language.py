@@ -37,7 +37,7 @@ def test_the_script_with_most_letters_wins() -> None:
 
 
 def test_decomposed_letters_count_as_composed_ones() -> None:
-    """As a Mac writes file names: each syllable of Hangul in two or three letters, each accent beside its letter."""
+    """As macOS writes file names (NFD): a syllable of Hangul as two or three letters, an accent beside its letter."""
     for text in ("the new film 기생충 again", "영화 parasite", "àéîõü 한"):
         assert unicodedata.normalize("NFD", text) != text
         assert language_of(unicodedata.normalize("NFD", text)) == language_of(text)

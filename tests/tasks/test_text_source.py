@@ -26,7 +26,7 @@ def read(texts: Sequence[str], entries: Sequence[Entry]) -> list[ReadSource]:
 
 @pytest.fixture(scope="module")
 def translator(tiny_store: Path) -> Entry:
-    """Takes at most 120 tokens, and appends one to each source."""
+    """An entry with a limit of 120 tokens, which appends one to each source."""
     return open_catalog(tiny_store, TASKS).entries["translate-en-ko", 1]
 
 
@@ -73,7 +73,7 @@ def test_each_text_is_encoded_by_its_own_model(translator: Entry, classifier: En
 
 
 def test_long_requests_are_encoded_as_short_ones(classifier: Entry) -> None:
-    """Those over the threshold go through a thread, where nothing may change."""
+    """Texts above the threshold are read in a thread, with the same result."""
     texts = [f"a warm and funny film number {number}" for number in range(400)]
     together = read(texts, [classifier] * len(texts))
     assert [one.source for one in together] == [Tokens(classifier.tokenizer.encode(text)) for text in texts]
@@ -81,7 +81,7 @@ def test_long_requests_are_encoded_as_short_ones(classifier: Entry) -> None:
 
 @pytest.mark.parametrize("before", [1, 300])
 def test_more_tokens_than_the_model_takes_are_refused(translator: Entry, before: int) -> None:
-    """The limit is met exactly and passed by one, with and without the thread."""
+    """Texts at the limit, and one above it, with and without the thread."""
     most = translator.manifest.limits.source_tokens
     assert most is not None
     fits = "a"
@@ -97,7 +97,7 @@ def test_more_tokens_than_the_model_takes_are_refused(translator: Entry, before:
 
 def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry) -> None:
     class Deaf:
-        """A tokenizer that knows no word at all."""
+        """A tokenizer without any known word."""
 
         def encode(self, text: str) -> list[int]:
             return []

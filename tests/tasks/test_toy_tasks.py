@@ -56,7 +56,7 @@ SUMMARY = Task(
 
 @pytest.fixture(scope="module")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service with the two tasks beside its own."""
+    """The address of a service with the two tasks beside the registered ones."""
     folder = tmp_path_factory.mktemp("toys")
     store, tokenizer = folder / "store", tiny_tokenizer(folder)
     by_name = {draft.name: draft for draft in drafts()}
@@ -162,8 +162,8 @@ def test_a_network_that_does_not_fit_its_task_is_broken(toys: str) -> None:
     broken = {item["model"]: item["reason"] for item in httpx.get(f"{toys}/v1/models").json()["broken"]}
     assert broken == {
         "wrong/1": "the task triage is text to label; this network is text to tokens",
-        "unknown/1": "the task singing is unknown; known are sentiment, captioning, translation, completion, triage, "
-        "summary",
+        "unknown/1": "the task singing is unknown; the tasks are sentiment, captioning, translation, completion, "
+        "triage, summary",
     }
 
 

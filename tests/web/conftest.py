@@ -1,4 +1,4 @@
-"""A real browser, and a visit to the server that notes what the page asks for and complains about."""
+"""A real browser, and a visit to the server that records the requests and errors of the page."""
 
 import shutil
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Visit:
         self._context.close()
 
     def check(self) -> None:
-        """Nothing was asked of another host, and nothing went wrong in the page."""
+        """Assert that no request went to another host, and that the page had no error."""
         assert self.elsewhere == []
         assert self.complaints == []
 
@@ -57,7 +57,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium. Not for the session: while it runs, no other test of this thread can run an event loop."""
+    """Chromium, for a module: while it runs, no other test in this thread can run an event loop."""
     path = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
     if path is None:
         pytest.skip("no browser: neither /usr/bin/chromium nor `chromium` on PATH")
@@ -69,7 +69,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, server: str) -> Iterator[Visit]:
-    """A visit with an English browser; each request goes to the server of the test and nowhere else."""
+    """A visit with an English browser, whose requests go only to the server of the test."""
     visit = Visit(browser, server)
     yield visit
     visit.close()

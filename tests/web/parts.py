@@ -1,4 +1,4 @@
-"""Parts of the page, as a person finds them."""
+"""Parts of the page, found as a person finds them."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def button(place: Locator, name: str) -> Locator:
 
 
 def cells(place: Locator, summary: str = "Numbers as a table") -> list[list[str]]:
-    """The rows of a table that is opened by its summary, heads left out."""
+    """The rows of a table that opens by its summary, without heads."""
     place.get_by_text(summary).first.click()
     table = place.get_by_role("table").first
     table.wait_for()
@@ -30,12 +30,12 @@ def cells(place: Locator, summary: str = "Numbers as a table") -> list[list[str]
 
 
 def asked(visit: Visit, path: str, **members: Any) -> list[dict[str, Any]]:
-    """What the API itself answers."""
+    """The response of the API."""
     answer = httpx.post(visit.server + path, json=members, timeout=30)
     results: list[dict[str, Any]] = answer.raise_for_status().json()["results"]
     return results
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as the page writes it."""
+    """A share in the format of the page."""
     return f"{share * 100:.{digits}f}%"

@@ -59,7 +59,7 @@ def dialog(guest: Visit) -> Locator:
 
 
 def enter(guest: Visit, key: str) -> None:
-    """Enter a key in the dialog, which then is gone."""
+    """Enter a key in the dialog, which then closes."""
     field = dialog(guest).get_by_label("Your key")
     expect(field).to_be_focused()
     field.fill(key)
@@ -67,14 +67,14 @@ def enter(guest: Visit, key: str) -> None:
 
 
 def analyse(guest: Visit) -> Locator:
-    """Press the button of sentiment; the section."""
+    """Press the button of sentiment. Returns the section."""
     section = job(guest, "Sentiment")
     button(section, "Analyse").click()
     return section
 
 
 def only_refusals(guest: Visit) -> bool:
-    """Whether nothing else went wrong: the browser notes each 401."""
+    """Assert that the page had no errors except the refusals: the browser logs each 401."""
     return all("401" in complaint for complaint in guest.complaints)
 
 
@@ -114,7 +114,7 @@ def test_a_wrong_key_is_told_and_not_asked_for_again(guest: Visit, wrong: str) -
     guest.page.clock.run_for(5000)
     assert asked[before:] == []
     expect(dialog(guest)).to_be_hidden()
-    guest.page.reload()  # it was not kept
+    guest.page.reload()  # the key was not stored
     expect(dialog(guest)).to_be_visible()
     expect(dialog(guest)).not_to_contain_text("not known")
     assert [path for path in asked if path == "/v1/models"] == ["/v1/models"] * 3
@@ -178,7 +178,7 @@ def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     button(asking, "이 키 쓰기").click()
     expect(page.locator("#readiness")).to_have_text("준비됨: 엔진 1개 중 1개")
-    expect(page.locator("#key-entered")).to_have_value("")  # it does not stay in the page
+    expect(page.locator("#key-entered")).to_have_value("")  # the key does not stay in the page
     visit.close()
 
 
@@ -208,7 +208,7 @@ def test_what_a_link_cannot_open_is_not_offered(guest: Visit) -> None:
         for link in page.locator("nav.pages a").all():
             status = httpx.get(f"{guest.server}/{link.get_attribute('href')}").status_code
             expect(link).to_be_visible(visible=status == 200)
-        page.reload()  # now with a key that is kept
+        page.reload()  # now with a stored key
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -1,4 +1,4 @@
-"""Where captions and translations look: the page shows the weights that the API tells."""
+"""The attention of captions and translations: the page shows the weights of the API."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def looked(visit: Visit, picture: Path) -> tuple[Locator, dict[str, Any]]:
-    """The section of captions with the answer to the orange picture, and the attention that the API tells."""
+    """The section of captions with the answer to the orange picture, and the attention of the API."""
     visit.page.clock.install()
     visit.go("/")
     section = job(visit, "Caption")
@@ -103,7 +103,7 @@ def test_the_alignment_is_that_of_the_api(visit: Visit) -> None:
     matrix = section.get_by_role("application")
     matrix.focus()
     attention = asked(visit, "/v1/translate", inputs="Open the file", attention=True)[0]["attention"]
-    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):  # the first shows where it is
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):  # the first key shows the place
         visit.page.keyboard.press(key)
     target, source = attention["target"][1].strip() or "␣", attention["source"][1]["text"].strip() or "␣"
     told = f"“{target}” looks at “{source}”: {percent(attention['weights'][1][1])}"

@@ -1,5 +1,5 @@
-"""Swagger UI at /docs: every operation runs as it stands, without another host. All examples, and not only those that
-are clicked here, are run by `tests/api/test_openapi.py`."""
+"""Swagger UI at /docs: every operation runs unchanged, without another host. `tests/api/test_openapi.py` runs all
+examples, not only those that are clicked here."""
 
 import re
 from collections.abc import Iterator
@@ -76,11 +76,11 @@ def test_every_operation_runs(visit: Visit, tag: str) -> None:
                 execute(visit, operation, opened)
                 ran.append(example)
             assert len(ran) == max(1, min(2, len(operation.examples)))
-            opened.locator(".opblock-summary-control").click()  # what is open is drawn again and again
+            opened.locator(".opblock-summary-control").click()  # open operations are redrawn all the time
     visit.check()
 
 
-@pytest.mark.slow  # access of pages with a key is in test_access.py
+@pytest.mark.slow  # test_access.py tests pages with a key
 def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> None:
     visit = Visit(browser, administered)
     visit.go("/docs")

@@ -1,4 +1,4 @@
-"""The language model on the page: what may come next, taken by a click, and a text gone on with."""
+"""The language model on the page: next tokens, chosen by a click, and the continuation of a text."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The panel of the service at work: asked for while somebody looks, and told in numbers that the metrics have."""
+"""The live panel: it polls only while it is visible, and shows the numbers of the metrics."""
 
 import pytest
 from playwright.sync_api import Locator, Request, expect
@@ -44,7 +44,7 @@ def test_metrics_are_asked_for_while_the_panel_is_open_and_seen(visit: Visit, sc
             document.dispatchEvent(new Event("visibilitychange"));
         }"""
     )
-    page.clock.run_for(1100)  # the one that was due
+    page.clock.run_for(1100)  # the request that was due
     asked = len(scrapes)
     page.clock.run_for(5000)
     assert len(scrapes) <= asked + 1
@@ -109,7 +109,7 @@ unroll_engine_slots_used{engine="1",model="b",version="1"} 9.0
 def test_who_follows_the_link_sees_the_panel_open(visit: Visit) -> None:
     page = visit.go("/")
     link = page.get_by_role("navigation", name="Sections").get_by_role("link", name="Live")
-    for _ in range(2):  # the second time the address stays as it is
+    for _ in range(2):  # the second time the address stays the same
         expect(panel(visit).locator(".tiles")).to_be_hidden()
         link.click()
         expect(panel(visit).locator(".tiles")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Sentiment word by word, its heat maps, and networks side by side: the page shows what the API says."""
+"""Sentiment word by word, its heat maps, and networks side by side: the page shows the results of the API."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ TEXT = "A warm film, but the plot makes no sense."
 
 
 def words(explanation: dict[str, Any]) -> list[str]:
-    """What the page calls the tokens of `TEXT`."""
+    """The names of the tokens of `TEXT` on the page."""
     return [TEXT[token["start"] : token["end"]].strip() or "␣" for token in explanation["tokens"]]
 
 
@@ -33,7 +33,7 @@ def analysed(visit: Visit, *, text: str = TEXT, model: str = "", memory: bool = 
 
 
 def box(place: Locator, part: str) -> FloatRect:
-    """Where a part of the page stands."""
+    """The position of a part of the page."""
     found = place.locator(part).bounding_box()
     assert found is not None
     return found
@@ -112,7 +112,7 @@ def test_all_bytes_of_a_character_are_one_button(visit: Visit) -> None:
     tokens = asked(visit, "/v1/sentiment", inputs=text, explain=True)[0]["explanation"]["tokens"]
     buttons = section.get_by_role("toolbar").get_by_role("button")
     shown = buttons.all_inner_texts()
-    assert len(shown) < len(tokens)  # there are characters of several bytes
+    assert len(shown) < len(tokens)  # some characters have several bytes
     assert "".join(shown).replace("␣", "") == text.replace(" ", "")
     blanks = [
         token for token in tokens if text[token["start"] : token["end"]].isspace() or token["start"] == token["end"]
@@ -153,7 +153,7 @@ def test_the_heat_map_tells_what_the_units_did(visit: Visit, part: str, place: s
     rows = direction["gates"][place] if place == "forget" else direction[place]
     heat = section.get_by_role("application")
     heat.focus()
-    visit.page.keyboard.press("ArrowDown")  # the first key shows where it is
+    visit.page.keyboard.press("ArrowDown")  # the first key shows the place
     for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
         visit.page.keyboard.press(key)
     shown = section.locator(".heatmap .readout")

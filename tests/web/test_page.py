@@ -1,4 +1,4 @@
-"""The page at /: each job by clicking, errors, languages, widths."""
+"""The page at /: each task by clicking, errors, languages, widths."""
 
 import json
 import re
@@ -127,7 +127,7 @@ def test_buttons_rest_while_a_request_runs(visit: Visit) -> None:
     expect(button(section, "Translate")).to_be_disabled()
     expect(button(section, "Open file")).to_be_disabled()
     expect(section.locator(".clock")).to_contain_text("Running 0.")
-    while not held:  # the page may be ahead of the news about its request
+    while not held:  # the page may be ahead of the record of its request
         visit.page.wait_for_timeout(10)
     held[0].continue_()
     expect(button(section, "Translate")).to_be_enabled()
@@ -154,7 +154,7 @@ def test_an_empty_text_is_not_sent(visit: Visit, name: str, run: str) -> None:
     button(section.get_by_role("group", name="Examples"), section.locator(".example").first.inner_text()).click()
     expect(section.locator(".result")).to_have_count(1)
     expect(section.get_by_role("alert")).to_be_empty()
-    visit.check()  # a request that is refused would be a complaint
+    visit.check()  # the browser would log a refused request as an error
 
 
 def test_problem_of_a_file_that_is_no_picture_is_told(visit: Visit) -> None:
@@ -203,7 +203,7 @@ def test_the_curl_command_gives_the_answer_of_the_page(visit: Visit, name: str, 
     expect(section.locator(".model").first).to_be_visible()
     command = section.locator("code").text_content() or ""
     ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=20, cwd=picture.parent)
-    if name == "Translate":  # it streams
+    if name == "Translate":  # a stream
         told = [json.loads(data) for data in re.findall(rb"^event: result\ndata: (.*)$", ran.stdout, re.MULTILINE)]
         answers = [one["result"] for one in sorted(told, key=lambda one: one["input"])]
     else:

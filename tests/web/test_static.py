@@ -1,4 +1,4 @@
-"""The files of the page: all of them are installed, and none breaks the policy that the page is sent with."""
+"""The files of the page: all of them are installed, and none breaks the policy of the page."""
 
 import re
 import tomllib

@@ -1,6 +1,6 @@
 """Keys and limits of one front end: the caller of a request, its role, and its concurrent inputs.
 
-`app.api.middleware.access` asks here. Routes for administrators and the scheduler read the `Caller` in the scope.
+`app.api.middleware.access` checks requests with it. Administration and the scheduler use the `Caller` in the scope.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from app.api.access.rates import Exceeded, Rates
 from app.errors import AdminOff, NotAllowed, RateLimited, TooManyInputs, UnrollError, WrongKey
 from app.metrics import Metrics, Reason
 
-CALLER = "unroll.caller"  # its key in an ASGI scope
+CALLER = "unroll.caller"  # key of the caller in an ASGI scope
 PROBES = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 PUBLIC = {"/", "/docs", "/openapi.json"} | PROBES  # pages, the OpenAPI document, and probes
 PUBLIC_FOLDER = "/assets/"
-_LOOK_SECONDS = 1.0  # between two reads of the file of keys
+_REFRESH_SECONDS = 1.0  # between two checks of the key file
 _SEND_ONE = "send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
 
 
@@ -35,7 +35,7 @@ class CallerLimits:
 
 
 class Caller:
-    """The caller of one request, and the request's inputs, until it is closed."""
+    """The caller of one request, with the number of its inputs. Close it when the request ends."""
 
     __slots__ = ("_guard", "inputs", "key", "most_inputs", "name", "rate")
 
@@ -48,23 +48,23 @@ class Caller:
         self.inputs = 0
 
     def count_inputs(self, inputs: int) -> None:
-        """Count the request's inputs. Raises RateLimited over the caller's concurrent inputs."""
+        """Count the inputs of the request. Raises RateLimited above the caller's limit of concurrent inputs."""
         self._guard.count(self, inputs)
 
     def close(self) -> None:
-        """The request is over."""
+        """Release the inputs of the request."""
         self._guard.release(self)
 
 
 class Guard:
-    """Keys and limits of one front end. Its share of concurrent inputs and rates is one of `workers`."""
+    """Keys and limits of one front end. Each of `workers` front ends has an equal share of the limits."""
 
     def __init__(self, keys: Keys, rates: Rates, limits: CallerLimits, *, workers: int = 1) -> None:
         self.keys = keys
         self._rates = rates
         self._limits = limits
         self._workers = workers
-        self._inputs: Counter[str] = Counter()  # of requests that are not answered, by caller
+        self._inputs: Counter[str] = Counter()  # of unanswered requests, by caller
 
     @property
     def is_idle(self) -> bool:
@@ -72,7 +72,7 @@ class Guard:
         return self.keys.is_empty and not self._limits.by_address
 
     def caller_of(self, headers: dict[bytes, bytes], address: str) -> Caller:
-        """The caller with these headers. Raises WrongKey where a key is needed."""
+        """The caller that these headers identify. Raises WrongKey if a key is required and none matches."""
         token = headers.get(b"x-api-key") or _bearer(headers.get(b"authorization", b""))
         key = self.keys.find(token) if token else None
         limits = self._limits
@@ -81,13 +81,13 @@ class Guard:
             inputs = limits.inputs if key.concurrent_inputs is None else key.concurrent_inputs
             return Caller(self, f"key {key.name}", key, rate=rate, most_inputs=self._share(inputs))
         if self.keys.required:
-            raise WrongKey(f"the key is not one of this service's; {_SEND_ONE}" if token else f"no key; {_SEND_ONE}")
+            raise WrongKey(f"the key is unknown; {_SEND_ONE}" if token else f"no key; {_SEND_ONE}")
         if not limits.by_address:
             return Caller(self, address, None, rate="", most_inputs=0)
         return Caller(self, _network(address), None, rate=limits.rate, most_inputs=self._share(limits.inputs))
 
     async def exceeded(self, caller: Caller) -> Exceeded | None:
-        """Count a request of a caller. Returns the rate that it exceeds, if it does."""
+        """Count a request of a caller. Returns the exceeded rate limit, if any."""
         return await self._rates.hit(caller.name, caller.rate) if caller.rate else None
 
     def count(self, caller: Caller, inputs: int) -> None:
@@ -112,9 +112,9 @@ class Guard:
         if not self._inputs[caller.name]:
             del self._inputs[caller.name]
 
-    def look(self) -> None:
-        """Read the file of keys again, and drop callers that have not been seen for long."""
-        self.keys.look()
+    def refresh(self) -> None:
+        """Reload the key file if it changed, and drop callers without recent requests."""
+        self.keys.refresh()
         self._rates.forget()
 
     def _share(self, inputs: int) -> int:
@@ -122,10 +122,10 @@ class Guard:
 
 
 async def watch_access(guard: Guard) -> None:
-    """Keep the keys of the file current, until cancelled."""
+    """Reload changed keys, until cancelled."""
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        guard.look()
+        await asyncio.sleep(_REFRESH_SECONDS)
+        guard.refresh()
 
 
 def is_public(path: str) -> bool:
@@ -141,7 +141,7 @@ def reason_of(error: UnrollError) -> Reason:
 
 
 def client_of(request: Request) -> str:
-    """The client among which the scheduler shares engines: the caller's key, or the address."""
+    """The name of the client for fair sharing in the scheduler: that of its key, or its address."""
     caller: Caller | None = request.scope.get(CALLER)
     if caller is not None:
         return caller.name
@@ -163,8 +163,8 @@ def check_administrator(request: Request, keys: Keys, metrics: Metrics) -> None:
     """Raises AdminOff, WrongKey and NotAllowed, and counts the last two as refusals."""
     if not keys.has_administrator:
         raise AdminOff(
-            "administration is off: start the service with UNROLL_ADMIN_KEY, UNROLL_ADMIN_KEY_FILE or a key with the "
-            "role admin to switch it on"
+            "administration is off; to switch it on, start the service with UNROLL_ADMIN_KEY, UNROLL_ADMIN_KEY_FILE or "
+            "a key with the role admin"
         )
     caller: Caller | None = request.scope.get(CALLER)
     error: WrongKey | NotAllowed
@@ -185,7 +185,7 @@ def _bearer(value: bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _network(address: str) -> str:
-    """The name of a caller without a key: its address; of IPv6 the /64, which providers hand out as a whole."""
+    """The name of a caller without a key: its IPv4 address, or its IPv6 /64, since one client may use a whole /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Keys of callers: from a file that is read again when it changes, from the environment, and the administrators' own.
+"""Keys of callers: from a file that is reloaded when it changes, from the environment, and the administrator key.
 
-A key is a long random token, so nobody can guess it from its hash: SHA-256 is enough, where a password would want a
-slow hash. What is kept is the hash, and a key is looked up by it: how long that takes tells nothing of any key.
+The service stores only SHA-256 hashes. A key is a long random token, which cannot be guessed from its hash, so the slow
+hash of a password is not needed. Keys are looked up by hash, so the time of a lookup reveals nothing about them.
 """
 
 import json
@@ -20,13 +20,13 @@ from app.api.access.rates import check_rate
 from app.errors import InvalidAccess
 
 log = logging.getLogger("unroll.access")
-_PREFIX = "unroll_"  # by which people, and programs that look for leaked keys, know one
+_PREFIX = "unroll_"  # lets people and secret scanners recognise a key
 _TOKEN_BYTES = 32
 _HASH = "sha256:"
 
 
 class Role(StrEnum):
-    """What a key is for: the tasks; all of it; or `/metrics` alone."""
+    """The rights of a key: `user` for the tasks, `admin` for everything, `monitor` for `/metrics` only."""
 
     USER = "user"
     ADMIN = "admin"
@@ -34,7 +34,7 @@ class Role(StrEnum):
 
 
 class Key(BaseModel):
-    """An entry. Limits that it leaves out are those of the settings; an empty rate and 0 are no limit."""
+    """A key. Limits left out default to those of the settings; an empty rate and 0 mean no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,13 +51,18 @@ class _Entries(BaseModel):
     keys: list[Key]
 
 
+def unreadable(file: Path | None, error: OSError | UnicodeDecodeError) -> InvalidAccess:
+    """The error of a file that cannot be read."""
+    return InvalidAccess(f"{file}: {error.strerror if isinstance(error, OSError) else 'not UTF-8'}")
+
+
 def new_token() -> str:
-    """A key that nobody can guess."""
+    """A new random key."""
     return _PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def hash_of(token: bytes) -> str:
-    """What is kept of a key."""
+    """The hash of a key, as it is stored."""
     return _HASH + sha256(token).hexdigest()
 
 
@@ -67,8 +72,8 @@ def administrator(token: str) -> Key:
 
 
 def read_entries(text: str, *, source: str, toml: bool = False) -> list[Key]:
-    """Entries in JSON or TOML. Raises InvalidAccess, which tells where something is wrong and nothing of what stands
-    there: it might be a key."""
+    """Entries in JSON or TOML. Raises InvalidAccess, which gives the place of a mistake but not its text: that may be a
+    key."""
     try:
         return _Entries.model_validate(tomllib.loads(text) if toml else json.loads(text)).keys
     except ValidationError as error:
@@ -77,11 +82,11 @@ def read_entries(text: str, *, source: str, toml: bool = False) -> list[Key]:
         raise InvalidAccess(f"{source}: {place}: {first['msg']}; `unroll key new` makes an entry") from None
     except ValueError as error:
         where = f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidAccess(f"{source}: {where}it is not {'TOML' if toml else 'JSON'}") from None
+        raise InvalidAccess(f"{source}: {where}not valid {'TOML' if toml else 'JSON'}") from None
 
 
 class Keys:
-    """The keys that are taken. `required` is whether the tasks need one; `look` reads the file again if it changed."""
+    """The valid keys. `required`: whether the tasks need one."""
 
     def __init__(self, fixed: Sequence[Key] = (), *, file: Path | None = None, required: bool) -> None:
         self.required = required
@@ -92,32 +97,32 @@ class Keys:
         self._read()
 
     def find(self, token: bytes) -> Key | None:
-        """Whose key it is, if anybody's."""
+        """The entry of a key, if the key is valid."""
         return self._by_hash.get(hash_of(token))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no key, and none can come."""
+        """Whether there is no key, and none can be added."""
         return not self.required and not self._by_hash
 
     @property
     def has_administrator(self) -> bool:
         return any(key.role is Role.ADMIN for key in self._by_hash.values())
 
-    def look(self) -> None:
-        """Take what the file says now. One that cannot be read changes nothing, or a slip would shut everybody out."""
+    def refresh(self) -> None:
+        """Reload the file if it changed. An invalid file changes nothing, so that a mistake locks no caller out."""
         if self._file is None:
             return
         try:
             changed = self._read()
         except InvalidAccess as error:
-            log.error("keys stay as they were: %s", error.detail)
+            log.error("the keys are unchanged: %s", error.detail)
             return
         if changed:
-            log.info("%s was read again: keys of %d callers", self._file, len(self._by_hash))
+            log.info("%s was reloaded: %d keys", self._file, len(self._by_hash))
 
     def _read(self) -> bool:
-        """Whether anything was new. Raises InvalidAccess."""
+        """Read the file if it changed. Returns whether it did. Raises InvalidAccess."""
         entries = list(self._fixed)
         if self._file is not None:
             try:
@@ -125,19 +130,18 @@ class Keys:
                 seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
                 if seen == self._seen:
                     return False
-                self._seen = seen  # also of one that is broken, which is complained about once
+                self._seen = seen  # also of an invalid file, whose error is logged once
                 text = self._file.read_text(encoding="utf8")
             except (OSError, UnicodeDecodeError) as error:
                 if self._seen == (0,):
                     return False
                 self._seen = (0,)
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-                raise InvalidAccess(f"{self._file}: {reason}") from None
+                raise unreadable(self._file, error) from None
             entries += read_entries(text, source=str(self._file), toml=self._file.suffix != ".json")
-        for what in ("name", "hash"):
-            values = [getattr(entry, what) for entry in entries]
+        for member in ("name", "hash"):
+            values = [getattr(entry, member) for entry in entries]
             if len(set(values)) < len(values):
-                names = [entry.name for entry in entries if values.count(getattr(entry, what)) > 1]
-                raise InvalidAccess(f"two keys have the same {what}: {', '.join(names)}")
+                names = [entry.name for entry in entries if values.count(getattr(entry, member)) > 1]
+                raise InvalidAccess(f"two keys have the same {member}: {', '.join(names)}")
         self._by_hash = {entry.hash: entry for entry in entries}
         return True

@@ -1,4 +1,4 @@
-"""How often a caller may ask: a moving window over its requests, in this process or in a Redis that several share."""
+"""Rate limits of callers: moving windows over their requests, in this process or in a shared Redis."""
 
 import logging
 import math
@@ -18,15 +18,15 @@ from limits.util import WindowStats
 from app.errors import InvalidAccess
 
 log = logging.getLogger("unroll.access")
-_MOST = 100_000  # requests in a window: each is remembered until it leaves
-_REDIS_SECONDS = 0.5  # to connect, and to answer
-_AWAY_SECONDS = 5.0  # in which a Redis that failed is not asked again
+_MOST = 100_000  # requests in a window: each is stored until it leaves the window
+_REDIS_SECONDS = 0.5  # timeout of connecting, and of each reply
+_RETRY_SECONDS = 5.0  # between a failure of Redis and the next attempt
 
 
 def check_rate(text: str) -> str:
     """The text, if it is empty or a rate, such as `10/second;1000/hour`. Raises ValueError."""
     if text and not all(0 < item.amount <= _MOST and item.get_expiry() > 0 for item in _parsed(text)):
-        raise ValueError(f"from 1 to {_MOST} requests are taken, such as 10/second;1000/hour")
+        raise ValueError(f"a rate allows 1 to {_MOST} requests in a period, such as 10/second;1000/hour")
     return text
 
 
@@ -34,12 +34,12 @@ def _parsed(text: str) -> list[RateLimitItem]:
     try:
         return parse_many(text)
     except ValueError:
-        raise ValueError("a rate looks like 10/second;1000/hour") from None
+        raise ValueError("write a rate like 10/second;1000/hour") from None
 
 
 class Exceeded(NamedTuple):
-    """The rate that a caller is over: so many requests in `window` seconds; of them `remaining` are left, and in
-    `seconds` there is room again."""
+    """A rate limit that a caller exceeds: `limit` requests per `window` seconds, `remaining` of them left, and the next
+    one allowed in `seconds`."""
 
     limit: int
     window: int
@@ -48,7 +48,7 @@ class Exceeded(NamedTuple):
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """As the IETF's draft on rate limit headers names them."""
+        """The headers of the IETF draft on rate limits."""
         values = {
             b"ratelimit-limit": str(self.limit),
             b"ratelimit-remaining": str(self.remaining),
@@ -59,28 +59,31 @@ class Exceeded(NamedTuple):
 
 
 class Rates:
-    """Counts requests by caller. Without `redis`, a URL, it counts in this process, and `workers` processes have an
-    equal share of each rate; with it all that ask the same Redis count together. While Redis does not answer, each
-    process counts for itself: a limit that is not exact is better than a service that is not there."""
+    """Counts requests by caller.
+
+    Without `redis` (a URL), each of `workers` processes counts its own requests and allows an equal share of each rate.
+    With it, all processes on the same Redis count together. While Redis fails, each process counts its own requests: an
+    inexact limit is better than an outage.
+    """
 
     def __init__(self, redis: str | None = None, *, workers: int = 1) -> None:
         self._workers = workers
         self._memory = MemoryStorage()
         self._own = OwnWindow(self._memory)
         self._shared = None if redis is None else SharedWindow(_connected(redis))
-        self._back = 0.0  # when Redis is asked again
+        self._retry_at = 0.0  # the next attempt after a failure of Redis
         self._items = lru_cache(maxsize=1024)(_items)
 
     async def hit(self, caller: str, rate: str) -> Exceeded | None:
-        """Count a request, unless the caller is over a rate."""
-        if self._shared is not None and time.monotonic() >= self._back:
+        """Count a request, unless it exceeds a rate limit; then return that."""
+        if self._shared is not None and time.monotonic() >= self._retry_at:
             try:
                 for item in self._items(rate, 1):
                     if not await self._shared.hit(item, caller):
                         return _exceeded(item, await self._shared.get_window_stats(item, caller))
             except StorageError as error:
-                self._back = time.monotonic() + _AWAY_SECONDS
-                log.error("Redis failed (%s): each process counts for itself", type(error.storage_error).__name__)
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+                log.error("Redis failed (%s): each process counts its own requests", type(error.storage_error).__name__)
             else:
                 return None
         for item in self._items(rate, self._workers):
@@ -89,20 +92,20 @@ class Rates:
         return None
 
     def forget(self) -> None:
-        """Let go of callers that were not there for a whole window: the library keeps an empty list of each."""
+        """Drop callers without requests in their window, for which the library keeps empty lists."""
         for caller in [caller for caller, events in self._memory.events.items() if not events]:
             self._memory.clear(caller)
 
 
 def _items(rate: str, share: int) -> list[RateLimitItem]:
-    """The rates that `rate` stands for, the shortest window first, each divided by `share`."""
+    """The limits of `rate`, the shortest window first, each divided by `share`."""
     items = sorted(parse_many(rate), key=RateLimitItem.get_expiry)
     return [type(item)(-(-item.amount // share), item.multiples) for item in items]
 
 
 def _connected(url: str) -> RedisStorage:
     if find_spec("redis") is None:
-        raise InvalidAccess("rates in Redis need a package: pip install 'unroll-serve[redis]'")
+        raise InvalidAccess("rate limits in Redis need a package: pip install 'unroll-serve[redis]'")
     try:
         return RedisStorage(
             f"async+{url}",
@@ -113,7 +116,7 @@ def _connected(url: str) -> RedisStorage:
             socket_connect_timeout=_REDIS_SECONDS,
         )
     except (ConfigurationError, ValueError):
-        raise InvalidAccess("rate_limit_storage is not the URL of a Redis, such as redis://host:6379/0") from None
+        raise InvalidAccess("rate_limit_storage is not a Redis URL, such as redis://host:6379/0") from None
 
 
 def _exceeded(item: RateLimitItem, stats: WindowStats) -> Exceeded:

@@ -1,4 +1,4 @@
-"""Options of other interfaces that nothing here honours: refused by name, unless they ask for what is done anyway."""
+"""Options of other interfaces that this service does not support: refused by name, unless they have no effect."""
 
 from typing import Any
 
@@ -8,8 +8,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Only:
-    """In `Annotated[object, Only(...)]`: an option that may be left out, be `null`, or have one of the `neutral`
-    values, and no other."""
+    """In `Annotated[object, Only(...)]`: an option that may only be left out, `null` or one of the `neutral` values."""
 
     def __init__(self, *neutral: object, instead: str = "leave it out") -> None:
         self._neutral = (None, *neutral)
@@ -19,7 +18,7 @@ class Only:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        description = f"Not supported: {self._instead}. What would change nothing is taken."
+        description = f"Not supported: {self._instead}. Values without effect are accepted."
         return {"anyOf": [_exactly(value) for value in self._neutral], "description": description}
 
     def _check(self, value: Any) -> Any:
@@ -31,7 +30,7 @@ class Only:
 
 
 def _exactly(value: object) -> JsonSchemaValue:
-    """The schema of one value, in words that generators of clients know."""
+    """The schema of one value, in keywords that client generators support."""
     if value is None:
         return {"type": "null"}
     return {"type": "object", "maxProperties": 0} if value == {} else {"const": value}

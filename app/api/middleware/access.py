@@ -1,6 +1,6 @@
-"""Access control: a plain ASGI middleware that refuses a request by its head, before admission.
+"""Access control: a plain ASGI middleware that checks the headers of a request, before admission.
 
-Without keys and limits it is not installed. It leaves a `Caller` in the scope.
+Without keys and limits it is not installed. It puts a `Caller` into the scope.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,7 +41,7 @@ class Access:
         try:
             caller = self._guard.caller_of(headers, scope["client"][0] if scope["client"] else "")
             if caller.key is not None and caller.key.role is Role.MONITOR and scope["path"] != _METRICS:
-                raise NotAllowed(f"this key is for {_METRICS} alone")
+                raise NotAllowed(f"this key permits only {_METRICS}")
             if is_task:
                 caller.count_inputs(1)
         except UnrollError as error:

@@ -1,17 +1,17 @@
-"""Refuses a body over the limit while it is being read: a plain ASGI middleware."""
+"""The limit of the body size: a plain ASGI middleware that refuses a larger body while it arrives."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import KINDS, problem_response
-from app.api.refusals import throw_away
+from app.api.refusals import discard_body
 from app.errors import BodyTooLarge
 
 
 class BodyLimit:
-    """Answers 413 as soon as the announced or the received size is over `most` bytes.
+    """Responds with 413 as soon as the announced or received size exceeds `most` bytes.
 
-    What the client still sends is then thrown away for a moment before the connection is closed, so that clients that
-    send everything before they listen get the answer as well.
+    It then discards the rest of the body for some time before it closes the connection, for clients that read the
+    response only after sending everything.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
@@ -23,7 +23,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"")
-        if length.isdigit() and int(length) <= self._most:  # the server takes no more than was announced
+        if length.isdigit() and int(length) <= self._most:  # the server accepts no more than the announced length
             await self._app(scope, receive, send)
             return
         started = refused = False
@@ -32,11 +32,11 @@ class BodyLimit:
         async def refuse() -> None:
             nonlocal refused
             refused = True
-            detail = f"the body has more than {self._most} bytes, the limit: send fewer or smaller inputs"
+            detail = f"the body exceeds the limit of {self._most} bytes; send fewer or smaller inputs"
             response = problem_response(KINDS[BodyTooLarge], detail, limit=self._most)
             response.headers["Connection"] = "close"
             await response(scope, receive, unfinished_send)
-            await throw_away(receive)
+            await discard_body(receive)
             await send({"type": "http.response.body"})
 
         async def unfinished_send(message: Message) -> None:

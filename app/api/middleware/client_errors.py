@@ -1,6 +1,6 @@
-"""Errors as clients of other interfaces read them: a member `error` beside those of a problem.
+"""Errors for clients of compatible interfaces: adds their error members to problems.
 
-A plain ASGI middleware outside of everything that refuses, so that it sees every problem.
+A plain ASGI middleware outside all that refuse requests, so that it sees every problem.
 """
 
 import json
@@ -12,7 +12,7 @@ from app.api.routes import match_of
 
 
 class ClientErrors:
-    """Adds the members that the clients of a route read to its problems."""
+    """Adds the error members of a route to its problems."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

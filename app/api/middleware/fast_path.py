@@ -1,7 +1,7 @@
-"""The fast path of tasks: a plain ASGI middleware that calls their endpoints past FastAPI's routing.
+"""The fast path of tasks: a plain ASGI middleware that calls their endpoints without FastAPI's routing.
 
-FastAPI describes these routes and answers every other method. Its routing and dependencies cost a task more than
-validation, tokenizer and sockets together, and much of the time of a refusal (ADR 7).
+FastAPI describes these routes and answers every other method. Its routing and dependencies take more time than
+validation, tokenizer and sockets of a task together (ADR 7).
 """
 
 from contextlib import suppress
@@ -17,7 +17,7 @@ from app.errors import Overloaded
 
 
 class FastPath:
-    """Calls the endpoint of a POST to a task. An error becomes a problem, as anywhere."""
+    """Calls the endpoint of a POST to a task. An error becomes a problem, as on other routes."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
@@ -37,5 +37,5 @@ class FastPath:
             answer = full(self._admission, self._admission.retry_after())
         except Exception as error:
             answer = await response_of(request, error)
-        with suppress(ClientDisconnect):  # in the middle of a stream, where no client is left
+        with suppress(ClientDisconnect):  # during a stream: no client is left
             await answer(scope, receive, send)

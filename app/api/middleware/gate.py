@@ -1,4 +1,4 @@
-"""The gate of admission: a plain ASGI middleware that lets a request in or refuses it, by its head alone."""
+"""The gate of admission: a plain ASGI middleware that admits or refuses a request by its headers."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _TIMEOUT = re.compile(rb"(?:^|&)timeout_ms=(\d{1,10})(?:&|$)")  # in a query str
 
 
 class Gate:
-    """Gives each request to a task a ticket in its scope, or refuses it."""
+    """Puts a ticket into the scope of each request to a task, or refuses the request."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
@@ -27,7 +27,7 @@ class Gate:
         source = match.route.source or scope["app"].state.service.source_of(match.parameters["model"])
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
-        steps = source.guessed_steps(int(length) if length.isdigit() else None)
+        steps = source.estimated_steps(int(length) if length.isdigit() else None)
         query = scope["query_string"] if source.options_in_query else b""
         refusal = self._refusal(scope, steps, seconds_of(headers, query))
         if refusal is not None:
@@ -40,7 +40,7 @@ class Gate:
 
     def _refusal(self, scope: Scope, steps: float, seconds: float) -> Refusal | None:
         service = scope["app"].state.service
-        if not service.client.view.any_started:  # later a request waits for the next engine instead
+        if not service.client.view.any_started:  # once one has started, requests wait for its restart instead
             service.metrics.refused("not-ready")
             return not_ready()
         ticket = None if self._admission.is_too_late(seconds) else self._admission.admit(1, steps)
@@ -52,7 +52,7 @@ class Gate:
 
 
 def seconds_of(headers: dict[bytes, bytes], query: bytes) -> float:
-    """The timeout in the head of a request; infinite without one."""
+    """The timeout of a request, by its query string or headers; infinite without one."""
     in_query = _TIMEOUT.search(query)
     timeout = in_query[1] if in_query else headers.get(_TIMEOUT_HEADER, b"")
     return int(timeout) / 1000 or math.inf if timeout.isdigit() else math.inf

@@ -1,4 +1,4 @@
-"""Observation: a plain ASGI middleware, outside of all others, that matches, names, counts and times every request."""
+"""Observability: the outermost plain ASGI middleware, which matches every request to a route, counts and times it."""
 
 import time
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Observe:
-    """Feeds HTTP metrics, request log and spans, and adds `X-Request-ID` and `Server-Timing` to answers.
+    """Feeds HTTP metrics, request log and spans, and adds `X-Request-ID` and `Server-Timing` to responses.
 
-    Paths without a route count as `other`, so that no caller can add labels.
+    Paths without a route count as `other`, so that callers cannot add labels to metrics.
     """
 
     def __init__(

@@ -1,23 +1,23 @@
-"""One log line for each request: what it was, how large and how long, never what was in it."""
+"""The request log: one line per request with its route, status, sizes and times, never its content."""
 
 from app.logs import Logger
 from app.request_context import RequestContext
 
-_PROBES = ("/healthz", "/readyz", "/metrics")  # asked all the time, by machines
+_PROBES = ("/healthz", "/readyz", "/metrics")  # which monitoring calls all the time
 _DIGITS = 6  # of seconds
 
 
 class RequestLog:
-    """Writes a line `request`; for probes only if `tells_probes`. Paths are those of routes: what a caller wrote into a
-    path or a query is not told."""
+    """Writes a line `request`; for probes only if `logs_probes`. It logs the path of the route, so that no text of a
+    caller's path or query gets into the log."""
 
-    def __init__(self, lines: Logger, *, tells_probes: bool) -> None:
+    def __init__(self, lines: Logger, *, logs_probes: bool) -> None:
         self._lines = lines
-        self._tells_probes = tells_probes
+        self._logs_probes = logs_probes
 
     def tell(self, context: RequestContext, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
-        if route in _PROBES and not self._tells_probes:
+        """Log a request that ended."""
+        if route in _PROBES and not self._logs_probes:
             return
         line: dict[str, object] = {
             "request_id": context.id,

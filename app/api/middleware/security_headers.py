@@ -1,4 +1,4 @@
-"""Headers that tell a browser what it must not do with an answer: a plain ASGI middleware over all of them."""
+"""Security headers for browsers: a plain ASGI middleware that adds them to all responses."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,40 +7,40 @@ _ALWAYS = {
     b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY",
 }
-_OF_ANSWERS = {
+_OF_RESPONSES = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"cache-control": b"no-store",  # what was asked and answered is nobody else's
+    b"cache-control": b"no-store",  # responses are private to their caller
 }
 _OF_FILES = {
     b"content-security-policy": b"default-src 'self'; frame-ancestors 'none'",
-    b"cache-control": b"no-cache",  # kept, and asked about: after an update no page is half old
+    b"cache-control": b"no-cache",  # cached and revalidated, so that an update never mixes versions
 }
 FILES = "/assets/"
 
 
 class SecurityHeaders:
-    """Adds to each answer what it does not say itself; pages have policies of their own. `hsts_seconds` above 0 tell
-    browsers to come over TLS alone for so long."""
+    """Adds each header that a response does not set itself; pages set policies of their own. `hsts_seconds` is the
+    `max-age` of Strict-Transport-Security; 0 omits the header."""
 
     def __init__(self, app: ASGIApp, hsts_seconds: int = 0) -> None:
         self._app = app
         always = dict(_ALWAYS)
         if hsts_seconds:
             always[b"strict-transport-security"] = f"max-age={hsts_seconds}".encode()
-        self._of_answers = list((always | _OF_ANSWERS).items())
+        self._of_responses = list((always | _OF_RESPONSES).items())
         self._of_files = list((always | _OF_FILES).items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = self._of_files if scope["path"].startswith(FILES) else self._of_answers
+        headers = self._of_files if scope["path"].startswith(FILES) else self._of_responses
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = message["headers"]
-                names = {name for name, _ in said}
-                message = {**message, "headers": [*said, *(header for header in headers if header[0] not in names)]}
+                present = message["headers"]
+                names = {name for name, _ in present}
+                message = {**message, "headers": [*present, *(header for header in headers if header[0] not in names)]}
             await send(message)
 
         await self._app(scope, receive, guarded)

@@ -1,8 +1,6 @@
-"""How keys are sent, in the OpenAPI document: what Swagger UI's Authorize and generated clients read."""
+"""Keys in the OpenAPI document, for **Authorize** of Swagger UI and for generated clients."""
 
 from typing import Any
-
-from fastapi import FastAPI
 
 from app.api.access.guard import is_public
 from app.api.problems import add_problems
@@ -17,25 +15,17 @@ _NEEDED: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
 _ADMINISTRATION = "Administration"
 
 
-def describe_access(app: FastAPI, routes: Routes) -> None:
-    """Every operation takes a key, which a service without keys does not require. Administration requires one, probes
-    do not. Tasks may be refused for their rate."""
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = described()
-        if "security" not in document:
-            document["security"] = [{}, *_NEEDED]
-            document.setdefault("components", {})["securitySchemes"] = _SCHEMES
-            for path, item in document["paths"].items():
-                for operation in item.values():
-                    _describe(operation, path)
-                    match = routes.match(path)
-                    if match is not None and match.route.endpoint is not None:
-                        add_problems(operation, RateLimited)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
+def describe_access(document: dict[str, Any], routes: Routes) -> None:
+    """Add keys and their problems to all operations. A key is optional, since the service may run without keys, but
+    administration requires one, and public paths take none. Only tasks have rate limits."""
+    document["security"] = [{}, *_NEEDED]
+    document["components"]["securitySchemes"] = _SCHEMES
+    for path, item in document["paths"].items():
+        match = routes.match(path)
+        for operation in item.values():
+            _describe(operation, path)
+            if match is not None and match.route.endpoint is not None:
+                add_problems(operation, RateLimited)
 
 
 def _describe(operation: dict[str, Any], path: str) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the framework says of the app, made whole for Swagger UI and for generators of clients."""
+"""The OpenAPI document: that of FastAPI, completed for Swagger UI and for client generators."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,49 +7,51 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.api.body import JSON, NULL
+from app.api.openapi.access import describe_access
 from app.api.openapi.answers import DESCRIPTIONS
 from app.api.openapi.examples import recorded_answers, recorded_problems
 from app.api.problems import MEDIA_TYPE, Problem
 from app.api.routes import ErrorMembers, Routes
 
 TAGS = (
-    {"name": "Tasks", "description": "Each takes one input or a list, and answers in the same order."},
-    {"name": "Models", "description": "What can be served."},
+    {"name": "Tasks", "description": "Each takes one input or a list, and returns the results in the same order."},
+    {"name": "Models", "description": "The versions that the service has."},
     {
         "name": "Administration",
-        "description": "Versions loaded and unloaded while requests run. Off unless the service has an `admin_key`; "
-        "press **Authorize** and give it.",
+        "description": "Load and unload versions while requests run. Off unless the service has an administrator key; "
+        "press **Authorize** and enter it.",
     },
     {
         "name": "Compatible",
-        "description": "The same tasks for clients that were written for other services: OpenAI's and Hugging Face's.",
+        "description": "The same tasks for clients of OpenAI and Hugging Face.",
     },
     {
         "name": "Open Inference Protocol",
-        "description": "The same for clients of version 2 of that protocol, Triton's and KServe's. What loads and "
-        "unloads is under **Administration**.",
+        "description": "The same tasks for clients of version 2 of this protocol, such as those of Triton and KServe. "
+        "Loading and unloading is under **Administration**.",
     },
-    {"name": "Operation", "description": "For machines that watch the service."},
+    {"name": "Operation", "description": "For monitoring."},
 )
 _SCHEMA_PLACE = "#/components/schemas/"
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of an operation, and of its function in a generated client: that of ours. Paths of the Open Inference
-    Protocol have its name before them, and come with a version and without."""
+    """The id of an operation: the name of its function. Ids of the Open Inference Protocol have a prefix, and a suffix
+    if their path has a version."""
     if not route.path.startswith("/v2"):
         return route.name
     return f"open_inference_{route.name}" + ("_of_version" if "{version}" in route.path else "")
 
 
 def install_document(app: FastAPI, routes: Routes) -> None:
-    """Complete the document of `app`. `routes` names the members that problems of some routes have in addition."""
-    described = app.openapi
+    """Complete the document of `app`. Problems of some `routes` have members beside the standard ones."""
+    generated = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = described()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            document = generated()
+            schemas = document["components"]["schemas"]
+            describe_access(document, routes)
             _lifted(Problem.model_json_schema(mode="serialization"), schemas)
             document["paths"] = _in_order(_complete(document["paths"], schemas))
             for path, operation in _operations(document):
@@ -71,13 +73,13 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _in_order(paths: dict[str, Any]) -> dict[str, Any]:
-    """What names no version first: a version is what few ask for."""
+    """Paths without a version first, since few clients name one."""
     return dict(sorted(paths.items(), key=lambda item: "{version}" in item[0]))
 
 
 def _complete(node: Any, schemas: dict[str, Any]) -> Any:
-    """A part of the document with what the framework has left out: nulls of examples, and names for the schemas of
-    bodies and events, which are read and made past it."""
+    """A part of the document, completed: nulls of examples, and named schemas of bodies and events, which FastAPI does
+    not see."""
     if isinstance(node, list):
         return [_complete(item, schemas) for item in node]
     if not isinstance(node, dict):
@@ -90,7 +92,7 @@ def _complete(node: Any, schemas: dict[str, Any]) -> Any:
 
 
 def _lifted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """A reference to a schema that is put, with its parts, among those that have names."""
+    """Move a schema and its parts to the named `schemas`. Returns a reference to it."""
     whole = {key: value for key, value in schema.items() if key != "$defs"}
     for name, part in {schema["title"]: whole, **schema.get("$defs", {})}.items():
         moved = _moved(part)
@@ -99,12 +101,12 @@ def _lifted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(node: Any) -> Any:
-    """A schema with its references to where its parts are now."""
+    """A schema whose references point to the named schemas."""
     if isinstance(node, list):
         return [_moved(item) for item in node]
     if not isinstance(node, dict):
         return node
-    moved = {key: _moved(value) for key, value in node.items() if value is not None}  # as the framework leaves them out
+    moved = {key: _moved(value) for key, value in node.items() if value is not None}  # as FastAPI leaves them out
     if isinstance(place := node.get("$ref"), str):
         moved["$ref"] = place.replace("#/$defs/", _SCHEMA_PLACE)
     return moved
@@ -126,7 +128,8 @@ def _describe_answer(operation: dict[str, Any]) -> None:
 
 
 def _sort_answers(operation: dict[str, Any]) -> None:
-    """By status, and JSON first: generators take the first media type that they know; a stream is a string to them."""
+    """Sort by status, and JSON first: client generators use the first media type that they know, and read a stream as a
+    string."""
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for answer in operation["responses"].values():
         content = answer.get("content", {})

@@ -1,4 +1,4 @@
-"""How bodies of native requests carry each kind of source."""
+"""Bodies of native requests, by source kind."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, assert_never
@@ -16,7 +16,7 @@ from app.tasks.task import Task
 class Body(Protocol):
     """Reads the inputs and options of a task's requests, and describes them in the OpenAPI document."""
 
-    errors: tuple[type[UnrollError], ...]  # beside those of every task
+    errors: tuple[type[UnrollError], ...]  # beyond those of every task
 
     async def read(self, request: Request, service: Service) -> tuple[Sequence[Any], RequestOptions]:
         """Inputs and options. Raises UnsupportedMedia, RequestValidationError and `errors`."""
@@ -26,7 +26,7 @@ class Body(Protocol):
 
 
 def body_of(task: Task) -> Body:
-    """The bodies of a task, by its source kind."""
+    """The body of a task's requests."""
     match task.source.kind:
         case "text":
             return TextBody(task)

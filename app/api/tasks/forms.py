@@ -1,4 +1,4 @@
-"""Pydantic forms of a task's request: what its JSON body, its form and its query string may hold."""
+"""Pydantic forms of a task's requests: JSON body, multipart form, and query string."""
 
 from functools import cache
 from typing import Annotated, Any, assert_never
@@ -65,10 +65,10 @@ def _inputs(kind: SourceName) -> type[BaseModel]:
 
 @cache
 def multipart_form(task: Task, files: type[BaseModel]) -> type[BaseModel]:
-    """The form of a task whose inputs are files."""
+    """The multipart form of a task whose inputs are files."""
     return _form(task, "Form", task.options, Options, files)
 
 
-def _form(task: Task, what: str, *bases: type[BaseModel]) -> type[Any]:
-    form: type[Any] = create_model(f"{task.verb.capitalize()}{what}", __base__=bases, __doc__=task.face.inputs)
+def _form(task: Task, suffix: str, *bases: type[BaseModel]) -> type[Any]:
+    form: type[Any] = create_model(f"{task.verb.capitalize()}{suffix}", __base__=bases, __doc__=task.face.inputs)
     return form

@@ -1,4 +1,4 @@
-"""Images in JSON (base64), as files of a form, or as the bytes of one image."""
+"""Images: in JSON (base64), as files of a multipart form, or as the bytes of one file."""
 
 import asyncio
 import base64
@@ -26,11 +26,11 @@ from app.tasks.task import Task
 MULTIPART = "multipart/form-data"
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp")
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-_MORE_FILES = 1000  # beyond the limit of inputs, so that the error can say their number; then the form is not read on
+_MORE_FILES = 1000  # read beyond the limit of inputs, so that the error can give their number
 
 
 class ImageBody:
-    """Options are members or form fields; any of the three bodies may have them in the query string instead."""
+    """Options are JSON members or form fields; all three bodies may have them in the query string instead."""
 
     errors: tuple[type[UnrollError], ...] = (InvalidImage,)
 
@@ -68,14 +68,14 @@ class ImageBody:
             images = [await upload.read() for upload in uploads]
             fields = FormData([(name, value) for name, value in form.multi_items() if name != "images"])
         if not images:
-            raise EmptyInput("the form has no file in 'images'; send one or more JPEG, PNG or WebP files")
+            raise EmptyInput("the form has no file in the field images; send one or more JPEG, PNG or WebP files")
         return images, read_fields(fields, self._options)
 
     def described(self) -> dict[str, Any]:
         """See `Body.described`."""
         form = self._multipart.model_json_schema()
         for option in form["properties"].keys() - {"images"}:
-            form["properties"][option]["examples"] = [""]  # Swagger UI fills these in; a blank field counts as left out
+            form["properties"][option]["examples"] = [""]  # Swagger UI sends these; a blank field counts as left out
         return {
             "parameters": [*query_parameters(self._options), TIMEOUT_PARAMETER],
             "requestBody": {
@@ -90,11 +90,11 @@ class ImageBody:
 
 
 def _with_query(in_body: RequestOptions, in_query: RequestOptions) -> RequestOptions:
-    """The options of body and query. Raises ContradictoryOptions for one that stands in both."""
+    """The options of body and query string. Raises ContradictoryOptions for an option in both."""
     twice = sorted(in_body.model_fields_set & in_query.model_fields_set)
     if twice:
         raise ContradictoryOptions(
-            f"{', '.join(twice)}: given in the body and in the query; leave out one", options=twice
+            f"{', '.join(twice)}: given in the body and in the query string; leave out one of them", options=twice
         )
     given = {name: getattr(in_query, name) for name in in_query.model_fields_set}
     return in_body.model_copy(update=given)

@@ -1,4 +1,4 @@
-"""The native routes: `POST /v1/sentiment` and its like, one for each task, made of its source and answer kinds."""
+"""The native routes, such as `POST /v1/sentiment`: one for each task, made from its source and answer kinds."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ from app.tasks.task import Task
 
 
 def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
-    """The routes of tasks, and what describes them in the OpenAPI document."""
+    """The routes of tasks, and a router that describes them in the OpenAPI document."""
     routes, router = [], APIRouter(tags=["Tasks"])
     for task in tasks:
         body = body_of(task)

@@ -15,28 +15,28 @@ from app.tasks.job import Job, Output
 
 
 class StreamedToken(BaseModel):
-    """Event `token`: new text of one input. The texts of all events of an input, joined, are the text of its result."""
+    """Event `token`: new text for one input. The joined texts of all its events are the text of its result."""
 
     input: int = Field(description="The index of the input in the request, from 0.")
     text: str
-    tokens: list[EmittedToken] | None = Field(None, description="With `logprobs` only: the tokens of the text.")
+    tokens: list[EmittedToken] | None = Field(None, description="Only with `logprobs`: the tokens of the text.")
 
 
 class StreamedResult(BaseModel):
-    """Event `result`: one input is answered."""
+    """Event `result`: the result of one input."""
 
     input: int = Field(description="The index of the input in the request, from 0.")
     result: SentenceResult
 
 
 class StreamDone(BaseModel):
-    """Event `done`: all inputs are answered."""
+    """Event `done`: all results have been sent."""
 
     usage: Usage
 
 
 STREAMED = described_stream(
-    "The results; with `stream`, events `token`, `result` and `done`, or `error` as the last",
+    "The results; with `stream`, events `token`, `result` and `done`, or `error` as the last event",
     described_event("token", StreamedToken),
     described_event("result", StreamedResult),
     described_event("done", StreamDone),
@@ -52,7 +52,7 @@ STREAMED = described_stream(
 async def stream_events(
     items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[Job]
 ) -> AsyncGenerator[bytes, None]:
-    """An event for each delta and each output, and a last one with the usage."""
+    """An event for each delta and each output, and a last event with the usage."""
     outputs: dict[int, Output] = {}
     async with aclosing(items):
         async for index, item in items:

@@ -1,4 +1,4 @@
-"""An answer kind: what an engine is to do for an input, and how its events become a result."""
+"""An answer kind: the engine request for an input, and the way from engine events to a result."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -18,8 +18,7 @@ from app.tasks.options import TaskOptions
 
 @dataclass(frozen=True)
 class Column:
-    """A member of all results, as interfaces of arrays carry it: one text or number an input, or a row of `width`
-    numbers."""
+    """A member of every result, for interfaces of tensors: a text or number per input, or a row of `width` numbers."""
 
     name: str
     type: Literal["text", "number"]
@@ -27,7 +26,7 @@ class Column:
 
 
 class AnswerForm(BaseModel):
-    """Base of the bodies of answers: `results`, one per input in the same order, and `usage`."""
+    """Base of response bodies: `results`, one per input in the same order, and `usage`."""
 
     @classmethod
     def of(cls, jobs: Sequence[Job], outputs: Sequence[Output]) -> "AnswerForm":
@@ -36,20 +35,20 @@ class AnswerForm(BaseModel):
 
 
 class AnswerKind(ABC):
-    """A kind of answer. `form` is the body of the HTTP answer."""
+    """A kind of answer. `form` is the HTTP response body."""
 
     kind: ClassVar[AnswerName]
     form: type[AnswerForm]
 
     @abstractmethod
     def plan(self, entry: Entry, options: TaskOptions) -> Label | Decode:
-        """What an engine is to do for any input. Raises ContradictoryOptions or InputTooLong."""
+        """The engine request for all inputs of a version. Raises ContradictoryOptions or InputTooLong."""
 
     @abstractmethod
     def request(
         self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
     ) -> Label | Decode:
-        """What an engine is to do for input `index`. Raises ContradictoryOptions or InputTooLong."""
+        """The engine request for input `index`, from the `plan`. Raises ContradictoryOptions or InputTooLong."""
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """Whether the answer shows tokens of the source."""
@@ -57,20 +56,20 @@ class AnswerKind(ABC):
 
     @abstractmethod
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
-        """The answer to one input."""
+        """Answer one input."""
 
     def streams(self, options: TaskOptions) -> bool:
         """Whether the request asks for events while the answer is decoded."""
         return False
 
     def stream(self, client: EngineClient, job: Job, terms: Terms) -> AsyncGenerator[Any, None]:
-        """Deltas as they come; the Output is the last."""
+        """Deltas as they come; the last item is the Output."""
         raise AssertionError(f"answers of the kind {self.kind} do not stream")
 
     @abstractmethod
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
-        """The members that interfaces of arrays carry."""
+        """The members of a result for interfaces of tensors."""
 
     def scores(self, result: BaseModel) -> Mapping[str, float]:
-        """The probability of each label, where the answer is labels."""
+        """The probability of each label, for answers of the kind label."""
         raise AssertionError(f"answers of the kind {self.kind} have no labels")

@@ -1,4 +1,4 @@
-"""Options of decoding: what a caller may set, and what that asks of an engine."""
+"""Decoding options of a request, and the engine request that follows from them."""
 
 import secrets
 from typing import Annotated
@@ -99,7 +99,7 @@ def decoding_of(entry: Entry) -> Decoding:
 
 
 def decode_request(entry: Entry, options: DecodingOptions) -> Decode:
-    """What an engine is to do. Raises ContradictoryOptions, InputTooLong for more tokens than the model's limit, and
+    """The engine request. Raises ContradictoryOptions, InputTooLong for more tokens than the model's limit, and
     UnknownWord for the prefix."""
     decoding, most = decoding_of(entry), entry.manifest.limits.max_tokens
     max_tokens = options.max_tokens or decoding.max_tokens
@@ -150,47 +150,57 @@ def _seed(options: DecodingOptions) -> int:
 def _check_sampling(options: DecodingOptions, beams: int) -> None:
     if options.samples:
         if beams > 1:
-            raise _contradiction("set beams to 1 to draw, or temperature to 0 to search", "temperature", "beams")
+            raise _contradiction(
+                "beams and temperature exclude each other: set beams to 1 to draw, or temperature to 0 to search",
+                "temperature",
+                "beams",
+            )
         return
     restricting = {"top_k": options.top_k > 0, "top_p": options.top_p < 1, "min_p": options.min_p > 0}
     unused = [name for name, used in (restricting | {"seed": options.seed is not None}).items() if used]
     if unused:
         names = ", ".join(unused)
-        raise _contradiction(f"nothing is drawn at temperature 0: leave out {names}, or set temperature", *unused)
+        raise _contradiction(
+            f"nothing is drawn at temperature 0: leave out {names}, or set temperature above 0", *unused
+        )
 
 
 def _check_search(options: DecodingOptions, beams: int) -> None:
     if options.n_best > beams:
         raise _contradiction(
-            f"n_best is {options.n_best} of {beams} beams: set beams to {options.n_best} or more", "n_best", "beams"
+            f"n_best is {options.n_best}, but beams is {beams}: set beams to at least {options.n_best}",
+            "n_best",
+            "beams",
         )
     if options.length_penalty and beams == 1:
         raise _contradiction(
-            "length_penalty orders beams: set beams above 1 or leave it out", "length_penalty", "beams"
+            "length_penalty applies only to beam search: set beams above 1, or leave it out", "length_penalty", "beams"
         )
     if options.stream and beams > 1:
         raise _contradiction(
-            "what beams begin with may change until the end: set beams to 1, or stream to false", "stream", "beams"
+            "beam search cannot stream, as its best text changes until the end: set beams to 1, or stream to false",
+            "stream",
+            "beams",
         )
 
 
 def _check_lengths(options: DecodingOptions, max_tokens: int, prefix: int) -> None:
     if options.min_tokens is not None and options.min_tokens > max_tokens:
         raise _contradiction(
-            f"min_tokens is {options.min_tokens} and max_tokens {max_tokens}: set max_tokens to {options.min_tokens} "
-            "or more",
+            f"min_tokens is {options.min_tokens}, but max_tokens is {max_tokens}: set max_tokens to at least "
+            f"{options.min_tokens}",
             "min_tokens",
             "max_tokens",
         )
     if prefix >= max_tokens:
         raise _contradiction(
-            f"prefix has {prefix} tokens and max_tokens is {max_tokens}: shorten it, or set max_tokens above {prefix}",
+            f"prefix has {prefix} tokens, but max_tokens is {max_tokens}: shorten it, or set max_tokens above {prefix}",
             "prefix",
             "max_tokens",
         )
     for stop in options.stop or ():
         if options.prefix and stop in options.prefix:
-            raise _contradiction("prefix holds a stop string: leave one of them out", "prefix", "stop")
+            raise _contradiction("prefix contains a stop string: leave one of them out", "prefix", "stop")
 
 
 def _check_attention(entry: Entry, options: DecodingOptions) -> None:
@@ -198,7 +208,7 @@ def _check_attention(entry: Entry, options: DecodingOptions) -> None:
     assert not isinstance(architecture, Classifier)
     if options.attention and not architecture.decoder.attention.chooses:
         raise _contradiction(
-            f"{entry.manifest.name} has no attention: leave it out, or name another model", "attention"
+            f"{entry.manifest.name} has no attention: leave out attention, or name another model", "attention"
         )
 
 

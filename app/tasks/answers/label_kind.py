@@ -19,7 +19,10 @@ from app.tasks.catalog import Entry
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
 
-MOST_EXPLAINED = {1: 1024, 2: 128}  # tokens, by directions: with two, each prefix is read anew
+MOST_EXPLAINED = {
+    1: 1024,
+    2: 128,
+}  # limit of tokens by number of directions: with two, each prefix is read anew
 _DIGITS = 5  # of activations
 
 
@@ -46,8 +49,8 @@ class LabelAnswer(AnswerForm):
 
 
 class LabelKind(AnswerKind):
-    """A label with the probability of each. A task may add members that follow from the probabilities: `numbers` are
-    their names, and `measure` their values by name."""
+    """A label, with the probability of each. A task may add numbers that follow from the probabilities: `numbers` are
+    their names, and `measure` returns their values."""
 
     kind = "label"
     form: type[AnswerForm] = LabelAnswer
@@ -55,7 +58,7 @@ class LabelKind(AnswerKind):
     numbers: tuple[str, ...] = ()
 
     def measure(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """The further members, from the probability of each label."""
+        """The added numbers by name, from the probability of each label."""
         return {}
 
     def plan(self, entry: Entry, options: TaskOptions) -> Label:
@@ -65,7 +68,8 @@ class LabelKind(AnswerKind):
         layers = _recurrence(entry.manifest).layers
         if options.layer is not None and options.layer >= layers:
             raise ContradictoryOptions(
-                f"layer is {options.layer}; {entry.manifest.name} has {layers}, counted from 0", options=["layer"]
+                f"layer is {options.layer}; {entry.manifest.name} has {layers} layers, counted from 0",
+                options=["layer"],
             )
         return Label(Explain(options.layer))
 

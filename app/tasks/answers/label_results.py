@@ -1,4 +1,4 @@
-"""Results of labelling, in the words of the HTTP interface."""
+"""Results of the answer kind `label`, as the HTTP interface returns them."""
 
 from typing import Literal
 
@@ -12,14 +12,14 @@ class DirectionActivations(BaseModel):
 
     direction: Literal["forward", "backward"]
     hidden: list[list[float]]
-    cell: list[list[float]] | None = Field(None, description="LSTM only: its memory, before the output gate.")
+    cell: list[list[float]] | None = Field(None, description="LSTM only: the cell state.")
     gates: dict[str, list[list[float]]] = Field(
         description="LSTM: `input`, `forget`, `candidate`, `output`; GRU: `reset`, `update`, `candidate`; RNN: none."
     )
 
 
 class LayerActivations(BaseModel):
-    """Activations of a layer while it read the text."""
+    """Activations of a layer for each token."""
 
     layer: int = Field(description="Counted from 0.")
     network: str = Field(description="The recurrence in words.", examples=["LSTM-384"])
@@ -30,9 +30,9 @@ class TextExplanation(BaseModel):
     """The label after each token."""
 
     method: Literal["one pass", "each prefix read anew"] = Field(
-        description="`one pass`: the network reads in one direction, and each of its states gives a label. "
-        "`each prefix read anew`: it reads in both directions, so each beginning of the text is labelled as a text of "
-        "its own. Either way a row is the answer to the text that ends there."
+        description="`one pass`: the network reads in one direction, so each state gives a label. "
+        "`each prefix read anew`: it reads in both directions, so each prefix of the text is labelled as a text of its "
+        "own. In both cases a row is the answer to the text that ends with its token."
     )
     tokens: list[SourceToken]
     labels: list[str] = Field(description="The columns of `probabilities`.")

@@ -8,7 +8,7 @@ from app.text.tokenizer import Piece
 
 
 class SourceToken(BaseModel):
-    """A token of an input, and its place in the input in characters (Unicode code points)."""
+    """A token of an input, with its place in characters (Unicode code points)."""
 
     text: str = Field(description="Its spelling.", examples=[" file"])
     start: int = Field(description="Its first character, counted from 0.", examples=[9])

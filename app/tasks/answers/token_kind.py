@@ -1,4 +1,4 @@
-"""The answer kind `tokens`: decoded step by step, whole or as they come."""
+"""The answer kind `tokens`: a sentence that is decoded step by step, returned whole or streamed."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -26,7 +26,7 @@ class SentenceAnswer(AnswerForm):
 
 
 class TokenKind(AnswerKind):
-    """A sentence, or the n-best."""
+    """A sentence, or the n-best sentences."""
 
     kind = "tokens"
     form = SentenceAnswer
@@ -38,7 +38,7 @@ class TokenKind(AnswerKind):
     def request(
         self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
     ) -> Label | Decode:
-        """The plan, with the source's own first input, and with a seed of its own: equal inputs are drawn anew."""
+        """The plan, with the first input of the decoder, and with a seed per input, so that equal inputs differ."""
         assert isinstance(plan, Decode)
         if plan.temperature and index:
             plan = msgspec.structs.replace(plan, seed=(plan.seed + index) & MOST_SEED)
@@ -53,7 +53,7 @@ class TokenKind(AnswerKind):
         return _decoding(options).stream
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput:
-        """See `AnswerKind.answer`. With stop strings the tokens are followed as they come."""
+        """See `AnswerKind.answer`. With stop strings it streams, to stop decoding early."""
         assert isinstance(job.request, Decode)
         if not _decoding(job.options).stop or job.request.beams > 1:
             decoded = await client.answer(job.key, job.read.source, job.request, terms)

@@ -1,4 +1,4 @@
-"""Results of decoding tokens, in the words of the HTTP interface."""
+"""Results of the answer kind `tokens`, as the HTTP interface returns them."""
 
 from typing import Annotated, Literal
 
@@ -11,69 +11,69 @@ LogProbability = Annotated[float, Field(le=0, description="Natural log-probabili
 FinishReason = Annotated[
     Literal["stop", "length", "cancelled", "deadline"],
     Field(
-        description="`stop`: the model ended it, or a stop string was reached; `length`: `max_tokens` were reached; "
-        "`deadline`: its time was over, and it is answered as far as it came.",
+        description="`stop`: the model ended the sentence, or a stop string occurred; `length`: it has `max_tokens`; "
+        "`deadline`: the deadline passed, and it has the tokens decoded so far.",
         examples=["stop"],
     ),
 ]
 
 
 class Alternative(BaseModel):
-    """A token that might have stood there."""
+    """An alternative token at a place."""
 
-    text: str = Field(description="How it is spelt.", examples=[" file"])
+    text: str = Field(description="Its spelling.", examples=[" file"])
     logprob: LogProbability
-    id: SkipJsonSchema[int] = Field(exclude=True)  # for clients of other interfaces, which ask for it
+    id: SkipJsonSchema[int] = Field(exclude=True)  # for compatible interfaces, which return it
 
 
 class EmittedToken(Alternative):
-    """A token that was emitted; `text` begins with a space where a word does, a byte looks like `<0xEA>`."""
+    """A decoded token. `text` begins with a space where a word begins; a byte looks like `<0xEA>`."""
 
     alternatives: list[Alternative] = Field(description="The most probable tokens at this place, best first.")
 
 
 class WordAlignment(BaseModel):
-    """Which words of a source were looked at for each token of the translation."""
+    """The attention of each decoded token over the tokens of the source."""
 
-    source: list[SourceToken] = Field(description="Tokens of the input, what the model appends to it included.")
-    target: list[str] = Field(description="Tokens of the translation, the end included if the model ended it.")
+    source: list[SourceToken] = Field(description="Tokens of the input, with those that the model appends.")
+    target: list[str] = Field(description="Decoded tokens, with the end token if the model ended the sentence.")
     weights: list[list[float]] = Field(description="A row per token of `target`, a column per token of `source`.")
 
 
 class ImageAttention(BaseModel):
-    """Where in the image was looked at for each token of the caption."""
+    """The attention of each decoded token over the image."""
 
     rows: int = Field(description="Cells of the image from top to bottom.", examples=[7])
     columns: int = Field(description="Cells of the image from left to right.", examples=[7])
-    target: list[str] = Field(description="Tokens of the caption, the end included if the model ended it.")
+    target: list[str] = Field(description="Decoded tokens, with the end token if the model ended the sentence.")
     weights: list[list[list[float]]] = Field(
         description="For each token of `target`, `rows` rows of `columns` weights."
     )
 
 
 class NextToken(BaseModel):
-    """A token that may come next."""
+    """A possible next token."""
 
-    text: str = Field(description="How it is spelt; a word's beginning with a space.", examples=[" file"])
+    text: str = Field(description="Its spelling, with a space where a word begins.", examples=[" file"])
     probability: float = Field(ge=0, le=1, examples=[0.31])
 
 
 class Hypothesis(BaseModel):
-    """A sentence that was emitted token by token."""
+    """A decoded sentence."""
 
     text: str = Field(description="The sentence.")
     score: float = Field(
-        description="Greedy and drawn: mean natural log-probability of its tokens, the end included. With `beams`: "
-        "what orders them, the sum of the log-probabilities divided by ((5 + tokens) / 6) ** `length_penalty`.",
+        description="Mean natural log-probability of its tokens and the end token. With `beams`: sum of the "
+        "log-probabilities divided by ((5 + tokens) / 6) ** `length_penalty`, which ranks the beams.",
         le=0,
         examples=[-0.8],
     )
     finish_reason: FinishReason
     tokens: list[EmittedToken] | None = Field(
-        None, description="Only with `logprobs`: its tokens, the end included if the model ended it."
+        None, description="Only with `logprobs`: its tokens, with the end token if the model ended it."
     )
     attention: WordAlignment | ImageAttention | None = Field(
-        None, description="Only with `attention`: what was looked at for each token."
+        None, description="Only with `attention`: the attention weights of each token."
     )
 
 
@@ -83,12 +83,13 @@ class SentenceResult(Hypothesis):
     model: str = Field(description="The model that answered.")
     version: int = Field(description="Its version.", examples=[1])
     hypotheses: list[Hypothesis] | None = Field(
-        None, description="Only with `n_best` above 1: the best sentences, this one first."
+        None, description="Only with `n_best` above 1: the best sentences, with this one first."
     )
     seed: int | None = Field(
-        None, description="Only with `temperature`: what draws this sentence again from this input alone."
+        None,
+        description="Only with `temperature`: the seed that draws this sentence again if the input is sent alone.",
     )
     next: list[NextToken] | None = Field(
         None,
-        description="Only with `next_tokens`: what most probably comes next after the input, best first.",
+        description="Only with `next_tokens`: the most probable next tokens after the input, best first.",
     )

@@ -1,7 +1,7 @@
-"""Decoded tokens to sentences: their text, their tokens, and the part of the text that no later token changes."""
+"""Decoded tokens to sentences, whole or in deltas of text that later tokens do not change."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -24,7 +24,7 @@ from app.text.stops import first_stop, without_partial_stop
 
 @dataclass(frozen=True)
 class Delta:
-    """Text that no later token changes, and its tokens if the request asks for them."""
+    """Text that later tokens do not change, and its tokens if the request asks for them."""
 
     text: str
     tokens: list[EmittedToken] | None = None
@@ -32,13 +32,13 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class SentenceOutput(Output):
-    """A sentence. Its count of tokens includes those after a stop string."""
+    """A sentence. `emitted_tokens` includes the tokens after a stop string."""
 
     result: SentenceResult
 
 
 class Transcript:
-    """A sentence during decoding: feed it tokens, take deltas. `sent_...` counts what deltas have already."""
+    """A sentence during decoding: `feed` takes tokens and returns deltas. `_sent_...` is already in deltas."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -53,7 +53,7 @@ class Transcript:
         self.is_stopped = False
 
     def feed(self, progress: Progress) -> Iterator[Delta]:
-        """Take tokens; each may settle a delta. After a stop string there are no more deltas."""
+        """Take tokens; each may complete a delta. A stop string ends the deltas."""
         for index, token in enumerate(progress.tokens):
             self._tokens.append(token)
             self._log_probs.append(progress.log_probs[index])
@@ -67,7 +67,7 @@ class Transcript:
                 yield delta
 
     def _settle(self, text: str) -> Delta | None:
-        """The delta up to `text`. It has tokens when the text of all of them is settled."""
+        """The delta up to `text`. It has tokens if `text` contains all their text."""
         tokens = None
         tokenizer = self._job.entry.target_tokenizer
         if self._options.logprobs is not None and text == tokenizer.decode(self._tokens, after=self._job.read.after):
@@ -80,7 +80,7 @@ class Transcript:
         return Delta(new, tokens) if new or tokens else None
 
     def end(self, decoded: Decoded | None = None) -> tuple[Delta | None, SentenceOutput]:
-        """The last delta and the output: from the engine's last event, or from the tokens so far."""
+        """The last delta and the output, from the last engine event or from the tokens so far."""
         if decoded is None:
             decoded = Decoded(0, [self._hypothesis()])
         output = output_of(self._job, decoded, sent_tokens=self._sent_tokens)
@@ -100,8 +100,13 @@ def decoding_options_of(job: Job) -> DecodingOptions:
     return job.options
 
 
+def sentences(outputs: Sequence[Output]) -> list[SentenceResult]:
+    """The results of a task that decodes tokens."""
+    return [output.result for output in outputs if isinstance(output, SentenceOutput)]
+
+
 def output_of(job: Job, decoded: Decoded, *, sent_tokens: int = 0) -> SentenceOutput:
-    """The n-best of an input as a result. A stop string cuts the best one, but never below `sent_tokens`."""
+    """The n-best of an input as a result. A stop string cuts the best one, but keeps `sent_tokens`."""
     options = decoding_options_of(job)
     best, *others = decoded.hypotheses
     sentences = [_sentence(job, options, best, sent_tokens), *(_sentence(job, options, other) for other in others)]
@@ -158,7 +163,7 @@ def _cut(hypothesis: protocol.Hypothesis, length: int) -> protocol.Hypothesis:
 
 
 def _ids(job: Job, hypothesis: protocol.Hypothesis) -> list[int]:
-    """Its tokens, and the end if the model ended it."""
+    """Its tokens, with the end token if the model ended it."""
     return [*hypothesis.tokens, decoding_of(job.entry).eos][: len(hypothesis.log_probs)]
 
 

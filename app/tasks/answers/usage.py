@@ -1,4 +1,4 @@
-"""What a request used."""
+"""The inputs and tokens of a request."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from app.tasks.job import Job, Output
 
 
 class Usage(BaseModel):
-    """What a request used."""
+    """The inputs and tokens of a request."""
 
-    inputs: int = Field(description="Inputs answered.", examples=[1])
-    source_tokens: int = Field(description="Tokens read; 0 for images.", examples=[9])
-    emitted_tokens: int = Field(description="Tokens decoded, of all hypotheses; 0 for labels.", examples=[0])
+    inputs: int = Field(description="Number of answered inputs.", examples=[1])
+    source_tokens: int = Field(description="Tokens of the sources; 0 for images.", examples=[9])
+    emitted_tokens: int = Field(description="Decoded tokens of all hypotheses; 0 for labels.", examples=[0])
 
 
 def usage_of(jobs: Sequence[Job], outputs: Sequence[Output]) -> Usage:

@@ -21,12 +21,12 @@ class ImageSource(SourceKind[bytes | RawImage]):
     kind = "image"
     options_in_query = True
 
-    def guessed_steps(self, length: int | None) -> float:
-        """See `SourceKind.guessed_steps`."""
+    def estimated_steps(self, length: int | None) -> float:
+        """See `SourceKind.estimated_steps`."""
         return IMAGE_STEPS
 
     def check(self, inputs: Sequence[bytes | RawImage], limits: SourceLimits) -> None:
-        """Nothing is known of an image before it is decoded."""
+        """Nothing: an image is checked when it is decoded."""
 
     async def read(
         self,
@@ -37,7 +37,7 @@ class ImageSource(SourceKind[bytes | RawImage]):
         pieces: bool,
         deadline: float | None,
     ) -> list[ReadSource]:
-        """See `SourceKind.read`. After `deadline` no further file is decoded; if one fails, neither."""
+        """See `SourceKind.read`. No further file is decoded after `deadline`, or after a failure."""
 
         def pixels(item: bytes | RawImage, index: int, image: ImageInput) -> bytes:
             if deadline is not None and time.monotonic() > deadline:

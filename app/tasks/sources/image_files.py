@@ -10,9 +10,9 @@ from app.errors import EmptyInput, InputTooLong, InvalidImage, UnsupportedMedia
 from app.store.manifest import ImageInput
 from app.tasks.sources.limits import SourceLimits
 
-Image.MAX_IMAGE_PIXELS = None  # ours are counted in `_pixels`, with our own limit
+Image.MAX_IMAGE_PIXELS = None  # `_check_pixels` has our own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
-_STILL = {"MPO"}  # a JPEG from a camera, with more pictures or a gain map after the one that every program shows
+_STILL = {"MPO"}  # a JPEG of a camera, with further pictures or a gain map after the main picture
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "lanczos": Image.Resampling.LANCZOS}
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, ZeroDivisionError)
 _UPRIGHT = {
@@ -35,17 +35,18 @@ class RawImage:
     data: bytes
 
 
-def read_raw(raw: RawImage, index: int, wanted: ImageInput, limits: SourceLimits) -> bytes:
-    """`size` x `size` RGB bytes of an image that is no file, as `wanted`. Raises InputTooLong."""
-    _check_pixels(raw.width, raw.height, index, wanted, limits)
-    return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), wanted).tobytes()
+def read_raw(raw: RawImage, index: int, target: ImageInput, limits: SourceLimits) -> bytes:
+    """`size` x `size` RGB bytes of raw pixels. Raises InputTooLong."""
+    _check_pixels(raw.width, raw.height, index, target, limits)
+    return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), target).tobytes()
 
 
-def read_image(content: bytes, index: int, wanted: ImageInput, limits: SourceLimits) -> bytes:
-    """`size` x `size` RGB bytes of an image file, squashed to a square, as `wanted`.
+def read_image(content: bytes, index: int, target: ImageInput, limits: SourceLimits) -> bytes:
+    """`size` x `size` RGB bytes of an image file, scaled as `target` says.
 
-    Read carefully, it is turned upright, transparency is laid over white, and 16-bit samples are scaled to 8. Raises
-    EmptyInput, InputTooLong, UnsupportedMedia or InvalidImage with the place `index` of the file in the request.
+    Unless `target.reading` is `plain`, the image is turned upright, transparency is laid over white, and 16-bit samples
+    are scaled to 8 bits. Raises EmptyInput, InputTooLong, UnsupportedMedia or InvalidImage, with the `index` of the
+    file in the request.
     """
     if not content:
         raise EmptyInput(f"images[{index}] is an empty file; send {_formats()}", input=index)
@@ -59,23 +60,23 @@ def read_image(content: bytes, index: int, wanted: ImageInput, limits: SourceLim
         image = Image.open(io.BytesIO(content), formats=(*FORMATS, "GIF"))
     except (UnidentifiedImageError, *_DAMAGE) as error:
         raise UnsupportedMedia(
-            f"images[{index}] is not an image that can be read; send {_formats()}", input=index
+            f"images[{index}] is not an image in a supported format; send {_formats()}", input=index
         ) from error
     with image:
-        return _pixels(image, index, wanted, limits)
+        return _pixels(image, index, target, limits)
 
 
-def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: SourceLimits) -> bytes:
+def _pixels(image: Image.Image, index: int, target: ImageInput, limits: SourceLimits) -> bytes:
     if image.format not in (*FORMATS, *_STILL):
         raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
-    _check_pixels(image.width, image.height, index, wanted, limits)
+    _check_pixels(image.width, image.height, index, target, limits)
     if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
     try:
-        if wanted.reading == "plain":
-            return _sized(image.convert("RGB"), wanted).tobytes()
-        image.draft("RGB", (2 * wanted.size, 2 * wanted.size))  # a large JPEG is decoded at a fraction of its size
-        small = _resized(image, wanted)
+        if target.reading == "plain":
+            return _sized(image.convert("RGB"), target).tobytes()
+        image.draft("RGB", (2 * target.size, 2 * target.size))  # a large JPEG is decoded at a fraction of its size
+        small = _resized(image, target)
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except _DAMAGE as error:
         raise InvalidImage(
@@ -84,44 +85,44 @@ def _pixels(image: Image.Image, index: int, wanted: ImageInput, limits: SourceLi
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _check_pixels(width: int, height: int, index: int, wanted: ImageInput, limits: SourceLimits) -> None:
-    """Of the picture, and of what it is enlarged to before it is cropped. Raises InputTooLong."""
+def _check_pixels(width: int, height: int, index: int, target: ImageInput, limits: SourceLimits) -> None:
+    """Check the pixels of the image, and of its scaled form before it is cropped. Raises InputTooLong."""
     if width * height > limits.image_pixels:
         raise InputTooLong(
             f"images[{index}] has {width} x {height} pixels; the limit is {limits.image_pixels}: send a smaller image",
             input=index,
             limit=limits.image_pixels,
         )
-    if wanted.shorter_side is not None and wanted.shorter_side**2 * max(width, height) > limits.image_pixels * min(
+    if target.shorter_side is not None and target.shorter_side**2 * max(width, height) > limits.image_pixels * min(
         width, height
     ):
         raise InputTooLong(
-            f"images[{index}] has {width} x {height} pixels, and its shorter side is scaled to {wanted.shorter_side}, "
-            f"which would make more than {limits.image_pixels}; cut the longer side",
+            f"images[{index}] has {width} x {height} pixels; with the shorter side scaled to {target.shorter_side} it "
+            f"exceeds the limit of {limits.image_pixels}: crop the longer side",
             input=index,
             limit=limits.image_pixels,
         )
 
 
-def _resized(image: Image.Image, wanted: ImageInput) -> Image.Image:
-    """RGB of the size; made small first, as each full-size copy of a large picture takes hundreds of megabytes."""
+def _resized(image: Image.Image, target: ImageInput) -> Image.Image:
+    """RGB of the target size. Scales first, since each full-size copy of a large image takes hundreds of megabytes."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        samples = np.asarray(_sized(image.convert("I"), wanted))
+        samples = np.asarray(_sized(image.convert("I"), target))
         return Image.fromarray((samples / 257).clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layered = _sized(image if image.mode == "RGBA" else image.convert("RGBA"), wanted)
+        layered = _sized(image if image.mode == "RGBA" else image.convert("RGBA"), target)
         return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    return _sized(image if image.mode == "RGB" else image.convert("RGB"), wanted)
+    return _sized(image if image.mode == "RGB" else image.convert("RGB"), target)
 
 
-def _sized(image: Image.Image, wanted: ImageInput) -> Image.Image:
-    if wanted.shorter_side is None:
-        return image.resize((wanted.size, wanted.size), _RESAMPLING[wanted.resample])
-    by = wanted.shorter_side / min(image.size)
-    width, height = (wanted.shorter_side if side == min(image.size) else int(side * by) for side in image.size)
-    left, top = (round((side - wanted.size) / 2) for side in (width, height))
-    small = image.resize((width, height), _RESAMPLING[wanted.resample])
-    return small.crop((left, top, left + wanted.size, top + wanted.size))
+def _sized(image: Image.Image, target: ImageInput) -> Image.Image:
+    if target.shorter_side is None:
+        return image.resize((target.size, target.size), _RESAMPLING[target.resample])
+    by = target.shorter_side / min(image.size)
+    width, height = (target.shorter_side if side == min(image.size) else int(side * by) for side in image.size)
+    left, top = (round((side - target.size) / 2) for side in (width, height))
+    small = image.resize((width, height), _RESAMPLING[target.resample])
+    return small.crop((left, top, left + target.size, top + target.size))
 
 
 def _formats() -> str:

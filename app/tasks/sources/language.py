@@ -1,4 +1,4 @@
-"""The language of a text, as far as its script tells: enough to choose a default model."""
+"""The language of a text by its script, which is enough to choose a default model."""
 
 import re
 import unicodedata
@@ -6,22 +6,22 @@ from collections import Counter
 from functools import lru_cache
 
 _LANGUAGE_OF_SCRIPT = {"HANGUL": "ko", "LATIN": "en"}
-_LONGEST_LOOK = 2000  # characters
+_MOST_CHARS = 2000  # of a text, from its beginning
 _ASCII_LETTER = re.compile("[A-Za-z]")
 
 
 def language_of(text: str) -> str | None:
-    """`ko` for Hangul and `en` for Latin letters, whichever the text has most of; the script's own name, such as
-    `cyrillic`, for another one; None for a text without letters.
+    """The language of the most frequent script: `ko` for Hangul, `en` for Latin, and the name of any other script, such
+    as `cyrillic`. None for a text without letters.
 
-    One Hangul letter is a syllable of two to three Latin ones, so it counts twice. Width, style and whether a letter
-    came decomposed make no difference (NFKC).
+    A Hangul letter is a syllable, like two to three Latin letters, so it counts twice. NFKC removes differences of
+    width, style and composition.
     """
-    seen = text[:_LONGEST_LOOK]
-    if seen.isascii():
-        return "en" if _ASCII_LETTER.search(seen) else None
+    beginning = text[:_MOST_CHARS]
+    if beginning.isascii():
+        return "en" if _ASCII_LETTER.search(beginning) else None
     scripts: Counter[str] = Counter()
-    for character, count in Counter(unicodedata.normalize("NFKC", seen)).items():
+    for character, count in Counter(unicodedata.normalize("NFKC", beginning)).items():
         if script := _script(character):
             scripts[script] += 2 * count if script == "HANGUL" else count
     if not scripts:
@@ -32,5 +32,5 @@ def language_of(text: str) -> str | None:
 
 @lru_cache(maxsize=20_000)
 def _script(character: str) -> str:
-    """The first word of a letter's name in Unicode; empty for what is no letter."""
+    """The first word of the Unicode name of a letter; empty for other characters."""
     return unicodedata.name(character, "UNKNOWN").split(" ")[0] if character.isalpha() else ""

@@ -1,4 +1,4 @@
-"""A source kind: how an input becomes an engine's source, and its cost before it is read."""
+"""A source kind: the way from an input to an engine source, and an estimate of its cost."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,29 +16,29 @@ InputT = TypeVar("InputT")
 
 @dataclass(frozen=True)
 class Reader:
-    """What reading a source needs beside the input: limits, and the threads that decode image files."""
+    """Limits of sources, and threads that decode image files."""
 
     limits: SourceLimits
     pool: Executor
 
 
 class SourceKind(ABC, Generic[InputT]):
-    """A kind of source. `continues`: the answer continues the source, so nothing marks the source's end."""
+    """A kind of source. `continues`: the answer continues the source, so no token marks its end."""
 
     kind: SourceName
     continues: bool = False
-    options_in_query: bool = False  # whether options may stand in the query string, beside a body that is no JSON
+    options_in_query: bool = False  # whether the query string may have options, since the body may not be JSON
 
     @abstractmethod
-    def guessed_steps(self, length: int | None) -> float:
-        """Cell steps that a request is guessed to take, by the length of its body in bytes if that is known."""
+    def estimated_steps(self, length: int | None) -> float:
+        """Estimated cell steps of a request, from the length of its body in bytes; None if the length is unknown."""
 
     @abstractmethod
     def check(self, inputs: Sequence[InputT], limits: SourceLimits) -> None:
-        """Raises EmptyInput or InputTooLong for what is refused whichever model answers."""
+        """Check inputs against limits that no model sets. Raises EmptyInput or InputTooLong."""
 
     def language_of(self, item: InputT) -> str | None:
-        """The language of an input, which chooses the default model; None leaves any language."""
+        """The language of an input, which chooses the default model; None allows any language."""
         return None
 
     @abstractmethod
@@ -51,7 +51,7 @@ class SourceKind(ABC, Generic[InputT]):
         pieces: bool,
         deadline: float | None,
     ) -> list[ReadSource]:
-        """Each input as the source of its model, in order; with `pieces` where an answer shows tokens of the source.
+        """The engine source of each input, in order; with `pieces` if the answer shows tokens of the source.
 
         `deadline` is on the clock of `time.monotonic`. Raises EmptyInput, InputTooLong, UnknownWord, InvalidImage,
         UnsupportedMedia or TimedOut.

@@ -1,4 +1,4 @@
-"""The source kind `text`: texts to token ids, checked one by one before any of them costs an engine anything."""
+"""The source kind `text`: texts to token ids, all checked before the first one reaches an engine."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from app.tasks.sources.source_kind import Reader, SourceKind
 
 _BYTES_PER_STEP = 4.0
 _UNKNOWN_STEPS = 64.0  # of a body without a length
-_MOST_GUESSED_STEPS = 50_000.0  # for any announced length: other limits check that
-_INLINE_CHARS = 4000  # a thread tokenises longer texts, so that the event loop goes on
+_MOST_ESTIMATED_STEPS = 50_000.0  # since an announced length may be wrong
+_INLINE_CHARS = 4000  # a thread tokenises longer texts, which would block the event loop
 
 
 class TextSource(SourceKind[str]):
@@ -25,13 +25,12 @@ class TextSource(SourceKind[str]):
     def __init__(self, *, continues: bool = False) -> None:
         self.continues = continues
 
-    def guessed_steps(self, length: int | None) -> float:
-        """See `SourceKind.guessed_steps`."""
-        return _UNKNOWN_STEPS if length is None else min(_MOST_GUESSED_STEPS, length / _BYTES_PER_STEP)
+    def estimated_steps(self, length: int | None) -> float:
+        """See `SourceKind.estimated_steps`."""
+        return _UNKNOWN_STEPS if length is None else min(_MOST_ESTIMATED_STEPS, length / _BYTES_PER_STEP)
 
     def check(self, inputs: Sequence[str], limits: SourceLimits) -> None:
-        """Raises EmptyInput or InputTooLong with the index of the first text that is refused. A text to continue may be
-        empty."""
+        """See `SourceKind.check`. Errors have the index of the first refused text. A text to continue may be empty."""
         for index, text in enumerate(inputs):
             if len(text) > limits.text_chars:
                 raise InputTooLong(
@@ -43,7 +42,7 @@ class TextSource(SourceKind[str]):
                 raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
     def language_of(self, item: str) -> str | None:
-        """The language that the text's script stands for."""
+        """The language of the script of the text."""
         return language_of(item)
 
     async def read(
@@ -73,7 +72,7 @@ class TextSource(SourceKind[str]):
             raise _of_input(error, entry, index) from None
         if not ids:
             raise EmptyInput(
-                f"inputs[{index}] has nothing that {entry.manifest.name} can read; send a text with words", input=index
+                f"inputs[{index}] has no token of {entry.manifest.name}; send a text with words", input=index
             )
         _check_tokens(ids, entry, index)
         return ReadSource(Tokens(ids), entry.tokenizer.pieces(text) if pieces else ())
@@ -87,7 +86,7 @@ class TextSource(SourceKind[str]):
         *prefix, first = ids
         if not prefix:
             raise EmptyInput(
-                f"inputs[{index}] is empty, and {entry.manifest.name} needs a word to continue", input=index
+                f"inputs[{index}] is empty, but {entry.manifest.name} needs at least one word to continue", input=index
             )
         ends_within_word = text != "" and not text[-1].isspace()
         after = entry.tokenizer.end_of(ids) if ends_within_word else ()

@@ -1,4 +1,4 @@
-"""Hugging Face's interface: a URL for each model, by pipeline."""
+"""Hugging Face's interface: a route for each pipeline, with the model in its path."""
 
 from app.api.compat.hugging_face import generation, tasks
 from app.api.compat.hugging_face.errors import error_members

@@ -1,15 +1,14 @@
-"""POST /hf/text-generation/{model}: the language models as Hugging Face's clients ask them, whole or token by token."""
+"""POST /hf/text-generation/{model}: language models for Hugging Face's clients, whole or streamed."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.api.body import read_json
-from app.api.compat.hugging_face.errors import error_event
 from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described, list_response
 from app.api.compat.hugging_face.schemas import (
     Generation,
@@ -22,29 +21,28 @@ from app.api.compat.hugging_face.schemas import (
 )
 from app.api.events import data_event, described_event, described_stream
 from app.api.problems import COMMON_ERRORS, problems
-from app.api.service import Service, service_of
-from app.engine.protocol import Terms
+from app.api.service import service_of
 from app.errors import ContradictoryOptions
 from app.tasks.answers.decoding_options import decoding_of
 from app.tasks.answers.token_results import Alternative, EmittedToken, SentenceResult
-from app.tasks.answers.transcript import Delta, SentenceOutput, decoding_options_of
+from app.tasks.answers.transcript import Delta, SentenceOutput, decoding_options_of, sentences
 from app.tasks.job import Job, Output
 
 TEXT_GENERATION = Pipeline("text-generation", source="text", answer="tokens", continues=True)
-_BEGUN = "This film is one of the"
+_PROMPT = "This film is one of the"
 _GENERATIONS = TypeAdapter(list[Generation])
 TEXT_GENERATION_EXAMPLES = {
-    "one": {"summary": "One text", "value": {"inputs": _BEGUN, "parameters": {"max_new_tokens": 24}}},
+    "one": {"summary": "One text", "value": {"inputs": _PROMPT, "parameters": {"max_new_tokens": 24}}},
     "details": {
         "summary": "Drawn, with its tokens",
         "value": {
-            "inputs": _BEGUN,
+            "inputs": _PROMPT,
             "parameters": {"max_new_tokens": 12, "do_sample": True, "seed": 7, "details": True, "top_n_tokens": 2},
         },
     },
     "streamed": {
         "summary": "As server-sent events",
-        "value": {"inputs": _BEGUN, "parameters": {"max_new_tokens": 24}, "stream": True},
+        "value": {"inputs": _PROMPT, "parameters": {"max_new_tokens": 24}, "stream": True},
     },
 }
 STREAMED = described_stream(
@@ -59,14 +57,14 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     TEXT_GENERATION.path,
     operation_id="hugging_face_text_generation",
-    summary="Go on with texts, for Hugging Face's clients",
+    summary="Continue texts, for Hugging Face's clients",
     response_model=list[Generation],
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},
     openapi_extra=described("lm-en", TextGenerationRequest, TEXT_GENERATION_EXAMPLES),
 )
 async def generate(request: Request) -> Response:
-    """Continuations as `InferenceClient(".../hf/text-generation/lm-en").text_generation(...)` asks for them, with
-    `details` or streamed. An unsupported option is refused by name.
+    """Continuations for `InferenceClient(".../hf/text-generation/lm-en").text_generation(...)`, with `details` or
+    streamed. An unsupported option is refused by name.
     """
     service, chosen = service_of(request), chosen_by(request)
     body = await read_json(request, TextGenerationRequest)
@@ -77,18 +75,17 @@ async def generate(request: Request) -> Response:
         if not body.stream:
             outputs = await service.answer(request, jobs, terms)
             return list_response(_GENERATIONS, _generations(body, jobs, outputs))
-    return service.event_stream(_events(request, service, jobs, terms), terms, failed=error_event)
+    return service.event_stream(_events(service.stream(request, jobs, terms), jobs), terms)
 
 
 def _generations(body: TextGenerationRequest, jobs: Sequence[Job], outputs: Sequence[Output]) -> list[Generation]:
-    before = body.inputs if body.parameters.return_full_text else [""] * len(jobs)
+    prompts = body.inputs if body.parameters.return_full_text else [""] * len(jobs)
     return [
         Generation(
-            generated_text=prompt + output.result.text,
-            details=_details(job, output.result) if body.parameters.details else None,
+            generated_text=prompt + result.text,
+            details=_details(job, result) if body.parameters.details else None,
         )
-        for job, output, prompt in zip(jobs, outputs, before, strict=True)
-        if isinstance(output, SentenceOutput)
+        for job, result, prompt in zip(jobs, sentences(outputs), prompts, strict=True)
     ]
 
 
@@ -103,12 +100,12 @@ def _details(job: Job, result: SentenceResult) -> GenerationDetails:
     )
 
 
-async def _events(request: Request, service: Service, jobs: Sequence[Job], terms: Terms) -> AsyncGenerator[bytes, None]:
-    """An event for each token. The last token is held back until it is known to be the last."""
+async def _events(items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[Job]) -> AsyncGenerator[bytes, None]:
+    """An event for each token. The latest one is held back, since the last event has further members."""
     (job,) = jobs
     tokens = _StreamedTokens(job)
     held: StreamedGeneration | None = None
-    async with aclosing(service.stream(request, jobs, terms)) as items:
+    async with aclosing(items):
         async for _, item in items:
             if isinstance(item, SentenceOutput):
                 yield data_event(tokens.last(held, item.result))
@@ -120,7 +117,7 @@ async def _events(request: Request, service: Service, jobs: Sequence[Job], terms
 
 
 class _StreamedTokens:
-    """The text of a stream on its tokens: text that several tokens spell together stands on the last of them."""
+    """The tokens of a stream with their texts. Text that several tokens spell together belongs to the last of them."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -132,11 +129,11 @@ class _StreamedTokens:
         self._text += delta.text
         tokens = delta.tokens or []
         eos = decoding_of(self._job.entry).eos
-        bearer = max((place for place, token in enumerate(tokens) if token.id != eos), default=len(tokens) - 1)
+        last = max((place for place, token in enumerate(tokens) if token.id != eos), default=len(tokens) - 1)
         events = []
         for place, token in enumerate(tokens):
             text = ""
-            if place == bearer:
+            if place == last:
                 text, self._text = self._text, ""
             self._count += 1
             top = _top(self._job, token) if _shows_alternatives(self._job) else None
@@ -144,7 +141,7 @@ class _StreamedTokens:
         return events
 
     def last(self, event: StreamedGeneration | None, result: SentenceResult) -> StreamedGeneration:
-        """The last token with the whole text; an end of its own where a stop string left no token."""
+        """The last token with the whole text; an added end token if a stop string left none."""
         if event is None:
             end = GenerationToken(id=decoding_of(self._job.entry).eos, text="", logprob=0, special=True)
             event = StreamedGeneration(index=1, token=end)

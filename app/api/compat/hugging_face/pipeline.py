@@ -1,4 +1,4 @@
-"""A pipeline of Hugging Face: the tasks behind one of its routes, chosen by their kinds, and what its routes share."""
+"""A pipeline of Hugging Face: the tasks behind a route, by their kinds, and the shared parts of these routes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from app.tasks.task import Task
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A route `/hf/{name}/{model}` for every model whose task has these kinds."""
+    """A route `/hf/{name}/{model}` for models whose task has these kinds."""
 
     name: str
     source: SourceName
@@ -33,7 +33,7 @@ class Pipeline:
         return f"/hf/{self.name}/{{model}}"
 
     def task_of(self, service: Service, chosen: Options) -> Task:
-        """The task of the chosen model. Raises ModelNotFound if this pipeline does not fit it, and ModelUnavailable."""
+        """The task of the chosen model. Raises ModelNotFound for a model of other kinds, and ModelUnavailable."""
         assert chosen.model is not None
         names = [
             task.name
@@ -45,13 +45,13 @@ class Pipeline:
 
 
 def chosen_by(request: Request) -> Options:
-    """Which model is to answer, from the path, and when, from the query. Raises RequestValidationError."""
+    """The model, from the path, and the other options, from the query. Raises RequestValidationError."""
     named = FormData([*request.query_params.multi_items(), ("model", request.path_params["model"])])
     return read_fields(named, Options)
 
 
 def with_languages(task: Task, options: DecodingOptions, source: str | None, target: str | None) -> DecodingOptions:
-    """Decoding options with a pair of languages, for a task that has one. Raises ContradictoryOptions."""
+    """Decoding options with the languages of a task that has a pair. Raises ContradictoryOptions for other tasks."""
     if issubclass(task.options, LanguagePair):
         members = {**options.model_dump(), "source": source, "target": target}
         form: type[Any] = task.options
@@ -81,5 +81,5 @@ def described(example: str, form: type[BaseModel], examples: dict[str, Any], **o
 
 
 def list_response(form: "TypeAdapter[list[Any]]", answer: Sequence[Any]) -> Response:
-    """An answer that is a list, in JSON."""
+    """A list in JSON."""
     return Response(form.dump_json(list(answer), exclude_none=True), media_type=JSON)

@@ -1,4 +1,4 @@
-"""What Hugging Face's clients send for a task and read from it, and what of it the tasks are asked."""
+"""Bodies of requests and responses for Hugging Face's clients, and their options as decoding options."""
 
 from typing import Annotated, Literal, Self
 
@@ -14,65 +14,67 @@ _AS_NEW = "use max_new_tokens or min_new_tokens"
 
 
 class _Form(BaseModel):
-    """What is not supported is refused, never ignored."""
+    """Refuses unsupported members."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Drawing(_Form):
-    """Whether tokens are drawn, and how."""
+class Sampling(_Form):
+    """Whether and how tokens are drawn."""
 
     do_sample: bool | None = Field(
-        None, description="Draw tokens; when left out, they are drawn if `temperature`, `top_k` or `top_p` say how."
+        None, description="Draw tokens at random; true when left out if `temperature`, `top_k` or `top_p` is set."
     )
     temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] | None = Field(
-        None, description="The flatter the higher; 1 when left out."
+        None, description="A higher value flattens the distribution; 1 when left out."
     )
     top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
-        None, description="Draw from this many most probable tokens; 0, or left out, is all."
+        None, description="Draw from this number of most probable tokens; 0 means all."
     )
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
-        None, description="Draw from the fewest tokens that hold this share of the probability."
+        None, description="Draw from the smallest set of tokens that holds this share of the probability."
     )
     typical_p: Annotated[object, Only(1)] = None
     repetition_penalty: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | None = Field(
-        None, description="Above 1, tokens that were emitted become less probable."
+        None, description="Above 1, decoded tokens become less probable."
     )
-    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(None, description="Draws the same again.")
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(None, description="Makes a draw repeatable.")
     max_new_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="Most tokens that are emitted; the model's own when left out."
+        None, description="Limit of tokens in an answer; the model's own when left out."
     )
 
     @model_validator(mode="after")
-    def _drawing_agrees(self) -> Self:
-        if self.do_sample is False and self._says_how:
-            raise PydanticCustomError("do_sample", "do_sample is false: leave out {names}", {"names": self._says_how})
-        if self.draws and self.temperature == 0:
-            raise PydanticCustomError("temperature", "temperature is 0, which draws nothing: set do_sample to false")
+    def _sampling_agrees(self) -> Self:
+        if self.do_sample is False and self._sampling_options:
+            raise PydanticCustomError(
+                "do_sample", "do_sample is false: leave out {names}", {"names": self._sampling_options}
+            )
+        if self.samples and self.temperature == 0:
+            raise PydanticCustomError("temperature", "temperature 0 draws no token: set do_sample to false")
         return self
 
     @property
-    def draws(self) -> bool:
+    def samples(self) -> bool:
         """Whether tokens are drawn."""
-        return bool(self._says_how) if self.do_sample is None else self.do_sample
+        return bool(self._sampling_options) if self.do_sample is None else self.do_sample
 
     @property
-    def _says_how(self) -> str:
-        """Options that mean something only where tokens are drawn."""
-        said = {
+    def _sampling_options(self) -> str:
+        """The names of set options that apply only if tokens are drawn."""
+        are_set = {
             "temperature": self.temperature not in (None, 0, 1),
             "top_k": self.top_k not in (None, 0),
             "top_p": self.top_p not in (None, 1),
         }
-        return ", ".join(name for name, is_said in said.items() if is_said)
+        return ", ".join(name for name, is_set in are_set.items() if is_set)
 
-    def drawing(self) -> dict[str, object]:
-        """These as decoding options. Where nothing is drawn, a seed makes no difference."""
+    def sampling(self) -> dict[str, object]:
+        """These as decoding options. Without drawing, a seed has no effect."""
         options: dict[str, object] = {
             "max_tokens": self.max_new_tokens,
             "repetition_penalty": 1.0 if self.repetition_penalty is None else self.repetition_penalty,
         }
-        if self.draws:
+        if self.samples:
             options |= {
                 "temperature": 1.0 if self.temperature is None else self.temperature,
                 "top_k": self.top_k or 0,
@@ -82,17 +84,15 @@ class Drawing(_Form):
         return options
 
 
-class GenerateParameters(Drawing):
-    """How a sentence is emitted, in the words of `generate` of the library `transformers`."""
+class GenerateParameters(Sampling):
+    """Decoding options with the names of `generate` in the library `transformers`."""
 
     min_new_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = None
     min_p: Annotated[object, Only(0)] = None
     num_beams: Annotated[int, Field(ge=1, le=16)] | None = Field(
-        None, description="Sentences that are searched side by side; the model's own when left out."
+        None, description="Width of beam search; the model's own when left out."
     )
-    length_penalty: Annotated[
-        object, Only(instead="it divides by the length, which is not how beams are ordered here")
-    ] = None
+    length_penalty: Annotated[object, Only(instead="its formula differs from that of this service")] = None
     no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] | None = None
     stop_strings: Annotated[list[StopString], Field(min_length=1, max_length=4)] | None = None
     max_length: Annotated[object, Only(instead=_AS_NEW)] = None
@@ -106,10 +106,10 @@ class GenerateParameters(Drawing):
     use_cache: Annotated[object, Only(True)] = None
 
     def decoding(self) -> DecodingOptions:
-        """How sentences are emitted. The beams of a model are its own unless they are named."""
+        """These as decoding options."""
         return DecodingOptions.model_validate(
             {
-                **self.drawing(),
+                **self.sampling(),
                 "min_tokens": self.min_new_tokens,
                 "beams": self.num_beams,
                 "no_repeat_ngram_size": self.no_repeat_ngram_size or 0,
@@ -119,9 +119,11 @@ class GenerateParameters(Drawing):
 
 
 class ClassificationParameters(_Form):
-    """How labels are told."""
+    """Options of the labels."""
 
-    top_k: Annotated[int, Field(ge=1)] | None = Field(None, description="So many best labels; all when left out.")
+    top_k: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Number of best labels to return; all when left out."
+    )
     function_to_apply: Annotated[object, Only("softmax", instead=_AS_SCORES)] = None
 
 
@@ -140,10 +142,10 @@ class ClassificationLabel(BaseModel):
 
 
 class TranslationParameters(_Form):
-    """Languages, and how a translation is emitted."""
+    """Languages and decoding options of a translation."""
 
-    src_lang: str | None = Field(None, description="Has to be the model's own, as ISO 639 code.", examples=["en"])
-    tgt_lang: str | None = Field(None, description="Has to be the model's own, as ISO 639 code.", examples=["ko"])
+    src_lang: str | None = Field(None, description="ISO 639 code; must match the model.", examples=["en"])
+    tgt_lang: str | None = Field(None, description="ISO 639 code; must match the model.", examples=["ko"])
     clean_up_tokenization_spaces: Annotated[object, Only(False)] = None
     truncation: Annotated[object, Only("do_not_truncate")] = None
     generate_parameters: GenerateParameters | None = None
@@ -163,25 +165,25 @@ class TranslationText(BaseModel):
 
 
 class ImageToTextParameters(_Form):
-    """How a sentence about an image is emitted."""
+    """Decoding options of a sentence about an image."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = None
     generation_parameters: GenerateParameters | None = None
 
     @model_validator(mode="after")
-    def _said_once(self) -> Self:
+    def _given_once(self) -> Self:
         if self.max_new_tokens and self.generation_parameters and self.generation_parameters.max_new_tokens:
             raise PydanticCustomError("max_new_tokens", "max_new_tokens is given twice: leave out one of them")
         return self
 
     def decoding(self) -> DecodingOptions:
-        """How sentences are emitted."""
+        """These as decoding options."""
         options = (self.generation_parameters or GenerateParameters()).decoding()
         return options.model_copy(update={"max_tokens": self.max_new_tokens}) if self.max_new_tokens else options
 
 
 class ImageToTextRequest(_Form):
-    """An image to describe, as JSON."""
+    """Images to describe, in JSON."""
 
     inputs: Inputs = Field(description="One image file in base64, or a list.")
     parameters: ImageToTextParameters | None = None
@@ -193,16 +195,16 @@ class GeneratedText(BaseModel):
     generated_text: str = Field(examples=["a man in a red shirt"])
 
 
-class TextGenerationParameters(Drawing):
-    """How a text is gone on with, in the words of the server `text-generation-inference`."""
+class TextGenerationParameters(Sampling):
+    """Decoding options with the names of the server `text-generation-inference`."""
 
     stop: Annotated[list[StopString], Field(max_length=4)] | None = Field(
-        None, description="Up to 4 strings; the text ends before the first of them."
+        None, description="Up to 4 strings; the text ends before the first one that occurs."
     )
-    return_full_text: bool | None = Field(None, description="Tell the prompt before what goes on from it.")
-    details: bool | None = Field(None, description="Tell `details`: tokens, and why it ended.")
+    return_full_text: bool | None = Field(None, description="Return the prompt before its continuation.")
+    details: bool | None = Field(None, description="Return `details`: the tokens and the finish reason.")
     top_n_tokens: Annotated[int, Field(ge=0, le=20)] | None = Field(
-        None, description="With `details` or `stream`: so many of the most probable tokens at each place."
+        None, description="With `details` or `stream`: number of most probable tokens to return at each place."
     )
     decoder_input_details: Annotated[object, Only(False)] = None
     adapter_id: Annotated[object, Only()] = None
@@ -214,39 +216,39 @@ class TextGenerationParameters(Drawing):
 
 
 class TextGenerationRequest(_Form):
-    """Texts to go on with."""
+    """Texts to continue."""
 
     inputs: Inputs
     parameters: TextGenerationParameters = TextGenerationParameters()
-    stream: bool | None = Field(None, description="Answer one text with server-sent events.")
+    stream: bool | None = Field(None, description="Answer with server-sent events; one text only.")
 
     @model_validator(mode="after")
     def _options_agree(self) -> Self:
         if self.stream and len(self.inputs) > 1:
-            raise PydanticCustomError("stream", "a stream is of one text: send several requests")
+            raise PydanticCustomError("stream", "a stream takes one text: send several requests")
         if self.stream and self.parameters.return_full_text:
-            raise PydanticCustomError("return_full_text", "return_full_text is not of a stream: leave it out")
+            raise PydanticCustomError("return_full_text", "a stream does not support return_full_text: leave it out")
         if self.parameters.top_n_tokens and not (self.stream or self.parameters.details):
-            raise PydanticCustomError("top_n_tokens", "top_n_tokens are told in details: set details to true as well")
+            raise PydanticCustomError("top_n_tokens", "top_n_tokens needs details or stream: set one of them to true")
         return self
 
     def decoding(self) -> DecodingOptions:
-        """How texts are gone on with."""
-        tells_tokens = self.stream or self.parameters.details
+        """These as decoding options."""
+        with_tokens = self.stream or self.parameters.details
         return DecodingOptions.model_validate(
             {
-                **self.parameters.drawing(),
+                **self.parameters.sampling(),
                 "beams": 1,
                 "length_penalty": 0,
                 "stop": self.parameters.stop or None,
-                "logprobs": (self.parameters.top_n_tokens or 0) if tells_tokens else None,
+                "logprobs": (self.parameters.top_n_tokens or 0) if with_tokens else None,
                 "stream": bool(self.stream),
             }
         )
 
 
 class GenerationToken(BaseModel):
-    """A token; `special` is the end."""
+    """A token; `special` marks the end token."""
 
     id: int
     text: str
@@ -255,7 +257,7 @@ class GenerationToken(BaseModel):
 
 
 class GenerationDetails(BaseModel):
-    """How a text came about."""
+    """The tokens of a text and its finish reason."""
 
     finish_reason: Literal["length", "eos_token", "stop_sequence"]
     generated_tokens: int
@@ -266,14 +268,14 @@ class GenerationDetails(BaseModel):
 
 
 class Generation(BaseModel):
-    """What goes on from a text."""
+    """The continuation of a text."""
 
     generated_text: str
     details: GenerationDetails | None = None
 
 
 class StreamDetails(BaseModel):
-    """Why a text ended, and what it took."""
+    """The finish reason and the counts of tokens of a text."""
 
     finish_reason: Literal["length", "eos_token", "stop_sequence"]
     generated_tokens: int
@@ -282,9 +284,9 @@ class StreamDetails(BaseModel):
 
 
 class StreamedGeneration(BaseModel):
-    """An event: a token, and with the last one the whole text."""
+    """An event with a token; the last event has the whole text as well."""
 
-    index: int = Field(description="From 1.")
+    index: int = Field(description="Counted from 1.")
     token: GenerationToken
     generated_text: str | None = None
     details: StreamDetails | None = None

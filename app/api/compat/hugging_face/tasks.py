@@ -1,5 +1,4 @@
-"""Pipelines that answer whole: text-classification, translation and image-to-text, a URL for each model in place of a
-model of the Hub."""
+"""Pipelines without streams: text-classification, translation and image-to-text."""
 
 import asyncio
 
@@ -26,7 +25,7 @@ from app.api.service import service_of
 from app.api.tasks.image_body import BINARY, RAW_TYPES, decoded_images
 from app.errors import ContradictoryOptions, InvalidImage, UnknownLanguage
 from app.tasks.answers.label_kind import LabelOptions
-from app.tasks.answers.transcript import SentenceOutput
+from app.tasks.answers.transcript import sentences
 from app.tasks.captioning import EXAMPLE_IMAGE
 
 CLASSIFICATION = Pipeline("text-classification", source="text", answer="label")
@@ -47,7 +46,7 @@ CLASSIFICATION_EXAMPLES = {
 TRANSLATION_EXAMPLES = {
     "one": {"summary": "One sentence", "value": {"inputs": _SAVE}},
     "beams": {
-        "summary": "Languages named, searched with beams",
+        "summary": "Beam search, with the languages named",
         "value": {
             "inputs": _SAVE,
             "parameters": {"src_lang": "en", "tgt_lang": "ko", "generate_parameters": {"num_beams": 4}},
@@ -57,7 +56,7 @@ TRANSLATION_EXAMPLES = {
 IMAGE_TO_TEXT_EXAMPLES = {
     "photo": {"summary": "A photo in base64", "value": {"inputs": EXAMPLE_IMAGE}},
     "beams": {
-        "summary": "Searched with beams",
+        "summary": "Beam search",
         "value": {"inputs": EXAMPLE_IMAGE, "parameters": {"generation_parameters": {"num_beams": 4}}},
     },
 }
@@ -73,8 +72,8 @@ router = APIRouter(tags=["Compatible"])
     openapi_extra=described("sentiment-en", ClassificationRequest, CLASSIFICATION_EXAMPLES),
 )
 async def classify(request: Request) -> Response:
-    """Labels as `InferenceClient(".../hf/text-classification/sentiment-en").text_classification(...)` asks for them:
-    for each text its labels, the most probable first. An unsupported option is refused by name.
+    """Labels for `InferenceClient(".../hf/text-classification/sentiment-en").text_classification(...)`: the labels of
+    each text, the most probable first. An unsupported option is refused by name.
     """
     service, chosen = service_of(request), chosen_by(request)
     body = await read_json(request, ClassificationRequest)
@@ -98,8 +97,8 @@ async def classify(request: Request) -> Response:
     openapi_extra=described("translate-en-ko", TranslationRequest, TRANSLATION_EXAMPLES),
 )
 async def translate(request: Request) -> Response:
-    """Text to text as `InferenceClient(".../hf/translation/translate-en-ko").translation(...)` asks for it, with the
-    options of `generate` in `generate_parameters`. An unsupported option is refused by name.
+    """Translations for `InferenceClient(".../hf/translation/translate-en-ko").translation(...)`, with the options of
+    `generate` in `generate_parameters`. An unsupported option is refused by name.
     """
     service, chosen = service_of(request), chosen_by(request)
     body = await read_json(request, TranslationRequest)
@@ -111,8 +110,7 @@ async def translate(request: Request) -> Response:
         options = with_languages(task, decoding, parameters.src_lang, parameters.tgt_lang)
         jobs = await service.prepare(request, task, body.inputs, options, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
-    texts = [output.result.text for output in outputs if isinstance(output, SentenceOutput)]
-    return list_response(_TRANSLATIONS, [TranslationText(translation_text=text) for text in texts])
+    return list_response(_TRANSLATIONS, [TranslationText(translation_text=one.text) for one in sentences(outputs)])
 
 
 @router.post(
@@ -129,8 +127,8 @@ async def translate(request: Request) -> Response:
     ),
 )
 async def describe(request: Request) -> Response:
-    """Captions as `InferenceClient(".../hf/image-to-text/caption-en").image_to_text(...)` asks for them: the bytes of
-    an image with any content type, or base64 in JSON with `parameters`. An unsupported option is refused by name.
+    """Captions for `InferenceClient(".../hf/image-to-text/caption-en").image_to_text(...)`. The body is an image file
+    of any content type, or base64 in JSON with `parameters`. An unsupported option is refused by name.
     """
     service, chosen = service_of(request), chosen_by(request)
     decoding = GenerateParameters().decoding()
@@ -146,5 +144,4 @@ async def describe(request: Request) -> Response:
         task = IMAGE_TO_TEXT.task_of(service, chosen)
         jobs = await service.prepare(request, task, images, decoding, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
-    texts = [output.result.text for output in outputs if isinstance(output, SentenceOutput)]
-    return list_response(_CAPTIONS, [GeneratedText(generated_text=text) for text in texts])
+    return list_response(_CAPTIONS, [GeneratedText(generated_text=one.text) for one in sentences(outputs)])

@@ -2,12 +2,13 @@
 
 from app.api.compat.open_inference import generate, infer, models, repository
 from app.api.compat.open_inference.errors import error_members
+from app.api.compat.open_inference.paths import both
 from app.api.routes import Route
 
 ROUTES = (
-    *(Route(path, infer.infer, error_members=error_members) for path in infer.PATHS),
-    *(Route(path, generate.generate, error_members=error_members) for path in generate.PATHS),
-    *(Route(path, generate.generate_stream, error_members=error_members) for path in generate.STREAM_PATHS),
+    *(Route(path, infer.infer, error_members=error_members) for path in both(infer.INFER)),
+    *(Route(path, generate.generate, error_members=error_members) for path in both(generate.GENERATE)),
+    *(Route(path, generate.generate_stream, error_members=error_members) for path in both(generate.STREAM)),
     Route("/v2", error_members=error_members),
     Route("/v2/{rest:path}", error_members=error_members),
 )

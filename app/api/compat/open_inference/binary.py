@@ -1,4 +1,4 @@
-"""The binary tensor data extension of the Open Inference Protocol: tensors as they lie in memory, behind the JSON."""
+"""The binary tensor data extension of the Open Inference Protocol: raw tensors after the JSON."""
 
 import struct
 from collections.abc import Sequence
@@ -11,37 +11,37 @@ _LENGTH = struct.Struct("<I")  # before each element of BYTES
 
 
 def split(content: bytes, header: str | None) -> tuple[bytes, memoryview]:
-    """The JSON of a body and the binary data behind it, of which there is none without the header. Raises
-    InputError."""
+    """The JSON of a body, and the binary data after it, which is empty without the header. Raises InputError."""
     if header is None:
         return content, memoryview(b"")
     if not (header.isascii() and header.isdigit() and len(header) < 12):
-        raise InputError(f"{HEADER} is {header[:40]!r}; send the number of bytes that the JSON has")
+        raise InputError(f"{HEADER} is {header[:40]!r}; send the number of bytes of the JSON")
     length = int(header)
     if length > len(content):
-        raise InputError(f"{HEADER} is {length}, but the whole body has {len(content)} bytes; send the JSON's length")
+        raise InputError(
+            f"{HEADER} is {length}, but the whole body has {len(content)} bytes; send the length of the JSON"
+        )
     return content[:length], memoryview(content)[length:]
 
 
 def unpack_bytes(data: memoryview, count: int, name: str) -> list[bytes]:
-    """`count` elements of BYTES: each its length, 4 bytes with the lowest first, and as many bytes. Raises
-    InputError."""
+    """`count` elements of BYTES: each is its length (4 bytes, little-endian) and its content. Raises InputError."""
     items: list[bytes] = []
     place = 0
     for index in range(count):
         begin = place + _LENGTH.size
         if begin > len(data):
-            raise InputError(f"{name} ends before element {index} of {count}; its shape says how many there are")
+            raise InputError(f"{name} ends before element {index} of {count}; send as many elements as its shape says")
         (length,) = _LENGTH.unpack_from(data, place)
         place = begin + length
         if place > len(data):
             raise InputError(
-                f"element {index} of {name} should have {length} bytes, and {len(data) - begin} are left: each element "
-                "is its length, 4 bytes with the lowest first, and then as many bytes"
+                f"element {index} of {name} should have {length} bytes, but {len(data) - begin} are left: send each "
+                "element as its length (4 bytes, little-endian) and its content"
             )
         items.append(bytes(data[begin:place]))
     if place != len(data):
-        raise InputError(f"{name} has {len(data) - place} bytes behind its {count} elements; send none there")
+        raise InputError(f"{name} has {len(data) - place} bytes after its {count} elements; leave them out")
     return items
 
 
@@ -55,5 +55,5 @@ def pack_bytes(items: Sequence[str]) -> bytes:
 
 
 def pack_floats(values: Sequence[float]) -> bytes:
-    """Elements of FP32, the lowest byte first."""
+    """Elements of FP32, little-endian."""
     return struct.pack(f"<{len(values)}f", *values)

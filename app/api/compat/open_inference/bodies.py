@@ -1,4 +1,4 @@
-"""Bodies of requests under `/v2`: JSON, whatever content type their clients name."""
+"""Bodies of requests under `/v2`: JSON with any content type."""
 
 import asyncio
 from typing import TypeVar
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from app.api.body import parsed
 from app.errors import UnsupportedMedia
 
-_INLINE_BYTES = 65_536  # of JSON; a thread parses longer bodies, so that the event loop goes on
+_INLINE_BYTES = 65_536  # of JSON; a thread parses longer bodies, which would block the event loop
 Form = TypeVar("Form", bound=BaseModel)
 
 

@@ -1,4 +1,4 @@
-"""POST /v2/models/{model}/generate and /generate_stream: Triton's short way to ask a model that emits texts."""
+"""POST /v2/models/{model}/generate and /generate_stream: Triton's generate extension, text to text."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from app.api.body import checked, json_body
 from app.api.compat.open_inference.bodies import body_of, read
-from app.api.compat.open_inference.errors import error_event
 from app.api.compat.open_inference.options import chosen_by
-from app.api.compat.open_inference.paths import MODEL, VERSION, described, manifest_of
+from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
 from app.api.events import data_event, described_event, described_stream
 from app.api.problems import COMMON_ERRORS, problems
@@ -23,21 +22,20 @@ from app.tasks.answers.transcript import SentenceOutput
 from app.tasks.job import Job
 from app.tasks.task import Task
 
-PATHS = GENERATE, GENERATE_VERSION = f"{MODEL}/generate", f"{VERSION}/generate"
-STREAM_PATHS = STREAM, STREAM_VERSION = f"{MODEL}/generate_stream", f"{VERSION}/generate_stream"
-_BEGUN = "This film is one of the"
+GENERATE, STREAM = "/generate", "/generate_stream"
+_PROMPT = "This film is one of the"
 EXAMPLES = {
     "one": {
         "summary": "The most probable continuation",
-        "value": {"text_input": _BEGUN, "parameters": {"max_tokens": 24}},
+        "value": {"text_input": _PROMPT, "parameters": {"max_tokens": 24}},
     },
     "drawn": {
         "summary": "Drawn at random, options beside the text",
-        "value": {"id": "42", "text_input": _BEGUN, "max_tokens": 12, "temperature": 0.8, "top_p": 0.9, "seed": 7},
+        "value": {"id": "42", "text_input": _PROMPT, "max_tokens": 12, "temperature": 0.8, "top_p": 0.9, "seed": 7},
     },
 }
 STREAMED = described_stream(
-    "Events without a name; the texts of all of them, joined, are the whole",
+    "Events without a name; their texts, joined, are the whole text",
     described_event(None, GenerateAnswer),
     described_event(None, GenerateFailure),
     example='data: {"model_name":"lm-en","model_version":"1","text_output":" best"}\n\n'
@@ -48,7 +46,7 @@ _ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions)
 router = APIRouter(tags=["Open Inference Protocol"])
 
 
-class _Prompt(NamedTuple):
+class _TextRequest(NamedTuple):
     """A request whose body has been read."""
 
     service: Service
@@ -62,24 +60,27 @@ class _Prompt(NamedTuple):
         return self.service.task_of(self.manifest)
 
 
-async def _read(request: Request, *, streamed: bool) -> _Prompt:
-    """Options stand in `parameters` or beside the text. Raises InputError, RequestValidationError, ModelNotFound."""
+async def _read(request: Request, *, streamed: bool) -> _TextRequest:
+    """Read a request, with options in `parameters` or beside the text. Raises InputError, RequestValidationError,
+    ModelNotFound."""
     service = service_of(request)
     body = await read(await body_of(request), GenerateRequest)
     manifest = manifest_of(request, service)
     if (manifest.source, manifest.answer) != ("text", "tokens"):
-        raise InputError(f"{manifest.name} does not go from text to text; ask {manifest.name}/infer")
+        raise InputError(f"{manifest.name} does not map text to text; use {manifest.name}/infer")
     beside, parameters = body.model_extra or {}, body.parameters or {}
     if twice := beside.keys() & parameters.keys():
-        raise InputError(f"{', '.join(sorted(twice))} stand in parameters and beside text_input; send each once")
+        raise InputError(
+            f"{', '.join(sorted(twice))}: given in parameters and beside text_input; send each option once"
+        )
     given: dict[str, Any] = beside | parameters
     if given.get("stream", streamed) is not streamed:
-        raise InputError(f"stream is {'true' if streamed else 'false'} at this path; leave it out")
+        raise InputError(f"stream is always {'true' if streamed else 'false'} at this path; leave it out")
     given.pop("stream", None)
-    return _Prompt(service, manifest, body.id, body.text_input, checked(given, SentenceParameters, "parameters"))
+    return _TextRequest(service, manifest, body.id, body.text_input, checked(given, SentenceParameters, "parameters"))
 
 
-async def _job(request: Request, prompt: _Prompt, terms: Terms) -> Job:
+async def _job(request: Request, prompt: _TextRequest, terms: Terms) -> Job:
     options = prompt.options
     (job,) = await prompt.service.prepare(
         request, prompt.task, [prompt.text], options, chosen_by(prompt.manifest, options), terms
@@ -87,23 +88,18 @@ async def _job(request: Request, prompt: _Prompt, terms: Terms) -> Job:
     return job
 
 
-@router.post(
+@for_both(
+    router.post,
     GENERATE,
-    summary="Go from text to text, for Triton's clients",
+    summary="Generate text with {}, for Triton's clients",
+    example="lm-en",
+    content=_CONTENT,
     response_model=GenerateAnswer,
     responses=_ERRORS,
-    openapi_extra=described("lm-en", GENERATE, _CONTENT),
-)
-@router.post(
-    GENERATE_VERSION,
-    summary="Go from text to text by a version, for Triton's clients",
-    response_model=GenerateAnswer,
-    responses=_ERRORS,
-    openapi_extra=described("lm-en", GENERATE_VERSION, _CONTENT),
 )
 async def generate(request: Request) -> Response:
     """A language model or a translator by Triton's generate extension: one text in JSON, with decoding options in
-    `parameters` or beside it. An unsupported option is refused by name.
+    `parameters` or beside the text. An unsupported option is refused by name.
     """
     prompt = await _read(request, streamed=False)
     service = prompt.service
@@ -114,25 +110,19 @@ async def generate(request: Request) -> Response:
     return json_response(_answer(prompt, output.result.text, output))
 
 
-@router.post(
+@for_both(
+    router.post,
     STREAM,
-    summary="Go from text to text as it comes, for Triton's clients",
+    summary="Stream text from {}, for Triton's clients",
+    example="lm-en",
+    content=_CONTENT,
     response_model=None,
     response_class=Response,
     responses={200: STREAMED, **_ERRORS},
-    openapi_extra=described("lm-en", STREAM, _CONTENT),
-)
-@router.post(
-    STREAM_VERSION,
-    summary="Go from text to text by a version as it comes, for Triton's clients",
-    response_model=None,
-    response_class=Response,
-    responses={200: STREAMED, **_ERRORS},
-    openapi_extra=described("lm-en", STREAM_VERSION, _CONTENT),
 )
 async def generate_stream(request: Request) -> Response:
-    """As `generate`, but as server-sent events during decoding: each has new text, the last one the finish reason. A
-    failure is an event with a member `error`, and the last.
+    """Like `generate`, but with server-sent events during decoding: each has new text, and the last one the finish
+    reason. A failure is the last event, with a member `error`.
     """
     prompt = await _read(request, streamed=True)
     prompt = prompt._replace(options=prompt.options.model_copy(update={"stream": True}))
@@ -140,11 +130,11 @@ async def generate_stream(request: Request) -> Response:
     terms = service.accept(request, chosen_by(prompt.manifest, prompt.options), inputs=1)
     async with service.until_disconnect(request, terms):
         job = await _job(request, prompt, terms)
-    return service.event_stream(_events(request, prompt, job, terms), terms, failed=error_event)
+    return service.event_stream(_events(service.stream(request, [job], terms), prompt), terms)
 
 
-async def _events(request: Request, prompt: _Prompt, job: Job, terms: Terms) -> AsyncGenerator[bytes, None]:
-    async with aclosing(prompt.service.stream(request, [job], terms)) as items:
+async def _events(items: AsyncGenerator[tuple[int, Any], None], prompt: _TextRequest) -> AsyncGenerator[bytes, None]:
+    async with aclosing(items):
         async for _, item in items:
             if isinstance(item, SentenceOutput):
                 yield data_event(_answer(prompt, "", item))
@@ -152,7 +142,7 @@ async def _events(request: Request, prompt: _Prompt, job: Job, terms: Terms) -> 
                 yield data_event(_answer(prompt, item.text))
 
 
-def _answer(prompt: _Prompt, text: str, output: SentenceOutput | None = None) -> GenerateAnswer:
+def _answer(prompt: _TextRequest, text: str, output: SentenceOutput | None = None) -> GenerateAnswer:
     return GenerateAnswer(
         id=prompt.id,
         model_name=prompt.manifest.name,

@@ -1,5 +1,4 @@
-"""POST /v2/models/{model}/infer: any task as clients of the Open Inference Protocol v2 ask it, such as Triton's and
-KServe's."""
+"""POST /v2/models/{model}/infer: any task, for clients of the Open Inference Protocol v2."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from app.api.compat.open_inference.bodies import body_of, read
 from app.api.compat.open_inference.inputs import input_of
 from app.api.compat.open_inference.options import chosen_by, parameters_form
 from app.api.compat.open_inference.outputs import check_outputs, encoded, outputs_of_results
-from app.api.compat.open_inference.paths import MODEL, VERSION, described, manifest_of
+from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import InferAnswer, InferRequest
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
@@ -23,7 +22,7 @@ from app.errors import ContradictoryOptions, InputError, InvalidImage
 from app.store.manifest import Manifest
 from app.tasks.task import Task
 
-PATHS = INFER, INFER_VERSION = f"{MODEL}/infer", f"{VERSION}/infer"
+INFER = "/infer"
 _FILM = "A warm, funny film that I would gladly see again."
 EXAMPLES = {
     "one": {
@@ -45,37 +44,32 @@ EXAMPLES = {
 router = APIRouter(tags=["Open Inference Protocol"])
 _CONTENT = json_body(InferRequest, EXAMPLES) | {OCTETS: BINARY}
 _ANSWER: dict[str, Any] = {
-    "description": f"The outputs. With binary outputs the header `{HEADER}` gives the length of the JSON, and their "
-    "data follow it",
+    "description": f"The outputs. With binary outputs the header `{HEADER}` gives the length of the JSON, and the "
+    "data follows the JSON",
     "content": {OCTETS: BINARY},
 }
 _ERRORS = problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions)
 
 
-@router.post(
+@for_both(
+    router.post,
     INFER,
-    summary="Ask a model, for clients of the Open Inference Protocol",
+    summary="Run {}, for clients of the Open Inference Protocol",
+    example="sentiment-en",
+    content=_CONTENT,
     response_model=InferAnswer,
     responses={200: _ANSWER, **_ERRORS},
-    openapi_extra=described("sentiment-en", INFER, _CONTENT),
-)
-@router.post(
-    INFER_VERSION,
-    summary="Ask a version, for clients of the Open Inference Protocol",
-    response_model=InferAnswer,
-    responses={200: _ANSWER, **_ERRORS},
-    openapi_extra=described("sentiment-en", INFER_VERSION, _CONTENT),
 )
 async def infer(request: Request) -> Response:
-    """A model as `tritonclient.http` and KServe's `InferenceRESTClient` ask it: tensors in, tensors out, in JSON or as
-    bytes behind it. The metadata of a model name its tensors. An unsupported option is refused by name.
+    """Inference for `tritonclient.http` and KServe's `InferenceRESTClient`: tensors in, tensors out, in JSON or as
+    bytes after it. The metadata of a model lists its tensors. An unsupported option is refused by name.
     """
     service = service_of(request)
     content, tail = split(await body_of(request), request.headers.get(HEADER))
     body = await read(content, InferRequest)
     manifest = manifest_of(request, service)
     if body.model_name not in (None, manifest.name):
-        raise InputError(f"model_name is {body.model_name!r}, and the path names {manifest.name}; leave it out")
+        raise InputError(f"model_name is {body.model_name!r}, but the path names {manifest.name}; leave it out")
     task = service.task_of(manifest)
     tensor = input_of(body, tail, task, manifest)
     check_outputs(body.outputs or (), task, manifest)

@@ -19,7 +19,7 @@ from app.tasks.task import Task
 
 @dataclass(frozen=True)
 class InputData:
-    """The input tensor of a request. Its data are `binary`, behind the JSON, or `data`, in it."""
+    """The input tensor of a request. Its data is either `binary`, after the JSON, or `data`, in the JSON."""
 
     tensor: Tensor
     shape: list[int]
@@ -31,7 +31,7 @@ class InputData:
         return self.shape[0]
 
     async def read(self) -> Sequence[str] | Sequence[bytes] | Sequence[RawImage]:
-        """The inputs of the task. A thread takes megabytes apart. Raises InputError and InvalidImage."""
+        """The inputs of the task. A thread decodes images. Raises InputError and InvalidImage."""
         if self.tensor is TEXT:
             return self._texts()
         if self.tensor is PIXELS:
@@ -54,7 +54,9 @@ class InputData:
         _, height, width, channels = self.shape
         content = self._octets() if self.binary is None else self.binary
         if len(content) != math.prod(self.shape):
-            raise InputError(f"pixels have {len(content)} elements, and shape {self.shape} {math.prod(self.shape)}")
+            raise InputError(
+                f"pixels has {len(content)} elements, but shape {self.shape} needs {math.prod(self.shape)}"
+            )
         size = height * width * channels
         return [RawImage(width, height, bytes(content[place : place + size])) for place in range(0, len(content), size)]
 
@@ -65,19 +67,23 @@ class InputData:
                 return bytes(elements)
             except ValueError:
                 pass
-        raise InputError(f"{self.tensor.name} holds an element that is no whole number from 0 to 255")
+        raise InputError(f"{self.tensor.name} has an element that is not a whole number from 0 to 255")
 
     def _strings(self) -> list[str]:
         elements = self._elements()
         if len(elements) != self.inputs:
-            raise InputError(f"{self.tensor.name} has {len(elements)} elements, and shape {self.shape} {self.inputs}")
+            raise InputError(
+                f"{self.tensor.name} has {len(elements)} elements, but shape {self.shape} needs {self.inputs}"
+            )
         for index, element in enumerate(elements):
             if not isinstance(element, str):
-                raise InputError(f"element {index} of {self.tensor.name} is not a string, as BYTES are in JSON")
+                raise InputError(
+                    f"element {index} of {self.tensor.name} is not a string; send BYTES in JSON as strings"
+                )
         return elements
 
     def _elements(self) -> list[Any]:
-        """Row by row, whether nested or not."""
+        """The elements row by row, from flat or nested lists."""
         elements = self.data
         for _ in self.shape[1:]:
             if elements and set(map(type, elements)) == {list}:
@@ -100,7 +106,7 @@ def input_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifes
         raise InputError(f"{sent.name} has the datatype {sent.datatype}; send {tensor.datatype}")
     if not _fits(sent.shape, tensor.shape):
         raise InputError(
-            f"{sent.name} has the shape {sent.shape}; send {_shape_in_words(tensor.shape)}, no dimension 0"
+            f"{sent.name} has the shape {sent.shape}; send {_shape_in_words(tensor.shape)}, with no dimension of 0"
         )
     return InputData(tensor, sent.shape, sent.data or [], _binary(sent, tail))
 
@@ -111,17 +117,17 @@ def _binary(sent: InputTensor, tail: memoryview) -> memoryview | None:
         raise InputError(f"{sent.name} needs either 'data' or the parameter binary_data_size")
     if (size or 0) != len(tail):
         raise InputError(
-            f"{len(tail)} bytes follow the JSON, and binary_data_size is {size or 0}: set it to the number of bytes, "
+            f"{len(tail)} bytes follow the JSON, but binary_data_size is {size or 0}: set it to the number of bytes, "
             f"and the header {HEADER} to the length of the JSON"
         )
     return None if size is None else tail
 
 
-def _fits(shape: list[int], wanted: tuple[int, ...]) -> bool:
-    if len(wanted) == 1 and len(shape) == 2:  # as clients of batches have it
-        wanted = (*wanted, 1)
-    pairs = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(side > 0 and other in (ANY, side) for side, other in pairs)
+def _fits(shape: list[int], expected: tuple[int, ...]) -> bool:
+    if len(expected) == 1 and len(shape) == 2:  # as clients that batch send it
+        expected = (*expected, 1)
+    pairs = zip(shape, expected, strict=False)
+    return len(shape) == len(expected) and all(side > 0 and other in (ANY, side) for side, other in pairs)
 
 
 def _shape_in_words(shape: tuple[int, ...]) -> str:

@@ -1,10 +1,10 @@
-"""GET /v2/...: who answers, what its models take and tell, whether they are ready, and what they did."""
+"""GET /v2/...: the server, and the metadata, readiness, configuration and statistics of models."""
 
 import time
 
 from fastapi import APIRouter, Request
 
-from app.api.compat.open_inference.paths import MODEL, VERSION, described, manifest_of
+from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import (
     Duration,
     InferenceStatistics,
@@ -36,61 +36,50 @@ EXTENSIONS = (
     "schedule_policy",
     "statistics",
 )
-_TYPES = {"BYTES": "TYPE_STRING", "UINT8": "TYPE_UINT8", "FP32": "TYPE_FP32"}  # as a configuration calls them
-_EPOCH = time.time() - time.monotonic()  # what engines' clock has to be added to
-_OF_A_MODEL = problems(ModelNotFound, ModelUnavailable)
+_TYPES = {"BYTES": "TYPE_STRING", "UINT8": "TYPE_UINT8", "FP32": "TYPE_FP32"}  # in a configuration
+_EPOCH = time.time() - time.monotonic()  # seconds from 1970 to the zero of the clock of engines
+_ERRORS = problems(ModelNotFound, ModelUnavailable)
+_EXAMPLE = "sentiment-en"
 router = APIRouter(tags=["Open Inference Protocol"])
 
 
-@router.get("/v2", summary="Who answers, for clients of the Open Inference Protocol")
+@router.get("/v2", summary="Server metadata, for clients of the Open Inference Protocol")
 async def server(request: Request) -> ServerMetadata:
-    """Name, version, and the extensions of the protocol that are there."""
+    """Name, version, and the supported extensions of the protocol."""
     return ServerMetadata(version=request.app.version, extensions=list(EXTENSIONS))
 
 
-@router.get("/v2/health/live", summary="Is the process up, by the Open Inference Protocol?")
+@router.get("/v2/health/live", summary="Is the process up? (Open Inference Protocol)")
 async def live() -> Live:
-    """200 as long as the front end runs, whatever the engines do, as `/healthz` tells it."""
+    """200 while the front end runs, like `/healthz`."""
     return Live()
 
 
 @router.get(
     "/v2/health/ready",
-    summary="Are requests answered, by the Open Inference Protocol?",
+    summary="Are requests answered? (Open Inference Protocol)",
     responses=problems(NotReady, Draining),
 )
 async def ready(service: ServiceDependency) -> Ready:
-    """200 when `/readyz` answers 200, else 503 with a problem that says what is missing."""
+    """200 when `/readyz` returns 200, otherwise 503 with a problem."""
     if service.admission.is_draining:
-        raise Draining("the service is about to end; ask another one")
+        raise Draining("the service is about to end; use another replica")
     if not service.client.view.is_ready:
-        raise NotReady("not every engine has loaded its models; ask again in a moment")
+        raise NotReady("not every engine has loaded its models; retry when /readyz returns 200")
     return Ready()
 
 
-@router.get("/v2/models/stats", summary="What all models did, for clients of the Open Inference Protocol")
+@router.get("/v2/models/stats", summary="Statistics of all models, for clients of the Open Inference Protocol")
 async def all_statistics(service: ServiceDependency) -> Statistics:
-    """Inputs that the engines answered with each version, whichever route and front end they came by, and the time
-    that took them."""
+    """The number of inputs that engines answered with each version, from all routes and front ends, and their times."""
     usable = service.catalog.usable(service.client.view)
     return Statistics(model_stats=[_statistics(service, entry.manifest) for entry in usable])
 
 
-@router.get(
-    MODEL,
-    summary="What a model takes and tells",
-    responses=_OF_A_MODEL,
-    openapi_extra=described("sentiment-en", MODEL),
-)
-@router.get(
-    VERSION,
-    summary="What a version takes and tells",
-    responses=_OF_A_MODEL,
-    openapi_extra=described("sentiment-en", VERSION),
-)
+@for_both(router.get, "", summary="Metadata of {}", example=_EXAMPLE, responses=_ERRORS)
 async def metadata(request: Request, service: ServiceDependency) -> ModelMetadata:
-    """Names, datatypes and shapes of the tensors of `infer`. Of several inputs one is sent. An output is told when it
-    is asked for, or when none is."""
+    """Names, datatypes and shapes of the tensors of `infer`. A request has one of the inputs. A response has the
+    requested outputs, or all."""
     manifest = manifest_of(request, service)
     task = service.task_of(manifest)
     versions = [entry.manifest.version for entry in service.catalog.of_name(manifest.name, service.client.view)]
@@ -102,42 +91,31 @@ async def metadata(request: Request, service: ServiceDependency) -> ModelMetadat
     )
 
 
-@router.get(
-    f"{MODEL}/ready",
-    summary="Does a model answer?",
+@for_both(
+    router.get,
+    "/ready",
+    summary="Is {} ready?",
+    example=_EXAMPLE,
     responses=problems(ModelNotFound, ModelUnavailable, NotReady),
-    openapi_extra=described("sentiment-en", MODEL),
-)
-@router.get(
-    f"{VERSION}/ready",
-    summary="Does a version answer?",
-    responses=problems(ModelNotFound, ModelUnavailable, NotReady),
-    openapi_extra=described("sentiment-en", VERSION),
 )
 async def model_ready(request: Request, service: ServiceDependency) -> ModelReady:
-    """200 when an engine has it, else a problem that says why not."""
+    """200 when an engine has loaded it, otherwise a problem with the reason."""
     manifest = manifest_of(request, service)
     if manifest.key not in service.client.view.models:
-        raise NotReady(f"no engine has loaded {manifest.key} yet; ask again in a moment")
+        raise NotReady(f"no engine has loaded {manifest.key} yet; retry in some seconds")
     return ModelReady(name=manifest.name)
 
 
-@router.get(
-    f"{MODEL}/config",
-    summary="A model's configuration, for Triton's clients",
+@for_both(
+    router.get,
+    "/config",
+    summary="Configuration of {}, for Triton's clients",
+    example=_EXAMPLE,
     response_model_exclude_none=True,
-    responses=_OF_A_MODEL,
-    openapi_extra=described("sentiment-en", MODEL),
-)
-@router.get(
-    f"{VERSION}/config",
-    summary="A version's configuration, for Triton's clients",
-    response_model_exclude_none=True,
-    responses=_OF_A_MODEL,
-    openapi_extra=described("sentiment-en", VERSION),
+    responses=_ERRORS,
 )
 async def configuration(request: Request, service: ServiceDependency) -> ModelConfiguration:
-    """The tensors without the dimension of the batch, and how large a batch may be: what Triton's tools read."""
+    """The tensors without their batch dimension, and the limit of the batch size, for Triton's tools."""
     manifest = manifest_of(request, service)
     task = service.task_of(manifest)
     inputs = [_configured(tensor) for tensor in inputs_of(task)]
@@ -151,20 +129,15 @@ async def configuration(request: Request, service: ServiceDependency) -> ModelCo
     )
 
 
-@router.get(
-    f"{MODEL}/stats",
-    summary="What a model did, for clients of the Open Inference Protocol",
-    responses=_OF_A_MODEL,
-    openapi_extra=described("sentiment-en", MODEL),
-)
-@router.get(
-    f"{VERSION}/stats",
-    summary="What a version did, for clients of the Open Inference Protocol",
-    responses=_OF_A_MODEL,
-    openapi_extra=described("sentiment-en", VERSION),
+@for_both(
+    router.get,
+    "/stats",
+    summary="Statistics of {}, for clients of the Open Inference Protocol",
+    example=_EXAMPLE,
+    responses=_ERRORS,
 )
 async def statistics(request: Request, service: ServiceDependency) -> Statistics:
-    """As of all models, but of one version, or of all that have a name."""
+    """The statistics of `GET /v2/models/stats` for one version, or for all versions of a name."""
     manifest = manifest_of(request, service)
     manifests = [manifest]
     if "version" not in request.path_params:
@@ -184,9 +157,9 @@ def _statistics(service: Service, manifest: Manifest) -> ModelStatistics:
     engines = [status.figures[manifest.key] for status in service.client.view.ready if manifest.key in status.figures]
 
     def summed(name: str) -> Duration:
-        found: list[Durations] = [getattr(figures, name) for figures in engines]
-        seconds = sum(occasions.seconds for occasions in found)
-        return Duration(count=sum(occasions.count for occasions in found), ns=round(seconds * 1e9))
+        durations: list[Durations] = [getattr(figures, name) for figures in engines]
+        seconds = sum(one.seconds for one in durations)
+        return Duration(count=sum(one.count for one in durations), ns=round(seconds * 1e9))
 
     last = max((figures.last_answered for figures in engines), default=0.0)
     success = summed("answered")
@@ -202,6 +175,6 @@ def _statistics(service: Service, manifest: Manifest) -> ModelStatistics:
             queue=summed("waited"),
             compute_input=summed("encoded"),
             compute_infer=summed("decoded"),
-            compute_output=Duration(count=0, ns=0),  # text is made of tokens outside of engines
+            compute_output=Duration(count=0, ns=0),  # the front end turns tokens into text
         ),
     )

@@ -1,4 +1,4 @@
-"""Parameters of a request under `/v2`, by what the task answers."""
+"""Parameters of requests under `/v2`, by the answer kind of the task."""
 
 from typing import assert_never
 
@@ -20,10 +20,10 @@ def parameters_form(task: Task) -> type[Parameters]:
 
 
 def chosen_by(manifest: Manifest, parameters: Parameters) -> Options:
-    """Which model is to answer, and when."""
+    """The model that answers, and when."""
     return Options(
         model=manifest.name,
         version=manifest.version,
-        priority=parameters.rank,
+        priority=parameters.native_priority,
         timeout_ms=parameters.milliseconds,
     )

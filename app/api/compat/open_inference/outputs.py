@@ -14,30 +14,30 @@ from app.store.manifest import Manifest
 from app.tasks.task import Task
 
 _SCORES = "scores"
-_PLACES = "f"  # of a score in a classification: six, as Triton tells it
+_FORMAT = "f"  # of a score in a classification: six decimals, as in Triton
 
 
 @dataclass(frozen=True)
 class OutputData:
-    """An output tensor with its elements row by row."""
+    """An output tensor, with its elements row by row."""
 
     tensor: Tensor
     values: Sequence[str] | Sequence[float]
     columns: int | None = None
 
     def labelled(self, most: int, labels: Sequence[str]) -> "OutputData":
-        """The classification of scores: of each row the best, as `score:index:label`."""
+        """The classification of scores: the best labels of each row, as `score:index:label`."""
         assert self.columns is not None
         most = min(most, self.columns)
         best: list[str] = []
         for begin in range(0, len(self.values), self.columns):
             row = [float(value) for value in self.values[begin : begin + self.columns]]
             ranked = sorted(range(self.columns), key=row.__getitem__, reverse=True)[:most]
-            best += [f"{row[place]:{_PLACES}}:{place}:{labels[place]}" for place in ranked]
+            best += [f"{row[place]:{_FORMAT}}:{place}:{labels[place]}" for place in ranked]
         return OutputData(Tensor(self.tensor.name, "BYTES"), best, most)
 
     def encoded(self, *, binary: bool) -> tuple[OutputTensor, bytes]:
-        """What the JSON says, and what stands behind it."""
+        """The tensor in the JSON, and its binary data after the JSON."""
         rows = len(self.values) // (self.columns or 1)
         shape = [rows] if self.columns is None else [rows, self.columns]
         head = OutputTensor(name=self.tensor.name, datatype=self.tensor.datatype, shape=shape)
@@ -48,7 +48,7 @@ class OutputData:
 
 
 def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manifest) -> list[OutputData]:
-    """Results as output tensors: a column of each member."""
+    """Results as output tensors: one for each column of the answer kind."""
     outputs = []
     for column, tensor in zip(task.answer.columns(manifest), outputs_of(task, manifest), strict=True):
         values: list[Any] = [getattr(result, column.name) for result in results]
@@ -59,27 +59,27 @@ def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manif
 
 
 def check_outputs(requested: Sequence[RequestedOutput], task: Task, manifest: Manifest) -> None:
-    """Raises InputError, before any work is done."""
-    there = [tensor.name for tensor in outputs_of(task, manifest)]
+    """Check the requested outputs, before any work. Raises InputError."""
+    names = [tensor.name for tensor in outputs_of(task, manifest)]
     seen: set[str] = set()
     for place, output in enumerate(requested):
-        if output.name not in there:
-            raise InputError(f"outputs[{place}] is {output.name!r}; {manifest.name} has {', '.join(there)}")
+        if output.name not in names:
+            raise InputError(f"outputs[{place}] is {output.name!r}; {manifest.name} has {', '.join(names)}")
         if output.name in seen:
-            raise InputError(f"outputs[{place}] asks for {output.name} again; name each output once")
+            raise InputError(f"outputs[{place}] repeats {output.name}; name each output once")
         seen.add(output.name)
         if output.parameters and output.parameters.classification and output.name != _SCORES:
-            raise InputError(f"outputs[{place}] asks for a classification of {output.name}; only scores have one")
+            raise InputError(f"outputs[{place}] asks for a classification of {output.name}; only {_SCORES} has one")
 
 
 def encoded(
     outputs: Sequence[OutputData], requested: Sequence[RequestedOutput], manifest: Manifest, *, binary: bool
 ) -> tuple[list[OutputTensor], bytes]:
-    """The requested outputs, or all. `binary` holds for outputs that do not say it themselves."""
+    """The requested outputs, or all. `binary` applies to outputs without a parameter of their own."""
     by_name = {output.tensor.name: output for output in outputs}
     heads, tails = [], []
-    for wish in requested or [RequestedOutput(name=name) for name in by_name]:
-        output, parameters = by_name[wish.name], wish.parameters
+    for request in requested or [RequestedOutput(name=name) for name in by_name]:
+        output, parameters = by_name[request.name], request.parameters
         if parameters and parameters.classification:
             output = output.labelled(parameters.classification, manifest.labels)
         own = parameters.binary_data if parameters else None

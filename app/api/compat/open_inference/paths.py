@@ -1,6 +1,7 @@
-"""Paths of models under `/v2`, and the version that a path names."""
+"""Paths of models under `/v2`, with and without a version."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -11,6 +12,33 @@ from app.store.manifest import Manifest
 
 MODEL = "/v2/models/{model}"
 VERSION = MODEL + "/versions/{version}"
+EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
+
+
+def both(suffix: str) -> tuple[str, str]:
+    """The paths of a model and of a version that end in `suffix`."""
+    return MODEL + suffix, VERSION + suffix
+
+
+def for_both(
+    route: Callable[..., Callable[[EndpointT], EndpointT]],
+    suffix: str,
+    *,
+    summary: str,
+    example: str,
+    content: dict[str, Any] | None = None,
+    **others: Any,
+) -> Callable[[EndpointT], EndpointT]:
+    """Decorator that adds an endpoint at both paths by `route`, such as `router.get`. In `summary`, `{}` stands for "a
+    model" or "a version"; `content` is the OpenAPI content of the body."""
+
+    def add(endpoint: EndpointT) -> EndpointT:
+        for path, subject in zip(both(suffix), ("a model", "a version"), strict=True):
+            extra = described(example, path, content)
+            route(path, summary=summary.format(subject), openapi_extra=extra, **others)(endpoint)
+        return endpoint
+
+    return add
 
 
 def described(example: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -36,7 +64,7 @@ def described(example: str, path: str, content: dict[str, Any] | None = None) ->
 
 
 def manifest_of(request: Request, service: Service) -> Manifest:
-    """The version that the path names. Raises ModelNotFound and ModelUnavailable."""
+    """The version that the path names, or the default version. Raises ModelNotFound and ModelUnavailable."""
     name, version = request.path_params["model"], request.path_params.get("version")
     if version is not None and not (version.isascii() and version.isdigit() and 0 < len(version) < 10):
         raise ModelNotFound(f"model {name} has no version {version}; versions are numbers from 1")

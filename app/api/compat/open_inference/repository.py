@@ -1,4 +1,4 @@
-"""POST /v2/repository/...: the model store as Triton's clients see it, and change it if they have the key."""
+"""POST /v2/repository/...: the model store for Triton's clients. Loading and unloading need an administrator key."""
 
 from typing import Any
 
@@ -23,10 +23,10 @@ from app.errors import AdminOff, LoadFailed, ModelNotFound, NotAllowed, NotReady
 LOAD, UNLOAD = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
 INDEX_EXAMPLES = {
     "all": {"summary": "All versions", "value": {}},
-    "ready": {"summary": "Those that answer", "value": {"ready": True}},
+    "ready": {"summary": "Only loaded versions", "value": {"ready": True}},
 }
 LOAD_EXAMPLES = {
-    "newest": {"summary": "The newest in the model store", "value": {}},
+    "newest": {"summary": "The newest version in the model store", "value": {}},
     "one": {"summary": "A version by number", "value": {"parameters": {"version": 1}}},
 }
 UNLOAD_EXAMPLES = {
@@ -38,7 +38,7 @@ _ADMINISTRATION: Any = {"tags": ["Administration"]}
 
 
 async def _read(request: Request, form: type[Form]) -> Form:
-    """The body; none at all leaves everything out."""
+    """The body; an empty one leaves out every member."""
     content = await body_of(request)
     return await read(content, form) if content else form()
 
@@ -51,11 +51,11 @@ async def _read(request: Request, form: type[Form]) -> Form:
     openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
 )
 async def index(request: Request, service: ServiceDependency) -> list[IndexedModel]:
-    """Every version that answers, is broken, or was unloaded, with the reason."""
-    asked = await _read(request, IndexRequest)
+    """Lists loaded, broken and unloaded versions; the last two with the reason."""
+    body = await _read(request, IndexRequest)
     view = service.client.view
-    reasons = {} if asked.ready else dict.fromkeys(service.catalog.unloaded, "unloaded")
-    reasons |= {} if asked.ready else service.catalog.broken(view)
+    reasons = {} if body.ready else dict.fromkeys(service.catalog.unloaded, "unloaded")
+    reasons |= {} if body.ready else service.catalog.broken(view)
     reasons |= {entry.manifest.key: "" for entry in service.catalog.usable(view)}
     models = [_indexed(key, reason) for key, reason in reasons.items()]
     return sorted(models, key=lambda model: (model.name, len(model.version), model.version))
@@ -75,9 +75,9 @@ def _indexed(key: str, reason: str) -> IndexedModel:
     | {"requestBody": {"required": False, "content": json_body(RepositoryLoadRequest, LOAD_EXAMPLES)}},
 )
 async def load(request: Request, service: Administrated) -> RepositoryLoaded:
-    """As `POST /v1/models/{name}/load`: without `version` the newest of the model store."""
-    asked = await _read(request, RepositoryLoadRequest)
-    manifest = await service.rollout.load(request.path_params["model"], asked.parameters.version)
+    """Like `POST /v1/models/{name}/load`; without `version` the newest version in the model store."""
+    body = await _read(request, RepositoryLoadRequest)
+    manifest = await service.rollout.load(request.path_params["model"], body.parameters.version)
     return RepositoryLoaded(name=manifest.name)
 
 
@@ -90,8 +90,8 @@ async def load(request: Request, service: Administrated) -> RepositoryLoaded:
     | {"requestBody": {"required": False, "content": json_body(RepositoryUnloadRequest, UNLOAD_EXAMPLES)}},
 )
 async def unload(request: Request, service: Administrated) -> RepositoryUnloaded:
-    """As `POST /v1/models/{name}/unload`: without `version` all versions of the name."""
-    asked = await _read(request, RepositoryUnloadRequest)
+    """Like `POST /v1/models/{name}/unload`; without `version` all versions of the name."""
+    body = await _read(request, RepositoryUnloadRequest)
     name = request.path_params["model"]
-    await service.rollout.unload(name, asked.parameters.version)
+    await service.rollout.unload(name, body.parameters.version)
     return RepositoryUnloaded(name=name)

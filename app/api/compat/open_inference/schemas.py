@@ -1,4 +1,4 @@
-"""What clients of the Open Inference Protocol send to `/v2` and read from it."""
+"""Bodies of requests and responses under `/v2`."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -11,9 +11,9 @@ from app.tasks.options import TaskOptions
 
 MOST_DIMENSIONS = 8
 LAST_LEVEL = 21  # of priority
-_ORDINARY_LEVEL = 11
-_WITHOUT_REGION = "send the data with the request"
-_UNTOLD = {"n_best": 1, "logprobs": None, "attention": False, "stream": False}  # what no tensor tells
+_DEFAULT_LEVEL = 11
+_NO_REGION = "send the data with the request"
+_WITHOUT_TENSOR = {"n_best": 1, "logprobs": None, "attention": False, "stream": False}  # options, with their defaults
 
 TensorName = Annotated[str, Field(max_length=128)]
 Datatype = Annotated[str, Field(max_length=16, description="`BYTES`, `UINT8` or `FP32`.")]
@@ -21,40 +21,42 @@ Dimension = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Closed(BaseModel):
-    """Members that it does not have are refused."""
+    """Refuses unknown members."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class InputParameters(Closed):
-    """Of an input tensor."""
+    """Parameters of an input tensor."""
 
     binary_data_size: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Bytes of the tensor behind the JSON, in place of `data`."
+        None, description="Size of the tensor after the JSON, in bytes; replaces `data`."
     )
-    shared_memory_region: Annotated[object, Only(instead=_WITHOUT_REGION)] = None
-    shared_memory_offset: Annotated[object, Only(instead=_WITHOUT_REGION)] = None
-    shared_memory_byte_size: Annotated[object, Only(instead=_WITHOUT_REGION)] = None
+    shared_memory_region: Annotated[object, Only(instead=_NO_REGION)] = None
+    shared_memory_offset: Annotated[object, Only(instead=_NO_REGION)] = None
+    shared_memory_byte_size: Annotated[object, Only(instead=_NO_REGION)] = None
 
 
 class InputTensor(Closed):
-    """An input."""
+    """An input tensor."""
 
     name: TensorName
     shape: Annotated[list[Dimension], Field(min_length=1, max_length=MOST_DIMENSIONS)]
     datatype: Datatype
     parameters: InputParameters | None = None
     data: list[Any] | None = Field(
-        None, description="Elements row by row, flat or nested. Strings for BYTES; files among them are in base64."
+        None, description="Elements row by row, flat or nested. BYTES are strings; image files are strings in base64."
     )
 
 
 class OutputParameters(Closed):
-    """Of an output that is asked for."""
+    """Parameters of a requested output."""
 
-    binary_data: bool | None = Field(None, description="Tell it behind the JSON; else as `binary_data_output` says.")
+    binary_data: bool | None = Field(
+        None, description="Send the data after the JSON; `binary_data_output` when left out."
+    )
     classification: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        None, description="Of `scores`: so many of the best labels, each as `score:index:label`."
+        None, description="Only of `scores`: number of best labels, each as `score:index:label`."
     )
     shared_memory_region: Annotated[object, Only(instead="read it from the answer")] = None
     shared_memory_offset: Annotated[object, Only(instead="read it from the answer")] = None
@@ -62,46 +64,46 @@ class OutputParameters(Closed):
 
 
 class RequestedOutput(Closed):
-    """An output that is asked for."""
+    """A requested output."""
 
     name: TensorName
     parameters: OutputParameters | None = None
 
 
 class InferRequest(Closed):
-    """Tensors for a model."""
+    """Input tensors for a model."""
 
-    id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Told with the answer.")
-    model_name: str | None = Field(None, description="If it is told, that of the path.")
-    model_version: str | None = Field(None, description="Not needed: the path tells it.")
+    id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Returned with the answer.")
+    model_name: str | None = Field(None, description="Optional; must match the path.")
+    model_version: str | None = Field(None, description="Ignored; name a version in the path.")
     parameters: dict[str, Any] | None = Field(
         None,
-        description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; of a model that emits sentences its "
-        "decoding options as well.",
+        description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; decoding options of models that "
+        "decode text.",
     )
     inputs: Annotated[list[InputTensor], Field(min_length=1)]
-    outputs: list[RequestedOutput] | None = Field(None, description="All of the model when left out.")
+    outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the model when left out.")
 
 
 class Parameters(TaskOptions, Closed):
-    """Of a request to any model."""
+    """Parameters of a request to any model."""
 
     priority: Annotated[int, Field(ge=0, le=LAST_LEVEL)] = Field(
-        0, description=f"As Triton counts: 1 is run first and {LAST_LEVEL} last; 0 is as {_ORDINARY_LEVEL}."
+        0, description=f"As in Triton: 1 runs first and {LAST_LEVEL} last; 0 means {_DEFAULT_LEVEL}."
     )
     timeout: Annotated[int, Field(ge=0)] = Field(
-        0, description="Microseconds in which an answer is of use, as Triton counts; 0 leaves it to the service."
+        0, description="Deadline in microseconds, as in Triton; 0 means the limit of the service."
     )
-    timeout_ms: Annotated[int, Field(ge=1)] | None = Field(None, description="The same in milliseconds.")
-    binary_data_output: bool = Field(False, description="Tell outputs behind the JSON.")
-    sequence_id: Annotated[object, Only(0, "", instead="each request is read from its beginning")] = None
+    timeout_ms: Annotated[int, Field(ge=1)] | None = Field(None, description="Deadline in milliseconds.")
+    binary_data_output: bool = Field(False, description="Send outputs after the JSON.")
+    sequence_id: Annotated[object, Only(0, "", instead="send the whole input with each request")] = None
     sequence_start: Annotated[object, Only(False)] = None
     sequence_end: Annotated[object, Only(False)] = None
 
     @model_validator(mode="after")
     def _one_timeout(self) -> Self:
         if self.timeout and self.timeout_ms:
-            raise PydanticCustomError("timeout", "timeout and timeout_ms say the same; leave one of them out")
+            raise PydanticCustomError("timeout", "timeout and timeout_ms are both set; leave one of them out")
         return self
 
     @property
@@ -109,30 +111,30 @@ class Parameters(TaskOptions, Closed):
         return self.timeout_ms or -(-self.timeout // 1000) or None
 
     @property
-    def rank(self) -> int:
-        """The priority as the tasks count: what has more is run sooner."""
-        return _ORDINARY_LEVEL - (self.priority or _ORDINARY_LEVEL)
+    def native_priority(self) -> int:
+        """The priority of the native interface: a higher one runs sooner."""
+        return _DEFAULT_LEVEL - (self.priority or _DEFAULT_LEVEL)
 
 
 class SentenceParameters(DecodingOptions, Parameters):
-    """Of a request to a model that emits."""
+    """Parameters of a request to a model that decodes text."""
 
-    exclude_input_in_output: Annotated[object, Only(True, instead="what is emitted never repeats the input")] = None
+    exclude_input_in_output: Annotated[object, Only(True, instead="the output never includes the input")] = None
 
     @model_validator(mode="after")
-    def _all_can_be_told(self) -> Self:
-        for name, neutral in _UNTOLD.items():
+    def _has_tensors(self) -> Self:
+        for name, neutral in _WITHOUT_TENSOR.items():
             if getattr(self, name) != neutral:
                 raise PydanticCustomError(
                     "unsupported",
-                    "{name} is not supported here: leave it out, or ask {instead}",
+                    "{name} is not supported here: leave it out, or use {instead}",
                     {"name": name, "instead": "generate_stream" if name == "stream" else "the routes under /v1"},
                 )
         return self
 
 
 class OutputTensor(BaseModel):
-    """An output; with `binary_data_size` its data stand behind the JSON."""
+    """An output tensor; with `binary_data_size` its data follows the JSON."""
 
     name: str = Field(examples=["label"])
     datatype: str = Field(examples=["BYTES"])
@@ -142,7 +144,7 @@ class OutputTensor(BaseModel):
 
 
 class InferAnswer(BaseModel):
-    """Outputs of a model."""
+    """The outputs of a model."""
 
     model_name: str = Field(examples=["sentiment-en"])
     model_version: str = Field(examples=["1"])
@@ -151,28 +153,30 @@ class InferAnswer(BaseModel):
 
 
 class GenerateRequest(BaseModel):
-    """A text for a model that emits. Options stand in `parameters` or beside `text_input`."""
+    """A text for a model that decodes text. Options are in `parameters` or beside `text_input`."""
 
     model_config = ConfigDict(extra="allow")
 
-    id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Told with the answer.")
+    id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Returned with the answer.")
     text_input: str
     parameters: dict[str, Any] | None = Field(None, description="Decoding options, and those of any request.")
 
 
 class GenerateAnswer(BaseModel):
-    """What a model emitted, or of a stream what came of it."""
+    """The text that a model decoded, or a part of it in a stream."""
 
     id: str | None = None
     model_name: str = Field(examples=["lm-en"])
     model_version: str = Field(examples=["1"])
     text_output: str
-    score: float | None = Field(None, description="As in the results of the tasks; of a stream with its last event.")
-    finish_reason: str | None = Field(None, description="As `score`.", examples=["stop"])
+    score: float | None = Field(
+        None, description="As in the results of the native tasks; in a stream only in the last event."
+    )
+    finish_reason: str | None = Field(None, description="As for `score`.", examples=["stop"])
 
 
 class ServerMetadata(BaseModel):
-    """Who answers."""
+    """The server."""
 
     name: Literal["unroll"] = "unroll"
     version: str = Field(examples=["0.1.0"])
@@ -199,15 +203,17 @@ class ModelReady(BaseModel):
 
 
 class TensorMetadata(BaseModel):
-    """A tensor that a model takes or tells."""
+    """An input or output tensor of a model."""
 
     name: str = Field(examples=["text_input"])
     datatype: str = Field(examples=["BYTES"])
-    shape: list[int] = Field(description="-1 is any number; the first is that of the inputs.", examples=[[-1]])
+    shape: list[int] = Field(
+        description="-1 means any size; the first dimension is the number of inputs.", examples=[[-1]]
+    )
 
 
 class ModelMetadata(BaseModel):
-    """What a model takes and tells."""
+    """The input and output tensors of a model."""
 
     name: str = Field(examples=["sentiment-en"])
     versions: list[str] = Field(examples=[["1"]])
@@ -217,35 +223,35 @@ class ModelMetadata(BaseModel):
 
 
 class TensorConfiguration(BaseModel):
-    """A tensor without the dimension of the batch."""
+    """A tensor without its batch dimension."""
 
     name: str
     data_type: str = Field(examples=["TYPE_STRING"])
     dims: list[int]
-    optional: bool | None = Field(None, description="Of several inputs of which one is sent.")
+    optional: bool | None = Field(None, description="True if a request sends one of several inputs.")
 
 
 class ModelConfiguration(BaseModel):
-    """A model as Triton's clients read its configuration."""
+    """The configuration of a model, for Triton's clients."""
 
     name: str
     platform: Literal["unroll"] = "unroll"
     backend: Literal["unroll"] = "unroll"
-    max_batch_size: int = Field(description="Inputs of one request.")
+    max_batch_size: int = Field(description="Limit of inputs in one request.")
     input: list[TensorConfiguration]
     output: list[TensorConfiguration]
 
 
 class Duration(BaseModel):
-    """How often, and how long in all."""
+    """A count, and the total time."""
 
     count: int
     ns: int
 
 
 class InferenceStatistics(BaseModel):
-    """Durations of inputs in engines: from arrival to answer, and of those answered the waiting (`queue`), the
-    consuming of the source (`compute_input`) and the emitting of tokens (`compute_infer`, of sentences alone)."""
+    """Times of inputs in engines, from arrival to answer. Answered inputs also count their waiting (`queue`), the
+    encoding of the source (`compute_input`), and the decoding of tokens (`compute_infer`)."""
 
     success: Duration
     fail: Duration
@@ -256,31 +262,31 @@ class InferenceStatistics(BaseModel):
 
 
 class ModelStatistics(BaseModel):
-    """What the engines did with one version since each of them loaded it."""
+    """Statistics of one version, since each engine loaded it."""
 
     name: str
     version: str
-    last_inference: int = Field(description="When it last answered, in milliseconds since 1970; 0 if never.")
-    inference_count: int = Field(description="Inputs answered.")
-    execution_count: int = Field(description="Batches run: pieces of sources, and units of steps.")
+    last_inference: int = Field(description="Time of the last answer in milliseconds since 1970; 0 if there was none.")
+    inference_count: int = Field(description="Number of answered inputs.")
+    execution_count: int = Field(description="Number of batches: pieces of sources, and units of steps.")
     inference_stats: InferenceStatistics
     batch_stats: list[Any] = []
 
 
 class Statistics(BaseModel):
-    """Of models."""
+    """Statistics of models."""
 
     model_stats: list[ModelStatistics]
 
 
 class IndexRequest(Closed):
-    """Which versions to list."""
+    """The versions to list."""
 
-    ready: bool = Field(False, description="Only those that answer.")
+    ready: bool = Field(False, description="Only loaded versions.")
 
 
 class IndexedModel(BaseModel):
-    """A version that is known."""
+    """A version."""
 
     name: str
     version: str
@@ -289,35 +295,35 @@ class IndexedModel(BaseModel):
 
 
 class GenerateFailure(BaseModel):
-    """The last event of a stream that failed."""
+    """The last event of a stream that fails."""
 
-    error: str = Field(description="What went wrong, and what to change.")
+    error: str = Field(description="The mistake, the limit, and what to do.")
 
 
 class RepositoryLoadParameters(Closed):
-    """Of a load."""
+    """Parameters of a load."""
 
     version: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Not Triton's: the newest of the model store when left out."
+        None, description="Not in Triton: the newest version in the model store when left out."
     )
-    config: Annotated[object, Only(instead="a version's manifest is its configuration")] = None
+    config: Annotated[object, Only(instead="the manifest of a version is its configuration")] = None
 
 
 class RepositoryLoadRequest(Closed):
-    """Which version to load."""
+    """The version to load."""
 
     parameters: RepositoryLoadParameters = RepositoryLoadParameters()
 
 
 class RepositoryUnloadParameters(Closed):
-    """Of an unload."""
+    """Parameters of an unload."""
 
-    version: Annotated[int, Field(ge=1)] | None = Field(None, description="Not Triton's: all when left out.")
-    unload_dependents: bool = Field(False, description="Makes no difference: no model depends on another.")
+    version: Annotated[int, Field(ge=1)] | None = Field(None, description="Not in Triton: all versions when left out.")
+    unload_dependents: bool = Field(False, description="Without effect: no model depends on another.")
 
 
 class RepositoryUnloadRequest(Closed):
-    """Which version to unload."""
+    """The version to unload."""
 
     parameters: RepositoryUnloadParameters = RepositoryUnloadParameters()
 

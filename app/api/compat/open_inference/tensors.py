@@ -12,7 +12,7 @@ _DATATYPES = {"text": "BYTES", "number": "FP32"}
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor that a model reads or answers with. `shape` begins with the number of inputs."""
+    """An input or output tensor of a model. The first dimension of `shape` is the number of inputs."""
 
     name: str
     datatype: str
@@ -24,7 +24,7 @@ PIXELS = Tensor("pixels", "UINT8", (ANY, ANY, ANY, 3))
 
 
 def inputs_of(task: Task) -> tuple[Tensor, ...]:
-    """The tensors that a task reads: a request has one of these."""
+    """The input tensors of a task. A request has one of them."""
     match task.source.kind:
         case "text":
             return (TEXT,)
@@ -35,7 +35,7 @@ def inputs_of(task: Task) -> tuple[Tensor, ...]:
 
 
 def outputs_of(task: Task, manifest: Manifest) -> tuple[Tensor, ...]:
-    """The tensors that a model answers with: the columns of its results."""
+    """The output tensors of a model: the columns of its results."""
     return tuple(
         Tensor(column.name, _DATATYPES[column.type], (ANY,) if column.width is None else (ANY, column.width))
         for column in task.answer.columns(manifest)

@@ -1,17 +1,16 @@
-"""POST /v1/completions: the language models, as OpenAI's clients ask them."""
+"""POST /v1/completions: language models for OpenAI's clients."""
 
 import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
-from app.api.compat.openai.errors import error_event
 from app.api.compat.openai.schemas import (
     CompletionAnswer,
     CompletionChoice,
@@ -22,23 +21,22 @@ from app.api.compat.openai.schemas import (
 )
 from app.api.events import data_event, described_event, described_stream
 from app.api.problems import COMMON_ERRORS, problems
-from app.api.service import Service, service_of
-from app.engine.protocol import Terms
+from app.api.service import service_of
 from app.errors import ContradictoryOptions
 from app.tasks.answers.token_results import EmittedToken, FinishReason
-from app.tasks.answers.transcript import SentenceOutput
+from app.tasks.answers.transcript import SentenceOutput, sentences
 from app.tasks.job import Job, Output
 
 _DONE = b"data: [DONE]\n\n"
-_BEGUN = "This film is one of the"
+_PROMPT = "This film is one of the"
 EXAMPLES = {
     "one": {
         "summary": "The most probable continuation",
-        "value": {"model": "lm-en", "prompt": _BEGUN, "temperature": 0},
+        "value": {"model": "lm-en", "prompt": _PROMPT, "temperature": 0},
     },
     "several": {
         "summary": "Two prompts with two choices each, drawn",
-        "value": {"model": "lm-en", "prompt": [_BEGUN, "The acting is"], "n": 2, "seed": 7, "top_p": 0.9},
+        "value": {"model": "lm-en", "prompt": [_PROMPT, "The acting is"], "n": 2, "seed": 7, "top_p": 0.9},
     },
     "logprobs": {
         "summary": "Log-probabilities and alternatives",
@@ -46,13 +44,13 @@ EXAMPLES = {
     },
     "echo": {
         "summary": "With the prompt, up to a full stop",
-        "value": {"model": "lm-en", "prompt": _BEGUN, "max_tokens": 40, "stop": ["."], "echo": True, "seed": 1},
+        "value": {"model": "lm-en", "prompt": _PROMPT, "max_tokens": 40, "stop": ["."], "echo": True, "seed": 1},
     },
     "streamed": {
         "summary": "As server-sent events",
         "value": {
             "model": "lm-en/1",
-            "prompt": _BEGUN,
+            "prompt": _PROMPT,
             "temperature": 0,
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -74,7 +72,7 @@ router = APIRouter(tags=["Compatible"])
 @router.post(
     "/v1/completions",
     operation_id="openai_completions",
-    summary="Go on with texts, for OpenAI's clients",
+    summary="Continue texts, for OpenAI's clients",
     response_model=CompletionAnswer,
     responses={200: STREAMED, **problems(*COMMON_ERRORS, ContradictoryOptions)},
     openapi_extra={
@@ -83,8 +81,8 @@ router = APIRouter(tags=["Compatible"])
     },
 )
 async def completions(request: Request) -> Response:
-    """The language models as `OpenAI(base_url=".../v1", api_key="x").completions.create(...)` asks them, streamed or
-    whole. An unsupported option is refused by name; errors have OpenAI's member `error` as well.
+    """Completions for `OpenAI(base_url=".../v1", api_key="x").completions.create(...)`, whole or streamed. An
+    unsupported option is refused by name. Errors have OpenAI's member `error` as well.
     """
     service = service_of(request)
     body = await read_json(request, CompletionRequest)
@@ -99,15 +97,15 @@ async def completions(request: Request) -> Response:
                 await asyncio.to_thread(answer.whole, outputs) if body.logprobs is not None else answer.whole(outputs)
             )
             return Response(whole.model_dump_json(), media_type="application/json")
-    return service.event_stream(_chunks(request, service, answer, terms), terms, failed=error_event)
+    return service.event_stream(_chunks(service.stream(request, answer.jobs, terms), answer), terms)
 
 
-async def _chunks(request: Request, service: Service, answer: "_Answer", terms: Terms) -> AsyncGenerator[bytes, None]:
-    """Each choice as it comes; its last chunk has the finish reason."""
+async def _chunks(items: AsyncGenerator[tuple[int, Any], None], answer: "_Answer") -> AsyncGenerator[bytes, None]:
+    """The choices in chunks as they come; the last chunk of a choice has its finish reason."""
     outputs: dict[int, Output] = {}
     for chunk in answer.echoed():
         yield answer.event([chunk])
-    async with aclosing(service.stream(request, answer.jobs, terms)) as items:
+    async with aclosing(items):
         async for index, item in items:
             if isinstance(item, SentenceOutput):
                 outputs[index] = item
@@ -137,11 +135,10 @@ class _Answer:
 
     def whole(self, outputs: Sequence[Output]) -> CompletionAnswer:
         """All choices."""
-        before = self._body.inputs if self._body.echo else [""] * len(outputs)
-        results = [output.result for output in outputs if isinstance(output, SentenceOutput)]
+        prompts = self._body.inputs if self._body.echo else [""] * len(outputs)
         choices = [
             self.chunk(index, prompt + result.text, result.tokens or [], result.finish_reason)
-            for index, (result, prompt) in enumerate(zip(results, before, strict=True))
+            for index, (result, prompt) in enumerate(zip(sentences(outputs), prompts, strict=True))
         ]
         return self._frame.model_copy(update={"choices": choices, "usage": self.usage(outputs)})
 
@@ -153,7 +150,7 @@ class _Answer:
     def chunk(
         self, place: int, text: str, tokens: Sequence[EmittedToken], reason: FinishReason | None = None
     ) -> CompletionChoice:
-        """A choice or a part of it; `reason` is why it ended."""
+        """A choice or a part of it; `reason` is the finish reason of its last part."""
         return CompletionChoice(
             index=place,
             text=text,
@@ -167,7 +164,7 @@ class _Answer:
         return data_event(frame.model_dump(exclude=None if self.has_usage else {"usage"}))
 
     def usage(self, outputs: Sequence[Output]) -> CompletionUsage:
-        """Tokens of the prompts, each once for all its choices, and those of the choices."""
+        """The tokens of the prompts, each counted once for all its choices, and of the choices."""
         read = sum(job.read.tokens + 1 for job in self.jobs[:: self._body.choices])  # + the decoder's first input
         emitted = sum(output.emitted_tokens for output in outputs)
         return CompletionUsage(prompt_tokens=read, completion_tokens=emitted, total_tokens=read + emitted)

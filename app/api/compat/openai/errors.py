@@ -1,12 +1,10 @@
-"""Errors as OpenAI's clients read them."""
+"""Errors for OpenAI's clients."""
 
 from collections.abc import Mapping
 
-from app.api.events import data_event
-
 
 def error_members(problem: Mapping[str, object]) -> dict[str, object]:
-    """The members of a problem beside the standard ones."""
+    """The members that these clients read, beside the standard ones."""
     status, slug = problem["status"], str(problem["type"]).removeprefix("/problems/")
     assert isinstance(status, int)
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
@@ -21,15 +19,10 @@ def error_members(problem: Mapping[str, object]) -> dict[str, object]:
 
 
 def _parameter(problem: Mapping[str, object]) -> str | None:
-    """The refused member of the request, if it is known."""
+    """The refused member of the request, if known."""
     match problem:
         case {"options": [str(name), *_]}:
             return name
         case {"errors": [{"where": str(place)}, *_]} if place != "body":
             return place
     return None
-
-
-def error_event(problem: Mapping[str, object]) -> bytes:
-    """The last event of a stream that fails."""
-    return data_event(error_members(problem))
