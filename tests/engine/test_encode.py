@@ -13,9 +13,10 @@ from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.models import Models
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Event, Failed, Label, Labelled, Tokens
-from app.engine.request import Output, Request, whole
+from app.engine.request import Chunk, Output, Request, whole
 from app.engine.scheduler import CHUNK_UNITS, Scheduler
-from app.models.encoders import TextEncoder
+from app.models.encoders import Encoded, TextEncoder
+from app.models.networks import Classifier
 from app.models.serving.precision import Precision
 from app.store.architecture import Attention, Decoder, Recurrence
 from app.store.architecture import Classifier as ClassifierConfig
@@ -103,6 +104,43 @@ def test_sources_in_chunks_are_answered_as_in_one(tmp_path: Path, cell: str, pre
             assert isinstance(event, Decoded)
             expected = Reference(shipped[one.model], one.source, one.decode).greedy()
             assert event.hypotheses[0].tokens == expected.tokens
+
+
+class OutOfMemoryOnce(Classifier):
+    """A classifier whose first label runs out of memory."""
+
+    def __init__(self, network: Classifier) -> None:
+        torch.nn.Module.__init__(self)
+        self.encoder = network.encoder
+        self.inner = network
+        self.is_first = True
+
+    def label(self, encoded: Encoded, lengths: torch.Tensor) -> torch.Tensor:
+        if self.is_first:
+            self.is_first = False
+            raise RuntimeError("can't allocate memory")
+        return self.inner.label(encoded, lengths)
+
+
+def test_chunks_that_run_again_continue_from_the_same_states(tmp_path: Path) -> None:
+    draft = one_way("lstm")[0]
+    publish_tiny(draft, tmp_path / "store", tiny_tokenizer(tmp_path))
+    models = Models(torch.device("cpu"), slots=8, precision="float32")
+    models.load(open_version(tmp_path / "store" / draft.key))
+    model = models[draft.key]
+    assert isinstance(model.network, Classifier)
+    model.network = OutOfMemoryOnce(model.network)
+    requests = [request(number, draft.key, list(range(5 + number, 30 + 9 * number)), Label()) for number in range(3)]
+    assert not encode(model, [Chunk(one, 0, 20) for one in requests])
+    outputs = encode(model, [Chunk(one, 20, min(15, one.cost.encode - 20)) for one in requests])
+    outputs += encode(model, [Chunk(one, 35, one.cost.encode - 35) for one in requests if one.cost.encode > 35])
+    assert models.counters.out_of_memory == 1
+    shipped = open_shipped(tmp_path / "store", draft.key)
+    assert {one for one, _ in outputs} == set(requests)
+    for one, event in outputs:
+        assert isinstance(event, Labelled)
+        assert isinstance(one.source, Tokens)
+        assert event.scores == pytest.approx(label_alone(shipped, one.source), abs=1e-5)
 
 
 @pytest.fixture
