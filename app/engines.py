@@ -27,29 +27,29 @@ def open_store(settings: Settings) -> Store:
     return FolderStore(Path(settings.store))
 
 
-def bring_up_to_date(source: Store) -> None:
+def bring_up_to_date(store: Store) -> None:
     """Update the local copy of a store. If the store is unreachable, the service starts with the old copy, whose
     versions are checked as they load. Raises StoreUnreachable without a copy."""
     try:
-        source.update()
+        store.update()
     except StoreUnreachable as error:
-        kept = sorted(version_folders(source.root))
+        kept = sorted(version_folders(store.root))
         if not kept:
             raise
-        log.warning("%s. Serving the copy in %s: %s", error.detail, source.root, ", ".join(kept))
+        log.warning("%s. Serving the copy in %s: %s", error.detail, store.root, ", ".join(kept))
 
 
-def desired_state_of(source: Store) -> DesiredState:
+def desired_state_of(store: Store) -> DesiredState:
     """The desired state at the start of a service: every version of the store."""
-    folders = version_folders(source.root)
-    return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(source.root))
+    folders = version_folders(store.root)
+    return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(store.root))
 
 
-def start_engines(settings: Settings, source: Store) -> EngineProcesses:
+def start_engines(settings: Settings, store: Store) -> EngineProcesses:
     """Engine processes that load all versions of a store."""
     config = EngineConfig(
         endpoint="",
-        store=str(source.root),
+        store=str(store.root),
         threads=settings.threads,
         unit=settings.unit,
         slots=settings.slots,
@@ -59,20 +59,20 @@ def start_engines(settings: Settings, source: Store) -> EngineProcesses:
         log_format=settings.log_format,
     )
     count, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
-    room = engines_that_fit(memory, source, settings.workers)
+    room = engines_that_fit(memory, store, settings.workers)
     devices = engine_devices(settings.devices, settings.engines or max(1, min(count, room)))
     if room < count and "cpu" in devices:
         log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
     log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
     return EngineProcesses(
-        config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(source)
+        config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(store)
     )
 
 
-def engines_that_fit(memory: int, source: Store, front_ends: int) -> int:
+def engines_that_fit(memory: int, store: Store, front_ends: int) -> int:
     """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`.
 
     The memory of an engine was measured (docs/deploy.md): torch, each model as stored and as served, and batches.
     """
-    stored = sum(file.stat().st_size for file in source.root.glob("*/*/*.safetensors"))
+    stored = sum(file.stat().st_size for file in store.root.glob("*/*/*.safetensors"))
     return max(0, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 3 * stored))

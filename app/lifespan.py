@@ -43,7 +43,8 @@ class Parts:
     """The parts of a front end before it runs.
 
     `engines` are the ZeroMQ endpoints of running engines; None starts engines. `service_folder` is the folder of
-    the desired state, which several front ends share. The first front end logs when engines are ready, and watches the store.
+    the desired state, which several front ends share. The first front end logs when engines are ready, and watches the
+    store.
     """
 
     settings: Settings
@@ -61,26 +62,26 @@ class Parts:
 async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     """Run the service until the block ends, then stop everything that was started here."""
     settings, metrics = parts.settings, parts.metrics
-    source = open_store(settings)
+    store = open_store(settings)
     if parts.service_folder is None:
-        await asyncio.to_thread(bring_up_to_date, source)
+        await asyncio.to_thread(bring_up_to_date, store)
     async with AsyncExitStack() as stack:
         if parts.tracing is not None:
             stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
         endpoints, folder = parts.engines, parts.service_folder
         if endpoints is None:
-            processes = start_engines(settings, source)
+            processes = start_engines(settings, store)
             stack.callback(processes.stop)
             endpoints, folder = processes.endpoints, processes.folder
         if folder is None:  # running engines that serve only this front end
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
-            create_desired_state(folder, desired_state_of(source))
+            create_desired_state(folder, desired_state_of(store))
         pool = stack.enter_context(ThreadPoolExecutor(_IMAGE_THREADS, "images"))
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
         await stack.enter_async_context(client)
         catalog = Catalog(parts.tasks)
-        rollout = Rollout(catalog, client, source, desired)
+        rollout = Rollout(catalog, client, store, desired)
         await rollout.begin()
         app.state.service = _service(parts, catalog, client, rollout, pool)
         metrics.watch(lambda: _figures(client.view, catalog))

@@ -9,9 +9,10 @@ import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from app.engine.protocol import Times
+if TYPE_CHECKING:
+    from app.engine.protocol import Times
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@~-]{0,127}")
 _TRACEPARENT = re.compile(
@@ -32,7 +33,7 @@ class Execution(NamedTuple):
 
     model: str
     engine: str
-    times: Times
+    times: "Times"
 
 
 @dataclass(slots=True)

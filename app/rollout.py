@@ -30,10 +30,10 @@ Stamp = frozenset[tuple[str, int, int]]  # names, sizes and modification times o
 class Rollout:
     """Keeps the catalog of one front end, and changes what all of them serve."""
 
-    def __init__(self, catalog: Catalog, client: EngineClient, source: Store, state_file: DesiredStateFile) -> None:
+    def __init__(self, catalog: Catalog, client: EngineClient, store: Store, state_file: DesiredStateFile) -> None:
         self._catalog = catalog
         self._client = client
-        self._source = source
+        self._store = store
         self._file = state_file
         self._applying = asyncio.Lock()
         self._applied = -1
@@ -46,9 +46,9 @@ class Rollout:
         """Apply every change of the desired state, by any front end, until cancelled."""
         while True:
             try:
-                wanted = self._file.read_if_changed()
-                if wanted is not None:
-                    await self._apply(wanted)
+                desired = self._file.read_if_changed()
+                if desired is not None:
+                    await self._apply(desired)
             except Exception:
                 log.exception("the desired state could not be applied")
             await asyncio.sleep(_POLL_SECONDS)
@@ -58,8 +58,8 @@ class Rollout:
         default version of its name if it is the newest and no other is set. Raises ModelNotFound, LoadFailed, NotReady.
         """
         async with self._file.turn():
-            await asyncio.to_thread(self._source.update, name)
-            folder = await asyncio.to_thread(_folder_of, self._source.root, name, version)
+            await asyncio.to_thread(self._store.update, name)
+            folder = await asyncio.to_thread(_folder_of, self._store.root, name, version)
             manifest, changed = await self._load(folder)
         await self._file.wait_for_all(changed.revision)
         return manifest
@@ -68,13 +68,13 @@ class Rollout:
         """Stop serving a version, or all versions of a name. Returns the versions after their last requests have ended;
         they stay in the store. Raises ModelNotFound."""
         async with self._file.turn():
-            wanted = self._file.read()
-            loaded = _versions_of(wanted, name)
+            desired = self._file.read()
+            loaded = _versions_of(desired, name)
             if not loaded or version not in (None, *loaded):
                 raise _not_loaded(name, version, loaded)
             versions = loaded if version is None else [version]
             keys = {f"{name}/{number}" for number in versions}
-            changed = await self._forget(wanted, keys, unloaded=sorted({*wanted.unloaded, *keys}))
+            changed = await self._forget(desired, keys, unloaded=sorted({*desired.unloaded, *keys}))
         await self._release(keys, changed)
         return versions
 
@@ -85,10 +85,10 @@ class Rollout:
             loaded = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
             if not loaded or version not in (None, *loaded):
                 raise _not_loaded(name, version, loaded)
-            await asyncio.to_thread(self._source.write_default, name, version)
-            wanted = self._file.read()
-            defaults = _without(wanted.defaults, {name}) | ({} if version is None else {name: version})
-            changed = await self._write(msgspec.structs.replace(wanted, defaults=defaults))
+            await asyncio.to_thread(self._store.write_default, name, version)
+            desired = self._file.read()
+            defaults = _without(desired.defaults, {name}) | ({} if version is None else {name: version})
+            changed = await self._write(msgspec.structs.replace(desired, defaults=defaults))
         await self._file.wait_for_all(changed.revision)
         return self._catalog.of_name(name, self._client.view)[0].manifest.version
 
@@ -103,32 +103,32 @@ class Rollout:
         Raises NotReady, StoreUnreachable.
         """
         async with self._file.turn():
-            await asyncio.to_thread(self._source.update)
-            stamps = await asyncio.to_thread(_stamps, self._source.root)
+            await asyncio.to_thread(self._store.update)
+            stamps = await asyncio.to_thread(_stamps, self._store.root)
             broken = self._catalog.broken(self._client.view)
-            wanted = self._file.read()
+            desired = self._file.read()
             for key, stamp in stamps.items():
-                is_new = key not in wanted.versions and key not in wanted.unloaded and key not in broken
+                is_new = key not in desired.versions and key not in desired.unloaded and key not in broken
                 if is_new or (key in broken and seen.get(key, stamp) != stamp):
                     with suppress(LoadFailed):  # the log and /readyz report it
-                        await self._load(self._source.root / key)
-            wanted = self._file.read()
-            changed = wanted
-            defaults = await asyncio.to_thread(read_defaults, self._source.root)
-            if defaults != wanted.defaults:
-                changed = await self._write(msgspec.structs.replace(wanted, defaults=defaults))
-            folders = await asyncio.to_thread(version_folders, self._source.root)
-            gone = (wanted.versions.keys() | wanted.failed.keys()) - folders.keys()
+                        await self._load(self._store.root / key)
+            desired = self._file.read()
+            changed = desired
+            defaults = await asyncio.to_thread(read_defaults, self._store.root)
+            if defaults != desired.defaults:
+                changed = await self._write(msgspec.structs.replace(desired, defaults=defaults))
+            folders = await asyncio.to_thread(version_folders, self._store.root)
+            gone = (desired.versions.keys() | desired.failed.keys()) - folders.keys()
             if not folders:  # an empty store is one that is not mounted
                 gone = set()
             if gone:
-                changed = await self._forget(changed, gone, unloaded=wanted.unloaded)
+                changed = await self._forget(changed, gone, unloaded=desired.unloaded)
         await self._release(gone, changed)
         return stamps
 
     async def _load(self, folder: Path) -> tuple[Manifest, DesiredState]:
         key = f"{folder.parent.name}/{folder.name}"
-        wanted = self._file.read()
+        desired = self._file.read()
         entry = await asyncio.to_thread(self._catalog.open, folder)
         try:
             if isinstance(entry, BrokenVersion):
@@ -136,28 +136,28 @@ class Rollout:
             await self._client.load(key, str(folder))
         except LoadFailed as error:
             log.warning("%s", error.detail)
-            if key not in wanted.versions:
+            if key not in desired.versions:
                 await self._client.unload(key, linger=0)
                 reason = error.detail.removeprefix(f"{key} cannot be loaded: ")
-                await self._write(msgspec.structs.replace(wanted, failed=wanted.failed | {key: reason}))
+                await self._write(msgspec.structs.replace(desired, failed=desired.failed | {key: reason}))
             raise
         changed = await self._write(
             msgspec.structs.replace(
-                wanted,
-                versions=wanted.versions | {key: str(folder)},
-                failed=_without(wanted.failed, {key}),
-                unloaded=[other for other in wanted.unloaded if other != key],
+                desired,
+                versions=desired.versions | {key: str(folder)},
+                failed=_without(desired.failed, {key}),
+                unloaded=[other for other in desired.unloaded if other != key],
             )
         )
         log.info("%s is loaded", key)
         return entry.manifest, changed
 
-    async def _forget(self, wanted: DesiredState, keys: set[str], *, unloaded: list[str]) -> DesiredState:
+    async def _forget(self, desired: DesiredState, keys: set[str], *, unloaded: list[str]) -> DesiredState:
         return await self._write(
             msgspec.structs.replace(
-                wanted,
-                versions=_without(wanted.versions, keys),
-                failed=_without(wanted.failed, keys),
+                desired,
+                versions=_without(desired.versions, keys),
+                failed=_without(desired.failed, keys),
                 unloaded=unloaded,
             )
         )
@@ -169,29 +169,29 @@ class Rollout:
             await self._client.unload(key, linger=LINGER_SECONDS)
             log.info("%s is unloaded", key)
 
-    async def _write(self, wanted: DesiredState) -> DesiredState:
+    async def _write(self, desired: DesiredState) -> DesiredState:
         """Write the desired state, and apply it here at once."""
-        changed = self._file.write(wanted)
+        changed = self._file.write(desired)
         await self._apply(changed)
         return changed
 
-    async def _apply(self, wanted: DesiredState) -> None:
+    async def _apply(self, desired: DesiredState) -> None:
         async with self._applying:
-            if wanted.revision <= self._applied:
+            if desired.revision <= self._applied:
                 return
             known = self._catalog.keys
-            fresh = [Path(folder) for key, folder in wanted.versions.items() if key not in known]
+            fresh = [Path(folder) for key, folder in desired.versions.items() if key not in known]
             opened = [await asyncio.to_thread(self._catalog.open, folder) for folder in fresh]
             self._catalog.change(
                 opened,
-                served=wanted.versions,
-                failed=wanted.failed,
-                defaults=wanted.defaults,
-                unloaded=wanted.unloaded,
+                served=desired.versions,
+                failed=desired.failed,
+                defaults=desired.defaults,
+                unloaded=desired.unloaded,
             )
-            self._client.set_desired(wanted.versions)
-            self._applied = wanted.revision
-            self._file.acknowledge(wanted.revision)
+            self._client.set_desired(desired.versions)
+            self._applied = desired.revision
+            self._file.acknowledge(desired.revision)
 
 
 async def watch(rollout: Rollout, seconds: float) -> None:
@@ -230,8 +230,8 @@ def _stamps(root: Path) -> dict[str, Stamp]:
     return stamps
 
 
-def _versions_of(wanted: DesiredState, name: str) -> list[int]:
-    keys = [key.rpartition("/") for key in wanted.versions]
+def _versions_of(desired: DesiredState, name: str) -> list[int]:
+    keys = [key.rpartition("/") for key in desired.versions]
     return sorted(int(version) for other, _, version in keys if other == name and version.isdigit())
 
 

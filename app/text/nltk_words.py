@@ -2,7 +2,7 @@
 
 from nltk.tokenize.destructive import NLTKWordTokenizer
 
-from app.text.words import Word
+from app.text.word import Word
 
 _tokenizer = NLTKWordTokenizer()
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 
 from app.errors import InvalidManifest
-from app.text.words import Word
+from app.text.word import Word
 
 
 @contextmanager

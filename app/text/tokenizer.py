@@ -11,8 +11,9 @@ from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
+from app.text.word import Word
 from app.text.word_tokenizers import EMPTY, UNKNOWN
-from app.text.words import Word, cutter, in_lower_case, origin
+from app.text.words import cutter, in_lower_case, origin
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _JAMO = "".join(map(chr, (*range(0x1100, 0x1200), *range(0xA960, 0xA980), *range(0xD7B0, 0xD800))))

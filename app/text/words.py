@@ -1,18 +1,9 @@
 """Word splitters for vocabularies that a tokenizer file cannot split: one file for each optional package."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from app.errors import MissingExtra
-
-
-class Word(NamedTuple):
-    """A word, and its characters `text[start:end]`."""
-
-    text: str
-    start: int
-    end: int
-
+from app.text.word import Word
 
 Cut = Callable[[str], list[Word]]
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.api.middleware.request_log import RequestLog
-from app.logs import set_up_logging
+from app.logs import request_logger, set_up_logging
 from app.main import create_app
 from app.request_context import context_of
 from app.settings import Settings

@@ -9,12 +9,12 @@ class SentimentOptions(TypedDict, total=False):
 
     model: Annotated[str, "Name of a model in `GET /v1/models`."]
     version: Annotated[
-        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
     ]
     priority: Annotated[int, "A higher priority runs sooner."]
     timeout_ms: Annotated[
         int,
-        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
     explain: Annotated[bool, "Add `explanation`: the probability of each label after each token."]
     layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
@@ -25,12 +25,12 @@ class CaptionOptions(TypedDict, total=False):
 
     model: Annotated[str, "Name of a model in `GET /v1/models`."]
     version: Annotated[
-        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
     ]
     priority: Annotated[int, "A higher priority runs sooner."]
     timeout_ms: Annotated[
         int,
-        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
     max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
     min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
@@ -62,12 +62,12 @@ class TranslateOptions(TypedDict, total=False):
 
     model: Annotated[str, "Name of a model in `GET /v1/models`."]
     version: Annotated[
-        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
     ]
     priority: Annotated[int, "A higher priority runs sooner."]
     timeout_ms: Annotated[
         int,
-        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
     source: Annotated[str, "Language of the inputs; `en` when left out."]
     target: Annotated[str, "Language to translate to; `ko` when left out."]
@@ -101,12 +101,12 @@ class CompleteOptions(TypedDict, total=False):
 
     model: Annotated[str, "Name of a model in `GET /v1/models`."]
     version: Annotated[
-        int, "Version of the model. When left out its default version, the newest unless another was chosen."
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
     ]
     priority: Annotated[int, "A higher priority runs sooner."]
     timeout_ms: Annotated[
         int,
-        "Deadline of the answer in milliseconds, capped by the service's own limit; the header `X-Timeout-Ms` does the same. At the deadline a sentence is answered with the tokens it has.",
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
     max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
     min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
