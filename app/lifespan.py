@@ -80,7 +80,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
         await stack.enter_async_context(client)
-        catalog = Catalog(parts.tasks)
+        catalog = Catalog({task.name: task.check for task in parts.tasks})
         rollout = Rollout(catalog, client, store, desired)
         await rollout.begin()
         app.state.service = _service(parts, catalog, client, rollout, pool)
@@ -118,6 +118,7 @@ def _service(
     settings = parts.settings
     limits = SourceLimits(settings.max_text_chars, settings.max_image_bytes, settings.max_image_pixels)
     return Service(
+        tasks=parts.tasks,
         catalog=catalog,
         client=client,
         reader=Reader(limits, pool),

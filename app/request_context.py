@@ -9,10 +9,7 @@ import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from app.engine.protocol import Times
+from typing import NamedTuple
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@~-]{0,127}")
 _TRACEPARENT = re.compile(
@@ -29,11 +26,15 @@ class ParentSpan(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """One input on an engine: its version as `name/version`, the engine's instance, and when."""
+    """One input on an engine: its version as `name/version`, the engine's instance, and `protocol.Times`."""
 
     model: str
     engine: str
-    times: "Times"
+    arrived: float
+    started: float
+    encoded: float
+    first_token: float
+    ended: float
 
 
 @dataclass(slots=True)
@@ -60,11 +61,11 @@ class RequestContext:
     def engine_seconds(self) -> dict[str, float]:
         """Seconds in the queue, of encoding and of decoding, under their public names: the longest over all inputs."""
         seconds: dict[str, float] = {}
-        for _, _, times in self.executions:
-            _keep_longest(seconds, "queue", times.arrived, times.started)
-            _keep_longest(seconds, "consume", times.started, times.encoded)
-            if times.first_token:
-                _keep_longest(seconds, "emit", times.encoded, times.ended)
+        for one in self.executions:
+            _keep_longest(seconds, "queue", one.arrived, one.started)
+            _keep_longest(seconds, "consume", one.started, one.encoded)
+            if one.first_token:
+                _keep_longest(seconds, "emit", one.encoded, one.ended)
         return seconds
 
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:

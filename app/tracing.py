@@ -64,24 +64,27 @@ class Tracing:
         context.trace_id = f"{span.get_span_context().trace_id:032x}"
 
     def _trace_execution(self, parent: Span, execution: Execution, offset: float) -> None:
-        times = execution.times
         span = self._engine.start_span(
             "engine",
             set_span_in_context(parent, Context()),
             attributes={"unroll.model": execution.model, "unroll.engine.instance": execution.engine},
-            start_time=_nanoseconds(times.arrived + offset),
+            start_time=_nanoseconds(execution.arrived + offset),
         )
-        if times.first_token:
-            span.add_event("first token", timestamp=_nanoseconds(times.first_token + offset))
-        phases = {"queue": times.started, "consume": times.encoded, "emit": times.ended if times.first_token else 0.0}
-        begin = times.arrived
+        if execution.first_token:
+            span.add_event("first token", timestamp=_nanoseconds(execution.first_token + offset))
+        phases = {
+            "queue": execution.started,
+            "consume": execution.encoded,
+            "emit": execution.ended if execution.first_token else 0.0,
+        }
+        begin = execution.arrived
         for name, end in phases.items():
             if end:
                 context = set_span_in_context(span, Context())
                 phase = self._engine.start_span(name, context, start_time=_nanoseconds(begin + offset))
                 phase.end(_nanoseconds(end + offset))
                 begin = end
-        span.end(_nanoseconds(times.ended + offset))
+        span.end(_nanoseconds(execution.ended + offset))
 
     def close(self) -> None:
         """Export the remaining spans."""

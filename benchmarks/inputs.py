@@ -15,7 +15,7 @@ from app.engine.client import EngineView
 from app.engine.protocol import Pixels, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
 from app.tasks.catalog import Entry, open_catalog
-from app.tasks.registry import TASKS
+from app.tasks.registry import CHECKS
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
 from benchmarks.texts import manual, review, spread
@@ -100,7 +100,7 @@ def with_options(work: Workload, **options: object) -> Workload:
 
 def _entry(job: str, store: Path) -> Entry:
     task, language = _TASKS[job]
-    return open_catalog(store, TASKS).default(task, EngineView((), 0), source=language)
+    return open_catalog(store, CHECKS).default(task, EngineView((), 0), source=language)
 
 
 def _ordinary(job: str) -> list[str]:

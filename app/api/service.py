@@ -52,6 +52,7 @@ class Service:
     def __init__(
         self,
         *,
+        tasks: Sequence[Task],
         catalog: Catalog,
         client: EngineClient,
         reader: Reader,
@@ -61,6 +62,7 @@ class Service:
         keys: Keys,
         limits: RequestLimits,
     ) -> None:
+        self.tasks = {task.name: task for task in tasks}
         self.catalog = catalog
         self.client = client
         self.metrics = metrics
@@ -78,11 +80,11 @@ class Service:
 
     def task_of(self, manifest: Manifest) -> Task:
         """The task of a version in the catalog."""
-        return self.catalog.tasks[manifest.task]
+        return self.tasks[manifest.task]
 
     def task_continuing(self, chosen: Options) -> Task:
         """The task of the chosen language model. Raises ModelNotFound and ModelUnavailable."""
-        names = [task.name for task in self.catalog.tasks.values() if task.continues]
+        names = [task.name for task in self.tasks.values() if task.continues]
         assert chosen.model is not None
         return self.task_of(self.catalog.named(names, chosen.model, chosen.version, self.client.view).manifest)
 
@@ -93,7 +95,7 @@ class Service:
     def source_of(self, model: str) -> SourceKind[Any]:
         """The source kind of a model; for an unknown name, that of the first task."""
         entries = self.catalog.of_name(model, self.client.view)
-        tasks = [self.task_of(entry.manifest) for entry in entries] or [*self.catalog.tasks.values()]
+        tasks = [self.task_of(entry.manifest) for entry in entries] or [*self.tasks.values()]
         return tasks[0].source
 
     def check_count(self, inputs: int) -> None:
@@ -153,7 +155,7 @@ class Service:
 
     async def answer(self, request: Request, jobs: Sequence[Job], terms: Terms) -> Sequence[Output]:
         """The output of each job, in order."""
-        outputs = await answer_all(self.client, jobs, terms)
+        outputs = await answer_all(self._task_of_jobs(jobs), self.client, jobs, terms)
         self._count(request, jobs, outputs)
         return outputs
 
@@ -163,11 +165,11 @@ class Service:
         """Deltas as they come, each with the index of its job. The last item of a job is its Output."""
         outputs: dict[int, Output] = {}
         context = REQUEST_CONTEXT.get()
-        async with aclosing(stream_all(self.client, jobs, terms)) as items:
+        async with aclosing(stream_all(self._task_of_jobs(jobs), self.client, jobs, terms)) as items:
             async for index, item in items:
                 if context is not None and not context.has_first_token:
                     context.has_first_token = True
-                    counters = self.metrics.task(jobs[0].task.name)
+                    counters = self.metrics.task(jobs[0].entry.manifest.task)
                     counters.first_token_seconds.observe(time.monotonic() - context.started)
                 if isinstance(item, Output):
                     outputs[index] = item
@@ -179,8 +181,12 @@ class Service:
         assert terms.deadline is not None
         return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive)
 
+    def _task_of_jobs(self, jobs: Sequence[Job]) -> Task:
+        """All jobs of a request have one task."""
+        return self.task_of(jobs[0].entry.manifest)
+
     def _count(self, request: Request, jobs: Sequence[Job], outputs: Sequence[Output]) -> None:
-        usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs[0].task.name)
+        usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs[0].entry.manifest.task)
         ticket_of(request).is_answered = True
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)

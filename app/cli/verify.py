@@ -10,7 +10,7 @@ from app.engine.models import Models
 from app.errors import UnrollError
 from app.store.model_store import read_store
 from app.tasks.catalog import entry_of
-from app.tasks.registry import TASKS
+from app.tasks.registry import CHECKS
 
 
 @click.command()
@@ -28,7 +28,7 @@ def verify(name: str | None, store: Path) -> None:
         raise click.ClickException(f"{store} has no version of {name}" if name else f"{store} has no version")
     for version in whole:
         try:
-            entry_of(version, {task.name: task for task in TASKS})
+            entry_of(version, CHECKS)
             Models(torch.device("cpu"), slots=2).load(version)
         except UnrollError as error:
             broken[version.manifest.key] = error.detail

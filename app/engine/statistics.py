@@ -13,7 +13,7 @@ from app.engine.scheduler import Plan
 
 
 class Statistics:
-    """The statistics of one engine. `slots` is the number of rows of each model, `restarts` how often the engine was restarted."""
+    """The statistics of one engine. `slots` is the number of rows of each model, `restarts` that of its restarts."""
 
     def __init__(self, slots: int, *, restarts: int = 0) -> None:
         self._slots = slots

@@ -1,9 +1,8 @@
 """The catalog: versions of the store that can be served, and which of them answers by default."""
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.engine.client import EngineView
 from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
@@ -11,8 +10,7 @@ from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, Version, open_version, version_folders
 from app.text.tokenizer import TextTokenizer
 
-if TYPE_CHECKING:
-    from app.tasks.task import Task
+Check = Callable[[Manifest], None]  # raises InvalidManifest for a network that does not fit a task
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,13 @@ class Entry:
     target_tokenizer: TextTokenizer
 
 
-def entry_of(version: Version, tasks: "Mapping[str, Task]") -> Entry:
-    """A version with its tokenizers. Raises StoreError, and InvalidManifest if none of `tasks` fits its network."""
+def entry_of(version: Version, checks: Mapping[str, Check]) -> Entry:
+    """A version with its tokenizers. `checks` are those of the known tasks, by name. Raises StoreError."""
     manifest = version.manifest
-    task = tasks.get(manifest.task)
-    if task is None:
-        raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(tasks)}")
-    task.check(manifest)
+    check = checks.get(manifest.task)
+    if check is None:
+        raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(checks)}")
+    check(manifest)
     tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
     if manifest.target_tokenizer is not None:
         target = TextTokenizer(version.folder, manifest.target_tokenizer)
@@ -38,11 +36,14 @@ def entry_of(version: Version, tasks: "Mapping[str, Task]") -> Entry:
 
 
 class Catalog:
-    """The versions that the front end serves, of `tasks`. `defaults` are the default versions of names, where set;
-    otherwise the newest is the default. `unloaded` are versions that an administrator unloaded, as `name/version`."""
+    """The versions that the front end serves, of the tasks in `checks`.
 
-    def __init__(self, tasks: "Sequence[Task]") -> None:
-        self.tasks = {task.name: task for task in tasks}
+    `defaults` are the default versions of names, where set; otherwise the newest is the default. `unloaded` are
+    versions that an administrator unloaded, as `name/version`.
+    """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
         self.entries: dict[tuple[str, int], Entry] = {}
         self.defaults: Mapping[str, int] = {}
         self.unloaded: Collection[str] = ()
@@ -52,7 +53,7 @@ class Catalog:
     def open(self, folder: Path) -> Entry | BrokenVersion:
         """The version in a folder of the store, or why it cannot be used."""
         try:
-            return entry_of(open_version(folder), self.tasks)
+            return entry_of(open_version(folder), self._checks)
         except StoreError as error:
             return BrokenVersion(folder.parent.name, folder.name, error.detail)
 
@@ -142,9 +143,9 @@ class Catalog:
         raise UnknownLanguage(f"no default {task} model{of_languages}; name one in 'model': {_names(usable)}")
 
 
-def open_catalog(root: Path, tasks: "Sequence[Task]") -> Catalog:
+def open_catalog(root: Path, checks: Mapping[str, Check]) -> Catalog:
     """A catalog of all versions in a store."""
-    catalog, folders = Catalog(tasks), version_folders(root)
+    catalog, folders = Catalog(checks), version_folders(root)
     opened = [catalog.open(folder) for folder in folders.values()]
     catalog.change(opened, served=folders, failed={}, defaults={}, unloaded=())
     return catalog

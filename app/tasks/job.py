@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -11,9 +10,6 @@ from app.engine.protocol import Decode, Label, Pixels, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 from app.text.tokenizer import Piece
-
-if TYPE_CHECKING:
-    from app.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,6 @@ class ReadSource:
 class Job:
     """One input, ready for an engine: the version that answers, the source, and the engine request."""
 
-    task: "Task"
     entry: Entry
     read: ReadSource
     request: Label | Decode

@@ -7,3 +7,4 @@ from app.tasks.task import Task
 from app.tasks.translation import TRANSLATION
 
 TASKS: tuple[Task, ...] = (SENTIMENT, CAPTIONING, TRANSLATION, COMPLETION)
+CHECKS = {task.name: task.check for task in TASKS}

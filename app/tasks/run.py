@@ -33,7 +33,7 @@ async def prepare(
     pieces = task.answer.needs_pieces(options)
     sources = await task.source.read(inputs, entries, reader, pieces=pieces, deadline=deadline)
     return [
-        Job(task, entry, read, task.answer.request(plans[id(entry)], entry, read, options, index), options)
+        Job(entry, read, task.answer.request(plans[id(entry)], entry, read, options, index), options)
         for index, (entry, read) in enumerate(zip(entries, sources, strict=True))
     ]
 
@@ -65,11 +65,13 @@ def _check_languages(entry: Entry, options: LanguagePair) -> None:
         raise UnknownLanguage(f"{manifest.name} translates from {pair[0]} to {pair[1]}; leave out source and target")
 
 
-async def answer_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
+async def answer_all(task: Task, client: EngineClient, jobs: Sequence[Job], terms: Terms) -> list[Output]:
     """The output of each job, in order."""
-    return await concurrently([job.task.answer.answer(client, job, terms) for job in jobs])
+    return await concurrently([task.answer.answer(client, job, terms) for job in jobs])
 
 
-def stream_all(client: EngineClient, jobs: Sequence[Job], terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
+def stream_all(
+    task: Task, client: EngineClient, jobs: Sequence[Job], terms: Terms
+) -> AsyncGenerator[tuple[int, Any], None]:
     """Deltas of all jobs as they come, each with the index of its job. The last item of a job is its Output."""
-    return interleaved([job.task.answer.stream(client, job, terms) for job in jobs])
+    return interleaved([task.answer.stream(client, job, terms) for job in jobs])

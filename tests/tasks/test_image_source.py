@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.errors import TimedOut, UnsupportedMedia
 from app.tasks.catalog import open_catalog
-from app.tasks.registry import TASKS
+from app.tasks.registry import CHECKS
 from app.tasks.sources.image import ImageSource
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
@@ -44,7 +44,7 @@ def noise() -> bytes:
 
 def read(store: Path, files: Sequence[bytes], pool: ThreadPoolExecutor, *, deadline: float | None = None) -> None:
     """Read images for the captioning model of a store."""
-    entry = open_catalog(store, TASKS).entries["caption-en", 1]
+    entry = open_catalog(store, CHECKS).entries["caption-en", 1]
     reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), pool)
     asyncio.run(ImageSource().read(files, [entry] * len(files), reader, pieces=False, deadline=deadline))
 

@@ -11,7 +11,7 @@ from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnrollError
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
-from app.tasks.registry import TASKS
+from app.tasks.registry import CHECKS
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.sources.text import TextSource
@@ -27,12 +27,12 @@ def read(texts: Sequence[str], entries: Sequence[Entry]) -> list[ReadSource]:
 @pytest.fixture(scope="module")
 def translator(tiny_store: Path) -> Entry:
     """An entry with a limit of 120 tokens, which appends one to each source."""
-    return open_catalog(tiny_store, TASKS).entries["translate-en-ko", 1]
+    return open_catalog(tiny_store, CHECKS).entries["translate-en-ko", 1]
 
 
 @pytest.fixture(scope="module")
 def classifier(tiny_store: Path) -> Entry:
-    return open_catalog(tiny_store, TASKS).entries["sentiment-en", 1]
+    return open_catalog(tiny_store, CHECKS).entries["sentiment-en", 1]
 
 
 @pytest.mark.parametrize("text", ["a", " a ", "\u200b", "x" * 100, "가" * 100, "\U0001f3ac" * 100, "\x00"])

@@ -78,7 +78,17 @@ class Dispatch:
         for times in message.times:
             call = calls.get(times.id)
             if call is not None and call.connection is connection and call.context is not None:
-                call.context.executions.append(Execution(call.submit.model, connection.instance, times))
+                call.context.executions.append(
+                    Execution(
+                        call.submit.model,
+                        connection.instance,
+                        times.arrived,
+                        times.started,
+                        times.encoded,
+                        times.first_token,
+                        times.ended,
+                    )
+                )
         for event in message.events:
             call = calls.get(event.id)
             if call is None or call.connection is not connection:

@@ -37,7 +37,7 @@ class Pipeline:
         assert chosen.model is not None
         names = [
             task.name
-            for task in service.catalog.tasks.values()
+            for task in service.tasks.values()
             if (task.source.kind, task.answer.kind, task.continues) == (self.source, self.answer, self.continues)
         ]
         entry = service.catalog.named(names, chosen.model, chosen.version, service.client.view)
