@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from app.engine.cost import cost_of, directions_of
-from app.engine.protocol import Decode, Label, Pixels, Tokens
+from app.engine.protocol import AnswerSpec, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 from app.text.tokenizer import Piece
@@ -20,7 +20,7 @@ class ReadSource:
     the source, which the text of the answer follows.
     """
 
-    source: Tokens | Pixels
+    source: Source
     pieces: Sequence[Piece] = ()
     first: int | None = None
     after: Sequence[int] = ()
@@ -37,7 +37,7 @@ class Job:
 
     entry: Entry
     read: ReadSource
-    request: Label | Decode
+    request: AnswerSpec
     options: TaskOptions
 
     @property

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from app.api.tasks.forms import json_form
+from app.api.tasks.bodies import body_of
 from app.cli.main import main
 from app.tasks.registry import TASKS
 from tests.client.conftest import png
@@ -250,7 +250,7 @@ def test_a_terminal_shows_progress(server: str, tmp_path: Path) -> None:
         os.close(theirs)
 
 
-REQUESTS = {task.verb: json_form(task) for task in TASKS}
+REQUESTS = {task.verb: body_of(task).json for task in TASKS}
 
 
 @pytest.mark.parametrize("task", REQUESTS)

@@ -29,7 +29,7 @@ from unroll_client import (
 from unroll_client.values import Value
 
 from app.api import schemas
-from app.api.tasks.forms import json_form
+from app.api.tasks.bodies import body_of
 from app.tasks import registry as service
 from app.tasks import sentiment
 from app.tasks.answers import label_results, source_tokens, token_results, usage
@@ -251,7 +251,7 @@ def test_the_table_is_that_of_the_service() -> None:
     }
 
 
-REQUESTS: dict[str, type[BaseModel]] = {task.verb: json_form(task) for task in service.TASKS}
+REQUESTS: dict[str, type[BaseModel]] = {task.verb: body_of(task).json for task in service.TASKS}
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

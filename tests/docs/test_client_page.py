@@ -11,7 +11,7 @@ import unroll_client as client
 from click.testing import CliRunner
 from PIL import Image
 
-from app.api.tasks.forms import json_form
+from app.api.tasks.bodies import body_of
 from app.cli.ask.command import ask
 from app.cli.main import main
 from app.tasks.sentiment import SENTIMENT
@@ -61,7 +61,7 @@ def test_every_error_method_and_argument_is_documented() -> None:
 
 def test_every_option_of_ask_is_documented() -> None:
     documented = set(re.findall(r"`--([a-z-]+)", PAGE))
-    own = {name.replace("_", "-") for name in json_form(SENTIMENT).model_fields}
+    own = {name.replace("_", "-") for name in body_of(SENTIMENT).json.model_fields}
     for parameter in ask.commands["sentiment"].params:
         name = parameter.opts[0].removeprefix("--")
         assert name in documented | own

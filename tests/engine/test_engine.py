@@ -14,7 +14,7 @@ import zmq
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
-from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Terms, Tokens
+from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Source, Terms, Tokens
 from app.errors import EngineFailed, ModelUnavailable, TimedOut
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
@@ -75,14 +75,14 @@ def random_image(rng: random.Random) -> Pixels:
 
 def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, tiny_store: Path) -> None:
     rng = random.Random(7)
-    work: list[tuple[str, Tokens | Pixels, Decode]] = []
+    work: list[tuple[str, Source, Decode]] = []
     for _ in range(200):
         kind = rng.choice([LABEL, TRANSLATE, TRANSLATE, CAPTION])
         source = random_image(rng) if kind == CAPTION else random_tokens(rng, 60)
         beams = rng.choice([1, 1, 1, 4])
         work.append((kind, source, Decode(rng.randint(1, 40), beams=beams, alternatives=rng.choice([0, 3]))))
 
-    async def send(client: EngineClient, kind: str, source: Tokens | Pixels, options: Decode) -> list[float] | Decoded:
+    async def send(client: EngineClient, kind: str, source: Source, options: Decode) -> list[float] | Decoded:
         await asyncio.sleep(rng.random() * 0.3)
         terms = Terms(rng.randint(-3, 3), client=rng.choice("ab"), group=rng.randint(1, 5))
         if kind == LABEL:
@@ -112,9 +112,7 @@ def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, 
     assert reasons == {"stop", "length"}
 
 
-async def streamed(
-    client: EngineClient, model: str, source: Tokens | Pixels, options: Decode, terms: Terms = ANYHOW
-) -> Decoded:
+async def streamed(client: EngineClient, model: str, source: Source, options: Decode, terms: Terms = ANYHOW) -> Decoded:
     """The end of a stream, after a look at what came before it."""
     tokens: list[int] = []
     async for event in client.stream(model, source, options, terms):
@@ -170,7 +168,7 @@ def test_short_requests_pass_a_long_one(start_client: StartClient) -> None:
         (CAPTION, Pixels(IMAGE_SIZE, b"short")),
     ],
 )
-def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: str, source: Tokens | Pixels) -> None:
+def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: str, source: Source) -> None:
     async def scenario() -> None:
         async with start_client() as client:
             neighbour = asyncio.create_task(client.answer(TRANSLATE, Tokens([9, 9, 9]), Decode(50), ANYHOW))

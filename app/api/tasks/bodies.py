@@ -6,7 +6,7 @@ from typing import Any, Protocol, assert_never
 from fastapi import Request
 
 from app.api.service import Service
-from app.api.tasks.forms import RequestOptions
+from app.api.tasks.forms import RequestOptions, TaskRequest
 from app.api.tasks.image_body import ImageBody
 from app.api.tasks.text_body import TextBody
 from app.errors import UnrollError
@@ -16,6 +16,7 @@ from app.tasks.task import Task
 class Body(Protocol):
     """Reads the inputs and options of a task's requests, and describes them in the OpenAPI document."""
 
+    json: type[TaskRequest]  # the JSON body
     errors: tuple[type[UnrollError], ...]  # beyond those of every task
 
     async def read(self, request: Request, service: Service) -> tuple[Sequence[Any], RequestOptions]:

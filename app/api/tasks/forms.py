@@ -1,12 +1,11 @@
 """Pydantic forms of a task's requests: JSON body, multipart form, and query string."""
 
 from functools import cache
-from typing import Annotated, Any, assert_never
+from typing import Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, create_model
 
-from app.api.options import Inputs, Options
-from app.store.manifest import SourceName
+from app.api.options import Options
 from app.tasks.options import TaskOptions
 from app.tasks.task import Task
 
@@ -21,26 +20,6 @@ class TaskRequest(RequestOptions):
     inputs: list[str]
 
 
-class TextInputs(BaseModel):
-    """One text or a list of texts."""
-
-    inputs: Inputs = Field(description="One text, or a list of texts.")
-
-
-class ImageInputs(BaseModel):
-    """One image or a list of images in base64; a `data:` URL is accepted too."""
-
-    inputs: Inputs = Field(description="One image file in base64, or a list.")
-
-
-class ImageFiles(BaseModel):
-    """Images as files."""
-
-    images: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
-        description="One or more JPEG, PNG or WebP files."
-    )
-
-
 @cache
 def options_form(task: Task) -> type[RequestOptions]:
     """The options of a task."""
@@ -48,19 +27,9 @@ def options_form(task: Task) -> type[RequestOptions]:
 
 
 @cache
-def json_form(task: Task) -> type[TaskRequest]:
-    """The JSON body of a task."""
-    return _form(task, "Request", task.options, Options, _inputs(task.source.kind))
-
-
-def _inputs(kind: SourceName) -> type[BaseModel]:
-    match kind:
-        case "text":
-            return TextInputs
-        case "image":
-            return ImageInputs
-        case _:
-            assert_never(kind)
+def json_form(task: Task, inputs: type[BaseModel]) -> type[TaskRequest]:
+    """The JSON body of a task, with the member of `inputs`."""
+    return _form(task, "Request", task.options, Options, inputs)
 
 
 @cache

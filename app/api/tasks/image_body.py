@@ -3,9 +3,10 @@
 import asyncio
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData, UploadFile
 
 from app.api.body import (
@@ -18,8 +19,9 @@ from app.api.body import (
     read_json,
     unsupported_content,
 )
+from app.api.options import Inputs
 from app.api.service import Service
-from app.api.tasks.forms import ImageFiles, RequestOptions, json_form, multipart_form, options_form
+from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
 from app.errors import ContradictoryOptions, EmptyInput, InvalidImage, UnrollError
 from app.tasks.task import Task
 
@@ -29,13 +31,27 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 _MORE_FILES = 1000  # read beyond the limit of inputs, so that the error can give their number
 
 
+class ImageInputs(BaseModel):
+    """One image or a list of images in base64; a `data:` URL is accepted too."""
+
+    inputs: Inputs = Field(description="One image file in base64, or a list.")
+
+
+class ImageFiles(BaseModel):
+    """Images as files."""
+
+    images: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
+        description="One or more JPEG, PNG or WebP files."
+    )
+
+
 class ImageBody:
     """Options are JSON members or form fields; all three bodies may have them in the query string instead."""
 
     errors: tuple[type[UnrollError], ...] = (InvalidImage,)
 
     def __init__(self, task: Task) -> None:
-        self._json = json_form(task)
+        self.json = json_form(task, ImageInputs)
         self._multipart = multipart_form(task, ImageFiles)
         self._options = options_form(task)
         self._examples = dict(task.face.examples)
@@ -57,7 +73,7 @@ class ImageBody:
         return images, options
 
     async def _from_json(self, request: Request, service: Service) -> tuple[list[bytes], RequestOptions]:
-        body = await read_json(request, self._json)
+        body = await read_json(request, self.json)
         service.check_count(len(body.inputs))
         return await asyncio.to_thread(decoded_images, body.inputs), body  # many megabytes: off the event loop
 
@@ -81,7 +97,7 @@ class ImageBody:
             "requestBody": {
                 "required": True,
                 "content": {
-                    **json_body(self._json, self._examples),
+                    **json_body(self.json, self._examples),
                     MULTIPART: {"schema": form},
                     **dict.fromkeys(RAW_TYPES, BINARY),
                 },

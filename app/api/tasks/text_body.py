@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel, Field
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
+from app.api.options import Inputs
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, json_form
 from app.errors import UnknownLanguage, UnrollError
 from app.tasks.task import Task
+
+
+class TextInputs(BaseModel):
+    """One text or a list of texts."""
+
+    inputs: Inputs = Field(description="One text, or a list of texts.")
 
 
 class TextBody:
@@ -18,17 +26,17 @@ class TextBody:
     errors: tuple[type[UnrollError], ...] = (UnknownLanguage,)
 
     def __init__(self, task: Task) -> None:
-        self._form = json_form(task)
+        self.json = json_form(task, TextInputs)
         self._examples = dict(task.face.examples)
 
     async def read(self, request: Request, service: Service) -> tuple[Sequence[str], RequestOptions]:
         """See `Body.read`."""
-        body = await read_json(request, self._form)
+        body = await read_json(request, self.json)
         return body.inputs, body
 
     def described(self) -> dict[str, Any]:
         """See `Body.described`."""
         return {
             "parameters": [TIMEOUT_PARAMETER],
-            "requestBody": {"required": True, "content": json_body(self._form, self._examples)},
+            "requestBody": {"required": True, "content": json_body(self.json, self._examples)},
         }

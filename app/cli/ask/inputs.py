@@ -1,13 +1,11 @@
 """Inputs of `unroll ask` by source kind, from arguments, a file of lines or standard input."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, assert_never
+from typing import BinaryIO
 
 import click
-from unroll_client.sources import SourceKind
-
-_IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+from unroll_client.sources import FILE_SUFFIXES, SourceKind
 
 
 def metavar(source: SourceKind) -> str:
@@ -17,25 +15,16 @@ def metavar(source: SourceKind) -> str:
 
 def describe_inputs(source: SourceKind) -> str:
     """What an input is, for the help of a command."""
-    match source:
-        case "text":
-            return "An input is a text."
-        case "image":
-            return "An input is an image file, or a folder of image files."
-        case _:
-            assert_never(source)
+    return (
+        f"An input is a file ({source}), or a folder of files." if FILE_SUFFIXES[source] else f"An input is a {source}."
+    )
 
 
 def read_inputs(arguments: Iterable[str], file: Path | None, stdin: BinaryIO, source: SourceKind) -> list[str]:
-    """A string for each input; of an image it is the path. Raises click.UsageError."""
+    """A string for each input; of a file it is the path. Raises click.UsageError."""
     inputs = _given(list(arguments), file, stdin)
-    match source:
-        case "text":
-            pass
-        case "image":
-            inputs = [path for given in inputs for path in _images(given)]
-        case _:
-            assert_never(source)
+    if suffixes := FILE_SUFFIXES[source]:
+        inputs = [path for given in inputs for path in _files(given, suffixes)]
     if not inputs:
         raise click.UsageError("there is no input; give arguments, - for standard input, or --file FILE")
     return inputs
@@ -61,9 +50,9 @@ def _lines(content: bytes, where: str) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _images(given: str) -> list[str]:
-    """The path of a file, or the image files in a folder by name."""
+def _files(given: str, suffixes: Sequence[str]) -> list[str]:
+    """The path of a file, or the files of a kind in a folder by name."""
     folder = Path(given)
     if not folder.is_dir():
         return [given]
-    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes)

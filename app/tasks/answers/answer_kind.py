@@ -2,27 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from app.engine.client import EngineClient
-from app.engine.protocol import Decode, Label, Terms
+from app.engine.protocol import AnswerSpec, Terms
 from app.store.manifest import AnswerName, Manifest
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Entry
+from app.tasks.columns import Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
-
-
-@dataclass(frozen=True)
-class Column:
-    """A member of every result, for interfaces of tensors: a text or number per input, or a row of `width` numbers."""
-
-    name: str
-    type: Literal["text", "number"]
-    width: int | None = None
 
 
 class AnswerForm(BaseModel):
@@ -41,13 +32,11 @@ class AnswerKind(ABC):
     form: type[AnswerForm]
 
     @abstractmethod
-    def plan(self, entry: Entry, options: TaskOptions) -> Label | Decode:
+    def plan(self, entry: Entry, options: TaskOptions) -> AnswerSpec:
         """The engine request for all inputs of a version. Raises ContradictoryOptions or InputTooLong."""
 
     @abstractmethod
-    def request(
-        self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
-    ) -> Label | Decode:
+    def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """The engine request for input `index`, from the `plan`. Raises ContradictoryOptions or InputTooLong."""
 
     def needs_pieces(self, options: TaskOptions) -> bool:

@@ -7,15 +7,16 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.engine.client import EngineClient
-from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, Terms
+from app.engine.protocol import AnswerSpec, Explain, Explanation, Label, Labelled, Terms
 from app.errors import ContradictoryOptions, InputTooLong
 from app.store.architecture import Classifier, Recurrence
 from app.store.manifest import Manifest
-from app.tasks.answers.answer_kind import AnswerForm, AnswerKind, Column
+from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.label_results import DirectionActivations, LabelResult, LayerActivations, TextExplanation
 from app.tasks.answers.source_tokens import source_tokens
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
+from app.tasks.columns import Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
 
@@ -73,9 +74,7 @@ class LabelKind(AnswerKind):
             )
         return Label(Explain(options.layer))
 
-    def request(
-        self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
-    ) -> Label | Decode:
+    def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """See `AnswerKind.request`."""
         assert isinstance(plan, Label)
         if plan.explain is not None:
@@ -108,8 +107,8 @@ class LabelKind(AnswerKind):
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
-        numbers = (Column(name, "number") for name in ("score", *self.numbers))
-        return (Column("label", "text"), *numbers, Column("scores", "number", len(manifest.labels)))
+        numbers = (Column(name, "float32") for name in ("score", *self.numbers))
+        return (Column("label", "text"), *numbers, Column("scores", "float32", (len(manifest.labels),)))
 
     def scores(self, result: BaseModel) -> Mapping[str, float]:
         """See `AnswerKind.scores`."""

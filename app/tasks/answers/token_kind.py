@@ -6,14 +6,15 @@ from contextlib import aclosing
 import msgspec
 
 from app.engine.client import EngineClient
-from app.engine.protocol import Decode, Decoded, Label, Terms
+from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
 from app.store.manifest import Manifest
-from app.tasks.answers.answer_kind import AnswerForm, AnswerKind, Column
+from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.token_results import SentenceResult
 from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, output_of
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
+from app.tasks.columns import Column
 from app.tasks.job import Job, ReadSource
 from app.tasks.options import TaskOptions
 
@@ -35,9 +36,7 @@ class TokenKind(AnswerKind):
         """See `AnswerKind.plan`."""
         return decode_request(entry, _decoding(options))
 
-    def request(
-        self, plan: Label | Decode, entry: Entry, read: ReadSource, options: TaskOptions, index: int
-    ) -> Label | Decode:
+    def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """The plan, with the first input of the decoder, and with a seed per input, so that equal inputs differ."""
         assert isinstance(plan, Decode)
         if plan.temperature and index:
@@ -88,7 +87,7 @@ class TokenKind(AnswerKind):
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
-        return Column("text", "text"), Column("score", "number"), Column("finish_reason", "text")
+        return Column("text", "text"), Column("score", "float32"), Column("finish_reason", "text")
 
 
 def _decoding(options: TaskOptions) -> DecodingOptions:

@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from app.engine.cost import IMAGE_STEPS
 from app.engine.protocol import Pixels
 from app.errors import TimedOut
 from app.store.manifest import ImageInput
 from app.tasks.catalog import Entry
+from app.tasks.columns import ANY, Column
 from app.tasks.job import ReadSource
 from app.tasks.sources.image_files import RawImage, read_image, read_raw
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
+
+_PIXELS = Column("pixels", "uint8", (ANY, ANY, 3))
 
 
 class ImageSource(SourceKind[bytes | RawImage]):
@@ -24,6 +28,18 @@ class ImageSource(SourceKind[bytes | RawImage]):
     def estimated_steps(self, length: int | None) -> float:
         """See `SourceKind.estimated_steps`."""
         return IMAGE_STEPS
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """See `SourceKind.columns`: files, or pixels of any height and width."""
+        return Column("image", "file"), _PIXELS
+
+    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[bytes | RawImage]:
+        """See `SourceKind.from_column`."""
+        if column != _PIXELS:
+            return values
+        height, width, _ = shape
+        return [RawImage(width, height, bytes(value)) for value in values]
 
     def check(self, inputs: Sequence[bytes | RawImage], limits: SourceLimits) -> None:
         """Nothing: an image is checked when it is decoded."""

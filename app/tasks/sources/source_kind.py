@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.store.manifest import SourceName
 from app.tasks.catalog import Entry
+from app.tasks.columns import Column
 from app.tasks.job import ReadSource
 from app.tasks.sources.limits import SourceLimits
 
@@ -32,6 +33,15 @@ class SourceKind(ABC, Generic[InputT]):
     @abstractmethod
     def estimated_steps(self, length: int | None) -> float:
         """Estimated cell steps of a request, from the length of its body in bytes; None if the length is unknown."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[Column, ...]:
+        """Inputs as arrays: a request has one of these columns."""
+
+    @abstractmethod
+    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[InputT]:
+        """Inputs from the values of a column, each of `shape`."""
 
     @abstractmethod
     def check(self, inputs: Sequence[InputT], limits: SourceLimits) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
 from app.tasks.catalog import Entry
+from app.tasks.columns import Column
 from app.tasks.job import ReadSource
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
@@ -28,6 +30,15 @@ class TextSource(SourceKind[str]):
     def estimated_steps(self, length: int | None) -> float:
         """See `SourceKind.estimated_steps`."""
         return _UNKNOWN_STEPS if length is None else min(_MOST_ESTIMATED_STEPS, length / _BYTES_PER_STEP)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """See `SourceKind.columns`."""
+        return (Column("text_input", "text"),)
+
+    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[str]:
+        """See `SourceKind.from_column`."""
+        return values
 
     def check(self, inputs: Sequence[str], limits: SourceLimits) -> None:
         """See `SourceKind.check`. Errors have the index of the first refused text. A text to continue may be empty."""

@@ -9,6 +9,7 @@ from typing import IO, Any, Literal, assert_never
 SourceKind = Literal["text", "image"]
 Texts = list[str] | tuple[str, ...]
 Image = str | PathLike[str] | bytes | IO[bytes]
+FILE_SUFFIXES: dict[SourceKind, tuple[str, ...]] = {"text": (), "image": (".jpeg", ".jpg", ".png", ".webp")}
 Images = list[str] | list[Path] | list[bytes] | list[IO[bytes]] | list[Image] | tuple[Image, ...]
 
 
@@ -27,7 +28,7 @@ def read_input(kind: SourceKind, given: Any) -> str | bytes:
 
 def reads_files(kind: SourceKind) -> bool:
     """Whether reading an input may block."""
-    return kind == "image"
+    return bool(FILE_SUFFIXES[kind])
 
 
 def encode(kind: SourceKind, inputs: tuple[str | bytes, ...], options: Mapping[str, Any]) -> dict[str, Any]:

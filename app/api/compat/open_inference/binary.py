@@ -8,6 +8,7 @@ from app.errors import InputError
 HEADER = "Inference-Header-Content-Length"
 OCTETS = "application/octet-stream"
 _LENGTH = struct.Struct("<I")  # before each element of BYTES
+_FLOAT = 4  # bytes of an element of FP32
 
 
 def split(content: bytes, header: str | None) -> tuple[bytes, memoryview]:
@@ -52,6 +53,13 @@ def pack_bytes(items: Sequence[str]) -> bytes:
         content = item.encode()
         parts += (_LENGTH.pack(len(content)), content)
     return b"".join(parts)
+
+
+def unpack_floats(data: memoryview, name: str) -> tuple[float, ...]:
+    """Elements of FP32, little-endian. Raises InputError."""
+    if len(data) % _FLOAT:
+        raise InputError(f"{name} has {len(data)} bytes; an element of FP32 has {_FLOAT}")
+    return struct.unpack(f"<{len(data) // _FLOAT}f", data)
 
 
 def pack_floats(values: Sequence[float]) -> bytes:

@@ -5,15 +5,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, assert_never
 
-from app.api.compat.open_inference.binary import HEADER, unpack_bytes
+from app.api.compat.open_inference.binary import HEADER, unpack_bytes, unpack_floats
 from app.api.compat.open_inference.schemas import InferRequest, InputTensor
-from app.api.compat.open_inference.tensors import ANY, IMAGE, PIXELS, TEXT, Tensor, inputs_of
+from app.api.compat.open_inference.tensors import Tensor, inputs_of
 from app.api.tasks.image_body import decoded_images
 from app.errors import InputError
 from app.store.manifest import Manifest
-from app.tasks.sources.image_files import RawImage
+from app.tasks.columns import ANY
 from app.tasks.task import Task
 
 
@@ -30,16 +30,28 @@ class InputData:
     def inputs(self) -> int:
         return self.shape[0]
 
-    async def read(self) -> Sequence[str] | Sequence[bytes] | Sequence[RawImage]:
-        """The inputs of the task. A thread decodes images. Raises InputError and InvalidImage."""
-        if self.tensor is TEXT:
-            return self._texts()
-        if self.tensor is PIXELS:
-            return await asyncio.to_thread(self._raw_images)
-        assert self.tensor is IMAGE
-        if self.binary is None:
-            return await asyncio.to_thread(decoded_images, self._strings())
-        return unpack_bytes(self.binary, self.inputs, self.tensor.name)
+    async def read(self, task: Task) -> Sequence[Any]:
+        """The inputs of the task. A thread decodes files and arrays. Raises InputError and InvalidImage."""
+        column = self.tensor.column
+        values = self._texts() if column.type == "text" else await asyncio.to_thread(self._values)
+        return task.source.from_column(column, values, self.shape[1:])
+
+    def _values(self) -> Sequence[Any]:
+        match self.tensor.column.type:
+            case "text":
+                return self._texts()
+            case "file":
+                if self.binary is None:
+                    return decoded_images(self._strings())
+                return unpack_bytes(self.binary, self.inputs, self.tensor.name)
+            case "uint8":
+                return self._rows(self._octets() if self.binary is None else self.binary)
+            case "float32":
+                return self._rows(
+                    self._floats() if self.binary is None else unpack_floats(self.binary, self.tensor.name)
+                )
+            case kind:
+                assert_never(kind)
 
     def _texts(self) -> list[str]:
         if self.binary is None:
@@ -50,15 +62,14 @@ class InputData:
         except UnicodeDecodeError as error:
             raise InputError(f"{self.tensor.name} holds bytes that are not UTF-8: {error.reason}") from error
 
-    def _raw_images(self) -> list[RawImage]:
-        _, height, width, channels = self.shape
-        content = self._octets() if self.binary is None else self.binary
-        if len(content) != math.prod(self.shape):
+    def _rows(self, elements: Sequence[Any]) -> list[Sequence[Any]]:
+        """The elements of each input."""
+        if len(elements) != math.prod(self.shape):
             raise InputError(
-                f"pixels has {len(content)} elements, but shape {self.shape} needs {math.prod(self.shape)}"
+                f"{self.tensor.name} has {len(elements)} elements, but shape {self.shape} needs {math.prod(self.shape)}"
             )
-        size = height * width * channels
-        return [RawImage(width, height, bytes(content[place : place + size])) for place in range(0, len(content), size)]
+        size = math.prod(self.shape[1:])
+        return [elements[place : place + size] for place in range(0, len(elements), size)]
 
     def _octets(self) -> bytes:
         elements = self._elements()
@@ -68,6 +79,12 @@ class InputData:
             except ValueError:
                 pass
         raise InputError(f"{self.tensor.name} has an element that is not a whole number from 0 to 255")
+
+    def _floats(self) -> list[float]:
+        elements = self._elements()
+        if set(map(type, elements)) <= {int, float}:
+            return elements
+        raise InputError(f"{self.tensor.name} has an element that is not a number")
 
     def _strings(self) -> list[str]:
         elements = self._elements()

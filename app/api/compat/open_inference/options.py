@@ -1,22 +1,16 @@
-"""Parameters of requests under `/v2`, by the answer kind of the task."""
-
-from typing import assert_never
+"""Parameters of a request under `/v2`."""
 
 from app.api.compat.open_inference.schemas import Parameters, SentenceParameters
 from app.api.options import Options
-from app.store.manifest import Manifest
+from app.store.manifest import AnswerName, Manifest
 from app.tasks.task import Task
+
+_FORMS: dict[AnswerName, type[Parameters]] = {"tokens": SentenceParameters}  # of answer kinds with options of their own
 
 
 def parameters_form(task: Task) -> type[Parameters]:
-    """The parameters that a task takes."""
-    match task.answer.kind:
-        case "label":
-            return Parameters
-        case "tokens":
-            return SentenceParameters
-        case kind:
-            assert_never(kind)
+    """The parameters of a task. Unknown ones are refused."""
+    return _FORMS.get(task.answer.kind, Parameters)
 
 
 def chosen_by(manifest: Manifest, parameters: Parameters) -> Options:

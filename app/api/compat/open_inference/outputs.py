@@ -1,5 +1,6 @@
 """Results of a task to output tensors of the Open Inference Protocol."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,10 @@ from pydantic import BaseModel
 
 from app.api.compat.open_inference.binary import pack_bytes, pack_floats
 from app.api.compat.open_inference.schemas import OutputTensor, RequestedOutput
-from app.api.compat.open_inference.tensors import Tensor, outputs_of
+from app.api.compat.open_inference.tensors import Tensor, outputs_of, tensor_of
 from app.errors import InputError
 from app.store.manifest import Manifest
+from app.tasks.columns import Column
 from app.tasks.task import Task
 
 _SCORES = "scores"
@@ -23,23 +25,22 @@ class OutputData:
 
     tensor: Tensor
     values: Sequence[str] | Sequence[float]
-    columns: int | None = None
 
     def labelled(self, most: int, labels: Sequence[str]) -> "OutputData":
         """The classification of scores: the best labels of each row, as `score:index:label`."""
-        assert self.columns is not None
-        most = min(most, self.columns)
+        width = len(labels)
+        most = min(most, width)
         best: list[str] = []
-        for begin in range(0, len(self.values), self.columns):
-            row = [float(value) for value in self.values[begin : begin + self.columns]]
-            ranked = sorted(range(self.columns), key=row.__getitem__, reverse=True)[:most]
+        for begin in range(0, len(self.values), width):
+            row = [float(value) for value in self.values[begin : begin + width]]
+            ranked = sorted(range(width), key=row.__getitem__, reverse=True)[:most]
             best += [f"{row[place]:{_FORMAT}}:{place}:{labels[place]}" for place in ranked]
-        return OutputData(Tensor(self.tensor.name, "BYTES"), best, most)
+        return OutputData(tensor_of(Column(self.tensor.name, "text", (most,))), best)
 
     def encoded(self, *, binary: bool) -> tuple[OutputTensor, bytes]:
         """The tensor in the JSON, and its binary data after the JSON."""
-        rows = len(self.values) // (self.columns or 1)
-        shape = [rows] if self.columns is None else [rows, self.columns]
+        one = self.tensor.column.shape
+        shape = [len(self.values) // math.prod(one), *one]
         head = OutputTensor(name=self.tensor.name, datatype=self.tensor.datatype, shape=shape)
         if not binary:
             return head.model_copy(update={"data": self.values}), b""
@@ -50,11 +51,12 @@ class OutputData:
 def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manifest) -> list[OutputData]:
     """Results as output tensors: one for each column of the answer kind."""
     outputs = []
-    for column, tensor in zip(task.answer.columns(manifest), outputs_of(task, manifest), strict=True):
+    for tensor in outputs_of(task, manifest):
+        column = tensor.column
         values: list[Any] = [getattr(result, column.name) for result in results]
-        if column.width is not None:
+        if column.shape:
             values = [number for row in values for number in (row.values() if isinstance(row, dict) else row)]
-        outputs.append(OutputData(tensor, values, column.width))
+        outputs.append(OutputData(tensor, values))
     return outputs
 
 

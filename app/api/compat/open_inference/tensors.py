@@ -1,42 +1,37 @@
-"""The tensors of a task, by its source and answer kinds."""
+"""The tensors of a task: the columns of its inputs and of its results."""
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from app.store.manifest import Manifest
+from app.tasks.columns import ANY, Column
 from app.tasks.task import Task
 
-ANY = -1  # in a shape
-_DATATYPES = {"text": "BYTES", "number": "FP32"}
+_DATATYPES = {"text": "BYTES", "file": "BYTES", "uint8": "UINT8", "float32": "FP32"}
 
 
 @dataclass(frozen=True)
 class Tensor:
     """An input or output tensor of a model. The first dimension of `shape` is the number of inputs."""
 
-    name: str
+    column: Column
     datatype: str
-    shape: tuple[int, ...] = (ANY,)
+    shape: tuple[int, ...]
 
-
-TEXT, IMAGE = Tensor("text_input", "BYTES"), Tensor("image", "BYTES")
-PIXELS = Tensor("pixels", "UINT8", (ANY, ANY, ANY, 3))
+    @property
+    def name(self) -> str:
+        return self.column.name
 
 
 def inputs_of(task: Task) -> tuple[Tensor, ...]:
     """The input tensors of a task. A request has one of them."""
-    match task.source.kind:
-        case "text":
-            return (TEXT,)
-        case "image":
-            return IMAGE, PIXELS
-        case kind:
-            assert_never(kind)
+    return tuple(map(tensor_of, task.source.columns))
 
 
 def outputs_of(task: Task, manifest: Manifest) -> tuple[Tensor, ...]:
-    """The output tensors of a model: the columns of its results."""
-    return tuple(
-        Tensor(column.name, _DATATYPES[column.type], (ANY,) if column.width is None else (ANY, column.width))
-        for column in task.answer.columns(manifest)
-    )
+    """The output tensors of a model."""
+    return tuple(map(tensor_of, task.answer.columns(manifest)))
+
+
+def tensor_of(column: Column) -> Tensor:
+    """A column of any number of inputs."""
+    return Tensor(column, _DATATYPES[column.type], (ANY, *column.shape))
