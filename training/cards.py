@@ -57,7 +57,7 @@ The measurements are of these very files, by the command in the table.
 
 {text.data}
 
-## TokenLimits
+## Limits
 
 {text.limits}
 

@@ -83,6 +83,7 @@ class Engine:
         self._models = Models(pick_device(config.device), slots=config.slots, precision=config.precision)
         self._versions = Versions(self._models, self._scheduler, self._statistics)
         self._next_probe = 0.0
+        self._now = 0.0  # when the requests of this turn ended
         self._stop = threading.Event()
         self._front_ends = FrontEnds(config.endpoint, context)
 
@@ -113,7 +114,8 @@ class Engine:
         self._receive()
         self._probe_front_ends()
         self._reply(self._versions.advance())
-        outputs = self._expire(time.monotonic())
+        self._now = time.monotonic()
+        outputs = self._expire(self._now)
         plan = self._scheduler.plan()
         outputs += self._execute(plan)
         self._send(outputs)
@@ -189,14 +191,13 @@ class Engine:
             outputs = encode(model, plan.chunks)
         else:
             outputs = decode(model, self._config.unit)
-        ended = time.monotonic()
-        self._scheduler.charge(plan.model, ended - started)
-        self._statistics.executed(plan, started, ended)
+        self._now = time.monotonic()
+        self._scheduler.charge(plan.model, self._now - started)
+        self._statistics.executed(plan, started, self._now)
         return outputs
 
     def _send(self, outputs: list[Output]) -> None:
         """Send the events of a step, one message per front end, and forget the requests that ended."""
-        now = time.monotonic()
         events: dict[bytes, list[Event]] = {}
         times: dict[bytes, list[Times]] = {}
         for request, event in outputs:
@@ -204,7 +205,7 @@ class Engine:
             events.setdefault(client, []).append(event)
             if not isinstance(event, Progress | Started):
                 self._scheduler.remove(request.key)
-                times.setdefault(client, []).append(self._statistics.ended(request, event, now))
+                times.setdefault(client, []).append(self._statistics.ended(request, event, self._now))
         for client, of_client in events.items():
             self._send_to(client, Events(of_client, times.get(client, [])))
 

@@ -203,8 +203,8 @@ class Manifest(Part):
                 size = encoder.image_size if isinstance(encoder, ImageEncoder) else None
                 if size != (self.image.size if self.image else None):
                     raise ValueError("an image encoder needs 'image' of its own image_size; no other network has one")
-            case architecture:
-                assert_never(architecture)
+            case _:
+                assert_never(self.architecture)
         return self
 
     def _check_decoding(self) -> None:
@@ -225,8 +225,8 @@ class Manifest(Part):
                 return "label"
             case EncoderDecoder() | LanguageModel():
                 return "tokens"
-            case architecture:
-                assert_never(architecture)
+            case _:
+                assert_never(self.architecture)
 
     @property
     def continues(self) -> bool:

@@ -33,5 +33,5 @@ def body_of(task: Task) -> Body:
             return TextBody(task)
         case "image":
             return ImageBody(task)
-        case kind:
-            assert_never(kind)
+        case _:
+            assert_never(task.source.kind)

@@ -200,5 +200,5 @@ def _attention(job: Job, hypothesis: protocol.Hypothesis) -> WordAlignment | Ima
             side = math.isqrt(len(weights[0])) if weights else 0  # the feature map of a square image is square
             grids = [[row[start : start + side] for start in range(0, side * side, side)] for row in weights]
             return ImageAttention(rows=side, columns=side, target=target, weights=grids)
-        case source:
-            assert_never(source)
+        case _:
+            assert_never(job.read.source)

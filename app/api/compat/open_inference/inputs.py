@@ -50,8 +50,8 @@ class InputData:
                 return self._rows(
                     self._floats() if self.binary is None else unpack_floats(self.binary, self.tensor.name)
                 )
-            case kind:
-                assert_never(kind)
+            case _:
+                assert_never(self.tensor.column.type)
 
     def _texts(self) -> list[str]:
         if self.binary is None:
