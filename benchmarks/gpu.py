@@ -125,7 +125,7 @@ class Model:
         self.target_tokens = scale.target
 
     def requests(self, count: int, tokens: int, answer: Label | Decode) -> list[Request]:
-        """Requests with sources of so many tokens, or with images."""
+        """`count` requests with sources of `tokens` tokens, or with images."""
         return [self._request(self._source(tokens), answer) for _ in range(count)]
 
     def _request(self, source: Source, answer: Label | Decode) -> Request:
@@ -224,7 +224,7 @@ def _without_end(manifest: Manifest) -> Manifest:
 
 
 def step_time(model: Model, rows: int, seconds: float, *, in_one_go: bool) -> StepTime:
-    """Of steps while all rows run."""
+    """The time of a step while all rows run."""
     loaded = model.loaded
     loaded.runs_units = in_one_go
     units = 3 + _MOST_TIMED + _PROFILED
@@ -283,7 +283,7 @@ def encoding(model: Model, batch: int, tokens: int, seconds: float) -> Rate:
     while sum(spent) < seconds:
         spent.append(run())
     wall = sum(spent) / len(spent)
-    what = f"sources of {tokens} consumed" if tokens else "images consumed"
+    what = f"sources of {tokens} encoded" if tokens else "images encoded"
     per_second = batch * tokens / wall if tokens else None
     return Rate(model.manifest.name, model.precision, what, 1, batch, batch / wall, per_second)
 

@@ -1,4 +1,4 @@
-"""Time of one step, one consumed batch and one image in each precision: `python -m benchmarks.precision`.
+"""Time of one step, one encoded batch and one image in each precision: `python -m benchmarks.precision`.
 
 The precisions take turns and the lowest twentieth of the times counts, so that other work matters little.
 """
@@ -40,7 +40,7 @@ def milliseconds(calls: dict[Precision, Call], *, seconds: float) -> dict[Precis
 
 
 def questions(networks: dict[Precision, Network]) -> Iterator[tuple[str, int, dict[Precision, Call]]]:
-    """What is timed of a model: in words, with how many rows, and the call in each precision."""
+    """The timed calls of a model: a description, the number of rows, and the call in each precision."""
     first = next(iter(networks.values()))
     generator = torch.Generator().manual_seed(0)
     images = first.config.encoder.kind == "image"
@@ -49,20 +49,20 @@ def questions(networks: dict[Precision, Network]) -> Iterator[tuple[str, int, di
             size = first.config.encoder.image_size
             source = torch.randint(0, 256, (rows, size, size, 3), generator=generator, dtype=torch.uint8)
             lengths = torch.ones(rows, dtype=torch.long)
-            yield "consume images", rows, _consume(networks, source, lengths)
+            yield "encode images", rows, _encode(networks, source, lengths)
             continue
-        for words, shortest in (("consume 32 to 40 tokens", 32), ("consume 5 to 40 tokens", 5)):
+        for words, shortest in (("encode 32 to 40 tokens", 32), ("encode 5 to 40 tokens", 5)):
             lengths = torch.randint(shortest, 41, (rows,), generator=generator)
             lengths[0] = 40
             vocabulary = first.config.encoder.vocabulary_size
             source = torch.randint(4, vocabulary, (rows, 40), generator=generator)
-            yield words, rows, _consume(networks, source, lengths)
+            yield words, rows, _encode(networks, source, lengths)
     if isinstance(first, EncoderDecoder):
         for rows in STEP_ROWS:
             yield "step", rows, {name: _step(network, rows) for name, network in networks.items()}
 
 
-def _consume(networks: dict[Precision, Network], source: torch.Tensor, lengths: torch.Tensor) -> dict[Precision, Call]:
+def _encode(networks: dict[Precision, Network], source: torch.Tensor, lengths: torch.Tensor) -> dict[Precision, Call]:
     def call(network: Network) -> Call:
         if isinstance(network, Classifier):
             return lambda: network(source, lengths)

@@ -133,7 +133,7 @@ class Ratios:
 
 
 def ratios(measurements: Iterable[Measurement], job: str) -> Ratios:
-    """Of the measurements of one job."""
+    """The ratios of one job."""
     rows = [row for row in measurements if row.job == job]
     by_kind = {row.kind: row.sample for row in rows if row.kind != "http"}
     by_clients = {row.clients: row for row in rows if row.kind == "http"}

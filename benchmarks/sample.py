@@ -1,4 +1,4 @@
-"""What one measurement saw."""
+"""The result of one measurement."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """`rate` is in requests per second; `latencies` in seconds, empty where a request has none of its own; `cores` is
-    what the measuring processes themselves used, in seconds on a core for each second."""
+    the processor time of the measuring processes, in seconds per second."""
 
     rate: float
     latencies: tuple[float, ...] = ()
@@ -17,12 +17,12 @@ class Sample:
 
     @property
     def failures(self) -> list[str]:
-        """What went wrong, a refusal included."""
+        """The errors, and the number of refusals."""
         refused = [f"{self.refused} requests were refused"] if self.refused else []
         return [*self.errors, *refused]
 
     def milliseconds(self, share: float) -> float | None:
-        """The latency that so large a share of the requests did not exceed."""
+        """The quantile `share` (0 to 1) of the latencies, None without latencies."""
         if not self.latencies:
             return None
         ordered = sorted(self.latencies)
@@ -30,7 +30,7 @@ class Sample:
 
 
 def together(samples: Iterable[Sample]) -> Sample:
-    """Processes that ran at the same time as one."""
+    """The sum of samples that processes took at the same time."""
     parts = list(samples)
     return Sample(
         rate=sum(part.rate for part in parts),

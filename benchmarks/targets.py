@@ -203,8 +203,8 @@ def _hang_ups(service: Service, work: Workload) -> Line:
 
 
 def _read_and_hang_up(port: int, work: Workload, body: bytes) -> int | None:
-    """Read a few tokens of a stream and close the connection; how many tokens were read, None when the stream ended
-    before. An event that tells tokens tells all that there are by then."""
+    """Read a few tokens of a stream and close the connection; the number of tokens read, None when the stream ended
+    before. An event contains all tokens decoded since the event before."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", work.path, body, {"Content-Type": work.content_type})
     with closing(connection), connection.getresponse() as answer:

@@ -20,7 +20,7 @@ from app.settings import Settings
 from tests.tiny_store import make_tiny_store
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("UNROLL_LOG_REQUESTS", "false")  # nobody reads what most of the services print
+os.environ.setdefault("UNROLL_LOG_REQUESTS", "false")  # no test of most services reads the log
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,7 +33,7 @@ RECIPE = language_model_recipe(
     CONFIG,
     name="lm-en",
     language="en",
-    description="English, word after word: goes on with a text as a film review would.",
+    description="English, word after word: continues a text as a film review would.",
     licence="Apache-2.0; trained on research data, see MODEL_CARD.md",
     minutes=40,
     card=CARD,

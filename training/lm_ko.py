@@ -36,7 +36,7 @@ RECIPE = language_model_recipe(
     CONFIG,
     name="lm-ko",
     language="ko",
-    description="Korean, word after word: goes on with a text as a film review on the web would.",
+    description="Korean, word after word: continues a text as a film review on the web would.",
     licence="Apache-2.0",
     minutes=40,
     card=CARD,

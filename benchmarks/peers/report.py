@@ -12,7 +12,7 @@ _NONE = "–"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measurement of one round: a closed loop of so many `clients`, or an open loop at a `share` of the server's
+    """One measurement of one round: a closed loop of `clients` clients, or an open loop at a `share` of the server's
     own best rate. Rates in requests per second, latencies in milliseconds, memory in megabytes."""
 
     job: str

@@ -99,7 +99,7 @@ def test_words_of_a_stream_are_those_of_the_plain_answer(words: httpx.Client, op
     events = events_of(words.post("/v1/translate", json=body).text)
     told = [event.data["text"] for event in events if event.name == "token"]
     assert "".join(told) == translated(words, **options)["text"]
-    assert all(text.strip().count(" ") == 0 for text in told), "a word is told as soon as it comes"
+    assert all(text.strip().count(" ") == 0 for text in told), "a word is sent as soon as it is complete"
 
 
 def test_a_prefix_is_of_the_target(words: httpx.Client) -> None:

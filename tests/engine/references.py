@@ -132,7 +132,7 @@ class Reference:
         return sorted(ended, key=self.normalised, reverse=True)[: self.decode.n_best]
 
     def _candidates(self, alive: list[tuple[Sentence, State, int]]) -> list[tuple[float, int, float, Sentence, State]]:
-        """Continuations, best first: score, token, its log-probability, what it goes on from, and the state after."""
+        """Continuations, best first: score, token, its log-probability, the sentence before it, and the state after."""
         candidates = []
         for sentence, state, token in alive:
             log_probs, after, _ = self.step(state, token)

@@ -28,7 +28,7 @@ def sentence(*tokens: int) -> Decoded:
 
 
 def seconds(figures: ModelFigures) -> dict[str, tuple[int, float]]:
-    """Those with at least one event."""
+    """The times with at least one event."""
     names = ("answered", "failed", "waited", "encoded", "decoded")
     found = {name: getattr(figures, name) for name in names}
     return {name: (each.count, round(each.seconds, 9)) for name, each in found.items() if each.count}

@@ -1,4 +1,4 @@
-"""What is shown of a text that is still being emitted never changes, whatever comes."""
+"""The shown part of a text never changes while more tokens are decoded."""
 
 import random
 from collections.abc import Sequence

@@ -94,7 +94,7 @@ def test_random_texts_are_cut_as_the_training_code_cuts_them(tmp_path: Path, rul
 @pytest.mark.slow
 @pytest.mark.parametrize("rules", REFERENCES)
 def test_every_letter_is_read_as_the_training_code_reads_it(tmp_path: Path, rules: Rules) -> None:
-    """Of Unicode 3.2, which every Python and every tokenizer library knows."""
+    """The letters of Unicode 3.2, which every Python and every tokenizer library knows."""
     points = range(sys.maxunicode + 1)
     letters = [chr(point) for point in points if unicodedata.ucd_3_2_0.category(chr(point)) not in ("Cn", "Cs")]
     texts = ["".join(f"a{letter}b " for letter in letters[start : start + 64]) for start in range(0, len(letters), 64)]
@@ -103,7 +103,7 @@ def test_every_letter_is_read_as_the_training_code_reads_it(tmp_path: Path, rule
 
 @pytest.mark.parametrize("rules", REFERENCES)
 def test_pieces_lead_back_to_the_text(tmp_path: Path, rules: Rules) -> None:
-    texts = [text.replace("Σ", "S") for text in random_texts(500, seed=2)]  # what sigma becomes is told by its word
+    texts = [text.replace("Σ", "S") for text in random_texts(500, seed=2)]  # the word decides what sigma becomes
     reference = REFERENCES[rules]
     tokenizer = compare(tmp_path, rules, texts, [reference(text) for text in texts])
     for text in texts:
@@ -153,7 +153,7 @@ def test_words_are_those_of_nltk_but_for_sentences(tmp_path: Path) -> None:
     tokenizer = compare(tmp_path, "nltk", texts, cut, lower=True)
     for text in texts:
         if "Σ" in text:
-            continue  # what it becomes is told by its neighbours
+            continue  # the letters beside it decide what it becomes
         for piece in tokenizer.pieces(text):
             origin = text[piece.start : piece.end].lower()
             assert origin == piece.text or (piece.text in ("``", "''") and origin in ('"', "''")), (text, piece)

@@ -1,4 +1,4 @@
-"""What a manifest says of the use of word-level tokenizers: how sources are arranged, and what is told of them."""
+"""Options of word-level tokenizers in a manifest: the order and padding of sources, and their description."""
 
 import random
 import subprocess

@@ -3,7 +3,7 @@
 Tried: its defaults, the throughput-optimized mode of its performance guide (`throughput`), that with HAProxy in place
 of its own proxy (`haproxy`), the model in a thread and on the replica's event loop (`inline`), a wait of 2 and 5 ms.
 Kept: throughput-optimized with HAProxy, which was more than twice as fast on sentiment; inline, a little faster on
-translations at 64 clients; 5 ms. With HAProxy it listens on all interfaces, whatever it is told.
+translations at 64 clients; 5 ms. With HAProxy it listens on all interfaces; no option changes that.
 """
 
 import asyncio
