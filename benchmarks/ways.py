@@ -35,8 +35,8 @@ Kind = Literal["by hand", "engine's code", "padded", "step level", "ideal", "htt
 
 
 def by_hand(work: Workload, batch: int) -> Iterator[int]:
-    """As a user writes it, in plain float32 torch: `batch` inputs at a time in order of arrival, padded to the longest, run
-    until the slowest row ends. From the text or file to the text or label."""
+    """As a user writes it, in plain float32 torch: `batch` inputs at a time in order of arrival, padded to the longest,
+    run until the slowest row ends. From the text or file to the text or label."""
     model = load(work.job, work.folder)
     inputs = work.bodies if work.content_type.startswith("image/") else [text_of(body) for body in work.bodies]
     for start in itertools.cycle(range(0, len(inputs), batch)):

@@ -10,17 +10,17 @@ from typing import Any
 import click
 from unroll_client import AsyncUnroll
 
-from app.cli.ask.batches import Job, answer_batches
+from app.cli.ask.batches import Run, answer_batches
 from app.cli.ask.output_file import Line, OutputFile
 from app.cli.ask.printing import print_line
 
 
 def answer_inputs(
-    client_arguments: Mapping[str, Any], job: Job, inputs: Sequence[str], output: Path | None, jsonl: bool
+    client_arguments: Mapping[str, Any], run: Run, inputs: Sequence[str], output: Path | None, jsonl: bool
 ) -> int:
     """Answer the inputs that `output` does not answer yet. Returns how many of all failed."""
     with ExitStack() as stack:
-        file = stack.enter_context(OutputFile(output, job.task.name, inputs)) if output else None
+        file = stack.enter_context(OutputFile(output, run.task.name, inputs)) if output else None
         start, failed = (file.done, file.failed) if file else (0, 0)
         shown = file is not None or not sys.stdout.isatty()
         progress = stack.enter_context(_progress(len(inputs), start, shown=shown))
@@ -33,18 +33,18 @@ def answer_inputs(
                 if jsonl:
                     click.echo(line.encode(), nl=False)
                 else:
-                    print_line(line, job.task.answer, alone=len(inputs) == 1)
+                    print_line(line, run.task.answer, alone=len(inputs) == 1)
             progress(len(lines))
             return sum(line.problem is not None for line in lines)
 
-        async def run() -> int:
+        async def answer_all() -> int:
             async with (
                 AsyncUnroll(**client_arguments) as client,
-                aclosing(answer_batches(client, job, inputs, start)) as batches,
+                aclosing(answer_batches(client, run, inputs, start)) as batches,
             ):
                 return sum([take(lines) async for lines in batches])
 
-        return failed + asyncio.run(run())
+        return failed + asyncio.run(answer_all())
 
 
 @contextmanager

@@ -26,7 +26,7 @@ _ABOUT_INPUTS = (
 
 
 @dataclass(frozen=True)
-class Job:
+class Run:
     """A task and its options; `batch` inputs in a request, `concurrency` requests at a time."""
 
     task: Task[Any]
@@ -40,16 +40,16 @@ class Job:
 
 
 async def answer_batches(
-    client: AsyncUnroll, job: Job, inputs: Sequence[str], start: int
+    client: AsyncUnroll, run: Run, inputs: Sequence[str], start: int
 ) -> AsyncGenerator[list[Line], None]:
     """Lines of the inputs from `start` on, in order, a batch at a time. Raises UnrollClientError."""
     pending: deque[asyncio.Task[list[Line]]] = deque()
     try:
-        for first in range(start, len(inputs), job.batch):
-            if len(pending) == job.concurrency:
+        for first in range(start, len(inputs), run.batch):
+            if len(pending) == run.concurrency:
                 yield await pending.popleft()
-            batch = inputs[first : first + job.batch]
-            pending.append(asyncio.create_task(_answer(client, job, batch, first)))
+            batch = inputs[first : first + run.batch]
+            pending.append(asyncio.create_task(_answer(client, run, batch, first)))
         while pending:
             yield await pending.popleft()
     finally:
@@ -58,23 +58,23 @@ async def answer_batches(
         await asyncio.gather(*pending, return_exceptions=True)
 
 
-async def _answer(client: AsyncUnroll, job: Job, inputs: Sequence[str], first: int) -> list[Line]:
+async def _answer(client: AsyncUnroll, run: Run, inputs: Sequence[str], first: int) -> list[Line]:
     """Lines of a batch. The inputs before and after a refused one are sent again, with the seeds of their places."""
     if not inputs:
         return []
     try:
-        results = await _results(client, job, inputs, first)
+        results = await _results(client, run, inputs, first)
     except _Refused as refusal:
         if refusal.place is None and len(inputs) > 1:
             middle = len(inputs) // 2
-            before = await _answer(client, job, inputs[:middle], first)
-            return before + await _answer(client, job, inputs[middle:], first + middle)
+            before = await _answer(client, run, inputs[:middle], first)
+            return before + await _answer(client, run, inputs[middle:], first + middle)
         place = refusal.place or 0
-        failed = Line(first + place, job.task.name, inputs[place], problem=refusal.problem)
-        before = await _answer(client, job, inputs[:place], first)
-        return [*before, failed, *await _answer(client, job, inputs[place + 1 :], first + place + 1)]
+        failed = Line(first + place, run.task.name, inputs[place], problem=refusal.problem)
+        before = await _answer(client, run, inputs[:place], first)
+        return [*before, failed, *await _answer(client, run, inputs[place + 1 :], first + place + 1)]
     return [
-        Line(first + place, job.task.name, text, result=result)
+        Line(first + place, run.task.name, text, result=result)
         for place, (text, result) in enumerate(zip(inputs, results, strict=True))
     ]
 
@@ -101,10 +101,10 @@ def problem_members(error: ProblemError | OSError) -> dict[str, Any]:
     return {"type": error.type, "title": error.title, "status": error.status, "detail": error.detail, **members}
 
 
-async def _results(client: AsyncUnroll, job: Job, inputs: Sequence[str], first: int) -> list[dict[str, Any]]:
-    read: Any = await asyncio.to_thread(_read_files, inputs) if reads_files(job.task.source) else list(inputs)
+async def _results(client: AsyncUnroll, run: Run, inputs: Sequence[str], first: int) -> list[dict[str, Any]]:
+    read: Any = await asyncio.to_thread(_read_files, inputs) if reads_files(run.task.source) else list(inputs)
     try:
-        answers = await client.ask(job.task, read, **job.options_at(first))
+        answers = await client.ask(run.task, read, **run.options_at(first))
     except ProblemError as problem:
         if not is_about_an_input(problem):
             raise

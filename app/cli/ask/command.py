@@ -11,7 +11,7 @@ import click
 from unroll_client import TASKS, Task, UnrollClientError
 
 from app.cli.ask.answering import answer_inputs
-from app.cli.ask.batches import Job
+from app.cli.ask.batches import Run
 from app.cli.ask.inputs import describe_inputs, metavar, read_inputs
 from app.cli.ask.options import common_options, task_options
 from app.cli.ask.streaming import stream_inputs
@@ -49,9 +49,9 @@ def _command(task: Task[Any]) -> click.Command:
         read = read_inputs(inputs, file, sys.stdin.buffer, task.source)
         given = {name: _plain(item) for name, item in options.items() if item not in (None, ())}
         client = {"url": url, "api_key": api_key, "timeout": timeout, "retries": retries}
-        job = Job(task, given, batch, concurrency)
+        run = Run(task, given, batch, concurrency)
         with _errors_with_advice(output):
-            failed = stream_inputs(client, job, read) if stream else answer_inputs(client, job, read, output, jsonl)
+            failed = stream_inputs(client, run, read) if stream else answer_inputs(client, run, read, output, jsonl)
         if failed:
             click.echo(f"{failed} of {len(read)} inputs failed", err=True)
             raise click.exceptions.Exit(1)

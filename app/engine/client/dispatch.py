@@ -24,8 +24,8 @@ _GRACE_SECONDS = 0.5  # in which an engine may report a passed deadline itself
 
 
 @dataclass(eq=False, slots=True)
-class Engine:
-    """The work of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. It runs at
+class EngineLoad:
+    """The load of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. It runs at
     most one `suspect` at a time."""
 
     connection: Connection
@@ -34,7 +34,7 @@ class Engine:
     last_send: int = 0
     suspect: Call | None = None
 
-    def is_before(self, other: "Engine") -> bool:
+    def is_before(self, other: "EngineLoad") -> bool:
         """Less work goes first; of equals the one that got a call last: its weights are still in the caches."""
         mine, others = self.own + self.foreign, other.own + other.foreign
         return mine < others or (mine == others and self.last_send > other.last_send)
@@ -44,7 +44,7 @@ class Dispatch:
     """Sends each call to the ready engine with the least work that has its model."""
 
     def __init__(self, connections: Sequence[Connection], versions: EngineVersions) -> None:
-        self._engines = {connection: Engine(connection) for connection in connections}
+        self._engines = {connection: EngineLoad(connection) for connection in connections}
         self._versions = versions
         self._calls: dict[int, Call] = {}
         self._waiting: dict[int, Call] = {}
@@ -146,7 +146,7 @@ class Dispatch:
         """Send a call to the engine with the least work. Without an engine it waits; so does a suspect while each
         engine has one."""
         model = call.submit.model
-        best: Engine | None = None
+        best: EngineLoad | None = None
         for engine in self._ready():
             if (
                 model in engine.connection.models
@@ -162,10 +162,10 @@ class Dispatch:
         else:
             self._waiting[call.submit.id] = call
 
-    def _ready(self) -> Iterator[Engine]:
+    def _ready(self) -> Iterator[EngineLoad]:
         return (engine for engine in self._engines.values() if engine.connection.status is not None)
 
-    def _attach(self, call: Call, engine: Engine) -> None:
+    def _attach(self, call: Call, engine: EngineLoad) -> None:
         self._waiting.pop(call.submit.id, None)
         call.connection = engine.connection
         call.tries += 1
@@ -175,7 +175,7 @@ class Dispatch:
             engine.suspect = call
         engine.connection.send(call.submit)
 
-    def _detach(self, call: Call, engine: Engine) -> None:
+    def _detach(self, call: Call, engine: EngineLoad) -> None:
         call.connection = None
         engine.own -= call.cost
         if engine.suspect is call:
