@@ -45,15 +45,14 @@ class Service:
 
 
 @contextmanager
-def running_service(store: Path, engines: int, *more: str) -> Iterator[Service]:
-    """`unroll serve`, with `more` options, until the block ends, then SIGTERM. Raises ServiceFailed when it does not
-    get ready."""
-    unroll = Path(sys.executable).with_name("unroll")
+def running_service(store: Path, engines: int, *more: str, unroll: Path | None = None) -> Iterator[Service]:
+    """`unroll serve`, with `more` options, until the block ends, then SIGTERM. `unroll` is the command, by default that
+    of this environment. Raises ServiceFailed when it does not get ready."""
     options = ["--port", "0", "--store", str(store), "--engines", str(engines), "--devices", "cpu", *more]
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
-            [str(unroll), "serve", *options],
+            [str(unroll or Path(sys.executable).with_name("unroll")), "serve", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from app.engine.protocol import Tokens
+from benchmarks.before_after import Turn, cells
 from benchmarks.inputs import LONG_ANSWER, Workload, long_texts, mixed, shorter_half, with_options, workload
 from benchmarks.load import OpenSample
 from benchmarks.targets import at_least, at_most, goodput, targets_table
 from benchmarks.units import Row, draw, units_table
 
+ROOT = Path(__file__).parents[2]
 SECONDS = ["--seconds", "0.3", "--rounds", "1", "--engines", "1"]
 
 
@@ -48,6 +50,23 @@ def test_a_unit_is_measured(tiny_store: Path) -> None:
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
     assert rows == ["unit", "---:", "3"]
     assert "–" not in done.stdout
+
+
+@pytest.mark.slow
+def test_two_checkouts_are_compared(tiny_store: Path) -> None:
+    """This checkout with itself."""
+    command = [sys.executable, "-m", "benchmarks.before_after", str(ROOT), "--store", str(tiny_store), *SECONDS[:2]]
+    command += ["--rounds", "3", "--engines", "1", "--tasks", "translate", "--clients", "8"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    row = done.stdout.splitlines()[-1].strip("| ").split(" | ")
+    assert row[:2] == ["translate", "8"]
+    assert all(float(figure) > 0 for figure in row[2:])
+
+
+def test_ratios_are_of_pairs() -> None:
+    old, new = [Turn(100, 1), Turn(50, 2)], [Turn(110, 2), Turn(60, 3)]
+    assert list(cells(old, new)) == ["75.00", "85.00", "1.150", "1.50", "2.50", "1.750"]
 
 
 def test_units_are_drawn(tmp_path: Path) -> None:
