@@ -142,10 +142,10 @@ def test_a_key_can_be_entered_without_a_job(guest: Visit) -> None:
     expect(button(guest.page.locator(".intro"), "Enter a key")).to_be_hidden()
 
 
-def test_a_key_for_something_else_is_told(guest: Visit) -> None:
+def test_a_key_of_another_role_is_reported(guest: Visit) -> None:
     guest.go("/")
     enter(guest, MONITOR)
-    expect(guest.page.locator("#readiness")).to_have_text("The key is for something else")
+    expect(guest.page.locator("#readiness")).to_have_text("The key has another role")
     button(guest.page.locator(".intro"), "Enter a key").click()
     enter(guest, TOKEN)
     expect(guest.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")

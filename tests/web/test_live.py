@@ -120,10 +120,10 @@ def test_who_follows_the_link_sees_the_panel_open(visit: Visit) -> None:
     visit.check()
 
 
-def test_the_panel_tells_why_it_was_refused(visit: Visit) -> None:
-    problem = {"type": "/problems/overloaded", "title": "Too many requests are waiting", "status": 429, "detail": "-"}
+def test_the_panel_shows_the_reason_of_a_refusal(visit: Visit) -> None:
+    problem = {"type": "/problems/overloaded", "title": "The service is overloaded", "status": 429, "detail": "-"}
     visit.page.route("**/metrics", lambda route: route.fulfill(status=429, json=problem))
     visit.go("/#live")
-    expect(panel(visit).get_by_role("alert")).to_have_text("Too many requests are waiting")
+    expect(panel(visit).get_by_role("alert")).to_have_text("The service is overloaded")
     visit.page.get_by_role("button", name="한국어").click()
     expect(panel(visit).get_by_role("alert")).to_have_text("대기 중인 요청이 너무 많습니다")
