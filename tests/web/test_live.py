@@ -126,4 +126,4 @@ def test_the_panel_shows_the_reason_of_a_refusal(visit: Visit) -> None:
     visit.go("/#live")
     expect(panel(visit).get_by_role("alert")).to_have_text("The service is overloaded")
     visit.page.get_by_role("button", name="한국어").click()
-    expect(panel(visit).get_by_role("alert")).to_have_text("대기 중인 요청이 너무 많습니다")
+    expect(panel(visit).get_by_role("alert")).to_have_text("서비스가 과부하 상태입니다")
