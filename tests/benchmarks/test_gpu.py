@@ -52,8 +52,8 @@ def test_every_model_is_measured_over_batch_sizes(benchmark: tuple[str, dict[str
     ):
         assert {(model, what, 1, 1), (model, what, 1, 8), (model, what, 5, 8)} <= rows
         assert (model, what, 5, 1) not in rows
-    assert ("caption-en", "images consumed", 1, 8) in rows
-    assert ("sentiment-en", "sources of 64 consumed", 1, 8) in rows
+    assert ("caption-en", "images encoded", 1, 8) in rows
+    assert ("sentiment-en", "sources of 64 encoded", 1, 8) in rows
     assert all(row["requests"] > 0 for row in figures["rates"])
     assert "tokens/s, source + target" in printed
 
