@@ -95,16 +95,16 @@ function drawLooks({ attention }, picture, lang) {
   const readout = element("p", { className: "readout" });
   const cursor = new Cursor(target.length);
   const words = target.map((word) => (word === "<eos>" ? say("theEnd") : wordOf(word)));
-  const told = (at) => lookWords(words[at], weights[at]);
+  const describe = (at) => lookWords(words[at], weights[at]);
   const show = (at) => {
     drawLook(canvas, picture, at === null ? null : weights[at]);
-    canvas.ariaLabel = at === null ? say("lookNone") : told(at);
-    readout.textContent = at === null ? say("pointAtCaption") : told(at);
+    canvas.ariaLabel = at === null ? say("lookNone") : describe(at);
+    readout.textContent = at === null ? say("pointAtCaption") : describe(at);
   };
   cursor.watch(show);
   if (picture.complete) show(null);
   else picture.addEventListener("load", () => show(cursor.at), { once: true });
-  const pieces = target.map((word, at) => ({ text: word === "<eos>" ? ` ${words[at]}` : word, name: told(at) }));
+  const pieces = target.map((word, at) => ({ text: word === "<eos>" ? ` ${words[at]}` : word, name: describe(at) }));
   return [
     element("div", { className: "looking" }, canvas, element("div", {}, strip({ about: say("captionWords"), pieces, cursor, lang }), readout, player(cursor, canvas))),
     disclosure(say("asTable"), () => {

@@ -69,7 +69,7 @@ function draw({ results, sources }) {
     return read[which].map((row) => row[column]);
   });
   const cursor = new Cursor(tokens.length);
-  const told = (at) => results.map(({ model }, which) => `${model} ${percent(lines[which][at])}`).join(", ");
+  const describe = (at) => results.map(({ model }, which) => `${model} ${percent(lines[which][at])}`).join(", ");
   const { root, show } = drawLegend(results, read, lines);
   cursor.watch((at) => show(at, words[at]));
   const about = say("compareLines", { models: results.map(({ model }) => model).join(", ") });
@@ -79,7 +79,7 @@ function draw({ results, sources }) {
       { className: "result" },
       root,
       linePlot({ about, labels: words, series: lines.map((values) => ({ values })), cursor, height: 230 }),
-      strip({ about: say("words"), pieces: pieces.map((piece, at) => ({ text: piece, name: `${words[at]}: ${told(at)}` })), cursor }),
+      strip({ about: say("words"), pieces: pieces.map((piece, at) => ({ text: piece, name: `${words[at]}: ${describe(at)}` })), cursor }),
       disclosure(say("asTable"), () => {
         const rows = words.map((word, at) => [word, ...lines.map((line) => percent(line[at], 1))]);
         return table(about, [say("token"), ...results.map(({ model }) => model)], rows);

@@ -156,12 +156,12 @@ export class Job {
 /** A problem of the page or of the service; details of the service are in English. */
 function drawProblem(problem) {
   const { status, detail, advice } = problem;
-  const told = status === 0 ? "unreachableDetail" : advice;
+  const hint = status === 0 ? "unreachableDetail" : advice;
   return element(
     "div",
     { className: "problem" },
     element("strong", { textContent: problemTitle(problem) }),
-    ...(told ? [element("p", { textContent: say(told) })] : []),
+    ...(hint ? [element("p", { textContent: say(hint) })] : []),
     ...(detail ? [element("p", { className: "detail", lang: "en", textContent: detail })] : []),
     ...(status ? [element("p", { className: "facts", textContent: `HTTP ${status}` })] : []),
   );

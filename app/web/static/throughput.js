@@ -82,7 +82,7 @@ export function throughputPanel() {
 /** The button that translates many sentences at once, which fills a batch. */
 function wireCrowd() {
   const button = document.getElementById("live-crowd");
-  const alert = document.getElementById("live-told");
+  const alert = document.getElementById("live-status");
   button.addEventListener("click", async () => {
     button.disabled = true;
     const started = performance.now();
