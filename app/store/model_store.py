@@ -100,9 +100,10 @@ def open_version(folder: Path) -> Version:
         if Path(name).name != name:
             raise InvalidManifest(f"manifest.json lists {name!r}: files need plain names without a folder")
         try:
-            content = folder.joinpath(name).read_bytes()
+            with folder.joinpath(name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise FileDamaged(f"{name} cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
+        if digest != entry.sha256:
             raise FileDamaged(f"{name} does not have the SHA-256 in manifest.json: restore it or publish again")
     return Version(folder, manifest)
