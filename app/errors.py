@@ -8,6 +8,9 @@ UnrollError
 │   ├── InvalidImage
 │   ├── UnsupportedMedia
 │   ├── BodyTooLarge
+│   ├── MalformedRequest    not an HTTP request
+│   ├── HeadTooLarge
+│   ├── RequestTooSlow      its head or body does not arrive in time
 │   ├── UnknownLanguage
 │   ├── UnknownWord         not in the vocabulary of a model without an unknown token
 │   └── ContradictoryOptions
@@ -19,6 +22,8 @@ UnrollError
 ├── VersionExists           a published version is never replaced
 ├── AdminOff                no administrator key is set
 ├── WrongKey                the caller's key is missing or unknown
+├── HostNotAllowed          the request names a host that is not this service's
+├── CrossSite               a page of another site sends the request
 ├── NotAllowed              the role of the caller's key does not permit the request
 ├── RateLimited             the caller exceeds its rate or its concurrent inputs
 ├── InvalidAccess           the configured keys or limits are invalid
@@ -77,6 +82,18 @@ class BodyTooLarge(InputError):
     pass
 
 
+class MalformedRequest(InputError):
+    pass
+
+
+class HeadTooLarge(InputError):
+    pass
+
+
+class RequestTooSlow(InputError):
+    pass
+
+
 class UnknownLanguage(InputError):
     pass
 
@@ -118,6 +135,14 @@ class AdminOff(UnrollError):
 
 
 class WrongKey(UnrollError):
+    pass
+
+
+class HostNotAllowed(UnrollError):
+    pass
+
+
+class CrossSite(UnrollError):
     pass
 
 

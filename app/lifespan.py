@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from app.api.access.guard import Guard, watch_access
-from app.api.admission import Admission, watch_lag
+from app.api.admission import Admission
 from app.api.draining import on_stop_signal
+from app.api.head_check import HeadCheck
+from app.api.refusal_report import RefusalReport
 from app.api.service import RequestLimits, Service
 from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
@@ -51,6 +53,8 @@ class Parts:
     tasks: Sequence[Task]
     metrics: Metrics
     admission: Admission
+    check: HeadCheck
+    refusals: RefusalReport
     guard: Guard
     tracing: "Tracing | None"
     engines: Sequence[str] | None
@@ -84,6 +88,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         rollout = Rollout(catalog, client, store, desired)
         await rollout.begin()
         app.state.service = _service(parts, catalog, client, rollout, pool)
+        parts.check.any_engine_started = lambda: client.view.any_started
         metrics.watch(lambda: _figures(client.view, catalog))
         if parts.engines is not None:
             await client.wait_ready(_GREETING_SECONDS)
@@ -94,7 +99,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
 
 
 def _watches(parts: Parts, rollout: Rollout) -> list[Coroutine[Any, Any, None]]:
-    watches = [watch_lag(parts.admission), rollout.follow(), parts.metrics.share_pending()]
+    watches = [rollout.follow(), parts.metrics.share_pending(), parts.refusals.watch()]
     if not parts.guard.is_idle:
         watches.append(watch_access(parts.guard))
     if parts.settings.watch_seconds and parts.is_first:

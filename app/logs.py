@@ -5,17 +5,16 @@ are frequent.
 """
 
 import logging
-import os
 import sys
-from contextlib import suppress
 from typing import Any, Literal, Protocol
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
+from app.log_output import LOG_OUTPUT
+
 Format = Literal["auto", "json", "console"]
-_STDERR = 2
 _HEAD = ("timestamp", "level", "logger", "event")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _STAMPS: list[Processor] = [
@@ -32,15 +31,20 @@ class Logger(Protocol):
     def warning(self, event: str, **fields: object) -> None: ...
 
 
-class _StandardError:
-    """Writes each line in one system call, so that lines of several processes do not mix. A failed write loses the
-    line and never fails the request."""
+class _RequestLines:
+    """The sink of request lines."""
 
     def msg(self, line: str) -> None:
-        with suppress(OSError):
-            os.write(_STDERR, line.encode() + b"\n")
+        LOG_OUTPUT.write(line)
 
     info = warning = msg
+
+
+class _LogHandler(logging.Handler):
+    """The sink of all other lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        LOG_OUTPUT.write(self.format(record))
 
 
 def set_up_logging(level: str, form: Format) -> None:
@@ -50,7 +54,7 @@ def set_up_logging(level: str, form: Format) -> None:
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *_STAMPS],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form)],
     )
-    handler = logging.StreamHandler()
+    handler = _LogHandler()
     handler.setFormatter(formatter)
     logging.root.handlers = [handler]
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
@@ -62,7 +66,7 @@ def set_up_logging(level: str, form: Format) -> None:
 def request_logger(level: str, form: Format) -> Logger:
     """The logger of request lines."""
     logger: Logger = structlog.wrap_logger(
-        _StandardError(),
+        _RequestLines(),
         processors=[*_STAMPS, *_rendering(form)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind(logger="unroll.requests")

@@ -16,22 +16,26 @@ from app.api.access.keys import Keys, administrator, read_entries, unreadable
 from app.api.access.rates import Rates
 from app.api.admission import Admission
 from app.api.compat import hugging_face, open_inference, openai
+from app.api.head_check import HeadCheck
 from app.api.middleware.access import Access
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.client_errors import ClientErrors
 from app.api.middleware.cross_origin import cross_origin
 from app.api.middleware.fast_path import FastPath
 from app.api.middleware.gate import Gate
+from app.api.middleware.local_only import LocalOnly, local_hosts
 from app.api.middleware.observe import Observe
 from app.api.middleware.request_log import RequestLog
 from app.api.middleware.security_headers import SecurityHeaders
 from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
+from app.api.refusal_report import RefusalReport
 from app.api.routes import Routes
 from app.api.tasks.native import native_routes
-from app.logs import request_logger, set_up_logging
+from app.api.window import Window
+from app.logs import Logger, request_logger, set_up_logging
 from app.metrics import Metrics
-from app.settings import Settings
+from app.settings import Settings, is_local
 from app.tasks.registry import TASKS
 from app.tasks.task import Task
 from app.version import VERSION
@@ -44,6 +48,7 @@ returns one kind of answer, such as a label or text. Every example below runs un
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
 _COMPATIBLE = (openai, hugging_face, open_inference)
+_LEAST_WINDOW = 128  # requests in flight that no queue time forbids: they keep the engines busy
 _TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 log = logging.getLogger("unroll")
@@ -61,13 +66,16 @@ def create_app(
     """An app that serves `tasks`. The other arguments are those of `lifespan.Parts`."""
     settings, metrics = settings or Settings(), metrics or Metrics()
     guard, tracing = open_guard(settings), _tracing()
-    admission = Admission(
-        most_inputs=settings.share(settings.max_pending), most_steps=settings.share(settings.max_pending_steps)
-    )
+    admission = _admission(settings)
     metrics.watch_pending(admission.figures)
     native, tasks_router = native_routes(tasks)
     routes = Routes([*native, *(route for interface in _COMPATIBLE for route in interface.ROUTES)])
-    parts = lifespan.Parts(settings, tasks, metrics, admission, guard, tracing, engines, service_folder, is_first)
+    check = HeadCheck(routes, guard, admission, metrics)
+    lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
+    refusals = RefusalReport(metrics, lines)
+    parts = lifespan.Parts(
+        settings, tasks, metrics, admission, check, refusals, guard, tracing, engines, service_folder, is_first
+    )
     app = FastAPI(
         title="Unroll",
         version=VERSION,
@@ -76,12 +84,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a redirect would reveal the address behind a proxy
-        middleware=_middleware(parts, routes),
+        middleware=_middleware(parts, routes, lines),
         responses=problems_anywhere(),
         openapi_tags=list(TAGS),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         generate_unique_id_function=operation_id,
     )
+    app.state.settings, app.state.head_check, app.state.refusal_report = settings, check, refusals  # for `FrontEnd`
     install_problems(app)
     install_document(app, routes)
     compatible = (router for interface in _COMPATIBLE for router in interface.ROUTERS)
@@ -92,18 +101,27 @@ def create_app(
     return app
 
 
-def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
+def _admission(settings: Settings) -> Admission:
+    most = settings.share(settings.max_pending)
+    window = Window(least=settings.share(_LEAST_WINDOW), most=most, target=settings.queue_seconds)
+    return Admission(most_inputs=most, most_steps=settings.share(settings.max_pending_steps), window=window)
+
+
+def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> list[Middleware]:
     """The middleware, outermost first."""
     settings, metrics = parts.settings, parts.metrics
-    lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
-    request_log = RequestLog(lines, logs_probes=settings.log_level == "debug") if lines else None
+    debug = settings.log_level == "debug"
+    request_log = RequestLog(lines, parts.refusals, logs_probes=debug) if lines else None
+    hosts = None if settings.needs_keys or not is_local(settings.host) else local_hosts(settings.allowed_hosts)
+    local_only = [] if hosts is None else [Middleware(LocalOnly, hosts=hosts, origins=settings.cors_origins)]
     return [
         Middleware(Observe, routes=routes, metrics=metrics, log=request_log, tracing=parts.tracing),
         Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
         Middleware(ClientErrors),
         *cross_origin(settings.cors_origins),
+        *local_only,
         *([] if parts.guard.is_idle else [Middleware(Access, guard=parts.guard, metrics=metrics)]),
-        Middleware(Gate, admission=parts.admission),
+        Middleware(Gate, admission=parts.admission, check=parts.check),
         Middleware(BodyLimit, most=settings.max_body_bytes),
         Middleware(FastPath, admission=parts.admission),
     ]

@@ -68,6 +68,11 @@ class RequestContext:
                 _keep_longest(seconds, "emit", one.encoded, one.ended)
         return seconds
 
+    @property
+    def started_at(self) -> float | None:
+        """When an engine began the first of its inputs, on the clock of `time.monotonic`."""
+        return min((one.started for one in self.executions if one.started), default=None)
+
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:
         """Headers of its response, with the times known when it starts."""
         seconds = self.engine_seconds | {"total": now - self.started}

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Proxies whose X-Forwarded-For is used: addresses and networks, or * for any."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names, separated by commas, under which a service without keys on a loopback address may be "
+        "called, beside localhost, addresses and this machine's name; * allows any.",
+    )
     cors_origins: Annotated[str, Field(pattern=_ORIGINS)] = Field(
         "", description="Origins that CORS allows, such as https://one.example,https://two.example; * allows any."
     )
@@ -112,6 +117,11 @@ class Settings(BaseSettings):
         2_000_000,
         description="Maximum estimated cell steps of admitted, unanswered inputs; further requests get 429.",
     )
+    queue_seconds: Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        description="Queue time in seconds above which fewer requests are admitted at the same time; further requests "
+        "get 429.",
+    )
     max_inputs: Annotated[int, Field(ge=1)] = Field(256, description="Maximum inputs of one request.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
         32 * 1024 * 1024, description="Maximum size of a request body in bytes, checked while the body arrives."
@@ -123,7 +133,12 @@ class Settings(BaseSettings):
     max_image_pixels: Annotated[int, Field(ge=1)] = Field(
         50_000_000, description="Maximum pixels of an image, checked before it is decoded."
     )
-    request_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="Maximum seconds for one request.")
+    request_seconds: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Maximum seconds for one request, and for its body to arrive."
+    )
+    head_seconds: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Maximum seconds for the head of a request to arrive, counted from the connection."
+    )
     keep_alive_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="Idle seconds before a keep-alive comment is sent on a stream."
     )

@@ -1,6 +1,7 @@
 """What the suite shares: a tiny store, and a real server over it."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-import uvicorn
 from fastapi import FastAPI
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
 from app.main import create_app
+from app.server.front_end import FrontEnd
 from app.settings import Settings
 from tests.tiny_store import make_tiny_store
 
@@ -65,15 +66,16 @@ def http(server: str) -> Iterator[httpx.Client]:
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """The address of `app` on a real uvicorn with a free port."""
-    web = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=web.run)
+    """The address of `app` on the server of `unroll serve`, with a free port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    web = FrontEnd(app)
+    thread = threading.Thread(target=web.run, args=([listener],))
     thread.start()
     try:
         while not web.started:
             assert thread.is_alive(), "the server ended before it started"
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         web.should_exit = True
         thread.join()

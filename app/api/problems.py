@@ -61,6 +61,9 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.InvalidImage: Kind(422, "invalid-image", "An image cannot be decoded"),
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
+    errors.MalformedRequest: Kind(400, "malformed-request", "The request is not valid HTTP"),
+    errors.HeadTooLarge: Kind(431, "head-too-large", "The head of the request is too large"),
+    errors.RequestTooSlow: Kind(408, "request-too-slow", "The request did not arrive in time"),
     errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
     errors.UnknownWord: Kind(422, "unknown-word", "A word is not in the vocabulary"),
     errors.ContradictoryOptions: Kind(422, "contradictory-options", "Options contradict each other"),
@@ -72,6 +75,8 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.StoreNotWritable: Kind(409, "store-not-writable", "The model store is read-only"),
     errors.AdminOff: Kind(403, "admin-off", "Administration is off"),
     errors.WrongKey: Kind(401, "wrong-key", "The key is missing or wrong"),
+    errors.HostNotAllowed: Kind(403, "host-not-allowed", "The host of the request is not allowed"),
+    errors.CrossSite: Kind(403, "cross-site", "Pages of other sites cannot use the service"),
     errors.NotAllowed: Kind(403, "not-allowed", "The key has another role"),
     errors.RateLimited: Kind(429, "rate-limited", "A limit of the caller is exceeded", retry_after=1),
     errors.Overloaded: Kind(429, "overloaded", "The service is overloaded", retry_after=1),
@@ -82,6 +87,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
 }
 COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.BodyTooLarge,
+    errors.RequestTooSlow,
     errors.UnsupportedMedia,
     errors.EmptyInput,
     errors.InputTooLong,

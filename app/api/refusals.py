@@ -9,12 +9,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.admission import Admission, overloaded
 from app.api.problems import KINDS, problem_response
-from app.errors import NotReady, UnrollError
+from app.errors import NotReady, UnrollError, WrongKey
 from app.request_context import note_problem
 
+SMALL_BODY = 65_536  # bytes: the server discards a body up to this size and keeps the connection
+LINGER_SECONDS = 2.0  # a client that is still sending would lose the response if the connection closed at once
 _STARTING_RETRY = 2  # seconds
-_SMALL_BODY = 65_536  # bytes: the server discards a body up to this size and keeps the connection
-_LINGER_SECONDS = 2.0  # a client that is still sending would lose the response if the connection closed at once
+_LONGEST_LENGTH = 18  # digits of a length that is believed
 
 
 class Refusal:
@@ -48,11 +49,29 @@ def not_ready() -> Refusal:
     return Refusal(NotReady(detail, retry_after_seconds=_STARTING_RETRY))
 
 
+@lru_cache(maxsize=8)
+def wrong_key(detail: str) -> Refusal:
+    return Refusal(WrongKey(detail))
+
+
+def length_of(headers: dict[bytes, bytes]) -> int | None:
+    """The announced length of a body, 0 without a body; None if it is not announced or not a plausible number."""
+    value = headers.get(b"content-length")
+    if value is None:
+        return None if b"transfer-encoding" in headers else 0
+    return int(value) if value.isdigit() and len(value) <= _LONGEST_LENGTH else None
+
+
+def is_small(headers: dict[bytes, bytes]) -> bool:
+    """Whether the rest of a refused request can be discarded and the connection kept."""
+    length = length_of(headers)
+    return length is not None and length <= SMALL_BODY and b"expect" not in headers
+
+
 async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refusal: Refusal) -> None:
     """Send the refusal at once. The server discards a small body. A large one may still be arriving: the connection is
     closed after the client had some time to read the response."""
-    length = headers.get(b"content-length", b"" if b"transfer-encoding" in headers else b"0")
-    if length.isdigit() and int(length) <= _SMALL_BODY and b"expect" not in headers:
+    if is_small(headers):
         await refusal({}, receive, send)
         return
     note_problem(refusal.slug)
@@ -65,6 +84,6 @@ async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refu
 async def discard_body(receive: Receive) -> None:
     """Read the rest of a body for some time, for clients that read the response only after sending all of it."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_SECONDS):
+        async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):
                 pass

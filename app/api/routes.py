@@ -63,8 +63,15 @@ class Routes:
         return None
 
     def note(self, scope: Scope) -> None:
-        """Match a request; `match_of` and `task_match_of` read the result."""
-        scope[_KEY] = self.match(scope["path"])
+        """Match a request, once; `match_of` and `task_match_of` read the result."""
+        if _KEY not in scope:
+            scope[_KEY] = self.match(scope["path"])
+
+    def task_match(self, scope: Scope) -> Match | None:
+        """The match of a POST to a task; None for any other request."""
+        if scope["type"] == "http":
+            self.note(scope)
+        return task_match_of(scope)
 
 
 def match_of(scope: Scope) -> Match | None:

@@ -187,11 +187,11 @@ class Service:
 
     def _count(self, request: Request, jobs: Sequence[Job], outputs: Sequence[Output]) -> None:
         usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs[0].entry.manifest.task)
-        ticket_of(request).is_answered = True
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)
         context = REQUEST_CONTEXT.get()
+        ticket_of(request).answered(None if context is None else context.started_at)
         if context is not None:
             context.task = counters.name
             context.source_tokens, context.emitted_tokens = usage.source_tokens, usage.emitted_tokens

@@ -14,10 +14,12 @@ from app.engines import bring_up_to_date, open_store, start_engines
 from app.errors import StoreUnreachable
 from app.logs import set_up_logging
 from app.main import create_app, open_guard
+from app.server.connections import raise_file_limit
+from app.server.front_end import FrontEnd
 from app.settings import Settings, is_local
 from app.store.stores import Store
 from app.version import VERSION
-from app.workers import FrontEnd, eager, run_workers, web_config
+from app.workers import run_workers
 
 
 @click.command()
@@ -32,6 +34,7 @@ def serve(**options: Any) -> None:
         open_guard(settings)
     reach = _reach(settings)
     set_up_logging(settings.log_level, settings.log_format)
+    raise_file_limit()
     _check_temporary_folder()
     source = _source(settings)
     listener = _listen(settings)
@@ -42,7 +45,7 @@ def serve(**options: Any) -> None:
     try:
         if settings.workers == 1:
             app = create_app(settings, engines=engines.endpoints, service_folder=engines.folder)
-            FrontEnd(web_config(app, settings)).run(eager(listener))
+            FrontEnd(app).run([listener])
         else:
             run_workers(settings, engines.endpoints, engines.folder, listener)
     finally:

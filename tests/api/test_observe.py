@@ -7,8 +7,11 @@ import httpx
 import pytest
 
 from app.api.middleware.request_log import RequestLog
+from app.api.refusal_report import RefusalReport
+from app.log_output import LOG_OUTPUT
 from app.logs import request_logger, set_up_logging
 from app.main import create_app
+from app.metrics import Metrics
 from app.request_context import context_of
 from app.settings import Settings
 from tests.conftest import serving
@@ -126,6 +129,7 @@ def test_tracebacks_do_not_tell_what_variables_hold(form: str, capfd: pytest.Cap
             logging.getLogger("unroll").exception("it failed")
     finally:
         logging.root.handlers = handlers
+    LOG_OUTPUT.flush()
     written = capfd.readouterr().err
     assert "it failed" in written
     assert "RuntimeError" in written
@@ -134,7 +138,9 @@ def test_tracebacks_do_not_tell_what_variables_hold(form: str, capfd: pytest.Cap
 
 @pytest.mark.parametrize(("level", "lines"), [("info", 2), ("warning", 1), ("error", 0)])
 def test_the_level_chooses_among_the_lines(level: str, lines: int, capfd: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog(request_logger(level, "json"), logs_probes=False)
+    lines_of = request_logger(level, "json")
+    log = RequestLog(lines_of, RefusalReport(Metrics(), lines_of), logs_probes=False)
     for status, route in ((200, SENTIMENT), (503, SENTIMENT), (200, "/healthz")):
         log.tell(context_of([]), "POST", route, status, 0.1)
+    LOG_OUTPUT.flush()
     assert len(capfd.readouterr().err.splitlines()) == lines

@@ -39,7 +39,7 @@ class Access:
 
     async def _refusal(self, scope: Scope, headers: dict[bytes, bytes], *, is_task: bool) -> Refusal | None:
         try:
-            caller = self._guard.caller_of(headers, scope["client"][0] if scope["client"] else "")
+            caller = scope.get(CALLER) or self._guard.caller_of(headers, scope["client"][0] if scope["client"] else "")
             if caller.key is not None and caller.key.role is Role.MONITOR and scope["path"] != _METRICS:
                 raise NotAllowed(f"this key permits only {_METRICS}")
             if is_task:

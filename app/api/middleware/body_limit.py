@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import KINDS, problem_response
-from app.api.refusals import discard_body
+from app.api.refusals import discard_body, length_of
 from app.errors import BodyTooLarge
 
 
@@ -22,8 +22,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = dict(scope["headers"]).get(b"content-length", b"")
-        if length.isdigit() and int(length) <= self._most:  # the server accepts no more than the announced length
+        length = length_of(dict(scope["headers"]))
+        if length is not None and length <= self._most:  # the server accepts no more than the announced length
             await self._app(scope, receive, send)
             return
         started = refused = False
@@ -59,7 +59,7 @@ class BodyLimit:
             if not refused:
                 await send(message)
 
-        if length.isdigit():
+        if length is not None:
             await refuse()
         else:
             await self._app(scope, counted_receive, guarded_send)

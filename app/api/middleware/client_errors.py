@@ -8,7 +8,7 @@ import json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import MEDIA_TYPE
-from app.api.routes import match_of
+from app.api.routes import ErrorMembers, match_of
 
 
 class ClientErrors:
@@ -31,10 +31,9 @@ class ClientErrors:
                 started = message
                 return
             if started is not None:  # a problem is sent in one piece
-                problem = json.loads(message["body"])
-                content = json.dumps(problem | members(problem)).encode()
-                await send(_with_length(started, len(content)))
-                started, message = None, {**message, "body": content}
+                start, message = with_members(started, message, members)
+                started = None
+                await send(start)
             await send(message)
 
         await self._app(scope, receive, send_with_members)
@@ -44,6 +43,10 @@ def _is_problem(message: Message) -> bool:
     return (b"content-type", MEDIA_TYPE.encode()) in message["headers"]
 
 
-def _with_length(message: Message, length: int) -> Message:
-    others = [header for header in message["headers"] if header[0] != b"content-length"]
-    return {**message, "headers": [*others, (b"content-length", str(length).encode())]}
+def with_members(start: Message, body: Message, members: ErrorMembers) -> tuple[Message, Message]:
+    """The two messages of a problem, with the error members of a route."""
+    problem = json.loads(body["body"])
+    content = json.dumps(problem | members(problem)).encode()
+    others = [header for header in start["headers"] if header[0] != b"content-length"]
+    headers = [*others, (b"content-length", str(len(content)).encode())]
+    return {**start, "headers": headers}, {**body, "body": content}

@@ -24,11 +24,8 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, hsts_seconds: int = 0) -> None:
         self._app = app
-        always = dict(_ALWAYS)
-        if hsts_seconds:
-            always[b"strict-transport-security"] = f"max-age={hsts_seconds}".encode()
-        self._of_responses = list((always | _OF_RESPONSES).items())
-        self._of_files = list((always | _OF_FILES).items())
+        self._of_responses = headers_of_responses(hsts_seconds)
+        self._of_files = [*_always(hsts_seconds), *_OF_FILES.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,3 +41,13 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, guarded)
+
+
+def headers_of_responses(hsts_seconds: int) -> list[tuple[bytes, bytes]]:
+    """The headers of a response that sets none of them."""
+    return [*_always(hsts_seconds), *_OF_RESPONSES.items()]
+
+
+def _always(hsts_seconds: int) -> list[tuple[bytes, bytes]]:
+    hsts = [(b"strict-transport-security", f"max-age={hsts_seconds}".encode())] if hsts_seconds else []
+    return [*_ALWAYS.items(), *hsts]

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from app.engine.cost import IMAGE_STEPS
 from app.engine.protocol import Pixels
 from app.errors import TimedOut
 from app.store.manifest import ImageInput
@@ -24,10 +23,6 @@ class ImageSource(SourceKind[bytes | RawImage]):
 
     kind = "image"
     options_in_query = True
-
-    def estimated_steps(self, length: int | None) -> float:
-        """See `SourceKind.estimated_steps`."""
-        return IMAGE_STEPS
 
     @property
     def columns(self) -> tuple[Column, ...]:

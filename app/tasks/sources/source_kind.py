@@ -30,10 +30,6 @@ class SourceKind(ABC, Generic[InputT]):
     continues: bool = False
     options_in_query: bool = False  # whether the query string may have options, since the body may not be JSON
 
-    @abstractmethod
-    def estimated_steps(self, length: int | None) -> float:
-        """Estimated cell steps of a request, from the length of its body in bytes; None if the length is unknown."""
-
     @property
     @abstractmethod
     def columns(self) -> tuple[Column, ...]:

@@ -13,9 +13,6 @@ from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-_BYTES_PER_STEP = 4.0
-_UNKNOWN_STEPS = 64.0  # of a body without a length
-_MOST_ESTIMATED_STEPS = 50_000.0  # since an announced length may be wrong
 _INLINE_CHARS = 4000  # a thread tokenises longer texts, which would block the event loop
 
 
@@ -26,10 +23,6 @@ class TextSource(SourceKind[str]):
 
     def __init__(self, *, continues: bool = False) -> None:
         self.continues = continues
-
-    def estimated_steps(self, length: int | None) -> float:
-        """See `SourceKind.estimated_steps`."""
-        return _UNKNOWN_STEPS if length is None else min(_MOST_ESTIMATED_STEPS, length / _BYTES_PER_STEP)
 
     @property
     def columns(self) -> tuple[Column, ...]:
