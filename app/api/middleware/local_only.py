@@ -1,0 +1,79 @@
+"""Protection of a service without keys on a loopback address: a plain ASGI middleware that refuses what web pages of
+other sites send to it.
+
+A page can have its own name resolve to 127.0.0.1 (DNS rebinding), so the host must be a name of this machine. A page
+can also send requests whose answers it cannot read; browsers mark these (Fetch Metadata, section 2.1; Origin, RFC
+6454).
+"""
+
+import ipaddress
+import socket
+from collections.abc import Collection
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.refusals import Refusal, refuse
+from app.errors import CrossSite, HostNotAllowed, UnrollError
+
+_ANY = "*"
+
+
+def local_hosts(allowed: str) -> frozenset[str] | None:
+    """The host names of this machine and the `allowed` ones, separated by commas; None if any is allowed."""
+    names = [name.strip().lower() for name in allowed.split(",")]
+    return None if _ANY in names else frozenset(("localhost", socket.gethostname().lower(), *filter(None, names)))
+
+
+class LocalOnly:
+    """Refuses a request with another `Host`, and one from a page of another origin, unless it is in `origins`
+    (separated by commas). A link to a page of this service is followed."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str], origins: str = "") -> None:
+        self._app = app
+        self._hosts = hosts
+        self._origins = origins.split(",")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            error = self._error(scope["method"], headers)
+            if error is not None:
+                await refuse(headers, receive, send, Refusal(error))
+                return
+        await self._app(scope, receive, send)
+
+    def _error(self, method: str, headers: dict[bytes, bytes]) -> UnrollError | None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if host and not self._is_ours(_name_of(host)):  # every browser sends one
+            return HostNotAllowed(
+                "the Host header is not a name of this machine; add it to allowed_hosts (UNROLL_ALLOWED_HOSTS)"
+            )
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if _ANY in self._origins or (origin and origin in self._origins):
+            return None
+        is_foreign = origin.partition("://")[2].lower() != host if origin else _is_cross_site(headers)
+        is_link = method in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate"
+        if is_foreign and not is_link:
+            return CrossSite("a page of another site sent this request; add its origin to cors_origins")
+        return None
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether it is an address, which no DNS can redirect, or a known name."""
+        if name in self._hosts or name.endswith(".localhost"):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _is_cross_site(headers: dict[bytes, bytes]) -> bool:
+    return headers.get(b"sec-fetch-site", b"") in (b"cross-site", b"same-site")
+
+
+def _name_of(host: str) -> str:
+    """The host without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].removesuffix(".")

@@ -1,0 +1,23 @@
+"""What the connections of a front end share."""
+
+from dataclasses import dataclass
+
+from app.api.head_check import HeadCheck
+from app.api.refusal_report import RefusalReport
+from app.server.bodies import Bodies
+from app.server.limits import ConnectionLimits
+from app.server.pace import Pace
+from app.server.responses import Responses
+
+
+@dataclass(frozen=True)
+class ServerParts:
+    """`check` refuses requests to tasks by their head. `with_cors`: a request with an `Origin` is left to it, which adds the headers of CORS."""
+
+    limits: ConnectionLimits
+    bodies: Bodies
+    pace: Pace
+    responses: Responses
+    check: HeadCheck
+    report: RefusalReport
+    with_cors: bool
