@@ -28,7 +28,7 @@ class Pace:
         while True:
             due = loop.time() + _PERIOD
             await asyncio.sleep(_PERIOD)
-            self.lag = max(loop.time() - due, self.lag / 2)
+            self.lag = loop.time() - due
             if not self.is_behind and self._waiting:
                 waiting, self._waiting = self._waiting, []
                 for resume in waiting:

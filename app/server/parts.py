@@ -12,7 +12,8 @@ from app.server.responses import Responses
 
 @dataclass(frozen=True)
 class ServerParts:
-    """`check` refuses requests to tasks by their head. `with_cors`: a request with an `Origin` is left to it, which adds the headers of CORS."""
+    """`check` refuses requests to tasks by their head. `with_cors`: a request with an `Origin` is left to the
+    application, which adds the headers of CORS."""
 
     limits: ConnectionLimits
     bodies: Bodies

@@ -209,7 +209,7 @@ class HttpProtocol(HttpToolsProtocol):
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
-            access_log=self.access_log,
+            access_log=False,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
@@ -241,6 +241,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unparsed = 0
         cycle = cast(Cycle, self.cycle)
+        if self._is_in_head:
+            return  # the parser takes a request with `Upgrade` for complete: see `_feed`
         if self._stage is Stage.CLOSING:
             self.transport.close()
             return
@@ -304,7 +306,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._enter(Stage.BODY, self._parts.limits.body_seconds)
             self.on_response_complete()
         else:
-            self._enter(Stage.CLOSING, LINGER_SECONDS)
+            self._linger()
 
     def _give_up(self, cycle: Cycle, reason: str) -> None:
         """The body of a request comes too slowly."""
@@ -327,6 +329,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.write(self._parts.responses.problem(error, headers))
         refusal = Refusal(error)
         self._parts.report.note("other", refusal.start["status"], refusal.slug, 0.0)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Send no more, and drop what the client still sends for a moment: it would lose the response otherwise."""
+        self.transport.write_eof()
         self._enter(Stage.CLOSING, LINGER_SECONDS)
 
     def _end_body(self, cycle: Any) -> None:

@@ -1,6 +1,5 @@
 """Admission: its logic on a virtual clock, and over HTTP."""
 
-import asyncio
 import json
 import math
 import os
@@ -14,15 +13,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.api.admission import Admission, Ticket, watch_lag
-from app.api.middleware.gate import seconds_of
+from app.api.admission import Admission, Ticket
+from app.api.head_check import seconds_of
 from app.api.refusals import full
-from app.engine.cost import IMAGE_STEPS
+from app.api.window import Window
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings
-from app.tasks.sources.image import ImageSource
-from app.tasks.sources.text import TextSource
 from tests.conftest import serving, wait_until_ready
 from tests.service.serving import serving as serving_process
 
@@ -42,58 +39,83 @@ def clock() -> Clock:
 
 @pytest.fixture
 def admission(clock: Clock) -> Admission:
-    return Admission(most_inputs=4, most_steps=1000, clock=clock)
+    window = Window(least=1, most=100, target=1, clock=clock)
+    return Admission(most_inputs=4, most_steps=1000, window=window, clock=clock)
 
 
 def admitted(admission: Admission, inputs: int = 1, steps: float = 10) -> Ticket:
-    ticket = admission.admit(inputs, steps)
-    assert ticket is not None
+    ticket = Ticket(admission)
     ticket.count_inputs(inputs)
+    ticket.count_steps(steps)
     return ticket
+
+
+def answered(admission: Admission, clock: Clock, *, steps: float, seconds: float) -> None:
+    ticket = admitted(admission, steps=steps)
+    clock.now += seconds
+    ticket.answered(None)
+    ticket.close()
 
 
 def test_inputs_are_bounded(admission: Admission) -> None:
     tickets = [admitted(admission) for _ in range(4)]
-    assert admission.admit(1, 1) is None
+    assert admission.refuses(math.inf)
+    with pytest.raises(Overloaded) as refused:
+        admitted(admission)
+    assert refused.value.facts["retry_after_seconds"] == 1
     tickets[0].close()
     admitted(admission)
 
 
+def test_several_inputs_need_room_for_all(admission: Admission) -> None:
+    admitted(admission, inputs=3)
+    assert not admission.refuses(math.inf)
+    with pytest.raises(Overloaded):
+        admitted(admission, inputs=2)
+    assert admission.inputs == 3
+
+
 def test_steps_are_bounded(admission: Admission) -> None:
+    """A request is admitted while fewer steps are pending, whatever its own cost."""
     admitted(admission, steps=900)
-    assert admission.admit(1, 200) is None
-    admitted(admission, steps=100)
+    large = admitted(admission, steps=5000)
+    assert admission.refuses(math.inf)
+    with pytest.raises(Overloaded):
+        admitted(admission)
+    large.close()
+    assert not admission.refuses(math.inf)
 
 
-def test_more_steps_than_the_bound_are_let_in_alone(admission: Admission) -> None:
-    ticket = admitted(admission, steps=5000)
-    assert admission.admit(1, 1) is None
-    ticket.close()
+def test_what_has_not_been_read_counts_as_nothing(admission: Admission, clock: Clock) -> None:
+    answered(admission, clock, steps=200, seconds=2)
+    slow = [Ticket(admission) for _ in range(1000)]
+    clock.now += 1000
+    assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
+    assert admission.rate == pytest.approx(100, rel=0.15)
+    assert not admission.refuses(1)
+    for ticket in slow:
+        ticket.close()
     assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
 
 
-def test_guesses_are_corrected(admission: Admission) -> None:
-    ticket = admitted(admission, steps=900)
-    ticket.count_steps(20)
-    ticket.count_inputs(3)
-    assert admission.figures() == {"requests": 1, "inputs": 3, "steps": 20}
-    other = admitted(admission)
-    with pytest.raises(Overloaded) as refused:
-        other.count_inputs(2)
-    assert refused.value.facts["retry_after_seconds"] == 1
-    assert admission.inputs == 4
-    other.close()
-    ticket.close()
-    assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
+def test_the_window_bounds_requests(clock: Clock) -> None:
+    window = Window(least=2, most=4, target=1, clock=clock)
+    admission = Admission(most_inputs=100, most_steps=1000, window=window, clock=clock)
+    for _ in range(60):  # a standing queue of two seconds
+        ticket = admitted(admission)
+        clock.now += 0.2
+        ticket.answered(clock.now + 1.8)
+        ticket.close()
+    assert window.size == 2
+    for _ in range(2):
+        admitted(admission)
+    assert admission.refuses(math.inf)
 
 
 def test_rate_is_that_of_answered_steps(admission: Admission, clock: Clock) -> None:
     assert admission.rate == 0
     for _ in range(200):
-        ticket = admitted(admission, steps=50)
-        clock.now += 0.5
-        ticket.is_answered = True
-        ticket.close()
+        answered(admission, clock, steps=50, seconds=0.5)
     assert admission.rate == pytest.approx(100, rel=0.05)
     clock.now += 1000  # nothing is pending, so the rate stays
     assert admission.rate == pytest.approx(100, rel=0.05)
@@ -106,23 +128,13 @@ def test_what_was_not_answered_is_not_counted(admission: Admission, clock: Clock
     assert admission.rate == 0
 
 
-def test_retry_is_told_from_the_queue(admission: Admission, clock: Clock) -> None:
-    ticket = admitted(admission, steps=100)
-    clock.now += 1
-    ticket.is_answered = True
-    ticket.close()
+def test_retry_follows_from_the_queue(admission: Admission, clock: Clock) -> None:
+    answered(admission, clock, steps=100, seconds=1)
     assert admission.retry_after() == 1
     admitted(admission, steps=450)
     assert admission.retry_after() == 5  # 450 steps at 100 a second
-    admitted(admission, steps=100).count_steps(1e9)
+    admitted(admission, steps=1e9)
     assert admission.retry_after() == 60
-
-
-def answered(admission: Admission, clock: Clock, *, steps: float, seconds: float) -> None:
-    ticket = admitted(admission, steps=steps)
-    clock.now += seconds
-    ticket.is_answered = True
-    ticket.close()
 
 
 def test_what_would_come_too_late_is_not_worth_the_work(admission: Admission, clock: Clock) -> None:
@@ -132,10 +144,9 @@ def test_what_would_come_too_late_is_not_worth_the_work(admission: Admission, cl
         admitted(admission, steps=100)  # 3 seconds of work
     assert admission.is_too_late(5.2)  # more than a safe share of the timeout
     assert not admission.is_too_late(6.0)
+    assert admission.refuses(5.2)
     with pytest.raises(Overloaded):
         admission.check_time(5.2)
-    admission.lag = 1.0
-    assert admission.is_too_late(6.0)
 
 
 def test_more_at_a_time_than_before_holds_nobody_up(admission: Admission, clock: Clock) -> None:
@@ -150,43 +161,13 @@ def test_more_at_a_time_than_before_holds_nobody_up(admission: Admission, clock:
     assert admission.is_too_late(60)
 
 
-def test_a_body_that_does_not_come_holds_nobody_up(admission: Admission, clock: Clock) -> None:
-    """A body that is arriving is no work, and its seconds do not count as time of work."""
-    answered(admission, clock, steps=200, seconds=2)
-    slow = admission.admit(1, 700)
-    assert slow is not None
-    assert not admission.is_too_late(5)
-    clock.now += 1000
-    assert admission.rate == pytest.approx(100, rel=0.15)
-    other = admitted(admission, steps=100)
-    admission.check_time(5)
-    slow.count_inputs(1)
-    assert admission.is_too_late(5)
-    for ticket in (slow, other):
-        ticket.close()
-    assert admission.figures() == {"requests": 0, "inputs": 0, "steps": 0}
-    assert admission.waiting_steps == 0
-
-
-def test_a_busy_event_loop_is_noticed(admission: Admission) -> None:
-    async def scenario() -> None:
-        watching = asyncio.create_task(watch_lag(admission))
-        await asyncio.sleep(0.1)
-        calm = admission.lag
-        time.sleep(0.3)  # noqa: ASYNC251 - that is the point
-        await asyncio.sleep(0.001)
-        assert admission.lag > 0.2 > calm
-        watching.cancel()
-
-    asyncio.run(scenario())
-
-
 @pytest.mark.parametrize(
     ("header", "query", "seconds"),
     [
         (b"250", b"", 0.25),
         (None, b"", math.inf),
         (b"soon", b"", math.inf),  # refused later, with the mistake
+        (b"1" * 5000, b"", math.inf),
         (None, b"timeout_ms=40", 0.04),
         (b"250", b"model=a&timeout_ms=40&max_tokens=3", 0.04),  # the request takes precedence
         (b"250", b"not_timeout_ms=40", 0.25),
@@ -194,15 +175,10 @@ def test_a_busy_event_loop_is_noticed(admission: Admission) -> None:
         (None, b"timeout_ms=0", math.inf),
     ],
 )
-def test_the_head_tells_how_long_an_answer_is_of_use(header: bytes | None, query: bytes, seconds: float) -> None:
+def test_the_head_has_the_time_for_which_an_answer_is_of_use(
+    header: bytes | None, query: bytes, seconds: float
+) -> None:
     assert seconds_of({} if header is None else {b"x-timeout-ms": header}, query) == seconds
-
-
-def test_steps_are_guessed_from_the_length_of_a_body() -> None:
-    assert TextSource().estimated_steps(400) == 100
-    assert ImageSource().estimated_steps(400_000) == IMAGE_STEPS
-    assert TextSource().estimated_steps(None) > 0
-    assert TextSource().estimated_steps(10**30) < 1e6
 
 
 def test_a_refusal_is_made_once(admission: Admission) -> None:
@@ -212,15 +188,15 @@ def test_a_refusal_is_made_once(admission: Admission) -> None:
 
 @pytest.fixture(scope="module")
 def tight(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
-    """A service that admits 600 cell steps: one image, or a few texts."""
-    settings = Settings(store=tiny_store, max_pending_steps=600, max_body_bytes=3_000_000)
+    """A service that admits one input at a time."""
+    settings = Settings(store=tiny_store, max_pending=1, max_body_bytes=3_000_000)
     with serving(create_app(settings, engines=[engine_endpoint])) as address:
         wait_until_ready(address)
         yield address
 
 
 def head(path: str, length: int) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", f"Content-Length: {length}"]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {length}"]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -237,13 +213,15 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[bytes, bytes], dic
 
 
 @pytest.fixture
-def occupied(tight: str) -> Iterator[str]:
-    """The service with an admitted request whose body does not arrive."""
+def occupied(tight: str, endless: str) -> Iterator[str]:
+    """The service with an admitted request that is not answered for a while."""
+    body = json.dumps({"inputs": endless, "max_tokens": 4000, "min_tokens": 4000}).encode()
     with connected(tight) as connection:
-        connection.sendall(head("/v1/sentiment", 2400))
         end = time.monotonic() + 10
-        while "unroll_pending_steps 600.0" not in httpx.get(f"{tight}/metrics").text:
+        while "unroll_pending_requests 1.0" not in httpx.get(f"{tight}/metrics").text:
+            connection.sendall(head("/v1/translate", len(body)) + body)
             assert time.monotonic() < end, "the request was never admitted"
+            time.sleep(0.1)
         yield tight
 
 
@@ -294,15 +272,6 @@ def test_refusals_have_what_other_clients_read(occupied: str, path: str, length:
     assert isinstance(error, str) == path.startswith(("/hf/", "/v2/"))
 
 
-@pytest.mark.parametrize(("model", "steps"), [("sentiment-en", 500), ("caption-en", 256), ("nobody", 500)])
-def test_tensors_count_as_what_their_model_reads(tight: str, model: str, steps: int) -> None:
-    with connected(tight) as connection:
-        connection.sendall(head(f"/v2/models/{model}/infer", 2000))
-        end = time.monotonic() + 10
-        while f"unroll_pending_steps {steps}.0" not in httpx.get(f"{tight}/metrics").text:
-            assert time.monotonic() < end, "the request was never admitted"
-
-
 def test_refusals_are_cheap(occupied: str) -> None:
     """A refusal takes far less than a millisecond; the limit leaves room for a busy machine."""
     count = 300
@@ -333,8 +302,7 @@ def test_after_sigterm_whoever_is_connected_is_answered_for_the_last_time(tiny_s
     with serving_process(tiny_store, "--engines", "1") as served, connected(served.address) as slow:
         body = json.dumps({"inputs": "a good film"}).encode()
         slow.sendall(head("/v1/sentiment", len(body)) + body[:5])
-        while "unroll_pending_requests 1.0" not in httpx.get(f"{served.address}/metrics").text:
-            pass
+        time.sleep(0.3)  # in which the head arrives
         with connected(served.address) as late, connected(served.address) as silent:
             late.sendall(head("/v1/sentiment", len(body))[:-2])  # all but the end of the head
             os.kill(served.process.pid, signal.SIGTERM)

@@ -367,7 +367,7 @@ def test_endless_body_is_refused_while_it_is_sent(server: str, path: str, head: 
                 pass  # the server may close the connection after its response
 
         connection.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n{head}\r\n\r\n".encode()
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{head}\r\n\r\n".encode()
         )
         sender = threading.Thread(target=send_for_ever)
         sender.start()
@@ -392,7 +392,7 @@ def test_client_that_sends_all_before_it_listens_gets_the_answer(server: str) ->
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         body = bytes(30_000_000)
         connection.sendall(
-            f"POST {CAPTION} HTTP/1.1\r\nHost: test\r\nContent-Type: image/png\r\n"
+            f"POST {CAPTION} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
         )
         connection.sendall(body)

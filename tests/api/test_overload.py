@@ -75,7 +75,7 @@ def test_hang_up_makes_room(busy: str, endless: str) -> None:
     """A client that disconnects during its request counts as 499, and its inputs are free again."""
     body = json.dumps({"inputs": [endless] * MOST, "max_tokens": 4000}).encode()
     head = (
-        f"POST /v1/translate HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"POST /v1/translate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     address = urlsplit(busy)

@@ -2,8 +2,11 @@
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,8 @@ def _provoked(folder: Path) -> Provoked:
         with client_of_ready(create_app(_with_keys(store), engines=[endpoint])) as http:
             yield from _refused_callers(http)
             yield from _failed_administration(http, store)
+        with client_of_ready(create_app(Settings(store=store, request_seconds=1), engines=[endpoint])) as http:
+            yield from _too_slow(http)
         with client_of_ready(create_app(Settings(store=store), engines=[endpoint])) as http:
             stop_engine()
             yield from _unanswered(http)
@@ -133,6 +138,31 @@ def _wrong_requests(http: httpx.Client) -> Provoked:
     yield "not-found", http.get("/v1/sentiments")
     yield "method-not-allowed", http.get("/v1/sentiment")
     yield "internal", http.get("/failing")
+    yield "malformed-request", _without_host(http)
+    yield "head-too-large", http.get("/healthz", headers={"X-Large": "a" * 70_000})
+    yield "host-not-allowed", http.get("/v1/models", headers={"Host": "models.example"})
+    yield "cross-site", http.post("/v1/sentiment", json={}, headers={"Origin": "https://elsewhere.example"})
+
+
+def _without_host(http: httpx.Client) -> httpx.Response:
+    connection = HTTPConnection(http.base_url.host, http.base_url.port)
+    with closing(connection):
+        connection.putrequest("GET", "/healthz", skip_host=True)
+        connection.endheaders()
+        response = connection.getresponse()
+        return httpx.Response(response.status, content=response.read())
+
+
+def _too_slow(http: httpx.Client) -> Provoked:
+    """A body that never ends, at a service that waits for less than a second."""
+    never = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield b"{"
+        never.wait()
+
+    threading.Timer(3, never.set).start()
+    yield "request-too-slow", http.post("/v1/sentiment", content=body(), headers={"Content-Type": "application/json"})
 
 
 def _refused_callers(http: httpx.Client) -> Provoked:

@@ -6,13 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-import uvicorn
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from app.workers import FrontEnd, eager
+from app.main import create_app
+from app.server.front_end import FrontEnd
+from app.settings import Settings
 
 CONNECTIONS = 64
 
@@ -26,11 +26,13 @@ def _signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_signals")
-def test_connections_that_came_together_do_not_wait_for_a_turn_each() -> None:
+def test_connections_that_came_together_do_not_wait_for_a_turn_each(tiny_store: Path, engine_endpoint: str) -> None:
     """The event loop is blocked until all connections are there; then turns are counted until all are served."""
     turns, served = 0, list[int]()
+    app = create_app(Settings(store=tiny_store, log_level="warning"), engines=[engine_endpoint])
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    @app.get("/blocking")
+    async def blocking() -> None:
         def turn() -> None:
             nonlocal turns
             turns += 1
@@ -41,11 +43,10 @@ def test_connections_that_came_together_do_not_wait_for_a_turn_each() -> None:
             loop.call_soon(turn)
             time.sleep(1)  # noqa: ASYNC251 - that is the point
         served.append(turns)
-        await Response()(scope, receive, send)
 
     def visit() -> None:
         address = listener.getsockname()
-        request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+        request = b"GET /blocking HTTP/1.1\r\nHost: localhost\r\n\r\n"
         with socket.create_connection(address) as first:
             first.sendall(request)
             time.sleep(0.3)  # the event loop is blocked now
@@ -58,10 +59,10 @@ def test_connections_that_came_together_do_not_wait_for_a_turn_each() -> None:
         server.should_exit = True
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=1000)
-    server = FrontEnd(uvicorn.Config(app, loop="uvloop", lifespan="off", log_level="warning"))
+    server = FrontEnd(app)
     visitor = threading.Thread(target=visit)
     visitor.start()
-    server.run(eager(listener))
+    server.run([listener])
     visitor.join()
     assert len(served) == CONNECTIONS + 1
     assert served[-1] < CONNECTIONS / 2
