@@ -14,7 +14,7 @@ from app.main import create_app
 from app.server.front_end import FrontEnd
 from app.settings import Settings
 
-CONNECTIONS = 64
+CONNECTIONS = 256
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_connections_that_came_together_do_not_wait_for_a_turn_each(tiny_store: 
         def turn() -> None:
             nonlocal turns
             turns += 1
-            loop.call_soon(turn)
+            loop.call_later(0.001, turn)
 
         loop = asyncio.get_running_loop()
         if not served:

@@ -1,0 +1,85 @@
+"""A whole service when connections run out, and when nobody reads its log."""
+
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.conftest import wait_until_ready
+
+FILES = 256
+TEXT = {"inputs": "a good film"}
+
+
+@contextmanager
+def unread(
+    store: Path, *options: str, prepare: Callable[[], None] | None = None
+) -> Iterator[tuple[str, Callable[[], str]]]:
+    """A service on a free port whose log nobody reads; the function ends it by SIGTERM and returns the log."""
+    port = _free_port()
+    command = [sys.executable, "-m", "app", "serve", "--store", str(store), "--port", str(port), "--devices", "cpu"]
+    process = subprocess.Popen(
+        [*command, "--engines", "1", "--log-requests", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=prepare,
+    )
+    address = f"http://127.0.0.1:{port}"
+
+    def end() -> str:
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+        assert process.returncode == 0
+        return log
+
+    try:
+        wait_until_ready(address)
+        yield address, end
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_a_log_that_nobody_reads_stops_nothing(tiny_store: Path) -> None:
+    with unread(tiny_store) as (address, end):
+        with httpx.Client(base_url=address, timeout=20) as client:
+            for _ in range(800):  # lines of 300 KB; a pipe holds 64 KB
+                assert client.post("/v1/sentiment", json=TEXT).status_code == 200
+        began = time.monotonic()
+        log = end()
+        assert time.monotonic() - began < 15
+        assert '"event":"request"' in log
+
+
+def test_idle_connections_make_room_for_new_ones(tiny_store: Path) -> None:
+    """More connections than open files: the soft limit is raised to the hard one, and the oldest idle one closes."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, FILES))
+
+    with unread(tiny_store, "--head-seconds", "600", prepare=limited) as (address, end), ExitStack() as idle:
+        place = urlsplit(address)
+        for number in range(2 * FILES):
+            connection = idle.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            connection.sendall(b"" if number % 2 else b"POST /v1/sentiment HTTP/1.1\r\n")
+            if number % 64 == 0:
+                assert httpx.get(f"{address}/healthz", timeout=10).status_code == 200
+        assert httpx.post(f"{address}/v1/sentiment", json=TEXT, timeout=10).status_code == 200
+        log = end()
+    assert "connections are open, the limit of open files" in log
+    assert log.count("idle ones are closed") < FILES / 8  # at most one warning in 10 s
