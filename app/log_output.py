@@ -60,7 +60,7 @@ class LogOutput:
                 self._write(self._gathered())
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                self._write(f"{dropped} log lines were dropped: nobody read standard error\n".encode())
+                self._write(f"{dropped} log lines were dropped: the reader of standard error had stopped\n".encode())
             if not self._lines:
                 self._is_empty.set()
 

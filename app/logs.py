@@ -40,7 +40,7 @@ class _RequestLines:
     info = warning = msg
 
 
-class _LogHandler(logging.Handler):
+class _LogLines(logging.Handler):
     """The sink of all other lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -54,7 +54,7 @@ def set_up_logging(level: str, form: Format) -> None:
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *_STAMPS],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form)],
     )
-    handler = _LogHandler()
+    handler = _LogLines()
     handler.setFormatter(formatter)
     logging.root.handlers = [handler]
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):

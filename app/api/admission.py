@@ -1,7 +1,7 @@
 """Admission: accepts or refuses requests to tasks, by the work of unanswered requests.
 
 A request is checked twice. By its head, before anything is read (`HeadCheck`); then, when its body has been read, its
-inputs are counted. What has not been read counts as nothing: `app.server.bodies` bounds the bodies that are being read.
+inputs are counted. Before that it counts as nothing: `app.server.bodies` bounds the bodies that are being read.
 """
 
 import math

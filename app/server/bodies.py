@@ -1,4 +1,4 @@
-"""The bodies that are being read: a bounded number, so that slow or endless ones lock nobody out."""
+"""The bodies that are being read: a bounded number, so that slow or endless ones lock no other client out."""
 
 import time
 from collections.abc import Callable
