@@ -13,7 +13,7 @@ import pytest
 from app.errors import StoreUnreachable
 from app.store.model_store import read_store
 from app.store.remote import RemoteStore
-from app.store.stores import read_defaults
+from app.store.listing import list_store
 from tests.store.clouds import REPOSITORY, hub_server
 
 NAME = "sentiment-en"
@@ -62,13 +62,13 @@ def test_a_store_at_a_url_is_mirrored_and_kept_up_to_date(url: str, tmp_path: Pa
     store.update(NAME)
     assert version.folder.stat().st_mtime_ns == stamp  # nothing was copied again
     store.write_default(NAME, 1)
-    assert read_defaults(store.root) == {NAME: 1}
+    assert list_store(store.root).defaults == {NAME: 1}
     another = RemoteStore(url, tmp_path / "another")
     another.update()
-    assert read_defaults(another.root) == {NAME: 1}
+    assert list_store(another.root).defaults == {NAME: 1}
     another.write_default(NAME, None)
     store.update()
-    assert read_defaults(store.root) == {}
+    assert list_store(store.root).defaults == {}
     files, path = fsspec.core.url_to_fs(url)
     put(url, tiny_store / NAME / "1", 2)
     files.rm(f"{path}/{NAME}/1", recursive=True)
