@@ -42,10 +42,10 @@ UnrollError
 _LONGEST = 300  # characters of a reason that comes from a file
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, most: int = _LONGEST) -> str:
     """The text in one line of bounded length, with all that cannot be printed or encoded as escapes. A file may hold
     anything, and its reasons go to logs, terminals and JSON."""
-    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    shown = text if len(text) <= most else f"{text[:most]}..."
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
 
 

@@ -15,7 +15,7 @@ Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
 Size = Annotated[int, Field(ge=1, le=2**20)]  # features; a product of two and 4 bytes fits 64 bits
 VocabularySize = Annotated[int, Field(ge=1, le=2**24)]
 Layers = Annotated[int, Field(ge=1, le=64)]
-Blocks = Annotated[int, Field(ge=1, le=128)]  # of one stage of a ResNet
+Blocks = Annotated[int, Field(ge=1, le=64)]  # of one stage of a ResNet
 ImageSize = Annotated[int, Field(ge=1, le=1024)]  # pixels; the weights do not bound it
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import FileDamaged, InvalidManifest, StoreError
+from app.errors import FileDamaged, InvalidManifest, StoreError, printable
 from app.store.listing import list_store
 from app.store.manifest import Manifest
 from app.store.names import MANIFEST
@@ -19,6 +19,7 @@ from app.store.weights_header import read_header
 WEIGHTS = "model.safetensors"
 MOST_MANIFEST_BYTES = 2**20
 _SPARE_BYTES = 16 * 2**20  # of any file beside the weights
+_LONGEST_PLACE = 100  # characters
 _WORD_BYTES = 512  # of a tokenizer file, for each id of the network
 
 
@@ -122,7 +123,7 @@ def _read_manifest(folder: Path) -> Manifest:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
             raise InvalidManifest(f"{MANIFEST} is not JSON: {first['msg']}") from error
-        where = ".".join(map(str, first["loc"]))
+        where = printable(".".join(map(str, first["loc"])), most=_LONGEST_PLACE)
         raise InvalidManifest(f"{MANIFEST} is not valid at {where or 'its root'}: {first['msg']}") from error
     if (manifest.name, str(manifest.version)) != (folder.parent.name, folder.name):
         raise InvalidManifest(f"{MANIFEST} is of {manifest.key}, but lies in {folder.parent.name}/{folder.name}")
