@@ -17,8 +17,8 @@ import msgspec
 from app.desired_state import DesiredState, DesiredStateFile
 from app.engine.client import EngineClient
 from app.errors import LoadFailed, ModelNotFound
-from app.store.manifest import Manifest
 from app.store.listing import version_folders
+from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, is_version
 from app.store.names import version_number
 from app.store.stores import Store

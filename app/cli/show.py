@@ -16,7 +16,9 @@ def show(name: str, store: Path) -> None:
 
     Members that have their default are left out.
     """
-    manifests = [version.manifest for version in read_store(store, inspect_version).versions if version.manifest.name == name]
+    manifests = [
+        version.manifest for version in read_store(store, inspect_version).versions if version.manifest.name == name
+    ]
     if not manifests:
         raise click.ClickException(f"{store} has no usable version of {name}; `unroll list` lists its versions")
     for manifest in manifests:

@@ -47,8 +47,10 @@ _RESNET_LAYERS = {
 
 
 class Part(BaseModel):
-    """A frozen part of an architecture. An unknown key is an error, so that a typo cannot pass. Numbers have limits that
-    no network reaches: a damaged file cannot ask for more memory or time than a large network."""
+    """A frozen part of an architecture. An unknown key is an error, so that a typo cannot pass.
+
+    Every number has a limit that no network reaches, so a damaged file costs no more than a large network.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

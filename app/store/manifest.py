@@ -14,6 +14,7 @@ from app.store.architecture import (
     ImageSize,
     LanguageModel,
     Part,
+    TextEncoder,
 )
 from app.store.names import MOST_VERSION, NAME, is_file_name
 
@@ -254,11 +255,14 @@ class Manifest(Part):
     @property
     def source_vocabulary(self) -> int:
         """Ids that the network reads; those that it decodes if it reads an image."""
-        match self.architecture:
-            case EncoderDecoder(encoder=ImageEncoder()):
-                return self.architecture.decoder.vocabulary_size
+        encoder = self.architecture.encoder
+        match encoder:
+            case TextEncoder():
+                return encoder.vocabulary_size
+            case ImageEncoder():
+                return self.target_vocabulary
             case _:
-                return self.architecture.encoder.vocabulary_size
+                assert_never(encoder)
 
     @property
     def target_vocabulary(self) -> int:

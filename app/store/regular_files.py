@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from app.errors import FileDamaged
 
@@ -16,13 +16,13 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def opened(path: Path, *, root: Path) -> Iterator[BinaryIO]:
+def opened(path: Path, *, root: Path) -> Iterator[BufferedReader]:
     """A regular file below `root`, for reading. Raises FileDamaged."""
     with os.fdopen(_descriptor(path, root), "rb") as file:
         yield file
 
 
-def size_of(file: BinaryIO) -> int:
+def size_of(file: BufferedReader) -> int:
     """Bytes of an open file."""
     return os.fstat(file.fileno()).st_size
 

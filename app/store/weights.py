@@ -33,7 +33,7 @@ def distinct_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 
 class _WithoutValues(TorchFunctionMode):
-    """Random fills do nothing. Without it torch imports its compiler for seconds to fill tensors that have no memory."""
+    """Random fills do nothing. Otherwise torch imports its compiler for seconds, to fill tensors without memory."""
 
     def __torch_function__(
         self,
@@ -84,6 +84,8 @@ def _check_match(header: Header, needed: Mapping[str, Tensor]) -> None:
             shapes = f"{entry.shape}, but the architecture needs {tuple(tensor.shape)}"
             raise WeightsMismatch(f"{WEIGHTS} has {name} of shape {shapes}")
         if _TYPES[entry.dtype].is_floating_point != tensor.is_floating_point():
-            raise WeightsMismatch(f"{WEIGHTS} has {name} of type {entry.dtype}, but the architecture needs {tensor.dtype}")
+            raise WeightsMismatch(
+                f"{WEIGHTS} has {name} of type {entry.dtype}, but the architecture needs {tensor.dtype}"
+            )
     if extra := sorted(header.tensors.keys() - needed.keys()):
         raise WeightsMismatch(f"{WEIGHTS} has a tensor {printable(extra[0])} that the architecture does not use")

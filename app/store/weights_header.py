@@ -4,7 +4,8 @@ Checked before a tensor is read or a network is built, so a damaged file costs n
 """
 
 import math
-from typing import Annotated, BinaryIO, NamedTuple
+from io import BufferedReader
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -36,7 +37,7 @@ class Header(NamedTuple):
     start: int
 
 
-def read_header(file: BinaryIO, name: str) -> Header:
+def read_header(file: BufferedReader, name: str) -> Header:
     """The header of an open file. Afterwards its numbers are known to fill the file exactly. Raises FileDamaged."""
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")

@@ -201,9 +201,12 @@ def _tokenizers() -> Iterator[tuple[str, Change]]:
         return json.dumps(plain | {"model": model} | parts).encode()
 
     def split(pattern: str) -> bytes:
-        return tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False})
+        return tokenizer(
+            pre_tokenizer={"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+        )
 
-    added = {"id": 10**6, "content": "<x>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    flags = ("single_word", "lstrip", "rstrip", "normalized", "special")
+    added: dict[str, object] = {"id": 10**6, "content": "<x>"} | dict.fromkeys(flags, False)
     for reason, content in (
         ("not a tokenizer file", b"{}"),
         ("not a tokenizer file", DEEP.encode()),
@@ -212,8 +215,12 @@ def _tokenizers() -> Iterator[tuple[str, Change]]:
         ("not a tokenizer file", split("(((")),
         ("not a tokenizer file", tokenizer(model={"type": "Other"})),
         ("not a tokenizer file", tokenizer(model={"type": "WordLevel", "vocab": {"a": -1}, "unk_token": "a"})),
+        ("has the id 1000000", tokenizer(added_tokens=[added])),
         ("has the id 999", tokenizer(model={"type": "WordLevel", "vocab": unk | words, "unk_token": "<unk>"})),
-        ("has the id 4294967295", tokenizer(model={"type": "WordLevel", "vocab": unk | {"x": 2**32 - 1}, "unk_token": "<unk>"})),
+        (
+            "has the id 4294967295",
+            tokenizer(model={"type": "WordLevel", "vocab": unk | {"x": 2**32 - 1}, "unk_token": "<unk>"}),
+        ),
         ("takes too long", split("(a+)+$")),
         ("takes too long", split("(a|aa)+\\z")),
         ("the limit is", b"[" * 20_000_000),
@@ -288,7 +295,9 @@ def _numbers(document: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple
     """The places of the numbers in a document."""
     if type(document) in (int, float):
         yield place
-    items = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in items:
         yield from _numbers(value, (*place, key))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import StoreNotWritable, VersionExists
+from app.store.listing import list_store
 from app.store.model_store import read_store
 from app.store.publishing import publishing, remove_version
-from app.store.listing import list_store
 from app.store.stores import FolderStore
 
 NAME = "translate-en-ko"

@@ -11,9 +11,9 @@ import fsspec
 import pytest
 
 from app.errors import StoreUnreachable
+from app.store.listing import list_store
 from app.store.model_store import read_store
 from app.store.remote import RemoteStore
-from app.store.listing import list_store
 from tests.store.clouds import REPOSITORY, hub_server
 
 NAME = "sentiment-en"
