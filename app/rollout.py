@@ -245,7 +245,7 @@ def _stamps(folders: Mapping[str, Path]) -> dict[str, Stamp]:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Of a link the stamp is that of the file it leads to, if there is one."""
+    """Names, sizes and times of a version's files. Those of a link are of the file it leads to, if there is one."""
     stats = []
     with suppress(OSError):  # the version was removed meanwhile
         for entry in os.scandir(folder):

@@ -12,11 +12,11 @@ CellKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
 Pooling = Literal["last", "max", "mean"]
 AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
 Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
-Size = Annotated[int, Field(ge=1, le=2**20)]  # features; a product of two and 4 bytes fits 64 bits
-VocabularySize = Annotated[int, Field(ge=1, le=2**24)]
-Layers = Annotated[int, Field(ge=1, le=64)]
-Blocks = Annotated[int, Field(ge=1, le=64)]  # of one stage of a ResNet
-ImageSize = Annotated[int, Field(ge=1, le=1024)]  # pixels; the weights do not bound it
+Size = Annotated[int, Field(gt=0, le=2**20)]  # features; a product of two and 4 bytes fits 64 bits
+VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
+Layers = Annotated[int, Field(gt=0, le=64)]
+Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
+ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
 
 
 class Cell(NamedTuple):
@@ -132,7 +132,7 @@ class ImageEncoder(Part):
     resnet: ResNet
     image_size: ImageSize = 224
     output: Literal["grid", "pooled"] = "grid"
-    grid_side: Annotated[int, Field(ge=1, le=64)] | None = None
+    grid_side: Annotated[int, Field(gt=0, le=64)] | None = None
     projection: Projection | None = None
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ Search = Literal["full", "shrinking", "gaps", "past_end"]
 Until = Literal["beams", "best", "places"]
 Id = Annotated[int, Field(ge=0, lt=2**31)]
 Ids = tuple[Id, ...]
-Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+Tokens = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
 
 
 def _plain_name(name: str) -> str:
@@ -43,7 +43,7 @@ class FileEntry(Part):
     """SHA-256 and size in bytes of a file of the version."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=1, lt=2**50)]
+    bytes: Annotated[int, Field(gt=0, lt=2**50)]
 
 
 class LeftPad(Part):
@@ -92,7 +92,7 @@ class ImageInput(Part):
 
     size: ImageSize = 224
     resize: Literal["squash", "crop"] = "squash"
-    shorter_side: Annotated[int, Field(ge=1, le=4096)] | None = None
+    shorter_side: Annotated[int, Field(gt=0, le=4096)] | None = None
     resample: Literal["bilinear", "lanczos"] = "bilinear"
     reading: Literal["careful", "plain"] = "careful"
     mean: tuple[float, float, float]
@@ -153,7 +153,7 @@ class Decoding(Part):
 class TokenLimits(Part):
     """The version's limits: ids of a source, and the highest `max_tokens` of a request."""
 
-    source_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    source_tokens: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
     max_tokens: Tokens | None = None
 
 
@@ -171,7 +171,7 @@ class Training(Part):
     """How the weights were trained; MODEL_CARD.md has the details."""
 
     recipe: str
-    minutes: Annotated[int, Field(ge=1, lt=2**31)]
+    minutes: Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Manifest(Part):
@@ -179,7 +179,7 @@ class Manifest(Part):
 
     format: Literal[1] = 1
     name: Annotated[str, Field(pattern=NAME)]
-    version: Annotated[int, Field(ge=1, le=MOST_VERSION)]
+    version: Annotated[int, Field(gt=0, le=MOST_VERSION)]
     task: TaskName = Field(description="A task of the service, such as sentiment, captioning, translation, completion.")
     description: str
     default: bool = Field(False, description="Use this model for requests of its task and language that name no model.")
@@ -197,7 +197,7 @@ class Manifest(Part):
     precision: Literal["auto", "float32"] = Field(
         "auto", description="float32 overrides the setting `precision`, so that answers equal the original code's."
     )
-    parameters: Annotated[int, Field(ge=1, lt=2**50)]
+    parameters: Annotated[int, Field(gt=0, lt=2**50)]
     files: dict[FileName, FileEntry]
     licence: str
     training: Training | None = None

@@ -205,8 +205,6 @@ def _tokenizers() -> Iterator[tuple[str, Change]]:
             pre_tokenizer={"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         )
 
-    flags = ("single_word", "lstrip", "rstrip", "normalized", "special")
-    added: dict[str, object] = {"id": 10**6, "content": "<x>"} | dict.fromkeys(flags, False)
     for reason, content in (
         ("not a tokenizer file", b"{}"),
         ("not a tokenizer file", DEEP.encode()),
@@ -215,7 +213,6 @@ def _tokenizers() -> Iterator[tuple[str, Change]]:
         ("not a tokenizer file", split("(((")),
         ("not a tokenizer file", tokenizer(model={"type": "Other"})),
         ("not a tokenizer file", tokenizer(model={"type": "WordLevel", "vocab": {"a": -1}, "unk_token": "a"})),
-        ("has the id 1000000", tokenizer(added_tokens=[added])),
         ("has the id 999", tokenizer(model={"type": "WordLevel", "vocab": unk | words, "unk_token": "<unk>"})),
         (
             "has the id 4294967295",
