@@ -24,12 +24,13 @@ _WAIT_SECONDS = 5.0  # longest wait for the other front ends: one may hang until
 
 class DesiredState(msgspec.Struct, frozen=True):
     """`versions` are folders by `name/version`; `defaults` the default version of a name, where it is not the newest;
-    `failed` the reasons why versions could not be loaded; `unloaded` the versions that an administrator unloaded.
-    `revision` grows with each change."""
+    `failed` the reasons why versions could not be loaded; `refused` other names in the store, with the reasons;
+    `unloaded` the versions that an administrator unloaded. `revision` grows with each change."""
 
     versions: dict[str, str] = {}
     defaults: dict[str, int] = {}
     failed: dict[str, str] = {}
+    refused: dict[str, str] = {}
     unloaded: list[str] = []
     revision: int = 0
 

@@ -9,9 +9,10 @@ from app.engine.process import EngineProcesses, engine_devices
 from app.errors import StoreUnreachable
 from app.machine import available_cores, available_memory
 from app.settings import Settings
-from app.store.model_store import version_folders
+from app.store.listing import version_folders
+from app.store.model_store import WEIGHTS, inspect_version, read_store
 from app.store.remote import RemoteStore, is_url
-from app.store.stores import FolderStore, Store, read_defaults
+from app.store.stores import FolderStore, Store
 
 _MOST_ENGINES = 4  # by default
 _ENGINE_BYTES = 200 * 2**20  # without a model
@@ -41,8 +42,9 @@ def bring_up_to_date(store: Store) -> None:
 
 def desired_state_of(store: Store) -> DesiredState:
     """The desired state at the start of a service: every version of the store."""
-    folders = version_folders(store.root)
-    return DesiredState({key: str(folder) for key, folder in folders.items()}, read_defaults(store.root))
+    listing = store.listing()
+    folders = {key: str(folder) for key, folder in listing.folders.items()}
+    return DesiredState(folders, listing.defaults, refused=listing.refused)
 
 
 def start_engines(settings: Settings, store: Store) -> EngineProcesses:
@@ -73,6 +75,8 @@ def engines_that_fit(memory: int, store: Store, front_ends: int) -> int:
     """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`.
 
     The memory of an engine was measured (docs/deploy.md): torch, each model as stored and as served, and batches.
+    A broken version takes none.
     """
-    stored = sum(file.stat().st_size for file in store.root.glob("*/*/*.safetensors"))
+    versions = read_store(store.root, inspect_version).versions
+    stored = sum(version.manifest.files[WEIGHTS].bytes for version in versions)
     return max(0, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 3 * stored))

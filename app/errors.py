@@ -44,6 +44,15 @@ UnrollError
     └── WeightsMismatch
 """
 
+_LONGEST = 300  # characters of a reason that comes from a file
+
+
+def printable(text: str, *, most: int = _LONGEST) -> str:
+    """The text in one line of bounded length, with all that cannot be printed or encoded as escapes. A file may hold
+    anything, and its reasons go to logs, terminals and JSON."""
+    shown = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
+
 
 class UnrollError(Exception):
     """`detail` says what is wrong, the limit and what to do; `facts` become members of the problem."""
@@ -195,7 +204,8 @@ class CheckpointTooLarge(ImportFailed):
 
 
 class StoreError(UnrollError):
-    pass
+    def __init__(self, detail: str, **facts: object) -> None:
+        super().__init__(printable(detail), **facts)
 
 
 class InvalidManifest(StoreError):

@@ -6,6 +6,8 @@ state, which the other front ends read and apply. See docs/adr/0018-versions-sid
 
 import asyncio
 import logging
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +17,12 @@ import msgspec
 from app.desired_state import DesiredState, DesiredStateFile
 from app.engine.client import EngineClient
 from app.errors import LoadFailed, ModelNotFound
+from app.store.listing import version_folders
 from app.store.manifest import Manifest
-from app.store.model_store import BrokenVersion, is_version, version_folders
-from app.store.stores import Store, read_defaults
-from app.tasks.catalog import Catalog
+from app.store.model_store import BrokenVersion, is_version
+from app.store.names import version_number
+from app.store.stores import Store
+from app.tasks.catalog import Catalog, Entry
 
 log = logging.getLogger("unroll.rollout")
 LINGER_SECONDS = 0.5  # between the choice of a version and the arrival of its request at an engine, at most
@@ -37,6 +41,7 @@ class Rollout:
         self._file = state_file
         self._applying = asyncio.Lock()
         self._applied = -1
+        self._broken: dict[Path, tuple[Stamp, BrokenVersion]] = {}  # with the stamp at which it was opened
 
     async def begin(self) -> None:
         """Apply the desired state at the start."""
@@ -104,22 +109,23 @@ class Rollout:
         """
         async with self._file.turn():
             await asyncio.to_thread(self._store.update)
-            stamps = await asyncio.to_thread(_stamps, self._store.root)
+            listing = await asyncio.to_thread(self._store.listing)
+            stamps = await asyncio.to_thread(_stamps, listing.folders)
             broken = self._catalog.broken(self._client.view)
             desired = self._file.read()
             for key, stamp in stamps.items():
                 is_new = key not in desired.versions and key not in desired.unloaded and key not in broken
                 if is_new or (key in broken and seen.get(key, stamp) != stamp):
                     with suppress(LoadFailed):  # the log and /readyz report it
-                        await self._load(self._store.root / key)
+                        await self._load(listing.folders[key])
             desired = self._file.read()
             changed = desired
-            defaults = await asyncio.to_thread(read_defaults, self._store.root)
-            if defaults != desired.defaults:
-                changed = await self._write(msgspec.structs.replace(desired, defaults=defaults))
-            folders = await asyncio.to_thread(version_folders, self._store.root)
-            gone = (desired.versions.keys() | desired.failed.keys()) - folders.keys()
-            if not folders:  # an empty store is one that is not mounted
+            if (listing.defaults, listing.refused) != (desired.defaults, desired.refused):
+                changed = await self._write(
+                    msgspec.structs.replace(desired, defaults=listing.defaults, refused=listing.refused)
+                )
+            gone = (desired.versions.keys() | desired.failed.keys()) - listing.folders.keys()
+            if not listing.folders:  # an empty store is one that is not mounted
                 gone = set()
             if gone:
                 changed = await self._forget(changed, gone, unloaded=desired.unloaded)
@@ -129,7 +135,8 @@ class Rollout:
     async def _load(self, folder: Path) -> tuple[Manifest, DesiredState]:
         key = f"{folder.parent.name}/{folder.name}"
         desired = self._file.read()
-        entry = await asyncio.to_thread(self._catalog.open, folder)
+        self._broken.pop(folder, None)
+        entry = await self._open(folder)
         try:
             if isinstance(entry, BrokenVersion):
                 raise LoadFailed(f"{key} cannot be loaded: {entry.reason}", model=key)
@@ -151,6 +158,18 @@ class Rollout:
         )
         log.info("%s is loaded", key)
         return entry.manifest, changed
+
+    async def _open(self, folder: Path) -> Entry | BrokenVersion:
+        """The version in a folder. One that was broken is opened again only after its files have changed."""
+        stamp = await asyncio.to_thread(_stamp, folder)
+        stamp_before, broken = self._broken.pop(folder, (None, None))
+        if broken is None or stamp_before != stamp:
+            opened = await asyncio.to_thread(self._catalog.open, folder)
+            if not isinstance(opened, BrokenVersion):
+                return opened
+            broken = opened
+        self._broken[folder] = stamp, broken
+        return broken
 
     async def _forget(self, desired: DesiredState, keys: set[str], *, unloaded: list[str]) -> DesiredState:
         return await self._write(
@@ -181,11 +200,11 @@ class Rollout:
                 return
             known = self._catalog.keys
             fresh = [Path(folder) for key, folder in desired.versions.items() if key not in known]
-            opened = [await asyncio.to_thread(self._catalog.open, folder) for folder in fresh]
+            opened = [await self._open(folder) for folder in fresh]
             self._catalog.change(
                 opened,
                 served=desired.versions,
-                failed=desired.failed,
+                failed=desired.refused | desired.failed,
                 defaults=desired.defaults,
                 unloaded=desired.unloaded,
             )
@@ -220,19 +239,27 @@ def _folder_of(root: Path, name: str, version: int | None) -> Path:
     return folders[max(folders) if version is None else version]
 
 
-def _stamps(root: Path) -> dict[str, Stamp]:
+def _stamps(folders: Mapping[str, Path]) -> dict[str, Stamp]:
     """The stamp of every version that has a manifest."""
-    stamps = {}
-    for key, folder in version_folders(root).items():
-        if is_version(folder):
-            stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
-            stamps[key] = frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-    return stamps
+    return {key: _stamp(folder) for key, folder in folders.items() if is_version(folder)}
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Names, sizes and times of a version's files. Those of a link are of the file it leads to, if there is one."""
+    stats = []
+    with suppress(OSError):  # the version was removed meanwhile
+        for entry in os.scandir(folder):
+            try:
+                stat = entry.stat()
+            except OSError:
+                stat = entry.stat(follow_symlinks=False)
+            stats.append((entry.name, stat.st_size, stat.st_mtime_ns))
+    return frozenset(stats)
 
 
 def _versions_of(desired: DesiredState, name: str) -> list[int]:
     keys = [key.rpartition("/") for key in desired.versions]
-    return sorted(int(version) for other, _, version in keys if other == name and version.isdigit())
+    return sorted(int(version) for other, _, version in keys if other == name and version_number(version))
 
 
 def _not_loaded(name: str, version: int | None, loaded: list[int]) -> ModelNotFound:

@@ -12,8 +12,9 @@ import torch
 
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.serving.precision import Precision, prepare
+from app.store.listing import newest_version
 from app.store.manifest import Manifest, Quality
-from app.store.model_store import Version, newest_version, open_version
+from app.store.model_store import Version, open_version
 from app.store.publishing import write_manifest
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer

@@ -49,7 +49,7 @@ async def readyz(service: ServiceDependency, response: Response) -> Readiness:
         status=status,
         engines_ready=len(view.ready),
         engines=view.count,
-        models=sorted(view.models),
+        models=sorted(view.models & service.catalog.keys),
         broken=broken,
     )
 

@@ -7,7 +7,7 @@ import click
 
 from app.cli.messages import errors_as_messages
 from app.importers.importing import ImportRequest, convert_checkpoint, import_checkpoint
-from app.store.model_store import newest_version
+from app.store.listing import newest_version
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.store_option import store_option
-from app.store.model_store import read_store
+from app.store.model_store import inspect_version, read_store
 
 
 @click.command()
@@ -13,9 +13,10 @@ from app.store.model_store import read_store
 def list_versions(store: Path) -> None:
     """List the versions in a model store.
 
-    A broken version is listed with the reason.
+    A broken version is listed with the reason. It checks manifests and the sizes of files; `unroll verify` checks
+    hashes, too.
     """
-    contents = read_store(store)
+    contents = read_store(store, inspect_version)
     for version in contents.versions:
         manifest = version.manifest
         size = f"{manifest.bytes / 1e6:.1f} MB"

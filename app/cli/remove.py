@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.store_option import store_option
-from app.store.model_store import version_folders
+from app.store.listing import version_folders
 from app.store.publishing import remove_version
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.store_option import store_option
-from app.store.model_store import read_store
+from app.store.model_store import inspect_version, read_store
 
 
 @click.command()
@@ -16,7 +16,9 @@ def show(name: str, store: Path) -> None:
 
     Members that have their default are left out.
     """
-    manifests = [version.manifest for version in read_store(store).versions if version.manifest.name == name]
+    manifests = [
+        version.manifest for version in read_store(store, inspect_version).versions if version.manifest.name == name
+    ]
     if not manifests:
         raise click.ClickException(f"{store} has no usable version of {name}; `unroll list` lists its versions")
     for manifest in manifests:

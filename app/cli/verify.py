@@ -1,14 +1,15 @@
 """`unroll verify`, the one command that runs networks in its own process."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 import torch
 
 from app.cli.store_option import store_option
+from app.engine.loading import failure
 from app.engine.models import Models
-from app.errors import UnrollError
-from app.store.model_store import read_store
+from app.store.model_store import Version, inspect_version, read_store
 from app.tasks.catalog import entry_of
 from app.tasks.registry import CHECKS
 
@@ -21,20 +22,25 @@ def verify(name: str | None, store: Path) -> None:
 
     It checks hashes and shapes, and runs one small inference. The exit status is 1 if a version is broken.
     """
-    contents = read_store(store)
+    contents = read_store(store, inspect_version)
     broken = {version.key: version.reason for version in contents.broken if name in (None, version.name)}
     whole = [version for version in contents.versions if name in (None, version.manifest.name)]
     if not broken and not whole:
         raise click.ClickException(f"{store} has no version of {name}" if name else f"{store} has no version")
     for version in whole:
-        try:
-            entry_of(version, CHECKS)
-            Models(torch.device("cpu"), slots=2).load(version)
-        except UnrollError as error:
-            broken[version.manifest.key] = error.detail
+        key = version.manifest.key
+        reason = failure(key, partial(_run, version))
+        if reason is None:
+            click.echo(f"{key}\tsound")
         else:
-            click.echo(f"{version.manifest.key}\tsound")
+            broken[key] = reason
     for key, reason in sorted(broken.items()):
         click.echo(f"{key}\tbroken: {reason}")
     if broken:
         raise click.exceptions.Exit(1)
+
+
+def _run(version: Version) -> None:
+    """Load a version as front end and engine do. Raises StoreError."""
+    entry_of(version, CHECKS)
+    Models(torch.device("cpu"), slots=2).load(version)

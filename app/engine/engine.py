@@ -39,7 +39,7 @@ from app.engine.scheduler import Plan, Scheduler
 from app.engine.statistics import Statistics
 from app.engine.versions import Reply, Versions
 from app.errors import EngineFailed, ModelUnavailable
-from app.store.model_store import version_folders
+from app.store.listing import version_folders
 
 _IDLE_MS = 200  # longest sleep of an idle engine, after which it checks whether it should stop
 _CHANGING_MS = 10  # the same while versions are loaded or unloaded

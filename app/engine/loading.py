@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
-from app.errors import StoreError
-from app.store.model_store import open_version
+from app.errors import StoreError, printable
+from app.store.model_store import inspect_version
 
 log = logging.getLogger("unroll.loading")
 
@@ -61,7 +61,7 @@ class Loading:
     def load_now(self, key: str, folder: str) -> Build:
         """Build and warm a version before the loop runs."""
         started = time.monotonic()
-        reason = failure(key, lambda: self._models.load(open_version(Path(folder))))
+        reason = failure(key, lambda: self._models.load(inspect_version(Path(folder))))
         return Build(key, reason, time.monotonic() - started)
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ class Loading:
         self._models.put(build.result())
 
     def _build(self, folder: Path) -> LoadedModel:
-        return self._models.build(open_version(folder))
+        return self._models.build(inspect_version(folder))
 
 
 def failure(key: str, load: Callable[[], object]) -> str | None:
@@ -83,5 +83,5 @@ def failure(key: str, load: Callable[[], object]) -> str | None:
         return error.detail
     except Exception as error:
         log.exception("loading %s failed", key)
-        return f"loading failed: {error}"
+        return printable(f"loading failed: {type(error).__name__}: {error}")
     return None

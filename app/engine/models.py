@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import torch
 
@@ -14,11 +15,13 @@ from app.engine.memory import give_back_memory
 from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
 from app.engine.slots import Slots
+from app.errors import WeightsMismatch
+from app.machine import available_memory
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.serving.precision import Precision, prepare
 from app.store.manifest import Manifest
-from app.store.model_store import Version
-from app.store.weights import load_weights
+from app.store.model_store import WEIGHTS, Version, check_hashes
+from app.store.weights import check_weights, load_weights
 
 _WARM_TOKENS = 8
 
@@ -48,11 +51,16 @@ class Models(Mapping[str, LoadedModel]):
 
     def build(self, version: Version) -> LoadedModel:
         """A version's network with its weights, on the device. It does not touch the other models: another thread may
-        build while they run. Raises StoreError."""
+        build while they run. The files are checked first, so that a damaged version takes no memory. Raises
+        StoreError."""
         manifest = version.manifest
         image = manifest.image
         mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
-        network = build_network(manifest.architecture, mean=mean, std=std)
+        build = partial(build_network, manifest.architecture, mean=mean, std=std)
+        check_weights(build, version)
+        _check_memory(manifest)
+        check_hashes(version, manifest.files)
+        network = build()
         load_weights(network, version)
         return self._prepared(manifest, network)
 
@@ -85,6 +93,13 @@ class Models(Mapping[str, LoadedModel]):
         if isinstance(network, EncoderDecoder):
             model.units = Units(network, slots, model.decoding.end)
         return model
+
+
+def _check_memory(manifest: Manifest) -> None:
+    """Raises WeightsMismatch for weights that this machine can never hold."""
+    size, memory = manifest.files[WEIGHTS].bytes, available_memory()
+    if size > memory:
+        raise WeightsMismatch(f"{WEIGHTS} has {size:,} bytes; this machine has {memory:,} bytes of memory")
 
 
 def _warm(model: LoadedModel) -> None:

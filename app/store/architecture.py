@@ -6,12 +6,17 @@ unless its name says otherwise.
 
 from typing import Annotated, Literal, NamedTuple, Self, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CellKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
 Pooling = Literal["last", "max", "mean"]
 AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
 Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
+Size = Annotated[int, Field(gt=0, le=2**20)]  # features; a product of two and 4 bytes fits 64 bits
+VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
+Layers = Annotated[int, Field(gt=0, le=64)]
+Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
+ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
 
 
 class Cell(NamedTuple):
@@ -42,18 +47,21 @@ _RESNET_LAYERS = {
 
 
 class Part(BaseModel):
-    """A frozen part of an architecture. An unknown key is an error, so that a typo cannot pass."""
+    """A frozen part of an architecture. An unknown key is an error, so that a typo cannot pass.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Every number has a limit that no network reaches, so a damaged file costs no more than a large network.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Recurrence(Part):
     """A stack of recurrent layers. Its parameters have the names of `torch.nn`."""
 
     cell: CellKind
-    input_size: PositiveInt
-    hidden_size: PositiveInt
-    layers: PositiveInt = 1
+    input_size: Size
+    hidden_size: Size
+    layers: Layers = 1
     directions: Literal[1, 2] = 1
 
     @property
@@ -71,7 +79,7 @@ class TextEncoder(Part):
     directions: side by side, or added."""
 
     kind: Literal["text"] = "text"
-    vocabulary_size: PositiveInt
+    vocabulary_size: VocabularySize
     recurrence: Recurrence
     join: Literal["concatenate", "sum"] = "concatenate"
 
@@ -92,9 +100,9 @@ class ResNet(Part):
     """
 
     block: Literal["basic", "bottleneck"]
-    blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
-    stem_width: PositiveInt = 64
-    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
+    blocks: tuple[Blocks, Blocks, Blocks, Blocks]
+    stem_width: Size = 64
+    widths: tuple[Size, Size, Size, Size] = (64, 128, 256, 512)
     stride_at: Literal["1x1", "3x3"] = "3x3"
 
     @property
@@ -109,7 +117,7 @@ class ResNet(Part):
 class Projection(Part):
     """A linear layer on a pooled image; `batch_norm` adds batch normalisation after it (Ioffe and Szegedy 2015)."""
 
-    size: PositiveInt
+    size: Size
     batch_norm: bool = False
 
 
@@ -122,9 +130,9 @@ class ImageEncoder(Part):
 
     kind: Literal["image"] = "image"
     resnet: ResNet
-    image_size: PositiveInt = 224
+    image_size: ImageSize = 224
     output: Literal["grid", "pooled"] = "grid"
-    grid_side: PositiveInt | None = None
+    grid_side: Annotated[int, Field(gt=0, le=64)] | None = None
     projection: Projection | None = None
 
     @model_validator(mode="after")
@@ -162,7 +170,7 @@ class Attention(Part):
     """
 
     kind: AttentionKind = "none"
-    size: PositiveInt | None = None
+    size: Size | None = None
     activation: Literal["tanh", "relu"] = "tanh"
 
     @property
@@ -212,20 +220,20 @@ class Decoder(Part):
     et al. 2015, section 3.1).
     """
 
-    vocabulary_size: PositiveInt
-    embedding_size: PositiveInt
+    vocabulary_size: VocabularySize
+    embedding_size: Size
     cell: CellKind
-    hidden_size: PositiveInt
-    layers: PositiveInt = 1
+    hidden_size: Size
+    layers: Layers = 1
     attention: Attention = Attention()
     context: Literal["input", "output"] = "output"
-    readout: tuple[Literal["hidden", "context", "embedding"], ...] = Field(("hidden",), min_length=1)
-    readout_size: PositiveInt | None = None
+    readout: tuple[Literal["hidden", "context", "embedding"], ...] = Field(("hidden",), min_length=1, max_length=8)
+    readout_size: Size | None = None
     tied_output: bool = False
     bridge: Bridge = "tanh"
     first_input: Literal["bos", "summary"] = "bos"
     embedding_activation: Literal["relu"] | None = None
-    input_size: PositiveInt | None = None
+    input_size: Size | None = None
     input_feeding: bool = False
 
     @model_validator(mode="after")
@@ -260,8 +268,8 @@ class Classifier(Part):
 
     kind: Literal["classifier"] = "classifier"
     encoder: TextEncoder
-    pooling: tuple[Pooling, ...] = Field(min_length=1)
-    labels: Annotated[int, Field(ge=2)]
+    pooling: tuple[Pooling, ...] = Field(min_length=1, max_length=8)
+    labels: Annotated[int, Field(ge=2, le=2**20)]
 
     def describe(self) -> str:
         return f"{self.encoder.describe()}, {' + '.join(self.pooling)} pooling, {self.labels} labels"
@@ -318,9 +326,9 @@ class LanguageModel(Part):
     """
 
     kind: Literal["language_model"] = "language_model"
-    vocabulary_size: PositiveInt
+    vocabulary_size: VocabularySize
     recurrence: Recurrence
-    readout_size: PositiveInt | None = None
+    readout_size: Size | None = None
     tied_output: bool = False
 
     @model_validator(mode="after")

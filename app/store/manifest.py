@@ -1,41 +1,64 @@
 """The manifest of a version: all that is needed to run the version and to describe it."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal, Self, assert_never
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
-from app.store.architecture import Architecture, Classifier, EncoderDecoder, ImageEncoder, LanguageModel, Part
+from app.store.architecture import (
+    Architecture,
+    Classifier,
+    EncoderDecoder,
+    ImageEncoder,
+    ImageSize,
+    LanguageModel,
+    Part,
+    TextEncoder,
+)
+from app.store.names import MOST_VERSION, NAME, is_file_name
 
-NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+MOST_TOKENS = 10_000  # that a version may decode, or pad a source to
 TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 SourceName = Literal["text", "image"]
 AnswerName = Literal["label", "tokens"]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Search = Literal["full", "shrinking", "gaps", "past_end"]
 Until = Literal["beams", "best", "places"]
+Id = Annotated[int, Field(ge=0, lt=2**31)]
+Ids = tuple[Id, ...]
+Tokens = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
+
+
+def _plain_name(name: str) -> str:
+    if not is_file_name(name):
+        raise ValueError("files need plain names without a folder, of at most 100 printable characters")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
 
 
 class FileEntry(Part):
     """SHA-256 and size in bytes of a file of the version."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: PositiveInt
+    bytes: Annotated[int, Field(gt=0, lt=2**50)]
 
 
 class LeftPad(Part):
     """Cut or pad every source to `to` ids. Padding goes before the source and repeats `id`."""
 
-    to: PositiveInt
-    id: NonNegativeInt
+    to: Tokens
+    id: Id
 
 
 class TokenizerUse(Part):
     """How texts become ids and ids become text. The file has the format of the `tokenizers` library."""
 
-    file: str = "tokenizer.json"
-    prepend: tuple[int, ...] = Field((), description="Ids put before every source.")
-    append: tuple[int, ...] = Field((), description="Ids put after every source.")
+    file: FileName = "tokenizer.json"
+    prepend: Ids = Field((), max_length=64, description="Ids put before every source.")
+    append: Ids = Field((), max_length=64, description="Ids put after every source.")
     split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk)$")] = Field(
         "file",
         description="Word splitter: the tokenizer file itself, spaCy's rules for a language (spacy:de; extra "
@@ -48,10 +71,10 @@ class TokenizerUse(Part):
     left_pad: LeftPad | None = Field(
         None, description="Fixed length of every source, prepended and appended ids included. Padding is not masked."
     )
-    hidden: tuple[int, ...] = Field(
+    hidden: Ids = Field(
         (), description="Ids that the model may decode but that are left out of the text, such as <start>."
     )
-    unknown: Literal["unk", "refuse", "skip"] | NonNegativeInt = Field(
+    unknown: Literal["unk", "refuse", "skip"] | Id = Field(
         "unk",
         description="Replacement for a word outside the vocabulary: unk (the file's unknown token), refuse (an error "
         "that names the word), skip (nothing), or an id.",
@@ -67,13 +90,13 @@ class ImageInput(Part):
     `plain` is `Image.open(file).convert("RGB")`, as most training scripts do.
     """
 
-    size: PositiveInt = 224
+    size: ImageSize = 224
     resize: Literal["squash", "crop"] = "squash"
-    shorter_side: PositiveInt | None = None
+    shorter_side: Annotated[int, Field(gt=0, le=4096)] | None = None
     resample: Literal["bilinear", "lanczos"] = "bilinear"
     reading: Literal["careful", "plain"] = "careful"
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
     @model_validator(mode="after")
     def _crop_has_a_shorter_side(self) -> Self:
@@ -109,14 +132,14 @@ class Decoding(Part):
     - `places`: each rank among the most probable continuations has held an end.
     """
 
-    bos: int
-    eos: int
-    suppress: tuple[int, ...] = ()
-    forbidden: tuple[NonNegativeInt, ...] = ()
-    min_tokens: NonNegativeInt = 0
-    max_tokens: PositiveInt
+    bos: Id
+    eos: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    suppress: Ids = ()
+    forbidden: Ids = ()
+    min_tokens: Annotated[int, Field(ge=0, le=MOST_TOKENS)] = 0
+    max_tokens: Tokens
     beams: Annotated[int, Field(ge=1, le=16)] = 1
-    length_penalty: float = 0.0
+    length_penalty: Annotated[float, Field(ge=-10, le=10)] = 0.0
     search: Search = "full"
     until: Until = "beams"
     fixed_steps: bool = False
@@ -130,8 +153,8 @@ class Decoding(Part):
 class TokenLimits(Part):
     """The version's limits: ids of a source, and the highest `max_tokens` of a request."""
 
-    source_tokens: PositiveInt | None = None
-    max_tokens: PositiveInt | None = None
+    source_tokens: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    max_tokens: Tokens | None = None
 
 
 class Quality(Part):
@@ -148,7 +171,7 @@ class Training(Part):
     """How the weights were trained; MODEL_CARD.md has the details."""
 
     recipe: str
-    minutes: PositiveInt
+    minutes: Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Manifest(Part):
@@ -156,7 +179,7 @@ class Manifest(Part):
 
     format: Literal[1] = 1
     name: Annotated[str, Field(pattern=NAME)]
-    version: PositiveInt
+    version: Annotated[int, Field(gt=0, le=MOST_VERSION)]
     task: TaskName = Field(description="A task of the service, such as sentiment, captioning, translation, completion.")
     description: str
     default: bool = Field(False, description="Use this model for requests of its task and language that name no model.")
@@ -174,8 +197,8 @@ class Manifest(Part):
     precision: Literal["auto", "float32"] = Field(
         "auto", description="float32 overrides the setting `precision`, so that answers equal the original code's."
     )
-    parameters: PositiveInt
-    files: dict[str, FileEntry]
+    parameters: Annotated[int, Field(gt=0, lt=2**50)]
+    files: dict[FileName, FileEntry]
     licence: str
     training: Training | None = None
     quality: tuple[Quality, ...] = ()
@@ -205,11 +228,57 @@ class Manifest(Part):
                     raise ValueError("an image encoder needs 'image' of its own image_size; no other network has one")
             case _:
                 assert_never(self.architecture)
+        self._check_ids()
         return self
 
     def _check_decoding(self) -> None:
         if self.decoding is None:
             raise ValueError("a network that answers with tokens needs 'decoding'")
+
+    def _check_ids(self) -> None:
+        """Every id that the manifest names is one of the network's."""
+        use, decoding = self.tokenizer, self.decoding
+        pad = () if use.left_pad is None else (use.left_pad.id,)
+        unknown = (use.unknown,) if isinstance(use.unknown, int) else ()
+        _check_within("tokenizer", self.source_vocabulary, (*use.prepend, *use.append, *pad, *unknown))
+        if self.target_tokenizer is None:
+            _check_within("tokenizer.hidden", self.target_vocabulary, use.hidden)
+        else:
+            _check_within("target_tokenizer.hidden", self.target_vocabulary, self.target_tokenizer.hidden)
+        if decoding is not None:
+            end = () if decoding.fixed_steps else (decoding.eos,)
+            excluded = {*decoding.suppress, *decoding.forbidden}
+            _check_within("decoding", self.target_vocabulary, (decoding.bos, *end, *excluded))
+            if len(excluded) == self.target_vocabulary:
+                raise ValueError("decoding.suppress and decoding.forbidden leave no token to decode")
+
+    @property
+    def source_vocabulary(self) -> int:
+        """Ids that the network reads; those that it decodes if it reads an image."""
+        encoder = self.architecture.encoder
+        match encoder:
+            case TextEncoder():
+                return encoder.vocabulary_size
+            case ImageEncoder():
+                return self.target_vocabulary
+            case _:
+                assert_never(encoder)
+
+    @property
+    def target_vocabulary(self) -> int:
+        """Ids that the network decodes; those that it reads if it answers with a label."""
+        match self.architecture:
+            case Classifier():
+                return self.source_vocabulary
+            case EncoderDecoder() | LanguageModel():
+                return self.architecture.decoder.vocabulary_size
+            case _:
+                assert_never(self.architecture)
+
+    @property
+    def tokenizer_files(self) -> tuple[str, ...]:
+        """The files of its tokenizers."""
+        return tuple(use.file for use in (self.tokenizer, self.target_tokenizer) if use is not None)
 
     @property
     def source(self) -> SourceName:
@@ -247,3 +316,9 @@ class Manifest(Part):
     @property
     def bytes(self) -> int:
         return sum(entry.bytes for entry in self.files.values())
+
+
+def _check_within(where: str, size: int, ids: Iterable[int]) -> None:
+    beyond = next((token for token in ids if not 0 <= token < size), None)
+    if beyond is not None:
+        raise ValueError(f"{where} has the id {beyond}; the ids of this network are 0 to {size - 1}")

@@ -1,24 +1,39 @@
 """Reads the model store: `<root>/<name>/<version>/manifest.json` and the files that the manifest lists."""
 
+import codecs
 import hashlib
-import json
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import FileDamaged, InvalidManifest, StoreError
+from app.errors import FileDamaged, InvalidManifest, StoreError, printable
+from app.store.listing import list_store
 from app.store.manifest import Manifest
+from app.store.names import MANIFEST
+from app.store.regular_files import opened, read_whole, size_of
+from app.store.weights_header import read_header
 
 WEIGHTS = "model.safetensors"
+MOST_MANIFEST_BYTES = 2**20
+_SPARE_BYTES = 16 * 2**20  # of any file beside the weights
+_LONGEST_PLACE = 100  # characters
+_WORD_BYTES = 512  # of a tokenizer file, for each id of the network
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version with a valid manifest and undamaged files."""
+    """A version with a valid manifest and regular files of the declared sizes."""
 
     folder: Path
     manifest: Manifest
+
+    @property
+    def root(self) -> Path:
+        """The model store."""
+        return self.folder.parent.parent
 
 
 @dataclass(frozen=True)
@@ -42,68 +57,93 @@ class Contents:
     broken: tuple[BrokenVersion, ...]
 
 
-def read_store(root: Path) -> Contents:
-    """Read and verify every version. A broken version is returned, never raised."""
+def open_version(folder: Path) -> Version:
+    """A version with the hash of each file checked. Raises InvalidManifest or FileDamaged."""
+    version = inspect_version(folder)
+    check_hashes(version, version.manifest.files)
+    return version
+
+
+def read_store(root: Path, read: Callable[[Path], Version] = open_version) -> Contents:
+    """Read every version, and verify it unless `read` is `inspect_version`. A broken version is returned, never
+    raised."""
+    listing = list_store(root)
     versions: list[Version] = []
-    broken: list[BrokenVersion] = []
-    for folder in version_folders(root).values():
+    broken = [BrokenVersion(*_split(key), reason) for key, reason in listing.refused.items()]
+    for folder in listing.folders.values():
         try:
-            versions.append(open_version(folder))
+            versions.append(read(folder))
         except StoreError as error:
             broken.append(BrokenVersion(folder.parent.name, folder.name, error.detail))
     versions.sort(key=lambda version: (version.manifest.name, version.manifest.version))
     return Contents(tuple(versions), tuple(broken))
 
 
-def newest_version(root: Path, name: str) -> int:
-    """The highest version number of a model, broken versions included; 0 without versions."""
-    return max((int(folder.name) for folder in _folders(root / name) if folder.name.isdecimal()), default=0)
-
-
-def version_folders(root: Path) -> dict[str, Path]:
-    """All version folders by `name/version`. Their content is not checked."""
-    folders = [folder for name in _folders(root) for folder in _folders(name)]
-    return {f"{folder.parent.name}/{folder.name}": folder for folder in folders}
+def _split(key: str) -> tuple[str, str]:
+    name, _, version = key.partition("/")
+    return name, version
 
 
 def is_version(folder: Path) -> bool:
-    """Whether the folder has a number as its name and contains a manifest."""
-    return folder.name.isdigit() and folder.joinpath("manifest.json").exists()
+    """Whether the folder contains a manifest. A version that is being copied may not have it yet."""
+    return os.path.lexists(folder / MANIFEST)
 
 
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(child for child in parent.iterdir() if child.is_dir() and not child.name.startswith("."))
+def inspect_version(folder: Path) -> Version:
+    """A version with a valid manifest, whose files are regular, have the sizes that the manifest declares, and have
+    weights with a valid header. Hashes are not checked. Raises InvalidManifest or FileDamaged."""
+    manifest = _read_manifest(folder)
+    version = Version(folder, manifest)
+    for name, entry in manifest.files.items():
+        with opened(folder / name, root=version.root) as file:
+            if (size := size_of(file)) != entry.bytes:
+                raise _damaged(name, f": it has {size:,} bytes, not {entry.bytes:,}")
+            if name == WEIGHTS:
+                read_header(file, WEIGHTS)
+    return version
 
 
-def open_version(folder: Path) -> Version:
-    """Validate the manifest and check the hash of each file. Raises InvalidManifest or FileDamaged."""
-    path = folder / "manifest.json"
+def check_hashes(version: Version, names: Iterable[str]) -> None:
+    """Compare files with their hashes in the manifest. Raises FileDamaged."""
+    for name in names:
+        entry = version.manifest.files[name]
+        with opened(version.folder / name, root=version.root) as file:
+            if size_of(file) != entry.bytes or hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+                raise _damaged(name, "")
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    """The manifest of a version, which names the version and all files that it needs. Raises InvalidManifest."""
     try:
-        manifest = Manifest.model_validate(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise InvalidManifest(f"manifest.json cannot be read: {error.strerror}") from error
+        content = read_whole(folder / MANIFEST, root=folder.parent.parent, limit=MOST_MANIFEST_BYTES)
+        manifest = Manifest.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
+    except FileDamaged as error:
+        raise InvalidManifest(error.detail) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidManifest(f"manifest.json is not valid at {where or 'its root'}: {first['msg']}") from error
-    except ValueError as error:
-        raise InvalidManifest(f"manifest.json is not JSON: {error}") from error
+        if first["type"] == "json_invalid":
+            raise InvalidManifest(f"{MANIFEST} is not JSON: {first['msg']}") from error
+        where = printable(".".join(map(str, first["loc"])), most=_LONGEST_PLACE)
+        raise InvalidManifest(f"{MANIFEST} is not valid at {where or 'its root'}: {first['msg']}") from error
     if (manifest.name, str(manifest.version)) != (folder.parent.name, folder.name):
-        raise InvalidManifest(f"manifest.json is of {manifest.key}, but lies in {folder.parent.name}/{folder.name}")
-    tokenizers = [use.file for use in (manifest.tokenizer, manifest.target_tokenizer) if use is not None]
-    for needed in (WEIGHTS, *tokenizers):
+        raise InvalidManifest(f"{MANIFEST} is of {manifest.key}, but lies in {folder.parent.name}/{folder.name}")
+    for needed in (WEIGHTS, *manifest.tokenizer_files):
         if needed not in manifest.files:
-            raise InvalidManifest(f"manifest.json has no hash for {needed}: add it to files")
+            raise InvalidManifest(f"{MANIFEST} has no hash for {needed}: add it to files")
+    _check_sizes(manifest)
+    return manifest
+
+
+def _check_sizes(manifest: Manifest) -> None:
+    """Raises InvalidManifest for files beside the weights that are larger than a network of this size can need."""
+    words = max(manifest.source_vocabulary, manifest.target_vocabulary)
     for name, entry in manifest.files.items():
-        if Path(name).name != name:
-            raise InvalidManifest(f"manifest.json lists {name!r}: files need plain names without a folder")
-        try:
-            with folder.joinpath(name).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise FileDamaged(f"{name} cannot be read: {error.strerror}") from error
-        if digest != entry.sha256:
-            raise FileDamaged(f"{name} does not have the SHA-256 in manifest.json: restore it or publish again")
-    return Version(folder, manifest)
+        if name == WEIGHTS:
+            continue
+        limit = _SPARE_BYTES + (_WORD_BYTES * words if name in manifest.tokenizer_files else 0)
+        if entry.bytes > limit:
+            raise InvalidManifest(f"{MANIFEST} gives {name} {entry.bytes:,} bytes; the limit is {limit:,}")
+
+
+def _damaged(name: str, how: str) -> FileDamaged:
+    return FileDamaged(f"{name} does not have the SHA-256 in {MANIFEST}{how}: restore it or publish again")

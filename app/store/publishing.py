@@ -15,8 +15,8 @@ from pathlib import Path
 
 from app.errors import VersionExists
 from app.store.manifest import FileEntry, Manifest
+from app.store.names import MANIFEST
 
-MANIFEST = "manifest.json"
 _NEW = ".new-"
 
 

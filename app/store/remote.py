@@ -4,21 +4,25 @@ A version becomes visible in the folder when all its files are copied. An interr
 stay in `.parts`, named by SHA-256. A file that does not match its manifest is copied again when it changes at the URL.
 """
 
+import codecs
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import StoreNotWritable, StoreUnreachable
-from app.store.manifest import Manifest
-from app.store.model_store import version_folders
-from app.store.publishing import MANIFEST, publishing, remove_version, write_whole
+from app.errors import StoreNotWritable, StoreUnreachable, printable
+from app.store.listing import MOST_DEFAULT_BYTES, Listing, list_store, version_folders
+from app.store.manifest import FileEntry, Manifest
+from app.store.model_store import MOST_MANIFEST_BYTES
+from app.store.names import DEFAULT_FILE, MANIFEST, is_model_name, version_number
+from app.store.publishing import publishing, remove_version, write_whole
 from app.store.remote_files import RemoteFiles
-from app.store.stores import DEFAULT_FILE, default_bytes
+from app.store.stores import default_bytes
 
 _PARTS, _DAMAGED = ".parts", ".damaged.json"
 Marks = Mapping[str, str | None]  # change marks of remote files, see `RemoteFiles.list`
@@ -40,19 +44,29 @@ class RemoteStore:
         except OSError as error:
             raise StoreUnreachable(f"the cache {cache} is not writable: {error.strerror}; set store_cache") from error
         self._current: dict[str, tuple[bytes, Marks]] = {}  # manifest and marks of versions that are up to date
+        self._refused: dict[str, str] = {}  # names at the URL that are not copied, with the reason
 
     def update(self, name: str | None = None) -> None:
-        """Copy new versions and remove those deleted at the URL, of one model or of all. Raises StoreUnreachable."""
+        """Copy new versions and remove those deleted at the URL, of one model or of all. A version that alone cannot be
+        copied is listed as refused. Raises StoreUnreachable."""
         self.files.forget()
         names = self.files.list()
+        chosen = list(names) if name is None else [name]
+        for each in chosen:
+            self._forget_refused(each)
         try:
-            for each in names if name is None else [name]:
+            for each in chosen:
                 self._update_name(each, self.files.list(each) if each in names else {})
             for key, folder in version_folders(self.root).items():
                 if name is None and folder.parent.name not in names and names:
                     self._remove(key, folder)
         except OSError as error:
             raise StoreUnreachable(f"the cache {self.root} is not writable: {error.strerror or error}") from error
+
+    def listing(self) -> Listing:
+        """See `Store`."""
+        listing = list_store(self.root)
+        return replace(listing, refused=listing.refused | self._refused)
 
     def write_default(self, name: str, version: int | None) -> None:
         """See `Store`."""
@@ -64,15 +78,28 @@ class RemoteStore:
         self._put_default(name, content)
 
     def _update_name(self, name: str, marks: Marks) -> None:
-        versions = {version for version in marks if version.isdigit()}
+        if not is_model_name(name):
+            return
+        versions = {version for version in marks if version_number(version)}
+        failures = []
         for version in sorted(versions, key=int):
-            self._update_version(f"{name}/{version}")
+            try:
+                self._update_version(f"{name}/{version}")
+            except StoreUnreachable as error:
+                failures.append(error)
+                self._refused[f"{name}/{version}"] = printable(error.detail)
+        if failures and len(failures) == len(versions):
+            raise failures[0]
         for key, folder in version_folders(self.root).items():
             if folder.parent.name == name and folder.name not in versions:
                 self._remove(key, folder)
         if (self.root / name).is_dir():
             path = f"{name}/{DEFAULT_FILE}"
-            self._put_default(name, self.files.read(path) if DEFAULT_FILE in marks else None)
+            content = self.files.read(path, limit=MOST_DEFAULT_BYTES) if DEFAULT_FILE in marks else None
+            self._put_default(name, content)
+
+    def _forget_refused(self, name: str) -> None:
+        self._refused = {key: why for key, why in self._refused.items() if key.partition("/")[0] != name}
 
     def _put_default(self, name: str, content: bytes | None) -> None:
         path = self.root / name / DEFAULT_FILE
@@ -91,7 +118,7 @@ class RemoteStore:
         marks = self.files.list(key)
         if MANIFEST not in marks:
             return
-        content = self.files.read(f"{key}/{MANIFEST}")
+        content = self.files.read(f"{key}/{MANIFEST}", limit=MOST_MANIFEST_BYTES)
         local = self.root / key
         if _content(local / MANIFEST) == content:
             if self._current.get(key) == (content, marks):
@@ -99,7 +126,9 @@ class RemoteStore:
             if _is_up_to_date(local, _hashes(content), marks):
                 self._current[key] = content, marks
                 return
-        parts = {file: self._part(key, file, sha256, marks) for file, sha256 in _hashes(content).items()}
+        entries = _files(content)
+        self._check_room(key, sum(entry.bytes for entry in entries.values()))
+        parts = {file: self._part(key, file, entry, marks) for file, entry in entries.items()}
         name, _, version = key.rpartition("/")
         with publishing(self.root, name, int(version), replaces=True) as folder:
             folder.joinpath(MANIFEST).write_bytes(content)
@@ -110,9 +139,15 @@ class RemoteStore:
         for sha256 in _hashes(content).values():
             (self.root / _PARTS / sha256).unlink(missing_ok=True)
 
-    def _part(self, key: str, file: str, sha256: str, marks: Marks) -> Path | None:
+    def _check_room(self, key: str, size: int) -> None:
+        """Raises StoreUnreachable for a version that the disk cannot hold."""
+        free = shutil.disk_usage(self.root).free
+        if size > free:
+            raise StoreUnreachable(f"{key} has {size:,} bytes; the cache {self.root} has room for {free:,}")
+
+    def _part(self, key: str, file: str, entry: FileEntry, marks: Marks) -> Path | None:
         """A local file with this hash, copied from the URL if needed. None if the URL does not have the file."""
-        parts, local = self.root / _PARTS, self.root / key
+        sha256, parts, local = entry.sha256, self.root / _PARTS, self.root / key
         parts.mkdir(exist_ok=True)
         for here in (local / file, parts / sha256):
             if _sha256(here) == sha256:
@@ -122,17 +157,21 @@ class RemoteStore:
         if _is_known_damaged(local, file, marks):
             return local / file
         fresh = parts / f"{sha256}.{os.getpid()}"
-        self.files.copy(f"{key}/{file}", fresh)
+        self.files.copy(f"{key}/{file}", fresh, limit=entry.bytes)
         return fresh.replace(parts / sha256)
 
 
-def _hashes(content: bytes) -> dict[str, str]:
-    """SHA-256 of each file in a manifest. Empty for an invalid manifest, which `open_version` reports."""
+def _files(content: bytes) -> dict[str, FileEntry]:
+    """The files in a manifest. Empty for an invalid manifest, which `open_version` reports."""
     try:
-        manifest = Manifest.model_validate_json(content)
+        return Manifest.model_validate_json(content.removeprefix(codecs.BOM_UTF8)).files
     except ValidationError:
         return {}
-    return {name: entry.sha256 for name, entry in manifest.files.items() if Path(name).name == name}
+
+
+def _hashes(content: bytes) -> dict[str, str]:
+    """SHA-256 of each file in a manifest."""
+    return {name: entry.sha256 for name, entry in _files(content).items()}
 
 
 def _is_up_to_date(local: Path, hashes: Mapping[str, str], marks: Marks) -> bool:

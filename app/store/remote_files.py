@@ -4,7 +4,6 @@ fsspec comes with the extra `remote`. Users install the package of their file sy
 """
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -75,21 +74,27 @@ class RemoteFiles:
                 if not path:
                     raise
                 return {}
-        marks = {PurePosixPath(str(item["name"])).name: _mark(item) for item in listing}
+        kinds = ("file", "directory")  # a pipe or a device of a local file system must not be opened
+        marks = {PurePosixPath(str(item["name"])).name: _mark(item) for item in listing if item.get("type") in kinds}
         return {name: mark for name, mark in sorted(marks.items()) if name and not name.startswith(".")}
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, limit: int) -> bytes:
+        """The content of a file, or its first `limit` bytes and one more."""
         with self._as_unreachable():
             files, base = self._file_system
-            content: bytes = files.cat_file(f"{base}/{path}")
+            with files.open(f"{base}/{path}", "rb") as source:
+                content: bytes = source.read(limit + 1)
             return content
 
-    def copy(self, path: str, target: Path) -> None:
-        """Download a file to `target`."""
+    def copy(self, path: str, target: Path, *, limit: int) -> None:
+        """Download a file to `target`, or its first `limit` bytes and one more."""
         with self._as_unreachable():
             files, base = self._file_system
             with files.open(f"{base}/{path}", "rb") as source, target.open("wb") as file:
-                shutil.copyfileobj(source, file, _CHUNK)
+                remaining = limit + 1
+                while remaining and (chunk := source.read(min(remaining, _CHUNK))):
+                    file.write(chunk)
+                    remaining -= len(chunk)
 
     def write(self, path: str, content: bytes | None) -> None:
         """Upload a file; None deletes it."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 from app.errors import StoreNotWritable
+from app.store.listing import Listing, list_store
+from app.store.names import DEFAULT_FILE
 from app.store.publishing import write_whole
-
-DEFAULT_FILE = "default.json"  # in the model's folder, beside its versions
 
 
 class Store(Protocol):
@@ -17,6 +17,10 @@ class Store(Protocol):
 
     def update(self, name: str | None = None) -> None:
         """Bring `root` up to date, for one model or for all. Raises StoreUnreachable."""
+        ...
+
+    def listing(self) -> Listing:
+        """The names in the store at the last update."""
         ...
 
     def write_default(self, name: str, version: int | None) -> None:
@@ -33,6 +37,10 @@ class FolderStore:
     def update(self, name: str | None = None) -> None:
         """Nothing to do: readers use the folder itself."""
 
+    def listing(self) -> Listing:
+        """See `Store`."""
+        return list_store(self.root)
+
     def write_default(self, name: str, version: int | None) -> None:
         path = self.root / name / DEFAULT_FILE
         try:
@@ -46,16 +54,3 @@ class FolderStore:
 
 def default_bytes(version: int) -> bytes:
     return json.dumps({"version": version}).encode() + b"\n"
-
-
-def read_defaults(root: Path) -> dict[str, int]:
-    """The default versions stored in `default.json` files, by model name. Unreadable files are ignored."""
-    defaults = {}
-    for path in sorted(root.glob(f"*/{DEFAULT_FILE}")):
-        try:
-            version = json.loads(path.read_bytes())["version"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if type(version) is int:
-            defaults[path.parent.name] = version
-    return defaults

@@ -1,37 +1,91 @@
 """Loads the weights of a version into a network: safetensors only, never pickle."""
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from collections.abc import Callable, Mapping
 
-from app.errors import FileDamaged, WeightsMismatch
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from app.errors import FileDamaged, WeightsMismatch, printable
 from app.store.model_store import WEIGHTS, Version
+from app.store.regular_files import opened
+from app.store.weights_header import Header, read_header
+
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+}
+_RANDOM_FILLS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
 
 def distinct_tensors(network: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, as stored on disk: of tied tensors only the first."""
     seen: set[int] = set()
     tensors = {}
-    for name, tensor in network.state_dict().items():
-        if tensor.data_ptr() not in seen:
-            seen.add(tensor.data_ptr())
-            tensors[name] = tensor
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor.detach()
     return tensors
 
 
+class _WithoutValues(TorchFunctionMode):
+    """Random fills do nothing. Otherwise torch imports its compiler for seconds, to fill tensors without memory."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if func in _RANDOM_FILLS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def check_weights(build: Callable[[], nn.Module], version: Version) -> None:
+    """Compare the header of the weights with the network that `build` makes, before any of it takes memory. Raises
+    FileDamaged or WeightsMismatch."""
+    with opened(version.folder / WEIGHTS, root=version.root) as file:
+        header = read_header(file, WEIGHTS)
+    with torch.device("meta"), _WithoutValues():
+        needed = distinct_tensors(build())
+    _check_match(header, needed)
+
+
+@torch.no_grad()
 def load_weights(network: nn.Module, version: Version) -> None:
     """Copy the weights into `network`, converted to its number type. Raises FileDamaged or WeightsMismatch."""
-    try:
-        stored = load_file(version.folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise FileDamaged(f"{WEIGHTS} cannot be read: {error}") from error
     needed = distinct_tensors(network)
+    with opened(version.folder / WEIGHTS, root=version.root) as file:
+        header = read_header(file, WEIGHTS)
+        _check_match(header, needed)
+        for name, tensor in needed.items():
+            entry = header.tensors[name]
+            numbers = bytearray(entry.data_offsets[1] - entry.data_offsets[0])
+            file.seek(header.start + entry.data_offsets[0])
+            if file.readinto(numbers) != len(numbers):
+                raise FileDamaged(f"{WEIGHTS} cannot be read: it became shorter meanwhile")
+            tensor.copy_(torch.frombuffer(numbers, dtype=_TYPES[entry.dtype]).view(entry.shape))
+
+
+def _check_match(header: Header, needed: Mapping[str, Tensor]) -> None:
+    """Raises WeightsMismatch."""
     for name, tensor in needed.items():
-        if name not in stored:
+        if name not in header.tensors:
             raise WeightsMismatch(f"{WEIGHTS} has no tensor {name}, which the architecture needs")
-        if stored[name].shape != tensor.shape:
-            shapes = f"{tuple(stored[name].shape)}, but the architecture needs {tuple(tensor.shape)}"
+        entry = header.tensors[name]
+        if entry.shape != tensor.shape:
+            shapes = f"{entry.shape}, but the architecture needs {tuple(tensor.shape)}"
             raise WeightsMismatch(f"{WEIGHTS} has {name} of shape {shapes}")
-    if extra := sorted(stored.keys() - needed.keys()):
-        raise WeightsMismatch(f"{WEIGHTS} has a tensor {extra[0]} that the architecture does not use")
-    network.load_state_dict(stored, strict=False)  # complete, as checked above; tied tensors share storage
+        if _TYPES[entry.dtype].is_floating_point != tensor.is_floating_point():
+            raise WeightsMismatch(
+                f"{WEIGHTS} has {name} of type {entry.dtype}, but the architecture needs {tensor.dtype}"
+            )
+    if extra := sorted(header.tensors.keys() - needed.keys()):
+        raise WeightsMismatch(f"{WEIGHTS} has a tensor {printable(extra[0])} that the architecture does not use")

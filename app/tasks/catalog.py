@@ -1,15 +1,19 @@
 """The catalog: versions of the store that can be served, and which of them answers by default."""
 
+import logging
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.client import EngineView
-from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage
+from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage, printable
+from app.store.listing import version_folders
 from app.store.manifest import Manifest
-from app.store.model_store import BrokenVersion, Version, open_version, version_folders
+from app.store.model_store import BrokenVersion, Version, check_hashes, inspect_version
+from app.store.names import version_number
 from app.text.tokenizer import TextTokenizer
 
+log = logging.getLogger("unroll.catalog")
 Check = Callable[[Manifest], None]  # raises InvalidManifest for a network that does not fit a task
 
 
@@ -29,9 +33,12 @@ def entry_of(version: Version, checks: Mapping[str, Check]) -> Entry:
     if check is None:
         raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(checks)}")
     check(manifest)
+    check_hashes(version, manifest.tokenizer_files)
     tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
     if manifest.target_tokenizer is not None:
         target = TextTokenizer(version.folder, manifest.target_tokenizer)
+    tokenizer.check_ids(manifest.source_vocabulary)
+    target.check_ids(manifest.target_vocabulary)
     return Entry(manifest, tokenizer, target)
 
 
@@ -51,11 +58,16 @@ class Catalog:
         self._usable: tuple[EngineView | None, list[Entry]] = (None, [])
 
     def open(self, folder: Path) -> Entry | BrokenVersion:
-        """The version in a folder of the store, or why it cannot be used."""
+        """The version in a folder of the store, or why it cannot be used. Of its files only those of the tokenizers are
+        read: the engines check the weights."""
         try:
-            return entry_of(open_version(folder), self._checks)
+            return entry_of(inspect_version(folder), self._checks)
         except StoreError as error:
-            return BrokenVersion(folder.parent.name, folder.name, error.detail)
+            reason = error.detail
+        except Exception as error:  # a version may hold anything: it must not end the service or the watch
+            log.exception("%s/%s could not be opened", folder.parent.name, folder.name)
+            reason = printable(f"it could not be opened: {type(error).__name__}: {error}")
+        return BrokenVersion(folder.parent.name, folder.name, reason)
 
     @property
     def keys(self) -> set[str]:
@@ -114,7 +126,7 @@ class Catalog:
         broken = self.broken(engines)
         for key, reason in broken.items():
             other_name, _, other_version = key.rpartition("/")
-            if other_name == name and version in (None, int(other_version) if other_version.isdigit() else None):
+            if other_name == name and version in (None, version_number(other_version)):
                 raise ModelUnavailable(f"{key} is in the model store but cannot be used: {reason}", model=key)
         key = name if version is None else f"{name}/{version}"
         loaded = [str(entry.manifest.version) for entry in self.of_name(name, engines)]

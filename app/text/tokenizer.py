@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
+from app.text.tokenizer_file import read_tokenizer
 from app.text.word import Word
 from app.text.word_tokenizers import EMPTY, UNKNOWN
 from app.text.words import cutter, in_lower_case, origin
@@ -50,10 +50,7 @@ class TextTokenizer:
     _joins_words = False
 
     def __init__(self, folder: Path, use: TokenizerUse) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / use.file))
-        except Exception as error:  # the library raises plain Exception
-            raise InvalidManifest(f"{use.file} is not a tokenizer file: {error}") from error
+        self._tokenizer = read_tokenizer(folder / use.file)
         self._tokenizer.encode_special_tokens = True  # "<eos>" in a user's text is five characters, not the token
         self._use = use
         self._cut = cutter(use.split, lower=use.lower)
@@ -65,7 +62,15 @@ class TextTokenizer:
         self._words = frozenset(token for spelling, token in vocabulary.items() if not _BYTE.fullmatch(spelling))
         self._words -= self._hidden
         self._unk = self._checked_unk(vocabulary)
+        self._most = max((token for spelling, token in vocabulary.items() if spelling != UNKNOWN), default=0)
         self._reads_plainly = self._cut is None and not use.lower and use.unknown == "unk"
+
+    def check_ids(self, vocabulary: int) -> None:
+        """Raises InvalidManifest if a text may become an id that a network with this vocabulary does not have."""
+        if not self._most < vocabulary:
+            raise InvalidManifest(
+                f"{self._use.file} has the id {self._most}; the ids of this network are 0 to {vocabulary - 1}"
+            )
 
     def _checked_unk(self, vocabulary: dict[str, int]) -> int | None:
         """The file's id for unknown words."""

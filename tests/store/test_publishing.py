@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from app.errors import StoreNotWritable, VersionExists
+from app.store.listing import list_store
 from app.store.model_store import read_store
 from app.store.publishing import publishing, remove_version
-from app.store.stores import FolderStore, read_defaults
+from app.store.stores import FolderStore
 
 NAME = "translate-en-ko"
 WRITER = """
@@ -123,10 +124,10 @@ def test_a_removed_version_is_gone(store: Path) -> None:
 def test_defaults_are_kept_and_what_cannot_be_read_is_none(store: Path) -> None:
     source = FolderStore(store)
     source.write_default(NAME, 1)
-    assert read_defaults(store) == {NAME: 1}
+    assert list_store(store).defaults == {NAME: 1}
     for content in ("", "[]", '{"version": "x"}', '{"version": true}', "\xff"):
         (store / NAME / "default.json").write_text(content, encoding="latin-1")
-        assert read_defaults(store) == {}
+        assert list_store(store).defaults == {}
     source.write_default(NAME, None)
     source.write_default(NAME, None)
     assert not (store / NAME / "default.json").exists()

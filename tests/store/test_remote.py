@@ -1,6 +1,8 @@
 """Stores at URLs: fsspec's local and memory file systems, and servers of S3, Google Cloud Storage and a Hub that run
 here."""
 
+import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +13,9 @@ import fsspec
 import pytest
 
 from app.errors import StoreUnreachable
+from app.store.listing import list_store
 from app.store.model_store import read_store
 from app.store.remote import RemoteStore
-from app.store.stores import read_defaults
 from tests.store.clouds import REPOSITORY, hub_server
 
 NAME = "sentiment-en"
@@ -62,13 +64,13 @@ def test_a_store_at_a_url_is_mirrored_and_kept_up_to_date(url: str, tmp_path: Pa
     store.update(NAME)
     assert version.folder.stat().st_mtime_ns == stamp  # nothing was copied again
     store.write_default(NAME, 1)
-    assert read_defaults(store.root) == {NAME: 1}
+    assert list_store(store.root).defaults == {NAME: 1}
     another = RemoteStore(url, tmp_path / "another")
     another.update()
-    assert read_defaults(another.root) == {NAME: 1}
+    assert list_store(another.root).defaults == {NAME: 1}
     another.write_default(NAME, None)
     store.update()
-    assert read_defaults(store.root) == {}
+    assert list_store(store.root).defaults == {}
     files, path = fsspec.core.url_to_fs(url)
     put(url, tiny_store / NAME / "1", 2)
     files.rm(f"{path}/{NAME}/1", recursive=True)
@@ -187,6 +189,87 @@ def test_a_copy_that_was_cut_short_shows_nothing_and_goes_on(tmp_path: Path, tin
         store.update()
     assert len(names) == len(set(names)) == 2  # the first file was not copied again
     assert len(read_store(store.root).versions) == 1
+
+
+def test_a_bad_version_at_a_url_is_reported_beside_the_others(tmp_path: Path, tiny_store: Path) -> None:
+    url = f"memory:///{uuid.uuid4().hex}"
+    files, path = fsspec.core.url_to_fs(url)
+    put(url, tiny_store / NAME / "1", 1)
+    manifest = files.cat_file(f"{path}/{NAME}/1/manifest.json")
+    contents = {
+        "2": b"[" * 200_000,
+        "3": b" " * 3_000_000,
+        "4": manifest.replace(b'"model.safetensors"', b'"a\\u0000b"'),
+        "5": manifest.replace(b'"model.safetensors"', b'".."'),
+        "6": manifest.replace(b'"bytes": ', b'"bytes": 1000000'),
+        "\u00b2": manifest,
+        "a\0b": manifest,
+    }
+    for version, content in contents.items():
+        files.pipe_file(f"{path}/{NAME}/{version}/manifest.json", content)
+    files.pipe_file(f"{path}/\0/1/manifest.json", manifest)
+    files.pipe_file(f"{path}/{NAME}/default.json", b"[" * 200_000)
+    store = RemoteStore(url, tmp_path / "cache")
+    store.update()
+    read = read_store(store.root)
+    assert [version.manifest.key for version in read.versions] == [f"{NAME}/1"]
+    assert {broken.key for broken in read.broken} == {f"{NAME}/{name}" for name in ("2", "3", "4", "5", "default.json")}
+    refused = store.listing().refused
+    assert "has room for" in refused[f"{NAME}/6"]
+    store.update("..")
+    assert [version.manifest.key for version in read_store(store.root).versions] == [f"{NAME}/1"]
+
+
+def test_a_file_larger_than_its_manifest_says_is_not_copied_whole(tmp_path: Path, tiny_store: Path) -> None:
+    url = f"memory:///{uuid.uuid4().hex}"
+    files, path = fsspec.core.url_to_fs(url)
+    put(url, tiny_store / NAME / "1", 1)
+    tokenizer = f"{path}/{NAME}/1/tokenizer.json"
+    good = files.cat_file(tokenizer)
+    files.pipe_file(tokenizer, good + b" " * 10_000_000)
+    store = RemoteStore(url, tmp_path / "cache")
+    store.update()
+    (broken,) = read_store(store.root).broken
+    assert "tokenizer.json does not have the SHA-256" in broken.reason
+    assert (store.root / NAME / "1" / "tokenizer.json").stat().st_size == len(good) + 1
+
+
+def test_a_pipe_in_a_folder_url_does_not_block(tmp_path: Path, tiny_store: Path) -> None:
+    remote = tmp_path / "remote"
+    shutil.copytree(tiny_store / NAME, remote / NAME)
+    shutil.copytree(remote / NAME / "1", remote / NAME / "2")
+    for version, file in (("1", "tokenizer.json"), ("2", "manifest.json")):
+        (remote / NAME / version / file).unlink()
+        os.mkfifo(remote / NAME / version / file)
+    store = RemoteStore(f"file://{remote}", tmp_path / "cache")
+    store.update()
+    (broken,) = read_store(store.root).broken
+    assert "tokenizer.json cannot be read" in broken.reason
+
+
+def test_one_object_that_cannot_be_read_does_not_keep_the_others_from_being_copied(
+    tmp_path: Path, tiny_store: Path
+) -> None:
+    url = f"memory:///{uuid.uuid4().hex}"
+    files, _ = fsspec.core.url_to_fs(url)
+    for version in (1, 2):
+        put(url, tiny_store / NAME / "1", version)
+    real = files.open
+
+    def refuses_one(path: str, mode: str = "rb", **options: Any) -> Any:
+        if path.endswith(f"{NAME}/1/tokenizer.json"):
+            raise PermissionError("Access Denied")
+        return real(path, mode, **options)
+
+    store = RemoteStore(url, tmp_path / "cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "open", refuses_one)
+        store.update()
+    assert [folder.name for folder in (store.root / NAME).iterdir()] == ["2"]
+    assert "Access Denied" in store.listing().refused[f"{NAME}/1"]
+    store.update()
+    assert sorted(folder.name for folder in (store.root / NAME).iterdir()) == ["1", "2"]
+    assert store.listing().refused == {}
 
 
 def test_a_repository_of_a_hub_is_mirrored(tmp_path: Path, tiny_store: Path) -> None:

@@ -1,0 +1,53 @@
+"""Opens files of a model store that may hold anything: only regular files inside the store, and never one that blocks.
+
+A link is followed as long as it stays inside the store. A pipe, a device or a folder is refused before it is opened.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+from app.errors import FileDamaged
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextmanager
+def opened(path: Path, *, root: Path) -> Iterator[BufferedReader]:
+    """A regular file below `root`, for reading. Raises FileDamaged."""
+    with os.fdopen(_descriptor(path, root), "rb") as file:
+        yield file
+
+
+def size_of(file: BufferedReader) -> int:
+    """Bytes of an open file."""
+    return os.fstat(file.fileno()).st_size
+
+
+def read_whole(path: Path, *, root: Path, limit: int) -> bytes:
+    """The content of a regular file below `root`, of at most `limit` bytes. Raises FileDamaged."""
+    with opened(path, root=root) as file:
+        size = size_of(file)
+        content = b"" if size > limit else file.read(limit + 1)
+    if max(size, len(content)) > limit:
+        raise FileDamaged(f"{path.name} has {max(size, len(content)):,} bytes; the limit is {limit:,}")
+    return content
+
+
+def _descriptor(path: Path, root: Path) -> int:
+    try:
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(os.path.realpath(root)):
+            raise FileDamaged(f"{path.name} is a link out of the model store: put the file itself into the version")
+        if not stat.S_ISREG(os.lstat(real).st_mode):
+            raise FileDamaged(f"{path.name} is not a regular file: put a file with its content into the version")
+        descriptor = os.open(real, _FLAGS)
+    except OSError as error:
+        raise FileDamaged(f"{path.name} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # replaced since
+        os.close(descriptor)
+        raise FileDamaged(f"{path.name} is not a regular file: put a file with its content into the version")
+    return descriptor
