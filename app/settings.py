@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     max_image_pixels: Annotated[int, Field(ge=1)] = Field(
         50_000_000, description="Maximum pixels of an image, checked before it is decoded."
     )
+    image_seconds: Annotated[float, Field(ge=0.1, le=600)] = Field(
+        5.0, description="Maximum processor seconds to decode an image."
+    )
     request_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="Maximum seconds for one request.")
     keep_alive_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="Idle seconds before a keep-alive comment is sent on a stream."
