@@ -104,7 +104,9 @@ def _most_changing(found: Activations, count: int | None) -> Activations:
     changes = found.hidden.diff(dim=0).abs().sum(0)
     units = changes.argsort(descending=True, stable=True)[:count]
     cell = None if found.cell is None else found.cell[:, units]
-    return Activations(found.hidden[:, units], cell, {name: gate[:, units] for name, gate in found.gates.items()}, units)
+    return Activations(
+        found.hidden[:, units], cell, {name: gate[:, units] for name, gate in found.gates.items()}, units
+    )
 
 
 def _mirrored(found: Activations) -> Activations:

@@ -12,7 +12,8 @@ class DirectionActivations(BaseModel):
 
     direction: Literal["forward", "backward"]
     units: list[int] | None = Field(
-        None, description="With the option `units`: the numbers of the columns' units; the one that changes most is first."
+        None,
+        description="With the option `units`: the numbers of the columns' units; the one that changes most is first.",
     )
     hidden: list[list[float]]
     cell: list[list[float]] | None = Field(None, description="LSTM only: the cell state.")
