@@ -24,7 +24,7 @@ from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.tasks.catalog import Catalog
-from app.tasks.sources.decoders import Decoders
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
@@ -32,7 +32,7 @@ from app.tasks.task import Task
 if TYPE_CHECKING:
     from app.tracing import Tracing
 
-_DECODERS = 2  # processes that decode image files
+_IMAGE_DECODERS = 2  # processes that decode image files
 _GREETING_SECONDS = 0.2  # to wait for running engines before the first request is accepted
 
 log = logging.getLogger("unroll")
@@ -76,7 +76,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         if folder is None:  # running engines that serve only this front end
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
             create_desired_state(folder, desired_state_of(store))
-        decoders = Decoders(_DECODERS, seconds=settings.image_seconds, pixels=settings.max_image_pixels)
+        decoders = ImageDecoders(_IMAGE_DECODERS, seconds=settings.image_seconds, pixels=settings.max_image_pixels)
         stack.push_async_callback(decoders.close)
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
@@ -115,7 +115,9 @@ async def _background(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterato
             task.cancel()
 
 
-def _service(parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, decoders: Decoders) -> Service:
+def _service(
+    parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, decoders: ImageDecoders
+) -> Service:
     settings = parts.settings
     limits = SourceLimits(settings.max_text_chars, settings.max_image_bytes, settings.max_image_pixels)
     return Service(

@@ -55,8 +55,8 @@ def encode_steps(source: Source) -> int:
 
 
 def explain_steps(tokens: int, directions: int, explain: Explain) -> int:
-    """Cell steps of explaining a label: one pass over the tokens, or with two directions a pass over each prefix; and for
-    activations a slow pass through the layers up to theirs."""
+    """Cell steps of explaining a label: one pass over the tokens, or with two directions a pass over each prefix; for
+    activations also a slow pass through the layers up to theirs."""
     layers = 0 if explain.layer is None else explain.layer + 1
     return (tokens if directions == 1 else tokens * (tokens + 1) // 2) + _SLOW_PASS * layers * directions * tokens
 

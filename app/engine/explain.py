@@ -1,4 +1,4 @@
-"""Explaining: one piece of the explanation of a label, and the answers of the requests whose explanation is complete."""
+"""Explaining: one piece of the explanation of a label, and the answer of the request when it is complete."""
 
 import logging
 

@@ -27,7 +27,7 @@ _LOOK_AHEAD = 256  # waiting requests that are searched for neighbours in length
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One action of one model: encode `chunks`, or without chunks decode one unit, or explain one piece. Without a model
+    """One action of one model: encode `chunks`, or without chunks decode one unit or explain one piece. Without a model
     the engine is idle."""
 
     model: str | None = None

@@ -1,7 +1,7 @@
 """Explanation of a classifier's answer: the label after each token, and the activations of a layer.
 
-In float32 and in plain torch, one text at a time, in pieces: the functions are generators that yield after each piece, so
-that the engine can run other requests between two pieces.
+In float32 and in plain torch, one text at a time, in pieces: the functions are generators that yield after each piece,
+so that the engine can run other requests between two pieces.
 """
 
 from collections.abc import Generator
@@ -25,8 +25,8 @@ InPieces = Generator[None, None, Result]
 
 class Activations(NamedTuple):
     """One layer in one direction, in the order of the text: hidden and cell (source, hidden), and each gate after its
-    sigmoid (the candidate after its tanh). `cell` is None for cells that have none. `units` (hidden,) are the numbers of
-    the units."""
+    sigmoid (the candidate after its tanh). `cell` is None for cells that have none. `units` (hidden,) are their
+    numbers."""
 
     hidden: Tensor
     cell: Tensor | None
@@ -72,7 +72,7 @@ def _encoded(network: Classifier, tokens: Tensor) -> InPieces[Encoded]:
     """tokens (source,) encoded in one direction, each piece from the state after the one before."""
     parts: list[Encoded] = []
     state: RecurrentState | None = None
-    for part in tokens.unsqueeze(0).split(_PIECE, 1):
+    for part in torch.split(tokens.unsqueeze(0), _PIECE, 1):
         parts.append(network.encoder(part, torch.tensor([part.shape[1]]), state))
         state = parts[-1].state
         yield
@@ -121,7 +121,7 @@ def _unroll(kind: CellKind, features: Tensor, weights: Weights) -> InPieces[Acti
     hidden = features.new_zeros(weights.weight_hh.shape[1])
     cell = hidden if CELLS[kind].has_cell else None
     hiddens, cells, gates = [], [], []
-    for piece in features.split(_PIECE):
+    for piece in torch.split(features, _PIECE):
         for inputs, projected in zip(piece, piece @ weights.weight_ih.T + weights.bias_ih, strict=True):
             hidden, cell, shown = step(inputs, projected, hidden, cell, weights)
             hiddens.append(hidden)

@@ -83,7 +83,7 @@ def test_more_units_than_there_are_return_all(http: httpx.Client) -> None:
 
 
 def test_a_request_has_a_limit_of_numbers(http: httpx.Client) -> None:
-    """A row of the network in one direction has 10 units in six arrays, two probabilities and three numbers of place."""
+    """A row has 10 units in six arrays, two probabilities, and a token that counts as three."""
     text = "- " * 500
     body = {"model": "sentiment-en-uni", "explain": True}
     tokens = http.post("/v1/sentiment", json={"inputs": text, **body}).json()["usage"]["source_tokens"]

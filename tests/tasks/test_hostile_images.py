@@ -133,13 +133,15 @@ def parts_of(content: bytes) -> list[bytes]:
     """The file cut before each segment of a JPEG, or each chunk of a PNG or WebP."""
     cuts = [found.start() for found in _SEGMENTS.finditer(content)]
     if content.startswith((SIGNATURE, b"RIFF")):
-        order, more = ("big", 12) if content.startswith(SIGNATURE) else ("little", 8)
-        place, cuts = 8 if more == 12 else 12, []
+        is_png = content.startswith(SIGNATURE)
+        place, cuts = 8 if is_png else 12, []
         while place < len(content):
             cuts.append(place)
-            start = place if more == 12 else place + 4
-            length = int.from_bytes(content[start : start + 4], order)
-            place += more + length + (length % 2 if more == 8 else 0)
+            if is_png:
+                place += 12 + int.from_bytes(content[place : place + 4], "big")
+            else:
+                length = int.from_bytes(content[place + 4 : place + 8], "little")
+                place += 8 + length + length % 2
     edges = [0, *cuts, len(content)]
     return [content[start:end] for start, end in pairwise(edges)]
 

@@ -12,16 +12,16 @@ from PIL import Image
 from app.errors import TimedOut, UnsupportedMedia
 from app.tasks.catalog import open_catalog
 from app.tasks.registry import CHECKS
-from app.tasks.sources.decoder_messages import Job
-from app.tasks.sources.decoders import Decoders
 from app.tasks.sources.image import ImageSource
+from app.tasks.sources.image_decoder_messages import Job
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 
 FILES = 30
 
 
-class Counting(Decoders):
+class Counting(ImageDecoders):
     """One decoder, which counts the images that it began."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ def noise() -> bytes:
     return file.getvalue()
 
 
-async def read(store: Path, files: Sequence[bytes], decoders: Decoders, *, deadline: float | None = None) -> None:
+async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, deadline: float | None = None) -> None:
     """Read images for the captioning model of a store."""
     entry = open_catalog(store, CHECKS).entries["caption-en", 1]
     reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), decoders)

@@ -12,7 +12,7 @@ from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.concurrently import concurrently
 from app.tasks.job import ReadSource
-from app.tasks.sources.decoder_messages import Job
+from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_files import RawImage, Target
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
@@ -21,7 +21,7 @@ _PIXELS = Column("pixels", "uint8", (ANY, ANY, 3))
 
 
 class ImageSource(SourceKind[bytes | RawImage]):
-    """An image: the bytes of a file, or pixels. Decoders are few, which bounds their memory, and requests take turns."""
+    """An image: the bytes of a file, or pixels. Decoders are few, which bounds their memory; requests take turns."""
 
     kind = "image"
     options_in_query = True

@@ -1,6 +1,6 @@
 """Image files to pixels: what a camera, a browser or a scanner may send, as RGB of a fixed size.
 
-Runs in a decoder, see `app.tasks.sources.decoders`.
+Runs in a decoder, see `app.tasks.sources.image_decoders`.
 """
 
 import io
@@ -119,8 +119,8 @@ def _check_pixels(width: int, height: int, index: int, target: Target, limits: S
     InputTooLong."""
     if max(width, height) > MAX_SIDE:
         raise InputTooLong(
-            f"images[{index}] has {width} x {height} pixels; the limit of a side is {MAX_SIDE}: crop the longer side, or "
-            "send a smaller image",
+            f"images[{index}] has {width} x {height} pixels; the limit of a side is {MAX_SIDE}: crop the longer "
+            "side, or send a smaller image",
             input=index,
             limit=MAX_SIDE,
         )

@@ -1,4 +1,4 @@
-"""The parts of an image file, counted before it is decoded: each part costs time, and a small file can have millions."""
+"""The parts of an image file, counted before it is decoded: each costs time, and a small file can have millions."""
 
 import re
 from collections.abc import Iterator
@@ -14,9 +14,8 @@ _END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 
 def check_parts(content: bytes, index: int) -> None:
     """Raises InputTooLong for a file with too many parts or scans. `index` is its place in the request."""
-    parts = scans = 0
-    for part in _parts(content):
-        parts += 1
+    scans = 0
+    for parts, part in enumerate(_parts(content), 1):
         scans += part == _START_OF_SCAN
         for name, count, limit in (("segments or chunks", parts, MAX_PARTS), ("scans", scans, MAX_SCANS)):
             if count > limit:

@@ -9,7 +9,7 @@ from app.store.manifest import SourceName
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
-from app.tasks.sources.decoders import Decoders
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 
 InputT = TypeVar("InputT")
@@ -20,7 +20,7 @@ class Reader:
     """Limits of sources, and processes that decode image files."""
 
     limits: SourceLimits
-    decoders: Decoders
+    decoders: ImageDecoders
 
 
 class SourceKind(ABC, Generic[InputT]):

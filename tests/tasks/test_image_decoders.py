@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from app.errors import InvalidImage, UnsupportedMedia
-from app.tasks.sources.decoder_messages import Job
-from app.tasks.sources.decoders import Decoders
+from app.tasks.sources.image_decoder_messages import Job
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.image_files import RawImage, Target, read_image
 from app.tasks.sources.image_parts import MAX_SCANS
 from app.tasks.sources.limits import SourceLimits
@@ -32,12 +32,12 @@ def job(content: bytes | RawImage, index: int = 0, limits: SourceLimits = LIMITS
 
 
 def run(
-    test: Callable[[Decoders], Awaitable[Result]], *, count: int = 1, seconds: float = 5, pixels: int = 80_000_000
+    test: Callable[[ImageDecoders], Awaitable[Result]], *, count: int = 1, seconds: float = 5, pixels: int = 80_000_000
 ) -> Result:
     """Run a test with decoders, and check that none is left behind."""
 
     async def main() -> Result:
-        decoders = Decoders(count, seconds=seconds, pixels=pixels)
+        decoders = ImageDecoders(count, seconds=seconds, pixels=pixels)
         try:
             return await test(decoders)
         finally:
@@ -50,13 +50,13 @@ def run(
 
 def processes() -> list[psutil.Process]:
     children = psutil.Process().children()
-    return [child for child in children if "app.tasks.sources.decoder" in child.cmdline()]
+    return [child for child in children if "app.tasks.sources.image_decoder" in child.cmdline()]
 
 
 def test_pixels_are_those_of_the_file() -> None:
     raw = RawImage(5, 4, bytes(range(60)))
 
-    async def test(decoders: Decoders) -> list[bytes]:
+    async def test(decoders: ImageDecoders) -> list[bytes]:
         return await asyncio.gather(*(decoders.decode(job(item)) for item in (SMALL, raw, SMALL)))
 
     first, small, again = run(test, count=2)
@@ -65,7 +65,7 @@ def test_pixels_are_those_of_the_file() -> None:
 
 
 def test_a_refusal_is_the_error_of_the_file() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         with pytest.raises(UnsupportedMedia, match=r"images\[3\]") as caught:
             await decoders.decode(job(b"no picture", 3))
         assert caught.value.facts == {"input": 3}
@@ -75,11 +75,11 @@ def test_a_refusal_is_the_error_of_the_file() -> None:
 
 
 def test_a_file_that_takes_too_long_is_refused_and_the_next_is_decoded() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         await decoders.decode(job(SMALL))
         (before,) = processes()
         started = time.monotonic()
-        with pytest.raises(InvalidImage, match="takes longer than 0.5 s to decode") as caught:
+        with pytest.raises(InvalidImage, match=r"takes longer than 0\.5 s to decode") as caught:
             await decoders.decode(job(SLOW, 2))
         assert time.monotonic() - started < 5
         assert caught.value.facts == {"input": 2}
@@ -92,7 +92,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_is_decoded() -> None
 def test_a_file_that_needs_too_much_memory_is_refused() -> None:
     limits = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=200_000_000)
 
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         with pytest.raises(InvalidImage, match="too much memory"):
             await decoders.decode(job(png(12_000, 12_000, 6), limits=limits))
         assert await decoders.decode(job(SMALL))
@@ -101,7 +101,7 @@ def test_a_file_that_needs_too_much_memory_is_refused() -> None:
 
 
 def test_closing_ends_a_decoder_at_work() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         decoders.start()
         slow = asyncio.create_task(decoders.decode(job(SLOW)))
         await asyncio.sleep(0.5)
@@ -115,7 +115,7 @@ def test_closing_ends_a_decoder_at_work() -> None:
 
 
 def test_a_decoder_that_is_killed_is_replaced() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         await decoders.decode(job(SMALL))
         (process,) = processes()
         slow = asyncio.create_task(decoders.decode(job(SLOW)))
@@ -129,7 +129,7 @@ def test_a_decoder_that_is_killed_is_replaced() -> None:
 
 
 def test_a_decoder_killed_while_idle_costs_no_request() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         await decoders.decode(job(SMALL))
         (process,) = processes()
         process.kill()
@@ -140,7 +140,7 @@ def test_a_decoder_killed_while_idle_costs_no_request() -> None:
 
 
 def test_a_cancelled_request_frees_its_decoder() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(decoders.decode(job(SLOW)), 0.4)
         assert await asyncio.wait_for(decoders.decode(job(SMALL)), 5)
@@ -149,7 +149,7 @@ def test_a_cancelled_request_frees_its_decoder() -> None:
 
 
 def test_decoders_ignore_signals_to_the_whole_service_and_inherit_no_socket() -> None:
-    async def test(decoders: Decoders) -> None:
+    async def test(decoders: ImageDecoders) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             os.set_inheritable(listener.fileno(), True)  # as that of a worker is
             await decoders.decode(job(SMALL))

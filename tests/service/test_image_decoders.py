@@ -27,7 +27,7 @@ def caption(served: Served, content: bytes) -> httpx.Response:
 
 
 def decoders(served: Served) -> Sequence[psutil.Process]:
-    return served.children("app.tasks.sources.decoder")
+    return served.children("app.tasks.sources.image_decoder")
 
 
 def test_captions_go_on_beside_files_that_take_too_long(tiny_store: Path) -> None:

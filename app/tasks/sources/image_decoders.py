@@ -9,13 +9,13 @@ import sys
 from contextlib import suppress
 
 from app.errors import InvalidImage
-from app.tasks.sources.decoder_messages import LENGTH_BYTES, Decoded, Job, Refusal, framed, reply_of
+from app.tasks.sources.image_decoder_messages import LENGTH_BYTES, Decoded, Job, Refusal, framed, reply_of
 
 _BYTES_PER_PIXEL = 24  # a WebP with transparency holds six copies of four bytes while it is decoded
 _OTHER_BYTES = 512 * 2**20  # address space of an idle decoder, and of the file
 
 
-class Decoders:
+class ImageDecoders:
     """`count` processes, each with one image at a time. They start with the first image.
 
     A process that takes more than `seconds` of processor time for an image is ended and replaced, and the image is
@@ -26,14 +26,14 @@ class Decoders:
         self.count = count
         self._seconds = seconds
         self._memory = _OTHER_BYTES + _BYTES_PER_PIXEL * pixels
-        self._free: asyncio.LifoQueue[_Decoder] = asyncio.LifoQueue()
-        self._decoders: list[_Decoder] = []
+        self._free: asyncio.LifoQueue[_ImageDecoder] = asyncio.LifoQueue()
+        self._decoders: list[_ImageDecoder] = []
         self._working: set[asyncio.Task[bytes]] = set()
 
     def start(self) -> None:
         """Start the processes, before the first image comes."""
         while len(self._decoders) < self.count:
-            decoder = _Decoder(self._seconds, self._memory)
+            decoder = _ImageDecoder(self._seconds, self._memory)
             self._decoders.append(decoder)
             self._free.put_nowait(decoder)
 
@@ -49,7 +49,7 @@ class Decoders:
         work.add_done_callback(self._working.discard)
         return await asyncio.shield(work)
 
-    async def _run(self, decoder: "_Decoder", job: Job) -> bytes:
+    async def _run(self, decoder: "_ImageDecoder", job: Job) -> bytes:
         try:
             reply = await decoder.exchange(job)
         finally:
@@ -67,7 +67,7 @@ class Decoders:
             decoder.kill()
 
 
-class _Decoder:
+class _ImageDecoder:
     """A process and the socket to it."""
 
     def __init__(self, seconds: float, memory: int) -> None:
@@ -83,12 +83,12 @@ class _Decoder:
                 [
                     sys.executable,
                     "-m",
-                    "app.tasks.sources.decoder",
+                    "app.tasks.sources.image_decoder",
                     str(self._seconds),
                     str(self._memory),
                     str(os.getpid()),
                 ],
-                stdin=inner,
+                stdin=inner.fileno(),
                 stdout=subprocess.DEVNULL,
             )
 
@@ -101,7 +101,8 @@ class _Decoder:
         try:
             await loop.sock_sendall(self._socket, framed(job))
             size = int.from_bytes(await self._receive(LENGTH_BYTES), "big")
-            return reply_of(await self._receive(size))
+            reply: Decoded | Refusal = reply_of(await self._receive(size))
+            return reply
         except (ConnectionError, EOFError):
             self._socket.close()
             status = await asyncio.to_thread(self._process.wait)

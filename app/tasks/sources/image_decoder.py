@@ -1,8 +1,8 @@
-"""A decoder: a process that turns image files into pixels, started by `app.tasks.sources.decoders`.
+"""An image decoder: a process that turns image files into pixels, started by `app.tasks.sources.image_decoders`.
 
-Run as `python -m app.tasks.sources.decoder SECONDS MEMORY PARENT`. Its standard input is a socket to the front end. Files
-are untrusted, and a native decoder cannot be interrupted: so the system ends this process when one image takes longer
-than SECONDS of processor time, and an image that needs more than MEMORY bytes is refused.
+Run as `python -m app.tasks.sources.image_decoder SECONDS MEMORY PARENT`. Its standard input is a socket to the front
+end. Files are untrusted, and native code cannot be interrupted: the system ends this process when one image takes more
+than SECONDS of processor time. An image that needs more than MEMORY bytes is refused.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from contextlib import suppress
 from PIL import Image
 
 from app.errors import InputError
-from app.tasks.sources.decoder_messages import LENGTH_BYTES, Decoded, Refusal, framed, job_of
+from app.tasks.sources.image_decoder_messages import LENGTH_BYTES, Decoded, Refusal, framed, job_of
 from app.tasks.sources.image_files import RawImage, read_image, read_raw
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
