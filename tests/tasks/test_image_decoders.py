@@ -25,6 +25,7 @@ TARGET = Target(32)
 SLOW = jpeg_of_scans(MAX_SCANS, 8000)  # some six seconds
 SMALL = saved(Image.effect_noise((400, 300), 50).convert("RGB"), "PNG")
 Result = TypeVar("Result")
+_OTHERS: list[psutil.Process] = []  # decoders of servers in this process
 
 
 def job(content: bytes | RawImage, index: int = 0, limits: SourceLimits = LIMITS) -> Job:
@@ -43,14 +44,19 @@ def run(
         finally:
             await decoders.close()
 
+    _OTHERS[:] = children()
     result = asyncio.run(main())
     assert processes() == []
     return result
 
 
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "app.tasks.sources.image_decoder" in child.cmdline()]
+
+
 def processes() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [child for child in children if "app.tasks.sources.image_decoder" in child.cmdline()]
+    """The decoders of the test."""
+    return [child for child in children() if child not in _OTHERS]
 
 
 def test_pixels_are_those_of_the_file() -> None:
