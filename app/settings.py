@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     head_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="Maximum seconds for the head of a request to arrive, counted from the connection."
     )
+    image_seconds: Annotated[float, Field(ge=0.1, le=600)] = Field(
+        5.0, description="Maximum processor seconds to decode an image."
+    )
     keep_alive_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="Idle seconds before a keep-alive comment is sent on a stream."
     )

@@ -16,6 +16,7 @@ from app.engine.protocol import Pixels, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.registry import CHECKS
+from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
 from benchmarks.texts import manual, review, spread
@@ -139,7 +140,8 @@ def _caption(entry: Entry, store: Path) -> Workload:
     assert entry.manifest.image is not None
     wanted = entry.manifest.image
     bodies = _photos(PHOTOS)
-    sources = [Pixels(wanted.size, read_image(body, index, wanted, _LIMITS)) for index, body in enumerate(bodies)]
+    target = target_of(wanted)
+    sources = [Pixels(target.size, read_image(body, index, target, _LIMITS)) for index, body in enumerate(bodies)]
     return _workload("caption", entry, store, "image/jpeg", bodies, list(sources))
 
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from app.engine.faults import NOT_A_NUMBER, failed
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Activations, Decode, Explain, Explanation, Label, Labelled, Tokens
+from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, Tokens
 from app.engine.request import Output, Request
 from app.models.encoders import Encoded
-from app.models.explain import layer_activations, probabilities_after_each
+from app.models.explain import explain
 from app.models.networks import Classifier, EncoderDecoder
 
 
@@ -29,38 +29,30 @@ def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, le
 
 
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> list[Output]:
+    """Labels at once, except those that are explained: they come from the network that explains them."""
     assert isinstance(model.network, Classifier)
     rows = model.network.label(encoded, lengths).float().softmax(1).tolist()
-    return [_labelled(model, request, scores) for request, scores in zip(requests, rows, strict=True)]
+    outputs = []
+    for request, scores in zip(requests, rows, strict=True):
+        assert isinstance(request.answer, Label)
+        if request.answer.explain is None:
+            outputs.append(labelled(request, scores))
+        else:
+            _start_explaining(model, request, request.answer.explain)
+    return outputs
 
 
-def _labelled(model: LoadedModel, request: Request, scores: list[float]) -> Output:
-    """An explained label comes from the network that explains it."""
-    assert isinstance(request.answer, Label)
-    explanation = None
-    if request.answer.explain is not None:
-        explanation = _explanation(model, request, request.answer.explain)
-        scores = explanation.probabilities[-1]
+def labelled(request: Request, scores: list[float], explanation: Explanation | None = None) -> Output:
+    """The answer of a request, unless a score is not a number."""
     if any(score != score for score in scores):
         return failed(request, NOT_A_NUMBER)
     return request, Labelled(request.key[1], scores, explanation)
 
 
-def _explanation(model: LoadedModel, request: Request, explain: Explain) -> Explanation:
+def _start_explaining(model: LoadedModel, request: Request, how: Explain) -> None:
     assert model.exact is not None  # every classifier has it
     assert isinstance(request.source, Tokens)
-    tokens, layer = torch.tensor(request.source.ids), explain.layer
-    probabilities = probabilities_after_each(model.exact, tokens).tolist()
-    directions = [] if layer is None else layer_activations(model.exact, tokens, layer)
-    activations = [
-        Activations(
-            one.hidden.tolist(),
-            [] if one.cell is None else one.cell.tolist(),
-            {name: values.tolist() for name, values in one.gates.items()},
-        )
-        for one in directions
-    ]
-    return Explanation(probabilities, activations)
+    model.explaining[request] = explain(model.exact, torch.tensor(request.source.ids), how.layer, how.units)
 
 
 def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> None:

@@ -6,13 +6,14 @@ Free of torch.
 
 from typing import NamedTuple, assert_never
 
-from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
+from app.engine.protocol import AnswerSpec, Decode, Explain, Label, Pixels, Source, Tokens
 from app.errors import EngineFailed
 from app.store.architecture import Classifier, EncoderDecoder, LanguageModel
 from app.store.manifest import Manifest
 
 IMAGE_STEPS = 256  # cost of a source image
 MAX_ALTERNATIVES = 20
+_SLOW_PASS = 2  # cost of a step that keeps its gates, in cell steps
 _CAPTION_TOKENS = 20  # usual length of a decoded caption
 _TOKENS_PER_SOURCE_TOKEN, _MORE_TOKENS = 2, 8  # longest usual answer to a text: 2 * source + 8
 
@@ -35,7 +36,7 @@ def cost_of(source: Source, answer: AnswerSpec, *, directions: int = 1) -> Cost:
     steps = encode_steps(source)
     match answer:
         case Label():
-            return Cost(steps, explain_steps(steps, directions) if answer.explain else 0)
+            return Cost(steps, explain_steps(steps, directions, answer.explain) if answer.explain else 0)
         case Decode():
             return Cost(steps, answer.beams * min(answer.max_tokens, _likely_tokens(source)), answer.beams)
         case _:
@@ -53,9 +54,11 @@ def encode_steps(source: Source) -> int:
             assert_never(source)
 
 
-def explain_steps(tokens: int, directions: int) -> int:
-    """Cell steps of explaining a label: one pass over the tokens, or with two directions a pass over each prefix."""
-    return tokens if directions == 1 else tokens * (tokens + 1) // 2
+def explain_steps(tokens: int, directions: int, explain: Explain) -> int:
+    """Cell steps of explaining a label: one pass over the tokens, or with two directions a pass over each prefix; for
+    activations also a slow pass through the layers up to theirs."""
+    layers = 0 if explain.layer is None else explain.layer + 1
+    return (tokens if directions == 1 else tokens * (tokens + 1) // 2) + _SLOW_PASS * layers * directions * tokens
 
 
 def directions_of(manifest: Manifest) -> int:

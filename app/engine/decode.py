@@ -38,7 +38,9 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Decoded | None:
 
 
 def release(model: LoadedModel, *requests: Request) -> None:
-    """Free the rows of requests, if they have any."""
+    """Free the rows of requests, if they have any, and drop their explanations."""
+    for request in requests:
+        model.explaining.pop(request, None)
     if running := [request for request in requests if request.rows]:
         with torch.inference_mode():
             model.slots.release(running)

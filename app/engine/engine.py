@@ -16,6 +16,7 @@ from app.engine.config import EngineConfig
 from app.engine.cost import check, cost_of, directions_of
 from app.engine.decode import answer_at_deadline, decode, release
 from app.engine.encode import encode
+from app.engine.explain import explain
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
 from app.engine.protocol import (
@@ -189,6 +190,8 @@ class Engine:
         if plan.chunks:
             self._send(_started(plan.chunks))  # before they run: the engine may die under them
             outputs = encode(model, plan.chunks)
+        elif model.explaining:
+            outputs = explain(model)
         else:
             outputs = decode(model, self._config.unit)
         self._now = time.monotonic()

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import torch
 
 from app.engine.cuda_graphs import Units
+from app.engine.request import Request
 from app.engine.slots import Slots
 from app.models.encoders import TextEncoder
+from app.models.explain import Explained, InPieces
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
@@ -31,7 +33,8 @@ class Counters:
 @dataclass(slots=True)
 class LoadedModel:
     """A network on its device. `block` is the number of rows that decode at once; running out of memory halves it.
-    `exact` is a classifier as stored, in float32 on the host: explanations come from it.
+    `exact` is a classifier as stored, in float32 on the host: explanations come from it. `explaining` are those that
+    are not complete.
 
     `releases_each_step`: rows that end are released at once and not at the end of the unit. On a CPU, where reading a
     value costs nothing. `runs_units`: a unit of plain decoding runs in one go (`cuda_graphs`). On a GPU, where the host
@@ -45,6 +48,7 @@ class LoadedModel:
     block: int
     units: Units | None = None
     exact: Classifier | None = None
+    explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
     releases_each_step: bool = field(init=False)
     runs_units: bool = field(init=False)

@@ -42,10 +42,11 @@ Source = Tokens | Pixels
 
 
 class Explain(Message, frozen=True):
-    """Explain a label: its probability after each token, and with `layer`, counted from 0, that layer's
-    activations."""
+    """Explain a label: its probability after each token, and with `layer`, counted from 0, that layer's activations: of
+    all units, or of the `units` units that change most."""
 
     layer: int | None = None
+    units: int | None = None
 
 
 class Label(Message, frozen=True):
@@ -166,19 +167,27 @@ class Hypothesis(Message, frozen=True):
     attention: list[list[float]] = []
 
 
+class Table(Message, frozen=True):
+    """Numbers in rows of `columns`, as bytes of float32: an explanation has too many to be objects."""
+
+    columns: int
+    numbers: bytes
+
+
 class Activations(Message, frozen=True):
-    """One layer in one direction: the value of each unit after each token. `cell` is of an LSTM; `gates` are by
+    """One layer in one direction: a row per token, a column for each of `units`. `cell` is of an LSTM; `gates` are by
     name."""
 
-    hidden: list[list[float]]
-    cell: list[list[float]]
-    gates: dict[str, list[list[float]]]
+    units: list[int]
+    hidden: Table
+    cell: Table | None
+    gates: dict[str, Table]
 
 
 class Explanation(Message, frozen=True):
     """The probability of each label if the text ended after each token; activations forward, then backward."""
 
-    probabilities: list[list[float]]
+    probabilities: Table
     activations: list[Activations] = []
 
 

@@ -27,8 +27,8 @@ _LOOK_AHEAD = 256  # waiting requests that are searched for neighbours in length
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One action of one model: encode `chunks`, or without chunks decode one unit. Without a model the engine is
-    idle."""
+    """One action of one model: encode `chunks`, or without chunks decode one unit or explain one piece. Without a model
+    the engine is idle."""
 
     model: str | None = None
     chunks: tuple[Chunk, ...] = ()
@@ -45,7 +45,7 @@ def _by_phase() -> dict[Phase, dict[Request, None]]:
 @dataclass(slots=True)
 class _Queue:
     """The requests of one model, in order of arrival in each phase. A label counts as decoding once its last chunk is
-    planned."""
+    planned, also while it is explained."""
 
     padded: Callable[[Sequence[int]], int]
     divisible: bool

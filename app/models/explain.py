@@ -1,55 +1,86 @@
 """Explanation of a classifier's answer: the label after each token, and the activations of a layer.
 
-In float32 and in plain torch, one text at a time.
+In float32 and in plain torch, one text at a time, in pieces: the functions are generators that yield after each piece,
+so that the engine can run other requests between two pieces.
 """
 
+from collections.abc import Generator
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from app.models.cells import COMPUTATIONS, Weights
+from app.models.cells import COMPUTATIONS, RecurrentState, Weights
+from app.models.encoders import Encoded
 from app.models.networks import Classifier
 from app.models.recurrent import reverse_within
 from app.store.architecture import CELLS, CellKind
 
-_STEPS_AT_ONCE = 4096  # padded, when each prefix is encoded by itself
+_PIECE = 16  # cell steps of a piece
+_PREFIX_STEPS = 1024  # padded cell steps of a piece, when each prefix is encoded by itself
+Result = TypeVar("Result")
+InPieces = Generator[None, None, Result]
 
 
 class Activations(NamedTuple):
     """One layer in one direction, in the order of the text: hidden and cell (source, hidden), and each gate after its
-    sigmoid (the candidate after its tanh). `cell` is None for cells that have none."""
+    sigmoid (the candidate after its tanh). `cell` is None for cells that have none. `units` (hidden,) are their
+    numbers."""
 
     hidden: Tensor
     cell: Tensor | None
     gates: dict[str, Tensor]
+    units: Tensor
 
 
-@torch.inference_mode()
-def probabilities_after_each(network: Classifier, tokens: Tensor) -> Tensor:
+class Explained(NamedTuple):
+    """The probability of each label after each token (source, labels), and activations by direction, forward first."""
+
+    probabilities: Tensor
+    directions: list[Activations]
+
+
+def explain(network: Classifier, tokens: Tensor, layer: int | None, units: int | None) -> InPieces[Explained]:
+    """Explain the label of tokens (source,). See `probabilities_after_each` and `layer_activations`."""
+    probabilities = yield from probabilities_after_each(network, tokens)
+    directions = [] if layer is None else (yield from layer_activations(network, tokens, layer))
+    return Explained(probabilities, [_most_changing(one, units) for one in directions])
+
+
+def probabilities_after_each(network: Classifier, tokens: Tensor) -> InPieces[Tensor]:
     """tokens (source,) to the probability of each label if the text ended after each token (source, labels).
 
     In one direction a state does not depend on later tokens, so one pass gives all rows. In two directions each prefix
     is encoded by itself.
     """
-    encoder = network.encoder
-    length = len(tokens)
-    if encoder.recurrence.recurrence.directions == 1:
-        encoded = encoder(tokens.unsqueeze(0), torch.tensor([length]))
+    if network.encoder.recurrence.recurrence.directions == 1:
+        encoded = yield from _encoded(network, tokens)
         return network.label_prefixes(encoded).float().softmax(2)[0]
-    parts, first = [], 1
+    parts, first, length = [], 1, len(tokens)
     while first <= length:
-        count = min(length + 1 - first, max(1, _STEPS_AT_ONCE // min(length, first + 63), 1), 64)
+        count = min(length + 1 - first, max(1, _PREFIX_STEPS // min(length, first + 63)), 64)
         lengths = torch.arange(first, first + count)
         prefixes = tokens[: int(lengths[-1])].expand(count, -1)
         parts.append(network(prefixes, lengths).float().softmax(1))
         first += count
+        yield
     return torch.cat(parts)
 
 
-@torch.inference_mode()
-def layer_activations(network: Classifier, tokens: Tensor, layer: int) -> list[Activations]:
+def _encoded(network: Classifier, tokens: Tensor) -> InPieces[Encoded]:
+    """tokens (source,) encoded in one direction, each piece from the state after the one before."""
+    parts: list[Encoded] = []
+    state: RecurrentState | None = None
+    for part in torch.split(tokens.unsqueeze(0), _PIECE, 1):
+        parts.append(network.encoder(part, torch.tensor([part.shape[1]]), state))
+        state = parts[-1].state
+        yield
+    memory, mask = (torch.cat([getattr(part, name) for part in parts], 1) for name in ("memory", "memory_mask"))
+    return Encoded(memory, mask, parts[-1].summary, state)
+
+
+def layer_activations(network: Classifier, tokens: Tensor, layer: int) -> InPieces[list[Activations]]:
     """tokens (source,) to the activations of a layer, counted from 0: one entry per direction, forward first."""
     recurrence = network.encoder.recurrence
     kind = recurrence.recurrence.cell
@@ -60,31 +91,47 @@ def layer_activations(network: Classifier, tokens: Tensor, layer: int) -> list[A
         directions = []
         for direction, weights in enumerate(directions_of_layer):
             mirrored = reverse_within(features.unsqueeze(0), lengths)[0]
-            found = _unroll(kind, mirrored if direction else features, weights)
+            found = yield from _unroll(kind, mirrored if direction else features, weights)
             directions.append(_mirrored(found) if direction else found)
         features = torch.cat([found.hidden for found in directions], 1)
     return directions
 
 
+def _most_changing(found: Activations, count: int | None) -> Activations:
+    """The `count` units whose hidden state changes most from token to token, in sum; the one with most comes first."""
+    if count is None:
+        return found
+    changes = found.hidden.diff(dim=0).abs().sum(0)
+    units = changes.argsort(descending=True, stable=True)[:count]
+    cell = None if found.cell is None else found.cell[:, units]
+    return Activations(
+        found.hidden[:, units], cell, {name: gate[:, units] for name, gate in found.gates.items()}, units
+    )
+
+
 def _mirrored(found: Activations) -> Activations:
     cell = None if found.cell is None else found.cell.flip(0)
-    return Activations(found.hidden.flip(0), cell, {name: values.flip(0) for name, values in found.gates.items()})
+    gates = {name: values.flip(0) for name, values in found.gates.items()}
+    return Activations(found.hidden.flip(0), cell, gates, found.units)
 
 
-def _unroll(kind: CellKind, features: Tensor, weights: Weights) -> Activations:
+def _unroll(kind: CellKind, features: Tensor, weights: Weights) -> InPieces[Activations]:
     """features (source, input) to the activations of all steps."""
     step = _STEPS.get(kind) or partial(_plain_step, kind)
     hidden = features.new_zeros(weights.weight_hh.shape[1])
     cell = hidden if CELLS[kind].has_cell else None
     hiddens, cells, gates = [], [], []
-    for inputs, projected in zip(features, features @ weights.weight_ih.T + weights.bias_ih, strict=True):
-        hidden, cell, shown = step(inputs, projected, hidden, cell, weights)
-        hiddens.append(hidden)
-        gates.append(shown)
-        if cell is not None:
-            cells.append(cell)
+    for piece in torch.split(features, _PIECE):
+        for inputs, projected in zip(piece, piece @ weights.weight_ih.T + weights.bias_ih, strict=True):
+            hidden, cell, shown = step(inputs, projected, hidden, cell, weights)
+            hiddens.append(hidden)
+            gates.append(shown)
+            if cell is not None:
+                cells.append(cell)
+        yield
     stacked = {name: torch.stack([one[name] for one in gates]) for name in gates[0]}
-    return Activations(torch.stack(hiddens), torch.stack(cells) if cells else None, stacked)
+    units = torch.arange(len(hidden))
+    return Activations(torch.stack(hiddens), torch.stack(cells) if cells else None, stacked, units)
 
 
 def _plain_step(

@@ -32,10 +32,12 @@ async def prepare(
     plans = {id(entry): task.answer.plan(entry, options) for entry in entries}
     pieces = task.answer.needs_pieces(options)
     sources = await task.source.read(inputs, entries, reader, pieces=pieces, deadline=deadline)
-    return [
+    jobs = [
         Job(entry, read, task.answer.request(plans[id(entry)], entry, read, options, index), options)
         for index, (entry, read) in enumerate(zip(entries, sources, strict=True))
     ]
+    task.answer.check(jobs, options)
+    return jobs
 
 
 def _entries(

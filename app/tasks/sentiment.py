@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from app.tasks.answers.answer_kind import AnswerForm
-from app.tasks.answers.label_kind import LabelKind, LabelOptions
+from app.tasks.answers.label_kind import LabelForm, LabelKind, LabelOptions
 from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.usage import Usage
 from app.tasks.sources.text import TextSource
@@ -25,7 +24,7 @@ class SentimentResult(LabelResult):
     )
 
 
-class SentimentAnswer(AnswerForm):
+class SentimentAnswer(LabelForm):
     """One result per input, in the same order."""
 
     results: list[SentimentResult]
@@ -59,7 +58,8 @@ SENTIMENT = Task(
         description="""Reads each text with a recurrent network and answers with the most probable label, the
 probability of each label, and `polarity`, a signed degree from -1 (negative) to +1 (positive).
 
-`explain` adds the probability of each label after each token, and `layer` the activations of that layer.
+`explain` adds the probability of each label after each token, `layer` the activations of that layer, and `units` limits
+these to the units that change most. The explanations of a request have at most 500,000 numbers.
 
 Without `model` the script of each text chooses one, so one request may mix English and Korean.
 """,

@@ -16,6 +16,7 @@ from app.models.state import State
 from app.store.manifest import Decoding, Manifest
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
+from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
 from app.text.tokenizer import TextTokenizer
@@ -72,12 +73,12 @@ class Caption:
         self._emitter = _Emitter(version)
         self._emitter.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         assert version.manifest.image is not None
-        self._image = version.manifest.image
+        self._target = target_of(version.manifest.image)
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[bytes]) -> list[Answer]:
-        size = self._image.size
-        pixels = b"".join(read_image(file, index, self._image, _LIMITS) for index, file in enumerate(batch))
+        size = self._target.size
+        pixels = b"".join(read_image(file, index, self._target, _LIMITS) for index, file in enumerate(batch))
         images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(len(batch), size, size, 3)
         state = self._emitter.network.encode(images, torch.ones(len(batch), dtype=torch.long))
         return self._emitter.emit(state, len(batch))

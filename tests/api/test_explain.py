@@ -1,10 +1,13 @@
 """`explain` over HTTP: offsets point into the text, and rows equal the results of its prefixes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from app.tasks.answers.explanations import MAX_NUMBERS
 from app.tasks.answers.label_kind import MOST_EXPLAINED
 
 TEXT = "a warm and funny film 쀼 that i would gladly see again"
@@ -62,6 +65,60 @@ def test_activations_of_a_layer(http: httpx.Client) -> None:
         assert all(0 <= value <= 1 for row in one["gates"]["forget"] for value in row)
 
 
+def test_the_units_that_change_most(http: httpx.Client) -> None:
+    whole = explained(http, TEXT, layer=0)["explanation"]["activations"]["directions"]
+    few = explained(http, TEXT, layer=0, units=3)["explanation"]["activations"]["directions"]
+    assert "units" not in whole[0]
+    for every, chosen in zip(whole, few, strict=True):
+        assert len(set(chosen["units"])) == 3
+        assert chosen["hidden"] == [[row[unit] for unit in chosen["units"]] for row in every["hidden"]]
+        assert chosen["cell"] == [[row[unit] for unit in chosen["units"]] for row in every["cell"]]
+        for name, rows in every["gates"].items():
+            assert chosen["gates"][name] == [[row[unit] for unit in chosen["units"]] for row in rows]
+
+
+def test_more_units_than_there_are_return_all(http: httpx.Client) -> None:
+    for one in explained(http, TEXT, layer=0, units=5000)["explanation"]["activations"]["directions"]:
+        assert sorted(one["units"]) == [*range(10)]
+
+
+def test_a_request_has_a_limit_of_numbers(http: httpx.Client) -> None:
+    """A row has 10 units in six arrays, two probabilities, and a token that counts as three."""
+    text = "- " * 500
+    body = {"model": "sentiment-en-uni", "explain": True}
+    tokens = http.post("/v1/sentiment", json={"inputs": text, **body}).json()["usage"]["source_tokens"]
+    most = MAX_NUMBERS // (65 * tokens)
+    answer = http.post("/v1/sentiment", json={"inputs": [text] * most, **body, "layer": 0})
+    assert answer.status_code == 200
+    numbers = 65 * tokens * (most + 1)
+    answer = http.post("/v1/sentiment", json={"inputs": [text] * (most + 1), **body, "layer": 0})
+    problem = answer.json()
+    assert (answer.status_code, problem["type"], problem["limit"]) == (422, "/problems/input-too-long", MAX_NUMBERS)
+    assert (
+        f"{numbers} numbers; the limit is {MAX_NUMBERS}: send fewer or shorter texts, or set units" in problem["detail"]
+    )
+    answer = http.post("/v1/sentiment", json={"inputs": [text] * (most + 1), **body, "layer": 0, "units": 2})
+    assert answer.status_code == 200
+
+
+def test_others_are_answered_while_a_long_text_is_explained(http: httpx.Client) -> None:
+    """The answers of another client come between the pieces of an explanation."""
+    long = {"inputs": ["- " * 500] * 6, "model": "sentiment-en-uni", "explain": True, "layer": 0}
+    with ThreadPoolExecutor(1) as pool:
+        started = time.monotonic()
+        explanation = pool.submit(http.post, "/v1/sentiment", json=long)
+        time.sleep(0.1)
+        short, slowest = 0, 0.0
+        while not explanation.done():
+            before = time.monotonic()
+            assert http.post("/v1/sentiment", json={"inputs": TEXT, "model": "sentiment-en-uni"}).status_code == 200
+            slowest = max(slowest, time.monotonic() - before)
+            short += 1
+        assert explanation.result().status_code == 200
+        assert short > 5
+        assert slowest < (time.monotonic() - started) / 2
+
+
 def test_nothing_is_told_that_nobody_asked_for(http: httpx.Client) -> None:
     assert "explanation" not in http.post("/v1/sentiment", json={"inputs": TEXT}).json()["results"][0]
     assert "activations" not in explained(http, TEXT)["explanation"]
@@ -71,6 +128,8 @@ def test_nothing_is_told_that_nobody_asked_for(http: httpx.Client) -> None:
     ("body", "kind"),
     [
         ({"inputs": TEXT, "layer": 0}, "invalid-request"),
+        ({"inputs": TEXT, "explain": True, "units": 5}, "invalid-request"),
+        ({"inputs": TEXT, "explain": True, "layer": 0, "units": 0}, "invalid-request"),
         ({"inputs": TEXT, "explain": True, "layer": 1}, "contradictory-options"),
         ({"inputs": "a film " * 70, "explain": True}, "input-too-long"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.tasks.answers.details import MAX_DETAILS
 from tests.api.test_answers import png
 
 TEXT = "save the changes"
@@ -179,6 +180,17 @@ def test_attention_of_a_caption_is_a_grid(http: httpx.Client) -> None:
     for grid in attention["weights"]:
         assert [len(row) for row in grid] == [2, 2]
         assert math.isclose(sum(map(sum, grid)), 1, abs_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "details", [{"attention": True}, {"logprobs": 20}, {"attention": True, "beams": 4, "n_best": 4}], ids=str
+)
+def test_a_request_has_a_limit_of_details(http: httpx.Client, details: dict[str, Any]) -> None:
+    body = {"inputs": ["save the changes before closing the file"] * 50, "max_tokens": 4000, **details}
+    problem = http.post(TRANSLATE, json=body).json()
+    assert (problem["status"], problem["type"], problem["limit"]) == (422, "/problems/input-too-long", MAX_DETAILS)
+    assert "set max_tokens, n_best or logprobs to a smaller number" in problem["detail"]
+    assert len(translated(http, body["inputs"], max_tokens=4, **details)) == 50
 
 
 def test_options_in_a_form_and_in_a_query(http: httpx.Client) -> None:

@@ -67,7 +67,15 @@ def content(result: Value) -> Any:
 
 
 @kinds
-@pytest.mark.parametrize("options", [{}, {"explain": True, "layer": 0, "model": "sentiment-en"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"explain": True, "layer": 0, "model": "sentiment-en"},
+        {"explain": True, "layer": 0, "units": 4, "model": "sentiment-en"},
+    ],
+    ids=str,
+)
 def test_sentiment(kind: Kind, server: str, options: dict[str, Any]) -> None:
     expected = plain(server, "/v1/sentiment", inputs=TEXTS, **options)
     answers = result_of(kind, server, lambda client: client.sentiment(TEXTS, **options))

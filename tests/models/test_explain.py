@@ -1,14 +1,16 @@
 """Explanations against their definition: the network's answer to each prefix of the text."""
 
+from itertools import pairwise
 from typing import Literal
 
 import pytest
 import torch
 
-from app.models.explain import layer_activations, probabilities_after_each
+from app.models.explain import explain, layer_activations, probabilities_after_each
 from app.models.networks import Classifier
 from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
 from app.store.architecture import Classifier as ClassifierConfig
+from tests.models.references import in_one_go
 
 VOCABULARY = 30
 GATES: dict[CellKind, set[str]] = {
@@ -44,7 +46,7 @@ def test_each_row_is_the_answer_to_the_text_that_ends_there(
 ) -> None:
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (length,))
-    found = probabilities_after_each(network, tokens)
+    found = in_one_go(probabilities_after_each(network, tokens))
     assert found.shape == (length, 3)
     for end in range(1, length + 1):
         alone = network(tokens[None, :end], torch.tensor([end])).softmax(1)[0]
@@ -58,7 +60,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (9,))
     encoded = network.encoder(tokens[None], torch.tensor([9]))
-    found = layer_activations(network, tokens, 1)
+    found = in_one_go(layer_activations(network, tokens, 1))
     assert len(found) == directions
     torch.testing.assert_close(torch.cat([one.hidden for one in found], 1), encoded.memory[0], rtol=0, atol=1e-5)
     ends = [one.hidden[0 if number else -1] for number, one in enumerate(found)]
@@ -73,7 +75,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
 @torch.no_grad()
 def test_gates_explain_the_next_cell() -> None:
     """The returned activations obey the LSTM's equation: cell = forget * previous cell + input * candidate."""
-    (found,) = layer_activations(classifier("lstm", 1, layers=1), torch.randint(VOCABULARY, (8,)), 0)
+    (found,) = in_one_go(layer_activations(classifier("lstm", 1, layers=1), torch.randint(VOCABULARY, (8,)), 0))
     assert found.cell is not None
     before = torch.cat((torch.zeros(1, 6), found.cell[:-1]))
     gates = found.gates
@@ -84,9 +86,33 @@ def test_gates_explain_the_next_cell() -> None:
 def test_layers_below_are_run_first() -> None:
     network = classifier("gru", 2)
     tokens = torch.randint(VOCABULARY, (5,))
-    (forward, backward) = layer_activations(network, tokens, 0)
+    (forward, backward) = in_one_go(layer_activations(network, tokens, 0))
     embedded = network.encoder.embedding(tokens)[None]
     below = torch.nn.GRU(5, 6, bidirectional=True, batch_first=True)
     state = {name: value for name, value in network.encoder.recurrence.state_dict().items() if "_l0" in name}
     below.load_state_dict(state)
     torch.testing.assert_close(torch.cat((forward.hidden, backward.hidden), 1), below(embedded)[0][0])
+
+
+@every_cell
+@pytest.mark.parametrize("directions", [1, 2])
+@torch.no_grad()
+def test_the_units_that_change_most_are_chosen(cell: CellKind, directions: Literal[1, 2]) -> None:
+    network = classifier(cell, directions)
+    tokens = torch.randint(VOCABULARY, (40,))
+    whole = in_one_go(explain(network, tokens, 1, None))
+    few = in_one_go(explain(network, tokens, 1, 4))
+    assert torch.equal(few.probabilities, whole.probabilities)
+    for every, chosen in zip(whole.directions, few.directions, strict=True):
+        changes = [sum(abs(later - before) for before, later in pairwise(unit)) for unit in every.hidden.T.tolist()]
+        assert chosen.units.tolist() == sorted(range(6), key=lambda unit: -changes[unit])[:4]
+        assert torch.equal(chosen.hidden, every.hidden[:, chosen.units])
+        assert all(torch.equal(chosen.gates[name], every.gates[name][:, chosen.units]) for name in every.gates)
+        assert every.units.tolist() == [*range(6)]
+
+
+@pytest.mark.parametrize(("directions", "pieces"), [(1, 187), (2, 40)])
+def test_long_texts_are_explained_in_many_pieces(directions: Literal[1, 2], pieces: int) -> None:
+    length = 1000 if directions == 1 else 128
+    work = explain(classifier("gru", directions), torch.randint(VOCABULARY, (length,)), 1, None)
+    assert sum(1 for _ in work) >= pieces

@@ -28,7 +28,7 @@ from app.store.architecture import (
 )
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
-from tests.models.references import mask_of
+from tests.models.references import in_one_go, mask_of
 
 MINIMAL, COUPLED = cast(CellKind, "minimal_gated"), cast(CellKind, "coupled_lstm")
 VOCABULARY, INPUT, HIDDEN, WIDTH = 40, 6, 18, 9
@@ -203,12 +203,12 @@ def test_it_trains(kind: CellKind) -> None:
 def test_it_is_explained_without_gates(kind: CellKind, directions: Literal[1, 2]) -> None:
     network = classifier(kind, directions)
     tokens = torch.randint(VOCABULARY, (WIDTH,))
-    activations = layer_activations(network, tokens, 0)
+    activations = in_one_go(layer_activations(network, tokens, 0))
     encoded = network.encoder(tokens.unsqueeze(0), torch.tensor([WIDTH]))
     torch.testing.assert_close(torch.cat([one.hidden for one in activations], 1), encoded.memory[0])
     assert all((one.cell is not None) == CELLS[kind].has_cell and not one.gates for one in activations)
     whole = network(tokens.unsqueeze(0), torch.tensor([WIDTH])).softmax(1)
-    torch.testing.assert_close(probabilities_after_each(network, tokens)[-1:], whole)
+    torch.testing.assert_close(in_one_go(probabilities_after_each(network, tokens))[-1:], whole)
 
 
 @every_kind

@@ -3,10 +3,8 @@
 import asyncio
 import io
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,25 +13,24 @@ from app.errors import TimedOut, UnsupportedMedia
 from app.tasks.catalog import open_catalog
 from app.tasks.registry import CHECKS
 from app.tasks.sources.image import ImageSource
+from app.tasks.sources.image_decoder_messages import Job
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 
 FILES = 30
 
 
-class Counting(ThreadPoolExecutor):
-    """One thread, which counts the calls that it began."""
+class Counting(ImageDecoders):
+    """One decoder, which counts the images that it began."""
 
     def __init__(self) -> None:
-        super().__init__(1)
-        self.begun = 0
+        super().__init__(1, seconds=5, pixels=1_000_000)
+        self.begun: list[int] = []
 
-    def submit(self, call: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
-        def counted() -> Any:
-            self.begun += 1
-            return call(*args, **options)
-
-        return super().submit(counted)
+    async def decode(self, job: Job) -> bytes:
+        self.begun.append(job.index)
+        return await super().decode(job)
 
 
 def noise() -> bytes:
@@ -42,23 +39,53 @@ def noise() -> bytes:
     return file.getvalue()
 
 
-def read(store: Path, files: Sequence[bytes], pool: ThreadPoolExecutor, *, deadline: float | None = None) -> None:
+async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, deadline: float | None = None) -> None:
     """Read images for the captioning model of a store."""
     entry = open_catalog(store, CHECKS).entries["caption-en", 1]
-    reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), pool)
-    asyncio.run(ImageSource().read(files, [entry] * len(files), reader, pieces=False, deadline=deadline))
+    reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), decoders)
+    await ImageSource().read(files, [entry] * len(files), reader, pieces=False, deadline=deadline)
+
+
+def run(test: Callable[[Counting], Awaitable[None]]) -> Counting:
+    """Run a test with a decoder."""
+
+    async def main() -> Counting:
+        decoders = Counting()
+        try:
+            await test(decoders)
+        finally:
+            await decoders.close()
+        return decoders
+
+    return asyncio.run(main())
 
 
 def test_decoding_stops_when_an_image_fails(tiny_store: Path) -> None:
-    with Counting() as pool, pytest.raises(UnsupportedMedia):
-        read(tiny_store, [noise(), b"no picture", *[noise()] * FILES], pool)
-    assert pool.begun < FILES / 2
+    async def test(decoders: Counting) -> None:
+        with pytest.raises(UnsupportedMedia):
+            await read(tiny_store, [noise(), b"no picture", *[noise()] * FILES], decoders)
+
+    assert run(test).begun == [0, 1]
 
 
 def test_no_image_is_decoded_after_the_deadline(tiny_store: Path) -> None:
     """The second file is no image, but the deadline passes before it is decoded."""
-    with Counting() as pool:
-        deadline = time.monotonic() + 0.2
-        pool.submit(time.sleep, 0.4)
+
+    async def test(decoders: Counting) -> None:
         with pytest.raises(TimedOut):
-            read(tiny_store, [noise(), b"no picture"], pool, deadline=deadline)
+            await read(tiny_store, [noise(), b"no picture"], decoders, deadline=time.monotonic() + 0.05)
+
+    assert run(test).begun == [0]
+
+
+def test_requests_take_turns(tiny_store: Path) -> None:
+    """A request with one image is answered before a request with many that came earlier."""
+
+    async def test(decoders: Counting) -> None:
+        many = asyncio.create_task(read(tiny_store, [noise()] * FILES, decoders))
+        await asyncio.sleep(0)
+        await read(tiny_store, [noise()], decoders)
+        assert len(decoders.begun) < FILES / 2
+        await many
+
+    assert len(run(test).begun) == FILES + 1

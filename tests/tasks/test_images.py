@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, UnsupportedMedia
 from app.store.manifest import ImageInput
-from app.tasks.sources.image_files import RawImage, read_image, read_raw
+from app.tasks.sources.image import target_of
+from app.tasks.sources.image_files import RawImage, Target, read_image, read_raw
 from app.tasks.sources.limits import SourceLimits
 
 LIMITS = SourceLimits(text_chars=0, image_bytes=1_000_000, image_pixels=1_000_000)
@@ -26,8 +27,8 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def wanted(size: int = SIZE, **how: Any) -> ImageInput:
-    return ImageInput(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), **how)
+def wanted(size: int = SIZE, **how: Any) -> Target:
+    return target_of(ImageInput(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), **how))
 
 
 def read(content: bytes, size: int = SIZE, limits: SourceLimits = LIMITS) -> Pixels:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from app.errors import EmptyInput, InputTooLong, UnrollError
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.registry import CHECKS
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.sources.text import TextSource
@@ -20,8 +20,8 @@ LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)
 
 
 def read(texts: Sequence[str], entries: Sequence[Entry]) -> list[ReadSource]:
-    with ThreadPoolExecutor(1) as pool:
-        return asyncio.run(TextSource().read(texts, entries, Reader(LIMITS, pool), pieces=False, deadline=None))
+    reader = Reader(LIMITS, ImageDecoders(1, seconds=1, pixels=1))  # they do not start without an image
+    return asyncio.run(TextSource().read(texts, entries, reader, pieces=False, deadline=None))
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_openapi(toys: str) -> None:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/TriageRequest"}
     assert set(document["components"]["schemas"]["TriageRequest"]["properties"]) == {
-        "inputs", "model", "version", "priority", "timeout_ms", "explain", "layer"
+        "inputs", "model", "version", "priority", "timeout_ms", "explain", "layer", "units"
     }  # fmt: skip
     assert "429" in operation["responses"]
 

@@ -24,6 +24,10 @@ class AnswerForm(BaseModel):
         """The body for all inputs of a request."""
         return cls.model_construct(results=[output.result for output in outputs], usage=usage_of(jobs, outputs))
 
+    def encoded(self) -> bytes:
+        """The body in JSON, without members that are None."""
+        return self.model_dump_json(exclude_none=True).encode()
+
 
 class AnswerKind(ABC):
     """A kind of answer. `form` is the HTTP response body."""
@@ -38,6 +42,9 @@ class AnswerKind(ABC):
     @abstractmethod
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """The engine request for input `index`, from the `plan`. Raises ContradictoryOptions or InputTooLong."""
+
+    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:  # noqa: B027 - most kinds have no such limit
+        """Check all jobs of a request together. Raises InputTooLong."""
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """Whether the answer shows tokens of the source."""

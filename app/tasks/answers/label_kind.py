@@ -1,19 +1,20 @@
 """The answer kind `label`: one distribution over the labels of a model, with an explanation on request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
+import msgspec
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.engine.client import EngineClient
-from app.engine.protocol import AnswerSpec, Explain, Explanation, Label, Labelled, Terms
+from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
 from app.errors import ContradictoryOptions, InputTooLong
 from app.store.architecture import Classifier, Recurrence
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
-from app.tasks.answers.label_results import DirectionActivations, LabelResult, LayerActivations, TextExplanation
-from app.tasks.answers.source_tokens import source_tokens
+from app.tasks.answers.explanations import check_numbers, explained_numbers, in_json
+from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
@@ -24,7 +25,6 @@ MOST_EXPLAINED = {
     1: 1024,
     2: 128,
 }  # limit of tokens by number of directions: with two, each prefix is read anew
-_DIGITS = 5  # of activations
 
 
 class LabelOptions(TaskOptions):
@@ -34,15 +34,29 @@ class LabelOptions(TaskOptions):
     layer: Annotated[int, Field(ge=0, le=99)] | None = Field(
         None, description="With `explain`: add hidden states, cells and gates of this layer, counted from 0."
     )
+    units: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
+        None,
+        description="With `layer`: return this number of units, those whose hidden state changes most in the text. "
+        "By default all units.",
+    )
 
     @model_validator(mode="after")
     def _layer_is_explained(self) -> Self:
         if self.layer is not None and not self.explain:
             raise PydanticCustomError("layer", "layer needs an explanation; set explain to true as well")
+        if self.units is not None and self.layer is None:
+            raise PydanticCustomError("units", "units needs a layer; name it in 'layer' as well")
         return self
 
 
-class LabelAnswer(AnswerForm):
+class LabelForm(AnswerForm):
+    """Base of answers with labels. Their explanations are JSON already."""
+
+    def encoded(self) -> bytes:
+        return msgspec.json.encode(self.model_dump(exclude_none=True))
+
+
+class LabelAnswer(LabelForm):
     """One result per input, in the same order."""
 
     results: list[LabelResult]
@@ -72,7 +86,7 @@ class LabelKind(AnswerKind):
                 f"layer is {options.layer}; {entry.manifest.name} has {layers} layers, counted from 0",
                 options=["layer"],
             )
-        return Label(Explain(options.layer))
+        return Label(Explain(options.layer, options.units))
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """See `AnswerKind.request`."""
@@ -80,6 +94,13 @@ class LabelKind(AnswerKind):
         if plan.explain is not None:
             _check_explained(entry.manifest, read.tokens, index)
         return plan
+
+    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+        """See `AnswerKind.check`."""
+        if not isinstance(options, LabelOptions) or not options.explain:
+            return
+        sizes = [explained_numbers(job, options.layer, options.units) for job in jobs]
+        check_numbers(sum(sizes), options.layer)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""
@@ -93,6 +114,10 @@ class LabelKind(AnswerKind):
         scores = dict(zip(manifest.labels, labelled.scores, strict=True))
         label = max(scores, key=scores.__getitem__)
         members: dict[str, Any] = self.measure(scores)
+        explanation = labelled.explanation
+        if explanation is not None:
+            assert isinstance(job.options, LabelOptions)
+            members["explanation"] = await in_json(job, explanation, layer=job.options.layer, units=job.options.units)
         return Output(
             self.result(
                 label=label,
@@ -100,7 +125,6 @@ class LabelKind(AnswerKind):
                 scores=scores,
                 model=manifest.name,
                 version=manifest.version,
-                explanation=_explained(job, labelled.explanation) if labelled.explanation else None,
                 **members,
             )
         )
@@ -130,35 +154,3 @@ def _check_explained(manifest: Manifest, tokens: int, index: int) -> None:
             input=index,
             limit=most,
         )
-
-
-def _explained(job: Job, explanation: Explanation) -> TextExplanation:
-    manifest, options = job.entry.manifest, job.options
-    recurrence = _recurrence(manifest)
-    assert isinstance(options, LabelOptions)
-    activations = None
-    if options.layer is not None:
-        activations = LayerActivations(
-            layer=options.layer,
-            network=recurrence.describe(),
-            directions=[
-                DirectionActivations(
-                    direction="backward" if number else "forward",
-                    hidden=_rounded(one.hidden),
-                    cell=_rounded(one.cell) or None,
-                    gates={name: _rounded(values) for name, values in one.gates.items()},
-                )
-                for number, one in enumerate(explanation.activations)
-            ],
-        )
-    return TextExplanation(
-        method="one pass" if recurrence.directions == 1 else "each prefix read anew",
-        tokens=source_tokens(job.read.pieces),
-        labels=list(manifest.labels),
-        probabilities=explanation.probabilities,
-        activations=activations,
-    )
-
-
-def _rounded(rows: list[list[float]]) -> list[list[float]]:
-    return [[round(value, _DIGITS) for value in row] for row in rows]

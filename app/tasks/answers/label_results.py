@@ -1,8 +1,8 @@
 """Results of the answer kind `label`, as the HTTP interface returns them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
 
 from app.tasks.answers.source_tokens import SourceToken
 
@@ -11,6 +11,10 @@ class DirectionActivations(BaseModel):
     """Activations of a layer in one direction: a row per token, a column per unit."""
 
     direction: Literal["forward", "backward"]
+    units: list[int] | None = Field(
+        None,
+        description="With the option `units`: the numbers of the columns' units; the one that changes most is first.",
+    )
     hidden: list[list[float]]
     cell: list[list[float]] | None = Field(None, description="LSTM only: the cell state.")
     gates: dict[str, list[list[float]]] = Field(
@@ -40,6 +44,10 @@ class TextExplanation(BaseModel):
     activations: LayerActivations | None = Field(None, description="With `layer` only.")
 
 
+InJson = Annotated[TextExplanation, SkipValidation, PlainSerializer(lambda encoded: encoded)]
+"""A TextExplanation that is JSON already (`msgspec.Raw`): it has too many numbers to be objects."""
+
+
 class LabelResult(BaseModel):
     """The most probable label and the probability of each."""
 
@@ -50,4 +58,4 @@ class LabelResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["sentiment-en"])
     version: int = Field(description="Its version.", examples=[1])
-    explanation: TextExplanation | None = Field(None, description="With `explain` only.")
+    explanation: InJson | None = Field(None, description="With `explain` only.")

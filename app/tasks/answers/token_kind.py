@@ -1,6 +1,6 @@
 """The answer kind `tokens`: a sentence that is decoded step by step, returned whole or streamed."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -10,6 +10,7 @@ from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
+from app.tasks.answers.details import check_details
 from app.tasks.answers.token_results import SentenceResult
 from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, output_of
 from app.tasks.answers.usage import Usage
@@ -42,6 +43,10 @@ class TokenKind(AnswerKind):
         if plan.temperature and index:
             plan = msgspec.structs.replace(plan, seed=(plan.seed + index) & MOST_SEED)
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
+
+    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+        """See `AnswerKind.check`."""
+        check_details(jobs)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""

@@ -1,6 +1,5 @@
 """The source kind `image`: image files, or their pixels, to the pixels that a model reads."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +9,10 @@ from app.errors import TimedOut
 from app.store.manifest import ImageInput
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
+from app.tasks.concurrently import concurrently
 from app.tasks.job import ReadSource
-from app.tasks.sources.image_files import RawImage, read_image, read_raw
+from app.tasks.sources.image_decoder_messages import Job
+from app.tasks.sources.image_files import RawImage, Target
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
 
@@ -19,7 +20,7 @@ _PIXELS = Column("pixels", "uint8", (ANY, ANY, 3))
 
 
 class ImageSource(SourceKind[bytes | RawImage]):
-    """An image: the bytes of a file, or pixels. The pool decodes a few files at a time, which bounds their memory."""
+    """An image: the bytes of a file, or pixels. Decoders are few, which bounds their memory; requests take turns."""
 
     kind = "image"
     options_in_query = True
@@ -50,26 +51,23 @@ class ImageSource(SourceKind[bytes | RawImage]):
     ) -> list[ReadSource]:
         """See `SourceKind.read`. No further file is decoded after `deadline`, or after a failure."""
 
-        def pixels(item: bytes | RawImage, index: int, image: ImageInput) -> bytes:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimedOut("the deadline passed before the images were decoded; send fewer, or allow more time")
-            if isinstance(item, RawImage):
-                return read_raw(item, index, image, reader.limits)
-            return read_image(item, index, image, reader.limits)
-
-        loop = asyncio.get_running_loop()
         images = [_image_of(entry) for entry in entries]
-        decoding = [
-            loop.run_in_executor(reader.pool, pixels, item, index, image)
-            for index, (item, image) in enumerate(zip(inputs, images, strict=True))
-        ]
-        try:
-            decoded = await asyncio.gather(*decoding)
-        except BaseException:
-            for work in decoding:
-                work.cancel()
-            raise
+        decoded = [b""] * len(inputs)
+        undecoded = enumerate(zip(inputs, images, strict=True))
+
+        async def decode() -> None:
+            for index, (item, image) in undecoded:
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimedOut("the deadline passed before the images were decoded; send fewer, or allow more time")
+                decoded[index] = await reader.decoders.decode(Job(item, index, target_of(image), reader.limits))
+
+        await concurrently([decode() for _ in range(min(len(inputs), reader.decoders.count))])
         return [ReadSource(Pixels(image.size, data)) for image, data in zip(images, decoded, strict=True)]
+
+
+def target_of(image: ImageInput) -> Target:
+    """The target of decoders for a model."""
+    return Target(image.size, image.shorter_side, image.resample, image.reading)
 
 
 def _image_of(entry: Entry) -> ImageInput:

@@ -1,20 +1,31 @@
-"""Image files to pixels: what a camera, a browser or a scanner may send, as RGB of a fixed size."""
+"""Image files to pixels: what a camera, a browser or a scanner may send, as RGB of a fixed size.
+
+Runs in a decoder, see `app.tasks.sources.image_decoders`.
+"""
 
 import io
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+import msgspec
+from PIL import (
+    ExifTags,
+    Image,
+    JpegImagePlugin,  # noqa: F401 - these four register their formats
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
 
-from app.errors import EmptyInput, InputTooLong, InvalidImage, UnsupportedMedia
-from app.store.manifest import ImageInput
+from app.errors import EmptyInput, InputError, InputTooLong, InvalidImage, UnsupportedMedia
+from app.tasks.sources.image_parts import check_parts
 from app.tasks.sources.limits import SourceLimits
 
 Image.MAX_IMAGE_PIXELS = None  # `_check_pixels` has our own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_SIDE = 32_768  # pixels; the tables of resampling grow with the longer side, and panoramas of phones have 20,000
 _STILL = {"MPO"}  # a JPEG of a camera, with further pictures or a gain map after the main picture
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "lanczos": Image.Resampling.LANCZOS}
-_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, ZeroDivisionError)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,6 +37,15 @@ _UPRIGHT = {
 }  # by EXIF orientation, how to undo it
 
 
+class Target(msgspec.Struct, frozen=True):
+    """The pixels that a model reads; members as in `ImageInput`."""
+
+    size: int
+    shorter_side: int | None = None
+    resample: str = "bilinear"
+    reading: str = "careful"
+
+
 @dataclass(frozen=True)
 class RawImage:
     """RGB bytes, row by row from the top left."""
@@ -35,13 +55,15 @@ class RawImage:
     data: bytes
 
 
-def read_raw(raw: RawImage, index: int, target: ImageInput, limits: SourceLimits) -> bytes:
-    """`size` x `size` RGB bytes of raw pixels. Raises InputTooLong."""
+def read_raw(raw: RawImage, index: int, target: Target, limits: SourceLimits) -> bytes:
+    """`size` x `size` RGB bytes of raw pixels. Raises EmptyInput or InputTooLong."""
+    if not raw.data:
+        raise EmptyInput(f"images[{index}] has no pixels; send at least one", input=index)
     _check_pixels(raw.width, raw.height, index, target, limits)
     return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), target).tobytes()
 
 
-def read_image(content: bytes, index: int, target: ImageInput, limits: SourceLimits) -> bytes:
+def read_image(content: bytes, index: int, target: Target, limits: SourceLimits) -> bytes:
     """`size` x `size` RGB bytes of an image file, scaled as `target` says.
 
     Unless `target.reading` is `plain`, the image is turned upright, transparency is laid over white, and 16-bit samples
@@ -56,37 +78,52 @@ def read_image(content: bytes, index: int, target: ImageInput, limits: SourceLim
             input=index,
             limit=limits.image_bytes,
         )
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        raise UnsupportedMedia(f"images[{index}] is a GIF file; send {_formats()}", input=index)
+    check_parts(content, index)
+    kind = "image"
     try:
-        image = Image.open(io.BytesIO(content), formats=(*FORMATS, "GIF"))
-    except (UnidentifiedImageError, *_DAMAGE) as error:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            kind = f"{image.format} file"
+            return _pixels(image, index, target, limits)
+    except InputError:
+        raise
+    except UnidentifiedImageError as error:
         raise UnsupportedMedia(
             f"images[{index}] is not an image in a supported format; send {_formats()}", input=index
         ) from error
-    with image:
-        return _pixels(image, index, target, limits)
+    except MemoryError as error:
+        raise InvalidImage(
+            f"images[{index}] needs too much memory to decode; send a smaller image", input=index
+        ) from error
+    except Exception as error:  # damaged files make Pillow raise errors of any class, even AssertionError
+        raise InvalidImage(
+            f"images[{index}] is a {kind} that is damaged or cut short; send it whole", input=index
+        ) from error
 
 
-def _pixels(image: Image.Image, index: int, target: ImageInput, limits: SourceLimits) -> bytes:
-    if image.format not in (*FORMATS, *_STILL):
-        raise UnsupportedMedia(f"images[{index}] is a {image.format} file; send {_formats()}", input=index)
+def _pixels(image: Image.Image, index: int, target: Target, limits: SourceLimits) -> bytes:
     _check_pixels(image.width, image.height, index, target, limits)
     if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
-    try:
-        if target.reading == "plain":
-            return _sized(image.convert("RGB"), target).tobytes()
-        image.draft("RGB", (2 * target.size, 2 * target.size))  # a large JPEG is decoded at a fraction of its size
-        small = _resized(image, target)
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except _DAMAGE as error:
-        raise InvalidImage(
-            f"images[{index}] is a {image.format} file that is damaged or cut short; send it whole", input=index
-        ) from error
+    if target.reading == "plain":
+        return _sized(image.convert("RGB"), target).tobytes()
+    image.draft("RGB", (2 * target.size, 2 * target.size))  # a large JPEG is decoded at a fraction of its size
+    small = _resized(image, target)
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _check_pixels(width: int, height: int, index: int, target: ImageInput, limits: SourceLimits) -> None:
-    """Check the pixels of the image, and of its scaled form before it is cropped. Raises InputTooLong."""
+def _check_pixels(width: int, height: int, index: int, target: Target, limits: SourceLimits) -> None:
+    """Check the sides and pixels of the image, and the pixels of its scaled form before it is cropped. Raises
+    InputTooLong."""
+    if max(width, height) > MAX_SIDE:
+        raise InputTooLong(
+            f"images[{index}] has {width} x {height} pixels; the limit of a side is {MAX_SIDE}: crop the longer "
+            "side, or send a smaller image",
+            input=index,
+            limit=MAX_SIDE,
+        )
     if width * height > limits.image_pixels:
         raise InputTooLong(
             f"images[{index}] has {width} x {height} pixels; the limit is {limits.image_pixels}: send a smaller image",
@@ -104,18 +141,18 @@ def _check_pixels(width: int, height: int, index: int, target: ImageInput, limit
         )
 
 
-def _resized(image: Image.Image, target: ImageInput) -> Image.Image:
+def _resized(image: Image.Image, target: Target) -> Image.Image:
     """RGB of the target size. Scales first, since each full-size copy of a large image takes hundreds of megabytes."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        samples = np.asarray(_sized(image.convert("I"), target))
-        return Image.fromarray((samples / 257).clip(0, 255).round().astype(np.uint8)).convert("RGB")
+        samples = _sized(image.convert("I"), target)
+        return samples.point(lambda sample: sample * (1 / 257) + 0.5).convert("L").convert("RGB")  # cuts off decimals
     if image.has_transparency_data:
         layered = _sized(image if image.mode == "RGBA" else image.convert("RGBA"), target)
         return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
     return _sized(image if image.mode == "RGB" else image.convert("RGB"), target)
 
 
-def _sized(image: Image.Image, target: ImageInput) -> Image.Image:
+def _sized(image: Image.Image, target: Target) -> Image.Image:
     if target.shorter_side is None:
         return image.resize((target.size, target.size), _RESAMPLING[target.resample])
     by = target.shorter_side / min(image.size)

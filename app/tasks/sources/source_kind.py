@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +9,7 @@ from app.store.manifest import SourceName
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
+from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 
 InputT = TypeVar("InputT")
@@ -17,10 +17,10 @@ InputT = TypeVar("InputT")
 
 @dataclass(frozen=True)
 class Reader:
-    """Limits of sources, and threads that decode image files."""
+    """Limits of sources, and processes that decode image files."""
 
     limits: SourceLimits
-    pool: Executor
+    decoders: ImageDecoders
 
 
 class SourceKind(ABC, Generic[InputT]):

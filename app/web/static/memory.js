@@ -15,7 +15,7 @@ export function drawMemory({ network, directions }, words, cursor) {
     Object.assign(chosen, changes);
     const parts = partsOf(direction());
     const part = parts[chosen.part] ? chosen.part : "hidden";
-    place.replaceChildren(...drawPart(part, parts[part], words, cursor));
+    place.replaceChildren(...drawPart(part, parts[part], direction().units, words, cursor));
   };
   const state = { direction: directions[0].direction };
   const direction = () => directions.find((one) => one.direction === state.direction);
@@ -40,15 +40,16 @@ function partsOf({ hidden, cell, gates }) {
   return { hidden, ...(cell && { cell }), ...gates };
 }
 
-function drawPart(part, rows, words, cursor) {
-  const units = unitsOf(rows);
+/** `numbers` are those of the columns' units. */
+function drawPart(part, rows, numbers, words, cursor) {
+  const units = unitsOf(rows, numbers);
   const values = units.map((unit) => rows.map((row) => row[unit]));
   const amount = GATES.has(part);
   const reach = amount ? 1 : reachOf(rows);
   const name = say(`part_${part}`);
   const about = say("memoryAbout", { part: name, units: units.length, tokens: words.length });
   return [
-    element("p", { className: "hint", textContent: say(`about_${part}`) }),
+    element("p", { className: "hint", textContent: `${say(`about_${part}`)} ${say("unitsThatChange", { units: units.length })}` }),
     heatmap({
       about: `${about} ${say("arrows")}`,
       role: say("heatmap"),
@@ -58,10 +59,10 @@ function drawPart(part, rows, words, cursor) {
       reach,
       cursor,
       height: Math.max(200, Math.min(420, units.length)),
-      describe: (row, column) => say("unitAt", { part: name, unit: units[row], token: words[column], value: number(values[row][column], { digits: 3 }) }),
+      describe: (row, column) => say("unitAt", { part: name, unit: numbers[units[row]], token: words[column], value: number(values[row][column], { digits: 3 }) }),
     }),
     drawScale(amount, reach),
-    disclosure(say("asSummary"), () => summary(about, rows, words, amount)),
+    disclosure(say("asSummary"), () => summary(about, rows, numbers, words, amount)),
   ];
 }
 
@@ -71,11 +72,12 @@ function reachOf(rows) {
   return sizes[Math.floor(0.98 * (sizes.length - 1))] || 1;
 }
 
-/** The units in the chosen order: by number, or by their value at the end. */
-function unitsOf(rows) {
+/** The columns in the chosen order: by the number of their unit, or by their value at the end. */
+function unitsOf(rows, numbers) {
   const units = rows[0].map((_, unit) => unit);
   const last = rows.at(-1);
-  return chosen.order === "last" ? units.sort((one, other) => last[other] - last[one]) : units;
+  const before = chosen.order === "last" ? (one, other) => last[other] - last[one] : (one, other) => numbers[one] - numbers[other];
+  return units.sort(before);
 }
 
 function drawScale(amount, reach) {
@@ -91,10 +93,10 @@ function drawScale(amount, reach) {
 }
 
 /** The heat map as a table with a row per token. */
-function summary(about, rows, words, amount) {
+function summary(about, rows, numbers, words, amount) {
   const head = ["token", "mean", "least", "most", ...(amount ? ["open", "closed"] : [])].map((key) => say(key));
   const share = (row, inside) => percent(row.filter(inside).length / row.length);
-  const extreme = (row, value) => say("extreme", { value: number(value), unit: row.indexOf(value) });
+  const extreme = (row, value) => say("extreme", { value: number(value), unit: numbers[row.indexOf(value)] });
   const lines = rows.map((row, at) => [
     words[at],
     number(row.reduce((sum, value) => sum + value, 0) / row.length, { digits: 3 }),

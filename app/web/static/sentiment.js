@@ -12,6 +12,7 @@ import { answeredBy, drawFacts, labelWords } from "./results.js";
 import { linesOf, wireText } from "./textjob.js";
 import { number, percent, say, whenSpoken } from "./words.js";
 
+const UNITS = 64; // that are shown: more rows would be thinner than a pixel
 const START = "It begins like a masterpiece, and then nothing happens.\n배우들 연기는 좋은데 이야기가 너무 지루하다.";
 const EXAMPLES = [
   ["en", "The plot makes no sense and the acting is worse."],
@@ -29,7 +30,7 @@ export function sentimentJob() {
   textarea.value = START;
   const request = () => {
     const inputs = lines.checked ? linesOf(textarea) : textarea.value.trim();
-    return textRequest("v1/sentiment", inputs, { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0 }) });
+    return textRequest("v1/sentiment", inputs, { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) });
   };
   const draw = ({ results, sources }) => results.map((result, at) => drawResult(result, sources[at]));
   const job = new Job("sentiment", { request, draw, summary: ({ results }) => results.map(verdict).join(". ") });

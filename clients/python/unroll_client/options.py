@@ -18,6 +18,10 @@ class SentimentOptions(TypedDict, total=False):
     ]
     explain: Annotated[bool, "Add `explanation`: the probability of each label after each token."]
     layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
+    units: Annotated[
+        int,
+        "With `layer`: return this number of units, those whose hidden state changes most in the text. By default all units.",
+    ]
 
 
 class CaptionOptions(TypedDict, total=False):

@@ -28,9 +28,11 @@ class SourceToken(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionActivations(Value):
-    """Activations of a layer in one direction: a row per token, a column per unit."""
+    """Activations of a layer in one direction: a row per token, a column per unit. `units` are the numbers of the
+    columns' units if the request limited them."""
 
     direction: str
+    units: list[int] | None = None
     hidden: list[list[float]]
     cell: list[list[float]] | None = None
     gates: dict[str, list[list[float]]]

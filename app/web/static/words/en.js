@@ -125,6 +125,7 @@ export default {
   direction_backward: "backward",
   memoryAbout: "{part} of {units} units (rows) over {tokens} tokens (columns).",
   heatmap: "heat map",
+  unitsThatChange: "Shown are the {units} units that change most.",
   unitAt: "{part} of unit {unit} at “{token}”: {value}",
   mean: "mean",
   least: "lowest",

@@ -122,6 +122,7 @@ export default {
   direction_backward: "뒤에서 앞으로",
   memoryAbout: "{part}: 유닛 {units}개(행), 토큰 {tokens}개(열).",
   heatmap: "히트맵",
+  unitsThatChange: "가장 많이 변하는 유닛 {units}개를 보여 줍니다.",
   unitAt: "“{token}”에서 유닛 {unit}의 {part}: {value}",
   mean: "평균",
   least: "가장 낮은 값",

@@ -1,0 +1,57 @@
+"""Explaining: one piece of the explanation of a label, and the answer of the request when it is complete."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from app.engine.answers import labelled
+from app.engine.faults import NO_MEMORY, failed, is_out_of_memory, reason_of
+from app.engine.loaded_model import LoadedModel
+from app.engine.protocol import Activations, Explanation, Table
+from app.engine.request import Output, Request
+from app.models.explain import Explained
+
+log = logging.getLogger("unroll.engine")
+
+
+def explain(model: LoadedModel) -> list[Output]:
+    """Run a piece for the first request that is explained. An error ends that request alone: explanations run on the
+    host."""
+    request = min(model.explaining, key=_order)
+    try:
+        with torch.inference_mode():
+            next(model.explaining[request])
+    except StopIteration as complete:
+        del model.explaining[request]
+        return [_answer(request, complete.value)]
+    except RuntimeError as error:
+        del model.explaining[request]
+        memory = is_out_of_memory(error)
+        model.counters.out_of_memory += memory
+        log.error("an explanation of %s failed", model.key, exc_info=error)
+        return [failed(request, NO_MEMORY if memory else reason_of(error))]
+    return []
+
+
+def _order(request: Request) -> tuple[float, int]:
+    return request.order
+
+
+def _answer(request: Request, explained: Explained) -> Output:
+    activations = [
+        Activations(
+            one.units.tolist(),
+            _table(one.hidden),
+            None if one.cell is None else _table(one.cell),
+            {name: _table(values) for name, values in one.gates.items()},
+        )
+        for one in explained.directions
+    ]
+    scores = explained.probabilities[-1].tolist()
+    return labelled(request, scores, Explanation(_table(explained.probabilities), activations))
+
+
+def _table(values: Tensor) -> Table:
+    """values (source, columns) as bytes."""
+    return Table(values.shape[1], values.float().contiguous().numpy().tobytes())

@@ -1,0 +1,30 @@
+"""The details of decoded tokens: attention weights, and alternatives with their log-probabilities."""
+
+from collections.abc import Sequence
+
+from app.engine.protocol import Decode
+from app.errors import InputTooLong
+from app.tasks.job import Job
+
+MAX_DETAILS = 1_000_000  # numbers in the answer to a request
+_ALTERNATIVE = 3  # an alternative counts as three numbers: its id, text and log-probability
+
+
+def check_details(jobs: Sequence[Job]) -> None:
+    """Raises InputTooLong if the answers of a request, each of `max_tokens`, have too many details."""
+    numbers = sum(_most_numbers(job) for job in jobs)
+    if numbers > MAX_DETAILS:
+        raise InputTooLong(
+            f"the attention and log-probabilities of the request may have {numbers} numbers; the limit is "
+            f"{MAX_DETAILS}: send fewer or shorter inputs, or set max_tokens, n_best or logprobs to a smaller number",
+            limit=MAX_DETAILS,
+        )
+
+
+def _most_numbers(job: Job) -> int:
+    request = job.request
+    assert isinstance(request, Decode)
+    encoder = job.entry.manifest.architecture.encoder
+    positions = encoder.memory_length if encoder.kind == "image" else job.read.tokens
+    of_token = (positions if request.attention else 0) + _ALTERNATIVE * request.alternatives
+    return request.n_best * request.max_tokens * of_token

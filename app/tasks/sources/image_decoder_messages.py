@@ -1,0 +1,53 @@
+"""The messages between a front end and its decoder processes: msgpack over a socket, after its length in 8 bytes.
+
+Free of pydantic and of everything else that a decoder does not need: it starts in a fraction of a second.
+"""
+
+import msgspec
+
+from app import errors
+from app.tasks.sources.image_files import RawImage, Target
+from app.tasks.sources.limits import SourceLimits
+
+LENGTH_BYTES = 8
+_REFUSALS: dict[str, type[errors.InputError]] = {
+    kind.__name__: kind
+    for kind in (errors.EmptyInput, errors.InputTooLong, errors.InvalidImage, errors.UnsupportedMedia)
+}
+
+
+class Job(msgspec.Struct, array_like=True, frozen=True):
+    """An image to decode; `index` is its place in the request."""
+
+    image: bytes | RawImage
+    index: int
+    target: Target
+    limits: SourceLimits
+
+
+class Refusal(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """Why an image was refused: the class of the error and its parts."""
+
+    kind: str
+    detail: str
+    facts: dict[str, int]
+
+    def error(self) -> errors.InputError:
+        """The error to raise in the front end."""
+        return _REFUSALS[self.kind](self.detail, **self.facts)
+
+
+class Decoded(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """RGB bytes of the target's size."""
+
+    pixels: bytes
+
+
+def framed(message: msgspec.Struct) -> bytes:
+    """A message with its length before it."""
+    content = msgspec.msgpack.encode(message)
+    return len(content).to_bytes(LENGTH_BYTES, "big") + content
+
+
+job_of = msgspec.msgpack.Decoder(Job).decode
+reply_of = msgspec.msgpack.Decoder(Decoded | Refusal).decode

@@ -1,0 +1,169 @@
+"""Decoder processes: bounded in time and memory, replaced when they end, and never left behind."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import psutil
+import pytest
+from PIL import Image
+
+from app.errors import InvalidImage, UnsupportedMedia
+from app.tasks.sources.image_decoder_messages import Job
+from app.tasks.sources.image_decoders import ImageDecoders
+from app.tasks.sources.image_files import RawImage, Target, read_image
+from app.tasks.sources.image_parts import MAX_SCANS
+from app.tasks.sources.limits import SourceLimits
+from tests.tasks.hostile_images import jpeg_of_scans, png, saved
+
+LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=80_000_000)
+TARGET = Target(32)
+SLOW = jpeg_of_scans(MAX_SCANS, 8000)  # some six seconds
+SMALL = saved(Image.effect_noise((400, 300), 50).convert("RGB"), "PNG")
+Result = TypeVar("Result")
+_OTHERS: list[psutil.Process] = []  # decoders of servers in this process
+
+
+def job(content: bytes | RawImage, index: int = 0, limits: SourceLimits = LIMITS) -> Job:
+    return Job(content, index, TARGET, limits)
+
+
+def run(
+    test: Callable[[ImageDecoders], Awaitable[Result]], *, count: int = 1, seconds: float = 5, pixels: int = 80_000_000
+) -> Result:
+    """Run a test with decoders, and check that none is left behind."""
+
+    async def main() -> Result:
+        decoders = ImageDecoders(count, seconds=seconds, pixels=pixels)
+        try:
+            return await test(decoders)
+        finally:
+            await decoders.close()
+
+    _OTHERS[:] = children()
+    result = asyncio.run(main())
+    assert processes() == []
+    return result
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "app.tasks.sources.image_decoder" in child.cmdline()]
+
+
+def processes() -> list[psutil.Process]:
+    """The decoders of the test."""
+    return [child for child in children() if child not in _OTHERS]
+
+
+def test_pixels_are_those_of_the_file() -> None:
+    raw = RawImage(5, 4, bytes(range(60)))
+
+    async def test(decoders: ImageDecoders) -> list[bytes]:
+        return await asyncio.gather(*(decoders.decode(job(item)) for item in (SMALL, raw, SMALL)))
+
+    first, small, again = run(test, count=2)
+    assert first == again == read_image(SMALL, 0, TARGET, LIMITS)
+    assert len(small) == 3 * 32 * 32
+
+
+def test_a_refusal_is_the_error_of_the_file() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        with pytest.raises(UnsupportedMedia, match=r"images\[3\]") as caught:
+            await decoders.decode(job(b"no picture", 3))
+        assert caught.value.facts == {"input": 3}
+        assert await decoders.decode(job(SMALL))
+
+    run(test)
+
+
+def test_a_file_that_takes_too_long_is_refused_and_the_next_is_decoded() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        await decoders.decode(job(SMALL))
+        (before,) = processes()
+        started = time.monotonic()
+        with pytest.raises(InvalidImage, match=r"takes longer than 0\.5 s to decode") as caught:
+            await decoders.decode(job(SLOW, 2))
+        assert time.monotonic() - started < 5
+        assert caught.value.facts == {"input": 2}
+        assert await decoders.decode(job(SMALL)) == read_image(SMALL, 0, TARGET, LIMITS)
+        assert processes() != [before]
+
+    run(test, seconds=0.5)
+
+
+def test_a_file_that_needs_too_much_memory_is_refused() -> None:
+    limits = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=200_000_000)
+
+    async def test(decoders: ImageDecoders) -> None:
+        with pytest.raises(InvalidImage, match="too much memory"):
+            await decoders.decode(job(png(12_000, 12_000, 6), limits=limits))
+        assert await decoders.decode(job(SMALL))
+
+    run(test, pixels=1)
+
+
+def test_closing_ends_a_decoder_at_work() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        decoders.start()
+        slow = asyncio.create_task(decoders.decode(job(SLOW)))
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        await decoders.close()
+        assert time.monotonic() - started < 1
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+
+    run(test, seconds=60)
+
+
+def test_a_decoder_that_is_killed_is_replaced() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        await decoders.decode(job(SMALL))
+        (process,) = processes()
+        slow = asyncio.create_task(decoders.decode(job(SLOW)))
+        await asyncio.sleep(0.2)
+        process.kill()
+        with pytest.raises(InvalidImage, match="cannot be decoded"):
+            await slow
+        assert await decoders.decode(job(SMALL))
+
+    run(test)
+
+
+def test_a_decoder_killed_while_idle_costs_no_request() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        await decoders.decode(job(SMALL))
+        (process,) = processes()
+        process.kill()
+        process.wait(5)
+        assert await decoders.decode(job(SMALL))
+
+    run(test)
+
+
+def test_a_cancelled_request_frees_its_decoder() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(decoders.decode(job(SLOW)), 0.4)
+        assert await asyncio.wait_for(decoders.decode(job(SMALL)), 5)
+
+    run(test, seconds=0.5)
+
+
+def test_decoders_ignore_signals_to_the_whole_service_and_inherit_no_socket() -> None:
+    async def test(decoders: ImageDecoders) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            os.set_inheritable(listener.fileno(), True)  # as that of a worker is
+            await decoders.decode(job(SMALL))
+            (process,) = processes()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                process.send_signal(number)
+            assert await decoders.decode(job(SMALL))
+            assert processes() == [process]
+            assert process.net_connections("inet") == []
+
+    run(test)
