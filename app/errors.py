@@ -7,6 +7,7 @@ UnrollError
 │   ├── TooManyInputs
 │   ├── InvalidImage
 │   ├── UnsupportedMedia
+│   ├── UnreadableBody      the body is not what its headers say
 │   ├── BodyTooLarge
 │   ├── UnknownLanguage
 │   ├── UnknownWord         not in the vocabulary of a model without an unknown token
@@ -70,6 +71,10 @@ class InvalidImage(InputError):
 
 
 class UnsupportedMedia(InputError):
+    pass
+
+
+class UnreadableBody(InputError):
     pass
 
 

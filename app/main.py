@@ -19,6 +19,7 @@ from app.api.compat import hugging_face, open_inference, openai
 from app.api.middleware.access import Access
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.client_errors import ClientErrors
+from app.api.middleware.content_encoding import ContentEncoding
 from app.api.middleware.cross_origin import cross_origin
 from app.api.middleware.fast_path import FastPath
 from app.api.middleware.gate import Gate
@@ -105,6 +106,7 @@ def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
         *([] if parts.guard.is_idle else [Middleware(Access, guard=parts.guard, metrics=metrics)]),
         Middleware(Gate, admission=parts.admission),
         Middleware(BodyLimit, most=settings.max_body_bytes),
+        Middleware(ContentEncoding, most=settings.max_body_bytes),
         Middleware(FastPath, admission=parts.admission),
     ]
 

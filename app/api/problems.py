@@ -60,6 +60,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.TooManyInputs: Kind(422, "too-many-inputs", "The request has too many inputs"),
     errors.InvalidImage: Kind(422, "invalid-image", "An image cannot be decoded"),
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
+    errors.UnreadableBody: Kind(400, "unreadable-body", "The request body cannot be read"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
     errors.UnknownWord: Kind(422, "unknown-word", "A word is not in the vocabulary"),
@@ -95,12 +96,12 @@ COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.EngineFailed,
 )  # of every task
 INVALID_REQUEST = KINDS[errors.InputError]
-UNREADABLE_BODY = Kind(400, "unreadable-body", "The request body cannot be read")
+UNREADABLE_BODY = KINDS[errors.UnreadableBody]
 CROSS_ORIGIN = Kind(400, "cross-origin", "The origin is not allowed")
 NOT_FOUND = Kind(404, "not-found", "The path does not exist")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed")
 INTERNAL = Kind(500, "internal", "The service failed")
-ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
+ALL_KINDS = (*KINDS.values(), CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
 _ANYWHERE = (KINDS[errors.BodyTooLarge], INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _INTERNAL_DETAIL = "the service failed; its log has the reason"
@@ -153,7 +154,8 @@ def _kind_of(error: errors.UnrollError) -> Kind:
 
 def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an operation that reads a body and can raise these."""
-    return _described(*(KINDS[error] for error in kinds), INVALID_REQUEST, UNREADABLE_BODY, *_ANYWHERE)
+    every = (errors.InputError, errors.UnreadableBody, errors.UnsupportedMedia)
+    return _described(*(KINDS[error] for error in (*kinds, *every)), *_ANYWHERE)
 
 
 def problems_anywhere() -> dict[int | str, dict[str, Any]]:

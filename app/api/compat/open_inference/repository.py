@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from app.api.admin import Administrated
 from app.api.body import json_body
-from app.api.compat.open_inference.bodies import Form, body_of, read
+from app.api.compat.open_inference.bodies import Form, read
 from app.api.compat.open_inference.paths import described
 from app.api.compat.open_inference.schemas import (
     IndexedModel,
@@ -39,7 +39,7 @@ _ADMINISTRATION: Any = {"tags": ["Administration"]}
 
 async def _read(request: Request, form: type[Form]) -> Form:
     """The body; an empty one leaves out every member."""
-    content = await body_of(request)
+    content = await request.body()
     return await read(content, form) if content else form()
 
 
