@@ -23,8 +23,10 @@ from app.api.middleware.content_encoding import ContentEncoding
 from app.api.middleware.cross_origin import cross_origin
 from app.api.middleware.fast_path import FastPath
 from app.api.middleware.gate import Gate
+from app.api.middleware.head import Head
 from app.api.middleware.observe import Observe
 from app.api.middleware.request_log import RequestLog
+from app.api.middleware.root_path import RootPath
 from app.api.middleware.security_headers import SecurityHeaders
 from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
@@ -78,6 +80,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a redirect would reveal the address behind a proxy
         middleware=_middleware(parts, routes),
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         responses=problems_anywhere(),
         openapi_tags=list(TAGS),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -99,6 +102,7 @@ def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
     lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
     request_log = RequestLog(lines, logs_probes=settings.log_level == "debug") if lines else None
     return [
+        *([Middleware(RootPath, prefix=settings.root_path)] if settings.root_path else []),
         Middleware(Observe, routes=routes, metrics=metrics, log=request_log, tracing=parts.tracing),
         Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
         Middleware(ClientErrors),
@@ -108,6 +112,7 @@ def _middleware(parts: lifespan.Parts, routes: Routes) -> list[Middleware]:
         Middleware(BodyLimit, most=settings.max_body_bytes),
         Middleware(ContentEncoding, most=settings.max_body_bytes),
         Middleware(FastPath, admission=parts.admission),
+        Middleware(Head),
     ]
 
 

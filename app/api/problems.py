@@ -230,7 +230,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         slash = ", none of which ends with a slash" if path.endswith("/") else ""
         response = problem_response(NOT_FOUND, f"the path {path} does not exist; /docs lists the paths{slash}")
     elif error.status_code == METHOD_NOT_ALLOWED.status:
-        allowed = headers.get("Allow", "another method")
+        methods = set(filter(None, headers.get("Allow", "").split(", ")))
+        allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()))) or "another method"
+        headers = {**headers, "Allow": allowed} if methods else headers
         response = problem_response(
             METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {request.url.path}; use {allowed}"
         )

@@ -35,9 +35,8 @@ def serve(**options: Any) -> None:
     _check_temporary_folder()
     source = _source(settings)
     listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
     click.echo(reach)
-    click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
+    click.echo(f"Unroll {VERSION} on {_url(listener)} - try /, /docs and /readyz; engines are starting")
     engines = start_engines(settings, source)
     try:
         if settings.workers == 1:
@@ -97,6 +96,20 @@ def _source(settings: Settings) -> Store:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket()
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise click.BadParameter(
+            f"{settings.host} is no address of this machine, such as 127.0.0.1 or ::1", param_hint="--host"
+        ) from None
+    *_, address = min(found, key=lambda item: item[0] is not socket.AF_INET)  # IPv4 first
+    try:
+        return uvicorn.Config("", host=str(address[0]), port=settings.port, log_config=None).bind_socket()
     except SystemExit:
-        raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
+        raise click.ClickException(
+            f"cannot listen on {settings.host}, port {settings.port}; choose another --port or --host"
+        ) from None
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family is socket.AF_INET6 else f"http://{host}:{port}"
