@@ -22,6 +22,7 @@ UnrollError
 ├── WrongKey                the caller's key is missing or unknown
 ├── NotAllowed              the role of the caller's key does not permit the request
 ├── RateLimited             the caller exceeds its rate or its concurrent inputs
+├── NoTemporaryFolder       temporary files cannot be written
 ├── InvalidAccess           the configured keys or limits are invalid
 ├── Overloaded              too many admitted requests are unanswered
 ├── NotReady                no engine is ready yet
@@ -131,6 +132,10 @@ class NotAllowed(UnrollError):
 
 
 class RateLimited(UnrollError):
+    pass
+
+
+class NoTemporaryFolder(UnrollError):
     pass
 
 

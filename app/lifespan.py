@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -28,6 +27,7 @@ from app.tasks.catalog import Catalog
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
+from app.temporary_folder import check_temporary_folder, service_folder
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
@@ -64,6 +64,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     settings, metrics = parts.settings, parts.metrics
     store = open_store(settings)
     if parts.service_folder is None:
+        check_temporary_folder()
         await asyncio.to_thread(bring_up_to_date, store)
     async with AsyncExitStack() as stack:
         if parts.tracing is not None:
@@ -74,7 +75,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             stack.callback(processes.stop)
             endpoints, folder = processes.endpoints, processes.folder
         if folder is None:  # running engines that serve only this front end
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
+            folder = stack.enter_context(service_folder())
             create_desired_state(folder, desired_state_of(store))
         pool = stack.enter_context(ThreadPoolExecutor(_IMAGE_THREADS, "images"))
         desired = stack.enter_context(closing(DesiredStateFile(folder)))

@@ -84,7 +84,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of an optional member, which may be `null` instead."""
     if _IS_NULL in schema.get("anyOf", ()):
         return schema
-    described = {name: schema[name] for name in schema.keys() & _ANNOTATIONS}
+    described = {name: value for name, value in schema.items() if name in _ANNOTATIONS}
     types = {name: value for name, value in schema.items() if name not in _ANNOTATIONS}
     return {"anyOf": [*types.get("anyOf", [types]), _IS_NULL], **described}
 

@@ -154,8 +154,7 @@ def _kind_of(error: errors.UnrollError) -> Kind:
 
 def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an operation that reads a body and can raise these."""
-    every = (errors.InputError, errors.UnreadableBody, errors.UnsupportedMedia)
-    return _described(*(KINDS[error] for error in (*kinds, *every)), *_ANYWHERE)
+    return _described(*(KINDS[error] for error in kinds), INVALID_REQUEST, UNREADABLE_BODY, *_ANYWHERE)
 
 
 def problems_anywhere() -> dict[int | str, dict[str, Any]]:

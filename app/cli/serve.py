@@ -1,7 +1,6 @@
 """`unroll serve`."""
 
 import socket
-import tempfile
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from app.logs import set_up_logging
 from app.main import create_app, open_guard
 from app.settings import Settings, is_local
 from app.store.stores import Store
+from app.temporary_folder import check_temporary_folder
 from app.version import VERSION
 from app.workers import FrontEnd, eager, run_workers, web_config
 
@@ -32,7 +32,8 @@ def serve(**options: Any) -> None:
         open_guard(settings)
     reach = _reach(settings)
     set_up_logging(settings.log_level, settings.log_format)
-    _check_temporary_folder()
+    with errors_as_messages():
+        check_temporary_folder()
     source = _source(settings)
     listener = _listen(settings)
     click.echo(reach)
@@ -70,17 +71,6 @@ def _reach(settings: Settings) -> str:
             param_hint="--host",
         )
     return f"WARNING: other machines can reach {settings.host}, and {keys}: everyone can use the tasks."
-
-
-def _check_temporary_folder() -> None:
-    """The sockets between the processes are files in it."""
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError:
-        raise click.ClickException(
-            "no folder for temporary files is writable, and the processes need one for their sockets. In a container "
-            "with a read-only root, mount one (--tmpfs /tmp), or name one in TMPDIR"
-        ) from None
 
 
 def _source(settings: Settings) -> Store:
