@@ -86,6 +86,8 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
         return schema
     described = {name: value for name, value in schema.items() if name in _ANNOTATIONS}
     types = {name: value for name, value in schema.items() if name not in _ANNOTATIONS}
+    if "$ref" in types:
+        described.pop("default", None)  # client generators do not read the default of an object
     return {"anyOf": [*types.get("anyOf", [types]), _IS_NULL], **described}
 
 

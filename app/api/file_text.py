@@ -18,7 +18,11 @@ def file_content(text: str) -> bytes:
     if not comma:
         raise ValueError("a data URL has a comma before its content")
     plain = unquote_to_bytes(content)
-    return _from_base64(plain) if header.rstrip().lower().endswith(_BASE64) else plain
+    if header.rstrip().lower().endswith(_BASE64):
+        return _from_base64(plain)
+    if "%" not in content:
+        raise ValueError("a data URL has ;base64 before its comma, or % before each byte that is not ASCII")
+    return plain
 
 
 def _from_base64(content: bytes) -> bytes:

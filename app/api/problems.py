@@ -60,7 +60,6 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.TooManyInputs: Kind(422, "too-many-inputs", "The request has too many inputs"),
     errors.InvalidImage: Kind(422, "invalid-image", "An image cannot be decoded"),
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
-    errors.UnreadableBody: Kind(400, "unreadable-body", "The request body cannot be read"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnknownLanguage: Kind(422, "unknown-language", "No default model for the language"),
     errors.UnknownWord: Kind(422, "unknown-word", "A word is not in the vocabulary"),
@@ -80,6 +79,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.Draining: Kind(503, "draining", "The service is about to end", retry_after=5),
     errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
     errors.EngineFailed: Kind(500, "engine-failed", "The engine could not run the request"),
+    errors.UnreadableBody: Kind(400, "unreadable-body", "The request body cannot be read"),
 }
 COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.BodyTooLarge,

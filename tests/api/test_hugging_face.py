@@ -317,5 +317,6 @@ def test_options_of_the_hosted_service_are_accepted(http: httpx.Client, route: s
     for options in ({"wait_for_model": True, "use_cache": False}, {"use_gpu": True, "dont_load_model": None}, {}, None):
         answer = http.post(f"/hf/{route}", json={"inputs": inputs, "options": options})
         assert (answer.status_code, answer.json()) == (200, plain.json())
-    for wrong in ({"use_cache": "no"}, {"no_such_option": True}, []):
+    refused: tuple[object, ...] = ({"use_cache": "no"}, {"no_such_option": True}, [])
+    for wrong in refused:
         assert http.post(f"/hf/{route}", json={"inputs": inputs, "options": wrong}).status_code == 422

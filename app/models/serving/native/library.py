@@ -86,7 +86,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def absence() -> str | None:
-    """What is wrong if there are no kernels, for a sentence about them."""
+    """Why there are no kernels, for a sentence about them; None if there are."""
     if library() is not None:
         return None
     compiled = any(Path(__file__).with_name(f"_kernels{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
