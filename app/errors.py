@@ -7,6 +7,7 @@ UnrollError
 │   ├── TooManyInputs
 │   ├── InvalidImage
 │   ├── UnsupportedMedia
+│   ├── UnreadableBody      the body is not what its headers say
 │   ├── BodyTooLarge
 │   ├── MalformedRequest    not an HTTP request
 │   ├── HeadTooLarge
@@ -26,6 +27,7 @@ UnrollError
 ├── CrossSite               a page of another site sends the request
 ├── NotAllowed              the role of the caller's key does not permit the request
 ├── RateLimited             the caller exceeds its rate or its concurrent inputs
+├── NoTemporaryFolder       temporary files cannot be written
 ├── InvalidAccess           the configured keys or limits are invalid
 ├── Overloaded              too many admitted requests are unanswered
 ├── NotReady                no engine is ready yet
@@ -84,6 +86,10 @@ class InvalidImage(InputError):
 
 
 class UnsupportedMedia(InputError):
+    pass
+
+
+class UnreadableBody(InputError):
     pass
 
 
@@ -160,6 +166,10 @@ class NotAllowed(UnrollError):
 
 
 class RateLimited(UnrollError):
+    pass
+
+
+class NoTemporaryFolder(UnrollError):
     pass
 
 

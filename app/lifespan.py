@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -30,6 +29,7 @@ from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
+from app.temporary_folder import check_temporary_folder, service_folder
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
@@ -68,6 +68,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     settings, metrics = parts.settings, parts.metrics
     store = open_store(settings)
     if parts.service_folder is None:
+        check_temporary_folder()
         await asyncio.to_thread(bring_up_to_date, store)
     async with AsyncExitStack() as stack:
         if parts.tracing is not None:
@@ -78,7 +79,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             stack.callback(processes.stop)
             endpoints, folder = processes.endpoints, processes.folder
         if folder is None:  # running engines that serve only this front end
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="unroll-")))
+            folder = stack.enter_context(service_folder())
             create_desired_state(folder, desired_state_of(store))
         decoders = ImageDecoders(_IMAGE_DECODERS, seconds=settings.image_seconds, pixels=settings.max_image_pixels)
         stack.push_async_callback(decoders.close)

@@ -20,12 +20,15 @@ from app.api.head_check import HeadCheck
 from app.api.middleware.access import Access
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.client_errors import ClientErrors
+from app.api.middleware.content_encoding import ContentEncoding
 from app.api.middleware.cross_origin import cross_origin
 from app.api.middleware.fast_path import FastPath
 from app.api.middleware.gate import Gate
+from app.api.middleware.head import Head
 from app.api.middleware.local_only import LocalOnly, local_hosts
 from app.api.middleware.observe import Observe
 from app.api.middleware.request_log import RequestLog
+from app.api.middleware.root_path import RootPath
 from app.api.middleware.security_headers import SecurityHeaders
 from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
@@ -85,6 +88,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a redirect would reveal the address behind a proxy
         middleware=_middleware(parts, routes, lines),
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         responses=problems_anywhere(),
         openapi_tags=list(TAGS),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -115,6 +119,7 @@ def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> 
     hosts = None if settings.needs_keys or not is_local(settings.host) else local_hosts(settings.allowed_hosts)
     local_only = [] if hosts is None else [Middleware(LocalOnly, hosts=hosts, origins=settings.cors_origins)]
     return [
+        *([Middleware(RootPath, prefix=settings.root_path)] if settings.root_path else []),
         Middleware(Observe, routes=routes, metrics=metrics, log=request_log, tracing=parts.tracing),
         Middleware(SecurityHeaders, hsts_seconds=settings.hsts_seconds),
         Middleware(ClientErrors),
@@ -123,7 +128,9 @@ def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> 
         *([] if parts.guard.is_idle else [Middleware(Access, guard=parts.guard, metrics=metrics)]),
         Middleware(Gate, admission=parts.admission, check=parts.check),
         Middleware(BodyLimit, most=settings.max_body_bytes),
+        Middleware(ContentEncoding, most=settings.max_body_bytes),
         Middleware(FastPath, admission=parts.admission),
+        Middleware(Head),
     ]
 
 

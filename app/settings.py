@@ -4,6 +4,7 @@ Only the roots (`app.main`, `app.cli.serve`) read them; everything else receives
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.api.access.rates import check_rate
 
 SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # passed on in the environment, never on a command line
+_OWN_PATHS = ("/v1", "/v2", "/hf", "/assets")  # as a prefix they would be ambiguous
 _ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
 
@@ -35,6 +37,15 @@ def _checked_storage(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _checked_prefix(path: str) -> str:
+    path = path.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
+        raise ValueError("must begin with a slash and hold letters, digits, '.', '_', '~' and '-', such as /unroll")
+    if path in _OWN_PATHS:
+        raise ValueError("must not be the start of the service's own paths; choose another, such as /unroll")
+    return path
+
+
 class Settings(BaseSettings):
     """Each field is `UNROLL_<NAME>` in the environment and `--<name>` on the command line."""
 
@@ -42,6 +53,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 means every network interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 picks a free one.")
+    root_path: Annotated[str, AfterValidator(_checked_prefix)] = Field(
+        "", description="Path prefix behind a proxy, such as /unroll. The proxy may remove it or keep it."
+    )
     store: Annotated[str, BeforeValidator(_as_text)] = Field(
         "model_store", description="Model store: a folder or an fsspec URL that contains <name>/<version>/."
     )

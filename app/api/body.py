@@ -12,6 +12,8 @@ from starlette.datastructures import ImmutableMultiDict
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
+_IS_NULL = {"type": "null"}
+_ANNOTATIONS = {"title", "description", "default", "examples"}  # keywords of a schema that say nothing about types
 NULL = "\0null"  # stands for null in an example until the OpenAPI document is complete
 TIMEOUT_PARAMETER: dict[str, Any] = {
     "name": "X-Timeout-Ms",
@@ -71,7 +73,22 @@ def unsupported_content(request: Request, *supported: str) -> UnsupportedMedia:
 
 def json_body(form: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI content of a JSON body that `read_json` reads; `app/api/openapi/document.py` names its parts."""
-    return {JSON: {"schema": form.model_json_schema(), "examples": _with_nulls(examples)}}
+    schema = form.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        for name in part.get("properties", {}).keys() - part.get("required", ()):
+            part["properties"][name] = _or_null(part["properties"][name])
+    return {JSON: {"schema": schema, "examples": _with_nulls(examples)}}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an optional member, which may be `null` instead."""
+    if _IS_NULL in schema.get("anyOf", ()):
+        return schema
+    described = {name: value for name, value in schema.items() if name in _ANNOTATIONS}
+    types = {name: value for name, value in schema.items() if name not in _ANNOTATIONS}
+    if "$ref" in types:
+        described.pop("default", None)  # client generators do not read the default of an object
+    return {"anyOf": [*types.get("anyOf", [types]), _IS_NULL], **described}
 
 
 def _with_nulls(node: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from app.tasks.request_form import RequestForm
 
 ModelName = Annotated[str, Field(max_length=128, description="Name of a model in `GET /v1/models`.")]
 ModelVersion = Annotated[
@@ -29,7 +31,7 @@ Inputs = Annotated[
 ]
 
 
-class Options(BaseModel):
+class Options(RequestForm):
     """The model that answers, and when. Unknown members are refused, so that a misspelt option is not ignored."""
 
     model_config = ConfigDict(extra="forbid")

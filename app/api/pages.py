@@ -2,20 +2,24 @@
 
 import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from app.api.middleware.root_path import root_path_of
+
 SWAGGER_ASSETS = Path(str(files("fastapi_offline"))) / "static"
 WEB_ASSETS = Path(str(files("app.web"))) / "static"
+_DEMO = WEB_ASSETS / "index.html"
 # Pages load nothing from other hosts and run no inline script, even if an answer contains one.
-_POLICY = "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_POLICY = "default-src 'self'; img-src 'self' blob: data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 DEMO_HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 router = APIRouter(include_in_schema=False)
 
@@ -40,13 +44,14 @@ async def docs() -> HTMLResponse:
 
 
 def _swagger_ui() -> HTMLResponse:
-    """The page has one inline script, which the policy allows by its hash, and sets inline styles."""
+    """The page has one inline script, which the policy allows by its hash, and sets inline styles. Its links are
+    relative, for a path prefix."""
     page = get_swagger_ui_html(
-        openapi_url="/openapi.json",
+        openapi_url="openapi.json",
         title="Unroll",
-        swagger_js_url="/assets/swagger/swagger-ui-bundle.js",
-        swagger_css_url="/assets/swagger/swagger-ui.css",
-        swagger_favicon_url="/assets/web/favicon.svg",
+        swagger_js_url="assets/swagger/swagger-ui-bundle.js",
+        swagger_css_url="assets/swagger/swagger-ui.css",
+        swagger_favicon_url="assets/web/favicon.svg",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0},
     )
     scripts = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
@@ -60,6 +65,14 @@ _DOCS = _swagger_ui()
 
 
 @router.get("/")
-async def demo() -> FileResponse:
-    """The demo page, which shows the tasks and the memory of the network."""
-    return FileResponse(WEB_ASSETS / "index.html", headers=DEMO_HEADERS)
+async def demo(request: Request) -> Response:
+    """The demo page, which shows the tasks and the memory of the network. Its links are relative to its address, or to
+    the path prefix of the service."""
+    if root_path := root_path_of(request):
+        return HTMLResponse(_page_at(root_path), headers=DEMO_HEADERS)
+    return FileResponse(_DEMO, headers=DEMO_HEADERS)
+
+
+@cache
+def _page_at(root_path: str) -> str:
+    return _DEMO.read_text(encoding="utf8").replace("<head>", f'<head>\n  <base href="{root_path}/">', 1)

@@ -84,6 +84,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.Draining: Kind(503, "draining", "The service is about to end", retry_after=5),
     errors.TimedOut: Kind(504, "timed-out", "The request took too long"),
     errors.EngineFailed: Kind(500, "engine-failed", "The engine could not run the request"),
+    errors.UnreadableBody: Kind(400, "unreadable-body", "The request body cannot be read"),
 }
 COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.BodyTooLarge,
@@ -101,12 +102,12 @@ COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.EngineFailed,
 )  # of every task
 INVALID_REQUEST = KINDS[errors.InputError]
-UNREADABLE_BODY = Kind(400, "unreadable-body", "The request body cannot be read")
+UNREADABLE_BODY = KINDS[errors.UnreadableBody]
 CROSS_ORIGIN = Kind(400, "cross-origin", "The origin is not allowed")
 NOT_FOUND = Kind(404, "not-found", "The path does not exist")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed")
 INTERNAL = Kind(500, "internal", "The service failed")
-ALL_KINDS = (*KINDS.values(), UNREADABLE_BODY, CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
+ALL_KINDS = (*KINDS.values(), CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
 _ANYWHERE = (KINDS[errors.BodyTooLarge], INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _INTERNAL_DETAIL = "the service failed; its log has the reason"
@@ -234,7 +235,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         slash = ", none of which ends with a slash" if path.endswith("/") else ""
         response = problem_response(NOT_FOUND, f"the path {path} does not exist; /docs lists the paths{slash}")
     elif error.status_code == METHOD_NOT_ALLOWED.status:
-        allowed = headers.get("Allow", "another method")
+        methods = set(filter(None, headers.get("Allow", "").split(", ")))
+        allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()))) or "another method"
+        headers = {**headers, "Allow": allowed} if methods else headers
         response = problem_response(
             METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {request.url.path}; use {allowed}"
         )

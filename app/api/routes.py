@@ -63,8 +63,8 @@ class Routes:
         return None
 
     def note(self, scope: Scope) -> None:
-        """Match a request, once; `match_of` and `task_match_of` read the result."""
-        if _KEY not in scope:
+        """Match a request; `match_of` and `task_match_of` read the result."""
+        if scope.get(_KEY) is None:
             scope[_KEY] = self.match(scope["path"])
 
     def task_match(self, scope: Scope) -> Match | None:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.tasks.request_form import RequestForm
+
 
 class QualityFigure(BaseModel):
     """A measured number of a model card."""
@@ -31,7 +33,7 @@ class ModelInfo(BaseModel):
     licence: str
 
 
-class LoadRequest(BaseModel):
+class LoadRequest(RequestForm):
     """The version to load."""
 
     model_config = ConfigDict(extra="forbid")
@@ -41,7 +43,7 @@ class LoadRequest(BaseModel):
     )
 
 
-class UnloadRequest(BaseModel):
+class UnloadRequest(RequestForm):
     """The version to unload."""
 
     model_config = ConfigDict(extra="forbid")
@@ -49,7 +51,7 @@ class UnloadRequest(BaseModel):
     version: Annotated[int, Field(ge=1)] | None = Field(None, description="All versions when left out.", examples=[1])
 
 
-class DefaultRequest(BaseModel):
+class DefaultRequest(RequestForm):
     """The default version to set."""
 
     model_config = ConfigDict(extra="forbid")

@@ -116,7 +116,8 @@ class Service:
         count_inputs(request, inputs, self.metrics)
         header = _timeout_of(request)
         timeout = options.timeout_ms or header
-        seconds = self._limits.seconds if timeout is None else min(self._limits.seconds, timeout / 1000)
+        milliseconds = self._limits.seconds * 1000
+        seconds = (milliseconds if timeout is None else min(milliseconds, timeout)) / 1000
         try:
             self.admission.check_time(seconds)  # before its inputs count: only other work delays it
             ticket_of(request).count_inputs(inputs)

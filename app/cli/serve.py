@@ -1,7 +1,6 @@
 """`unroll serve`."""
 
 import socket
-import tempfile
 from typing import Any
 
 import click
@@ -18,6 +17,7 @@ from app.server.connections import raise_file_limit
 from app.server.front_end import FrontEnd
 from app.settings import Settings, is_local
 from app.store.stores import Store
+from app.temporary_folder import check_temporary_folder
 from app.version import VERSION
 from app.workers import run_workers
 
@@ -35,12 +35,12 @@ def serve(**options: Any) -> None:
     reach = _reach(settings)
     set_up_logging(settings.log_level, settings.log_format)
     raise_file_limit()
-    _check_temporary_folder()
+    with errors_as_messages():
+        check_temporary_folder()
     source = _source(settings)
     listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
     click.echo(reach)
-    click.echo(f"Unroll {VERSION} on http://{host}:{port} - try /, /docs and /readyz; engines are starting")
+    click.echo(f"Unroll {VERSION} on {_url(listener)} - try /, /docs and /readyz; engines are starting")
     engines = start_engines(settings, source)
     try:
         if settings.workers == 1:
@@ -76,17 +76,6 @@ def _reach(settings: Settings) -> str:
     return f"WARNING: other machines can reach {settings.host}, and {keys}: everyone can use the tasks."
 
 
-def _check_temporary_folder() -> None:
-    """The sockets between the processes are files in it."""
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError:
-        raise click.ClickException(
-            "no folder for temporary files is writable, and the processes need one for their sockets. In a container "
-            "with a read-only root, mount one (--tmpfs /tmp), or name one in TMPDIR"
-        ) from None
-
-
 def _source(settings: Settings) -> Store:
     try:
         source = open_store(settings)
@@ -100,6 +89,20 @@ def _source(settings: Settings) -> Store:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket()
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise click.BadParameter(
+            f"{settings.host} is no address of this machine, such as 127.0.0.1 or ::1", param_hint="--host"
+        ) from None
+    *_, address = min(found, key=lambda item: item[0] is not socket.AF_INET)  # IPv4 first
+    try:
+        return uvicorn.Config("", host=str(address[0]), port=settings.port, log_config=None).bind_socket()
     except SystemExit:
-        raise click.ClickException(f"cannot listen on {settings.host}:{settings.port}; choose another --port") from None
+        raise click.ClickException(
+            f"cannot listen on {settings.host}, port {settings.port}; choose another --port or --host"
+        ) from None
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family is socket.AF_INET6 else f"http://{host}:{port}"

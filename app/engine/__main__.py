@@ -5,6 +5,7 @@ whole service, such as Ctrl-C in a terminal: the front end drains first. PIPE is
 RESTARTS the number of restarts.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -16,8 +17,10 @@ import torch
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
 from app.logs import set_up_logging
+from app.models.serving import native
 from app.supervisor import heartbeat_into, wait_for_parent_end
 
+log = logging.getLogger("unroll.engine")
 _NICE = 5  # on a busy CPU the front end goes first: refusals and health checks take little time
 
 
@@ -28,7 +31,14 @@ def main() -> None:
     set_up_logging(config.log_level, config.log_format)
     os.nice(_NICE)
     torch.set_num_threads(config.threads)
-    engine = Engine(config, beat=heartbeat_into(int(sys.argv[2])), restarts=int(sys.argv[3]))
+    restarts = int(sys.argv[3])
+    if config.is_first and config.device == "cpu" and not restarts and (reason := native.absence()):
+        log.warning(
+            "the native kernels %s, so models run with those of torch, which are slower on processors with AVX-512: "
+            "install a C compiler, then install unroll-serve again",
+            reason,
+        )
+    engine = Engine(config, beat=heartbeat_into(int(sys.argv[2])), restarts=restarts)
 
     def stop_with_parent() -> None:
         wait_for_parent_end()

@@ -9,13 +9,15 @@ from app.logs import Format
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`endpoint` is the ZeroMQ address to bind, `device` a single device. `desired_state` is the file that names the
-    versions to load; without it the engine loads all of the store. The other members are settings of the same
+    versions to load; without it the engine loads all of the store. The first engine of a device logs what holds for
+    all of them (`is_first`). The other members are settings of the same
     names."""
 
     endpoint: str
     store: str
     desired_state: str = ""
     device: str = "auto"
+    is_first: bool = False
     threads: int = 1
     unit: int = 6
     slots: int = 64

@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from app.desired_state import DesiredState, create_desired_state
 from app.engine.config import EngineConfig
 from app.supervisor import SupervisedProcess, stop_all
+from app.temporary_folder import service_folder
 
 NVIDIA = Path("/dev/nvidiactl")  # exists with a GPU; only then torch counts the GPUs, which takes seconds
 _STOP_SECONDS = 5.0
@@ -62,17 +63,20 @@ class EngineProcesses:
         desired_state: DesiredState | None = None,
     ) -> None:
         self.devices = list(devices)
-        self._folder = tempfile.TemporaryDirectory(prefix="unroll-", ignore_cleanup_errors=True)
-        self.folder = Path(self._folder.name)
+        self._held = ExitStack()
+        self.folder = self._held.enter_context(service_folder())
         if desired_state is not None:
             file = create_desired_state(self.folder, desired_state)
             config = msgspec.structs.replace(config, desired_state=str(file))
         self.endpoints = [f"ipc://{self.folder / f'engine-{index}'}" for index in range(len(devices))]
         self._engines = [
             EngineProcess(
-                msgspec.structs.replace(config, endpoint=endpoint, device=device), heartbeat_seconds=heartbeat_seconds
+                msgspec.structs.replace(
+                    config, endpoint=endpoint, device=device, is_first=device not in self.devices[:index]
+                ),
+                heartbeat_seconds=heartbeat_seconds,
             )
-            for endpoint, device in zip(self.endpoints, devices, strict=True)
+            for index, (endpoint, device) in enumerate(zip(self.endpoints, devices, strict=True))
         ]
 
     @property
@@ -82,4 +86,4 @@ class EngineProcesses:
     def stop(self) -> None:
         """Stop all at the same time, and remove the sockets."""
         stop_all(self._engines, seconds=_STOP_SECONDS)
-        self._folder.cleanup()
+        self._held.close()

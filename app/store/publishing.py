@@ -66,13 +66,14 @@ def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path, prefix: str) -> None:
-    """Remove unlocked folders."""
+    """Remove unlocked folders of this user."""
     for path in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # it is locked, removed meanwhile, or of another user
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
+                if os.fstat(lock).st_uid == os.geteuid():
+                    shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(lock)
 

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from app.tasks.request_form import RequestForm
 
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code of a language.")]
 
 
-class TaskOptions(BaseModel):
+class TaskOptions(RequestForm):
     """Base of the options of every task."""
 
 

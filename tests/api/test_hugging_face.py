@@ -193,7 +193,7 @@ REFUSED = [
     ("text-classification/sentiment-en", {"parameters": {"function_to_apply": "sigmoid"}}, "function_to_apply"),
     ("text-classification/sentiment-en", {"parameters": {"function_to_apply": "none"}}, "function_to_apply"),
     ("text-classification/sentiment-en", {"parameters": {"top_k": 0}}, "top_k"),
-    ("text-classification/sentiment-en", {"options": {"use_cache": False}}, "options"),
+    ("text-classification/sentiment-en", {"options": {"cache": False}}, "options.cache"),
     ("translation/translate-en-ko", {"parameters": {"truncation": "only_first"}}, "truncation"),
     ("translation/translate-en-ko", {"parameters": {"clean_up_tokenization_spaces": True}}, "clean_up"),
     ("translation/translate-en-ko", {"parameters": {"src_lang": "ko", "tgt_lang": "en"}}, "from en to ko"),
@@ -300,3 +300,23 @@ def test_requests_are_counted_by_their_route(server: str, http: httpx.Client) ->
     assert (count(route), count(inputs)) == (before[0] + 1, before[1] + 1)
     assert "/hf/translation/translate-en-ko" not in http.get("/metrics").text
     assert count("unroll_pending_requests") == 0
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "text-classification/sentiment-en",
+        "translation/translate-en-ko",
+        "image-to-text/caption-en",
+        "text-generation/lm-en",
+    ],
+)
+def test_options_of_the_hosted_service_are_accepted(http: httpx.Client, route: str) -> None:
+    inputs = base64.b64encode(png()).decode() if "image" in route else SENTENCE
+    plain = http.post(f"/hf/{route}", json={"inputs": inputs})
+    for options in ({"wait_for_model": True, "use_cache": False}, {"use_gpu": True, "dont_load_model": None}, {}, None):
+        answer = http.post(f"/hf/{route}", json={"inputs": inputs, "options": options})
+        assert (answer.status_code, answer.json()) == (200, plain.json())
+    refused: tuple[object, ...] = ({"use_cache": "no"}, {"no_such_option": True}, [])
+    for wrong in refused:
+        assert http.post(f"/hf/{route}", json={"inputs": inputs, "options": wrong}).status_code == 422

@@ -173,15 +173,6 @@ def test_what_is_not_json_is_refused(http: httpx.Client, content: bytes) -> None
         check(http.post(path, content=content), 400, "unreadable-body", "Invalid JSON")
 
 
-def test_compressed_bodies_are_refused(server: str) -> None:
-    tensor = InferInput("text_input", [1], "BYTES")
-    tensor.set_data_from_numpy(np.array([b"a film"], dtype=np.object_))
-    with InferenceServerClient(server.removeprefix("http://")) as triton:
-        with pytest.raises(InferenceServerException, match="the content encoding is gzip") as error:
-            triton.infer("sentiment-en", [tensor], request_compression_algorithm="gzip")
-        assert error.value.status() == "415"
-
-
 @pytest.mark.parametrize(
     ("path", "status", "slug", "words"),
     [

@@ -12,11 +12,20 @@ from app.api.problems import ALL_KINDS, KINDS, Kind, problem_response
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api" / "errors.md"
 
 
+_NOT_OF_REQUESTS = (
+    errors.StoreError,
+    errors.ImportFailed,
+    errors.VersionExists,
+    errors.InvalidAccess,
+    errors.NoTemporaryFolder,
+)
+
+
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
     """All errors, except those of the store (/readyz reports them), of `unroll import`, and of the start: no request
     raises them."""
     for below in error.__subclasses__():
-        if below not in (errors.StoreError, errors.ImportFailed, errors.VersionExists, errors.InvalidAccess):
+        if below not in _NOT_OF_REQUESTS:
             yield below
             yield from subclasses(below)
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from limits import parse_many
 from redis import Redis
 
+from app.api.access.moving_window import MovingWindows
 from app.api.access.rates import Rates, check_rate
 from app.errors import InvalidAccess
 
@@ -56,6 +58,39 @@ def test_a_window_moves_and_callers_are_apart() -> None:
         await asyncio.sleep(1.05)
         rates.forget()
         assert await let_in(rates, "a", "2/second", 3) == [True, True, False]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("jump", [3600, -3600, 86_400 * 365, -86_400 * 365])
+def test_a_change_of_the_machines_time_changes_no_window(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    async def run() -> None:
+        rates, now = Rates(), time.time
+        assert await let_in(rates, "a", "2/second;5/minute", 3) == [True, True, False]
+        monkeypatch.setattr(time, "time", lambda: now() + jump)
+        assert await let_in(rates, "a", "2/second;5/minute", 1) == [False]
+        rates.forget()
+        exceeded = await rates.hit("a", "2/second;5/minute")
+        assert exceeded is not None
+        assert (exceeded.window, exceeded.seconds) == (1, 1)
+        await asyncio.sleep(1.05)
+        assert await let_in(rates, "a", "2/second;5/minute", 3) == [True, True, False]
+
+    asyncio.run(run())
+
+
+def test_callers_without_requests_are_forgotten() -> None:
+    async def run() -> None:
+        windows = MovingWindows()
+        item = parse_many("2/second")[0]
+        assert windows.hit(item, "a")
+        windows.forget()
+        assert windows.seconds_until_next(item, "a") == 0
+        assert windows.hit(item, "a")
+        assert 0.9 < windows.seconds_until_next(item, "a") <= 1
+        await asyncio.sleep(1.05)
+        windows.forget()
+        assert windows._times == {}
 
     asyncio.run(run())
 

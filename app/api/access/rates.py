@@ -11,10 +11,8 @@ from limits import RateLimitItem, parse_many
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter as SharedWindow
 from limits.errors import ConfigurationError, StorageError
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter as OwnWindow
-from limits.util import WindowStats
 
+from app.api.access.moving_window import MovingWindows
 from app.errors import InvalidAccess
 
 log = logging.getLogger("unroll.access")
@@ -68,8 +66,7 @@ class Rates:
 
     def __init__(self, redis: str | None = None, *, workers: int = 1) -> None:
         self._workers = workers
-        self._memory = MemoryStorage()
-        self._own = OwnWindow(self._memory)
+        self._own = MovingWindows()
         self._shared = None if redis is None else SharedWindow(_connected(redis))
         self._retry_at = 0.0  # the next attempt after a failure of Redis
         self._items = lru_cache(maxsize=1024)(_items)
@@ -80,7 +77,8 @@ class Rates:
             try:
                 for item in self._items(rate, 1):
                     if not await self._shared.hit(item, caller):
-                        return _exceeded(item, await self._shared.get_window_stats(item, caller))
+                        shared = await self._shared.get_window_stats(item, caller)
+                        return _exceeded(item, shared.remaining, shared.reset_time - time.time())
             except StorageError as error:
                 self._retry_at = time.monotonic() + _RETRY_SECONDS
                 log.error("Redis failed (%s): each process counts its own requests", type(error.storage_error).__name__)
@@ -88,13 +86,12 @@ class Rates:
                 return None
         for item in self._items(rate, self._workers):
             if not self._own.hit(item, caller):
-                return _exceeded(item, self._own.get_window_stats(item, caller))
+                return _exceeded(item, 0, self._own.seconds_until_next(item, caller))
         return None
 
     def forget(self) -> None:
-        """Drop callers without requests in their window, for which the library keeps empty lists."""
-        for caller in [caller for caller, events in self._memory.events.items() if not events]:
-            self._memory.clear(caller)
+        """Drop callers without requests in their windows."""
+        self._own.forget()
 
 
 def _items(rate: str, share: int) -> list[RateLimitItem]:
@@ -119,6 +116,7 @@ def _connected(url: str) -> RedisStorage:
         raise InvalidAccess("rate_limit_storage is not a Redis URL, such as redis://host:6379/0") from None
 
 
-def _exceeded(item: RateLimitItem, stats: WindowStats) -> Exceeded:
-    seconds = max(1, math.ceil(stats.reset_time - time.time()))
-    return Exceeded(item.amount, item.get_expiry(), max(0, stats.remaining), seconds)
+def _exceeded(item: RateLimitItem, remaining: int, seconds: float) -> Exceeded:
+    return Exceeded(
+        item.amount, item.get_expiry(), max(0, remaining), min(max(1, math.ceil(seconds)), item.get_expiry())
+    )

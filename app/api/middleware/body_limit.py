@@ -32,8 +32,8 @@ class BodyLimit:
         async def refuse() -> None:
             nonlocal refused
             refused = True
-            detail = f"the body exceeds the limit of {self._most} bytes; send fewer or smaller inputs"
-            response = problem_response(KINDS[BodyTooLarge], detail, limit=self._most)
+            error = too_large(self._most)
+            response = problem_response(KINDS[BodyTooLarge], error.detail, **error.facts)
             response.headers["Connection"] = "close"
             await response(scope, receive, unfinished_send)
             await discard_body(receive)
@@ -63,3 +63,7 @@ class BodyLimit:
             await refuse()
         else:
             await self._app(scope, counted_receive, guarded_send)
+
+
+def too_large(most: int, body: str = "body") -> BodyTooLarge:
+    return BodyTooLarge(f"the {body} exceeds the limit of {most} bytes; send fewer or smaller inputs", limit=most)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.api.problems import CROSS_ORIGIN, problem_response
 
-_METHODS = ("GET", "POST", "PUT")
+_METHODS = ("GET", "HEAD", "POST", "PUT")
 _EXPOSED = ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID", "Server-Timing")
 _PREFLIGHT_SECONDS = 600  # for which browsers cache a preflight
 

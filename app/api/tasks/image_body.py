@@ -1,7 +1,6 @@
 """Images: in JSON (base64), as files of a multipart form, or as the bytes of one file."""
 
 import asyncio
-import base64
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from app.api.body import (
     read_json,
     unsupported_content,
 )
+from app.api.file_text import file_content
 from app.api.options import Inputs
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
@@ -117,12 +117,11 @@ def _with_query(in_body: RequestOptions, in_query: RequestOptions) -> RequestOpt
 
 
 def decoded_images(texts: Sequence[str]) -> list[bytes]:
-    """Image files in base64. Raises InvalidImage."""
+    """Image files in base64 or `data:` URLs. Raises InvalidImage."""
     images = []
     for index, text in enumerate(texts):
-        content = text.split(";base64,", 1)[-1] if text.startswith("data:") else text
         try:
-            images.append(base64.b64decode(content, validate=True))
+            images.append(file_content(text))
         except ValueError as error:
             detail = f"inputs[{index}] is not base64: {error}; send an image file in base64"
             raise InvalidImage(detail, input=index) from error

@@ -8,15 +8,32 @@ from pydantic_core import PydanticCustomError
 from app.api.compat.unsupported import Only
 from app.api.options import Inputs
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
+from app.tasks.request_form import RequestForm
 
 _AS_SCORES = "scores are probabilities (softmax)"
 _AS_NEW = "use max_new_tokens or min_new_tokens"
 
 
-class _Form(BaseModel):
+class _Form(RequestForm):
     """Refuses unsupported members."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class InferenceOptions(_Form):
+    """Options of Hugging Face's hosted service, which its clients send to any server. All are accepted without effect:
+    models are always loaded, and answers are not cached."""
+
+    wait_for_model: bool | None = Field(None, description="Accepted, without effect.")
+    use_cache: bool | None = Field(None, description="Accepted, without effect.")
+    use_gpu: bool | None = Field(None, description="Accepted, without effect.")
+    dont_load_model: bool | None = Field(None, description="Accepted, without effect.")
+
+
+class _Request(_Form):
+    """A request to a pipeline."""
+
+    options: InferenceOptions | None = Field(None, description="Accepted, without effect.")
 
 
 class Sampling(_Form):
@@ -127,7 +144,7 @@ class ClassificationParameters(_Form):
     function_to_apply: Annotated[object, Only("softmax", instead=_AS_SCORES)] = None
 
 
-class ClassificationRequest(_Form):
+class ClassificationRequest(_Request):
     """Texts to label."""
 
     inputs: Inputs
@@ -151,7 +168,7 @@ class TranslationParameters(_Form):
     generate_parameters: GenerateParameters | None = None
 
 
-class TranslationRequest(_Form):
+class TranslationRequest(_Request):
     """Sentences to translate."""
 
     inputs: Inputs
@@ -182,7 +199,7 @@ class ImageToTextParameters(_Form):
         return options.model_copy(update={"max_tokens": self.max_new_tokens}) if self.max_new_tokens else options
 
 
-class ImageToTextRequest(_Form):
+class ImageToTextRequest(_Request):
     """Images to describe, in JSON."""
 
     inputs: Inputs = Field(description="One image file in base64, or a list.")
@@ -215,7 +232,7 @@ class TextGenerationParameters(Sampling):
     watermark: Annotated[object, Only(False)] = None
 
 
-class TextGenerationRequest(_Form):
+class TextGenerationRequest(_Request):
     """Texts to continue."""
 
     inputs: Inputs

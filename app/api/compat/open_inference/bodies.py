@@ -3,22 +3,12 @@
 import asyncio
 from typing import TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel
 
 from app.api.body import parsed
-from app.errors import UnsupportedMedia
 
 _INLINE_BYTES = 65_536  # of JSON; a thread parses longer bodies, which would block the event loop
 Form = TypeVar("Form", bound=BaseModel)
-
-
-async def body_of(request: Request) -> bytes:
-    """The body. Raises UnsupportedMedia."""
-    coding = request.headers.get("content-encoding", "identity").lower()
-    if coding != "identity":
-        raise UnsupportedMedia(f"the content encoding is {coding[:40]}; send the body uncompressed")
-    return await request.body()
 
 
 async def read(content: bytes, form: type[Form]) -> Form:

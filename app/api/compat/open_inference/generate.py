@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import checked, json_body
-from app.api.compat.open_inference.bodies import body_of, read
+from app.api.compat.open_inference.bodies import read
 from app.api.compat.open_inference.options import chosen_by
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
@@ -64,11 +64,12 @@ async def _read(request: Request, *, streamed: bool) -> _TextRequest:
     """Read a request, with options in `parameters` or beside the text. Raises InputError, RequestValidationError,
     ModelNotFound."""
     service = service_of(request)
-    body = await read(await body_of(request), GenerateRequest)
+    body = await read(await request.body(), GenerateRequest)
     manifest = manifest_of(request, service)
     if (manifest.source, manifest.answer) != ("text", "tokens"):
         raise InputError(f"{manifest.name} does not map text to text; use {manifest.name}/infer")
-    beside, parameters = body.model_extra or {}, body.parameters or {}
+    beside = SentenceParameters.without_nulls(body.model_extra or {})
+    parameters = SentenceParameters.without_nulls(body.parameters or {})
     if twice := beside.keys() & parameters.keys():
         raise InputError(
             f"{', '.join(sorted(twice))}: given in parameters and beside text_input; send each option once"

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.body import JSON, checked, json_body
 from app.api.compat.open_inference.binary import HEADER, OCTETS, split
-from app.api.compat.open_inference.bodies import body_of, read
+from app.api.compat.open_inference.bodies import read
 from app.api.compat.open_inference.inputs import input_of
 from app.api.compat.open_inference.options import chosen_by, parameters_form
 from app.api.compat.open_inference.outputs import check_outputs, encoded, outputs_of_results
@@ -65,7 +65,7 @@ async def infer(request: Request) -> Response:
     bytes after it. The metadata of a model lists its tensors. An unsupported option is refused by name.
     """
     service = service_of(request)
-    content, tail = split(await body_of(request), request.headers.get(HEADER))
+    content, tail = split(await request.body(), request.headers.get(HEADER))
     body = await read(content, InferRequest)
     manifest = manifest_of(request, service)
     if body.model_name not in (None, manifest.name):

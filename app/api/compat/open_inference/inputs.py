@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, assert_never
@@ -73,11 +74,12 @@ class InputData:
 
     def _octets(self) -> bytes:
         elements = self._elements()
-        if set(map(type, elements)) <= {int}:
-            try:
-                return bytes(elements)
-            except ValueError:
-                pass
+        types = set(map(type, elements))
+        if types <= {int, float}:
+            with suppress(ValueError, OverflowError):  # out of range, or not finite
+                whole = [int(element) for element in elements] if float in types else elements
+                if whole == elements:
+                    return bytes(whole)
         raise InputError(f"{self.tensor.name} has an element that is not a whole number from 0 to 255")
 
     def _floats(self) -> list[float]:

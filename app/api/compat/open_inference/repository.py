@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from app.api.admin import Administrated
 from app.api.body import json_body
-from app.api.compat.open_inference.bodies import Form, body_of, read
+from app.api.compat.open_inference.bodies import Form, read
 from app.api.compat.open_inference.paths import described
 from app.api.compat.open_inference.schemas import (
     IndexedModel,
@@ -18,7 +18,16 @@ from app.api.compat.open_inference.schemas import (
 )
 from app.api.problems import problems
 from app.api.service import ServiceDependency
-from app.errors import AdminOff, LoadFailed, ModelNotFound, NotAllowed, NotReady, StoreUnreachable, WrongKey
+from app.errors import (
+    AdminOff,
+    LoadFailed,
+    ModelNotFound,
+    NotAllowed,
+    NotReady,
+    StoreUnreachable,
+    UnsupportedMedia,
+    WrongKey,
+)
 
 LOAD, UNLOAD = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
 INDEX_EXAMPLES = {
@@ -39,7 +48,7 @@ _ADMINISTRATION: Any = {"tags": ["Administration"]}
 
 async def _read(request: Request, form: type[Form]) -> Form:
     """The body; an empty one leaves out every member."""
-    content = await body_of(request)
+    content = await request.body()
     return await read(content, form) if content else form()
 
 
@@ -47,7 +56,7 @@ async def _read(request: Request, form: type[Form]) -> Form:
     "/v2/repository/index",
     tags=["Open Inference Protocol"],
     summary="List the versions, for clients of the Open Inference Protocol",
-    responses=problems(),
+    responses=problems(UnsupportedMedia),
     openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
 )
 async def index(request: Request, service: ServiceDependency) -> list[IndexedModel]:
@@ -70,7 +79,9 @@ def _indexed(key: str, reason: str) -> IndexedModel:
     LOAD,
     **_ADMINISTRATION,
     summary="Load a version, for clients of the Open Inference Protocol",
-    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable),
+    responses=problems(
+        AdminOff, NotAllowed, WrongKey, ModelNotFound, LoadFailed, NotReady, StoreUnreachable, UnsupportedMedia
+    ),
     openapi_extra=described("sentiment-en", LOAD)
     | {"requestBody": {"required": False, "content": json_body(RepositoryLoadRequest, LOAD_EXAMPLES)}},
 )
@@ -85,7 +96,7 @@ async def load(request: Request, service: Administrated) -> RepositoryLoaded:
     UNLOAD,
     **_ADMINISTRATION,
     summary="Unload a model, for clients of the Open Inference Protocol",
-    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound),
+    responses=problems(AdminOff, NotAllowed, WrongKey, ModelNotFound, UnsupportedMedia),
     openapi_extra=described("sentiment-en", UNLOAD)
     | {"requestBody": {"required": False, "content": json_body(RepositoryUnloadRequest, UNLOAD_EXAMPLES)}},
 )

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from app.api.compat.unsupported import Only
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.options import TaskOptions
+from app.tasks.request_form import RequestForm
 
 MOST_DIMENSIONS = 8
 LAST_LEVEL = 21  # of priority
@@ -20,7 +21,7 @@ Datatype = Annotated[str, Field(max_length=16, description="`BYTES`, `UINT8` or 
 Dimension = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-class Closed(BaseModel):
+class Closed(RequestForm):
     """Refuses unknown members."""
 
     model_config = ConfigDict(extra="forbid")
@@ -152,7 +153,7 @@ class InferAnswer(BaseModel):
     outputs: list[OutputTensor]
 
 
-class GenerateRequest(BaseModel):
+class GenerateRequest(RequestForm):
     """A text for a model that decodes text. Options are in `parameters` or beside `text_input`."""
 
     model_config = ConfigDict(extra="allow")

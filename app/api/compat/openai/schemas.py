@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from app.api.compat.unsupported import Only
 from app.api.options import Options
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
+from app.tasks.request_form import RequestForm
 
 _DEFAULT_TOKENS = 16  # as in OpenAI's service
 
@@ -28,7 +29,7 @@ def _stops(stop: object) -> object:
     return [stop] if isinstance(stop, str) else stop or None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(RequestForm):
     """Options of a stream."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +38,7 @@ class StreamOptions(BaseModel):
     include_obfuscation: Annotated[object, Only(False)] = None
 
 
-class CompletionRequest(BaseModel):
+class CompletionRequest(RequestForm):
     """Prompts to continue, as OpenAI's clients send them. Unsupported options are refused."""
 
     model_config = ConfigDict(extra="forbid")

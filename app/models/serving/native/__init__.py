@@ -5,7 +5,7 @@ from AVX-512 on (see `app.models.serving.precision`); elsewhere `app.models.serv
 """
 
 from app.models.serving.native.cell import NativeCell, has_native_form
-from app.models.serving.native.library import Level, best_level
+from app.models.serving.native.library import Level, absence, best_level
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.native.rows import attend, most_probable
@@ -21,6 +21,7 @@ __all__ = [
     "NativeCell",
     "NativeLinear",
     "NativeRecurrent",
+    "absence",
     "attend",
     "available",
     "best_level",

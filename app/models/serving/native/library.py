@@ -85,6 +85,14 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
+def absence() -> str | None:
+    """Why there are no kernels, for a sentence about them; None if there are."""
+    if library() is not None:
+        return None
+    compiled = any(Path(__file__).with_name(f"_kernels{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
+    return "cannot be loaded" if compiled else "are not compiled"
+
+
 def _declared(path: Path) -> ctypes.CDLL | None:
     try:
         kernels = ctypes.CDLL(str(path))
