@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from benchmarks.options import STORE
+from benchmarks.options import STORE, Names
 from benchmarks.report import heading
 from benchmarks.service import ServiceFailed, running_service
+from benchmarks.soak.faults import KINDS
 from benchmarks.soak.flatness import growths
 from benchmarks.soak.log_reader import LogReader
 from benchmarks.soak.plot import draw
@@ -37,6 +38,7 @@ _PRECISION = "float32"  # in which an answer does not depend on the other reques
     "--heartbeat", type=click.FloatRange(1, 600), default=10.0, show_default=True, help="Setting heartbeat_seconds."
 )
 @click.option("--growth", type=click.FloatRange(0, 1000), default=2.0, show_default=True, help="Limit of memory, %.")
+@click.option("--faults", type=Names(KINDS), default=",".join(KINDS), help="Kinds of faults, separated by commas; all.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of requests and faults.")
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default="soak", show_default=True, help="Folder."
@@ -53,6 +55,7 @@ def main(
     workers: int,
     heartbeat: float,
     growth: float,
+    faults: list[str],
     seed: int,
     output: Path,
     page: Path | None,
@@ -61,7 +64,13 @@ def main(
     lost, an answer was wrong, or memory grew above the limit."""
     about = heading("benchmarks.soak")
     plan = Plan(
-        seconds=60 * minutes, clients=clients, pace=pace, workers=workers, heartbeat_seconds=heartbeat, seed=seed
+        seconds=60 * minutes,
+        clients=clients,
+        pace=pace,
+        workers=workers,
+        heartbeat_seconds=heartbeat,
+        seed=seed,
+        faults=[fault for fault in faults if workers > 1 or not fault.startswith("worker")],
     )
     output.mkdir(parents=True, exist_ok=True)
     course = _run(store, plan, engines, output / "service.log")

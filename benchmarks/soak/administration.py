@@ -1,12 +1,13 @@
 """An administrator who loads and unloads a version, and probes that look at health, metrics and models."""
 
 from benchmarks.soak.asking import Run, Sender
-from benchmarks.soak.questions import get, post
+from benchmarks.soak.questions import Question, get, post
 from benchmarks.soak.readings import json_object, metrics
 from benchmarks.soak.store import SECOND
 
 _LOADED_SECONDS = 3.0
 _PROBE_SECONDS = 1.0
+_TRIES = 5
 
 
 async def administrator(run: Run, model: str) -> None:
@@ -28,8 +29,16 @@ async def administrator(run: Run, model: str) -> None:
     while run.goes_on:
         for pair in (of_unroll, of_triton):
             for question in pair:
-                await sender.ask_again_if_killed(question, headers=key)
+                await _change(sender, question, key)
                 await run.pause(_LOADED_SECONDS)
+
+
+async def _change(sender: Sender, question: Question, key: dict[str, str]) -> None:
+    """Unload or load. An engine that ends while it loads fails the load: try again."""
+    for _ in range(_TRIES):
+        end = await sender.ask_again_if_killed(question, headers=key)
+        if end.detail != "load-failed":
+            return
 
 
 async def probes(run: Run) -> None:

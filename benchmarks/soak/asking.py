@@ -54,8 +54,8 @@ class Run:
 
     def judged(self, actor: str, question: Question, answer: Answer) -> End:
         """The end that an answer is for this actor."""
-        recovering = self.kills.within(RECOVERY_SECONDS)
-        return judged(EXPECTED[actor], answer, question.reading, question.right, recovering=recovering)
+        killed = self.kills.within(RECOVERY_SECONDS)
+        return judged(EXPECTED[actor], answer, question.reading, question.right, killed)
 
 
 class Sender:
@@ -119,12 +119,13 @@ class Sender:
         assert entry.end is not None
         return entry.end, answer
 
-    async def ask_again_if_killed(self, question: Question, *, headers: Mapping[str, str] | None = None) -> None:
+    async def ask_again_if_killed(self, question: Question, *, headers: Mapping[str, str] | None = None) -> End:
         """Like a client that retries: a request whose worker was killed is sent once more."""
         end, _ = await self.ask(question, headers=headers)
         if end.outcome is Outcome.KILLED:
             end, _ = await self.ask(question, headers=headers)
             self._run.retries[end.outcome] += 1
+        return end
 
     async def _exchange(self, request: bytes, pace: Pace | None) -> Answer:
         """A kept connection that a kill or SIGTERM closed between two requests is opened again, once."""

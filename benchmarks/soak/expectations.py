@@ -1,27 +1,31 @@
 """How each actor's requests may end. The one place to change when the service refuses in a new way."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
 from benchmarks.soak.ledger import End, Outcome
+from benchmarks.soak.processes import Role
 from benchmarks.soak.readings import ProblemInStream, Read, Reading
 from benchmarks.soak.wire import Answer
 
 _SLUGS = {kind.slug: kind for kind in ALL_KINDS}
 _BUSY = frozenset({"overloaded"})
-_RECOVERING = frozenset({"not-ready"})  # of a worker that was started in place of a killed one
+_RESTARTED = frozenset({"not-ready"})  # of a worker that was started in place of a killed one
 RECOVERY_SECONDS = 45.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """`problems` are slugs, `recovering` further ones after a worker was killed. Answers with one of `statuses` need not
-    be problems. `cut`: a deadline may end a text early. `closes`: the server may close without an answer."""
+    """`problems` are slugs, `after_worker` and `after_engine` further ones after such a process was killed. Answers
+    with one of `statuses` need not be problems. `cut`: a deadline may end a text early. `closes`: the server may close
+    the connection without an answer."""
 
     answered: bool = True
     problems: frozenset[str] = _BUSY
-    recovering: frozenset[str] = _RECOVERING
+    after_worker: frozenset[str] = _RESTARTED
+    after_engine: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
     cut: bool = False
     closes: bool = False
@@ -70,7 +74,8 @@ EXPECTED: dict[str, Expectation] = {
     "oversize bodies": Expectation(answered=False, problems=_BUSY | {"body-too-large"}),
     "administrator": Expectation(
         problems=frozenset(),
-        recovering=_RECOVERING | {"model-not-found"},  # the killed worker had unloaded it
+        after_worker=_RESTARTED | {"model-not-found"},  # the killed worker had unloaded it
+        after_engine=frozenset({"load-failed"}),  # the killed engine was loading it
     ),
     "probes": Expectation(problems=frozenset()),
     "readiness": Expectation(problems=frozenset(), statuses=frozenset({503})),
@@ -78,11 +83,13 @@ EXPECTED: dict[str, Expectation] = {
 
 
 def judged(
-    expected: Expectation, answer: Answer, reading: Reading, right: Read | None, *, recovering: bool = False
+    expected: Expectation, answer: Answer, reading: Reading, right: Read | None, killed: Collection[Role] = ()
 ) -> End:
-    """The end that an answer is. `right` is the right answer, None if any readable one is. `recovering`: a worker was
-    killed a moment ago."""
-    allowed = expected.problems | (expected.recovering if recovering else frozenset())
+    """The end that an answer is. `right` is the right answer, None if any readable one is. `killed` are the roles of
+    which a process was killed a moment ago."""
+    allowed = expected.problems
+    allowed |= expected.after_worker if Role.FRONT_END in killed else frozenset()
+    allowed |= expected.after_engine if Role.ENGINE in killed else frozenset()
     if answer.status != 200:
         return _refusal(expected, answer, allowed)
     if not expected.answered:

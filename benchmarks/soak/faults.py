@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,15 @@ from benchmarks.soak.processes import Processes, Role
 from benchmarks.soak.questions import get
 from benchmarks.soak.readings import json_object
 
+KINDS = (
+    "engine killed",
+    "engine stopped",
+    "engine hung",
+    "worker killed",
+    "worker stopped",
+    "worker hung",
+    "log reader stopped",
+)
 _STOP_SECONDS = 3.0
 _RECOVERY_SECONDS = 120.0
 _LOOK_SECONDS = 0.2
@@ -37,24 +46,27 @@ class Faults:
     slowest_recovery: float = 0.0
     not_recovered: list[str] = field(default_factory=list)
 
-    async def cause(self, gap: float, until: float) -> None:
+    async def cause(self, kinds: Sequence[str], gap: float, until: float) -> None:
         """One fault after another in random order, at least `gap` seconds apart, `until` this time of the soak. The
         oldest process of each role is stopped, but not killed, so that its memory can be compared over the whole
         time."""
         source = self.run.random("faults")
-        order: list[Callable[[], Awaitable[None]]] = []
+        order: list[str] = []
         await self.run.pause(gap)
-        while self.run.goes_on and self.time() + gap < until:
-            if not order:
-                order = source.sample(self._kinds(), len(self._kinds()))
-            await asyncio.gather(self.run.pause(gap), order.pop()())
+        while kinds and self.time() + gap < until:
+            order = order or source.sample(kinds, len(kinds))
+            await asyncio.gather(self.run.pause(gap), self._cause(order.pop()))
 
-    def _kinds(self) -> list[Callable[[], Awaitable[None]]]:
-        kinds: list[Callable[[], Awaitable[None]]]
-        kinds = [self.kill_engine, self.stop_engine, self.hang_engine, self.stop_log_reader]
-        if self.processes.workers > 1:
-            kinds += [self.kill_worker, self.stop_worker, self.hang_worker]
-        return kinds
+    async def _cause(self, kind: str) -> None:
+        victim, what = kind.rsplit(" ", 1)
+        if victim == "log reader":
+            await self._stop_log_reader()
+            return
+        processes = self.processes.of(Role.ENGINE if victim == "engine" else Role.FRONT_END)
+        if what == "stopped":
+            await self._stop(processes, kind)
+        else:
+            await self._kill(processes[-1], kind, hangs=what == "hung")
 
     def time(self) -> float:
         return time.monotonic() - self.began
@@ -68,26 +80,7 @@ class Faults:
         if self.processes.workers > 1:
             await self._kill(self.processes.of(Role.FRONT_END)[0], "worker killed")
 
-    async def kill_engine(self) -> None:
-        await self._kill(self.processes.of(Role.ENGINE)[-1], "engine killed")
-
-    async def kill_worker(self) -> None:
-        await self._kill(self.processes.of(Role.FRONT_END)[-1], "worker killed")
-
-    async def hang_engine(self) -> None:
-        """The supervisor kills a process that stays stopped."""
-        await self._kill(self.processes.of(Role.ENGINE)[-1], "engine hung", hangs=True)
-
-    async def hang_worker(self) -> None:
-        await self._kill(self.processes.of(Role.FRONT_END)[-1], "worker hung", hangs=True)
-
-    async def stop_engine(self) -> None:
-        await self._stop(self.processes.of(Role.ENGINE), "engine stopped")
-
-    async def stop_worker(self) -> None:
-        await self._stop(self.processes.of(Role.FRONT_END), "worker stopped")
-
-    async def stop_log_reader(self) -> None:
+    async def _stop_log_reader(self) -> None:
         """Longer than the limit of heartbeats: a process that waits for its log would be killed."""
         self._mark("log reader stopped")
         self.log.stop()
@@ -104,14 +97,14 @@ class Faults:
             victim.send_signal(signal.SIGCONT)
 
     async def _kill(self, victim: psutil.Process, what: str, *, hangs: bool = False) -> None:
-        """Stop a process, note its clients, and kill it, or wait until its supervisor does."""
+        """Stop a process, note its clients, and kill it; or if it `hangs`, wait until its supervisor does."""
         role = Role.ENGINE if what.startswith("engine") else Role.FRONT_END
         before = len(self.processes.of(role))
         self._mark(what)
         victim.send_signal(signal.SIGSTOP)
         await asyncio.to_thread(_wait_until_stopped, victim)
-        if role is Role.FRONT_END:
-            self.run.kills.note(await asyncio.to_thread(client_ports, victim.pid, self.run.port))
+        clients = role is Role.FRONT_END
+        self.run.kills.note(role, await asyncio.to_thread(client_ports, victim.pid, self.run.port) if clients else ())
         if not hangs:
             victim.kill()
         await self._recovered(role, victim, before, what)

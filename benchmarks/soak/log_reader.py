@@ -1,11 +1,13 @@
 """The reader of the service's log pipe, which can stop reading for a while. Writes the log into a file."""
 
+import fcntl
 import os
 import select
 import threading
 from pathlib import Path
 from typing import Self
 
+_PIPE = 4096  # bytes, as small as Linux allows, so that it fills soon
 _READ = 64 * 1024
 _POLL_SECONDS = 0.1
 
@@ -15,6 +17,7 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self._pipe, self.descriptor = os.pipe()
+        fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE)
         self._path = path
         self._reads = threading.Event()
         self._reads.set()

@@ -19,6 +19,7 @@ class Role(StrEnum):
     FRONT_END = "front end"
     ENGINE = "engine"
     SUPERVISOR = "supervisor"
+    OTHER = "other"  # processes that a front end or an engine starts
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,16 @@ class Processes:
     def all(self) -> list[tuple[psutil.Process, Role]]:
         own = psutil.Process(self.service)
         found = [(own, Role.FRONT_END if self.workers == 1 else Role.SUPERVISOR)]
-        for child in own.children():
+        for child in own.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                command = child.cmdline()
-                if "app.engine" in command:
-                    found.append((child, Role.ENGINE))
-                elif "app.workers" in command:
-                    found.append((child, Role.FRONT_END))
+                found.append((child, self._role(child)))
         return found
+
+    def _role(self, child: psutil.Process) -> Role:
+        if child.ppid() != self.service:
+            return Role.OTHER
+        modules = {"app.engine": Role.ENGINE, "app.workers": Role.FRONT_END}
+        return next((modules[word] for word in child.cmdline() if word in modules), Role.OTHER)
 
     def samples(self, began: float) -> list[Sample]:
         """A sample of each process; one that ends in the meantime is left out."""

@@ -19,7 +19,7 @@ from benchmarks.soak.faults import Faults
 from benchmarks.soak.flatness import END
 from benchmarks.soak.ledger import Outcome
 from benchmarks.soak.log_reader import LogReader
-from benchmarks.soak.processes import Processes, Role, Sampling
+from benchmarks.soak.processes import Processes, Sampling
 from benchmarks.soak.questions import Question
 from benchmarks.soak.rude_clients import hang_ups, idle_connections, slow_readers, slow_senders, stalled_senders
 
@@ -39,6 +39,7 @@ class Plan:
     workers: int
     heartbeat_seconds: float
     seed: int
+    faults: Sequence[str]
 
 
 @dataclass
@@ -62,7 +63,6 @@ async def soak(
     admin_key: str,
 ) -> Course:
     """Run all actors for the time of the plan. `model` has a second version that comes and goes."""
-    began = time.monotonic()
     processes = Processes(service.pid, plan.workers)
     run = Run(service.port, await with_right_answers(service.port, questions), admin_key, plan.seed)
     if slow is not None:
@@ -73,9 +73,9 @@ async def soak(
     watching = [asyncio.create_task(course.sampling.run()), asyncio.create_task(_count(course, began))]
     actors = [asyncio.create_task(actor) for actor in _actors(run, plan, slow, model)]
     gap = min(_MOST_GAP, max(_LEAST_GAP, plan.seconds / _FAULTS))
-    await faults.cause(gap, END * plan.seconds)
+    await faults.cause(plan.faults, gap, END * plan.seconds)
     await run.pause(END * plan.seconds - faults.time())
-    if len(processes.of(Role.ENGINE)) > 1:
+    if plan.faults:
         await faults.kill_oldest()
     await run.pause(plan.seconds - faults.time())
     run.stopped.set()
