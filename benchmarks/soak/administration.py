@@ -2,10 +2,10 @@
 
 from benchmarks.soak.asking import Run, Sender
 from benchmarks.soak.questions import Question, get, post
-from benchmarks.soak.readings import json_object, metrics
+from benchmarks.soak.readings import anything, json_object, metrics
 from benchmarks.soak.store import SECOND
 
-_LOADED_SECONDS = 3.0
+_PAUSES = {"unload": 0.5, "load": 8.0}  # seconds: the version is loaded most of the time, so it is in medians of memory
 _PROBE_SECONDS = 1.0
 _TRIES = 5
 
@@ -14,23 +14,21 @@ async def administrator(run: Run, model: str) -> None:
     """Unload and load the second version of a model, by turns over both interfaces."""
     sender = Sender(run, "administrator")
     key = {"Authorization": f"Bearer {run.admin_key}"}
-    of_unroll = [
-        post(f"/v1/models/{model}/{what}", {"version": SECOND}, json_object, route=f"POST /v1/models/.../{what}")
-        for what in ("unload", "load")
-    ]
-    of_triton = [
-        post(
-            f"/v2/repository/models/{model}/{what}",
-            {"parameters": {"version": SECOND}},
-            lambda body: json_object(b"{}"),
-        )
-        for what in ("unload", "load")
-    ]
+    changes = [(_native(model, what), _triton(model, what)) for what in _PAUSES]
     while run.goes_on:
-        for pair in (of_unroll, of_triton):
-            for question in pair:
-                await _change(sender, question, key)
-                await run.pause(_LOADED_SECONDS)
+        for interface in range(2):
+            for change, pause in zip(changes, _PAUSES.values(), strict=True):
+                await _change(sender, change[interface], key)
+                await run.pause(pause)
+
+
+def _native(model: str, what: str) -> Question:
+    return post(f"/v1/models/{model}/{what}", {"version": SECOND}, json_object, route=f"POST /v1/models/.../{what}")
+
+
+def _triton(model: str, what: str) -> Question:
+    path = f"/v2/repository/models/{model}/{what}"
+    return post(path, {"parameters": {"version": SECOND}}, anything, route=f"POST /v2/repository/models/.../{what}")
 
 
 async def _change(sender: Sender, question: Question, key: dict[str, str]) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.soak.expectations import EXPECTED, RECOVERY_SECONDS, judged
+from benchmarks.soak.expectations import EXPECTED, RECOVERY_SECONDS, Killed, judged
 from benchmarks.soak.kills import Kills
 from benchmarks.soak.ledger import End, Entry, Ledger, Outcome
+from benchmarks.soak.processes import Role
 from benchmarks.soak.questions import Question
 from benchmarks.soak.readings import native
 from benchmarks.soak.wire import Answer, Closed, Connection, NotListening, Pace
@@ -52,10 +54,15 @@ class Run:
         """The random numbers of one actor."""
         return random.Random(f"{self.seed} {actor}")
 
-    def judged(self, actor: str, question: Question, answer: Answer) -> End:
-        """The end that an answer is for this actor."""
-        killed = self.kills.within(RECOVERY_SECONDS)
-        return judged(EXPECTED[actor], answer, question.reading, question.right, killed)
+    def judged(self, entry: Entry, question: Question, answer: Answer) -> End:
+        """The end that an answer is for the actor of this entry."""
+        lately = time.monotonic() - RECOVERY_SECONDS
+        killed = Killed(
+            workers=self.kills.count(Role.FRONT_END, lately),
+            engines=self.kills.count(Role.ENGINE, lately),
+            engines_during=self.kills.count(Role.ENGINE, entry.sent),
+        )
+        return judged(EXPECTED[entry.actor], answer, question.reading, question.right, killed)
 
 
 class Sender:
@@ -115,7 +122,7 @@ class Sender:
         answer: Answer | None = None
         async with self.entered(question.route) as entry:
             answer = await self._exchange(question.request(headers or {}), pace)
-            self.end(entry, self._run.judged(self.actor, question, answer))
+            self.end(entry, self._run.judged(entry, question, answer))
         assert entry.end is not None
         return entry.end, answer
 

@@ -49,7 +49,7 @@ async def _raw(run: Run, actor: str, contents: dict[str, bytes]) -> None:
             with contextlib.suppress(Closed):  # the service may answer and close before the end
                 await connection.send(content)
             answer = await connection.answer()
-            sender.end(entry, run.judged(sender.actor, get("", json_object), answer))
+            sender.end(entry, run.judged(entry, get("", json_object), answer))
         sender.hang_up()
         await run.pause(0.3)
 
@@ -111,6 +111,6 @@ async def oversize(run: Run) -> None:
         async with sender.entered("POST /v1/sentiment, 64 MB") as entry:
             connection = await sender.fresh()
             await connection.send(head + b"a" * source.choice((0, 1_000_000)))
-            sender.end(entry, run.judged(sender.actor, question, await connection.answer()))
+            sender.end(entry, run.judged(entry, question, await connection.answer()))
         sender.hang_up()
         await run.pause(1.0)

@@ -31,7 +31,7 @@ async def client_of_a_version(run: Run, model: str) -> None:
         asked = source.choice(plain)
         body = asked.body.removesuffix(b"}") + f', "model": "{model}", "version": {SECOND}}}'.encode()
         await sender.ask(replace(asked, body=body))
-        await run.pause(0.1)
+        await run.pause(0.5)
 
 
 async def short_deadlines(run: Run) -> None:

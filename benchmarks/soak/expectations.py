@@ -1,19 +1,31 @@
 """How each actor's requests may end. The one place to change when the service refuses in a new way."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.api.problems import ALL_KINDS, MEDIA_TYPE
 from benchmarks.soak.ledger import End, Outcome
-from benchmarks.soak.processes import Role
 from benchmarks.soak.readings import ProblemInStream, Read, Reading
 from benchmarks.soak.wire import Answer
 
 _SLUGS = {kind.slug: kind for kind in ALL_KINDS}
 _BUSY = frozenset({"overloaded"})
 _RESTARTED = frozenset({"not-ready"})  # of a worker that was started in place of a killed one
+_AFTER_ENGINES = frozenset({"engine-failed"})
+_ENGINES = 2  # that may end with a request until it is refused, because it may be the cause
 RECOVERY_SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Killed:
+    """Numbers of processes that were killed: a moment ago, and of engines since the request was sent."""
+
+    workers: int = 0
+    engines: int = 0
+    engines_during: int = 0
+
+
+_NOTHING_KILLED = Killed()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +95,13 @@ EXPECTED: dict[str, Expectation] = {
 
 
 def judged(
-    expected: Expectation, answer: Answer, reading: Reading, right: Read | None, killed: Collection[Role] = ()
+    expected: Expectation, answer: Answer, reading: Reading, right: Read | None, killed: Killed = _NOTHING_KILLED
 ) -> End:
-    """The end that an answer is. `right` is the right answer, None if any readable one is. `killed` are the roles of
-    which a process was killed a moment ago."""
+    """The end that an answer is. `right` is the right answer, None if any readable one is."""
     allowed = expected.problems
-    allowed |= expected.after_worker if Role.FRONT_END in killed else frozenset()
-    allowed |= expected.after_engine if Role.ENGINE in killed else frozenset()
+    allowed |= expected.after_worker if killed.workers else frozenset()
+    allowed |= expected.after_engine if killed.engines else frozenset()
+    allowed |= _AFTER_ENGINES if killed.engines_during >= _ENGINES else frozenset()
     if answer.status != 200:
         return _refusal(expected, answer, allowed)
     if not expected.answered:

@@ -103,8 +103,10 @@ class Faults:
         self._mark(what)
         victim.send_signal(signal.SIGSTOP)
         await asyncio.to_thread(_wait_until_stopped, victim)
-        clients = role is Role.FRONT_END
-        self.run.kills.note(role, await asyncio.to_thread(client_ports, victim.pid, self.run.port) if clients else ())
+        ports = set[int]()
+        if role is Role.FRONT_END:
+            ports = await asyncio.to_thread(client_ports, victim.pid, self.run.port)
+        self.run.kills.note(role, ports, within=2 * self.heartbeat_seconds if hangs else 0)
         if not hangs:
             victim.kill()
         await self._recovered(role, victim, before, what)

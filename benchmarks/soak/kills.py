@@ -8,21 +8,31 @@ from benchmarks.soak.processes import Role
 from benchmarks.soak.wire import Connection
 
 
+@dataclass(frozen=True)
+class Kill:
+    """A process was stopped at `since`, with these client ports connected to it, and dies before `until`."""
+
+    role: Role
+    since: float
+    until: float
+    ports: frozenset[int]
+
+
 @dataclass
 class Kills:
-    """For each kill its time, the role, and the client ports that were connected to a worker."""
+    """All kills of a soak; times are of `time.monotonic`."""
 
-    _kills: list[tuple[float, Role, frozenset[int]]] = field(default_factory=list)
+    _kills: list[Kill] = field(default_factory=list)
 
-    def note(self, role: Role, ports: Iterable[int] = ()) -> None:
-        """A process is about to be killed. It is stopped already, so it accepts no further connection."""
-        self._kills.append((time.monotonic(), role, frozenset(ports)))
+    def note(self, role: Role, ports: Iterable[int] = (), *, within: float = 0) -> None:
+        """A process is stopped, so it accepts no further connection, and dies `within` some seconds."""
+        now = time.monotonic()
+        self._kills.append(Kill(role, now, now + within, frozenset(ports)))
 
     def ended(self, connection: Connection) -> bool:
         """Whether a kill ended this connection. A port can be used again, so the connection must be older."""
-        return any(connection.opened <= at and connection.port in ports for at, _, ports in self._kills)
+        return any(connection.opened <= kill.since and connection.port in kill.ports for kill in self._kills)
 
-    def within(self, seconds: float) -> set[Role]:
-        """The roles of which a process was killed in the last `seconds`."""
-        since = time.monotonic() - seconds
-        return {role for at, role, _ in self._kills if at >= since}
+    def count(self, role: Role, since: float) -> int:
+        """How many processes of a role died, or were dying, at `since` or later."""
+        return sum(kill.role is role and kill.until >= since for kill in self._kills)

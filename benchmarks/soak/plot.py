@@ -42,10 +42,8 @@ def draw(
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
-    memory.set_title(
-        "one line for each process; vertical lines are faults, in the colour of their victim", fontsize="small"
-    )
-    memory.legend(frameon=False, ncols=3)
+    memory.set_title("vertical lines: faults, in the colour of the victim", fontsize="small", loc="right")
+    memory.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
     rate.set_xlabel("minutes")
     figure.tight_layout()
     figure.savefig(path, dpi=120)

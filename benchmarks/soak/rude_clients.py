@@ -64,7 +64,7 @@ async def slow_senders(run: Run) -> None:
             for part in range(10):
                 await connection.send(content[part * len(content) // 10 : (part + 1) * len(content) // 10])
                 await asyncio.sleep(0.2)
-            sender.end(entry, run.judged(sender.actor, question, await connection.answer()))
+            sender.end(entry, run.judged(entry, question, await connection.answer()))
         sender.hang_up()
 
 
@@ -100,7 +100,7 @@ async def _wait_for_an_answer(
     stopping = asyncio.ensure_future(run.stopped.wait())
     try:
         await asyncio.wait({reading, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        sender.end(entry, run.judged(sender.actor, question, reading.result()) if reading.done() else _HUNG_UP)
+        sender.end(entry, run.judged(entry, question, reading.result()) if reading.done() else _HUNG_UP)
     finally:
         for task in (reading, stopping):
             task.cancel()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak.asking import Run, Sender
-from benchmarks.soak.expectations import EXPECTED, judged
+from benchmarks.soak.expectations import EXPECTED, Killed, judged
 from benchmarks.soak.faults import client_ports
 from benchmarks.soak.flatness import growths
 from benchmarks.soak.kills import Kills
@@ -91,9 +91,22 @@ def test_an_answer_is_judged_by_what_its_actor_expects(actor: str, answer: Answe
 
 def test_not_ready_is_right_only_after_the_end_of_a_worker() -> None:
     answer = problem("not-ready", 503, **{"retry-after": "2"})
-    outcomes = [judged(EXPECTED["clients"], answer, native, None, {role}).outcome for role in Role]
-    assert outcomes.count(Outcome.REFUSED) == 1
-    assert outcomes[list(Role).index(Role.FRONT_END)] is Outcome.REFUSED
+    assert judged(EXPECTED["clients"], answer, native, None, Killed(workers=1)).outcome is Outcome.REFUSED
+    assert judged(EXPECTED["clients"], answer, native, None, Killed(engines=1)).outcome is Outcome.LOST
+
+
+def test_a_request_may_fail_with_its_second_engine() -> None:
+    answer = problem("engine-failed", 500)
+    ends = [judged(EXPECTED["clients"], answer, native, None, Killed(engines_during=count)) for count in (1, 2)]
+    assert [end.outcome for end in ends] == [Outcome.LOST, Outcome.REFUSED]
+
+
+def test_a_process_that_hangs_dies_later() -> None:
+    kills = Kills()
+    kills.note(Role.ENGINE, within=60)
+    kills.note(Role.ENGINE)
+    assert kills.count(Role.ENGINE, time.monotonic() + 1) == 1
+    assert kills.count(Role.FRONT_END, 0) == 0
 
 
 def test_streams_are_read_whole() -> None:
