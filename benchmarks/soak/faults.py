@@ -44,7 +44,7 @@ class Faults:
     began: float
     marks: list[tuple[float, str]] = field(default_factory=list)
     slowest_recovery: float = 0.0
-    not_recovered: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     async def cause(self, kinds: Sequence[str], gap: float, until: float) -> None:
         """One fault after another in random order, at least `gap` seconds apart, `until` this time of the soak. The
@@ -55,9 +55,15 @@ class Faults:
         await self.run.pause(gap)
         while kinds and self.time() + gap < until:
             order = order or source.sample(kinds, len(kinds))
-            await asyncio.gather(self.run.pause(gap), self._cause(order.pop()))
+            await asyncio.gather(self.run.pause(gap), self._try(order.pop()))
 
-    async def _cause(self, kind: str) -> None:
+    async def _try(self, kind: str, *, oldest: bool = False) -> None:
+        try:
+            await self._cause(kind, oldest=oldest)
+        except (psutil.NoSuchProcess, IndexError) as error:
+            self.problems.append(f"{kind}: a process had ended before ({error})")
+
+    async def _cause(self, kind: str, *, oldest: bool) -> None:
         victim, what = kind.rsplit(" ", 1)
         if victim == "log reader":
             await self._stop_log_reader()
@@ -66,7 +72,7 @@ class Faults:
         if what == "stopped":
             await self._stop(processes, kind)
         else:
-            await self._kill(processes[-1], kind, hangs=what == "hung")
+            await self._kill(processes[0 if oldest else -1], kind, hangs=what == "hung")
 
     def time(self) -> float:
         return time.monotonic() - self.began
@@ -76,9 +82,9 @@ class Faults:
 
     async def kill_oldest(self) -> None:
         """At the end, the oldest processes die, too."""
-        await self._kill(self.processes.of(Role.ENGINE)[0], "engine killed")
+        await self._try("engine killed", oldest=True)
         if self.processes.workers > 1:
-            await self._kill(self.processes.of(Role.FRONT_END)[0], "worker killed")
+            await self._try("worker killed", oldest=True)
 
     async def _stop_log_reader(self) -> None:
         """Longer than the limit of heartbeats: a process that waits for its log would be killed."""
@@ -96,7 +102,7 @@ class Faults:
         with suppress(psutil.NoSuchProcess):
             victim.send_signal(signal.SIGCONT)
 
-    async def _kill(self, victim: psutil.Process, what: str, *, hangs: bool = False) -> None:
+    async def _kill(self, victim: psutil.Process, what: str, *, hangs: bool) -> None:
         """Stop a process, note its clients, and kill it; or if it `hangs`, wait until its supervisor does."""
         role = Role.ENGINE if what.startswith("engine") else Role.FRONT_END
         before = len(self.processes.of(role))
@@ -121,7 +127,7 @@ class Faults:
             if len(others) == before and await self._serves(others[-1], role, sender):
                 self.slowest_recovery = max(self.slowest_recovery, time.monotonic() - since)
                 return
-        self.not_recovered.append(f"{what}: not replaced within {limit:.0f} s")
+        self.problems.append(f"{what}: not replaced within {limit:.0f} s")
 
     async def _serves(self, newest: psutil.Process, role: Role, sender: Sender) -> bool:
         """Whether every engine is ready and, for a front end, whether it accepted this new connection: until then, a

@@ -69,6 +69,8 @@ class Processes:
     def samples(self, began: float) -> list[Sample]:
         """A sample of each process; one that ends in the meantime is left out."""
         taken, now = [], time.monotonic() - began
+        if not psutil.pid_exists(self.service):
+            return []
         for process, role in self.all():
             with suppress(psutil.Error):
                 memory = process.memory_full_info()

@@ -84,7 +84,7 @@ async def soak(
         task.cancel()
     await terminate_under_load(course, service, plan)
     run.ledger.close_rest()
-    course.problems += faults.not_recovered
+    course.problems += faults.problems
     return course
 
 

@@ -262,9 +262,7 @@ def test_client_ports_are_those_of_a_process() -> None:
 def samples(pid: int, role: Role, sizes: list[float], *, born: float = -10) -> list[Sample]:
     """A sample each second; sizes in MB."""
     return [
-        Sample(at, role, pid, at - born, *(int(1e6 * size) for _ in range(4)), files=9, threads=3)
-        for at, size in enumerate(sizes)
-        if at >= born
+        Sample(at, role, pid, at - born, *[int(1e6 * size)] * 4, 9, 3) for at, size in enumerate(sizes) if at >= born
     ]
 
 
