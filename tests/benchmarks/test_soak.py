@@ -261,9 +261,11 @@ def test_client_ports_are_those_of_a_process() -> None:
 
 def samples(pid: int, role: Role, sizes: list[float], *, born: float = -10) -> list[Sample]:
     """A sample each second; sizes in MB."""
-    return [
-        Sample(at, role, pid, at - born, *[int(1e6 * size)] * 4, 9, 3) for at, size in enumerate(sizes) if at >= born
-    ]
+    taken = []
+    for at, megabytes in enumerate(sizes):
+        size = int(1e6 * megabytes)
+        taken.append(Sample(at, role, pid, at - born, size, size, size, size, files=9, threads=3))
+    return [sample for sample in taken if sample.age >= 0]
 
 
 def result(ledger: Ledger, taken: list[Sample], *, problems: tuple[str, ...] = ()) -> Result:
