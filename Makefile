@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers clean
+.PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers soak clean
 
 $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -116,6 +116,12 @@ $(PEERS_STAMP): $(STAMP) benchmarks/peers/requirements.txt
 
 bench-peers: $(PEERS_STAMP)
 	OMP_NUM_THREADS=1 $(PEERS)/bin/python -m benchmarks.peers --output peers.json --plot benchmarks/plots/peers.png
+
+# Mixed load, rude clients and faults, for 30 minutes; `make soak MINUTES=3` for less. The report is in soak/.
+MINUTES ?= 30
+
+soak: $(STAMP)
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

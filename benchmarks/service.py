@@ -1,6 +1,7 @@
 """Starts, watches and ends a real `unroll serve` on a free port."""
 
 import json
+import os
 import re
 import select
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,18 +46,27 @@ class Service:
 
 
 @contextmanager
-def running_service(store: Path, engines: int, *more: str, unroll: Path | None = None) -> Iterator[Service]:
+def running_service(
+    store: Path,
+    engines: int,
+    *more: str,
+    unroll: Path | None = None,
+    log: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Service]:
     """`unroll serve`, with `more` options, until the block ends, then SIGTERM. `unroll` is the command, by default that
-    of this environment. Raises ServiceFailed when it does not get ready."""
+    of this environment; `log` the descriptor that receives its log, by default a temporary file; `environment` has
+    variables to add. Raises ServiceFailed when it does not get ready."""
     options = ["--port", "0", "--store", str(store), "--engines", str(engines), "--devices", "cpu", *more]
     with (
-        tempfile.TemporaryFile("w+") as log,
+        tempfile.TemporaryFile("w+") as own_log,
         subprocess.Popen(
             [str(unroll or Path(sys.executable).with_name("unroll")), "serve", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=own_log if log is None else log,
             text=True,
+            env=os.environ | (environment or {}),
         ) as process,
     ):
         try:
@@ -64,8 +74,8 @@ def running_service(store: Path, engines: int, *more: str, unroll: Path | None =
             port = _address(process, end)
             count = _ready(process, port, end) if port else None
             if port is None or count is None:
-                log.seek(0)
-                raise ServiceFailed(f"unroll serve did not get ready; the end of its log:\n{log.read()[-2000:]}")
+                own_log.seek(0)
+                raise ServiceFailed(f"unroll serve did not get ready; the end of its log:\n{own_log.read()[-2000:]}")
             yield Service(port, count, process.pid)
         finally:
             process.terminate()
