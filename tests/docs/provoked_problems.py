@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -199,7 +200,7 @@ def _cut_off(store: Path, folder: Path) -> Provoked:
     cache = folder / "cache"
     copy = RemoteStore(BUCKET, cache).root / "lm-en"
     copy.mkdir()
-    copy.joinpath("1").symlink_to(store / "lm-en" / "1")
+    shutil.copytree(store / "lm-en" / "1", copy / "1")
     settings = Settings(store=BUCKET, store_cache=str(cache), admin_key=SecretStr(ADMIN_KEY))
     app = create_app(settings, engines=[f"ipc://{folder}/no-engine"])
     with environment(NO_SERVER):

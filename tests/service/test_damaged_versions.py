@@ -39,10 +39,11 @@ def test_each_damaged_version_is_refused_at_once_and_without_memory(damaged: tup
     assert {key for key, row in costs.items() if row["reason"] is None} == {f"{name}/1" for name in SOUND}
     wrong = {key: costs[key]["reason"] for key, reason in expected.items() if reason not in costs[key]["reason"]}
     assert wrong == {}
-    slowest = max(costs.values(), key=lambda row: row["seconds"])
+    slowest = max(costs.values(), key=lambda row: row["work"])
     largest = max(costs.values(), key=lambda row: row["bytes"])
     print(f"{len(expected)} versions; slowest: {slowest}; largest: {largest}")
-    assert slowest["seconds"] < 1
+    assert slowest["work"] < 1
+    assert max(row["seconds"] for row in costs.values()) < 10  # none waits; other processes may use the processor
     assert largest["bytes"] < MOST_BYTES
 
 

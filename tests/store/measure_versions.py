@@ -30,23 +30,24 @@ def main() -> None:
         catalog.open(store / name / "1")
     spacy.blank("en")
     for key, reason in listing.refused.items():
-        _print(key, 0, 0, reason)
+        _print(key, 0, 0, 0, reason)
     for key, folder in listing.folders.items():
         _forget_peak()
-        before, started = _memory("VmRSS"), time.monotonic()
+        before, started, worked = _memory("VmRSS"), time.monotonic(), time.process_time()
         opened = catalog.open(folder)
         models = Models(torch.device("cpu"), slots=4)
         of_engine = failure(key, partial(_load, models, folder))
         words = opened.reason if isinstance(opened, BrokenVersion) else of_engine
-        _print(key, time.monotonic() - started, _memory("VmHWM") - before, words)
+        _print(key, time.monotonic() - started, time.process_time() - worked, _memory("VmHWM") - before, words)
 
 
 def _load(models: Models, folder: Path) -> None:
     models.load(inspect_version(folder))
 
 
-def _print(key: str, seconds: float, size: int, reason: str | None) -> None:
-    print(json.dumps({"key": key, "seconds": seconds, "bytes": size, "reason": reason}))
+def _print(key: str, seconds: float, work: float, size: int, reason: str | None) -> None:
+    """`work` is processor time."""
+    print(json.dumps({"key": key, "seconds": seconds, "work": work, "bytes": size, "reason": reason}))
 
 
 def _forget_peak() -> None:
