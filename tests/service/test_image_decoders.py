@@ -12,11 +12,9 @@ import httpx
 import psutil
 from PIL import Image
 
-from app.tasks.sources.image_parts import MAX_SCANS
 from tests.service.serving import Served, serving
-from tests.tasks.hostile_images import jpeg_of_scans, saved
+from tests.tasks.hostile_images import saved, slow_jpeg
 
-SLOW = jpeg_of_scans(MAX_SCANS, 7000)  # five seconds and more
 SMALL = saved(Image.effect_noise((400, 300), 50).convert("RGB"), "JPEG")
 
 
@@ -34,7 +32,7 @@ def test_captions_go_on_beside_files_that_take_too_long(tiny_store: Path) -> Non
     with serving(tiny_store, "--image-seconds", "0.5") as served, ThreadPoolExecutor(4) as pool:
         before = decoders(served)
         assert len(before) == 2
-        slow = [pool.submit(caption, served, SLOW) for _ in range(4)]
+        slow = [pool.submit(caption, served, slow_jpeg()) for _ in range(4)]
         time.sleep(0.2)
         started = time.monotonic()
         assert caption(served, SMALL).status_code == 200
@@ -78,4 +76,4 @@ def test_decoders_end_with_a_service_that_is_killed(tiny_store: Path) -> None:
 
 def _until_refused(served: Served) -> None:
     with suppress(httpx.TransportError):
-        caption(served, SLOW)
+        caption(served, slow_jpeg())

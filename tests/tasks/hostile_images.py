@@ -3,9 +3,12 @@
 import io
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 from PIL import ExifTags, Image
+
+from app.tasks.sources.image_parts import MAX_SCANS
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -35,6 +38,12 @@ def jpeg_of_scans(count: int, side: int) -> bytes:
     content = saved(Image.new("L", (side, side), 90), "JPEG", progressive=True, quality=30)
     last, end = content.rfind(b"\xff\xda"), content.rfind(b"\xff\xd9")
     return content[:end] + content[last:end] * (count - content.count(b"\xff\xda")) + content[end:]
+
+
+@cache
+def slow_jpeg() -> bytes:
+    """49,000,000 pixels in as many scans as are allowed: five seconds of decoding and more."""
+    return jpeg_of_scans(MAX_SCANS, 7000)
 
 
 def jpeg_of_comments(count: int) -> bytes:

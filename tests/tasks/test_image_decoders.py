@@ -16,13 +16,11 @@ from app.errors import InvalidImage, UnsupportedMedia
 from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.image_files import RawImage, Target, read_image
-from app.tasks.sources.image_parts import MAX_SCANS
 from app.tasks.sources.limits import SourceLimits
-from tests.tasks.hostile_images import jpeg_of_scans, png, saved
+from tests.tasks.hostile_images import png, saved, slow_jpeg
 
-LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=80_000_000)
+LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=50_000_000)
 TARGET = Target(32)
-SLOW = jpeg_of_scans(MAX_SCANS, 8000)  # some six seconds
 SMALL = saved(Image.effect_noise((400, 300), 50).convert("RGB"), "PNG")
 Result = TypeVar("Result")
 _OTHERS: list[psutil.Process] = []  # decoders of servers in this process
@@ -33,7 +31,7 @@ def job(content: bytes | RawImage, index: int = 0, limits: SourceLimits = LIMITS
 
 
 def run(
-    test: Callable[[ImageDecoders], Awaitable[Result]], *, count: int = 1, seconds: float = 5, pixels: int = 80_000_000
+    test: Callable[[ImageDecoders], Awaitable[Result]], *, count: int = 1, seconds: float = 5, pixels: int = 50_000_000
 ) -> Result:
     """Run a test with decoders, and check that none is left behind."""
 
@@ -86,7 +84,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_is_decoded() -> None
         (before,) = processes()
         started = time.monotonic()
         with pytest.raises(InvalidImage, match=r"takes longer than 0\.5 s to decode") as caught:
-            await decoders.decode(job(SLOW, 2))
+            await decoders.decode(job(slow_jpeg(), 2))
         assert time.monotonic() - started < 5
         assert caught.value.facts == {"input": 2}
         assert await decoders.decode(job(SMALL)) == read_image(SMALL, 0, TARGET, LIMITS)
@@ -109,7 +107,7 @@ def test_a_file_that_needs_too_much_memory_is_refused() -> None:
 def test_closing_ends_a_decoder_at_work() -> None:
     async def test(decoders: ImageDecoders) -> None:
         decoders.start()
-        slow = asyncio.create_task(decoders.decode(job(SLOW)))
+        slow = asyncio.create_task(decoders.decode(job(slow_jpeg())))
         await asyncio.sleep(0.5)
         started = time.monotonic()
         await decoders.close()
@@ -124,7 +122,7 @@ def test_a_decoder_that_is_killed_is_replaced() -> None:
     async def test(decoders: ImageDecoders) -> None:
         await decoders.decode(job(SMALL))
         (process,) = processes()
-        slow = asyncio.create_task(decoders.decode(job(SLOW)))
+        slow = asyncio.create_task(decoders.decode(job(slow_jpeg())))
         await asyncio.sleep(0.2)
         process.kill()
         with pytest.raises(InvalidImage, match="cannot be decoded"):
@@ -148,7 +146,7 @@ def test_a_decoder_killed_while_idle_costs_no_request() -> None:
 def test_a_cancelled_request_frees_its_decoder() -> None:
     async def test(decoders: ImageDecoders) -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(decoders.decode(job(SLOW)), 0.4)
+            await asyncio.wait_for(decoders.decode(job(slow_jpeg())), 0.4)
         assert await asyncio.wait_for(decoders.decode(job(SMALL)), 5)
 
     run(test, seconds=0.5)
