@@ -13,6 +13,7 @@ import click
 from benchmarks.options import STORE, Names
 from benchmarks.report import heading
 from benchmarks.service import ServiceFailed, running_service
+from benchmarks.soak.asking import PATIENCE
 from benchmarks.soak.faults import KINDS
 from benchmarks.soak.flatness import growths
 from benchmarks.soak.log_reader import LogReader
@@ -106,6 +107,7 @@ def _run(store: Path, plan: Plan, engines: int, log_path: Path) -> Course:
         "workers": plan.workers,
         "heartbeat-seconds": plan.heartbeat_seconds,
         "precision": _PRECISION,
+        "request-seconds": PATIENCE - 10,
         "log-format": "json",
     }
     try:

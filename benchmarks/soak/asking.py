@@ -16,7 +16,7 @@ from benchmarks.soak.questions import Question
 from benchmarks.soak.readings import native
 from benchmarks.soak.wire import Answer, Closed, Connection, NotListening, Pace
 
-PATIENCE = 120.0  # seconds until a request without an end is lost; the service allows 60
+PATIENCE = 120.0  # seconds until a request without an end is lost; the service allows slightly less
 
 
 @dataclass
