@@ -17,7 +17,7 @@ from dataclasses import dataclass
 log = logging.getLogger("unroll.processes")
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 5.0  # seconds between a death and the restart
 _HEALTHY = 30.0  # seconds alive after which the backoff is reset
-_START_SECONDS = 900.0  # limit for the first heartbeat, while models are loaded
+_START_SECONDS = 900.0  # default limit for the first heartbeat, while models are loaded
 _LONGEST_POLL = 1.0  # seconds between two looks at a child
 _BEAT_SECONDS = 0.1  # shortest time between two heartbeats
 
@@ -55,7 +55,7 @@ class _Start:
 class SupervisedProcess:
     """A child that a thread keeps running until `stop`. Two arguments are added to its command: the number of the pipe
     for its heartbeats, and how often it was restarted. Without a heartbeat for `heartbeat_seconds` it is killed, except
-    while it starts or stops."""
+    while it stops; its first heartbeat may take `start_seconds`."""
 
     def __init__(
         self,
@@ -65,12 +65,14 @@ class SupervisedProcess:
         environment: dict[str, str] | None = None,
         descriptors: Sequence[int] = (),
         heartbeat_seconds: float,
+        start_seconds: float = _START_SECONDS,
     ) -> None:
         self.name = name
         self._command = command
         self._environment = os.environ | (environment or {})
         self._descriptors = descriptors
         self._heartbeat_seconds = heartbeat_seconds
+        self._start_seconds = start_seconds
         self._starts = 0
         self._stopping = threading.Event()
         self._starting = threading.Lock()
@@ -140,7 +142,7 @@ class SupervisedProcess:
         """Exit status of the child; kills it when heartbeats are missing. Silence is counted in polls of this thread: a
         child is not blamed if the whole service was stopped for a while."""
         process, silent = current.process, 0.0
-        limit, interval = _START_SECONDS, min(_LONGEST_POLL, self._heartbeat_seconds / 5)
+        limit, interval = self._start_seconds, min(_LONGEST_POLL, self._heartbeat_seconds / 5)
         poll = select.poll()
         poll.register(current.heartbeats, select.POLLIN)
         while process.poll() is None:

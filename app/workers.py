@@ -24,6 +24,7 @@ from app.settings import SECRETS, Settings
 from app.supervisor import SupervisedProcess, heartbeat_into, stop_all, wait_for_parent_end
 
 _STOP_MARGIN = 5.0  # seconds for a worker to end after it drained
+_START_SECONDS = 120.0  # limit for the first heartbeat of a worker, which loads tokenizers only
 _METRICS = "metrics"  # folder of the workers' counters, in the service folder
 
 
@@ -58,6 +59,7 @@ class Worker(SupervisedProcess):
             environment=settings.secrets(),
             descriptors=(listener.fileno(),),
             heartbeat_seconds=settings.heartbeat_seconds,
+            start_seconds=max(_START_SECONDS, settings.heartbeat_seconds),
         )
 
     def request_stop(self) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
+import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
@@ -68,14 +70,27 @@ def http(server: str) -> Iterator[httpx.Client]:
 def serving(app: FastAPI) -> Iterator[str]:
     """The address of `app` on the server of `unroll serve`, with a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    web = FrontEnd(app)
-    thread = threading.Thread(target=web.run, args=([listener],))
+    with _in_thread(FrontEnd(app), [listener]):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """The address of any ASGI app, such as a proxy, on a plain uvicorn with a free port."""
+    web = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    with _in_thread(web):
+        yield f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
+
+
+@contextmanager
+def _in_thread(web: uvicorn.Server, sockets: list[socket.socket] | None = None) -> Iterator[None]:
+    thread = threading.Thread(target=web.run, args=(sockets,))
     thread.start()
     try:
         while not web.started:
             assert thread.is_alive(), "the server ended before it started"
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield
     finally:
         web.should_exit = True
         thread.join()

@@ -11,6 +11,7 @@ from app.cli.messages import errors_as_messages
 from app.cli.settings_options import settings_options
 from app.engines import bring_up_to_date, open_store, start_engines
 from app.errors import StoreUnreachable
+from app.log_output import LOG_OUTPUT
 from app.logs import set_up_logging
 from app.main import create_app, open_guard
 from app.server.connections import raise_file_limit
@@ -39,6 +40,7 @@ def serve(**options: Any) -> None:
         check_temporary_folder()
     source = _source(settings)
     listener = _listen(settings)
+    LOG_OUTPUT.flush()  # the address stands last
     click.echo(reach)
     click.echo(f"Unroll {VERSION} on {_url(listener)} - try /, /docs and /readyz; engines are starting")
     engines = start_engines(settings, source)

@@ -64,7 +64,7 @@ EXPECTED: dict[str, Expectation] = {
         statuses=frozenset({400, 414, 431, 501, 505}),
         closes=True,
     ),
-    "large heads": Expectation(statuses=frozenset({400, 431}), closes=True),
+    "large heads": Expectation(answered=False, statuses=frozenset({431}), closes=True),
     "bad input": Expectation(
         answered=False,
         problems=_BUSY

@@ -14,7 +14,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.api.operations import ADMIN_KEY
 from tests.api.prefixing_proxy import PREFIX, prefixing_proxy
-from tests.conftest import serving, wait_until_ready
+from tests.conftest import running, serving, wait_until_ready
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["strips", "keeps"])
@@ -23,7 +23,7 @@ def prefixed(request: pytest.FixtureRequest, tiny_store: Path, engine_endpoint: 
     settings = Settings(store=tiny_store, root_path=PREFIX)
     with serving(create_app(settings, engines=[engine_endpoint])) as service:
         wait_until_ready(service)
-        with serving(prefixing_proxy(service, strips=request.param)) as proxy:
+        with running(prefixing_proxy(service, strips=request.param)) as proxy:
             yield proxy + PREFIX
 
 

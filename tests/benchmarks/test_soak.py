@@ -352,7 +352,7 @@ def test_anonymous_memory_is_what_a_process_allocates() -> None:
 @pytest.mark.timeout(400)
 def test_a_short_soak_of_the_real_service_loses_nothing(tiny_store: Path, tmp_path: Path) -> None:
     """The log reader does not stop: `make soak` has that fault."""
-    faults = "engine killed,worker killed,engine stopped,worker stopped"
+    faults = "log reader stopped,engine killed,worker killed,engine stopped,worker stopped"
     options = ["--store", str(tiny_store), "--output", str(tmp_path)]
     options += ["--minutes", "0.34", "--clients", "2", "--pace", "0.1", "--heartbeat", "5", "--growth", "1000"]
     done = subprocess.run(

@@ -77,6 +77,15 @@ def test_links_and_the_own_page_work(server: str) -> None:
     assert post(server, Origin=server, Sec_Fetch_Site="same-origin", Host=host).status_code == 200
 
 
+def test_the_page_works_behind_a_proxy(server: str, named: str) -> None:
+    """The proxy sends its own `Host`; the browser knows that page and service have one origin."""
+    proxy = "https://models.company.example"
+    assert post(server, Origin=proxy, Sec_Fetch_Site="same-origin").status_code == 200
+    assert post(server, Origin=proxy, X_Forwarded_Host="models.company.example").status_code == 200
+    assert post(server, Origin=proxy).status_code == 403
+    assert post(named, Origin=f"https://{ALLOWED}").status_code == 200
+
+
 def test_names_and_origins_can_be_allowed(named: str) -> None:
     assert post(named, Host=ALLOWED).status_code == 200
     assert post(named, Host=f"{ALLOWED}:443", Origin=OURS, Sec_Fetch_Site="cross-site").status_code == 200

@@ -109,7 +109,7 @@ def test_a_client_that_hangs_up_is_cancelled(tiny_store: Path) -> None:
         ).encode()
         fields = (
             "POST /v1/translate HTTP/1.1",
-            "Host: x",
+            "Host: localhost",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
         )

@@ -123,7 +123,7 @@ def test_missing_kernels_are_said_once(tiny_store: Path, tmp_path: Path) -> None
         Path(app.__file__).parent, tmp_path / "app", ignore=shutil.ignore_patterns("_kernels*", "__pycache__")
     )
     options = ("--engines", "2")
-    with started(command(tiny_store, *options), ADDRESS, PYTHONPATH=str(tmp_path)) as served:
+    with started(command(tiny_store, *options), ADDRESS, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1") as served:
         assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
         served.process.terminate()
         assert served.process.stdout is not None

@@ -8,7 +8,6 @@ can also send requests whose answers it cannot read; browsers mark these (Fetch 
 
 import ipaddress
 import socket
-from collections.abc import Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,6 +15,7 @@ from app.api.refusals import Refusal, refuse
 from app.errors import CrossSite, HostNotAllowed, UnrollError
 
 _ANY = "*"
+_LOCAL = {"localhost"}  # any port of it may have another page
 
 
 def local_hosts(allowed: str) -> frozenset[str] | None:
@@ -28,7 +28,7 @@ class LocalOnly:
     """Refuses a request with another `Host`, and one from a page of another origin, unless it is in `origins`
     (separated by commas). A link to a page of this service is followed."""
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], origins: str = "") -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], origins: str = "") -> None:
         self._app = app
         self._hosts = hosts
         self._origins = origins.split(",")
@@ -48,14 +48,22 @@ class LocalOnly:
             return HostNotAllowed(
                 "the Host header is not a name of this machine; add it to allowed_hosts (UNROLL_ALLOWED_HOSTS)"
             )
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if _ANY in self._origins or (origin and origin in self._origins):
-            return None
-        is_foreign = origin.partition("://")[2].lower() != host if origin else _is_cross_site(headers)
         is_link = method in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate"
-        if is_foreign and not is_link:
+        if self._is_foreign(host, headers) and not is_link:
             return CrossSite("a page of another site sent this request; add its origin to cors_origins")
         return None
+
+    def _is_foreign(self, host: str, headers: dict[bytes, bytes]) -> bool:
+        """Whether a page of another origin sent the request. Behind a proxy only the browser knows, if it says so."""
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if _ANY in self._origins or (origin and origin in self._origins):
+            return False
+        site = headers.get(b"sec-fetch-site")
+        if site is not None:
+            return site not in (b"same-origin", b"none")
+        place = origin.partition("://")[2]
+        forwarded = headers.get(b"x-forwarded-host", b"").decode("latin-1").lower()
+        return bool(origin) and place not in (host, forwarded) and _name_of(place) not in self._hosts - _LOCAL
 
     def _is_ours(self, name: str) -> bool:
         """Whether it is an address, which no DNS can redirect, or a known name."""
@@ -66,10 +74,6 @@ class LocalOnly:
         except ValueError:
             return False
         return True
-
-
-def _is_cross_site(headers: dict[bytes, bytes]) -> bool:
-    return headers.get(b"sec-fetch-site", b"") in (b"cross-site", b"same-site")
 
 
 def _name_of(host: str) -> str:

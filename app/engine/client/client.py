@@ -33,6 +33,7 @@ from app.engine.protocol import (
 
 HELLO_SECONDS = 0.25  # between two requests for an engine's status
 FIRST_HELLO_SECONDS = 0.05  # until every engine has answered one
+_WAITING_SECONDS = 0.05  # between two looks at calls that wait
 
 
 class EngineClient:
@@ -133,7 +134,10 @@ class EngineClient:
         await self._versions.load(model, folder)
 
     async def unload(self, model: str, *, linger: float) -> None:
-        """Remove a version from every engine. Returns when its last requests have ended."""
+        """Remove a version from every engine. Returns when its last requests have ended. Those whose engine died, and
+        that wait for another one, come first."""
+        while self._dispatch.has_waiting(model):  # noqa: ASYNC110 - each has a deadline
+            await asyncio.sleep(_WAITING_SECONDS)
         await self._versions.unload(model, linger=linger)
 
     def _take(self, connection: Connection, message: ToFrontEnd) -> None:

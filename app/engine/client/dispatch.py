@@ -54,6 +54,10 @@ class Dispatch:
         """Calls without an answer."""
         return len(self._calls)
 
+    def has_waiting(self, model: str) -> bool:
+        """Whether calls of a version wait for an engine."""
+        return any(call.submit.model == model for call in self._waiting.values())
+
     def open(self, call: Call) -> None:
         """Send a new call."""
         self._calls[call.submit.id] = call
