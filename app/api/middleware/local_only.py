@@ -63,7 +63,7 @@ class LocalOnly:
             return site not in (b"same-origin", b"none")
         place = origin.partition("://")[2]
         forwarded = headers.get(b"x-forwarded-host", b"").decode("latin-1").lower()
-        return bool(origin) and place not in (host, forwarded) and _name_of(place) not in self._hosts - _LOCAL
+        return bool(origin) and place not in {host, forwarded} - {""} and _name_of(place) not in self._hosts - _LOCAL
 
     def _is_ours(self, name: str) -> bool:
         """Whether it is an address, which no DNS can redirect, or a known name."""
