@@ -74,26 +74,32 @@ class Admission:
         self._answered_steps = 0.0  # cell steps answered, weighted
         self._answer_seconds = 0.0  # mean time from the body to the answer
 
-    def refuses(self, seconds: float) -> bool:
-        """Whether a request with a timeout of `seconds` should be refused before its body is read."""
-        return self._has_no_room(1) or self.is_too_late(seconds)
+    def refuses(self, seconds: float, *, entering: int = 0) -> bool:
+        """Whether a request with a timeout of `seconds` should be refused before its body is read. `entering` requests
+        passed this check and are not admitted yet."""
+        if self.requests + entering >= self.window.size:
+            self.window.note_need()
+            return True
+        return self._is_full(1 + entering) or self.is_too_late(seconds, entering)
 
     def admit(self, ticket: Ticket, inputs: int) -> None:
-        if self._has_no_room(inputs):
+        if self._is_full(inputs):
             raise overloaded(self, self.retry_after())
         self._update()
         ticket.read_at, ticket.inputs = self._updated, inputs
         self.requests += 1
         self.inputs += inputs
 
-    def is_too_late(self, seconds: float) -> bool:
+    def is_too_late(self, seconds: float, entering: int = 0) -> bool:
         """Whether pending work will take more than a safe share of a timeout of `seconds`, at the current rate.
+        Requests that enter count as those that are pending.
 
         A service that is not busy answers at the rate of its clients, which is below its capacity. The rate is
         therefore ignored while answers are fast.
         """
         rate = self.rate if self._answer_seconds > _SOON * seconds else 0.0
-        return bool(rate) and self.steps / rate > _SAFE * seconds
+        steps = self.steps * (1 + entering / self.requests) if self.requests else 0.0
+        return bool(rate) and steps / rate > _SAFE * seconds
 
     def check_time(self, seconds: float) -> None:
         """Raises Overloaded if the answer would come too late: refusing before the work saves it."""
@@ -137,10 +143,7 @@ class Admission:
         rate = self.rate
         return min(_LONGEST_RETRY, max(1, math.ceil(self.steps / rate))) if rate else 1
 
-    def _has_no_room(self, inputs: int) -> bool:
-        if self.requests >= self.window.size:
-            self.window.note_need()
-            return True
+    def _is_full(self, inputs: int) -> bool:
         return self.inputs + inputs > self.most_inputs or self.steps >= self.most_steps
 
     def _update(self) -> None:

@@ -28,6 +28,7 @@ class HeadCheck:
 
     def __init__(self, routes: Routes, guard: Guard, admission: Admission, metrics: Metrics) -> None:
         self.any_engine_started: Callable[[], bool] = lambda: False  # the lifespan sets it
+        self.entering: Callable[[], int] = lambda: 0  # requests between this check and admission; the server sets it
         self._routes = routes
         self._guard = guard
         self._admission = admission
@@ -56,7 +57,7 @@ class HeadCheck:
             return not_ready()
         source = match.route.source
         query = scope["query_string"] if source is not None and source.options_in_query else b""
-        if self._admission.refuses(seconds_of(headers, query)):
+        if self._admission.refuses(seconds_of(headers, query), entering=self.entering()):
             self._metrics.refused("overloaded")
             return full(self._admission, self._admission.retry_after())
         return None

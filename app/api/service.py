@@ -119,7 +119,8 @@ class Service:
         milliseconds = self._limits.seconds * 1000
         seconds = (milliseconds if timeout is None else min(milliseconds, timeout)) / 1000
         try:
-            self.admission.check_time(seconds)  # before its inputs count: only other work delays it
+            if options.timeout_ms is not None:  # a timeout in the head was checked there
+                self.admission.check_time(seconds)  # before its inputs count: only other work delays it
             ticket_of(request).count_inputs(inputs)
         except Overloaded:
             self.metrics.refused("overloaded")

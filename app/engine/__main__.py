@@ -21,7 +21,7 @@ from app.models.serving import native
 from app.supervisor import heartbeat_into, wait_for_parent_end
 
 log = logging.getLogger("unroll.engine")
-_NICE = 5  # on a busy CPU the front end goes first: refusals and health checks take little time
+_NICE = 10  # on a busy CPU the front end goes first: refusals and health checks take little time
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Accepts connections: several in a turn of the event loop, and none while it is behind or without room."""
+"""Accepts connections: several in a turn of the event loop, and none without room."""
 
 import asyncio
 import errno
@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Sequence
 
 from app.server.connections import Connections
-from app.server.pace import Pace
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 0.1  # seconds, without room
@@ -18,12 +17,11 @@ class Acceptor:
     would take all."""
 
     def __init__(
-        self, listeners: Sequence[socket.socket], create: Protocols, connections: Connections, pace: Pace, *, most: int
+        self, listeners: Sequence[socket.socket], create: Protocols, connections: Connections, *, most: int
     ) -> None:
         self._listeners = listeners
         self._create = create
         self._connections = connections
-        self._pace = pace
         self._most = most
         self._loop = asyncio.get_running_loop()
         self._opening = set[asyncio.Task[object]]()
@@ -48,10 +46,6 @@ class Acceptor:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(self._most):
-            if self._pace.is_behind:
-                self._pause()
-                self._pace.when_caught_up(self._resume)
-                return
             if not self._connections.has_room():
                 self._wait()
                 return

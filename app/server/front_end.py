@@ -16,11 +16,11 @@ from app.server.acceptor import Acceptor
 from app.server.bodies import Bodies
 from app.server.connections import Connections
 from app.server.limits import ConnectionLimits
-from app.server.pace import Pace
 from app.server.parts import ServerParts
 from app.server.protocol import HttpProtocol
 from app.server.responses import Responses
 from app.settings import Settings
+from app.turns import Turns
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 4096
@@ -39,7 +39,7 @@ def server_parts(app: FastAPI, settings: Settings) -> ServerParts:
     return ServerParts(
         limits=limits,
         bodies=Bodies(limits),
-        pace=Pace(),
+        turns=Turns(),
         check=app.state.head_check,
         report=app.state.refusal_report,
         with_cors=bool(settings.cors_origins),
@@ -76,8 +76,8 @@ class FrontEnd(uvicorn.Server):
             )
         )
         self._beat = beat
+        self._parts.check.entering = self._parts.turns.__len__
         self._accepted = _ACCEPTED if settings.workers == 1 else 1
-        self._watches: list[asyncio.Task[None]] = []
 
     async def on_tick(self, counter: int) -> bool:
         if self._beat is not None:
@@ -89,10 +89,8 @@ class FrontEnd(uvicorn.Server):
         for listener in sockets or ():
             listener.listen(_BACKLOG)
         connections = Connections(self.server_state, self._parts.limits)
-        self._acceptor = Acceptor(
-            sockets or (), self._create_protocol, connections, self._parts.pace, most=self._accepted
-        )
-        self._watches = [asyncio.create_task(work) for work in (connections.watch(), self._parts.pace.watch())]
+        self._acceptor = Acceptor(sockets or (), self._create_protocol, connections, most=self._accepted)
+        self._watch = asyncio.create_task(connections.watch())
 
     def _create_protocol(self) -> asyncio.Protocol:
         create: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
@@ -112,8 +110,7 @@ class FrontEnd(uvicorn.Server):
         # A protocol of uvicorn has no cycle before its first request.
         await _until(lambda: all(getattr(connection, "cycle", True) for connection in self.server_state.connections))
         await super().shutdown()
-        for watch in self._watches:
-            watch.cancel()
+        self._watch.cancel()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if threading.current_thread() is threading.main_thread():

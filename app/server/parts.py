@@ -6,8 +6,8 @@ from app.api.head_check import HeadCheck
 from app.api.refusal_report import RefusalReport
 from app.server.bodies import Bodies
 from app.server.limits import ConnectionLimits
-from app.server.pace import Pace
 from app.server.responses import Responses
+from app.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class ServerParts:
 
     limits: ConnectionLimits
     bodies: Bodies
-    pace: Pace
+    turns: Turns
     responses: Responses
     check: HeadCheck
     report: RefusalReport

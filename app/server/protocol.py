@@ -181,7 +181,7 @@ class HttpProtocol(HttpToolsProtocol):
         if is_free:
             self._enter(Stage.BODY, self._parts.limits.body_seconds)
             self._running = cycle
-            self._start_asgi_task(cycle, self.app)
+            self._parts.turns.add(partial(self._start_asgi_task, cycle, self.app))
         else:  # pipelined: it waits for its turn
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
@@ -259,17 +259,12 @@ class HttpProtocol(HttpToolsProtocol):
     def _answered(self, cycle: Cycle) -> None:
         """A response is complete."""
         self._end_body(cycle)
-        is_last = cycle is self.cycle
-        if not is_last:
+        if cycle is not self.cycle:
             following = self._running = cast(Cycle, self.pipeline[-1][0])
             self._enter(*((Stage.BODY, self._parts.limits.body_seconds) if following.more_body else (Stage.ANSWER,)))
         elif not cycle.more_body:
             self._enter(Stage.OPEN)
         self.on_response_complete()
-        pace = self._parts.pace
-        if is_last and pace.is_behind and not self.transport.is_closing():
-            self.flow.pause_reading()
-            pace.when_caught_up(self.flow.resume_reading)
 
     def pause_writing(self) -> None:
         super().pause_writing()

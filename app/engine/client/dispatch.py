@@ -9,14 +9,16 @@ import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
 from app.engine.client.calls import Call
 from app.engine.client.connection import Connection
 from app.engine.client.versions import EngineVersions
-from app.engine.protocol import Cancel, Events, Progress, Started, Status
+from app.engine.protocol import Cancel, Event, Events, Progress, Started, Status
 from app.request_context import Execution
+from app.turns import Turns
 
 log = logging.getLogger("unroll.client")
 _MAX_TRIES = 6  # engines that get a request before it fails
@@ -49,6 +51,7 @@ class Dispatch:
         self._calls: dict[int, Call] = {}
         self._waiting: dict[int, Call] = {}
         self._sends = itertools.count(1)
+        self._turns = Turns()
 
     def __len__(self) -> int:
         """Calls without an answer."""
@@ -94,15 +97,18 @@ class Dispatch:
                     )
                 )
         for event in message.events:
-            call = calls.get(event.id)
-            if call is None or call.connection is not connection:
-                continue
-            if isinstance(event, Started):
-                call.is_started = True
-                continue
-            call.take(event)
-            if not isinstance(event, Progress):
-                self._detach(call, self._engines[connection])
+            self._turns.add(partial(self._deliver, connection, event))
+
+    def _deliver(self, connection: Connection, event: Event) -> None:
+        call = self._calls.get(event.id)
+        if call is None or call.connection is not connection:
+            return
+        if isinstance(event, Started):
+            call.is_started = True
+            return
+        call.take(event)
+        if not isinstance(event, Progress):
+            self._detach(call, self._engines[connection])
 
     def measure(self, connection: Connection, status: Status) -> None:
         """Estimate the work that other front ends gave to an engine."""

@@ -1,0 +1,36 @@
+"""Turns of the event loop: work that came together is spread over several, so that none of them is long.
+
+Between two turns the loop looks at its sockets. A new request waits for as long as a turn takes, so a hundred answers
+that arrive in one message must not be delivered in one turn.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+_MOST = 4  # pieces of work in a turn, each followed by the tasks that it wakes
+
+
+class Turns:
+    """A queue of work, in order."""
+
+    def __init__(self) -> None:
+        self._waiting = deque[Callable[[], object]]()
+        self._is_running = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, work: Callable[[], object]) -> None:
+        """Do some work soon: in the next turn, unless other work waits."""
+        self._waiting.append(work)
+        if not self._is_running:
+            self._is_running = True
+            asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        for _ in range(min(_MOST, len(self._waiting))):
+            self._waiting.popleft()()
+        self._is_running = bool(self._waiting)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._run)
