@@ -142,8 +142,9 @@ def goodput(sample: OpenSample, bound: float, seconds: float) -> float:
 def _overload(parts: Bench, work: Workload, closed: Sample, seconds: float, failed: list[str]) -> Iterator[Line]:
     """Row 7: goodput at twice the saturating load ÷ peak, and the latency of refusals there.
 
-    Clients send the latency bound as their deadline. Each load
-    runs for the bound before it is measured, and for twice the bound then, so that queues are full."""
+    Clients send the latency bound as their deadline. Each load runs for the bound before it is measured, and for twice
+    the bound then, so that queues are full.
+    """
     p99 = closed.milliseconds(0.99)
     if p99 is None:
         return
