@@ -10,7 +10,6 @@ import time
 from enum import Enum, auto
 from functools import partial
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
@@ -20,14 +19,12 @@ from uvicorn.server import ServerState
 
 from app.api.access.guard import CALLER
 from app.api.refusals import LINGER_SECONDS, Refusal, is_small
-from app.errors import HeadTooLarge, MalformedRequest, RequestTooSlow, UnrollError
+from app.errors import MalformedRequest, RequestTooSlow, UnrollError
 from app.request_context import context_of
 from app.server.cycle import Cycle
+from app.server.heads import complete_scope, head_too_large, without_upgrade
 from app.server.limits import HEAD_BYTES, HEAD_FIELDS, LENGTH_DIGITS
 from app.server.parts import ServerParts
-
-_UPGRADES = (b"upgrade", b"http2-settings")
-_HOST = b"host"
 
 
 class Stage(Enum):
@@ -113,7 +110,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self._feed(data)
             if self._unparsed > HEAD_BYTES:
-                raise _head_too_large()
+                raise head_too_large()
         except httptools.HttpParserError as error:
             cause = error.__context__
             known = cause if isinstance(cause, UnrollError) else None
@@ -128,22 +125,12 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                method, version = self.parser.get_method(), self.parser.get_http_version()
+                data = without_upgrade(method, self.url, version, self.headers) + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
                 return
-
-    def _head_without_upgrade(self) -> bytes:
-        version = self.parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
-        for name, value in self.headers:
-            if name == b"connection":
-                kept = [token for token in value.split(b",") if token.strip().lower() not in _UPGRADES]
-                lines.append(b"connection: " + b",".join(kept))
-            elif name not in _UPGRADES:
-                lines.append(name + b": " + value)
-        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -157,7 +144,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes += len(name) + len(value) + 4
         self._head_fields += 1
         if self._head_bytes + len(self.url) > HEAD_BYTES or self._head_fields > HEAD_FIELDS:
-            raise _head_too_large()
+            raise head_too_large()
         if len(value) > LENGTH_DIGITS and name.lower() == b"content-length":
             raise MalformedRequest(f"Content-Length has {len(value)} digits; send the number alone")
         if self._is_in_head:
@@ -172,7 +159,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_in_head = False
         if self._stage is Stage.CLOSING:
             return
-        self._complete_scope()
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        complete_scope(self.scope, method, self.url, version, self.root_path)
         is_free = self._is_free
         if is_free and (found := self._refusal()) is not None:
             self._refuse(*found)
@@ -185,22 +173,6 @@ class HttpProtocol(HttpToolsProtocol):
         else:  # pipelined: it waits for its turn
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
-
-    def _complete_scope(self) -> None:
-        """Raises MalformedRequest, also for a target that cannot be parsed."""
-        scope, version = self.scope, self.parser.get_http_version()
-        scope["http_version"] = version
-        scope["method"] = self.parser.get_method().decode("ascii")
-        if version == "1.1" and sum(name == _HOST for name, _ in self.headers) != 1:  # RFC 9112, section 3.2
-            raise MalformedRequest("the request needs exactly one Host header")
-        try:
-            parsed = httptools.parse_url(self.url)
-            path = (parsed.path or b"/").decode("ascii")
-        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
-            raise MalformedRequest("the target of the request is not a valid URL; escape other characters") from None
-        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
-        scope["raw_path"] = (self.root_path + path).encode("ascii")
-        scope["query_string"] = parsed.query or b""
 
     def _new_cycle(self) -> Cycle:
         cycle = Cycle(
@@ -340,9 +312,3 @@ class HttpProtocol(HttpToolsProtocol):
 
 def _nothing() -> None:
     """Until the cycle is complete."""
-
-
-def _head_too_large() -> HeadTooLarge:
-    return HeadTooLarge(
-        f"the head exceeds {HEAD_BYTES} bytes or {HEAD_FIELDS} fields; send fewer or shorter headers", limit=HEAD_BYTES
-    )

@@ -123,7 +123,7 @@ def test_a_head_without_end_is_refused_while_it_arrives(server: str) -> None:
         assert read_answer(connection).status == 431
 
 
-@pytest.mark.parametrize("trailer", [b"X-A: " + b"a" * 70_000, b"X: a\r\n" * 300])
+@pytest.mark.parametrize("trailer", [b"X-A: " + b"a" * 600_000, b"X: a\r\n" * 300])
 def test_a_trailer_is_bounded_as_the_head(server: str, trailer: bytes) -> None:
     chunks = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
     answer = ask(server, head("/v1/sentiment", "Transfer-Encoding: chunked") + chunks, trailer)
