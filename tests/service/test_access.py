@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from app.api.access.keys import hash_of, new_token
 from tests.service.serving import Served, started, until
@@ -32,6 +33,7 @@ def end(served: Served) -> str:
     return "".join(served.log) + served.process.stdout.read()
 
 
+@pytest.mark.slow  # several services are started
 def test_two_workers_know_the_keys_and_local_sees_them(tiny_store: Path, tmp_path: Path) -> None:
     in_file, in_environment, admin, password = (new_token() for _ in range(4))
     file = tmp_path / "keys.toml"
@@ -59,6 +61,7 @@ def test_two_workers_know_the_keys_and_local_sees_them(tiny_store: Path, tmp_pat
         assert not any(secret in argument for arguments in commands for argument in arguments)
 
 
+@pytest.mark.slow  # several services are started
 def test_without_keys_it_says_who_is_answered_and_believes_proxies_that_it_is_told_of(tiny_store: Path) -> None:
     limits = ("--limit-addresses", "--rate-limit", "1/hour")
     behind = ("--host", "0.0.0.0", "--open", "--trusted-proxies", "127.0.0.0/8")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from PIL import Image
 
 from tests.service.serving import Served, serving
@@ -62,6 +63,7 @@ def test_the_service_ends_in_time_while_it_decodes(tiny_store: Path) -> None:
         assert not any(child.is_running() for child in children)
 
 
+@pytest.mark.slow  # several services are started
 def test_decoders_end_with_a_service_that_is_killed(tiny_store: Path) -> None:
     with serving(tiny_store, "--image-seconds", "60") as served:
         children = decoders(served)

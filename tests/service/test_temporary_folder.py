@@ -48,6 +48,7 @@ def refused(store: Path, folder: Path, **arguments: object) -> str:
     return str(ended.stderr)
 
 
+@pytest.mark.slow  # several services are started
 def test_a_disk_that_is_too_small(tiny_store: Path, small_disk: Path) -> None:
     words = f"Error: the folder for temporary files, {small_disk}, has no room for 1 MiB (No space left on device): "
     (line,) = refused(tiny_store, small_disk).splitlines()
@@ -74,6 +75,7 @@ def folders(place: Path) -> set[str]:
     return {path.name for path in place.iterdir()}
 
 
+@pytest.mark.slow  # several services are started
 def test_the_next_service_removes_the_folder_of_a_killed_one(tiny_store: Path, tmp_path: Path) -> None:
     place = tmp_path / "t"
     place.mkdir()

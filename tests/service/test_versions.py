@@ -112,6 +112,7 @@ def test_no_request_fails_while_versions_come_and_go(store: Path, options: tuple
     print(f"{len(load.answers)} answers, slowest {load.slowest:.3f} s")
 
 
+@pytest.mark.slow  # several services are started
 def test_a_failed_load_leaves_the_old_version_serving(store: Path) -> None:
     with administered(store, "--engines", "2") as (served, admin), Load(served.address) as load:
         put_version(store, NAME, 2, shape=9)
@@ -163,6 +164,7 @@ def test_the_default_version_answers_and_is_kept_in_the_store(store: Path) -> No
         assert not (store / NAME / "default.json").exists()
 
 
+@pytest.mark.slow  # several services are started
 def test_two_workers_agree_at_once(store: Path) -> None:
     with administered(store, "--engines", "1", "--workers", "2") as (served, admin):
         commands = [" ".join(worker.cmdline()) for worker in served.workers()]
@@ -239,6 +241,7 @@ def test_the_store_is_watched(store: Path) -> None:
         assert loaded(served.address) == [1]
 
 
+@pytest.mark.slow  # several services are started
 def test_with_a_wrong_key_nothing_can_be_changed(store: Path, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
