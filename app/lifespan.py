@@ -1,6 +1,7 @@
 """The lifespan of a front end: engines, the connection to them, the rollout, and background work."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from app.tracing import Tracing
 
 _IMAGE_DECODERS = 2  # processes that decode image files
+_TIDY_SECONDS = 30.0
 _GREETING_SECONDS = 0.2  # to wait for running engines before the first request is accepted
 
 log = logging.getLogger("unroll")
@@ -103,7 +105,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
 
 
 def _watches(parts: Parts, rollout: Rollout) -> list[Coroutine[Any, Any, None]]:
-    watches = [rollout.follow(), parts.metrics.share_pending(), parts.refusals.watch()]
+    watches = [rollout.follow(), parts.metrics.share_pending(), parts.refusals.watch(), _tidy_memory()]
     if not parts.guard.is_idle:
         watches.append(watch_access(parts.guard))
     if parts.settings.watch_seconds and parts.is_first:
@@ -149,6 +151,17 @@ def _log_ready(view: EngineView) -> None:
 def _figures(view: EngineView, catalog: Catalog) -> ServiceFigures:
     engines = dict(zip(view.places, view.ready, strict=True))
     return ServiceFigures(engines, view.count, view.precisions, len(catalog.broken(view)))
+
+
+async def _tidy_memory() -> None:
+    """Return memory that is free to the system, until cancelled. After a crowd of requests the C library keeps it, and
+    cycles that have become old are not collected for minutes."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        gc.collect()  # a few milliseconds: what was there at the start is frozen
+        if trim is not None:
+            trim(0)
 
 
 def _freeze_garbage() -> None:

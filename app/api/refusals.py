@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.admission import Admission, overloaded
 from app.api.problems import KINDS, problem_response
-from app.errors import NotReady, UnrollError, WrongKey
+from app.errors import InputError, NotReady, UnrollError, WrongKey
 from app.request_context import note_problem
 
 SMALL_BODY = 65_536  # bytes: the server discards a body up to this size and keeps the connection
@@ -82,8 +82,9 @@ async def refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, refu
 
 
 async def discard_body(receive: Receive) -> None:
-    """Read the rest of a body for some time, for clients that read the response only after sending all of it."""
-    with suppress(TimeoutError):
+    """Read the rest of a body for some time, for clients that read the response only after sending all of it. The body
+    may be damaged or too slow: the response is sent already."""
+    with suppress(TimeoutError, InputError):
         async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):
                 pass

@@ -9,23 +9,23 @@ from benchmarks.soak.readings import json_object
 from benchmarks.soak.wire import Closed, request
 
 _JSON = {"Content-Type": "application/json"}
-_HEAD = b"POST /v1/sentiment HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+_HEAD = b"POST /v1/sentiment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 MALFORMED: dict[str, bytes] = {
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\r\n\r\n",
     "random bytes": bytes(range(128, 256)) * 8 + b"\r\n\r\n",
     "no version": b"GET\r\n\r\n",
-    "wrong version": b"GET /healthz HTTP/9.9.9\r\nHost: x\r\n\r\n",
-    "header without a colon": b"GET /healthz HTTP/1.1\r\nHost x\r\n\r\n",
-    "space in a header's name": b"GET /healthz HTTP/1.1\r\nHo st: x\r\n\r\n",
+    "wrong version": b"GET /healthz HTTP/9.9.9\r\nHost: localhost\r\n\r\n",
+    "header without a colon": b"GET /healthz HTTP/1.1\r\nHost localhost\r\n\r\n",
+    "space in a header's name": b"GET /healthz HTTP/1.1\r\nHo st: localhost\r\n\r\n",
     "negative length": _HEAD + b"Content-Length: -5\r\n\r\nabcde",
     "length is a word": _HEAD + b"Content-Length: five\r\n\r\nabcde",
     "two lengths": _HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
     "chunk of a bad size": _HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
-    "unknown method": b"BREW /v1/sentiment HTTP/1.1\r\nHost: x\r\n\r\n",
+    "unknown method": b"BREW /v1/sentiment HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 LARGE: dict[str, bytes] = {
-    "head of 200 KB": b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X-A: " + b"a" * 200_000 + b"\r\n\r\n",
-    "5,000 headers": b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
+    "head of 200 KB": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: " + b"a" * 200_000 + b"\r\n\r\n",
+    "5,000 headers": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
 }
 _LIMIT = 32 * 1024 * 1024  # of the setting max_body_bytes
 

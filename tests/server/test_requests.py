@@ -135,6 +135,17 @@ def test_a_damaged_body_ends_its_request(server: str) -> None:
     assert answer.body["type"] == "/problems/malformed-request"
 
 
+@pytest.mark.parametrize("path", ["/v1/sentiment", "/v1/caption"])
+def test_a_damaged_body_of_a_refused_request_is_no_error_of_the_service(
+    server: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"POST {path} HTTP/1.1", "Host: attacker.example", "Transfer-Encoding: chunked", "", ""]
+    answer = ask(server, "\r\n".join(lines).encode(), b"zz\r\nabc\r\n0\r\n\r\n")
+    assert answer.body["type"] == "/problems/host-not-allowed"
+    time.sleep(0.3)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 @pytest.mark.parametrize(
     ("sent", "seconds"),
     [(b"", HEAD_SECONDS), (b"P", HEAD_SECONDS), (head("/v1/sentiment", length())[:-2], HEAD_SECONDS)],
