@@ -20,16 +20,9 @@ from app.api.window import Window
 from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings
+from tests.clock import Clock
 from tests.conftest import serving, wait_until_ready
 from tests.service.serving import serving as serving_process
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,14 +4,7 @@ import pytest
 
 from app.server.bodies import Bodies, Body
 from app.server.limits import ConnectionLimits
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture
