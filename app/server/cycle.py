@@ -1,10 +1,41 @@
-"""One request and its response: uvicorn's cycle, whose reading can fail with an error of ours."""
+"""One request and its response: uvicorn's cycle, whose reading can fail with an error of ours. Head and body of an
+answer are written at once."""
 
-from uvicorn._types import ASGIReceiveEvent
+import asyncio
+from typing import cast
+
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import UnrollError
 from app.server.bodies import Body
+
+
+class _Joined:
+    """A transport that writes the first bytes together with those that follow."""
+
+    def __init__(self, transport: asyncio.Transport, first: bytes = b"") -> None:
+        self.first = first
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(self.first + data)
+        self.first = b""
+
+    def flush(self) -> None:
+        if self.first and not self._transport.is_closing():
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
+class _Held(_Joined):
+    """Holds the bytes of a head."""
+
+    def write(self, data: bytes) -> None:
+        self.first += data
 
 
 class Cycle(RequestResponseCycle):
@@ -13,12 +44,34 @@ class Cycle(RequestResponseCycle):
 
     arriving: Body | None = None
     failure: UnrollError | None = None
+    _head: _Joined | None = None  # of the response, until its body follows in the same turn of the event loop
 
     async def receive(self) -> ASGIReceiveEvent:
         event = await super().receive()
         if self.failure is not None and event["type"] == "http.request":
             raise self.failure
         return event
+
+    async def send(self, event: ASGISendEvent) -> None:
+        transport, head = self.transport, self._head
+        if event["type"] == "http.response.start":
+            held = _Held(transport)
+            await self._send_to(held, event)
+            self._head = _Joined(transport, held.first)
+            asyncio.get_running_loop().call_soon(self._head.flush)
+        elif head is not None and not self.flow.write_paused:
+            self._head = None
+            await self._send_to(head, event)
+            head.flush()
+        else:
+            await super().send(event)
+
+    async def _send_to(self, joined: _Joined, event: ASGISendEvent) -> None:
+        transport, self.transport = self.transport, cast(asyncio.Transport, joined)
+        try:
+            await super().send(event)
+        finally:
+            self.transport = transport
 
     def fail(self, error: UnrollError) -> None:
         """Give up the rest of the body."""
