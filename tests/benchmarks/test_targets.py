@@ -37,7 +37,7 @@ def test_every_target_of_a_job_is_measured(tiny_store: Path, tmp_path: Path) -> 
     done = _run("targets", tiny_store, "--tasks", "translate", "--output", str(output))
     assert done.returncode == 0, done.stderr
     lines: list[dict[str, Any]] = json.loads(output.read_text())["lines"]
-    assert [line["row"] for line in lines] == [1, 2, 4, 5, 6, 7, 7, 8]
+    assert [line["row"] for line in lines] == [1, 2, 4, 5, 6, 7, 7, 7, 8]
     for line in lines:
         assert f"| {line['row']} | {line['what']} | {line['target']} | {line['measured']} |" in done.stdout
         assert line["is_met"] is not None or "refusal" in line["what"], line
