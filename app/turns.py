@@ -29,8 +29,10 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._run)
 
     def _run(self) -> None:
-        for _ in range(min(_MOST, len(self._waiting))):
-            self._waiting.popleft()()
-        self._is_running = bool(self._waiting)
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._run)
+        try:
+            for _ in range(min(_MOST, len(self._waiting))):
+                self._waiting.popleft()()
+        finally:  # work that fails does not keep the rest from running
+            self._is_running = bool(self._waiting)
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self._run)

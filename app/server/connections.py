@@ -40,7 +40,7 @@ class Connections:
         if len(self._all) < self._most:
             return True
         self.warn(f"{self._most} connections are open, the limit of open files; idle ones are closed for new ones")
-        idle = min((one for one in self._all if one.is_idle), key=lambda one: one.due, default=None)
+        idle = min((one for one in self._all if one.is_idle), key=lambda one: one.since, default=None)
         if idle is not None:
             idle.transport.abort()
         return idle is not None

@@ -45,7 +45,7 @@ class _Refused:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection. `due` is when its stage must have ended, on the clock of the event loop."""
+    """One connection. Its stage began at `since` and must have ended at `due`, on the clock of the event loop."""
 
     def __init__(
         self,
@@ -66,7 +66,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _enter(self, stage: Stage, seconds: float = math.inf) -> None:
         self._stage = stage
-        self.due = self.loop.time() + seconds
+        self.since = self.loop.time()
+        self.due = self.since + seconds
 
     @property
     def is_idle(self) -> bool:

@@ -83,3 +83,28 @@ def test_idle_connections_make_room_for_new_ones(tiny_store: Path) -> None:
         log = end()
     assert "connections are open, the limit of open files" in log
     assert log.count("idle ones are closed") < FILES / 8  # at most one warning in 10 s
+
+
+def test_the_oldest_idle_connection_makes_room(tiny_store: Path) -> None:
+    """Connections that were answered and wait are older than new ones that have sent nothing yet."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+
+    with unread(tiny_store, "--head-seconds", "600", prepare=limited) as (address, _), ExitStack() as opened:
+        place = urlsplit(address)
+
+        def connect() -> socket.socket:
+            return opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+
+        for _ in range(FILES // 2 + 16):  # more than there is room for
+            kept = connect()
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert kept.recv(4096).startswith(b"HTTP/1.1 200")
+        new = []
+        for _ in range(10):
+            new.append(connect())
+            time.sleep(0.05)
+        for connection in new:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
