@@ -174,6 +174,8 @@ def test_one_file_with_everything(service: httpx.Client, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["yunjey", "yunjey-module"])
 def test_captions(service: httpx.Client, name: str) -> None:
+    """The processor decides in which order the convolutions of 152 layers sum: with AVX2 alone the same code is 2.3e-5
+    from the recorded numbers, and 1.3e-5 on another processor with AVX-512 than the one that recorded them."""
     cases = expected(CAPTIONING, "expected.json")["cases"]
     files = [(KITS / CAPTIONING / case["image"]).read_bytes() for case in cases]
 
@@ -193,7 +195,7 @@ def test_captions(service: httpx.Client, name: str) -> None:
             assert " ".join(token["text"] for token in answer["tokens"]) == printed
             assert answer["text"] == printed.removeprefix("<start> ").removesuffix(" <end>")
             numbers = [token["logprob"] for token in answer["tokens"]]
-            assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=TOLERANCE)
+            assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=5e-5)
 
 
 def _value(name: str, shape: Sequence[int]) -> torch.Tensor:
@@ -238,4 +240,4 @@ def test_captions_at_full_size(tmp_path: Path) -> None:
         numbers = [token["logprob"] for token in result["tokens"]]
         ids = case["sampled_ids_20"][: len(numbers)]
         assert [token["text"] for token in result["tokens"]] == [words[number] for number in ids]
-        assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=TOLERANCE)
+        assert numbers == pytest.approx(case["token_logprobs_20"][: len(numbers)], abs=5e-5)
