@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     head_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="Maximum seconds for the head of a request to arrive, counted from the connection."
     )
+    idle_seconds: Annotated[float, Field(gt=0)] = Field(
+        75.0,
+        description="Seconds that a connection stays open between two requests; longer than a load balancer's limit.",
+    )
     image_seconds: Annotated[float, Field(ge=0.1, le=600)] = Field(
         5.0, description="Maximum processor seconds to decode an image."
     )

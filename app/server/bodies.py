@@ -1,21 +1,24 @@
 """The bodies that are being read: a bounded number, so that slow or endless ones lock no other client out."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.server.limits import ConnectionLimits
 
-_GRACE = 1.0  # seconds in which no body counts as slow
+_CREDIT = 65_536  # bytes that each body counts as received at its begin: a new one is not slow
 
 
 @dataclass(eq=False, slots=True)
 class Body:
-    """A body that has begun to arrive. `caller` is the name of the key that sends it, empty without keys. `give_up`
-    ends its request with an error that says why."""
+    """A body that is announced and has not arrived completely. `sender` is the name of a key, or an address if no key
+    is checked. `give_up` ends its request with an error that says why."""
 
-    caller: str
+    sender: str
+    has_key: bool
     began: float
+    last: float  # when bytes came
     give_up: Callable[[str], None]
     received: int = 0
 
@@ -23,8 +26,9 @@ class Body:
 class Bodies:
     """Bodies that are being read, and the bytes of all bodies whose requests are unanswered.
 
-    Above a limit the slowest body is given up, so a client that sends at an ordinary pace always finds room. One key
-    may hold a quarter of the room. Pure logic; `clock` returns seconds.
+    Above a limit a body of the sender with most of them is given up: the slowest, or the one whose bytes wait longest.
+    So a client that sends at an ordinary pace always finds room. One key may hold a quarter of the room. Pure logic;
+    `clock` returns seconds.
     """
 
     def __init__(self, limits: ConnectionLimits, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,23 +40,18 @@ class Bodies:
     def __len__(self) -> int:
         return len(self._reading)
 
-    def begin(self, caller: str, give_up: Callable[[str], None]) -> Body:
-        """Begin to read a body."""
-        body = Body(caller, self._clock(), give_up)
+    def begin(self, give_up: Callable[[str], None], sender: str, *, has_key: bool = False) -> Body:
+        """A body is announced."""
+        now = self._clock()
+        body = Body(sender, has_key, now, now, give_up)
         self._reading[body] = None
-        mine = [other for other in self._reading if caller and other.caller == caller]
-        if len(mine) > max(1, self._limits.bodies // 4):
-            self._give_up(mine, f"the key sends more than {self._limits.bodies // 4} bodies at the same time")
-        elif len(self._reading) > self._limits.bodies:
-            self._give_up([*self._reading], f"the service reads more than {self._limits.bodies} bodies")
         return body
 
     def receive(self, body: Body, size: int) -> None:
         """Bytes of a body have arrived."""
         body.received += size
+        body.last = self._clock()
         self.bytes += size
-        if self.bytes > self._limits.body_bytes and self._reading:
-            self._give_up([*self._reading], f"the service holds {self._limits.body_bytes} bytes of bodies")
 
     def complete(self, body: Body) -> None:
         """The whole body has arrived. Its bytes count until its request is answered."""
@@ -64,10 +63,28 @@ class Bodies:
         self.bytes -= body.received
         body.received = 0
 
-    def _give_up(self, bodies: list[Body], reason: str) -> None:
-        """Give up the slowest body. A new one is not judged yet, unless all are new."""
-        now = self._clock()
-        old = [body for body in bodies if now - body.began > _GRACE]
-        slowest = min(old, key=lambda body: body.received / (now - body.began)) if old else bodies[-1]
-        self.complete(slowest)
-        slowest.give_up(reason)
+    def make_room(self, body: Body) -> None:
+        """Give up another body if there are too many with this one, which has not arrived completely."""
+        limits, now = self._limits, self._clock()
+        if self.bytes > limits.body_bytes:
+            waiting = max(self._reading, key=lambda one: one.received * (now - one.last + 0.001))
+            self._give_up(waiting, f"the service holds {limits.body_bytes} bytes of bodies")
+        if len(self._reading) > limits.bodies:
+            self._give_up(self._slowest(self._busiest(), now), f"the service reads more than {limits.bodies} bodies")
+        if body.has_key and len(mine := self._of(body.sender)) > max(1, limits.bodies // 4):
+            reason = f"the key sends more than {limits.bodies // 4} bodies at the same time"
+            self._give_up(self._slowest(mine, now), reason)
+
+    def _of(self, sender: str) -> list[Body]:
+        return [body for body in self._reading if body.sender == sender]
+
+    def _busiest(self) -> list[Body]:
+        counts = Counter(body.sender for body in self._reading)
+        return self._of(counts.most_common(1)[0][0])
+
+    def _slowest(self, bodies: list[Body], now: float) -> Body:
+        return min(bodies, key=lambda body: (body.received + _CREDIT) / (now - body.began + 0.001))
+
+    def _give_up(self, body: Body, reason: str) -> None:
+        self.end(body)
+        body.give_up(reason)

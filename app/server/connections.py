@@ -26,24 +26,31 @@ def raise_file_limit() -> int:
     return hard
 
 
+def most_connections() -> int:
+    """The connections that a process can have open at the same time."""
+    return max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES)
+
+
 class Connections:
     """The connections in the state of a uvicorn server."""
 
     def __init__(self, state: ServerState, limits: ConnectionLimits) -> None:
         self._all = cast(Set[HttpProtocol], state.connections)
-        self._period = min(_PERIOD, limits.head_seconds / 4, limits.body_seconds / 4)
-        self._most = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES)
+        self._period = min(_PERIOD, limits.head_seconds / 4, limits.body_seconds / 4, limits.idle_seconds / 4)
+        self._most = most_connections()
         self._warned = -_WARNING_SECONDS
 
     def has_room(self) -> bool:
-        """Whether one more connection can be accepted. When all are in use, the oldest that is idle is closed."""
+        """Whether one more connection can be accepted. When all are in use, the oldest that is idle is closed, or the
+        oldest whose client does not read."""
         if len(self._all) < self._most:
             return True
         self.warn(f"{self._most} connections are open, the limit of open files; idle ones are closed for new ones")
-        idle = min((one for one in self._all if one.is_idle), key=lambda one: one.since, default=None)
-        if idle is not None:
-            idle.transport.abort()
-        return idle is not None
+        for candidates in ([one for one in self._all if one.is_idle], [one for one in self._all if one.is_unread]):
+            if candidates:
+                min(candidates, key=lambda one: one.since).transport.abort()
+                return True
+        return False
 
     def warn(self, message: str) -> None:
         """Log a warning, unless one was logged just now."""

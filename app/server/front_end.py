@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.server.acceptor import Acceptor
 from app.server.bodies import Bodies
-from app.server.connections import Connections
+from app.server.connections import Connections, most_connections
 from app.server.limits import ConnectionLimits
 from app.server.parts import ServerParts
 from app.server.protocol import HttpProtocol
@@ -26,7 +26,6 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 4096
 _LAST_MOMENT = 0.5  # seconds in which a new connection may still send a request when the service ends
 _ACCEPTED = 16  # connections that one turn of the event loop accepts
-_KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers: they must close idle connections first
 
 
 def server_parts(app: FastAPI, settings: Settings) -> ServerParts:
@@ -34,12 +33,15 @@ def server_parts(app: FastAPI, settings: Settings) -> ServerParts:
     limits = ConnectionLimits(
         head_seconds=settings.head_seconds,
         body_seconds=settings.request_seconds,
+        idle_seconds=settings.idle_seconds,
+        bodies=min(ConnectionLimits.bodies, most_connections() // 2),
         body_bytes=16 * settings.max_body_bytes,
     )
     return ServerParts(
         limits=limits,
         bodies=Bodies(limits),
         turns=Turns(),
+        parsing=Turns(),
         check=app.state.head_check,
         report=app.state.refusal_report,
         with_cors=bool(settings.cors_origins),
@@ -71,7 +73,6 @@ class FrontEnd(uvicorn.Server):
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=settings.trusted_proxies,
                 server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
             )
         )

@@ -30,6 +30,19 @@ def complete_scope(scope: HTTPScope, method: bytes, url: bytes, version: str, ro
     scope["query_string"] = parsed.query or b""
 
 
+def body_length(headers: Sequence[Header]) -> int | None:
+    """The length of the body that follows, None if it comes in chunks. Raises MalformedRequest."""
+    length = 0
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            if value.strip().lower() != b"chunked":
+                raise MalformedRequest("the only Transfer-Encoding is chunked; compress with Content-Encoding")
+            return None
+        if name == b"content-length":
+            length = int(value)
+    return length
+
+
 def without_upgrade(method: bytes, url: bytes, version: str, headers: Sequence[Header]) -> bytes:
     """The head once more, without `Upgrade`."""
     lines = [b"%b %b HTTP/%b" % (method, url, version.encode())]

@@ -12,12 +12,13 @@ from app.turns import Turns
 
 @dataclass(frozen=True)
 class ServerParts:
-    """`check` refuses requests to tasks by their head. `with_cors`: a request with an `Origin` is left to the
-    application, which adds the headers of CORS."""
+    """`turns`: starts of requests. `parsing`: of the rest of bytes that came together. `check` refuses requests to
+    tasks by their head. `with_cors`: a request with an `Origin` is left to the application, which adds headers."""
 
     limits: ConnectionLimits
     bodies: Bodies
     turns: Turns
+    parsing: Turns
     responses: Responses
     check: HeadCheck
     report: RefusalReport

@@ -21,10 +21,14 @@ from app.api.access.guard import CALLER
 from app.api.refusals import LINGER_SECONDS, Refusal, is_small
 from app.errors import MalformedRequest, RequestTooSlow, UnrollError
 from app.request_context import context_of
+from app.server.bodies import Body
 from app.server.cycle import Cycle
-from app.server.heads import complete_scope, head_too_large, without_upgrade
+from app.server.heads import body_length, complete_scope, head_too_large, without_upgrade
+from app.server.intake import Intake
 from app.server.limits import HEAD_BYTES, HEAD_FIELDS, LENGTH_DIGITS
 from app.server.parts import ServerParts
+
+_LAST_READ_SECONDS = 5.0  # for a client that does not read when the service ends
 
 
 class Stage(Enum):
@@ -45,7 +49,10 @@ class _Refused:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection. Its stage began at `since` and must have ended at `due`, on the clock of the event loop."""
+    """One connection. Its stage began at `since`; at `due` it must have ended, on the clock of the event loop."""
+
+    flow: Intake
+    cycle: Any  # the last request whose head has come: Cycle, _Refused or None
 
     def __init__(
         self,
@@ -58,42 +65,69 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._parts = parts
+        self._limits = parts.limits
         self._running: Cycle | None = None  # the cycle whose application runs; later ones are pipelined
         self._is_in_head = False
+        self._is_deaf = False  # what comes is dropped
+        self._will_parse = False
         self._unparsed = 0  # bytes since the parser delivered a part of a message
         self._head_bytes = self._head_fields = 0
+        self._read_by = math.inf  # when the client must have read what was sent
         self._enter(Stage.OPEN, parts.limits.head_seconds)
 
     def _enter(self, stage: Stage, seconds: float = math.inf) -> None:
         self._stage = stage
         self.since = self.loop.time()
-        self.due = self.since + seconds
+        self._stage_due = self.since + seconds
+
+    @property
+    def due(self) -> float:
+        return min(self._stage_due, self._read_by)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is lost when it closes: none has arrived completely."""
-        return self._stage in (Stage.OPEN, Stage.HEAD)
+        """Whether no request and no answer is lost when it closes."""
+        if self._stage is Stage.ANSWER or self.transport.get_write_buffer_size():
+            return False
+        return self._stage is not Stage.BODY or self._is_free or not self.cycle.arriving.received
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the client has not read what it was sent."""
+        return self._read_by != math.inf
 
     @property
     def _is_free(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self.cycle is None or cast(bool, self.cycle.response_complete)
+
+    @property
+    def _may_parse(self) -> bool:
+        """Bytes wait, and no request waits for the one before it."""
+        return self.flow.has_bytes and not self.flow.is_blocked and not self.pipeline
 
     def expire(self) -> None:
         """Its stage takes too long."""
-        limits = self._parts.limits
+        if self._read_by <= self.loop.time():
+            self.transport.abort()
+            return
         match self._stage:
-            case Stage.OPEN | Stage.CLOSING:
-                self.transport.close()
+            case Stage.OPEN:
+                self._close()
             case Stage.HEAD:
-                self._reject(RequestTooSlow(f"the head did not arrive within {limits.head_seconds:g} s; send it again"))
+                seconds = self._limits.head_seconds
+                self._reject(RequestTooSlow(f"the head did not arrive within {seconds:g} s; send it again"))
             case Stage.BODY:
-                self._give_up(
-                    cast(Cycle, self.cycle), f"the body did not arrive within {limits.body_seconds:g} s; send it faster"
-                )
-            case Stage.ANSWER:  # the client does not read
+                seconds = self._limits.body_seconds
+                self._give_up(self.cycle, f"the body did not arrive within {seconds:g} s; send it faster")
+            case Stage.ANSWER | Stage.CLOSING:  # the client does not read
                 self.transport.abort()
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = Intake(transport, self._parse_soon)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._ignore_the_rest()
         for cycle in (self._running, self.cycle, *(cycle for cycle, _ in self.pipeline)):
             self._end_body(cycle)
         if self._running is not None and not self._running.response_complete:
@@ -101,15 +135,51 @@ class HttpProtocol(HttpToolsProtocol):
             self._running.message_event.set()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """The service ends: close when all is answered."""
+        if self._is_free:
+            self._close()
+        else:
+            self.cycle.keep_alive = False
+            self._read_by = min(self._read_by, self.loop.time() + _LAST_READ_SECONDS) if self.is_unread else math.inf
+
     def data_received(self, data: bytes) -> None:
-        if self._stage is Stage.CLOSING:
+        if self._is_deaf:
             return
-        self._unset_keepalive_if_required()
         if self._stage is Stage.OPEN:
-            self._enter(Stage.HEAD, self._parts.limits.head_seconds)
-        self._unparsed += len(data)
+            self._enter(Stage.HEAD, self._limits.head_seconds)
+        self.flow.add(data)
+        if not self._will_parse:
+            self._parse()
+
+    def _parse_soon(self) -> None:
+        if not self._will_parse:
+            self._will_parse = True
+            self._parts.parsing.add(self._go_on)
+
+    def _go_on(self) -> None:
+        self._will_parse = False
+        if not (self._is_deaf or self.transport.is_closing()):
+            self._parse()
+
+    def _parse(self) -> None:
+        """Parse what has arrived: one piece that may hold many parts of messages, and the rest in later turns of the
+        loop."""
+        flow, has_time = self.flow, True
+        while self._may_parse and (has_time or flow.body_left):
+            has_time = has_time and flow.body_left > 0
+            self._parse_piece(flow.take())
+        if self._may_parse:
+            self._parse_soon()
+        flow.steer()
+        cycle = self.cycle
+        if not self._is_free and cycle.more_body and cycle.arriving is not None:
+            self._parts.bodies.make_room(cycle.arriving)
+
+    def _parse_piece(self, piece: memoryview) -> None:
+        self._unparsed += len(piece)
         try:
-            self._feed(data)
+            self._feed(piece)
             if self._unparsed > HEAD_BYTES:
                 raise head_too_large()
         except httptools.HttpParserError as error:
@@ -119,7 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
         except UnrollError as error:
             self._reject(error)
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         """Parse. The parser believes that a request with `Upgrade` has no body, so the head of such a request is parsed
         once more without that header (RFC 9110, section 7.8: a server may ignore it)."""
         while True:
@@ -127,7 +197,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 method, version = self.parser.get_method(), self.parser.get_http_version()
-                data = without_upgrade(method, self.url, version, self.headers) + data[upgrade.args[0] :]
+                data = without_upgrade(method, self.url, version, self.headers) + bytes(data[upgrade.args[0] :])
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
@@ -138,7 +208,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._head_bytes = self._head_fields = 0
         if self._stage is Stage.OPEN:
-            self._enter(Stage.HEAD, self._parts.limits.head_seconds)
+            self._enter(Stage.HEAD, self._limits.head_seconds)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or of the trailer after a body."""
@@ -158,22 +228,32 @@ class HttpProtocol(HttpToolsProtocol):
                 raise MalformedRequest("CONNECT is not supported: this service is no proxy")
             return  # `_feed` parses the head once more
         self._is_in_head = False
-        if self._stage is Stage.CLOSING:
+        if self._is_deaf:
             return
         version, method = self.parser.get_http_version(), self.parser.get_method()
         complete_scope(self.scope, method, self.url, version, self.root_path)
+        length = body_length(self.headers)
+        self.flow.body_left = length or 0
         is_free = self._is_free
         if is_free and (found := self._refusal()) is not None:
             self._refuse(*found)
             return
         cycle = self.cycle = self._new_cycle()
+        if length != 0:
+            cycle.arriving = self._announced(cycle)
         if is_free:
-            self._enter(Stage.BODY, self._parts.limits.body_seconds)
+            self._enter(Stage.BODY, self._limits.body_seconds)
             self._running = cycle
             self._parts.turns.add(partial(self._start_asgi_task, cycle, self.app))
         else:  # pipelined: it waits for its turn
-            self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def _announced(self, cycle: Cycle) -> Body:
+        give_up, bodies = partial(self._give_up, cycle), self._parts.bodies
+        caller = cast(dict[str, Any], self.scope).get(CALLER)
+        if caller is not None and caller.key is not None:
+            return bodies.begin(give_up, caller.name, has_key=True)
+        return bodies.begin(give_up, self.client[0] if self.client else "")
 
     def _new_cycle(self) -> Cycle:
         cycle = Cycle(
@@ -197,15 +277,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
-        cycle = cast(Cycle, self.cycle)
-        if cycle.response_complete or cycle.failure is not None:
+        self.flow.body_left = max(0, self.flow.body_left - len(body))
+        cycle = self.cycle
+        if self._is_deaf or cycle.response_complete or cycle.failure is not None:
             return
-        bodies = self._parts.bodies
-        if cycle.arriving is None:
-            caller = cast(Any, self.scope).get(CALLER)
-            name = caller.name if caller is not None and caller.key is not None else ""
-            cycle.arriving = bodies.begin(name, partial(self._give_up, cycle))
-        bodies.receive(cycle.arriving, len(body))
+        self._parts.bodies.receive(cycle.arriving, len(body))
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -213,14 +289,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
-        cycle = cast(Cycle, self.cycle)
         if self._is_in_head:
             return  # the parser takes a request with `Upgrade` for complete: see `_feed`
-        if self._stage is Stage.CLOSING:
-            self.transport.close()
+        if self._is_deaf:
+            if self._stage is Stage.CLOSING:
+                self.transport.close()
             return
+        cycle = self.cycle
         if cycle.response_complete:
-            self._enter(Stage.OPEN)  # uvicorn limits the time until the next request
+            self._enter(Stage.OPEN, self._limits.idle_seconds)
             return
         if cycle.arriving is not None:
             self._parts.bodies.complete(cycle.arriving)
@@ -232,22 +309,31 @@ class HttpProtocol(HttpToolsProtocol):
     def _answered(self, cycle: Cycle) -> None:
         """A response is complete."""
         self._end_body(cycle)
-        if cycle is not self.cycle:
-            following = self._running = cast(Cycle, self.pipeline[-1][0])
-            self._enter(*((Stage.BODY, self._parts.limits.body_seconds) if following.more_body else (Stage.ANSWER,)))
-        elif not cycle.more_body:
-            self._enter(Stage.OPEN)
-        self.on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._ignore_the_rest()
+            self._enter(Stage.CLOSING, self._limits.body_seconds)
+        elif self.pipeline:
+            following, app = cast(tuple[Cycle, Any], self.pipeline.pop())
+            self._running = following
+            self._enter(*((Stage.BODY, self._limits.body_seconds) if following.more_body else (Stage.ANSWER,)))
+            self._start_asgi_task(following, app)
+        elif cycle.more_body:
+            self._enter(Stage.BODY, LINGER_SECONDS)
+        elif self._is_in_head:
+            self._enter(Stage.HEAD, self._limits.head_seconds)
+        else:
+            self._enter(Stage.OPEN, self._limits.idle_seconds)
+        self.flow.resume_reading()
+        self._parse_soon()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self.due == math.inf:
-            self._enter(self._stage, self._parts.limits.body_seconds)
+        self._read_by = self.loop.time() + self._limits.body_seconds
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stage is Stage.ANSWER:
-            self._enter(Stage.ANSWER)
+        self._read_by = math.inf
 
     def _refusal(self) -> tuple[Refusal, Any] | None:
         """The refusal of a request to a task, and its match."""
@@ -263,7 +349,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal, match: Any) -> None:
         """Answer without the application. A small body is discarded; before a large one ends, the connection closes."""
         began = time.monotonic()
-        self.cycle = cast(Cycle, _Refused)
+        self.cycle = _Refused
         headers = [*self.server_state.default_headers, *context_of(self.headers).headers(began)]
         keeps = is_small(dict(self.headers)) and self.scope["http_version"] == "1.1" and self.parser.should_keep_alive()
         if not keeps:
@@ -271,27 +357,30 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.write(self._parts.responses.refusal(refusal, match.route.error_members, headers))
         self._parts.report.note(match.route.path, refusal.start["status"], refusal.slug, time.monotonic() - began)
         if keeps:
-            self._enter(Stage.BODY, self._parts.limits.body_seconds)
-            self.on_response_complete()
+            self.server_state.total_requests += 1
+            self._enter(Stage.BODY, LINGER_SECONDS)
         else:
             self._linger()
 
-    def _give_up(self, cycle: Cycle, reason: str) -> None:
+    def _give_up(self, cycle: Any, reason: str) -> None:
         """The body of a request comes too slowly."""
         if cycle.response_complete:
-            self.transport.close()
-        else:
-            cycle.fail(RequestTooSlow(reason))
-            self._enter(Stage.ANSWER, self._parts.limits.body_seconds)
+            self._close()
+            return
+        self._end_body(cycle)
+        cycle.fail(RequestTooSlow(reason))
+        if cycle is self._running:
+            self._enter(Stage.ANSWER, self._limits.body_seconds)
 
     def _reject(self, error: UnrollError) -> None:
         """What arrived is no request. A request that is being answered is answered first."""
-        cycle = cast(Cycle, self.cycle)
+        if self._is_deaf:
+            return
         if not self._is_free:
-            if cycle.more_body:
-                cycle.fail(error)
-            cycle.keep_alive = False
-            self._enter(Stage.CLOSING)
+            if self.cycle.more_body:
+                self.cycle.fail(error)
+            self.cycle.keep_alive = False
+            self._ignore_the_rest()
             return
         headers = [*self.server_state.default_headers, *context_of([]).headers(time.monotonic())]
         self.transport.write(self._parts.responses.problem(error, headers))
@@ -302,7 +391,19 @@ class HttpProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Send no more, and drop what the client still sends for a moment: it would lose the response otherwise."""
         self.transport.write_eof()
+        self._ignore_the_rest()
         self._enter(Stage.CLOSING, LINGER_SECONDS)
+
+    def _close(self) -> None:
+        """Close when what was written is read, or soon."""
+        self.transport.close()
+        self._ignore_the_rest()
+        self._enter(Stage.CLOSING, LINGER_SECONDS)
+
+    def _ignore_the_rest(self) -> None:
+        self._is_deaf = True
+        self.flow.drop()
+        self.flow.steer()
 
     def _end_body(self, cycle: Any) -> None:
         arriving = getattr(cycle, "arriving", None)

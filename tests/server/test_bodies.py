@@ -14,7 +14,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def bodies(clock: Clock) -> Bodies:
-    return Bodies(ConnectionLimits(bodies=8, body_bytes=1000), clock)
+    return Bodies(ConnectionLimits(bodies=8, body_bytes=1_000_000), clock)
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def given_up() -> list[str]:
     return []
 
 
-def begin(bodies: Bodies, given_up: list[str], name: str, caller: str = "") -> Body:
-    return bodies.begin(caller, lambda reason: given_up.append(name))
+def begin(bodies: Bodies, given_up: list[str], name: str, sender: str = "address", *, has_key: bool = False) -> Body:
+    return bodies.begin(lambda reason: given_up.append(name), sender, has_key=has_key)
 
 
 def test_the_slowest_makes_room(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
@@ -31,40 +31,55 @@ def test_the_slowest_makes_room(bodies: Bodies, clock: Clock, given_up: list[str
     clock.now += 2
     for number, body in enumerate(many):
         bodies.receive(body, 10 if number == 5 else 100)
-    begin(bodies, given_up, "new")
+    bodies.make_room(begin(bodies, given_up, "new"))
     assert given_up == ["5"]
     assert len(bodies) == 8
 
 
-def test_new_bodies_are_not_judged(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
-    """Nothing of them has come yet. If all are new, the last one has no room."""
-    begin(bodies, given_up, "old")
-    clock.now += 2
+def test_a_new_one_is_not_slow(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
+    """A flood of bodies of one byte gives up its own."""
+    steady = begin(bodies, given_up, "steady")
+    for number in range(50):
+        clock.now += 0.01
+        bodies.receive(steady, 15_000)
+        small = begin(bodies, given_up, str(number))
+        bodies.receive(small, 1)
+        bodies.make_room(small)
+    assert given_up == [str(number) for number in range(43)]
+
+
+def test_the_sender_with_most_makes_room(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
+    begin(bodies, given_up, "slow", "other")
+    clock.now += 5
     for number in range(8):
-        begin(bodies, given_up, str(number))
-    assert given_up == ["old"]
-    begin(bodies, given_up, "last")
-    assert given_up == ["old", "last"]
+        clock.now += 0.1
+        bodies.make_room(begin(bodies, given_up, str(number), "flood"))
+    assert given_up == ["0"]
 
 
 def test_one_key_holds_a_quarter(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
-    begin(bodies, given_up, "other", "key b")
+    begin(bodies, given_up, "other", "key b", has_key=True)
     for number in range(2):
-        bodies.receive(begin(bodies, given_up, str(number), "key a"), 10 * (number + 1))
+        bodies.receive(begin(bodies, given_up, str(number), "key a", has_key=True), 10 * (number + 1))
     clock.now += 2
-    begin(bodies, given_up, "third", "key a")
+    bodies.make_room(begin(bodies, given_up, "third", "key a", has_key=True))
     assert given_up == ["0"]
 
 
 def test_bytes_are_bounded_until_requests_end(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
     held = begin(bodies, given_up, "complete")
-    bodies.receive(held, 800)
+    bodies.receive(held, 800_000)
     bodies.complete(held)
-    slow, fast = (begin(bodies, given_up, name) for name in ("slow", "fast"))
+    stopped, steady, small = (begin(bodies, given_up, name) for name in ("stopped", "steady", "small"))
+    bodies.receive(small, 10)
+    bodies.receive(stopped, 100_000)
     clock.now += 2
-    bodies.receive(slow, 50)
-    bodies.receive(fast, 200)
-    assert given_up == ["slow"]
-    for body in (held, slow, fast):
+    bodies.receive(steady, 190_000)
+    bodies.make_room(steady)
+    assert given_up == ["stopped"]
+    assert bodies.bytes == 990_010  # its bytes no longer count
+    bodies.make_room(steady)
+    for body in (held, stopped, steady, small):
         bodies.end(body)
+    assert given_up == ["stopped"]
     assert (bodies.bytes, len(bodies)) == (0, 0)

@@ -15,7 +15,7 @@ from app.settings import Settings
 from tests.conftest import serving, wait_until_ready
 from tests.server.raw import BODY, ask, connected, head, is_closed, length, read_answer
 
-HEAD_SECONDS, REQUEST_SECONDS = 1.0, 1.5
+HEAD_SECONDS, REQUEST_SECONDS, IDLE_SECONDS = 1.0, 1.5, 2.0
 JAVA = Path(__file__).with_name("Post.java")
 UPGRADES = ("h2c", "websocket", "TLS/1.0", "anything")
 
@@ -24,7 +24,11 @@ UPGRADES = ("h2c", "websocket", "TLS/1.0", "anything")
 def impatient(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
     """A service with short time limits."""
     settings = Settings(
-        store=tiny_store, head_seconds=HEAD_SECONDS, request_seconds=REQUEST_SECONDS, max_body_bytes=3_000_000
+        store=tiny_store,
+        head_seconds=HEAD_SECONDS,
+        request_seconds=REQUEST_SECONDS,
+        idle_seconds=IDLE_SECONDS,
+        max_body_bytes=3_000_000,
     )
     with serving(create_app(settings, engines=[engine_endpoint])) as address:
         wait_until_ready(address)
@@ -85,6 +89,7 @@ def test_the_http_client_of_java(server: str) -> None:
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n", 400),
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST /v1/sentiment HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
         (b"GET /health\xffz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"POST /v1/sentiment HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"0" * 4400 + b"2\r\n\r\n{}", 400),
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 70_000 + b"\r\n\r\n", 431),
@@ -144,6 +149,42 @@ def test_a_damaged_body_of_a_refused_request_is_no_error_of_the_service(
     assert answer.body["type"] == "/problems/host-not-allowed"
     time.sleep(0.3)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("framing", ["Expect: 100-continue", "Transfer-Encoding: chunked"])
+def test_garbage_after_a_refusal_is_dropped(server: str, framing: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The refusal was the last response, so what follows in the same segment gets none."""
+    lines = ["POST /v1/sentiment HTTP/1.1", "Host: localhost", framing, "X-Timeout-Ms: 1", "Connection: close", "", ""]
+    request = "\r\n".join(lines).encode()
+    for garbage in (b"\0\0\r\n\r\n", b"GET /x HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 300):
+        with connected(server) as connection:
+            connection.sendall(request + garbage)
+            assert read_answer(connection).status >= 400
+            assert is_closed(connection, seconds=5)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_idle_connection_closes(impatient: str, is_late: bool) -> None:
+    """Also when the rest of a body came after the response."""
+    with connected(impatient) as connection:
+        connection.sendall(head("/healthz", length(1), method="GET"))
+        if not is_late:
+            connection.sendall(b"x")
+        assert read_answer(connection).status == 200
+        if is_late:
+            connection.sendall(b"x")
+        began = time.monotonic()
+        assert is_closed(connection, seconds=IDLE_SECONDS + 3)
+        assert time.monotonic() - began > IDLE_SECONDS / 2
+
+
+def test_the_rest_of_a_body_must_come_soon_after_the_response(server: str) -> None:
+    """A connection that waits for it is good for nothing else."""
+    with connected(server) as connection:
+        connection.sendall(head("/healthz", length(1), method="GET"))
+        assert read_answer(connection).status == 200
+        assert is_closed(connection, seconds=5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.conftest import wait_until_ready
 
@@ -108,3 +109,32 @@ def test_the_oldest_idle_connection_makes_room(tiny_store: Path) -> None:
         for connection in new:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/sentiment"])
+def test_bodies_that_never_come_leave_room(tiny_store: Path, path: str) -> None:
+    """More heads that announce a byte than connections, answered ones and ones that wait for their body."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+
+    with unread(tiny_store, prepare=limited) as (address, _), ExitStack() as opened:
+        place = urlsplit(address)
+        for _ in range(FILES):
+            connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            lines = f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Content-Length: 1"
+            connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert httpx.get(f"{address}/healthz", timeout=5).status_code == 200
+        assert httpx.post(f"{address}/v1/sentiment", json=TEXT, timeout=5).status_code == 200
+
+
+def test_clients_that_do_not_read_do_not_keep_the_service_from_ending(tiny_store: Path) -> None:
+    with unread(tiny_store, "--drain-seconds", "100") as (address, end), ExitStack() as opened:
+        place = urlsplit(address)
+        for _ in range(5):
+            connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        time.sleep(1)
+        log = end()  # within 30 s
+    assert "Traceback" not in log
