@@ -89,7 +89,12 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether no request and no answer is lost when it closes."""
         if self._stage is Stage.ANSWER or self.transport.get_write_buffer_size():
             return False
-        return self._stage is not Stage.BODY or self._is_free or not self.cycle.arriving.received
+        return (
+            self._stage is not Stage.BODY
+            or self._is_free
+            or not (arriving := self.cycle.arriving)
+            or not arriving.received
+        )
 
     @property
     def is_unread(self) -> bool:
@@ -325,7 +330,8 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._enter(Stage.OPEN, self._limits.idle_seconds)
         self.flow.resume_reading()
-        self._parse_soon()
+        if self._may_parse:
+            self._parse_soon()
 
     def pause_writing(self) -> None:
         super().pause_writing()
