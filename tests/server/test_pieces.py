@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import random
 import socket
 import threading
 import time
@@ -139,6 +140,39 @@ def test_complete_requests_are_answered_in_a_flood_of_small_bodies(server: str) 
         thread.join()
         for connection in flood:
             connection.close()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_segments_do_not_change_answers(server: str, seed: int) -> None:
+    """Requests of all framings in one pipeline, cut anywhere."""
+    chance = random.Random(seed)
+    large = b'{"inputs": "a good film"' + b" " * chance.choice([3000, 4096, 70_000, 200_000]) + b"}"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (large[:5], large[5:3000], large[3000:]) if part)
+    kinds = [
+        (head("/v1/sentiment", length()) + BODY, "results"),
+        (head("/v1/sentiment", length(len(large))) + large, "results"),
+        (head("/v1/sentiment", "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n", "results"),
+        (head("/v1/sentiment", "Connection: Upgrade", "Upgrade: h2c", length()) + BODY, "results"),
+        (head("/healthz", method="GET"), "status"),
+        (head("/v1/sentiment", length(2)) + b"{}", "type"),
+        (head("/v1/nothing", length(len(large))) + large, "type"),
+    ]
+    sent = [chance.choice(kinds) for _ in range(12)]
+    data = b"".join(request for request, _ in sent)
+    cuts = sorted(chance.sample(range(1, len(data)), chance.randint(1, 30)))
+    with connected(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def send() -> None:
+            for begin, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+                connection.sendall(data[begin:end])
+                time.sleep(chance.choice([0, 0, 0.001, 0.02]))
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        for _, member in sent:
+            assert member in read_answer(connection).body
+        sending.join()
 
 
 def test_pieces() -> None:
