@@ -4,7 +4,8 @@ Continuous batching in units ("cellular batching", Gao et al., EuroSys 2018). Ea
 either chunks of sources to encode together, bounded by a budget of padded cell steps, or one unit of decoding for all
 its running rows. A batch never waits to fill. Three kinds of fairness:
 
-- models share the engine by the time they used, as counted by `charge`;
+- models share the engine by start-time fair queueing (Goyal et al., SIGCOMM 1996): the model with the least virtual
+  time is next, `charge` advances it, and a model that was idle starts at the virtual time of the engine;
 - clients, and the requests of one client, share a model by self-clocked fair queueing (Golestani 1994, section 3);
 - within a model, encoding and decoding take turns.
 """
@@ -51,7 +52,7 @@ class _Queue:
     divisible: bool
     by_phase: dict[Phase, dict[Request, None]] = field(default_factory=_by_phase)
     rows: int = 0  # of requests that are encoding or decoding
-    used: float = 0.0  # sum of `charge`
+    used: float = 0.0  # virtual time: the sum of `charge`, and of what others used while it was idle
     encoded_last: bool = False
     virtual: float = 0.0  # finish tag of the request that started last
     finish: dict[tuple[str, int], float] = field(default_factory=dict)  # last tag by client and group
@@ -97,6 +98,7 @@ class Scheduler:
         self._numbers = itertools.count()
         self._alone: dict[Request, None] = {}
         self._steps = 0
+        self._virtual = 0.0  # start of the action that was planned last, in virtual time
 
     def register(
         self, model: str, *, divisible: bool = False, padded: Callable[[Sequence[int]], int] = padded_to_longest
@@ -119,8 +121,9 @@ class Scheduler:
         queue = self._queues[request.model]
         terms, cost = request.terms, request.cost.total
         if not queue.is_active:
-            others = [other.used for other in self._queues.values() if other.is_active]
-            queue.used = max([queue.used, min(others)]) if others else queue.used
+            if not self._requests:
+                self._virtual = max(other.used for other in self._queues.values())
+            queue.used = max(queue.used, self._virtual)
         flow = (terms.client, terms.group)
         self._in_group[flow] += 1
         self._groups[flow[0]] += self._in_group[flow] == 1
@@ -203,6 +206,7 @@ class Scheduler:
         for model in models:
             plan = self._plan_model(model, self._queues[model])
             if not plan.is_idle:
+                self._virtual = max(self._virtual, self._queues[model].used)
                 return plan
         return Plan()
 

@@ -269,6 +269,35 @@ def test_a_model_that_was_idle_has_no_arrears_to_collect() -> None:
     assert 4 <= turns.count("old/1") <= 6
 
 
+def test_a_model_that_served_alone_owes_nothing() -> None:
+    """Neither to a model that becomes active while it is idle, nor to one that is busy since."""
+    simulation = Simulation().register("old/1", "new/1")
+    for _ in range(100):
+        simulation.add(request("old/1", cost=400, rows=0))
+    simulation.run()
+    assert simulation.now > 10_000
+    for _ in range(100):
+        simulation.add(request("new/1", cost=400, rows=0))
+    for _ in range(3):
+        simulation.step()
+    late = simulation.add(request("old/1", cost=400, rows=0))
+    began = simulation.now
+    simulation.run(lambda: late.key in simulation.done_at)
+    assert simulation.done_at[late.key] - began <= 2 * BUDGET
+
+
+def test_one_text_is_answered_soon_beside_a_busy_model() -> None:
+    """Also when it comes again and again: between two of them its model is idle."""
+    simulation = Simulation().register("old/1", "new/1")
+    for _ in range(200):
+        simulation.add(request("new/1", cost=400, rows=0))
+    for _ in range(20):
+        simulation.step()
+        late, began = simulation.add(request("old/1", cost=10, rows=0)), simulation.now
+        simulation.run(lambda key=late.key: key in simulation.done_at)
+        assert simulation.done_at[late.key] - began <= 2 * BUDGET
+
+
 def test_a_deadline_ends_what_waits_and_what_runs() -> None:
     simulation = Simulation().register("m/1")
     runs = simulation.add(request(cost=10, deadline=100.0), needs=10_000)
