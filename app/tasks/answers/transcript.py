@@ -1,6 +1,7 @@
 """Decoded tokens to sentences, whole or in deltas of text that later tokens do not change."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -19,6 +20,7 @@ from app.tasks.answers.token_results import (
     WordAlignment,
 )
 from app.tasks.job import Job, Output
+from app.text.growing_text import GrowingText
 from app.text.stops import first_stop, without_partial_stop
 
 
@@ -38,16 +40,21 @@ class SentenceOutput(Output):
 
 
 class Transcript:
-    """A sentence during decoding: `feed` takes tokens and returns deltas. `_sent_...` is already in deltas."""
+    """A sentence during decoding: `feed` takes tokens and returns deltas. `_sent_...` is already in deltas.
+
+    A token costs the same however long the sentence is: only the end of the text is decoded and searched again.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._options = decoding_options_of(job)
         self._stops = self._options.stop or []
+        self._text = GrowingText(job.entry.target_tokenizer, job.read.after)
         self._tokens: list[int] = []
         self._log_probs: list[float] = []
         self._alternatives: list[list[tuple[int, float]]] = []
         self._attention: list[list[float]] = []
+        self._emitted: list[EmittedToken] = []  # of `_tokens`, with the option `logprobs`
         self._sent_text = ""
         self._sent_tokens = 0
         self.is_stopped = False
@@ -55,24 +62,25 @@ class Transcript:
     def feed(self, progress: Progress) -> Iterator[Delta]:
         """Take tokens; each may complete a delta. A stop string ends the deltas."""
         for index, token in enumerate(progress.tokens):
+            self._text.add(token)
             self._tokens.append(token)
             self._log_probs.append(progress.log_probs[index])
             self._alternatives += progress.alternatives[index : index + 1]
             self._attention += progress.attention[index : index + 1]
-            settled = self._job.entry.target_tokenizer.settled(self._tokens, after=self._job.read.after)
-            if first_stop(settled, self._stops) is not None:
+            new = self._text.settled[len(self._sent_text) :]  # no stop string begins before it
+            if first_stop(new, self._stops) is not None:
                 self.is_stopped = True
                 return
-            if delta := self._settle(without_partial_stop(settled, self._stops).rstrip()):
+            if delta := self._settle(self._sent_text + without_partial_stop(new, self._stops).rstrip()):
                 yield delta
 
     def _settle(self, text: str) -> Delta | None:
         """The delta up to `text`. It has tokens if `text` contains all their text."""
         tokens = None
-        tokenizer = self._job.entry.target_tokenizer
-        if self._options.logprobs is not None and text == tokenizer.decode(self._tokens, after=self._job.read.after):
-            tokens = _emitted_tokens(self._job, self._hypothesis())[self._sent_tokens :]
-            self._sent_tokens = len(self._log_probs)
+        if self._options.logprobs is not None and text == self._text.whole:
+            self._emitted += _emitted_tokens(self._job, self._hypothesis(begin=len(self._emitted)))
+            tokens = self._emitted[self._sent_tokens :]
+            self._sent_tokens = len(self._emitted)
         return self._delta(text, tokens)
 
     def _delta(self, text: str, tokens: list[EmittedToken] | None) -> Delta | None:
@@ -88,9 +96,16 @@ class Transcript:
         rest = self._delta(output.result.text, tokens[self._sent_tokens :] if tokens is not None else None)
         return rest, output
 
-    def _hypothesis(self) -> protocol.Hypothesis:
+    def _hypothesis(self, begin: int = 0) -> protocol.Hypothesis:
+        """The tokens from `begin`."""
+        log_probs = self._log_probs[begin:]
         return protocol.Hypothesis(
-            self._tokens, self._log_probs, sum(self._log_probs), "cancelled", self._alternatives, self._attention
+            self._tokens[begin:],
+            log_probs,
+            sum(log_probs),
+            "cancelled",
+            self._alternatives[begin:],
+            self._attention[begin:],
         )
 
 
@@ -145,10 +160,8 @@ def _sentence(job: Job, options: DecodingOptions, hypothesis: protocol.Hypothesi
 
 def _tokens_needed(job: Job, tokens: list[int], length: int) -> int:
     """The fewest tokens whose text has `length` characters."""
-    needed = len(tokens)
-    while needed and len(job.entry.target_tokenizer.settled(tokens[: needed - 1], after=job.read.after)) >= length:
-        needed -= 1
-    return needed
+    settled, after = job.entry.target_tokenizer.settled, job.read.after
+    return bisect_left(range(len(tokens)), length, key=lambda count: len(settled(tokens[:count], after=after)))
 
 
 def _cut(hypothesis: protocol.Hypothesis, length: int) -> protocol.Hypothesis:
