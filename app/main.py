@@ -128,8 +128,8 @@ def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> 
         *([] if parts.guard.is_idle else [Middleware(Access, guard=parts.guard, metrics=metrics)]),
         Middleware(Gate, admission=parts.admission, check=parts.check),
         Middleware(BodyLimit, most=settings.max_body_bytes),
-        Middleware(ContentEncoding, most=settings.max_body_bytes),
-        Middleware(FastPath, admission=parts.admission),
+        Middleware(ContentEncoding, most=settings.max_body_bytes, metrics=metrics),
+        Middleware(FastPath),
         Middleware(Head),
     ]
 
