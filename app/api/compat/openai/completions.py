@@ -129,7 +129,7 @@ class _Answer:
             id=f"cmpl-{secrets.token_hex(8)}",
             created=int(time.time()),
             model=body.model,
-            system_fingerprint=jobs[0].entry.manifest.key,
+            system_fingerprint="",
             choices=[],
         )
 
@@ -140,7 +140,7 @@ class _Answer:
             self.chunk(index, prompt + result.text, result.tokens or [], result.finish_reason)
             for index, (result, prompt) in enumerate(zip(sentences(outputs), prompts, strict=True))
         ]
-        return self._frame.model_copy(update={"choices": choices, "usage": self.usage(outputs)})
+        return self._framed(choices, self.usage(outputs))
 
     def echoed(self) -> list[CompletionChoice]:
         """The prompts, with `echo`."""
@@ -160,8 +160,12 @@ class _Answer:
 
     def event(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> bytes:
         """A chunk of the answer. It has a member `usage` only if the stream ends with one."""
-        frame = self._frame.model_copy(update={"choices": choices, "usage": usage})
+        frame = self._framed(choices, usage)
         return data_event(frame.model_dump(exclude=None if self.has_usage else {"usage"}))
+
+    def _framed(self, choices: list[CompletionChoice], usage: CompletionUsage | None) -> CompletionAnswer:
+        fingerprint = self.jobs[0].key  # the jobs may be prepared again, for another version
+        return self._frame.model_copy(update={"choices": choices, "usage": usage, "system_fingerprint": fingerprint})
 
     def usage(self, outputs: Sequence[Output]) -> CompletionUsage:
         """The tokens of the prompts, each counted once for all its choices, and of the choices."""
