@@ -1,10 +1,12 @@
 """The source kind image: images of a request are decoded concurrently, and none in vain."""
 
 import asyncio
+import gc
 import io
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -66,6 +68,26 @@ def test_decoding_stops_when_an_image_fails(tiny_store: Path) -> None:
             await read(tiny_store, [noise(), b"no picture", *[noise()] * FILES], decoders)
 
     assert run(test).begun == [0, 1]
+
+
+def test_images_that_fail_together_are_one_error(tiny_store: Path) -> None:
+    """The second of two decoders refuses its image when its caller is cancelled already."""
+    heard: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+        decoders = ImageDecoders(2, seconds=5, pixels=1_000_000)
+        try:
+            for _ in range(10):
+                with pytest.raises(UnsupportedMedia):
+                    await read(tiny_store, [b"no picture", b"no picture"], decoders)
+                await read(tiny_store, [noise(), noise()], decoders)  # the decoders are free again
+            gc.collect()  # an exception that nobody retrieved is reported when its task is freed
+        finally:
+            await decoders.close()
+
+    asyncio.run(main())
+    assert not heard
 
 
 def test_no_image_is_decoded_after_the_deadline(tiny_store: Path) -> None:
