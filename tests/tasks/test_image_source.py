@@ -82,7 +82,7 @@ def test_images_that_fail_together_are_one_error(tiny_store: Path) -> None:
                 with pytest.raises(UnsupportedMedia):
                     await read(tiny_store, [b"no picture", b"no picture"], decoders)
                 await read(tiny_store, [noise(), noise()], decoders)  # the decoders are free again
-            gc.collect()  # an exception that nobody retrieved is reported when its task is freed
+            gc.collect()  # an exception that was not retrieved is reported when its task is freed
         finally:
             await decoders.close()
 

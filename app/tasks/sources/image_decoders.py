@@ -48,7 +48,7 @@ class ImageDecoders:
         self._working.add(work)
         work.add_done_callback(self._working.discard)
         reply = await asyncio.shield(work)
-        if isinstance(reply, Refusal):  # not raised in the task: nobody retrieves its error after a cancellation
+        if isinstance(reply, Refusal):  # not raised in the task, whose error would be lost after a cancellation
             raise reply.error()
         return reply.pixels
 
