@@ -25,7 +25,8 @@ from app.api.service import service_of
 from app.errors import ContradictoryOptions
 from app.tasks.answers.token_results import EmittedToken, FinishReason
 from app.tasks.answers.transcript import SentenceOutput, sentences
-from app.tasks.job import Job, Output
+from app.tasks.job import Output
+from app.tasks.jobs import Jobs
 
 _DONE = b"data: [DONE]\n\n"
 _PROMPT = "This film is one of the"
@@ -120,7 +121,7 @@ async def _chunks(items: AsyncGenerator[tuple[int, Any], None], answer: "_Answer
 class _Answer:
     """The answer to a request, whole or in chunks."""
 
-    def __init__(self, body: CompletionRequest, jobs: Sequence[Job]) -> None:
+    def __init__(self, body: CompletionRequest, jobs: Jobs) -> None:
         self.jobs = jobs
         self.has_usage = bool(body.stream_options and body.stream_options.include_usage)
         self._body = body
