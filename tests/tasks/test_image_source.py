@@ -41,10 +41,11 @@ def noise() -> bytes:
     return file.getvalue()
 
 
-async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, deadline: float | None = None) -> None:
-    """Read images for the captioning model of a store."""
+async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, seconds: float = 60) -> None:
+    """Read images for the captioning model of a store, with a deadline in `seconds`."""
     entry = open_catalog(store, CHECKS).entries["caption-en", 1]
     reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), decoders)
+    deadline = time.monotonic() + seconds  # when the store is open, which takes some time
     await ImageSource().read(files, [entry] * len(files), reader, pieces=False, deadline=deadline)
 
 
@@ -95,7 +96,7 @@ def test_no_image_is_decoded_after_the_deadline(tiny_store: Path) -> None:
 
     async def test(decoders: Counting) -> None:
         with pytest.raises(TimedOut):
-            await read(tiny_store, [noise(), b"no picture"], decoders, deadline=time.monotonic() + 0.05)
+            await read(tiny_store, [noise(), b"no picture"], decoders, seconds=0.05)
 
     assert run(test).begun == [0]
 
