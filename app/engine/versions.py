@@ -86,7 +86,7 @@ class Versions:
         if self._loading:
             for build in self._loading.finished():
                 self._register(build)
-                change = Loaded(build.key) if build.reason is None else NotLoaded(build.key, build.reason)
+                change = Loaded(build.key) if build.failure is None else NotLoaded(build.key, *build.failure)
                 replies += [(client, change) for client in self._waiting.pop(build.key, [])]
         if self._unloading:
             now = time.monotonic()
@@ -100,9 +100,9 @@ class Versions:
         self._loading.stop()
 
     def _register(self, build: Build) -> None:
-        if build.reason is not None:
+        if build.failure is not None:
             self._statistics.load_failed()
-            self.broken[build.key] = build.reason
+            self.broken[build.key] = build.failure.reason
             return
         model = self._models[build.key]
         self._statistics.loaded(build.key, build.seconds)

@@ -14,12 +14,16 @@ from app.errors import LoadFailed, NotReady
 _SETTLE_SECONDS = 2.0  # in which every front end knows the desired versions of an engine that just started
 
 
+class LoadInterrupted(Exception):
+    """An engine ended while it loaded a version, or has too little memory for it. The version may be valid."""
+
+
 @dataclass(slots=True)
 class _EngineState:
-    """`changes` are replies that are awaited, by `name/version`. `started` is when the instance was first seen; a new
-    one may have versions that are not desired any more."""
+    """`changes` are replies that are awaited, by `name/version`; None stands for the end of the engine. `started` is
+    when the instance was first seen; a new one may have versions that are not desired any more."""
 
-    changes: dict[str, asyncio.Future[Change]] = field(default_factory=dict)
+    changes: dict[str, asyncio.Future[Change | None]] = field(default_factory=dict)
     started: float = 0.0
     is_new: bool = True
 
@@ -46,14 +50,20 @@ class EngineVersions:
         )
 
     async def load(self, model: str, folder: str) -> None:
-        """Load a version into every ready engine, one after another, so that the others keep serving. Raises NotReady,
-        and LoadFailed, after which some engines may have it."""
+        """Load a version into every ready engine, one after another, so that the others keep serving. Raises NotReady;
+        LoadFailed and LoadInterrupted, after which some engines may have it."""
         ready = self._ready()
         if not ready:
             raise NotReady("no engine is ready to load it; retry in a moment")
         for connection in ready:
             reply = await self._change(connection, Load(model, folder))
+            if reply is None:
+                raise LoadInterrupted(
+                    "an engine ended while it loaded it; the system may have killed it for its memory"
+                )
             if isinstance(reply, NotLoaded):
+                if reply.lacks_memory:
+                    raise LoadInterrupted(f"an engine has too little memory for it: {reply.reason}")
                 raise LoadFailed(f"{model} cannot be loaded: {reply.reason}", model=model)
 
     async def unload(self, model: str, *, linger: float) -> None:
@@ -79,9 +89,9 @@ class EngineVersions:
 
     def ended(self, connection: Connection) -> None:
         """An engine died, and the changes with it."""
-        for model, reply in self._engines[connection].changes.items():
+        for reply in self._engines[connection].changes.values():
             if not reply.done():
-                reply.set_result(NotLoaded(model, "the engine ended while it was loading"))
+                reply.set_result(None)
 
     def check(self, connection: Connection, status: Status) -> None:
         """Send Load and Unload where an engine differs from the desired versions: versions changed while it started."""
@@ -98,7 +108,9 @@ class EngineVersions:
     def _ready(self) -> list[Connection]:
         return [connection for connection in self._engines if connection.status is not None]
 
-    async def _change(self, connection: Connection, message: Load | Unload) -> Change:
+    async def _change(self, connection: Connection, message: Load | Unload) -> Change | None:
+        if connection.status is None:  # it ended since the change began
+            return None
         changes, model = self._engines[connection].changes, message.model
         reply = changes.get(model)
         if reply is None or reply.done():
