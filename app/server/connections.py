@@ -42,7 +42,7 @@ class Connections:
         self.warn(f"{self._most} connections are open, the limit of open files; idle ones are closed for new ones")
         idle = min((one for one in self._all if one.is_idle), key=lambda one: one.since, default=None)
         if idle is not None:
-            idle.transport.abort()
+            idle.give_way()
         return idle is not None
 
     def warn(self, message: str) -> None:

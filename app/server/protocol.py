@@ -74,6 +74,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether no request is lost when it closes: none has arrived completely."""
         return self._stage in (Stage.OPEN, Stage.HEAD)
 
+    def give_way(self) -> None:
+        """Close an idle connection at once, for a new one. It stays in the set of connections for a turn of the loop."""
+        self._enter(Stage.CLOSING)
+        self.transport.abort()
+
     @property
     def _is_free(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
