@@ -82,7 +82,7 @@ def test_every_operation_runs(visit: Visit, tag: str) -> None:
 
 @pytest.mark.slow  # test_access.py tests pages with a key
 def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> None:
-    visit = Visit(browser, administered)
+    visit = Visit.apart(browser, administered)
     visit.go("/docs")
     authorize(visit, "Bearer", ADMIN_KEY)
     for operation in OPERATIONS:
