@@ -45,7 +45,7 @@ class Visit:
         self.page.context.close()
 
     def leave(self) -> None:
-        """Leave the page for the next visit: empty, and without what this visit stored, intercepted or was permitted."""
+        """Leave an empty page for the next visit, without what this one stored, intercepted or was permitted."""
         self.page.unroute_all(behavior="ignoreErrors")
         self.page.evaluate(
             "location.protocol.startsWith('http') && [localStorage, sessionStorage].forEach((o) => o.clear())"

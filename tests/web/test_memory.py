@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Route, expect
 
 from tests.web.conftest import Visit
 from tests.web.parts import asked, button, cells, job, percent
@@ -221,6 +221,22 @@ def test_networks_side_by_side(visit: Visit) -> None:
     assert [row[1:] for row in cells(section)] == [
         [percent(value) for value in pair] for pair in zip(*lines, strict=True)
     ]
+    visit.check()
+
+
+def test_nothing_is_compared_before_the_models_are_known(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.page.route("**/v1/models", lambda route: held.append(route))
+    visit.go("/")
+    section = job(visit, "RNN, GRU and LSTM on the same text")
+    section.get_by_label("Text").fill(TEXT)
+    for one in section.locator("form button").all():
+        expect(one).to_be_disabled()
+    while not held:
+        visit.page.wait_for_timeout(10)
+    held[0].continue_()
+    button(section, "Compare").click()
+    expect(section.locator(".legend li")).to_have_count(2)
     visit.check()
 
 
