@@ -101,6 +101,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether the client has not read what it was sent."""
         return self._read_by != math.inf
 
+    def give_way(self) -> None:
+        """Close at once for a new connection, and count no more: the transport ends in the next turn of the loop."""
+        self.connections.discard(self)
+        self.transport.abort()
+
     @property
     def _is_free(self) -> bool:
         return self.cycle is None or cast(bool, self.cycle.response_complete)

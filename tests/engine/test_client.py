@@ -18,7 +18,7 @@ from app.errors import EngineFailed, TimedOut
 
 LABEL, TRANSLATE = "sentiment-en/1", "translate-en-ko/1"
 SOURCE = Tokens([9, 9, 9])  # to which the tiny translator's sentence has no end
-LONG = Decode(max_tokens=6000)
+LONG = Decode(max_tokens=3000)
 ENDLESS = Decode(max_tokens=1_000_000)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from app.api.access.keys import Key, Role, hash_of, new_token
 from app.main import create_app
@@ -39,8 +39,18 @@ def keyed(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def guest(browser: Browser, keyed: str) -> Iterator[Visit]:
-    visit = Visit(browser, keyed)
+def guest(page: Page, keyed: str) -> Iterator[Visit]:
+    visit = Visit(page, keyed)
+    yield visit
+    visit.leave()
+    assert visit.elsewhere == []
+
+
+@pytest.fixture
+def timed_guest(browser: Browser, keyed: str) -> Iterator[Visit]:
+    """A guest with a clock that the test moves."""
+    visit = Visit.apart(browser, keyed)
+    visit.page.clock.install()
     yield visit
     visit.close()
     assert visit.elsewhere == []
@@ -103,22 +113,21 @@ def test_who_gives_no_key_is_told_so(guest: Visit) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["unroll_wrong", "틀린 키"])
-def test_a_wrong_key_is_told_and_not_asked_for_again(guest: Visit, wrong: str) -> None:
+def test_a_wrong_key_is_told_and_not_asked_for_again(timed_guest: Visit, wrong: str) -> None:
     asked: list[str] = []
-    guest.page.on("request", lambda request: asked.append(request.url.removeprefix(guest.server)))
-    guest.page.clock.install()
-    guest.go("/")
-    enter(guest, wrong)
-    expect(guest.page.locator("#readiness")).to_have_text("The server does not know this key")
+    timed_guest.page.on("request", lambda request: asked.append(request.url.removeprefix(timed_guest.server)))
+    timed_guest.go("/")
+    enter(timed_guest, wrong)
+    expect(timed_guest.page.locator("#readiness")).to_have_text("The server does not know this key")
     before = len(asked)
-    guest.page.clock.run_for(5000)
+    timed_guest.page.clock.run_for(5000)
     assert asked[before:] == []
-    expect(dialog(guest)).to_be_hidden()
-    guest.page.reload()  # the key was not stored
-    expect(dialog(guest)).to_be_visible()
-    expect(dialog(guest)).not_to_contain_text("not known")
+    expect(dialog(timed_guest)).to_be_hidden()
+    timed_guest.page.reload()  # the key was not stored
+    expect(dialog(timed_guest)).to_be_visible()
+    expect(dialog(timed_guest)).not_to_contain_text("not known")
     assert [path for path in asked if path == "/v1/models"] == ["/v1/models"] * 3
-    assert only_refusals(guest)
+    assert only_refusals(timed_guest)
 
 
 def test_a_right_key_after_a_wrong_one_shows_the_models(guest: Visit) -> None:
@@ -167,7 +176,7 @@ def test_requests_that_are_made_at_once_ask_for_one_key(guest: Visit) -> None:
 
 
 def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed: str) -> None:
-    visit = Visit(browser, keyed, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark")
+    visit = Visit.apart(browser, keyed, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark")
     page = visit.go("/")
     asking = page.get_by_role("dialog", name="이 서비스에는 키가 필요합니다")
     field = asking.get_by_label("키", exact=True)
@@ -182,22 +191,21 @@ def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed
     visit.close()
 
 
-def test_the_service_at_work_tells_of_a_missing_key_and_goes_on_with_one(guest: Visit) -> None:
+def test_the_service_at_work_tells_of_a_missing_key_and_goes_on_with_one(timed_guest: Visit) -> None:
     asked: list[str] = []
-    guest.page.on("request", lambda request: asked.append(request.url.removeprefix(guest.server)))
-    guest.page.clock.install()
-    guest.go("/")
-    button(dialog(guest), "Cancel").click()
-    panel = guest.page.locator("#live")
+    timed_guest.page.on("request", lambda request: asked.append(request.url.removeprefix(timed_guest.server)))
+    timed_guest.go("/")
+    button(dialog(timed_guest), "Cancel").click()
+    panel = timed_guest.page.locator("#live")
     panel.locator("summary").click()
     expect(panel.get_by_role("alert")).to_have_text("The key is missing or wrong")
-    guest.page.clock.run_for(5000)
+    timed_guest.page.clock.run_for(5000)
     assert asked.count("/metrics") == 1
-    button(guest.page.locator(".intro"), "Enter a key").click()
-    enter(guest, TOKEN)
+    button(timed_guest.page.locator(".intro"), "Enter a key").click()
+    enter(timed_guest, TOKEN)
     expect(panel.locator("[data-figure=engines]")).to_have_text("1 of 1")
     expect(panel.get_by_role("alert")).to_be_empty()
-    assert only_refusals(guest)
+    assert only_refusals(timed_guest)
 
 
 def test_what_a_link_cannot_open_is_not_offered(guest: Visit) -> None:
