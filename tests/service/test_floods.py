@@ -121,7 +121,7 @@ def test_bodies_that_never_come_leave_room(tiny_store: Path, path: str) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
-    with unread(tiny_store, prepare=limited) as (address, _), ExitStack() as opened:
+    with unread(tiny_store, prepare=limited) as (address, _, _), ExitStack() as opened:
         place = urlsplit(address)
         for _ in range(FILES):
             connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
@@ -132,7 +132,7 @@ def test_bodies_that_never_come_leave_room(tiny_store: Path, path: str) -> None:
 
 
 def test_clients_that_do_not_read_do_not_keep_the_service_from_ending(tiny_store: Path) -> None:
-    with unread(tiny_store, "--drain-seconds", "100") as (address, end), ExitStack() as opened:
+    with unread(tiny_store, "--drain-seconds", "100") as (address, _, end), ExitStack() as opened:
         place = urlsplit(address)
         for _ in range(5):
             connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
