@@ -73,6 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unparsed = 0  # bytes since the parser delivered a part of a message
         self._head_bytes = self._head_fields = 0
         self._read_by = math.inf  # when the client must have read what was sent
+        self._read_seconds = parts.limits.body_seconds
         self._enter(Stage.OPEN, parts.limits.head_seconds)
 
     def _enter(self, stage: Stage, seconds: float = math.inf) -> None:
@@ -151,7 +152,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._close()
         else:
             self.cycle.keep_alive = False
-            self._read_by = min(self._read_by, self.loop.time() + _LAST_READ_SECONDS) if self.is_unread else math.inf
+            self._read_seconds = min(self._read_seconds, _LAST_READ_SECONDS)
+            if self.is_unread:
+                self.pause_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -340,7 +343,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._read_by = self.loop.time() + self._limits.body_seconds
+        self._read_by = self.loop.time() + self._read_seconds
 
     def resume_writing(self) -> None:
         super().resume_writing()
