@@ -75,7 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self._stage in (Stage.OPEN, Stage.HEAD)
 
     def give_way(self) -> None:
-        """Close an idle connection at once, for a new one. It stays in the set of connections for a turn of the loop."""
+        """Close an idle connection at once, for a new one. The set of connections loses it a turn of the loop later."""
         self._enter(Stage.CLOSING)
         self.transport.abort()
 
