@@ -17,7 +17,8 @@ import pytest
 from tests.service.serving import metric, serving, started, until
 
 LONG = {"inputs": "save the changes before closing", "min_tokens": 1500, "max_tokens": 1500}
-PATIENT = ("--request-seconds", "100", "--drain-seconds", "100")  # engines run at nice 10: other work slows them tenfold
+# Engines run at nice 10: other work on the machine slows them tenfold.
+PATIENT = ("--request-seconds", "100", "--drain-seconds", "100")
 
 
 def translate(address: str) -> httpx.Response:
