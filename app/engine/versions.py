@@ -46,10 +46,11 @@ class Versions:
         for key, folder in folders.items():
             self._register(self._loading.load_now(key, folder))
 
-    def model(self, key: str) -> LoadedModel:
-        """A model that accepts requests. Raises ModelUnavailable."""
+    def model(self, key: str, *, was_accepted: bool = False) -> LoadedModel:
+        """A model that accepts requests; one that is being unloaded accepts those that another engine had accepted.
+        Raises ModelUnavailable."""
         unloading = self._unloading.get(key)
-        if unloading is not None and time.monotonic() >= unloading.until:
+        if unloading is not None and time.monotonic() >= unloading.until and not was_accepted:
             raise ModelUnavailable(f"{key} is being unloaded; choose another version")
         if key not in self._models:
             raise ModelUnavailable(f"{key} is not loaded; choose another version")
