@@ -138,7 +138,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow = Intake(transport, self._parse_soon)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ignore_the_rest()
+        self._is_deaf = True
+        self.flow.end()
         for cycle in (self._running, self.cycle, *(cycle for cycle, _ in self.pipeline)):
             self._end_body(cycle)
         if self._running is not None and not self._running.response_complete:
