@@ -163,6 +163,7 @@ def test_a_key_of_another_role_is_reported(guest: Visit) -> None:
 def test_requests_that_are_made_at_once_ask_for_one_key(guest: Visit) -> None:
     guest.go("/")
     button(dialog(guest), "Cancel").click()
+    expect(guest.page.locator("#readiness")).to_have_text("A key is required")  # the dialog is over
     guest.page.evaluate(
         """() => import("/assets/web/key.js").then(({ fetchWithKey }) => {
             const request = { headers: { "Content-Type": "application/json" }, body: '{"inputs": "A warm film"}' };
