@@ -35,7 +35,7 @@ def server_parts(app: FastAPI, settings: Settings) -> ServerParts:
         body_seconds=settings.request_seconds,
         idle_seconds=settings.idle_seconds,
         bodies=min(ConnectionLimits.bodies, most_connections() // 2),
-        body_bytes=16 * settings.max_body_bytes,
+        body_bytes=8 * settings.max_body_bytes,
     )
     return ServerParts(
         limits=limits,
