@@ -77,8 +77,10 @@ class Versions:
         replies: list[Reply] = [(loader, NotLoaded(key, reason)) for loader in self._waiting.pop(key, [])]
         if key not in self._models:
             return [*replies, (client, Unloaded(key))]
-        until = time.monotonic() + unload.linger
-        self._unloading.setdefault(key, _Unloading(until)).clients.append(client)
+        unloading = self._unloading.setdefault(key, _Unloading(time.monotonic() + unload.linger))
+        replies += [(loader, NotLoaded(key, reason)) for loader, _ in unloading.loads]
+        unloading.loads.clear()
+        unloading.clients.append(client)
         return replies
 
     def advance(self) -> list[Reply]:

@@ -179,6 +179,20 @@ def test_an_idle_connection_closes(impatient: str, is_late: bool) -> None:
         assert time.monotonic() - began > IDLE_SECONDS / 2
 
 
+def test_an_empty_line_after_a_request_is_ignored(impatient: str) -> None:
+    """RFC 9112, section 2.2: old clients send one after a body. It gets no response."""
+    with connected(impatient) as connection:
+        connection.sendall(head("/healthz", method="GET"))
+        assert read_answer(connection).status == 200
+        connection.sendall(b"\r\n")
+        time.sleep(HEAD_SECONDS / 2)
+        connection.sendall(head("/healthz", method="GET"))
+        assert read_answer(connection).status == 200
+        connection.sendall(b"\r\n")
+        connection.settimeout(HEAD_SECONDS + 3)
+        assert connection.recv(100) == b""
+
+
 def test_the_rest_of_a_body_must_come_soon_after_the_response(server: str) -> None:
     """A connection that waits for it is good for nothing else."""
     with connected(server) as connection:

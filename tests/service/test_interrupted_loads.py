@@ -100,3 +100,25 @@ def test_an_engine_with_too_little_memory(served: Served, tmp_path: Path) -> Non
         resource.prlimit(engine.pid, resource.RLIMIT_AS, before)
         assert admin.load(NAME, 4).status_code == 200
     assert version_of(served) == 4
+
+
+def test_a_load_during_an_unload_is_not_answered_by_it(served: Served, tmp_path: Path) -> None:
+    """The version is damaged meanwhile: the load fails, and a request for the version does not wait for it."""
+    assert load(served, PATHS[0]).status_code == 200
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with ThreadPoolExecutor(1) as pool:
+        unloading = pool.submit(
+            httpx.post, f"{served.address}/v1/models/{NAME}/unload", json={"version": 2}, headers=headers, timeout=60
+        )
+        time.sleep(0.15)  # an engine unloads a version after half a second
+        weights = tmp_path / NAME / "2" / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-2000] + bytes(2000))
+        loaded = load(served, PATHS[0])
+        assert unloading.result().status_code == 200
+    assert (loaded.status_code, loaded.json()["type"]) == (422, "/problems/load-failed")
+    began = time.monotonic()
+    body = {"inputs": "a film", "model": NAME, "version": 2}
+    answer = httpx.post(f"{served.address}/v1/sentiment", json=body, timeout=30)
+    assert answer.json()["type"] in ("/problems/model-unavailable", "/problems/model-not-found")
+    assert time.monotonic() - began < 10
+    assert version_of(served) == 1

@@ -89,7 +89,8 @@ def test_draining_is_bounded(tiny_store: Path) -> None:
         until(lambda: metric(served.address, "unroll_engine_running") >= 1)
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(20) == 0
-        assert asked.exception() is not None or asked.result().status_code >= 500
+        answer = asked.result()
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/draining")
 
 
 def test_engines_end_with_the_front_end(tiny_store: Path) -> None:
