@@ -303,7 +303,8 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if self._is_deaf or cycle.response_complete or cycle.failure is not None:
             return
-        self._parts.bodies.receive(cycle.arriving, len(body))
+        if not cycle.response_started:  # else the application discards it
+            self._parts.bodies.receive(cycle.arriving, len(body))
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
