@@ -88,7 +88,7 @@ def test_a_slow_reader_gets_the_whole_answer(locked: str) -> None:
             more = connection.recv(65_536)
             assert more, f"cut after {len(received)} bytes"
             received += more
-            time.sleep(0.01)
+            time.sleep(0.001)
 
 
 def test_few_requests_of_a_pipeline_are_in_memory(server: str) -> None:
