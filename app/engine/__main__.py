@@ -21,6 +21,7 @@ import torch
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine
+from app.heap import share_heap
 from app.logs import set_up_logging
 from app.models.serving import native
 from app.supervisor import heartbeat_into, wait_for_parent_end
@@ -35,6 +36,7 @@ def main() -> None:
     config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
     set_up_logging(config.log_level, config.log_format)
     os.nice(_NICE)
+    share_heap()
     torch.set_num_threads(config.threads)
     restarts = int(sys.argv[3])
     if config.is_first and config.device == "cpu" and not restarts and (reason := native.absence()):

@@ -26,7 +26,7 @@ class ImageDecoders:
         self.count = count
         self._seconds = seconds
         self._memory = _OTHER_BYTES + _BYTES_PER_PIXEL * pixels
-        self._free: asyncio.LifoQueue[_ImageDecoder] = asyncio.LifoQueue()
+        self._free: asyncio.Queue[_ImageDecoder] = asyncio.Queue()
         self._decoders: list[_ImageDecoder] = []
         self._working: set[asyncio.Task[Decoded | Refusal]] = set()
 
