@@ -4,9 +4,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import certifi
 import httpx
@@ -21,6 +22,8 @@ from app.engine.engine import Engine
 from app.main import create_app
 from app.server.front_end import FrontEnd
 from app.settings import Settings
+from app.tasks.registry import TASKS
+from app.tasks.task import Task
 from tests.tiny_store import make_tiny_store
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -78,10 +81,10 @@ def http(server: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def engine_in_thread(store: Path, folder: Path) -> Iterator[str]:
-    """The endpoint of a real engine over a store, with its socket in `folder`."""
+def engine_in_thread(store: Path, folder: Path, **config: Any) -> Iterator[str]:
+    """The endpoint of a real engine over a store, with its socket in `folder`. `config`: members of EngineConfig."""
     endpoint = f"ipc://{folder}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu"))
+    engine = Engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu", **config))
     engine.load()
     thread = threading.Thread(target=engine.run)
     thread.start()
@@ -93,11 +96,12 @@ def engine_in_thread(store: Path, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serving_store(store: Path, folder: Path) -> Iterator[str]:
+def serving_store(store: Path, folder: Path, tasks: Sequence[Task] = TASKS, **settings: Any) -> Iterator[str]:
     """The address of a real server over a store, with its engine in a thread. A service of processes takes seconds."""
+    of_service = Settings(store=store, **settings)
     with (
         engine_in_thread(store, folder) as endpoint,
-        serving(create_app(Settings(store=store), engines=[endpoint])) as address,
+        serving(create_app(of_service, tasks=tasks, engines=[endpoint])) as address,
     ):
         wait_until_ready(address)
         yield address

@@ -6,10 +6,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.main import create_app
-from app.settings import Settings
 from tests.api.operations import ADMIN_KEY
-from tests.conftest import engine_in_thread, serving, wait_until_ready
+from tests.conftest import serving_store
 from tests.tiny_store import make_tiny_store
 
 
@@ -29,7 +27,6 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server for one module, which may unload models with `ADMIN_KEY`."""
     folder = tmp_path_factory.mktemp("administered")
     store = make_tiny_store(folder)
-    settings = Settings(store=store, admin_key=SecretStr(ADMIN_KEY), max_body_bytes=3_000_000, max_inputs=64)
-    with engine_in_thread(store, folder) as endpoint, serving(create_app(settings, engines=[endpoint])) as address:
-        wait_until_ready(address)
+    limits = {"max_body_bytes": 3_000_000, "max_inputs": 64}
+    with serving_store(store, folder, admin_key=SecretStr(ADMIN_KEY), **limits) as address:
         yield address
