@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
+# Bytecode is kept, also where the environment says otherwise: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: serve test test-kserve test-slow image docker-test check format docs openapi examples client fuzz data long-term-dependency bench bench-units bench-targets bench-sizing bench-peers soak clean
 
 $(STAMP): pyproject.toml setup.py app/models/serving/native/kernels.c app/models/serving/native/kernels.h

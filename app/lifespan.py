@@ -1,7 +1,6 @@
 """The lifespan of a front end: engines, the connection to them, the rollout, and background work."""
 
 import asyncio
-import ctypes
 import gc
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -22,6 +21,7 @@ from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
 from app.engine_metrics import ServiceFigures
 from app.engines import bring_up_to_date, desired_state_of, open_store, start_engines
+from app.heap import give_back_memory, share_heap
 from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
@@ -68,6 +68,7 @@ class Parts:
 async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     """Run the service until the block ends, then stop everything that was started here."""
     settings, metrics = parts.settings, parts.metrics
+    share_heap()
     store = open_store(settings)
     if parts.service_folder is None:
         check_temporary_folder()
@@ -154,14 +155,12 @@ def _figures(view: EngineView, catalog: Catalog) -> ServiceFigures:
 
 
 async def _tidy_memory() -> None:
-    """Return memory that is free to the system, until cancelled. After a crowd of requests the C library keeps it, and
-    cycles that have become old are not collected for minutes."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    """Return memory that is free to the system, until cancelled. Cycles that have become old are not collected for
+    minutes otherwise."""
     while True:
         await asyncio.sleep(_TIDY_SECONDS)
         gc.collect()  # a few milliseconds: what was there at the start is frozen
-        if trim is not None:
-            trim(0)
+        give_back_memory()
 
 
 def _freeze_garbage() -> None:

@@ -25,7 +25,7 @@ from app.api.middleware.cross_origin import cross_origin
 from app.api.middleware.fast_path import FastPath
 from app.api.middleware.gate import Gate
 from app.api.middleware.head import Head
-from app.api.middleware.local_only import LocalOnly, local_hosts
+from app.api.middleware.local_only import LocalOnly, names_in
 from app.api.middleware.observe import Observe
 from app.api.middleware.request_log import RequestLog
 from app.api.middleware.root_path import RootPath
@@ -116,8 +116,8 @@ def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> 
     settings, metrics = parts.settings, parts.metrics
     debug = settings.log_level == "debug"
     request_log = RequestLog(lines, parts.refusals, logs_probes=debug) if lines else None
-    hosts = None if settings.needs_keys or not is_local(settings.host) else local_hosts(settings.allowed_hosts)
-    local_only = [] if hosts is None else [Middleware(LocalOnly, hosts=hosts, origins=settings.cors_origins)]
+    allowed = None if settings.needs_keys or not is_local(settings.host) else names_in(settings.allowed_hosts)
+    local_only = [] if allowed is None else [Middleware(LocalOnly, allowed=allowed, origins=settings.cors_origins)]
     return [
         *([Middleware(RootPath, prefix=settings.root_path)] if settings.root_path else []),
         Middleware(Observe, routes=routes, metrics=metrics, log=request_log, tracing=parts.tracing),
@@ -128,8 +128,8 @@ def _middleware(parts: lifespan.Parts, routes: Routes, lines: Logger | None) -> 
         *([] if parts.guard.is_idle else [Middleware(Access, guard=parts.guard, metrics=metrics)]),
         Middleware(Gate, admission=parts.admission, check=parts.check),
         Middleware(BodyLimit, most=settings.max_body_bytes),
-        Middleware(ContentEncoding, most=settings.max_body_bytes),
-        Middleware(FastPath, admission=parts.admission),
+        Middleware(ContentEncoding, most=settings.max_body_bytes, metrics=metrics),
+        Middleware(FastPath),
         Middleware(Head),
     ]
 

@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from app.desired_state import DesiredState, DesiredStateFile
-from app.engine.client import EngineClient
-from app.errors import LoadFailed, ModelNotFound
+from app.engine.client import EngineClient, LoadInterrupted
+from app.errors import LoadFailed, ModelNotFound, NotReady
 from app.store.listing import version_folders
 from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, is_version
@@ -142,12 +142,13 @@ class Rollout:
                 raise LoadFailed(f"{key} cannot be loaded: {entry.reason}", model=key)
             await self._client.load(key, str(folder))
         except LoadFailed as error:
-            log.warning("%s", error.detail)
-            if key not in desired.versions:
-                await self._client.unload(key, linger=0)
-                reason = error.detail.removeprefix(f"{key} cannot be loaded: ")
-                await self._write(msgspec.structs.replace(desired, failed=desired.failed | {key: reason}))
+            await self._report(desired, key, error.detail.removeprefix(f"{key} cannot be loaded: "))
             raise
+        except LoadInterrupted as error:
+            await self._report(desired, key, str(error))
+            raise NotReady(
+                f"{key} is not loaded: {error}; read the log, free memory if it was lacking, and retry"
+            ) from error
         changed = await self._write(
             msgspec.structs.replace(
                 desired,
@@ -158,6 +159,13 @@ class Rollout:
         )
         log.info("%s is loaded", key)
         return entry.manifest, changed
+
+    async def _report(self, desired: DesiredState, key: str, reason: str) -> None:
+        """Note that a version is not loaded. The watch of the store does not try again: it might end more engines."""
+        log.warning("%s cannot be loaded: %s", key, reason)
+        if key not in desired.versions:
+            await self._client.unload(key, linger=0)
+            await self._write(msgspec.structs.replace(desired, failed=desired.failed | {key: reason}))
 
     async def _open(self, folder: Path) -> Entry | BrokenVersion:
         """The version in a folder. One that was broken is opened again only after its files have changed."""
@@ -221,7 +229,7 @@ async def watch(rollout: Rollout, seconds: float) -> None:
         try:
             seen = await rollout.follow_store(seen)
         except Exception as error:
-            log.warning("the model store could not be read: %s", error)
+            log.warning("the model store could not be followed: %s", error)
 
 
 def _folder_of(root: Path, name: str, version: int | None) -> Path:

@@ -4,10 +4,12 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import certifi
 import httpx
 import pytest
 import torch
@@ -20,15 +22,33 @@ from app.engine.engine import Engine
 from app.main import create_app
 from app.server.front_end import FrontEnd
 from app.settings import Settings
+from app.tasks.registry import TASKS
+from app.tasks.task import Task
 from tests.tiny_store import make_tiny_store
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("UNROLL_LOG_REQUESTS", "false")  # no test of most services reads the log
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders with long tests come first, or one process of `make test` would be left with them at the end."""
+    long = [Path(__file__).parent / name for name in ("service", "web", "engine")]
+    items.sort(key=lambda item: item.path.parent not in long)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_certificate(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """HTTP clients load one certificate. All of them take 25 ms, in each of thousands of clients; no test uses TLS."""
+    end = "-----END CERTIFICATE-----\n"
+    first, _, _ = Path(certifi.where()).read_text(encoding="utf8").partition(end)
+    file = tmp_path_factory.mktemp("certificates") / "one.pem"
+    file.write_text(first + end, encoding="utf8")
+    os.environ["SSL_CERT_FILE"] = str(file)
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +60,8 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine_endpoint(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real engine over the tiny store, in a thread."""
-    endpoint = f"ipc://{tmp_path_factory.mktemp('engine')}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(tiny_store), device="cpu"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    yield endpoint
-    engine.stop()
-    thread.join()
+    with engine_in_thread(tiny_store, tmp_path_factory.mktemp("engine")) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +78,33 @@ def http(server: str) -> Iterator[httpx.Client]:
     """A client of the server."""
     with httpx.Client(base_url=server, timeout=30) as client:
         yield client
+
+
+@contextmanager
+def engine_in_thread(store: Path, folder: Path, **config: Any) -> Iterator[str]:
+    """The endpoint of a real engine over a store, with its socket in `folder`. `config`: members of EngineConfig."""
+    endpoint = f"ipc://{folder}/socket"
+    engine = Engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu", **config))
+    engine.load()
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        engine.stop()
+        thread.join()
+
+
+@contextmanager
+def serving_store(store: Path, folder: Path, tasks: Sequence[Task] = TASKS, **settings: Any) -> Iterator[str]:
+    """The address of a real server over a store, with its engine in a thread. A service of processes takes seconds."""
+    of_service = Settings(store=store, **settings)
+    with (
+        engine_in_thread(store, folder) as endpoint,
+        serving(create_app(of_service, tasks=tasks, engines=[endpoint])) as address,
+    ):
+        wait_until_ready(address)
+        yield address
 
 
 @contextmanager

@@ -41,9 +41,12 @@ class UntilDisconnect:
         self._timer.cancel()
         self._watch.cancel()
         cause, work = self._cause, self._work
-        del self._timer, self._watch, self._work, self._receive  # no cycles, which would delay freeing the request
-        if cause is not None and work.uncancel() == 0 and kind is asyncio.CancelledError:
-            raise cause from None
+        del self._timer, self._watch, self._work, self._receive, self._cause
+        try:
+            if cause is not None and work.uncancel() == 0 and kind is asyncio.CancelledError:
+                raise cause from None
+        finally:
+            del cause, work, error, traceback  # no cycles through the traceback, which would delay freeing the request
 
     async def _watch_client(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -108,6 +108,7 @@ NOT_FOUND = Kind(404, "not-found", "The path does not exist")
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed")
 INTERNAL = Kind(500, "internal", "The service failed")
 ALL_KINDS = (*KINDS.values(), CROSS_ORIGIN, NOT_FOUND, METHOD_NOT_ALLOWED, INTERNAL)
+_BODY_ERRORS = (errors.InputError, errors.UnreadableBody, errors.Overloaded)  # of every operation that reads a body
 _ANYWHERE = (KINDS[errors.BodyTooLarge], INTERNAL)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _INTERNAL_DETAIL = "the service failed; its log has the reason"
@@ -160,7 +161,7 @@ def _kind_of(error: errors.UnrollError) -> Kind:
 
 def problems(*kinds: type[errors.UnrollError]) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an operation that reads a body and can raise these."""
-    return _described(*(KINDS[error] for error in kinds), INVALID_REQUEST, UNREADABLE_BODY, *_ANYWHERE)
+    return _described(*(KINDS[error] for error in (*kinds, *_BODY_ERRORS)), *_ANYWHERE)
 
 
 def problems_anywhere() -> dict[int | str, dict[str, Any]]:

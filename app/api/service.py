@@ -20,7 +20,7 @@ from app.api.events import EventStream
 from app.api.options import Options
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
-from app.errors import Overloaded, TooManyInputs
+from app.errors import ModelUnavailable, Overloaded, TooManyInputs
 from app.metrics import Metrics
 from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
@@ -28,6 +28,7 @@ from app.store.manifest import Manifest
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Catalog
 from app.tasks.job import Job, Output
+from app.tasks.jobs import Jobs
 from app.tasks.options import TaskOptions
 from app.tasks.run import answer_all, prepare, stream_all
 from app.tasks.sources.source_kind import Reader, SourceKind
@@ -139,32 +140,59 @@ class Service:
 
     async def prepare(
         self, request: Request, task: Task, inputs: Sequence[Any], options: TaskOptions, chosen: Options, terms: Terms
-    ) -> Sequence[Job]:
+    ) -> Jobs:
         """A job for each input, with the `chosen` model. Admission counts the cost of the jobs from now on."""
-        jobs = await prepare(
-            task,
-            inputs,
-            options,
-            model=chosen.model,
-            version=chosen.version,
-            catalog=self.catalog,
-            engines=self.client.view,
-            reader=self._reader,
-            deadline=terms.deadline,
-        )
-        ticket_of(request).count_steps(sum(job.steps for job in jobs))
+
+        async def prepare_now() -> list[Job]:
+            jobs = await prepare(
+                task,
+                inputs,
+                options,
+                model=chosen.model,
+                version=chosen.version,
+                catalog=self.catalog,
+                engines=self.client.view,
+                reader=self._reader,
+                deadline=terms.deadline,
+            )
+            ticket_of(request).count_steps(sum(job.steps for job in jobs))
+            return jobs
+
+        jobs = Jobs(prepare_now, names_version=chosen.version is not None)
+        await jobs.begin()
         return jobs
 
-    async def answer(self, request: Request, jobs: Sequence[Job], terms: Terms) -> Sequence[Output]:
-        """The output of each job, in order."""
-        outputs = await answer_all(self._task_of_jobs(jobs), self.client, jobs, terms)
+    async def answer(self, request: Request, jobs: Jobs, terms: Terms) -> Sequence[Output]:
+        """The output of each job, in order. `jobs` are prepared again while their version is a default that was
+        unloaded meanwhile."""
+        while True:
+            try:
+                outputs = await answer_all(self._task_of_jobs(jobs), self.client, jobs, terms)
+                break
+            except ModelUnavailable:
+                if jobs.names_version:
+                    raise
+            await jobs.renew()
         self._count(request, jobs, outputs)
         return outputs
 
-    async def stream(
-        self, request: Request, jobs: Sequence[Job], terms: Terms
-    ) -> AsyncGenerator[tuple[int, Any], None]:
-        """Deltas as they come, each with the index of its job. The last item of a job is its Output."""
+    async def stream(self, request: Request, jobs: Jobs, terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
+        """Deltas as they come, each with the index of its job. The last item of a job is its Output. `jobs` are
+        prepared again as in `answer`, until the first delta."""
+        while True:
+            has_begun = False
+            try:
+                async with aclosing(self._stream(request, jobs, terms)) as items:
+                    async for item in items:
+                        has_begun = True
+                        yield item
+                return
+            except ModelUnavailable:
+                if jobs.names_version or has_begun:
+                    raise
+            await jobs.renew()
+
+    async def _stream(self, request: Request, jobs: Jobs, terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
         outputs: dict[int, Output] = {}
         context = REQUEST_CONTEXT.get()
         async with aclosing(stream_all(self._task_of_jobs(jobs), self.client, jobs, terms)) as items:

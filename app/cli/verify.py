@@ -7,7 +7,7 @@ import click
 import torch
 
 from app.cli.store_option import store_option
-from app.engine.loading import failure
+from app.engine.loading import failure_of
 from app.engine.models import Models
 from app.store.model_store import Version, inspect_version, read_store
 from app.tasks.catalog import entry_of
@@ -29,11 +29,11 @@ def verify(name: str | None, store: Path) -> None:
         raise click.ClickException(f"{store} has no version of {name}" if name else f"{store} has no version")
     for version in whole:
         key = version.manifest.key
-        reason = failure(key, partial(_run, version))
-        if reason is None:
+        failure = failure_of(key, partial(_run, version))
+        if failure is None:
             click.echo(f"{key}\tsound")
         else:
-            broken[key] = reason
+            broken[key] = failure.reason
     for key, reason in sorted(broken.items()):
         click.echo(f"{key}\tbroken: {reason}")
     if broken:

@@ -145,7 +145,7 @@ class Engine:
             return  # sent again after a lost connection; it is already here
         self._statistics.counters["requests"] += 1
         try:
-            manifest = self._versions.model(submit.model).manifest
+            manifest = self._versions.model(submit.model, was_accepted=submit.alone).manifest
             check(manifest, submit.source, submit.answer, slots=self._config.slots)
         except (EngineFailed, ModelUnavailable) as error:
             self._statistics.counters["failed"] += 1

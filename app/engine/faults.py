@@ -11,7 +11,7 @@ NO_MEMORY = "the engine has too little memory for this request, even alone; send
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is about memory, of a GPU or of the host."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def reason_of(error: BaseException) -> str:

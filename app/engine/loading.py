@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from app.engine.faults import is_out_of_memory
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
 from app.errors import StoreError, printable
@@ -19,11 +20,18 @@ from app.store.model_store import inspect_version
 log = logging.getLogger("unroll.loading")
 
 
+class Failure(NamedTuple):
+    """Why a version cannot be loaded, in words for the front end. If memory is lacking, the version may be valid."""
+
+    reason: str
+    lacks_memory: bool = False
+
+
 class Build(NamedTuple):
-    """The outcome of a build: `reason` is None on success; `seconds` count from its request."""
+    """The outcome of a build: `failure` is None on success; `seconds` count from its request."""
 
     key: str
-    reason: str | None
+    failure: Failure | None
     seconds: float
 
 
@@ -55,14 +63,14 @@ class Loading:
         for key, build in list(self._builds.items()):
             if build.done():
                 del self._builds[key]
-                reason = failure(key, partial(self._take, build))
-                yield Build(key, reason, time.monotonic() - self._requested.pop(key))
+                failure = failure_of(key, partial(self._take, build))
+                yield Build(key, failure, time.monotonic() - self._requested.pop(key))
 
     def load_now(self, key: str, folder: str) -> Build:
         """Build and warm a version before the loop runs."""
         started = time.monotonic()
-        reason = failure(key, lambda: self._models.load(inspect_version(Path(folder))))
-        return Build(key, reason, time.monotonic() - started)
+        failure = failure_of(key, lambda: self._models.load(inspect_version(Path(folder))))
+        return Build(key, failure, time.monotonic() - started)
 
     def stop(self) -> None:
         """Start no further build."""
@@ -75,13 +83,14 @@ class Loading:
         return self._models.build(inspect_version(folder))
 
 
-def failure(key: str, load: Callable[[], object]) -> str | None:
-    """The reason why loading fails, in words for the front end; None on success."""
+def failure_of(key: str, load: Callable[[], object]) -> Failure | None:
+    """The failure of a load; None on success."""
     try:
         load()
     except StoreError as error:
-        return error.detail
+        return Failure(error.detail)
     except Exception as error:
         log.exception("loading %s failed", key)
-        return printable(f"loading failed: {type(error).__name__}: {error}")
+        reason = printable(f"loading failed: {type(error).__name__}: {error}")
+        return Failure(reason, is_out_of_memory(error))
     return None

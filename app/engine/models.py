@@ -11,11 +11,11 @@ from app.engine.cuda_graphs import Units
 from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.loaded_model import Counters, LoadedModel
-from app.engine.memory import give_back_memory
 from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
 from app.engine.slots import Slots
 from app.errors import WeightsMismatch
+from app.heap import give_back_memory
 from app.machine import available_memory
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.serving.precision import Precision, prepare
@@ -80,7 +80,9 @@ class Models(Mapping[str, LoadedModel]):
         if model.units is not None:
             model.units.forget()
         del model
-        give_back_memory(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        give_back_memory()
 
     def _prepared(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> LoadedModel:
         if isinstance(network, EncoderDecoder) and manifest.decoding is not None:

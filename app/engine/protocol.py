@@ -277,10 +277,12 @@ class Loaded(Message, frozen=True):
 
 
 class NotLoaded(Message, frozen=True):
-    """A version could not be loaded, for `reason`. The versions loaded before keep serving."""
+    """A version could not be loaded, for `reason`. The versions loaded before keep serving. If the engine
+    `lacks_memory`, the version may be valid."""
 
     model: str
     reason: str
+    lacks_memory: bool = False
 
 
 class Unloaded(Message, frozen=True):

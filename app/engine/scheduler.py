@@ -23,6 +23,7 @@ from app.engine.request import Chunk, Phase, Request, whole
 HEAD_START = 20_000  # cell steps that one point of priority is worth: a finite lead, so that nothing starves
 MAX_WASTE = 0.08  # padding ÷ useful cell steps that a source may bring a batch to
 CHUNK_UNITS = 16  # longest chunk of a divisible source, in units
+_ENDED = 256  # deadlines of requests that have ended, kept at most beside as many as there are requests
 _LOOK_AHEAD = 256  # waiting requests that are searched for neighbours in length
 
 
@@ -137,7 +138,18 @@ class Scheduler:
         if request.alone:
             self._alone[request] = None
         if terms.deadline is not None:
-            heapq.heappush(self._deadlines, (terms.deadline, number, request.key))
+            self._note_deadline(terms.deadline, number, request.key)
+
+    def _note_deadline(self, deadline: float, number: int, key: RequestKey) -> None:
+        heapq.heappush(self._deadlines, (deadline, number, key))
+        if len(self._deadlines) > 2 * len(self._requests) + _ENDED:  # most requests end long before their deadline
+            self._deadlines = [entry for entry in self._deadlines if self._is_due(entry[1], entry[2])]
+            heapq.heapify(self._deadlines)
+
+    def _is_due(self, number: int, key: RequestKey) -> bool:
+        """Whether this request is here; a later one may have its key."""
+        request = self._requests.get(key)
+        return request is not None and request.order[1] == number
 
     def remove(self, key: RequestKey) -> Request | None:
         """Forget a request in any phase; None if it is not here."""
@@ -163,9 +175,8 @@ class Scheduler:
         expired = []
         while self._deadlines and self._deadlines[0][0] <= now:
             _, number, key = heapq.heappop(self._deadlines)
-            request = self._requests.get(key)
-            if request is not None and request.order[1] == number:  # else it ended; a later one may have its key
-                expired.append(request)
+            if self._is_due(number, key):
+                expired.append(self._requests[key])
                 self.remove(key)
         return expired
 

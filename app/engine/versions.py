@@ -46,10 +46,11 @@ class Versions:
         for key, folder in folders.items():
             self._register(self._loading.load_now(key, folder))
 
-    def model(self, key: str) -> LoadedModel:
-        """A model that accepts requests. Raises ModelUnavailable."""
+    def model(self, key: str, *, was_accepted: bool = False) -> LoadedModel:
+        """A model that accepts requests; one that is being unloaded accepts those that another engine had accepted.
+        Raises ModelUnavailable."""
         unloading = self._unloading.get(key)
-        if unloading is not None and time.monotonic() >= unloading.until:
+        if unloading is not None and time.monotonic() >= unloading.until and not was_accepted:
             raise ModelUnavailable(f"{key} is being unloaded; choose another version")
         if key not in self._models:
             raise ModelUnavailable(f"{key} is not loaded; choose another version")
@@ -76,8 +77,10 @@ class Versions:
         replies: list[Reply] = [(loader, NotLoaded(key, reason)) for loader in self._waiting.pop(key, [])]
         if key not in self._models:
             return [*replies, (client, Unloaded(key))]
-        until = time.monotonic() + unload.linger
-        self._unloading.setdefault(key, _Unloading(until)).clients.append(client)
+        unloading = self._unloading.setdefault(key, _Unloading(time.monotonic() + unload.linger))
+        replies += [(loader, NotLoaded(key, reason)) for loader, _ in unloading.loads]
+        unloading.loads.clear()
+        unloading.clients.append(client)
         return replies
 
     def advance(self) -> list[Reply]:
@@ -86,7 +89,7 @@ class Versions:
         if self._loading:
             for build in self._loading.finished():
                 self._register(build)
-                change = Loaded(build.key) if build.reason is None else NotLoaded(build.key, build.reason)
+                change = Loaded(build.key) if build.failure is None else NotLoaded(build.key, *build.failure)
                 replies += [(client, change) for client in self._waiting.pop(build.key, [])]
         if self._unloading:
             now = time.monotonic()
@@ -100,9 +103,9 @@ class Versions:
         self._loading.stop()
 
     def _register(self, build: Build) -> None:
-        if build.reason is not None:
+        if build.failure is not None:
             self._statistics.load_failed()
-            self.broken[build.key] = build.reason
+            self.broken[build.key] = build.failure.reason
             return
         model = self._models[build.key]
         self._statistics.loaded(build.key, build.seconds)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.server.limits import ConnectionLimits
 
 _CREDIT = 65_536  # bytes that each body counts as received at its begin: a new one is not slow
+_SMALL = 64  # a body with less than this part of the limit frees little
 
 
 @dataclass(eq=False, slots=True)
@@ -26,15 +27,16 @@ class Body:
 class Bodies:
     """Bodies that are being read, and the bytes of all bodies whose requests are unanswered.
 
-    Above a limit a body of the sender with most of them is given up: the slowest, or the one whose bytes wait longest.
-    So a client that sends at an ordinary pace always finds room. One key may hold a quarter of the room. Pure logic;
-    `clock` returns seconds.
+    Above a limit a body of the sender with most is given up: the slowest, or a large one whose bytes wait longest. So a
+    client that sends at an ordinary pace finds room. Above twice the limit of bytes, small bodies are given up, too.
+    One key may send a quarter of the bodies. Pure logic; `clock` returns seconds.
     """
 
     def __init__(self, limits: ConnectionLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
         self._reading: dict[Body, None] = {}
+        self._held = Counter[str]()  # bytes by sender
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -52,6 +54,11 @@ class Bodies:
         body.received += size
         body.last = self._clock()
         self.bytes += size
+        self._held[body.sender] += size
+
+    def resume(self, body: Body) -> None:
+        """The server reads a body again: it was not the sender who was slow."""
+        body.began = body.last = self._clock()
 
     def complete(self, body: Body) -> None:
         """The whole body has arrived. Its bytes count until its request is answered."""
@@ -61,13 +68,16 @@ class Bodies:
         """The request of the body has ended."""
         self.complete(body)
         self.bytes -= body.received
+        self._held[body.sender] -= body.received
+        if not self._held[body.sender]:
+            del self._held[body.sender]
         body.received = 0
 
     def make_room(self, body: Body) -> None:
         """Give up another body if there are too many with this one, which has not arrived completely."""
         limits, now = self._limits, self._clock()
-        if self.bytes > limits.body_bytes:
-            waiting = max(self._reading, key=lambda one: one.received * (now - one.last + 0.001))
+        if self.bytes > limits.body_bytes and (candidates := self._heaviest()):
+            waiting = max(candidates, key=lambda one: one.received * (now - one.last + 0.001))
             self._give_up(waiting, f"the service holds {limits.body_bytes} bytes of bodies")
         if len(self._reading) > limits.bodies:
             self._give_up(self._slowest(self._busiest(), now), f"the service reads more than {limits.bodies} bodies")
@@ -77,6 +87,14 @@ class Bodies:
 
     def _of(self, sender: str) -> list[Body]:
         return [body for body in self._reading if body.sender == sender]
+
+    def _heaviest(self) -> list[Body]:
+        """The bodies from which one is given up for its bytes."""
+        limit = self._limits.body_bytes
+        large = [body for body in self._reading if body.received > limit // _SMALL]
+        candidates = large or ([*self._reading] if self.bytes > 2 * limit else [])
+        most = max((self._held[body.sender] for body in candidates), default=0)
+        return [body for body in candidates if self._held[body.sender] == most]
 
     def _busiest(self) -> list[Body]:
         counts = Counter(body.sender for body in self._reading)

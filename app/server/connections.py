@@ -48,7 +48,7 @@ class Connections:
         self.warn(f"{self._most} connections are open, the limit of open files; idle ones are closed for new ones")
         for candidates in ([one for one in self._all if one.is_idle], [one for one in self._all if one.is_unread]):
             if candidates:
-                min(candidates, key=lambda one: one.since).transport.abort()
+                min(candidates, key=lambda one: one.since).give_way()
                 return True
         return False
 

@@ -2,13 +2,16 @@
 answer are written at once."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
-from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.errors import UnrollError
+from app.api.refusals import Refusal
+from app.errors import Draining, UnrollError
 from app.server.bodies import Body
+
+_UNFINISHED = Refusal(Draining("the service ended before the answer; send the request again"))
 
 
 class _Joined:
@@ -21,6 +24,9 @@ class _Joined:
     def write(self, data: bytes) -> None:
         self._transport.write(self.first + data)
         self.first = b""
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
     def flush(self) -> None:
         if self.first and not self._transport.is_closing():
@@ -45,6 +51,18 @@ class Cycle(RequestResponseCycle):
     arriving: Body | None = None
     failure: UnrollError | None = None
     _head: _Joined | None = None  # of the response, until its body follows in the same turn of the event loop
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the application. uvicorn cancels it if the service ends first; then the client gets a problem."""
+
+        async def answering(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                if not self.response_started:
+                    await _UNFINISHED(scope, receive, send)
+
+        await super().run_asgi(answering)
 
     async def receive(self) -> ASGIReceiveEvent:
         event = await super().receive()

@@ -35,7 +35,7 @@ def server_parts(app: FastAPI, settings: Settings) -> ServerParts:
         body_seconds=settings.request_seconds,
         idle_seconds=settings.idle_seconds,
         bodies=min(ConnectionLimits.bodies, most_connections() // 2),
-        body_bytes=16 * settings.max_body_bytes,
+        body_bytes=8 * settings.max_body_bytes,
     )
     return ServerParts(
         limits=limits,
@@ -98,8 +98,8 @@ class FrontEnd(uvicorn.Server):
         return create(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open connections get one last response, with `Connection: close`. Connections in the backlog are accepted
-        first, since closing the socket resets them; idle ones get a moment, since uvicorn closes them."""
+        """Requests that have come are answered; then their connections close. Connections in the backlog are accepted
+        first, since closing the socket resets them; those without a request get a moment, since uvicorn closes them."""
         self.server_state.default_headers.append((b"connection", b"close"))
         sockets = sockets or []
         for listener in sockets:

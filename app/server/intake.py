@@ -45,6 +45,11 @@ class Intake(FlowControl):
         """Forget what waits."""
         self._waiting = memoryview(b"")
 
+    def end(self) -> None:
+        """The connection is lost: nothing goes on, and nothing here refers to it."""
+        self.drop()
+        self._go_on = _nothing
+
     def steer(self) -> None:
         """Let the transport read, or not."""
         reads = not (self._waiting or self.is_blocked)
@@ -73,3 +78,7 @@ class Intake(FlowControl):
         if self._waiting:
             self._go_on()
         self.steer()
+
+
+def _nothing() -> None:
+    """After the end of a connection."""

@@ -18,4 +18,4 @@ class ConnectionLimits:
     body_seconds: float = 60.0
     idle_seconds: float = 75.0  # common load balancers close after 60 s, and must be the first to close
     bodies: int = 256
-    body_bytes: int = 512 * 2**20
+    body_bytes: int = 256 * 2**20

@@ -28,7 +28,7 @@ from app.server.intake import Intake
 from app.server.limits import HEAD_BYTES, HEAD_FIELDS, LENGTH_DIGITS
 from app.server.parts import ServerParts
 
-_LAST_READ_SECONDS = 5.0  # for a client that does not read when the service ends
+_LAST_READ_SECONDS = 5.0  # in which a client must read something while the service ends
 
 
 class Stage(Enum):
@@ -73,6 +73,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._unparsed = 0  # bytes since the parser delivered a part of a message
         self._head_bytes = self._head_fields = 0
         self._read_by = math.inf  # when the client must have read what was sent
+        self._is_ending = False  # with the service
+        self._unsent = 0  # bytes that a closing connection had not sent when that was last looked at
         self._enter(Stage.OPEN, parts.limits.head_seconds)
 
     def _enter(self, stage: Stage, seconds: float = math.inf) -> None:
@@ -87,7 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request and no answer is lost when it closes."""
-        if self._stage is Stage.ANSWER or self.transport.get_write_buffer_size():
+        if self._stage is Stage.ANSWER or self.flow.has_bytes or self.transport.get_write_buffer_size():
             return False
         return (
             self._stage is not Stage.BODY
@@ -100,6 +102,11 @@ class HttpProtocol(HttpToolsProtocol):
     def is_unread(self) -> bool:
         """Whether the client has not read what it was sent."""
         return self._read_by != math.inf
+
+    def give_way(self) -> None:
+        """Close at once for a new connection, and count no more: the transport ends in the next turn of the loop."""
+        self.connections.discard(self)
+        self.transport.abort()
 
     @property
     def _is_free(self) -> bool:
@@ -118,12 +125,16 @@ class HttpProtocol(HttpToolsProtocol):
         match self._stage:
             case Stage.OPEN:
                 self._close()
+            case Stage.HEAD if self.cycle is not None and not self._is_in_head:  # empty lines after a request
+                self._close()
             case Stage.HEAD:
                 seconds = self._limits.head_seconds
                 self._reject(RequestTooSlow(f"the head did not arrive within {seconds:g} s; send it again"))
             case Stage.BODY:
                 seconds = self._limits.body_seconds
                 self._give_up(self.cycle, f"the body did not arrive within {seconds:g} s; send it faster")
+            case Stage.CLOSING if self._is_ending and self.transport.get_write_buffer_size() < self._unsent:
+                self._wait_for_reader()  # as long as the service waits
             case Stage.ANSWER | Stage.CLOSING:  # the client does not read
                 self.transport.abort()
 
@@ -132,7 +143,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow = Intake(transport, self._parse_soon)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ignore_the_rest()
+        self._is_deaf = True
+        self.flow.end()
         for cycle in (self._running, self.cycle, *(cycle for cycle, _ in self.pipeline)):
             self._end_body(cycle)
         if self._running is not None and not self._running.response_complete:
@@ -142,11 +154,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The service ends: close when all is answered."""
+        self._is_ending = True
         if self._is_free:
             self._close()
         else:
             self.cycle.keep_alive = False
-            self._read_by = min(self._read_by, self.loop.time() + _LAST_READ_SECONDS) if self.is_unread else math.inf
+            if self.is_unread:
+                self.pause_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -189,8 +203,11 @@ class HttpProtocol(HttpToolsProtocol):
                 raise head_too_large()
         except httptools.HttpParserError as error:
             cause = error.__context__
-            known = cause if isinstance(cause, UnrollError) else None
-            self._reject(known or MalformedRequest(f"not an HTTP/1.1 request: {error}"))
+            if cause is not None and not isinstance(cause, UnrollError):  # of a callback: an error of ours
+                self.logger.error("a request could not be read", exc_info=cause)
+                self.transport.abort()
+                return
+            self._reject(cause or MalformedRequest(f"not an HTTP/1.1 request: {error}"))
         except UnrollError as error:
             self._reject(error)
 
@@ -286,7 +303,8 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if self._is_deaf or cycle.response_complete or cycle.failure is not None:
             return
-        self._parts.bodies.receive(cycle.arriving, len(body))
+        if not cycle.response_started:  # else the application discards it
+            self._parts.bodies.receive(cycle.arriving, len(body))
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -317,10 +335,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._ignore_the_rest()
-            self._enter(Stage.CLOSING, self._limits.body_seconds)
+            self._wait_for_reader()
         elif self.pipeline:
             following, app = cast(tuple[Cycle, Any], self.pipeline.pop())
             self._running = following
+            if following.arriving is not None:
+                self._parts.bodies.resume(following.arriving)
             self._enter(*((Stage.BODY, self._limits.body_seconds) if following.more_body else (Stage.ANSWER,)))
             self._start_asgi_task(following, app)
         elif cycle.more_body:
@@ -335,7 +355,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._read_by = self.loop.time() + self._limits.body_seconds
+        self._read_by = self.loop.time() + self._read_seconds
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -401,10 +421,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._enter(Stage.CLOSING, LINGER_SECONDS)
 
     def _close(self) -> None:
-        """Close when what was written is read, or soon."""
+        """Close when what was written is sent, or when the client stops to read it."""
         self.transport.close()
         self._ignore_the_rest()
-        self._enter(Stage.CLOSING, LINGER_SECONDS)
+        self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._enter(Stage.CLOSING, self._read_seconds if self._unsent else LINGER_SECONDS)
+
+    @property
+    def _read_seconds(self) -> float:
+        """In which a client must read what was sent."""
+        return min(_LAST_READ_SECONDS, self._limits.body_seconds) if self._is_ending else self._limits.body_seconds
 
     def _ignore_the_rest(self) -> None:
         self._is_deaf = True

@@ -1,5 +1,7 @@
 """An administrator who loads and unloads a version, and probes that look at health, metrics and models."""
 
+import asyncio
+
 from benchmarks.soak.asking import Run, Sender
 from benchmarks.soak.questions import Question, get, post
 from benchmarks.soak.readings import anything, json_object, metrics
@@ -7,7 +9,7 @@ from benchmarks.soak.store import SECOND
 
 _PAUSES = {"unload": 0.5, "load": 8.0}  # seconds: the version is loaded most of the time, so it is in medians of memory
 _PROBE_SECONDS = 1.0
-_TRIES = 5
+_TRIES, _RETRY_SECONDS = 10, 2.0
 
 
 async def administrator(run: Run, model: str) -> None:
@@ -32,11 +34,12 @@ def _triton(model: str, what: str) -> Question:
 
 
 async def _change(sender: Sender, question: Question, key: dict[str, str]) -> None:
-    """Unload or load. An engine that ends while it loads fails the load: try again."""
+    """Unload or load. A load is refused if an engine ends during it: try again."""
     for _ in range(_TRIES):
         end = await sender.ask_again_if_killed(question, headers=key)
-        if end.detail != "load-failed":
+        if end.detail != "not-ready":
             return
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def probes(run: Run) -> None:

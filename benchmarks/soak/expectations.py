@@ -12,6 +12,7 @@ _SLUGS = {kind.slug: kind for kind in ALL_KINDS}
 _BUSY = frozenset({"overloaded"})
 _RESTARTED = frozenset({"not-ready"})  # of a worker that was started in place of a killed one
 _AFTER_ENGINES = frozenset({"engine-failed"})
+_UNLOADED = "choose another version"  # a stream that had begun cannot go on with another version after a kill
 _ENGINES = 2  # that may end with a request until it is refused, because it may be the cause
 RECOVERY_SECONDS = 45.0
 
@@ -87,7 +88,7 @@ EXPECTED: dict[str, Expectation] = {
     "administrator": Expectation(
         problems=frozenset(),
         after_worker=_RESTARTED | {"model-not-found"},  # the killed worker had unloaded it
-        after_engine=frozenset({"load-failed"}),  # the killed engine was loading it
+        after_engine=frozenset({"not-ready"}),  # the killed engine was loading it
     ),
     "probes": Expectation(problems=frozenset()),
     "readiness": Expectation(problems=frozenset(), statuses=frozenset({503})),
@@ -110,7 +111,8 @@ def judged(
         read = reading(answer.body)
     except ProblemInStream as problem:
         slug = str(problem)
-        return End(Outcome.REFUSED if slug in allowed else Outcome.LOST, slug)
+        is_said = slug in allowed or (killed.engines_during and _UNLOADED in slug)
+        return End(Outcome.REFUSED if is_said else Outcome.LOST, slug)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         return End(Outcome.WRONG, f"cannot be read, {type(error).__name__}: {error}: {_start(answer.body)}")
     if right is None or read.agrees(right) or (read.cut and expected.cut and read.begins(right)):

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from benchmarks.soak.processes import Role, Sample
 
-COLOURS = {Role.FRONT_END: "#d1495b", Role.ENGINE: "#00798c", Role.SUPERVISOR: "#8d99ae", Role.OTHER: "#edae49"}
+COLOURS = {
+    Role.FRONT_END: "#d1495b",
+    Role.ENGINE: "#00798c",
+    Role.SUPERVISOR: "#8d99ae",
+    Role.IMAGE_DECODER: "#edae49",
+    Role.OTHER: "#3d405b",
+}
 MARKS = {"engine": "#00798c", "worker": "#d1495b", "log": "#8d99ae", "service": "#000000"}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +20,15 @@ class Role(StrEnum):
     FRONT_END = "front end"
     ENGINE = "engine"
     SUPERVISOR = "supervisor"
-    OTHER = "other"  # processes that a front end or an engine starts
+    IMAGE_DECODER = "image decoder"
+    OTHER = "other"
+
+
+_MODULES = {
+    "app.engine": Role.ENGINE,
+    "app.workers": Role.FRONT_END,
+    "app.tasks.sources.image_decoder": Role.IMAGE_DECODER,
+}
 
 
 @dataclass(frozen=True)
@@ -53,18 +62,16 @@ class Processes:
         return sorted(found, key=lambda process: (process.create_time(), process.pid))
 
     def all(self) -> list[tuple[psutil.Process, Role]]:
+        """Processes that run a program of their own: a child has the command of its parent until it executes one, and
+        none when it ends."""
         own = psutil.Process(self.service)
         found = [(own, Role.FRONT_END if self.workers == 1 else Role.SUPERVISOR)]
         for child in own.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                found.append((child, self._role(child)))
+                command = child.cmdline()
+                if command and command != psutil.Process(child.ppid()).cmdline():
+                    found.append((child, _role(command)))
         return found
-
-    def _role(self, child: psutil.Process) -> Role:
-        if child.ppid() != self.service:
-            return Role.OTHER
-        modules = {"app.engine": Role.ENGINE, "app.workers": Role.FRONT_END}
-        return next((modules[word] for word in child.cmdline() if word in modules), Role.OTHER)
 
     def samples(self, began: float) -> list[Sample]:
         """A sample of each process; one that ends in the meantime is left out."""
@@ -80,13 +87,21 @@ class Processes:
         return taken
 
 
+def _role(command: Sequence[str]) -> Role:
+    return next((_MODULES[word] for word in command if word in _MODULES), Role.OTHER)
+
+
 def anonymous(pid: int) -> int:
-    """Anonymous resident memory of a process in bytes, swapped pages included. Raises NoSuchProcess."""
+    """Anonymous resident memory of a process in bytes, swapped pages included. Raises NoSuchProcess, also for a process
+    that ends and has no memory any more."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         raise psutil.NoSuchProcess(pid) from None
-    return 1024 * sum(int(size) for size in re.findall(r"^(?:RssAnon|VmSwap):\s+(\d+) kB$", status, re.MULTILINE))
+    sizes = re.findall(r"^(?:RssAnon|VmSwap):\s+(\d+) kB$", status, re.MULTILINE)
+    if not sizes:
+        raise psutil.NoSuchProcess(pid)
+    return 1024 * sum(map(int, sizes))
 
 
 @dataclass

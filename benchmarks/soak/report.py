@@ -85,14 +85,28 @@ def _requests(ledger: Ledger) -> str:
 
 
 def _memory(growths: Sequence[Growth]) -> str:
-    """Medians of the first and of the last third."""
-    heads = ("process", "anonymous, MB", "growth", "judged", "USS, MB", "PSS, MB", "RSS, MB", "open files", "threads")
+    """The first and the last third."""
+    heads = (
+        "process",
+        "floor, MB",
+        "growth",
+        "judged",
+        "median, MB",
+        "peak, MB",
+        "USS, MB",
+        "PSS, MB",
+        "RSS, MB",
+        "open files",
+        "threads",
+    )
     rows = [
         (
             growth.what,
-            _megabytes(growth.anonymous),
+            _megabytes(growth.floor),
             f"{growth.share:+.1%}",
             "yes" if growth.judged else "no",
+            _megabytes(growth.median),
+            _megabytes(growth.peak),
             _megabytes(growth.uss),
             _megabytes(growth.pss),
             _megabytes(growth.rss),

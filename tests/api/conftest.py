@@ -1,18 +1,13 @@
 """Fixtures of the tests of the HTTP interface."""
 
-import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine
-from app.main import create_app
-from app.settings import Settings
 from tests.api.operations import ADMIN_KEY
-from tests.conftest import serving, wait_until_ready
+from tests.conftest import serving_store
 from tests.tiny_store import make_tiny_store
 
 
@@ -32,15 +27,6 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server for one module, which may unload models with `ADMIN_KEY`."""
     folder = tmp_path_factory.mktemp("administered")
     store = make_tiny_store(folder)
-    engine = Engine(EngineConfig(endpoint=f"ipc://{folder}/socket", store=str(store), device="cpu"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    settings = Settings(store=store, admin_key=SecretStr(ADMIN_KEY), max_body_bytes=3_000_000, max_inputs=64)
-    try:
-        with serving(create_app(settings, engines=[f"ipc://{folder}/socket"])) as address:
-            wait_until_ready(address)
-            yield address
-    finally:
-        engine.stop()
-        thread.join()
+    limits = {"max_body_bytes": 3_000_000, "max_inputs": 64}
+    with serving_store(store, folder, admin_key=SecretStr(ADMIN_KEY), **limits) as address:
+        yield address

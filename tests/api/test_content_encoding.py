@@ -112,6 +112,17 @@ def test_pieces_members_and_large_bodies(http: httpx.Client) -> None:
             assert labels(http.post("/v1/sentiment", content=pieces, headers=headers)) == expected
 
 
+def test_members_are_counted(http: httpx.Client) -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    content = gzip.compress(b'{"inputs": "a film"}')
+    empty = gzip.compress(b"")
+    assert http.post("/v1/sentiment", content=empty * 63 + content, headers=headers).status_code == 200
+    for body in (empty * 64 + content, empty * 120_000, gzip.compress(b" ") * 120_000):  # up to 2.5 MB
+        answer = http.post("/v1/sentiment", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/unreadable-body")
+        assert answer.json()["detail"] == "the body has more than 64 members of gzip; compress it as one member"
+
+
 def test_an_empty_body_is_empty(http: httpx.Client) -> None:
     for content in (b"", gzip.compress(b"")):
         assert http.post("/v2/repository/index", content=content, headers={"Content-Encoding": "gzip"}).is_success
@@ -129,9 +140,14 @@ def test_damaged_bodies(http: httpx.Client, path: str, body: dict[str, Any]) -> 
         assert "the body is not gzip as its content encoding says" in problem["detail"]
 
 
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """300 MB, compressed."""
+    return gzip.compress(bytes(300_000_000), 9)
+
+
 @each_body
-def test_a_bomb_is_refused_in_little_time(http: httpx.Client, path: str, body: dict[str, Any]) -> None:
-    bomb = gzip.compress(bytes(300_000_000), 9)
+def test_a_bomb_is_refused_in_little_time(http: httpx.Client, bomb: bytes, path: str, body: dict[str, Any]) -> None:
     started = time.monotonic()
     answer = http.post(path, content=bomb, headers={**JSON, "Content-Encoding": "gzip"})
     assert (answer.status_code, answer.json()["type"], answer.json()["limit"]) == (

@@ -9,12 +9,10 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from app.api.admission import Admission
 from app.api.middleware.fast_path import FastPath
 from app.api.middleware.observe import Observe
 from app.api.problems import install_problems
 from app.api.routes import Route, Routes
-from app.api.window import Window
 from app.errors import EmptyInput, Overloaded
 from app.main import create_app
 from app.metrics import Metrics
@@ -42,8 +40,7 @@ def app() -> FastAPI:
     app = FastAPI()
     install_problems(app)
     app.post("/task")(never)
-    admission = Admission(most_inputs=1, most_steps=1, window=Window(least=1, most=1, target=1))
-    app.add_middleware(FastPath, admission=admission)
+    app.add_middleware(FastPath)
     app.add_middleware(Observe, routes=Routes([Route("/task", endpoint)]), metrics=Metrics(), log=None, tracing=None)
     return app
 

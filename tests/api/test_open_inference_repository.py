@@ -1,7 +1,6 @@
 """Triton's client lists, loads and unloads versions, on an engine of its own."""
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,7 @@ from pydantic import SecretStr
 from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine
-from app.main import create_app
-from app.settings import Settings
-from tests.conftest import serving, wait_until_ready
+from tests.conftest import serving_store
 from tests.service.versions import KEY, put_version
 
 NAME = "sentiment-en"
@@ -36,18 +31,8 @@ def store(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(store: Path) -> Iterator[str]:
-    endpoint = f"ipc://{store}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    try:
-        with serving(create_app(Settings(store=store, admin_key=SecretStr(KEY)), engines=[endpoint])) as address:
-            wait_until_ready(address)
-            yield address
-    finally:
-        engine.stop()
-        thread.join()
+    with serving_store(store, store, admin_key=SecretStr(KEY)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

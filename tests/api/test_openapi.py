@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 
 from app.api.openapi.answers import DESCRIPTIONS
 from app.api.openapi.examples import recorded_answers
@@ -21,8 +20,16 @@ STORED = Path(__file__).parents[2] / "docs" / "openapi.json"
 EVENT_STREAM = "text/event-stream"
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 ANSWERED = recorded_answers()
-SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.name for operation in OPERATIONS])
+
+
+@pytest.fixture(scope="session")
+def schema() -> Any:
+    """The document, with a method that validates a response. Only a process that uses it imports its package, because
+    that takes a second."""
+    import schemathesis
+
+    return schemathesis.openapi.from_dict(DOCUMENT)
 
 
 def references(node: object) -> Iterator[str]:
@@ -145,7 +152,7 @@ def test_every_task_shows_an_answer() -> None:
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_examples_of_answers_fit_the_schema(name: str) -> None:
+def test_examples_of_answers_fit_the_schema(schema: Any, name: str) -> None:
     """Each response example belongs to the request example of the same name."""
     operation = BY_NAME[name]
     examples = operation.described["responses"]["200"]["content"][JSON]["examples"]
@@ -155,7 +162,7 @@ def test_examples_of_answers_fit_the_schema(name: str) -> None:
         request = httpx.Request(operation.method, f"http://test{operation.url}")
         answer = httpx.Response(200, json=example["value"], request=request)
         answer.elapsed = timedelta()
-        SCHEMA[operation.path][operation.method].validate_response(answer)
+        schema[operation.path][operation.method].validate_response(answer)
 
 
 @each_operation
@@ -205,7 +212,7 @@ def administrator(administered: str) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(("operation", "value"), EXAMPLES)
-def test_example_runs_as_it_stands(administrator: httpx.Client, operation: Operation, value: Any) -> None:
+def test_example_runs_as_it_stands(schema: Any, administrator: httpx.Client, operation: Operation, value: Any) -> None:
     """The response has the documented status, media type and schema. An unloaded model is loaded again."""
     answer = administrator.request(operation.method, operation.url, json=value)
     assert answer.status_code == 200, answer.text
@@ -213,7 +220,7 @@ def test_example_runs_as_it_stands(administrator: httpx.Client, operation: Opera
     assert media_type in operation.described["responses"]["200"]["content"]
     only_streams = list(operation.described["responses"]["200"]["content"]) == [EVENT_STREAM]
     assert (media_type == EVENT_STREAM) == (only_streams or bool(value and value.get("stream")))
-    SCHEMA[operation.path][operation.method].validate_response(answer)
+    schema[operation.path][operation.method].validate_response(answer)
     if operation.url.endswith("/unload"):
         assert administrator.post(operation.url.replace("/unload", "/load")).status_code == 200
     if operation.described["tags"] == ["Tasks"] and media_type == JSON:

@@ -1,24 +1,18 @@
 """Models whose vocabularies are whole words, over HTTP: two vocabularies, refused words, streams, padded sources."""
 
 import string
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine
-from app.main import create_app
-from app.settings import Settings
 from app.store.manifest import LeftPad, Manifest, TokenizerUse
 from app.store.publishing import file_entry, write_manifest
 from app.text.word_tokenizers import build
 from tests.api.sse import events_of
-from tests.conftest import serving, wait_until_ready
+from tests.conftest import serving_store
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny
 from training.loop import BOS, EOS
 
@@ -51,26 +45,14 @@ def _words_store(folder: Path) -> Path:
     return folder / "store"
 
 
-@contextmanager
-def _engine(store: Path, endpoint: str) -> Iterator[None]:
-    """A real engine, in a thread."""
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    yield
-    engine.stop()
-    thread.join()
-
-
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("words")
-    store, endpoint = _words_store(folder), f"ipc://{folder}/socket"
-    with _engine(store, endpoint), serving(create_app(Settings(store=store), engines=[endpoint])) as address:
-        wait_until_ready(address)
-        with httpx.Client(base_url=address, timeout=30) as client:
-            yield client
+    with (
+        serving_store(_words_store(folder), folder) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        yield client
 
 
 def translated(words: httpx.Client, **options: Any) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.tasks.captioning import EXAMPLE_IMAGE
 from benchmarks.soak.asking import Run, Sender
 from benchmarks.soak.expectations import EXPECTED, Killed, judged
 from benchmarks.soak.faults import client_ports
@@ -20,11 +22,12 @@ from benchmarks.soak.flatness import growths
 from benchmarks.soak.kills import Kills
 from benchmarks.soak.ledger import End, Ledger, Outcome
 from benchmarks.soak.log_reader import LogReader
-from benchmarks.soak.processes import Role, Sample, anonymous
+from benchmarks.soak.processes import Processes, Role, Sample, anonymous
 from benchmarks.soak.questions import get
 from benchmarks.soak.readings import ProblemInStream, Read, json_object, native, native_stream, openai_stream
 from benchmarks.soak.report import Result, write_into
 from benchmarks.soak.wire import Answer, Connection, Pace, request
+from tests.service.serving import serving
 
 PROBLEM = {"content-type": "application/problem+json"}
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -261,10 +264,10 @@ def test_client_ports_are_those_of_a_process() -> None:
 
 
 def samples(pid: int, role: Role, sizes: list[float], *, born: float = -10) -> list[Sample]:
-    """A sample each second; sizes in MB."""
+    """A sample each 10 s; sizes in MB."""
     taken = []
-    for at, megabytes in enumerate(sizes):
-        size = int(1e6 * megabytes)
+    for place, megabytes in enumerate(sizes):
+        at, size = 10.0 * place, int(1e6 * megabytes)
         taken.append(Sample(at, role, pid, at - born, size, size, size, size, files=9, threads=3))
     return [sample for sample in taken if sample.age >= 0]
 
@@ -272,9 +275,9 @@ def samples(pid: int, role: Role, sizes: list[float], *, born: float = -10) -> l
 def result(ledger: Ledger, taken: list[Sample], *, problems: tuple[str, ...] = ()) -> Result:
     return Result(
         about="about",
-        seconds=100,
+        seconds=1000,
         ledger=ledger,
-        growths=growths(taken, 100),
+        growths=growths(taken, 1000),
         faults=Counter({"engine killed": 2}),
         retries=Counter(),
         slowest_recovery=1.5,
@@ -285,16 +288,33 @@ def result(ledger: Ledger, taken: list[Sample], *, problems: tuple[str, ...] = (
 
 def test_growth_compares_the_first_third_with_the_last() -> None:
     leak = [100 + at / 10 for at in range(100)]
-    (growth,) = growths(samples(1, Role.ENGINE, leak), 100)
+    (growth,) = growths(samples(1, Role.ENGINE, leak), 1000)
     assert growth.judged
-    assert growth.share == pytest.approx(5.7 / 102.4, rel=0.05)
-    (flat,) = growths(samples(1, Role.ENGINE, [50.0] * 10 + [100.0] * 90), 100)  # the warm-up does not count
+    assert growth.share == pytest.approx(5.6 / 101.4, rel=0.05)
+    (flat,) = growths(samples(1, Role.ENGINE, [50.0] * 12 + [100.0] * 88), 1000)  # the warm-up does not count
     assert flat.share == 0
 
 
+def test_memory_that_comes_and_goes_with_the_load_is_no_growth_and_a_leak_beside_it_is() -> None:
+    def loaded(leak: float) -> list[float]:
+        """Three levels, of which the highest is more frequent in the second half."""
+        return [600 + leak * at / 100 + 100 * (at % 3 if at < 50 else (0, 2, 2)[at % 3]) for at in range(100)]
+
+    (growth,) = growths(samples(1, Role.ENGINE, loaded(0)), 1000)
+    assert growth.median[1] > 1.1 * growth.median[0]
+    assert growth.share == 0
+    (growth,) = growths(samples(1, Role.ENGINE, loaded(40)), 1000)
+    assert growth.share == pytest.approx(40 * 0.56 / 600, rel=0.1)
+
+
+def test_a_short_soak_does_not_judge_memory() -> None:
+    assert growths(samples(1, Role.ENGINE, [100.0 + at for at in range(30)]), 300) == []
+
+
 def test_only_processes_that_lived_through_are_judged() -> None:
-    taken = samples(1, Role.ENGINE, [100.0] * 100) + samples(2, Role.ENGINE, [200.0] * 100, born=40)
-    assert [growth.what for growth in growths(taken, 100) if growth.judged] == ["engine, process 1"]
+    taken = samples(1, Role.ENGINE, [100.0] * 100) + samples(2, Role.ENGINE, [200.0] * 100, born=400)
+    taken += samples(3, Role.ENGINE, [200.0] * 100, born=50)  # too young for its warm-up to be over
+    assert [growth.what for growth in growths(taken, 1000) if growth.judged] == ["engine, process 1"]
 
 
 def test_a_soak_without_failures_passes() -> None:
@@ -346,6 +366,28 @@ def test_anonymous_memory_is_what_a_process_allocates() -> None:
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as taken:
         taken.write(bytes(size))
         assert anonymous(os.getpid()) - before > 0.9 * size
+
+
+def test_the_roles_of_a_service(tiny_store: Path) -> None:
+    """A process has a role as soon as it runs its program, and none when it ends."""
+    with serving(tiny_store, "--engines", "1", "--workers", "2") as served:
+        processes, seen = Processes(served.process.pid, workers=2), dict[int, set[Role]]()
+        httpx.post(f"{served.address}/v1/caption", json={"inputs": EXAMPLE_IMAGE}, timeout=60)
+        for kills in range(3):
+            (engine,) = processes.of(Role.ENGINE)
+            engine.kill()
+            end = time.monotonic() + 30
+            while not any(process.pid != engine.pid for process in processes.of(Role.ENGINE)):
+                for sample in processes.samples(0):
+                    seen.setdefault(sample.pid, set()).add(sample.role)
+                    assert sample.anonymous > 0
+                assert time.monotonic() < end, kills
+        for sample in processes.samples(0):
+            seen.setdefault(sample.pid, set()).add(sample.role)
+    assert all(len(roles) == 1 for roles in seen.values()), seen
+    counted = Counter(role for (role,) in seen.values())
+    assert counted.keys() == {Role.SUPERVISOR, Role.FRONT_END, Role.ENGINE, Role.IMAGE_DECODER}
+    assert (counted[Role.SUPERVISOR], counted[Role.FRONT_END]) == (1, 2)
 
 
 # As a whole

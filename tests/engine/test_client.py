@@ -18,8 +18,16 @@ from app.errors import EngineFailed, TimedOut
 
 LABEL, TRANSLATE = "sentiment-en/1", "translate-en-ko/1"
 SOURCE = Tokens([9, 9, 9])  # to which the tiny translator's sentence has no end
-LONG = Decode(max_tokens=6000)
+LONG = Decode(max_tokens=3000)
 ENDLESS = Decode(max_tokens=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_store: Path) -> Iterator[EngineProcesses]:
+    """An engine process for tests that do not kill it."""
+    running = EngineProcesses(EngineConfig(endpoint="", store=str(tiny_store)), ["cpu"], heartbeat_seconds=30)
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -147,13 +155,14 @@ def test_a_stream_goes_on_unbroken_when_its_engine_ends(start_engines: Callable[
     asyncio.run(scenario())
 
 
-def test_closing_a_stream_cancels_its_request(start_engines: Callable[..., EngineProcesses]) -> None:
+def test_closing_a_stream_cancels_its_request(engine: EngineProcesses) -> None:
     async def scenario() -> None:
-        async with client_of(start_engines()) as client:
+        async with client_of(engine) as client:
+            before = client.view.ready[0].counters["cancelled"]
             async with aclosing(client.stream(TRANSLATE, SOURCE, ENDLESS, Terms())) as events:
                 assert isinstance(await anext(events), Progress)
             assert client.pending == 0
-            await until(lambda: client.view.ready[0].counters["cancelled"] == 1)
+            await until(lambda: client.view.ready[0].counters["cancelled"] == before + 1)
             await until(lambda: running(client) == 0)
 
     asyncio.run(scenario())
@@ -240,9 +249,9 @@ def test_each_device_has_its_engine(devices: str, expected: list[str]) -> None:
     assert engine_devices(devices, 3) == expected
 
 
-def test_decoded_is_the_last_event_of_a_stream(start_engines: Callable[..., EngineProcesses]) -> None:
+def test_decoded_is_the_last_event_of_a_stream(engine: EngineProcesses) -> None:
     async def scenario() -> list[Progress | Decoded]:
-        async with client_of(start_engines()) as client:
+        async with client_of(engine) as client:
             return [event async for event in client.stream(TRANSLATE, SOURCE, Decode(max_tokens=40), Terms())]
 
     *progress, last = asyncio.run(scenario())

@@ -16,6 +16,7 @@ from app.engine.config import EngineConfig
 from app.engine.engine import Engine
 from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Source, Terms, Tokens
 from app.errors import EngineFailed, ModelUnavailable, TimedOut
+from tests.conftest import engine_in_thread
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
 
@@ -180,13 +181,7 @@ def test_what_a_model_cannot_take_fails_alone(start_client: StartClient, model: 
 
 
 def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_path: Path) -> None:
-    endpoint = f"ipc://{tmp_path}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(tiny_store), device="cpu"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-
-    async def scenario() -> None:
+    async def scenario(endpoint: str) -> None:
         async with EngineClient([endpoint]) as watcher:
             await until(lambda: bool(watcher.view.ready))
             async with EngineClient([endpoint]) as client:
@@ -196,11 +191,8 @@ def test_a_front_end_that_vanishes_leaves_nothing_running(tiny_store: Path, tmp_
             await until(lambda: watcher.view.ready[0].gauges["running"] == 0)
             call.cancel()
 
-    try:
-        asyncio.run(scenario())
-    finally:
-        engine.stop()
-        thread.join()
+    with engine_in_thread(tiny_store, tmp_path) as endpoint:
+        asyncio.run(scenario(endpoint))
 
 
 def test_a_deadline_answers_what_there_is_and_fails_what_was_never_run(start_client: StartClient) -> None:

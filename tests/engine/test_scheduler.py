@@ -322,6 +322,16 @@ def test_a_request_that_was_sent_again_keeps_its_own_deadline() -> None:
     assert [item.key for item in scheduler.expire(99.0)] == [first.key]
 
 
+def test_deadlines_of_requests_that_ended_are_forgotten() -> None:
+    simulation = Simulation().register("m/1")
+    for _ in range(5_000):
+        simulation.add(request(cost=10, rows=0, deadline=1e9))
+        simulation.run()
+    waits = simulation.add(request(cost=10, rows=0, deadline=1e9 - 1))
+    assert len(simulation.scheduler._deadlines) < 1_000
+    assert simulation.scheduler.expire(1e9) == [waits]
+
+
 def test_alone_means_with_nothing_else() -> None:
     simulation = Simulation(divisible=frozenset({"read/1"})).register("m/1", "read/1")
     for _ in range(4):

@@ -16,10 +16,10 @@ from PIL import Image
 from app.cli.main import main
 from app.models.resnet import ResNet
 from app.store.architecture import ResNet as ResNetConfig
+from tests.conftest import serving_store
 from tests.importers import originals
 from tests.importers.originals import WORDS, sentences
 from tests.importers.torchtext_fields import fields_of, foreign_modules
-from tests.service.serving import serving
 
 SPECIAL = ["<unk>", "<pad>", "<sos>", "<eos>"]
 LEGACY_WORDS = ["<unk>", "<pad>", *WORDS]
@@ -101,8 +101,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture(scope="module")
-def service(made: Made) -> Iterator[httpx.Client]:
-    with serving(made._store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+def service(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("engine")
+    with serving_store(made._store, folder) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
 
 

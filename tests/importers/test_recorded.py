@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import main
-from tests.service.serving import serving
+from tests.conftest import serving_store
 
 FOLDER = Path(__file__).parent / "recorded"
 LAYOUTS = (
@@ -60,7 +60,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in RECORDINGS:
         _import(name, store)
-    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+    folder = tmp_path_factory.mktemp("engine")
+    with serving_store(store, folder) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import main
-from tests.service.serving import serving
+from tests.conftest import serving_store
 
 RECORDED = Path(__file__).parent / "recorded"
 TOLERANCE = 1e-5
@@ -37,7 +37,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         options = [f"--vocab={role}={folder / file}" for role, file in _VOCABULARIES.items()]
         _import(name, store, folder / "best.ckpt", [*options, *(f"--set={setting}" for setting in settings)])
     _import("opennmt", store, RECORDED / "opennmt" / "m_step_1200.pt", [])
-    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+    folder = tmp_path_factory.mktemp("engine")
+    with serving_store(store, folder) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
 
 

@@ -66,6 +66,29 @@ def test_one_key_holds_a_quarter(bodies: Bodies, clock: Clock, given_up: list[st
     assert given_up == ["0"]
 
 
+def test_bytes_of_complete_bodies_do_not_lock_small_ones_out(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
+    """Unless there are so many that twice the limit is exceeded."""
+    for number in range(12):
+        held = begin(bodies, given_up, str(number), "heavy")
+        bodies.receive(held, 100_000)
+        bodies.complete(held)
+    small = begin(bodies, given_up, "small")
+    bodies.receive(small, 5_000)
+    clock.now += 1
+    bodies.make_room(small)
+    assert given_up == []
+    large = begin(bodies, given_up, "large", "heavy")
+    bodies.receive(large, 100_000)
+    bodies.make_room(small)
+    assert given_up == ["large"]
+    bodies.receive(begin(bodies, given_up, "other small"), 15_000)
+    held = begin(bodies, given_up, "last", "heavy")
+    bodies.receive(held, 800_000)
+    bodies.complete(held)
+    bodies.make_room(small)
+    assert given_up == ["large", "small"]
+
+
 def test_bytes_are_bounded_until_requests_end(bodies: Bodies, clock: Clock, given_up: list[str]) -> None:
     held = begin(bodies, given_up, "complete")
     bodies.receive(held, 800_000)

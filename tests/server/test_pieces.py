@@ -75,6 +75,22 @@ def test_a_client_that_does_not_read_is_not_read_and_then_closed(locked: str, re
             time.sleep(0.1)
 
 
+def test_a_slow_reader_gets_the_whole_answer(locked: str) -> None:
+    """It reads for longer than a connection may be idle."""
+    body = httpx.get(f"{locked}/openapi.json").content
+    with connected(locked) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(ANSWERED * 8)
+        time.sleep(SECONDS * 0.8)
+        received = b""
+        connection.settimeout(10)
+        while len(received) < 8 * len(body) or received.count(body) < 8:
+            more = connection.recv(65_536)
+            assert more, f"cut after {len(received)} bytes"
+            received += more
+            time.sleep(0.001)
+
+
 def test_few_requests_of_a_pipeline_are_in_memory(server: str) -> None:
     """While the first one runs. All are answered."""
     body = b'{"inputs": "save the file", "max_tokens": 4000, "min_tokens": 4000}'

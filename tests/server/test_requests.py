@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -179,6 +179,20 @@ def test_an_idle_connection_closes(impatient: str, is_late: bool) -> None:
         assert time.monotonic() - began > IDLE_SECONDS / 2
 
 
+def test_an_empty_line_after_a_request_is_ignored(impatient: str) -> None:
+    """RFC 9112, section 2.2: old clients send one after a body. It gets no response."""
+    with connected(impatient) as connection:
+        connection.sendall(head("/healthz", method="GET"))
+        assert read_answer(connection).status == 200
+        connection.sendall(b"\r\n")
+        time.sleep(HEAD_SECONDS / 2)
+        connection.sendall(head("/healthz", method="GET"))
+        assert read_answer(connection).status == 200
+        connection.sendall(b"\r\n")
+        connection.settimeout(HEAD_SECONDS + 3)
+        assert connection.recv(100) == b""
+
+
 def test_the_rest_of_a_body_must_come_soon_after_the_response(server: str) -> None:
     """A connection that waits for it is good for nothing else."""
     with connected(server) as connection:
@@ -202,17 +216,21 @@ def test_a_head_that_does_not_come_ends_the_connection(impatient: str, sent: byt
     assert time.monotonic() - began >= seconds
 
 
-@pytest.mark.parametrize("path", ["/v1/sentiment", "/v1/caption", "/v1/completions", "/hf/translation/translate-en-ko"])
 @pytest.mark.parametrize("framing", [length(100_000), "Transfer-Encoding: chunked"])
-def test_a_body_that_does_not_come_is_given_up(impatient: str, path: str, framing: str) -> None:
+def test_a_body_that_does_not_come_is_given_up(impatient: str, framing: str) -> None:
+    paths = ("/v1/sentiment", "/v1/caption", "/v1/completions", "/hf/translation/translate-en-ko")
     began = time.monotonic()
-    with connected(impatient) as connection:
-        connection.sendall(head(path, framing) + b"1\r\n{\r\n")
-        answer = read_answer(connection)
-        assert (answer.status, answer.headers[b"connection"]) == (408, b"close")
-        assert answer.body["type"] == "/problems/request-too-slow"
-        assert is_closed(connection, seconds=3)
-    assert REQUEST_SECONDS <= time.monotonic() - began < REQUEST_SECONDS + 3
+    with ExitStack() as stack:
+        connections = {path: stack.enter_context(connected(impatient)) for path in paths}
+        for path, connection in connections.items():
+            connection.sendall(head(path, framing) + b"1\r\n{\r\n")
+        for path, connection in connections.items():
+            answer = read_answer(connection)
+            assert time.monotonic() - began >= REQUEST_SECONDS, path
+            assert (answer.status, answer.headers[b"connection"]) == (408, b"close"), path
+            assert answer.body["type"] == "/problems/request-too-slow", path
+            assert is_closed(connection, seconds=3), path
+    assert time.monotonic() - began < REQUEST_SECONDS + 3
 
 
 def test_bytes_that_trickle_do_not_extend_the_limits(impatient: str) -> None:

@@ -30,7 +30,7 @@ def decoders(served: Served) -> Sequence[psutil.Process]:
 
 
 def test_captions_go_on_beside_files_that_take_too_long(tiny_store: Path) -> None:
-    with serving(tiny_store, "--image-seconds", "0.5") as served, ThreadPoolExecutor(4) as pool:
+    with serving(tiny_store, "--engines", "1", "--image-seconds", "0.5") as served, ThreadPoolExecutor(4) as pool:
         before = decoders(served)
         assert len(before) == 2
         slow = [pool.submit(caption, served, slow_jpeg()) for _ in range(4)]
@@ -48,7 +48,7 @@ def test_captions_go_on_beside_files_that_take_too_long(tiny_store: Path) -> Non
 
 
 def test_the_service_ends_in_time_while_it_decodes(tiny_store: Path) -> None:
-    with serving(tiny_store, "--image-seconds", "60", "--drain-seconds", "1") as served:
+    with serving(tiny_store, "--engines", "1", "--image-seconds", "60", "--drain-seconds", "1") as served:
         children = psutil.Process(served.process.pid).children(recursive=True)
         threads = [threading.Thread(target=_until_refused, args=(served,)) for _ in range(2)]
         for thread in threads:
@@ -65,7 +65,7 @@ def test_the_service_ends_in_time_while_it_decodes(tiny_store: Path) -> None:
 
 @pytest.mark.slow  # several services are started
 def test_decoders_end_with_a_service_that_is_killed(tiny_store: Path) -> None:
-    with serving(tiny_store, "--image-seconds", "60") as served:
+    with serving(tiny_store, "--engines", "1", "--image-seconds", "60") as served:
         children = decoders(served)
         thread = threading.Thread(target=_until_refused, args=(served,))
         thread.start()

@@ -17,23 +17,25 @@ import pytest
 from tests.service.serving import metric, serving, started, until
 
 LONG = {"inputs": "save the changes before closing", "min_tokens": 1500, "max_tokens": 1500}
+# Engines run at nice 10: other work on the machine slows them tenfold.
+PATIENT = ("--request-seconds", "100", "--drain-seconds", "100")
 
 
 def translate(address: str) -> httpx.Response:
-    return httpx.post(f"{address}/v1/translate", json=LONG, timeout=60)
+    return httpx.post(f"{address}/v1/translate", json=LONG, timeout=100)
 
 
 @pytest.mark.parametrize("engines", ["2", pytest.param("1", marks=pytest.mark.slow)])
 def test_requests_survive_the_death_of_an_engine(tiny_store: Path, engines: str) -> None:
-    with serving(tiny_store, "--engines", engines) as served, ThreadPoolExecutor(8) as pool:
+    with serving(tiny_store, "--engines", engines, *PATIENT) as served, ThreadPoolExecutor(8) as pool:
         expected = translate(served.address).json()["results"][0]["text"]
-        asked: list[Future[httpx.Response]] = [pool.submit(translate, served.address) for _ in range(8)]
+        asked: list[Future[httpx.Response]] = [pool.submit(translate, served.address) for _ in range(5)]
         until(lambda: metric(served.address, "unroll_engine_running") >= 4)
         victims = served.engines()
         for victim in victims:
             victim.send_signal(signal.SIGKILL)
         answers = [future.result() for future in asked]
-        assert [answer.status_code for answer in answers] == [200] * 8
+        assert [answer.status_code for answer in answers] == [200] * 5
         assert {answer.json()["results"][0]["text"] for answer in answers} == {expected}
         until(lambda: len(served.engines()) == int(engines))
         assert not {engine.pid for engine in served.engines()} & {victim.pid for victim in victims}
@@ -42,7 +44,7 @@ def test_requests_survive_the_death_of_an_engine(tiny_store: Path, engines: str)
 
 
 def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> None:
-    with serving(tiny_store, "--engines", "1") as served, ThreadPoolExecutor(4) as pool:
+    with serving(tiny_store, "--engines", "1", *PATIENT) as served, ThreadPoolExecutor(4) as pool:
         engines = served.engines()
         asked = [pool.submit(translate, served.address) for _ in range(4)]
         until(lambda: metric(served.address, "unroll_engine_running") >= 1)
@@ -87,7 +89,8 @@ def test_draining_is_bounded(tiny_store: Path) -> None:
         until(lambda: metric(served.address, "unroll_engine_running") >= 1)
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(20) == 0
-        assert asked.exception() is not None or asked.result().status_code >= 500
+        answer = asked.result()
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/draining")
 
 
 def test_engines_end_with_the_front_end(tiny_store: Path) -> None:
@@ -143,9 +146,16 @@ def test_a_port_in_use_is_said_plainly(tiny_store: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+_OUT_OF_RANGE = (["--port", "70000"], ["--engines", "-1"], ["--workers", "0"])
+
+
 @pytest.mark.parametrize(
     "options",
-    [["--store", "/nowhere"], ["--port", "70000"], ["--engines", "-1"], ["--devices", "gpu"], ["--workers", "0"]],
+    [
+        ["--store", "/nowhere"],
+        ["--devices", "gpu"],
+        *(pytest.param(options, marks=pytest.mark.slow) for options in _OUT_OF_RANGE),
+    ],
 )
 def test_settings_that_cannot_be_are_said_plainly(options: list[str]) -> None:
     command = [sys.executable, "-m", "app", "serve", *options]

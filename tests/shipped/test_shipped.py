@@ -3,18 +3,16 @@
 import asyncio
 import random
 import re
-import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.engine.client import EngineClient
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine
 from app.engine.protocol import Decode, Decoded, Label, Terms, Tokens
 from app.store.model_store import open_version, read_store
 from app.text.tokenizer import TextTokenizer
+from tests.conftest import engine_in_thread
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.engine.test_engine import until
 from tests.shipped.conftest import STORE
@@ -126,11 +124,6 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
     """60 mixed requests on trained weights get the same tokens as alone."""
     rng = random.Random(3)
     words = ["open", "the", "file", "save", "changes", "in", "a", "new", "window", "selected", "items", "before"]
-    endpoint = f"ipc://{tmp_path}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(STORE), device="cpu", slots=16, precision="float32"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
     keys = ("sentiment-en/1", "translate-en-ko/1")
     shipped = {key: open_shipped(STORE, key) for key in keys}
     work = []
@@ -140,7 +133,7 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
         text = " ".join(rng.choices(words, k=rng.randint(1, 25)))
         work.append((key, Tokens(tokenizer.encode(text))))
 
-    async def ask_all() -> list[list[float] | Decoded]:
+    async def ask_all(endpoint: str) -> list[list[float] | Decoded]:
         async def ask(key: str, source: Tokens) -> list[float] | Decoded:
             await asyncio.sleep(rng.random() * 0.5)
             if key == keys[0]:
@@ -151,11 +144,8 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
             await until(lambda: bool(client.view.ready))
             return await asyncio.gather(*(ask(*item) for item in work))
 
-    try:
-        answers = asyncio.run(ask_all())
-    finally:
-        engine.stop()
-        thread.join()
+    with engine_in_thread(STORE, tmp_path, slots=16, precision="float32") as endpoint:
+        answers = asyncio.run(ask_all(endpoint))
     for (key, source), answer in zip(work, answers, strict=True):
         if isinstance(answer, Decoded):
             [sentence] = answer.hypotheses

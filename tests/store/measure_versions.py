@@ -13,7 +13,7 @@ from pathlib import Path
 import spacy
 import torch
 
-from app.engine.loading import failure
+from app.engine.loading import failure_of
 from app.engine.models import Models
 from app.store.listing import list_store
 from app.store.model_store import BrokenVersion, inspect_version
@@ -36,8 +36,8 @@ def main() -> None:
         before, started, worked = _memory("VmRSS"), time.monotonic(), time.process_time()
         opened = catalog.open(folder)
         models = Models(torch.device("cpu"), slots=4)
-        of_engine = failure(key, partial(_load, models, folder))
-        words = opened.reason if isinstance(opened, BrokenVersion) else of_engine
+        of_engine = failure_of(key, partial(_load, models, folder))
+        words = opened.reason if isinstance(opened, BrokenVersion) else of_engine and of_engine.reason
         _print(key, time.monotonic() - started, time.process_time() - worked, _memory("VmHWM") - before, words)
 
 

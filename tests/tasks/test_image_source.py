@@ -1,10 +1,12 @@
 """The source kind image: images of a request are decoded concurrently, and none in vain."""
 
 import asyncio
+import gc
 import io
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -39,10 +41,11 @@ def noise() -> bytes:
     return file.getvalue()
 
 
-async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, deadline: float | None = None) -> None:
-    """Read images for the captioning model of a store."""
+async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, seconds: float = 60) -> None:
+    """Read images for the captioning model of a store, with a deadline in `seconds`."""
     entry = open_catalog(store, CHECKS).entries["caption-en", 1]
     reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), decoders)
+    deadline = time.monotonic() + seconds  # when the store is open, which takes some time
     await ImageSource().read(files, [entry] * len(files), reader, pieces=False, deadline=deadline)
 
 
@@ -68,12 +71,32 @@ def test_decoding_stops_when_an_image_fails(tiny_store: Path) -> None:
     assert run(test).begun == [0, 1]
 
 
+def test_images_that_fail_together_are_one_error(tiny_store: Path) -> None:
+    """The second of two decoders refuses its image when its caller is cancelled already."""
+    heard: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+        decoders = ImageDecoders(2, seconds=5, pixels=1_000_000)
+        try:
+            for _ in range(10):
+                with pytest.raises(UnsupportedMedia):
+                    await read(tiny_store, [b"no picture", b"no picture"], decoders)
+                await read(tiny_store, [noise(), noise()], decoders)  # the decoders are free again
+            gc.collect()  # an exception that was not retrieved is reported when its task is freed
+        finally:
+            await decoders.close()
+
+    asyncio.run(main())
+    assert not heard
+
+
 def test_no_image_is_decoded_after_the_deadline(tiny_store: Path) -> None:
     """The second file is no image, but the deadline passes before it is decoded."""
 
     async def test(decoders: Counting) -> None:
         with pytest.raises(TimedOut):
-            await read(tiny_store, [noise(), b"no picture"], decoders, deadline=time.monotonic() + 0.05)
+            await read(tiny_store, [noise(), b"no picture"], decoders, seconds=0.05)
 
     assert run(test).begun == [0]
 

@@ -1,7 +1,6 @@
 """Two tasks that are defined here and nowhere else: every interface serves them by their source and answer kinds."""
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,17 +9,13 @@ import pytest
 from unroll_client import SentenceResult, Unroll
 from unroll_client import Task as ClientTask
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine
-from app.main import create_app
-from app.settings import Settings
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.label_kind import LabelKind, LabelOptions
 from app.tasks.answers.token_kind import TokenKind
 from app.tasks.registry import TASKS
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
-from tests.conftest import serving, wait_until_ready
+from tests.conftest import serving_store
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 
 TEXT = "save the changes before closing the file"
@@ -71,18 +66,8 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     publish_tiny(summarizer, store, tokenizer)
     publish_tiny(summarizer.model_copy(update={"name": "wrong", "task": "triage"}), store, tokenizer)
     publish_tiny(summarizer.model_copy(update={"name": "unknown", "task": "singing"}), store, tokenizer)
-    endpoint = f"ipc://{folder}/socket"
-    engine = Engine(EngineConfig(endpoint=endpoint, store=str(store), device="cpu"))
-    engine.load()
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    try:
-        with serving(create_app(Settings(store=store), tasks=(*TASKS, TRIAGE, SUMMARY), engines=[endpoint])) as address:
-            wait_until_ready(address)
-            yield address
-    finally:
-        engine.stop()
-        thread.join()
+    with serving_store(store, folder, tasks=(*TASKS, TRIAGE, SUMMARY)) as address:
+        yield address
 
 
 def post(url: str, **body: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -21,25 +21,41 @@ expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
 class Visit:
-    """A page in a browser context of its own."""
+    """A server in a page of the browser."""
 
-    def __init__(self, browser: Browser, server: str, **context: Any) -> None:
+    def __init__(self, page: Page, server: str) -> None:
         self.server = server
-        self._context = browser.new_context(**({"locale": "en-US"} | context))
-        self._context.set_default_timeout(WAIT_MILLISECONDS)
-        self.page: Page = self._context.new_page()
+        self.page = page
         self.complaints: list[str] = []
         self.elsewhere: list[str] = []
-        self.page.on("request", self._note_request)
-        self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._note_request)
+        page.on("console", self._note_console)
+        page.on("pageerror", self._note_error)
+
+    @classmethod
+    def apart(cls, browser: Browser, server: str, **context: Any) -> "Visit":
+        """In a page with a context of its own; `close` closes it."""
+        return cls(new_page(browser, **context), server)
 
     def go(self, path: str) -> Page:
         self.page.goto(self.server + path)
         return self.page
 
     def close(self) -> None:
-        self._context.close()
+        self.page.context.close()
+
+    def leave(self) -> None:
+        """Leave an empty page for the next visit, without what this one stored, intercepted or was permitted."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.evaluate(
+            "location.protocol.startsWith('http') && [localStorage, sessionStorage].forEach((o) => o.clear())"
+        )
+        self.page.context.clear_cookies()
+        self.page.context.clear_permissions()
+        self.page.goto("about:blank")
+        self.page.remove_listener("request", self._note_request)
+        self.page.remove_listener("console", self._note_console)
+        self.page.remove_listener("pageerror", self._note_error)
 
     def check(self) -> None:
         """Assert that no request went to another host, and that the page had no error."""
@@ -54,6 +70,16 @@ class Visit:
         if message.type == "error":
             self.complaints.append(message.text)
 
+    def _note_error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+
+def new_page(browser: Browser, **context: Any) -> Page:
+    """A page with a context of its own, by default in English."""
+    page = browser.new_context(**({"locale": "en-US"} | context)).new_page()
+    page.context.set_default_timeout(WAIT_MILLISECONDS)
+    return page
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -67,10 +93,26 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Page:
+    """One page for the visits of a module: a second of work for a new one would be most of a test."""
+    return new_page(browser)
+
+
 @pytest.fixture
-def visit(browser: Browser, server: str) -> Iterator[Visit]:
+def visit(page: Page, server: str) -> Iterator[Visit]:
     """A visit with an English browser, whose requests go only to the server of the test."""
-    visit = Visit(browser, server)
+    visit = Visit(page, server)
+    yield visit
+    visit.leave()
+    assert visit.elsewhere == []
+
+
+@pytest.fixture
+def timed(browser: Browser, server: str) -> Iterator[Visit]:
+    """A visit with a clock that the test moves; a page keeps such a clock."""
+    visit = Visit.apart(browser, server)
+    visit.page.clock.install()
     yield visit
     visit.close()
     assert visit.elsewhere == []

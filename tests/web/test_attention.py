@@ -15,15 +15,14 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def looked(visit: Visit, picture: Path) -> tuple[Locator, dict[str, Any]]:
+def looked(timed: Visit, picture: Path) -> tuple[Locator, dict[str, Any]]:
     """The section of captions with the answer to the orange picture, and the attention of the API."""
-    visit.page.clock.install()
-    visit.go("/")
-    section = job(visit, "Caption")
+    timed.go("/")
+    section = job(timed, "Caption")
     section.get_by_label("Choose an image").set_input_files(picture)
     expect(section.locator(".model")).to_be_visible()
     files = {"images": ("a.png", picture.read_bytes(), "image/png")}
-    answer = httpx.post(f"{visit.server}/v1/caption", files=files, data={"attention": "true"})
+    answer = httpx.post(f"{timed.server}/v1/caption", files=files, data={"attention": "true"})
     return section, answer.raise_for_status().json()["results"][0]["attention"]
 
 
@@ -32,7 +31,7 @@ def words(attention: dict[str, Any]) -> list[str]:
 
 
 def test_a_word_darkens_the_picture_where_it_does_not_look(
-    visit: Visit, looked: tuple[Locator, dict[str, Any]]
+    timed: Visit, looked: tuple[Locator, dict[str, Any]]
 ) -> None:
     section, attention = looked
     tokens = section.get_by_role("toolbar").get_by_role("button")
@@ -53,24 +52,24 @@ def test_a_word_darkens_the_picture_where_it_does_not_look(
     assert brightness[0] < brightness[1]
     expect(canvas).to_have_attribute("aria-label", tokens.nth(1).get_attribute("aria-label") or "")
     assert len(cells(section)) == len(attention["target"])
-    visit.check()
+    timed.check()
 
 
-def test_words_are_played_one_after_the_other(visit: Visit, looked: tuple[Locator, dict[str, Any]]) -> None:
+def test_words_are_played_one_after_the_other(timed: Visit, looked: tuple[Locator, dict[str, Any]]) -> None:
     section, attention = looked
     tokens = section.get_by_role("toolbar").get_by_role("button")
     button(section, "Play").click()
     expect(tokens.nth(0)).to_have_attribute("aria-pressed", "true")
-    visit.page.clock.run_for(700)
+    timed.page.clock.run_for(700)
     expect(tokens.nth(1)).to_have_attribute("aria-pressed", "true")
     button(section, "Pause").click()
-    visit.page.clock.run_for(2000)
+    timed.page.clock.run_for(2000)
     expect(tokens.nth(1)).to_have_attribute("aria-pressed", "true")
     button(section, "Play").click()
-    visit.page.clock.run_for(700 * len(attention["target"]))
+    timed.page.clock.run_for(700 * len(attention["target"]))
     expect(tokens.last).to_have_attribute("aria-pressed", "true")
     expect(button(section, "Play")).to_be_visible()
-    visit.check()
+    timed.check()
 
 
 def test_a_translation_grows_while_it_is_streamed(visit: Visit) -> None:

@@ -62,10 +62,8 @@ def execute(visit: Visit, operation: Operation, block: Locator) -> None:
     expect(live.locator(".response-col_description pre").first).to_contain_text(re.compile(r"\w"))
 
 
-@pytest.mark.parametrize(
-    "tag",
-    [tag if tag == "Models" else pytest.param(tag, marks=pytest.mark.slow) for tag in TAGS if tag != ADMINISTRATION],
-)
+@pytest.mark.slow  # test_access.py and test_root_path.py run a few operations
+@pytest.mark.parametrize("tag", [tag for tag in TAGS if tag != ADMINISTRATION])
 def test_every_operation_runs(visit: Visit, tag: str) -> None:
     visit.go("/docs")
     for operation in OPERATIONS:
@@ -82,7 +80,7 @@ def test_every_operation_runs(visit: Visit, tag: str) -> None:
 
 @pytest.mark.slow  # test_access.py tests pages with a key
 def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> None:
-    visit = Visit(browser, administered)
+    visit = Visit.apart(browser, administered)
     visit.go("/docs")
     authorize(visit, "Bearer", ADMIN_KEY)
     for operation in OPERATIONS:

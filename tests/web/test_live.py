@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def scrapes(visit: Visit) -> list[str]:
+def scrapes(timed: Visit) -> list[str]:
     """The requests for metrics that the page makes."""
     found: list[str] = []
 
@@ -19,7 +19,7 @@ def scrapes(visit: Visit) -> list[str]:
         if request.url.endswith("/metrics"):
             found.append(request.url)
 
-    visit.page.on("request", note)
+    timed.page.on("request", note)
     return found
 
 
@@ -27,15 +27,14 @@ def panel(visit: Visit) -> Locator:
     return visit.page.locator("#live")
 
 
-def test_metrics_are_asked_for_while_the_panel_is_open_and_seen(visit: Visit, scrapes: list[str]) -> None:
-    page = visit.page
-    page.clock.install()
-    visit.go("/")
+def test_metrics_are_asked_for_while_the_panel_is_open_and_seen(timed: Visit, scrapes: list[str]) -> None:
+    page = timed.page
+    timed.go("/")
     expect(page.locator("#models article").first).to_be_visible()
     page.clock.run_for(3000)
     assert scrapes == []
-    panel(visit).locator("summary").click()
-    expect(panel(visit).locator("[data-figure=engines]")).to_have_text("1 of 1")
+    panel(timed).locator("summary").click()
+    expect(panel(timed).locator("[data-figure=engines]")).to_have_text("1 of 1")
     with page.expect_request("**/metrics"):
         page.clock.run_for(1100)
     page.evaluate(
@@ -51,7 +50,7 @@ def test_metrics_are_asked_for_while_the_panel_is_open_and_seen(visit: Visit, sc
     with page.expect_request("**/metrics"):
         page.evaluate("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'))")
         page.clock.run_for(1100)
-    visit.check()
+    timed.check()
 
 
 def test_a_crowd_shows_in_the_figures(visit: Visit) -> None:

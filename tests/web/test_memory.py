@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Route, expect
 
 from tests.web.conftest import Visit
 from tests.web.parts import asked, button, cells, job, percent
@@ -130,7 +130,7 @@ def test_all_bytes_of_a_character_are_one_button(visit: Visit) -> None:
 
 
 def test_a_comma_stays_with_its_word(browser: Browser, server: str) -> None:
-    visit = Visit(browser, server, viewport={"width": 360, "height": 740})
+    visit = Visit.apart(browser, server, viewport={"width": 360, "height": 740})
     section = analysed(visit, text="A warm, funny, slow, long film, and then, well, nothing happens.")
     tops = section.get_by_role("toolbar").evaluate(
         """(root) => [...root.querySelectorAll(".joined")].map((token) =>
@@ -224,6 +224,22 @@ def test_networks_side_by_side(visit: Visit) -> None:
     visit.check()
 
 
+def test_nothing_is_compared_before_the_models_are_known(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.page.route("**/v1/models", lambda route: held.append(route))
+    visit.go("/")
+    section = job(visit, "RNN, GRU and LSTM on the same text")
+    section.get_by_label("Text").fill(TEXT)
+    for one in section.locator("form button").all():
+        expect(one).to_be_disabled()
+    while not held:
+        visit.page.wait_for_timeout(10)
+    held[0].continue_()
+    button(section, "Compare").click()
+    expect(section.locator(".legend li")).to_have_count(2)
+    visit.check()
+
+
 def test_a_network_can_be_left_out_of_the_comparison(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "RNN, GRU and LSTM on the same text")
@@ -239,7 +255,7 @@ def test_a_network_can_be_left_out_of_the_comparison(visit: Visit) -> None:
 
 def test_on_a_narrow_screen_number_and_label_stand_together(browser: Browser, server: str) -> None:
     for locale, run in (("en-US", "Compare"), ("ko-KR", "비교하기")):
-        visit = Visit(browser, server, locale=locale, viewport={"width": 360, "height": 740})
+        visit = Visit.apart(browser, server, locale=locale, viewport={"width": 360, "height": 740})
         section = visit.go("/").locator("#compare")
         section.get_by_role("textbox").fill(TEXT)
         button(section, run).click()
@@ -253,7 +269,7 @@ def test_on_a_narrow_screen_number_and_label_stand_together(browser: Browser, se
 
 def test_words_stand_out_from_their_card_in_the_dark(browser: Browser, server: str) -> None:
     for scheme in ("light", "dark"):
-        visit = Visit(browser, server, color_scheme=scheme)
+        visit = Visit.apart(browser, server, color_scheme=scheme)
         section = visit.go("/").locator("#compare")
         section.get_by_role("textbox").fill(TEXT)
         button(section, "Compare").click()

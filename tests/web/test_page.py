@@ -284,7 +284,7 @@ def test_both_languages_say_everything(visit: Visit) -> None:
 
 
 def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server: str) -> None:
-    visit = Visit(
+    visit = Visit.apart(
         browser, server, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True
     )
     page = visit.go("/")

@@ -1,7 +1,7 @@
 """The pages at a path prefix, behind a proxy that removes it and one that keeps it."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 
 from tests.api.operations import BY_NAME
 from tests.api.test_root_path import prefixed
@@ -13,9 +13,9 @@ __all__ = ["prefixed"]  # a fixture
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("path", ["", "/"])
-def test_the_page_and_its_requests(browser: Browser, prefixed: str, path: str) -> None:
-    visit = Visit(browser, prefixed)
+@pytest.mark.parametrize("path", ["", pytest.param("/", marks=pytest.mark.slow)])
+def test_the_page_and_its_requests(page: Page, prefixed: str, path: str) -> None:
+    visit = Visit(page, prefixed)
     visit.go(path)
     section = job(visit, "Sentiment")
     button(section, "Analyse").click()
@@ -28,15 +28,18 @@ def test_the_page_and_its_requests(browser: Browser, prefixed: str, path: str) -
     assert visit.page.url == f"{prefixed}/docs"
     visit.elsewhere = [url for url in visit.elsewhere if url != prefixed]  # the page itself, without a slash
     visit.check()
-    visit.close()
+    visit.leave()
 
 
-def test_execute(browser: Browser, prefixed: str) -> None:
-    visit = Visit(browser, prefixed)
+@pytest.mark.parametrize(
+    "prefixed", [pytest.param(True, marks=pytest.mark.slow), False], ids=["strips", "keeps"], indirect=True
+)
+def test_execute(page: Page, prefixed: str) -> None:
+    visit = Visit(page, prefixed)
     visit.go("/docs")
     for name in ("sentiment", "list_models", "health"):
         opened = block(visit, BY_NAME[name])
         next(examples(opened, BY_NAME[name]))
         execute(visit, BY_NAME[name], opened)
     visit.check()
-    visit.close()
+    visit.leave()

@@ -9,19 +9,15 @@ from contextlib import suppress
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.admission import Admission
 from app.api.problems import response_of
-from app.api.refusals import full
 from app.api.routes import task_match_of
-from app.errors import Overloaded
 
 
 class FastPath:
     """Calls the endpoint of a POST to a task. An error becomes a problem, as on other routes."""
 
-    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = task_match_of(scope)
@@ -30,11 +26,8 @@ class FastPath:
             return
         scope["path_params"] = match.parameters
         request = Request(scope, receive, send)
-        answer: ASGIApp
         try:
             answer = await match.route.endpoint(request)
-        except Overloaded:
-            answer = full(self._admission, self._admission.retry_after())
         except Exception as error:
             answer = await response_of(request, error)
         with suppress(ClientDisconnect):  # during a stream: no client is left

@@ -15,22 +15,22 @@ from app.api.refusals import Refusal, refuse
 from app.errors import CrossSite, HostNotAllowed, UnrollError
 
 _ANY = "*"
-_LOCAL = {"localhost"}  # any port of it may have another page
 
 
-def local_hosts(allowed: str) -> frozenset[str] | None:
-    """The host names of this machine and the `allowed` ones, separated by commas; None if any is allowed."""
-    names = [name.strip().lower() for name in allowed.split(",")]
-    return None if _ANY in names else frozenset(("localhost", socket.gethostname().lower(), *filter(None, names)))
+def names_in(allowed: str) -> frozenset[str] | None:
+    """The host names in the setting `allowed_hosts`; None if any is allowed."""
+    names = frozenset(name.strip().lower() for name in allowed.split(","))
+    return None if _ANY in names else names - {""}
 
 
 class LocalOnly:
-    """Refuses a request with another `Host`, and one from a page of another origin, unless it is in `origins`
-    (separated by commas). A link to a page of this service is followed."""
+    """Refuses a request whose `Host` is neither a name of this machine nor in `allowed`, and one from a page of another
+    origin, unless it is in `origins` (separated by commas). A link to a page of this service is followed."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], origins: str = "") -> None:
+    def __init__(self, app: ASGIApp, allowed: frozenset[str], origins: str = "") -> None:
         self._app = app
-        self._hosts = hosts
+        self._allowed = allowed
+        self._hosts = allowed | {"localhost", socket.gethostname().lower()}
         self._origins = origins.split(",")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,11 @@ class LocalOnly:
         return None
 
     def _is_foreign(self, host: str, headers: dict[bytes, bytes]) -> bool:
-        """Whether a page of another origin sent the request. Behind a proxy only the browser knows, if it says so."""
+        """Whether a page of another origin sent the request. Behind a proxy only the browser knows, if it says so.
+
+        Another port of the same name is another origin: any user of this machine may serve a page there. An allowed
+        name stands for a proxy, at the port of its scheme.
+        """
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         if _ANY in self._origins or (origin and origin in self._origins):
             return False
@@ -63,7 +67,7 @@ class LocalOnly:
             return site not in (b"same-origin", b"none")
         place = origin.partition("://")[2]
         forwarded = headers.get(b"x-forwarded-host", b"").decode("latin-1").lower()
-        return bool(origin) and place not in {host, forwarded} - {""} and _name_of(place) not in self._hosts - _LOCAL
+        return bool(origin) and place not in ({host, forwarded} - {""}) | self._allowed
 
     def _is_ours(self, name: str) -> bool:
         """Whether it is an address, which no DNS can redirect, or a known name."""

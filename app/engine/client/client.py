@@ -129,8 +129,8 @@ class EngineClient:
         self._versions.set_desired(versions)
 
     async def load(self, model: str, folder: str) -> None:
-        """Load a version into every ready engine, one after another, so that the others keep serving. Raises NotReady,
-        and LoadFailed, after which some engines may have it."""
+        """Load a version into every ready engine, one after another, so that the others keep serving. Raises NotReady;
+        LoadFailed and LoadInterrupted, after which some engines may have it."""
         await self._versions.load(model, folder)
 
     async def unload(self, model: str, *, linger: float) -> None:

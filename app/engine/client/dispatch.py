@@ -166,9 +166,9 @@ class Dispatch:
                 best = engine
         if best is not None:
             self._attach(call, best)
-        elif self._versions.is_gone(model):
+        elif (reason := self._versions.why_gone(model)) is not None:
             self._waiting.pop(call.submit.id, None)
-            call.fail(f"{model} was unloaded before the request reached it; choose another version", gone=True)
+            call.fail(f"{model} {reason}", gone=True)
         else:
             self._waiting[call.submit.id] = call
 

@@ -26,9 +26,9 @@ class ImageDecoders:
         self.count = count
         self._seconds = seconds
         self._memory = _OTHER_BYTES + _BYTES_PER_PIXEL * pixels
-        self._free: asyncio.LifoQueue[_ImageDecoder] = asyncio.LifoQueue()
+        self._free: asyncio.Queue[_ImageDecoder] = asyncio.Queue()
         self._decoders: list[_ImageDecoder] = []
-        self._working: set[asyncio.Task[bytes]] = set()
+        self._working: set[asyncio.Task[Decoded | Refusal]] = set()
 
     def start(self) -> None:
         """Start the processes, before the first image comes."""
@@ -47,16 +47,16 @@ class ImageDecoders:
         work = asyncio.create_task(self._run(decoder, job))
         self._working.add(work)
         work.add_done_callback(self._working.discard)
-        return await asyncio.shield(work)
-
-    async def _run(self, decoder: "_ImageDecoder", job: Job) -> bytes:
-        try:
-            reply = await decoder.exchange(job)
-        finally:
-            self._free.put_nowait(decoder)
-        if isinstance(reply, Refusal):
+        reply = await asyncio.shield(work)
+        if isinstance(reply, Refusal):  # not raised in the task, whose error would be lost after a cancellation
             raise reply.error()
         return reply.pixels
+
+    async def _run(self, decoder: "_ImageDecoder", job: Job) -> Decoded | Refusal:
+        try:
+            return await decoder.exchange(job)
+        finally:
+            self._free.put_nowait(decoder)
 
     async def close(self) -> None:
         """End the processes at once, whatever they decode."""

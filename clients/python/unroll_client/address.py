@@ -1,6 +1,8 @@
 """Where a client sends its requests, and with which key."""
 
 import os
+import ssl
+from functools import cache
 from typing import TypedDict
 
 import httpx
@@ -15,6 +17,7 @@ class ClientArguments(TypedDict):
     base_url: str
     headers: dict[str, str]
     limits: httpx.Limits
+    verify: ssl.SSLContext
 
 
 def client_arguments(url: str, api_key: str | None) -> ClientArguments:
@@ -28,4 +31,11 @@ def client_arguments(url: str, api_key: str | None) -> ClientArguments:
     headers = {"User-Agent": "unroll-client"}
     if key := (os.environ.get(API_KEY, "") if api_key is None else api_key).strip():
         headers["Authorization"] = f"Bearer {key}"
-    return {"base_url": url, "headers": headers, "limits": httpx.Limits(max_connections=None)}
+    limits = httpx.Limits(max_connections=None)
+    return {"base_url": url, "headers": headers, "limits": limits, "verify": _certificates()}
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The trusted certificates. The clients of a process share them, because loading them takes 25 ms."""
+    return httpx.create_ssl_context()

@@ -102,8 +102,7 @@ def _details(job: Job, result: SentenceResult) -> GenerationDetails:
 
 async def _events(items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[Job]) -> AsyncGenerator[bytes, None]:
     """An event for each token. The latest one is held back, since the last event has further members."""
-    (job,) = jobs
-    tokens = _StreamedTokens(job)
+    tokens = _StreamedTokens(jobs)
     held: StreamedGeneration | None = None
     async with aclosing(items):
         async for _, item in items:
@@ -119,10 +118,15 @@ async def _events(items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[J
 class _StreamedTokens:
     """The tokens of a stream with their texts. Text that several tokens spell together belongs to the last of them."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
         self._text = ""
         self._count = 0
+
+    @property
+    def _job(self) -> Job:
+        """The only job, which may be prepared again before the first token."""
+        return self._jobs[0]
 
     def of(self, delta: Delta) -> list[StreamedGeneration]:
         """The tokens of a delta."""

@@ -13,13 +13,14 @@ from app.api.compat.open_inference.options import chosen_by
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
 from app.api.events import data_event, described_event, described_stream
+from app.api.options import Options
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import Service, json_response, service_of
 from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions, InputError
 from app.store.manifest import Manifest
 from app.tasks.answers.transcript import SentenceOutput
-from app.tasks.job import Job
+from app.tasks.jobs import Jobs
 from app.tasks.task import Task
 
 GENERATE, STREAM = "/generate", "/generate_stream"
@@ -81,12 +82,14 @@ async def _read(request: Request, *, streamed: bool) -> _TextRequest:
     return _TextRequest(service, manifest, body.id, body.text_input, checked(given, SentenceParameters, "parameters"))
 
 
-async def _job(request: Request, prompt: _TextRequest, terms: Terms) -> Job:
-    options = prompt.options
-    (job,) = await prompt.service.prepare(
-        request, prompt.task, [prompt.text], options, chosen_by(prompt.manifest, options), terms
+async def _jobs(request: Request, prompt: _TextRequest, terms: Terms) -> Jobs:
+    return await prompt.service.prepare(
+        request, prompt.task, [prompt.text], prompt.options, _chosen(request, prompt), terms
     )
-    return job
+
+
+def _chosen(request: Request, prompt: _TextRequest) -> Options:
+    return chosen_by(request, prompt.manifest, prompt.options)
 
 
 @for_both(
@@ -104,11 +107,12 @@ async def generate(request: Request) -> Response:
     """
     prompt = await _read(request, streamed=False)
     service = prompt.service
-    terms = service.accept(request, chosen_by(prompt.manifest, prompt.options), inputs=1)
+    terms = service.accept(request, _chosen(request, prompt), inputs=1)
     async with service.until_disconnect(request, terms):
-        (output,) = await service.answer(request, [await _job(request, prompt, terms)], terms)
+        jobs = await _jobs(request, prompt, terms)
+        (output,) = await service.answer(request, jobs, terms)
     assert isinstance(output, SentenceOutput)
-    return json_response(_answer(prompt, output.result.text, output))
+    return json_response(_answer(prompt.id, jobs, output.result.text, output))
 
 
 @for_both(
@@ -128,26 +132,29 @@ async def generate_stream(request: Request) -> Response:
     prompt = await _read(request, streamed=True)
     prompt = prompt._replace(options=prompt.options.model_copy(update={"stream": True}))
     service = prompt.service
-    terms = service.accept(request, chosen_by(prompt.manifest, prompt.options), inputs=1)
+    terms = service.accept(request, _chosen(request, prompt), inputs=1)
     async with service.until_disconnect(request, terms):
-        job = await _job(request, prompt, terms)
-    return service.event_stream(_events(service.stream(request, [job], terms), prompt), terms)
+        jobs = await _jobs(request, prompt, terms)
+    return service.event_stream(_events(service.stream(request, jobs, terms), prompt.id, jobs), terms)
 
 
-async def _events(items: AsyncGenerator[tuple[int, Any], None], prompt: _TextRequest) -> AsyncGenerator[bytes, None]:
+async def _events(
+    items: AsyncGenerator[tuple[int, Any], None], id_: str | None, jobs: Jobs
+) -> AsyncGenerator[bytes, None]:
     async with aclosing(items):
         async for _, item in items:
             if isinstance(item, SentenceOutput):
-                yield data_event(_answer(prompt, "", item))
+                yield data_event(_answer(id_, jobs, "", item))
             elif item.text:
-                yield data_event(_answer(prompt, item.text))
+                yield data_event(_answer(id_, jobs, item.text))
 
 
-def _answer(prompt: _TextRequest, text: str, output: SentenceOutput | None = None) -> GenerateAnswer:
+def _answer(id_: str | None, jobs: Jobs, text: str, output: SentenceOutput | None = None) -> GenerateAnswer:
+    manifest = jobs[0].entry.manifest
     return GenerateAnswer(
-        id=prompt.id,
-        model_name=prompt.manifest.name,
-        model_version=str(prompt.manifest.version),
+        id=id_,
+        model_name=manifest.name,
+        model_version=str(manifest.version),
         text_output=text,
         score=output.result.score if output else None,
         finish_reason=output.result.finish_reason if output else None,

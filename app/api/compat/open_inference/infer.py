@@ -74,13 +74,13 @@ async def infer(request: Request) -> Response:
     tensor = input_of(body, tail, task, manifest)
     check_outputs(body.outputs or (), task, manifest)
     parameters = checked(body.parameters or {}, parameters_form(task), "parameters")
-    chosen = chosen_by(manifest, parameters)
+    chosen = chosen_by(request, manifest, parameters)
     terms = service.accept(request, chosen, inputs=tensor.inputs)
     async with service.until_disconnect(request, terms):
         jobs = await service.prepare(request, task, await tensor.read(task), parameters, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
     results = [output.result for output in outputs]
-    return _answer(body, task, manifest, results, binary=parameters.binary_data_output)
+    return _answer(body, task, jobs[0].entry.manifest, results, binary=parameters.binary_data_output)
 
 
 def _answer(

@@ -25,7 +25,8 @@ from app.api.service import service_of
 from app.errors import ContradictoryOptions
 from app.tasks.answers.token_results import EmittedToken, FinishReason
 from app.tasks.answers.transcript import SentenceOutput, sentences
-from app.tasks.job import Job, Output
+from app.tasks.job import Output
+from app.tasks.jobs import Jobs
 
 _DONE = b"data: [DONE]\n\n"
 _PROMPT = "This film is one of the"
@@ -120,7 +121,7 @@ async def _chunks(items: AsyncGenerator[tuple[int, Any], None], answer: "_Answer
 class _Answer:
     """The answer to a request, whole or in chunks."""
 
-    def __init__(self, body: CompletionRequest, jobs: Sequence[Job]) -> None:
+    def __init__(self, body: CompletionRequest, jobs: Jobs) -> None:
         self.jobs = jobs
         self.has_usage = bool(body.stream_options and body.stream_options.include_usage)
         self._body = body
@@ -129,7 +130,7 @@ class _Answer:
             id=f"cmpl-{secrets.token_hex(8)}",
             created=int(time.time()),
             model=body.model,
-            system_fingerprint=jobs[0].entry.manifest.key,
+            system_fingerprint="",
             choices=[],
         )
 
@@ -140,7 +141,7 @@ class _Answer:
             self.chunk(index, prompt + result.text, result.tokens or [], result.finish_reason)
             for index, (result, prompt) in enumerate(zip(sentences(outputs), prompts, strict=True))
         ]
-        return self._frame.model_copy(update={"choices": choices, "usage": self.usage(outputs)})
+        return self._framed(choices, self.usage(outputs))
 
     def echoed(self) -> list[CompletionChoice]:
         """The prompts, with `echo`."""
@@ -160,8 +161,12 @@ class _Answer:
 
     def event(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> bytes:
         """A chunk of the answer. It has a member `usage` only if the stream ends with one."""
-        frame = self._frame.model_copy(update={"choices": choices, "usage": usage})
+        frame = self._framed(choices, usage)
         return data_event(frame.model_dump(exclude=None if self.has_usage else {"usage"}))
+
+    def _framed(self, choices: list[CompletionChoice], usage: CompletionUsage | None) -> CompletionAnswer:
+        fingerprint = self.jobs[0].key  # the jobs may be prepared again, for another version
+        return self._frame.model_copy(update={"choices": choices, "usage": usage, "system_fingerprint": fingerprint})
 
     def usage(self, outputs: Sequence[Output]) -> CompletionUsage:
         """The tokens of the prompts, each counted once for all its choices, and of the choices."""
