@@ -27,8 +27,10 @@ def plain_unit(network: EncoderDecoder, slots: Slots, rows: int, memory: int, st
     mine = slice(0, rows)
     for _ in range(steps):
         logits, state, _ = network.step(*slots.view(mine, memory))
-        slots.advance(mine, state)
-        slots.take(most_probable(logits), eos)
+        choice = most_probable(logits)
+        with slots.storing():
+            slots.advance(mine, state)
+            slots.take(choice, eos)
 
 
 def rounded_rows(count: int, capacity: int) -> int:
