@@ -13,7 +13,7 @@ from app.engine.cuda_graphs import rounded_rows
 from app.engine.faults import NOT_A_NUMBER, failed, in_halves, is_out_of_memory, reason_of
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Event, Failed, Progress
+from app.engine.protocol import Event, Progress
 from app.engine.request import Output, Request
 from app.engine.sampling import Choice, choose, most_probable
 from app.engine.sampling_options import options_of
@@ -37,11 +37,13 @@ def decode(model: LoadedModel, steps: int) -> list[Output]:
         outputs += in_halves(list(model.slots.streams), partial(_progress, model), _fail_alone, model.count_error)
     except Exception as error:  # between steps, where no request is the cause
         model.count_error(error)
-        outputs += _fail(model, model.slots.requests, error)
+        ended = {request for request, event in outputs if not isinstance(event, Progress)}
+        outputs += _fail(model, [request for request in model.slots.requests if request not in ended], error)
     for request, event in outputs:
         if isinstance(event, Progress):
             request.sent += len(event.tokens)
-    release(model, *(request for request, event in outputs if isinstance(event, Failed)))
+        else:
+            release(model, request)  # of one that failed after its last step
     model.count_unit()
     return outputs
 

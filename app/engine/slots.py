@@ -216,7 +216,7 @@ class Slots:
         moved = [row for row in range(count, self.count) if row not in gone]
         if holes:
             self._copy_rows(moved, holes)
-        self.ended[count : self.count] = LENGTH
+        self.ended[count : self.count].fill_(LENGTH)
         for request in requests:  # only now: nothing fails any more
             del self._requests[request]
             self.streams.pop(request, None)

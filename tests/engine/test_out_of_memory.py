@@ -1,5 +1,6 @@
-"""Every allocation of a run fails once, one run for each: an answer is the undisturbed one, or a clear error."""
+"""Each allocation of a run fails, one run for each: an answer is the undisturbed one, or a clear error."""
 
+import logging
 import random
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from tests.engine.failing_allocations import FailingAllocations
 from tests.engine.test_encode import one_way
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, publish_tiny, tiny_tokenizer
 
-UNIT = 3
+UNIT = 2
 SENTIMENT, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
 Work = list[tuple[Source, AnswerSpec]]
 
@@ -94,28 +95,28 @@ def each(sources: list[Tokens] | list[Pixels], *answers: AnswerSpec) -> Work:
     return list(zip(sources, answers, strict=True))
 
 
-IN_PARTS = texts(4, 11, 17)
+IN_PARTS = texts(3, 7, 11)
 SHORT = texts(2, 4, 5)
-PLAIN = Decode(7)
+PLAIN = Decode(4)
 CASES: dict[str, tuple[str, str, Work]] = {
     "labels in parts": ("divisible", SENTIMENT, each(IN_PARTS, *[Label()] * 3)),
-    "sentences in parts": ("divisible", TRANSLATE, each(IN_PARTS, PLAIN, PLAIN, Decode(7, stream=True))),
+    "sentences in parts": ("divisible", TRANSLATE, each(IN_PARTS, PLAIN, PLAIN, Decode(4, stream=True))),
     "labels": ("whole", SENTIMENT, each(SHORT, *[Label()] * 3)),
     "explanations": ("whole", SENTIMENT, each(SHORT, Label(), Label(Explain()), Label(Explain(0, 4)))),
-    "plain": ("whole", TRANSLATE, each(SHORT, PLAIN, Decode(4), PLAIN)),
-    "streams": ("whole", TRANSLATE, each(SHORT, *[Decode(length, stream=True) for length in (7, 4, 8)])),
-    "beams": ("whole", TRANSLATE, each(SHORT, Decode(6, beams=3, n_best=2), Decode(5, beams=2), PLAIN)),
+    "plain": ("whole", TRANSLATE, each(SHORT, PLAIN, Decode(2), PLAIN)),
+    "streams": ("whole", TRANSLATE, each(SHORT, *[Decode(length, stream=True) for length in (4, 2, 3)])),
+    "beams": ("whole", TRANSLATE, each(SHORT, Decode(4, beams=3, n_best=2), Decode(3, beams=2), PLAIN)),
     "options": (
         "whole",
         TRANSLATE,
         each(
             SHORT,
-            Decode(6, temperature=0.8, top_k=9, seed=5, alternatives=3),
-            Decode(6, attention=True, no_repeat_ngram=2, repetition_penalty=1.3),
-            Decode(6, prefix=[7, 8], min_tokens=5, stream=True),
+            Decode(3, temperature=0.8, top_k=9, seed=5, alternatives=3),
+            Decode(3, attention=True, no_repeat_ngram=2, repetition_penalty=1.3),
+            Decode(4, prefix=[7, 8], min_tokens=3, stream=True),
         ),
     ),
-    "captions": ("whole", CAPTION, each(images(3), Decode(5), Decode(4, beams=2), Decode(6, attention=True))),
+    "captions": ("whole", CAPTION, each(images(2), Decode(2, beams=2), Decode(3, attention=True))),
 }
 
 
@@ -128,9 +129,15 @@ def test_the_cases_allocate_where_they_should(whole: Models) -> None:
     assert all(isinstance(of_request[-1], Failed) for of_request in events.values())
 
 
-@pytest.mark.parametrize("times", [1, 12])
+@pytest.mark.parametrize(
+    ("step", "times"),
+    [(5, 1), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 12, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("case", CASES)
-def test_an_allocation_that_fails_gives_no_wrong_answer(request: pytest.FixtureRequest, case: str, times: int) -> None:
+def test_an_allocation_that_fails_gives_no_wrong_answer(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, case: str, step: int, times: int
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="unroll.engine")  # thousands of errors
     fixture, key, work = CASES[case]
     models: Models = request.getfixturevalue(fixture)
     expected = run(models, key, work)
@@ -138,10 +145,10 @@ def test_an_allocation_that_fails_gives_no_wrong_answer(request: pytest.FixtureR
         run(models, key, work)
     assert undisturbed.count > 20
     answered = failed = 0
-    for first in range(1, undisturbed.count + 1, 1 if times == 1 else 5):
+    for first in range(1, undisturbed.count + 1, step):
         with FailingAllocations(first, times) as mode:
             events = run(models, key, work)
-        assert mode.has_failed
+        assert mode.count >= first
         models[key].block = models[key].slots.capacity
         for number, of_request in events.items():
             if isinstance(of_request[-1], Failed):
