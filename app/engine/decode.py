@@ -140,7 +140,8 @@ def _rehearse(model: LoadedModel, requests: Sequence[Request]) -> list[Output]:
     assert isinstance(network, EncoderDecoder)
     rows = torch.tensor([row for request in requests for row in request.rows], device=model.device)
     previous, state = slots.view(slice(None))
-    logits, _, weights = network.step(previous[rows], cast(State, {name: state[name][rows] for name in state}))
+    of_rows = {name: storage[rows] for name, storage in cast(dict[str, Tensor], state).items()}
+    logits, _, weights = network.step(previous[rows], cast(State, of_rows))
     places = iter(range(len(rows)))
     with_rows = [(request, [next(places) for _ in request.rows]) for request in requests]
     options = options_of([(request.decode, mine) for request, mine in with_rows], model.device)

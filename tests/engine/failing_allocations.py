@@ -10,12 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _WITH_TEMPORARIES = ("index_put_", "scatter_", "masked_fill_", "index_copy_", "lift_fresh")  # allocate and return none
 
 
-class FailingAllocations(TorchDispatchMode):
+class FailingAllocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that allocate memory, from 1. `times` of them, from number `first` on, get none; 0 is
     never."""
 
     def __init__(self, first: int = 0, times: int = 1) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
         self._failing = range(first, first + times) if first else range(0)
 
