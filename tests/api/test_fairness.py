@@ -9,12 +9,12 @@ import httpx
 from tests.conftest import serving_store
 
 BUSY_SECONDS = 3.0
-LONG = {"inputs": ["save the changes before closing"] * 200, "min_tokens": 120, "max_tokens": 120}
+LONG = {"inputs": ["save the changes before closing"] * 200, "min_tokens": 400, "max_tokens": 400}
 
 
 def test_a_model_that_served_for_long_does_not_wait_for_one_that_was_idle(tiny_store: Path, tmp_path: Path) -> None:
     """One text of the former beside a large request of the latter."""
-    text = {"inputs": ["a good film"] * 64}
+    texts = {"inputs": ["a good film " * 150] * 64}
     with serving_store(tiny_store, tmp_path, max_inputs=256) as address, httpx.Client(base_url=address) as client:
 
         def served(path: str, body: object) -> float:
@@ -27,7 +27,7 @@ def test_a_model_that_served_for_long_does_not_wait_for_one_that_was_idle(tiny_s
         with ThreadPoolExecutor(2) as pool:
             end = time.monotonic() + BUSY_SECONDS
             while time.monotonic() < end:
-                served("/v1/sentiment", text)
+                served("/v1/sentiment", texts)
             large = pool.submit(served, "/v1/translate", LONG)
             time.sleep(0.3)
             waited = []
