@@ -129,17 +129,42 @@ def test_the_cases_allocate_where_they_should(whole: Models) -> None:
     assert all(isinstance(of_request[-1], Failed) for of_request in events.values())
 
 
-@pytest.mark.parametrize(
+STEPS = pytest.mark.parametrize(
     ("step", "times"),
     [(5, 1), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 12, marks=pytest.mark.slow)],
 )
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of errors are not logged."""
+    caplog.set_level(logging.CRITICAL, logger="unroll.engine")
+
+
+@STEPS
 @pytest.mark.parametrize("case", CASES)
 def test_an_allocation_that_fails_gives_no_wrong_answer(
-    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, case: str, step: int, times: int
+    request: pytest.FixtureRequest, case: str, step: int, times: int
 ) -> None:
-    caplog.set_level(logging.CRITICAL, logger="unroll.engine")  # thousands of errors
     fixture, key, work = CASES[case]
-    models: Models = request.getfixturevalue(fixture)
+    fail_each(request.getfixturevalue(fixture), key, work, step, times)
+
+
+@STEPS
+@pytest.mark.parametrize("case", ["plain", "streams"])
+def test_an_allocation_that_fails_in_a_unit_of_a_gpu_gives_no_wrong_answer(
+    tiny_store: Path, case: str, step: int, times: int
+) -> None:
+    """Its code runs on the CPU here."""
+    models = Models(torch.device("cpu"), slots=8, precision="float32")
+    models.load(open_version(tiny_store / TRANSLATE))
+    models[TRANSLATE].runs_units, models[TRANSLATE].releases_each_step = True, False
+    fail_each(models, *CASES[case][1:], step, times)
+
+
+def fail_each(models: Models, key: str, work: Work, step: int, times: int) -> None:
+    """Run the work once for each allocation, or for each of `step` ones: this one and the next ones, `times` in all,
+    fail."""
     expected = run(models, key, work)
     with FailingAllocations() as undisturbed:
         run(models, key, work)
@@ -157,7 +182,7 @@ def test_an_allocation_that_fails_gives_no_wrong_answer(
             else:
                 answered += 1
                 assert_equal(of_request, expected[number])
-    print(f"{case}: {undisturbed.count} allocations, {answered} answers, {failed} clear errors")
+    print(f"{undisturbed.count} allocations, {answered} answers, {failed} clear errors")
     assert answered
     assert_all_equal(run(models, key, work), expected)
 
