@@ -34,3 +34,18 @@ def test_work_that_fails_does_not_stop_the_rest() -> None:
         assert done == list(range(11))
 
     asyncio.run(scenario())
+
+
+def test_work_that_must_be_done_now_is_done_in_order_and_once() -> None:
+    async def scenario() -> None:
+        turns, done = Turns(), list[int]()
+        for number in range(20):
+            turns.add(partial(done.append, number))
+        turns.finish()
+        assert done == list(range(20))
+        await asyncio.sleep(0.02)
+        turns.add(partial(done.append, 20))
+        await asyncio.sleep(0.02)
+        assert done == list(range(21))
+
+    asyncio.run(scenario())

@@ -27,7 +27,8 @@ def constrain(
     if options.min_tokens is not None and eos >= 0:
         rows, least = options.min_tokens
         allowed[rows, eos] = allowed[rows, eos].masked_fill(steps[rows] < least, _NEVER)
-    allowed = _with_a_way_out(allowed, table, eos)
+    if options.no_repeat_ngrams or options.forbidden:
+        allowed = _with_a_way_out(allowed, table, eos)
     if options.prefix is not None:
         rows, prefix = options.prefix
         allowed[rows] = _forced(allowed[rows], steps[rows], prefix)
