@@ -2,15 +2,15 @@
 
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.token_kind import TokenKind
-from app.tasks.options import LanguagePair
+from app.tasks.options import LanguagePair, SentenceOptions
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
 _SAVE = "Do you want to save the changes before closing?"
 
 
-class TranslationOptions(DecodingOptions, LanguagePair):
-    """Decoding options, and the languages."""
+class TranslationOptions(DecodingOptions, LanguagePair, SentenceOptions):
+    """Decoding options, the languages, and how texts are read."""
 
 
 TRANSLATION = Task(
