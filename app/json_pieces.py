@@ -1,6 +1,5 @@
 """JSON of answers that are too large to be encoded in one turn of the event loop: pieces, with turns for other work."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,12 +11,13 @@ _BLOCK = 65_536  # bytes that are sent together, at least
 _encode = msgspec.json.Encoder().encode
 
 
-class InPieces(ABC):
-    """A value whose JSON is made piece by piece, each in less than a millisecond."""
+class InPieces(msgspec.Struct, frozen=True, eq=False):
+    """A value whose JSON is made piece by piece, each in less than a millisecond. pydantic's `model_dump` keeps it as
+    it is."""
 
-    @abstractmethod
     def json(self) -> Iterator[bytes]:
         """The pieces of its JSON."""
+        raise NotImplementedError
 
 
 def json_pieces(value: Any) -> Iterator[bytes]:

@@ -12,11 +12,10 @@ import pytest
 from app.json_pieces import InPieces, blocks_of, json_array, json_pieces
 
 
-class Numbers(InPieces):
+class Numbers(InPieces, frozen=True, eq=False):
     """Many numbers."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    count: int
 
     def json(self) -> Iterator[bytes]:
         return json_array(list(range(first, min(first + 1000, self.count))) for first in range(0, self.count, 1000))

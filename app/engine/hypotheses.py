@@ -60,7 +60,8 @@ def decoded(model: LoadedModel, request: Request, hypothesis: Hypothesis | None,
             request.key[1], [msgspec.structs.replace(hypothesis, alternatives=alternatives, attention=attention)]
         )
     decoding = model.decoding
-    hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in request.ends]
+    ends = sorted(request.ends, key=lambda end: -_normalised(end.score, end.step + 1, request.decode))
+    hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in ends[: request.decode.n_best]]
     if takes_unfinished(request, decoding.search, decoding.until):
         scores = model.slots.scores[torch.tensor(request.rows, device=model.device)].tolist()
         alive = [(score, beam) for beam, score in enumerate(scores) if score > float("-inf")]

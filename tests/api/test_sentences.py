@@ -134,7 +134,7 @@ def test_several_best_answers_need_one_sentence(http: httpx.Client) -> None:
 
 
 def test_a_long_sentence_is_refused_by_its_number_or_truncated(http: httpx.Client) -> None:
-    text = "Open. " + "the file " * 200
+    text = "Open. " + "The file " * 200
     answer = http.post(TRANSLATE, json={"inputs": text})
     assert answer.status_code == 422
     assert "sentence 2 of inputs[0] has" in answer.json()["detail"]

@@ -107,7 +107,7 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
     class Deaf:
         """A tokenizer without any known word."""
 
-        def encode(self, text: str) -> list[int]:
+        def encode(self, text: str, *, most: int | None) -> list[int]:
             return []
 
     deaf = Entry(classifier.manifest, Deaf(), classifier.target_tokenizer)  # type: ignore[arg-type]

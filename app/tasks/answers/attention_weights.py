@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from app.text.tokenizer import Piece
 _DIGITS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TextAttention(InPieces):
+class TextAttention(InPieces, frozen=True, eq=False):
     """A row of weights per token of `target`, a column per token of `source`."""
 
     source: Sequence[Piece]
@@ -29,8 +27,7 @@ class TextAttention(InPieces):
         return json_pieces({"source": source, "target": list(self.target), "weights": weights})
 
 
-@dataclass(frozen=True, slots=True)
-class GridAttention(InPieces):
+class GridAttention(InPieces, frozen=True, eq=False):
     """A square grid of weights over the image per token of `target`."""
 
     target: Sequence[str]

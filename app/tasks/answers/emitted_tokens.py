@@ -1,7 +1,6 @@
 """Decoded tokens with their alternatives: arrays until they are JSON, since there may be too many to be objects."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -42,8 +41,7 @@ class _TokenJson(msgspec.Struct, gc=False):
     alternatives: list[_AlternativeJson]
 
 
-@dataclass(frozen=True, slots=True)
-class EmittedTokens(InPieces):
+class EmittedTokens(InPieces, frozen=True, eq=False):
     """Decoded tokens, the end token included, and `shown` of the `alternatives` of each."""
 
     tokenizer: TextTokenizer

@@ -1,7 +1,6 @@
 """Tables of numbers as JSON: arrays of rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,8 +10,7 @@ from app.json_pieces import InPieces, json_array
 _PIECE = 2048  # numbers that are encoded at once
 
 
-@dataclass(frozen=True, slots=True)
-class NumberRows(InPieces):
+class NumberRows(InPieces, frozen=True, eq=False):
     """The rows of a table, rounded to `digits` if they are given. With a `width`, a row is an array of such rows."""
 
     table: Table

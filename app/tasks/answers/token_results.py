@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
+from pydantic import BaseModel, Field, PlainSerializer
 
 from app.tasks.answers.source_tokens import SourceToken
 
@@ -50,9 +50,9 @@ class ImageAttention(BaseModel):
 
 
 _AsItIs = PlainSerializer(lambda value: value)
-TokensInPieces = Annotated[list[EmittedToken], SkipValidation, _AsItIs]
+TokensInPieces = Annotated[list[EmittedToken], _AsItIs]
 """`EmittedTokens`, which become JSON piece by piece: they have too many numbers to be objects."""
-AttentionInPieces = Annotated[WordAlignment | ImageAttention, SkipValidation, _AsItIs]
+AttentionInPieces = Annotated[WordAlignment | ImageAttention, _AsItIs]
 """A `TextAttention` or `GridAttention`, for the same reason."""
 
 

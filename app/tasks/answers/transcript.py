@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class SentenceOutput(Output):
     """A sentence, as a `result` and with its parts. `emitted_tokens` includes the tokens after a stop string."""
 
     result: SentenceResult
-    sentence: Sentence
+    sentence: Sentence = field(kw_only=True)
 
 
 class Transcript:
@@ -135,11 +135,11 @@ def _output(
     options = decoding_options_of(job)
     assert isinstance(job.request, Decode)
     next_tokens = options.next_tokens if isinstance(options, ContinuationOptions) else 0
-    result = SentenceResult(
+    result = SentenceResult.model_construct(
         **_members(n_best[0]),
         model=job.entry.manifest.name,
         version=job.entry.manifest.version,
-        hypotheses=[Hypothesis(**_members(one)) for one in n_best] if options.n_best > 1 else None,
+        hypotheses=[Hypothesis.model_construct(**_members(one)) for one in n_best] if options.n_best > 1 else None,
         seed=job.request.seed if options.samples else None,
         next=_next(job, best, next_tokens) if best is not None and next_tokens else None,
     )

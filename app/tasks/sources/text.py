@@ -67,11 +67,12 @@ class TextSource(SourceKind[str]):
         deadline: float | None,
     ) -> list[ReadSource]:
         """See `SourceKind.read`."""
-        most = reader.limits.text_chars  # of a longer text that is truncated
-        texts = [text[-most:] if self.continues else text[:most] for text in inputs]
-        if sum(map(len, texts)) <= _INLINE_CHARS:
-            return self._read_all(texts, entries, options, pieces)
-        return await asyncio.to_thread(self._read_all, texts, entries, options, pieces)
+        if _truncates(options):
+            most = reader.limits.text_chars
+            inputs = [text[-most:] if self.continues else text[:most] for text in inputs]
+        if sum(map(len, inputs)) <= _INLINE_CHARS:
+            return self._read_all(inputs, entries, options, pieces)
+        return await asyncio.to_thread(self._read_all, inputs, entries, options, pieces)
 
     def _read_all(
         self, texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions, pieces: bool

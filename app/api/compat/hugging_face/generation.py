@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
@@ -87,7 +86,7 @@ async def generate(request: Request) -> Response:
 def _generations(body: TextGenerationRequest, jobs: Sequence[Job], outputs: Sequence[Output]) -> list[Generation]:
     prompts = body.inputs if body.parameters.return_full_text else [""] * len(jobs)
     return [
-        Generation(
+        Generation.model_construct(
             generated_text=prompt + output.result.text,
             details=_details(job, output) if body.parameters.details else None,
         )
@@ -98,20 +97,16 @@ def _generations(body: TextGenerationRequest, jobs: Sequence[Job], outputs: Sequ
 def _details(job: Job, output: SentenceOutput) -> GenerationDetails:
     tokens = output.sentence.tokens
     assert tokens is not None  # asked for, see `TextGenerationRequest.decoding`
-    in_pieces: dict[str, Any] = {
-        "tokens": _Tokens(job, tokens),
-        "top_tokens": _TopTokens(job, tokens) if _shows_alternatives(job) else None,
-    }
-    return GenerationDetails(
+    return GenerationDetails.model_construct(
         finish_reason=_finish_reason(job, output),
         generated_tokens=len(tokens),
         seed=output.result.seed,
-        **in_pieces,
+        tokens=_Tokens(job, tokens),
+        top_tokens=_TopTokens(job, tokens) if _shows_alternatives(job) else None,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tokens(InPieces):
+class _Tokens(InPieces, frozen=True, eq=False):
     """The tokens of a text."""
 
     job: Job
@@ -122,8 +117,7 @@ class _Tokens(InPieces):
         return json_array([_members(self.job, token) for token in part] for part in self.tokens.parts())
 
 
-@dataclass(frozen=True, slots=True)
-class _TopTokens(InPieces):
+class _TopTokens(InPieces, frozen=True, eq=False):
     """The most probable tokens at the place of each token."""
 
     job: Job

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SkipValidation, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
@@ -281,8 +281,8 @@ class GenerationDetails(BaseModel):
     generated_tokens: int
     seed: int | None = None
     prefill: list[GenerationToken] = []
-    tokens: Annotated[list[GenerationToken], SkipValidation, _AS_IT_IS]
-    top_tokens: Annotated[list[list[GenerationToken]], SkipValidation, _AS_IT_IS] | None = None
+    tokens: Annotated[list[GenerationToken], _AS_IT_IS]
+    top_tokens: Annotated[list[list[GenerationToken]], _AS_IT_IS] | None = None
 
 
 class Generation(BaseModel):

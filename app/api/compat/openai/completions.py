@@ -153,11 +153,10 @@ class _Answer:
         self, place: int, text: str, tokens: EmittedTokens | None, reason: FinishReason | None = None
     ) -> CompletionChoice:
         """A choice or a part of it; `reason` is the finish reason of its last part."""
-        logprobs: Any = self._logprobs(place, tokens) if tokens else None
-        return CompletionChoice(
+        return CompletionChoice.model_construct(
             index=place,
             text=text,
-            logprobs=logprobs,
+            logprobs=self._logprobs(place, tokens) if tokens else None,
             finish_reason=_finish_reason(reason) if reason else None,
         )
 

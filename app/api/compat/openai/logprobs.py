@@ -1,15 +1,13 @@
 """The log-probabilities of a choice for OpenAI's clients: four arrays, which become JSON piece by piece."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from app.json_pieces import InPieces, json_array
 from app.tasks.answers.emitted_tokens import EmittedTokens
 from app.text.growing_text import GrowingText
 
 
-@dataclass(frozen=True, slots=True)
-class Logprobs(InPieces):
+class Logprobs(InPieces, frozen=True, eq=False):
     """The members of CompletionLogprobs. `text` has the tokens before; `begin` is the length of the prompt."""
 
     tokens: EmittedTokens

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SkipValidation, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
@@ -150,7 +150,7 @@ class CompletionLogprobs(BaseModel):
     )
 
 
-LogprobsInPieces = Annotated[CompletionLogprobs, SkipValidation, PlainSerializer(lambda value: value)]
+LogprobsInPieces = Annotated[CompletionLogprobs, PlainSerializer(lambda value: value)]
 """`Logprobs`, which become JSON piece by piece."""
 
 

@@ -425,19 +425,24 @@ static TARGET double NAME(sum_above)(const float *weights, int64_t size, float l
     return NAME(lanes_sum)(ADD(ADD(sums[0], sums[1]), ADD(sums[2], sums[3])));
 }
 
-/* The largest weight such that those that are at least as large sum up to `share`, or, with a share of 0, are `most`. A
-   positive float32 grows with its bits, so a bisection of the bits finds it. */
+/* A weight such that those that are at least as large sum up to `share`, or, with a share of 0, are `most`, and that no
+   larger weight of the row is. A positive float32 grows with its bits: a bisection of the bits finds it, and ends when a
+   single weight is between the bounds. */
 static TARGET float NAME(threshold)(const float *weights, int64_t size, double share, int64_t most)
 {
     union { uint32_t bits; float weight; } low = {.weight = 1e-38f}, high = {.weight = 1.0f}, middle;
-    int64_t number;
-    while (high.bits > low.bits) {
+    int64_t number, at_low, above_high = 0;
+    NAME(sum_above)(weights, size, low.weight, &at_low);
+    while (high.bits > low.bits && at_low - above_high > 1) {
         middle.bits = low.bits + (high.bits - low.bits + 1) / 2;
         const double sum = NAME(sum_above)(weights, size, middle.weight, &number);
-        if (share > 0 ? sum >= share : number >= most)
+        if (share > 0 ? sum >= share : number >= most) {
             low = middle;
-        else
+            at_low = number;
+        } else {
             high.bits = middle.bits - 1;
+            above_high = number;
+        }
     }
     return low.weight;
 }
@@ -447,25 +452,33 @@ static TARGET float NAME(threshold)(const float *weights, int64_t size, double s
 static TARGET void NAME(cut)(float *weights, int64_t size, int64_t top_k, float top_p, float min_p)
 {
     float least = 1e-38f;
-    int64_t equals = size, above;
-    double rest = NAME(sum_above)(weights, size, least, &above);
-    if (top_k > 0 && top_k < above) {
+    int64_t above, kept;
+    double rest = NAME(sum_above)(weights, size, least, &kept);
+    if (top_k > 0 && top_k < kept) {
         least = NAME(threshold)(weights, size, 0, top_k);
         rest = NAME(sum_above)(weights, size, after(least), &above);
-        equals = top_k - above;
-        rest += (double)least * (double)equals;
+        rest += (double)least * (double)(top_k - above);
+        kept = top_k;
     }
     if (top_p < 1.0f) {
         const float nucleus = NAME(threshold)(weights, size, top_p * rest > 1e-30 ? top_p * rest : 1e-30, 0);
         const double needed = top_p * rest - NAME(sum_above)(weights, size, after(nucleus), &above);
-        int64_t count = needed > 0 ? (int64_t)(needed / nucleus) : 0;
-        count += count == 0 || (double)count * nucleus < needed;
-        equals = nucleus > least || count < equals ? count : equals;
-        least = nucleus;
+        int64_t equals = needed > 0 ? (int64_t)(needed / nucleus) : 0;
+        equals += above + equals == 0 || (double)equals * nucleus < needed;
+        kept = above + equals < kept ? above + equals : kept;
+        least = nucleus > least ? nucleus : least;
     }
-    for (int64_t at = 0; at < size; at++)
-        if (weights[at] < least || weights[at] < min_p || (weights[at] == least && equals-- <= 0))
-            weights[at] = 0.0f;
+    NAME(sum_above)(weights, size, least, &above);
+    for (int64_t at = size; at > 0 && above > kept; at--)
+        if (weights[at - 1] == least) {
+            weights[at - 1] = 0.0f;
+            above--;
+        }
+    least = min_p > least ? min_p : least;
+    for (int64_t at = 0; at < size; at += LANES) {
+        const vec weight = LOAD(weights + at);
+        STORE(weights + at, WHERE_AT_LEAST(weight, SET(least), weight));
+    }
 }
 
 /* The token of row r of the draws: the first whose weights, summed up, exceed a uniform share of all. */
