@@ -178,7 +178,7 @@ class Alternatives(Message, frozen=True):
     log_probs: Table
 
     def rows(self, first: int, last: int | None = None) -> "Alternatives":
-        """Those of the places from `first` to before `last`, or to the end."""
+        """The places from `first` to before `last`, or to the end."""
         return Alternatives(self.ids.rows(first, last), self.log_probs.rows(first, last))
 
 

@@ -98,10 +98,16 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
     def drawn(pairs: list[tuple[int, Decode]]) -> SampledRows | None:
         if not pairs:
             return None
-        columns = [put([getattr(decode, name) for _, decode in pairs]) for name in SampledRows._fields[1:6]]
-        is_cut = any(decode.top_k or decode.top_p < 1 or decode.min_p for _, decode in pairs)
-        widest = max(decode.top_k for _, decode in pairs) if all(decode.top_k for _, decode in pairs) else 0
-        return SampledRows(put([row for row, _ in pairs]), *columns, is_cut, widest)
+        return SampledRows(
+            put([row for row, _ in pairs]),
+            put([decode.temperature for _, decode in pairs]),
+            put([decode.top_k for _, decode in pairs]),
+            put([decode.top_p for _, decode in pairs]),
+            put([decode.min_p for _, decode in pairs]),
+            put([decode.seed for _, decode in pairs]),
+            is_cut=any(decode.top_k or decode.top_p < 1 or decode.min_p for _, decode in pairs),
+            widest=max(decode.top_k for _, decode in pairs) if all(decode.top_k for _, decode in pairs) else 0,
+        )
 
     forced = [(row, decode.prefix) for row, decode in by_row if decode.prefix]
     longest = max((len(prefix) for _, prefix in forced), default=0)

@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 def sentences_of(text: str) -> list[Span]:
-    """The sentences of a text in order, without white space around them. What is between two is white space, and
+    """The sentences of a text in order, without white space around them. Between two there are only white space and
     characters without width. A blank text has none."""
     spans = []
     for line in _lines(text):

@@ -46,7 +46,7 @@ def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int =
         text = text[:stop].rstrip()
         hypothesis = _cut(hypothesis, max(sent_tokens, _tokens_needed(job, hypothesis.tokens, len(text))))
     elif hypothesis.finish_reason == "stop" or not job.entry.manifest.continues:
-        text = text.rstrip()  # a text that was cut by its length goes on with this space
+        text = text.rstrip()  # a completion that was cut by its length continues after its last space
     score = hypothesis.score
     if _is_one_beam(job):
         score = sum(hypothesis.log_probs) / max(1, len(hypothesis.log_probs))

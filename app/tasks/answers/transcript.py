@@ -114,7 +114,7 @@ def sentences(outputs: Sequence[Output]) -> list[SentenceOutput]:
 async def output_of(job: Job, decoded: Decoded, *, sent_tokens: int = 0) -> SentenceOutput:
     """The n-best of an input as a result. A stop string cuts the best one, but keeps `sent_tokens`."""
     pauses = Pauses()
-    n_best = []
+    n_best: list[Sentence] = []
     for hypothesis in decoded.hypotheses:
         n_best.append(sentence_of(job, hypothesis, sent_tokens=0 if n_best else sent_tokens))
         await pauses.pause()

@@ -97,13 +97,14 @@ def _generations(body: TextGenerationRequest, jobs: Sequence[Job], outputs: Sequ
 def _details(job: Job, output: SentenceOutput) -> GenerationDetails:
     tokens = output.sentence.tokens
     assert tokens is not None  # asked for, see `TextGenerationRequest.decoding`
-    return GenerationDetails.model_construct(
-        finish_reason=_finish_reason(job, output),
-        generated_tokens=len(tokens),
-        seed=output.result.seed,
-        tokens=_Tokens(job, tokens),
-        top_tokens=_TopTokens(job, tokens) if _shows_alternatives(job) else None,
-    )
+    members: dict[str, Any] = {
+        "finish_reason": _finish_reason(job, output),
+        "generated_tokens": len(tokens),
+        "seed": output.result.seed,
+        "tokens": _Tokens(job, tokens),
+        "top_tokens": _TopTokens(job, tokens) if _shows_alternatives(job) else None,
+    }
+    return GenerationDetails.model_construct(**members)
 
 
 class _Tokens(InPieces, frozen=True, eq=False):

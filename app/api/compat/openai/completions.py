@@ -153,12 +153,13 @@ class _Answer:
         self, place: int, text: str, tokens: EmittedTokens | None, reason: FinishReason | None = None
     ) -> CompletionChoice:
         """A choice or a part of it; `reason` is the finish reason of its last part."""
-        return CompletionChoice.model_construct(
-            index=place,
-            text=text,
-            logprobs=self._logprobs(place, tokens) if tokens else None,
-            finish_reason=_finish_reason(reason) if reason else None,
-        )
+        members: dict[str, Any] = {
+            "index": place,
+            "text": text,
+            "logprobs": self._logprobs(place, tokens) if tokens else None,
+            "finish_reason": _finish_reason(reason) if reason else None,
+        }
+        return CompletionChoice.model_construct(**members)
 
     def members(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> dict[str, Any]:
         """A chunk of the answer. It has a member `usage` only if the stream ends with one."""

@@ -23,7 +23,7 @@ class Logprobs(InPieces, frozen=True, eq=False):
         yield from json_array([token.logprob for token in part] for part in tokens.parts())
         yield b',"top_logprobs":'
         yield from json_array(
-            [{item.text: item.logprob for item in (*token.alternatives, token)} for token in part]
+            [{item.text: item.logprob for item in token.alternatives} | {token.text: token.logprob} for token in part]
             for part in tokens.parts()
         )
         yield b',"text_offset":'
