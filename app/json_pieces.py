@@ -11,7 +11,7 @@ _BLOCK = 65_536  # bytes that are sent together, at least
 _encode = msgspec.json.Encoder().encode
 
 
-class InPieces(msgspec.Struct, frozen=True, eq=False):
+class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
     """A value whose JSON is made piece by piece, each in less than a millisecond. pydantic's `model_dump` keeps it as
     it is."""
 
@@ -21,8 +21,8 @@ class InPieces(msgspec.Struct, frozen=True, eq=False):
 
 
 def json_pieces(value: Any) -> Iterator[bytes]:
-    """The JSON of a value that may contain `InPieces`."""
-    if isinstance(value, InPieces):
+    """The JSON of a value that may contain `JsonInPieces`."""
+    if isinstance(value, JsonInPieces):
         yield from value.json()
     elif isinstance(value, dict) and value:
         for place, (name, member) in enumerate(value.items()):

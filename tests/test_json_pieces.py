@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.json_pieces import InPieces, blocks_of, json_array, json_pieces
+from app.json_pieces import JsonInPieces, blocks_of, json_array, json_pieces
 
 
-class Numbers(InPieces, frozen=True, eq=False):
+class Numbers(JsonInPieces, frozen=True, eq=False):
     """Many numbers."""
 
     count: int

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from app.engine.protocol import Table
-from app.json_pieces import InPieces, json_pieces
+from app.json_pieces import JsonInPieces, json_pieces
 from app.tasks.answers.number_rows import NumberRows
 from app.text.tokenizer import Piece
 
 _DIGITS = 5
 
 
-class TextAttention(InPieces, frozen=True, eq=False):
+class TextAttention(JsonInPieces, frozen=True, eq=False):
     """A row of weights per token of `target`, a column per token of `source`."""
 
     source: Sequence[Piece]
@@ -21,20 +21,20 @@ class TextAttention(InPieces, frozen=True, eq=False):
     weights: Table
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`."""
+        """See `JsonInPieces.json`."""
         source = [{"text": piece.text, "start": piece.start, "end": piece.end} for piece in self.source]
         weights = NumberRows(self.weights, _DIGITS)
         return json_pieces({"source": source, "target": list(self.target), "weights": weights})
 
 
-class GridAttention(InPieces, frozen=True, eq=False):
+class GridAttention(JsonInPieces, frozen=True, eq=False):
     """A square grid of weights over the image per token of `target`."""
 
     target: Sequence[str]
     weights: Table
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`."""
+        """See `JsonInPieces.json`."""
         side = math.isqrt(self.weights.columns)  # the feature map of a square image is square
         grids = NumberRows(self.weights, _DIGITS, width=side)
         return json_pieces({"rows": side, "columns": side, "target": list(self.target), "weights": grids})

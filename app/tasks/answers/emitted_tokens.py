@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from app.engine.protocol import Alternatives, join_alternatives
-from app.json_pieces import InPieces, json_array
+from app.json_pieces import JsonInPieces, json_array
 from app.text.tokenizer import TextTokenizer
 
 _PIECE = 512  # tokens and alternatives that are encoded at once
@@ -41,7 +41,7 @@ class _TokenJson(msgspec.Struct, gc=False):
     alternatives: list[_AlternativeJson]
 
 
-class EmittedTokens(InPieces, frozen=True, eq=False):
+class EmittedTokens(JsonInPieces, frozen=True, eq=False):
     """Decoded tokens, the end token included, and `shown` of the `alternatives` of each."""
 
     tokenizer: TextTokenizer
@@ -85,7 +85,7 @@ class EmittedTokens(InPieces, frozen=True, eq=False):
         ]
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`."""
+        """See `JsonInPieces.json`."""
         return json_array([_json(token) for token in part] for part in self.parts())
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from app.engine.protocol import Table
-from app.json_pieces import InPieces, json_array
+from app.json_pieces import JsonInPieces, json_array
 
 _PIECE = 2048  # numbers that are encoded at once
 
 
-class NumberRows(InPieces, frozen=True, eq=False):
+class NumberRows(JsonInPieces, frozen=True, eq=False):
     """The rows of a table, rounded to `digits` if they are given. With a `width`, a row is an array of such rows."""
 
     table: Table
@@ -18,7 +18,7 @@ class NumberRows(InPieces, frozen=True, eq=False):
     width: int | None = None
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`."""
+        """See `JsonInPieces.json`."""
         return json_array(self._parts())
 
     def _parts(self) -> Iterator[list[object]]:

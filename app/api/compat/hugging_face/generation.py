@@ -25,7 +25,7 @@ from app.api.events import data_event, described_event, described_stream
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.errors import ContradictoryOptions
-from app.json_pieces import InPieces, json_array
+from app.json_pieces import JsonInPieces, json_array
 from app.tasks.answers.decoding_options import decoding_of
 from app.tasks.answers.emitted_tokens import Alternative, EmittedTokens, Token
 from app.tasks.answers.sentence import decoding_options_of
@@ -107,25 +107,25 @@ def _details(job: Job, output: SentenceOutput) -> GenerationDetails:
     return GenerationDetails.model_construct(**members)
 
 
-class _Tokens(InPieces, frozen=True, eq=False):
+class _Tokens(JsonInPieces, frozen=True, eq=False):
     """The tokens of a text."""
 
     job: Job
     tokens: EmittedTokens
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`."""
+        """See `JsonInPieces.json`."""
         return json_array([_members(self.job, token) for token in part] for part in self.tokens.parts())
 
 
-class _TopTokens(InPieces, frozen=True, eq=False):
+class _TopTokens(JsonInPieces, frozen=True, eq=False):
     """The most probable tokens at the place of each token."""
 
     job: Job
     tokens: EmittedTokens
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`."""
+        """See `JsonInPieces.json`."""
         return json_array(
             [[_members(self.job, item) for item in token.alternatives] for token in part]
             for part in self.tokens.parts()

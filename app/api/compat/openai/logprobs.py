@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from app.json_pieces import InPieces, json_array
+from app.json_pieces import JsonInPieces, json_array
 from app.tasks.answers.emitted_tokens import EmittedTokens
 from app.text.growing_text import GrowingText
 
 
-class Logprobs(InPieces, frozen=True, eq=False):
+class Logprobs(JsonInPieces, frozen=True, eq=False):
     """The members of CompletionLogprobs. `text` has the tokens before; `begin` is the length of the prompt."""
 
     tokens: EmittedTokens
@@ -15,7 +15,7 @@ class Logprobs(InPieces, frozen=True, eq=False):
     begin: int
 
     def json(self) -> Iterator[bytes]:
-        """See `InPieces.json`. Adds the tokens to `text`."""
+        """See `JsonInPieces.json`. Adds the tokens to `text`."""
         tokens = self.tokens
         yield b'{"tokens":'
         yield from json_array([token.text for token in part] for part in tokens.parts())

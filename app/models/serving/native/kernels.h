@@ -425,14 +425,14 @@ static TARGET double NAME(sum_above)(const float *weights, int64_t size, float l
     return NAME(lanes_sum)(ADD(ADD(sums[0], sums[1]), ADD(sums[2], sums[3])));
 }
 
-/* A weight such that those that are at least as large sum up to `share`, or, with a share of 0, are `most`, and that no
-   larger weight of the row is. A positive float32 grows with its bits: a bisection of the bits finds it, and ends when a
-   single weight is between the bounds. */
-static TARGET float NAME(threshold)(const float *weights, int64_t size, double share, int64_t most)
+/* A number from `least` to 1 such that the weights that are at least as large sum up to `share`, or, with a share of 0,
+   are `most`, and that no more of them than needed are. `at_low` weights are at least `least`. A positive float32 grows
+   with its bits: a bisection of the bits finds it, and ends when a single weight is between the bounds. */
+static TARGET float NAME(threshold)(const float *weights, int64_t size, double share, int64_t most, float least,
+                                    int64_t at_low)
 {
-    union { uint32_t bits; float weight; } low = {.weight = 1e-38f}, high = {.weight = 1.0f}, middle;
-    int64_t number, at_low, above_high = 0;
-    NAME(sum_above)(weights, size, low.weight, &at_low);
+    union { uint32_t bits; float weight; } low = {.weight = least}, high = {.weight = 1.0f}, middle;
+    int64_t number, above_high = 0;
     while (high.bits > low.bits && at_low - above_high > 1) {
         middle.bits = low.bits + (high.bits - low.bits + 1) / 2;
         const double sum = NAME(sum_above)(weights, size, middle.weight, &number);
@@ -452,21 +452,24 @@ static TARGET float NAME(threshold)(const float *weights, int64_t size, double s
 static TARGET void NAME(cut)(float *weights, int64_t size, int64_t top_k, float top_p, float min_p)
 {
     float least = 1e-38f;
-    int64_t above, kept;
-    double rest = NAME(sum_above)(weights, size, least, &kept);
+    int64_t above, kept, at_least;
+    double rest = NAME(sum_above)(weights, size, least, &at_least);
+    kept = at_least;
     if (top_k > 0 && top_k < kept) {
-        least = NAME(threshold)(weights, size, 0, top_k);
+        least = NAME(threshold)(weights, size, 0, top_k, least, at_least);
+        NAME(sum_above)(weights, size, least, &at_least);
         rest = NAME(sum_above)(weights, size, after(least), &above);
         rest += (double)least * (double)(top_k - above);
         kept = top_k;
     }
     if (top_p < 1.0f) {
-        const float nucleus = NAME(threshold)(weights, size, top_p * rest > 1e-30 ? top_p * rest : 1e-30, 0);
-        const double needed = top_p * rest - NAME(sum_above)(weights, size, after(nucleus), &above);
+        const double share = top_p * rest > 1e-30 ? top_p * rest : 1e-30;
+        const float nucleus = NAME(threshold)(weights, size, share, 0, least, at_least);
+        const double needed = share - NAME(sum_above)(weights, size, after(nucleus), &above);
         int64_t equals = needed > 0 ? (int64_t)(needed / nucleus) : 0;
         equals += above + equals == 0 || (double)equals * nucleus < needed;
         kept = above + equals < kept ? above + equals : kept;
-        least = nucleus > least ? nucleus : least;
+        least = nucleus;
     }
     NAME(sum_above)(weights, size, least, &above);
     for (int64_t at = size; at > 0 && above > kept; at--)
