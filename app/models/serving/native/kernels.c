@@ -61,8 +61,8 @@ struct unroll_attention {
     int64_t keys_row, keys_position, memory_row, memory_position; /* strides */
 };
 
-/* `count` rows of logits (rows, size), at `rows`, of which a token is drawn each: see `draw` in rows.py. All other members
-   have one number per drawn row. */
+/* `count` of the rows of logits (rows, size), those at `rows`; a token is drawn for each: see `draw` in rows.py. The
+   other members have one number per drawn row. */
 struct unroll_draws {
     const float *logits;
     const int64_t *rows, *seeds, *steps, *top_k;

@@ -385,8 +385,8 @@ INLINE float NAME(lanes_sum)(vec x)
     return sum;
 }
 
-/* exp((logit - largest) / temperature) of each logit: 1 for the largest, 0 where exp is too small for a float32, and for
-   NaN. The last block is filled up with 0. */
+/* exp((logit - largest) / temperature) of each logit: 1 for the largest, 0 where exp is too small for a float32, or the
+   logit NaN. The last block is filled up with 0. */
 static TARGET void NAME(weigh)(const float *logits, int64_t size, float temperature, float *weights)
 {
     const float scale = temperature > 1e-30f ? 1.0f / temperature : 1e30f, tiny = 2e-38f; /* exp is at least exp(-87) */
@@ -447,7 +447,7 @@ static TARGET float NAME(threshold)(const float *weights, int64_t size, double s
     return low.weight;
 }
 
-/* Sets the weights that are cut off to 0: all but the `top_k` largest, then all but the largest that have `top_p` of the
+/* Sets the weights that are cut off to 0: all but the `top_k` largest, then all but the largest with `top_p` of the
    rest, then those below `min_p`. Of equal weights the first are kept. The largest is always kept. */
 static TARGET void NAME(cut)(float *weights, int64_t size, int64_t top_k, float top_p, float min_p)
 {
