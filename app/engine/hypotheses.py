@@ -114,6 +114,8 @@ def _details(request: Request, path: Sequence[tuple[Trace, int]]) -> tuple[Alter
 
 
 def _table(steps: Sequence[StepTable], beams: Sequence[int], dtype: torch.dtype) -> Table:
-    """A row for each step: that of its beam."""
+    """A row for each step: that of its beam. Log-probabilities are no lower than those of chosen tokens; -inf stays."""
     rows = torch.stack([cast(Tensor, step[beam]) for step, beam in zip(steps, beams, strict=True)]).cpu().to(dtype)
+    if dtype.is_floating_point:
+        rows = torch.where(rows.isneginf(), rows, rows.clamp(min=LEAST))
     return Table(rows.shape[1], rows.numpy().tobytes())

@@ -151,7 +151,7 @@ def _cut(probabilities: Tensor, how: SampledRows) -> Tensor:
     size = probabilities.shape[1]
     ordered, tokens = probabilities.topk(min(size, how.widest or size))
     rank = torch.arange(ordered.shape[1], device=ordered.device)
-    most = torch.where(how.top_k > 0, how.top_k, size).unsqueeze(1)
+    most = how.top_k.masked_fill(how.top_k <= 0, size).unsqueeze(1)
     kept = ordered.masked_fill(rank >= most, 0.0)
     before = kept.cumsum(1) - kept
     is_beyond = (before >= how.top_p.unsqueeze(1) * kept.sum(1, keepdim=True)) & (rank > 0)

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from app.engine.constraints import LEAST
 from app.engine.loaded_model import LoadedModel
 from app.engine.request import End, Request, Trace
 from app.engine.sampling import Choice
@@ -48,12 +47,7 @@ def _extras(
     rows = torch.tensor(request.rows, device=model.device)
     best = choice.table[rows].topk(options.alternatives) if options.alternatives and choice.table is not None else None
     attention = weights[rows, : request.memory] if options.attention and weights is not None else None
-    return None if best is None else (best.indices, _at_least(best.values)), attention
-
-
-def _at_least(log_probs: Tensor) -> Tensor:
-    """Log-probabilities no lower than those of chosen tokens; -inf stays."""
-    return torch.where(log_probs.isneginf(), log_probs, log_probs.clamp(min=LEAST))
+    return None if best is None else (best.indices, best.values), attention
 
 
 def _record_ends(
