@@ -10,6 +10,7 @@ from app.engine.faults import NO_MEMORY, failed, is_out_of_memory, reason_of
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Activations, Explanation, Table
 from app.engine.request import Output, Request
+from app.errors import StoreError
 from app.models.explain import Explained
 
 log = logging.getLogger("unroll.engine")
@@ -25,6 +26,9 @@ def explain(model: LoadedModel) -> list[Output]:
     except StopIteration as complete:
         del model.explaining[request]
         return [_answer(request, complete.value)]
+    except StoreError as error:  # the files have changed since the version was loaded
+        del model.explaining[request]
+        return [failed(request, error.detail)]
     except RuntimeError as error:
         del model.explaining[request]
         memory = is_out_of_memory(error)

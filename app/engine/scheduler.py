@@ -57,6 +57,7 @@ class _Queue:
     encoded_last: bool = False
     virtual: float = 0.0  # finish tag of the request that started last
     finish: dict[tuple[str, int], float] = field(default_factory=dict)  # last tag by client and group
+    is_held: bool = False  # its waiting requests stay where they are
 
     @property
     def is_active(self) -> bool:
@@ -92,6 +93,7 @@ class Scheduler:
         self._slots = slots
         self._unit = unit
         self._queues: dict[str, _Queue] = {}
+        self._active: dict[str, _Queue] = {}  # those with requests, in order of their first one
         self._requests: dict[RequestKey, Request] = {}
         self._groups: Counter[str] = Counter()  # groups with a request here, by client
         self._in_group: Counter[tuple[str, int]] = Counter()
@@ -104,18 +106,43 @@ class Scheduler:
     def register(
         self, model: str, *, divisible: bool = False, padded: Callable[[Sequence[int]], int] = padded_to_longest
     ) -> None:
-        """Accept requests for a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
+        """Run the requests of a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
         whole ones."""
-        self._queues[model] = _Queue(padded, divisible)
+        queue = self._queues.setdefault(model, _Queue(padded, divisible))
+        queue.padded, queue.divisible, queue.is_held = padded, divisible, False
+
+    def hold(self, model: str, *, held: bool = True) -> None:
+        """Let the waiting requests of a model wait until it is registered, or no longer `held`. The others go on."""
+        self._queues.setdefault(model, _Queue(padded_to_longest, divisible=False)).is_held = held
 
     def unregister(self, model: str) -> None:
-        """Forget an idle model."""
-        assert not self._queues[model].is_active
-        del self._queues[model]
+        """Forget an idle model, if it is known."""
+        assert model not in self._active
+        self._queues.pop(model, None)
 
     def is_idle(self, model: str) -> bool:
         """Whether no request of a model is here."""
-        return not self._queues[model].is_active
+        return model not in self._active
+
+    def is_running(self, model: str) -> bool:
+        """Whether a request of a model is here that does not wait."""
+        queue = self._active.get(model)
+        return queue is not None and any(queue.by_phase[phase] for phase in ("encoding", "decoding"))
+
+    @property
+    def models(self) -> list[str]:
+        """The models of the requests that are here, in order of the first one."""
+        return list(self._active)
+
+    def requests_of(self, model: str) -> list[Request]:
+        """The requests of a model."""
+        queue = self._active.get(model)
+        return [] if queue is None else [request for phase in queue.by_phase.values() for request in phase]
+
+    @property
+    def can_run(self) -> bool:
+        """Whether a request is here that need not wait for its model."""
+        return any(not queue.is_held or self.is_running(model) for model, queue in self._active.items())
 
     def add(self, request: Request) -> None:
         """Queue a request of a registered model."""
@@ -125,6 +152,7 @@ class Scheduler:
             if not self._requests:
                 self._virtual = max(other.used for other in self._queues.values())
             queue.used = max(queue.used, self._virtual)
+            self._active[request.model] = queue
         flow = (terms.client, terms.group)
         self._in_group[flow] += 1
         self._groups[flow[0]] += self._in_group[flow] == 1
@@ -156,7 +184,10 @@ class Scheduler:
         request = self._requests.pop(key, None)
         if request is None:
             return None
-        self._queues[request.model].remove(request)
+        queue = self._queues[request.model]
+        queue.remove(request)
+        if not queue.is_active:
+            del self._active[request.model]
         self._alone.pop(request, None)
         self._steps -= request.cost.total
         flow = (request.terms.client, request.terms.group)
@@ -211,9 +242,10 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """The next action. Its chunks count as encoded from now on."""
-        models = sorted((name for name, queue in self._queues.items() if queue.is_active), key=self._used)
-        if self._alone:
-            return self._plan_alone(models)
+        models = sorted(self._active, key=self._used)
+        alone = next((request for request in self._alone if not self._is_kept(request)), None)
+        if alone is not None:
+            return self._plan_alone(models, alone)
         for model in models:
             plan = self._plan_model(model, self._queues[model])
             if not plan.is_idle:
@@ -224,9 +256,12 @@ class Scheduler:
     def _used(self, model: str) -> float:
         return self._queues[model].used
 
-    def _plan_alone(self, models: Sequence[str]) -> Plan:
-        """Finish what runs, then run the first of the requests that run alone."""
-        first = next(iter(self._alone))
+    def _is_kept(self, request: Request) -> bool:
+        """Whether a request must wait for its model."""
+        return request.phase == "waiting" and self._queues[request.model].is_held
+
+    def _plan_alone(self, models: Sequence[str], first: Request) -> Plan:
+        """Finish what runs, then run `first` alone."""
         for name in models:
             if name != first.model or first.phase == "waiting":
                 others = self._queues[name]
@@ -253,6 +288,8 @@ class Scheduler:
         """The requests that can be encoded now. One that needs more rows than are free lets no other pass: rows become
         free soon, and small requests would starve it."""
         candidates = list(queue.by_phase["encoding"])
+        if queue.is_held:
+            return candidates
         free = self._slots - queue.rows
         for request in heapq.nsmallest(_LOOK_AHEAD, queue.by_phase["waiting"], key=_order):
             free -= request.cost.rows

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.engine.client import EngineView
 from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage, printable
+from app.store.hashes import HashOf, sha256_of
 from app.store.listing import version_folders
 from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, Version, check_hashes, inspect_version
@@ -26,14 +27,14 @@ class Entry:
     target_tokenizer: TextTokenizer
 
 
-def entry_of(version: Version, checks: Mapping[str, Check]) -> Entry:
+def entry_of(version: Version, checks: Mapping[str, Check], hash_of: HashOf = sha256_of) -> Entry:
     """A version with its tokenizers. `checks` are those of the known tasks, by name. Raises StoreError."""
     manifest = version.manifest
     check = checks.get(manifest.task)
     if check is None:
         raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(checks)}")
     check(manifest)
-    check_hashes(version, manifest.tokenizer_files)
+    check_hashes(version, manifest.tokenizer_files, hash_of)
     tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
     if manifest.target_tokenizer is not None:
         target = TextTokenizer(version.folder, manifest.target_tokenizer)
@@ -49,8 +50,9 @@ class Catalog:
     versions that an administrator unloaded, as `name/version`.
     """
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], hash_of: HashOf = sha256_of) -> None:
         self._checks = checks
+        self._hash_of = hash_of
         self.entries: dict[tuple[str, int], Entry] = {}
         self.defaults: Mapping[str, int] = {}
         self.unloaded: Collection[str] = ()
@@ -61,7 +63,7 @@ class Catalog:
         """The version in a folder of the store, or why it cannot be used. Of its files only those of the tokenizers are
         read: the engines check the weights."""
         try:
-            return entry_of(inspect_version(folder), self._checks)
+            return entry_of(inspect_version(folder), self._checks, self._hash_of)
         except StoreError as error:
             reason = error.detail
         except Exception as error:  # a version may hold anything: it must not end the service or the watch

@@ -352,3 +352,36 @@ def test_alone_means_with_nothing_else() -> None:
             assert not any(item.key in simulation.done_at for item in others)
     simulation.run()
     assert len(simulation.done_at) == 13
+
+
+def test_requests_of_a_held_model_wait_while_others_run() -> None:
+    """Those that run go on; the others keep their deadlines, and run when the model is registered."""
+    simulation = Simulation().register("old/1", "new/1")
+    running = simulation.add(request("old/1", 6), needs=30)
+    simulation.step()
+    simulation.scheduler.hold("old/1")
+    kept = simulation.add(request("old/1", 6), needs=6)
+    late = simulation.add(request("old/1", 6, deadline=simulation.now + 20), needs=6)
+    other = simulation.add(request("new/1", 6), needs=6)
+    while simulation.scheduler.can_run:
+        simulation.step()
+    assert {running.key, other.key} <= simulation.done_at.keys()
+    assert kept.key not in simulation.done_at
+    assert (kept.phase, late.phase) == ("waiting", "ended")
+    assert not simulation.scheduler.is_idle("old/1")
+    assert not simulation.scheduler.is_running("old/1")
+    assert simulation.scheduler.plan().is_idle
+    simulation.register("old/1").run()
+    assert kept.key in simulation.done_at
+
+
+def test_a_request_that_runs_alone_and_waits_for_its_model_keeps_nobody() -> None:
+    simulation = Simulation().register("old/1")
+    simulation.scheduler.hold("new/1")
+    suspect = simulation.add(request("new/1", 6, alone=True), needs=6)
+    other = simulation.add(request("old/1", 6), needs=6)
+    while simulation.scheduler.can_run:
+        simulation.step()
+    assert other.key in simulation.done_at
+    simulation.register("new/1").run()
+    assert suspect.key in simulation.done_at

@@ -8,7 +8,7 @@ import msgspec
 from app.engine.client.connection import Connection
 from app.engine.cost import cost_of
 from app.engine.protocol import Answer, Decode, Event, Failed, Progress, Submit
-from app.errors import EngineFailed, ModelUnavailable, TimedOut
+from app.errors import EngineFailed, ModelNotLoaded, ModelUnavailable, TimedOut
 from app.request_context import REQUEST_CONTEXT
 
 
@@ -107,8 +107,11 @@ class StreamCall(Call):
 
 
 def answer_in(event: Event) -> Answer | Progress:
-    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable or TimedOut."""
+    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable, ModelNotLoaded or
+    TimedOut."""
     if isinstance(event, Failed):
+        if event.not_loaded:
+            raise ModelNotLoaded(event.reason)
         kind = TimedOut if event.expired else ModelUnavailable if event.gone else EngineFailed
         raise kind(event.reason)
     assert isinstance(event, Answer | Progress)

@@ -1,0 +1,12 @@
+"""Memory that versions take in an engine, before they are loaded. Free of torch: the front end's process counts, too."""
+
+from app.store.model_store import Version
+
+FIXED_BYTES = 2**18  # of a loaded version without its weights: modules, and numbers of its rows
+_BUILD_BYTES = 6  # for each weight: it is read in float32, and packed in 16 bits before the first form is freed
+
+
+def needed_bytes(version: Version) -> int:
+    """Memory that a version needs while it is loaded. Later it takes less (`LoadedModel.bytes`), and at most this when
+    it has explained a label."""
+    return FIXED_BYTES + _BUILD_BYTES * version.weights
