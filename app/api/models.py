@@ -22,8 +22,9 @@ Named = Annotated[
 
 @router.get("/v1/models", operation_id="list_models", summary="List the models")
 async def models(service: ServiceDependency) -> ModelList:
-    """Every usable version, loaded or not: its task, architecture and measured quality, and whether it is a default. `broken` lists
-    the versions that cannot be used, with the reason. `data` lists the language models for OpenAI's clients."""
+    """Every usable version: its task, architecture and measured quality, whether it is a default, and whether it is
+    loaded. `broken` lists the versions that cannot be used, with the reason. `data` lists the language models for
+    OpenAI's clients."""
     usable = service.catalog.usable(service.client.view)
     languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.continues)
     data = [ListedModel(id=name) for name in languages]

@@ -4,6 +4,7 @@ The loop, which owns the models, does only the warm-up of some milliseconds. See
 """
 
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -31,11 +32,13 @@ class Work:
         self._thread = ThreadPoolExecutor(1, name)  # one thread reuses its heap
         self._result: Future[Found] | None = None
         self.key = ""
+        self.started = 0.0  # on the clock of `time.monotonic`
 
     def start(self, key: str, work: Callable[[], Found]) -> None:
         """Begin to work on a version."""
         assert self._result is None
-        self.key, self._result = key, self._thread.submit(work)
+        self.key, self.started = key, time.monotonic()
+        self._result = self._thread.submit(work)
 
     def cancel(self, key: str) -> None:
         """Nobody waits for the work on this version any more."""

@@ -259,9 +259,9 @@ class Events(Message, frozen=True):
 
 class Status(Message, frozen=True):
     """State and figures of an engine. `instance` changes with each restart; `models` are served, `broken` are others
-    with a reason. `precisions` names the number types of each loaded model, `loading` those that are loaded now; they take
-    `models_bytes` of `models_memory`. `counters` only grow, `gauges` go up and down; `figures` are by model;
-    `load_seconds` is over `LOAD_SECONDS`."""
+    with a reason. `precisions` names the number types of each loaded model, `loading` those that are loaded now; the
+    loaded ones take `models_bytes` of `models_memory`. `counters` only grow, `gauges` go up and down; `figures` are by
+    model; `load_seconds` is over `LOAD_SECONDS`."""
 
     instance: str
     models: list[str]

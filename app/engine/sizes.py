@@ -1,4 +1,4 @@
-"""Memory that versions take in an engine, before they are loaded. Free of torch: the front end's process counts, too."""
+"""Memory that versions need in an engine, known before they are loaded. Free of torch."""
 
 from app.store.model_store import Version
 

@@ -119,9 +119,10 @@ class Versions:
 
     def why_not_loaded(self, key: str) -> str:
         """Why a request waited in vain for its version."""
-        memory = f"which may take {self._models.memory:,} bytes (models_memory)"
-        why = f"those in use leave it no room in the memory of the models, {memory}" if self._room.is_short else ""
-        return f"{key} was not loaded before the deadline{why and ': '}{why}; retry later, or set a longer timeout"
+        why = "loading it takes longer"
+        if self._room.is_short:
+            why = f"those in use leave it no room in the {self._models.memory:,} bytes for models (models_memory)"
+        return f"{key} was not loaded before the deadline: {why}; retry later, or set a longer timeout"
 
     def load(self, client: bytes, load: Load) -> list[Reply]:
         """Start to load a version; `advance` has the reply unless it is here."""
@@ -160,15 +161,18 @@ class Versions:
         outputs: list[Output] = []
         now = time.monotonic()
         for work in (self._building, self._checking):
-            if work.is_done:
-                key = work.key
-                failure = failure_of(key, partial(self._take, key, work))
-                if key and failure is not None:
-                    outputs += self._outputs(key, failure)
-                    replies += self._fail(key, failure)
-                elif key in self._models and work is self._building:
-                    self._register(key, now - self._demand.pop(key, now))
-                    replies += [(client, Loaded(key)) for client in self._loaders.pop(key, [])]
+            if not work.is_done:
+                continue
+            key, was_loaded = work.key, work.key in self._models
+            failure = failure_of(key, partial(self._take, key, work))
+            if not key or was_loaded:  # nobody waits for it any more
+                continue
+            if failure is not None:
+                outputs += self._outputs(key, failure)
+                replies += self._fail(key, failure)
+            elif key in self._models:
+                self._register(key, now - self._demand.pop(key, work.started))
+                replies += [(client, Loaded(key)) for client in self._loaders.pop(key, [])]
         self._start_work(now)
         for key, unloading in list(self._unloading.items()):
             if now >= unloading.until and self._scheduler.is_idle(key):

@@ -54,7 +54,7 @@ def room_for(store: Path, count: int, name: str = SENTENCES) -> int:
 async def status_of(client: EngineClient) -> Status:
     """A status that is asked for from now on."""
     seen = client.view.ready[0]
-    while client.view.ready[0] is seen:
+    while client.view.ready[0] is seen:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return client.view.ready[0]
 
