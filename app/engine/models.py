@@ -93,6 +93,7 @@ class Models(Mapping[str, LoadedModel]):
         load_weights(network, version)
         model = self._prepared(version.manifest, network)
         model.make_exact = partial(self._exact, version)
+        give_back_memory()  # of the form in float32
         return model
 
     def _exact(self, version: Version) -> InPieces[Classifier]:

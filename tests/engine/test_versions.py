@@ -175,6 +175,7 @@ def test_a_version_larger_than_the_memory_is_broken(store: Path, tmp_path: Path)
         memory = room_for(store, 1, LABELS)
         assert memory < room_for(store, 1)
         async with engine(store, tmp_path, models_memory=memory) as client:
+            client.set_desired({key: str(store / key) for key in client.view.ready[0].broken})
             reason = client.view.broken[f"{SENTENCES}/1"]
             assert f"may take {memory:,} (models_memory)" in reason
             with pytest.raises(ModelUnavailable, match="models_memory"):
