@@ -18,7 +18,7 @@ from app.store.stores import FolderStore, Store
 
 _MOST_ENGINES = 4  # by default
 _ENGINE_BYTES = 200 * 2**20  # without a model
-_SERVED_BYTES = 2  # for each weight, in 16 bits
+_SERVED_BYTES = 3  # for each weight: most are packed in 16 bits, some stay in float32
 _FRONT_END_BYTES = 256 * 2**20
 
 log = logging.getLogger("unroll")
@@ -78,10 +78,10 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
 
 
 def engines_that_fit(memory: int, versions: Sequence[Version], front_ends: int, models_memory: int = 0) -> int:
-    """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`.
+    """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`, as measured (docs/deploy.md).
 
-    An engine needs its own memory (`docs/deploy.md` has the measurements), that of the newest version of each name as
-    served, of at most `models_memory` unless it is 0, and the largest version once more while it is loaded.
+    An engine needs its own memory, that of the newest version of each name as served, at most `models_memory` unless it
+    is 0, and what the largest version needs while it is loaded.
     """
     newest = {version.manifest.name: version for version in versions}  # they are sorted
     served = sum(FIXED_BYTES + _SERVED_BYTES * version.weights for version in newest.values())
