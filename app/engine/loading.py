@@ -41,7 +41,7 @@ class Work:
         self._result = self._thread.submit(work)
 
     def cancel(self, key: str) -> None:
-        """Nobody waits for the work on this version any more."""
+        """The result of the work on this version is not needed any more."""
         if self.key == key:
             self.key = ""
 

@@ -57,7 +57,7 @@ class Room:
         self._let_go([key for key in self._loaded() if self._may_leave(key)], missing)
 
     def ask_nobody(self) -> None:
-        """Nobody needs room: the models that were to leave go on."""
+        """No version needs room: the models that were to leave go on."""
         for key in self._asked:
             self._scheduler.hold(key, held=False)
         self._asked.clear()

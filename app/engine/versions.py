@@ -90,13 +90,13 @@ class Versions:
                 self._fail(key, failure)
         self._defaults = deque(_ranked([version.manifest for version in self._served.values()], defaults))
         end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end and (key := self._next_default()):
+        while time.monotonic() < end and (default := self._next_default()):
             started = time.monotonic()
-            failure = failure_of(key, partial(self._models.load, self._served[key]))
+            failure = failure_of(default, partial(self._models.load, self._served[default]))
             if failure is None:
-                self._register(key, time.monotonic() - started)
+                self._register(default, time.monotonic() - started)
             else:
-                self._fail(key, failure)
+                self._fail(default, failure)
         self._unchecked = deque(key for key in self.served if key not in self._models)
 
     def manifest(self, key: str, *, was_accepted: bool = False) -> Manifest:
@@ -165,7 +165,7 @@ class Versions:
                 continue
             key, was_loaded = work.key, work.key in self._models
             failure = failure_of(key, partial(self._take, key, work))
-            if not key or was_loaded:  # nobody waits for it any more
+            if not key or was_loaded:  # the result is not needed any more
                 continue
             if failure is not None:
                 outputs += self._outputs(key, failure)

@@ -76,7 +76,7 @@ def load_in_pieces(network: nn.Module, version: Version) -> Iterator[None]:
             entry = header.tensors[name]
             dtype = _TYPES[entry.dtype]
             file.seek(header.start + entry.data_offsets[0])
-            for part in tensor.view(-1).split(_PIECE):
+            for part in torch.split(tensor.view(-1), _PIECE):
                 numbers = bytearray(part.numel() * dtype.itemsize)
                 if file.readinto(numbers) != len(numbers):
                     raise FileDamaged(f"{WEIGHTS} cannot be read: it became shorter meanwhile")
