@@ -3,7 +3,7 @@
 from app.store.model_store import Version
 
 FIXED_BYTES = 2**16  # of a loaded version without its weights: modules, and numbers of its rows
-_BUILD_BYTES = 6  # for each weight: it is read in float32, and packed in 16 bits before the first form is freed
+_BUILD_BYTES = 8  # for each weight: it is read in float32, and packed in 16 bits by way of copies
 
 
 def needed_bytes(version: Version) -> int:
