@@ -16,7 +16,7 @@ from app.engine.client import EngineClient
 from app.engine.models import Models
 from app.engine.protocol import Decode, Decoded, Explain, Label, Labelled, Status, Terms, Tokens
 from app.engine.sizes import needed_bytes
-from app.errors import ModelNotLoaded, ModelUnavailable
+from app.errors import EngineFailed, ModelNotLoaded, ModelUnavailable
 from app.store.model_store import inspect_version
 from tests.conftest import engine_in_thread
 from tests.engine.references import label_alone, open_shipped
@@ -246,3 +246,22 @@ def test_the_float32_form_of_a_classifier_is_made_by_the_first_explanation(
     assert answer.scores == pytest.approx(expected, abs=1e-6)
     weights = inspect_version(store / LABELS / "1").weights
     assert after - before == (0 if precision == "float32" else 4 * weights)
+
+
+def test_an_explanation_whose_files_are_gone_fails_alone(tiny_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_store / LABELS, tmp_path / "store" / LABELS)
+    key, explained = f"{LABELS}/1", Label(Explain())
+
+    async def scenario() -> None:
+        async with engine(tmp_path / "store", tmp_path, precision="auto") as client:
+            await ask(client, key, 1)
+            weights = tmp_path / "store" / key / "model.safetensors"
+            weights.rename(weights.with_suffix(".away"))
+            with pytest.raises(EngineFailed, match=r"model\.safetensors cannot be read"):
+                await client.answer(key, Tokens([5, 6]), explained, Terms())
+            await ask(client, key, 1)
+            weights.with_suffix(".away").rename(weights)
+            answer = await client.answer(key, Tokens([5, 6]), explained, Terms())
+            assert answer.explanation is not None
+
+    asyncio.run(scenario())
