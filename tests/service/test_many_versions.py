@@ -7,14 +7,15 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
-from tests.service.serving import metric, serving
+from tests.service.serving import serving
 
 COUNT = 500
 NAME = "sentiment-en"
-READY_SECONDS = 15  # 5 on a machine that does nothing else
-FIRST_SECONDS = 3  # 1 there
+READY_SECONDS = 8  # of processor time, in all processes: less than 5 s on two cores that do nothing else
+MEAN_SECONDS, MOST_SECONDS = 0.5, 5  # until a first answer; the slowest one may meet other work of the machine
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ def test_any_of_500_versions_answers_soon(store: Path, memory: tuple[str, ...]) 
     started = time.monotonic()
     with serving(store, "--engines", "1", *memory) as served, httpx.Client(base_url=served.address, timeout=30) as http:
         ready = time.monotonic() - started
+        service = psutil.Process(served.process.pid)
+        worked = sum(sum(one.cpu_times()[:2]) for one in (service, *service.children(recursive=True)))
         listed = http.get("/readyz").json()
         assert len(listed["models"]) == COUNT
         seconds = []
@@ -43,9 +46,8 @@ def test_any_of_500_versions_answers_soon(store: Path, memory: tuple[str, ...]) 
             assert answer.status_code == 200, answer.text
             seconds.append(time.monotonic() - began)
         rss = served.engines()[0].memory_info().rss
-        print(
-            f"ready after {ready:.1f} s; first answers: slowest {max(seconds):.3f} s, mean {sum(seconds) / 60:.3f} s; "
-            f"{metric(served.address, 'unroll_engine_models'):.0f} loaded; engine {rss / 1e6:.0f} MB"
-        )
-    assert ready < READY_SECONDS
-    assert max(seconds) < FIRST_SECONDS
+        print(f"ready after {ready:.1f} s, {worked:.1f} s of work; engine {rss / 1e6:.0f} MB")
+        print(f"first answers: slowest {max(seconds):.3f} s, mean {sum(seconds) / len(seconds):.3f} s")
+    assert worked < READY_SECONDS
+    assert sum(seconds) / len(seconds) < MEAN_SECONDS
+    assert max(seconds) < MOST_SECONDS
