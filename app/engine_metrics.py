@@ -37,6 +37,7 @@ COUNTERS = (
     Named("expired", "expired", "Requests whose deadline passed before they ended"),
     Named("loads", "loads", "Versions loaded"),
     Named("load_failures", "load_failures", "Versions that could not be loaded"),
+    Named("evictions", "evictions", "Versions that left the memory of the models for others"),
     Named("restarts", "restarts", "Restarts of engines"),
 )
 GAUGES = (
@@ -90,11 +91,24 @@ class EngineCollector(Collector):
             for place, status in engines.items():
                 gauge.add_metric((place,), status.gauges.get(member, 0))
             yield gauge
+        yield from _memory(engines)
         yield GaugeMetricFamily("unroll_engines_ready", "Engines that are ready", value=len(engines))
         yield GaugeMetricFamily("unroll_engines", "Engines that the service keeps running", value=figures.count)
         yield _loads(engines)
         yield from _of_models(engines)
         yield from _versions(figures)
+
+
+def _memory(engines: Mapping[str, Status]) -> Iterable[Metric]:
+    for name, help_text, value in (
+        ("models", "Versions that are loaded", lambda status: len(status.precisions)),
+        ("models_bytes", "Memory of the loaded versions", lambda status: status.models_bytes),
+        ("models_memory_bytes", "Memory that loaded versions may take", lambda status: status.models_memory),
+    ):
+        gauge = GaugeMetricFamily(f"unroll_engine_{name}", help_text, labels=("engine",))
+        for place, status in engines.items():
+            gauge.add_metric((place,), value(status))
+        yield gauge
 
 
 def _loads(engines: Mapping[str, Status]) -> Metric:

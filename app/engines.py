@@ -1,21 +1,24 @@
 """Opens the model store and starts the engines of a service, from its settings."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.desired_state import DesiredState
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices
+from app.engine.sizes import FIXED_BYTES, needed_bytes
 from app.errors import StoreUnreachable
 from app.machine import available_cores, available_memory
 from app.settings import Settings
 from app.store.listing import version_folders
-from app.store.model_store import WEIGHTS, inspect_version, read_store
+from app.store.model_store import Version, inspect_version, read_store
 from app.store.remote import RemoteStore, is_url
 from app.store.stores import FolderStore, Store
 
 _MOST_ENGINES = 4  # by default
 _ENGINE_BYTES = 200 * 2**20  # without a model
+_SERVED_BYTES = 3  # for each weight: most are packed in 16 bits, some stay in float32
 _FRONT_END_BYTES = 256 * 2**20
 
 log = logging.getLogger("unroll")
@@ -49,6 +52,11 @@ def desired_state_of(store: Store) -> DesiredState:
 
 def start_engines(settings: Settings, store: Store) -> EngineProcesses:
     """Engine processes that load all versions of a store."""
+    count, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
+    versions = read_store(store.root, inspect_version).versions
+    room = engines_that_fit(memory, versions, settings.workers, settings.models_memory)
+    devices = engine_devices(settings.devices, settings.engines or max(1, min(count, room)))
+    on_cpu = devices.count("cpu")
     config = EngineConfig(
         endpoint="",
         store=str(store.root),
@@ -56,13 +64,11 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
         unit=settings.unit,
         slots=settings.slots,
         budget=settings.budget,
+        models_memory=settings.models_memory or (on_cpu and models_share(memory, versions, settings.workers, on_cpu)),
         precision=settings.precision,
         log_level=settings.log_level,
         log_format=settings.log_format,
     )
-    count, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
-    room = engines_that_fit(memory, store, settings.workers)
-    devices = engine_devices(settings.devices, settings.engines or max(1, min(count, room)))
     if room < count and "cpu" in devices:
         log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
     log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
@@ -71,12 +77,21 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
     )
 
 
-def engines_that_fit(memory: int, store: Store, front_ends: int) -> int:
-    """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`.
+def engines_that_fit(memory: int, versions: Sequence[Version], front_ends: int, models_memory: int = 0) -> int:
+    """The number of CPU engines that fit into `memory` (bytes) beside `front_ends`, as measured (docs/deploy.md).
 
-    The memory of an engine was measured (docs/deploy.md): torch, each model as stored and as served, and batches.
-    A broken version takes none.
+    An engine needs its own memory, that of the newest version of each name as served, at most `models_memory` unless it
+    is 0, and what the largest version needs while it is loaded.
     """
-    versions = read_store(store.root, inspect_version).versions
-    stored = sum(version.manifest.files[WEIGHTS].bytes for version in versions)
-    return max(0, (memory - front_ends * _FRONT_END_BYTES) // (_ENGINE_BYTES + 3 * stored))
+    newest = {version.manifest.name: version for version in versions}  # they are sorted
+    served = sum(FIXED_BYTES + _SERVED_BYTES * version.weights for version in newest.values())
+    largest = max(map(needed_bytes, versions), default=0)
+    engine = _ENGINE_BYTES + min(served, models_memory or served) + largest
+    return max(0, (memory - front_ends * _FRONT_END_BYTES) // engine)
+
+
+def models_share(memory: int, versions: Sequence[Version], front_ends: int, engines: int) -> int:
+    """Memory for the models of each CPU engine: half of what its process can have beside the front ends and itself, and
+    enough for the largest version."""
+    process = (memory - front_ends * _FRONT_END_BYTES) // engines
+    return max((process - _ENGINE_BYTES) // 2, *map(needed_bytes, versions), FIXED_BYTES)

@@ -17,6 +17,7 @@ UnrollError
 │   └── ContradictoryOptions
 ├── ModelNotFound           no such model or version
 ├── ModelUnavailable        the version is broken or unloading
+├── ModelNotLoaded          the version could not be loaded before the request's deadline
 ├── LoadFailed              the version cannot be loaded; the loaded ones keep serving
 ├── StoreUnreachable        the model store at a URL cannot be read
 ├── StoreNotWritable        the model store is read-only
@@ -126,6 +127,10 @@ class ModelNotFound(UnrollError):
 
 
 class ModelUnavailable(UnrollError):
+    pass
+
+
+class ModelNotLoaded(UnrollError):
     pass
 
 

@@ -25,6 +25,7 @@ from app.heap import give_back_memory, share_heap
 from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
+from app.store.hashes import FOLDER, Hashes
 from app.tasks.catalog import Catalog
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
@@ -89,7 +90,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
         await stack.enter_async_context(client)
-        catalog = Catalog({task.name: task.check for task in parts.tasks})
+        catalog = Catalog({task.name: task.check for task in parts.tasks}, Hashes(folder / FOLDER).of)
         rollout = Rollout(catalog, client, store, desired)
         await rollout.begin()
         if any(entry.manifest.image is not None for entry in catalog.entries.values()):

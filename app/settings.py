@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         0, description="Number of engine processes on the CPU; 0 means one per core, at most 4, limited by memory."
     )
     threads: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Torch threads of each engine.")
+    models_memory: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Bytes that the loaded versions of one engine may take; idle ones leave for others. 0 means half "
+        "of the memory that the engine can have.",
+    )
     precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description="Number type of the weights; auto picks the fastest type that keeps accuracy."
     )

@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from app.models.networks import build_network
 from app.models.serving.precision import Precision
 from app.store.architecture import Attention, Decoder, EncoderDecoder, Recurrence, TextEncoder
 from app.store.manifest import Decoding, Manifest, TokenizerUse
-from app.store.model_store import Version, read_store
+from app.store.model_store import read_store
 from benchmarks.options import OUTPUT, STORE, Counts, Names
 
 UNIT = 6
@@ -210,7 +210,7 @@ def models(store: Path, scale: Scale, device: torch.device, wanted: Sequence[str
             loaded.add(manifest, build_network(manifest.architecture, mean=[], std=[]))
         elif name in versions:
             manifest = _without_end(versions[name].manifest)
-            loaded.load(Version(versions[name].folder, manifest))
+            loaded.load(replace(versions[name], manifest=manifest))
         else:
             continue
         yield Model(loaded, manifest, precision, scale)

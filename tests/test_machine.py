@@ -1,13 +1,20 @@
 """What a control group leaves of a machine, from trees as the kernel shows them, of both versions."""
 
+import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
-from app.engines import engines_that_fit
+from app.engine.client import EngineClient
+from app.engine.config import EngineConfig
+from app.engine.process import EngineProcesses
+from app.engine.sizes import needed_bytes
+from app.engines import engines_that_fit, models_share
 from app.machine import available_cores, available_memory
-from app.store.stores import FolderStore
+from app.store.model_store import Version, inspect_version, read_store
 
 CORES = len(os.sched_getaffinity(0))
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -17,6 +24,10 @@ MEBI = 2**20
 @pytest.fixture
 def membership(tmp_path: Path) -> Path:
     return tmp_path / "cgroup"
+
+
+def versions_of(store: Path) -> Sequence[Version]:
+    return read_store(store, inspect_version).versions
 
 
 def put(groups: Path, **files: str) -> None:
@@ -67,9 +78,44 @@ def test_a_machine_without_control_groups_has_what_it_has(tmp_path: Path) -> Non
 
 
 def test_engines_are_as_many_as_memory_has_room_for(tiny_store: Path) -> None:
-    store = FolderStore(tiny_store)
-    assert engines_that_fit(100 * MEBI, store, front_ends=1) == 0
-    assert engines_that_fit(1024 * MEBI, store, front_ends=1) == 3
-    assert engines_that_fit(1024 * MEBI, store, front_ends=2) == 2
-    assert engines_that_fit(1024 * MEBI, store, front_ends=4) == 0
-    assert engines_that_fit(1024 * MEBI, FolderStore(Path("model_store")), front_ends=1) == 1  # models need room, too
+    small = versions_of(tiny_store)
+    assert engines_that_fit(100 * MEBI, small, front_ends=1) == 0
+    assert engines_that_fit(1024 * MEBI, small, front_ends=1) == 3
+    assert engines_that_fit(1024 * MEBI, small, front_ends=2) == 2
+    assert engines_that_fit(1024 * MEBI, small, front_ends=4) == 0
+    shipped = versions_of(Path("model_store"))
+    assert engines_that_fit(1024 * MEBI, shipped, front_ends=1) == 1  # models need room, too
+    assert engines_that_fit(1200 * MEBI, shipped, front_ends=1) == 2
+    assert engines_that_fit(1024 * MEBI, shipped, front_ends=1, models_memory=20 * MEBI) == 2  # only some are loaded
+
+
+def test_models_get_half_of_the_rest_and_at_least_the_largest_fits() -> None:
+    shipped = versions_of(Path("model_store"))
+    assert models_share(2 * 1024 * MEBI, shipped, front_ends=1, engines=2) == (896 - 200) // 2 * MEBI
+    assert models_share(300 * MEBI, shipped, front_ends=1, engines=1) == max(map(needed_bytes, shipped))
+    assert models_share(300 * MEBI, (), front_ends=1, engines=1) > 0
+
+
+@pytest.mark.slow  # several engines are started
+def test_an_engine_takes_no_more_than_is_counted_for_it() -> None:
+    """Its own memory, and that of the shipped models at the peak of loading them."""
+    shipped = versions_of(Path("model_store"))
+    config = EngineConfig(endpoint="", store="model_store")
+    engines = EngineProcesses(config, ["cpu"], heartbeat_seconds=30)
+    try:
+        peak = asyncio.run(_loaded(engines, len(shipped)))
+    finally:
+        engines.stop()
+    print(f"peak of private memory: {peak / 1e6:.0f} MB")
+    assert engines_that_fit(peak, shipped, front_ends=0) == 0
+    assert engines_that_fit(3 * peak // 2, shipped, front_ends=0) == 1  # and it is not counted twice
+
+
+async def _loaded(engines: EngineProcesses, count: int) -> int:
+    """The largest private memory of the engine until it has loaded `count` versions."""
+    process, peak = psutil.Process(engines.pids[0]), 0
+    async with EngineClient(engines.endpoints) as client:
+        while len(client.view.precisions) < count:
+            peak = max(peak, process.memory_full_info().uss)
+            await asyncio.sleep(0.02)
+    return peak

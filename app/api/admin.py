@@ -121,6 +121,6 @@ async def set_default(name: Name, request: Request, service: Administrated) -> D
 )
 async def unload(name: Name, request: Request, service: Administrated) -> UnloadedVersions:
     """Stops new requests to a version, waits for its running requests, and frees its memory. The version stays in the
-    model store; loading it or restarting the service serves it again."""
+    model store, and requests do not load it; loading it or restarting the service serves it again."""
     body = await _read(request, UnloadRequest)
     return UnloadedVersions(name=name, versions=await service.rollout.unload(name, body.version))

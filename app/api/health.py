@@ -35,9 +35,9 @@ async def healthz() -> Health:
     responses={503: {"model": Readiness, "description": "Not every engine is ready, or the service is about to end"}},
 )
 async def readyz(service: ServiceDependency, response: Response) -> Readiness:
-    """200 when every engine has loaded and warmed every valid model and the service is not about to end; otherwise 503.
-    Broken versions are listed, and the others are served. Later, a restart of one engine does not change the status
-    while another engine is ready."""
+    """200 when every engine has loaded the default versions, or done so for a second, and the service is not about
+    to end; otherwise 503. Broken versions are listed, and the others are served: their requests load them. Later, a
+    restart of one engine does not change the status while another engine is ready."""
     view = service.client.view
     broken = [BrokenModel(model=key, reason=reason) for key, reason in service.catalog.broken(view).items()]
     status: Literal["ready", "starting", "draining"] = "ready" if view.is_ready else "starting"

@@ -9,6 +9,7 @@ from app.api.options import ModelName
 from app.api.problems import problems
 from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, NamedModel, QualityFigure
 from app.api.service import Service, ServiceDependency
+from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable
 from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
@@ -21,12 +22,13 @@ Named = Annotated[
 
 @router.get("/v1/models", operation_id="list_models", summary="List the models")
 async def models(service: ServiceDependency) -> ModelList:
-    """Every loaded version: its task, architecture and measured quality, and whether it is a default. `broken` lists
-    the versions that cannot be used, with the reason. `data` lists the language models for OpenAI's clients."""
+    """Every usable version: its task, architecture and measured quality, whether it is a default, and whether it is
+    loaded. `broken` lists the versions that cannot be used, with the reason. `data` lists the language models for
+    OpenAI's clients."""
     usable = service.catalog.usable(service.client.view)
     languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.continues)
     data = [ListedModel(id=name) for name in languages]
-    return ModelList(models=_infos(usable), broken=_broken(service), data=data)
+    return ModelList(models=_infos(usable, service.client.view), broken=_broken(service), data=data)
 
 
 @router.get(
@@ -41,15 +43,15 @@ async def model(name: Named, service: ServiceDependency) -> NamedModel:
     service.catalog.named(None, name, None, service.client.view)
     return NamedModel(
         id=name,
-        models=_infos(service.catalog.of_name(name, service.client.view)),
+        models=_infos(service.catalog.of_name(name, service.client.view), service.client.view),
         broken=[version for version in _broken(service) if version.model.rpartition("/")[0] == name],
     )
 
 
-def _infos(usable: Sequence[Entry]) -> list[ModelInfo]:
+def _infos(usable: Sequence[Entry], view: EngineView) -> list[ModelInfo]:
     """The versions in their order; the first one of each name is its default."""
     first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
-    return [_info(entry.manifest, first[entry.manifest.name]) for entry in usable]
+    return [_info(entry.manifest, first[entry.manifest.name], view) for entry in usable]
 
 
 def _broken(service: Service) -> list[BrokenModel]:
@@ -57,7 +59,7 @@ def _broken(service: Service) -> list[BrokenModel]:
     return [BrokenModel(model=key, reason=reason) for key, reason in broken.items()]
 
 
-def _info(manifest: Manifest, default_version: int) -> ModelInfo:
+def _info(manifest: Manifest, default_version: int, view: EngineView) -> ModelInfo:
     return ModelInfo(
         name=manifest.name,
         version=manifest.version,
@@ -69,6 +71,7 @@ def _info(manifest: Manifest, default_version: int) -> ModelInfo:
         bytes=manifest.bytes,
         labels=list(manifest.labels),
         quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
+        state=view.state_of(manifest.key),
         default=manifest.default,
         default_version=manifest.version == default_version,
         licence=manifest.licence,

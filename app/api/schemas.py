@@ -28,6 +28,9 @@ class ModelInfo(BaseModel):
     bytes: int = Field(description="Size on disk.")
     labels: list[str]
     quality: list[QualityFigure]
+    state: Literal["loaded", "loading", "available"] = Field(
+        description="`loaded` in an engine, `loading`, or `available`: its next request loads it."
+    )
     default: bool = Field(description="Whether it answers requests that name no model.")
     default_version: bool = Field(description="Whether it answers requests that name the model without a version.")
     licence: str

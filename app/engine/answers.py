@@ -11,7 +11,7 @@ from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, Tokens
 from app.engine.request import Output, Request
 from app.models.encoders import Encoded
-from app.models.explain import explain
+from app.models.explain import Explained, InPieces, explain
 from app.models.networks import Classifier, EncoderDecoder
 
 
@@ -50,9 +50,15 @@ def labelled(request: Request, scores: list[float], explanation: Explanation | N
 
 
 def _start_explaining(model: LoadedModel, request: Request, how: Explain) -> None:
-    assert model.exact is not None  # every classifier has it
     assert isinstance(request.source, Tokens)
-    model.explaining[request] = explain(model.exact, torch.tensor(request.source.ids), how.layer, how.units)
+    model.explaining[request] = _explained(model, request.source, how)
+
+
+def _explained(model: LoadedModel, source: Tokens, how: Explain) -> InPieces[Explained]:
+    if model.exact is None:
+        assert model.make_exact is not None
+        model.exact = yield from model.make_exact()
+    return (yield from explain(model.exact, torch.tensor(source.ids), how.layer, how.units))
 
 
 def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> None:

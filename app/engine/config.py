@@ -22,6 +22,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     unit: int = 6
     slots: int = 64
     budget: int = 1024
+    models_memory: int = 0  # bytes; 0 stands for half of what the device has
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     log_level: str = "info"
     log_format: Format = "auto"

@@ -42,7 +42,9 @@ from app.engine.scheduler import Plan, Scheduler
 from app.engine.statistics import Statistics
 from app.engine.versions import Reply, Versions
 from app.errors import ModelUnavailable, UnrollError
-from app.store.listing import version_folders
+from app.machine import available_memory
+from app.store.hashes import FOLDER, Hashes
+from app.store.listing import list_store
 
 log = logging.getLogger("unroll.engine")
 _IDLE_MS = 200  # longest sleep of an idle engine, after which it checks whether it should stop
@@ -57,6 +59,13 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def _memory_of(device: torch.device) -> int:
+    """Bytes of a device that this process may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return available_memory()
 
 
 def _no_beat() -> None:
@@ -79,7 +88,15 @@ class Engine:
         self._instance = uuid.uuid4().hex
         self._scheduler = Scheduler(budget=config.budget, slots=config.slots, unit=config.unit)
         self._statistics = Statistics(config.slots, restarts=restarts)
-        self._models = Models(pick_device(config.device), slots=config.slots, precision=config.precision)
+        device = pick_device(config.device)
+        folder = Path(config.desired_state).parent / FOLDER if config.desired_state else None
+        self._models = Models(
+            device,
+            slots=config.slots,
+            precision=config.precision,
+            memory=config.models_memory or _memory_of(device) // 2,
+            hash_of=Hashes(folder).of,
+        )
         self._versions = Versions(self._models, self._scheduler, self._statistics)
         self._next_probe = 0.0
         self._now = 0.0  # when the requests of this turn ended
@@ -87,12 +104,14 @@ class Engine:
         self._front_ends = FrontEnds(config.endpoint, context)
 
     def load(self) -> None:
-        """Load and warm every version of the desired state, or else of the store; broken ones are in the status."""
+        """Serve the versions of the desired state, or else of the store, and load the default versions; broken ones are
+        in the status."""
         if self._config.desired_state:
-            folders = read_desired_state(Path(self._config.desired_state)).versions
+            desired = read_desired_state(Path(self._config.desired_state))
+            self._versions.begin(desired.versions, desired.defaults)
         else:
-            folders = {key: str(folder) for key, folder in version_folders(Path(self._config.store)).items()}
-        self._versions.load_all(folders)
+            listing = list_store(Path(self._config.store))
+            self._versions.begin({key: str(folder) for key, folder in listing.folders.items()}, listing.defaults)
 
     def run(self) -> None:
         """Step until `stop` is called, then close the socket."""
@@ -112,15 +131,17 @@ class Engine:
         self._beat()
         self._receive()
         self._probe_front_ends()
-        self._reply(self._versions.advance())
+        replies, outputs = self._versions.advance()
+        self._reply(replies)
         self._now = time.monotonic()
+        self._send(outputs)
         outputs = self._expire(self._now)
         plan = self._scheduler.plan()
         outputs += self._execute(plan)
         self._send(outputs)
 
     def _receive(self) -> None:
-        wait_ms = 0 if len(self._scheduler) else _CHANGING_MS if self._versions.are_changing else _IDLE_MS
+        wait_ms = 0 if self._scheduler.can_run else _CHANGING_MS if self._versions.are_changing else _IDLE_MS
         for client, message in self._front_ends.receive(wait_ms=wait_ms):
             match message:
                 case Submit():
@@ -153,13 +174,14 @@ class Engine:
 
     def _accepted(self, key: RequestKey, submit: Submit) -> Request:
         """The request of a message. Raises EngineFailed, ModelUnavailable, ContradictoryOptions."""
-        manifest = self._versions.model(submit.model, was_accepted=submit.again).manifest
+        manifest = self._versions.manifest(submit.model, was_accepted=submit.again)
         check(manifest, submit.source, submit.answer, slots=self._config.slots)
         cost = cost_of(submit.source, submit.answer, directions=directions_of(manifest))
         request = Request(
             key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.again, submit.trial
         )
         self._statistics.arrived(request, time.monotonic())
+        self._versions.use(submit.model)
         return request
 
     def _refuse(self, client: bytes, failed: Failed) -> None:
@@ -170,7 +192,8 @@ class Engine:
         request = self._scheduler.remove(key)
         if request is not None:
             self._statistics.counters["cancelled"] += 1
-            release(self._models[request.model], request)
+            if request.model in self._models:
+                release(self._models[request.model], request)
 
     def _probe_front_ends(self) -> None:
         """Send a status to every front end with requests here: one that is gone cannot be reached, and its requests are
@@ -186,6 +209,9 @@ class Engine:
 
     def _answer_at_deadline(self, request: Request) -> Output:
         self._statistics.counters["expired"] += 1
+        if request.model not in self._models:
+            reason = self._versions.why_not_loaded(request.model)
+            return request, Failed(request.key[1], reason, not_loaded=True)
         answer = answer_at_deadline(self._models[request.model], request)
         return request, answer or Failed(request.key[1], _EXPIRED, expired=True)
 
@@ -257,9 +283,9 @@ class Engine:
         precisions = {key: model.precision for key, model in sorted(self._models.items())}
         return Status(
             self._instance,
-            sorted(precisions),
+            self._versions.served,
             self._versions.broken,
-            counters=asdict(self._models.counters) | statistics.counters,
+            counters=asdict(self._models.counters) | statistics.counters | {"evictions": self._versions.evictions},
             gauges={
                 "waiting": float(scheduler.waiting),
                 "running": float(scheduler.running),
@@ -268,4 +294,7 @@ class Engine:
             precisions=precisions,
             figures=statistics.figures({key: model.slots.count for key, model in self._models.items()}),
             load_seconds=statistics.load_seconds,
+            loading=self._versions.loading,
+            models_bytes=self._models.bytes,
+            models_memory=self._models.memory,
         )

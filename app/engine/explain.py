@@ -10,6 +10,7 @@ from app.engine.faults import failed, is_out_of_memory, reason_of
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Activations, Explanation, Table
 from app.engine.request import Output, Request
+from app.errors import StoreError
 from app.models.explain import Explained, InPieces
 
 log = logging.getLogger("unroll.engine")
@@ -25,6 +26,8 @@ def explain(model: LoadedModel) -> list[Output]:
         if explained is None:
             return []
         output = _answer(request, explained)
+    except StoreError as error:  # the files have changed since the version was loaded
+        output = failed(request, error.detail)
     except Exception as error:
         model.counters.out_of_memory += is_out_of_memory(error)
         log.error("an explanation of %s failed", model.key, exc_info=error)

@@ -9,6 +9,7 @@ import torch
 from app.engine.cuda_graphs import Units
 from app.engine.faults import is_of_device, is_out_of_memory
 from app.engine.request import Request
+from app.engine.sizes import FIXED_BYTES
 from app.engine.slots import Slots
 from app.models.encoders import TextEncoder
 from app.models.explain import Explained, InPieces
@@ -39,8 +40,8 @@ class Counters:
 class LoadedModel:
     """A network on its device. `block` is the number of rows that decode at once: running out of memory halves it,
     and `CALM_UNITS` units without that double it again.
-    `exact` is a classifier as stored, in float32 on the host: explanations come from it. `explaining` are those that
-    are not complete.
+    `exact` is a classifier as stored, in float32 on the host: explanations come from it, and the first one makes it by
+    `make_exact`. `explaining` are those that are not complete.
 
     `releases_each_step`: rows that end are released at once and not at the end of the unit. On a CPU, where reading a
     value costs nothing. `runs_units`: a unit of plain decoding runs in one go (`cuda_graphs`). On a GPU, where the host
@@ -54,6 +55,9 @@ class LoadedModel:
     block: int
     units: Units | None = None
     exact: Classifier | None = None
+    make_exact: Callable[[], InPieces[Classifier]] | None = None
+    weights_bytes: int = 0  # as served
+    exact_bytes: int = 0  # of `exact`, unless it is the served network itself
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
@@ -89,6 +93,13 @@ class LoadedModel:
     @property
     def key(self) -> str:
         return self.manifest.key
+
+    @property
+    def bytes(self) -> int:
+        """Memory of its weights and of its rows."""
+        rows = (*self.slots.state.values(), self.slots.history, self.slots.log_probs)
+        weights = self.weights_bytes + (self.exact_bytes if self.exact is not None else 0)
+        return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows)
 
     @property
     def device(self) -> torch.device:

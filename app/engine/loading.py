@@ -1,23 +1,21 @@
-"""Versions built while the engine runs others: one thread beside the loop verifies, fills and packs them.
+"""Work on versions beside the engine's loop: a thread reads, verifies, fills and packs them, one at a time.
 
 The loop, which owns the models, does only the warm-up of some milliseconds. See docs/adr/0018-versions-side-by-side.md.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from app.engine.faults import is_out_of_memory
 from app.engine.loaded_model import LoadedModel
-from app.engine.models import Models
 from app.errors import StoreError, printable
-from app.store.model_store import inspect_version
+from app.store.model_store import Version
 
 log = logging.getLogger("unroll.loading")
+Found = Version | LoadedModel | None  # an opened version, a built one, or the end of a check
 
 
 class Failure(NamedTuple):
@@ -27,60 +25,45 @@ class Failure(NamedTuple):
     lacks_memory: bool = False
 
 
-class Build(NamedTuple):
-    """The outcome of a build: `failure` is None on success; `seconds` count from its request."""
+class Work:
+    """The work of one thread, if any, and its result. `key` is the version that it is for."""
 
-    key: str
-    failure: Failure | None
-    seconds: float
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, name)  # one thread reuses its heap
+        self._result: Future[Found] | None = None
+        self.key = ""
+        self.started = 0.0  # on the clock of `time.monotonic`
 
-
-class Loading:
-    """Builds versions one after another. A second request for a version that is being built starts no second build."""
-
-    def __init__(self, models: Models) -> None:
-        self._models = models
-        self._thread = ThreadPoolExecutor(1, "loading")  # one thread reuses its heap
-        self._builds: dict[str, Future[LoadedModel]] = {}
-        self._requested: dict[str, float] = {}  # on the clock of `time.monotonic`
-
-    def __bool__(self) -> bool:
-        return bool(self._builds)
-
-    def start(self, key: str, folder: str) -> None:
-        """Build the version in `folder`."""
-        if key not in self._builds:
-            self._requested[key] = time.monotonic()
-            self._builds[key] = self._thread.submit(self._build, Path(folder))
+    def start(self, key: str, work: Callable[[], Found]) -> None:
+        """Begin to work on a version."""
+        assert self._result is None
+        self.key, self.started = key, time.monotonic()
+        self._result = self._thread.submit(work)
 
     def cancel(self, key: str) -> None:
-        """Drop a build and its result."""
-        self._builds.pop(key, None)
-        self._requested.pop(key, None)
+        """The result of the work on this version is not needed any more."""
+        if self.key == key:
+            self.key = ""
 
-    def finished(self) -> Iterator[Build]:
-        """Warm the finished builds and add them to the models."""
-        for key, build in list(self._builds.items()):
-            if build.done():
-                del self._builds[key]
-                failure = failure_of(key, partial(self._take, build))
-                yield Build(key, failure, time.monotonic() - self._requested.pop(key))
+    @property
+    def is_busy(self) -> bool:
+        """Whether no other work can start before `take`."""
+        return self._result is not None
 
-    def load_now(self, key: str, folder: str) -> Build:
-        """Build and warm a version before the loop runs."""
-        started = time.monotonic()
-        failure = failure_of(key, lambda: self._models.load(inspect_version(Path(folder))))
-        return Build(key, failure, time.monotonic() - started)
+    @property
+    def is_done(self) -> bool:
+        """Whether there is a result to `take`."""
+        return self._result is not None and self._result.done()
+
+    def take(self) -> Found:
+        """The result. Raises what the work raised."""
+        result, self.key, self._result = self._result, "", None
+        assert result is not None
+        return result.result()
 
     def stop(self) -> None:
-        """Start no further build."""
+        """Start no further work."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def _take(self, build: Future[LoadedModel]) -> None:
-        self._models.put(build.result())
-
-    def _build(self, folder: Path) -> LoadedModel:
-        return self._models.build(inspect_version(folder))
 
 
 def failure_of(key: str, load: Callable[[], object]) -> Failure | None:

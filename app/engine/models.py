@@ -1,10 +1,12 @@
 """The models of one device: built from versions of the store, warmed, and unloaded."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 import torch
+from torch import nn
 
 from app.engine.cost import cost_of
 from app.engine.cuda_graphs import Units
@@ -13,27 +15,43 @@ from app.engine.encode import encode
 from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
+from app.engine.sizes import needed_bytes
 from app.engine.slots import Slots
 from app.errors import WeightsMismatch
 from app.heap import give_back_memory
 from app.machine import available_memory
+from app.models.explain import InPieces
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.serving.native import NativeLinear, NativeRecurrent
 from app.models.serving.precision import Precision, prepare
+from app.store.hashes import HashOf, sha256_of
 from app.store.manifest import Manifest
-from app.store.model_store import WEIGHTS, Version, check_hashes
-from app.store.weights import check_weights, load_weights
+from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
+from app.store.weights import WithoutValues, check_weights, distinct_tensors, load_in_pieces, load_weights
 
 _WARM_TOKENS = 8
+_AS_STORED = "float32"  # in the words of `prepare`
 
 
 class Models(Mapping[str, LoadedModel]):
-    """The loaded models by `name/version`. `slots` is the number of rows of each."""
+    """The loaded models by `name/version`. `slots` is the number of rows of each, `memory` the bytes that all may take;
+    None stands for all memory of this machine."""
 
-    def __init__(self, device: torch.device, *, slots: int, precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        slots: int,
+        precision: Precision = "auto",
+        memory: int | None = None,
+        hash_of: HashOf = sha256_of,
+    ) -> None:
         self.device = device
         self.counters = Counters()
+        self.memory = memory or available_memory()
         self._slots = slots
         self._precision = precision
+        self._hash_of = hash_of
         self._models: dict[str, LoadedModel] = {}
 
     def __getitem__(self, key: str) -> LoadedModel:
@@ -45,28 +63,53 @@ class Models(Mapping[str, LoadedModel]):
     def __len__(self) -> int:
         return len(self._models)
 
+    @property
+    def bytes(self) -> int:
+        """Memory of all loaded models."""
+        return sum(model.bytes for model in self.values())
+
+    def open(self, folder: Path) -> Version:
+        """The version in a folder; its hashes are not checked. Raises StoreError, also if it can never be loaded
+        here."""
+        version = inspect_version(folder)
+        self._check_fits(version)
+        return version
+
     def load(self, version: Version) -> None:
         """Build, warm and add a version. Raises StoreError."""
         self.put(self.build(version))
 
+    def check(self, version: Version) -> None:
+        """Check the files of a version, which takes no memory. Raises StoreError."""
+        self._check_fits(version)
+        check_weights(_builder(version), version)
+        check_hashes(version, version.manifest.files, self._hash_of)
+
     def build(self, version: Version) -> LoadedModel:
         """A version's network with its weights, on the device. It does not touch the other models: another thread may
-        build while they run. The files are checked first, so that a damaged version takes no memory. Raises
-        StoreError."""
-        manifest = version.manifest
-        image = manifest.image
-        mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
-        build = partial(build_network, manifest.architecture, mean=mean, std=std)
-        check_weights(build, version)
-        _check_memory(manifest)
-        check_hashes(version, manifest.files)
-        network = build()
+        build while they run. The files are checked first. Raises StoreError."""
+        self.check(version)
+        network = _without_values(version)
         load_weights(network, version)
-        return self._prepared(manifest, network)
+        model = self._prepared(version.manifest, network)
+        model.make_exact = partial(self._exact, version)
+        give_back_memory()  # of the form in float32
+        return model
+
+    def _exact(self, version: Version) -> InPieces[Classifier]:
+        """A loaded classifier in float32, from its files once more. Raises StoreError if they have changed since."""
+        check_hashes(version, [WEIGHTS], self._hash_of)
+        network = _without_values(version)
+        assert isinstance(network, Classifier)
+        yield from load_in_pieces(network, version)
+        return network.eval().requires_grad_(False)
 
     def add(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> None:
         """Prepare, warm and add a network that has its weights."""
-        self.put(self._prepared(manifest, network))
+        exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
+        model = self._prepared(manifest, network)
+        model.exact = model.exact or exact
+        self.put(model)
 
     def put(self, model: LoadedModel) -> None:
         """Warm a model and add it to the others."""
@@ -84,24 +127,52 @@ class Models(Mapping[str, LoadedModel]):
             torch.cuda.empty_cache()
         give_back_memory()
 
+    def _check_fits(self, version: Version) -> None:
+        """Raises WeightsMismatch."""
+        needed = needed_bytes(version)
+        if needed > self.memory:
+            raise WeightsMismatch(
+                f"{WEIGHTS} needs {needed:,} bytes of memory, and the models of an engine may take {self.memory:,} "
+                "(models_memory): raise it if the machine has more"
+            )
+
     def _prepared(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> LoadedModel:
         if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
             network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
-        exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
+        weights = sum(tensor.numel() for tensor in distinct_tensors(network).values())
         precision = self._precision if manifest.precision == "auto" else manifest.precision
         words = prepare(network, precision, self.device)
         slots = Slots(self._slots, self.device)
-        model = LoadedModel(manifest, network, slots, words, block=self._slots, exact=exact)
+        model = LoadedModel(manifest, network, slots, words, block=self._slots)
+        model.weights_bytes = _served_bytes(network, weights)
+        if isinstance(network, Classifier):
+            if words == _AS_STORED:
+                model.exact = network
+            else:
+                model.exact_bytes = 4 * weights
         if isinstance(network, EncoderDecoder):
             model.units = Units(network, slots, model.decoding.end)
         return model
 
 
-def _check_memory(manifest: Manifest) -> None:
-    """Raises WeightsMismatch for weights that this machine can never hold."""
-    size, memory = manifest.files[WEIGHTS].bytes, available_memory()
-    if size > memory:
-        raise WeightsMismatch(f"{WEIGHTS} has {size:,} bytes; this machine has {memory:,} bytes of memory")
+def _builder(version: Version) -> Callable[[], Classifier | EncoderDecoder]:
+    image = version.manifest.image
+    mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
+    return partial(build_network, version.manifest.architecture, mean=mean, std=std)
+
+
+def _without_values(version: Version) -> Classifier | EncoderDecoder:
+    with WithoutValues():
+        return _builder(version)()
+
+
+def _served_bytes(network: nn.Module, weights: int) -> int:
+    """The size of the serving form of a network with this number of weights; weights that are packed for FBGEMM or
+    oneDNN show no size, and count as float32."""
+    tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}.values()
+    packed = max(0, weights - sum(tensor.numel() for tensor in tensors))
+    is_native = any(isinstance(module, NativeLinear | NativeRecurrent) for module in network.modules())
+    return sum(tensor.nbytes for tensor in tensors) + packed * (2 if is_native else 4)
 
 
 def _warm(model: LoadedModel) -> None:

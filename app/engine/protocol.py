@@ -258,14 +258,15 @@ class Decoded(Message, frozen=True):
 
 class Failed(Message, frozen=True):
     """The request cannot be answered; `reason` is for the client. `expired`: the deadline passed before it ran.
-    `gone`: its version was unloaded before it arrived. `options`: those that its model cannot take. The last event of
-    the request."""
+    `gone`: its version was unloaded before it arrived, or cannot be loaded. `not_loaded`: its version is served, and
+    could not be loaded in time. `options`: those that its model cannot take. The last event of the request."""
 
     id: int
     reason: str
     expired: bool = False
     gone: bool = False
     options: list[str] = []
+    not_loaded: bool = False
 
 
 Answer = Labelled | Decoded
@@ -292,8 +293,9 @@ class Events(Message, frozen=True):
 
 
 class Status(Message, frozen=True):
-    """State and figures of an engine. `instance` changes with each restart; `broken` maps a model to a reason;
-    `precisions` names the number types of each model. `counters` only grow, `gauges` go up and down; `figures` are by
+    """State and figures of an engine. `instance` changes with each restart; `models` are served, `broken` are others
+    with a reason. `precisions` names the number types of each loaded model, `loading` those that are loaded now; the
+    loaded ones take `models_bytes` of `models_memory`. `counters` only grow, `gauges` go up and down; `figures` are by
     model; `load_seconds` is over `LOAD_SECONDS`."""
 
     instance: str
@@ -304,6 +306,9 @@ class Status(Message, frozen=True):
     precisions: dict[str, str] = {}
     figures: dict[str, ModelFigures] = {}
     load_seconds: Histogram | None = None
+    loading: list[str] = []
+    models_bytes: int = 0
+    models_memory: int = 0
 
 
 class Loaded(Message, frozen=True):

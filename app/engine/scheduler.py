@@ -59,6 +59,7 @@ class _Queue:
     encoded_last: bool = False
     virtual: float = 0.0  # finish tag of the request that started last
     finish: dict[tuple[str, int], float] = field(default_factory=dict)  # last tag by client and group
+    is_held: bool = False  # its waiting requests stay where they are
 
     @property
     def is_active(self) -> bool:
@@ -94,6 +95,7 @@ class Scheduler:
         self._slots = slots
         self._unit = unit
         self._queues: dict[str, _Queue] = {}
+        self._active: dict[str, _Queue] = {}  # those with requests, in order of their first one
         self._requests: dict[RequestKey, Request] = {}
         self._groups: Counter[str] = Counter()  # groups with a request here, by client
         self._in_group: Counter[tuple[str, int]] = Counter()
@@ -106,18 +108,43 @@ class Scheduler:
     def register(
         self, model: str, *, divisible: bool = False, padded: Callable[[Sequence[int]], int] = padded_to_longest
     ) -> None:
-        """Accept requests for a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
+        """Run the requests of a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
         whole ones."""
-        self._queues[model] = _Queue(padded, divisible)
+        queue = self._queues.setdefault(model, _Queue(padded, divisible))
+        queue.padded, queue.divisible, queue.is_held = padded, divisible, False
+
+    def hold(self, model: str, *, held: bool = True) -> None:
+        """Let the waiting requests of a model wait until it is registered, or no longer `held`. The others go on."""
+        self._queues.setdefault(model, _Queue(padded_to_longest, divisible=False)).is_held = held
 
     def unregister(self, model: str) -> None:
-        """Forget an idle model."""
-        assert not self._queues[model].is_active
-        del self._queues[model]
+        """Forget an idle model, if it is known."""
+        assert model not in self._active
+        self._queues.pop(model, None)
 
     def is_idle(self, model: str) -> bool:
         """Whether no request of a model is here."""
-        return not self._queues[model].is_active
+        return model not in self._active
+
+    def is_running(self, model: str) -> bool:
+        """Whether a request of a model is here that does not wait."""
+        queue = self._active.get(model)
+        return queue is not None and any(queue.by_phase[phase] for phase in ("encoding", "decoding"))
+
+    @property
+    def models(self) -> list[str]:
+        """The models of the requests that are here, in order of the first one."""
+        return list(self._active)
+
+    def requests_of(self, model: str) -> list[Request]:
+        """The requests of a model."""
+        queue = self._active.get(model)
+        return [] if queue is None else [request for phase in queue.by_phase.values() for request in phase]
+
+    @property
+    def can_run(self) -> bool:
+        """Whether a request is here that need not wait for its model."""
+        return any(not queue.is_held or self.is_running(model) for model, queue in self._active.items())
 
     def add(self, request: Request) -> None:
         """Queue a request of a registered model."""
@@ -127,6 +154,7 @@ class Scheduler:
             if not self._requests:
                 self._virtual = max(other.used for other in self._queues.values())
             queue.used = max(queue.used, self._virtual)
+            self._active[request.model] = queue
         flow = (terms.client, terms.group)
         self._in_group[flow] += 1
         self._groups[flow[0]] += self._in_group[flow] == 1
@@ -158,7 +186,10 @@ class Scheduler:
         request = self._requests.pop(key, None)
         if request is None:
             return None
-        self._queues[request.model].remove(request)
+        queue = self._queues[request.model]
+        queue.remove(request)
+        if not queue.is_active:
+            del self._active[request.model]
         if request.trial:
             of_trial = self._trials[_trial(request)]
             del of_trial[request]
@@ -217,7 +248,7 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """The next action. Its chunks count as encoded from now on."""
-        models = sorted((name for name, queue in self._queues.items() if queue.is_active), key=self._used)
+        models = sorted(self._active, key=self._used)
         for model in models:
             plan = self._plan_model(model, self._queues[model])
             if not plan.is_idle:
@@ -227,6 +258,10 @@ class Scheduler:
 
     def _used(self, model: str) -> float:
         return self._queues[model].used
+
+    def _is_kept(self, request: Request) -> bool:
+        """Whether a request must wait for its model."""
+        return request.phase == "waiting" and self._queues[request.model].is_held
 
     def _plan_model(self, model: str, queue: _Queue) -> Plan:
         decodes = bool(queue.by_phase["decoding"])
@@ -243,6 +278,8 @@ class Scheduler:
         """The requests that can be encoded now. One that needs more rows than are free lets no other pass: rows become
         free soon, and small requests would starve it."""
         candidates = list(queue.by_phase["encoding"])
+        if queue.is_held:
+            return candidates
         free = self._slots - queue.rows
         for request in heapq.nsmallest(_LOOK_AHEAD, self._startable(queue), key=_order):
             free -= request.cost.rows
@@ -255,9 +292,9 @@ class Scheduler:
         """The waiting requests of a model that may start. While suspects are here these are those of the oldest trial,
         once everything else that runs has ended."""
         waiting = queue.by_phase["waiting"]
-        if not self._trials:
+        trial = next((trial for trial in self._trials.values() if not all(map(self._is_kept, trial))), None)
+        if trial is None:
             return waiting
-        trial = next(iter(self._trials.values()))
         if self.running > sum(request.phase != "waiting" for request in trial):
             return ()
         return [request for request in trial if request in waiting]

@@ -34,6 +34,11 @@ class Statistics:
         """A version became ready, `seconds` after its load was requested."""
         self.counters["loads"] += 1
         self.load_seconds.add(seconds, LOAD_SECONDS)
+        self._begin(model)
+
+    def _begin(self, model: str) -> None:
+        if model in self._figures:
+            return
         histograms = (Histogram.empty(SECONDS), Histogram.empty(SECONDS), Histogram.empty(TOKEN_SECONDS))
         self._figures[model] = ModelFigures(*histograms, slots=self._slots)
 
@@ -42,13 +47,14 @@ class Statistics:
         self.counters["load_failures"] += 1
 
     def unloaded(self, model: str) -> None:
-        """Drop the figures of a version."""
-        del self._figures[model]
+        """Drop the figures of a version that is not served any more."""
+        self._figures.pop(model, None)
         self._without_token.pop(model, None)
 
     def arrived(self, request: Request, now: float) -> None:
         """A request was accepted."""
         request.arrived = now
+        self._begin(request.model)
 
     def executed(self, plan: Plan, started: float, now: float) -> None:
         """An action ended. After a unit of decoding every row has a token."""
@@ -93,7 +99,7 @@ class Statistics:
         return Times(request.key[1], request.arrived, request.started, request.encoded, request.first_token, now)
 
     def figures(self, rows: Mapping[str, int]) -> dict[str, ModelFigures]:
-        """The figures of each model, with its `rows` in use now."""
+        """The figures of each model that was loaded or asked for, with its `rows` in use now."""
         for model, figures in self._figures.items():
-            figures.rows = rows[model]
+            figures.rows = rows.get(model, 0)
         return self._figures

@@ -1,7 +1,7 @@
 """Reads the model store: `<root>/<name>/<version>/manifest.json` and the files that the manifest lists."""
 
 import codecs
-import hashlib
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.errors import FileDamaged, InvalidManifest, StoreError, printable
+from app.store.hashes import HashOf, sha256_of
 from app.store.listing import list_store
 from app.store.manifest import Manifest
 from app.store.names import MANIFEST
@@ -25,10 +26,12 @@ _WORD_BYTES = 512  # of a tokenizer file, for each id of the network
 
 @dataclass(frozen=True)
 class Version:
-    """A version with a valid manifest and regular files of the declared sizes."""
+    """A version with a valid manifest and regular files of the declared sizes. `weights` counts the numbers in its
+    tensors."""
 
     folder: Path
     manifest: Manifest
+    weights: int
 
     @property
     def root(self) -> Path:
@@ -93,22 +96,23 @@ def inspect_version(folder: Path) -> Version:
     """A version with a valid manifest, whose files are regular, have the sizes that the manifest declares, and have
     weights with a valid header. Hashes are not checked. Raises InvalidManifest or FileDamaged."""
     manifest = _read_manifest(folder)
-    version = Version(folder, manifest)
+    weights = 0
     for name, entry in manifest.files.items():
-        with opened(folder / name, root=version.root) as file:
+        with opened(folder / name, root=folder.parent.parent) as file:
             if (size := size_of(file)) != entry.bytes:
                 raise _damaged(name, f": it has {size:,} bytes, not {entry.bytes:,}")
             if name == WEIGHTS:
-                read_header(file, WEIGHTS)
-    return version
+                header = read_header(file, WEIGHTS)
+                weights = sum(math.prod(tensor.shape) for tensor in header.tensors.values())
+    return Version(folder, manifest, weights)
 
 
-def check_hashes(version: Version, names: Iterable[str]) -> None:
+def check_hashes(version: Version, names: Iterable[str], hash_of: HashOf = sha256_of) -> None:
     """Compare files with their hashes in the manifest. Raises FileDamaged."""
     for name in names:
         entry = version.manifest.files[name]
         with opened(version.folder / name, root=version.root) as file:
-            if size_of(file) != entry.bytes or hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+            if size_of(file) != entry.bytes or hash_of(file) != entry.sha256:
                 raise _damaged(name, "")
 
 

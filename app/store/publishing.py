@@ -5,7 +5,6 @@ It holds a lock on that folder meanwhile; an unlocked folder is a leftover of a 
 """
 
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -14,8 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.errors import VersionExists
+from app.store.hashes import sha256_of
 from app.store.manifest import FileEntry, Manifest
 from app.store.names import MANIFEST
+from app.store.regular_files import size_of
 
 _NEW = ".new-"
 
@@ -92,8 +93,8 @@ def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
 
 def file_entry(path: Path) -> FileEntry:
     """The manifest's entry for a file."""
-    content = path.read_bytes()
-    return FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    with path.open("rb") as file:
+        return FileEntry(sha256=sha256_of(file), bytes=size_of(file))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

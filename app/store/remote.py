@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.errors import StoreNotWritable, StoreUnreachable, printable
+from app.store.hashes import sha256_of
 from app.store.listing import MOST_DEFAULT_BYTES, Listing, list_store, version_folders
 from app.store.manifest import FileEntry, Manifest
 from app.store.model_store import MOST_MANIFEST_BYTES
@@ -206,4 +207,4 @@ def _sha256(path: Path) -> str | None:
     if not path.exists():
         return None
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(file)

@@ -1,6 +1,6 @@
 """Loads the weights of a version into a network: safetensors only, never pickle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ _TYPES = {
     "BF16": torch.bfloat16,
     "I64": torch.int64,
 }
+_PIECE = 2**20  # numbers that are read at once
 _RANDOM_FILLS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
 
@@ -32,8 +33,9 @@ def distinct_tensors(network: nn.Module) -> dict[str, Tensor]:
     return tensors
 
 
-class _WithoutValues(TorchFunctionMode):
-    """Random fills do nothing. Otherwise torch imports its compiler for seconds, to fill tensors without memory."""
+class WithoutValues(TorchFunctionMode):
+    """Random fills do nothing: the values come from a file. To fill tensors without memory, torch would even import its
+    compiler for seconds."""
 
     def __torch_function__(
         self,
@@ -53,25 +55,33 @@ def check_weights(build: Callable[[], nn.Module], version: Version) -> None:
     FileDamaged or WeightsMismatch."""
     with opened(version.folder / WEIGHTS, root=version.root) as file:
         header = read_header(file, WEIGHTS)
-    with torch.device("meta"), _WithoutValues():
+    with torch.device("meta"), WithoutValues():
         needed = distinct_tensors(build())
     _check_match(header, needed)
 
 
-@torch.no_grad()
 def load_weights(network: nn.Module, version: Version) -> None:
     """Copy the weights into `network`, converted to its number type. Raises FileDamaged or WeightsMismatch."""
+    for _ in load_in_pieces(network, version):
+        pass
+
+
+def load_in_pieces(network: nn.Module, version: Version) -> Iterator[None]:
+    """`load_weights` in pieces of some milliseconds: it yields after each one."""
     needed = distinct_tensors(network)
     with opened(version.folder / WEIGHTS, root=version.root) as file:
         header = read_header(file, WEIGHTS)
         _check_match(header, needed)
         for name, tensor in needed.items():
             entry = header.tensors[name]
-            numbers = bytearray(entry.data_offsets[1] - entry.data_offsets[0])
+            dtype = _TYPES[entry.dtype]
             file.seek(header.start + entry.data_offsets[0])
-            if file.readinto(numbers) != len(numbers):
-                raise FileDamaged(f"{WEIGHTS} cannot be read: it became shorter meanwhile")
-            tensor.copy_(torch.frombuffer(numbers, dtype=_TYPES[entry.dtype]).view(entry.shape))
+            for part in torch.split(tensor.view(-1), _PIECE):
+                numbers = bytearray(part.numel() * dtype.itemsize)
+                if file.readinto(numbers) != len(numbers):
+                    raise FileDamaged(f"{WEIGHTS} cannot be read: it became shorter meanwhile")
+                part.copy_(torch.frombuffer(numbers, dtype=dtype))
+                yield
 
 
 def _check_match(header: Header, needed: Mapping[str, Tensor]) -> None:

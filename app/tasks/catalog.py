@@ -4,17 +4,20 @@ import logging
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from app.engine.client import EngineView
 from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage, printable
+from app.store.hashes import HashOf, sha256_of
 from app.store.listing import version_folders
-from app.store.manifest import Manifest
+from app.store.manifest import Manifest, TokenizerUse
 from app.store.model_store import BrokenVersion, Version, check_hashes, inspect_version
 from app.store.names import version_number
 from app.text.tokenizer import TextTokenizer
 
 log = logging.getLogger("unroll.catalog")
 Check = Callable[[Manifest], None]  # raises InvalidManifest for a network that does not fit a task
+Tokenizers = WeakValueDictionary[tuple[str, str], TextTokenizer]  # by the hash of the file, and its use
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,35 @@ class Entry:
     target_tokenizer: TextTokenizer
 
 
-def entry_of(version: Version, checks: Mapping[str, Check]) -> Entry:
-    """A version with its tokenizers. `checks` are those of the known tasks, by name. Raises StoreError."""
+def entry_of(
+    version: Version,
+    checks: Mapping[str, Check],
+    hash_of: HashOf = sha256_of,
+    tokenizers: Tokenizers | None = None,
+) -> Entry:
+    """A version with its tokenizers: those in `tokenizers` where they are the same. `checks` are those of the known
+    tasks, by name. Raises StoreError."""
     manifest = version.manifest
     check = checks.get(manifest.task)
     if check is None:
         raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(checks)}")
     check(manifest)
-    check_hashes(version, manifest.tokenizer_files)
-    tokenizer = target = TextTokenizer(version.folder, manifest.tokenizer)
+    check_hashes(version, manifest.tokenizer_files, hash_of)
+    known = Tokenizers() if tokenizers is None else tokenizers
+    tokenizer = target = _tokenizer(version, manifest.tokenizer, known)
     if manifest.target_tokenizer is not None:
-        target = TextTokenizer(version.folder, manifest.target_tokenizer)
+        target = _tokenizer(version, manifest.target_tokenizer, known)
     tokenizer.check_ids(manifest.source_vocabulary)
     target.check_ids(manifest.target_vocabulary)
     return Entry(manifest, tokenizer, target)
+
+
+def _tokenizer(version: Version, use: TokenizerUse, known: Tokenizers) -> TextTokenizer:
+    key = version.manifest.files[use.file].sha256, use.model_dump_json()
+    tokenizer = known.get(key)
+    if tokenizer is None:
+        tokenizer = known[key] = TextTokenizer(version.folder, use)
+    return tokenizer
 
 
 class Catalog:
@@ -49,8 +67,10 @@ class Catalog:
     versions that an administrator unloaded, as `name/version`.
     """
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], hash_of: HashOf = sha256_of) -> None:
         self._checks = checks
+        self._hash_of = hash_of
+        self._tokenizers = Tokenizers()
         self.entries: dict[tuple[str, int], Entry] = {}
         self.defaults: Mapping[str, int] = {}
         self.unloaded: Collection[str] = ()
@@ -61,7 +81,7 @@ class Catalog:
         """The version in a folder of the store, or why it cannot be used. Of its files only those of the tokenizers are
         read: the engines check the weights."""
         try:
-            return entry_of(inspect_version(folder), self._checks)
+            return entry_of(inspect_version(folder), self._checks, self._hash_of, self._tokenizers)
         except StoreError as error:
             reason = error.detail
         except Exception as error:  # a version may hold anything: it must not end the service or the watch

@@ -19,12 +19,15 @@ from pydantic import SecretStr
 from app.api.access.keys import hash_of
 from app.api.problems import ALL_KINDS
 from app.engine.config import EngineConfig
+from app.engine.sizes import needed_bytes
 from app.main import create_app
 from app.settings import Settings
 from app.store.manifest import TokenizerUse
+from app.store.model_store import inspect_version
 from app.store.remote import RemoteStore
 from app.text.word_tokenizers import build
 from tests.docs.services import client_of, client_of_ready, running_engine
+from tests.service.serving import until
 from tests.service.versions import put_version
 from tests.store.clouds import environment
 from tests.tiny_store import TEXTS, drafts, make_tiny_store, publish_tiny
@@ -71,6 +74,7 @@ def _provoked(folder: Path) -> Provoked:
         with client_of_ready(create_app(Settings(store=store), engines=[endpoint])) as http:
             stop_engine()
             yield from _unanswered(http)
+    yield from _without_room(store, folder)
     yield from _cut_off(store, folder)
 
 
@@ -193,6 +197,20 @@ def _unanswered(http: httpx.Client) -> Provoked:
         answers = list(pool.map(lambda _: http.post("/v1/sentiment", json=body), range(requests)))
     yield "overloaded", next(answer for answer in answers if answer.status_code == 429)
     yield "timed-out", next(answer for answer in answers if answer.status_code == 504)
+
+
+def _without_room(store: Path, folder: Path) -> Provoked:
+    """A version for which another one leaves no room, since it decodes a long text."""
+    endpoint, key = f"ipc://{folder}/small", "translate-en-ko/1"
+    memory = needed_bytes(inspect_version(store / key))
+    config = EngineConfig(endpoint=endpoint, store=str(store), device="cpu", models_memory=memory)
+    app = create_app(Settings(store=store), engines=[endpoint])
+    long = {"inputs": "Open file", "model": "translate-en-ko", "version": 1, "min_tokens": 4000, "max_tokens": 4000}
+    with running_engine(config), client_of_ready(app) as http, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(http.post, "/v1/translate", json=long)
+        until(lambda: 'unroll_engine_running{engine="0"} 1.0' in http.get("/metrics").text)
+        yield "model-not-loaded", http.post("/v1/sentiment", json={"inputs": "a film", "timeout_ms": 200})
+        assert running.result().status_code == 200
 
 
 def _cut_off(store: Path, folder: Path) -> Provoked:

@@ -378,3 +378,36 @@ def test_trials_of_several_front_ends_do_not_mix() -> None:
     while not simulation.step().is_idle:
         ends.append({key[0] for key in simulation.decoding})
     assert {b"one", b"other"} not in ends
+
+
+def test_requests_of_a_held_model_wait_while_others_run() -> None:
+    """Those that run go on; the others keep their deadlines, and run when the model is registered."""
+    simulation = Simulation().register("old/1", "new/1")
+    running = simulation.add(request("old/1", 6), needs=30)
+    simulation.step()
+    simulation.scheduler.hold("old/1")
+    kept = simulation.add(request("old/1", 6), needs=6)
+    late = simulation.add(request("old/1", 6, deadline=simulation.now + 20), needs=6)
+    other = simulation.add(request("new/1", 6), needs=6)
+    while simulation.scheduler.can_run:
+        simulation.step()
+    assert {running.key, other.key} <= simulation.done_at.keys()
+    assert kept.key not in simulation.done_at
+    assert (kept.phase, late.phase) == ("waiting", "ended")
+    assert not simulation.scheduler.is_idle("old/1")
+    assert not simulation.scheduler.is_running("old/1")
+    assert simulation.scheduler.plan().is_idle
+    simulation.register("old/1").run()
+    assert kept.key in simulation.done_at
+
+
+def test_a_trial_that_waits_for_its_model_keeps_no_other() -> None:
+    simulation = Simulation().register("old/1")
+    simulation.scheduler.hold("new/1")
+    suspect = simulation.add(request("new/1", 6, trial=1), needs=6)
+    other = simulation.add(request("old/1", 6), needs=6)
+    while simulation.scheduler.can_run:
+        simulation.step()
+    assert other.key in simulation.done_at
+    simulation.register("new/1").run()
+    assert suspect.key in simulation.done_at

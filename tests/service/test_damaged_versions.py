@@ -54,6 +54,7 @@ def test_the_sound_versions_beside_them_are_served_and_the_watch_goes_on(
     options = ("--engines", "1", "--watch-seconds", "0.3", "--log-level", "error")  # nobody reads the log
     with serving(store, *options) as served, httpx.Client(base_url=served.address, timeout=30) as http:
         for path in ("/readyz", "/v1/models"):
+            until(lambda path=path: len(http.get(path).json()["broken"]) == len(expected))  # type: ignore[misc]
             reasons = {item["model"]: item["reason"] for item in http.get(path).json()["broken"]}
             assert {key: why for key, why in reasons.items() if expected.get(key, "?") not in why} == {}
             assert reasons.keys() == expected.keys()

@@ -1,6 +1,7 @@
 """Stores at URLs: fsspec's local and memory file systems, and servers of S3, Google Cloud Storage and a Hub that run
 here."""
 
+import dataclasses
 import os
 import shutil
 import uuid
@@ -283,7 +284,7 @@ def test_a_repository_of_a_hub_is_mirrored(tmp_path: Path, tiny_store: Path) -> 
         finally:
             del fsspec.config.conf["hf"]
     assert read_store(store.root).versions == tuple(
-        type(version)(store.root / version.manifest.key, version.manifest)
+        dataclasses.replace(version, folder=store.root / version.manifest.key)
         for version in read_store(tiny_store).versions
     )
 

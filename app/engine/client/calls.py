@@ -9,7 +9,7 @@ import msgspec
 from app.engine.client.connection import Connection
 from app.engine.cost import cost_of
 from app.engine.protocol import Answer, Decode, Event, Failed, Progress, Submit
-from app.errors import ContradictoryOptions, EngineFailed, ModelUnavailable, TimedOut
+from app.errors import ContradictoryOptions, EngineFailed, ModelNotLoaded, ModelUnavailable, TimedOut
 from app.request_context import REQUEST_CONTEXT
 
 
@@ -117,11 +117,13 @@ class StreamCall(Call):
 
 
 def answer_in(event: Event) -> Answer | Progress:
-    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable, TimedOut or
-    ContradictoryOptions."""
+    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable, ModelNotLoaded,
+    TimedOut or ContradictoryOptions."""
     if isinstance(event, Failed):
         if event.options:
             raise ContradictoryOptions(event.reason, options=event.options)
+        if event.not_loaded:
+            raise ModelNotLoaded(event.reason)
         kind = TimedOut if event.expired else ModelUnavailable if event.gone else EngineFailed
         raise kind(event.reason)
     assert isinstance(event, Answer | Progress)

@@ -92,7 +92,7 @@ class EngineClient:
     async def answer(self, model: str, source: Source, answer: Decode, terms: Terms) -> Decoded: ...
     async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Labelled | Decoded:
         """Compute the answer to a source. Cancelling the call cancels the request. Raises EngineFailed,
-        ModelUnavailable, TimedOut."""
+        ModelUnavailable, ModelNotLoaded, TimedOut."""
         call = Call(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
         self._dispatch.open(call)
         try:

@@ -26,6 +26,7 @@ log = logging.getLogger("unroll.client")
 _MAX_TRIES = 6  # engines that end for no known reason while they have a request, before it fails
 _PARTS = 2  # trials that follow one under which an engine died
 _GRACE_SECONDS = 0.5  # in which an engine may report a passed deadline itself
+_LOAD_STEPS = 5000  # work of loading a version, in cell steps
 
 
 @dataclass(eq=False, slots=True)
@@ -39,9 +40,15 @@ class EngineLoad:
     last_send: int = 0
     trial: Trial | None = None
 
-    def is_before(self, other: "EngineLoad") -> bool:
+    def work_for(self, model: str) -> float:
+        """Its work, and that of loading a version that it has not loaded."""
+        status = self.connection.status
+        is_loaded = status is not None and model in status.precisions
+        return self.own + self.foreign + (0 if is_loaded else _LOAD_STEPS)
+
+    def is_before(self, other: "EngineLoad", model: str) -> bool:
         """Less work goes first; of equals the one that got a call last: its weights are still in the caches."""
-        mine, others = self.own + self.foreign, other.own + other.foreign
+        mine, others = self.work_for(model), other.work_for(model)
         return mine < others or (mine == others and self.last_send > other.last_send)
 
 
@@ -182,7 +189,7 @@ class Dispatch:
             if (
                 model in engine.connection.models
                 and _may_have(engine, call.trial)
-                and (best is None or engine.is_before(best))
+                and (best is None or engine.is_before(best, model))
             ):
                 best = engine
         if best is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from app.engine.client.connection import Connection
 from app.engine.protocol import Status
@@ -10,8 +11,8 @@ from app.engine.protocol import Status
 @dataclass(frozen=True)
 class EngineView:
     """All engines together: statuses of the ready ones and their `places` in order, the expected `count`, the models
-    that they loaded or could not load (`broken`), the number types of each model, and whether any, or every, engine has
-    ever been ready."""
+    that they serve or cannot load (`broken`), the number types of each loaded one, those in `loading`, and whether
+    any, or every, engine has ever been ready."""
 
     ready: tuple[Status, ...]
     count: int
@@ -21,6 +22,11 @@ class EngineView:
     any_started: bool = False
     all_started: bool = False
     places: tuple[int, ...] = ()
+    loading: frozenset[str] = frozenset()
+
+    def state_of(self, model: str) -> Literal["loaded", "loading", "available"]:
+        """Whether an engine has a served model loaded, loads it, or will load it for its next request."""
+        return "loaded" if model in self.precisions else "loading" if model in self.loading else "available"
 
     @property
     def restarts(self) -> int:
@@ -46,4 +52,5 @@ def view_of(connections: Sequence[Connection]) -> EngineView:
         any(started),
         all(started),
         tuple(place for place, connection in enumerate(connections) if connection.status is not None),
+        frozenset(key for status in ready for key in status.loading),
     )

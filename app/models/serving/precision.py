@@ -169,7 +169,7 @@ def rounding(network: nn.Module) -> float:
     """The largest change that float16 would make to a weight, as a share of the largest weight of its tensor."""
     changes = [0.0]
     for weight in (weight.detach() for weight in _packable(network)):
-        change = (weight.half().float() - weight).abs().max() / weight.abs().max().clamp(min=1e-30)
+        change = weight.half().float().sub_(weight).abs_().max() / weight.abs().max().clamp(min=1e-30)
         changes.append(float(change))
     return max(changes)
 

@@ -190,6 +190,7 @@ class ModelInfo(Value):
     bytes: int
     labels: list[str]
     quality: list[QualityFigure]
+    state: str
     default: bool
     default_version: bool
     licence: str

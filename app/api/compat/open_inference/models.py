@@ -99,7 +99,7 @@ async def metadata(request: Request, service: ServiceDependency) -> ModelMetadat
     responses=problems(ModelNotFound, ModelUnavailable, NotReady),
 )
 async def model_ready(request: Request, service: ServiceDependency) -> ModelReady:
-    """200 when an engine has loaded it, otherwise a problem with the reason."""
+    """200 when an engine serves it, loaded or not, otherwise a problem with the reason."""
     manifest = manifest_of(request, service)
     if manifest.key not in service.client.view.models:
         raise NotReady(f"no engine has loaded {manifest.key} yet; retry in some seconds")

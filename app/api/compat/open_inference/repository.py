@@ -32,7 +32,7 @@ from app.errors import (
 LOAD, UNLOAD = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
 INDEX_EXAMPLES = {
     "all": {"summary": "All versions", "value": {}},
-    "ready": {"summary": "Only loaded versions", "value": {"ready": True}},
+    "ready": {"summary": "Only served versions", "value": {"ready": True}},
 }
 LOAD_EXAMPLES = {
     "newest": {"summary": "The newest version in the model store", "value": {}},
@@ -60,7 +60,8 @@ async def _read(request: Request, form: type[Form]) -> Form:
     openapi_extra={"requestBody": {"required": False, "content": json_body(IndexRequest, INDEX_EXAMPLES)}},
 )
 async def index(request: Request, service: ServiceDependency) -> list[IndexedModel]:
-    """Lists loaded, broken and unloaded versions; the last two with the reason."""
+    """Lists served, broken and unloaded versions; the last two with the reason. A served version is READY, also if only
+    its next request loads it."""
     body = await _read(request, IndexRequest)
     view = service.client.view
     reasons = {} if body.ready else dict.fromkeys(service.catalog.unloaded, "unloaded")

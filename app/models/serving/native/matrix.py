@@ -45,8 +45,8 @@ class Matrix:
         if weight.dim() != 2 or weight.shape[0] % gates or not weight.numel():
             raise ValueError(f"weight {tuple(weight.shape)} cannot be split into {gates} gates")
         self.level = chosen
-        panels = columns(weight.detach().float(), gates, chosen.lanes)
-        self._panels = (pairs(panels) if dtype == torch.bfloat16 else panels).to(dtype)
+        panels = columns(weight.detach().to(dtype), gates, chosen.lanes)  # rounded first: the copies are smaller
+        self._panels = pairs(panels) if dtype == torch.bfloat16 else panels
         self.depth = weight.shape[1]
         self.width = panels.shape[0] * panels.shape[2]
         self.fields = MatrixFields(
