@@ -1,20 +1,24 @@
-"""Decoding: one unit of steps for all running rows of a model, and the answers of the requests that end in it."""
+"""Decoding: one unit of steps for all running rows of a model, and the answers of the requests that end in it.
+
+The policy of the device decides when the host looks at the rows: after each step on a CPU, after the unit on a GPU.
+"""
 
 import logging
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from app.engine.beam_search import is_over
-from app.engine.cuda_graphs import rounded_rows
+from app.engine.beam_search import has_nan, is_settled
 from app.engine.faults import NOT_A_NUMBER, failed, is_out_of_memory, reason_of
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Decoded
 from app.engine.request import Output, Request
 from app.engine.sampling import Choice, choose, most_probable
-from app.engine.slots import BAD
-from app.engine.trace import record
+from app.engine.slots import BAD, Slots
+from app.engine.trace import Told, record, tell
+from app.engine.transfers import to_host
 from app.models.networks import EncoderDecoder
 
 log = logging.getLogger("unroll.engine")
@@ -22,16 +26,18 @@ log = logging.getLogger("unroll.engine")
 
 def decode(model: LoadedModel, steps: int) -> list[Output]:
     """Up to `steps` tokens for every running row: the answers of requests that ended, and the progress of streams."""
-    outputs = _unit_in_one_go(model, steps) if _runs_in_one_go(model) else _unit_step_by_step(model, steps)
+    model.select_number_types()
+    outputs = _look_each_step(model, steps) if model.policy.looks_each_step else _look_once(model, steps)
     model.counters.units += 1
-    return outputs + _progress_of_streams(model)
+    return outputs + [output for slots in model.groups for output in _progress_of_streams(slots)]
 
 
 def answer_at_deadline(model: LoadedModel, request: Request) -> Decoded | None:
     """End a request with the tokens that it has; None if it does not decode yet."""
     answer = None
     if request.rows:
-        hypotheses = row_hypotheses(model.slots, [request], model.slots.snapshot(), "deadline")
+        slots = model.group_of(request)
+        hypotheses = row_hypotheses(slots, [request], slots.snapshot(), "deadline")
         answer = decoded(model, request, hypotheses.get(request), "deadline")
     release(model, request)
     return answer
@@ -41,91 +47,101 @@ def release(model: LoadedModel, *requests: Request) -> None:
     """Free the rows of requests, if they have any, and drop their explanations."""
     for request in requests:
         model.explaining.pop(request, None)
-    if running := [request for request in requests if request.rows]:
-        with torch.inference_mode():
-            model.slots.release(running)
+    for slots in model.groups:
+        if running := [request for request in requests if request in slots]:
+            with torch.inference_mode():
+                slots.release(running)
 
 
-def _runs_in_one_go(model: LoadedModel) -> bool:
-    slots = model.slots
-    return (
-        model.runs_units
-        and model.units is not None
-        and slots.count > 0
-        and slots.are_plain
-        and model.block >= rounded_rows(slots.count, slots.capacity)
-    )
-
-
-def _unit_in_one_go(model: LoadedModel, steps: int) -> list[Output]:
-    """A unit of plain decoding, as a CUDA graph on a GPU."""
-    assert model.units is not None
-    try:
-        with torch.inference_mode():
-            model.units.run(steps)
-    except RuntimeError as error:
-        return _after_fault(model, error)
-    model.counters.decode_steps += steps
-    model.counters.decode_rows += steps * model.slots.count
-    return _finish_ended(model)
-
-
-def _unit_step_by_step(model: LoadedModel, steps: int) -> list[Output]:
+def _look_each_step(model: LoadedModel, steps: int) -> list[Output]:
     outputs: list[Output] = []
-    for step in range(steps):
-        if not model.slots.count:
+    slots = model.slots
+    for _ in range(steps):
+        if not slots.count:
             break
         try:
-            _step(model)
+            told = _step(model, slots)
         except RuntimeError as error:
-            outputs += _after_fault(model, error)
+            outputs += _after_fault(model, slots, error)
             continue
-        if model.releases_each_step or step == steps - 1:
-            outputs += _finish_ended(model)
+        record(slots, told, model.decoding.until)
+        outputs += _finish_ended(model, slots)
     return outputs
 
 
-def _after_fault(model: LoadedModel, error: RuntimeError) -> list[Output]:
+def _look_once(model: LoadedModel, steps: int) -> list[Output]:
+    """Queue the steps of all rows, then wait for them and copy what they chose to the host, at once."""
+    outputs: list[Output] = []
+    queued: list[tuple[Slots, list[Told], Tensor]] = []
+    for slots in model.groups:
+        told: list[Told] = []
+        try:
+            if slots.count:
+                told.extend(_queued_steps(model, slots, steps))  # a fault leaves the steps before it
+        except RuntimeError as error:
+            outputs += _after_fault(model, slots, error)
+        if slots.count:
+            queued.append((slots, told, slots.progress[:, : slots.count]))
+    for slots, told, progress_of_rows in to_host(queued):
+        slots.look(progress_of_rows, [step.tokens for step in told], [step.log_probs for step in told])
+        for step in told:
+            record(slots, step, model.decoding.until)
+        outputs += _finish_ended(model, slots)
+    return outputs
+
+
+@torch.inference_mode()
+def _queued_steps(model: LoadedModel, slots: Slots, steps: int) -> Iterator[Told]:
+    """The steps of a unit: of a CUDA graph if there is one for them, or one after the other."""
+    graph = None if model.units is None or slots is not model.slots else model.units.graph(steps, model.block)
+    if graph is None:
+        for ahead in range(steps):
+            yield _step(model, slots, ahead)
+        return
+    for tokens, log_probs in zip(*graph(), strict=True):
+        yield Told(tokens, log_probs)
+    model.counters.decode_steps += steps
+    model.counters.decode_rows += steps * slots.count
+
+
+def _after_fault(model: LoadedModel, slots: Slots, error: RuntimeError) -> list[Output]:
     """Out of memory halves the rows that run at once; any other error ends the running requests."""
     if is_out_of_memory(error):
         model.counters.out_of_memory += 1
-        rows = min(model.block, model.slots.count)
+        rows = min(model.block, slots.count)
         if rows > 1:
             model.block = (rows + 1) // 2
             log.warning("%s is out of memory with %d rows; %d at once from now on", model.key, rows, model.block)
             return []
     elif model.device.type != "cpu":
         raise error
-    requests = model.slots.requests
+    requests = slots.requests
     log.error("%d requests of %s failed", len(requests), model.key, exc_info=error)
     release(model, *requests)
     return [failed(request, reason_of(error)) for request in requests]
 
 
 @torch.inference_mode()
-def _step(model: LoadedModel) -> None:
-    """One token for every running row. A step that fails changes nothing."""
-    network, slots = model.network, model.slots
+def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> Told:
+    """One token for every running row, `ahead` steps after the last look. A step that fails changes nothing."""
+    network = model.network
     assert isinstance(network, EncoderDecoder)
     blocks = [slice(first, min(first + model.block, slots.count)) for first in range(0, slots.count, model.block)]
     stepped = [network.step(*slots.view(rows)) for rows in blocks]
     logits = torch.cat([step[0] for step in stepped]) if len(stepped) > 1 else stepped[0][0]
-    choice = most_probable(logits) if slots.are_plain else _choose(model, logits)
+    choice = most_probable(logits) if slots.are_plain else _choose(model, slots, logits, ahead)
+    weights = [step[2] for step in stepped if step[2] is not None] if slots.options.attention is not None else []
+    told = tell(slots, choice, torch.cat(weights) if weights else None)
     for rows, (_, state, _) in zip(blocks, stepped, strict=True):
         slots.advance(rows, state)
-    weights = [step[2] for step in stepped]
-    if not slots.are_plain:
-        record(model, choice, None if weights[0] is None else torch.cat([w for w in weights if w is not None]))
     slots.take(choice, model.decoding.end)
     model.counters.decode_steps += 1
     model.counters.decode_rows += slots.count
+    return told
 
 
-def _choose(model: LoadedModel, logits: Tensor) -> Choice:
-    slots = model.slots
-    longest = slots.history.shape[1]
-    if slots.options.constrain and model.releases_each_step:
-        longest = max(1, int(slots.steps[: slots.count].max()))
+def _choose(model: LoadedModel, slots: Slots, logits: Tensor, ahead: int) -> Choice:
+    longest = slots.longest_answer(ahead) if slots.options.constrain else slots.history.shape[1]
     return choose(
         logits,
         slots.steps[: slots.count],
@@ -137,20 +153,24 @@ def _choose(model: LoadedModel, logits: Tensor) -> Choice:
     )
 
 
-def _finish_ended(model: LoadedModel) -> list[Output]:
+def _finish_ended(model: LoadedModel, slots: Slots) -> list[Output]:
     """Answer and release the requests that ended."""
-    slots, until = model.slots, model.decoding.until
-    snapshot = slots.snapshot()
+    snapshot, until = slots.snapshot(), model.decoding.until
     candidates = [] if slots.are_plain else slots.requests
-    searches = [request for request in candidates if request.decode.beams > 1 and is_over(request, until)]
+    searches = [request for request in candidates if request.decode.beams > 1 and is_settled(request, until)]
     if not searches and not snapshot.ended.any():
         return []
     rows = snapshot.ended.nonzero().flatten()
-    ended = dict(zip(rows.tolist(), snapshot.ended[rows].tolist(), strict=True))
-    done = dict.fromkeys([slots.owners[row] for row in ended] + searches)
-    good = {request: None for request in done if all(ended.get(row) != BAD for row in request.rows)}
-    hypotheses = row_hypotheses(slots, list(good), snapshot, "length")
-    outputs = [failed(request, NOT_A_NUMBER) for request in done if request not in good]
+    ended = {
+        owner: value
+        for row, value in zip(rows.tolist(), snapshot.ended[rows].tolist(), strict=True)
+        if (owner := slots.owners[row]).decode.beams == 1
+    }
+    bad = {request for request in searches if has_nan(request)} | {one for one, end in ended.items() if end == BAD}
+    done = [*ended, *searches]
+    good = [request for request in done if request not in bad]
+    hypotheses = row_hypotheses(slots, good, snapshot, "length")
+    outputs = [failed(request, NOT_A_NUMBER) for request in done if request in bad]
     for request in good:
         hypothesis = hypotheses.get(request)
         if hypothesis and request.decode.stream and (fresh := progress(request, hypothesis)):
@@ -160,8 +180,7 @@ def _finish_ended(model: LoadedModel) -> list[Output]:
     return outputs
 
 
-def _progress_of_streams(model: LoadedModel) -> list[Output]:
-    slots = model.slots
+def _progress_of_streams(slots: Slots) -> list[Output]:
     streams = list(slots.streams)
     if not streams:
         return []

@@ -19,6 +19,7 @@ from app.engine.encode import encode
 from app.engine.explain import explain
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
+from app.engine.policy import Policy, policy_of, select
 from app.engine.protocol import (
     Cancel,
     Event,
@@ -67,7 +68,8 @@ def _started(chunks: Sequence[Chunk]) -> list[Output]:
 
 class Engine:
     """Weights, states and schedule behind one socket. `context` is shared for inproc endpoints. The loop calls `beat`
-    in every turn, so that a supervisor notices when it hangs. `restarts` is how often this engine was restarted."""
+    in every turn, so that a supervisor notices when it hangs. `restarts` is how often this engine was restarted.
+    `policy` is by default that of the device."""
 
     def __init__(
         self,
@@ -75,13 +77,19 @@ class Engine:
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         beat: Callable[[], None] = _no_beat,
         restarts: int = 0,
+        policy: Policy | None = None,
     ) -> None:
         self._config = config
         self._beat = beat
         self._instance = uuid.uuid4().hex
-        self._scheduler = Scheduler(budget=config.budget, slots=config.slots, unit=config.unit)
-        self._statistics = Statistics(config.slots, restarts=restarts)
-        self._models = Models(pick_device(config.device), slots=config.slots, precision=config.precision)
+        self._device = pick_device(config.device)
+        policy = policy or policy_of(self._device)
+        self._slots = config.slots or policy.slots
+        self._scheduler = Scheduler(budget=config.budget or policy.budget, slots=self._slots, unit=config.unit)
+        self._statistics = Statistics(self._slots, restarts=restarts)
+        self._models = Models(
+            self._device, slots=self._slots, precision=config.precision, unit=config.unit, policy=policy
+        )
         self._versions = Versions(self._models, self._scheduler, self._statistics)
         self._next_probe = 0.0
         self._now = 0.0  # when the requests of this turn ended
@@ -90,6 +98,7 @@ class Engine:
 
     def load(self) -> None:
         """Load and warm every version of the desired state, or else of the store; broken ones are in the status."""
+        select(self._device)
         if self._config.desired_state:
             folders = read_desired_state(Path(self._config.desired_state)).versions
         else:
@@ -98,6 +107,7 @@ class Engine:
 
     def run(self) -> None:
         """Step until `stop` is called, then close the socket."""
+        select(self._device)
         try:
             while not self._stop.is_set():
                 self.step()
@@ -146,7 +156,7 @@ class Engine:
         self._statistics.counters["requests"] += 1
         try:
             manifest = self._versions.model(submit.model, was_accepted=submit.alone).manifest
-            check(manifest, submit.source, submit.answer, slots=self._config.slots)
+            check(manifest, submit.source, submit.answer, slots=self._slots)
         except (EngineFailed, ModelUnavailable) as error:
             self._statistics.counters["failed"] += 1
             failed = Failed(submit.id, error.detail, gone=isinstance(error, ModelUnavailable))
@@ -237,6 +247,6 @@ class Engine:
                 "pending_steps": float(scheduler.pending_steps),
             },
             precisions=precisions,
-            figures=statistics.figures({key: model.slots.count for key, model in self._models.items()}),
+            figures=statistics.figures({key: model.rows for key, model in self._models.items()}),
             load_seconds=statistics.load_seconds,
         )

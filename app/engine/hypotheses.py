@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from app.engine.beam_search import takes_unfinished
 from app.engine.constraints import LEAST
 from app.engine.loaded_model import LoadedModel
@@ -17,8 +15,7 @@ def row_hypotheses(
 ) -> dict[Request, Hypothesis]:
     """The hypotheses of the requests with one row; `reason` is for those without an end token."""
     single = [request for request in requests if request.decode.beams == 1]
-    with torch.inference_mode():
-        rows = slots.read([request.rows[0] for request in single], snapshot)
+    rows = slots.read([request.rows[0] for request in single], snapshot)
     return {
         request: _row_hypothesis(
             request, tokens, log_probs, "stop" if snapshot.ended[request.rows[0]] == STOP else reason
@@ -63,8 +60,7 @@ def decoded(model: LoadedModel, request: Request, hypothesis: Hypothesis | None,
     decoding = model.decoding
     hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in request.ends]
     if takes_unfinished(request, decoding.search, decoding.until):
-        scores = model.slots.scores[torch.tensor(request.rows, device=model.device)].tolist()
-        alive = [(score, beam) for beam, score in enumerate(scores) if score > float("-inf")]
+        alive = [(score, beam) for beam, score in enumerate(request.scores) if score > float("-inf")]
         unfinished = (_traced(request, len(request.trace), beam, score, None, reason) for score, beam in alive)
         hypotheses += [found for found in unfinished if decoding.end not in found.tokens]
     hypotheses.sort(key=lambda found: -found.score)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 import torch
 
 from app.engine.cuda_graphs import Units
+from app.engine.policy import Policy
 from app.engine.request import Request
 from app.engine.slots import Slots
 from app.models.encoders import TextEncoder
 from app.models.explain import Explained, InPieces
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
+from app.models.serving.precision import allow_tf32
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.unrolled import PackedRecurrent
 from app.store.manifest import Decoding, Manifest
@@ -36,9 +38,8 @@ class LoadedModel:
     `exact` is a classifier as stored, in float32 on the host: explanations come from it. `explaining` are those that
     are not complete.
 
-    `releases_each_step`: rows that end are released at once and not at the end of the unit. On a CPU, where reading a
-    value costs nothing. `runs_units`: a unit of plain decoding runs in one go (`cuda_graphs`). On a GPU, where the host
-    is the slower side.
+    On a GPU `slots` has the plain rows, whose units are graphs, and `apart` all others: those that draw, search, have
+    constraints or want to know more than tokens, and those with a longer source. On a CPU `slots` has all rows.
     """
 
     manifest: Manifest
@@ -46,16 +47,13 @@ class LoadedModel:
     slots: Slots
     precision: str  # in words
     block: int
+    policy: Policy
+    tf32: bool = False
+    apart: Slots | None = None
     units: Units | None = None
     exact: Classifier | None = None
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
-    releases_each_step: bool = field(init=False)
-    runs_units: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.releases_each_step = self.device.type == "cpu"
-        self.runs_units = self.device.type == "cuda"
 
     @property
     def key(self) -> str:
@@ -64,6 +62,31 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         return self.slots.device
+
+    @property
+    def groups(self) -> list[Slots]:
+        """All rows, in groups that step together."""
+        return [self.slots] if self.apart is None else [self.slots, self.apart]
+
+    @property
+    def rows(self) -> int:
+        """Number of running rows."""
+        return sum(slots.count for slots in self.groups)
+
+    def group_of(self, request: Request) -> Slots:
+        """The group with the rows of a request."""
+        return next(slots for slots in self.groups if request in slots)
+
+    def by_group(self, requests: Sequence[Request]) -> list[tuple[Slots, list[int]]]:
+        """The group that each request is to join: for each group the indices of its requests, at least one."""
+        fitting = [index for index, request in enumerate(requests) if self.slots.fit(request)]
+        others = [index for index, request in enumerate(requests) if not self.slots.fit(request)]
+        return [(slots, chosen) for slots, chosen in zip(self.groups, (fitting, others), strict=False) if chosen]
+
+    def select_number_types(self) -> None:
+        """Let products of this model run in TF32 or not: torch has one switch for the process, on a GPU only."""
+        if not self.policy.looks_each_step:
+            allow_tf32(self.tf32)
 
     @property
     def decoding(self) -> Decoding:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.engine.faults import is_out_of_memory
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
+from app.engine.policy import select
 from app.errors import StoreError, printable
 from app.store.model_store import inspect_version
 
@@ -40,7 +41,7 @@ class Loading:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._thread = ThreadPoolExecutor(1, "loading")  # one thread reuses its heap
+        self._thread = ThreadPoolExecutor(1, "loading", select, (models.device,))  # one thread reuses its heap
         self._builds: dict[str, Future[LoadedModel]] = {}
         self._requested: dict[str, float] = {}  # on the clock of `time.monotonic`
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from app.engine.protocol import Decode
+from app.engine.transfers import to_device
 
 
 class RowValues(NamedTuple):
@@ -34,6 +35,8 @@ class SamplingOptions:
 
     `greedy` (some,) are rows without any. `prefix` has forced tokens, -1 past their end. `no_repeat_ngrams` are sizes
     with their rows, `forbidden` ids with theirs. `beams` has one tensor (searches, width) of rows for each width.
+    `alternatives` and `attention` are the rows whose answers have them, in the order of the requests;
+    `most_alternatives` is the largest number of any.
     """
 
     greedy: Tensor | None = None
@@ -44,6 +47,9 @@ class SamplingOptions:
     forbidden: tuple[tuple[Tensor, Tensor], ...] = ()
     sampled: SampledRows | None = None
     beams: tuple[Tensor, ...] = ()
+    alternatives: Tensor | None = None
+    most_alternatives: int = 0
+    attention: Tensor | None = None
 
     @property
     def are_greedy(self) -> bool:
@@ -73,7 +79,7 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
     by_row = [(row, decode) for decode, rows in requests for row in rows]
 
     def put(values: Any) -> Tensor:
-        return torch.tensor(values, device=device)
+        return to_device(torch.tensor(values), device)
 
     def values_of(name: str, default: float) -> RowValues | None:
         pairs = [(row, value) for row, decode in by_row if (value := getattr(decode, name)) != default]
@@ -86,6 +92,8 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
     widths = sorted({decode.beams for decode, _ in requests} - {1})
     sizes = sorted({decode.no_repeat_ngram for _, decode in by_row} - {0})
     forbidden = sorted({tuple(decode.forbidden) for _, decode in by_row} - {()})
+    alternatives = [row for row, decode in by_row if decode.alternatives]
+    attention = [row for row, decode in by_row if decode.attention]
     return SamplingOptions(
         greedy=put(greedy) if greedy else None,
         min_tokens=values_of("min_tokens", 0),
@@ -106,4 +114,7 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
         if sampled
         else None,
         beams=tuple(put([list(rows) for decode, rows in requests if decode.beams == width]) for width in widths),
+        alternatives=put(alternatives) if alternatives else None,
+        most_alternatives=max((decode.alternatives for decode, _ in requests), default=0),
+        attention=put(attention) if attention else None,
     )

@@ -1,53 +1,86 @@
-"""The trace of requests that search or answer with more than tokens: what each step chose, and from which rows."""
+"""The trace of requests that search or answer with more than tokens: what each step chose, and from which rows.
 
-import torch
+A step tells on the device what the host needs of it. On a GPU that waits there until the unit is over.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
 from torch import Tensor
 
-from app.engine.loaded_model import LoadedModel
+from app.engine.beam_search import is_settled
 from app.engine.request import End, Request, Trace
-from app.engine.sampling import Choice
+from app.engine.sampling import Choice, Ends
+from app.engine.slots import Slots
+from app.store.manifest import Until
 
 
-def record(model: LoadedModel, choice: Choice, weights: Tensor | None) -> None:
-    """Record the step for requests that search or answer with more than tokens; weights (rows, source)."""
-    traced = [
-        request
-        for request in model.slots.requests
-        if request.decode.beams > 1 or request.decode.alternatives or request.decode.attention
-    ]
-    if not traced:
+class Told(NamedTuple):
+    """What a step tells of its choice. `alternatives`, ids and log-probabilities, and `attention` weights are those of
+    the rows that want them, in their order in `SamplingOptions`."""
+
+    tokens: Tensor
+    log_probs: Tensor
+    parents: Tensor | None = None
+    scores: Tensor | None = None
+    ends: tuple[Ends, ...] = ()
+    alternatives: tuple[Tensor, Tensor] | None = None
+    attention: Tensor | None = None
+
+
+def tell(slots: Slots, choice: Choice, weights: Tensor | None) -> Told:
+    """What the host needs of a step; weights (rows, source)."""
+    options, alternatives = slots.options, None
+    if options.alternatives is not None and choice.table is not None:
+        most = min(options.most_alternatives, choice.table.shape[1])
+        best = choice.table[options.alternatives].topk(most)
+        alternatives = best.indices, best.values
+    attention = weights[options.attention] if options.attention is not None and weights is not None else None
+    return Told(choice.tokens, choice.log_probs, choice.parents, choice.scores, choice.ends, alternatives, attention)
+
+
+def record(slots: Slots, told: Told, until: Until) -> None:
+    """Record a step, which lies on the host, for the requests that search or answer with more than tokens. Those whose
+    search is settled ignore it. Alternatives and weights are copied, so that no request keeps those of others."""
+    if slots.are_plain or not any(_is_traced(request) for request in slots.requests):
         return
-    ends = {end.scores.shape[1]: tuple(column.tolist() for column in end) for end in choice.ends}
-    searches: dict[int, int] = {}  # by width, the number of searches so far: their place in `ends`
-    tokens, log_probs = choice.tokens.tolist(), choice.log_probs.tolist()
-    parents = list(range(len(tokens))) if choice.parents is None else choice.parents.tolist()
-    for request in traced:
-        beams = {row: beam for beam, row in enumerate(request.rows)}
+    ends = {end.scores.shape[1]: tuple(column.tolist() for column in end) for end in told.ends}
+    tokens, log_probs = told.tokens.tolist(), told.log_probs.tolist()
+    parents = list(range(len(tokens))) if told.parents is None else told.parents.tolist()
+    scores = [] if told.scores is None else told.scores.tolist()
+    searches: Counter[int] = Counter()  # by width, those so far: the place of the next one in `ends`
+    alternatives = attention = 0  # rows with them so far
+    for request in slots.requests:
+        options, rows, best, weights = request.decode, request.rows, None, None
+        if options.alternatives and told.alternatives is not None:
+            mine = slice(alternatives, alternatives := alternatives + len(rows))
+            ids, values = (column[mine, : options.alternatives].clone() for column in told.alternatives)
+            best = ids, values
+        if options.attention and told.attention is not None:
+            mine = slice(attention, attention := attention + len(rows))
+            weights = told.attention[mine, : request.memory].clone()
+        place = searches[options.beams]
+        searches[options.beams] += 1
+        if not _is_traced(request) or (options.beams > 1 and is_settled(request, until)):
+            continue
+        beams = {row: beam for beam, row in enumerate(rows)}
         request.trace.append(
             Trace(
-                [beams[parents[row]] for row in request.rows],
-                [tokens[row] for row in request.rows],
-                [log_probs[row] for row in request.rows],
-                *_extras(model, request, choice, weights),
+                [beams[parents[row]] for row in rows],
+                [tokens[row] for row in rows],
+                [log_probs[row] for row in rows],
+                best,
+                weights,
             )
         )
-        width = request.decode.beams
-        if width > 1:
-            place = searches[width] = searches.get(width, -1) + 1
-            _record_ends(request, *(column[place] for column in ends[width]))
+        if options.beams > 1:
+            request.scores = [scores[row] for row in rows]
+            _record_ends(request, *(column[place] for column in ends[options.beams]))
 
 
-def _extras(
-    model: LoadedModel, request: Request, choice: Choice, weights: Tensor | None
-) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
-    """Alternatives and attention weights of a request's rows, where it has them."""
+def _is_traced(request: Request) -> bool:
     options = request.decode
-    if not (options.alternatives or options.attention):
-        return None, None
-    rows = torch.tensor(request.rows, device=model.device)
-    best = choice.table[rows].topk(options.alternatives) if options.alternatives and choice.table is not None else None
-    attention = weights[rows, : request.memory] if options.attention and weights is not None else None
-    return None if best is None else (best.indices, best.values), attention
+    return options.beams > 1 or options.alternatives > 0 or options.attention
 
 
 def _record_ends(

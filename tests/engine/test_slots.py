@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 import torch
 
 from app.engine.cost import cost_of
@@ -22,9 +23,10 @@ def request(number: int, decode: Decode, memory: int = 0) -> Request:
     return encoded
 
 
-def test_rows_keep_their_state_whatever_joins_and_leaves() -> None:
+@pytest.mark.parametrize("looks", [True, False], ids=["cpu", "gpu"])
+def test_rows_keep_their_state_whatever_joins_and_leaves(looks: bool) -> None:
     rng = random.Random(0)
-    slots = Slots(9, torch.device("cpu"))
+    slots = Slots(9, torch.device("cpu"), looks_each_step=looks)
     kept: dict[int, tuple[Request, torch.Tensor, torch.Tensor]] = {}
     number = 0
     for _ in range(400):
