@@ -84,7 +84,7 @@ def _past_end(totals: Tensor, history: Tensor, eos: int) -> BeamStep:
 def _alive(scores: Tensor, steps: Tensor) -> Tensor:
     """Beams (searches, 1) that have not ended, of scores and steps (searches, width): all before the first step."""
     alive = (scores > _NEVER).sum(1, keepdim=True)
-    return torch.where(steps[:, :1] == 0, scores.shape[1], alive)
+    return alive.masked_fill(steps[:, :1] == 0, scores.shape[1])
 
 
 def has_nan(request: Request) -> bool:

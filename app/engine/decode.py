@@ -17,7 +17,7 @@ from app.engine.protocol import Decoded
 from app.engine.request import Output, Request
 from app.engine.sampling import Choice, choose, most_probable
 from app.engine.slots import BAD, Slots
-from app.engine.trace import Told, record, tell
+from app.engine.trace import StepResult, record, step_result
 from app.engine.transfers import to_host
 from app.models.networks import EncoderDecoder
 
@@ -60,11 +60,11 @@ def _look_each_step(model: LoadedModel, steps: int) -> list[Output]:
         if not slots.count:
             break
         try:
-            told = _step(model, slots)
+            result = _step(model, slots)
         except RuntimeError as error:
             outputs += _after_fault(model, slots, error)
             continue
-        record(slots, told, model.decoding.until)
+        record(slots, result, model.decoding.until)
         outputs += _finish_ended(model, slots)
     return outputs
 
@@ -72,26 +72,26 @@ def _look_each_step(model: LoadedModel, steps: int) -> list[Output]:
 def _look_once(model: LoadedModel, steps: int) -> list[Output]:
     """Queue the steps of all rows, then wait for them and copy what they chose to the host, at once."""
     outputs: list[Output] = []
-    queued: list[tuple[Slots, list[Told], Tensor]] = []
+    queued: list[tuple[Slots, list[StepResult], Tensor]] = []
     for slots in model.groups:
-        told: list[Told] = []
+        results: list[StepResult] = []
         try:
             if slots.count:
-                told.extend(_queued_steps(model, slots, steps))  # a fault leaves the steps before it
+                results.extend(_queued_steps(model, slots, steps))  # a fault leaves the steps before it
         except RuntimeError as error:
             outputs += _after_fault(model, slots, error)
         if slots.count:
-            queued.append((slots, told, slots.progress[:, : slots.count]))
-    for slots, told, progress_of_rows in to_host(queued):
-        slots.look(progress_of_rows, [step.tokens for step in told], [step.log_probs for step in told])
-        for step in told:
+            queued.append((slots, results, slots.progress[:, : slots.count]))
+    for slots, results, progress_of_rows in to_host(queued):
+        slots.look(progress_of_rows, [step.tokens for step in results], [step.log_probs for step in results])
+        for step in results:
             record(slots, step, model.decoding.until)
         outputs += _finish_ended(model, slots)
     return outputs
 
 
 @torch.inference_mode()
-def _queued_steps(model: LoadedModel, slots: Slots, steps: int) -> Iterator[Told]:
+def _queued_steps(model: LoadedModel, slots: Slots, steps: int) -> Iterator[StepResult]:
     """The steps of a unit: of a CUDA graph if there is one for them, or one after the other."""
     graph = None if model.units is None or slots is not model.slots else model.units.graph(steps, model.block)
     if graph is None:
@@ -99,7 +99,7 @@ def _queued_steps(model: LoadedModel, slots: Slots, steps: int) -> Iterator[Told
             yield _step(model, slots, ahead)
         return
     for tokens, log_probs in zip(*graph(), strict=True):
-        yield Told(tokens, log_probs)
+        yield StepResult(tokens, log_probs)
     model.counters.decode_steps += steps
     model.counters.decode_rows += steps * slots.count
 
@@ -122,7 +122,7 @@ def _after_fault(model: LoadedModel, slots: Slots, error: RuntimeError) -> list[
 
 
 @torch.inference_mode()
-def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> Told:
+def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> StepResult:
     """One token for every running row, `ahead` steps after the last look. A step that fails changes nothing."""
     network = model.network
     assert isinstance(network, EncoderDecoder)
@@ -131,13 +131,13 @@ def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> Told:
     logits = torch.cat([step[0] for step in stepped]) if len(stepped) > 1 else stepped[0][0]
     choice = most_probable(logits) if slots.are_plain else _choose(model, slots, logits, ahead)
     weights = [step[2] for step in stepped if step[2] is not None] if slots.options.attention is not None else []
-    told = tell(slots, choice, torch.cat(weights) if weights else None)
+    result = step_result(slots, choice, torch.cat(weights) if weights else None)
     for rows, (_, state, _) in zip(blocks, stepped, strict=True):
         slots.advance(rows, state)
     slots.take(choice, model.decoding.end)
     model.counters.decode_steps += 1
     model.counters.decode_rows += slots.count
-    return told
+    return result
 
 
 def _choose(model: LoadedModel, slots: Slots, logits: Tensor, ahead: int) -> Choice:

@@ -110,7 +110,7 @@ def sample(table: Tensor, steps: Tensor, how: SampledRows) -> Tensor:
     probabilities = (table / how.temperature.unsqueeze(1)).softmax(1)
     ordered, tokens = probabilities.sort(1, descending=True)
     rank = torch.arange(table.shape[1], device=table.device)
-    most = torch.where(how.top_k > 0, how.top_k, table.shape[1]).unsqueeze(1)
+    most = how.top_k.masked_fill(how.top_k <= 0, table.shape[1]).unsqueeze(1)
     kept = ordered.masked_fill(rank >= most, 0.0)
     before = kept.cumsum(1) - kept
     kept = kept.masked_fill(before >= how.top_p.unsqueeze(1) * kept.sum(1, keepdim=True), 0.0)

@@ -116,7 +116,8 @@ class Slots:
         self.ended[mine] = RUNNING
         self.limits[mine] = most
         self.history[mine] = past_end
-        self.scores[mine] = torch.where(beam == 0, 0.0, float("-inf"))  # at first all beams are equal
+        self.scores[mine] = 0
+        self.scores[mine].masked_fill_(beam > 0, float("-inf"))  # at first all beams are equal
         if self.host is not None:
             self.host.start(mine)
         self._changed()

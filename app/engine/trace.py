@@ -1,6 +1,6 @@
 """The trace of requests that search or answer with more than tokens: what each step chose, and from which rows.
 
-A step tells on the device what the host needs of it. On a GPU that waits there until the unit is over.
+The results of a step stay on the device, on a GPU until the unit is over.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ from app.engine.slots import Slots
 from app.store.manifest import Until
 
 
-class Told(NamedTuple):
-    """What a step tells of its choice. `alternatives`, ids and log-probabilities, and `attention` weights are those of
-    the rows that want them, in their order in `SamplingOptions`."""
+class StepResult(NamedTuple):
+    """The results of a step that the host needs. `alternatives`, ids and log-probabilities, and `attention` weights are
+    those of the rows that want them, in their order in `SamplingOptions`."""
 
     tokens: Tensor
     log_probs: Tensor
@@ -28,37 +28,39 @@ class Told(NamedTuple):
     attention: Tensor | None = None
 
 
-def tell(slots: Slots, choice: Choice, weights: Tensor | None) -> Told:
-    """What the host needs of a step; weights (rows, source)."""
+def step_result(slots: Slots, choice: Choice, weights: Tensor | None) -> StepResult:
+    """The results of a step; weights (rows, source)."""
     options, alternatives = slots.options, None
     if options.alternatives is not None and choice.table is not None:
         most = min(options.most_alternatives, choice.table.shape[1])
         best = choice.table[options.alternatives].topk(most)
         alternatives = best.indices, best.values
     attention = weights[options.attention] if options.attention is not None and weights is not None else None
-    return Told(choice.tokens, choice.log_probs, choice.parents, choice.scores, choice.ends, alternatives, attention)
+    return StepResult(
+        choice.tokens, choice.log_probs, choice.parents, choice.scores, choice.ends, alternatives, attention
+    )
 
 
-def record(slots: Slots, told: Told, until: Until) -> None:
+def record(slots: Slots, result: StepResult, until: Until) -> None:
     """Record a step, which lies on the host, for the requests that search or answer with more than tokens. Those whose
     search is settled ignore it. Alternatives and weights are copied, so that no request keeps those of others."""
     if slots.are_plain or not any(_is_traced(request) for request in slots.requests):
         return
-    ends = {end.scores.shape[1]: tuple(column.tolist() for column in end) for end in told.ends}
-    tokens, log_probs = told.tokens.tolist(), told.log_probs.tolist()
-    parents = list(range(len(tokens))) if told.parents is None else told.parents.tolist()
-    scores = [] if told.scores is None else told.scores.tolist()
+    ends = {end.scores.shape[1]: tuple(column.tolist() for column in end) for end in result.ends}
+    tokens, log_probs = result.tokens.tolist(), result.log_probs.tolist()
+    parents = list(range(len(tokens))) if result.parents is None else result.parents.tolist()
+    scores = [] if result.scores is None else result.scores.tolist()
     searches: Counter[int] = Counter()  # by width, those so far: the place of the next one in `ends`
     alternatives = attention = 0  # rows with them so far
     for request in slots.requests:
         options, rows, best, weights = request.decode, request.rows, None, None
-        if options.alternatives and told.alternatives is not None:
+        if options.alternatives and result.alternatives is not None:
             mine = slice(alternatives, alternatives := alternatives + len(rows))
-            ids, values = (column[mine, : options.alternatives].clone() for column in told.alternatives)
+            ids, values = (column[mine, : options.alternatives].clone() for column in result.alternatives)
             best = ids, values
-        if options.attention and told.attention is not None:
+        if options.attention and result.attention is not None:
             mine = slice(attention, attention := attention + len(rows))
-            weights = told.attention[mine, : request.memory].clone()
+            weights = result.attention[mine, : request.memory].clone()
         place = searches[options.beams]
         searches[options.beams] += 1
         if not _is_traced(request) or (options.beams > 1 and is_settled(request, until)):

@@ -24,6 +24,7 @@ def to_host(values: T) -> T:
     tensors.sort(key=lambda tensor: -tensor.element_size())  # so that each begins at a multiple of its size
     packed = torch.cat([tensor.contiguous().flatten().view(torch.uint8) for tensor in tensors]).to("cpu")
     sizes = [tensor.numel() * tensor.element_size() for tensor in tensors]
-    parts = zip(tensors, packed.split(sizes), strict=True)
+    parts = zip(tensors, torch.split(packed, sizes), strict=True)
     on_host = {id(tensor): part.view(tensor.dtype).view(tensor.shape) for tensor, part in parts}
-    return pytree.tree_unflatten([on_host.get(id(leaf), leaf) for leaf in leaves], structure)
+    copied: T = pytree.tree_unflatten([on_host.get(id(leaf), leaf) for leaf in leaves], structure)
+    return copied

@@ -23,7 +23,7 @@ class OnDevice(Tensor):
     @staticmethod
     def __new__(cls, numbers: Tensor) -> "OnDevice":
         with torch.inference_mode(False):  # else a view could not be written to
-            made: OnDevice = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            made: OnDevice = Tensor._make_wrapper_subclass(
                 cls, numbers.shape, strides=numbers.stride(), dtype=numbers.dtype, device=DEVICE
             )
         made.numbers = numbers
@@ -35,16 +35,16 @@ class OnDevice(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise AssertionError(f"{func} runs after the device is gone")
 
 
-class PretendedGpu(TorchDispatchMode):
+class PretendedGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """`reads`: how often the host waited for a value, by the name of the operation. `blocking`: how often it waited for
     a copy to the device. Mixing host and device is an error, as on a GPU."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.reads: list[str] = []
         self.blocking: list[str] = []
 
@@ -66,6 +66,8 @@ class PretendedGpu(TorchDispatchMode):
             self.blocking.append(name)
         if here and (name in _DEPENDS_ON_VALUES or (name == "index" and _by_mask(args[1]))):
             self.reads.append(name)
+        if here and name == "where" and "Scalar" in func.__name__:  # torch copies the number to the GPU, and waits
+            self.blocking.append(name)
         if here and name in _CUDNN:
             assert all(state.is_contiguous() for state in pytree.tree_leaves(args[1])), f"{name}: hx is not contiguous"
         result = func(*pytree.tree_map(_on_host, args), **pytree.tree_map(_on_host, kwargs))

@@ -123,6 +123,33 @@ def test_a_unit_of_another_length_or_a_smaller_block_runs_step_by_step(tiny_stor
     assert not runs
 
 
+@pytest.mark.parametrize("call", [1, 2, 5, 9])
+def test_a_fault_within_a_unit_leaves_the_steps_before_it(tiny_store: Path, call: int) -> None:
+    """Rows go on in smaller blocks from where they were."""
+    sent = some_requests(random.Random(8), TRANSLATE, 12, special=0.7)
+    model = loaded(tiny_store, TRANSLATE)
+    assert isinstance(model.network, EncoderDecoder)
+    model.network, model.units = RunsOutOfMemory(model.network, call), None
+    the_same(answers(model, sent), answers(loaded(tiny_store, TRANSLATE, CPU), sent))
+    assert model.counters.out_of_memory == 1
+    assert model.block < 48
+
+
+class RunsOutOfMemory(EncoderDecoder):
+    """A network whose step runs out of memory in one call."""
+
+    def __init__(self, network: EncoderDecoder, call: int) -> None:
+        torch.nn.Module.__init__(self)
+        self.inner, self.encoder, self.decoder, self.config = network, network.encoder, network.decoder, network.config
+        self.left = call
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+        self.left -= 1
+        if self.left == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.inner.step(tokens, state)
+
+
 def admitted(model: LoadedModel, count: int, most: int) -> tuple[EncoderDecoder, Slots]:
     rng = random.Random(3)
     sources = [[rng.randrange(4, VOCABULARY) for _ in range(rng.randint(2, 20))] for _ in range(count)]

@@ -14,6 +14,7 @@ from app.engine.decode import answer_at_deadline, decode, release
 from app.engine.encode import encode
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
+from app.engine.policy import Policy
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Label, Labelled, Source, Tokens
 from app.engine.request import Chunk, Request, whole
 from app.engine.transfers import to_host
@@ -22,10 +23,11 @@ from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
 from tests.engine.conftest import QUEUED
 from tests.engine.pretended_gpu import DEVICE, PretendedGpu
-from tests.engine.test_cuda_graphs import CPU, the_same
+from tests.engine.test_cuda_graphs import CPU, needs_gpu, the_same
 from tests.engine.test_encode import request
 from tests.engine.test_sampling import CAPTION, TRANSLATE, Sent, a_source
 
+HOST = torch.device("cpu")
 LABEL, COMPLETE = "sentiment-en/1", "lm-en/1"
 WISHES = {
     "greedy": [Decode(20), Decode(9, stream=True)],
@@ -43,10 +45,10 @@ WISHES["all at once"] = [wish for wishes in WISHES.values() for wish in wishes] 
 ]
 
 
-def loaded(store: Path, key: str, device: torch.device) -> LoadedModel:
+def loaded(store: Path, key: str, device: torch.device, policy: Policy) -> LoadedModel:
     """Built outside of the pretended GPU: a check of weights has tensors without numbers on torch's "meta", too."""
     version, network = version_of(store, key)
-    models = Models(device, slots=64, precision="float32", policy=CPU if device.type == "cpu" else QUEUED)
+    models = Models(device, slots=64, precision="float32", policy=policy)
     models.add(version.manifest, copy.deepcopy(network))
     return models[key]
 
@@ -82,16 +84,34 @@ def test_the_host_looks_once_for_each_unit(tiny_store: Path, key: str, wishes: s
     rng = random.Random(6)
     sent: list[Sent] = [(a_source(rng, key), wish) for wish in WISHES[wishes]]
     numbered = list(enumerate(sent))
-    cpu = torch.device("cpu")
-    expected = run(loaded(tiny_store, key, cpu), [asked(number, key, *one) for number, one in numbered])
+    expected = run(loaded(tiny_store, key, HOST, CPU), [asked(number, key, *one) for number, one in numbered])
     with PretendedGpu() as gpu:
-        model = loaded(tiny_store, key, DEVICE)
+        model = loaded(tiny_store, key, DEVICE, QUEUED)
         assert len(model.units or ()) > 0
         gpu.reads.clear()
         gpu.blocking.clear()
         found = run(model, [asked(number, key, *one) for number, one in numbered], gpu)
         assert gpu.blocking == [], "copies to the device do not wait"
     the_same(found, expected)
+
+
+@needs_gpu
+def test_a_real_gpu_is_waited_for_once(tiny_store: Path) -> None:
+    """Torch itself says where it waits."""
+    model = loaded(tiny_store, TRANSLATE, torch.device("cuda:0"), QUEUED)
+    rng = random.Random(6)
+    requests = [
+        asked(number, TRANSLATE, a_source(rng, TRANSLATE), one) for number, one in enumerate(WISHES["all at once"])
+    ]
+    encode(model, [whole(one) for one in requests])
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        while model.rows:
+            with pytest.warns(UserWarning, match="synchroniz") as waits:
+                decode(model, 6)
+            assert len(waits) == 1
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def asked(number: int, key: str, source: Source, answer: AnswerSpec) -> Request:
@@ -102,9 +122,9 @@ def test_labels_are_read_at_once(tiny_store: Path) -> None:
     rng = random.Random(1)
     sources = [Tokens([rng.randrange(4, 400) for _ in range(rng.randint(1, 30))]) for _ in range(5)]
     requests = [asked(number, LABEL, source, Label()) for number, source in enumerate(sources)]
-    expected = encode(loaded(tiny_store, LABEL, torch.device("cpu")), [whole(one) for one in requests])
+    expected = encode(loaded(tiny_store, LABEL, HOST, CPU), [whole(one) for one in requests])
     with PretendedGpu() as gpu:
-        model = loaded(tiny_store, LABEL, DEVICE)
+        model = loaded(tiny_store, LABEL, DEVICE, QUEUED)
         gpu.reads.clear()
         gpu.blocking.clear()
         found = encode(model, [whole(one) for one in requests])
@@ -117,10 +137,9 @@ def test_labels_are_read_at_once(tiny_store: Path) -> None:
 
 
 def test_chunks_cancellations_and_deadlines_do_not_look(tiny_store: Path) -> None:
-    unended = {"max_tokens": 30, "min_tokens": 30}
-    options = [Decode(30), Decode(**unended, beams=3), Decode(**unended, temperature=1.0), Decode(**unended)]
+    options = [Decode(30), Decode(30, 30, beams=3), Decode(30, 30, temperature=1.0), Decode(30, 30)]  # without an end
     with PretendedGpu() as gpu:
-        model = loaded(tiny_store, COMPLETE, DEVICE)
+        model = loaded(tiny_store, COMPLETE, DEVICE, QUEUED)
         requests = [request(number, COMPLETE, list(range(5, 30)), one) for number, one in enumerate(options)]
         gpu.reads.clear()
         gpu.blocking.clear()
@@ -137,19 +156,19 @@ def test_chunks_cancellations_and_deadlines_do_not_look(tiny_store: Path) -> Non
 
 
 def test_a_copy_to_the_host_is_one_whatever_it_has() -> None:
-    values = (torch.arange(3), [torch.tensor([[True], [False]]), None, "a"], torch.zeros(0), torch.tensor(2.5).half())
+    whole_numbers, truths = torch.arange(3), torch.tensor([[True], [False]])
+    none, half = torch.zeros(0), torch.tensor(2.5).half()
     with PretendedGpu() as gpu:
-        there = tuple(
-            [one.to(DEVICE) if isinstance(one, torch.Tensor) else one for one in value]
-            if isinstance(value, list)
-            else value.to(DEVICE)
-            for value in values
-        )
+        there = (half.to(DEVICE), [truths.to(DEVICE), None, "a"], none.to(DEVICE), whole_numbers.to(DEVICE))
         copied = to_host(there)
         assert len(gpu.reads) == 1
-    first, (second, none, word), empty, half = copied
-    assert (first.tolist(), second.tolist(), none, word) == ([0, 1, 2], [[True], [False]], None, "a")
-    assert (empty.shape, half.dtype, half.item()) == (torch.Size([0]), torch.float16, 2.5)
+    assert copied[1][1:] == [None, "a"]
+    for found, expected in zip(
+        (copied[0], copied[1][0], *copied[2:]), (half, truths, none, whole_numbers), strict=True
+    ):
+        assert isinstance(found, torch.Tensor)
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize(
