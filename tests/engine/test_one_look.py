@@ -78,8 +78,19 @@ def run(model: LoadedModel, requests: Sequence[Request], gpu: PretendedGpu | Non
     return [ended[one] for one in requests]
 
 
-@pytest.mark.parametrize("key", [TRANSLATE, CAPTION, COMPLETE])
-@pytest.mark.parametrize("wishes", WISHES)
+@pytest.mark.parametrize(
+    ("key", "wishes"),
+    [
+        *((TRANSLATE, wishes) for wishes in WISHES),
+        *((key, "all at once") for key in (CAPTION, COMPLETE)),
+        *(
+            pytest.param(key, wishes, marks=pytest.mark.slow)
+            for key in (CAPTION, COMPLETE)
+            for wishes in WISHES
+            if wishes != "all at once"
+        ),
+    ],
+)
 def test_the_host_looks_once_for_each_unit(tiny_store: Path, key: str, wishes: str) -> None:
     rng = random.Random(6)
     sent: list[Sent] = [(a_source(rng, key), wish) for wish in WISHES[wishes]]
