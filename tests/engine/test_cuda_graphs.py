@@ -17,6 +17,7 @@ from app.engine.protocol import Decode, Decoded, Tokens
 from app.engine.request import whole
 from app.engine.slots import LENGTH, Slots
 from app.models.networks import EncoderDecoder
+from app.models.serving.precision import Precision
 from app.models.state import State
 from app.store.model_store import open_version
 from tests.engine.conftest import QUEUED
@@ -28,8 +29,10 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 CPU = Policy(looks_each_step=True)
 
 
-def loaded(store: Path, key: str, policy: Policy = QUEUED, device: str = "cpu") -> LoadedModel:
-    models = Models(torch.device(device), slots=48, precision="float32", policy=policy)
+def loaded(
+    store: Path, key: str, policy: Policy = QUEUED, device: str = "cpu", precision: Precision = "float32"
+) -> LoadedModel:
+    models = Models(torch.device(device), slots=48, precision=precision, policy=policy)
     models.load(open_version(store / key))
     return models[key]
 
@@ -68,6 +71,23 @@ def test_queued_units_answer_as_a_look_after_each_step(tiny_store: Path, model: 
     for slots in queued.groups:
         poison(slots)
     the_same(answers(queued, sent), answers(loaded(tiny_store, model, CPU), sent))
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("model", [TRANSLATE, CAPTION, "lm-en/1"])
+def test_types_of_16_bits_run_whatever_the_rows_want(tiny_store: Path, model: str, precision: Precision) -> None:
+    """Answers differ from those of float32, but not by much at their first token."""
+    sent = some_requests(random.Random(29), model, 24, special=0.5)
+    sent += [(a_source(random.Random(seed), model), Decode(9, temperature=0.8, seed=seed)) for seed in range(4)]
+    found = answers(loaded(tiny_store, model, precision=precision), sent)
+    expected = answers(loaded(tiny_store, model), sent)
+    first = [
+        (one.hypotheses[0].log_probs[0], other.hypotheses[0].log_probs[0])
+        for one, other in zip(found[:24], expected[:24], strict=True)
+        if one.hypotheses[0].tokens[:1] == other.hypotheses[0].tokens[:1]
+    ]
+    assert len(first) >= 12
+    assert all(mine == pytest.approx(theirs, abs=0.1) for mine, theirs in first)
 
 
 def test_plain_rows_run_as_graphs_whatever_runs_beside_them(tiny_store: Path) -> None:
