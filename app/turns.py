@@ -28,6 +28,11 @@ class Turns:
             self._is_running = True
             asyncio.get_running_loop().call_soon(self._run)
 
+    def finish(self) -> None:
+        """Do all work now."""
+        while self._waiting:
+            self._waiting.popleft()()
+
     def _run(self) -> None:
         try:
             for _ in range(min(_MOST, len(self._waiting))):

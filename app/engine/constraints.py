@@ -12,8 +12,8 @@ _NEVER = float("-inf")
 def constrain(
     logits: Tensor, table: Tensor, steps: Tensor, history: Tensor, options: SamplingOptions, eos: int
 ) -> Tensor:
-    """Log-probabilities (rows, vocabulary) after penalties, -inf for a token that its row may not take; arguments as in
-    `sampling.choose`, `table` being the model's own log-probabilities."""
+    """Log-probabilities (rows, vocabulary) after penalties, -inf for a token that its row may not take, and never all
+    of them; arguments as in `sampling.choose`, `table` being the model's own log-probabilities."""
     vocabulary = logits.shape[1]
     allowed = torch.cat((table, table.new_zeros(len(table), 1)), 1)  # the last column takes tokens past an end
     if options.repetition_penalty is not None:
@@ -27,9 +27,20 @@ def constrain(
     if options.min_tokens is not None and eos >= 0:
         rows, least = options.min_tokens
         allowed[rows, eos] = allowed[rows, eos].masked_fill(steps[rows] < least, _NEVER)
+    allowed = _with_a_way_out(allowed, table, eos)
     if options.prefix is not None:
         rows, prefix = options.prefix
         allowed[rows] = _forced(allowed[rows], steps[rows], prefix)
+    return allowed
+
+
+def _with_a_way_out(allowed: Tensor, table: Tensor, eos: int) -> Tensor:
+    """A row that may take no token at all ends; if no token ends, it may take every one."""
+    is_stuck = allowed.amax(1, keepdim=True) == _NEVER
+    if eos < 0:
+        return torch.where(is_stuck, table, allowed)
+    end = allowed[:, eos : eos + 1]
+    end.copy_(torch.where(is_stuck, table[:, eos : eos + 1].clamp(min=LEAST), end))
     return allowed
 
 

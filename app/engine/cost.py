@@ -7,7 +7,7 @@ Free of torch.
 from typing import NamedTuple, assert_never
 
 from app.engine.protocol import AnswerSpec, Decode, Explain, Label, Pixels, Source, Tokens
-from app.errors import EngineFailed
+from app.errors import ContradictoryOptions, EngineFailed
 from app.store.architecture import Classifier, EncoderDecoder, LanguageModel
 from app.store.manifest import Manifest
 
@@ -79,7 +79,8 @@ def _likely_tokens(source: Source) -> int:
 
 
 def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int) -> None:
-    """Raises EngineFailed if the model cannot take the source or give the answer."""
+    """Raises EngineFailed if the model cannot take the source or give the answer, and ContradictoryOptions for a search
+    that is too wide."""
     architecture = manifest.architecture
     match architecture:
         case Classifier():
@@ -117,7 +118,8 @@ def _check_source(manifest: Manifest, source: Source) -> None:
 def _check_decode(key: str, vocabulary: int, decode: Decode, slots: int) -> None:
     beams = min(slots, vocabulary // 2)
     if decode.beams > beams:
-        raise EngineFailed(f"beams is {decode.beams}; {key} searches with at most {beams} on this engine")
+        detail = f"beams is {decode.beams}, but {key} searches with at most {beams} here: set beams to {beams} or less"
+        raise ContradictoryOptions(detail, options=["beams"])
     if decode.max_tokens < 1 or not 1 <= decode.n_best <= decode.beams or decode.alternatives > MAX_ALTERNATIVES:
         raise EngineFailed(
             f"a request needs max_tokens from 1, n_best from 1 to beams, and at most {MAX_ALTERNATIVES} alternatives"

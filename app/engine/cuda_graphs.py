@@ -39,11 +39,12 @@ def plain_unit(network: EncoderDecoder, slots: Slots, shape: Shape, *, steps: in
     """
     mine = slice(0, shape.rows)
     choices = []
-    for _ in range(steps):
-        logits, state, _ = network.step(*slots.view(mine, shape.memory))
-        choices.append(most_probable(logits))
-        slots.advance(mine, state)
-        slots.take(choices[-1], eos)
+    with slots.storing():
+        for _ in range(steps):
+            logits, state, _ = network.step(*slots.view(mine, shape.memory))
+            choices.append(most_probable(logits))
+            slots.advance(mine, state)
+            slots.take(choices[-1], eos)
     return torch.stack([choice.tokens for choice in choices]), torch.stack([choice.log_probs for choice in choices])
 
 

@@ -4,41 +4,67 @@ The policy of the device decides when the host looks at the rows: after each ste
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from app.engine.beam_search import has_nan, is_settled
-from app.engine.faults import NOT_A_NUMBER, failed, is_out_of_memory, reason_of
+from app.engine.faults import NOT_A_NUMBER, failed, in_halves, is_out_of_memory, reason_of
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Decoded
+from app.engine.protocol import Event, Progress
 from app.engine.request import Output, Request
 from app.engine.sampling import Choice, choose, most_probable
-from app.engine.slots import BAD, Slots
-from app.engine.trace import StepResult, record, step_result
-from app.engine.transfers import to_host
+from app.engine.sampling_options import SamplingOptions, options_of
+from app.engine.slots import BAD, RUNNING, Slots, Snapshot
+from app.engine.trace import StepResult, step_result, traced
+from app.engine.transfers import to_device, to_host
 from app.models.networks import EncoderDecoder
+from app.models.state import State
 
 log = logging.getLogger("unroll.engine")
 
 
 def decode(model: LoadedModel, steps: int) -> list[Output]:
-    """Up to `steps` tokens for every running row: the answers of requests that ended, and the progress of streams."""
+    """Up to `steps` tokens for every running row: the answers of requests that ended, and the progress of streams. An
+    error ends the request that causes it."""
     model.select_number_types()
-    outputs = _look_each_step(model, steps) if model.policy.looks_each_step else _look_once(model, steps)
-    model.counters.units += 1
-    return outputs + [output for slots in model.groups for output in _progress_of_streams(slots)]
+    outputs: list[Output] = []
+    try:
+        if model.policy.looks_each_step:
+            _look_each_step(model, steps, outputs)
+        else:
+            _look_once(model, steps, outputs)
+        for slots in model.groups:
+            outputs += in_halves(list(slots.streams), partial(_progress, slots), _fail_alone, model.count_error)
+    except Exception as error:  # between steps, where no request is the cause
+        model.count_error(error)
+        ended = {request for request, event in outputs if not isinstance(event, Progress)}
+        running = [request for slots in model.groups for request in slots.requests]
+        outputs += _fail(model, [request for request in running if request not in ended], error)
+    for request, event in outputs:
+        if isinstance(event, Progress):
+            request.sent += len(event.tokens)
+        else:
+            release(model, request)  # of one that failed after its last step
+    model.count_unit()
+    return outputs
 
 
-def answer_at_deadline(model: LoadedModel, request: Request) -> Decoded | None:
+def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
     """End a request with the tokens that it has; None if it does not decode yet."""
-    answer = None
-    if request.rows:
-        slots = model.group_of(request)
-        hypotheses = row_hypotheses(slots, [request], slots.snapshot(), "deadline")
-        answer = decoded(model, request, hypotheses.get(request), "deadline")
+    answer: Event | None = None
+    try:
+        if request.rows:
+            slots = model.group_of(request)
+            hypotheses = row_hypotheses(slots, [request], slots.snapshot(), "deadline")
+            answer = decoded(model, request, hypotheses.get(request), "deadline")
+    except Exception as error:
+        model.count_error(error)
+        _, answer = _fail_alone(request, error)
     release(model, request)
     return answer
 
@@ -53,41 +79,42 @@ def release(model: LoadedModel, *requests: Request) -> None:
                 slots.release(running)
 
 
-def _look_each_step(model: LoadedModel, steps: int) -> list[Output]:
-    outputs: list[Output] = []
+def _look_each_step(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
     slots = model.slots
     for _ in range(steps):
         if not slots.count:
             break
         try:
-            result = _step(model, slots)
-        except RuntimeError as error:
+            _step(model, slots)
+        except Exception as error:
             outputs += _after_fault(model, slots, error)
             continue
-        record(slots, result, model.decoding.until)
-        outputs += _finish_ended(model, slots)
-    return outputs
+        _finish_ended(model, slots, outputs)
 
 
-def _look_once(model: LoadedModel, steps: int) -> list[Output]:
-    """Queue the steps of all rows, then wait for them and copy what they chose to the host, at once."""
-    outputs: list[Output] = []
+def _look_once(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
+    """Queue the steps of all rows, then wait for them and copy what they chose to the host, at once. A fault leaves the
+    steps before it."""
     queued: list[tuple[Slots, list[StepResult], Tensor]] = []
+    faults: list[tuple[Slots, Exception]] = []
     for slots in model.groups:
         results: list[StepResult] = []
         try:
             if slots.count:
-                results.extend(_queued_steps(model, slots, steps))  # a fault leaves the steps before it
-        except RuntimeError as error:
-            outputs += _after_fault(model, slots, error)
-        if slots.count:
-            queued.append((slots, results, slots.progress[:, : slots.count]))
+                results.extend(_queued_steps(model, slots, steps))
+        except Exception as error:
+            faults.append((slots, error))
+            if slots.is_torn:
+                continue
+        queued.append((slots, results, slots.progress[:, : slots.count]))
     for slots, results, progress_of_rows in to_host(queued):
         slots.look(progress_of_rows, [step.tokens for step in results], [step.log_probs for step in results])
         for step in results:
-            record(slots, step, model.decoding.until)
-        outputs += _finish_ended(model, slots)
-    return outputs
+            for record in traced(_with_rows(slots), step, model.decoding.until):
+                record.store()
+        _finish_ended(model, slots, outputs)
+    for slots, error in faults:
+        outputs += _after_fault(model, slots, error)
 
 
 @torch.inference_mode()
@@ -104,85 +131,124 @@ def _queued_steps(model: LoadedModel, slots: Slots, steps: int) -> Iterator[Step
     model.counters.decode_rows += steps * slots.count
 
 
-def _after_fault(model: LoadedModel, slots: Slots, error: RuntimeError) -> list[Output]:
-    """Out of memory halves the rows that run at once; any other error ends the running requests."""
-    if is_out_of_memory(error):
-        model.counters.out_of_memory += 1
-        rows = min(model.block, slots.count)
-        if rows > 1:
-            model.block = (rows + 1) // 2
-            log.warning("%s is out of memory with %d rows; %d at once from now on", model.key, rows, model.block)
-            return []
-    elif model.device.type != "cpu":
-        raise error
+def _after_fault(model: LoadedModel, slots: Slots, error: Exception) -> list[Output]:
+    """Out of memory halves the rows that run at once. If that is no way, the requests fail whose next step fails also
+    without the others; if there is none, the one that arrived last. A step that was stored in part ends all."""
+    model.count_error(error)
     requests = slots.requests
-    log.error("%d requests of %s failed", len(requests), model.key, exc_info=error)
+    if slots.is_torn:
+        return _fail(model, requests, error)
+    if is_out_of_memory(error) and model.shrink_block(slots):
+        return []
+    outputs = in_halves(requests, partial(_rehearse, model, slots), _fail_alone, model.count_error)
+    release(model, *(request for request, _ in outputs))
+    return outputs or _fail(model, requests[-1:], error)
+
+
+def _fail(model: LoadedModel, requests: Sequence[Request], error: Exception) -> list[Output]:
     release(model, *requests)
-    return [failed(request, reason_of(error)) for request in requests]
+    return [_fail_alone(request, error) for request in requests]
+
+
+def _fail_alone(request: Request, error: Exception) -> Output:
+    log.error("a request of %s failed", request.model, exc_info=error)
+    return failed(request, reason_of(error))
+
+
+@torch.inference_mode()
+def _rehearse(model: LoadedModel, slots: Slots, requests: Sequence[Request]) -> list[Output]:
+    """Compute the next step of some requests alone, and drop it."""
+    network = model.network
+    assert isinstance(network, EncoderDecoder)
+    rows = to_device(torch.tensor([row for request in requests for row in request.rows]), model.device)
+    previous, state = slots.view(slice(None))
+    of_rows = {name: storage[rows] for name, storage in cast(dict[str, Tensor], state).items()}
+    logits, _, weights = network.step(previous[rows], cast(State, of_rows))
+    places = iter(range(len(rows)))
+    with_rows = [(request, [next(places) for _ in request.rows]) for request in requests]
+    options = options_of([(request.decode, mine) for request, mine in with_rows], model.device)
+    choice = _choose(model, slots, logits, rows, options, 0)
+    traced(with_rows, to_host(step_result(options, choice, weights)), model.decoding.until)
+    return []
 
 
 @torch.inference_mode()
 def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> StepResult:
-    """One token for every running row, `ahead` steps after the last look. A step that fails changes nothing."""
+    """One token for every running row, `ahead` steps after the last look. It is computed first and stored afterwards:
+    what fails changes nothing."""
     network = model.network
     assert isinstance(network, EncoderDecoder)
     blocks = [slice(first, min(first + model.block, slots.count)) for first in range(0, slots.count, model.block)]
     stepped = [network.step(*slots.view(rows)) for rows in blocks]
     logits = torch.cat([step[0] for step in stepped]) if len(stepped) > 1 else stepped[0][0]
-    choice = most_probable(logits) if slots.are_plain else _choose(model, slots, logits, ahead)
+    choice = _choose(model, slots, logits, slice(slots.count), slots.options, ahead)
     weights = [step[2] for step in stepped if step[2] is not None] if slots.options.attention is not None else []
-    result = step_result(slots, choice, torch.cat(weights) if weights else None)
-    for rows, (_, state, _) in zip(blocks, stepped, strict=True):
-        slots.advance(rows, state)
-    slots.take(choice, model.decoding.end)
+    result = step_result(slots.options, choice, torch.cat(weights) if weights else None)
+    looks = model.policy.looks_each_step and not slots.are_plain
+    records = traced(_with_rows(slots), result, model.decoding.until) if looks else []
+    with slots.storing():
+        for rows, (_, state, _) in zip(blocks, stepped, strict=True):
+            slots.advance(rows, state)
+        slots.take(choice, model.decoding.end)
+        for record in records:
+            record.store()
     model.counters.decode_steps += 1
     model.counters.decode_rows += slots.count
     return result
 
 
-def _choose(model: LoadedModel, slots: Slots, logits: Tensor, ahead: int) -> Choice:
-    longest = slots.longest_answer(ahead) if slots.options.constrain else slots.history.shape[1]
+def _with_rows(slots: Slots) -> list[tuple[Request, list[int]]]:
+    return [] if slots.are_plain else [(request, request.rows) for request in slots.requests]
+
+
+def _choose(
+    model: LoadedModel, slots: Slots, logits: Tensor, rows: slice | Tensor, options: SamplingOptions, ahead: int
+) -> Choice:
+    """The next tokens of some rows, `ahead` steps after the last look."""
+    if slots.are_plain:
+        return most_probable(logits)
+    longest = slots.longest_answer(ahead) if options.constrain else slots.history.shape[1]
     return choose(
         logits,
-        slots.steps[: slots.count],
-        slots.history[: slots.count, :longest],
-        slots.scores[: slots.count],
-        slots.options,
+        slots.steps[rows],
+        slots.history[rows, :longest],
+        slots.scores[rows],
+        options,
         model.decoding.end,
         how=model.decoding.search,
     )
 
 
-def _finish_ended(model: LoadedModel, slots: Slots) -> list[Output]:
+def _finish_ended(model: LoadedModel, slots: Slots, outputs: list[Output]) -> None:
     """Answer and release the requests that ended."""
     snapshot, until = slots.snapshot(), model.decoding.until
     candidates = [] if slots.are_plain else slots.requests
     searches = [request for request in candidates if request.decode.beams > 1 and is_settled(request, until)]
-    if not searches and not snapshot.ended.any():
-        return []
-    rows = snapshot.ended.nonzero().flatten()
-    ended = {
-        owner: value
-        for row, value in zip(rows.tolist(), snapshot.ended[rows].tolist(), strict=True)
-        if (owner := slots.owners[row]).decode.beams == 1
-    }
-    bad = {request for request in searches if has_nan(request)} | {one for one, end in ended.items() if end == BAD}
-    done = [*ended, *searches]
-    good = [request for request in done if request not in bad]
+    ended = [slots.owners[row] for row, how in enumerate(snapshot.ended.tolist()) if how != RUNNING]
+    done = [request for request in ended if request.decode.beams == 1] + searches
+    if not done:
+        return
+    outputs += in_halves(done, partial(_answers, model, slots, snapshot), _fail_alone, model.count_error)
+    release(model, *done)
+
+
+def _answers(model: LoadedModel, slots: Slots, snapshot: Snapshot, requests: Sequence[Request]) -> list[Output]:
+    """The last events of requests, and before the last one of a stream its last tokens."""
+    good = [request for request in requests if not _is_bad(request, snapshot)]
     hypotheses = row_hypotheses(slots, good, snapshot, "length")
-    outputs = [failed(request, NOT_A_NUMBER) for request in done if request in bad]
+    outputs = [failed(request, NOT_A_NUMBER) for request in requests if _is_bad(request, snapshot)]
     for request in good:
         hypothesis = hypotheses.get(request)
         if hypothesis and request.decode.stream and (fresh := progress(request, hypothesis)):
             outputs.append((request, fresh))
         outputs.append((request, decoded(model, request, hypothesis, "length")))
-    release(model, *done)
     return outputs
 
 
-def _progress_of_streams(slots: Slots) -> list[Output]:
-    streams = list(slots.streams)
-    if not streams:
-        return []
+def _is_bad(request: Request, snapshot: Snapshot) -> bool:
+    return has_nan(request) if request.decode.beams > 1 else int(snapshot.ended[request.rows[0]]) == BAD
+
+
+def _progress(slots: Slots, streams: Sequence[Request]) -> list[Output]:
     hypotheses = row_hypotheses(slots, streams, slots.snapshot(), "length")
     return [(request, fresh) for request in streams if (fresh := progress(request, hypotheses[request]))]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from app.engine.answers import answer
 from app.engine.cost import IMAGE_STEPS
-from app.engine.faults import NO_MEMORY, failed, is_out_of_memory, reason_of
+from app.engine.faults import failed, in_halves, reason_of
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Pixels, Tokens
 from app.engine.request import Chunk, Output, Request
@@ -43,24 +44,18 @@ class Batch(NamedTuple):
 def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
     """Run chunks of sources of one kind: the result is labels, or rows that `decode` continues.
 
-    Out of memory halves the batch. Any other error on a CPU is narrowed down to the request that causes it, which fails
-    alone; an error of another device is raised.
+    An error halves the batch, down to the request that causes it, which fails alone. One of the device is raised.
     """
     model.select_number_types()
-    try:
-        return _encode(model, chunks)
-    except RuntimeError as error:
-        memory = is_out_of_memory(error)
-        if not memory and model.device.type != "cpu":
-            raise
-        model.counters.out_of_memory += memory
-        if len(chunks) == 1:
-            log.error("a request of %s failed", model.key, exc_info=error)
-            request = chunks[0].request
-            request.partial = None
-            return [failed(request, NO_MEMORY if memory else reason_of(error))]
-    half = len(chunks) // 2
-    return encode(model, chunks[:half]) + encode(model, chunks[half:])
+    return in_halves(chunks, partial(_encode, model), partial(_fail, model), model.count_error)
+
+
+def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:
+    log.error("a request of %s failed", model.key, exc_info=error)
+    request = chunk.request
+    request.partial = None
+    model.explaining.pop(request, None)
+    return failed(request, reason_of(error))
 
 
 @torch.inference_mode()
@@ -77,8 +72,8 @@ def _encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
     if batch.requests:
         model.counters.encoded += len(batch.requests)
         outputs = answer(model, batch.requests, batch.encoded, batch.lengths)
-    for request, partial in batch.partials:  # only now: a batch that failed runs again in halves
-        request.partial = partial
+    for request, state in batch.partials:  # only now: a batch that failed runs again in halves
+        request.partial = state
     return outputs
 
 
@@ -121,16 +116,16 @@ def _encode_parts(encoder: TextEncoder, chunks: Sequence[Chunk], tokens: Tensor,
     """Continue each source from its `partial`."""
     fresh = Partial(encoder.recurrence.initial_state(1, encoder.embedding(tokens[:1, 0])), [])
     before = [chunk.request.partial or fresh for chunk in chunks]
-    partials = [partial for partial in before if isinstance(partial, Partial)]
-    encoded = encoder(tokens, lengths, _stacked([partial.state for partial in partials]))
+    partials = [one for one in before if isinstance(one, Partial)]
+    encoded = encoder(tokens, lengths, _stacked([one.state for one in partials]))
     assert encoded.state is not None
     ended: list[Request] = []
     states, memories = [], []
     after: list[tuple[Request, Partial | None]] = []
-    for row, (chunk, partial) in enumerate(zip(chunks, partials, strict=True)):
+    for row, (chunk, so_far) in enumerate(zip(chunks, partials, strict=True)):
         cell = encoded.state.cell
         state = RecurrentState(encoded.state.hidden[row, None], None if cell is None else cell[row, None])
-        outputs = [*partial.outputs, encoded.memory[row, : chunk.steps]]
+        outputs = [*so_far.outputs, encoded.memory[row, : chunk.steps]]
         after.append((chunk.request, None if chunk.is_last else Partial(state, outputs)))
         if chunk.is_last:
             ended.append(chunk.request)

@@ -1,12 +1,13 @@
 """The engine's loop: receive, plan, execute, send. One engine per device."""
 
+import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import assert_never
+from typing import assert_never, cast
 
 import torch
 import zmq
@@ -17,6 +18,7 @@ from app.engine.cost import check, cost_of, directions_of
 from app.engine.decode import answer_at_deadline, decode, release
 from app.engine.encode import encode
 from app.engine.explain import explain
+from app.engine.faults import reason_of
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
 from app.engine.policy import Policy, policy_of, select
@@ -40,12 +42,14 @@ from app.engine.request import Chunk, Output, Request
 from app.engine.scheduler import Plan, Scheduler
 from app.engine.statistics import Statistics
 from app.engine.versions import Reply, Versions
-from app.errors import EngineFailed, ModelUnavailable
+from app.errors import ModelUnavailable, UnrollError
 from app.store.listing import version_folders
 
+log = logging.getLogger("unroll.engine")
 _IDLE_MS = 200  # longest sleep of an idle engine, after which it checks whether it should stop
 _CHANGING_MS = 10  # the same while versions are loaded or unloaded
 _PROBE_SECONDS = 1.0  # between two checks for front ends that are gone
+_REPORT_SECONDS = 0.002  # in which the socket's thread sends a report
 _EXPIRED = "the deadline passed before the request could run; retry later, or set a longer timeout"
 
 
@@ -58,12 +62,6 @@ def pick_device(name: str) -> torch.device:
 
 def _no_beat() -> None:
     pass
-
-
-def _started(chunks: Sequence[Chunk]) -> list[Output]:
-    """Events of the requests that run alone and start with one of `chunks`."""
-    requests = [chunk.request for chunk in chunks if chunk.request.alone and chunk.start == 0]
-    return [(request, Started(request.key[1])) for request in requests]
 
 
 class Engine:
@@ -155,17 +153,28 @@ class Engine:
             return  # sent again after a lost connection; it is already here
         self._statistics.counters["requests"] += 1
         try:
-            manifest = self._versions.model(submit.model, was_accepted=submit.alone).manifest
-            check(manifest, submit.source, submit.answer, slots=self._slots)
-        except (EngineFailed, ModelUnavailable) as error:
-            self._statistics.counters["failed"] += 1
-            failed = Failed(submit.id, error.detail, gone=isinstance(error, ModelUnavailable))
-            self._send_to(client, Events([failed]))
-            return
+            self._scheduler.add(self._accepted(key, submit))
+        except UnrollError as error:
+            gone, options = isinstance(error, ModelUnavailable), cast(list[str], error.facts.get("options", []))
+            self._refuse(client, Failed(submit.id, error.detail, gone=gone, options=options))
+        except Exception as error:
+            log.error("a request of %s failed", submit.model, exc_info=error)
+            self._refuse(client, Failed(submit.id, reason_of(error)))
+
+    def _accepted(self, key: RequestKey, submit: Submit) -> Request:
+        """The request of a message. Raises EngineFailed, ModelUnavailable, ContradictoryOptions."""
+        manifest = self._versions.model(submit.model, was_accepted=submit.again).manifest
+        check(manifest, submit.source, submit.answer, slots=self._slots)
         cost = cost_of(submit.source, submit.answer, directions=directions_of(manifest))
-        request = Request(key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.alone)
+        request = Request(
+            key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.again, submit.trial
+        )
         self._statistics.arrived(request, time.monotonic())
-        self._scheduler.add(request)
+        return request
+
+    def _refuse(self, client: bytes, failed: Failed) -> None:
+        self._statistics.counters["failed"] += 1
+        self._send_to(client, Events([failed]))
 
     def _cancel(self, key: RequestKey) -> None:
         request = self._scheduler.remove(key)
@@ -198,8 +207,7 @@ class Engine:
         started = time.monotonic()
         model = self._models[plan.model]
         if plan.chunks:
-            self._send(_started(plan.chunks))  # before they run: the engine may die under them
-            outputs = encode(model, plan.chunks)
+            outputs = encode(model, self._announced(plan.chunks))
         elif model.explaining:
             outputs = explain(model)
         else:
@@ -208,6 +216,15 @@ class Engine:
         self._scheduler.charge(plan.model, self._now - started)
         self._statistics.executed(plan, started, self._now)
         return outputs
+
+    def _announced(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """The chunks whose front end is still there. A request that an engine ended with is reported before it starts:
+        this engine may end with it, too."""
+        again = [chunk.request for chunk in chunks if chunk.request.again and chunk.start == 0]
+        if again:
+            self._send([(request, Started(request.key[1])) for request in again])
+            time.sleep(_REPORT_SECONDS)
+        return [chunk for chunk in chunks if chunk.request.key in self._scheduler]
 
     def _send(self, outputs: list[Output]) -> None:
         """Send the events of a step, one message per front end, and forget the requests that ended."""
@@ -220,7 +237,19 @@ class Engine:
                 self._scheduler.remove(request.key)
                 times.setdefault(client, []).append(self._statistics.ended(request, event, self._now))
         for client, of_client in events.items():
-            self._send_to(client, Events(of_client, times.get(client, [])))
+            self._send_events(client, of_client, times.get(client, []))
+
+    def _send_events(self, client: bytes, events: list[Event], times: list[Times]) -> None:
+        """Send events. One that cannot become a message is the failure of its request."""
+        try:
+            self._send_to(client, Events(events, times))
+        except Exception as error:
+            log.exception("%d events were not sent", len(events))
+            if len(events) == 1:
+                self._send_to(client, Events([Failed(events[0].id, reason_of(error))], times))
+                return
+            for event in events:
+                self._send_events(client, [event], [one for one in times if one.id == event.id])
 
     def _reply(self, replies: list[Reply]) -> None:
         for client, change in replies:

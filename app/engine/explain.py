@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from app.engine.answers import labelled
-from app.engine.faults import NO_MEMORY, failed, is_out_of_memory, reason_of
+from app.engine.faults import failed, is_out_of_memory, reason_of
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Activations, Explanation, Table
 from app.engine.request import Output, Request
-from app.models.explain import Explained
+from app.models.explain import Explained, InPieces
 
 log = logging.getLogger("unroll.engine")
 
@@ -21,17 +21,26 @@ def explain(model: LoadedModel) -> list[Output]:
     request = min(model.explaining, key=_order)
     try:
         with torch.inference_mode():
-            next(model.explaining[request])
-    except StopIteration as complete:
-        del model.explaining[request]
-        return [_answer(request, complete.value)]
-    except RuntimeError as error:
-        del model.explaining[request]
-        memory = is_out_of_memory(error)
-        model.counters.out_of_memory += memory
+            explained = _run_piece(model.explaining[request])
+        if explained is None:
+            return []
+        output = _answer(request, explained)
+    except Exception as error:
+        model.counters.out_of_memory += is_out_of_memory(error)
         log.error("an explanation of %s failed", model.key, exc_info=error)
-        return [failed(request, NO_MEMORY if memory else reason_of(error))]
-    return []
+        output = failed(request, reason_of(error))
+    del model.explaining[request]
+    return [output]
+
+
+def _run_piece(pieces: InPieces[Explained]) -> Explained | None:
+    """Run the next piece: the explanation, once it is complete."""
+    try:
+        next(pieces)
+    except StopIteration as complete:
+        explained: Explained = complete.value
+        return explained
+    return None
 
 
 def _order(request: Request) -> tuple[float, int]:

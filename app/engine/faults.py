@@ -1,12 +1,23 @@
-"""Faults while a model runs: which are about memory, and the events of requests that fail."""
+"""Faults while a model runs: which are about memory, and which requests fail.
+
+Whatever a request makes happen is its own error. Work for several requests that fails is done again for each half of
+them, down to the request that causes it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
 from app.engine.protocol import Failed
 from app.engine.request import Output, Request
 
+log = logging.getLogger("unroll.engine")
 NOT_A_NUMBER = "the model computes NaN for this input"
 NO_MEMORY = "the engine has too little memory for this request, even alone; send a shorter input"
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 _ABOUT_MEMORY = (
@@ -27,11 +38,36 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _ABOUT_MEMORY)
 
 
+def is_of_device(error: BaseException, device: torch.device) -> bool:
+    """Whether an error may be one of the GPU itself: no later work of this process can be trusted then."""
+    return device.type != "cpu" and isinstance(error, RuntimeError) and not is_out_of_memory(error)
+
+
 def reason_of(error: BaseException) -> str:
     """The reason that the client gets; the log has the error itself."""
-    return f"the engine failed with {type(error).__name__}"
+    return NO_MEMORY if is_out_of_memory(error) else f"the engine failed with {type(error).__name__}"
 
 
 def failed(request: Request, reason: str) -> Output:
     """The last event of a request that cannot be answered."""
     return request, Failed(request.key[1], reason)
+
+
+def in_halves(
+    items: Sequence[Item],
+    run: Callable[[Sequence[Item]], list[Result]],
+    alone: Callable[[Item, Exception], Result],
+    on_error: Callable[[Exception], None],
+) -> list[Result]:
+    """The results of `run`: for all items at once; if that fails, for each half. An item with which it fails `alone`
+    has that result. `on_error` sees every error, and raises it if nothing more can be done."""
+    if not items:
+        return []
+    try:
+        return run(items)
+    except Exception as error:
+        on_error(error)
+        if len(items) == 1:
+            return [alone(items[0], error)]
+    half = len(items) // 2
+    return in_halves(items[:half], run, alone, on_error) + in_halves(items[half:], run, alone, on_error)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from app.engine.beam_search import takes_unfinished
 from app.engine.constraints import LEAST
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Decode, Decoded, FinishReason, Hypothesis, Progress
+from app.engine.protocol import Decode, Decoded, Failed, FinishReason, Hypothesis, Progress
 from app.engine.request import End, Request, Trace
 from app.engine.slots import STOP, Slots, Snapshot
+
+NOTHING_FOUND = "the search found no answer; use fewer beams, or allow more tokens"
 
 
 def row_hypotheses(
@@ -38,11 +40,10 @@ def _row_hypothesis(request: Request, tokens: list[int], log_probs: list[float],
 
 
 def progress(request: Request, hypothesis: Hypothesis) -> Progress | None:
-    """The tokens that were not sent yet; None without any."""
+    """The tokens that were not sent yet; None without any. `sent` counts them once all events of a unit are there."""
     first, last = request.sent, len(hypothesis.tokens)
     if first == last:
         return None
-    request.sent = last
     return Progress(
         request.key[1],
         hypothesis.tokens[first:],
@@ -52,7 +53,9 @@ def progress(request: Request, hypothesis: Hypothesis) -> Progress | None:
     )
 
 
-def decoded(model: LoadedModel, request: Request, hypothesis: Hypothesis | None, reason: FinishReason) -> Decoded:
+def decoded(
+    model: LoadedModel, request: Request, hypothesis: Hypothesis | None, reason: FinishReason
+) -> Decoded | Failed:
     """The last event of a request: the `hypothesis` of its one row, or the n-best of its search; `reason` is for
     those without an end token."""
     if hypothesis is not None:
@@ -63,6 +66,8 @@ def decoded(model: LoadedModel, request: Request, hypothesis: Hypothesis | None,
         alive = [(score, beam) for beam, score in enumerate(request.scores) if score > float("-inf")]
         unfinished = (_traced(request, len(request.trace), beam, score, None, reason) for score, beam in alive)
         hypotheses += [found for found in unfinished if decoding.end not in found.tokens]
+    if not hypotheses:
+        return Failed(request.key[1], NOTHING_FOUND)
     hypotheses.sort(key=lambda found: -found.score)
     return Decoded(request.key[1], hypotheses[: request.decode.n_best])
 

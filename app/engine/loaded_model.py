@@ -1,11 +1,13 @@
 """A network that is ready to run, with the rows of its running requests."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from app.engine.cuda_graphs import Units
+from app.engine.faults import is_of_device, is_out_of_memory
 from app.engine.policy import Policy
 from app.engine.request import Request
 from app.engine.slots import Slots
@@ -17,6 +19,9 @@ from app.models.serving.precision import allow_tf32
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.unrolled import PackedRecurrent
 from app.store.manifest import Decoding, Manifest
+
+log = logging.getLogger("unroll.engine")
+CALM_UNITS = 64
 
 
 @dataclass(slots=True)
@@ -34,7 +39,8 @@ class Counters:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A network on its device. `block` is the number of rows that decode at once; running out of memory halves it.
+    """A network on its device. `block` is the number of rows that decode at once: running out of memory halves it,
+    and `CALM_UNITS` units without that double it again.
     `exact` is a classifier as stored, in float32 on the host: explanations come from it. `explaining` are those that
     are not complete.
 
@@ -54,6 +60,29 @@ class LoadedModel:
     exact: Classifier | None = None
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
+    calm_units: int = 0  # units of decoding since the last lack of memory
+
+    def count_error(self, error: Exception) -> None:
+        """Note an error of a batch. Raises it if the device may be lost."""
+        if is_of_device(error, self.device):
+            raise error
+        self.counters.out_of_memory += is_out_of_memory(error)
+
+    def shrink_block(self, slots: Slots) -> bool:
+        """Halve the rows of a group that decode at once; False if it is one row already."""
+        rows = min(self.block, slots.count)
+        if rows <= 1:
+            return False
+        self.block, self.calm_units = (rows + 1) // 2, 0
+        log.warning("%s is out of memory with %d rows; %d at once for now", self.key, rows, self.block)
+        return True
+
+    def count_unit(self) -> None:
+        """Note a unit of decoding, which may double the rows that decode at once."""
+        self.counters.units += 1
+        self.calm_units += 1
+        if self.block < self.slots.capacity and self.calm_units >= CALM_UNITS:
+            self.block, self.calm_units = min(2 * self.block, self.slots.capacity), 0
 
     @property
     def key(self) -> str:

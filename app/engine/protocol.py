@@ -117,7 +117,8 @@ class Submit(Message, frozen=True):
     """One request: a source and the answer to compute from it. `id` is unique within its front end; `model` is
     `name/version`.
 
-    With `alone` the engine runs nothing beside it and sends Started first: an engine died while it had this request.
+    `again`: an engine ended while it had this request, so this one sends Started before it runs it. Requests with the
+    same `trial`, a number of this front end, are suspects: they run together, and nothing runs beside them. 0 is none.
     """
 
     id: int
@@ -125,7 +126,8 @@ class Submit(Message, frozen=True):
     source: Source
     answer: AnswerSpec
     terms: Terms = Terms()
-    alone: bool = False
+    again: bool = False
+    trial: int = 0
 
 
 class Cancel(Message, frozen=True):
@@ -200,7 +202,7 @@ class Labelled(Message, frozen=True):
 
 
 class Started(Message, frozen=True):
-    """A request that was submitted `alone` starts to run."""
+    """A request that was submitted `again` starts to run."""
 
     id: int
 
@@ -224,12 +226,14 @@ class Decoded(Message, frozen=True):
 
 class Failed(Message, frozen=True):
     """The request cannot be answered; `reason` is for the client. `expired`: the deadline passed before it ran.
-    `gone`: its version was unloaded before it arrived. The last event of the request."""
+    `gone`: its version was unloaded before it arrived. `options`: those that its model cannot take. The last event of
+    the request."""
 
     id: int
     reason: str
     expired: bool = False
     gone: bool = False
+    options: list[str] = []
 
 
 Answer = Labelled | Decoded

@@ -55,7 +55,8 @@ class Request:
     answer: AnswerSpec
     cost: Cost
     terms: Terms = ORDINARY
-    alone: bool = False
+    again: bool = False
+    trial: int = 0  # see `Submit`
 
     phase: Phase = "waiting"
     order: tuple[float, int] = (0.0, 0)  # the smallest is next: finish tag less the lead of its priority, arrival

@@ -8,13 +8,15 @@ its running rows. A batch never waits to fill. Three kinds of fairness:
   time is next, `charge` advances it, and a model that was idle starts at the virtual time of the engine;
 - clients, and the requests of one client, share a model by self-clocked fair queueing (Golestani 1994, section 3);
 - within a model, encoding and decoding take turns.
+
+Suspects, with which engines have ended, come before all others: one trial of them at a time, with nothing beside it.
 """
 
 import heapq
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.engine.protocol import RequestKey
@@ -97,7 +99,7 @@ class Scheduler:
         self._in_group: Counter[tuple[str, int]] = Counter()
         self._deadlines: list[tuple[float, int, RequestKey]] = []  # keys: an ended request keeps no memory
         self._numbers = itertools.count()
-        self._alone: dict[Request, None] = {}
+        self._trials: dict[RequestKey, dict[Request, None]] = {}  # suspects by front end and number, oldest trial first
         self._steps = 0
         self._virtual = 0.0  # start of the action that was planned last, in virtual time
 
@@ -135,8 +137,8 @@ class Scheduler:
         queue.by_phase[request.phase][request] = None
         self._requests[request.key] = request
         self._steps += cost
-        if request.alone:
-            self._alone[request] = None
+        if request.trial:
+            self._trials.setdefault(_trial(request), {})[request] = None
         if terms.deadline is not None:
             self._note_deadline(terms.deadline, number, request.key)
 
@@ -157,7 +159,11 @@ class Scheduler:
         if request is None:
             return None
         self._queues[request.model].remove(request)
-        self._alone.pop(request, None)
+        if request.trial:
+            of_trial = self._trials[_trial(request)]
+            del of_trial[request]
+            if not of_trial:
+                del self._trials[_trial(request)]
         self._steps -= request.cost.total
         flow = (request.terms.client, request.terms.group)
         self._in_group[flow] -= 1
@@ -212,8 +218,6 @@ class Scheduler:
     def plan(self) -> Plan:
         """The next action. Its chunks count as encoded from now on."""
         models = sorted((name for name, queue in self._queues.items() if queue.is_active), key=self._used)
-        if self._alone:
-            return self._plan_alone(models)
         for model in models:
             plan = self._plan_model(model, self._queues[model])
             if not plan.is_idle:
@@ -223,20 +227,6 @@ class Scheduler:
 
     def _used(self, model: str) -> float:
         return self._queues[model].used
-
-    def _plan_alone(self, models: Sequence[str]) -> Plan:
-        """Finish what runs, then run the first of the requests that run alone."""
-        first = next(iter(self._alone))
-        for name in models:
-            if name != first.model or first.phase == "waiting":
-                others = self._queues[name]
-                if encoding := others.by_phase["encoding"]:
-                    return self._encode(name, others, list(encoding))
-                if others.by_phase["decoding"]:
-                    return Plan(name)
-        if first.phase == "decoding":
-            return Plan(first.model)
-        return self._encode(first.model, self._queues[first.model], [first])
 
     def _plan_model(self, model: str, queue: _Queue) -> Plan:
         decodes = bool(queue.by_phase["decoding"])
@@ -254,12 +244,23 @@ class Scheduler:
         free soon, and small requests would starve it."""
         candidates = list(queue.by_phase["encoding"])
         free = self._slots - queue.rows
-        for request in heapq.nsmallest(_LOOK_AHEAD, queue.by_phase["waiting"], key=_order):
+        for request in heapq.nsmallest(_LOOK_AHEAD, self._startable(queue), key=_order):
             free -= request.cost.rows
             if free < 0:
                 break
             candidates.append(request)
         return candidates
+
+    def _startable(self, queue: _Queue) -> Iterable[Request]:
+        """The waiting requests of a model that may start. While suspects are here these are those of the oldest trial,
+        once everything else that runs has ended."""
+        waiting = queue.by_phase["waiting"]
+        if not self._trials:
+            return waiting
+        trial = next(iter(self._trials.values()))
+        if self.running > sum(request.phase != "waiting" for request in trial):
+            return ()
+        return [request for request in trial if request in waiting]
 
     def _encode(self, model: str, queue: _Queue, candidates: list[Request]) -> Plan:
         chunks = self._parts(candidates) if queue.divisible else self._wholes(queue, candidates)
@@ -303,6 +304,10 @@ class Scheduler:
                     continue
             batch.append(request)
         return [whole(request) for request in batch]
+
+
+def _trial(request: Request) -> RequestKey:
+    return request.key[0], request.trial
 
 
 def _order(request: Request) -> tuple[float, int]:

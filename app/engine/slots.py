@@ -8,12 +8,14 @@ others (see `app.engine.policy`).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from app.engine.faults import is_out_of_memory
 from app.engine.host_rows import HostRows
 from app.engine.request import Request
 from app.engine.sampling import Choice
@@ -22,6 +24,8 @@ from app.engine.transfers import to_device
 from app.models.state import State
 
 _MEMORY = ("memory", "keys", "memory_mask")  # (slots, source, ...): as long as the longest running source
+_KEPT = 512  # positions and tokens up to which storage does not shrink
+_PATIENCE = 200  # changes of the running rows before it shrinks
 _ADVANCES = {"hidden", "cell", "is_first", "fed"}
 PLAIN = SamplingOptions()
 RUNNING, STOP, LENGTH, BAD = range(4)  # values of `ended`; the log-probability of a bad row is NaN
@@ -35,8 +39,8 @@ class Snapshot(NamedTuple):
 
 
 class Slots:
-    """State of up to `capacity` rows on `device`. Storage is allocated on first use and grows with sources and
-    answers.
+    """State of up to `capacity` rows on `device`. Storage is allocated on first use, grows with sources and answers,
+    and shrinks some time after the last long one.
 
     `looks_each_step` as in `Policy`; without it the host has its own copy of what rows decoded. With `positions` only
     plain rows with memories of at most that length join, the storage never moves, and only the host keeps their tokens.
@@ -66,6 +70,8 @@ class Slots:
         self._requests: dict[Request, None] = {}
         self._memories: Counter[int] = Counter()  # requests by the length of their memory
         self._not_plain = 0  # requests
+        self.is_torn = False  # a step was stored in part
+        self._roomy = 0  # changes of the running rows since long storage was last needed
 
     def __contains__(self, request: Request) -> bool:
         return request in self._requests
@@ -86,13 +92,16 @@ class Slots:
         mine = slice(self.count, self.count + sum(beams))
         assert mine.stop <= self.capacity
         firsts = [bos if request.decode.first is None else request.decode.first for request in requests]
-        limits = [request.decode.max_tokens for request in requests]
+        most = [request.decode.max_tokens for request in requests]
         by_row = [
-            (index, firsts[index], limits[index], beam) for index, width in enumerate(beams) for beam in range(width)
+            (index, firsts[index], most[index], beam) for index, width in enumerate(beams) for beam in range(width)
         ]
-        index, inputs, most, beam = to_device(torch.tensor(by_row).T.contiguous(), self.device)
+        index, previous, limits, beam = to_device(torch.tensor(by_row).T.contiguous(), self.device)
+        scores = self.scores.new_zeros(len(by_row)).masked_fill_(
+            beam > 0, float("-inf")
+        )  # at first all beams are equal
         longest = max(request.memory for request in requests)
-        self._make_room(state, longest, 1 + max(limits))
+        self._make_room(state, longest, 1 + max(most))
         for name, tensor in cast(dict[str, Tensor], state).items():
             storage = self.state[name]
             rows = tensor if len(by_row) == len(requests) else tensor[index]
@@ -101,7 +110,15 @@ class Slots:
                 storage[mine, longest:] = 0
             else:
                 storage[mine] = rows
-        for request in requests:
+        self.previous[mine] = previous
+        self.steps[mine] = 0
+        self.limits[mine] = limits
+        self.history[mine] = past_end
+        self.scores[mine] = scores
+        self.ended[mine] = RUNNING
+        if self.host is not None:
+            self.host.start(mine)
+        for request in requests:  # only now: nothing fails any more
             decode = request.decode
             request.rows = list(range(self.count, self.count + decode.beams))
             self.count += decode.beams
@@ -111,20 +128,10 @@ class Slots:
                 self.streams[request] = None
             self._memories[request.memory] += 1
             self._not_plain += not is_plain(decode)
-        self.previous[mine] = inputs
-        self.steps[mine] = 0
-        self.ended[mine] = RUNNING
-        self.limits[mine] = most
-        self.history[mine] = past_end
-        self.scores[mine] = 0
-        self.scores[mine].masked_fill_(beam > 0, float("-inf"))  # at first all beams are equal
-        if self.host is not None:
-            self.host.start(mine)
         self._changed()
 
     def _make_room(self, state: State, longest: int, tokens: int) -> None:
-        """Grow the storage to `longest` positions of memory and `tokens` tokens; after this no step of `admit` can run
-        out of memory."""
+        """Grow the storage to `longest` positions of memory and `tokens` tokens."""
         for name, tensor in cast(dict[str, Tensor], state).items():
             storage = self.state.get(name)
             if name not in _MEMORY:
@@ -132,17 +139,39 @@ class Slots:
                     self.state[name] = tensor.new_zeros((self.capacity, *tensor.shape[1:]))
             elif storage is None or storage.shape[1] < longest:
                 length = self.positions or max(longest, 0 if storage is None else 2 * storage.shape[1])
-                self.state[name] = tensor.new_zeros((self.capacity, length, *tensor.shape[2:]))
+                grown = tensor.new_zeros((self.capacity, length, *tensor.shape[2:]))
                 if storage is not None:
-                    self.state[name][:, : storage.shape[1]] = storage
+                    grown[:, : storage.shape[1]] = storage
+                self.state[name] = grown
         if self.positions is None and self.history.shape[1] < tokens:
             more = max(tokens, 2 * self.history.shape[1]) - self.history.shape[1]
-            self.history = torch.cat((self.history, self.history.new_zeros(self.capacity, more)), 1)
+            history = torch.cat((self.history, self.history.new_zeros(self.capacity, more)), 1)
             self.log_probs = torch.cat((self.log_probs, self.log_probs.new_zeros(self.capacity, more)), 1)
+            self.history = history
+
+    def _most_tokens(self) -> int:
+        return 1 + max((request.decode.max_tokens for request in self._requests), default=0)
+
+    def _is_roomy(self) -> bool:
+        """Whether storage may move, is long, and at least four times as long as the running rows need."""
+        if self.positions is not None:
+            return False
+        memory = max((storage.shape[1] for name, storage in self.state.items() if name in _MEMORY), default=0)
+        tokens = self.history.shape[1]
+        return memory > max(_KEPT, 4 * self.longest) or (tokens > _KEPT and tokens > 4 * self._most_tokens())
+
+    def _shrink(self) -> None:
+        positions, tokens = max(_KEPT, 2 * self.longest), max(_KEPT, 2 * self._most_tokens())
+        memory = {name: storage[:, :positions].clone() for name, storage in self.state.items() if name in _MEMORY}
+        history, log_probs = self.history[:, :tokens].clone(), self.log_probs[:, :tokens].clone()
+        self.state |= memory
+        self.history, self.log_probs = history, log_probs
+        self._roomy = 0
 
     def _changed(self) -> None:
         self.longest = max(self._memories, default=0)
         self._options = None
+        self._roomy = self._roomy + 1 if self._is_roomy() else 0
 
     @property
     def are_plain(self) -> bool:
@@ -166,6 +195,13 @@ class Slots:
             name: storage[rows, :longest] if name in _MEMORY else storage[rows] for name, storage in self.state.items()
         }
         return self.previous[rows], cast(State, views)
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Around all of `advance` and `take` for one step. If it is not stored to its end, no row can go on."""
+        self.is_torn = True
+        yield
+        self.is_torn = False
 
     def advance(self, rows: slice, state: State) -> None:
         """Store the state after a step of the network."""
@@ -199,30 +235,47 @@ class Slots:
     def release(self, requests: Sequence[Request]) -> None:
         """Free the rows of requests; the last rows take their places."""
         freed = sorted(row for request in requests for row in request.rows)
-        for request in requests:
+        count = self.count - len(freed)
+        gone = set(freed)
+        holes = [row for row in freed if row < count]
+        moved = [row for row in range(count, self.count) if row not in gone]
+        if holes:
+            self._copy_rows(moved, holes)
+            if self.host is not None:
+                self.host.move(holes, moved)
+        self.ended[count : self.count].fill_(LENGTH)
+        for request in requests:  # only now: nothing fails any more
             del self._requests[request]
             self.streams.pop(request, None)
             self._memories[request.memory] -= 1
             self._not_plain -= not is_plain(request.decode)
             request.rows = []
+        for hole, row in zip(holes, moved, strict=True):
+            owner = self.owners[hole] = self.owners[row]
+            owner.rows[owner.rows.index(row)] = hole
         self._memories += Counter()  # drops zero counts
-        self.count -= len(freed)
-        holes = [row for row in freed if row < self.count]
-        gone = set(freed)
-        moved = [row for row in range(self.count, self.count + len(freed)) if row not in gone]
-        if holes:
-            to, source = to_device(torch.tensor([holes, moved]), self.device)
-            _, state = self.view(slice(None))
-            for storage in (*cast(dict[str, Tensor], state).values(), *self._of_rows()):
-                storage[to] = storage[source]
-            if self.host is not None:
-                self.host.move(holes, moved)
-            for hole, row in zip(holes, moved, strict=True):
-                owner = self.owners[hole] = self.owners[row]
-                owner.rows[owner.rows.index(row)] = hole
-        del self.owners[self.count :]
-        self.ended[self.count : self.count + len(freed)] = LENGTH
+        self.count = count
+        del self.owners[count:]
+        self.is_torn = self.is_torn and count > 0
         self._changed()
+        if self._roomy > _PATIENCE:
+            with suppress(RuntimeError, MemoryError):  # without memory for a smaller one the large one stays
+                self._shrink()
+
+    def _copy_rows(self, rows: list[int], places: list[int]) -> None:
+        """Copy rows to the places of others; without memory for copies of all, one after the other."""
+        _, state = self.view(slice(None))
+        storages = (*cast(dict[str, Tensor], state).values(), *self._of_rows())
+        try:
+            to, source = to_device(torch.tensor([places, rows]), self.device)
+            for storage in storages:
+                storage[to] = storage[source]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            for storage in storages:
+                for place, row in zip(places, rows, strict=True):
+                    storage[place].copy_(storage[row])
 
     def longest_answer(self, ahead: int) -> int:
         """The most tokens of a running row, at least 1; on a GPU at most that many, `ahead` steps after the last

@@ -4,6 +4,8 @@ The results of a step stay on the device, on a GPU until the unit is over.
 """
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
@@ -11,7 +13,7 @@ from torch import Tensor
 from app.engine.beam_search import is_settled
 from app.engine.request import End, Request, Trace
 from app.engine.sampling import Choice, Ends
-from app.engine.slots import Slots
+from app.engine.sampling_options import SamplingOptions
 from app.store.manifest import Until
 
 
@@ -28,9 +30,9 @@ class StepResult(NamedTuple):
     attention: Tensor | None = None
 
 
-def step_result(slots: Slots, choice: Choice, weights: Tensor | None) -> StepResult:
+def step_result(options: SamplingOptions, choice: Choice, weights: Tensor | None) -> StepResult:
     """The results of a step; weights (rows, source)."""
-    options, alternatives = slots.options, None
+    alternatives = None
     if options.alternatives is not None and choice.table is not None:
         most = min(options.most_alternatives, choice.table.shape[1])
         best = choice.table[options.alternatives].topk(most)
@@ -41,19 +43,40 @@ def step_result(slots: Slots, choice: Choice, weights: Tensor | None) -> StepRes
     )
 
 
-def record(slots: Slots, result: StepResult, until: Until) -> None:
-    """Record a step, which lies on the host, for the requests that search or answer with more than tokens. Those whose
-    search is settled ignore it. Alternatives and weights are copied, so that no request keeps those of others."""
-    if slots.are_plain or not any(_is_traced(request) for request in slots.requests):
-        return
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A step of a request; of a search also the scores after it, the hypotheses that ended in it, and the ranks of
+    their continuations."""
+
+    request: Request
+    trace: Trace
+    scores: list[float]
+    ends: list[End]
+    end_ranks: set[int]
+
+    def store(self) -> None:
+        """Append the step to the trace of its request."""
+        self.request.trace.append(self.trace)
+        self.request.scores = self.scores
+        self.request.ends += self.ends
+        self.request.end_ranks |= self.end_ranks
+
+
+def traced(requests: Sequence[tuple[Request, list[int]]], result: StepResult, until: Until) -> list[Traced]:
+    """The step, which lies on the host, of the requests that search or answer with more than tokens, each with its
+    rows. Those whose search is settled have none. Alternatives and weights are copied, so that no request keeps those
+    of others."""
+    if not any(_is_traced(request) for request, _ in requests):
+        return []
     ends = {end.scores.shape[1]: tuple(column.tolist() for column in end) for end in result.ends}
     tokens, log_probs = result.tokens.tolist(), result.log_probs.tolist()
     parents = list(range(len(tokens))) if result.parents is None else result.parents.tolist()
-    scores = [] if result.scores is None else result.scores.tolist()
+    all_scores = [] if result.scores is None else result.scores.tolist()
     searches: Counter[int] = Counter()  # by width, those so far: the place of the next one in `ends`
     alternatives = attention = 0  # rows with them so far
-    for request in slots.requests:
-        options, rows, best, weights = request.decode, request.rows, None, None
+    found = []
+    for request, rows in requests:
+        options, best, weights = request.decode, None, None
         if options.alternatives and result.alternatives is not None:
             mine = slice(alternatives, alternatives := alternatives + len(rows))
             ids, values = (column[mine, : options.alternatives].clone() for column in result.alternatives)
@@ -61,38 +84,33 @@ def record(slots: Slots, result: StepResult, until: Until) -> None:
         if options.attention and result.attention is not None:
             mine = slice(attention, attention := attention + len(rows))
             weights = result.attention[mine, : request.memory].clone()
-        place = searches[options.beams]
-        searches[options.beams] += 1
-        if not _is_traced(request) or (options.beams > 1 and is_settled(request, until)):
+        width = options.beams
+        place = searches[width]
+        searches[width] += 1
+        if not _is_traced(request) or (width > 1 and is_settled(request, until)):
             continue
         beams = {row: beam for beam, row in enumerate(rows)}
-        request.trace.append(
-            Trace(
-                [beams[parents[row]] for row in rows],
-                [tokens[row] for row in rows],
-                [log_probs[row] for row in rows],
-                best,
-                weights,
-            )
+        step = Trace(
+            [beams[parents[row]] for row in rows],
+            [tokens[row] for row in rows],
+            [log_probs[row] for row in rows],
+            best,
+            weights,
         )
-        if options.beams > 1:
-            request.scores = [scores[row] for row in rows]
-            _record_ends(request, *(column[place] for column in ends[options.beams]))
+        if width == 1:
+            found.append(Traced(request, step, request.scores, [], set()))
+            continue
+        scores, end_beams, end_log_probs, closed = (column[place] for column in ends[width])
+        ended = [
+            End(len(request.trace), beam, score, log_prob)
+            for score, beam, log_prob in zip(scores, end_beams, end_log_probs, strict=True)
+            if score > float("-inf")
+        ]
+        ranks = {rank for rank, is_end in enumerate(closed) if is_end}
+        found.append(Traced(request, step, [all_scores[row] for row in rows], ended, ranks))
+    return found
 
 
 def _is_traced(request: Request) -> bool:
     options = request.decode
     return options.beams > 1 or options.alternatives > 0 or options.attention
-
-
-def _record_ends(
-    request: Request, scores: list[float], beams: list[int], log_probs: list[float], closed: list[bool]
-) -> None:
-    """Record the hypotheses of a search that ended in the step just traced, see `sampling.Ends`."""
-    step = len(request.trace) - 1
-    request.ends += [
-        End(step, beam, score, log_prob)
-        for score, beam, log_prob in zip(scores, beams, log_probs, strict=True)
-        if score > float("-inf")
-    ]
-    request.end_ranks |= {rank for rank, is_end in enumerate(closed) if is_end}

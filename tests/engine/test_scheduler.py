@@ -4,6 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -116,7 +117,7 @@ def request(
     *,
     rows: int = 1,
     expected: int = 0,
-    alone: bool = False,
+    trial: int = 0,
     priority: int = 0,
     deadline: float | None = None,
     client: str = "",
@@ -124,7 +125,8 @@ def request(
 ) -> Request:
     number = next(numbers)
     terms = Terms(priority, deadline, client, number if group is None else group)
-    return Request((b"front end", number), model, SOURCE, Label(), Cost(cost, expected, rows), terms, alone)
+    key = (b"front end", number)
+    return Request(key, model, SOURCE, Label(), Cost(cost, expected, rows), terms, again=trial > 0, trial=trial)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -294,7 +296,7 @@ def test_one_text_is_answered_soon_beside_a_busy_model() -> None:
     for _ in range(20):
         simulation.step()
         late, began = simulation.add(request("old/1", cost=10, rows=0)), simulation.now
-        simulation.run(lambda key=late.key: key in simulation.done_at)
+        simulation.run(partial(simulation.done_at.__contains__, late.key))
         assert simulation.done_at[late.key] - began <= 2 * BUDGET
 
 
@@ -332,23 +334,47 @@ def test_deadlines_of_requests_that_ended_are_forgotten() -> None:
     assert simulation.scheduler.expire(1e9) == [waits]
 
 
-def test_alone_means_with_nothing_else() -> None:
+def test_trials_run_one_after_the_other_with_nothing_beside_them() -> None:
     simulation = Simulation(divisible=frozenset({"read/1"})).register("m/1", "read/1")
     for _ in range(4):
         simulation.add(request("m/1", cost=20), needs=100)
         simulation.add(request("read/1", cost=600), needs=100)
     for _ in range(6):
         simulation.step()
-    suspects = [simulation.add(request(model, cost=300, alone=True), needs=30) for model in ("m/1", "read/1")]
+    trials = {
+        number: [
+            simulation.add(request(model, cost=300, trial=number), needs=600) for model in ("m/1", "m/1", "read/1")
+        ]
+        for number in (7, 3)
+    }
     others = [simulation.add(request("m/1", cost=5), needs=5) for _ in range(3)]
+    suspects = [item for items in trials.values() for item in items]
     begun: set[RequestKey] = set()
+    most = 0
     while not all(item.key in simulation.done_at for item in suspects):
         plan = simulation.step()
-        begun |= {chunk.request.key for chunk in plan.chunks if chunk.request.alone}
-        at_work = {key for key in begun if key not in simulation.done_at}
-        assert len(at_work) <= 1
+        begun |= {chunk.request.key for chunk in plan.chunks if chunk.request.trial}
+        at_work = [item for item in suspects if item.key in begun and item.key not in simulation.done_at]
+        most = max(most, len(at_work))
         if at_work:
-            assert set(simulation.decoding) <= at_work
+            assert len({item.trial for item in at_work}) == 1
+            assert set(simulation.decoding) <= {item.key for item in at_work}
             assert not any(item.key in simulation.done_at for item in others)
+    assert most >= 2
+    first, second = ([simulation.done_at[item.key] for item in items] for items in trials.values())
+    assert max(first) < min(second)
     simulation.run()
-    assert len(simulation.done_at) == 13
+    assert len(simulation.done_at) == 17
+    assert not simulation.scheduler._trials
+
+
+def test_trials_of_several_front_ends_do_not_mix() -> None:
+    simulation = Simulation().register("m/1")
+    for front_end in (b"one", b"other"):
+        for number in range(3):
+            suspect = Request((front_end, number), "m/1", SOURCE, Label(), Cost(10, 0, 1), Terms(), True, 1)
+            simulation.add(suspect, needs=20)
+    ends = []
+    while not simulation.step().is_idle:
+        ends.append({key[0] for key in simulation.decoding})
+    assert {b"one", b"other"} not in ends

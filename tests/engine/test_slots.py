@@ -111,3 +111,41 @@ def test_options_are_made_anew_when_rows_move() -> None:
     assert rows == [0, 1, 2]
     assert slots.options.sampled.rows.tolist() == requests[1].rows
     assert [rows.tolist() for rows in slots.options.beams] == [[requests[2].rows]]
+
+
+def test_storage_that_a_long_source_has_grown_shrinks_again() -> None:
+    """While other rows run, whose state stays as it is."""
+    slots = Slots(4, torch.device("cpu"))
+
+    def admit(number: int, length: int, tokens: int) -> Request:
+        one = request(number, Decode(tokens), length)
+        memory, mask = torch.full((1, length, 3), float(number)), torch.ones(1, length, dtype=torch.bool)
+        state = State(hidden=torch.full((1, 1, 2), float(number)), memory=memory, memory_mask=mask)
+        slots.admit([one], state, bos=BOS, past_end=PAST_END)
+        return one
+
+    stays = admit(1, 5, 9)
+    slots.take(chosen([33]), EOS)
+    long = admit(2, 20_000, 30_000)
+    assert slots.state["memory"].shape[1] >= 20_000
+    assert slots.history.shape[1] > 30_000
+    slots.release([long])
+    for number in range(3, 203):
+        slots.release([admit(number, 7, 9)])
+    assert slots.state["memory"].shape[1] <= 512
+    assert slots.history.shape[1] <= 512
+    _, state = slots.view(slice(0, 1))
+    assert torch.equal(state["memory"][0], torch.ones(5, 3))
+    assert slots.history[0, 0] == 33
+    assert slots.steps[0] == 1
+    assert slots.requests == [stays]
+
+
+def test_storage_does_not_shrink_between_long_sources() -> None:
+    slots, places = Slots(4, torch.device("cpu")), set()
+    for number in range(300):
+        one = request(number, Decode(2000), 1)
+        slots.admit([one], State(hidden=torch.zeros(1, 1, 3)), bos=BOS, past_end=PAST_END)
+        slots.release([one])
+        places.add(slots.history.data_ptr())
+    assert len(places) == 1

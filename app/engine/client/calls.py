@@ -2,14 +2,24 @@
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 import msgspec
 
 from app.engine.client.connection import Connection
 from app.engine.cost import cost_of
 from app.engine.protocol import Answer, Decode, Event, Failed, Progress, Submit
-from app.errors import EngineFailed, ModelUnavailable, TimedOut
+from app.errors import ContradictoryOptions, EngineFailed, ModelUnavailable, TimedOut
 from app.request_context import REQUEST_CONTEXT
+
+
+@dataclass(eq=False, slots=True)
+class Trial:
+    """Suspects that run together on one engine, with nothing beside them. `number` is unique in its front end;
+    `attached` is how many of them an engine has now."""
+
+    number: int
+    attached: int = 0
 
 
 class Call:
@@ -22,9 +32,9 @@ class Call:
         "cost",
         "is_ended",
         "is_started",
-        "is_suspect",
         "original",
         "submit",
+        "trial",
         "tries",
     )
 
@@ -36,10 +46,10 @@ class Call:
         if self.context is not None:
             self.context.models[submit.model] = None
         self.connection: Connection | None = None  # to its engine; without one it waits
-        self.is_suspect = False  # an engine died while it had this request
-        self.is_started = False  # it runs alone now
+        self.trial: Trial | None = None
+        self.is_started = False  # its engine reported that it runs, which only one that has it `again` does
         self.is_ended = False  # its last event has come
-        self.tries = 0
+        self.tries = 0  # engines that ended for no known reason while they had it
 
     def take(self, event: Event) -> None:
         """Pass an event on to the caller."""
@@ -107,8 +117,11 @@ class StreamCall(Call):
 
 
 def answer_in(event: Event) -> Answer | Progress:
-    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable or TimedOut."""
+    """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable, TimedOut or
+    ContradictoryOptions."""
     if isinstance(event, Failed):
+        if event.options:
+            raise ContradictoryOptions(event.reason, options=event.options)
         kind = TimedOut if event.expired else ModelUnavailable if event.gone else EngineFailed
         raise kind(event.reason)
     assert isinstance(event, Answer | Progress)

@@ -1,19 +1,21 @@
 """Which engine gets a call, and where its calls go when an engine dies.
 
 The dispatch holds every call. When an engine dies, its calls go to another engine that is ready, or wait for the next
-one: the caller sees a slower answer, not an error. Any of them may have killed it, so all are suspects: each runs alone
-from now on, and a call under which an engine dies once more is refused.
+one: the caller sees a slower answer, not an error. Any of them may have killed it. The first time they run again as any
+other call. Those that ran on a second engine that died are suspects: they run in trials, with nothing beside them. A
+trial under which an engine dies is cut into smaller ones, and a call under which one dies alone is refused.
 """
 
 import itertools
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
-from app.engine.client.calls import Call
+from app.engine.client.calls import Call, Trial
 from app.engine.client.connection import Connection
 from app.engine.client.versions import EngineVersions
 from app.engine.protocol import Cancel, Event, Events, Progress, Started, Status
@@ -21,20 +23,21 @@ from app.request_context import Execution
 from app.turns import Turns
 
 log = logging.getLogger("unroll.client")
-_MAX_TRIES = 6  # engines that get a request before it fails
+_MAX_TRIES = 6  # engines that end for no known reason while they have a request, before it fails
+_PARTS = 2  # trials that follow one under which an engine died
 _GRACE_SECONDS = 0.5  # in which an engine may report a passed deadline itself
 
 
 @dataclass(eq=False, slots=True)
 class EngineLoad:
-    """The load of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. It runs at
-    most one `suspect` at a time."""
+    """The load of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. It has at
+    most one `trial` at a time."""
 
     connection: Connection
     own: float = 0.0
     foreign: float = 0.0
     last_send: int = 0
-    suspect: Call | None = None
+    trial: Trial | None = None
 
     def is_before(self, other: "EngineLoad") -> bool:
         """Less work goes first; of equals the one that got a call last: its weights are still in the caches."""
@@ -51,6 +54,7 @@ class Dispatch:
         self._calls: dict[int, Call] = {}
         self._waiting: dict[int, Call] = {}
         self._sends = itertools.count(1)
+        self._trials = itertools.count(1)
         self._turns = Turns()
 
     def __len__(self) -> int:
@@ -117,26 +121,43 @@ class Dispatch:
 
     def take_back(self, connection: Connection) -> None:
         """The engine died: its calls wait for another one, or are refused."""
+        self._turns.finish()  # a call that it has answered is none of them
         engine = self._engines[connection]
         orphans = [call for call in self._calls.values() if call.connection is connection]
-        culprit = engine.suspect if engine.suspect is not None and engine.suspect.is_started else None
-        engine.suspect, engine.own, engine.foreign = None, 0.0, 0.0
+        if engine.trial is not None:
+            engine.trial.attached = 0
+        engine.trial, engine.own, engine.foreign = None, 0.0, 0.0
         if orphans:
             log.warning("an engine ended; %d requests are sent again", len(orphans))
+        self._blame(orphans)
         for call in orphans:
             call.connection = None
             call.is_started = False
-            if call is culprit:
-                log.error("two engines in turn ended under one request of %s; it is refused", call.submit.model)
-                call.fail("two engines in turn ended while they ran this request; it is not tried a third time")
-            elif call.tries == _MAX_TRIES:
-                call.fail(f"{_MAX_TRIES} engines in turn ended while they had this request; it is not sent again")
-            else:
-                if culprit is None and not call.is_suspect:
-                    call.is_suspect = True
-                    call.submit = msgspec.structs.replace(call.submit, alone=True)
+            if not call.is_ended:
                 call.resume()
                 self._waiting[call.submit.id] = call
+
+    def _blame(self, orphans: Sequence[Call]) -> None:
+        """Find the calls that may have killed their engine."""
+        suspects = [call for call in orphans if call.trial is not None and call.is_started]
+        if not suspects:  # it was no trial: nothing runs beside one
+            for call in orphans:
+                call.tries += 1
+                if call.tries == _MAX_TRIES:
+                    call.fail(f"{_MAX_TRIES} engines in turn ended while they had this request; it is not sent again")
+            suspects = [call for call in orphans if call.is_started]
+            for call in orphans:
+                call.submit = msgspec.structs.replace(call.submit, again=True)
+        if len(suspects) == 1 and suspects[0].trial is not None:
+            log.error("an engine ended under a request of %s that ran alone", suspects[0].submit.model)
+            suspects[0].fail("engines in turn ended while they ran this request, the last one when it ran alone")
+            return
+        size = math.ceil(len(suspects) / _PARTS)
+        for first in range(0, len(suspects), max(1, size)):
+            trial = Trial(next(self._trials))
+            for call in suspects[first : first + size]:
+                call.trial = trial
+                call.submit = msgspec.structs.replace(call.submit, trial=trial.number)
 
     def expire(self, now: float) -> None:
         """Fail calls long past their deadline: there may be no engine to report it."""
@@ -154,13 +175,13 @@ class Dispatch:
 
     def _send(self, call: Call) -> None:
         """Send a call to the engine with the least work. Without an engine it waits; so does a suspect while each
-        engine has one."""
+        engine has another trial."""
         model = call.submit.model
         best: EngineLoad | None = None
         for engine in self._ready():
             if (
                 model in engine.connection.models
-                and (not call.is_suspect or engine.suspect is None)
+                and _may_have(engine, call.trial)
                 and (best is None or engine.is_before(best))
             ):
                 best = engine
@@ -178,16 +199,23 @@ class Dispatch:
     def _attach(self, call: Call, engine: EngineLoad) -> None:
         self._waiting.pop(call.submit.id, None)
         call.connection = engine.connection
-        call.tries += 1
         engine.own += call.cost
         engine.last_send = next(self._sends)
-        if call.is_suspect:
-            engine.suspect = call
+        if call.trial is not None:
+            engine.trial = call.trial
+            call.trial.attached += 1
         engine.connection.send(call.submit)
 
     def _detach(self, call: Call, engine: EngineLoad) -> None:
         call.connection = None
         engine.own -= call.cost
-        if engine.suspect is call:
-            engine.suspect = None
-            self.send_waiting()
+        if call.trial is not None:
+            call.trial.attached -= 1
+            if not call.trial.attached:
+                engine.trial = None
+                self.send_waiting()
+
+
+def _may_have(engine: EngineLoad, trial: Trial | None) -> bool:
+    """Whether an engine may get a call of a trial, or of none: a trial runs on one engine, which has no other."""
+    return trial is None or engine.trial is trial or (engine.trial is None and not trial.attached)

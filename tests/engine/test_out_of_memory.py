@@ -1,0 +1,191 @@
+"""Each allocation of a run fails, one run for each: an answer is the undisturbed one, or a clear error."""
+
+import logging
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.engine.cost import cost_of
+from app.engine.decode import decode
+from app.engine.encode import encode
+from app.engine.explain import explain
+from app.engine.faults import NO_MEMORY
+from app.engine.models import Models
+from app.engine.protocol import (
+    AnswerSpec,
+    Decode,
+    Decoded,
+    Event,
+    Explain,
+    Failed,
+    Label,
+    Labelled,
+    Pixels,
+    Progress,
+    Source,
+    Tokens,
+)
+from app.engine.request import Request
+from app.engine.scheduler import Scheduler
+from app.store.model_store import open_version
+from tests.engine.failing_allocations import FailingAllocations
+from tests.engine.test_encode import one_way
+from tests.tiny_store import IMAGE_SIZE, VOCABULARY, publish_tiny, tiny_tokenizer
+
+UNIT = 2
+SENTIMENT, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
+Work = list[tuple[Source, AnswerSpec]]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_store: Path) -> Models:
+    """Models that read a source in one go."""
+    models = Models(torch.device("cpu"), slots=8, precision="float32")
+    for key in (SENTIMENT, TRANSLATE, CAPTION):
+        models.load(open_version(tiny_store / key))
+    return models
+
+
+@pytest.fixture(scope="module")
+def divisible(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Models that read a source in parts."""
+    folder = tmp_path_factory.mktemp("divisible")
+    models = Models(torch.device("cpu"), slots=8, precision="float32")
+    for draft in one_way("lstm"):
+        models.load(open_version(publish_tiny(draft, folder / "store", tiny_tokenizer(folder))))
+    return models
+
+
+def run(models: Models, key: str, work: Work) -> dict[int, list[Event]]:
+    """The events of each request, as the engine's loop gets them."""
+    model = models[key]
+    scheduler = Scheduler(budget=60, slots=8, unit=UNIT)
+    scheduler.register(key, divisible=model.is_divisible, padded=model.padded_steps)
+    for number, (source, answer) in enumerate(work):
+        scheduler.add(Request((b"", number), key, source, answer, cost_of(source, answer)))
+    events: dict[int, list[Event]] = {number: [] for number in range(len(work))}
+    while not (plan := scheduler.plan()).is_idle:
+        if plan.chunks:
+            outputs = encode(model, plan.chunks)
+        else:
+            outputs = explain(model) if model.explaining else decode(model, UNIT)
+        for request, event in outputs:
+            assert request.key in scheduler, "an event of a request that has ended"
+            events[request.key[1]].append(event)
+            if not isinstance(event, Progress):
+                scheduler.remove(request.key)
+    assert model.rows == 0
+    assert not model.explaining
+    return events
+
+
+def texts(*lengths: int) -> list[Tokens]:
+    rng = random.Random(3)
+    return [Tokens([rng.randrange(4, VOCABULARY) for _ in range(length)]) for length in lengths]
+
+
+def images(count: int) -> list[Pixels]:
+    rng = random.Random(4)
+    return [Pixels(IMAGE_SIZE, rng.randbytes(3 * IMAGE_SIZE**2)) for _ in range(count)]
+
+
+def each(sources: list[Tokens] | list[Pixels], *answers: AnswerSpec) -> Work:
+    return list(zip(sources, answers, strict=True))
+
+
+IN_PARTS = texts(3, 7, 11)
+SHORT = texts(2, 4, 5)
+PLAIN = Decode(4)
+CASES: dict[str, tuple[str, str, Work]] = {
+    "labels in parts": ("divisible", SENTIMENT, each(IN_PARTS, *[Label()] * 3)),
+    "sentences in parts": ("divisible", TRANSLATE, each(IN_PARTS, PLAIN, PLAIN, Decode(4, stream=True))),
+    "labels": ("whole", SENTIMENT, each(SHORT, *[Label()] * 3)),
+    "explanations": ("whole", SENTIMENT, each(SHORT, Label(), Label(Explain()), Label(Explain(0, 4)))),
+    "plain": ("whole", TRANSLATE, each(SHORT, PLAIN, Decode(2), PLAIN)),
+    "streams": ("whole", TRANSLATE, each(SHORT, *[Decode(length, stream=True) for length in (4, 2, 3)])),
+    "beams": ("whole", TRANSLATE, each(SHORT, Decode(4, beams=3, n_best=2), Decode(3, beams=2), PLAIN)),
+    "options": (
+        "whole",
+        TRANSLATE,
+        each(
+            SHORT,
+            Decode(3, temperature=0.8, top_k=9, seed=5, alternatives=3),
+            Decode(3, attention=True, no_repeat_ngram=2, repetition_penalty=1.3),
+            Decode(4, prefix=[7, 8], min_tokens=3, stream=True),
+        ),
+    ),
+    "captions": ("whole", CAPTION, each(images(2), Decode(2, beams=2), Decode(3, attention=True))),
+}
+
+
+def test_the_cases_allocate_where_they_should(whole: Models) -> None:
+    """The mode sees what fails: a run in which nothing can be allocated answers nothing."""
+    _, key, work = CASES["plain"]
+    with FailingAllocations(first=1, times=10**9) as mode:
+        events = run(whole, key, work)
+    assert mode.count > 0
+    assert all(isinstance(of_request[-1], Failed) for of_request in events.values())
+
+
+@pytest.mark.parametrize(
+    ("step", "times"),
+    [(5, 1), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 12, marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("case", CASES)
+def test_an_allocation_that_fails_gives_no_wrong_answer(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, case: str, step: int, times: int
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="unroll.engine")  # thousands of errors
+    fixture, key, work = CASES[case]
+    models: Models = request.getfixturevalue(fixture)
+    expected = run(models, key, work)
+    with FailingAllocations() as undisturbed:
+        run(models, key, work)
+    assert undisturbed.count > 20
+    answered = failed = 0
+    for first in range(1, undisturbed.count + 1, step):
+        with FailingAllocations(first, times) as mode:
+            events = run(models, key, work)
+        assert mode.count >= first
+        models[key].block = models[key].slots.capacity
+        for number, of_request in events.items():
+            if isinstance(of_request[-1], Failed):
+                failed += 1
+                assert of_request[-1].reason == NO_MEMORY
+            else:
+                answered += 1
+                assert_equal(of_request, expected[number])
+    print(f"{case}: {undisturbed.count} allocations, {answered} answers, {failed} clear errors")
+    assert answered
+    assert_all_equal(run(models, key, work), expected)
+
+
+def assert_all_equal(found: dict[int, list[Event]], expected: dict[int, list[Event]]) -> None:
+    for number, events in found.items():
+        assert_equal(events, expected[number])
+
+
+def assert_equal(found: list[Event], expected: list[Event]) -> None:
+    """The same answer; of a stream also, in the sum, the same parts."""
+    assert _streamed(found) == _streamed(expected)
+    last, reference = found[-1], expected[-1]
+    if isinstance(reference, Labelled):
+        assert isinstance(last, Labelled)
+        assert last.scores == pytest.approx(reference.scores, abs=1e-5)
+        assert last.explanation == reference.explanation
+        return
+    assert isinstance(last, Decoded)
+    assert isinstance(reference, Decoded)
+    for mine, other in zip(last.hypotheses, reference.hypotheses, strict=True):
+        assert (mine.tokens, mine.finish_reason) == (other.tokens, other.finish_reason)
+        assert mine.log_probs == pytest.approx(other.log_probs, abs=1e-4)
+        assert [[token for token, _ in step] for step in mine.alternatives] == [
+            [token for token, _ in step] for step in other.alternatives
+        ]
+        assert [len(row) for row in mine.attention] == [len(row) for row in other.attention]
+
+
+def _streamed(events: list[Event]) -> list[int]:
+    return [token for event in events if isinstance(event, Progress) for token in event.tokens]
