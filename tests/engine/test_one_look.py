@@ -162,7 +162,7 @@ def test_chunks_cancellations_and_deadlines_do_not_look(tiny_store: Path) -> Non
         release(model, requests[0])
         answers = [answer_at_deadline(model, one) for one in requests[1:]]
         assert gpu.reads == gpu.blocking == []
-    assert all(answer is not None and len(answer.hypotheses[0].tokens) == 6 for answer in answers)
+    assert all(isinstance(answer, Decoded) and len(answer.hypotheses[0].tokens) == 6 for answer in answers)
     assert model.rows == 0
 
 
