@@ -5,9 +5,11 @@ that arrive in one message must not be delivered in one turn.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
+_WORK_SECONDS = 0.001  # without a pause
 _MOST = 4  # pieces of work in a turn, each followed by the tasks that it wakes
 
 
@@ -41,3 +43,16 @@ class Turns:
             self._is_running = bool(self._waiting)
             if self._waiting:
                 asyncio.get_running_loop().call_soon(self._run)
+
+
+class Pauses:
+    """Pauses within one long piece of work, so that none of its turns is long."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    async def pause(self) -> None:
+        """Let other work run, if this work has run for a millisecond since the last pause."""
+        if time.perf_counter() - self._began > _WORK_SECONDS:
+            await asyncio.sleep(0)
+            self._began = time.perf_counter()

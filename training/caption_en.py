@@ -218,7 +218,7 @@ RECIPE = Recipe(
         default=True,
         target_language="en",
         architecture=CONFIG.architecture(),
-        tokenizer=TokenizerUse(),
+        tokenizer=TokenizerUse(white_space="plain"),
         image=ImageInput(size=224, mean=(MEAN[0], MEAN[1], MEAN[2]), std=(STD[0], STD[1], STD[2])),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=30),
         limits=TokenLimits(max_tokens=100),

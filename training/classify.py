@@ -81,7 +81,7 @@ def draft_manifest(
         default=default,
         source_language=language,
         architecture=config.architecture(),
-        tokenizer=TokenizerUse(),
+        tokenizer=TokenizerUse(white_space="plain"),
         labels=("negative", "positive"),
         limits=TokenLimits(source_tokens=8192),
         parameters=1,

@@ -92,7 +92,7 @@ def language_model_recipe(
         default=True,
         source_language=language,
         architecture=config.architecture(),
-        tokenizer=TokenizerUse(prepend=BEFORE),
+        tokenizer=TokenizerUse(prepend=BEFORE, white_space="plain"),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=48),
         limits=TokenLimits(source_tokens=8192, max_tokens=1024),
         parameters=1,

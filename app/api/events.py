@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,9 +16,12 @@ from starlette.types import Receive, Scope, Send
 from app.api.disconnect import UntilDisconnect
 from app.api.problems import problem_of
 from app.api.routes import Route, match_of
+from app.json_pieces import blocks_of, json_pieces
+from app.turns import Pauses
 
 log = logging.getLogger("unroll.api")
 EVENT_STREAM = "text/event-stream"
+_END = b"\n\n"  # of an event
 _KEEP_ALIVE = b": keep-alive\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the second keeps nginx from buffering
 
@@ -30,6 +34,13 @@ def event(name: str, data: BaseModel | Mapping[str, object]) -> bytes:
 def data_event(data: BaseModel | Mapping[str, object]) -> bytes:
     """An event without a name, as compatible interfaces send them, with its data as one line of JSON."""
     return f"data: {_line(data)}\n\n".encode()
+
+
+async def event_in_blocks(name: str | None, data: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
+    """An event in blocks, for data with members that become JSON piece by piece."""
+    head = b"data: " if name is None else f"event: {name}\ndata: ".encode()
+    for block in await blocks_of(chain([head], json_pieces(dict(data)), [_END])):
+        yield block
 
 
 def described_stream(description: str, *events: dict[str, Any], example: str) -> dict[str, Any]:
@@ -81,6 +92,7 @@ class EventStream(Response):
         self._deadline = deadline
         self._keep_alive = keep_alive
         self._sent_at = 0.0  # time of the last bytes, on the loop's clock
+        self._is_within_event = False  # the last bytes were a block of an event, and not its last one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -89,8 +101,10 @@ class EventStream(Response):
         comments = loop.create_task(self._comment(send))
         try:
             async with UntilDisconnect(receive, self._deadline), aclosing(self._events) as events:
+                pauses = Pauses()
                 async for item in events:
                     await self._send(send, item)
+                    await pauses.pause()
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -102,12 +116,13 @@ class EventStream(Response):
 
     async def _send(self, send: Send, item: bytes) -> None:
         self._sent_at = asyncio.get_running_loop().time()
+        self._is_within_event = not item.endswith(_END)
         await send({"type": "http.response.body", "body": item, "more_body": True})
 
     async def _comment(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            idle = loop.time() - self._sent_at
+            idle = 0.0 if self._is_within_event else loop.time() - self._sent_at
             if idle < self._keep_alive:
                 await asyncio.sleep(self._keep_alive - idle)
             else:

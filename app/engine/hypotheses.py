@@ -1,12 +1,17 @@
 """Rows of the running batch to hypotheses: from the slots, and of searches from the trace."""
 
 from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+import torch
+from torch import Tensor
 
 from app.engine.beam_search import takes_unfinished
 from app.engine.constraints import LEAST
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Decode, Decoded, Failed, FinishReason, Hypothesis, Progress
-from app.engine.request import End, Request, Trace
+from app.engine.protocol import Alternatives, Decode, Decoded, Failed, FinishReason, Hypothesis, Progress, Table
+from app.engine.request import End, Request, StepTable, Trace
 from app.engine.slots import STOP, Slots, Snapshot
 
 NOTHING_FOUND = "the search found no answer; use fewer beams, or allow more tokens"
@@ -15,7 +20,7 @@ NOTHING_FOUND = "the search found no answer; use fewer beams, or allow more toke
 def row_hypotheses(
     slots: Slots, requests: Sequence[Request], snapshot: Snapshot, reason: FinishReason
 ) -> dict[Request, Hypothesis]:
-    """The hypotheses of the requests with one row; `reason` is for those without an end token."""
+    """The hypotheses of the requests with one row, without details; `reason` is for those without an end token."""
     single = [request for request in requests if request.decode.beams == 1]
     rows = slots.read([request.rows[0] for request in single], snapshot)
     return {
@@ -28,15 +33,8 @@ def row_hypotheses(
 
 def _row_hypothesis(request: Request, tokens: list[int], log_probs: list[float], reason: FinishReason) -> Hypothesis:
     """The end token counts in `log_probs` and is not among the tokens."""
-    decode, trace = request.decode, request.trace[: len(log_probs)]
-    return Hypothesis(
-        tokens[:-1] if reason == "stop" else tokens,
-        log_probs,
-        _normalised(sum(log_probs), len(log_probs), decode),
-        reason,
-        [_alternatives(step, 0) for step in trace] if decode.alternatives else [],
-        [_weights(step, 0) for step in trace] if decode.attention else [],
-    )
+    score = _normalised(sum(log_probs), len(log_probs), request.decode)
+    return Hypothesis(tokens[:-1] if reason == "stop" else tokens, log_probs, score, reason)
 
 
 def progress(request: Request, hypothesis: Hypothesis) -> Progress | None:
@@ -48,8 +46,7 @@ def progress(request: Request, hypothesis: Hypothesis) -> Progress | None:
         request.key[1],
         hypothesis.tokens[first:],
         hypothesis.log_probs[first:last],
-        hypothesis.alternatives[first:last],
-        hypothesis.attention[first:last],
+        *_details(request, [(step, 0) for step in request.trace[first:last]]),
     )
 
 
@@ -59,9 +56,14 @@ def decoded(
     """The last event of a request: the `hypothesis` of its one row, or the n-best of its search; `reason` is for
     those without an end token."""
     if hypothesis is not None:
-        return Decoded(request.key[1], [hypothesis])
+        path = [(step, 0) for step in request.trace[: len(hypothesis.log_probs)]]
+        alternatives, attention = _details(request, path)
+        return Decoded(
+            request.key[1], [msgspec.structs.replace(hypothesis, alternatives=alternatives, attention=attention)]
+        )
     decoding = model.decoding
-    hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in request.ends]
+    ends = sorted(request.ends, key=lambda end: -_normalised(end.score, end.step + 1, request.decode))
+    hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in ends[: request.decode.n_best]]
     if takes_unfinished(request, decoding.search, decoding.until):
         alive = [(score, beam) for beam, score in enumerate(request.scores) if score > float("-inf")]
         unfinished = (_traced(request, len(request.trace), beam, score, None, reason) for score, beam in alive)
@@ -91,8 +93,7 @@ def _traced(
         log_probs[::-1],
         _normalised(score, len(log_probs), decode),
         "stop" if end is not None else reason,
-        [_alternatives(*place) for place in path] if decode.alternatives else [],
-        [_weights(*place) for place in path] if decode.attention else [],
+        *_details(request, path),
     )
 
 
@@ -101,12 +102,21 @@ def _normalised(total: float, tokens: int, decode: Decode) -> float:
     return total / ((5 + tokens) / 6) ** decode.length_penalty if decode.length_penalty else total
 
 
-def _alternatives(trace: Trace, beam: int) -> list[tuple[int, float]]:
-    assert trace.alternatives is not None
-    ids, log_probs = (column[beam].tolist() for column in trace.alternatives)
-    return [(token, value) for token, value in zip(ids, log_probs, strict=True) if value > float("-inf")]
+def _details(request: Request, path: Sequence[tuple[Trace, int]]) -> tuple[Alternatives | None, Table | None]:
+    """The alternatives and the attention of the steps of a path, each with its beam, if the request has them."""
+    decode = request.decode
+    alternatives = attention = None
+    if decode.alternatives and path:
+        ids, log_probs = zip(*(step.alternatives for step, _ in path if step.alternatives is not None), strict=True)
+        beams = [beam for _, beam in path]
+        alternatives = Alternatives(_table(ids, beams, torch.int32), _table(log_probs, beams, torch.float32))
+    weights = [step.attention for step, _ in path if step.attention is not None]
+    if weights:  # none without attention in the model
+        attention = _table(weights, [beam for _, beam in path], torch.float32)
+    return alternatives, attention
 
 
-def _weights(trace: Trace, beam: int) -> list[float]:
-    weights: list[float] = [] if trace.attention is None else trace.attention[beam].tolist()
-    return weights
+def _table(steps: Sequence[StepTable], beams: Sequence[int], dtype: torch.dtype) -> Table:
+    """A row for each step: that of its beam."""
+    rows = torch.stack([cast(Tensor, step[beam]) for step, beam in zip(steps, beams, strict=True)]).cpu().to(dtype)
+    return Table(rows.shape[1], rows.numpy().tobytes())

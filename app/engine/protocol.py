@@ -5,6 +5,7 @@ Unloaded as the reply to Load and Unload. The engine knows neither text nor HTTP
 answer is probabilities or token ids.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from app.engine.figures import Histogram, ModelFigures
 
 RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
+_NUMBER = 4  # bytes of a number in a table
 
 
 class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
@@ -155,25 +157,55 @@ class Unload(Message, frozen=True):
 # Engine to front end
 
 
+class Table(Message, frozen=True):
+    """Numbers in rows of `columns`, as bytes of float32, or of int32 for ids: there may be too many to be objects."""
+
+    columns: int
+    numbers: bytes
+
+    def __len__(self) -> int:
+        return len(self.numbers) // (_NUMBER * self.columns) if self.columns else 0
+
+    def rows(self, first: int, last: int | None = None) -> "Table":
+        """The rows from `first` to before `last`, or to the end."""
+        row = _NUMBER * self.columns
+        return Table(self.columns, self.numbers[first * row : None if last is None else last * row])
+
+
+class Alternatives(Message, frozen=True):
+    """The most probable tokens of each place, best first: their ids and log-probabilities, -inf for a token that the
+    model excludes."""
+
+    ids: Table
+    log_probs: Table
+
+    def rows(self, first: int, last: int | None = None) -> "Alternatives":
+        """The places from `first` to before `last`, or to the end."""
+        return Alternatives(self.ids.rows(first, last), self.log_probs.rows(first, last))
+
+
+def join_tables(tables: Sequence[Table]) -> Table:
+    """The rows of one or more tables with as many columns."""
+    return Table(tables[0].columns, b"".join([table.numbers for table in tables]))
+
+
+def join_alternatives(parts: Sequence[Alternatives]) -> Alternatives:
+    """The places of all parts."""
+    return Alternatives(join_tables([part.ids for part in parts]), join_tables([part.log_probs for part in parts]))
+
+
 class Hypothesis(Message, frozen=True):
-    """One decoded sequence. `log_probs`, `alternatives` and `attention` have one more entry than `tokens` if the end
-    token was decoded (`stop`). `alternatives` are (token, log-probability) pairs, best first; `attention` are weights
-    over the source; both are empty unless the request has them. Log-probabilities are natural and the model's own,
-    before penalties. `score` orders the n-best: the sum of `log_probs`, divided by the length penalty."""
+    """One decoded sequence. `log_probs`, `alternatives` and `attention`, weights over the source, have one more entry
+    than `tokens` if the end token was decoded (`stop`). The last two are None unless the request has them.
+    Log-probabilities are natural and the model's own, before penalties. `score` orders the n-best: the sum of
+    `log_probs`, divided by the length penalty."""
 
     tokens: list[int]
     log_probs: list[float]
     score: float
     finish_reason: FinishReason
-    alternatives: list[list[tuple[int, float]]] = []
-    attention: list[list[float]] = []
-
-
-class Table(Message, frozen=True):
-    """Numbers in rows of `columns`, as bytes of float32: an explanation has too many to be objects."""
-
-    columns: int
-    numbers: bytes
+    alternatives: Alternatives | None = None
+    attention: Table | None = None
 
 
 class Activations(Message, frozen=True):
@@ -213,8 +245,8 @@ class Progress(Message, frozen=True):
     id: int
     tokens: list[int]
     log_probs: list[float]
-    alternatives: list[list[tuple[int, float]]] = []
-    attention: list[list[float]] = []
+    alternatives: Alternatives | None = None
+    attention: Table | None = None
 
 
 class Decoded(Message, frozen=True):

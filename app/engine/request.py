@@ -5,7 +5,7 @@ owns `sent` and the search; the statistics own the times.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from app.engine.cost import Cost
 from app.engine.protocol import AnswerSpec, Decode, Event, RequestKey, Source, Terms
@@ -14,12 +14,10 @@ Phase = Literal["waiting", "encoding", "decoding", "ended"]
 ORDINARY = Terms()
 
 
-class Table(Protocol):
-    """A tensor with one entry, or one row of entries, per beam."""
+class StepTable(Protocol):
+    """A tensor with a row per beam."""
 
-    def __getitem__(self, beam: int, /) -> "Table": ...
-
-    def tolist(self) -> Any: ...
+    def __getitem__(self, beam: int, /) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,8 @@ class Trace:
     parents: list[int]
     tokens: list[int]
     log_probs: list[float]
-    alternatives: tuple[Table, Table] | None = None
-    attention: Table | None = None
+    alternatives: tuple[StepTable, StepTable] | None = None
+    attention: StepTable | None = None
 
 
 @dataclass(frozen=True, slots=True)

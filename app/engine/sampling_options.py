@@ -19,7 +19,8 @@ class RowValues(NamedTuple):
 
 
 class SampledRows(NamedTuple):
-    """Rows that are sampled, and how; each member (some,)."""
+    """Rows that are sampled, and how; each tensor (some,). `is_cut`: whether a row draws from a part of the vocabulary.
+    `widest` is the largest `top_k`; 0 if a row has none."""
 
     rows: Tensor
     temperature: Tensor
@@ -27,25 +28,31 @@ class SampledRows(NamedTuple):
     top_p: Tensor
     min_p: Tensor
     seed: Tensor
+    is_cut: bool
+    widest: int
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
     """Options beyond the most probable token.
 
-    `greedy` (some,) are rows without any. `prefix` has forced tokens, -1 past their end. `no_repeat_ngrams` are sizes
-    with their rows, `forbidden` ids with theirs. `beams` has one tensor (searches, width) of rows for each width.
-    `alternatives` and `attention` are the rows whose answers have them, in the order of the requests;
+    Each of these has the rows (some,) of requests that choose in this way: `sampled` at random, `constrained` the most
+    probable of the allowed tokens, `sampled_constrained` at random from the allowed tokens. `beams` has one tensor
+    (searches, width) of rows for each width. All other rows are greedy.
+
+    `prefix` has forced tokens, -1 past their end. `no_repeat_ngrams` are sizes with their rows, `forbidden` ids with
+    theirs. `alternatives` and `attention` are the rows whose answers have them, in the order of the requests;
     `most_alternatives` is the largest number of any.
     """
 
-    greedy: Tensor | None = None
     min_tokens: RowValues | None = None
     prefix: RowValues | None = None
     repetition_penalty: RowValues | None = None
     no_repeat_ngrams: tuple[tuple[int, Tensor], ...] = ()
     forbidden: tuple[tuple[Tensor, Tensor], ...] = ()
     sampled: SampledRows | None = None
+    constrained: Tensor | None = None
+    sampled_constrained: SampledRows | None = None
     beams: tuple[Tensor, ...] = ()
     alternatives: Tensor | None = None
     most_alternatives: int = 0
@@ -57,6 +64,11 @@ class SamplingOptions:
         return not (self.constrain or self.sampled or self.beams)
 
     @property
+    def needs_table(self) -> bool:
+        """Whether the log-probabilities of all tokens are needed."""
+        return self.alternatives is not None or self.constrain or bool(self.beams)
+
+    @property
     def constrain(self) -> bool:
         """Whether a row has tokens that it may not take, or penalties."""
         values = (self.min_tokens, self.prefix, self.repetition_penalty)
@@ -65,13 +77,15 @@ class SamplingOptions:
 
 def is_plain(decode: Decode) -> bool:
     """Whether a request decodes greedily and answers with tokens alone."""
-    return _is_greedy(decode) and not (decode.alternatives or decode.attention)
+    return not (
+        decode.beams > 1 or decode.temperature > 0 or _is_constrained(decode) or decode.alternatives or decode.attention
+    )
 
 
-def _is_greedy(decode: Decode) -> bool:
-    """Whether a request takes the model's most probable tokens."""
-    options = (decode.temperature, decode.min_tokens, decode.no_repeat_ngram, decode.forbidden, decode.prefix)
-    return decode.beams == 1 and decode.repetition_penalty == 1.0 and not any(options)
+def _is_constrained(decode: Decode) -> bool:
+    """Whether a request has tokens that it may not take, or penalties."""
+    rules = (decode.min_tokens, decode.no_repeat_ngram, decode.forbidden, decode.prefix)
+    return decode.repetition_penalty != 1.0 or any(rules)
 
 
 def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.device) -> SamplingOptions:
@@ -85,17 +99,30 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
         pairs = [(row, value) for row, decode in by_row if (value := getattr(decode, name)) != default]
         return RowValues(*(put(column) for column in zip(*pairs, strict=True))) if pairs else None
 
-    greedy = [row for row, decode in by_row if _is_greedy(decode)]
+    def drawn(pairs: list[tuple[int, Decode]]) -> SampledRows | None:
+        if not pairs:
+            return None
+        return SampledRows(
+            put([row for row, _ in pairs]),
+            put([decode.temperature for _, decode in pairs]),
+            put([decode.top_k for _, decode in pairs]),
+            put([decode.top_p for _, decode in pairs]),
+            put([decode.min_p for _, decode in pairs]),
+            put([decode.seed for _, decode in pairs]),
+            is_cut=any(decode.top_k or decode.top_p < 1 or decode.min_p for _, decode in pairs),
+            widest=max(decode.top_k for _, decode in pairs) if all(decode.top_k for _, decode in pairs) else 0,
+        )
+
     forced = [(row, decode.prefix) for row, decode in by_row if decode.prefix]
     longest = max((len(prefix) for _, prefix in forced), default=0)
-    sampled = [(row, decode) for row, decode in by_row if decode.temperature > 0]
+    free, bound = ([pair for pair in by_row if _is_constrained(pair[1]) is wanted] for wanted in (False, True))
+    constrained = [row for row, decode in bound if decode.beams == 1 and not decode.temperature]
     widths = sorted({decode.beams for decode, _ in requests} - {1})
     sizes = sorted({decode.no_repeat_ngram for _, decode in by_row} - {0})
     forbidden = sorted({tuple(decode.forbidden) for _, decode in by_row} - {()})
     alternatives = [row for row, decode in by_row if decode.alternatives]
     attention = [row for row, decode in by_row if decode.attention]
     return SamplingOptions(
-        greedy=put(greedy) if greedy else None,
         min_tokens=values_of("min_tokens", 0),
         prefix=RowValues(put([row for row, _ in forced]), put([ids + [-1] * (longest - len(ids)) for _, ids in forced]))
         if forced
@@ -107,12 +134,9 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
         forbidden=tuple(
             (put(ids), put([row for row, decode in by_row if tuple(decode.forbidden) == ids])) for ids in forbidden
         ),
-        sampled=SampledRows(
-            put([row for row, _ in sampled]),
-            *(put([getattr(decode, name) for _, decode in sampled]) for name in SampledRows._fields[1:]),
-        )
-        if sampled
-        else None,
+        sampled=drawn([pair for pair in free if pair[1].temperature > 0]),
+        constrained=put(constrained) if constrained else None,
+        sampled_constrained=drawn([pair for pair in bound if pair[1].temperature > 0]),
         beams=tuple(put([list(rows) for decode, rows in requests if decode.beams == width]) for width in widths),
         alternatives=put(alternatives) if alternatives else None,
         most_alternatives=max((decode.alternatives for decode, _ in requests), default=0),

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from app.engine.beam_search import is_settled
+from app.engine.constraints import LEAST
 from app.engine.request import End, Request, Trace
 from app.engine.sampling import Choice, Ends
 from app.engine.sampling_options import SamplingOptions
@@ -36,7 +38,7 @@ def step_result(options: SamplingOptions, choice: Choice, weights: Tensor | None
     if options.alternatives is not None and choice.table is not None:
         most = min(options.most_alternatives, choice.table.shape[1])
         best = choice.table[options.alternatives].topk(most)
-        alternatives = best.indices, best.values
+        alternatives = best.indices, _at_least(best.values)
     attention = weights[options.attention] if options.attention is not None and weights is not None else None
     return StepResult(
         choice.tokens, choice.log_probs, choice.parents, choice.scores, choice.ends, alternatives, attention
@@ -114,3 +116,8 @@ def traced(requests: Sequence[tuple[Request, list[int]]], result: StepResult, un
 def _is_traced(request: Request) -> bool:
     options = request.decode
     return options.beams > 1 or options.alternatives > 0 or options.attention
+
+
+def _at_least(log_probs: Tensor) -> Tensor:
+    """Log-probabilities no lower than those of chosen tokens; -inf stays."""
+    return torch.where(log_probs.isneginf(), log_probs, log_probs.clamp(min=LEAST))

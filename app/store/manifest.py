@@ -67,6 +67,11 @@ class TokenizerUse(Part):
     lower: bool = Field(
         False, description="Convert text to lower case: with spaCy after splitting, otherwise before splitting."
     )
+    white_space: Literal["kept", "plain"] = Field(
+        "kept",
+        description="kept: the file reads a text as it is. plain: soft hyphens and characters without width are "
+        "removed, and a run of white space of any kind is one space, none at either end.",
+    )
     reverse: bool = Field(False, description="Reverse the order of the source ids.")
     left_pad: LeftPad | None = Field(
         None, description="Fixed length of every source, prepended and appended ids included. Padding is not masked."
@@ -190,6 +195,11 @@ class Manifest(Part):
     target_tokenizer: TokenizerUse | None = Field(
         None, description="Tokenizer of the target language, if source and target have separate vocabularies."
     )
+    one_sentence: bool = Field(
+        False,
+        description="The model was trained on single sentences: each sentence and line of a source is read on its own, "
+        "unless a request says otherwise.",
+    )
     labels: tuple[str, ...] = ()
     image: ImageInput | None = None
     decoding: Decoding | None = None
@@ -211,6 +221,8 @@ class Manifest(Part):
             False,
         ):
             raise ValueError("only a network from text to other text takes a target_tokenizer")
+        if self.one_sentence and (self.source, self.answer, self.continues) != ("text", "tokens", False):
+            raise ValueError("only a network from text to other text takes one_sentence")
         match self.architecture:
             case Classifier(labels=labels):
                 if len(self.labels) != labels:

@@ -2,16 +2,22 @@
 
 from app.tasks.answers.decoding_options import ContinuationOptions
 from app.tasks.answers.token_kind import TokenKind
+from app.tasks.options import TextOptions
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
 _BEGINNING = "This film is one of the"
 
+
+class CompletionOptions(ContinuationOptions, TextOptions):
+    """Options of a continuation, and how texts are read."""
+
+
 COMPLETION = Task(
     name="completion",
     source=TextSource(continues=True),
     answer=TokenKind(),
-    options=ContinuationOptions,
+    options=CompletionOptions,
     face=Face(
         path="/v1/complete",
         summary="Continue texts",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -18,12 +19,17 @@ class ReadSource:
 
     For an answer that continues the source, `first` is the first input of the decoder, and `after` are the last ids of
     the source, which the text of the answer follows.
+
+    A source may be one of several sentences of an input: `sentence` is its number, from 0, and `following` of the first
+    one are the others, each with the text between it and the one before.
     """
 
     source: Source
     pieces: Sequence[Piece] = ()
     first: int | None = None
     after: Sequence[int] = ()
+    sentence: int = 0
+    following: Sequence[tuple[str, "ReadSource"]] = ()
 
     @property
     def tokens(self) -> int:
@@ -31,14 +37,23 @@ class ReadSource:
         return len(self.source.ids) if isinstance(self.source, Tokens) else 0
 
 
+class Following(NamedTuple):
+    """A further sentence of an input, and the text between it and the one before."""
+
+    separator: str
+    job: "Job"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input, ready for an engine: the version that answers, the source, and the engine request."""
+    """One input, ready for an engine: the version that answers, the source, and the engine request. Of an input with
+    several sentences it is the first one; `following` are the others."""
 
     entry: Entry
     read: ReadSource
     request: AnswerSpec
     options: TaskOptions
+    following: Sequence[Following] = ()
 
     @property
     def key(self) -> str:
@@ -46,10 +61,20 @@ class Job:
         return self.entry.manifest.key
 
     @property
+    def sentences(self) -> list["Job"]:
+        """The job of each sentence."""
+        return [self, *(job for _, job in self.following)]
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens of the input; 0 for an image."""
+        return sum(job.read.tokens for job in self.sentences)
+
+    @property
     def steps(self) -> int:
         """Expected cell steps."""
         directions = directions_of(self.entry.manifest)
-        return cost_of(self.read.source, self.request, directions=directions).total
+        return sum(cost_of(job.read.source, job.request, directions=directions).total for job in self.sentences)
 
 
 @dataclass(frozen=True, slots=True)

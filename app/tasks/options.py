@@ -18,3 +18,23 @@ class LanguagePair(TaskOptions):
 
     source: LanguageCode | None = Field(None, description="Language of the inputs; `en` when left out.")
     target: LanguageCode | None = Field(None, description="Language to translate to; `ko` when left out.")
+
+
+class TextOptions(TaskOptions):
+    """Options of tasks that read texts."""
+
+    truncate: bool = Field(
+        False,
+        description="Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a "
+        "text to continue, its beginning.",
+    )
+
+
+class SentenceOptions(TextOptions):
+    """Options of tasks whose models may read single sentences."""
+
+    split_sentences: bool | None = Field(
+        None,
+        description="Read each sentence and line of a text on its own, and join the answers as the text was joined. "
+        "The model's own when left out.",
+    )

@@ -8,7 +8,7 @@ from app.engine.protocol import Terms
 from app.errors import UnknownLanguage
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently, interleaved
-from app.tasks.job import Job, Output
+from app.tasks.job import Following, Job, Output, ReadSource
 from app.tasks.options import LanguagePair, TaskOptions
 from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
@@ -27,15 +27,18 @@ async def prepare(
     deadline: float | None,
 ) -> list[Job]:
     """A job for each input, in order. Checks that need no reading of inputs come first."""
-    task.source.check(inputs, reader.limits)
+    task.source.check(inputs, reader.limits, options)
     entries = _entries(task, inputs, options, model, version, catalog, engines)
     plans = {id(entry): task.answer.plan(entry, options) for entry in entries}
     pieces = task.answer.needs_pieces(options)
-    sources = await task.source.read(inputs, entries, reader, pieces=pieces, deadline=deadline)
-    jobs = [
-        Job(entry, read, task.answer.request(plans[id(entry)], entry, read, options, index), options)
-        for index, (entry, read) in enumerate(zip(entries, sources, strict=True))
-    ]
+    sources = await task.source.read(inputs, entries, reader, options, pieces=pieces, deadline=deadline)
+
+    def job(entry: Entry, read: ReadSource, index: int) -> Job:
+        request = task.answer.request(plans[id(entry)], entry, read, options, index)
+        following = [Following(separator, job(entry, other, index)) for separator, other in read.following]
+        return Job(entry, read, request, options, following)
+
+    jobs = [job(entry, read, index) for index, (entry, read) in enumerate(zip(entries, sources, strict=True))]
     task.answer.check(jobs, options)
     return jobs
 

@@ -7,10 +7,15 @@ from pydantic import Field
 from app.tasks.answers.label_kind import LabelForm, LabelKind, LabelOptions
 from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.usage import Usage
+from app.tasks.options import TextOptions
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
 _POSITIVE, _NEGATIVE = ("positive", "pos"), ("negative", "neg")  # labels of the two ends, in any letter case
+
+
+class SentimentOptions(LabelOptions, TextOptions):
+    """How labels are explained, and how texts are read."""
 
 
 class SentimentResult(LabelResult):
@@ -51,7 +56,7 @@ SENTIMENT = Task(
     name="sentiment",
     source=TextSource(),
     answer=DegreeKind(),
-    options=LabelOptions,
+    options=SentimentOptions,
     face=Face(
         path="/v1/sentiment",
         summary="Label texts as positive or negative",

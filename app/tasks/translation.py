@@ -2,15 +2,15 @@
 
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.token_kind import TokenKind
-from app.tasks.options import LanguagePair
+from app.tasks.options import LanguagePair, SentenceOptions
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
 _SAVE = "Do you want to save the changes before closing?"
 
 
-class TranslationOptions(DecodingOptions, LanguagePair):
-    """Decoding options, and the languages."""
+class TranslationOptions(DecodingOptions, LanguagePair, SentenceOptions):
+    """Decoding options, the languages, and how texts are read."""
 
 
 TRANSLATION = Task(
@@ -23,14 +23,21 @@ TRANSLATION = Task(
         summary="Translate sentences",
         description="""Translates each sentence, by default from English to Korean: greedily, with beam search (`beams`)
 or drawn at random (`temperature`). With `stream` the answer comes as server-sent events during decoding.
+
+A model that was trained on single sentences translates each sentence and line of an input on its own, unless
+`split_sentences` is false; the translations are joined as the sentences were.
 """,
-        inputs="Sentences to translate.",
+        inputs="Sentences, or texts of several sentences, to translate.",
         results="A translation for each sentence, in the same order",
         examples={
             "one": {"summary": "One sentence", "value": {"inputs": _SAVE}},
             "several": {
                 "summary": "Several, with the languages named",
                 "value": {"inputs": ["Open file", "The file could not be found."], "source": "en", "target": "ko"},
+            },
+            "sentences": {
+                "summary": "Several sentences in one input",
+                "value": {"inputs": "The file could not be found. Do you want to create it?\n\nOpen file"},
             },
             "short": {"summary": "At most 8 tokens", "value": {"inputs": "Returns a new list.", "max_tokens": 8}},
             "beams": {

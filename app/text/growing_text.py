@@ -35,6 +35,10 @@ class GrowingText:
         self._after = self._tokenizer.end_of([*self._after, *ids])
         del self._ids[: len(ids)]
 
+    def place_of(self, token: int) -> int:
+        """See `TextTokenizer.place_of`."""
+        return len(self._kept) + self._tokenizer.place_of(token, self._ids, after=self._after)
+
     @property
     def settled(self) -> str:
         """See `TextTokenizer.settled`."""

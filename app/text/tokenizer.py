@@ -11,6 +11,7 @@ from tokenizers.models import WordLevel
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
 from app.text.tokenizer_file import read_tokenizer
+from app.text.white_space import plain
 from app.text.word import Word
 from app.text.word_tokenizers import EMPTY, UNKNOWN
 from app.text.words import cutter, in_lower_case, origin
@@ -64,6 +65,7 @@ class TextTokenizer:
         self._unk = self._checked_unk(vocabulary)
         self._most = max((token for spelling, token in vocabulary.items() if spelling != UNKNOWN), default=0)
         self._reads_plainly = self._cut is None and not use.lower and use.unknown == "unk"
+        self._pieces: dict[int, str] = {}  # spellings that were needed so far
 
     def check_ids(self, vocabulary: int) -> None:
         """Raises InvalidManifest if a text may become an id that a network with this vocabulary does not have."""
@@ -81,27 +83,36 @@ class TextTokenizer:
             raise InvalidManifest(f"tokenizer.unknown is {unknown}, which is not an id of {self._use.file}")
         return vocabulary.get(spelling) if spelling is not None else None
 
-    def encode(self, text: str) -> list[int]:
-        """Source ids of a text, with prepended and appended ids; empty if the text has no tokens."""
-        ids = self.encode_target(text)
+    def encode(self, text: str, *, most: int | None = None) -> list[int]:
+        """Source ids of a text, with prepended and appended ids; empty if the text has no tokens. Of a text with more
+        than `most` ids the end is left out."""
+        ids = self.encode_target(text)[: self._room(most)]
         pad = self._use.left_pad
         return self._arranged(ids, self._use.prepend, self._use.append, pad.id if pad else 0) if ids else []
 
-    def encode_prefix(self, text: str) -> list[int]:
-        """Source ids of a text to complete. Nothing is appended; an empty text gives the prepended ids."""
-        return [*self._use.prepend, *self.encode_target(text)]
+    def encode_prefix(self, text: str, *, most: int | None = None) -> list[int]:
+        """Source ids of a text to complete. Nothing is appended; an empty text gives the prepended ids. Of a text with
+        more than `most` ids the beginning is left out."""
+        ids = self.encode_target(text)
+        return [*self._use.prepend, *(ids if most is None else ids[-max(1, most - len(self._use.prepend)) :])]
+
+    def _room(self, most: int | None) -> int | None:
+        """How many of a text's own ids fit into `most`."""
+        return None if most is None else max(1, most - len(self._use.prepend) - len(self._use.append))
 
     def encode_target(self, text: str) -> list[int]:
         """Ids of an output text, without prepended or appended ids."""
         if self._reads_plainly:
+            if self._use.white_space == "plain":
+                text, _ = plain(text)
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
             return ids
         return [token.id for token in self._read(text)]
 
-    def pieces(self, text: str) -> list[Piece]:
-        """Spelling and characters of each source id. Prepended ids have the empty range at the start of the text,
-        appended ids the one at its end."""
-        pieces = [self._piece(token, text) for token in self._read(text)]
+    def pieces(self, text: str, *, most: int | None = None) -> list[Piece]:
+        """Spelling and characters of each source id of `encode`. Prepended ids have the empty range at the start of the
+        text, appended ids the one at its end."""
+        pieces = [self._piece(token, text) for token in self._read(text)[: self._room(most)]]
         if not pieces:
             return []
         before = [Piece(self.piece(token), 0, 0) for token in self._use.prepend]
@@ -139,6 +150,12 @@ class TextTokenizer:
         return tokens
 
     def _look_up(self, text: str) -> list[_Token]:
+        if self._use.white_space == "kept":
+            return self._look_up_plain(text)
+        text, origins = plain(text)
+        return [_Token(token.id, *origin(token.start, token.end, origins)) for token in self._look_up_plain(text)]
+
+    def _look_up_plain(self, text: str) -> list[_Token]:
         if self._cut is not None:
             return self._look_up_words(self._cut(text))
         lowered, origins = in_lower_case(text) if self._use.lower else (text, range(len(text)))
@@ -154,9 +171,15 @@ class TextTokenizer:
 
     def piece(self, token: int) -> str:
         """The spelling of a token: the first subword of a word begins with a space, a byte looks like `<0xEA>`."""
-        spelling = self._tokenizer.id_to_token(token) or ""
+        spelling = self._pieces.get(token)
+        if spelling is None:
+            spelling = self._pieces[token] = self._spelling(token)
+        return spelling
+
+    def _spelling(self, token: int) -> str:
         if token in self._unspelt:
             return ""
+        spelling = self._tokenizer.id_to_token(token) or ""
         return spelling if self._is_word_level else spelling.replace("\u2581", " ")
 
     def decode(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:

@@ -1,7 +1,8 @@
 """Tests of the engine run twice on this CPU: as on a CPU, and with the code of a GPU.
 
 The second way queues whole units and looks at the rows once after each; a graph is replaced by the calls that it would
-record. Serving forms and native kernels of a CPU are off. A fixture with a model that outlives a test asks for `way`.
+record. Serving forms and native kernels of a CPU are off. A fixture with a model that outlives a
+test asks for `device_way`.
 """
 
 from collections.abc import Iterator
@@ -24,11 +25,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = vars(metafunc.module).keys()
     if _WITH_MODELS & names and "QUEUED" not in names:  # a module with that chooses for itself
         marks = [pytest.mark.slow] if metafunc.function.__name__ in _LONG else []
-        metafunc.parametrize("way", ["cpu", pytest.param("gpu", marks=marks)], indirect=True, scope="module")
+        metafunc.parametrize("device_way", ["cpu", pytest.param("gpu", marks=marks)], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+def device_way(request: pytest.FixtureRequest) -> Iterator[Way]:
     """The way in which models run on the CPU."""
     chosen: Way = getattr(request, "param", "cpu")
     with pytest.MonkeyPatch.context() as patch:

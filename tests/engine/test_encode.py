@@ -64,8 +64,10 @@ def one_way(cell: str) -> list[Manifest]:
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
-def test_sources_in_chunks_are_answered_as_in_one(tmp_path: Path, way: Way, cell: str, precision: Precision) -> None:
-    if way == "gpu" and precision == "float16":
+def test_sources_in_chunks_are_answered_as_in_one(
+    tmp_path: Path, device_way: Way, cell: str, precision: Precision
+) -> None:
+    if device_way == "gpu" and precision == "float16":
         pytest.skip("on a GPU everything is in float16 then, and answers differ")
     rng = random.Random(1)
     tokenizer = tiny_tokenizer(tmp_path)
@@ -231,7 +233,7 @@ print("sentences", models.counters.out_of_memory - before)
 """
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(tmp_path: Path, way: Way) -> None:
+def test_out_of_memory_halves_the_batch_and_goes_on(tmp_path: Path, device_way: Way) -> None:
     """In a process with a real limit on its memory."""
     sentiment, _, _, translate, *_ = drafts()
     assert isinstance(translate.architecture, EncoderDecoderConfig)
@@ -239,7 +241,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(tmp_path: Path, way: Way) ->
     architecture = translate.architecture.model_copy(update={"decoder": wide})
     for draft in (sentiment, translate.model_copy(update={"architecture": architecture})):
         publish_tiny(draft, tmp_path / "store", tiny_tokenizer(tmp_path))
-    command = [sys.executable, "-c", OUT_OF_MEMORY, str(tmp_path / "store"), way]
+    command = [sys.executable, "-c", OUT_OF_MEMORY, str(tmp_path / "store"), device_way]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert ended.returncode == 0, ended.stderr[-2000:]
     labels, sentences = (int(line.split()[1]) for line in ended.stdout.splitlines())

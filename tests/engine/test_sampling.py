@@ -3,21 +3,23 @@
 import copy
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
-from app.engine.cost import cost_of
+from app.engine.cost import Cost, cost_of
 from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
 from app.engine.protocol import Decode, Decoded, Event, Hypothesis, Pixels, Progress, Source, Tokens
 from app.engine.request import Request, whole
-from app.engine.sampling import sample, uniform
+from app.engine.sampling import draw, sample, uniform
 from app.engine.sampling_options import SampledRows
 from app.models.networks import EncoderDecoder, build_network
 from app.models.serving.precision import Precision
@@ -32,6 +34,7 @@ from training.recipe import Shipped
 
 TRANSLATE, CAPTION = "translate-en-ko/1", "caption-en/1"
 Sent = tuple[Source, Decode]
+Draw = Callable[[torch.Tensor, torch.Tensor, SampledRows], torch.Tensor]
 
 
 def loaded(store: Path, key: str, precision: Precision) -> LoadedModel:
@@ -41,7 +44,7 @@ def loaded(store: Path, key: str, precision: Precision) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_store: Path, way: Way) -> LoadedModel:
+def translator(tiny_store: Path, device_way: Way) -> LoadedModel:
     return loaded(tiny_store, TRANSLATE, "float32")
 
 
@@ -102,9 +105,9 @@ def same(found: Hypothesis, expected: Sentence, reference: Reference) -> None:
 
 
 @pytest.mark.parametrize(("key", "precision"), [(TRANSLATE, "float32"), (TRANSLATE, "float16"), (CAPTION, "float32")])
-def test_mixed_decoding_equals_one_by_one(tiny_store: Path, way: Way, key: str, precision: Precision) -> None:
+def test_mixed_decoding_equals_one_by_one(tiny_store: Path, device_way: Way, key: str, precision: Precision) -> None:
     """Packed float16 weights are those on disk, so they give the same answers as float32."""
-    if way == "gpu" and precision == "float16":
+    if device_way == "gpu" and precision == "float16":
         pytest.skip("on a GPU everything is in float16 then, and answers differ")
     rng = random.Random(11)
     model = loaded(tiny_store, key, precision)
@@ -123,18 +126,37 @@ def test_mixed_decoding_equals_one_by_one(tiny_store: Path, way: Way, key: str, 
             [found] = answer.hypotheses
             same(found, sentence, reference)
             if options.attention:
-                for mine, theirs in zip(found.attention, sentence.attention, strict=True):
+                for mine, theirs in zip(attention_of(found), sentence.attention, strict=True):
                     assert mine == pytest.approx(theirs, abs=1e-4)
             if options.alternatives:
-                for step, others in zip(found.alternatives, sentence.alternatives, strict=True):
+                for step, others in zip(alternatives_of(found), sentence.alternatives, strict=True):
                     assert [value for _, value in step] == pytest.approx([value for _, value in others], abs=2e-4)
         for found in answer.hypotheses:
             steps = len(found.log_probs)
-            assert len(found.alternatives) == (steps if options.alternatives else 0)
-            assert len(found.attention) == (steps if options.attention else 0)
-            for weights in found.attention:
+            assert len(alternatives_of(found)) == (steps if options.alternatives else 0)
+            assert len(attention_of(found)) == (steps if options.attention else 0)
+            for weights in attention_of(found):
                 assert sum(weights) == pytest.approx(1, abs=1e-4)
                 assert len(weights) == (len(source.ids) if isinstance(source, Tokens) else len(weights))
+
+
+def attention_of(found: Hypothesis | Progress) -> list[list[float]]:
+    """The weights of each step."""
+    table = found.attention
+    return [] if table is None else np.frombuffer(table.numbers, np.float32).reshape(-1, table.columns).tolist()
+
+
+def alternatives_of(found: Hypothesis | Progress) -> list[list[tuple[int, float]]]:
+    """The alternatives of each step that the model does not exclude."""
+    if found.alternatives is None:
+        return []
+    ids, log_probs = found.alternatives.ids, found.alternatives.log_probs
+    of_steps = zip(
+        np.frombuffer(ids.numbers, np.int32).reshape(-1, ids.columns).tolist(),
+        np.frombuffer(log_probs.numbers, np.float32).reshape(-1, log_probs.columns).tolist(),
+        strict=True,
+    )
+    return [[pair for pair in zip(*step, strict=True) if pair[1] > float("-inf")] for step in of_steps]
 
 
 WAYS: list[tuple[Search, Until]] = [
@@ -202,6 +224,8 @@ def test_a_seed_gives_the_same_sample_whatever_the_neighbours(translator: Loaded
     for place in (0, 7, 30):
         mixed = answers(translator, [*others[:place], (source, options), *others[place:]])
         assert mixed[place].hypotheses[0].tokens == alone.hypotheses[0].tokens
+        log_probs = mixed[place].hypotheses[0].log_probs
+        assert log_probs == pytest.approx(alone.hypotheses[0].log_probs, abs=1e-5)
     seeds = [Decode(25, temperature=0.9, top_p=0.95, seed=seed) for seed in range(12)]
     drawn = answers(translator, [(source, options) for options in seeds])
     assert len({tuple(answer.hypotheses[0].tokens) for answer in drawn}) > 6
@@ -211,10 +235,45 @@ def test_a_temperature_near_zero_is_greedy(translator: LoadedModel) -> None:
     rng = random.Random(9)
     sources = [a_source(rng, TRANSLATE) for _ in range(10)]
     greedy = answers(translator, [(source, Decode(20)) for source in sources])
-    cold = answers(translator, [(source, Decode(20, temperature=1e-6, seed=1)) for source in sources])
-    first = answers(translator, [(source, Decode(20, temperature=2.0, top_k=1, seed=1)) for source in sources])
-    for one, *others in zip(greedy, cold, first, strict=True):
-        assert [other.hypotheses[0].tokens for other in others] == [one.hypotheses[0].tokens] * 2
+    narrow = [
+        Decode(20, temperature=1e-6, seed=1),
+        Decode(20, temperature=1e-39, seed=1),
+        Decode(20, temperature=2.0, top_k=1, seed=1),
+        Decode(20, temperature=2.0, top_p=1e-300, seed=1),
+        Decode(20, temperature=2.0, min_p=1.0, seed=1),
+    ]
+    for options in narrow:
+        for one, other in zip(greedy, answers(translator, [(source, options) for source in sources]), strict=True):
+            assert other.hypotheses[0].tokens == one.hypotheses[0].tokens
+
+
+@pytest.mark.parametrize("choose_by", [{"temperature": 1.0, "seed": 5}, {}, {"beams": 3}, {"prefix": [7, 9]}], ids=str)
+def test_a_chosen_token_has_the_log_probability_of_its_entry(
+    translator: LoadedModel, choose_by: dict[str, Any]
+) -> None:
+    rng = random.Random(6)
+    sent = [(a_source(rng, TRANSLATE), Decode(20, alternatives=20, **choose_by)) for _ in range(10)]
+    compared = 0
+    for answer in answers(translator, sent):
+        [found] = answer.hypotheses
+        for token, log_prob, others in zip(found.tokens, found.log_probs, alternatives_of(found), strict=False):
+            values = dict(others)
+            assert values.get(token, log_prob) == log_prob
+            compared += token in values
+    assert compared > 20
+
+
+def test_alternatives_of_a_stream_are_those_of_the_whole(translator: LoadedModel) -> None:
+    request = Request((b"", 0), translator.key, Tokens([5, 6, 7]), Decode(60, alternatives=3, stream=True), Cost(3))
+    encode(translator, [whole(request)])
+    events: list[Event] = []
+    while translator.rows:
+        events += [event for _, event in decode(translator, 4)]
+    *parts, last = events
+    assert isinstance(last, Decoded)
+    assert len(parts) > 3
+    streamed = [step for part in parts if isinstance(part, Progress) for step in alternatives_of(part)]
+    assert streamed == alternatives_of(last.hypotheses[0])[: len(last.hypotheses[0].tokens)]
 
 
 def sampled_rows(count: int, **options: float) -> SampledRows:
@@ -225,6 +284,8 @@ def sampled_rows(count: int, **options: float) -> SampledRows:
         torch.full((count,), options.get("top_p", 1.0)),
         torch.full((count,), options.get("min_p", 0.0)),
         torch.arange(count),
+        any(name != "temperature" for name in options),
+        int(options.get("top_k", 0)),
     )
 
 
@@ -240,10 +301,12 @@ def sampled_rows(count: int, **options: float) -> SampledRows:
         ({"top_k": 3, "top_p": 0.8}, [2 / 3, 1 / 3, 0, 0]),
     ],
 )
-def test_draws_follow_the_distribution(options: dict[str, float], expected: list[float]) -> None:
+@pytest.mark.parametrize("way", [draw, sample])
+def test_draws_follow_the_distribution(way: Draw, options: dict[str, float], expected: list[float]) -> None:
+    """By the native kernel, where there is one, and by tensor operations."""
     count = 20_000
     table = torch.tensor([[0.1, 0.5, 0.15, 0.25]]).log().expand(count, 4)
-    drawn = Counter(sample(table, torch.zeros(count, dtype=torch.long), sampled_rows(count, **options)).tolist())
+    drawn = Counter(way(table, torch.zeros(count, dtype=torch.long), sampled_rows(count, **options)).tolist())
     for token, share in zip([1, 3, 2, 0], expected, strict=True):
         assert drawn[token] / count == pytest.approx(share, abs=0.015 if share else 0)
 

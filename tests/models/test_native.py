@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.engine.sampling import uniform
 from app.models.cells import RecurrentState, Weights
 from app.models.recurrent import Recurrent
 from app.models.serving.native import (
@@ -16,6 +17,7 @@ from app.models.serving.native import (
     attend,
     available,
     best_level,
+    draw,
     most_probable,
 )
 from app.models.serving.native.cell import NativeKind
@@ -360,3 +362,82 @@ def test_most_probable_of_what_is_no_number(place: int, level: Level) -> None:
     tokens, log_probs = most_probable(logits, level=level)
     assert log_probs.isnan().tolist() == [True, False]
     assert 0 <= int(tokens[0]) < 200
+
+
+def drawn(logits: Tensor, level: Level, *, draws: int = 1, **options: float) -> Tensor:
+    """Tokens (rows, draws) of logits, with the seeds 0, 1, 2 and so on."""
+    rows = torch.arange(len(logits)).repeat_interleave(draws)
+    count = len(rows)
+    return draw(
+        logits,
+        rows,
+        torch.zeros(count, dtype=torch.long),
+        seed=torch.arange(count),
+        temperature=torch.full((count,), options.get("temperature", 1.0)),
+        top_k=torch.full((count,), int(options.get("top_k", 0))),
+        top_p=torch.full((count,), options.get("top_p", 1.0)),
+        min_p=torch.full((count,), options.get("min_p", 0.0)),
+        level=level,
+    ).view(len(logits), draws)
+
+
+def kept_tokens(
+    logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+) -> Tensor:
+    """The probabilities (vocabulary,) of a row after all cuts, by sorting all of it."""
+    ordered, tokens = (logits.double() / temperature).softmax(0).sort(descending=True, stable=True)
+    kept = ordered.clone()
+    if top_k:
+        kept[top_k:] = 0
+    before = kept.cumsum(0) - kept
+    kept[1:][before[1:] >= top_p * kept.sum()] = 0
+    kept[kept < min_p * ordered[0]] = 0
+    return torch.zeros_like(kept).scatter(0, tokens, kept / kept.sum())
+
+
+CUTS: list[dict[str, float]] = [
+    {},
+    {"temperature": 0.7},
+    {"top_k": 40},
+    {"top_k": 1},
+    {"top_p": 0.9},
+    {"top_p": 0.05},
+    {"min_p": 0.02},
+    {"temperature": 1.6, "top_k": 200, "top_p": 0.95, "min_p": 0.001},
+]
+
+
+@every_level
+@pytest.mark.parametrize("vocabulary", [1, 7, 129, 1000, 8000])
+@pytest.mark.parametrize("cuts", CUTS, ids=str)
+def test_draw(vocabulary: int, cuts: dict[str, float], level: Level) -> None:
+    """Each token is the one at which the cumulative distribution, computed by sorting in float64, passes the uniform
+    number of its seed and step."""
+    torch.manual_seed(vocabulary)
+    logits = 3 * torch.randn(6, vocabulary)
+    logits[1, : vocabulary // 2] = float("-inf")
+    tokens = drawn(logits, level, draws=50, **cuts)
+    shares = uniform(torch.arange(300), torch.zeros(300, dtype=torch.long)).view(6, 50)
+    for row, found, share in zip(logits, tokens, shares, strict=True):
+        cumulative = kept_tokens(row, **cuts).cumsum(0)  # type: ignore[arg-type]
+        low = torch.where(found > 0, cumulative[(found - 1).clamp(min=0)], 0.0)
+        assert bool(((low - 1e-5 <= share) & (share <= cumulative[found] + 1e-5)).all())
+        assert bool((kept_tokens(row, **cuts)[found] > 0).float().mean() > 0.97)  # type: ignore[arg-type]
+
+
+@every_level
+def test_draw_of_equal_logits_keeps_the_first(level: Level) -> None:
+    flat = torch.zeros(1, 1000)
+    assert set(drawn(flat, level, draws=500, top_k=3).flatten().tolist()) == {0, 1, 2}
+    assert set(drawn(flat, level, draws=500, top_p=0.0025).flatten().tolist()) == {0, 1, 2}
+    assert len(set(drawn(flat, level, draws=500, min_p=1.0).flatten().tolist())) > 300
+
+
+@every_level
+def test_draw_never_takes_what_is_excluded(level: Level) -> None:
+    logits = torch.full((4, 300), float("-inf"))
+    logits[:, [17, 290]] = torch.tensor([1.0, 0.5])
+    assert set(drawn(logits, level, draws=300, temperature=5.0).flatten().tolist()) == {17, 290}
+    assert set(drawn(logits, level, draws=300, temperature=1e-39).flatten().tolist()) == {17}
+    logits[0] = torch.nan
+    assert bool(((drawn(logits, level) >= 0) & (drawn(logits, level) < 300)).all())

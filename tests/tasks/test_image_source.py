@@ -13,6 +13,7 @@ from PIL import Image
 
 from app.errors import TimedOut, UnsupportedMedia
 from app.tasks.catalog import open_catalog
+from app.tasks.options import TaskOptions
 from app.tasks.registry import CHECKS
 from app.tasks.sources.image import ImageSource
 from app.tasks.sources.image_decoder_messages import Job
@@ -46,7 +47,7 @@ async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, 
     entry = open_catalog(store, CHECKS).entries["caption-en", 1]
     reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), decoders)
     deadline = time.monotonic() + seconds  # when the store is open, which takes some time
-    await ImageSource().read(files, [entry] * len(files), reader, pieces=False, deadline=deadline)
+    await ImageSource().read(files, [entry] * len(files), reader, TaskOptions(), pieces=False, deadline=deadline)
 
 
 def run(test: Callable[[Counting], Awaitable[None]]) -> Counting:

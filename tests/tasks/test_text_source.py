@@ -10,18 +10,24 @@ from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnrollError
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
+from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.registry import CHECKS
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
-from app.tasks.sources.text import TextSource
+from app.tasks.sources.text import MOST_SENTENCES, TextSource
 
 LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)
 
 
-def read(texts: Sequence[str], entries: Sequence[Entry]) -> list[ReadSource]:
+NONE = TaskOptions()
+
+
+def read(
+    texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions = NONE, *, pieces: bool = False, **source: bool
+) -> list[ReadSource]:
     reader = Reader(LIMITS, ImageDecoders(1, seconds=1, pixels=1))  # they do not start without an image
-    return asyncio.run(TextSource().read(texts, entries, reader, pieces=False, deadline=None))
+    return asyncio.run(TextSource(**source).read(texts, entries, reader, options, pieces=pieces, deadline=None))
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +41,9 @@ def classifier(tiny_store: Path) -> Entry:
     return open_catalog(tiny_store, CHECKS).entries["sentiment-en", 1]
 
 
-@pytest.mark.parametrize("text", ["a", " a ", "\u200b", "x" * 100, "가" * 100, "\U0001f3ac" * 100, "\x00"])
+@pytest.mark.parametrize("text", ["a", " a ", "\u200ba", "x" * 100, "가" * 100, "\U0001f3ac" * 100, "\x00"])
 def test_a_text_within_the_limit_passes(text: str) -> None:
-    TextSource().check([text], LIMITS)
+    TextSource().check([text], LIMITS, NONE)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,8 @@ def test_a_text_within_the_limit_passes(text: str) -> None:
         ("", EmptyInput),
         (" ", EmptyInput),
         ("\t\r\n\u00a0\u2003\u3000", EmptyInput),
+        ("\u200b", EmptyInput),
+        ("\ufeff\u00ad \u2060", EmptyInput),
         ("x" * 101, InputTooLong),
         (" " * 101, InputTooLong),
         ("\U0001f3ac" * 101, InputTooLong),
@@ -53,7 +61,7 @@ def test_a_text_within_the_limit_passes(text: str) -> None:
 )
 def test_a_refused_text_is_named_by_its_place(text: str, error: type[UnrollError]) -> None:
     with pytest.raises(error) as caught:
-        TextSource().check(["a", "b", text, ""], LIMITS)
+        TextSource().check(["a", "b", text, ""], LIMITS, NONE)
     assert caught.value.facts["input"] == 2
     assert "inputs[2]" in caught.value.detail
     if error is InputTooLong:
@@ -99,10 +107,97 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
     class Deaf:
         """A tokenizer without any known word."""
 
-        def encode(self, text: str) -> list[int]:
+        def encode(self, text: str, *, most: int | None) -> list[int]:
             return []
 
     deaf = Entry(classifier.manifest, Deaf(), classifier.target_tokenizer)  # type: ignore[arg-type]
     with pytest.raises(EmptyInput) as caught:
         read(["a", "b"], [classifier, deaf])
     assert caught.value.facts == {"input": 1}
+
+
+@pytest.fixture(scope="module")
+def language_model(tiny_store: Path) -> Entry:
+    return open_catalog(tiny_store, CHECKS).entries["lm-en", 1]
+
+
+def test_a_long_text_is_truncated_on_request(translator: Entry) -> None:
+    """To the limit of tokens, with the token that the model appends; the error without it names the option."""
+    most = translator.manifest.limits.source_tokens
+    assert most is not None
+    long = "save the changes " * 50
+    text = ("a b " * 25)[:98]
+    (whole,) = read([text], [translator])
+    (cut,) = read([text + "zzz" + long], [translator], TextOptions(truncate=True), pieces=True)
+    assert isinstance(cut.source, Tokens)
+    assert isinstance(whole.source, Tokens)
+    assert cut.source.ids[: len(whole.source.ids) - 1] == whole.source.ids[:-1]
+    assert len(cut.pieces) == len(cut.source.ids) <= most
+    for options in (TextOptions(), SentenceOptions()):
+        with pytest.raises(InputTooLong, match="set truncate to true"):
+            TextSource().check([text + long], LIMITS, options)
+    TextSource().check([text + long], LIMITS, TextOptions(truncate=True))
+
+
+def test_tokens_are_truncated_on_request(translator: Entry, language_model: Entry) -> None:
+    """The end of a source is left out, and the beginning of a text to continue."""
+    for entry, source in ((translator, {}), (language_model, {"continues": True})):
+        limits = entry.manifest.limits.model_copy(update={"source_tokens": 12})
+        small = Entry(entry.manifest.model_copy(update={"limits": limits}), entry.tokenizer, entry.target_tokenizer)
+        text = " ".join(f"file{number}" for number in range(10))
+        with pytest.raises(InputTooLong, match=r"the limit of .* is 12: split the text, or set truncate to true"):
+            read([text], [small], TextOptions(), **source)
+        (cut,) = read([text], [small], TextOptions(truncate=True), **source)
+        own = entry.tokenizer.encode_target(text)
+        assert isinstance(cut.source, Tokens)
+        if source:
+            assert [*cut.source.ids, cut.first] == [*entry.manifest.tokenizer.prepend, *own[-10:]]
+        else:
+            assert cut.source.ids == [*own[:11], *entry.manifest.tokenizer.append]
+
+
+@pytest.mark.parametrize("one_sentence", [False, True])
+@pytest.mark.parametrize("wanted", [None, False, True])
+def test_sentences_are_read_apart_if_card_or_request_says_so(
+    translator: Entry, one_sentence: bool, wanted: bool | None
+) -> None:
+    entry = Entry(
+        translator.manifest.model_copy(update={"one_sentence": one_sentence}),
+        translator.tokenizer,
+        translator.target_tokenizer,
+    )
+    text = " Save it.  Close the file.\n\nOpen"
+    (read_text,) = read([text], [entry], SentenceOptions(split_sentences=wanted), pieces=True)
+    encode = translator.tokenizer.encode
+    if not (one_sentence if wanted is None else wanted):
+        assert read_text.source == Tokens(encode(text))
+        assert not read_text.following
+        return
+    assert read_text.source == Tokens(encode("Save it."))
+    assert [(between, one.source) for between, one in read_text.following] == [
+        ("  ", Tokens(encode("Close the file."))),
+        ("\n\n", Tokens(encode("Open"))),
+    ]
+    assert [one.sentence for _, one in read_text.following] == [1, 2]
+    pieces = [*read_text.pieces, *(piece for _, one in read_text.following for piece in one.pieces)]
+    assert "".join("".join(text[piece.start : piece.end] for piece in pieces).split()) == "".join(text.split())
+
+
+def test_a_request_has_a_limit_of_sentences(translator: Entry) -> None:
+    options = SentenceOptions(split_sentences=True)
+    texts = ["a\n" * 50] * (MOST_SENTENCES // 49 + 2)
+    with pytest.raises(InputTooLong, match="set split_sentences to false") as caught:
+        read(texts, [translator] * len(texts), options)
+    assert caught.value.facts["limit"] == MOST_SENTENCES
+    assert len(read(texts[:20], [translator] * 20, options)) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_within_word"),
+    [("a film", True), ("a film ", False), ("a film\u200b", True), ("a film \u200b", False), ("\u200b", False)],
+)
+def test_a_continuation_begins_where_the_visible_text_ends(
+    language_model: Entry, text: str, ends_within_word: bool
+) -> None:
+    (found,) = read([text], [language_model], continues=True)
+    assert bool(found.after) is ends_within_word

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.body import JSON
+from app.api.blocks import BlocksResponse
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.routes import Endpoint, Route
 from app.api.service import service_of
@@ -49,7 +49,7 @@ def _endpoint(task: Task) -> Endpoint:
             jobs = await service.prepare(request, task, inputs, options, options, terms)
             if not task.answer.streams(options):
                 outputs = await service.answer(request, jobs, terms)
-                return Response(task.answer.form.of(jobs, outputs).encoded(), media_type=JSON)
+                return BlocksResponse(await task.answer.form.of(jobs, outputs).encoded())
         return service.event_stream(stream_events(service.stream(request, jobs, terms), jobs), terms)
 
     return endpoint

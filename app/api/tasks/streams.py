@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.api.events import described_event, described_stream, event
+from app.api.events import described_event, described_stream, event, event_in_blocks
 from app.api.problems import Problem
 from app.tasks.answers.token_results import EmittedToken, SentenceResult
 from app.tasks.answers.transcript import SentenceOutput
@@ -58,7 +58,16 @@ async def stream_events(
         async for index, item in items:
             if isinstance(item, SentenceOutput):
                 outputs[index] = item
-                yield event("result", StreamedResult.model_construct(input=index, result=item.result))
+                result = StreamedResult.model_construct(input=index, result=item.result)
+                if item.sentence.has_pieces:
+                    async for block in event_in_blocks("result", result.model_dump(exclude_none=True)):
+                        yield block
+                else:
+                    yield event("result", result)
+            elif item.tokens is not None:
+                token = {"input": index, "text": item.text, "tokens": item.tokens}
+                async for block in event_in_blocks("token", token):
+                    yield block
             else:
-                yield event("token", StreamedToken(input=index, text=item.text, tokens=item.tokens))
+                yield event("token", StreamedToken(input=index, text=item.text))
     yield event("done", StreamDone(usage=usage_of(jobs, [outputs[index] for index in range(len(jobs))])))

@@ -45,7 +45,7 @@ def task_options(task: Task[Any]) -> list[Decorator]:
 def _option(name: str, kind: Any, description: str) -> Decorator:
     flag = f"--{name.replace('_', '-')}"
     if kind is bool:
-        return click.option(flag, name, is_flag=True, default=None, help=description)
+        return click.option(f"{flag}/--no-{flag.removeprefix('--')}", name, default=None, help=description)
     if kind in _TYPES:
         return click.option(flag, name, type=_TYPES[kind], help=description)
     assert list[str] in get_args(kind)

@@ -102,8 +102,8 @@ class StreamCall(Call):
                 progress.id,
                 progress.tokens[again:],
                 progress.log_probs[again:],
-                progress.alternatives[again:],
-                progress.attention[again:],
+                progress.alternatives and progress.alternatives.rows(again),
+                progress.attention and progress.attention.rows(again),
             )
         self.delivered += progress.tokens
         return progress

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Terms
+from app.json_pieces import blocks_of, json_pieces
 from app.store.manifest import AnswerName, Manifest
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Entry
@@ -24,9 +25,16 @@ class AnswerForm(BaseModel):
         """The body for all inputs of a request."""
         return cls.model_construct(results=[output.result for output in outputs], usage=usage_of(jobs, outputs))
 
-    def encoded(self) -> bytes:
-        """The body in JSON, without members that are None."""
-        return self.model_dump_json(exclude_none=True).encode()
+    @property
+    def has_pieces(self) -> bool:
+        """Whether it has members that become JSON piece by piece."""
+        return False
+
+    async def encoded(self) -> list[bytes]:
+        """The body in JSON, in blocks, without members that are None."""
+        if self.has_pieces:
+            return await blocks_of(json_pieces(self.model_dump(exclude_none=True)))
+        return [self.model_dump_json(exclude_none=True).encode()]
 
 
 class AnswerKind(ABC):

@@ -22,9 +22,10 @@ def check_details(jobs: Sequence[Job]) -> None:
 
 
 def _most_numbers(job: Job) -> int:
+    """The numbers of an answer. Attention is over all sentences of an input."""
     request = job.request
     assert isinstance(request, Decode)
     encoder = job.entry.manifest.architecture.encoder
-    positions = encoder.memory_length if encoder.kind == "image" else job.read.tokens
+    positions = encoder.memory_length if encoder.kind == "image" else job.tokens
     of_token = (positions if request.attention else 0) + _ALTERNATIVE * request.alternatives
-    return request.n_best * request.max_tokens * of_token
+    return request.n_best * len(job.sentences) * request.max_tokens * of_token

@@ -1,25 +1,17 @@
-"""Explanations as JSON. A thread encodes them, in short pieces, so that the event loop runs on meanwhile."""
+"""Explanations as members of an answer, and the limit of their numbers."""
 
-import asyncio
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
-import numpy as np
-
-from app.engine.protocol import Activations, Explanation, Table
+from app.engine.protocol import Activations, Explanation
 from app.errors import InputTooLong
 from app.store.architecture import CELLS, Classifier, Recurrence
 from app.store.manifest import Manifest
+from app.tasks.answers.number_rows import NumberRows
 from app.tasks.job import Job
 
 MAX_NUMBERS = 500_000  # in the explanations of a request: about 4 MB of JSON
 _DIGITS = 5  # of activations
 _PLACE = 3  # a token counts as much as three numbers: its text, start and end
-_PIECE = 4096  # numbers that are encoded at once, in about a millisecond
-_PAUSE = 0.0002  # seconds between two pieces, in which the event loop gets the interpreter
-_THREAD = ThreadPoolExecutor(1, "explanations")  # one: several would keep the interpreter from the event loop
 
 
 def explained_numbers(job: Job, layer: int | None, units: int | None) -> int:
@@ -41,19 +33,15 @@ def check_numbers(numbers: int, layer: int | None) -> None:
         )
 
 
-async def in_json(job: Job, explanation: Explanation, *, layer: int | None, units: int | None) -> msgspec.Raw:
-    """A TextExplanation in JSON, with activations if they are of a `layer`."""
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, _encoded, job, explanation, layer, units)
-
-
-def _encoded(job: Job, explanation: Explanation, layer: int | None, units: int | None) -> msgspec.Raw:
+def explanation_members(job: Job, explanation: Explanation, layer: int | None, units: int | None) -> dict[str, Any]:
+    """The members of a TextExplanation, with activations if they are of a `layer`."""
     manifest = job.entry.manifest
     recurrence = _recurrence(manifest)
     members: dict[str, Any] = {
         "method": "one pass" if recurrence.directions == 1 else "each prefix read anew",
         "tokens": [{"text": piece.text, "start": piece.start, "end": piece.end} for piece in job.read.pieces],
-        "labels": manifest.labels,
-        "probabilities": _rows(explanation.probabilities, None),
+        "labels": list(manifest.labels),
+        "probabilities": NumberRows(explanation.probabilities),
     }
     if layer is not None:
         directions = [
@@ -61,7 +49,7 @@ def _encoded(job: Job, explanation: Explanation, layer: int | None, units: int |
             for name, one in zip(("forward", "backward"), explanation.activations, strict=False)
         ]
         members["activations"] = {"layer": layer, "network": recurrence.describe(), "directions": directions}
-    return msgspec.Raw(msgspec.json.encode(members))
+    return members
 
 
 def _recurrence(manifest: Manifest) -> Recurrence:
@@ -70,19 +58,6 @@ def _recurrence(manifest: Manifest) -> Recurrence:
 
 
 def _tables(one: Activations) -> dict[str, Any]:
-    cell = {} if one.cell is None else {"cell": _rows(one.cell, _DIGITS)}
-    gates = {name: _rows(table, _DIGITS) for name, table in one.gates.items()}
-    return {"hidden": _rows(one.hidden, _DIGITS), **cell, "gates": gates}
-
-
-def _rows(table: Table, digits: int | None) -> msgspec.Raw:
-    """The rows as JSON, rounded to `digits` if they are given."""
-    rows = np.frombuffer(table.numbers, np.float32).reshape(-1, table.columns)
-    step = max(1, _PIECE // table.columns)
-    pieces = []
-    for first in range(0, len(rows), step):
-        exact = rows[first : first + step].astype(np.float64)
-        numbers = (exact if digits is None else exact.round(digits)).tolist()
-        pieces.append(msgspec.json.encode(numbers)[1:-1])
-        time.sleep(_PAUSE)
-    return msgspec.Raw(b"[" + b",".join(pieces) + b"]")
+    cell = {} if one.cell is None else {"cell": NumberRows(one.cell, _DIGITS)}
+    gates = {name: NumberRows(table, _DIGITS) for name, table in one.gates.items()}
+    return {"hidden": NumberRows(one.hidden, _DIGITS), **cell, "gates": gates}

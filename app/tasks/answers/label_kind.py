@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
-import msgspec
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -13,7 +12,7 @@ from app.errors import ContradictoryOptions, InputTooLong
 from app.store.architecture import Classifier, Recurrence
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
-from app.tasks.answers.explanations import check_numbers, explained_numbers, in_json
+from app.tasks.answers.explanations import check_numbers, explained_numbers, explanation_members
 from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
@@ -50,10 +49,13 @@ class LabelOptions(TaskOptions):
 
 
 class LabelForm(AnswerForm):
-    """Base of answers with labels. Their explanations are JSON already."""
+    """Base of answers with labels."""
 
-    def encoded(self) -> bytes:
-        return msgspec.json.encode(self.model_dump(exclude_none=True))
+    results: list[Any]
+
+    @property
+    def has_pieces(self) -> bool:
+        return any(result.explanation is not None for result in self.results)
 
 
 class LabelAnswer(LabelForm):
@@ -117,7 +119,7 @@ class LabelKind(AnswerKind):
         explanation = labelled.explanation
         if explanation is not None:
             assert isinstance(job.options, LabelOptions)
-            members["explanation"] = await in_json(job, explanation, layer=job.options.layer, units=job.options.units)
+            members["explanation"] = explanation_members(job, explanation, job.options.layer, job.options.units)
         return Output(
             self.result(
                 label=label,

@@ -44,8 +44,8 @@ class TextExplanation(BaseModel):
     activations: LayerActivations | None = Field(None, description="With `layer` only.")
 
 
-InJson = Annotated[TextExplanation, SkipValidation, PlainSerializer(lambda encoded: encoded)]
-"""A TextExplanation that is JSON already (`msgspec.Raw`): it has too many numbers to be objects."""
+ExplanationInPieces = Annotated[TextExplanation, SkipValidation, PlainSerializer(lambda members: members)]
+"""The members of a TextExplanation, whose tables become JSON piece by piece: they are too large to be objects."""
 
 
 class LabelResult(BaseModel):
@@ -58,4 +58,4 @@ class LabelResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["sentiment-en"])
     version: int = Field(description="Its version.", examples=[1])
-    explanation: InJson | None = Field(None, description="With `explain` only.")
+    explanation: ExplanationInPieces | None = Field(None, description="With `explain` only.")

@@ -1,5 +1,6 @@
 """The answer kind `tokens`: a sentence that is decoded step by step, returned whole or streamed."""
 
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -7,17 +8,21 @@ import msgspec
 
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
+from app.errors import ContradictoryOptions
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.details import check_details
 from app.tasks.answers.token_results import SentenceResult
-from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, output_of
+from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, join_outputs, output_of
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
+from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Job, ReadSource
 from app.tasks.options import TaskOptions
+
+_SEEDS = 2**32  # between the seeds of two sentences of an input
 
 
 class SentenceAnswer(AnswerForm):
@@ -25,6 +30,10 @@ class SentenceAnswer(AnswerForm):
 
     results: list[SentenceResult]
     usage: Usage
+
+    @property
+    def has_pieces(self) -> bool:
+        return any(result.tokens is not None or result.attention is not None for result in self.results)
 
 
 class TokenKind(AnswerKind):
@@ -38,15 +47,20 @@ class TokenKind(AnswerKind):
         return decode_request(entry, _decoding(options))
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
-        """The plan, with the first input of the decoder, and with a seed per input, so that equal inputs differ."""
+        """The plan, with the first input of the decoder, and with a seed per input and sentence, so that equal ones
+        differ. A prefix is the beginning of the first sentence."""
         assert isinstance(plan, Decode)
-        if plan.temperature and index:
-            plan = msgspec.structs.replace(plan, seed=(plan.seed + index) & MOST_SEED)
+        if plan.temperature and (index or read.sentence):
+            plan = msgspec.structs.replace(plan, seed=(plan.seed + index + _SEEDS * read.sentence) & MOST_SEED)
+        if plan.prefix and read.sentence:
+            plan = msgspec.structs.replace(plan, prefix=[])
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
 
     def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
-        """See `AnswerKind.check`."""
+        """See `AnswerKind.check`. Raises ContradictoryOptions."""
         check_details(jobs)
+        if _decoding(options).n_best > 1:
+            _check_one_sentence(jobs)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""
@@ -57,13 +71,20 @@ class TokenKind(AnswerKind):
         return _decoding(options).stream
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput:
-        """See `AnswerKind.answer`. With stop strings it streams, to stop decoding early."""
+        """See `AnswerKind.answer`."""
+        if not job.following:
+            return await self._answer_sentence(client, job, terms)
+        answers = [self._answer_sentence(client, one, terms) for one in job.sentences]
+        return join_outputs(job, await concurrently(answers))
+
+    async def _answer_sentence(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput:
+        """With stop strings it streams, to stop decoding early."""
         assert isinstance(job.request, Decode)
         if not _decoding(job.options).stop or job.request.beams > 1:
             decoded = await client.answer(job.key, job.read.source, job.request, terms)
             assert isinstance(decoded, Decoded)
-            return output_of(job, decoded)
-        async with aclosing(self.stream(client, job, terms)) as items:
+            return await output_of(job, decoded)
+        async with aclosing(self._stream_sentence(client, job, terms)) as items:
             async for item in items:
                 if isinstance(item, SentenceOutput):
                     return item
@@ -72,7 +93,27 @@ class TokenKind(AnswerKind):
     async def stream(
         self, client: EngineClient, job: Job, terms: Terms
     ) -> AsyncGenerator[Delta | SentenceOutput, None]:
-        """See `AnswerKind.stream`. A stop string cancels the request in the engine."""
+        """See `AnswerKind.stream`. The sentences of an input are decoded at the same time, and sent in order."""
+        streams = [self._stream_sentence(client, one, terms) for one in job.sentences]
+        outputs: list[SentenceOutput] = []
+        early: list[deque[Delta | SentenceOutput]] = [deque() for _ in streams]
+        async with aclosing(interleaved(streams)) as items:
+            async for place, arrived in items:
+                early[place].append(arrived)
+                while len(outputs) < len(early) and early[len(outputs)]:
+                    item = early[len(outputs)].popleft()
+                    if isinstance(item, Delta):
+                        yield item
+                        continue
+                    outputs.append(item)
+                    if len(outputs) < len(early):
+                        yield Delta(job.following[len(outputs) - 1].separator)
+        yield join_outputs(job, outputs) if job.following else outputs[0]
+
+    async def _stream_sentence(
+        self, client: EngineClient, job: Job, terms: Terms
+    ) -> AsyncGenerator[Delta | SentenceOutput, None]:
+        """A stop string cancels the request in the engine."""
         assert isinstance(job.request, Decode)
         transcript = Transcript(job)
         last: Decoded | None = None
@@ -85,7 +126,7 @@ class TokenKind(AnswerKind):
                     yield delta
                 if transcript.is_stopped:
                     break
-        rest, output = transcript.end(last)
+        rest, output = await transcript.end(last)
         if rest is not None:
             yield rest
         yield output
@@ -98,3 +139,14 @@ class TokenKind(AnswerKind):
 def _decoding(options: TaskOptions) -> DecodingOptions:
     assert isinstance(options, DecodingOptions)  # of every task that answers with tokens
     return options
+
+
+def _check_one_sentence(jobs: Sequence[Job]) -> None:
+    """Raises ContradictoryOptions for several best answers to an input of several sentences."""
+    for index, job in enumerate(jobs):
+        if job.following:
+            raise ContradictoryOptions(
+                f"n_best is above 1, but inputs[{index}] has {len(job.sentences)} sentences, which are answered one by "
+                "one: send each as an input of its own, set n_best to 1, or split_sentences to false",
+                options=["n_best", "split_sentences"],
+            )

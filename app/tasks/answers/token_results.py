@@ -2,8 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, Field, PlainSerializer
 
 from app.tasks.answers.source_tokens import SourceToken
 
@@ -23,7 +22,6 @@ class Alternative(BaseModel):
 
     text: str = Field(description="Its spelling.", examples=[" file"])
     logprob: LogProbability
-    id: SkipJsonSchema[int] = Field(exclude=True)  # for compatible interfaces, which return it
 
 
 class EmittedToken(Alternative):
@@ -51,6 +49,13 @@ class ImageAttention(BaseModel):
     )
 
 
+_AsItIs = PlainSerializer(lambda value: value)
+TokensInPieces = Annotated[list[EmittedToken], _AsItIs]
+"""`EmittedTokens`, which become JSON piece by piece: they have too many numbers to be objects."""
+AttentionInPieces = Annotated[WordAlignment | ImageAttention, _AsItIs]
+"""A `TextAttention` or `GridAttention`, for the same reason."""
+
+
 class NextToken(BaseModel):
     """A possible next token."""
 
@@ -69,10 +74,10 @@ class Hypothesis(BaseModel):
         examples=[-0.8],
     )
     finish_reason: FinishReason
-    tokens: list[EmittedToken] | None = Field(
+    tokens: TokensInPieces | None = Field(
         None, description="Only with `logprobs`: its tokens, with the end token if the model ended it."
     )
-    attention: WordAlignment | ImageAttention | None = Field(
+    attention: AttentionInPieces | None = Field(
         None, description="Only with `attention`: the attention weights of each token."
     )
 

@@ -19,6 +19,6 @@ def usage_of(jobs: Sequence[Job], outputs: Sequence[Output]) -> Usage:
     """The sum over all inputs of a request."""
     return Usage(
         inputs=len(jobs),
-        source_tokens=sum(job.read.tokens for job in jobs),
+        source_tokens=sum(job.tokens for job in jobs),
         emitted_tokens=sum(output.emitted_tokens for output in outputs),
     )

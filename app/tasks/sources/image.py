@@ -11,6 +11,7 @@ from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.concurrently import concurrently
 from app.tasks.job import ReadSource
+from app.tasks.options import TaskOptions
 from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_files import RawImage, Target
 from app.tasks.sources.limits import SourceLimits
@@ -37,7 +38,7 @@ class ImageSource(SourceKind[bytes | RawImage]):
         height, width, _ = shape
         return [RawImage(width, height, bytes(value)) for value in values]
 
-    def check(self, inputs: Sequence[bytes | RawImage], limits: SourceLimits) -> None:
+    def check(self, inputs: Sequence[bytes | RawImage], limits: SourceLimits, options: TaskOptions) -> None:
         """Nothing: an image is checked when it is decoded."""
 
     async def read(
@@ -45,6 +46,7 @@ class ImageSource(SourceKind[bytes | RawImage]):
         inputs: Sequence[bytes | RawImage],
         entries: Sequence[Entry],
         reader: Reader,
+        options: TaskOptions,
         *,
         pieces: bool,
         deadline: float | None,

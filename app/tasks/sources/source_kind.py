@@ -9,6 +9,7 @@ from app.store.manifest import SourceName
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
+from app.tasks.options import TaskOptions
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 
@@ -40,7 +41,7 @@ class SourceKind(ABC, Generic[InputT]):
         """Inputs from the values of a column, each of `shape`."""
 
     @abstractmethod
-    def check(self, inputs: Sequence[InputT], limits: SourceLimits) -> None:
+    def check(self, inputs: Sequence[InputT], limits: SourceLimits, options: TaskOptions) -> None:
         """Check inputs against limits that no model sets. Raises EmptyInput or InputTooLong."""
 
     def language_of(self, item: InputT) -> str | None:
@@ -53,6 +54,7 @@ class SourceKind(ABC, Generic[InputT]):
         inputs: Sequence[InputT],
         entries: Sequence[Entry],
         reader: Reader,
+        options: TaskOptions,
         *,
         pieces: bool,
         deadline: float | None,

@@ -1,7 +1,9 @@
 """The source kind `text`: texts to token ids, all checked before the first one reaches an engine."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.engine.protocol import Tokens
@@ -9,10 +11,15 @@ from app.errors import EmptyInput, InputTooLong, UnknownWord
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
+from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
+from app.text.sentences import Span, sentences_of
+from app.text.tokenizer import Piece
+from app.text.white_space import ends_in_space, is_blank
 
+MOST_SENTENCES = 1024  # in a request, beside the first of each input
 _INLINE_CHARS = 4000  # a thread tokenises longer texts, which would block the event loop
 
 
@@ -33,16 +40,16 @@ class TextSource(SourceKind[str]):
         """See `SourceKind.from_column`."""
         return values
 
-    def check(self, inputs: Sequence[str], limits: SourceLimits) -> None:
+    def check(self, inputs: Sequence[str], limits: SourceLimits, options: TaskOptions) -> None:
         """See `SourceKind.check`. Errors have the index of the first refused text. A text to continue may be empty."""
         for index, text in enumerate(inputs):
-            if len(text) > limits.text_chars:
+            if len(text) > limits.text_chars and not _truncates(options):
                 raise InputTooLong(
-                    f"inputs[{index}] has {len(text)} characters; the limit is {limits.text_chars}: split the text",
+                    f"inputs[{index}] has {len(text)} characters; the limit is {limits.text_chars}: {_advice(options)}",
                     input=index,
                     limit=limits.text_chars,
                 )
-            if not self.continues and not text.strip():
+            if not self.continues and is_blank(text):
                 raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
     def language_of(self, item: str) -> str | None:
@@ -54,58 +61,125 @@ class TextSource(SourceKind[str]):
         inputs: Sequence[str],
         entries: Sequence[Entry],
         reader: Reader,
+        options: TaskOptions,
         *,
         pieces: bool,
         deadline: float | None,
     ) -> list[ReadSource]:
         """See `SourceKind.read`."""
+        if _truncates(options):
+            most = reader.limits.text_chars
+            inputs = [text[-most:] if self.continues else text[:most] for text in inputs]
         if sum(map(len, inputs)) <= _INLINE_CHARS:
-            return self._read_all(inputs, entries, pieces)
-        return await asyncio.to_thread(self._read_all, inputs, entries, pieces)
+            return self._read_all(inputs, entries, options, pieces)
+        return await asyncio.to_thread(self._read_all, inputs, entries, options, pieces)
 
-    def _read_all(self, texts: Sequence[str], entries: Sequence[Entry], pieces: bool) -> list[ReadSource]:
-        read = self._continued if self.continues else self._whole
-        return [
-            read(text, entry, index, pieces) for index, (text, entry) in enumerate(zip(texts, entries, strict=True))
-        ]
+    def _read_all(
+        self, texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions, pieces: bool
+    ) -> list[ReadSource]:
+        read: list[ReadSource] = []
+        room = MOST_SENTENCES
+        for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
+            read.append(self._read(text, _Place(entry, index, options, pieces), room))
+            room -= len(read[-1].following)
+        return read
 
-    def _whole(self, text: str, entry: Entry, index: int, pieces: bool) -> ReadSource:
-        try:
-            ids = entry.tokenizer.encode(text)
-        except UnknownWord as error:
-            raise _of_input(error, entry, index) from None
-        if not ids:
-            raise EmptyInput(
-                f"inputs[{index}] has no token of {entry.manifest.name}; send a text with words", input=index
+    def _read(self, text: str, place: "_Place", room: int) -> ReadSource:
+        if self.continues:
+            return _continued(text, place)
+        if not place.splits:
+            return _whole(text, place)
+        first, *others = sentences_of(text) or [Span(0, len(text))]
+        if len(others) >= room:
+            raise InputTooLong(
+                f"the sentences up to inputs[{place.index}] are more than {MOST_SENTENCES}; that is the limit of a "
+                "request: send several requests, or set split_sentences to false",
+                input=place.index,
+                limit=MOST_SENTENCES,
             )
-        _check_tokens(ids, entry, index)
-        return ReadSource(Tokens(ids), entry.tokenizer.pieces(text) if pieces else ())
+        following, before = [], first
+        for number, span in enumerate(others, 1):
+            following.append((text[before.end : span.start], _whole(text, place, span, number)))
+            before = span
+        return dataclasses.replace(_whole(text, place, first), following=following)
 
-    def _continued(self, text: str, entry: Entry, index: int, pieces: bool) -> ReadSource:
-        try:
-            ids = entry.tokenizer.encode_prefix(text.rstrip())
-        except UnknownWord as error:
-            raise _of_input(error, entry, index) from None
-        _check_tokens(ids, entry, index)
-        *prefix, first = ids
-        if not prefix:
-            raise EmptyInput(
-                f"inputs[{index}] is empty, but {entry.manifest.name} needs at least one word to continue", input=index
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a text is read for: its model, its index in the request, the options, and whether its pieces are needed."""
+
+    entry: Entry
+    index: int
+    options: TaskOptions
+    pieces: bool
+
+    @property
+    def splits(self) -> bool:
+        """Whether each sentence is read on its own."""
+        wanted = self.options.split_sentences if isinstance(self.options, SentenceOptions) else None
+        return self.entry.manifest.one_sentence if wanted is None else wanted
+
+    @property
+    def most(self) -> int | None:
+        """The number of tokens to cut a text to."""
+        return self.entry.manifest.limits.source_tokens if _truncates(self.options) else None
+
+    def refused(self, error: UnknownWord) -> UnknownWord:
+        """The error of an unknown word, with the input and the model."""
+        name = self.entry.manifest.name
+        return UnknownWord(f"inputs[{self.index}]: {error.detail} of {name}", input=self.index, **error.facts)
+
+    def check_tokens(self, ids: Sequence[int], number: int | None = None) -> None:
+        """Raises InputTooLong for a text, or for sentence `number` of it."""
+        manifest, most = self.entry.manifest, self.entry.manifest.limits.source_tokens
+        if most is not None and len(ids) > most:
+            what = f"inputs[{self.index}]" if number is None else f"sentence {number + 1} of inputs[{self.index}]"
+            raise InputTooLong(
+                f"{what} has {len(ids)} tokens; the limit of {manifest.name} is {most}: {_advice(self.options)}",
+                input=self.index,
+                limit=most,
             )
-        ends_within_word = text != "" and not text[-1].isspace()
-        after = entry.tokenizer.end_of(ids) if ends_within_word else ()
-        return ReadSource(Tokens(prefix), first=first, after=after)
 
 
-def _of_input(error: UnknownWord, entry: Entry, index: int) -> UnknownWord:
-    return UnknownWord(f"inputs[{index}]: {error.detail} of {entry.manifest.name}", input=index, **error.facts)
-
-
-def _check_tokens(ids: list[int], entry: Entry, index: int) -> None:
-    most = entry.manifest.limits.source_tokens
-    if most is not None and len(ids) > most:
-        raise InputTooLong(
-            f"inputs[{index}] has {len(ids)} tokens; the limit of {entry.manifest.name} is {most}: split the text",
-            input=index,
-            limit=most,
+def _whole(text: str, place: _Place, span: Span | None = None, number: int = 0) -> ReadSource:
+    """A text, or one sentence of it."""
+    entry, start = place.entry, span.start if span else 0
+    own = text[start : span.end] if span else text
+    try:
+        ids = entry.tokenizer.encode(own, most=place.most)
+    except UnknownWord as error:
+        raise place.refused(error) from None
+    if not ids:
+        raise EmptyInput(
+            f"inputs[{place.index}] has no token of {entry.manifest.name}; send a text with words", input=place.index
         )
+    place.check_tokens(ids, number if span else None)
+    pieces = entry.tokenizer.pieces(own, most=place.most) if place.pieces else []
+    moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
+    return ReadSource(Tokens(ids), moved, sentence=number)
+
+
+def _continued(text: str, place: _Place) -> ReadSource:
+    entry = place.entry
+    try:
+        ids = entry.tokenizer.encode_prefix(text.rstrip(), most=place.most)
+    except UnknownWord as error:
+        raise place.refused(error) from None
+    place.check_tokens(ids)
+    *prefix, first = ids
+    if not prefix:
+        raise EmptyInput(
+            f"inputs[{place.index}] is empty, but {entry.manifest.name} needs at least one word to continue",
+            input=place.index,
+        )
+    ends_within_word = not (is_blank(text) or ends_in_space(text))
+    after = entry.tokenizer.end_of(ids) if ends_within_word else ()
+    return ReadSource(Tokens(prefix), first=first, after=after)
+
+
+def _truncates(options: TaskOptions) -> bool:
+    return isinstance(options, TextOptions) and options.truncate
+
+
+def _advice(options: TaskOptions) -> str:
+    return "split the text, or set truncate to true" if isinstance(options, TextOptions) else "split the text"

@@ -16,6 +16,10 @@ class SentimentOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    truncate: Annotated[
+        bool,
+        "Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+    ]
     explain: Annotated[bool, "Add `explanation`: the probability of each label after each token."]
     layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
     units: Annotated[
@@ -73,6 +77,14 @@ class TranslateOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    truncate: Annotated[
+        bool,
+        "Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+    ]
+    split_sentences: Annotated[
+        bool,
+        "Read each sentence and line of a text on its own, and join the answers as the text was joined. The model's own when left out.",
+    ]
     source: Annotated[str, "Language of the inputs; `en` when left out."]
     target: Annotated[str, "Language to translate to; `ko` when left out."]
     max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
@@ -111,6 +123,10 @@ class CompleteOptions(TypedDict, total=False):
     timeout_ms: Annotated[
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    truncate: Annotated[
+        bool,
+        "Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a text to continue, its beginning.",
     ]
     max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
     min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]

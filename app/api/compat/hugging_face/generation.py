@@ -1,15 +1,17 @@
 """POST /hf/text-generation/{model}: language models for Hugging Face's clients, whole or streamed."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+from itertools import chain
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
+from app.api.blocks import response_in_pieces
 from app.api.body import read_json
-from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described, list_response
+from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described
 from app.api.compat.hugging_face.schemas import (
     Generation,
     GenerationDetails,
@@ -23,9 +25,11 @@ from app.api.events import data_event, described_event, described_stream
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.errors import ContradictoryOptions
+from app.json_pieces import JsonInPieces, json_array
 from app.tasks.answers.decoding_options import decoding_of
-from app.tasks.answers.token_results import Alternative, EmittedToken, SentenceResult
-from app.tasks.answers.transcript import Delta, SentenceOutput, decoding_options_of, sentences
+from app.tasks.answers.emitted_tokens import Alternative, EmittedTokens, Token
+from app.tasks.answers.sentence import decoding_options_of
+from app.tasks.answers.transcript import Delta, SentenceOutput, sentences
 from app.tasks.job import Job, Output
 
 TEXT_GENERATION = Pipeline("text-generation", source="text", answer="tokens", continues=True)
@@ -74,30 +78,58 @@ async def generate(request: Request) -> Response:
         jobs = await service.prepare(request, task, body.inputs, body.decoding(), chosen, terms)
         if not body.stream:
             outputs = await service.answer(request, jobs, terms)
-            return list_response(_GENERATIONS, _generations(body, jobs, outputs))
+            generations = _generations(body, jobs, outputs)
+            return await response_in_pieces(_GENERATIONS.dump_python(generations, exclude_none=True))
     return service.event_stream(_events(service.stream(request, jobs, terms), jobs), terms)
 
 
 def _generations(body: TextGenerationRequest, jobs: Sequence[Job], outputs: Sequence[Output]) -> list[Generation]:
     prompts = body.inputs if body.parameters.return_full_text else [""] * len(jobs)
     return [
-        Generation(
-            generated_text=prompt + result.text,
-            details=_details(job, result) if body.parameters.details else None,
+        Generation.model_construct(
+            generated_text=prompt + output.result.text,
+            details=_details(job, output) if body.parameters.details else None,
         )
-        for job, result, prompt in zip(jobs, sentences(outputs), prompts, strict=True)
+        for job, output, prompt in zip(jobs, sentences(outputs), prompts, strict=True)
     ]
 
 
-def _details(job: Job, result: SentenceResult) -> GenerationDetails:
-    tokens = result.tokens or []
-    return GenerationDetails(
-        finish_reason=_finish_reason(job, result),
-        generated_tokens=len(tokens),
-        seed=result.seed,
-        tokens=[_token(job, token, token.text) for token in tokens],
-        top_tokens=[_top(job, token) for token in tokens] if _shows_alternatives(job) else None,
-    )
+def _details(job: Job, output: SentenceOutput) -> GenerationDetails:
+    tokens = output.sentence.tokens
+    assert tokens is not None  # asked for, see `TextGenerationRequest.decoding`
+    members: dict[str, Any] = {
+        "finish_reason": _finish_reason(job, output),
+        "generated_tokens": len(tokens),
+        "seed": output.result.seed,
+        "tokens": _Tokens(job, tokens),
+        "top_tokens": _TopTokens(job, tokens) if _shows_alternatives(job) else None,
+    }
+    return GenerationDetails.model_construct(**members)
+
+
+class _Tokens(JsonInPieces, frozen=True, eq=False):
+    """The tokens of a text."""
+
+    job: Job
+    tokens: EmittedTokens
+
+    def json(self) -> Iterator[bytes]:
+        """See `JsonInPieces.json`."""
+        return json_array([_members(self.job, token) for token in part] for part in self.tokens.parts())
+
+
+class _TopTokens(JsonInPieces, frozen=True, eq=False):
+    """The most probable tokens at the place of each token."""
+
+    job: Job
+    tokens: EmittedTokens
+
+    def json(self) -> Iterator[bytes]:
+        """See `JsonInPieces.json`."""
+        return json_array(
+            [[_members(self.job, item) for item in token.alternatives] for token in part]
+            for part in self.tokens.parts()
+        )
 
 
 async def _events(items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[Job]) -> AsyncGenerator[bytes, None]:
@@ -107,7 +139,7 @@ async def _events(items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[J
     async with aclosing(items):
         async for _, item in items:
             if isinstance(item, SentenceOutput):
-                yield data_event(tokens.last(held, item.result))
+                yield data_event(tokens.last(held, item))
                 return
             for event in tokens.of(item):
                 if held is not None:
@@ -128,51 +160,55 @@ class _StreamedTokens:
         """The only job, which may be prepared again before the first token."""
         return self._jobs[0]
 
-    def of(self, delta: Delta) -> list[StreamedGeneration]:
+    def of(self, delta: Delta) -> Iterator[StreamedGeneration]:
         """The tokens of a delta."""
         self._text += delta.text
-        tokens = delta.tokens or []
-        eos = decoding_of(self._job.entry).eos
-        last = max((place for place, token in enumerate(tokens) if token.id != eos), default=len(tokens) - 1)
-        events = []
-        for place, token in enumerate(tokens):
+        if delta.tokens is None:
+            return
+        ids, eos = delta.tokens.ids, decoding_of(self._job.entry).eos
+        last = max((place for place, token in enumerate(ids) if token != eos), default=len(ids) - 1)
+        for place, token in enumerate(chain.from_iterable(delta.tokens.parts())):
             text = ""
             if place == last:
                 text, self._text = self._text, ""
             self._count += 1
             top = _top(self._job, token) if _shows_alternatives(self._job) else None
-            events.append(StreamedGeneration(index=self._count, token=_token(self._job, token, text), top_tokens=top))
-        return events
+            yield StreamedGeneration(index=self._count, token=_token(self._job, token, text), top_tokens=top)
 
-    def last(self, event: StreamedGeneration | None, result: SentenceResult) -> StreamedGeneration:
+    def last(self, event: StreamedGeneration | None, output: SentenceOutput) -> StreamedGeneration:
         """The last token with the whole text; an added end token if a stop string left none."""
         if event is None:
             end = GenerationToken(id=decoding_of(self._job.entry).eos, text="", logprob=0, special=True)
             event = StreamedGeneration(index=1, token=end)
         details = StreamDetails(
-            finish_reason=_finish_reason(self._job, result),
+            finish_reason=_finish_reason(self._job, output),
             generated_tokens=self._count,
             input_length=self._job.read.tokens + 1,  # and the first input of the decoder
-            seed=result.seed,
+            seed=output.result.seed,
         )
-        return event.model_copy(update={"generated_text": result.text, "details": details})
+        return event.model_copy(update={"generated_text": output.result.text, "details": details})
 
 
 def _shows_alternatives(job: Job) -> bool:
     return bool(decoding_options_of(job).logprobs)
 
 
-def _token(job: Job, token: Alternative, text: str) -> GenerationToken:
+def _token(job: Job, token: Alternative | Token, text: str) -> GenerationToken:
+    return GenerationToken(**_members(job, token) | {"text": text})
+
+
+def _members(job: Job, token: Alternative | Token) -> dict[str, Any]:
+    """The members of a GenerationToken."""
     special = token.id == decoding_of(job.entry).eos
-    return GenerationToken(id=token.id, text=text, logprob=token.logprob, special=special)
+    return {"id": token.id, "text": token.text, "logprob": token.logprob, "special": special}
 
 
-def _top(job: Job, token: EmittedToken) -> list[GenerationToken]:
+def _top(job: Job, token: Token) -> list[GenerationToken]:
     return [_token(job, item, item.text) for item in token.alternatives]
 
 
-def _finish_reason(job: Job, result: SentenceResult) -> Literal["length", "eos_token", "stop_sequence"]:
-    if result.finish_reason != "stop":
+def _finish_reason(job: Job, output: SentenceOutput) -> Literal["length", "eos_token", "stop_sequence"]:
+    if output.result.finish_reason != "stop":
         return "length"
-    ended = result.tokens and result.tokens[-1].id == decoding_of(job.entry).eos
-    return "eos_token" if ended else "stop_sequence"
+    tokens = output.sentence.tokens
+    return "eos_token" if tokens and tokens.ids[-1] == decoding_of(job.entry).eos else "stop_sequence"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
@@ -10,6 +10,7 @@ from app.api.options import Inputs
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
 from app.tasks.request_form import RequestForm
 
+_AS_IT_IS = PlainSerializer(lambda value: value)  # of members that become JSON piece by piece
 _AS_SCORES = "scores are probabilities (softmax)"
 _AS_NEW = "use max_new_tokens or min_new_tokens"
 
@@ -280,8 +281,8 @@ class GenerationDetails(BaseModel):
     generated_tokens: int
     seed: int | None = None
     prefill: list[GenerationToken] = []
-    tokens: list[GenerationToken]
-    top_tokens: list[list[GenerationToken]] | None = None
+    tokens: Annotated[list[GenerationToken], _AS_IT_IS]
+    top_tokens: Annotated[list[list[GenerationToken]], _AS_IT_IS] | None = None
 
 
 class Generation(BaseModel):

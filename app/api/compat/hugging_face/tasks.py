@@ -110,7 +110,9 @@ async def translate(request: Request) -> Response:
         options = with_languages(task, decoding, parameters.src_lang, parameters.tgt_lang)
         jobs = await service.prepare(request, task, body.inputs, options, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
-    return list_response(_TRANSLATIONS, [TranslationText(translation_text=one.text) for one in sentences(outputs)])
+    return list_response(
+        _TRANSLATIONS, [TranslationText(translation_text=one.result.text) for one in sentences(outputs)]
+    )
 
 
 @router.post(
@@ -144,4 +146,4 @@ async def describe(request: Request) -> Response:
         task = IMAGE_TO_TEXT.task_of(service, chosen)
         jobs = await service.prepare(request, task, images, decoding, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
-    return list_response(_CAPTIONS, [GeneratedText(generated_text=one.text) for one in sentences(outputs)])
+    return list_response(_CAPTIONS, [GeneratedText(generated_text=one.result.text) for one in sentences(outputs)])

@@ -1,6 +1,5 @@
 """POST /v1/completions: language models for OpenAI's clients."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -10,23 +9,26 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.api.blocks import response_in_pieces
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
+from app.api.compat.openai.logprobs import Logprobs
 from app.api.compat.openai.schemas import (
     CompletionAnswer,
     CompletionChoice,
     CompletionError,
-    CompletionLogprobs,
     CompletionRequest,
     CompletionUsage,
 )
-from app.api.events import data_event, described_event, described_stream
+from app.api.events import data_event, described_event, described_stream, event_in_blocks
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.errors import ContradictoryOptions
-from app.tasks.answers.token_results import EmittedToken, FinishReason
+from app.tasks.answers.emitted_tokens import EmittedTokens
+from app.tasks.answers.token_results import FinishReason
 from app.tasks.answers.transcript import SentenceOutput, sentences
 from app.tasks.job import Output
 from app.tasks.jobs import Jobs
+from app.text.growing_text import GrowingText
 
 _DONE = b"data: [DONE]\n\n"
 _PROMPT = "This film is one of the"
@@ -94,10 +96,7 @@ async def completions(request: Request) -> Response:
         answer = _Answer(body, await service.prepare(request, task, inputs, body.decoding(), chosen, terms))
         if not body.stream:
             outputs = await service.answer(request, answer.jobs, terms)
-            whole = (
-                await asyncio.to_thread(answer.whole, outputs) if body.logprobs is not None else answer.whole(outputs)
-            )
-            return Response(whole.model_dump_json(), media_type="application/json")
+            return await response_in_pieces(answer.whole(outputs).model_dump())
     return service.event_stream(_chunks(service.stream(request, answer.jobs, terms), answer), terms)
 
 
@@ -105,16 +104,18 @@ async def _chunks(items: AsyncGenerator[tuple[int, Any], None], answer: "_Answer
     """The choices in chunks as they come; the last chunk of a choice has its finish reason."""
     outputs: dict[int, Output] = {}
     for chunk in answer.echoed():
-        yield answer.event([chunk])
+        yield data_event(answer.members([chunk]))
     async with aclosing(items):
         async for index, item in items:
             if isinstance(item, SentenceOutput):
                 outputs[index] = item
-                yield answer.event([answer.chunk(index, "", [], item.result.finish_reason)])
+                yield data_event(answer.members([answer.chunk(index, "", None, item.result.finish_reason)]))
             else:
-                yield answer.event([answer.chunk(index, item.text, item.tokens or [])])
+                chunk = answer.chunk(index, item.text, item.tokens)
+                async for block in event_in_blocks(None, answer.members([chunk])):
+                    yield block
     if answer.has_usage:
-        yield answer.event([], answer.usage([outputs[index] for index in range(len(answer.jobs))]))
+        yield data_event(answer.members([], answer.usage([outputs[index] for index in range(len(answer.jobs))])))
     yield _DONE
 
 
@@ -125,7 +126,7 @@ class _Answer:
         self.jobs = jobs
         self.has_usage = bool(body.stream_options and body.stream_options.include_usage)
         self._body = body
-        self._ids: list[list[int]] = [[] for _ in jobs]  # of the tokens in chunks so far
+        self._texts: dict[int, GrowingText] = {}  # of the tokens in chunks so far, by choice
         self._frame = CompletionAnswer(
             id=f"cmpl-{secrets.token_hex(8)}",
             created=int(time.time()),
@@ -138,31 +139,31 @@ class _Answer:
         """All choices."""
         prompts = self._body.inputs if self._body.echo else [""] * len(outputs)
         choices = [
-            self.chunk(index, prompt + result.text, result.tokens or [], result.finish_reason)
-            for index, (result, prompt) in enumerate(zip(sentences(outputs), prompts, strict=True))
+            self.chunk(index, prompt + output.result.text, output.sentence.tokens, output.result.finish_reason)
+            for index, (output, prompt) in enumerate(zip(sentences(outputs), prompts, strict=True))
         ]
         return self._framed(choices, self.usage(outputs))
 
     def echoed(self) -> list[CompletionChoice]:
         """The prompts, with `echo`."""
         texts = self._body.inputs if self._body.echo else []
-        return [self.chunk(place, text, []) for place, text in enumerate(texts)]
+        return [self.chunk(place, text, None) for place, text in enumerate(texts)]
 
     def chunk(
-        self, place: int, text: str, tokens: Sequence[EmittedToken], reason: FinishReason | None = None
+        self, place: int, text: str, tokens: EmittedTokens | None, reason: FinishReason | None = None
     ) -> CompletionChoice:
         """A choice or a part of it; `reason` is the finish reason of its last part."""
-        return CompletionChoice(
-            index=place,
-            text=text,
-            logprobs=self._logprobs(place, tokens) if tokens else None,
-            finish_reason=_finish_reason(reason) if reason else None,
-        )
+        members: dict[str, Any] = {
+            "index": place,
+            "text": text,
+            "logprobs": self._logprobs(place, tokens) if tokens else None,
+            "finish_reason": _finish_reason(reason) if reason else None,
+        }
+        return CompletionChoice.model_construct(**members)
 
-    def event(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> bytes:
+    def members(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> dict[str, Any]:
         """A chunk of the answer. It has a member `usage` only if the stream ends with one."""
-        frame = self._framed(choices, usage)
-        return data_event(frame.model_dump(exclude=None if self.has_usage else {"usage"}))
+        return self._framed(choices, usage).model_dump(exclude=None if self.has_usage else {"usage"})
 
     def _framed(self, choices: list[CompletionChoice], usage: CompletionUsage | None) -> CompletionAnswer:
         fingerprint = self.jobs[0].key  # the jobs may be prepared again, for another version
@@ -174,19 +175,10 @@ class _Answer:
         emitted = sum(output.emitted_tokens for output in outputs)
         return CompletionUsage(prompt_tokens=read, completion_tokens=emitted, total_tokens=read + emitted)
 
-    def _logprobs(self, place: int, tokens: Sequence[EmittedToken]) -> CompletionLogprobs:
-        job, ids = self.jobs[place], self._ids[place]
-        begin = len(self._body.inputs[place])
-        offsets = []
-        for token in tokens:
-            offsets.append(begin + job.entry.target_tokenizer.place_of(token.id, ids, after=job.read.after))
-            ids.append(token.id)
-        return CompletionLogprobs(
-            tokens=[token.text for token in tokens],
-            token_logprobs=[token.logprob for token in tokens],
-            top_logprobs=[{item.text: item.logprob for item in (*token.alternatives, token)} for token in tokens],
-            text_offset=offsets,
-        )
+    def _logprobs(self, place: int, tokens: EmittedTokens) -> Logprobs:
+        job = self.jobs[place]
+        text = self._texts.setdefault(place, GrowingText(job.entry.target_tokenizer, job.read.after))
+        return Logprobs(tokens, text, len(self._body.inputs[place]))
 
 
 def _finish_reason(reason: FinishReason) -> Literal["stop", "length"]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
@@ -150,12 +150,16 @@ class CompletionLogprobs(BaseModel):
     )
 
 
+LogprobsInPieces = Annotated[CompletionLogprobs, PlainSerializer(lambda value: value)]
+"""`Logprobs`, which become JSON piece by piece."""
+
+
 class CompletionChoice(BaseModel):
     """A continuation of a prompt, or a part of one."""
 
     index: int = Field(description="Choice j of prompt i has the index i * `n` + j.")
     text: str
-    logprobs: CompletionLogprobs | None
+    logprobs: LogprobsInPieces | None
     finish_reason: Literal["stop", "length"] | None = Field(
         description="`stop`: the model ended the text, or a stop string occurred; `length`: the text has `max_tokens`, "
         "or the deadline passed. `null` in all but the last chunk of a choice."

@@ -8,7 +8,7 @@ from app.models.serving.native.cell import NativeCell, has_native_form
 from app.models.serving.native.library import Level, absence, best_level
 from app.models.serving.native.matrix import NativeLinear
 from app.models.serving.native.recurrent import NativeRecurrent
-from app.models.serving.native.rows import attend, most_probable
+from app.models.serving.native.rows import attend, draw, most_probable
 
 
 def available() -> bool:
@@ -25,6 +25,7 @@ __all__ = [
     "attend",
     "available",
     "best_level",
+    "draw",
     "has_native_form",
     "most_probable",
 ]

@@ -61,6 +61,15 @@ struct unroll_attention {
     int64_t keys_row, keys_position, memory_row, memory_position; /* strides */
 };
 
+/* `count` rows of logits (rows, size), at `rows`, of which a token is drawn each: see `draw` in rows.py. All other members
+   have one number per drawn row. */
+struct unroll_draws {
+    const float *logits;
+    const int64_t *rows, *seeds, *steps, *top_k;
+    const float *temperatures, *top_p, *min_p;
+    int64_t count, size;
+};
+
 /* One row in one step. `factors` is its hidden state in the type of the sums. */
 struct cell_row {
     const float *gates, *hidden, *cell;
@@ -69,6 +78,30 @@ struct cell_row {
 };
 
 enum { BLOCK_ROWS = 96 }; /* rows of a linear layer that are multiplied together */
+
+/* Numbers that a draw sums together: a multiple of every vector's lanes. */
+enum { DRAW_BLOCK = 128 };
+
+/* A number in [0, 1) that depends on seed and step only: the finaliser of SplitMix64 (Steele et al. 2014, figure 15),
+   twice, since people choose neighbouring seeds. `uniform` in sampling.py is the same. */
+static double uniform(uint64_t seed, uint64_t step)
+{
+    uint64_t state = seed + (step + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    for (int round = 0; round < 2; round++) {
+        state = (state ^ (state >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+        state = (state ^ (state >> 27)) * UINT64_C(0x94D049BB133111EB);
+        state ^= state >> 31;
+    }
+    return (double)(state >> 11) / 9007199254740992.0;
+}
+
+/* The next float32 after a positive one. */
+static float after(float x)
+{
+    union { float x; uint32_t bits; } next = {.x = x};
+    next.bits++;
+    return next.x;
+}
 
 /* bfloat16 numbers in a row of factors: they are written in whole vectors. */
 static int64_t paired(int64_t depth) { return (depth + 15) / 16 * 16; }
@@ -109,6 +142,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #define ABS(x) _mm512_andnot_ps(SET(-0.0f), x)
 #define SIGN_OF(x, y) _mm512_or_ps(_mm512_and_ps(SET(-0.0f), x), y)
 #define ROUND(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define WHERE_AT_LEAST(a, b, x) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), x)
 #define POWER_OF_2(n)                                                                                                 \
     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
 #include "kernels.h"
@@ -142,6 +176,7 @@ typedef void (*sum_function)(int64_t depth, const void *const *factors, const vo
 #undef ABS
 #undef SIGN_OF
 #undef ROUND
+#undef WHERE_AT_LEAST
 #undef POWER_OF_2
 
 static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -168,6 +203,7 @@ static const int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0,
 #define ABS(x) _mm256_andnot_ps(SET(-0.0f), x)
 #define SIGN_OF(x, y) _mm256_or_ps(_mm256_and_ps(SET(-0.0f), x), y)
 #define ROUND(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define WHERE_AT_LEAST(a, b, x) _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ), x)
 #define POWER_OF_2(n)                                                                                                 \
     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
 #include "kernels.h"
@@ -224,6 +260,19 @@ EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t s
     AT_LEVEL(level, best, logits, count, size, best, sums);
 }
 
+/* A token for each row, see `struct unroll_draws`. Returns 0, or -1 if there is no memory. */
+EXPORT int unroll_draw(int level, const struct unroll_draws *draws, int64_t *tokens)
+{
+    const int64_t blocks = (draws->size + DRAW_BLOCK - 1) / DRAW_BLOCK;
+    double *sums = malloc((size_t)(blocks + 1) * (sizeof(double) + DRAW_BLOCK * sizeof(float)));
+    if (!sums)
+        return -1;
+    for (int64_t r = 0; r < draws->count; r++)
+        tokens[r] = AT_LEVEL(level, draw, draws, r, sums, (float *)(sums + blocks + 1));
+    free(sums);
+    return 0;
+}
+
 /* For tests: sigmoid (kind 0) or tanh (1). */
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)
 {
@@ -252,6 +301,11 @@ EXPORT void unroll_attend(int level, const struct unroll_attention *attention) {
 EXPORT void unroll_best(int level, const float *logits, int64_t count, int64_t size, int64_t *best, float *sums)
 {
     (void)level, (void)logits, (void)count, (void)size, (void)best, (void)sums;
+}
+
+EXPORT int unroll_draw(int level, const struct unroll_draws *draws, int64_t *tokens)
+{
+    return (void)level, (void)draws, (void)tokens, (void)uniform, (void)after, 0;
 }
 
 EXPORT void unroll_activate(int level, int kind, int64_t size, const float *inputs, float *outputs)

@@ -6,6 +6,7 @@
    TILE_ROWS           rows that are summed together: sums, weights and one factor just fit in the registers
    vec                 a vector
    PAIRS               defined if the set multiplies and adds pairs of bfloat16 (AVX512_BF16)
+   WHERE_AT_LEAST      x in the lanes in which a >= b, and 0 in the others
    LOAD STORE LOAD_HALF LOAD_SOME STORE_SOME SOME SET ADD SUB MUL DIV FMA MIN MAX ABS SIGN_OF ROUND POWER_OF_2
 */
 
@@ -373,6 +374,143 @@ static TARGET void NAME(best)(const float *logits, int64_t count, int64_t size, 
             rest += lanes[lane];
         sums[r] = rest;
     }
+}
+
+INLINE float NAME(lanes_sum)(vec x)
+{
+    float lanes[LANES], sum = 0.0f;
+    STORE(lanes, x);
+    for (int lane = 0; lane < LANES; lane++)
+        sum += lanes[lane];
+    return sum;
+}
+
+/* exp((logit - largest) / temperature) of each logit: 1 for the largest, 0 where exp is too small for a float32, and for
+   NaN. The last block is filled up with 0. */
+static TARGET void NAME(weigh)(const float *logits, int64_t size, float temperature, float *weights)
+{
+    const float scale = temperature > 1e-30f ? 1.0f / temperature : 1e30f, tiny = 2e-38f; /* exp is at least exp(-87) */
+    float largest = logits[0];
+    vec most = SET(largest);
+    for (int64_t at = 0; at + LANES <= size; at += LANES)
+        most = MAX(LOAD(logits + at), most);
+    float lanes[LANES];
+    STORE(lanes, most);
+    for (int lane = 0; lane < LANES; lane++)
+        largest = lanes[lane] > largest ? lanes[lane] : largest;
+    for (int64_t at = size / LANES * LANES; at < size; at++)
+        largest = logits[at] > largest ? logits[at] : largest;
+    for (int64_t at = 0; at < size; at += LANES) {
+        vec raised = NAME(exp)(MUL(SUB(NAME(load_part)(logits, at, size), SET(largest)), SET(scale)));
+        STORE(weights + at, MAX(SUB(raised, SET(tiny)), SET(0.0f)));
+    }
+    for (int64_t at = size; at % DRAW_BLOCK; at++)
+        weights[at] = 0.0f;
+}
+
+/* The sum and the number of the weights that are at least `least`, above 0. */
+static TARGET double NAME(sum_above)(const float *weights, int64_t size, float least, int64_t *number)
+{
+    vec sums[4], numbers[4];
+    for (int v = 0; v < 4; v++)
+        sums[v] = numbers[v] = SET(0.0f);
+    for (int64_t at = 0; at < size; at += 4 * LANES)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) {
+            const vec weight = LOAD(weights + at + v * LANES);
+            sums[v] = ADD(sums[v], WHERE_AT_LEAST(weight, SET(least), weight));
+            numbers[v] = ADD(numbers[v], WHERE_AT_LEAST(weight, SET(least), SET(1.0f)));
+        }
+    *number = (int64_t)NAME(lanes_sum)(ADD(ADD(numbers[0], numbers[1]), ADD(numbers[2], numbers[3])));
+    return NAME(lanes_sum)(ADD(ADD(sums[0], sums[1]), ADD(sums[2], sums[3])));
+}
+
+/* A number from `least` to 1 such that the weights that are at least as large sum up to `share`, or, with a share of 0,
+   are `most`, and that no more of them than needed are. `at_low` weights are at least `least`. A positive float32 grows
+   with its bits: a bisection of the bits finds it, and ends when a single weight is between the bounds. */
+static TARGET float NAME(threshold)(const float *weights, int64_t size, double share, int64_t most, float least,
+                                    int64_t at_low)
+{
+    union { uint32_t bits; float weight; } low = {.weight = least}, high = {.weight = 1.0f}, middle;
+    int64_t number, above_high = 0;
+    while (high.bits > low.bits && at_low - above_high > 1) {
+        middle.bits = low.bits + (high.bits - low.bits + 1) / 2;
+        const double sum = NAME(sum_above)(weights, size, middle.weight, &number);
+        if (share > 0 ? sum >= share : number >= most) {
+            low = middle;
+            at_low = number;
+        } else {
+            high.bits = middle.bits - 1;
+            above_high = number;
+        }
+    }
+    return low.weight;
+}
+
+/* Sets the weights that are cut off to 0: all but the `top_k` largest, then all but the largest that have `top_p` of the
+   rest, then those below `min_p`. Of equal weights the first are kept. The largest is always kept. */
+static TARGET void NAME(cut)(float *weights, int64_t size, int64_t top_k, float top_p, float min_p)
+{
+    float least = 1e-38f;
+    int64_t above, kept, at_least;
+    double rest = NAME(sum_above)(weights, size, least, &at_least);
+    kept = at_least;
+    if (top_k > 0 && top_k < kept) {
+        least = NAME(threshold)(weights, size, 0, top_k, least, at_least);
+        NAME(sum_above)(weights, size, least, &at_least);
+        rest = NAME(sum_above)(weights, size, after(least), &above);
+        rest += (double)least * (double)(top_k - above);
+        kept = top_k;
+    }
+    if (top_p < 1.0f) {
+        const double share = top_p * rest > 1e-30 ? top_p * rest : 1e-30;
+        const float nucleus = NAME(threshold)(weights, size, share, 0, least, at_least);
+        const double needed = share - NAME(sum_above)(weights, size, after(nucleus), &above);
+        int64_t equals = needed > 0 ? (int64_t)(needed / nucleus) : 0;
+        equals += above + equals == 0 || (double)equals * nucleus < needed;
+        kept = above + equals < kept ? above + equals : kept;
+        least = nucleus;
+    }
+    NAME(sum_above)(weights, size, least, &above);
+    for (int64_t at = size; at > 0 && above > kept; at--)
+        if (weights[at - 1] == least) {
+            weights[at - 1] = 0.0f;
+            above--;
+        }
+    least = min_p > least ? min_p : least;
+    for (int64_t at = 0; at < size; at += LANES) {
+        const vec weight = LOAD(weights + at);
+        STORE(weights + at, WHERE_AT_LEAST(weight, SET(least), weight));
+    }
+}
+
+/* The token of row r of the draws: the first whose weights, summed up, exceed a uniform share of all. */
+static TARGET int64_t NAME(draw)(const struct unroll_draws *draws, int64_t r, double *sums, float *weights)
+{
+    const int64_t size = draws->size, padded = (size + DRAW_BLOCK - 1) / DRAW_BLOCK * DRAW_BLOCK;
+    NAME(weigh)(draws->logits + draws->rows[r] * size, size, draws->temperatures[r], weights);
+    if (draws->top_k[r] > 0 || draws->top_p[r] < 1.0f || draws->min_p[r] > 0.0f)
+        NAME(cut)(weights, padded, draws->top_k[r], draws->top_p[r], draws->min_p[r]);
+    double total = 0.0, before = 0.0;
+    for (int64_t block = 0; block < padded / DRAW_BLOCK; block++) {
+        vec sum = SET(0.0f);
+        for (int64_t at = 0; at < DRAW_BLOCK; at += LANES)
+            sum = ADD(sum, LOAD(weights + block * DRAW_BLOCK + at));
+        sums[block] = NAME(lanes_sum)(sum);
+        total += sums[block];
+    }
+    const double share = uniform((uint64_t)draws->seeds[r], (uint64_t)draws->steps[r]) * total;
+    int64_t block = 0, last = size - 1;
+    while (block < padded / DRAW_BLOCK - 1 && before + sums[block] <= share)
+        before += sums[block++];
+    for (int64_t at = block * DRAW_BLOCK; at < size && at < (block + 1) * DRAW_BLOCK; at++)
+        if (weights[at] > 0.0f) {
+            last = at;
+            before += weights[at];
+            if (before > share)
+                break;
+        }
+    return last;
 }
 
 static TARGET void NAME(activate)(int kind, int64_t size, const float *inputs, float *outputs)

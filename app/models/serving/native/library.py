@@ -75,6 +75,16 @@ class AttentionFields(ctypes.Structure):
     ]
 
 
+class DrawFields(ctypes.Structure):
+    """`struct unroll_draws`."""
+
+    _fields_: ClassVar = [
+        *((name, c_void_p) for name in ("logits", "rows", "seeds", "steps", "top_k", "temperatures", "top_p", "min_p")),
+        ("count", c_int64),
+        ("size", c_int64),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels; None if the package was installed without a C compiler."""
@@ -105,6 +115,7 @@ def _declared(path: Path) -> ctypes.CDLL | None:
     kernels.unroll_attend.restype = None
     kernels.unroll_best.argtypes = (c_int, c_void_p, c_int64, c_int64, c_void_p, c_void_p)
     kernels.unroll_best.restype = None
+    kernels.unroll_draw.argtypes = (c_int, POINTER(DrawFields), c_void_p)
     kernels.unroll_activate.argtypes = (c_int, c_int, c_int64, c_void_p, c_void_p)
     kernels.unroll_activate.restype = None
     return kernels

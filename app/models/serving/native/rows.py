@@ -1,9 +1,9 @@
-"""Two parts of a decoding step, row by row: attention, and the most probable token."""
+"""Parts of a decoding step, row by row: attention, the most probable token, and a drawn token."""
 
 import torch
 from torch import Tensor
 
-from app.models.serving.native.library import AttentionFields, Level, best_level, loaded
+from app.models.serving.native.library import AttentionFields, DrawFields, Level, best_level, loaded
 from app.models.serving.native.matrix import check
 
 
@@ -63,3 +63,27 @@ def most_probable(logits: Tensor, *, level: Level | None = None) -> tuple[Tensor
     tokens, sums = torch.empty(len(logits), dtype=torch.long), torch.empty(len(logits))
     loaded().unroll_best(_level(level), logits.data_ptr(), *logits.shape, tokens.data_ptr(), sums.data_ptr())
     return tokens, sums.log_().neg_()
+
+
+def draw(
+    logits: Tensor,
+    rows: Tensor,
+    steps: Tensor,
+    *,
+    seed: Tensor,
+    temperature: Tensor,
+    top_k: Tensor,
+    top_p: Tensor,
+    min_p: Tensor,
+    level: Level | None = None,
+) -> Tensor:
+    """A token (some,) for each of `rows` (some,) of logits (rows, vocabulary), as `app.engine.sampling.sample` draws;
+    the other arguments are (some,)."""
+    check(logits, "logits", logits.shape[1])
+    whole = [tensor.long().contiguous() for tensor in (rows, seed, steps, top_k)]
+    real = [tensor.float().contiguous() for tensor in (temperature, top_p, min_p)]
+    logits, tokens = logits.contiguous(), torch.empty(len(rows), dtype=torch.long)
+    places = [tensor.data_ptr() for tensor in (logits, *whole, *real)]
+    if loaded().unroll_draw(_level(level), DrawFields(*places, len(rows), logits.shape[1]), tokens.data_ptr()):
+        raise MemoryError("there is no memory to draw a token")
+    return tokens

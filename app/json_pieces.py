@@ -1,0 +1,64 @@
+"""JSON of answers that are too large to be encoded in one turn of the event loop: pieces, with turns for other work."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from app.turns import Pauses
+
+_BLOCK = 65_536  # bytes that are sent together, at least
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
+    """A value whose JSON is made piece by piece, each in less than a millisecond. pydantic's `model_dump` keeps it as
+    it is."""
+
+    def json(self) -> Iterator[bytes]:
+        """The pieces of its JSON."""
+        raise NotImplementedError
+
+
+def json_pieces(value: Any) -> Iterator[bytes]:
+    """The JSON of a value that may contain `JsonInPieces`."""
+    if isinstance(value, JsonInPieces):
+        yield from value.json()
+    elif isinstance(value, dict) and value:
+        for place, (name, member) in enumerate(value.items()):
+            yield (b"," if place else b"{") + _encode(name) + b":"
+            yield from json_pieces(member)
+        yield b"}"
+    elif isinstance(value, list) and value:
+        for place, item in enumerate(value):
+            yield b"," if place else b"["
+            yield from json_pieces(item)
+        yield b"]"
+    else:
+        yield _encode(value)
+
+
+def json_array(parts: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """One array with the items of all parts; a part is encoded at once."""
+    before = b"["
+    for part in parts:
+        if part:
+            yield before + _encode(part)[1:-1]
+            before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+async def blocks_of(pieces: Iterable[bytes]) -> list[bytes]:
+    """The pieces, joined into blocks. The event loop does other work in between."""
+    pauses = Pauses()
+    blocks: list[bytes] = []
+    block: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        block.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            blocks.append(b"".join(block))
+            block, size = [], 0
+        await pauses.pause()
+    return [*blocks, b"".join(block)]

@@ -1,0 +1,41 @@
+"""White space and invisible characters of a text that is read."""
+
+import re
+from collections.abc import Sequence
+
+_BLANK = "\u2800\u3164\uffa0"  # blank, although Unicode does not call them white space
+_INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # soft hyphens, zero width
+_RUN = re.compile(f"[\\s{_BLANK}{_INVISIBLE}]+")
+_SPACE = re.compile(f"[\\s{_BLANK}]")
+_UNUSUAL = re.compile(f"[^\\S ]|  |\\A | \\Z|[{_BLANK}{_INVISIBLE}]")
+_INVISIBLE_END = re.compile(f"[{_INVISIBLE}]+\\Z")
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing to see."""
+    return not text or _RUN.fullmatch(text) is not None
+
+
+def ends_in_space(text: str) -> bool:
+    """Whether the last character that is not invisible is white space."""
+    return _SPACE.fullmatch(_INVISIBLE_END.sub("", text)[-1:]) is not None
+
+
+def plain(text: str) -> tuple[str, Sequence[int]]:
+    """The text without invisible characters, with one space for each run of white space and none at its ends; and for
+    each of its characters the index of the original one. A space has the index of the first character of its run."""
+    if not _UNUSUAL.search(text):
+        return text, range(len(text))
+    parts: list[str] = []
+    places: list[int] = []
+    end = 0
+    for run in _RUN.finditer(text):
+        parts.append(text[end : run.start()])
+        places += range(end, run.start())
+        if _SPACE.search(run[0]) and places and run.end() < len(text):
+            parts.append(" ")
+            places.append(run.start())
+        end = run.end()
+    parts.append(text[end:])
+    places += range(end, len(text))
+    return "".join(parts), places

@@ -1,0 +1,115 @@
+"""Answers with as many alternatives and weights as a request may have, without a long turn of the event loop."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.api.compat.openai.logprobs import Logprobs
+from app.engine.protocol import Alternatives, Decode, Decoded, Hypothesis, Table, Tokens, pack, unpack_for_front_end
+from app.engine.protocol import Events as EngineEvents
+from app.json_pieces import blocks_of, json_pieces
+from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.token_kind import SentenceAnswer
+from app.tasks.answers.transcript import output_of
+from app.tasks.catalog import Entry, open_catalog
+from app.tasks.job import Job, ReadSource
+from app.tasks.registry import CHECKS
+from app.text.growing_text import GrowingText
+from app.text.tokenizer import Piece
+from tests.tiny_store import VOCABULARY
+
+PLACES, WIDTH, SOURCE = 16_000, 20, 1000
+LONGEST_TURN = 0.01  # seconds of processor time
+
+
+@pytest.fixture(scope="module")
+def entry(tiny_store: Path) -> Entry:
+    return open_catalog(tiny_store, CHECKS).entries["translate-en-ko", 1]
+
+
+def decoded(places: int, width: int, source: int) -> Decoded:
+    """A hypothesis of random tokens, as it arrives from an engine."""
+    rng = np.random.default_rng(1)
+    tokens: list[int] = rng.integers(4, VOCABULARY, places).tolist()
+    ids = Table(width, rng.integers(4, VOCABULARY, places * width, dtype=np.int32).tobytes())
+    log_probs = Table(width, (-rng.random(places * width, dtype=np.float32)).tobytes())
+    attention = Table(source, rng.random(places * source, dtype=np.float32).tobytes())
+    hypothesis = Hypothesis(tokens, [-0.5] * places, -1.0, "length", Alternatives(ids, log_probs), attention)
+    began = time.thread_time()
+    message = unpack_for_front_end(pack(EngineEvents([Decoded(1, [hypothesis])])))
+    assert time.thread_time() - began < LONGEST_TURN
+    assert isinstance(message, EngineEvents)
+    (event,) = message.events
+    assert isinstance(event, Decoded)
+    return event
+
+
+def longest_turn(work: Callable[[], Awaitable[list[bytes]]]) -> tuple[Any, float]:
+    """The JSON of some work, and the processor time of its longest turn."""
+
+    async def scenario() -> tuple[Any, float]:
+        turns = [time.thread_time()]
+
+        async def tick() -> None:
+            while True:
+                turns.append(time.thread_time())
+                await asyncio.sleep(0)
+
+        ticks = asyncio.create_task(tick())
+        await asyncio.sleep(0)
+        blocks = await work()
+        ticks.cancel()
+        return json.loads(b"".join(blocks)), max(later - sooner for sooner, later in pairwise(turns))
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("options", "places", "width", "source"),
+    [
+        (DecodingOptions(logprobs=WIDTH, max_tokens=10_000), PLACES, WIDTH, 1),
+        (DecodingOptions(attention=True, max_tokens=10_000), 1000, 1, SOURCE),
+    ],
+    ids=["logprobs", "attention"],
+)
+def test_a_result_is_encoded_in_short_turns(
+    entry: Entry, options: DecodingOptions, places: int, width: int, source: int
+) -> None:
+    pieces = [Piece(" a", place, place + 1) for place in range(source)]
+    job = Job(entry, ReadSource(Tokens([5] * source), pieces), Decode(10_000), options)
+    arrived = decoded(places, width, source)
+
+    async def work() -> list[bytes]:
+        output = await output_of(job, arrived)
+        return await SentenceAnswer.of([job], [output]).encoded()
+
+    answer, turn = longest_turn(work)
+    (result,) = answer["results"]
+    if options.attention:
+        assert [len(row) for row in result["attention"]["weights"]] == [source] * places
+    else:
+        assert [len(token["alternatives"]) for token in result["tokens"]] == [width] * places
+    assert turn < LONGEST_TURN + 2e-6 * places  # the text of all tokens is decoded in one turn
+
+
+def test_logprobs_for_openai_are_encoded_in_short_turns(entry: Entry) -> None:
+    (hypothesis,) = decoded(PLACES, 5, 1).hypotheses
+    options = DecodingOptions(logprobs=5, max_tokens=10_000)
+    job = Job(entry, ReadSource(Tokens([5])), Decode(10_000), options)
+
+    async def work() -> list[bytes]:
+        output = await output_of(job, Decoded(1, [hypothesis]))
+        assert output.sentence.tokens is not None
+        return await blocks_of(json_pieces(Logprobs(output.sentence.tokens, GrowingText(entry.target_tokenizer), 7)))
+
+    answer, turn = longest_turn(work)
+    assert [len(answer[name]) for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")] == [PLACES] * 4
+    assert answer["text_offset"] == sorted(answer["text_offset"])
+    assert turn < LONGEST_TURN + 2e-6 * PLACES
