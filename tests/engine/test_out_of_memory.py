@@ -32,6 +32,7 @@ from app.engine.scheduler import Scheduler
 from app.store.model_store import open_version
 from tests.engine.failing_allocations import FailingAllocations
 from tests.engine.test_encode import one_way
+from tests.engine.test_sampling import alternatives_of, attention_of
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, publish_tiny, tiny_tokenizer
 
 UNIT = 2
@@ -181,10 +182,10 @@ def assert_equal(found: list[Event], expected: list[Event]) -> None:
     for mine, other in zip(last.hypotheses, reference.hypotheses, strict=True):
         assert (mine.tokens, mine.finish_reason) == (other.tokens, other.finish_reason)
         assert mine.log_probs == pytest.approx(other.log_probs, abs=1e-4)
-        assert [[token for token, _ in step] for step in mine.alternatives] == [
-            [token for token, _ in step] for step in other.alternatives
+        assert [[token for token, _ in step] for step in alternatives_of(mine)] == [
+            [token for token, _ in step] for step in alternatives_of(other)
         ]
-        assert [len(row) for row in mine.attention] == [len(row) for row in other.attention]
+        assert [len(row) for row in attention_of(mine)] == [len(row) for row in attention_of(other)]
 
 
 def _streamed(events: list[Event]) -> list[int]:
