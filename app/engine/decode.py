@@ -113,8 +113,8 @@ def _look_once(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
             for record in traced(_with_rows(slots), step, model.decoding.until):
                 record.store()
         _finish_ended(model, slots, outputs)
-    for slots, error in faults:
-        outputs += _after_fault(model, slots, error)
+    for slots, fault in faults:
+        outputs += _after_fault(model, slots, fault)
 
 
 @torch.inference_mode()
