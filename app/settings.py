@@ -123,11 +123,15 @@ class Settings(BaseSettings):
     unit: Annotated[int, Field(ge=1, le=64)] = Field(
         6, description="Cell steps of one unit. Requests join, leave and are cancelled between units."
     )
-    slots: Annotated[int, Field(ge=1, le=4096)] = Field(
-        64, description="Maximum rows that one model decodes at the same time in one engine."
+    slots: Annotated[int, Field(ge=0, le=4096)] = Field(
+        0,
+        description="Maximum rows that one model decodes at the same time in one engine; 0 means 64 on a CPU, and on a "
+        "GPU one for each 64 MiB of its memory, rounded down to a power of two, from 64 to 1024.",
     )
-    budget: Annotated[int, Field(ge=1)] = Field(
-        1024, description="Maximum padded cell steps encoded in one batch; an image counts as 256."
+    budget: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Maximum padded cell steps encoded in one batch; an image counts as 256. 0 means 1024 on a CPU, "
+        "and 16 for each slot on a GPU.",
     )
     max_pending: Annotated[int, Field(ge=1)] = Field(
         2048, description="Maximum admitted, unanswered inputs; further requests get 429."

@@ -17,6 +17,7 @@ from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
+from app.engine.policy import policy_of
 from app.engine.protocol import Decode, Failed, Label, Source
 from app.engine.request import Output, Request, whole
 from app.engine.scheduler import Scheduler
@@ -29,6 +30,8 @@ from benchmarks.peers.servers import text_of
 
 BATCH, IMAGE_BATCH = 32, 8
 SETTINGS = Settings()
+_CPU = torch.device("cpu")
+_POLICY = policy_of(_CPU)
 
 Turns = Callable[[Workload], Iterator[int]]
 Kind = Literal["by hand", "engine's code", "padded", "step level", "ideal", "http"]
@@ -71,7 +74,7 @@ def image_batches(work: Workload) -> Iterator[int]:
 def step_level(work: Workload, precision: Precision = "auto") -> Iterator[int]:
     """The engine's own loop with all inputs given at once, and the next one whenever one ends: rows are always full."""
     model = _model(work, precision)
-    scheduler = Scheduler(budget=SETTINGS.budget, slots=SETTINGS.slots, unit=SETTINGS.unit)
+    scheduler = Scheduler(budget=_POLICY.budget, slots=_POLICY.slots, unit=SETTINGS.unit)
     scheduler.register(model.key, divisible=model.is_divisible, padded=model.padded_steps)
     arriving, numbers = itertools.cycle(work.sources), itertools.count()
     while True:
@@ -85,7 +88,7 @@ def step_level(work: Workload, precision: Precision = "auto") -> Iterator[int]:
 
 
 def _model(work: Workload, precision: Precision = "auto") -> LoadedModel:
-    models = Models(torch.device("cpu"), slots=SETTINGS.slots, precision=precision)
+    models = Models(_CPU, slots=_POLICY.slots, precision=precision)
     models.load(open_version(work.folder))
     return models[work.model]
 
@@ -127,7 +130,7 @@ _ALONE = (
     Way("by hand, one by one", "by hand", partial(by_hand, batch=1), alone=True),
     Way("engine's code, one by one", "engine's code", one_by_one, alone=True),
 )
-_FULL = f"{SETTINGS.slots} rows kept full"
+_FULL = f"{_POLICY.slots} rows kept full"
 WAYS = {
     "sentiment": (*_ALONE, Way(f"batches of {BATCH}, sorted by length", "ideal", sorted_batches)),
     "caption": (*_ALONE, Way(f"batches of {IMAGE_BATCH}", "ideal", image_batches)),

@@ -1,7 +1,7 @@
 """Answers from encoded sources: a label at once, or rows of the running batch for tokens to come."""
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import assert_never, cast
 
 import torch
 from torch import Tensor
@@ -10,9 +10,11 @@ from app.engine.faults import NOT_A_NUMBER, failed
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, Tokens
 from app.engine.request import Output, Request
+from app.engine.transfers import to_device
 from app.models.encoders import Encoded
 from app.models.explain import Explained, InPieces, explain
 from app.models.networks import Classifier, EncoderDecoder
+from app.models.state import State
 
 
 def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> list[Output]:
@@ -22,7 +24,7 @@ def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, le
         case Label():
             return _label(model, requests, encoded, lengths)
         case Decode():
-            _start_decoding(model, requests, encoded, lengths)
+            _start_decoding(model, requests, encoded)
             return []
         case _:
             assert_never(kind)
@@ -61,11 +63,18 @@ def _explained(model: LoadedModel, source: Tokens, how: Explain) -> InPieces[Exp
     return (yield from explain(model.exact, torch.tensor(source.ids), how.layer, how.units))
 
 
-def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> None:
+def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> None:
     assert isinstance(model.network, EncoderDecoder)
     state = model.network.decoder.start(encoded)
     memory = state["memory"].shape[1] if "memory" in state else 0
-    for request, length in zip(requests, lengths.tolist() if memory else [0] * len(requests), strict=True):
-        request.memory = min(memory, length)
+    for request in requests:
+        request.memory = min(memory, len(request.source.ids)) if isinstance(request.source, Tokens) else memory
     vocabulary = model.network.config.decoder.vocabulary_size
-    model.slots.admit(requests, state, bos=model.decoding.bos, past_end=vocabulary)
+    for slots, chosen in model.by_group(requests):
+        mine = state if len(chosen) == len(requests) else _rows_of(state, chosen, model.device)
+        slots.admit([requests[row] for row in chosen], mine, bos=model.decoding.bos, past_end=vocabulary)
+
+
+def _rows_of(state: State, rows: Sequence[int], device: torch.device) -> State:
+    index = to_device(torch.tensor(rows), device)
+    return cast(State, {name: tensor[index] for name, tensor in cast(dict[str, Tensor], state).items()})

@@ -1,5 +1,6 @@
 """Beam search: one step in each of the ways that a manifest names, and when a search is over."""
 
+import math
 from typing import NamedTuple, assert_never
 
 import torch
@@ -83,7 +84,17 @@ def _past_end(totals: Tensor, history: Tensor, eos: int) -> BeamStep:
 def _alive(scores: Tensor, steps: Tensor) -> Tensor:
     """Beams (searches, 1) that have not ended, of scores and steps (searches, width): all before the first step."""
     alive = (scores > _NEVER).sum(1, keepdim=True)
-    return torch.where(steps[:, :1] == 0, scores.shape[1], alive)
+    return alive.masked_fill(steps[:, :1] == 0, scores.shape[1])
+
+
+def has_nan(request: Request) -> bool:
+    """Whether the last step of a search has a log-probability that is not a number."""
+    return bool(request.trace) and any(math.isnan(value) for value in request.trace[-1].log_probs)
+
+
+def is_settled(request: Request, until: Until) -> bool:
+    """Whether further steps do not change the answer of a search."""
+    return len(request.trace) >= request.decode.max_tokens or is_over(request, until) or has_nan(request)
 
 
 def is_over(request: Request, until: Until) -> bool:

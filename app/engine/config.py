@@ -20,8 +20,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     is_first: bool = False
     threads: int = 1
     unit: int = 6
-    slots: int = 64
-    budget: int = 1024
+    slots: int = 0  # 0: as the device needs, see `policy`
+    budget: int = 0  # the same
     models_memory: int = 0  # bytes; 0 stands for half of what the device has
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     log_level: str = "info"

@@ -1,24 +1,27 @@
-"""Decoding: one unit of steps for all running rows of a model, and the answers of the requests that end in it."""
+"""Decoding: one unit of steps for all running rows of a model, and the answers of the requests that end in it.
+
+The policy of the device decides when the host looks at the rows: after each step on a CPU, after the unit on a GPU.
+"""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from app.engine.beam_search import is_over
-from app.engine.cuda_graphs import rounded_rows
+from app.engine.beam_search import has_nan, is_settled
 from app.engine.faults import NOT_A_NUMBER, failed, in_halves, is_out_of_memory, reason_of
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Event, Progress
 from app.engine.request import Output, Request
 from app.engine.sampling import Choice, choose, most_probable
-from app.engine.sampling_options import options_of
-from app.engine.slots import BAD, RUNNING, Snapshot
-from app.engine.trace import traced
+from app.engine.sampling_options import SamplingOptions, options_of
+from app.engine.slots import BAD, RUNNING, Slots, Snapshot
+from app.engine.trace import StepResult, step_result, traced
+from app.engine.transfers import to_device, to_host
 from app.models.networks import EncoderDecoder
 from app.models.state import State
 
@@ -28,17 +31,20 @@ log = logging.getLogger("unroll.engine")
 def decode(model: LoadedModel, steps: int) -> list[Output]:
     """Up to `steps` tokens for every running row: the answers of requests that ended, and the progress of streams. An
     error ends the request that causes it."""
+    model.select_number_types()
     outputs: list[Output] = []
     try:
-        if _runs_in_one_go(model):
-            _unit_in_one_go(model, steps, outputs)
+        if model.policy.looks_each_step:
+            _look_each_step(model, steps, outputs)
         else:
-            _unit_step_by_step(model, steps, outputs)
-        outputs += in_halves(list(model.slots.streams), partial(_progress, model), _fail_alone, model.count_error)
+            _look_once(model, steps, outputs)
+        for slots in model.groups:
+            outputs += in_halves(list(slots.streams), partial(_progress, slots), _fail_alone, model.count_error)
     except Exception as error:  # between steps, where no request is the cause
         model.count_error(error)
         ended = {request for request, event in outputs if not isinstance(event, Progress)}
-        outputs += _fail(model, [request for request in model.slots.requests if request not in ended], error)
+        running = [request for slots in model.groups for request in slots.requests]
+        outputs += _fail(model, [request for request in running if request not in ended], error)
     for request, event in outputs:
         if isinstance(event, Progress):
             request.sent += len(event.tokens)
@@ -53,7 +59,8 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
     answer: Event | None = None
     try:
         if request.rows:
-            hypotheses = row_hypotheses(model.slots, [request], model.slots.snapshot(), "deadline")
+            slots = model.group_of(request)
+            hypotheses = row_hypotheses(slots, [request], slots.snapshot(), "deadline")
             answer = decoded(model, request, hypotheses.get(request), "deadline")
     except Exception as error:
         model.count_error(error)
@@ -66,59 +73,74 @@ def release(model: LoadedModel, *requests: Request) -> None:
     """Free the rows of requests, if they have any, and drop their explanations."""
     for request in requests:
         model.explaining.pop(request, None)
-    if running := [request for request in requests if request.rows]:
-        with torch.inference_mode():
-            model.slots.release(running)
+    for slots in model.groups:
+        if running := [request for request in requests if request in slots]:
+            with torch.inference_mode():
+                slots.release(running)
 
 
-def _runs_in_one_go(model: LoadedModel) -> bool:
+def _look_each_step(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
     slots = model.slots
-    return (
-        model.runs_units
-        and model.units is not None
-        and slots.count > 0
-        and slots.are_plain
-        and model.block >= rounded_rows(slots.count, slots.capacity)
-    )
-
-
-def _unit_in_one_go(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
-    """A unit of plain decoding, as a CUDA graph on a GPU."""
-    assert model.units is not None
-    try:
-        with torch.inference_mode():
-            model.units.run(steps)
-    except Exception as error:
-        outputs += _after_fault(model, error)
-        return
-    model.counters.decode_steps += steps
-    model.counters.decode_rows += steps * model.slots.count
-    _finish_ended(model, outputs)
-
-
-def _unit_step_by_step(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
-    for step in range(steps):
-        if not model.slots.count:
+    for _ in range(steps):
+        if not slots.count:
             break
         try:
-            _step(model)
+            _step(model, slots)
         except Exception as error:
-            outputs += _after_fault(model, error)
+            outputs += _after_fault(model, slots, error)
             continue
-        if model.releases_each_step or step == steps - 1:
-            _finish_ended(model, outputs)
+        _finish_ended(model, slots, outputs)
 
 
-def _after_fault(model: LoadedModel, error: Exception) -> list[Output]:
+def _look_once(model: LoadedModel, steps: int, outputs: list[Output]) -> None:
+    """Queue the steps of all rows, then wait for them and copy what they chose to the host, at once. A fault leaves the
+    steps before it."""
+    queued: list[tuple[Slots, list[StepResult], Tensor]] = []
+    faults: list[tuple[Slots, Exception]] = []
+    for slots in model.groups:
+        results: list[StepResult] = []
+        try:
+            if slots.count:
+                results.extend(_queued_steps(model, slots, steps))
+        except Exception as error:
+            faults.append((slots, error))
+            if slots.is_torn:
+                continue
+        queued.append((slots, results, slots.progress[:, : slots.count]))
+    for slots, results, progress_of_rows in to_host(queued):
+        slots.look(progress_of_rows, [step.tokens for step in results], [step.log_probs for step in results])
+        for step in results:
+            for record in traced(_with_rows(slots), step, model.decoding.until):
+                record.store()
+        _finish_ended(model, slots, outputs)
+    for slots, fault in faults:
+        outputs += _after_fault(model, slots, fault)
+
+
+@torch.inference_mode()
+def _queued_steps(model: LoadedModel, slots: Slots, steps: int) -> Iterator[StepResult]:
+    """The steps of a unit: of a CUDA graph if there is one for them, or one after the other."""
+    graph = None if model.units is None or slots is not model.slots else model.units.graph(steps, model.block)
+    if graph is None:
+        for ahead in range(steps):
+            yield _step(model, slots, ahead)
+        return
+    for tokens, log_probs in zip(*graph(), strict=True):
+        yield StepResult(tokens, log_probs)
+    model.counters.decode_steps += steps
+    model.counters.decode_rows += steps * slots.count
+
+
+def _after_fault(model: LoadedModel, slots: Slots, error: Exception) -> list[Output]:
     """Out of memory halves the rows that run at once. If that is no way, the requests fail whose next step fails also
     without the others; if there is none, the one that arrived last. A step that was stored in part ends all."""
     model.count_error(error)
-    requests = model.slots.requests
-    if model.slots.is_torn:
+    requests = slots.requests
+    if slots.is_torn:
         return _fail(model, requests, error)
-    if is_out_of_memory(error) and model.shrink_block():
+    if is_out_of_memory(error) and model.shrink_block(slots):
         return []
-    outputs = in_halves(requests, partial(_rehearse, model), _fail_alone, model.count_error)
+    outputs = in_halves(requests, partial(_rehearse, model, slots), _fail_alone, model.count_error)
     release(model, *(request for request, _ in outputs))
     return outputs or _fail(model, requests[-1:], error)
 
@@ -134,40 +156,36 @@ def _fail_alone(request: Request, error: Exception) -> Output:
 
 
 @torch.inference_mode()
-def _rehearse(model: LoadedModel, requests: Sequence[Request]) -> list[Output]:
+def _rehearse(model: LoadedModel, slots: Slots, requests: Sequence[Request]) -> list[Output]:
     """Compute the next step of some requests alone, and drop it."""
-    network, slots = model.network, model.slots
+    network = model.network
     assert isinstance(network, EncoderDecoder)
-    rows = torch.tensor([row for request in requests for row in request.rows], device=model.device)
+    rows = to_device(torch.tensor([row for request in requests for row in request.rows]), model.device)
     previous, state = slots.view(slice(None))
     of_rows = {name: storage[rows] for name, storage in cast(dict[str, Tensor], state).items()}
     logits, _, weights = network.step(previous[rows], cast(State, of_rows))
     places = iter(range(len(rows)))
     with_rows = [(request, [next(places) for _ in request.rows]) for request in requests]
     options = options_of([(request.decode, mine) for request, mine in with_rows], model.device)
-    history = slots.history[rows, : _longest(model)]
-    choice = choose(
-        logits, slots.steps[rows], history, slots.scores[rows], options, model.decoding.end, how=model.decoding.search
-    )
-    traced(with_rows, choice, weights)
+    choice = _choose(model, slots, logits, rows, options, 0)
+    traced(with_rows, to_host(step_result(options, choice, weights)), model.decoding.until)
     return []
 
 
 @torch.inference_mode()
-def _step(model: LoadedModel) -> None:
-    """One token for every running row. It is computed first and stored afterwards: what fails changes nothing."""
-    network, slots = model.network, model.slots
+def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> StepResult:
+    """One token for every running row, `ahead` steps after the last look. It is computed first and stored afterwards:
+    what fails changes nothing."""
+    network = model.network
     assert isinstance(network, EncoderDecoder)
     blocks = [slice(first, min(first + model.block, slots.count)) for first in range(0, slots.count, model.block)]
     stepped = [network.step(*slots.view(rows)) for rows in blocks]
     logits = torch.cat([step[0] for step in stepped]) if len(stepped) > 1 else stepped[0][0]
-    if slots.are_plain:
-        choice, records = most_probable(logits), []
-    else:
-        choice = _choose(model, logits)
-        weights = [step[2] for step in stepped]
-        attention = None if weights[0] is None else torch.cat([w for w in weights if w is not None])
-        records = traced([(request, request.rows) for request in slots.requests], choice, attention)
+    choice = _choose(model, slots, logits, slice(slots.count), slots.options, ahead)
+    weights = [step[2] for step in stepped if step[2] is not None] if slots.options.attention is not None else []
+    result = step_result(slots.options, choice, torch.cat(weights) if weights else None)
+    looks = model.policy.looks_each_step and not slots.are_plain
+    records = traced(_with_rows(slots), result, model.decoding.until) if looks else []
     with slots.storing():
         for rows, (_, state, _) in zip(blocks, stepped, strict=True):
             slots.advance(rows, state)
@@ -176,49 +194,49 @@ def _step(model: LoadedModel) -> None:
             record.store()
     model.counters.decode_steps += 1
     model.counters.decode_rows += slots.count
+    return result
 
 
-def _choose(model: LoadedModel, logits: Tensor) -> Choice:
-    slots = model.slots
+def _with_rows(slots: Slots) -> list[tuple[Request, list[int]]]:
+    return [] if slots.are_plain else [(request, request.rows) for request in slots.requests]
+
+
+def _choose(
+    model: LoadedModel, slots: Slots, logits: Tensor, rows: slice | Tensor, options: SamplingOptions, ahead: int
+) -> Choice:
+    """The next tokens of some rows, `ahead` steps after the last look."""
+    if slots.are_plain:
+        return most_probable(logits)
+    longest = slots.longest_answer(ahead) if options.constrain else slots.history.shape[1]
     return choose(
         logits,
-        slots.steps[: slots.count],
-        slots.history[: slots.count, : _longest(model)],
-        slots.scores[: slots.count],
-        slots.options,
+        slots.steps[rows],
+        slots.history[rows, :longest],
+        slots.scores[rows],
+        options,
         model.decoding.end,
         how=model.decoding.search,
     )
 
 
-def _longest(model: LoadedModel) -> int:
-    """Positions of the history that the choice of a token looks at."""
-    slots = model.slots
-    if slots.options.constrain and model.releases_each_step:
-        return max(1, int(slots.steps[: slots.count].max()))
-    return slots.history.shape[1]
-
-
-def _finish_ended(model: LoadedModel, outputs: list[Output]) -> None:
+def _finish_ended(model: LoadedModel, slots: Slots, outputs: list[Output]) -> None:
     """Answer and release the requests that ended."""
-    slots, until = model.slots, model.decoding.until
-    snapshot = slots.snapshot()
+    snapshot, until = slots.snapshot(), model.decoding.until
     candidates = [] if slots.are_plain else slots.requests
-    searches = [request for request in candidates if request.decode.beams > 1 and is_over(request, until)]
-    ended = snapshot.ended.tolist()
-    done = list(dict.fromkeys([slots.owners[row] for row, how in enumerate(ended) if how != RUNNING] + searches))
+    searches = [request for request in candidates if request.decode.beams > 1 and is_settled(request, until)]
+    ended = [slots.owners[row] for row, how in enumerate(snapshot.ended.tolist()) if how != RUNNING]
+    done = [request for request in ended if request.decode.beams == 1] + searches
     if not done:
         return
-    outputs += in_halves(done, partial(_answers, model, snapshot), _fail_alone, model.count_error)
+    outputs += in_halves(done, partial(_answers, model, slots, snapshot), _fail_alone, model.count_error)
     release(model, *done)
 
 
-def _answers(model: LoadedModel, snapshot: Snapshot, requests: Sequence[Request]) -> list[Output]:
+def _answers(model: LoadedModel, slots: Slots, snapshot: Snapshot, requests: Sequence[Request]) -> list[Output]:
     """The last events of requests, and before the last one of a stream its last tokens."""
-    ended = snapshot.ended.tolist()
-    good = {request: None for request in requests if all(ended[row] != BAD for row in request.rows)}
-    hypotheses = row_hypotheses(model.slots, list(good), snapshot, "length")
-    outputs = [failed(request, NOT_A_NUMBER) for request in requests if request not in good]
+    good = [request for request in requests if not _is_bad(request, snapshot)]
+    hypotheses = row_hypotheses(slots, good, snapshot, "length")
+    outputs = [failed(request, NOT_A_NUMBER) for request in requests if _is_bad(request, snapshot)]
     for request in good:
         hypothesis = hypotheses.get(request)
         if hypothesis and request.decode.stream and (fresh := progress(request, hypothesis)):
@@ -227,6 +245,10 @@ def _answers(model: LoadedModel, snapshot: Snapshot, requests: Sequence[Request]
     return outputs
 
 
-def _progress(model: LoadedModel, streams: Sequence[Request]) -> list[Output]:
-    hypotheses = row_hypotheses(model.slots, streams, model.slots.snapshot(), "length")
+def _is_bad(request: Request, snapshot: Snapshot) -> bool:
+    return has_nan(request) if request.decode.beams > 1 else int(snapshot.ended[request.rows[0]]) == BAD
+
+
+def _progress(slots: Slots, streams: Sequence[Request]) -> list[Output]:
+    hypotheses = row_hypotheses(slots, streams, slots.snapshot(), "length")
     return [(request, fresh) for request in streams if (fresh := progress(request, hypotheses[request]))]

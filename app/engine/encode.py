@@ -16,6 +16,7 @@ from app.engine.faults import failed, in_halves, reason_of
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Pixels, Tokens
 from app.engine.request import Chunk, Output, Request
+from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
 
@@ -45,6 +46,7 @@ def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
 
     An error halves the batch, down to the request that causes it, which fails alone. One of the device is raised.
     """
+    model.select_number_types()
     return in_halves(chunks, partial(_encode, model), partial(_fail, model), model.count_error)
 
 
@@ -81,7 +83,7 @@ def _encode_pixels(model: LoadedModel, chunks: Sequence[Chunk], size: int) -> Ba
     model.counters.encode_useful += IMAGE_STEPS * len(images)
     model.counters.encode_padded += IMAGE_STEPS * len(images)
     one_each = torch.ones(len(images), dtype=torch.long, device=model.device)
-    pixels = _put(content.view(len(images), size, size, 3), model.device)
+    pixels = to_device(content.view(len(images), size, size, 3), model.device)
     encoded = model.network.encoder(pixels, one_each)
     return Batch([chunk.request for chunk in chunks], encoded, one_each * encoded.memory.shape[1])
 
@@ -107,7 +109,7 @@ def _padded(model: LoadedModel, chunks: Sequence[Chunk]) -> tuple[Tensor, Tensor
     model.counters.encode_padded += model.padded_steps(lengths)
     longest = max(lengths)
     padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
-    return _put(padded, model.device), _put(torch.tensor(lengths), model.device)
+    return to_device(padded, model.device), to_device(torch.tensor(lengths), model.device)
 
 
 def _encode_parts(encoder: TextEncoder, chunks: Sequence[Chunk], tokens: Tensor, lengths: Tensor) -> Batch:
@@ -132,9 +134,9 @@ def _encode_parts(encoder: TextEncoder, chunks: Sequence[Chunk], tokens: Tensor,
     if not ended:
         return Batch([], encoded, lengths, after)
     last = _stacked(states)
-    whole = torch.tensor([len(memory) for memory in memories], device=tokens.device)
-    mask = torch.arange(int(whole.max()), device=tokens.device) < whole.unsqueeze(1)
+    whole = to_device(torch.tensor([len(memory) for memory in memories]), tokens.device)
     memory = pad_sequence(memories, batch_first=True)
+    mask = torch.arange(memory.shape[1], device=tokens.device) < whole.unsqueeze(1)
     return Batch(ended, Encoded(memory, mask, last.hidden[:, -1], last), whole, after)
 
 
@@ -142,8 +144,3 @@ def _stacked(states: Sequence[RecurrentState]) -> RecurrentState:
     """States of one row each as one state (batch, layers, hidden)."""
     cells = [state.cell for state in states if state.cell is not None]
     return RecurrentState(torch.cat([state.hidden for state in states]), torch.cat(cells) if cells else None)
-
-
-def _put(source: Tensor, device: torch.device) -> Tensor:
-    """Copy to the device; to a GPU from pinned memory, so that the host does not wait."""
-    return source.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else source.to(device)

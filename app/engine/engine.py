@@ -21,6 +21,7 @@ from app.engine.explain import explain
 from app.engine.faults import reason_of
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
+from app.engine.policy import Policy, policy_of, select
 from app.engine.protocol import (
     Cancel,
     Event,
@@ -74,7 +75,8 @@ def _no_beat() -> None:
 
 class Engine:
     """Weights, states and schedule behind one socket. `context` is shared for inproc endpoints. The loop calls `beat`
-    in every turn, so that a supervisor notices when it hangs. `restarts` is how often this engine was restarted."""
+    in every turn, so that a supervisor notices when it hangs. `restarts` is how often this engine was restarted.
+    `policy` is by default that of the device."""
 
     def __init__(
         self,
@@ -82,19 +84,24 @@ class Engine:
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         beat: Callable[[], None] = _no_beat,
         restarts: int = 0,
+        policy: Policy | None = None,
     ) -> None:
         self._config = config
         self._beat = beat
         self._instance = uuid.uuid4().hex
-        self._scheduler = Scheduler(budget=config.budget, slots=config.slots, unit=config.unit)
-        self._statistics = Statistics(config.slots, restarts=restarts)
-        device = pick_device(config.device)
+        self._device = pick_device(config.device)
+        policy = policy or policy_of(self._device)
+        self._slots = config.slots or policy.slots
+        self._scheduler = Scheduler(budget=config.budget or policy.budget, slots=self._slots, unit=config.unit)
+        self._statistics = Statistics(self._slots, restarts=restarts)
         folder = Path(config.desired_state).parent / FOLDER if config.desired_state else None
         self._models = Models(
-            device,
-            slots=config.slots,
+            self._device,
+            slots=self._slots,
             precision=config.precision,
-            memory=config.models_memory or _memory_of(device) // 2,
+            unit=config.unit,
+            policy=policy,
+            memory=config.models_memory or _memory_of(self._device) // 2,
             hash_of=Hashes(folder).of,
         )
         self._versions = Versions(self._models, self._scheduler, self._statistics)
@@ -106,6 +113,7 @@ class Engine:
     def load(self) -> None:
         """Serve the versions of the desired state, or else of the store, and load the default versions; broken ones are
         in the status."""
+        select(self._device)
         if self._config.desired_state:
             desired = read_desired_state(Path(self._config.desired_state))
             self._versions.begin(desired.versions, desired.defaults)
@@ -115,6 +123,7 @@ class Engine:
 
     def run(self) -> None:
         """Step until `stop` is called, then close the socket."""
+        select(self._device)
         try:
             while not self._stop.is_set():
                 self.step()
@@ -175,7 +184,7 @@ class Engine:
     def _accepted(self, key: RequestKey, submit: Submit) -> Request:
         """The request of a message. Raises EngineFailed, ModelUnavailable, ContradictoryOptions."""
         manifest = self._versions.manifest(submit.model, was_accepted=submit.again)
-        check(manifest, submit.source, submit.answer, slots=self._config.slots)
+        check(manifest, submit.source, submit.answer, slots=self._slots)
         cost = cost_of(submit.source, submit.answer, directions=directions_of(manifest))
         request = Request(
             key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.again, submit.trial
@@ -292,7 +301,7 @@ class Engine:
                 "pending_steps": float(scheduler.pending_steps),
             },
             precisions=precisions,
-            figures=statistics.figures({key: model.slots.count for key, model in self._models.items()}),
+            figures=statistics.figures({key: model.rows for key, model in self._models.items()}),
             load_seconds=statistics.load_seconds,
             loading=self._versions.loading,
             models_bytes=self._models.bytes,

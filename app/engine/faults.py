@@ -20,9 +20,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_ABOUT_MEMORY = (
+    "can't allocate memory",  # torch, of the host
+    "out of memory",  # CUDA itself, outside torch's allocator
+    "_ALLOC_FAILED",  # cuBLAS, cuDNN and others of NVIDIA's libraries
+    "_ALLOCATION_FAILED",  # cuDNN 9
+    "CUBLAS_STATUS_NOT_INITIALIZED",  # cuBLAS and cuDNN without memory for their own state
+    "CUDNN_STATUS_NOT_INITIALIZED",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is about memory, of a GPU or of the host."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether an error is about memory, of a GPU or of the host. Libraries of a GPU allocate beside torch, and torch
+    raises their failures as a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ABOUT_MEMORY)
 
 
 def is_of_device(error: BaseException, device: torch.device) -> bool:

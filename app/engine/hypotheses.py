@@ -22,8 +22,7 @@ def row_hypotheses(
 ) -> dict[Request, Hypothesis]:
     """The hypotheses of the requests with one row, without details; `reason` is for those without an end token."""
     single = [request for request in requests if request.decode.beams == 1]
-    with torch.inference_mode():
-        rows = slots.read([request.rows[0] for request in single], snapshot)
+    rows = slots.read([request.rows[0] for request in single], snapshot)
     return {
         request: _row_hypothesis(
             request, tokens, log_probs, "stop" if snapshot.ended[request.rows[0]] == STOP else reason
@@ -66,8 +65,7 @@ def decoded(
     ends = sorted(request.ends, key=lambda end: -_normalised(end.score, end.step + 1, request.decode))
     hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in ends[: request.decode.n_best]]
     if takes_unfinished(request, decoding.search, decoding.until):
-        scores = model.slots.scores[torch.tensor(request.rows, device=model.device)].tolist()
-        alive = [(score, beam) for beam, score in enumerate(scores) if score > float("-inf")]
+        alive = [(score, beam) for beam, score in enumerate(request.scores) if score > float("-inf")]
         unfinished = (_traced(request, len(request.trace), beam, score, None, reason) for score, beam in alive)
         hypotheses += [found for found in unfinished if decoding.end not in found.tokens]
     if not hypotheses:
@@ -112,8 +110,8 @@ def _details(request: Request, path: Sequence[tuple[Trace, int]]) -> tuple[Alter
         ids, log_probs = zip(*(step.alternatives for step, _ in path if step.alternatives is not None), strict=True)
         beams = [beam for _, beam in path]
         alternatives = Alternatives(_table(ids, beams, torch.int32), _table(log_probs, beams, torch.float32))
-    if decode.attention and path:
-        weights = [step.attention for step, _ in path if step.attention is not None]
+    weights = [step.attention for step, _ in path if step.attention is not None]
+    if weights:  # none without attention in the model
         attention = _table(weights, [beam for _, beam in path], torch.float32)
     return alternatives, attention
 

@@ -8,6 +8,7 @@ import torch
 
 from app.engine.cuda_graphs import Units
 from app.engine.faults import is_of_device, is_out_of_memory
+from app.engine.policy import Policy
 from app.engine.request import Request
 from app.engine.sizes import FIXED_BYTES
 from app.engine.slots import Slots
@@ -15,6 +16,7 @@ from app.models.encoders import TextEncoder
 from app.models.explain import Explained, InPieces
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
+from app.models.serving.precision import allow_tf32
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.unrolled import PackedRecurrent
 from app.store.manifest import Decoding, Manifest
@@ -43,9 +45,8 @@ class LoadedModel:
     `exact` is a classifier as stored, in float32 on the host: explanations come from it, and the first one makes it by
     `make_exact`. `explaining` are those that are not complete.
 
-    `releases_each_step`: rows that end are released at once and not at the end of the unit. On a CPU, where reading a
-    value costs nothing. `runs_units`: a unit of plain decoding runs in one go (`cuda_graphs`). On a GPU, where the host
-    is the slower side.
+    On a GPU `slots` has the plain rows, whose units are graphs, and `apart` all others: those that draw, search, have
+    constraints or want to know more than tokens, and those with a longer source. On a CPU `slots` has all rows.
     """
 
     manifest: Manifest
@@ -53,6 +54,9 @@ class LoadedModel:
     slots: Slots
     precision: str  # in words
     block: int
+    policy: Policy
+    tf32: bool = False
+    apart: Slots | None = None
     units: Units | None = None
     exact: Classifier | None = None
     make_exact: Callable[[], InPieces[Classifier]] | None = None
@@ -61,12 +65,6 @@ class LoadedModel:
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
-    releases_each_step: bool = field(init=False)
-    runs_units: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.releases_each_step = self.device.type == "cpu"
-        self.runs_units = self.device.type == "cuda"
 
     def count_error(self, error: Exception) -> None:
         """Note an error of a batch. Raises it if the device may be lost."""
@@ -74,9 +72,9 @@ class LoadedModel:
             raise error
         self.counters.out_of_memory += is_out_of_memory(error)
 
-    def shrink_block(self) -> bool:
-        """Halve the rows that decode at once; False if it is one row already."""
-        rows = min(self.block, self.slots.count)
+    def shrink_block(self, slots: Slots) -> bool:
+        """Halve the rows of a group that decode at once; False if it is one row already."""
+        rows = min(self.block, slots.count)
         if rows <= 1:
             return False
         self.block, self.calm_units = (rows + 1) // 2, 0
@@ -97,13 +95,38 @@ class LoadedModel:
     @property
     def bytes(self) -> int:
         """Memory of its weights and of its rows."""
-        rows = (*self.slots.state.values(), self.slots.history, self.slots.log_probs)
+        rows = [tensor for slots in self.groups for tensor in (*slots.state.values(), slots.history, slots.log_probs)]
         weights = self.weights_bytes + (self.exact_bytes if self.exact is not None else 0)
         return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows)
 
     @property
     def device(self) -> torch.device:
         return self.slots.device
+
+    @property
+    def groups(self) -> list[Slots]:
+        """All rows, in groups that step together."""
+        return [self.slots] if self.apart is None else [self.slots, self.apart]
+
+    @property
+    def rows(self) -> int:
+        """Number of running rows."""
+        return sum(slots.count for slots in self.groups)
+
+    def group_of(self, request: Request) -> Slots:
+        """The group with the rows of a request."""
+        return next(slots for slots in self.groups if request in slots)
+
+    def by_group(self, requests: Sequence[Request]) -> list[tuple[Slots, list[int]]]:
+        """The group that each request is to join: for each group the indices of its requests, at least one."""
+        fitting = [index for index, request in enumerate(requests) if self.slots.fit(request)]
+        others = [index for index, request in enumerate(requests) if not self.slots.fit(request)]
+        return [(slots, chosen) for slots, chosen in zip(self.groups, (fitting, others), strict=False) if chosen]
+
+    def select_number_types(self) -> None:
+        """Let products of this model run in TF32 or not: torch has one switch for the process, on a GPU only."""
+        if not self.policy.looks_each_step:
+            allow_tf32(self.tf32)
 
     @property
     def decoding(self) -> Decoding:

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+import torch
+
 from app.engine.faults import is_out_of_memory
 from app.engine.loaded_model import LoadedModel
+from app.engine.policy import select
 from app.errors import StoreError, printable
 from app.store.model_store import Version
 
@@ -28,8 +31,8 @@ class Failure(NamedTuple):
 class Work:
     """The work of one thread, if any, and its result. `key` is the version that it is for."""
 
-    def __init__(self, name: str) -> None:
-        self._thread = ThreadPoolExecutor(1, name)  # one thread reuses its heap
+    def __init__(self, name: str, device: torch.device) -> None:
+        self._thread = ThreadPoolExecutor(1, name, select, (device,))  # one thread reuses its heap
         self._result: Future[Found] | None = None
         self.key = ""
         self.started = 0.0  # on the clock of `time.monotonic`

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from app.engine.cost import cost_of
-from app.engine.cuda_graphs import Units
+from app.engine.cuda_graphs import Units, memory_sizes
 from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.loaded_model import Counters, LoadedModel
+from app.engine.policy import Policy, policy_of
 from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
 from app.engine.sizes import needed_bytes
@@ -23,7 +24,8 @@ from app.machine import available_memory
 from app.models.explain import InPieces
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.serving.native import NativeLinear, NativeRecurrent
-from app.models.serving.precision import Precision, prepare
+from app.models.serving.precision import Precision, prepare, prepare_for_gpu
+from app.store.architecture import Classifier as ClassifierConfig
 from app.store.hashes import HashOf, sha256_of
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
@@ -34,8 +36,9 @@ _AS_STORED = "float32"  # in the words of `prepare`
 
 
 class Models(Mapping[str, LoadedModel]):
-    """The loaded models by `name/version`. `slots` is the number of rows of each, `memory` the bytes that all may take;
-    None stands for all memory of this machine."""
+    """The loaded models by `name/version`. `slots` is the number of rows of each, `unit` the number of steps for which
+    CUDA graphs are captured, `policy` by default that of the device, `memory` the bytes that all may take; None stands
+    for all memory of this machine."""
 
     def __init__(
         self,
@@ -43,14 +46,18 @@ class Models(Mapping[str, LoadedModel]):
         *,
         slots: int,
         precision: Precision = "auto",
+        unit: int = 6,
+        policy: Policy | None = None,
         memory: int | None = None,
         hash_of: HashOf = sha256_of,
     ) -> None:
         self.device = device
+        self.policy = policy or policy_of(device)
         self.counters = Counters()
         self.memory = memory or available_memory()
         self._slots = slots
         self._precision = precision
+        self._unit = unit
         self._hash_of = hash_of
         self._models: dict[str, LoadedModel] = {}
 
@@ -112,8 +119,9 @@ class Models(Mapping[str, LoadedModel]):
         self.put(model)
 
     def put(self, model: LoadedModel) -> None:
-        """Warm a model and add it to the others."""
-        _warm(model)
+        """Add a model to the others. One of a CPU is warmed; one of a GPU is warm, since captures take seconds."""
+        if model.policy.looks_each_step:
+            _warm(model)
         model.counters = self.counters  # after the warm-up, which is no work of a request
         self._models[model.key] = model
 
@@ -141,18 +149,36 @@ class Models(Mapping[str, LoadedModel]):
             network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         weights = sum(tensor.numel() for tensor in distinct_tensors(network).values())
         precision = self._precision if manifest.precision == "auto" else manifest.precision
-        words = prepare(network, precision, self.device)
-        slots = Slots(self._slots, self.device)
-        model = LoadedModel(manifest, network, slots, words, block=self._slots)
+        if self.policy.looks_each_step:
+            words = prepare(network, precision, self.device)
+            slots = Slots(self._slots, self.device)
+            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy)
+            model.exact = network if isinstance(network, Classifier) and words == _AS_STORED else None
+        else:
+            words = prepare_for_gpu(network, precision, self.device)
+            memories = _memories(manifest, self.policy.positions)
+            slots = Slots(self._slots, self.device, looks_each_step=False, positions=memories[-1])
+            model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision == "auto")
+            if isinstance(network, EncoderDecoder):
+                model.apart = Slots(self._slots, self.device, looks_each_step=False)
+                model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
+            _warm(model)
         model.weights_bytes = _served_bytes(network, weights)
-        if isinstance(network, Classifier):
-            if words == _AS_STORED:
-                model.exact = network
-            else:
-                model.exact_bytes = 4 * weights
-        if isinstance(network, EncoderDecoder):
-            model.units = Units(network, slots, model.decoding.end)
+        if isinstance(network, Classifier) and model.exact is None:
+            model.exact_bytes = 4 * weights
         return model
+
+
+def _memories(manifest: Manifest, most: int) -> list[int]:
+    """The memory lengths for which graphs are captured; `most` is the largest for texts."""
+    architecture = manifest.architecture
+    if isinstance(architecture, ClassifierConfig) or architecture.decoder.attention.kind == "none":
+        return [0]
+    if architecture.decoder.attention.kind == "fixed":
+        return [1]
+    if architecture.encoder.kind == "image":
+        return [architecture.encoder.memory_length]
+    return memory_sizes(min(most, manifest.limits.source_tokens or most))
 
 
 def _builder(version: Version) -> Callable[[], Classifier | EncoderDecoder]:
@@ -176,12 +202,19 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 
 
 def _warm(model: LoadedModel) -> None:
-    """Run a small batch through everything once: kernels and memory are ready before the first request."""
+    """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
+    request."""
     image = model.manifest.image
-    source: Source = Pixels(image.size, bytes(3 * image.size**2)) if image else Tokens([0] * _WARM_TOKENS)
+    source: Source = (
+        Pixels(image.size, bytes(3 * image.size**2))
+        if image
+        else Tokens([0] * min(_WARM_TOKENS, model.slots.positions or _WARM_TOKENS))
+    )
     answer: AnswerSpec = Decode(2) if isinstance(model.network, EncoderDecoder) else Label()
     cost = cost_of(source, answer)
     rows = min(2, model.slots.capacity)
     encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
-    while model.slots.count:
+    while model.rows:
         decode(model, 2)
+    if model.units is not None:
+        model.units.capture()

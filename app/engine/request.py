@@ -66,6 +66,7 @@ class Request:
     rows: list[int] = field(default_factory=list)  # one row of the running batch per beam
     sent: int = 0  # tokens sent as Progress
     trace: list[Trace] = field(default_factory=list)
+    scores: list[float] = field(default_factory=lambda: [0.0])  # of the beams after the last step of the trace
     ends: list[End] = field(default_factory=list)
     end_ranks: set[int] = field(default_factory=set)  # ranks among the best continuations that have been an end
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from app.engine.protocol import Decode
+from app.engine.transfers import to_device
 
 
 class RowValues(NamedTuple):
@@ -40,7 +41,8 @@ class SamplingOptions:
     (searches, width) of rows for each width. All other rows are greedy.
 
     `prefix` has forced tokens, -1 past their end. `no_repeat_ngrams` are sizes with their rows, `forbidden` ids with
-    theirs. `shows_alternatives`: whether a request returns them.
+    theirs. `alternatives` and `attention` are the rows whose answers have them, in the order of the requests;
+    `most_alternatives` is the largest number of any.
     """
 
     min_tokens: RowValues | None = None
@@ -52,7 +54,9 @@ class SamplingOptions:
     constrained: Tensor | None = None
     sampled_constrained: SampledRows | None = None
     beams: tuple[Tensor, ...] = ()
-    shows_alternatives: bool = False
+    alternatives: Tensor | None = None
+    most_alternatives: int = 0
+    attention: Tensor | None = None
 
     @property
     def are_greedy(self) -> bool:
@@ -62,7 +66,7 @@ class SamplingOptions:
     @property
     def needs_table(self) -> bool:
         """Whether the log-probabilities of all tokens are needed."""
-        return self.shows_alternatives or self.constrain or bool(self.beams)
+        return self.alternatives is not None or self.constrain or bool(self.beams)
 
     @property
     def constrain(self) -> bool:
@@ -89,7 +93,7 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
     by_row = [(row, decode) for decode, rows in requests for row in rows]
 
     def put(values: Any) -> Tensor:
-        return torch.tensor(values, device=device)
+        return to_device(torch.tensor(values), device)
 
     def values_of(name: str, default: float) -> RowValues | None:
         pairs = [(row, value) for row, decode in by_row if (value := getattr(decode, name)) != default]
@@ -116,6 +120,8 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
     widths = sorted({decode.beams for decode, _ in requests} - {1})
     sizes = sorted({decode.no_repeat_ngram for _, decode in by_row} - {0})
     forbidden = sorted({tuple(decode.forbidden) for _, decode in by_row} - {()})
+    alternatives = [row for row, decode in by_row if decode.alternatives]
+    attention = [row for row, decode in by_row if decode.attention]
     return SamplingOptions(
         min_tokens=values_of("min_tokens", 0),
         prefix=RowValues(put([row for row, _ in forced]), put([ids + [-1] * (longest - len(ids)) for _, ids in forced]))
@@ -132,5 +138,7 @@ def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.d
         constrained=put(constrained) if constrained else None,
         sampled_constrained=drawn([pair for pair in bound if pair[1].temperature > 0]),
         beams=tuple(put([list(rows) for decode, rows in requests if decode.beams == width]) for width in widths),
-        shows_alternatives=any(decode.alternatives for decode, _ in requests),
+        alternatives=put(alternatives) if alternatives else None,
+        most_alternatives=max((decode.alternatives for decode, _ in requests), default=0),
+        attention=put(attention) if attention else None,
     )

@@ -2,6 +2,9 @@
 
 A row is one hypothesis of one request. Rows join at the end of the prefix; when rows leave, the last ones are copied
 into their places. Rows past the prefix count as ended, so a step over more rows than run does no harm.
+
+On a GPU a model has two of these: plain rows, in storage that never moves because CUDA graphs work on it, and all
+others (see `app.engine.policy`).
 """
 
 from collections import Counter
@@ -13,9 +16,11 @@ import torch
 from torch import Tensor
 
 from app.engine.faults import is_out_of_memory
+from app.engine.host_rows import HostRows
 from app.engine.request import Request
 from app.engine.sampling import Choice
 from app.engine.sampling_options import SamplingOptions, is_plain, options_of
+from app.engine.transfers import to_device
 from app.models.state import State
 
 _MEMORY = ("memory", "keys", "memory_mask")  # (slots, source, ...): as long as the longest running source
@@ -35,20 +40,27 @@ class Snapshot(NamedTuple):
 
 class Slots:
     """State of up to `capacity` rows on `device`. Storage is allocated on first use, grows with sources and answers,
-    and shrinks some time after the last long one."""
+    and shrinks some time after the last long one.
 
-    def __init__(self, capacity: int, device: torch.device) -> None:
+    `looks_each_step` as in `Policy`; without it the host has its own copy of what rows decoded. With `positions` only
+    plain rows with memories of at most that length join, the storage never moves, and only the host keeps their tokens.
+    """
+
+    def __init__(
+        self, capacity: int, device: torch.device, *, looks_each_step: bool = True, positions: int | None = None
+    ) -> None:
         self.capacity = capacity
         self.device = device
+        self.positions = positions
+        self.host = None if looks_each_step else HostRows(capacity)
         self.owners: list[Request] = []  # of each running row
         self.count = 0  # rows
         self.streams: dict[Request, None] = {}  # with one row: a search is not settled before its end
-        self.growths = 0  # how often storage moved to other addresses
         self.longest = 0  # positions of the longest memory
         self.state: dict[str, Tensor] = {}
         self.previous = torch.zeros(capacity, dtype=torch.long, device=device)
-        self._progress = torch.zeros(2, capacity, dtype=torch.long, device=device)
-        self.steps, self.ended = self._progress[0], self._progress[1]  # side by side: one copy to the host
+        self.progress = torch.zeros(2, capacity, dtype=torch.long, device=device)
+        self.steps, self.ended = self.progress[0], self.progress[1]  # side by side
         self.ended += LENGTH
         self.limits = torch.zeros(capacity, dtype=torch.long, device=device)
         self.scores = torch.zeros(capacity, device=device)
@@ -60,7 +72,13 @@ class Slots:
         self._not_plain = 0  # requests
         self.is_torn = False  # a step was stored in part
         self._roomy = 0  # changes of the running rows since long storage was last needed
-        self._on_host = torch.zeros(2, capacity, dtype=torch.long, pin_memory=True) if device.type == "cuda" else None
+
+    def __contains__(self, request: Request) -> bool:
+        return request in self._requests
+
+    def fit(self, request: Request) -> bool:
+        """Whether a request whose source is encoded may join."""
+        return self.positions is None or (is_plain(request.decode) and request.memory <= self.positions)
 
     @property
     def requests(self) -> list[Request]:
@@ -73,19 +91,23 @@ class Slots:
         beams = [request.decode.beams for request in requests]
         mine = slice(self.count, self.count + sum(beams))
         assert mine.stop <= self.capacity
-        index = torch.tensor([n for n, width in enumerate(beams) for _ in range(width)], device=self.device)
-        inputs = [bos if request.decode.first is None else request.decode.first for request in requests]
-        previous = torch.tensor(inputs, device=self.device)[index]
-        limits = torch.tensor([request.decode.max_tokens for request in requests], device=self.device)[index]
-        firsts = [0.0 if beam == 0 else float("-inf") for width in beams for beam in range(width)]
-        scores = torch.tensor(firsts, device=self.device)  # at first all beams are equal
-        self._make_room(state, 1 + max(request.decode.max_tokens for request in requests))
+        firsts = [bos if request.decode.first is None else request.decode.first for request in requests]
+        most = [request.decode.max_tokens for request in requests]
+        by_row = [
+            (index, firsts[index], most[index], beam) for index, width in enumerate(beams) for beam in range(width)
+        ]
+        index, previous, limits, beam = to_device(torch.tensor(by_row).T.contiguous(), self.device)
+        scores = self.scores.new_zeros(len(by_row)).masked_fill_(
+            beam > 0, float("-inf")
+        )  # at first all beams are equal
+        longest = max(request.memory for request in requests)
+        self._make_room(state, longest, 1 + max(most))
         for name, tensor in cast(dict[str, Tensor], state).items():
             storage = self.state[name]
-            rows = tensor if len(index) == len(requests) else tensor[index]
+            rows = tensor if len(by_row) == len(requests) else tensor[index]
             if name in _MEMORY:
-                storage[mine, : tensor.shape[1]] = rows
-                storage[mine, tensor.shape[1] :] = 0
+                storage[mine, :longest] = rows[:, :longest]
+                storage[mine, longest:] = 0
             else:
                 storage[mine] = rows
         self.previous[mine] = previous
@@ -94,6 +116,8 @@ class Slots:
         self.history[mine] = past_end
         self.scores[mine] = scores
         self.ended[mine] = RUNNING
+        if self.host is not None:
+            self.host.start(mine)
         for request in requests:  # only now: nothing fails any more
             decode = request.decode
             request.rows = list(range(self.count, self.count + decode.beams))
@@ -106,31 +130,32 @@ class Slots:
             self._not_plain += not is_plain(decode)
         self._changed()
 
-    def _make_room(self, state: State, tokens: int) -> None:
-        """Grow the storage."""
+    def _make_room(self, state: State, longest: int, tokens: int) -> None:
+        """Grow the storage to `longest` positions of memory and `tokens` tokens."""
         for name, tensor in cast(dict[str, Tensor], state).items():
             storage = self.state.get(name)
-            if storage is None:
-                self.state[name] = tensor.new_zeros((self.capacity, *tensor.shape[1:]))
-                self.growths += 1
-            elif name in _MEMORY and storage.shape[1] < tensor.shape[1]:
-                length = max(tensor.shape[1], 2 * storage.shape[1])
+            if name not in _MEMORY:
+                if storage is None:
+                    self.state[name] = tensor.new_zeros((self.capacity, *tensor.shape[1:]))
+            elif storage is None or storage.shape[1] < longest:
+                length = self.positions or max(longest, 0 if storage is None else 2 * storage.shape[1])
                 grown = tensor.new_zeros((self.capacity, length, *tensor.shape[2:]))
-                grown[:, : storage.shape[1]] = storage
+                if storage is not None:
+                    grown[:, : storage.shape[1]] = storage
                 self.state[name] = grown
-                self.growths += 1
-        if self.history.shape[1] < tokens:
+        if self.positions is None and self.history.shape[1] < tokens:
             more = max(tokens, 2 * self.history.shape[1]) - self.history.shape[1]
             history = torch.cat((self.history, self.history.new_zeros(self.capacity, more)), 1)
             self.log_probs = torch.cat((self.log_probs, self.log_probs.new_zeros(self.capacity, more)), 1)
             self.history = history
-            self.growths += 1
 
     def _most_tokens(self) -> int:
         return 1 + max((request.decode.max_tokens for request in self._requests), default=0)
 
     def _is_roomy(self) -> bool:
-        """Whether storage is long, and at least four times as long as the running rows need."""
+        """Whether storage may move, is long, and at least four times as long as the running rows need."""
+        if self.positions is not None:
+            return False
         memory = max((storage.shape[1] for name, storage in self.state.items() if name in _MEMORY), default=0)
         tokens = self.history.shape[1]
         return memory > max(_KEPT, 4 * self.longest) or (tokens > _KEPT and tokens > 4 * self._most_tokens())
@@ -141,7 +166,6 @@ class Slots:
         history, log_probs = self.history[:, :tokens].clone(), self.log_probs[:, :tokens].clone()
         self.state |= memory
         self.history, self.log_probs = history, log_probs
-        self.growths += 1
         self._roomy = 0
 
     def _changed(self) -> None:
@@ -196,9 +220,10 @@ class Slots:
             self.log_probs[:count] = self.log_probs[choice.parents]
             self.scores[:count] = choice.scores
         steps, ended = self.steps[:count], self.ended[:count]
-        at = steps.unsqueeze(1)
-        self.history[:count].scatter_(1, at, choice.tokens.unsqueeze(1))
-        self.log_probs[:count].scatter_(1, at, choice.log_probs.unsqueeze(1))
+        if self.positions is None:
+            at = steps.unsqueeze(1)
+            self.history[:count].scatter_(1, at, choice.tokens.unsqueeze(1))
+            self.log_probs[:count].scatter_(1, at, choice.log_probs.unsqueeze(1))
         self.previous[:count] = choice.tokens
         is_running = ended == RUNNING
         steps += is_running
@@ -216,6 +241,8 @@ class Slots:
         moved = [row for row in range(count, self.count) if row not in gone]
         if holes:
             self._copy_rows(moved, holes)
+            if self.host is not None:
+                self.host.move(holes, moved)
         self.ended[count : self.count].fill_(LENGTH)
         for request in requests:  # only now: nothing fails any more
             del self._requests[request]
@@ -240,7 +267,7 @@ class Slots:
         _, state = self.view(slice(None))
         storages = (*cast(dict[str, Tensor], state).values(), *self._of_rows())
         try:
-            to, source = torch.tensor([places, rows], device=self.device)
+            to, source = to_device(torch.tensor([places, rows]), self.device)
             for storage in storages:
                 storage[to] = storage[source]
         except (RuntimeError, MemoryError) as error:
@@ -250,24 +277,35 @@ class Slots:
                 for place, row in zip(places, rows, strict=True):
                     storage[place].copy_(storage[row])
 
+    def longest_answer(self, ahead: int) -> int:
+        """The most tokens of a running row, at least 1; on a GPU at most that many, `ahead` steps after the last
+        look."""
+        steps = self.steps if self.host is None else self.host.steps
+        return max(1, ahead + int(steps[: self.count].max()))
+
+    def look(self, progress: Tensor, tokens: Sequence[Tensor], log_probs: Sequence[Tensor]) -> None:
+        """Take over a unit of a GPU, copied to the host: progress (2, rows) after it, and of each step tokens and their
+        log-probabilities (rows,)."""
+        assert self.host is not None
+        if tokens:
+            self.host.extend(
+                progress, torch.stack([*tokens])[:, : self.count], torch.stack([*log_probs])[:, : self.count]
+            )
+
     def snapshot(self) -> Snapshot:
-        """All running rows. On a GPU this waits for the queued work, and makes one small copy."""
-        if self._on_host is None:
-            return Snapshot(self.steps[: self.count], self.ended[: self.count])
-        stream = torch.cuda.current_stream(self.device)
-        self._on_host.copy_(self._progress, non_blocking=True)
-        stream.record_event().synchronize()
-        return Snapshot(self._on_host[0, : self.count], self._on_host[1, : self.count])
+        """All running rows, on a GPU as they were after the last unit."""
+        steps, ended = (self.steps, self.ended) if self.host is None else (self.host.steps, self.host.ended)
+        return Snapshot(steps[: self.count], ended[: self.count])
 
     def read(self, rows: Sequence[int], snapshot: Snapshot) -> list[tuple[list[int], list[float]]]:
-        """Tokens, the end token included, and log-probabilities of some rows, in one copy to the host."""
+        """Tokens, the end token included, and log-probabilities of some rows."""
         if not rows:
             return []
         counts = [int(snapshot.steps[row]) for row in rows]
-        index = torch.tensor(rows, device=self.device)
-        columns = [storage[:, : max(counts)].index_select(0, index) for storage in (self.history, self.log_probs)]
-        tokens, log_probs = torch.stack([column.double() for column in columns]).cpu()  # exact for either
-        columns_of_rows = zip(tokens.long().tolist(), log_probs.tolist(), counts, strict=True)
+        index = torch.tensor(rows)
+        of_rows = (self.history, self.log_probs) if self.host is None else (self.host.history, self.host.log_probs)
+        tokens, log_probs = (storage[:, : max(counts)].index_select(0, index).tolist() for storage in of_rows)
+        columns_of_rows = zip(tokens, log_probs, counts, strict=True)
         return [(ids[:count], values[:count]) for ids, values, count in columns_of_rows]
 
     def _of_rows(self) -> tuple[Tensor, ...]:

@@ -50,7 +50,7 @@ class Versions:
         self._statistics = statistics
         self._room = Room(models, scheduler)
         self._served: dict[str, Version] = {}
-        self._building, self._checking = Work("loading"), Work("checking")
+        self._building, self._checking = (Work(name, models.device) for name in ("loading", "checking"))
         self._defaults: deque[list[str]] = deque()  # of each name whose default version is to be loaded, by rank
         self._unchecked: deque[str] = deque()
         self._opening: dict[str, str] = {}  # folders of versions that front ends load

@@ -52,16 +52,22 @@ Step = Callable[[Tensor, Tensor, Tensor | None, Weights], tuple[Tensor, Tensor |
 Unroll = Callable[[Tensor, Tensor, Tensor, Tensor | None, Weights, bool], tuple[Tensor, Tensor | None]]
 
 
+def _as_they_are(weights: Weights) -> Weights:
+    return weights
+
+
 class Computation(NamedTuple):
     """What a kind of cell computes, for one layer in one direction.
 
     `step`: inputs (batch, input), hidden and cell (batch, hidden), weights; returns the next hidden and cell.
     `unroll`: all steps in one kernel of torch, if it has one. Inputs (batch, source, input), lengths (batch,), hidden,
-    cell, weights, whether it trains; returns outputs (batch, source, hidden) and the cell at each row's end.
+    cell, weights after `unroll_weights`, whether it trains; returns outputs (batch, source, hidden) and the cell at
+    each row's end. cuDNN wants hidden and cell contiguous.
     """
 
     step: Step
     unroll: Unroll | None = None
+    unroll_weights: Callable[[Weights], Weights] = _as_they_are
 
 
 def _lstm_step(inputs: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights) -> tuple[Tensor, Tensor | None]:
@@ -74,8 +80,8 @@ def _lstm_unroll(
     inputs: Tensor, lengths: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights, training: bool
 ) -> tuple[Tensor, Tensor | None]:
     assert cell is not None
-    inputs, weights = _freeze_past_end(inputs, lengths, weights)
-    state = (hidden.unsqueeze(0), cell.unsqueeze(0))
+    inputs = _with_padding_marked(inputs, lengths, weights.weight_ih.shape[1])
+    state = (hidden.unsqueeze(0).contiguous(), cell.unsqueeze(0).contiguous())
     output, _, last = torch.lstm(inputs, state, weights, *_ONE_LAYER, training, bidirectional=False, batch_first=True)
     return output, last.squeeze(0)
 
@@ -86,18 +92,39 @@ def _without_cell(step: Callable[..., Tensor], kernel: Callable[..., tuple[Tenso
     def unroll(
         inputs: Tensor, lengths: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights, training: bool
     ) -> tuple[Tensor, Tensor | None]:
-        state = hidden.unsqueeze(0)
+        state = hidden.unsqueeze(0).contiguous()
         output, _ = kernel(inputs, state, weights, *_ONE_LAYER, training, bidirectional=False, batch_first=True)
         return output, None
 
     return Computation(lambda inputs, hidden, cell, weights: (step(inputs, hidden, *weights), None), unroll)
 
 
+def _with_padding_marked(inputs: Tensor, lengths: Tensor, width: int) -> Tensor:
+    """inputs (batch, source, input) with `width` features: the first extra one is 1 on padding, any others are 0."""
+    positions = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0)
+    padding = (positions >= lengths.unsqueeze(1)).unsqueeze(2).to(inputs.dtype)  # batch x source x 1
+    zeros = [padding.new_zeros(*padding.shape[:2], more)] if (more := width - inputs.shape[2] - 1) else []
+    return torch.cat((inputs, padding, *zeros), 2)
+
+
+def _frozen_on_padding(weights: Weights) -> Weights:
+    """Make an LSTM's cell keep its value on padding, so that the last cell is that of each row's end.
+
+    The extra input feature saturates the gates there: forget at exactly 1, input at exactly 0. That costs one column
+    instead of a packed sequence.
+    """
+    size = weights.weight_hh.shape[1]
+    column = weights.weight_ih.new_zeros(4 * size, 1)
+    column[:size] = -_SATURATED
+    column[size : 2 * size] = _SATURATED
+    return weights._replace(weight_ih=torch.cat((weights.weight_ih, column), 1))
+
+
 COMPUTATIONS: dict[CellKind, Computation] = {
     "rnn_tanh": _without_cell(torch.rnn_tanh_cell, torch.rnn_tanh),
     "rnn_relu": _without_cell(torch.rnn_relu_cell, torch.rnn_relu),
     "gru": _without_cell(torch.gru_cell, torch.gru),
-    "lstm": Computation(_lstm_step, _lstm_unroll),
+    "lstm": Computation(_lstm_step, _lstm_unroll, _frozen_on_padding),
 }
 
 
@@ -118,19 +145,3 @@ def unroll_by_steps(
         if cell is not None and following is not None:
             cell = torch.where((position < lengths).unsqueeze(1), following, cell)
     return torch.stack(outputs, 1), cell
-
-
-def _freeze_past_end(inputs: Tensor, lengths: Tensor, weights: Weights) -> tuple[Tensor, Weights]:
-    """Make an LSTM's cell keep its value on padding, so that the last cell is that of each row's end.
-
-    An extra input feature, 1 on padding, saturates the gates there: forget at exactly 1, input at exactly 0. That costs
-    one column instead of a packed sequence.
-    """
-    positions = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0)
-    padding = (positions >= lengths.unsqueeze(1)).unsqueeze(2).to(inputs.dtype)  # batch x source x 1
-    size = weights.weight_hh.shape[1]
-    column = weights.weight_ih.new_zeros(4 * size, 1)
-    column[:size] = -_SATURATED
-    column[size : 2 * size] = _SATURATED
-    frozen = weights._replace(weight_ih=torch.cat((weights.weight_ih, column), 1))
-    return torch.cat((inputs, padding), 2), frozen

@@ -81,6 +81,9 @@ class Recurrent(RecurrentLayers):
     def _weights(self, suffix: str) -> Weights:
         return Weights(*(self.get_parameter(name + suffix) for name in Weights._fields))
 
+    def _unroll_weights(self, suffix: str) -> Weights:
+        return COMPUTATIONS[self.recurrence.cell].unroll_weights(self._weights(suffix))
+
     def weights_by_layer(self) -> list[list[Weights]]:
         """One list per layer, with the weights of each direction."""
         return [[self._weights(suffix) for suffix in self._suffixes(layer)] for layer in range(self.recurrence.layers)]
@@ -113,7 +116,7 @@ class Recurrent(RecurrentLayers):
             for direction, suffix in enumerate(self._suffixes(layer)):
                 source = reverse_within(inputs, lengths) if direction else inputs
                 start = state.row(len(hiddens))
-                output, cell = unroll(source, lengths, *start, self._weights(suffix), self.training)
+                output, cell = unroll(source, lengths, *start, self._unroll_weights(suffix), self.training)
                 hiddens.append(last_of(output, lengths))
                 cells.append(cell)
                 outputs.append(reverse_within(output, lengths) if direction else output)

@@ -27,6 +27,7 @@ from app.store.manifest import Search, Until
 from app.store.model_store import open_version
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer
+from tests.engine.conftest import Way
 from tests.engine.references import Reference, Sentence, open_shipped
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY
 from training.recipe import Shipped
@@ -43,7 +44,7 @@ def loaded(store: Path, key: str, precision: Precision) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_store: Path) -> LoadedModel:
+def translator(tiny_store: Path, device_way: Way) -> LoadedModel:
     return loaded(tiny_store, TRANSLATE, "float32")
 
 
@@ -54,9 +55,9 @@ def answers(model: LoadedModel, sent: Sequence[Sent], *, unit: int = 6, join: in
         for number, (source, options) in enumerate(sent)
     ]
     events: dict[Request, list[Event]] = {request: [] for request in waiting}
-    while waiting or model.slots.count:
+    while waiting or model.rows:
         joining, waiting = waiting[:join], waiting[join:]
-        if joining and model.slots.capacity - model.slots.count >= sum(request.cost.rows for request in joining):
+        if joining and model.slots.capacity - model.rows >= sum(request.cost.rows for request in joining):
             encode(model, [whole(request) for request in joining])
         else:
             waiting = joining + waiting
@@ -104,8 +105,10 @@ def same(found: Hypothesis, expected: Sentence, reference: Reference) -> None:
 
 
 @pytest.mark.parametrize(("key", "precision"), [(TRANSLATE, "float32"), (TRANSLATE, "float16"), (CAPTION, "float32")])
-def test_mixed_decoding_equals_one_by_one(tiny_store: Path, key: str, precision: Precision) -> None:
+def test_mixed_decoding_equals_one_by_one(tiny_store: Path, device_way: Way, key: str, precision: Precision) -> None:
     """Packed float16 weights are those on disk, so they give the same answers as float32."""
+    if device_way == "gpu" and precision == "float16":
+        pytest.skip("on a GPU everything is in float16 then, and answers differ")
     rng = random.Random(11)
     model = loaded(tiny_store, key, precision)
     shipped = open_shipped(tiny_store, key)
@@ -165,7 +168,8 @@ WAYS: list[tuple[Search, Until]] = [
 
 
 @pytest.mark.parametrize(("how", "until"), WAYS)
-def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, until: Until) -> None:
+@pytest.mark.parametrize("cases", [25, pytest.param(100, marks=pytest.mark.slow)])
+def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, until: Until, cases: int) -> None:
     """Lengths, beams and rules of all kinds side by side in one batch; ends are made likely, so that they matter."""
     rng = random.Random(23)
     version = open_version(tiny_store / TRANSLATE)
@@ -181,7 +185,7 @@ def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, un
     models.add(manifest, copy.deepcopy(network))
     shipped = Shipped(network, TextTokenizer(version.folder, manifest.tokenizer), manifest)
     sent = []
-    for _ in range(25):
+    for _ in range(cases):
         source, options = a_source(rng, TRANSLATE), some_options(rng)
         sent.append((source, msgspec.structs.replace(options, beams=max(2, options.beams), stream=False)))
     unfinished = 0
@@ -263,7 +267,7 @@ def test_alternatives_of_a_stream_are_those_of_the_whole(translator: LoadedModel
     request = Request((b"", 0), translator.key, Tokens([5, 6, 7]), Decode(60, alternatives=3, stream=True), Cost(3))
     encode(translator, [whole(request)])
     events: list[Event] = []
-    while translator.slots.count:
+    while translator.rows:
         events += [event for _, event in decode(translator, 4)]
     *parts, last = events
     assert isinstance(last, Decoded)

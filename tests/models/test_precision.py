@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.recurrent import Recurrent
 from app.models.serving import precision
+from app.models.serving.flat import FlatRecurrent
+from app.models.serving.folded import FoldedConvolution
 from app.models.serving.one_by_one import OneByOne
-from app.models.serving.precision import Capability, Precision, prepare, rounding
+from app.models.serving.precision import Capability, Precision, prepare, prepare_for_gpu, rounding
 from app.store.manifest import Manifest
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
 
@@ -133,3 +135,31 @@ def test_rounded_weights_are_reported_and_those_that_do_not_fit_are_kept() -> No
     expected = answer(network)
     assert "do not fit float16" in prepare(network, "float16", CPU)
     torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5)
+
+
+@every_draft
+@pytest.mark.parametrize("chosen", get_args(Precision))
+def test_the_form_for_a_gpu_answers_the_same(draft: Manifest, chosen: Precision) -> None:
+    """On a CPU, which computes the same."""
+    network = network_of(draft)
+    expected = answer(network)
+    words = prepare_for_gpu(network, chosen, CPU)
+    exact = chosen in ("float32", "auto")
+    assert words.startswith("float32" if exact else chosen)
+    torch.testing.assert_close(answer(network).float(), expected, rtol=0, atol=1e-5 if exact else 0.2)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@every_draft
+def test_a_gpu_gets_folded_convolutions_and_flat_weights(draft: Manifest) -> None:
+    network = network_of(draft)
+    prepare_for_gpu(network, "auto", CPU)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    convolutions = [module for module in network.modules() if isinstance(module, FoldedConvolution)]
+    assert bool(convolutions) == (draft.task == "captioning")
+    assert all(one.weight.is_contiguous(memory_format=torch.channels_last) for one in convolutions)
+    if draft.task != "captioning":
+        assert isinstance(network.encoder.recurrence, FlatRecurrent)
+    if draft.task == "completion":
+        assert isinstance(network, EncoderDecoder)
+        assert network.decoder.recurrence is network.encoder.recurrence

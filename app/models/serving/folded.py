@@ -50,7 +50,7 @@ class FoldedBlock(nn.Module):
 
 
 class FoldedResNet(nn.Module):
-    """`resnet` computed in `dtype`: float32 pixels in, float32 feature map out."""
+    """`resnet` computed in `dtype`: pixels in, a feature map of their type out."""
 
     def __init__(self, resnet: ResNet, dtype: torch.dtype) -> None:
         super().__init__()
@@ -66,4 +66,4 @@ class FoldedResNet(nn.Module):
         """See `ResNet.forward`."""
         features = self.stem(pixels.to(self.dtype)).relu_()
         grid: Tensor = self.blocks(self.maxpool(features))
-        return grid.float()
+        return grid.to(pixels.dtype)

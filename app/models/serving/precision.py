@@ -1,9 +1,9 @@
-"""The number types of a model, and its serving form on this processor.
+"""The number types of a model, and its serving form on this processor or on a GPU.
 
-The engine calls `prepare` once per model, after it loads the weights and before the first request.
+The engine calls `prepare` or `prepare_for_gpu` once per model, after it loads the weights and before the first request.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, assert_never
 
 import torch
@@ -15,6 +15,7 @@ from app.models.encoders import ImageEncoder, TextEncoder
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.recurrent import Recurrent
 from app.models.serving import native
+from app.models.serving.flat import FlatRecurrent
 from app.models.serving.folded import FoldedResNet
 from app.models.serving.fused import FusedLSTM
 from app.models.serving.native import NativeLinear, NativeRecurrent, has_native_form
@@ -60,7 +61,7 @@ def capability() -> Capability:
 
 
 def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
-    """Turn a loaded network into its serving form, in place, on `device`. Returns a description of that form.
+    """Turn a loaded network into its serving form, in place, on a CPU. Returns a description of that form.
 
     `float32` gives the results of the training code. `float16`: weights in float16; activations and sums in float32.
     `bfloat16`: weights and factors in bfloat16; sums and states in float32; without native bfloat16 kernels only for
@@ -70,8 +71,6 @@ def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: 
     serving form does not have its kind of cell.
     """
     network.eval().requires_grad_(False).to(device)
-    if device.type != "cpu":
-        return _on_accelerator(network, precision)
     if precision == "float32":
         if isinstance(network.encoder, ImageEncoder):
             network.encoder.resnet = OneByOne(network.encoder.resnet)  # type: ignore[assignment]
@@ -80,13 +79,42 @@ def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: 
         return _on_cpu(network, precision, capability())
 
 
-def _on_accelerator(network: nn.Module, precision: Precision) -> str:
-    if precision in ("float16", "bfloat16"):
-        network.to(getattr(torch, precision))
+def prepare_for_gpu(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
+    """The same on a GPU. `float16` and `bfloat16` are the type of all; `auto` and `float32` compute in float32, and
+    `auto` rounds the factors of products to TF32 (see `allow_tf32`)."""
+    network.eval().requires_grad_(False)
+    dtype = getattr(torch, precision) if precision in ("float16", "bfloat16") else torch.float32
+    with torch.no_grad():
+        encoder = network.encoder
+        if isinstance(encoder, ImageEncoder):
+            encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
+        network.to(device, dtype)
+        if isinstance(encoder, TextEncoder):
+            recurrence = encoder.recurrence
+            _replace(network, lambda child: FlatRecurrent(recurrence) if child is recurrence else None)
+    if dtype != torch.float32:
         return f"{precision} throughout"
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    return "float32, TF32 off"
+    return "float32 with products in TF32" if precision == "auto" else "float32, TF32 off"
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Whether products of float32 numbers on a GPU round their factors to TF32, 10 bits of mantissa: about ten times as
+    fast."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _replace(network: nn.Module, form: Callable[[nn.Module], nn.Module | None]) -> dict[nn.Module, nn.Module]:
+    """Replace modules by their serving form, where they have one: those replaced, and their forms. A module that two
+    others share is replaced once."""
+    replaced: dict[nn.Module, nn.Module] = {}
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if child not in replaced and (serving := form(child)) is not None:
+                replaced[child] = serving
+            if child in replaced:
+                setattr(module, name, replaced[child])
+    return replaced
 
 
 def _on_cpu(network: Classifier | EncoderDecoder, precision: Precision, able: Capability) -> str:
@@ -129,19 +157,20 @@ def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | 
     change = rounding(network)
     if native_type is not torch.bfloat16 and not change <= _ROUNDING:
         return f"{what} float32 (their weights do not fit float16)"
-    packed: dict[nn.Module, nn.Module] = {}  # a module that two others share is packed once
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, Attention):
-                child.by_sigmoid, child.natively = True, native_type is not None
-            elif child not in packed and isinstance(child, Recurrent):
-                packed[child] = _packed_recurrent(child, native_type)
-            elif child not in packed and isinstance(child, nn.Embedding) and change <= _ROUNDING:
-                packed[child] = PackedEmbedding(child)
-            elif child not in packed and isinstance(child, nn.Linear) and child.out_features >= _NARROW:
-                packed[child] = _packed_linear(child, native_type)
-            if child in packed:
-                setattr(module, name, packed[child])
+
+    def packed_form(child: nn.Module) -> nn.Module | None:
+        if isinstance(child, Recurrent):
+            return _packed_recurrent(child, native_type)
+        if isinstance(child, nn.Embedding) and change <= _ROUNDING:
+            return PackedEmbedding(child)
+        if isinstance(child, nn.Linear) and child.out_features >= _NARROW:
+            return _packed_linear(child, native_type)
+        return None
+
+    packed = _replace(network, packed_form)
+    for module in network.modules():
+        if isinstance(module, Attention):
+            module.by_sigmoid, module.natively = True, native_type is not None
     words = what if native_type is None else f"native {what}"
     if native_type is torch.bfloat16:
         words += " bfloat16"

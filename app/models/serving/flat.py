@@ -1,0 +1,53 @@
+"""A serving form of `Recurrent` for a GPU: weights of a layer and direction in one piece, as cuDNN reads them."""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from app.models.cells import COMPUTATIONS, Weights
+from app.models.recurrent import Recurrent, RecurrentLayers
+from app.store.architecture import CellKind
+
+_MODULES: dict[CellKind, Callable[..., nn.RNNBase]] = {  # the cells of cuDNN; torch lays their weights out
+    "rnn_tanh": nn.RNN,
+    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+}
+_MULTIPLE = 8  # tensor cores multiply matrices whose sides are multiples of it
+
+
+class FlatRecurrent(Recurrent):
+    """`recurrent`, on its device. The weights of `unroll` are laid out once; otherwise cuDNN would copy them at each
+    call, and an LSTM add its column for padding. Steps use those of `recurrent`."""
+
+    def __init__(self, recurrent: Recurrent) -> None:
+        RecurrentLayers.__init__(self, recurrent.recurrence)
+        self.dropout = 0.0
+        self.recurrent = recurrent
+        suffixes = [suffix for layer in range(self.recurrence.layers) for suffix in self._suffixes(layer)]
+        self._flat = {suffix: _flat(self.recurrence.cell, recurrent._weights(suffix)) for suffix in suffixes}
+
+    def _weights(self, suffix: str) -> Weights:
+        return self.recurrent._weights(suffix)
+
+    def _unroll_weights(self, suffix: str) -> Weights:
+        return self._flat[suffix]
+
+
+def _flat(kind: CellKind, weights: Weights) -> Weights:
+    weights = COMPUTATIONS[kind].unroll_weights(weights)
+    if kind not in _MODULES:
+        return weights
+    if kind == "lstm":  # its inputs get as many columns as its weights
+        more = -weights.weight_ih.shape[1] % _MULTIPLE
+        weights = weights._replace(weight_ih=nn.functional.pad(weights.weight_ih, (0, more)))
+    like = weights.weight_hh
+    module = _MODULES[kind](
+        weights.weight_ih.shape[1], like.shape[1], batch_first=True, device=like.device, dtype=like.dtype
+    )
+    flat = Weights(*(module.get_parameter(f"{name}_l0").detach() for name in Weights._fields))
+    for mine, theirs in zip(flat, weights, strict=True):
+        mine.copy_(theirs)
+    return flat
