@@ -27,6 +27,6 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server for one module, which may unload models with `ADMIN_KEY`."""
     folder = tmp_path_factory.mktemp("administered")
     store = make_tiny_store(folder)
-    limits = {"max_body_bytes": 3_000_000, "max_inputs": 64}
-    with serving_store(store, folder, admin_key=SecretStr(ADMIN_KEY), **limits) as address:
+    key = SecretStr(ADMIN_KEY)
+    with serving_store(store, folder, admin_key=key, max_body_bytes=3_000_000, max_inputs=64) as address:
         yield address
