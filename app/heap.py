@@ -3,7 +3,8 @@
 import ctypes
 from functools import cache
 
-_M_ARENA_MAX = -8  # mallopt(3)
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # mallopt(3)
+_LARGE = 256 * 1024  # bytes
 
 
 def share_heap() -> None:
@@ -14,6 +15,15 @@ def share_heap() -> None:
     """
     if (library := _glibc()) is not None:
         library.mallopt(_M_ARENA_MAX, 1)
+
+
+def keep_large_blocks_apart() -> None:
+    """Let large blocks return to the system at once.
+
+    By default they move into the heap after the first was freed, and small blocks between them keep it from shrinking.
+    """
+    if (library := _glibc()) is not None:
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def give_back_memory() -> None:

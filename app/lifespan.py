@@ -21,7 +21,7 @@ from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
 from app.engine_metrics import ServiceFigures
 from app.engines import bring_up_to_date, desired_state_of, open_store, start_engines
-from app.heap import give_back_memory, share_heap
+from app.heap import give_back_memory, keep_large_blocks_apart, share_heap
 from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
@@ -70,6 +70,7 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     """Run the service until the block ends, then stop everything that was started here."""
     settings, metrics = parts.settings, parts.metrics
     share_heap()
+    keep_large_blocks_apart()
     store = open_store(settings)
     if parts.service_folder is None:
         check_temporary_folder()

@@ -15,6 +15,7 @@ from app.temporary_folder import service_folder
 
 NVIDIA = Path("/dev/nvidiactl")  # exists with a GPU; only then torch counts the GPUs, which takes seconds
 _STOP_SECONDS = 5.0
+_KERNELS = "128"  # that oneDNN keeps, one for each shape of its inputs; its default of 1,024 fills 100 MB in an hour
 
 
 def engine_devices(devices: str, engines: int) -> list[str]:
@@ -45,7 +46,11 @@ class EngineProcess(SupervisedProcess):
         super().__init__(
             f"engine on {config.device}",
             [sys.executable, "-m", "app.engine", msgspec.json.encode(config).decode()],
-            environment={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            environment={
+                "OMP_NUM_THREADS": threads,
+                "MKL_NUM_THREADS": threads,
+                "ONEDNN_PRIMITIVE_CACHE_CAPACITY": _KERNELS,
+            },
             heartbeat_seconds=heartbeat_seconds,
         )
 

@@ -5,16 +5,13 @@ has a time limit; `Connections` ends those that exceed it.
 """
 
 import asyncio
-import math
 import time
-from enum import Enum, auto
 from functools import partial
 from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.access.guard import CALLER
@@ -27,18 +24,7 @@ from app.server.heads import body_length, complete_scope, head_too_large, withou
 from app.server.intake import Intake
 from app.server.limits import HEAD_BYTES, HEAD_FIELDS, LENGTH_DIGITS
 from app.server.parts import ServerParts
-
-_LAST_READ_SECONDS = 5.0  # in which a client must read something while the service ends
-
-
-class Stage(Enum):
-    """What a connection does."""
-
-    OPEN = auto()  # no byte of a head has come
-    HEAD = auto()
-    BODY = auto()
-    ANSWER = auto()
-    CLOSING = auto()  # the last response is sent; what still comes is dropped
+from app.server.stages import Stage, StagedConnection
 
 
 class _Refused:
@@ -48,10 +34,9 @@ class _Refused:
     message_event = asyncio.Event()
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """One connection. Its stage began at `since`; at `due` it must have ended, on the clock of the event loop."""
+class HttpProtocol(StagedConnection):
+    """The requests of one connection."""
 
-    flow: Intake
     cycle: Any  # the last request whose head has come: Cycle, _Refused or None
 
     def __init__(
@@ -63,28 +48,13 @@ class HttpProtocol(HttpToolsProtocol):
         *,
         parts: ServerParts,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(config, server_state, app_state, parts.limits)
         self._parts = parts
-        self._limits = parts.limits
         self._running: Cycle | None = None  # the cycle whose application runs; later ones are pipelined
         self._is_in_head = False
-        self._is_deaf = False  # what comes is dropped
         self._will_parse = False
         self._unparsed = 0  # bytes since the parser delivered a part of a message
         self._head_bytes = self._head_fields = 0
-        self._read_by = math.inf  # when the client must have read what was sent
-        self._is_ending = False  # with the service
-        self._unsent = 0  # bytes that a closing connection had not sent when that was last looked at
-        self._enter(Stage.OPEN, parts.limits.head_seconds)
-
-    def _enter(self, stage: Stage, seconds: float = math.inf) -> None:
-        self._stage = stage
-        self.since = self.loop.time()
-        self._stage_due = self.since + seconds
-
-    @property
-    def due(self) -> float:
-        return min(self._stage_due, self._read_by)
 
     @property
     def is_idle(self) -> bool:
@@ -97,16 +67,6 @@ class HttpProtocol(HttpToolsProtocol):
             or not (arriving := self.cycle.arriving)
             or not arriving.received
         )
-
-    @property
-    def is_unread(self) -> bool:
-        """Whether the client has not read what it was sent."""
-        return self._read_by != math.inf
-
-    def give_way(self) -> None:
-        """Close at once for a new connection, and count no more: the transport ends in the next turn of the loop."""
-        self.connections.discard(self)
-        self.transport.abort()
 
     @property
     def _is_free(self) -> bool:
@@ -353,14 +313,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._may_parse:
             self._parse_soon()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._read_by = self.loop.time() + self._read_seconds
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._read_by = math.inf
-
     def _refusal(self) -> tuple[Refusal, Any] | None:
         """The refusal of a request to a task, and its match."""
         parts, scope = self._parts, cast(dict[str, Any], self.scope)
@@ -413,32 +365,6 @@ class HttpProtocol(HttpToolsProtocol):
         refusal = Refusal(error)
         self._parts.report.note("other", refusal.start["status"], refusal.slug, 0.0)
         self._linger()
-
-    def _linger(self) -> None:
-        """Send no more, and drop what the client still sends for a moment: it would lose the response otherwise."""
-        self.transport.write_eof()
-        self._ignore_the_rest()
-        self._enter(Stage.CLOSING, LINGER_SECONDS)
-
-    def _close(self) -> None:
-        """Close when what was written is sent, or when the client stops to read it."""
-        self.transport.close()
-        self._ignore_the_rest()
-        self._wait_for_reader()
-
-    def _wait_for_reader(self) -> None:
-        self._unsent = self.transport.get_write_buffer_size()
-        self._enter(Stage.CLOSING, self._read_seconds if self._unsent else LINGER_SECONDS)
-
-    @property
-    def _read_seconds(self) -> float:
-        """In which a client must read what was sent."""
-        return min(_LAST_READ_SECONDS, self._limits.body_seconds) if self._is_ending else self._limits.body_seconds
-
-    def _ignore_the_rest(self) -> None:
-        self._is_deaf = True
-        self.flow.drop()
-        self.flow.steer()
 
     def _end_body(self, cycle: Any) -> None:
         arriving = getattr(cycle, "arriving", None)

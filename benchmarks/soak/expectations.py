@@ -12,7 +12,7 @@ _SLUGS = {kind.slug: kind for kind in ALL_KINDS}
 _BUSY = frozenset({"overloaded"})
 _RESTARTED = frozenset({"not-ready"})  # of a worker that was started in place of a killed one
 _AFTER_ENGINES = frozenset({"engine-failed"})
-_UNLOADED = "choose another version"  # a stream that had begun cannot go on with another version after a kill
+_UNLOADED = ("model-unavailable", "choose another version")  # by slug, or by message on interfaces without slugs
 _ENGINES = 2  # that may end with a request until it is refused, because it may be the cause
 RECOVERY_SECONDS = 45.0
 
@@ -111,7 +111,8 @@ def judged(
         read = reading(answer.body)
     except ProblemInStream as problem:
         slug = str(problem)
-        is_said = slug in allowed or (killed.engines_during and _UNLOADED in slug)
+        # A stream that had begun cannot go on with another version after its engine was killed.
+        is_said = slug in allowed or (killed.engines_during and any(part in slug for part in _UNLOADED))
         return End(Outcome.REFUSED if is_said else Outcome.LOST, slug)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         return End(Outcome.WRONG, f"cannot be read, {type(error).__name__}: {error}: {_start(answer.body)}")

@@ -1,7 +1,6 @@
 """Fixtures of the tests of the HTTP interface."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -28,6 +27,6 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server for one module, which may unload models with `ADMIN_KEY`."""
     folder = tmp_path_factory.mktemp("administered")
     store = make_tiny_store(folder)
-    limits: dict[str, Any] = {"max_body_bytes": 3_000_000, "max_inputs": 64}
-    with serving_store(store, folder, admin_key=SecretStr(ADMIN_KEY), **limits) as address:
+    key = SecretStr(ADMIN_KEY)
+    with serving_store(store, folder, admin_key=key, max_body_bytes=3_000_000, max_inputs=64) as address:
         yield address

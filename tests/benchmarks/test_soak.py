@@ -105,6 +105,12 @@ def test_a_request_may_fail_with_its_second_engine() -> None:
     assert [end.outcome for end in ends] == [Outcome.LOST, Outcome.REFUSED]
 
 
+def test_a_stream_may_fail_with_its_engine_while_its_version_is_unloaded() -> None:
+    answer = Answer(200, {}, b'event: error\ndata: {"type":"/problems/model-unavailable"}\n\n')
+    ends = [judged(EXPECTED["clients"], answer, native_stream, None, Killed(engines_during=count)) for count in (0, 1)]
+    assert [end.outcome for end in ends] == [Outcome.LOST, Outcome.REFUSED]
+
+
 def test_a_process_that_hangs_dies_later() -> None:
     kills = Kills()
     kills.note(Role.ENGINE, within=60)

@@ -158,8 +158,8 @@ def test_requests_that_are_made_at_once_ask_for_one_key(visit: Visit) -> None:
     expect(dialog(visit)).to_be_hidden()
 
 
-def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, keyed: str) -> None:
-    visit = Visit.apart(browser, keyed, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark")
+def test_the_key_is_asked_for_in_korean_and_is_not_shown(browser: Browser, server: str) -> None:
+    visit = Visit.apart(browser, server, locale="ko-KR", viewport={"width": 360, "height": 740}, color_scheme="dark")
     page = visit.go("/")
     asking = page.get_by_role("dialog", name="이 서비스에는 키가 필요합니다")
     field = asking.get_by_label("키", exact=True)

@@ -43,6 +43,7 @@ export default {
   "problem.invalid-request": "The request is not valid",
   "problem.model-not-found": "The model does not exist",
   "problem.model-unavailable": "The model cannot be used",
+  "problem.model-not-loaded": "The model was not loaded in time",
   "problem.load-failed": "The version cannot be loaded",
   "problem.store-unreachable": "The model store cannot be read",
   "problem.store-not-writable": "The model store is read-only",

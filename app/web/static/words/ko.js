@@ -42,6 +42,7 @@ export default {
   "problem.invalid-request": "올바르지 않은 요청입니다",
   "problem.model-not-found": "그런 모델이 없습니다",
   "problem.model-unavailable": "모델을 사용할 수 없습니다",
+  "problem.model-not-loaded": "모델을 제때 불러오지 못했습니다",
   "problem.load-failed": "이 버전을 불러올 수 없습니다",
   "problem.store-unreachable": "모델 저장소를 읽을 수 없습니다",
   "problem.store-not-writable": "모델 저장소가 읽기 전용입니다",
