@@ -61,7 +61,7 @@ EXPECTED: dict[str, Expectation] = {
     "idle connections": Expectation(answered=False, statuses=frozenset({408}), closes=True),
     "malformed HTTP": Expectation(
         answered=False,
-        problems=frozenset({"unreadable-body", "not-found", "method-not-allowed"}),
+        problems=_BUSY | {"unreadable-body", "not-found", "method-not-allowed"},  # some have the head of a good request
         statuses=frozenset({400, 414, 431, 501, 505}),
         closes=True,
     ),

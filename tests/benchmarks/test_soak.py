@@ -87,6 +87,7 @@ def test_requests_without_an_end_are_lost() -> None:
         ("short deadlines", good("n", reason="deadline"), Outcome.WRONG),
         ("bad input", good("yes"), Outcome.WRONG),
         ("slow senders", Answer(408, {}, b""), Outcome.REFUSED),
+        ("malformed HTTP", problem("overloaded", 429, **{"retry-after": "4"}), Outcome.REFUSED),
     ],
 )
 def test_an_answer_is_judged_by_what_its_actor_expects(actor: str, answer: Answer, outcome: Outcome) -> None:
