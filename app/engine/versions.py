@@ -192,7 +192,7 @@ class Versions:
         if not self._building.is_busy and (key := self._next_needed(now)):
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
-            elif self._room.make(needed_bytes(self._served[key]), waited=now - self._demand[key]):
+            elif self._room.make(key, needed_bytes(self._served[key]), now=now):
                 self._building.start(key, partial(self._models.build, self._served[key]))
         elif not self._building.is_busy:
             self._room.ask_nobody()
