@@ -7,7 +7,7 @@ docs/adr/0023-loaded-on-first-use.md.
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -128,10 +128,14 @@ class Versions:
         """Start to load a version; `advance` has the reply unless it is here."""
         key = load.model
         if key in self._unloading:
-            self._unloading[key].loads.append((client, load))
+            loads = self._unloading[key].loads
+            if (client, load) not in loads:
+                loads.append((client, load))
             return []
         if key in self._models:
             return [(client, Loaded(key))]
+        if client in self._loaders.get(key, ()):  # it asks again after each status, until it has the reply
+            return []
         self._loaders.setdefault(key, []).append(client)
         if key not in self._served:
             self._new.add(key)
@@ -159,6 +163,7 @@ class Versions:
         The outputs are of requests whose version cannot be loaded."""
         replies: list[Reply] = []
         outputs: list[Output] = []
+        failed: set[str] = set()
         now = time.monotonic()
         for work in (self._building, self._checking):
             if not work.is_done:
@@ -170,10 +175,11 @@ class Versions:
             if failure is not None:
                 outputs += self._outputs(key, failure)
                 replies += self._fail(key, failure)
+                failed.add(key)
             elif key in self._models:
                 self._register(key, now - self._demand.pop(key, work.started))
                 replies += [(client, Loaded(key)) for client in self._loaders.pop(key, [])]
-        self._start_work(now)
+        self._start_work(now, failed)
         for key, unloading in list(self._unloading.items()):
             if now >= unloading.until and self._scheduler.is_idle(key):
                 replies += self._remove(key, unloading)
@@ -187,9 +193,10 @@ class Versions:
         self._building.stop()
         self._checking.stop()
 
-    def _start_work(self, now: float) -> None:
-        """Load what is needed, in order: nothing passes a version that finds no room, or it would starve."""
-        if not self._building.is_busy and (key := self._next_needed(now)):
+    def _start_work(self, now: float, failed: Collection[str]) -> None:
+        """Load what is needed, in order: nothing passes a version that finds no room, or it would starve. Requests for
+        versions that `failed` in this turn are still here, and about to fail."""
+        if not self._building.is_busy and (key := self._next_needed(now, failed)):
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
             elif self._room.make(key, needed_bytes(self._served[key]), now=now):
@@ -203,9 +210,10 @@ class Versions:
             if key in self._served and key not in self._models and key not in self.broken:
                 self._checking.start(key, partial(self._models.check, self._served[key]))
 
-    def _next_needed(self, now: float) -> str | None:
+    def _next_needed(self, now: float, failed: Collection[str]) -> str | None:
         """The version that front ends or requests have waited for longest."""
-        needed = dict.fromkeys((*self._loaders, *(key for key in self._scheduler.models if key not in self._models)))
+        wanted = [key for key in self._scheduler.models if key not in self._models and key not in failed]
+        needed = dict.fromkeys((*self._loaders, *wanted))
         if needed or self._demand:
             self._demand = {key: since for key, since in self._demand.items() if key in needed}
             self._demand |= {key: now for key in needed if key not in self._demand}
@@ -243,6 +251,7 @@ class Versions:
         """Note that a version cannot be loaded. If memory is lacking, the next request tries it again."""
         self._statistics.load_failed()
         loaders = self._loaders.pop(key, [])
+        self._opening.pop(key, None)
         self._demand.pop(key, None)
         if loaders or not failure.lacks_memory:
             self.broken[key] = failure.reason
