@@ -14,6 +14,7 @@ from app.engine.figures import Histogram, ModelFigures
 
 RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
+Cause = Literal["version", "memory", "reading"]  # what stops a load: the version, or the engine's memory or its disk
 _NUMBER = 4  # bytes of a number in a table
 
 
@@ -318,12 +319,12 @@ class Loaded(Message, frozen=True):
 
 
 class NotLoaded(Message, frozen=True):
-    """A version could not be loaded, for `reason`. The versions loaded before keep serving. If the engine
-    `lacks_memory`, the version may be valid."""
+    """A version could not be loaded, for `reason`. The versions loaded before keep serving. If another `cause` than the
+    version stopped it, the version may be valid."""
 
     model: str
     reason: str
-    lacks_memory: bool = False
+    cause: Cause = "version"
 
 
 class Unloaded(Message, frozen=True):

@@ -248,22 +248,24 @@ class Versions:
         self.broken.pop(key, None)
 
     def _fail(self, key: str, failure: Failure) -> list[Reply]:
-        """Note that a version cannot be loaded. If memory is lacking, the next request tries it again."""
+        """Note that a version cannot be loaded. Unless the version is the cause, the next request tries it again; one
+        that is new and lacks memory is not served."""
         self._statistics.load_failed()
         loaders = self._loaders.pop(key, [])
         self._opening.pop(key, None)
         self._demand.pop(key, None)
-        if loaders or not failure.lacks_memory:
+        if failure.cause == "version" or (failure.cause == "memory" and key in self._new):
             self.broken[key] = failure.reason
-        if failure.lacks_memory:
+        if failure.cause == "memory":
             self._defaults.clear()
+        self._defaults = deque(ranked for ranked in self._defaults if failure.cause == "version" or key not in ranked)
         return [(client, NotLoaded(key, *failure)) for client in loaders]
 
     def _outputs(self, key: str, failure: Failure) -> list[Output]:
         reason = f"{key} cannot be loaded: {failure.reason}"
-        lacks = failure.lacks_memory
+        is_broken = failure.cause == "version"
         return [
-            (request, Failed(request.key[1], reason, gone=not lacks, not_loaded=lacks))
+            (request, Failed(request.key[1], reason, gone=is_broken, not_loaded=not is_broken))
             for request in self._scheduler.requests_of(key)
         ]
 

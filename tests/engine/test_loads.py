@@ -17,6 +17,7 @@ from app.engine.versions import Reply, Versions
 from app.store.listing import list_store
 from tests.engine.test_scheduler import request as a_request
 from tests.service.versions import put_version
+from tests.store.test_regular_files import no_descriptor_free
 
 NAME = "sentiment-en"
 KEY = f"{NAME}/1"
@@ -95,3 +96,24 @@ def test_a_version_whose_check_fails_is_not_opened_for_a_load_that_came_meanwhil
     ((client, reply),) = loads.replies
     assert client == FRONT_END
     assert isinstance(reply, NotLoaded)
+
+
+def test_a_version_is_loaded_once_its_files_can_be_read(store: Path) -> None:
+    """For a front end, which gets the reason, and for a request; neither makes the version broken."""
+    loads = Loads(store)
+    loads.settle()
+    reason = "model.safetensors cannot be read: Too many open files"
+    with no_descriptor_free():
+        loads.versions.load(FRONT_END, Load(KEY, str(store / KEY)))
+        loads.settle()
+        loads.versions.use(KEY)
+        loads.scheduler.add(a_request(KEY))
+        loads.advance(lambda: bool(loads.outputs))
+    assert loads.replies == [(FRONT_END, NotLoaded(KEY, reason, "reading"))]
+    ((_, event),) = loads.outputs
+    assert isinstance(event, Failed)
+    assert (event.not_loaded, event.gone) == (True, False)
+    assert loads.versions.broken == {}
+    loads.versions.load(FRONT_END, Load(KEY, str(store / KEY)))
+    loads.settle()
+    assert loads.replies[1:] == [(FRONT_END, Loaded(KEY))]
