@@ -120,8 +120,9 @@ class Submit(Message, frozen=True):
     """One request: a source and the answer to compute from it. `id` is unique within its front end; `model` is
     `name/version`.
 
-    `again`: an engine ended while it had this request, so this one sends Started before it runs it. Requests with the
-    same `trial`, a number of this front end, are suspects: they run together, and nothing runs beside them. 0 is none.
+    `again`: an engine ended while it had this request, so this one sends Started before it runs it, and before it loads
+    its version. Requests with the same `trial`, a number of this front end, are suspects: they run together, and
+    nothing runs beside them. 0 is none.
     """
 
     id: int
@@ -235,7 +236,7 @@ class Labelled(Message, frozen=True):
 
 
 class Started(Message, frozen=True):
-    """A request that was submitted `again` starts to run."""
+    """A request that was submitted `again` starts to run, or the load of its version starts."""
 
     id: int
 

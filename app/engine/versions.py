@@ -7,7 +7,7 @@ docs/adr/0023-loaded-on-first-use.md.
 
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.engine.loaded_model import LoadedModel
 from app.engine.loading import Failure, Work, failure_of
 from app.engine.models import Models
 from app.engine.protocol import Change, Failed, Load, Loaded, NotLoaded, Unload, Unloaded
-from app.engine.request import Output
+from app.engine.request import Output, Request
 from app.engine.room import Room
 from app.engine.scheduler import Scheduler
 from app.engine.sizes import needed_bytes
@@ -41,13 +41,21 @@ class _Unloading:
 
 
 class Versions:
-    """Adds versions to the models, the scheduler and the statistics, and removes them."""
+    """Adds versions to the models, the scheduler and the statistics, and removes them. The requests that wait for a
+    version are passed to `announce` before it is loaded: the engine may end with the load."""
 
-    def __init__(self, models: Models, scheduler: Scheduler, statistics: Statistics) -> None:
+    def __init__(
+        self,
+        models: Models,
+        scheduler: Scheduler,
+        statistics: Statistics,
+        announce: Callable[[Sequence[Request]], None],
+    ) -> None:
         self.broken: dict[str, str] = {}
         self._models = models
         self._scheduler = scheduler
         self._statistics = statistics
+        self._announce = announce
         self._room = Room(models, scheduler)
         self._served: dict[str, Version] = {}
         self._building, self._checking = (Work(name, models.device) for name in ("loading", "checking"))
@@ -200,6 +208,7 @@ class Versions:
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
             elif self._room.make(key, needed_bytes(self._served[key]), now=now):
+                self._announce(self._scheduler.requests_of(key))
                 self._building.start(key, partial(self._models.build, self._served[key]))
         elif not self._building.is_busy:
             self._room.ask_nobody()

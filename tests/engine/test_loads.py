@@ -30,7 +30,7 @@ class Loads:
     def __init__(self, store: Path) -> None:
         self.scheduler = Scheduler(budget=60, slots=4, unit=6)
         self.statistics = Statistics(4)
-        self.versions = Versions(Models(torch.device("cpu"), slots=4), self.scheduler, self.statistics)
+        self.versions = Versions(Models(torch.device("cpu"), slots=4), self.scheduler, self.statistics, lambda _: None)
         listing = list_store(store)
         self.versions.begin({key: str(folder) for key, folder in listing.folders.items()}, listing.defaults)
         self.replies: list[Reply] = []
