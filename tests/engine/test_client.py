@@ -15,7 +15,7 @@ import pytest
 from app.desired_state import DesiredState
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.process import EngineProcesses, engine_devices
+from app.engine.process import EngineProcesses, engine_devices, on_device
 from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
 from app.store.architecture import Classifier
@@ -187,7 +187,7 @@ def test_a_request_whose_load_ends_engines_is_refused(tiny_store: Path, tmp_path
         shutil.copytree(tiny_store / name, store / name)
     assert isinstance(large.architecture, Classifier)
     encoder = large.architecture.encoder
-    encoder = encoder.model_copy(update={"recurrence": encoder.recurrence.model_copy(update={"hidden_size": 200})})
+    encoder = encoder.model_copy(update={"recurrence": encoder.recurrence.model_copy(update={"hidden_size": 400})})
     architecture = large.architecture.model_copy(update={"encoder": encoder})
     draft = large.model_copy(update={"version": 2, "architecture": architecture})
     version = publish_tiny(draft, store, store / LABEL / "tokenizer.json")
@@ -336,6 +336,14 @@ def test_closing_the_client_ends_its_calls(tmp_path: Path) -> None:
 )
 def test_each_device_has_its_engine(devices: str, expected: list[str]) -> None:
     assert engine_devices(devices, 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "of_config", "expected"), [("cpu", 0, 7), ("cuda:0", 0, 0), ("cpu", 5, 5), ("cuda:0", 5, 5)]
+)
+def test_a_gpu_does_not_get_the_share_of_a_cpu_for_its_models(device: str, of_config: int, expected: int) -> None:
+    config = on_device(EngineConfig(endpoint="", store="", models_memory=of_config), device, 7)
+    assert (config.device, config.models_memory) == (device, expected)
 
 
 def test_decoded_is_the_last_event_of_a_stream(engine: EngineProcesses) -> None:
