@@ -248,8 +248,8 @@ class Engine:
         return [chunk for chunk in chunks if chunk.request.key in self._scheduler]
 
     def _announce(self, requests: Sequence[Request]) -> None:
-        """Report the requests that an engine ended with, before they or the load of their version start: this engine may
-        end with them, too."""
+        """Report the requests that an engine ended with, before they or the load of their version start: this engine
+        may end with them, too."""
         again = [request for request in requests if request.again]
         if again:
             self._send([(request, Started(request.key[1])) for request in again])

@@ -82,5 +82,6 @@ def failure_of(key: str, load: Callable[[], object]) -> Failure | None:
     except Exception as error:
         log.exception("loading %s failed", key)
         reason = printable(f"loading failed: {type(error).__name__}: {error}")
-        return Failure(reason, "memory" if is_out_of_memory(error) else "version")
+        cause: Cause = "reading" if isinstance(error, OSError) else "version"
+        return Failure(reason, "memory" if is_out_of_memory(error) else cause)
     return None

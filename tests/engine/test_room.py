@@ -64,7 +64,7 @@ def test_no_more_models_are_to_leave_than_the_room_needs(busy: Busy) -> None:
 
 
 def test_a_model_is_to_leave_only_after_a_second_without_room(busy: Busy) -> None:
-    """What a version waited for before it was its turn to be loaded does not count, nor does the wait of another one."""
+    """What a version waited for before it was its turn to be loaded does not count, nor does another one's wait."""
     assert not busy.room.make("other/1", NEEDED, now=100.0)
     for now in (104.0, 104.9):
         assert not busy.room.make("new/1", NEEDED, now=now)
