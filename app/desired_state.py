@@ -73,8 +73,9 @@ class DesiredStateFile:
         stamp = (stat.st_mtime_ns, stat.st_ino)
         if stamp == self._stamp:
             return None
-        self._stamp = stamp
-        return self.read()
+        state = self.read()
+        self._stamp = stamp  # not if it could not be read
+        return state
 
     def write(self, state: DesiredState) -> DesiredState:
         """Write the next revision. The caller holds the `turn`."""

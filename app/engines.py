@@ -51,12 +51,11 @@ def desired_state_of(store: Store) -> DesiredState:
 
 
 def start_engines(settings: Settings, store: Store) -> EngineProcesses:
-    """Engine processes that load all versions of a store."""
+    """Engine processes that serve all versions of a store."""
     count, memory = settings.engines or min(available_cores(), _MOST_ENGINES), available_memory()
     versions = read_store(store.root, inspect_version).versions
     room = engines_that_fit(memory, versions, settings.workers, settings.models_memory)
     devices = engine_devices(settings.devices, settings.engines or max(1, min(count, room)))
-    on_cpu = devices.count("cpu")
     config = EngineConfig(
         endpoint="",
         store=str(store.root),
@@ -64,7 +63,7 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
         unit=settings.unit,
         slots=settings.slots,
         budget=settings.budget,
-        models_memory=settings.models_memory or (on_cpu and models_share(memory, versions, settings.workers, on_cpu)),
+        models_memory=settings.models_memory,
         precision=settings.precision,
         log_level=settings.log_level,
         log_format=settings.log_format,
@@ -73,7 +72,11 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
         log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
     log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
     return EngineProcesses(
-        config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(store)
+        config,
+        devices,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        cpu_models_memory=models_share(memory, versions, settings.workers, max(1, devices.count("cpu"))),
+        desired_state=desired_state_of(store),
     )
 
 

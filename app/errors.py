@@ -44,6 +44,7 @@ UnrollError
     ├── InvalidVocabulary
     ├── MissingExtra        a package that the version needs is not installed
     ├── FileDamaged
+    ├── FileUnreadable      the machine or the disk fails to read a file, which may be valid
     └── WeightsMismatch
 """
 
@@ -236,6 +237,10 @@ class MissingExtra(StoreError):
 
 
 class FileDamaged(StoreError):
+    pass
+
+
+class FileUnreadable(StoreError):
     pass
 
 

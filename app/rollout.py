@@ -6,7 +6,9 @@ state, which the other front ends read and apply. See docs/adr/0018-versions-sid
 
 import asyncio
 import logging
+import math
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +29,7 @@ from app.tasks.catalog import Catalog, Entry
 log = logging.getLogger("unroll.rollout")
 LINGER_SECONDS = 0.5  # between the choice of a version and the arrival of its request at an engine, at most
 _POLL_SECONDS = 0.05  # between two reads of the desired state
+_RETRY_SECONDS = 1.0  # after which versions are opened again whose files could not be read
 Value = TypeVar("Value")
 Stamp = frozenset[tuple[str, int, int]]  # names, sizes and modification times of a version's files
 
@@ -42,21 +45,29 @@ class Rollout:
         self._applying = asyncio.Lock()
         self._applied = -1
         self._broken: dict[Path, tuple[Stamp, BrokenVersion]] = {}  # with the stamp at which it was opened
+        self._next_try = math.inf
 
     async def begin(self) -> None:
         """Apply the desired state at the start."""
         await self._apply(self._file.read())
 
     async def follow(self) -> None:
-        """Apply every change of the desired state, by any front end, until cancelled."""
+        """Apply every change of the desired state, by any front end, until cancelled. It is applied again if files of
+        its versions could not be read."""
         while True:
             try:
                 desired = self._file.read_if_changed()
+                if desired is None and self._is_due:
+                    desired = self._file.read()
                 if desired is not None:
                     await self._apply(desired)
             except Exception:
                 log.exception("the desired state could not be applied")
             await asyncio.sleep(_POLL_SECONDS)
+
+    @property
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._next_try
 
     async def load(self, name: str, version: int | None) -> Manifest:
         """Load a version, or the newest of a name, into every engine and serve it beside the others. It becomes the
@@ -138,6 +149,8 @@ class Rollout:
         self._broken.pop(folder, None)
         entry = await self._open(folder)
         try:
+            if isinstance(entry, BrokenVersion) and entry.may_pass:
+                raise LoadInterrupted(entry.reason)
             if isinstance(entry, BrokenVersion):
                 raise LoadFailed(f"{key} cannot be loaded: {entry.reason}", model=key)
             await self._client.load(key, str(folder))
@@ -168,12 +181,16 @@ class Rollout:
             await self._write(msgspec.structs.replace(desired, failed=desired.failed | {key: reason}))
 
     async def _open(self, folder: Path) -> Entry | BrokenVersion:
-        """The version in a folder. One that was broken is opened again only after its files have changed."""
+        """The version in a folder. One that is broken is opened again only after its files have changed, and one whose
+        files could not be read is soon opened again."""
         stamp = await asyncio.to_thread(_stamp, folder)
         stamp_before, broken = self._broken.pop(folder, (None, None))
         if broken is None or stamp_before != stamp:
             opened = await asyncio.to_thread(self._catalog.open, folder)
             if not isinstance(opened, BrokenVersion):
+                return opened
+            if opened.may_pass:
+                self._next_try = time.monotonic() + _RETRY_SECONDS
                 return opened
             broken = opened
         self._broken[folder] = stamp, broken
@@ -204,8 +221,9 @@ class Rollout:
 
     async def _apply(self, desired: DesiredState) -> None:
         async with self._applying:
-            if desired.revision <= self._applied:
+            if desired.revision < self._applied or (desired.revision == self._applied and not self._is_due):
                 return
+            self._next_try = math.inf
             known = self._catalog.keys
             fresh = [Path(folder) for key, folder in desired.versions.items() if key not in known]
             opened = [await self._open(folder) for folder in fresh]

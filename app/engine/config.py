@@ -9,9 +9,8 @@ from app.logs import Format
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`endpoint` is the ZeroMQ address to bind, `device` a single device. `desired_state` is the file that names the
-    versions to load; without it the engine loads all of the store. The first engine of a device logs what holds for
-    all of them (`is_first`). The other members are settings of the same
-    names."""
+    versions to serve; without it the engine serves all of the store. The first engine of a device logs what holds for
+    all of them (`is_first`). The other members are settings of the same names."""
 
     endpoint: str
     store: str

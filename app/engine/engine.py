@@ -104,7 +104,7 @@ class Engine:
             memory=config.models_memory or _memory_of(self._device) // 2,
             hash_of=Hashes(folder).of,
         )
-        self._versions = Versions(self._models, self._scheduler, self._statistics)
+        self._versions = Versions(self._models, self._scheduler, self._statistics, self._announce)
         self._next_probe = 0.0
         self._now = 0.0  # when the requests of this turn ended
         self._stop = threading.Event()
@@ -243,13 +243,17 @@ class Engine:
         return outputs
 
     def _announced(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """The chunks whose front end is still there. A request that an engine ended with is reported before it starts:
-        this engine may end with it, too."""
-        again = [chunk.request for chunk in chunks if chunk.request.again and chunk.start == 0]
+        """The chunks whose front end is still there."""
+        self._announce([chunk.request for chunk in chunks if chunk.start == 0])
+        return [chunk for chunk in chunks if chunk.request.key in self._scheduler]
+
+    def _announce(self, requests: Sequence[Request]) -> None:
+        """Report the requests that an engine ended with, before they or the load of their version start: this engine
+        may end with them, too."""
+        again = [request for request in requests if request.again]
         if again:
             self._send([(request, Started(request.key[1])) for request in again])
             time.sleep(_REPORT_SECONDS)
-        return [chunk for chunk in chunks if chunk.request.key in self._scheduler]
 
     def _send(self, outputs: list[Output]) -> None:
         """Send the events of a step, one message per front end, and forget the requests that ended."""

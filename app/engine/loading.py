@@ -14,7 +14,8 @@ import torch
 from app.engine.faults import is_out_of_memory
 from app.engine.loaded_model import LoadedModel
 from app.engine.policy import select
-from app.errors import StoreError, printable
+from app.engine.protocol import Cause
+from app.errors import FileUnreadable, StoreError, printable
 from app.store.model_store import Version
 
 log = logging.getLogger("unroll.loading")
@@ -22,10 +23,10 @@ Found = Version | LoadedModel | None  # an opened version, a built one, or the e
 
 
 class Failure(NamedTuple):
-    """Why a version cannot be loaded, in words for the front end. If memory is lacking, the version may be valid."""
+    """Why a version cannot be loaded, in words for the front end, and whether the version itself is the cause."""
 
     reason: str
-    lacks_memory: bool = False
+    cause: Cause = "version"
 
 
 class Work:
@@ -73,10 +74,14 @@ def failure_of(key: str, load: Callable[[], object]) -> Failure | None:
     """The failure of a load; None on success."""
     try:
         load()
+    except FileUnreadable as error:
+        log.warning("loading %s failed: %s", key, error.detail)
+        return Failure(error.detail, "reading")
     except StoreError as error:
         return Failure(error.detail)
     except Exception as error:
         log.exception("loading %s failed", key)
         reason = printable(f"loading failed: {type(error).__name__}: {error}")
-        return Failure(reason, is_out_of_memory(error))
+        cause: Cause = "reading" if isinstance(error, OSError) else "version"
+        return Failure(reason, "memory" if is_out_of_memory(error) else cause)
     return None

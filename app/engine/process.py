@@ -25,6 +25,12 @@ def engine_devices(devices: str, engines: int) -> list[str]:
     return [device for name in names for device in ([name] * engines if name == "cpu" else [name])]
 
 
+def on_device(config: EngineConfig, device: str, cpu_models_memory: int) -> EngineConfig:
+    """The configuration for a device. The machine's memory bounds the models of a CPU alone: a GPU has its own."""
+    share = cpu_models_memory if device == "cpu" else 0
+    return msgspec.structs.replace(config, device=device, models_memory=config.models_memory or share)
+
+
 def _gpus() -> list[str]:
     """Counted in a process of its own, since this one never imports torch."""
     if not NVIDIA.exists():
@@ -56,8 +62,9 @@ class EngineProcess(SupervisedProcess):
 
 
 class EngineProcesses:
-    """Several engines that differ in their device alone. Each has its own socket in a private `folder`, beside the file
-    of the `desired_state`; without one the engines load all of the store."""
+    """Several engines that differ in their device alone, and in their memory for models: those on a CPU have
+    `cpu_models_memory` unless `config` names another. Each has its own socket in a private `folder`, beside the file of
+    the `desired_state`; without one the engines serve all of the store."""
 
     def __init__(
         self,
@@ -65,6 +72,7 @@ class EngineProcesses:
         devices: Sequence[str],
         *,
         heartbeat_seconds: float,
+        cpu_models_memory: int = 0,
         desired_state: DesiredState | None = None,
     ) -> None:
         self.devices = list(devices)
@@ -77,7 +85,9 @@ class EngineProcesses:
         self._engines = [
             EngineProcess(
                 msgspec.structs.replace(
-                    config, endpoint=endpoint, device=device, is_first=device not in self.devices[:index]
+                    on_device(config, device, cpu_models_memory),
+                    endpoint=endpoint,
+                    is_first=device not in self.devices[:index],
                 ),
                 heartbeat_seconds=heartbeat_seconds,
             )

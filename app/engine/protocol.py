@@ -14,6 +14,7 @@ from app.engine.figures import Histogram, ModelFigures
 
 RequestKey = tuple[bytes, int]  # front end, id of the request within it
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
+Cause = Literal["version", "memory", "reading"]  # what stops a load: the version, or the engine's memory or its disk
 _NUMBER = 4  # bytes of a number in a table
 
 
@@ -119,8 +120,9 @@ class Submit(Message, frozen=True):
     """One request: a source and the answer to compute from it. `id` is unique within its front end; `model` is
     `name/version`.
 
-    `again`: an engine ended while it had this request, so this one sends Started before it runs it. Requests with the
-    same `trial`, a number of this front end, are suspects: they run together, and nothing runs beside them. 0 is none.
+    `again`: an engine ended while it had this request, so this one sends Started before it runs it, and before it loads
+    its version. Requests with the same `trial`, a number of this front end, are suspects: they run together, and
+    nothing runs beside them. 0 is none.
     """
 
     id: int
@@ -234,7 +236,7 @@ class Labelled(Message, frozen=True):
 
 
 class Started(Message, frozen=True):
-    """A request that was submitted `again` starts to run."""
+    """A request that was submitted `again` starts to run, or the load of its version starts."""
 
     id: int
 
@@ -318,12 +320,12 @@ class Loaded(Message, frozen=True):
 
 
 class NotLoaded(Message, frozen=True):
-    """A version could not be loaded, for `reason`. The versions loaded before keep serving. If the engine
-    `lacks_memory`, the version may be valid."""
+    """A version could not be loaded, for `reason`. The versions loaded before keep serving. If another `cause` than the
+    version stopped it, the version may be valid."""
 
     model: str
     reason: str
-    lacks_memory: bool = False
+    cause: Cause = "version"
 
 
 class Unloaded(Message, frozen=True):

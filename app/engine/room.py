@@ -22,6 +22,8 @@ class Room:
         self.is_short = False  # the version that was to be loaded last found no room
         self._models = models
         self._scheduler = scheduler
+        self._short_for = ""  # this version
+        self._short_since = 0.0
         self._recent: dict[str, None] = {}  # versions, the least recently used first
         self._asked: set[str] = set()  # models that are to leave, and start no request
 
@@ -39,15 +41,17 @@ class Room:
         """Whether there is room for `needed` bytes."""
         return self._models.bytes + needed <= self._models.memory
 
-    def make(self, needed: int, *, waited: float) -> bool:
-        """Make room for a version that has `waited` for it, in seconds. False: there is none yet."""
+    def make(self, key: str, needed: int, *, now: float) -> bool:
+        """Make room for a version. False: there is none yet. `now` is in seconds."""
         missing = self._models.bytes + needed - self._models.memory
         free = [key for key in self._loaded() if self._may_leave(key)]
         self.is_short = missing > sum(self._models[key].bytes for key in free)
         if not self.is_short:
             self._let_go(free, missing)
             self.ask_nobody()
-        elif waited > _PATIENCE_SECONDS:
+        elif self._short_for != key:
+            self._short_for, self._short_since = key, now
+        elif now - self._short_since > _PATIENCE_SECONDS:
             self._ask(missing)
         return not self.is_short
 
@@ -58,6 +62,7 @@ class Room:
 
     def ask_nobody(self) -> None:
         """No version needs room: the models that were to leave go on."""
+        self._short_for = ""
         for key in self._asked:
             self._scheduler.hold(key, held=False)
         self._asked.clear()
@@ -83,10 +88,12 @@ class Room:
             log.debug("%s left for another version", key)
 
     def _ask(self, missing: int) -> None:
+        """Hold as many models as must leave, beside those that are held already."""
+        missing -= sum(self._models[key].bytes for key in self._asked)
         for key in self._loaded():
             if missing <= 0:
                 return
-            missing -= self._models[key].bytes
             if key not in self._asked:
+                missing -= self._models[key].bytes
                 self._asked.add(key)
                 self._scheduler.hold(key)

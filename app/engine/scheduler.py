@@ -111,11 +111,21 @@ class Scheduler:
         """Run the requests of a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
         whole ones."""
         queue = self._queues.setdefault(model, _Queue(padded, divisible))
-        queue.padded, queue.divisible, queue.is_held = padded, divisible, False
+        queue.padded, queue.divisible = padded, divisible
+        self._let_go(queue)
 
     def hold(self, model: str, *, held: bool = True) -> None:
         """Let the waiting requests of a model wait until it is registered, or no longer `held`. The others go on."""
-        self._queues.setdefault(model, _Queue(padded_to_longest, divisible=False)).is_held = held
+        queue = self._queues.setdefault(model, _Queue(padded_to_longest, divisible=False))
+        if held:
+            queue.is_held = True
+        else:
+            self._let_go(queue)
+
+    def _let_go(self, queue: _Queue) -> None:
+        """Run the waiting requests of a model. What others used while it was held is no arrears."""
+        queue.is_held = False
+        queue.used = max(queue.used, self._virtual)
 
     def unregister(self, model: str) -> None:
         """Forget an idle model, if it is known."""
@@ -147,7 +157,7 @@ class Scheduler:
         return any(not queue.is_held or self.is_running(model) for model, queue in self._active.items())
 
     def add(self, request: Request) -> None:
-        """Queue a request of a registered model."""
+        """Queue a request of a model that is registered or held."""
         queue = self._queues[request.model]
         terms, cost = request.terms, request.cost.total
         if not queue.is_active:

@@ -7,7 +7,7 @@ docs/adr/0023-loaded-on-first-use.md.
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.engine.loaded_model import LoadedModel
 from app.engine.loading import Failure, Work, failure_of
 from app.engine.models import Models
 from app.engine.protocol import Change, Failed, Load, Loaded, NotLoaded, Unload, Unloaded
-from app.engine.request import Output
+from app.engine.request import Output, Request
 from app.engine.room import Room
 from app.engine.scheduler import Scheduler
 from app.engine.sizes import needed_bytes
@@ -41,13 +41,21 @@ class _Unloading:
 
 
 class Versions:
-    """Adds versions to the models, the scheduler and the statistics, and removes them."""
+    """Adds versions to the models, the scheduler and the statistics, and removes them. The requests that wait for a
+    version are passed to `announce` before it is loaded: the engine may end with the load."""
 
-    def __init__(self, models: Models, scheduler: Scheduler, statistics: Statistics) -> None:
+    def __init__(
+        self,
+        models: Models,
+        scheduler: Scheduler,
+        statistics: Statistics,
+        announce: Callable[[Sequence[Request]], None],
+    ) -> None:
         self.broken: dict[str, str] = {}
         self._models = models
         self._scheduler = scheduler
         self._statistics = statistics
+        self._announce = announce
         self._room = Room(models, scheduler)
         self._served: dict[str, Version] = {}
         self._building, self._checking = (Work(name, models.device) for name in ("loading", "checking"))
@@ -128,10 +136,14 @@ class Versions:
         """Start to load a version; `advance` has the reply unless it is here."""
         key = load.model
         if key in self._unloading:
-            self._unloading[key].loads.append((client, load))
+            loads = self._unloading[key].loads
+            if (client, load) not in loads:
+                loads.append((client, load))
             return []
         if key in self._models:
             return [(client, Loaded(key))]
+        if client in self._loaders.get(key, ()):  # it asks again after each status, until it has the reply
+            return []
         self._loaders.setdefault(key, []).append(client)
         if key not in self._served:
             self._new.add(key)
@@ -159,6 +171,7 @@ class Versions:
         The outputs are of requests whose version cannot be loaded."""
         replies: list[Reply] = []
         outputs: list[Output] = []
+        failed: set[str] = set()
         now = time.monotonic()
         for work in (self._building, self._checking):
             if not work.is_done:
@@ -170,10 +183,11 @@ class Versions:
             if failure is not None:
                 outputs += self._outputs(key, failure)
                 replies += self._fail(key, failure)
+                failed.add(key)
             elif key in self._models:
                 self._register(key, now - self._demand.pop(key, work.started))
                 replies += [(client, Loaded(key)) for client in self._loaders.pop(key, [])]
-        self._start_work(now)
+        self._start_work(now, failed)
         for key, unloading in list(self._unloading.items()):
             if now >= unloading.until and self._scheduler.is_idle(key):
                 replies += self._remove(key, unloading)
@@ -187,12 +201,14 @@ class Versions:
         self._building.stop()
         self._checking.stop()
 
-    def _start_work(self, now: float) -> None:
-        """Load what is needed, in order: nothing passes a version that finds no room, or it would starve."""
-        if not self._building.is_busy and (key := self._next_needed(now)):
+    def _start_work(self, now: float, failed: Collection[str]) -> None:
+        """Load what is needed, in order: nothing passes a version that finds no room, or it would starve. Requests for
+        versions that `failed` in this turn are still here, and about to fail."""
+        if not self._building.is_busy and (key := self._next_needed(now, failed)):
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
-            elif self._room.make(needed_bytes(self._served[key]), waited=now - self._demand[key]):
+            elif self._room.make(key, needed_bytes(self._served[key]), now=now):
+                self._announce(self._scheduler.requests_of(key))
                 self._building.start(key, partial(self._models.build, self._served[key]))
         elif not self._building.is_busy:
             self._room.ask_nobody()
@@ -203,9 +219,10 @@ class Versions:
             if key in self._served and key not in self._models and key not in self.broken:
                 self._checking.start(key, partial(self._models.check, self._served[key]))
 
-    def _next_needed(self, now: float) -> str | None:
+    def _next_needed(self, now: float, failed: Collection[str]) -> str | None:
         """The version that front ends or requests have waited for longest."""
-        needed = dict.fromkeys((*self._loaders, *(key for key in self._scheduler.models if key not in self._models)))
+        wanted = [key for key in self._scheduler.models if key not in self._models and key not in failed]
+        needed = dict.fromkeys((*self._loaders, *wanted))
         if needed or self._demand:
             self._demand = {key: since for key, since in self._demand.items() if key in needed}
             self._demand |= {key: now for key in needed if key not in self._demand}
@@ -240,21 +257,24 @@ class Versions:
         self.broken.pop(key, None)
 
     def _fail(self, key: str, failure: Failure) -> list[Reply]:
-        """Note that a version cannot be loaded. If memory is lacking, the next request tries it again."""
+        """Note that a version cannot be loaded. Unless the version is the cause, the next request tries it again; one
+        that is new and lacks memory is not served."""
         self._statistics.load_failed()
         loaders = self._loaders.pop(key, [])
+        self._opening.pop(key, None)
         self._demand.pop(key, None)
-        if loaders or not failure.lacks_memory:
+        if failure.cause == "version" or (failure.cause == "memory" and key in self._new):
             self.broken[key] = failure.reason
-        if failure.lacks_memory:
+        if failure.cause == "memory":
             self._defaults.clear()
+        self._defaults = deque(ranked for ranked in self._defaults if failure.cause == "version" or key not in ranked)
         return [(client, NotLoaded(key, *failure)) for client in loaders]
 
     def _outputs(self, key: str, failure: Failure) -> list[Output]:
         reason = f"{key} cannot be loaded: {failure.reason}"
-        lacks = failure.lacks_memory
+        is_broken = failure.cause == "version"
         return [
-            (request, Failed(request.key[1], reason, gone=not lacks, not_loaded=lacks))
+            (request, Failed(request.key[1], reason, gone=is_broken, not_loaded=not is_broken))
             for request in self._scheduler.requests_of(key)
         ]
 

@@ -29,7 +29,8 @@ class Hashes:
         self._folder = folder
         self._known: dict[str, str] = {}
         if folder is not None:
-            folder.mkdir(exist_ok=True)
+            with suppress(OSError):  # as below
+                folder.mkdir(exist_ok=True)
 
     def of(self, file: BufferedReader) -> str:
         """The SHA-256 of an open file."""
@@ -41,17 +42,18 @@ class Hashes:
         return self._known[identity]
 
     def _shared(self, identity: str, file: BufferedReader) -> str:
-        """One process computes it; those that need it meanwhile wait for its lock."""
+        """One process computes it; those that need it meanwhile wait for its lock. It is not shared if the folder is
+        full, or gone because the service is ending."""
         assert self._folder is not None
-        with suppress(FileNotFoundError):  # the service is ending
+        known = ""
+        with suppress(OSError):
             record = os.open(self._folder / identity, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(record, fcntl.LOCK_EX)
-                known = os.read(record, _DIGITS).decode()
-                if len(known) < _DIGITS:
-                    known = sha256_of(file)
+                recorded = os.read(record, _DIGITS).decode()
+                known = recorded if len(recorded) == _DIGITS else sha256_of(file)
+                if known != recorded:
                     os.pwrite(record, known.encode(), 0)
-                return known
             finally:
                 os.close(record)
-        return sha256_of(file)
+        return known or sha256_of(file)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from app.errors import FileDamaged, printable
+from app.errors import StoreError, printable
 from app.store.names import DEFAULT_FILE, MOST_VERSION, NAME_IN_WORDS, is_model_name, version_number
 from app.store.regular_files import read_whole
 
@@ -84,7 +84,7 @@ def _read_default(path: Path, root: Path, listing: Listing) -> None:
     try:
         content = read_whole(path, root=root, limit=MOST_DEFAULT_BYTES)
         listing.defaults[name] = msgspec.json.decode(content, type=_Default).version
-    except FileDamaged as error:
+    except StoreError as error:
         listing.refused[printable(f"{name}/{DEFAULT_FILE}")] = error.detail
     except (msgspec.DecodeError, RecursionError) as error:
         reason = f'{DEFAULT_FILE} is not valid: {error}; it needs the form {{"version": 1}}'

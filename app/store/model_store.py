@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import FileDamaged, InvalidManifest, StoreError, printable
+from app.errors import FileDamaged, FileUnreadable, InvalidManifest, StoreError, printable
 from app.store.hashes import HashOf, sha256_of
 from app.store.listing import list_store
 from app.store.manifest import Manifest
@@ -41,11 +41,12 @@ class Version:
 
 @dataclass(frozen=True)
 class BrokenVersion:
-    """A version that cannot be used, and the reason."""
+    """A version that cannot be used, and the reason. It `may_pass` if the machine failed to read a file."""
 
     name: str
     version: str
     reason: str
+    may_pass: bool = False
 
     @property
     def key(self) -> str:
@@ -77,7 +78,8 @@ def read_store(root: Path, read: Callable[[Path], Version] = open_version) -> Co
         try:
             versions.append(read(folder))
         except StoreError as error:
-            broken.append(BrokenVersion(folder.parent.name, folder.name, error.detail))
+            may_pass = isinstance(error, FileUnreadable)
+            broken.append(BrokenVersion(folder.parent.name, folder.name, error.detail, may_pass))
     versions.sort(key=lambda version: (version.manifest.name, version.manifest.version))
     return Contents(tuple(versions), tuple(broken))
 

@@ -1,8 +1,10 @@
 """Opens files of a model store that may hold anything: only regular files inside the store, and never one that blocks.
 
 A link is followed as long as it stays inside the store. A pipe, a device or a folder is refused before it is opened.
+What is wrong with a file is told from what is wrong with the machine or the disk, which may pass.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,16 +12,28 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from app.errors import FileDamaged
+from app.errors import FileDamaged, FileUnreadable, StoreError
 
+_OF_THE_FILE = {  # no later try can read it, unless the store changes
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENXIO,
+}
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
 def opened(path: Path, *, root: Path) -> Iterator[BufferedReader]:
-    """A regular file below `root`, for reading. Raises FileDamaged."""
+    """A regular file below `root`, for reading. Raises FileDamaged, or FileUnreadable, also while it is read."""
     with os.fdopen(_descriptor(path, root), "rb") as file:
-        yield file
+        try:
+            yield file
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
 
 def size_of(file: BufferedReader) -> int:
@@ -28,7 +42,8 @@ def size_of(file: BufferedReader) -> int:
 
 
 def read_whole(path: Path, *, root: Path, limit: int) -> bytes:
-    """The content of a regular file below `root`, of at most `limit` bytes. Raises FileDamaged."""
+    """The content of a regular file below `root`, of at most `limit` bytes. Raises FileDamaged or
+    FileUnreadable."""
     with opened(path, root=root) as file:
         size = size_of(file)
         content = b"" if size > limit else file.read(limit + 1)
@@ -46,8 +61,13 @@ def _descriptor(path: Path, root: Path) -> int:
             raise FileDamaged(f"{path.name} is not a regular file: put a file with its content into the version")
         descriptor = os.open(real, _FLAGS)
     except OSError as error:
-        raise FileDamaged(f"{path.name} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # replaced since
         os.close(descriptor)
         raise FileDamaged(f"{path.name} is not a regular file: put a file with its content into the version")
     return descriptor
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    reason = f"{path.name} cannot be read: {error.strerror or error}"
+    return FileDamaged(reason) if error.errno in _OF_THE_FILE else FileUnreadable(reason)

@@ -7,7 +7,15 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from app.engine.client import EngineView
-from app.errors import InvalidManifest, ModelNotFound, ModelUnavailable, StoreError, UnknownLanguage, printable
+from app.errors import (
+    FileUnreadable,
+    InvalidManifest,
+    ModelNotFound,
+    ModelUnavailable,
+    StoreError,
+    UnknownLanguage,
+    printable,
+)
 from app.store.hashes import HashOf, sha256_of
 from app.store.listing import version_folders
 from app.store.manifest import Manifest, TokenizerUse
@@ -80,14 +88,15 @@ class Catalog:
     def open(self, folder: Path) -> Entry | BrokenVersion:
         """The version in a folder of the store, or why it cannot be used. Of its files only those of the tokenizers are
         read: the engines check the weights."""
+        may_pass = False
         try:
             return entry_of(inspect_version(folder), self._checks, self._hash_of, self._tokenizers)
         except StoreError as error:
-            reason = error.detail
+            reason, may_pass = error.detail, isinstance(error, FileUnreadable)
         except Exception as error:  # a version may hold anything: it must not end the service or the watch
             log.exception("%s/%s could not be opened", folder.parent.name, folder.name)
             reason = printable(f"it could not be opened: {type(error).__name__}: {error}")
-        return BrokenVersion(folder.parent.name, folder.name, reason)
+        return BrokenVersion(folder.parent.name, folder.name, reason, may_pass)
 
     @property
     def keys(self) -> set[str]:

@@ -17,7 +17,7 @@ _MOST_LETTERS = 12
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer in a file of a version. Raises FileDamaged or InvalidManifest."""
+    """The tokenizer in a file of a version. Raises FileDamaged, FileUnreadable or InvalidManifest."""
     content = read_whole(path, root=path.parent.parent.parent, limit=_MOST_BYTES)
     try:
         tokenizer = Tokenizer.from_buffer(content)

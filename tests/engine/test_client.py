@@ -1,21 +1,26 @@
 """What the client does when engines end, hang or come late: with real engine processes, which the tests kill."""
 
 import asyncio
+import fcntl
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from app.desired_state import DesiredState
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.process import EngineProcesses, engine_devices
+from app.engine.process import EngineProcesses, engine_devices, on_device
 from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
-from tests.tiny_store import IMAGE_SIZE
+from app.store.architecture import Classifier
+from app.store.hashes import FOLDER, Hashes
+from tests.tiny_store import IMAGE_SIZE, drafts, publish_tiny
 
 LABEL, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
 SOURCE = Tokens([9, 9, 9])  # to which the tiny translator's sentence has no end
@@ -162,6 +167,55 @@ def test_the_one_request_that_ends_engines_is_found_among_many(
     asyncio.run(scenario())
 
 
+@contextmanager
+def endless_load(engines: EngineProcesses, version: Path) -> Iterator[None]:
+    """The engines wait for the hash of a version's weights, which this process would have to compute."""
+    weights = version / "model.safetensors"
+    with weights.open("rb") as file:
+        Hashes(engines.folder / FOLDER).of(file)
+    (record,) = (engines.folder / FOLDER).iterdir()
+    with record.open("r+") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        locked.truncate()
+        yield
+
+
+def test_a_request_whose_load_ends_engines_is_refused(tiny_store: Path, tmp_path: Path) -> None:
+    """It is the one that is blamed: the request that runs beside the load is answered."""
+    store, large = tmp_path / "store", drafts()[0]
+    for name in (TRANSLATE, LABEL):
+        shutil.copytree(tiny_store / name, store / name)
+    assert isinstance(large.architecture, Classifier)
+    encoder = large.architecture.encoder
+    encoder = encoder.model_copy(update={"recurrence": encoder.recurrence.model_copy(update={"hidden_size": 400})})
+    architecture = large.architecture.model_copy(update={"encoder": encoder})
+    draft = large.model_copy(update={"version": 2, "architecture": architecture})
+    version = publish_tiny(draft, store, store / LABEL / "tokenizer.json")
+    key = f"{draft.name}/2"
+    folders = {name: str(store / name) for name in (TRANSLATE, LABEL, key)}
+
+    async def scenario(engines: EngineProcesses) -> None:
+        async with client_of(engines) as client:
+            guilty = asyncio.create_task(client.answer(key, Tokens([5, 6]), Label(), Terms()))
+            beside = asyncio.create_task(client.answer(TRANSLATE, SOURCE, LONG, Terms()))
+            for at_least in (1, 1, 0):  # it is alone in the end
+                await until(lambda: client.view.state_of(key) == "loading" and running(client) >= at_least)  # noqa: B023
+                restarts = client.view.restarts
+                kill(engines)
+                await until(lambda: client.view.restarts > restarts)  # noqa: B023
+            assert "it ran alone" in await refused(guilty)
+            assert len((await beside).hypotheses[0].tokens) == LONG.max_tokens
+
+    state = DesiredState(folders, {draft.name: 1})
+    config = EngineConfig(endpoint="", store=str(store))
+    engines = EngineProcesses(config, ["cpu"], heartbeat_seconds=30, desired_state=state)
+    try:
+        with endless_load(engines, version):
+            asyncio.run(scenario(engines))
+    finally:
+        engines.stop()
+
+
 def test_a_stream_goes_on_unbroken_when_its_engine_ends(start_engines: Callable[..., EngineProcesses]) -> None:
     async def scenario() -> None:
         engines = start_engines()
@@ -282,6 +336,14 @@ def test_closing_the_client_ends_its_calls(tmp_path: Path) -> None:
 )
 def test_each_device_has_its_engine(devices: str, expected: list[str]) -> None:
     assert engine_devices(devices, 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "of_config", "expected"), [("cpu", 0, 7), ("cuda:0", 0, 0), ("cpu", 5, 5), ("cuda:0", 5, 5)]
+)
+def test_a_gpu_does_not_get_the_share_of_a_cpu_for_its_models(device: str, of_config: int, expected: int) -> None:
+    config = on_device(EngineConfig(endpoint="", store="", models_memory=of_config), device, 7)
+    assert (config.device, config.models_memory) == (device, expected)
 
 
 def test_decoded_is_the_last_event_of_a_stream(engine: EngineProcesses) -> None:

@@ -411,3 +411,20 @@ def test_a_trial_that_waits_for_its_model_keeps_no_other() -> None:
     assert other.key in simulation.done_at
     simulation.register("new/1").run()
     assert suspect.key in simulation.done_at
+
+
+@pytest.mark.parametrize("was_loaded", [False, True])
+def test_a_model_that_waited_has_no_arrears_to_collect(was_loaded: bool) -> None:
+    """Neither one that was loaded meanwhile, nor one that had to leave and may stay."""
+    simulation = Simulation().register("old/1", *["new/1"] * was_loaded)
+    simulation.scheduler.hold("new/1")
+    for _ in range(100):
+        simulation.add(request("old/1", cost=400, rows=0))
+        simulation.add(request("new/1", cost=400, rows=0))
+    simulation.run(lambda: simulation.now > 10_000)
+    if was_loaded:
+        simulation.scheduler.hold("new/1", held=False)
+    else:
+        simulation.register("new/1")
+    turns = [simulation.step().model for _ in range(10)]
+    assert 4 <= turns.count("old/1") <= 6

@@ -126,6 +126,23 @@ def test_the_least_recently_used_version_leaves(store: Path, tmp_path: Path) -> 
     assert f"{SENTENCES}/2" not in loaded[-1]
 
 
+def test_a_burst_for_one_version_loads_it_in_one_engine(store: Path, tmp_path: Path) -> None:
+    key = f"{LABELS}/1"
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+
+    async def scenario() -> list[bool]:
+        async with EngineClient([first, second]) as client:
+            await until(lambda: client.view.is_ready)
+            await asyncio.gather(*(ask(client, key, seed) for seed in range(8)))
+            seen = client.view.ready
+            await until(lambda: not any(one is other for one in seen for other in client.view.ready))
+            return [key in status.precisions for status in client.view.ready]
+
+    with engine_in_thread(store, tmp_path / "first") as first, engine_in_thread(store, tmp_path / "second") as second:
+        assert sorted(asyncio.run(scenario())) == [False, True]
+
+
 def test_without_room_a_request_waits_until_its_deadline(store: Path, tmp_path: Path) -> None:
     """A version that runs a request does not leave; when that has ended, the next request is answered."""
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -85,21 +86,42 @@ def put_large_version(store: Path) -> None:
     publish(build_network(architecture, mean=[], std=[]), store / NAME / "1" / "tokenizer.json", store, draft, card)
 
 
+@contextmanager
+def little_memory(engine: psutil.Process) -> Iterator[None]:
+    """An engine that cannot have what the large version needs."""
+    before = resource.prlimit(engine.pid, resource.RLIMIT_AS)
+    resource.prlimit(engine.pid, resource.RLIMIT_AS, (engine.memory_info().vms + 40 * 2**20, before[1]))
+    yield
+    resource.prlimit(engine.pid, resource.RLIMIT_AS, before)
+
+
 def test_an_engine_with_too_little_memory(served: Served, tmp_path: Path) -> None:
     put_large_version(tmp_path)
     (engine,) = served.engines()
-    before = resource.prlimit(engine.pid, resource.RLIMIT_AS)
-    most = psutil.Process(engine.pid).memory_info().vms + 40 * 2**20
-    resource.prlimit(engine.pid, resource.RLIMIT_AS, (most, before[1]))
     with Admin(served.address) as admin:
-        answer = admin.load(NAME, 4)
-        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready"), answer.text
-        assert answer.json()["detail"].startswith(f"{NAME}/4 is not loaded: an engine has too little memory for it: ")
-        assert version_of(served) == 1
-        assert [process.pid for process in served.engines()] == [engine.pid]
-        resource.prlimit(engine.pid, resource.RLIMIT_AS, before)
+        with little_memory(engine):
+            answer = admin.load(NAME, 4)
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready"), answer.text
+            reason = "an engine has too little memory for it: "
+            assert answer.json()["detail"].startswith(f"{NAME}/4 is not loaded: {reason}")
+            assert version_of(served) == 1
+            assert [process.pid for process in served.engines()] == [engine.pid]
         assert admin.load(NAME, 4).status_code == 200
     assert version_of(served) == 4
+
+
+def test_a_served_version_stays_served_when_a_load_lacks_memory(tiny_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_store / NAME, tmp_path / NAME)
+    put_large_version(tmp_path)
+    (tmp_path / NAME / "default.json").write_text('{"version": 1}')
+    with serving(tmp_path, "--engines", "1", "--admin-key", KEY) as served, Admin(served.address) as admin:
+        (engine,) = served.engines()
+        with little_memory(engine):
+            assert admin.load(NAME, 4).status_code == 503
+        assert broken(served) == {}
+        body = {"inputs": "a film", "model": NAME, "version": 4}
+        answer = httpx.post(f"{served.address}/v1/sentiment", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
 
 
 def test_a_load_during_an_unload_is_not_answered_by_it(served: Served, tmp_path: Path) -> None:

@@ -23,6 +23,14 @@ with open(sys.argv[1], "rb") as file:
     assert sha256_of(file) == file_entry(Path(sys.argv[1])).sha256
 print((peak() - before) * 1024)
 """
+ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from app.store.hashes import Hashes
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with open(sys.argv[1], "rb") as file:
+    print(Hashes(Path(sys.argv[2])).of(file))
+"""
 
 
 def hashed(hashes: Hashes, path: Path) -> str:
@@ -79,3 +87,17 @@ def test_a_file_is_hashed_in_pieces(tmp_path: Path) -> None:
         file.truncate(256 * 2**20)
     ran = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
     assert int(ran.stdout) < 8 * 2**20
+
+
+def test_a_hash_that_cannot_be_recorded_is_not_shared(large: Path, tmp_path: Path) -> None:
+    """The process may write no byte, as on a full disk."""
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(large), str(tmp_path / "hashes")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == sha256(bytes(LARGE))
+    (record,) = (tmp_path / "hashes").iterdir()
+    assert record.read_text() == ""
+    assert hashed(Hashes(tmp_path / "hashes"), large) == sha256(bytes(LARGE)) == record.read_text()
+
+
+def test_a_folder_that_cannot_be_made_shares_nothing(large: Path, tmp_path: Path) -> None:
+    assert hashed(Hashes(tmp_path / "gone" / "hashes"), large) == sha256(bytes(LARGE))

@@ -47,7 +47,7 @@ class Call:
             self.context.models[submit.model] = None
         self.connection: Connection | None = None  # to its engine; without one it waits
         self.trial: Trial | None = None
-        self.is_started = False  # its engine reported that it runs, which only one that has it `again` does
+        self.is_started = False  # its engine sent Started, which only one that has it `again` does
         self.is_ended = False  # its last event has come
         self.tries = 0  # engines that ended for no known reason while they had it
 

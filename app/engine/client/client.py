@@ -37,8 +37,8 @@ _WAITING_SECONDS = 0.05  # between two looks at calls that wait
 
 
 class EngineClient:
-    """Connects to every endpoint and submits requests. `on_ready` is called once, when every engine has loaded its
-    models."""
+    """Connects to every endpoint and submits requests. `on_ready` is called once, when every engine has been
+    ready."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class EngineClient:
     async def answer(self, model: str, source: Source, answer: Decode, terms: Terms) -> Decoded: ...
     async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Labelled | Decoded:
         """Compute the answer to a source. Cancelling the call cancels the request. Raises EngineFailed,
-        ModelUnavailable, ModelNotLoaded, TimedOut."""
+        ModelUnavailable, ModelNotLoaded, TimedOut, ContradictoryOptions."""
         call = Call(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
         self._dispatch.open(call)
         try:

@@ -9,8 +9,9 @@ trial under which an engine dies is cut into smaller ones, and a call under whic
 import itertools
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -31,20 +32,25 @@ _LOAD_STEPS = 5000  # work of loading a version, in cell steps
 
 @dataclass(eq=False, slots=True)
 class EngineLoad:
-    """The load of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. It has at
-    most one `trial` at a time."""
+    """The load of one engine in estimated cell steps: `own` of this front end's calls, `foreign` of others. `models`
+    counts these calls by version. It has at most one `trial` at a time."""
 
     connection: Connection
     own: float = 0.0
     foreign: float = 0.0
+    models: Counter[str] = field(default_factory=Counter)
     last_send: int = 0
     trial: Trial | None = None
 
     def work_for(self, model: str) -> float:
-        """Its work, and that of loading a version that it has not loaded."""
+        """Its work, and that of loading a version that it neither has nor loads."""
+        return self.own + self.foreign + (0 if self._has_or_loads(model) else _LOAD_STEPS)
+
+    def _has_or_loads(self, model: str) -> bool:
         status = self.connection.status
-        is_loaded = status is not None and model in status.precisions
-        return self.own + self.foreign + (0 if is_loaded else _LOAD_STEPS)
+        if model in self.models:
+            return True
+        return status is not None and (model in status.precisions or model in status.loading)
 
     def is_before(self, other: "EngineLoad", model: str) -> bool:
         """Less work goes first; of equals the one that got a call last: its weights are still in the caches."""
@@ -134,6 +140,7 @@ class Dispatch:
         if engine.trial is not None:
             engine.trial.attached = 0
         engine.trial, engine.own, engine.foreign = None, 0.0, 0.0
+        engine.models.clear()
         if orphans:
             log.warning("an engine ended; %d requests are sent again", len(orphans))
         self._blame(orphans)
@@ -207,6 +214,7 @@ class Dispatch:
         self._waiting.pop(call.submit.id, None)
         call.connection = engine.connection
         engine.own += call.cost
+        engine.models[call.submit.model] += 1
         engine.last_send = next(self._sends)
         if call.trial is not None:
             engine.trial = call.trial
@@ -216,6 +224,7 @@ class Dispatch:
     def _detach(self, call: Call, engine: EngineLoad) -> None:
         call.connection = None
         engine.own -= call.cost
+        engine.models -= Counter([call.submit.model])  # keeps no zeros
         if call.trial is not None:
             call.trial.attached -= 1
             if not call.trial.attached:

@@ -15,7 +15,8 @@ _SETTLE_SECONDS = 2.0  # in which every front end knows the desired versions of 
 
 
 class LoadInterrupted(Exception):
-    """An engine ended while it loaded a version, or has too little memory for it. The version may be valid."""
+    """An engine ended while it loaded a version, has too little memory for it, or fails to read its files. The version
+    may be valid."""
 
 
 @dataclass(slots=True)
@@ -67,8 +68,10 @@ class EngineVersions:
                     "an engine ended while it loaded it; the system may have killed it for its memory"
                 )
             if isinstance(reply, NotLoaded):
-                if reply.lacks_memory:
+                if reply.cause == "memory":
                     raise LoadInterrupted(f"an engine has too little memory for it: {reply.reason}")
+                if reply.cause == "reading":
+                    raise LoadInterrupted(f"an engine failed to read it: {reply.reason}")
                 raise LoadFailed(f"{model} cannot be loaded: {reply.reason}", model=model)
 
     async def unload(self, model: str, *, linger: float) -> None:

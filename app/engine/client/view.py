@@ -35,7 +35,7 @@ class EngineView:
 
     @property
     def is_ready(self) -> bool:
-        """Every engine has loaded and warmed its models since the front end started, and one is ready now."""
+        """Every engine has been ready since the front end started, and one is now."""
         return bool(self.ready) and self.all_started
 
 
