@@ -70,9 +70,14 @@ def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: En
     for request in requests:
         request.memory = min(memory, len(request.source.ids)) if isinstance(request.source, Tokens) else memory
     vocabulary = model.network.config.decoder.vocabulary_size
-    for slots, chosen in model.by_group(requests):
-        mine = state if len(chosen) == len(requests) else _rows_of(state, chosen, model.device)
-        slots.admit([requests[row] for row in chosen], mine, bos=model.decoding.bos, past_end=vocabulary)
+    try:
+        for slots, chosen in model.by_group(requests):
+            mine = state if len(chosen) == len(requests) else _rows_of(state, chosen, model.device)
+            slots.admit([requests[row] for row in chosen], mine, bos=model.decoding.bos, past_end=vocabulary)
+    except Exception:  # all of them are encoded again, in halves
+        for slots in model.groups:
+            slots.release([request for request in requests if request in slots])
+        raise
 
 
 def _rows_of(state: State, rows: Sequence[int], device: torch.device) -> State:

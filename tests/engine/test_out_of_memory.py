@@ -107,6 +107,11 @@ CASES: dict[str, tuple[str, str, Work]] = {
     "plain": ("whole", TRANSLATE, each(SHORT, PLAIN, Decode(2), PLAIN)),
     "streams": ("whole", TRANSLATE, each(SHORT, *[Decode(length, stream=True) for length in (4, 2, 3)])),
     "beams": ("whole", TRANSLATE, each(SHORT, Decode(4, beams=3, n_best=2), Decode(3, beams=2), PLAIN)),
+    "beams beside plain rows": (
+        "whole",
+        TRANSLATE,
+        each(texts(5, 5, 5, 5), PLAIN, Decode(4, beams=2), Decode(3, alternatives=2), Decode(3, stream=True)),
+    ),
     "options": (
         "whole",
         TRANSLATE,
