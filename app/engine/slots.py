@@ -9,7 +9,7 @@ others (see `app.engine.policy`).
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple, cast
 
 import torch
@@ -152,21 +152,34 @@ class Slots:
     def _most_tokens(self) -> int:
         return 1 + max((request.decode.max_tokens for request in self._requests), default=0)
 
+    @property
+    def _movable(self) -> dict[str, Tensor]:
+        """The storage of memories, unless it never moves."""
+        return {} if self.positions is not None else {name: self.state[name] for name in _MEMORY if name in self.state}
+
     def _is_roomy(self) -> bool:
-        """Whether storage may move, is long, and at least four times as long as the running rows need."""
-        if self.positions is not None:
-            return False
-        memory = max((storage.shape[1] for name, storage in self.state.items() if name in _MEMORY), default=0)
-        tokens = self.history.shape[1]
+        """Whether storage that may move is long, and at least four times as long as the running rows need."""
+        memory = max((storage.shape[1] for storage in self._movable.values()), default=0)
+        tokens = max(self.history.shape[1], 0 if self.host is None else self.host.tokens)
         return memory > max(_KEPT, 4 * self.longest) or (tokens > _KEPT and tokens > 4 * self._most_tokens())
 
     def _shrink(self) -> None:
         positions, tokens = max(_KEPT, 2 * self.longest), max(_KEPT, 2 * self._most_tokens())
-        memory = {name: storage[:, :positions].clone() for name, storage in self.state.items() if name in _MEMORY}
+        memory = {name: storage[:, :positions].clone() for name, storage in self._movable.items()}
         history, log_probs = self.history[:, :tokens].clone(), self.log_probs[:, :tokens].clone()
         self.state |= memory
         self.history, self.log_probs = history, log_probs
+        if self.host is not None:
+            self.host.shrink(tokens)
         self._roomy = 0
+
+    def _try_to_shrink(self) -> None:
+        """Shrink, or keep the long storage if memory does not suffice for a copy of its part."""
+        try:
+            self._shrink()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
 
     def _changed(self) -> None:
         self.longest = max(self._memories, default=0)
@@ -259,8 +272,7 @@ class Slots:
         self.is_torn = self.is_torn and count > 0
         self._changed()
         if self._roomy > _PATIENCE:
-            with suppress(RuntimeError, MemoryError):  # without memory for a smaller one the large one stays
-                self._shrink()
+            self._try_to_shrink()
 
     def _copy_rows(self, rows: list[int], places: list[int]) -> None:
         """Copy rows to the places of others; without memory for copies of all, one after the other."""
