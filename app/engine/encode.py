@@ -1,6 +1,5 @@
 """Encoding: chunks of sources to recurrent states, and from the last chunk of a source on to its answer."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +11,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from app.engine.answers import answer
 from app.engine.cost import IMAGE_STEPS
-from app.engine.faults import failed, in_halves, reason_of
+from app.engine.faults import failed_alone, in_halves
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Pixels, Tokens
 from app.engine.request import Chunk, Output, Request
 from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
-
-log = logging.getLogger("unroll.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +48,9 @@ def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
 
 
 def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:
-    log.error("a request of %s failed", model.key, exc_info=error)
-    request = chunk.request
-    request.partial = None
-    model.explaining.pop(request, None)
-    return failed(request, reason_of(error))
+    chunk.request.partial = None
+    model.explaining.pop(chunk.request, None)
+    return failed_alone(chunk.request, error)
 
 
 @torch.inference_mode()

@@ -12,9 +12,10 @@ import zmq
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.cost import cost_of
-from app.engine.decode import decode
+from app.engine.decode import decode, release
 from app.engine.encode import encode
 from app.engine.engine import Engine
+from app.engine.faults import NO_MEMORY_FOR_ALL
 from app.engine.loaded_model import CALM_UNITS, LoadedModel
 from app.engine.models import Models
 from app.engine.protocol import (
@@ -174,6 +175,21 @@ def test_a_block_that_was_halved_grows_again(models: Models) -> None:
         decode(model, 1)
     assert model.block == model.slots.capacity == 8
     assert model.rows == 4
+
+
+def test_a_step_that_is_stored_in_part_is_not_the_fault_of_one_request(models: Models) -> None:
+    """Only one allocation fails: where that is not the end of all requests, it is the end of none."""
+    model = models[TRANSLATE]
+    reasons = []
+    for first in range(1, 40):
+        start(model, Decode(30, min_tokens=30), Decode(30, min_tokens=30))
+        with FailingAllocations(first=first):
+            outputs = decode(model, 1)
+        reasons += [event.reason for _, event in outputs if isinstance(event, Failed)]
+        assert model.rows in (0, 2)
+        release(model, *(one for slots in model.groups for one in slots.requests))
+        model.block = model.slots.capacity
+    assert set(reasons) == {NO_MEMORY_FOR_ALL}
 
 
 def test_a_request_gets_as_many_alternatives_as_the_vocabulary_has() -> None:
