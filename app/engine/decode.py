@@ -28,13 +28,13 @@ from app.models.state import State
 def decode(model: LoadedModel, steps: int) -> list[Output]:
     """Up to `steps` tokens for every running row: the answers of requests that ended, and the progress of streams. An
     error ends the request that causes it."""
-    model.select_number_types()
     outputs: list[Output] = []
     try:
-        if model.policy.looks_each_step:
-            _look_each_step(model, steps, outputs)
-        else:
-            _look_once(model, steps, outputs)
+        with model.number_types():
+            if model.policy.looks_each_step:
+                _look_each_step(model, steps, outputs)
+            else:
+                _look_once(model, steps, outputs)
         for slots in model.groups:
             outputs += in_halves(list(slots.streams), partial(_progress, slots), failed_alone, model.count_error)
     except Exception as error:  # between steps, where no request is the cause

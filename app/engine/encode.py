@@ -43,8 +43,8 @@ def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
 
     An error halves the batch, down to the request that causes it, which fails alone. One of the device is raised.
     """
-    model.select_number_types()
-    return in_halves(chunks, partial(_encode, model), partial(_fail, model), model.count_error)
+    with model.number_types():
+        return in_halves(chunks, partial(_encode, model), partial(_fail, model), model.count_error)
 
 
 def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +17,8 @@ from app.models.encoders import TextEncoder
 from app.models.explain import Explained, InPieces
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
-from app.models.serving.precision import allow_tf32
 from app.models.serving.segments import padded_steps, padded_to_longest
+from app.models.serving.tf32 import products_in_tf32
 from app.models.serving.unrolled import PackedRecurrent
 from app.store.manifest import Decoding, Manifest
 
@@ -123,10 +124,9 @@ class LoadedModel:
         others = [index for index, request in enumerate(requests) if not self.slots.fit(request)]
         return [(slots, chosen) for slots, chosen in zip(self.groups, (fitting, others), strict=False) if chosen]
 
-    def select_number_types(self) -> None:
-        """Let products of this model run in TF32 or not: torch has one switch for the process, on a GPU only."""
-        if not self.policy.looks_each_step:
-            allow_tf32(self.tf32)
+    def number_types(self) -> AbstractContextManager[None]:
+        """Around all that the network computes: products run in TF32 or not, on a GPU only."""
+        return nullcontext() if self.policy.looks_each_step else products_in_tf32(self.tf32)
 
     @property
     def decoding(self) -> Decoding:

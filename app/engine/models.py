@@ -217,4 +217,5 @@ def _warm(model: LoadedModel) -> None:
     while model.rows:
         decode(model, 2)
     if model.units is not None:
-        model.units.capture()
+        with model.number_types():
+            model.units.capture()
