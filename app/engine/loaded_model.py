@@ -62,7 +62,7 @@ class LoadedModel:
     exact: Classifier | None = None
     make_exact: Callable[[], InPieces[Classifier]] | None = None
     weights_bytes: int = 0  # as served
-    exact_bytes: int = 0  # of `exact`, unless it is the served network itself
+    exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
@@ -95,7 +95,7 @@ class LoadedModel:
 
     @property
     def bytes(self) -> int:
-        """Memory of its weights and of its rows."""
+        """Memory of the device for its weights and its rows."""
         rows = [tensor for slots in self.groups for tensor in (*slots.state.values(), slots.history, slots.log_probs)]
         weights = self.weights_bytes + (self.exact_bytes if self.exact is not None else 0)
         return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows)

@@ -164,7 +164,7 @@ class Models(Mapping[str, LoadedModel]):
                 model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
             _warm(model)
         model.weights_bytes = _served_bytes(network, weights)
-        if isinstance(network, Classifier) and model.exact is None:
+        if isinstance(network, Classifier) and model.exact is None and self.device.type == "cpu":
             model.exact_bytes = 4 * weights
         return model
 

@@ -19,6 +19,7 @@ from app.engine.protocol import AnswerSpec, Decode, Decoded, Label, Labelled, So
 from app.engine.request import Chunk, Request, whole
 from app.engine.transfers import to_host
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.serving.flat import FlatRecurrent
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
 from tests.engine.conftest import QUEUED
@@ -145,6 +146,23 @@ def test_labels_are_read_at_once(tiny_store: Path) -> None:
         assert isinstance(mine, Labelled)
         assert isinstance(theirs, Labelled)
         assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+
+
+def test_the_memory_of_a_model_is_that_of_its_device(tiny_store: Path) -> None:
+    """Weights in both forms of a recurrence count, and the float32 network of explanations, on the host, does not."""
+    with PretendedGpu():
+        model = loaded(tiny_store, LABEL, DEVICE, QUEUED)
+        tensors = [*model.network.parameters(), *model.network.buffers()]
+        assert model.weights_bytes == sum(tensor.nbytes for tensor in tensors)
+        flat = [module for module in model.network.modules() if isinstance(module, FlatRecurrent)]
+        for module in flat:
+            originals = sum(weight.nbytes for weight in module.recurrent.parameters())
+            assert sum(weight.nbytes for weight in module.buffers()) >= originals
+        before = model.bytes
+        assert flat
+        assert model.exact is not None
+        model.exact = None
+        assert model.bytes == before
 
 
 def test_chunks_cancellations_and_deadlines_do_not_look(tiny_store: Path) -> None:
