@@ -12,9 +12,10 @@ from app.engine.cost import cost_of
 from app.engine.cuda_graphs import Units, memory_sizes
 from app.engine.decode import decode
 from app.engine.encode import encode
+from app.engine.faults import NOT_A_NUMBER
 from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.policy import Policy, policy_of
-from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
+from app.engine.protocol import AnswerSpec, Decode, Failed, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
 from app.engine.sizes import needed_bytes
 from app.engine.slots import Slots
@@ -203,7 +204,7 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 
 def _warm(model: LoadedModel) -> None:
     """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
-    request."""
+    request. Raises RuntimeError, or MemoryError, if a request of it fails; an answer that is not a number is one."""
     image = model.manifest.image
     source: Source = (
         Pixels(image.size, bytes(3 * image.size**2))
@@ -213,9 +214,14 @@ def _warm(model: LoadedModel) -> None:
     answer: AnswerSpec = Decode(2) if isinstance(model.network, EncoderDecoder) else Label()
     cost = cost_of(source, answer)
     rows = min(2, model.slots.capacity)
-    encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
+    outputs = encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
     while model.rows:
-        decode(model, 2)
+        outputs += decode(model, 2)
+    for _, event in outputs:
+        if isinstance(event, Failed) and event.reason != NOT_A_NUMBER:
+            if model.counters.out_of_memory:
+                raise MemoryError("the warm-up ran out of memory")
+            raise RuntimeError(f"the warm-up failed: {event.reason}")
     if model.units is not None:
         with model.number_types():
             model.units.capture()

@@ -163,6 +163,30 @@ def test_an_error_of_the_host_ends_the_request_that_causes_it(models: Models) ->
     assert event == Failed(0, "the engine failed with IndexError")
 
 
+class NeverSteps(FailingStep):
+    """A decoder that cannot make a step."""
+
+    def __init__(self, network: EncoderDecoder, error: Exception) -> None:
+        super().__init__(network)
+        self.error = error
+
+    def step(self, tokens: torch.Tensor, state: State) -> tuple[torch.Tensor, State, torch.Tensor | None]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(IndexError("index out of range"), RuntimeError), (MemoryError(), MemoryError)]
+)
+def test_a_model_whose_warm_up_fails_is_not_loaded(error: Exception, expected: type[Exception]) -> None:
+    manifest = drafts()[3]
+    network = build_network(manifest.architecture, mean=[0.0] * 3, std=[1.0] * 3)
+    assert isinstance(network, EncoderDecoder)
+    models = Models(torch.device("cpu"), slots=16, precision="float32")
+    with pytest.raises(expected, match="the warm-up"):
+        models.add(manifest, NeverSteps(network, error))
+    assert manifest.key not in models
+
+
 def test_a_block_that_was_halved_grows_again(models: Models) -> None:
     model = models[TRANSLATE]
     start(model, *[Decode(4000, min_tokens=4000)] * 4)
