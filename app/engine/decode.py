@@ -69,7 +69,7 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
 def release(model: LoadedModel, *requests: Request) -> None:
     """Free the rows of requests, if they have any, and drop their explanations."""
     for request in requests:
-        model.explaining.pop(request, None)
+        model.stop_explaining(request)
     for slots in model.groups:
         if running := [request for request in requests if request in slots]:
             with torch.inference_mode():

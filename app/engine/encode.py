@@ -49,7 +49,7 @@ def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
 
 def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:
     chunk.request.partial = None
-    model.explaining.pop(chunk.request, None)
+    model.stop_explaining(chunk.request)
     return failed_alone(chunk.request, error)
 
 

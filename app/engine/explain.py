@@ -27,7 +27,7 @@ def explain(model: LoadedModel) -> list[Output]:
     except Exception as error:
         model.counters.out_of_memory += is_out_of_memory(error)
         output = failed_alone(request, error)
-    del model.explaining[request]
+    model.stop_explaining(request)
     return [output]
 
 

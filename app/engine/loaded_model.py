@@ -61,6 +61,7 @@ class LoadedModel:
     units: Units | None = None
     exact: Classifier | None = None
     make_exact: Callable[[], InPieces[Classifier]] | None = None
+    making_exact: InPieces[Classifier] | None = None  # while explanations wait for it
     weights_bytes: int = 0  # as served
     exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
@@ -72,6 +73,12 @@ class LoadedModel:
         if is_of_device(error, self.device):
             raise error
         self.counters.out_of_memory += is_out_of_memory(error)
+
+    def stop_explaining(self, request: Request) -> None:
+        """Drop the explanation of a request, if it has one. Without any left, nothing makes `exact` any more."""
+        self.explaining.pop(request, None)
+        if not self.explaining:
+            self.making_exact = None
 
     def shrink_block(self, slots: Slots) -> bool:
         """Halve the rows of a group that decode at once; False if it is one row already."""
@@ -97,7 +104,8 @@ class LoadedModel:
     def bytes(self) -> int:
         """Memory of the device for its weights and its rows."""
         rows = [tensor for slots in self.groups for tensor in (*slots.state.values(), slots.history, slots.log_probs)]
-        weights = self.weights_bytes + (self.exact_bytes if self.exact is not None else 0)
+        has_exact = self.exact is not None or self.making_exact is not None
+        weights = self.weights_bytes + (self.exact_bytes if has_exact else 0)
         return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows)
 
     @property
