@@ -64,7 +64,7 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
         unit=settings.unit,
         slots=settings.slots,
         budget=settings.budget,
-        models_memory=settings.models_memory or (on_cpu and models_share(memory, versions, settings.workers, on_cpu)),
+        models_memory=settings.models_memory,
         precision=settings.precision,
         log_level=settings.log_level,
         log_format=settings.log_format,
@@ -73,7 +73,11 @@ def start_engines(settings: Settings, store: Store) -> EngineProcesses:
         log.warning("memory of %d MB fits %d engines, not %d", memory // 10**6, room, count)
     log.info("starting %d engines on %s, threads per engine: %d", len(devices), ", ".join(devices), settings.threads)
     return EngineProcesses(
-        config, devices, heartbeat_seconds=settings.heartbeat_seconds, desired_state=desired_state_of(store)
+        config,
+        devices,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        desired_state=desired_state_of(store),
+        cpu_share=models_share(memory, versions, settings.workers, on_cpu) if on_cpu else 0,
     )
 
 

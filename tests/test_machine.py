@@ -10,7 +10,7 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
-from app.engine.process import EngineProcesses
+from app.engine.process import EngineProcesses, configs_of_engines
 from app.engine.sizes import needed_bytes
 from app.engines import engines_that_fit, models_share
 from app.machine import available_cores, available_memory
@@ -94,6 +94,17 @@ def test_models_get_half_of_the_rest_and_at_least_the_largest_fits() -> None:
     assert models_share(2 * 1024 * MEBI, shipped, front_ends=1, engines=2) == (896 - 200) // 2 * MEBI
     assert models_share(300 * MEBI, shipped, front_ends=1, engines=1) == max(map(needed_bytes, shipped))
     assert models_share(300 * MEBI, (), front_ends=1, engines=1) > 0
+
+
+@pytest.mark.parametrize(("setting", "memories"), [(0, [7, 7, 0]), (9, [9, 9, 9])])
+def test_an_engine_on_a_gpu_has_no_share_of_the_hosts_memory(setting: int, memories: list[int]) -> None:
+    """0 stands for half of its GPU."""
+    config = EngineConfig(endpoint="", store="", models_memory=setting)
+    configs = configs_of_engines(config, ["cpu", "cpu", "cuda:0"], ["a", "b", "c"], cpu_share=7)
+    assert [one.models_memory for one in configs] == memories
+    assert [one.device for one in configs] == ["cpu", "cpu", "cuda:0"]
+    assert [one.is_first for one in configs] == [True, False, True]
+    assert [one.endpoint for one in configs] == ["a", "b", "c"]
 
 
 @pytest.mark.slow  # several engines are started

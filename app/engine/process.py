@@ -55,9 +55,27 @@ class EngineProcess(SupervisedProcess):
         )
 
 
+def configs_of_engines(
+    config: EngineConfig, devices: Sequence[str], endpoints: Sequence[str], cpu_share: int = 0
+) -> list[EngineConfig]:
+    """The configuration of each engine. `cpu_share` is the `models_memory` of those on a CPU, unless `config` has one;
+    an engine on a GPU takes its own share of that GPU."""
+    return [
+        msgspec.structs.replace(
+            config,
+            endpoint=endpoint,
+            device=device,
+            is_first=device not in devices[:index],
+            models_memory=config.models_memory or (cpu_share if device == "cpu" else 0),
+        )
+        for index, (endpoint, device) in enumerate(zip(endpoints, devices, strict=True))
+    ]
+
+
 class EngineProcesses:
-    """Several engines that differ in their device alone. Each has its own socket in a private `folder`, beside the file
-    of the `desired_state`; without one the engines load all of the store."""
+    """Several engines that differ in their device, and in the memory of their models (`configs_of_engines`). Each has
+    its own socket in a private `folder`, beside the file of the `desired_state`; without one the engines serve all of
+    the store."""
 
     def __init__(
         self,
@@ -66,6 +84,7 @@ class EngineProcesses:
         *,
         heartbeat_seconds: float,
         desired_state: DesiredState | None = None,
+        cpu_share: int = 0,
     ) -> None:
         self.devices = list(devices)
         self._held = ExitStack()
@@ -75,13 +94,8 @@ class EngineProcesses:
             config = msgspec.structs.replace(config, desired_state=str(file))
         self.endpoints = [f"ipc://{self.folder / f'engine-{index}'}" for index in range(len(devices))]
         self._engines = [
-            EngineProcess(
-                msgspec.structs.replace(
-                    config, endpoint=endpoint, device=device, is_first=device not in self.devices[:index]
-                ),
-                heartbeat_seconds=heartbeat_seconds,
-            )
-            for index, (endpoint, device) in enumerate(zip(self.endpoints, devices, strict=True))
+            EngineProcess(one, heartbeat_seconds=heartbeat_seconds)
+            for one in configs_of_engines(config, self.devices, self.endpoints, cpu_share)
         ]
 
     @property
