@@ -189,6 +189,30 @@ def test_storage_of_graphs_stays_where_it_is() -> None:
     assert len(places) == 1
 
 
+def test_a_long_source_takes_its_length_in_few_rows() -> None:
+    """Beside a few short ones, before many short ones come, and after they have left."""
+    slots = Slots(64, torch.device("cpu"))
+
+    def admit(number: int, length: int) -> Request:
+        one = request(number, Decode(9), length)
+        memory, mask = torch.full((1, length, 3), float(number)), torch.ones(1, length, dtype=torch.bool)
+        slots.admit([one], State(hidden=torch.zeros(1, 1, 2), memory=memory, memory_mask=mask), bos=BOS, past_end=9)
+        return one
+
+    running = [admit(number, 3 + number) for number in range(4)]
+    for turn in range(3):
+        slots.release([running.pop(0), admit(100 + turn, 20_000)])
+        assert slots.state["memory"].numel() <= 20_000 * 3 * 10
+        burst = [admit(200 + number, 5) for number in range(60)]
+        assert slots.state["memory"].shape[:2] == (64, 512)
+        slots.release(burst)
+        _, state = slots.view(slice(0, slots.count))
+        for one in running:
+            [row] = one.rows
+            kept = state["memory"][row][state["memory_mask"][row]]
+            assert torch.equal(kept, torch.full((one.memory, 3), float(one.key[1])))
+
+
 def test_storage_does_not_shrink_between_long_sources() -> None:
     slots, places = Slots(4, torch.device("cpu")), set()
     for number in range(300):
