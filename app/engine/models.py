@@ -17,7 +17,7 @@ from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.policy import Policy, policy_of
 from app.engine.protocol import AnswerSpec, Decode, Failed, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
-from app.engine.sizes import needed_bytes
+from app.engine.sizes import needed_bytes, row_bytes
 from app.engine.slots import Slots
 from app.errors import WeightsMismatch
 from app.heap import give_back_memory
@@ -136,9 +136,17 @@ class Models(Mapping[str, LoadedModel]):
             torch.cuda.empty_cache()
         give_back_memory()
 
+    def needed_bytes(self, version: Version) -> int:
+        """Memory that a version needs while it is loaded; on a GPU also that of its plain rows, which it has from the
+        start."""
+        architecture, rows = version.manifest.architecture, 0
+        if self.device.type != "cpu" and not isinstance(architecture, ClassifierConfig):
+            rows = self._slots * row_bytes(architecture, _memories(version.manifest, self.policy.positions)[-1])
+        return needed_bytes(version) + rows
+
     def _check_fits(self, version: Version) -> None:
         """Raises WeightsMismatch."""
-        needed = needed_bytes(version)
+        needed = self.needed_bytes(version)
         if needed > self.memory:
             raise WeightsMismatch(
                 f"{WEIGHTS} needs {needed:,} bytes of memory, and the models of an engine may take {self.memory:,} "

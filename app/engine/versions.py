@@ -19,7 +19,6 @@ from app.engine.protocol import Change, Failed, Load, Loaded, NotLoaded, Unload,
 from app.engine.request import Output
 from app.engine.room import Room
 from app.engine.scheduler import Scheduler
-from app.engine.sizes import needed_bytes
 from app.engine.statistics import Statistics
 from app.errors import ModelUnavailable
 from app.store.manifest import Manifest
@@ -192,7 +191,7 @@ class Versions:
         if not self._building.is_busy and (key := self._next_needed(now)):
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
-            elif self._room.make(needed_bytes(self._served[key]), waited=now - self._demand[key]):
+            elif self._room.make(self._models.needed_bytes(self._served[key]), waited=now - self._demand[key]):
                 self._building.start(key, partial(self._models.build, self._served[key]))
         elif not self._building.is_busy:
             self._room.ask_nobody()
@@ -216,7 +215,7 @@ class Versions:
         the next one of its rank."""
         while self._defaults:
             ranked = [key for key in self._defaults[0] if key in self._served and key not in self.broken]
-            if ranked and ranked[0] not in self._models and self._room.fits(needed_bytes(self._served[ranked[0]])):
+            if ranked and ranked[0] not in self._models and self._room.fits(self._models.needed_bytes(self._served[ranked[0]])):
                 return ranked[0]
             self._defaults.popleft()
         return None

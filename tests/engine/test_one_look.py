@@ -17,6 +17,7 @@ from app.engine.models import Models
 from app.engine.policy import Policy
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Label, Labelled, Source, Tokens
 from app.engine.request import Chunk, Request, whole
+from app.engine.sizes import needed_bytes
 from app.engine.transfers import to_host
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.serving.flat import FlatRecurrent
@@ -163,6 +164,18 @@ def test_the_memory_of_a_model_is_that_of_its_device(tiny_store: Path) -> None:
         assert model.exact is not None
         model.exact = None
         assert model.bytes == before
+
+
+@pytest.mark.parametrize("key", [TRANSLATE, CAPTION, COMPLETE, LABEL])
+def test_a_version_needs_memory_for_its_plain_rows(tiny_store: Path, key: str) -> None:
+    """They are there when it is loaded, and counted before that."""
+    version, _ = version_of(tiny_store, key)
+    with PretendedGpu():
+        model = loaded(tiny_store, key, DEVICE, QUEUED)
+        rows = sum(storage.nbytes for storage in model.slots.state.values())
+        needed = Models(DEVICE, slots=64, precision="float32", policy=QUEUED).needed_bytes(version)
+    assert needed == needed_bytes(version) + rows
+    assert (rows > 0) == (key != LABEL)
 
 
 def test_chunks_cancellations_and_deadlines_do_not_look(tiny_store: Path) -> None:
