@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 class HostRows:
-    """Progress and answers of up to `capacity` rows, in the order of the slots. They grow with the answers, until the slots
-    shrink them."""
+    """Progress and answers of up to `capacity` rows, in the order of the slots. They grow with the answers, and shrink
+    with the storage of the slots."""
 
     def __init__(self, capacity: int) -> None:
         self.progress = torch.zeros(2, capacity, dtype=torch.long)

@@ -191,7 +191,7 @@ class Versions:
         if not self._building.is_busy and (key := self._next_needed(now)):
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
-            elif self._room.make(self._models.needed_bytes(self._served[key]), waited=now - self._demand[key]):
+            elif self._room.make(self._needed_by(key), waited=now - self._demand[key]):
                 self._building.start(key, partial(self._models.build, self._served[key]))
         elif not self._building.is_busy:
             self._room.ask_nobody()
@@ -215,10 +215,13 @@ class Versions:
         the next one of its rank."""
         while self._defaults:
             ranked = [key for key in self._defaults[0] if key in self._served and key not in self.broken]
-            if ranked and ranked[0] not in self._models and self._room.fits(self._models.needed_bytes(self._served[ranked[0]])):
+            if ranked and ranked[0] not in self._models and self._room.fits(self._needed_by(ranked[0])):
                 return ranked[0]
             self._defaults.popleft()
         return None
+
+    def _needed_by(self, key: str) -> int:
+        return self._models.needed_bytes(self._served[key])
 
     def _open(self, key: str, folder: str) -> None:
         self._served[key] = self._models.open(Path(folder))
