@@ -212,7 +212,7 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 
 def _warm(model: LoadedModel) -> None:
     """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
-    request. Raises RuntimeError, or MemoryError, if a request of it fails; an answer that is not a number is one."""
+    request. Raises RuntimeError or MemoryError if a request of it fails; NaN is an answer of the weights."""
     image = model.manifest.image
     source: Source = (
         Pixels(image.size, bytes(3 * image.size**2))

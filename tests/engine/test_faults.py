@@ -205,7 +205,7 @@ def test_a_step_that_is_stored_in_part_is_not_the_fault_of_one_request(models: M
     """Only one allocation fails: where that is not the end of all requests, it is the end of none."""
     model = models[TRANSLATE]
     reasons = []
-    for first in range(1, 40):
+    for first in range(1, 120):
         start(model, Decode(30, min_tokens=30), Decode(30, min_tokens=30))
         with FailingAllocations(first=first):
             outputs = decode(model, 1)
