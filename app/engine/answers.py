@@ -57,10 +57,25 @@ def _start_explaining(model: LoadedModel, request: Request, how: Explain) -> Non
 
 
 def _explained(model: LoadedModel, source: Tokens, how: Explain) -> InPieces[Explained]:
-    if model.exact is None:
-        assert model.make_exact is not None
-        model.exact = yield from model.make_exact()
-    return (yield from explain(model.exact, torch.tensor(source.ids), how.layer, how.units))
+    exact = yield from _exact(model)
+    return (yield from explain(exact, torch.tensor(source.ids), how.layer, how.units))
+
+
+def _exact(model: LoadedModel) -> InPieces[Classifier]:
+    """The float32 network of a classifier. Explanations that run in turns make it together, once."""
+    while model.exact is None:
+        if model.making_exact is None:
+            assert model.make_exact is not None
+            model.making_exact = model.make_exact()
+        making, model.making_exact = model.making_exact, None  # an error ends it
+        try:
+            next(making)
+        except StopIteration as made:
+            model.exact = made.value
+            continue
+        model.making_exact = making
+        yield
+    return model.exact
 
 
 def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> None:
@@ -70,9 +85,14 @@ def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: En
     for request in requests:
         request.memory = min(memory, len(request.source.ids)) if isinstance(request.source, Tokens) else memory
     vocabulary = model.network.config.decoder.vocabulary_size
-    for slots, chosen in model.by_group(requests):
-        mine = state if len(chosen) == len(requests) else _rows_of(state, chosen, model.device)
-        slots.admit([requests[row] for row in chosen], mine, bos=model.decoding.bos, past_end=vocabulary)
+    try:
+        for slots, chosen in model.by_group(requests):
+            mine = state if len(chosen) == len(requests) else _rows_of(state, chosen, model.device)
+            slots.admit([requests[row] for row in chosen], mine, bos=model.decoding.bos, past_end=vocabulary)
+    except Exception:  # all of them are encoded again, in halves
+        for slots in model.groups:
+            slots.release([request for request in requests if request in slots])
+        raise
 
 
 def _rows_of(state: State, rows: Sequence[int], device: torch.device) -> State:

@@ -3,7 +3,6 @@
 The policy of the device decides when the host looks at the rows: after each step on a CPU, after the unit on a GPU.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import cast
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from app.engine.beam_search import has_nan, is_settled
-from app.engine.faults import NOT_A_NUMBER, failed, in_halves, is_out_of_memory, reason_of
+from app.engine.faults import NOT_A_NUMBER, failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Event, Progress
@@ -25,21 +24,19 @@ from app.engine.transfers import to_device, to_host
 from app.models.networks import EncoderDecoder
 from app.models.state import State
 
-log = logging.getLogger("unroll.engine")
-
 
 def decode(model: LoadedModel, steps: int) -> list[Output]:
     """Up to `steps` tokens for every running row: the answers of requests that ended, and the progress of streams. An
     error ends the request that causes it."""
-    model.select_number_types()
     outputs: list[Output] = []
     try:
-        if model.policy.looks_each_step:
-            _look_each_step(model, steps, outputs)
-        else:
-            _look_once(model, steps, outputs)
+        with model.number_types():
+            if model.policy.looks_each_step:
+                _look_each_step(model, steps, outputs)
+            else:
+                _look_once(model, steps, outputs)
         for slots in model.groups:
-            outputs += in_halves(list(slots.streams), partial(_progress, slots), _fail_alone, model.count_error)
+            outputs += in_halves(list(slots.streams), partial(_progress, slots), failed_alone, model.count_error)
     except Exception as error:  # between steps, where no request is the cause
         model.count_error(error)
         ended = {request for request, event in outputs if not isinstance(event, Progress)}
@@ -64,7 +61,7 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
             answer = decoded(model, request, hypotheses.get(request), "deadline")
     except Exception as error:
         model.count_error(error)
-        _, answer = _fail_alone(request, error)
+        _, answer = failed_alone(request, error)
     release(model, request)
     return answer
 
@@ -72,7 +69,7 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
 def release(model: LoadedModel, *requests: Request) -> None:
     """Free the rows of requests, if they have any, and drop their explanations."""
     for request in requests:
-        model.explaining.pop(request, None)
+        model.stop_explaining(request)
     for slots in model.groups:
         if running := [request for request in requests if request in slots]:
             with torch.inference_mode():
@@ -140,19 +137,14 @@ def _after_fault(model: LoadedModel, slots: Slots, error: Exception) -> list[Out
         return _fail(model, requests, error)
     if is_out_of_memory(error) and model.shrink_block(slots):
         return []
-    outputs = in_halves(requests, partial(_rehearse, model, slots), _fail_alone, model.count_error)
+    outputs = in_halves(requests, partial(_rehearse, model, slots), failed_alone, model.count_error)
     release(model, *(request for request, _ in outputs))
     return outputs or _fail(model, requests[-1:], error)
 
 
 def _fail(model: LoadedModel, requests: Sequence[Request], error: Exception) -> list[Output]:
     release(model, *requests)
-    return [_fail_alone(request, error) for request in requests]
-
-
-def _fail_alone(request: Request, error: Exception) -> Output:
-    log.error("a request of %s failed", request.model, exc_info=error)
-    return failed(request, reason_of(error))
+    return [failed_among_others(request, error) for request in requests]
 
 
 @torch.inference_mode()
@@ -228,7 +220,7 @@ def _finish_ended(model: LoadedModel, slots: Slots, outputs: list[Output]) -> No
     done = [request for request in ended if request.decode.beams == 1] + searches
     if not done:
         return
-    outputs += in_halves(done, partial(_answers, model, slots, snapshot), _fail_alone, model.count_error)
+    outputs += in_halves(done, partial(_answers, model, slots, snapshot), failed_alone, model.count_error)
     release(model, *done)
 
 

@@ -1,6 +1,5 @@
 """Encoding: chunks of sources to recurrent states, and from the last chunk of a source on to its answer."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +11,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from app.engine.answers import answer
 from app.engine.cost import IMAGE_STEPS
-from app.engine.faults import failed, in_halves, reason_of
+from app.engine.faults import failed_alone, in_halves
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Pixels, Tokens
 from app.engine.request import Chunk, Output, Request
 from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
-
-log = logging.getLogger("unroll.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +43,14 @@ def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
 
     An error halves the batch, down to the request that causes it, which fails alone. One of the device is raised.
     """
-    model.select_number_types()
-    return in_halves(chunks, partial(_encode, model), partial(_fail, model), model.count_error)
+    with model.number_types():
+        return in_halves(chunks, partial(_encode, model), partial(_fail, model), model.count_error)
 
 
 def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:
-    log.error("a request of %s failed", model.key, exc_info=error)
-    request = chunk.request
-    request.partial = None
-    model.explaining.pop(request, None)
-    return failed(request, reason_of(error))
+    chunk.request.partial = None
+    model.stop_explaining(chunk.request)
+    return failed_alone(chunk.request, error)
 
 
 @torch.inference_mode()

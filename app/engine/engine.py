@@ -18,7 +18,7 @@ from app.engine.cost import check, cost_of, directions_of
 from app.engine.decode import answer_at_deadline, decode, release
 from app.engine.encode import encode
 from app.engine.explain import explain
-from app.engine.faults import reason_of
+from app.engine.faults import reason_of, refused
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
 from app.engine.policy import Policy, policy_of, select
@@ -178,8 +178,7 @@ class Engine:
             gone, options = isinstance(error, ModelUnavailable), cast(list[str], error.facts.get("options", []))
             self._refuse(client, Failed(submit.id, error.detail, gone=gone, options=options))
         except Exception as error:
-            log.error("a request of %s failed", submit.model, exc_info=error)
-            self._refuse(client, Failed(submit.id, reason_of(error)))
+            self._refuse(client, refused(submit.id, submit.model, error))
 
     def _accepted(self, key: RequestKey, submit: Submit) -> Request:
         """The request of a message. Raises EngineFailed, ModelUnavailable, ContradictoryOptions."""

@@ -1,19 +1,15 @@
 """Explaining: one piece of the explanation of a label, and the answer of the request when it is complete."""
 
-import logging
-
 import torch
 from torch import Tensor
 
 from app.engine.answers import labelled
-from app.engine.faults import failed, is_out_of_memory, reason_of
+from app.engine.faults import failed, failed_alone, is_out_of_memory
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Activations, Explanation, Table
 from app.engine.request import Output, Request
 from app.errors import StoreError
 from app.models.explain import Explained, InPieces
-
-log = logging.getLogger("unroll.engine")
 
 
 def explain(model: LoadedModel) -> list[Output]:
@@ -30,9 +26,8 @@ def explain(model: LoadedModel) -> list[Output]:
         output = failed(request, error.detail)
     except Exception as error:
         model.counters.out_of_memory += is_out_of_memory(error)
-        log.error("an explanation of %s failed", model.key, exc_info=error)
-        output = failed(request, reason_of(error))
-    del model.explaining[request]
+        output = failed_alone(request, error)
+    model.stop_explaining(request)
     return [output]
 
 

@@ -16,10 +16,7 @@ from app.engine.request import Output, Request
 log = logging.getLogger("unroll.engine")
 NOT_A_NUMBER = "the model computes NaN for this input"
 NO_MEMORY = "the engine has too little memory for this request, even alone; send a shorter input"
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
+NO_MEMORY_FOR_ALL = "the engine has too little memory for the requests that run; retry later"
 _ABOUT_MEMORY = (
     "can't allocate memory",  # torch, of the host
     "out of memory",  # CUDA itself, outside torch's allocator
@@ -28,6 +25,8 @@ _ABOUT_MEMORY = (
     "CUBLAS_STATUS_NOT_INITIALIZED",  # cuBLAS and cuDNN without memory for their own state
     "CUDNN_STATUS_NOT_INITIALIZED",
 )
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -43,14 +42,36 @@ def is_of_device(error: BaseException, device: torch.device) -> bool:
     return device.type != "cpu" and isinstance(error, RuntimeError) and not is_out_of_memory(error)
 
 
-def reason_of(error: BaseException) -> str:
+def reason_of(error: BaseException, no_memory: str = NO_MEMORY) -> str:
     """The reason that the client gets; the log has the error itself."""
-    return NO_MEMORY if is_out_of_memory(error) else f"the engine failed with {type(error).__name__}"
+    return no_memory if is_out_of_memory(error) else f"the engine failed with {type(error).__name__}"
 
 
 def failed(request: Request, reason: str) -> Output:
     """The last event of a request that cannot be answered."""
     return request, Failed(request.key[1], reason)
+
+
+def failed_alone(request: Request, error: Exception) -> Output:
+    """The last event of a request whose own work ends in an error."""
+    _log_error(request.model, error)
+    return failed(request, reason_of(error))
+
+
+def failed_among_others(request: Request, error: Exception) -> Output:
+    """The last event of a request that an error of work for all that run ends."""
+    _log_error(request.model, error)
+    return failed(request, reason_of(error, NO_MEMORY_FOR_ALL))
+
+
+def refused(number: int, model: str, error: Exception) -> Failed:
+    """The answer to a message that ends in an error before it is a request."""
+    _log_error(model, error)
+    return Failed(number, reason_of(error))
+
+
+def _log_error(model: str, error: Exception) -> None:
+    log.error("a request of %s failed", model, exc_info=error)
 
 
 def in_halves(

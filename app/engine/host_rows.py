@@ -7,7 +7,8 @@ from torch import Tensor
 
 
 class HostRows:
-    """Progress and answers of up to `capacity` rows, in the order of the slots. It grows with the answers."""
+    """Progress and answers of up to `capacity` rows, in the order of the slots. They grow with the answers, and shrink
+    with the storage of the slots."""
 
     def __init__(self, capacity: int) -> None:
         self.progress = torch.zeros(2, capacity, dtype=torch.long)
@@ -34,6 +35,16 @@ class HostRows:
         """Copy rows to other places."""
         for storage in (self.steps, self.ended, self.history, self.log_probs):
             storage[to] = storage[source]
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens for which each row has storage."""
+        return self.history.shape[1]
+
+    def shrink(self, tokens: int) -> None:
+        """Keep storage for at most `tokens` tokens of each row."""
+        history, log_probs = self.history[:, :tokens].clone(), self.log_probs[:, :tokens].clone()
+        self.history, self.log_probs = history, log_probs
 
     def _make_room(self, tokens: int) -> None:
         more = max(tokens, 2 * self.history.shape[1]) - self.history.shape[1]

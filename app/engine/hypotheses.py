@@ -63,10 +63,10 @@ def decoded(
         )
     decoding = model.decoding
     ends = sorted(request.ends, key=lambda end: -_normalised(end.score, end.step + 1, request.decode))
-    hypotheses = [_traced(request, end.step, end.beam, end.score, end) for end in ends[: request.decode.n_best]]
+    hypotheses = [_followed_back(request, end.step, end.beam, end.score, end) for end in ends[: request.decode.n_best]]
     if takes_unfinished(request, decoding.search, decoding.until):
         alive = [(score, beam) for beam, score in enumerate(request.scores) if score > float("-inf")]
-        unfinished = (_traced(request, len(request.trace), beam, score, None, reason) for score, beam in alive)
+        unfinished = (_followed_back(request, len(request.trace), beam, score, None, reason) for score, beam in alive)
         hypotheses += [found for found in unfinished if decoding.end not in found.tokens]
     if not hypotheses:
         return Failed(request.key[1], NOTHING_FOUND)
@@ -74,7 +74,7 @@ def decoded(
     return Decoded(request.key[1], hypotheses[: request.decode.n_best])
 
 
-def _traced(
+def _followed_back(
     request: Request, step: int, beam: int, score: float, end: End | None, reason: FinishReason = "stop"
 ) -> Hypothesis:
     """A hypothesis of a search, followed back from beam `beam` before step `step`."""
@@ -117,8 +117,6 @@ def _details(request: Request, path: Sequence[tuple[Trace, int]]) -> tuple[Alter
 
 
 def _table(steps: Sequence[StepTable], beams: Sequence[int], dtype: torch.dtype) -> Table:
-    """A row for each step: that of its beam. Log-probabilities are no lower than those of chosen tokens; -inf stays."""
-    rows = torch.stack([cast(Tensor, step[beam]) for step, beam in zip(steps, beams, strict=True)]).cpu().to(dtype)
-    if dtype.is_floating_point:
-        rows = torch.where(rows.isneginf(), rows, rows.clamp(min=LEAST))
+    """A row for each step: that of its beam."""
+    rows = torch.stack([cast(Tensor, step[beam]) for step, beam in zip(steps, beams, strict=True)]).to(dtype)
     return Table(rows.shape[1], rows.numpy().tobytes())

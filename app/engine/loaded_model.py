@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +17,8 @@ from app.models.encoders import TextEncoder
 from app.models.explain import Explained, InPieces
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
-from app.models.serving.precision import allow_tf32
 from app.models.serving.segments import padded_steps, padded_to_longest
+from app.models.serving.tf32 import products_in_tf32
 from app.models.serving.unrolled import PackedRecurrent
 from app.store.manifest import Decoding, Manifest
 
@@ -60,8 +61,9 @@ class LoadedModel:
     units: Units | None = None
     exact: Classifier | None = None
     make_exact: Callable[[], InPieces[Classifier]] | None = None
+    making_exact: InPieces[Classifier] | None = None  # while explanations wait for it
     weights_bytes: int = 0  # as served
-    exact_bytes: int = 0  # of `exact`, unless it is the served network itself
+    exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
@@ -71,6 +73,12 @@ class LoadedModel:
         if is_of_device(error, self.device):
             raise error
         self.counters.out_of_memory += is_out_of_memory(error)
+
+    def stop_explaining(self, request: Request) -> None:
+        """Drop the explanation of a request, if it has one. Without any left, nothing makes `exact` any more."""
+        self.explaining.pop(request, None)
+        if not self.explaining:
+            self.making_exact = None
 
     def shrink_block(self, slots: Slots) -> bool:
         """Halve the rows of a group that decode at once; False if it is one row already."""
@@ -94,9 +102,10 @@ class LoadedModel:
 
     @property
     def bytes(self) -> int:
-        """Memory of its weights and of its rows."""
+        """Memory of the device for its weights and its rows."""
         rows = [tensor for slots in self.groups for tensor in (*slots.state.values(), slots.history, slots.log_probs)]
-        weights = self.weights_bytes + (self.exact_bytes if self.exact is not None else 0)
+        has_exact = self.exact is not None or self.making_exact is not None
+        weights = self.weights_bytes + (self.exact_bytes if has_exact else 0)
         return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows)
 
     @property
@@ -123,10 +132,9 @@ class LoadedModel:
         others = [index for index, request in enumerate(requests) if not self.slots.fit(request)]
         return [(slots, chosen) for slots, chosen in zip(self.groups, (fitting, others), strict=False) if chosen]
 
-    def select_number_types(self) -> None:
-        """Let products of this model run in TF32 or not: torch has one switch for the process, on a GPU only."""
-        if not self.policy.looks_each_step:
-            allow_tf32(self.tf32)
+    def number_types(self) -> AbstractContextManager[None]:
+        """Around all that the network computes: products run in TF32 or not, on a GPU only."""
+        return nullcontext() if self.policy.looks_each_step else products_in_tf32(self.tf32)
 
     @property
     def decoding(self) -> Decoding:

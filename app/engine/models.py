@@ -12,11 +12,12 @@ from app.engine.cost import cost_of
 from app.engine.cuda_graphs import Units, memory_sizes
 from app.engine.decode import decode
 from app.engine.encode import encode
+from app.engine.faults import NOT_A_NUMBER
 from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.policy import Policy, policy_of
-from app.engine.protocol import AnswerSpec, Decode, Label, Pixels, Source, Tokens
+from app.engine.protocol import AnswerSpec, Decode, Failed, Label, Pixels, Source, Tokens
 from app.engine.request import Request, whole
-from app.engine.sizes import needed_bytes
+from app.engine.sizes import needed_bytes, row_bytes
 from app.engine.slots import Slots
 from app.errors import WeightsMismatch
 from app.heap import give_back_memory
@@ -135,9 +136,17 @@ class Models(Mapping[str, LoadedModel]):
             torch.cuda.empty_cache()
         give_back_memory()
 
+    def needed_bytes(self, version: Version) -> int:
+        """Memory that a version needs while it is loaded; on a GPU also that of its plain rows, which it has from the
+        start."""
+        architecture, rows = version.manifest.architecture, 0
+        if self.device.type != "cpu" and not isinstance(architecture, ClassifierConfig):
+            rows = self._slots * row_bytes(architecture, _memories(version.manifest, self.policy.positions)[-1])
+        return needed_bytes(version) + rows
+
     def _check_fits(self, version: Version) -> None:
         """Raises WeightsMismatch."""
-        needed = needed_bytes(version)
+        needed = self.needed_bytes(version)
         if needed > self.memory:
             raise WeightsMismatch(
                 f"{WEIGHTS} needs {needed:,} bytes of memory, and the models of an engine may take {self.memory:,} "
@@ -164,7 +173,7 @@ class Models(Mapping[str, LoadedModel]):
                 model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
             _warm(model)
         model.weights_bytes = _served_bytes(network, weights)
-        if isinstance(network, Classifier) and model.exact is None:
+        if isinstance(network, Classifier) and model.exact is None and self.device.type == "cpu":
             model.exact_bytes = 4 * weights
         return model
 
@@ -203,7 +212,7 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 
 def _warm(model: LoadedModel) -> None:
     """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
-    request."""
+    request. Raises RuntimeError or MemoryError if a request of it fails; NaN is an answer of the weights."""
     image = model.manifest.image
     source: Source = (
         Pixels(image.size, bytes(3 * image.size**2))
@@ -213,8 +222,14 @@ def _warm(model: LoadedModel) -> None:
     answer: AnswerSpec = Decode(2) if isinstance(model.network, EncoderDecoder) else Label()
     cost = cost_of(source, answer)
     rows = min(2, model.slots.capacity)
-    encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
+    outputs = encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
     while model.rows:
-        decode(model, 2)
+        outputs += decode(model, 2)
+    for _, event in outputs:
+        if isinstance(event, Failed) and event.reason != NOT_A_NUMBER:
+            if model.counters.out_of_memory:
+                raise MemoryError("the warm-up ran out of memory")
+            raise RuntimeError(f"the warm-up failed: {event.reason}")
     if model.units is not None:
-        model.units.capture()
+        with model.number_types():
+            model.units.capture()

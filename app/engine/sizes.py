@@ -1,5 +1,6 @@
 """Memory that versions need in an engine, known before they are loaded. Free of torch."""
 
+from app.store.architecture import CELLS, EncoderDecoder, LanguageModel
 from app.store.model_store import Version
 
 FIXED_BYTES = 2**16  # of a loaded version without its weights: modules, and numbers of its rows
@@ -10,3 +11,21 @@ def needed_bytes(version: Version) -> int:
     """Memory that a version needs while it is loaded. Later it takes less (`LoadedModel.bytes`), and at most this when
     it has explained a label."""
     return FIXED_BYTES + _BUILD_BYTES * version.weights
+
+
+def row_bytes(architecture: EncoderDecoder | LanguageModel, positions: int) -> int:
+    """Memory of the state of one row (`app.models.state`) in float32, with a memory of `positions`."""
+    decoder, memory = architecture.decoder, architecture.encoder.memory_size
+    attention = decoder.attention
+    numbers = decoder.layers * decoder.hidden_size * (2 if CELLS[decoder.cell].has_cell else 1)
+    truths = 0
+    if attention.kind != "none":
+        projected = {"general": decoder.hidden_size, "additive": attention.size, "gated": attention.size}
+        numbers += positions * (memory + (projected.get(attention.kind) or memory))
+        truths += positions
+    if decoder.first_input == "summary":
+        numbers += memory
+        truths += 1
+    if decoder.input_feeding:
+        numbers += decoder.readout_size or 0
+    return 4 * numbers + truths

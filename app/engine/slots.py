@@ -9,7 +9,7 @@ others (see `app.engine.policy`).
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple, cast
 
 import torch
@@ -23,7 +23,7 @@ from app.engine.sampling_options import SamplingOptions, is_plain, options_of
 from app.engine.transfers import to_device
 from app.models.state import State
 
-_MEMORY = ("memory", "keys", "memory_mask")  # (slots, source, ...): as long as the longest running source
+_MEMORY = ("memory", "keys", "memory_mask")  # (rows, source, ...): as long as the longest running source
 _KEPT = 512  # positions and tokens up to which storage does not shrink
 _PATIENCE = 200  # changes of the running rows before it shrinks
 _ADVANCES = {"hidden", "cell", "is_first", "fed"}
@@ -101,7 +101,7 @@ class Slots:
             beam > 0, float("-inf")
         )  # at first all beams are equal
         longest = max(request.memory for request in requests)
-        self._make_room(state, longest, 1 + max(most))
+        self._make_room(state, mine.stop, longest, 1 + max(most))
         for name, tensor in cast(dict[str, Tensor], state).items():
             storage = self.state[name]
             rows = tensor if len(by_row) == len(requests) else tensor[index]
@@ -130,18 +130,17 @@ class Slots:
             self._not_plain += not is_plain(decode)
         self._changed()
 
-    def _make_room(self, state: State, longest: int, tokens: int) -> None:
-        """Grow the storage to `longest` positions of memory and `tokens` tokens."""
+    def _make_room(self, state: State, rows: int, longest: int, tokens: int) -> None:
+        """Grow the storage to `rows` rows of `longest` positions of memory, and to `tokens` tokens."""
         for name, tensor in cast(dict[str, Tensor], state).items():
             storage = self.state.get(name)
             if name not in _MEMORY:
                 if storage is None:
                     self.state[name] = tensor.new_zeros((self.capacity, *tensor.shape[1:]))
-            elif storage is None or storage.shape[1] < longest:
-                length = self.positions or max(longest, 0 if storage is None else 2 * storage.shape[1])
-                grown = tensor.new_zeros((self.capacity, length, *tensor.shape[2:]))
+            elif storage is None or len(storage) < rows or storage.shape[1] < longest:
+                grown = tensor.new_zeros((*self._memory_shape(storage, rows, longest), *tensor.shape[2:]))
                 if storage is not None:
-                    grown[:, : storage.shape[1]] = storage
+                    grown[: self.count, : self.longest] = storage[: self.count, : self.longest]
                 self.state[name] = grown
         if self.positions is None and self.history.shape[1] < tokens:
             more = max(tokens, 2 * self.history.shape[1]) - self.history.shape[1]
@@ -149,24 +148,53 @@ class Slots:
             self.log_probs = torch.cat((self.log_probs, self.log_probs.new_zeros(self.capacity, more)), 1)
             self.history = history
 
+    def _memory_shape(self, storage: Tensor | None, rows: int, longest: int) -> tuple[int, int]:
+        """Rows and positions of larger storage. Long storage has few rows, or one long source would take its length in
+        every row."""
+        if self.positions is not None:
+            return self.capacity, self.positions
+        if storage is None:
+            return rows, longest
+        height, length = storage.shape[:2]
+        needed = max(longest, self.longest)
+        if length < longest:
+            length = max(longest, 2 * length)
+            height = min(height, 2 * rows) if length > _KEPT else height
+        elif length > max(_KEPT, 4 * needed):
+            length = max(_KEPT, 2 * needed)
+        return height if rows <= height else min(max(rows, 2 * height), self.capacity), length
+
     def _most_tokens(self) -> int:
         return 1 + max((request.decode.max_tokens for request in self._requests), default=0)
 
+    @property
+    def _movable(self) -> dict[str, Tensor]:
+        """The storage of memories, unless it never moves."""
+        return {} if self.positions is not None else {name: self.state[name] for name in _MEMORY if name in self.state}
+
     def _is_roomy(self) -> bool:
-        """Whether storage may move, is long, and at least four times as long as the running rows need."""
-        if self.positions is not None:
-            return False
-        memory = max((storage.shape[1] for name, storage in self.state.items() if name in _MEMORY), default=0)
-        tokens = self.history.shape[1]
+        """Whether storage that may move is long, and at least four times as long as the running rows need."""
+        memory = max((storage.shape[1] for storage in self._movable.values()), default=0)
+        tokens = max(self.history.shape[1], 0 if self.host is None else self.host.tokens)
         return memory > max(_KEPT, 4 * self.longest) or (tokens > _KEPT and tokens > 4 * self._most_tokens())
 
     def _shrink(self) -> None:
         positions, tokens = max(_KEPT, 2 * self.longest), max(_KEPT, 2 * self._most_tokens())
-        memory = {name: storage[:, :positions].clone() for name, storage in self.state.items() if name in _MEMORY}
+        memory = {name: storage[:, :positions].clone() for name, storage in self._movable.items()}
         history, log_probs = self.history[:, :tokens].clone(), self.log_probs[:, :tokens].clone()
         self.state |= memory
         self.history, self.log_probs = history, log_probs
+        if self.host is not None:
+            self.host.shrink(tokens)
         self._roomy = 0
+
+    def _try_to_shrink(self) -> None:
+        """Shrink, or keep the long storage if memory does not suffice for a copy of its part."""
+        try:
+            self._shrink()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
 
     def _changed(self) -> None:
         self.longest = max(self._memories, default=0)
@@ -259,8 +287,7 @@ class Slots:
         self.is_torn = self.is_torn and count > 0
         self._changed()
         if self._roomy > _PATIENCE:
-            with suppress(RuntimeError, MemoryError):  # without memory for a smaller one the large one stays
-                self._shrink()
+            self._try_to_shrink()
 
     def _copy_rows(self, rows: list[int], places: list[int]) -> None:
         """Copy rows to the places of others; without memory for copies of all, one after the other."""

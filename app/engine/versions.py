@@ -19,7 +19,6 @@ from app.engine.protocol import Change, Failed, Load, Loaded, NotLoaded, Unload,
 from app.engine.request import Output, Request
 from app.engine.room import Room
 from app.engine.scheduler import Scheduler
-from app.engine.sizes import needed_bytes
 from app.engine.statistics import Statistics
 from app.errors import ModelUnavailable
 from app.store.manifest import Manifest
@@ -207,7 +206,7 @@ class Versions:
         if not self._building.is_busy and (key := self._next_needed(now, failed)):
             if key in self._opening:
                 self._building.start(key, partial(self._models.open, Path(self._opening.pop(key))))
-            elif self._room.make(key, needed_bytes(self._served[key]), now=now):
+            elif self._room.make(key, self._needed_by(key), now=now):
                 self._announce(self._scheduler.requests_of(key))
                 self._building.start(key, partial(self._models.build, self._served[key]))
         elif not self._building.is_busy:
@@ -233,10 +232,13 @@ class Versions:
         the next one of its rank."""
         while self._defaults:
             ranked = [key for key in self._defaults[0] if key in self._served and key not in self.broken]
-            if ranked and ranked[0] not in self._models and self._room.fits(needed_bytes(self._served[ranked[0]])):
+            if ranked and ranked[0] not in self._models and self._room.fits(self._needed_by(ranked[0])):
                 return ranked[0]
             self._defaults.popleft()
         return None
+
+    def _needed_by(self, key: str) -> int:
+        return self._models.needed_bytes(self._served[key])
 
     def _open(self, key: str, folder: str) -> None:
         self._served[key] = self._models.open(Path(folder))

@@ -12,9 +12,10 @@ import zmq
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.cost import cost_of
-from app.engine.decode import decode
+from app.engine.decode import decode, release
 from app.engine.encode import encode
 from app.engine.engine import Engine
+from app.engine.faults import NO_MEMORY_FOR_ALL
 from app.engine.loaded_model import CALM_UNITS, LoadedModel
 from app.engine.models import Models
 from app.engine.protocol import (
@@ -162,6 +163,30 @@ def test_an_error_of_the_host_ends_the_request_that_causes_it(models: Models) ->
     assert event == Failed(0, "the engine failed with IndexError")
 
 
+class NeverSteps(FailingStep):
+    """A decoder that cannot make a step."""
+
+    def __init__(self, network: EncoderDecoder, error: Exception) -> None:
+        super().__init__(network)
+        self.error = error
+
+    def step(self, tokens: torch.Tensor, state: State) -> tuple[torch.Tensor, State, torch.Tensor | None]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(IndexError("index out of range"), RuntimeError), (MemoryError(), MemoryError)]
+)
+def test_a_model_whose_warm_up_fails_is_not_loaded(error: Exception, expected: type[Exception]) -> None:
+    manifest = drafts()[3]
+    network = build_network(manifest.architecture, mean=[0.0] * 3, std=[1.0] * 3)
+    assert isinstance(network, EncoderDecoder)
+    models = Models(torch.device("cpu"), slots=16, precision="float32")
+    with pytest.raises(expected, match="the warm-up"):
+        models.add(manifest, NeverSteps(network, error))
+    assert manifest.key not in models
+
+
 def test_a_block_that_was_halved_grows_again(models: Models) -> None:
     model = models[TRANSLATE]
     start(model, *[Decode(4000, min_tokens=4000)] * 4)
@@ -174,6 +199,21 @@ def test_a_block_that_was_halved_grows_again(models: Models) -> None:
         decode(model, 1)
     assert model.block == model.slots.capacity == 8
     assert model.rows == 4
+
+
+def test_a_step_that_is_stored_in_part_is_not_the_fault_of_one_request(models: Models) -> None:
+    """Only one allocation fails: where that is not the end of all requests, it is the end of none."""
+    model = models[TRANSLATE]
+    reasons = []
+    for first in range(1, 120):
+        start(model, Decode(30, min_tokens=30), Decode(30, min_tokens=30))
+        with FailingAllocations(first=first):
+            outputs = decode(model, 1)
+        reasons += [event.reason for _, event in outputs if isinstance(event, Failed)]
+        assert model.rows in (0, 2)
+        release(model, *(one for slots in model.groups for one in slots.requests))
+        model.block = model.slots.capacity
+    assert set(reasons) == {NO_MEMORY_FOR_ALL}
 
 
 def test_a_request_gets_as_many_alternatives_as_the_vocabulary_has() -> None:

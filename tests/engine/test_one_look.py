@@ -17,8 +17,10 @@ from app.engine.models import Models
 from app.engine.policy import Policy
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Label, Labelled, Source, Tokens
 from app.engine.request import Chunk, Request, whole
+from app.engine.sizes import needed_bytes
 from app.engine.transfers import to_host
 from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.serving.flat import FlatRecurrent
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
 from tests.engine.conftest import QUEUED
@@ -145,6 +147,35 @@ def test_labels_are_read_at_once(tiny_store: Path) -> None:
         assert isinstance(mine, Labelled)
         assert isinstance(theirs, Labelled)
         assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+
+
+def test_the_memory_of_a_model_is_that_of_its_device(tiny_store: Path) -> None:
+    """Weights in both forms of a recurrence count, and the float32 network of explanations, on the host, does not."""
+    with PretendedGpu():
+        model = loaded(tiny_store, LABEL, DEVICE, QUEUED)
+        tensors = [*model.network.parameters(), *model.network.buffers()]
+        assert model.weights_bytes == sum(tensor.nbytes for tensor in tensors)
+        flat = [module for module in model.network.modules() if isinstance(module, FlatRecurrent)]
+        for module in flat:
+            originals = sum(weight.nbytes for weight in module.recurrent.parameters())
+            assert sum(weight.nbytes for weight in module.buffers()) >= originals
+        before = model.bytes
+        assert flat
+        assert model.exact is not None
+        model.exact = None
+        assert model.bytes == before
+
+
+@pytest.mark.parametrize("key", [TRANSLATE, CAPTION, COMPLETE, LABEL])
+def test_a_version_needs_memory_for_its_plain_rows(tiny_store: Path, key: str) -> None:
+    """They are there when it is loaded, and counted before that."""
+    version, _ = version_of(tiny_store, key)
+    with PretendedGpu():
+        model = loaded(tiny_store, key, DEVICE, QUEUED)
+        rows = sum(storage.nbytes for storage in model.slots.state.values())
+        needed = Models(DEVICE, slots=64, precision="float32", policy=QUEUED).needed_bytes(version)
+    assert needed == needed_bytes(version) + rows
+    assert (rows > 0) == (key != LABEL)
 
 
 def test_chunks_cancellations_and_deadlines_do_not_look(tiny_store: Path) -> None:

@@ -11,7 +11,7 @@ from app.engine.cost import cost_of
 from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.explain import explain
-from app.engine.faults import NO_MEMORY
+from app.engine.faults import NO_MEMORY, NO_MEMORY_FOR_ALL
 from app.engine.models import Models
 from app.engine.protocol import (
     AnswerSpec,
@@ -107,6 +107,11 @@ CASES: dict[str, tuple[str, str, Work]] = {
     "plain": ("whole", TRANSLATE, each(SHORT, PLAIN, Decode(2), PLAIN)),
     "streams": ("whole", TRANSLATE, each(SHORT, *[Decode(length, stream=True) for length in (4, 2, 3)])),
     "beams": ("whole", TRANSLATE, each(SHORT, Decode(4, beams=3, n_best=2), Decode(3, beams=2), PLAIN)),
+    "beams beside plain rows": (
+        "whole",
+        TRANSLATE,
+        each(texts(5, 5, 5, 5), PLAIN, Decode(4, beams=2), Decode(3, alternatives=2), Decode(3, stream=True)),
+    ),
     "options": (
         "whole",
         TRANSLATE,
@@ -167,7 +172,7 @@ def fail_each(models: Models, key: str, work: Work, step: int, times: int) -> No
         for number, of_request in events.items():
             if isinstance(of_request[-1], Failed):
                 failed += 1
-                assert of_request[-1].reason == NO_MEMORY
+                assert of_request[-1].reason in (NO_MEMORY, NO_MEMORY_FOR_ALL)
             else:
                 answered += 1
                 assert_equal(of_request, expected[number])

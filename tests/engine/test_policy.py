@@ -14,7 +14,8 @@ from app.engine.policy import Policy, policy_of, slots_of
 from app.engine.protocol import Decode
 from app.engine.request import whole
 from app.models.networks import EncoderDecoder
-from app.models.serving.precision import Precision, allow_tf32
+from app.models.serving.precision import Precision
+from app.models.serving.tf32 import products_in_tf32
 from app.models.state import State
 from app.store.model_store import open_version
 from tests.engine.conftest import QUEUED
@@ -94,7 +95,8 @@ def test_each_model_has_its_own_products(tiny_store: Path) -> None:
                 encode(model, [whole(request(turn, key, [5, 6, 7], Decode(3)))])
                 decode(model, 2)
     finally:
-        allow_tf32(False)
+        with products_in_tf32(False):
+            pass
     assert [network.seen for network in networks] == [{True}, {False}]
     assert ["TF32" in model.precision for model in models] == [True, True]
     assert models[1].precision == "float32, TF32 off"

@@ -141,6 +141,78 @@ def test_storage_that_a_long_source_has_grown_shrinks_again() -> None:
     assert slots.requests == [stays]
 
 
+@pytest.mark.parametrize("positions", [None, 16], ids=["apart", "plain"])
+def test_rows_on_the_host_that_a_long_answer_has_grown_shrink_again(positions: int | None) -> None:
+    """Of both groups of a GPU, while another row runs, whose tokens stay."""
+    slots = Slots(4, torch.device("cpu"), looks_each_step=False, positions=positions)
+    host = slots.host
+    assert host is not None
+
+    def admit(number: int, tokens: int) -> Request:
+        one = request(number, Decode(tokens))
+        slots.admit([one], State(hidden=torch.zeros(1, 1, 2)), bos=BOS, past_end=PAST_END)
+        return one
+
+    def unit(steps: int) -> None:
+        after = torch.stack((host.steps[: slots.count] + steps, host.ended[: slots.count]))
+        row = torch.full((slots.count,), 33)
+        slots.look(after, [row] * steps, [row.float()] * steps)
+
+    stays = admit(1, 9)
+    unit(2)
+    long = admit(2, 3000)
+    host.extend(torch.tensor([[2, 3000], [RUNNING, LENGTH]]), torch.zeros(3000, 2).long(), torch.zeros(3000, 2))
+    assert host.tokens >= 3000
+    slots.release([long])
+    for number in range(3, 203):
+        slots.release([admit(number, 9)])
+    assert host.tokens <= 512
+    assert host.history.shape == host.log_probs.shape
+    assert slots.read(stays.rows, slots.snapshot()) == [([33, 33], [33.0, 33.0])]
+
+
+def test_storage_of_graphs_stays_where_it_is() -> None:
+    """Also while the rows of the host shrink."""
+    slots = Slots(4, torch.device("cpu"), looks_each_step=False, positions=1024)
+    memory = torch.ones(1, 3, 2)
+    state = State(hidden=torch.zeros(1, 1, 2), memory=memory, memory_mask=torch.ones(1, 3, dtype=torch.bool))
+    places = set()
+    for number in range(300):
+        one = request(number, Decode(3000 if number == 0 else 9), 3)
+        slots.admit([one], state, bos=BOS, past_end=PAST_END)
+        places.add(tuple(storage.data_ptr() for storage in slots.state.values()))
+        if number == 0:
+            slots.look(torch.tensor([[3000], [LENGTH]]), [torch.tensor([7])] * 3000, [torch.tensor([-1.0])] * 3000)
+        slots.release([one])
+    assert slots.host is not None
+    assert slots.host.tokens <= 512
+    assert len(places) == 1
+
+
+def test_a_long_source_takes_its_length_in_few_rows() -> None:
+    """Beside a few short ones, before many short ones come, and after they have left."""
+    slots = Slots(64, torch.device("cpu"))
+
+    def admit(number: int, length: int) -> Request:
+        one = request(number, Decode(9), length)
+        memory, mask = torch.full((1, length, 3), float(number)), torch.ones(1, length, dtype=torch.bool)
+        slots.admit([one], State(hidden=torch.zeros(1, 1, 2), memory=memory, memory_mask=mask), bos=BOS, past_end=9)
+        return one
+
+    running = [admit(number, 3 + number) for number in range(4)]
+    for turn in range(3):
+        slots.release([running.pop(0), admit(100 + turn, 20_000)])
+        assert slots.state["memory"].numel() <= 20_000 * 3 * 10
+        burst = [admit(200 + number, 5) for number in range(60)]
+        assert slots.state["memory"].shape[:2] == (64, 512)
+        slots.release(burst)
+        _, state = slots.view(slice(0, slots.count))
+        for one in running:
+            [row] = one.rows
+            kept = state["memory"][row][state["memory_mask"][row]]
+            assert torch.equal(kept, torch.full((one.memory, 3), float(one.key[1])))
+
+
 def test_storage_does_not_shrink_between_long_sources() -> None:
     slots, places = Slots(4, torch.device("cpu")), set()
     for number in range(300):

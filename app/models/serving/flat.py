@@ -20,20 +20,22 @@ _MULTIPLE = 8  # tensor cores multiply matrices whose sides are multiples of it
 
 class FlatRecurrent(Recurrent):
     """`recurrent`, on its device. The weights of `unroll` are laid out once; otherwise cuDNN would copy them at each
-    call, and an LSTM add its column for padding. Steps use those of `recurrent`."""
+    call, and an LSTM add its column for padding. They are buffers, which count as memory. Steps use those of
+    `recurrent`."""
 
     def __init__(self, recurrent: Recurrent) -> None:
         RecurrentLayers.__init__(self, recurrent.recurrence)
         self.dropout = 0.0
         self.recurrent = recurrent
-        suffixes = [suffix for layer in range(self.recurrence.layers) for suffix in self._suffixes(layer)]
-        self._flat = {suffix: _flat(self.recurrence.cell, recurrent._weights(suffix)) for suffix in suffixes}
+        for suffix in (suffix for layer in range(self.recurrence.layers) for suffix in self._suffixes(layer)):
+            for name, weight in _flat(self.recurrence.cell, recurrent._weights(suffix))._asdict().items():
+                self.register_buffer(name + suffix, weight, persistent=False)
 
     def _weights(self, suffix: str) -> Weights:
         return self.recurrent._weights(suffix)
 
     def _unroll_weights(self, suffix: str) -> Weights:
-        return self._flat[suffix]
+        return Weights(*(self.get_buffer(name + suffix) for name in Weights._fields))
 
 
 def _flat(kind: CellKind, weights: Weights) -> Weights:

@@ -81,7 +81,7 @@ def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: 
 
 def prepare_for_gpu(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
     """The same on a GPU. `float16` and `bfloat16` are the type of all; `auto` and `float32` compute in float32, and
-    `auto` rounds the factors of products to TF32 (see `allow_tf32`)."""
+    `auto` rounds the factors of products to TF32 (see `products_in_tf32`)."""
     network.eval().requires_grad_(False)
     dtype = getattr(torch, precision) if precision in ("float16", "bfloat16") else torch.float32
     with torch.no_grad():
@@ -95,13 +95,6 @@ def prepare_for_gpu(network: Classifier | EncoderDecoder, precision: Precision, 
     if dtype != torch.float32:
         return f"{precision} throughout"
     return "float32 with products in TF32" if precision == "auto" else "float32, TF32 off"
-
-
-def allow_tf32(allowed: bool) -> None:
-    """Whether products of float32 numbers on a GPU round their factors to TF32, 10 bits of mantissa: about ten times as
-    fast."""
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _replace(network: nn.Module, form: Callable[[nn.Module], nn.Module | None]) -> dict[nn.Module, nn.Module]:
