@@ -149,3 +149,17 @@ def test_compatible_interfaces_do_as_the_model_card_says(http: httpx.Client) -> 
     stream = http.post("/v2/models/translate-en-ko/generate_stream", json={"text_input": TEXT}).text
     events = [json.loads(line.removeprefix("data: ")) for line in stream.split("\n") if line]
     assert "".join(event["text_output"] for event in events) == native["text"]
+
+
+def test_attention_is_over_all_sentences_if_a_stop_string_leaves_one_empty(http: httpx.Client) -> None:
+    """A translation that begins with the stop string has no tokens."""
+    for word in ("Save", "Open", "Close", "File"):
+        inputs = f"{word} file. Close it."
+        (first,) = translated(http, f"{word} file.", max_tokens=8)["results"]
+        if first["text"].strip():
+            break
+    stop = [first["text"][0]]
+    (result,) = translated(http, inputs, attention=True, stop=stop, max_tokens=8)["results"]
+    columns = {len(row) for row in result["attention"]["weights"]}
+    assert columns <= {len(result["attention"]["source"])}
+    assert len(result["attention"]["weights"]) == len(result["attention"]["target"])

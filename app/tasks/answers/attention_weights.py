@@ -42,12 +42,13 @@ class GridAttention(JsonInPieces, frozen=True, eq=False):
 
 def join_attention(parts: Sequence[TextAttention]) -> TextAttention:
     """The attention of several sentences: each attends to its own source alone."""
-    columns = sum(part.weights.columns for part in parts)
+    columns = sum(len(part.source) for part in parts)
     rows, before = [], 0
     for part in parts:
-        own = np.frombuffer(part.weights.numbers, np.float32).reshape(-1, max(1, part.weights.columns))
-        rows.append(np.pad(own, ((0, 0), (before, columns - before - own.shape[1]))).tobytes())
-        before += own.shape[1]
+        width = len(part.source)
+        own = np.frombuffer(part.weights.numbers, np.float32).reshape(-1, width)  # a sentence may have no tokens
+        rows.append(np.pad(own, ((0, 0), (before, columns - before - width))).tobytes())
+        before += width
     source = [piece for part in parts for piece in part.source]
     target = [spelling for part in parts for spelling in part.target]
     return TextAttention(source, target, Table(columns, b"".join(rows)))
