@@ -72,9 +72,9 @@ class Transcript:
                 yield delta
 
     def _settle(self, text: str) -> Delta | None:
-        """The delta up to `text`. It has tokens if `text` contains all their text."""
+        """The delta up to `text`. It has tokens if `text` contains all their text, spaces at its end included."""
         tokens = None
-        if self._options.logprobs is not None and text == self._text.whole:
+        if self._options.logprobs is not None and text == self._text.unstripped:
             tokens = emitted_tokens(self._job, self._hypothesis(begin=self._sent_tokens))
             self._sent_tokens = len(self._tokens)
         return self._delta(text, tokens)
