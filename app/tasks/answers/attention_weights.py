@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from app.engine.protocol import Table
-from app.json_pieces import JsonInPieces, json_pieces
+from app.json_pieces import JsonArray, JsonInPieces, json_pieces
 from app.tasks.answers.number_rows import NumberRows
 from app.text.tokenizer import Piece
 
@@ -22,9 +22,8 @@ class TextAttention(JsonInPieces, frozen=True, eq=False):
 
     def json(self) -> Iterator[bytes]:
         """See `JsonInPieces.json`."""
-        source = [{"text": piece.text, "start": piece.start, "end": piece.end} for piece in self.source]
         weights = NumberRows(self.weights, _DIGITS)
-        return json_pieces({"source": source, "target": list(self.target), "weights": weights})
+        return json_pieces({"source": JsonArray(self.source), "target": JsonArray(self.target), "weights": weights})
 
 
 class GridAttention(JsonInPieces, frozen=True, eq=False):
@@ -37,7 +36,7 @@ class GridAttention(JsonInPieces, frozen=True, eq=False):
         """See `JsonInPieces.json`."""
         side = math.isqrt(self.weights.columns)  # the feature map of a square image is square
         grids = NumberRows(self.weights, _DIGITS, width=side)
-        return json_pieces({"rows": side, "columns": side, "target": list(self.target), "weights": grids})
+        return json_pieces({"rows": side, "columns": side, "target": JsonArray(self.target), "weights": grids})
 
 
 def join_attention(parts: Sequence[TextAttention]) -> TextAttention:
