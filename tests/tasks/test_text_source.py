@@ -1,6 +1,7 @@
 """The source kind text: refusals with their index, and token ids of the rest."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
     with pytest.raises(EmptyInput) as caught:
         read(["a", "b"], [classifier, deaf])
     assert caught.value.facts == {"input": 1}
+
+
+def test_the_rest_of_a_text_that_is_cut_is_not_read(translator: Entry) -> None:
+    options = TextOptions(truncate=True)
+    with pytest.raises(EmptyInput, match=r"inputs\[1\] is empty"):
+        TextSource().check(["a", " " * 100 + "a"], LIMITS, options)
+    endless = " " * 100 + "\u200b" * 20_000_000
+    began = time.thread_time()
+    with pytest.raises(EmptyInput):
+        TextSource().check([endless], LIMITS, options)
+    assert time.thread_time() - began < 0.01
 
 
 @pytest.fixture(scope="module")

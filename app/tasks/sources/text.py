@@ -49,7 +49,7 @@ class TextSource(SourceKind[str]):
                     input=index,
                     limit=limits.text_chars,
                 )
-            if not self.continues and is_blank(text):
+            if not self.continues and is_blank(text[: limits.text_chars]):  # the rest is cut if it is not refused
                 raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
     def language_of(self, item: str) -> str | None:
