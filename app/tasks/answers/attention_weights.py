@@ -41,13 +41,13 @@ class GridAttention(JsonInPieces, frozen=True, eq=False):
 
 def join_attention(parts: Sequence[TextAttention]) -> TextAttention:
     """The attention of several sentences: each attends to its own source alone."""
-    columns = sum(len(part.source) for part in parts)
-    rows, before = [], 0
-    for part in parts:
-        width = len(part.source)
-        own = np.frombuffer(part.weights.numbers, np.float32).reshape(-1, width)  # a sentence may have no tokens
-        rows.append(np.pad(own, ((0, 0), (before, columns - before - width))).tobytes())
-        before += width
+    tables = [np.frombuffer(part.weights.numbers, np.float32).reshape(-1, len(part.source)) for part in parts]
+    weights = np.zeros((sum(map(len, tables)), sum(table.shape[1] for table in tables)), np.float32)
+    row = column = 0
+    for table in tables:  # of a sentence without tokens it has no rows, but columns
+        height, width = table.shape
+        weights[row : row + height, column : column + width] = table
+        row, column = row + height, column + width
     source = [piece for part in parts for piece in part.source]
     target = [spelling for part in parts for spelling in part.target]
-    return TextAttention(source, target, Table(columns, b"".join(rows)))
+    return TextAttention(source, target, Table(column, weights.tobytes()))
