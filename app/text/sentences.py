@@ -15,9 +15,7 @@ from app.text.white_space import plain
 _BREAKS = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _FULL_WIDTH = "\u3002\uff01\uff1f"
 _LINE = re.compile(f"[^{_BREAKS}]+")
-_MARKS = re.compile(
-    rf"""(?P<mark>[.!?\u2026{_FULL_WIDTH}]++)["'\u2019\u201d\u00bb)\]\u300d\u300f]*+(?P<space> ?)"""
-)
+_MARKS = re.compile(rf"""(?P<mark>[.!?\u2026{_FULL_WIDTH}]++)["'\u2019\u201d\u00bb)\]\u300d\u300f]*+(?P<space> ?)""")
 _MARKS_OR_BREAKS = re.compile(rf"[.!?\u2026{_FULL_WIDTH}{_BREAKS}]+")
 _OPENING = "\"'\u2018\u201c\u00ab([\u300c\u300e"
 _TITLES = frozenset(["approx", "capt", "cf", "col", "dr", "gen", "lt", "mr", "mrs", "ms", "prof", "sgt", "st", "vs"])

@@ -58,13 +58,16 @@ def whole_events(text: str) -> list[Event]:
 def test_a_deadline_never_breaks_an_event(taken: int) -> None:
     events = whole_events(sent([FIRST, *LARGE], taken=taken, fails=False))
     names = [one.name for one in events]
-    assert names == {
-        0: ["error"],
-        1: ["token", "error"],
-        2: ["token"],
-        3: ["token"],
-        9: ["token", "result", "error"],
-    }[taken]
+    assert (
+        names
+        == {
+            0: ["error"],
+            1: ["token", "error"],
+            2: ["token"],
+            3: ["token"],
+            9: ["token", "result", "error"],
+        }[taken]
+    )
     assert all(one.data["type"] == "/problems/timed-out" for one in events if one.name == "error")
 
 

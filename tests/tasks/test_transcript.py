@@ -44,7 +44,7 @@ def test_a_token_comes_with_its_text(entry: Entry, text: str, reason: FinishReas
 def test_late_sentences_are_empty_unless_all_are_late(entry: Entry, in_time: int) -> None:
     one = Job(entry, ReadSource(Tokens([5])), Decode(90), ContinuationOptions())
     job = Job(entry, one.read, one.request, one.options, [Following(" ", one), Following("\n", one)])
-    errors = [TimedOut("too late"), TimedOut("too late"), TimedOut("too late")]
+    errors: list[SentenceOutput | TimedOut] = [TimedOut("too late"), TimedOut("too late"), TimedOut("too late")]
 
     async def joined() -> SentenceOutput:
         output = await output_of(one, Decoded(1, [Hypothesis([7], [-1.0], -1.0, "stop")]))

@@ -67,9 +67,7 @@ def test_places_lead_back_to_the_text(tmp_path: Path, text: str) -> None:
 BLANK = ["\ufe0f", "\u034f", "\u115f", "\u1160", "\U000e0001\U000e007f", "\u180b\u17b5"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "\t\r\n\u00a0\u2003\u3000", "\u200b", "\u200b\ufeff\u00ad \u2060", *BLANK]
-)
+@pytest.mark.parametrize("text", ["", " ", "\t\r\n\u00a0\u2003\u3000", "\u200b", "\u200b\ufeff\u00ad \u2060", *BLANK])
 def test_blank(text: str) -> None:
     assert is_blank(text)
     assert plain(text)[0] == ""
