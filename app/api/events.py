@@ -81,8 +81,8 @@ def _failure(error: Exception, route: Route | None) -> bytes:
 
 class EventStream(Response):
     """Sends `events` as they come, and a comment after `keep_alive` idle seconds, so that proxies keep the connection
-    open. A failure is the last event: a problem, or the error members of the route's clients. If it comes within an event
-    of several blocks, the stream ends there, since clients ignore an event without its end."""
+    open. A failure is the last event: a problem, or the error members of the route's clients. A stream that fails
+    within an event of several blocks ends there: clients ignore an event without its end."""
 
     media_type = EVENT_STREAM
 
