@@ -8,6 +8,7 @@ import msgspec
 from app.turns import Pauses
 
 _BLOCK = 65_536  # bytes that are sent together, at least
+_VALUES = 512  # that are encoded at once
 _encode = msgspec.json.Encoder().encode
 
 
@@ -18,6 +19,16 @@ class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
     def json(self) -> Iterator[bytes]:
         """The pieces of its JSON."""
         raise NotImplementedError
+
+
+class JsonArray(JsonInPieces, frozen=True, eq=False):
+    """An array of small values, of which a few hundred are encoded at once."""
+
+    values: Sequence[Any]
+
+    def json(self) -> Iterator[bytes]:
+        """See `JsonInPieces.json`."""
+        return json_array(self.values[first : first + _VALUES] for first in range(0, len(self.values), _VALUES))
 
 
 def json_pieces(value: Any) -> Iterator[bytes]:

@@ -81,7 +81,8 @@ def _failure(error: Exception, route: Route | None) -> bytes:
 
 class EventStream(Response):
     """Sends `events` as they come, and a comment after `keep_alive` idle seconds, so that proxies keep the connection
-    open. A failure is the last event: a problem, or the error members of the route's clients."""
+    open. A failure is the last event: a problem, or the error members of the route's clients. A stream that fails
+    within an event of several blocks ends there: clients ignore an event without its end."""
 
     media_type = EVENT_STREAM
 
@@ -109,15 +110,21 @@ class EventStream(Response):
             raise
         except Exception as error:
             match = match_of(scope)
-            await self._send(send, _failure(error, match.route if match is not None else None))
+            failure = _failure(error, match.route if match is not None else None)
+            if not self._is_within_event:
+                await self._send(send, failure)
         finally:
             comments.cancel()
         await send({"type": "http.response.body"})
 
     async def _send(self, send: Send, item: bytes) -> None:
         self._sent_at = asyncio.get_running_loop().time()
-        self._is_within_event = not item.endswith(_END)
-        await send({"type": "http.response.body", "body": item, "more_body": True})
+        was_within_event, self._is_within_event = self._is_within_event, not item.endswith(_END)
+        try:
+            await send({"type": "http.response.body", "body": item, "more_body": True})
+        except asyncio.CancelledError:  # the server waits for the client before it takes the item
+            self._is_within_event = was_within_event
+            raise
 
     async def _comment(self, send: Send) -> None:
         loop = asyncio.get_running_loop()

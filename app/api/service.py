@@ -33,6 +33,7 @@ from app.tasks.options import TaskOptions
 from app.tasks.run import answer_all, prepare, stream_all
 from app.tasks.sources.source_kind import Reader, SourceKind
 from app.tasks.task import Task
+from app.turns import Pauses
 
 TIMEOUT_HEADER = "x-timeout-ms"
 _LONGEST_TIMEOUT = 10  # digits of the header
@@ -155,7 +156,11 @@ class Service:
                 reader=self._reader,
                 deadline=terms.deadline,
             )
-            ticket_of(request).count_steps(sum(job.steps for job in jobs))
+            pauses, steps = Pauses(), 0
+            for job in jobs:
+                steps += job.steps
+                await pauses.pause()
+            ticket_of(request).count_steps(steps)
             return jobs
 
         jobs = Jobs(prepare_now, names_version=chosen.version is not None)

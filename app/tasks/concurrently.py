@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+_AT_ONCE = 32  # inputs that are started in one turn of the event loop
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
@@ -13,11 +14,17 @@ async def concurrently(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answ
     """Results in order. The first failure cancels the others and is raised; a cancellation cancels all."""
     if len(work) == 1:
         return [await work[0]]
+    tasks: list[asyncio.Task[Answer]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(item) for item in work]
+            for item in work:
+                tasks.append(group.create_task(item))
+                await _pause_after(len(tasks))
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
+    finally:
+        for item in work[len(tasks) :]:
+            item.close()
     return [task.result() for task in tasks]
 
 
@@ -36,9 +43,12 @@ async def interleaved(sources: Sequence[AsyncGenerator[Item, None]]) -> AsyncGen
         else:
             arrived.put_nowait(None)
 
-    tasks = [asyncio.create_task(forward(place, source)) for place, source in enumerate(sources)]
-    running = len(tasks)
+    tasks: list[asyncio.Task[None]] = []
+    running = len(sources)
     try:
+        for place, source in enumerate(sources):
+            tasks.append(asyncio.create_task(forward(place, source)))
+            await _pause_after(len(tasks))
         while running:
             item = await arrived.get()
             if isinstance(item, Exception):
@@ -51,3 +61,8 @@ async def interleaved(sources: Sequence[AsyncGenerator[Item, None]]) -> AsyncGen
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pause_after(started: int) -> None:
+    if started % _AT_ONCE == 0:
+        await asyncio.sleep(0)

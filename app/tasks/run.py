@@ -12,6 +12,7 @@ from app.tasks.job import Following, Job, Output, ReadSource
 from app.tasks.options import LanguagePair, TaskOptions
 from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
+from app.turns import Pauses
 
 
 async def prepare(
@@ -33,12 +34,15 @@ async def prepare(
     pieces = task.answer.needs_pieces(options)
     sources = await task.source.read(inputs, entries, reader, options, pieces=pieces, deadline=deadline)
 
-    def job(entry: Entry, read: ReadSource, index: int) -> Job:
+    pauses = Pauses()
+
+    async def job(entry: Entry, read: ReadSource, index: int) -> Job:
         request = task.answer.request(plans[id(entry)], entry, read, options, index)
-        following = [Following(separator, job(entry, other, index)) for separator, other in read.following]
+        following = [Following(separator, await job(entry, other, index)) for separator, other in read.following]
+        await pauses.pause()
         return Job(entry, read, request, options, following)
 
-    jobs = [job(entry, read, index) for index, (entry, read) in enumerate(zip(entries, sources, strict=True))]
+    jobs = [await job(entry, read, index) for index, (entry, read) in enumerate(zip(entries, sources, strict=True))]
     task.answer.check(jobs, options)
     return jobs
 

@@ -45,6 +45,6 @@ class GrowingText:
         return self._kept + self._tokenizer.settled(self._ids, after=self._after)
 
     @property
-    def whole(self) -> str:
-        """See `TextTokenizer.decode`."""
-        return (self._kept + self._tokenizer.unstripped(self._ids, after=self._after)).rstrip()
+    def unstripped(self) -> str:
+        """See `TextTokenizer.unstripped`."""
+        return self._kept + self._tokenizer.unstripped(self._ids, after=self._after)

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Sequence
 
-_BLANK = "\u2800\u3164\uffa0"  # blank, although Unicode does not call them white space
-_INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # soft hyphens, zero width
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # blank, although Unicode does not call them white space
+_INVISIBLE = (  # what Unicode says to ignore if it is not supported (Default_Ignorable_Code_Point), and annotations
+    "\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
 _RUN = re.compile(f"[\\s{_BLANK}{_INVISIBLE}]+")
 _SPACE = re.compile(f"[\\s{_BLANK}]")
 _UNUSUAL = re.compile(f"[^\\S ]|  |\\A | \\Z|[{_BLANK}{_INVISIBLE}]")

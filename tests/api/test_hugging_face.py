@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,26 @@ def test_tokens_of_a_stream_spell_the_whole(server: str, prompt: str, options: d
         assert details.generated_tokens == len(ids)
     if "top_n_tokens" in options:
         assert all(len(event.top_tokens or []) == 3 for event in events)
+
+
+def test_a_stream_that_ends_in_a_space_has_it_in_its_last_token(http: httpx.Client) -> None:
+    """A drawn text is found that has a token of a space alone, and is drawn again up to that token."""
+    path, drawn = "/hf/text-generation/lm-en", {"do_sample": True, "temperature": 5.0, "details": True}
+    for seed in range(20):
+        body = {"inputs": PROMPT, "parameters": {**drawn, "seed": seed, "max_new_tokens": 500}}
+        (found,) = http.post(path, json=body).json()
+        spellings = [token["text"] for token in found["details"]["tokens"]]
+        if " " in spellings[1:]:
+            break
+    length = spellings.index(" ", 1) + 1
+    parameters = {**drawn, "seed": seed, "max_new_tokens": length}
+    (whole,) = http.post(path, json={"inputs": PROMPT, "parameters": parameters}).json()
+    assert whole["generated_text"].endswith(" ")
+    answer = http.post(path, json={"inputs": PROMPT, "parameters": parameters, "stream": True})
+    events = [json.loads(line.removeprefix("data:")) for line in answer.text.split("\n") if line]
+    assert "".join(event["token"]["text"] for event in events) == whole["generated_text"]
+    assert events[-1]["generated_text"] == whole["generated_text"]
+    assert len(events) == length
 
 
 def test_the_asynchronous_client_reads_them_too(server: str, http: httpx.Client) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from app.main import create_app
+from app.settings import Settings
 from tests.api.sse import events_of
-from tests.conftest import serving_store
+from tests.conftest import engine_in_thread, serving, serving_store, wait_until_ready
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 
 SENTENCES = ["Save the changes.", "Close the file!", "Do you want it?"]
@@ -21,13 +23,31 @@ TRANSLATE = "/v1/translate"
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server with a translator of single sentences."""
     folder: Path = tmp_path_factory.mktemp("sentences")
-    (draft,) = [draft for draft in drafts() if draft.task == "translation"]
-    publish_tiny(draft.model_copy(update={"one_sentence": True}), folder / "store", tiny_tokenizer(folder))
     with (
-        serving_store(folder / "store", folder) as address,
+        serving_store(store_in(folder), folder) as address,
         httpx.Client(base_url=address, timeout=30) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of such a server whose engine decodes one sentence at a time."""
+    folder: Path = tmp_path_factory.mktemp("narrow")
+    store = store_in(folder)
+    with (
+        engine_in_thread(store, folder, slots=1) as endpoint,
+        serving(create_app(Settings(store=store), engines=[endpoint])) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        wait_until_ready(address)
+        yield client
+
+
+def store_in(folder: Path) -> Path:
+    (draft,) = [draft for draft in drafts() if draft.task == "translation"]
+    publish_tiny(draft.model_copy(update={"one_sentence": True}), folder / "store", tiny_tokenizer(folder))
+    return folder / "store"
 
 
 def translated(http: httpx.Client, inputs: str | list[str], **options: Any) -> Any:
@@ -149,3 +169,40 @@ def test_compatible_interfaces_do_as_the_model_card_says(http: httpx.Client) -> 
     stream = http.post("/v2/models/translate-en-ko/generate_stream", json={"text_input": TEXT}).text
     events = [json.loads(line.removeprefix("data: ")) for line in stream.split("\n") if line]
     assert "".join(event["text_output"] for event in events) == native["text"]
+
+
+def test_attention_is_over_all_sentences_if_a_stop_string_leaves_one_empty(http: httpx.Client) -> None:
+    """A translation that begins with the stop string has no tokens."""
+    texts = [one["text"] for one in translated(http, SENTENCES, max_tokens=8)["results"]]
+    stop = next(text[0] for text in texts if text and any(text[0] not in other for other in texts))
+    (result,) = translated(http, TEXT, attention=True, stop=[stop], max_tokens=8)["results"]
+    attention = result["attention"]
+    assert len(attention["weights"]) == len(attention["target"]) > 0
+    assert {len(row) for row in attention["weights"]} == {len(attention["source"])}
+    covered = "".join(TEXT[token["start"] : token["end"]] for token in attention["source"])
+    assert "".join(covered.split()) == "".join(TEXT.split())
+
+
+LATE = {"max_tokens": 4000, "min_tokens": 4000, "timeout_ms": 300}
+
+
+@pytest.mark.parametrize("options", [{}, {"attention": True, "logprobs": 2}, {"stop": ["@@"]}], ids=str)
+def test_a_sentence_that_never_began_is_empty_at_the_deadline(narrow: httpx.Client, options: dict[str, Any]) -> None:
+    (result,) = translated(narrow, "Save the changes.  Close the file!", **LATE, **options)["results"]
+    assert result["finish_reason"] == "deadline"
+    one, _, other = result["text"].partition("  ")
+    assert bool(one.strip()) != bool(other.strip())
+    if "attention" in options:
+        attention = result["attention"]
+        assert len(attention["target"]) == len(attention["weights"]) == len(result["tokens"]) > 0
+        assert {len(row) for row in attention["weights"]} == {len(attention["source"])}
+
+
+def test_a_stream_ends_with_a_sentence_that_never_began(narrow: httpx.Client) -> None:
+    answer = narrow.post(TRANSLATE, json={"inputs": "Save the changes.  Close the file!", **LATE, "stream": True})
+    events = events_of(answer.text)
+    assert [event.name for event in events][-2:] == ["result", "done"]
+    result = events[-2].data["result"]
+    assert result["finish_reason"] == "deadline"
+    assert "".join(event.data["text"] for event in events if event.name == "token") == result["text"]
+    assert result["text"].strip()

@@ -1,12 +1,13 @@
 """The inputs of a request, run concurrently."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 
 import pytest
 
 from app.errors import EngineFailed
-from app.tasks.concurrently import interleaved
+from app.tasks.concurrently import concurrently, interleaved
 
 closed: list[str] = []
 
@@ -54,3 +55,70 @@ def test_closing_closes_all() -> None:
     closed.clear()
     asyncio.run(run())
     assert sorted(closed) == ["one", "two"]
+
+
+MANY = 1024
+
+
+async def most_in_a_turn(begun: list[int], work: asyncio.Future[None] | asyncio.Task[None]) -> int:
+    """The number of inputs that begin in one turn of the event loop, at most."""
+    most = before = 0
+    while not work.done():
+        await asyncio.sleep(0)
+        most, before = max(most, len(begun) - before), len(begun)
+    await work
+    return most
+
+
+def test_many_inputs_are_started_in_several_turns() -> None:
+    begun: list[int] = []
+
+    async def one(number: int) -> int:
+        begun.append(number)
+        await asyncio.sleep(0.05)
+        return number
+
+    async def whole() -> None:
+        assert await concurrently([one(number) for number in range(MANY)]) == [*range(MANY)]
+
+    async def run() -> int:
+        return await most_in_a_turn(begun, asyncio.create_task(whole()))
+
+    assert asyncio.run(run()) < MANY / 8
+    assert begun == [*range(MANY)]
+
+
+def test_many_streams_are_started_in_several_turns() -> None:
+    begun: list[int] = []
+
+    async def one(number: int) -> AsyncGenerator[int, None]:
+        begun.append(number)
+        await asyncio.sleep(0.05)
+        yield number
+
+    async def whole() -> None:
+        assert {place async for place, _ in interleaved([one(number) for number in range(MANY)])} == {*range(MANY)}
+
+    async def run() -> int:
+        return await most_in_a_turn(begun, asyncio.create_task(whole()))
+
+    assert asyncio.run(run()) < MANY / 8
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_failure_while_inputs_are_started_is_raised_as_it_is() -> None:
+    begun: list[int] = []
+
+    async def one(number: int) -> None:
+        begun.append(number)
+        if number == 3:
+            raise EngineFailed("no")
+        await asyncio.sleep(60)
+
+    async def run() -> None:
+        await concurrently([one(number) for number in range(MANY)])
+
+    with pytest.raises(EngineFailed):
+        asyncio.run(run())
+    gc.collect()
+    assert len(begun) < MANY

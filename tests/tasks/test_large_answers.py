@@ -12,14 +12,31 @@ import numpy as np
 import pytest
 
 from app.api.compat.openai.logprobs import Logprobs
-from app.engine.protocol import Alternatives, Decode, Decoded, Hypothesis, Table, Tokens, pack, unpack_for_front_end
+from app.engine.protocol import (
+    Activations,
+    Alternatives,
+    Decode,
+    Decoded,
+    Explain,
+    Explanation,
+    Hypothesis,
+    Label,
+    Labelled,
+    Table,
+    Tokens,
+    pack,
+    unpack_for_front_end,
+)
 from app.engine.protocol import Events as EngineEvents
 from app.json_pieces import blocks_of, json_pieces
 from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.explanations import explanation_members
+from app.tasks.answers.label_kind import LabelAnswer, LabelOptions
+from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.token_kind import SentenceAnswer
 from app.tasks.answers.transcript import output_of
 from app.tasks.catalog import Entry, open_catalog
-from app.tasks.job import Job, ReadSource
+from app.tasks.job import Job, Output, ReadSource
 from app.tasks.registry import CHECKS
 from app.text.growing_text import GrowingText
 from app.text.tokenizer import Piece
@@ -113,3 +130,37 @@ def test_logprobs_for_openai_are_encoded_in_short_turns(entry: Entry) -> None:
     assert [len(answer[name]) for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")] == [PLACES] * 4
     assert answer["text_offset"] == sorted(answer["text_offset"])
     assert turn < LONGEST_TURN + 2e-6 * PLACES
+
+
+def explained(tiny_store: Path, texts: int, places: int, units: int) -> tuple[list[Job], list[Labelled]]:
+    """Texts of random activations in one direction, as they arrive from an engine."""
+    entry = open_catalog(tiny_store, CHECKS).entries["sentiment-en-uni", 1]
+    rng = np.random.default_rng(1)
+
+    def table(columns: int) -> Table:
+        return Table(columns, rng.random(places * columns, dtype=np.float32).tobytes())
+
+    pieces = [Piece(" a", place, place + 1) for place in range(places)]
+    job = Job(entry, ReadSource(Tokens([5] * places), pieces), Label(Explain(0, units)), LabelOptions(explain=True))
+    activations = [Activations([*range(units)], table(units), None, {})]
+    explanation = Explanation(table(2), activations)
+    return [job] * texts, [Labelled(number, [0.25, 0.75], explanation) for number in range(texts)]
+
+
+@pytest.mark.parametrize(("texts", "places", "units"), [(97, 1024, 1), (256, 4, 384)], ids=["tokens", "units"])
+def test_explanations_are_encoded_in_short_turns(tiny_store: Path, texts: int, places: int, units: int) -> None:
+    jobs, labelled = explained(tiny_store, texts, places, units)
+    outputs = []
+    for job, answer in zip(jobs, labelled, strict=True):
+        assert answer.explanation is not None
+        members = explanation_members(job, answer.explanation, 0, units)
+        result = LabelResult(label="positive", score=0.75, scores={}, model="m", version=1, explanation=members)  # type: ignore[arg-type]
+        outputs.append(Output(result))
+
+    answer, turn = longest_turn(LabelAnswer.of(jobs, outputs).encoded)
+    for result in answer["results"]:
+        explanation = result["explanation"]
+        assert explanation["tokens"][-1] == {"text": " a", "start": places - 1, "end": places}
+        assert len(explanation["tokens"]) == len(explanation["probabilities"]) == places
+        assert explanation["activations"]["directions"][0]["units"] == [*range(units)]
+    assert turn < LONGEST_TURN

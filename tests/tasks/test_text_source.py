@@ -1,6 +1,8 @@
 """The source kind text: refusals with their index, and token ids of the rest."""
 
 import asyncio
+import itertools
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from app.tasks.registry import CHECKS
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
-from app.tasks.sources.text import MOST_SENTENCES, TextSource
+from app.tasks.sources.text import MOST_IN_REQUEST, MOST_SENTENCES, TextSource
 
 LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)
 
@@ -116,6 +118,17 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
     assert caught.value.facts == {"input": 1}
 
 
+def test_the_rest_of_a_text_that_is_cut_is_not_read(translator: Entry) -> None:
+    options = TextOptions(truncate=True)
+    with pytest.raises(EmptyInput, match=r"inputs\[1\] is empty"):
+        TextSource().check(["a", " " * 100 + "a"], LIMITS, options)
+    endless = " " * 100 + "\u200b" * 20_000_000
+    began = time.thread_time()
+    with pytest.raises(EmptyInput):
+        TextSource().check([endless], LIMITS, options)
+    assert time.thread_time() - began < 0.01
+
+
 @pytest.fixture(scope="module")
 def language_model(tiny_store: Path) -> Entry:
     return open_catalog(tiny_store, CHECKS).entries["lm-en", 1]
@@ -183,13 +196,52 @@ def test_sentences_are_read_apart_if_card_or_request_says_so(
     assert "".join("".join(text[piece.start : piece.end] for piece in pieces).split()) == "".join(text.split())
 
 
-def test_a_request_has_a_limit_of_sentences(translator: Entry) -> None:
+def test_an_input_has_a_limit_of_sentences(translator: Entry) -> None:
     options = SentenceOptions(split_sentences=True)
-    texts = ["a\n" * 50] * (MOST_SENTENCES // 49 + 2)
+    (most,) = read(["a\n" * (MOST_SENTENCES + 1)], [translator], options)
+    assert len(most.following) == MOST_SENTENCES
     with pytest.raises(InputTooLong, match="set split_sentences to false") as caught:
-        read(texts, [translator] * len(texts), options)
-    assert caught.value.facts["limit"] == MOST_SENTENCES
-    assert len(read(texts[:20], [translator] * 20, options)) == 20
+        read(["a", "a\n" * (MOST_SENTENCES + 2)], [translator] * 2, options)
+    assert caught.value.facts == {"input": 1, "limit": MOST_SENTENCES}
+
+
+def test_a_request_has_a_limit_of_sentences(translator: Entry) -> None:
+    """A batch of as many inputs as a request has, of six sentences each, is far below it."""
+    options = SentenceOptions(split_sentences=True)
+    texts = ["a\n" * 6] * 256
+    assert sum(len(one.following) for one in read(texts, [translator] * 256, options)) == 5 * 256
+    most = MOST_IN_REQUEST // MOST_SENTENCES
+    texts = ["a\n" * (MOST_SENTENCES + 1)] * most
+    assert len(read(texts, [translator] * most, options)) == most
+    with pytest.raises(InputTooLong, match="send several requests, or set split_sentences to false") as caught:
+        read([*texts, "a", "a\nb"], [translator] * (most + 2), options)
+    assert caught.value.facts == {"input": most + 1, "limit": MOST_IN_REQUEST}
+
+
+@pytest.mark.parametrize(
+    "texts", [["ab\n" * 1000], ["Do it. " * 500], ["a"] * 500], ids=["lines", "sentences", "inputs"]
+)
+def test_many_sentences_are_not_read_in_one_turn(translator: Entry, texts: list[str]) -> None:
+    """They have fewer characters than a text that is read without a thread."""
+
+    async def scenario() -> float:
+        turns = [time.thread_time()]
+
+        async def tick() -> None:
+            while True:
+                turns.append(time.thread_time())
+                await asyncio.sleep(0.0001)
+
+        ticks = asyncio.create_task(tick())
+        await asyncio.sleep(0)
+        reader = Reader(LIMITS, ImageDecoders(1, seconds=1, pixels=1))
+        options = SentenceOptions(split_sentences=True)
+        await TextSource().read(texts, [translator] * len(texts), reader, options, pieces=False, deadline=None)
+        turns.append(time.thread_time())
+        ticks.cancel()
+        return max(later - sooner for sooner, later in itertools.pairwise(turns))
+
+    assert asyncio.run(scenario()) < 0.002
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def check(tokenizer: TextTokenizer, ids: list[int], after: list[int]) -> None:
     for count, token in enumerate(ids, 1):
         text.add(token)
         assert text.settled == tokenizer.settled(ids[:count], after=after)
-        assert text.whole == tokenizer.decode(ids[:count], after=after)
+        assert text.unstripped == tokenizer.unstripped(ids[:count], after=after)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.parents[1].name)

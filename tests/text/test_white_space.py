@@ -1,6 +1,7 @@
 """Unusual white space and invisible characters."""
 
 import itertools
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ VARIANTS = [
     "Open\u200b \u200bfile\u2003\u200c now\u2060",
     "Open\x1cfile\x85now",
     "Open\u3164file now",
+    "Open\ufe0f file\u034f now\U000e0020",
+    "Open\u115ffile\u1160 now",
+    "Open\u180b file\u17b4 now\U0001d173",
 ]
 
 
@@ -60,11 +64,22 @@ def test_places_lead_back_to_the_text(tmp_path: Path, text: str) -> None:
     assert plain("".join(text[piece.start : piece.end] for piece in pieces))[0] == plain(text)[0]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\t\r\n\u00a0\u2003\u3000", "\u200b", "\u200b\ufeff\u00ad \u2060"])
+BLANK = ["\ufe0f", "\u034f", "\u115f", "\u1160", "\U000e0001\U000e007f", "\u180b\u17b5"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\r\n\u00a0\u2003\u3000", "\u200b", "\u200b\ufeff\u00ad \u2060", *BLANK])
 def test_blank(text: str) -> None:
     assert is_blank(text)
     assert plain(text)[0] == ""
     assert not is_blank(text + "a")
+
+
+@pytest.mark.parametrize("text", ["파일을 저장하고 창을 닫아 주세요.", "값이 없습니다", "뷁"])
+def test_decomposed_hangul_is_read_as_it_is(text: str) -> None:
+    decomposed = unicodedata.normalize("NFD", text)
+    assert decomposed != text
+    assert plain(decomposed)[0] == decomposed
+    assert unicodedata.normalize("NFC", plain(decomposed)[0]) == text
 
 
 @pytest.mark.parametrize(

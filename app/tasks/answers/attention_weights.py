@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from app.engine.protocol import Table
-from app.json_pieces import JsonInPieces, json_pieces
+from app.json_pieces import JsonArray, JsonInPieces, json_pieces
 from app.tasks.answers.number_rows import NumberRows
 from app.text.tokenizer import Piece
 
@@ -22,9 +22,8 @@ class TextAttention(JsonInPieces, frozen=True, eq=False):
 
     def json(self) -> Iterator[bytes]:
         """See `JsonInPieces.json`."""
-        source = [{"text": piece.text, "start": piece.start, "end": piece.end} for piece in self.source]
         weights = NumberRows(self.weights, _DIGITS)
-        return json_pieces({"source": source, "target": list(self.target), "weights": weights})
+        return json_pieces({"source": JsonArray(self.source), "target": JsonArray(self.target), "weights": weights})
 
 
 class GridAttention(JsonInPieces, frozen=True, eq=False):
@@ -37,17 +36,18 @@ class GridAttention(JsonInPieces, frozen=True, eq=False):
         """See `JsonInPieces.json`."""
         side = math.isqrt(self.weights.columns)  # the feature map of a square image is square
         grids = NumberRows(self.weights, _DIGITS, width=side)
-        return json_pieces({"rows": side, "columns": side, "target": list(self.target), "weights": grids})
+        return json_pieces({"rows": side, "columns": side, "target": JsonArray(self.target), "weights": grids})
 
 
 def join_attention(parts: Sequence[TextAttention]) -> TextAttention:
     """The attention of several sentences: each attends to its own source alone."""
-    columns = sum(part.weights.columns for part in parts)
-    rows, before = [], 0
-    for part in parts:
-        own = np.frombuffer(part.weights.numbers, np.float32).reshape(-1, max(1, part.weights.columns))
-        rows.append(np.pad(own, ((0, 0), (before, columns - before - own.shape[1]))).tobytes())
-        before += own.shape[1]
+    tables = [np.frombuffer(part.weights.numbers, np.float32).reshape(-1, len(part.source)) for part in parts]
+    weights = np.zeros((sum(map(len, tables)), sum(table.shape[1] for table in tables)), np.float32)
+    row = column = 0
+    for table in tables:  # of a sentence without tokens it has no rows, but columns
+        height, width = table.shape
+        weights[row : row + height, column : column + width] = table
+        row, column = row + height, column + width
     source = [piece for part in parts for piece in part.source]
     target = [spelling for part in parts for spelling in part.target]
-    return TextAttention(source, target, Table(columns, b"".join(rows)))
+    return TextAttention(source, target, Table(column, weights.tobytes()))

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.engine.protocol import Activations, Explanation
 from app.errors import InputTooLong
+from app.json_pieces import JsonArray
 from app.store.architecture import CELLS, Classifier, Recurrence
 from app.store.manifest import Manifest
 from app.tasks.answers.number_rows import NumberRows
@@ -39,13 +40,13 @@ def explanation_members(job: Job, explanation: Explanation, layer: int | None, u
     recurrence = _recurrence(manifest)
     members: dict[str, Any] = {
         "method": "one pass" if recurrence.directions == 1 else "each prefix read anew",
-        "tokens": [{"text": piece.text, "start": piece.start, "end": piece.end} for piece in job.read.pieces],
+        "tokens": JsonArray(job.read.pieces),
         "labels": list(manifest.labels),
         "probabilities": NumberRows(explanation.probabilities),
     }
     if layer is not None:
         directions = [
-            {"direction": name, **({} if units is None else {"units": one.units}), **_tables(one)}
+            {"direction": name, **({} if units is None else {"units": JsonArray(one.units)}), **_tables(one)}
             for name, one in zip(("forward", "backward"), explanation.activations, strict=False)
         ]
         members["activations"] = {"layer": layer, "network": recurrence.describe(), "directions": directions}

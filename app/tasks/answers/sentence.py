@@ -117,7 +117,7 @@ def _ids(job: Job, hypothesis: protocol.Hypothesis) -> list[int]:
 
 def _attention(job: Job, hypothesis: protocol.Hypothesis) -> TextAttention | GridAttention:
     target = [job.entry.target_tokenizer.piece(token) for token in _ids(job, hypothesis)]
-    weights = hypothesis.attention or protocol.Table(0, b"")
+    weights = hypothesis.attention if hypothesis.attention is not None else protocol.Table(0, b"")
     match job.read.source:
         case Tokens():
             return TextAttention(job.read.pieces, target, weights)

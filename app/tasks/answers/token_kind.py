@@ -8,7 +8,7 @@ import msgspec
 
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
-from app.errors import ContradictoryOptions
+from app.errors import ContradictoryOptions, TimedOut
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
@@ -74,8 +74,15 @@ class TokenKind(AnswerKind):
         """See `AnswerKind.answer`."""
         if not job.following:
             return await self._answer_sentence(client, job, terms)
-        answers = [self._answer_sentence(client, one, terms) for one in job.sentences]
-        return join_outputs(job, await concurrently(answers))
+        answers = [self._answer_unless_late(client, one, terms) for one in job.sentences]
+        return await join_outputs(job, await concurrently(answers))
+
+    async def _answer_unless_late(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput | TimedOut:
+        """The answer, or the error of a sentence that did not begin before the deadline."""
+        try:
+            return await self._answer_sentence(client, job, terms)
+        except TimedOut as error:
+            return error
 
     async def _answer_sentence(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput:
         """With stop strings it streams, to stop decoding early."""
@@ -94,21 +101,33 @@ class TokenKind(AnswerKind):
         self, client: EngineClient, job: Job, terms: Terms
     ) -> AsyncGenerator[Delta | SentenceOutput, None]:
         """See `AnswerKind.stream`. The sentences of an input are decoded at the same time, and sent in order."""
-        streams = [self._stream_sentence(client, one, terms) for one in job.sentences]
-        outputs: list[SentenceOutput] = []
-        early: list[deque[Delta | SentenceOutput]] = [deque() for _ in streams]
+        if not job.following:
+            async with aclosing(self._stream_sentence(client, job, terms)) as items_of_one:
+                async for item in items_of_one:
+                    yield item
+            return
+        streams = [_until_late(self._stream_sentence(client, one, terms)) for one in job.sentences]
+        outputs: list[SentenceOutput | TimedOut] = []
+        early: list[deque[Delta | SentenceOutput | TimedOut]] = [deque() for _ in streams]
+        between = ""  # the text between sentences that is not sent yet
         async with aclosing(interleaved(streams)) as items:
             async for place, arrived in items:
                 early[place].append(arrived)
                 while len(outputs) < len(early) and early[len(outputs)]:
                     item = early[len(outputs)].popleft()
                     if isinstance(item, Delta):
+                        if between:
+                            yield Delta(between)
+                            between = ""
                         yield item
                         continue
                     outputs.append(item)
                     if len(outputs) < len(early):
-                        yield Delta(job.following[len(outputs) - 1].separator)
-        yield join_outputs(job, outputs) if job.following else outputs[0]
+                        between += job.following[len(outputs) - 1].separator
+        joined = await join_outputs(job, outputs)
+        if between:
+            yield Delta(between)
+        yield joined
 
     async def _stream_sentence(
         self, client: EngineClient, job: Job, terms: Terms
@@ -134,6 +153,22 @@ class TokenKind(AnswerKind):
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
         return Column("text", "text"), Column("score", "float32"), Column("finish_reason", "text")
+
+
+async def _until_late(
+    stream: AsyncGenerator[Delta | SentenceOutput, None],
+) -> AsyncGenerator[Delta | SentenceOutput | TimedOut, None]:
+    """The items of a stream; the error of a sentence that did not begin before the deadline is the last one."""
+    has_begun = False
+    async with aclosing(stream):
+        try:
+            async for item in stream:
+                has_begun = True
+                yield item
+        except TimedOut as error:
+            if has_begun:
+                raise
+            yield error
 
 
 def _decoding(options: TaskOptions) -> DecodingOptions:

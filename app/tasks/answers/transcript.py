@@ -9,6 +9,7 @@ import numpy as np
 
 from app.engine import protocol
 from app.engine.protocol import Alternatives, Decode, Decoded, Progress, Table, join_alternatives, join_tables
+from app.errors import TimedOut
 from app.tasks.answers.decoding_options import ContinuationOptions
 from app.tasks.answers.emitted_tokens import EmittedTokens
 from app.tasks.answers.sentence import Sentence, decoding_options_of, emitted_tokens, join_sentences, sentence_of
@@ -17,6 +18,8 @@ from app.tasks.job import Job, Output
 from app.text.growing_text import GrowingText
 from app.text.stops import first_stop, without_partial_stop
 from app.turns import Pauses
+
+_NOT_BEGUN = protocol.Hypothesis([], [], 0.0, "deadline")
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,9 @@ class Transcript:
                 yield delta
 
     def _settle(self, text: str) -> Delta | None:
-        """The delta up to `text`. It has tokens if `text` contains all their text."""
+        """The delta up to `text`. It has tokens if `text` contains all their text, spaces at its end included."""
         tokens = None
-        if self._options.logprobs is not None and text == self._text.whole:
+        if self._options.logprobs is not None and text == self._text.unstripped:
             tokens = emitted_tokens(self._job, self._hypothesis(begin=self._sent_tokens))
             self._sent_tokens = len(self._tokens)
         return self._delta(text, tokens)
@@ -122,9 +125,17 @@ async def output_of(job: Job, decoded: Decoded, *, sent_tokens: int = 0) -> Sent
     return _output(job, n_best, emitted, decoded.hypotheses[0])
 
 
-def join_outputs(job: Job, outputs: Sequence[SentenceOutput]) -> SentenceOutput:
-    """The output of an input with several sentences, from that of each."""
+async def join_outputs(job: Job, arrived: Sequence[SentenceOutput | TimedOut]) -> SentenceOutput:
+    """The output of an input with several sentences, from that of each. One that did not begin before the deadline is
+    empty. Raises TimedOut if none did."""
+    late = [output.detail for output in arrived if isinstance(output, TimedOut)]
+    if len(late) == len(arrived):
+        raise TimedOut(late[0])
     separators = [separator for separator, _ in job.following]
+    outputs = [
+        await output_of(one, Decoded(0, [_NOT_BEGUN])) if isinstance(output, TimedOut) else output
+        for one, output in zip(job.sentences, arrived, strict=True)
+    ]
     sentence = join_sentences(job, [output.sentence for output in outputs], separators)
     return _output(job, [sentence], sum(output.emitted_tokens for output in outputs))
 

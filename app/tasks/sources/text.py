@@ -15,12 +15,13 @@ from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
-from app.text.sentences import Span, sentences_of
+from app.text.sentences import Span, most_sentences, sentences_of
 from app.text.tokenizer import Piece
 from app.text.white_space import ends_in_space, is_blank
 
-MOST_SENTENCES = 1024  # in a request, beside the first of each input
-_INLINE_CHARS = 4000  # a thread tokenises longer texts, which would block the event loop
+MOST_SENTENCES = 1024  # in an input, beside its first one
+MOST_IN_REQUEST = 8192  # beside the first of each input
+_INLINE_CHARS, _INLINE_SENTENCES = 4000, 64  # a thread tokenises more, which would block the event loop
 
 
 class TextSource(SourceKind[str]):
@@ -49,7 +50,7 @@ class TextSource(SourceKind[str]):
                     input=index,
                     limit=limits.text_chars,
                 )
-            if not self.continues and is_blank(text):
+            if not self.continues and is_blank(text[: limits.text_chars]):  # the rest is cut if it is not refused
                 raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
     def language_of(self, item: str) -> str | None:
@@ -70,7 +71,7 @@ class TextSource(SourceKind[str]):
         if _truncates(options):
             most = reader.limits.text_chars
             inputs = [text[-most:] if self.continues else text[:most] for text in inputs]
-        if sum(map(len, inputs)) <= _INLINE_CHARS:
+        if _is_read_quickly(inputs, entries, options):
             return self._read_all(inputs, entries, options, pieces)
         return await asyncio.to_thread(self._read_all, inputs, entries, options, pieces)
 
@@ -78,22 +79,29 @@ class TextSource(SourceKind[str]):
         self, texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions, pieces: bool
     ) -> list[ReadSource]:
         read: list[ReadSource] = []
-        room = MOST_SENTENCES
+        count = 0
         for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
-            read.append(self._read(text, _Place(entry, index, options, pieces), room))
-            room -= len(read[-1].following)
+            read.append(self._read(text, _Place(entry, index, options, pieces)))
+            count += len(read[-1].following)
+            if count > MOST_IN_REQUEST:
+                raise InputTooLong(
+                    f"the inputs up to inputs[{index}] have {count} sentences beside the first of each; the limit of a "
+                    f"request is {MOST_IN_REQUEST}: send several requests, or set split_sentences to false",
+                    input=index,
+                    limit=MOST_IN_REQUEST,
+                )
         return read
 
-    def _read(self, text: str, place: "_Place", room: int) -> ReadSource:
+    def _read(self, text: str, place: "_Place") -> ReadSource:
         if self.continues:
             return _continued(text, place)
         if not place.splits:
             return _whole(text, place)
         first, *others = sentences_of(text) or [Span(0, len(text))]
-        if len(others) >= room:
+        if len(others) > MOST_SENTENCES:
             raise InputTooLong(
-                f"the sentences up to inputs[{place.index}] are more than {MOST_SENTENCES}; that is the limit of a "
-                "request: send several requests, or set split_sentences to false",
+                f"inputs[{place.index}] has {len(others)} sentences beside its first one; the limit is "
+                f"{MOST_SENTENCES}: split the text, or set split_sentences to false",
                 input=place.index,
                 limit=MOST_SENTENCES,
             )
@@ -116,8 +124,7 @@ class _Place:
     @property
     def splits(self) -> bool:
         """Whether each sentence is read on its own."""
-        wanted = self.options.split_sentences if isinstance(self.options, SentenceOptions) else None
-        return self.entry.manifest.one_sentence if wanted is None else wanted
+        return _splits(self.entry, self.options)
 
     @property
     def most(self) -> int | None:
@@ -175,6 +182,21 @@ def _continued(text: str, place: _Place) -> ReadSource:
     ends_within_word = not (is_blank(text) or ends_in_space(text))
     after = entry.tokenizer.end_of(ids) if ends_within_word else ()
     return ReadSource(Tokens(prefix), first=first, after=after)
+
+
+def _is_read_quickly(texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions) -> bool:
+    """Whether texts are so short and so few that they are read in less than a few milliseconds."""
+    if len(texts) > _INLINE_SENTENCES or sum(map(len, texts)) > _INLINE_CHARS:
+        return False
+    counts = (
+        most_sentences(text) if _splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True)
+    )
+    return sum(counts) <= _INLINE_SENTENCES
+
+
+def _splits(entry: Entry, options: TaskOptions) -> bool:
+    wanted = options.split_sentences if isinstance(options, SentenceOptions) else None
+    return entry.manifest.one_sentence if wanted is None else wanted
 
 
 def _truncates(options: TaskOptions) -> bool:
