@@ -29,8 +29,8 @@ class TextOptions(TaskOptions):
 
     truncate: bool = Field(
         False,
-        description="Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead "
-        "of refusing it: its end is left out; of a text to continue, its beginning.",
+        description="Cut a text with too many characters or tokens, or each such sentence that is read on its own, "
+        "instead of refusing it: its end is left out; of a text to continue, its beginning.",
     )
 
 

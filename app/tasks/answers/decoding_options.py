@@ -25,8 +25,8 @@ class DecodingOptions(TaskOptions):
 
     max_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None,
-        description="Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left "
-        "out.",
+        description="Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when "
+        "left out.",
     )
     min_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
         None, description="Tokens before the model may end an answer; the model's own when left out."
@@ -77,7 +77,8 @@ class DecodingOptions(TaskOptions):
         | None
     ) = Field(
         None,
-        description="1 to 4 strings; the answer, or each sentence that is read on its own, ends before the first of them.",
+        description="1 to 4 strings; the answer, or each sentence that is read on its own, ends before the first of "
+        "them.",
     )
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
         None, description="Add `tokens` with their log-probabilities, and this number of alternatives for each."

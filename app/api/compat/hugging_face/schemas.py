@@ -25,7 +25,7 @@ class _Form(RequestForm):
 
 class InferenceOptions(_Form):
     """Options of Hugging Face's hosted service, which its clients send to any server. All are accepted without effect:
-    models are always loaded, and answers are not cached."""
+    a request always waits until its model is loaded, and answers are not cached."""
 
     wait_for_model: bool | None = Field(None, description="Accepted, without effect.")
     use_cache: bool | None = Field(None, description="Accepted, without effect.")
@@ -171,8 +171,8 @@ class TranslationParameters(_Form):
     truncation: Truncation = False
     split_sentences: bool | None = Field(
         None,
-        description="Not in Hugging Face's interface: translate each sentence and line of a text on its own. The model's "
-        "own when left out.",
+        description="Not in Hugging Face's interface: translate each sentence and line of a text on its own. The "
+        "model's own when left out.",
     )
     generate_parameters: GenerateParameters | None = None
 

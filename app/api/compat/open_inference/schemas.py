@@ -79,8 +79,8 @@ class InferRequest(Closed):
     model_version: str | None = Field(None, description="Ignored; name a version in the path.")
     parameters: dict[str, Any] | None = Field(
         None,
-        description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; `truncate` of models that read texts, "
-        "`split_sentences` of translators; decoding options of models that decode text.",
+        description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; `truncate` of models that read "
+        "texts, `split_sentences` of translators; decoding options of models that decode text.",
     )
     inputs: Annotated[list[InputTensor], Field(min_length=1)]
     outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the model when left out.")
@@ -295,7 +295,7 @@ class Statistics(BaseModel):
 class IndexRequest(Closed):
     """The versions to list."""
 
-    ready: bool = Field(False, description="Only loaded versions.")
+    ready: bool = Field(False, description="Only served versions.")
 
 
 class IndexedModel(BaseModel):

@@ -82,7 +82,8 @@ class CompletionRequest(RequestForm):
     suffix: Annotated[object, Only("")] = None
     truncate: bool = Field(
         False,
-        description="Not in OpenAI's interface: cut the beginning of a prompt that is too long, instead of refusing it.",
+        description="Not in OpenAI's interface: cut the beginning of a prompt that is too long, instead of refusing "
+        "it.",
     )
     priority: Annotated[int, Field(ge=-10, le=10)] = Field(
         0, description="Not in OpenAI's interface: a higher priority runs sooner."
