@@ -2,17 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.compat.unsupported import Only
 from app.api.compat.hugging_face.long_texts import TextToContinue, TextToTranslate, TextToTranslateInto, Truncation
+from app.api.compat.unsupported import Only
 from app.api.options import Inputs
+from app.json_pieces import AS_IT_IS
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
 from app.tasks.options import LanguageCode
 from app.tasks.request_form import RequestForm
 
-_AS_IT_IS = PlainSerializer(lambda value: value)  # of members that become JSON piece by piece
 _AS_SCORES = "scores are probabilities (softmax)"
 _AS_NEW = "use max_new_tokens or min_new_tokens"
 
@@ -299,8 +299,8 @@ class GenerationDetails(BaseModel):
     generated_tokens: int
     seed: int | None = None
     prefill: list[GenerationToken] = []
-    tokens: Annotated[list[GenerationToken], _AS_IT_IS]
-    top_tokens: Annotated[list[list[GenerationToken]], _AS_IT_IS] | None = None
+    tokens: Annotated[list[GenerationToken], AS_IT_IS]
+    top_tokens: Annotated[list[list[GenerationToken]], AS_IT_IS] | None = None
 
 
 class Generation(BaseModel):

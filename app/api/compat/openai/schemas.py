@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
 from app.api.options import Options
+from app.json_pieces import AS_IT_IS
 from app.tasks.answers.decoding_options import MOST_SEED, StopString
 from app.tasks.completion import CompletionOptions
 from app.tasks.request_form import RequestForm
@@ -157,7 +158,7 @@ class CompletionLogprobs(BaseModel):
     )
 
 
-LogprobsInPieces = Annotated[CompletionLogprobs, PlainSerializer(lambda value: value)]
+LogprobsInPieces = Annotated[CompletionLogprobs, AS_IT_IS]
 """`Logprobs`, which become JSON piece by piece."""
 
 
