@@ -27,7 +27,7 @@ from app.api.service import service_of
 from app.errors import ContradictoryOptions
 from app.json_pieces import JsonInPieces, json_array
 from app.tasks.answers.decoding_options import decoding_of
-from app.tasks.answers.emitted_tokens import Alternative, EmittedTokens, Token
+from app.tasks.answers.emitted_tokens import EmittedTokens, PossibleToken, Token
 from app.tasks.answers.sentence import decoding_options_of
 from app.tasks.answers.transcript import Delta, SentenceOutput, sentences
 from app.tasks.job import Job, Output
@@ -193,11 +193,11 @@ def _shows_alternatives(job: Job) -> bool:
     return bool(decoding_options_of(job).logprobs)
 
 
-def _token(job: Job, token: Alternative | Token, text: str) -> GenerationToken:
+def _token(job: Job, token: PossibleToken | Token, text: str) -> GenerationToken:
     return GenerationToken(**_members(job, token) | {"text": text})
 
 
-def _members(job: Job, token: Alternative | Token) -> dict[str, Any]:
+def _members(job: Job, token: PossibleToken | Token) -> dict[str, Any]:
     """The members of a GenerationToken."""
     special = token.id == decoding_of(job.entry).eos
     return {"id": token.id, "text": token.text, "logprob": token.logprob, "special": special}
