@@ -58,6 +58,10 @@ class EmittedTokens(JsonInPieces, frozen=True, eq=False):
         alternatives = self.alternatives and self.alternatives.rows(first)
         return EmittedTokens(self.tokenizer, self.ids[first:], self.log_probs[first:], alternatives, self.shown)
 
+    def without_alternatives(self) -> "EmittedTokens":
+        """The tokens alone, which take less time."""
+        return EmittedTokens(self.tokenizer, self.ids, self.log_probs, None, 0)
+
     def parts(self) -> Iterator[list[Token]]:
         """The tokens as objects, a few at a time."""
         step = max(1, _PIECE // (1 + self.shown))
