@@ -54,6 +54,6 @@ def test_a_copy_grows_on_its_own(tmp_path: Path) -> None:
         copy = text.copy()
         for other in ids[:70]:
             copy.add(other)
-        assert copy.whole == tokenizer.decode([*ids[:count], *ids[:70]])
-        assert text.whole == tokenizer.decode(ids[:count])
+        assert copy.settled == tokenizer.settled([*ids[:count], *ids[:70]])
+        assert text.settled == tokenizer.settled(ids[:count])
         text.add(token)

@@ -8,8 +8,8 @@ from app.text.growing_text import GrowingText
 
 
 class Logprobs(JsonInPieces, frozen=True, eq=False):
-    """The members of CompletionLogprobs. `text` has the tokens before when the JSON is made; `begin` is the length of the
-    prompt."""
+    """The members of CompletionLogprobs. `text` has the tokens before, when the JSON is made; `begin` is the length of
+    the prompt."""
 
     tokens: EmittedTokens
     text: GrowingText
