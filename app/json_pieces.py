@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+from pydantic import PlainSerializer
 
 from app.turns import Pauses
 
@@ -13,12 +14,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
-    """A value whose JSON is made piece by piece, each in less than a millisecond. pydantic's `model_dump` keeps it as
-    it is."""
+    """A value whose JSON is made piece by piece, each in less than a millisecond."""
 
     def json(self) -> Iterator[bytes]:
         """The pieces of its JSON."""
         raise NotImplementedError
+
+
+AS_IT_IS = PlainSerializer(lambda value: value)
+"""Of a member of a pydantic model that is or contains `JsonInPieces`: `model_dump` keeps it as it is."""
 
 
 class JsonArray(JsonInPieces, frozen=True, eq=False):

@@ -85,10 +85,10 @@ class Rollout:
         they stay in the store. Raises ModelNotFound."""
         async with self._file.turn():
             desired = self._file.read()
-            loaded = _versions_of(desired, name)
-            if not loaded or version not in (None, *loaded):
-                raise _not_loaded(name, version, loaded)
-            versions = loaded if version is None else [version]
+            served = _versions_of(desired, name)
+            if not served or version not in (None, *served):
+                raise _not_served(name, version, served)
+            versions = served if version is None else [version]
             keys = {f"{name}/{number}" for number in versions}
             changed = await self._forget(desired, keys, unloaded=sorted({*desired.unloaded, *keys}))
         await self._release(keys, changed)
@@ -98,9 +98,9 @@ class Rollout:
         """Set the default version of a name, here and in the store; None stands for the newest. Returns the default
         version. Raises ModelNotFound, StoreNotWritable."""
         async with self._file.turn():
-            loaded = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
-            if not loaded or version not in (None, *loaded):
-                raise _not_loaded(name, version, loaded)
+            served = sorted(entry.manifest.version for entry in self._catalog.of_name(name, self._client.view))
+            if not served or version not in (None, *served):
+                raise _not_served(name, version, served)
             await asyncio.to_thread(self._store.write_default, name, version)
             desired = self._file.read()
             defaults = _without(desired.defaults, {name}) | ({} if version is None else {name: version})
@@ -288,9 +288,9 @@ def _versions_of(desired: DesiredState, name: str) -> list[int]:
     return sorted(int(version) for other, _, version in keys if other == name and version_number(version))
 
 
-def _not_loaded(name: str, version: int | None, loaded: list[int]) -> ModelNotFound:
+def _not_served(name: str, version: int | None, served: list[int]) -> ModelNotFound:
     which = name if version is None else f"version {version} of {name}"
-    return ModelNotFound(f"{which} is not loaded; loaded versions of {name}: {', '.join(map(str, loaded)) or 'none'}")
+    return ModelNotFound(f"{which} is not served; served versions of {name}: {', '.join(map(str, served)) or 'none'}")
 
 
 def _without(mapping: dict[str, Value], keys: set[str]) -> dict[str, Value]:

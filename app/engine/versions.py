@@ -115,7 +115,7 @@ class Versions:
         if key in self.broken:
             raise ModelUnavailable(f"{key} cannot be used: {self.broken[key]}")
         if key not in self._served:
-            raise ModelUnavailable(f"{key} is not loaded; choose another version")
+            raise ModelUnavailable(f"{key} is not served; choose another version")
         return self._served[key].manifest
 
     def use(self, key: str) -> None:

@@ -158,11 +158,11 @@ class Catalog:
             if other_name == name and version in (None, version_number(other_version)):
                 raise ModelUnavailable(f"{key} is in the model store but cannot be used: {reason}", model=key)
         key = name if version is None else f"{name}/{version}"
-        loaded = [str(entry.manifest.version) for entry in self.of_name(name, engines)]
+        served = [str(entry.manifest.version) for entry in self.of_name(name, engines)]
         unloaded = {other for other in self.unloaded if other.rpartition("/")[0] == name}
-        if key in unloaded or (version is None and unloaded and not loaded):
-            others = ", ".join(loaded) or "none"
-            raise ModelNotFound(f"{key} is in the model store but not loaded; loaded versions of {name}: {others}")
+        if key in unloaded or (version is None and unloaded and not served):
+            others = ", ".join(served) or "none"
+            raise ModelNotFound(f"{key} is in the model store but not served; served versions of {name}: {others}")
         if versions:
             numbers = ", ".join(str(entry.manifest.version) for entry in versions)
             raise ModelNotFound(f"model {name} has no version {version}; it has {numbers}")

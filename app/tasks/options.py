@@ -1,6 +1,6 @@
 """Options that tasks share: members of a request beside its inputs. Answer kinds and tasks add their own."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -10,7 +10,9 @@ LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 63
 
 
 class TaskOptions(RequestForm):
-    """Base of the options of every task."""
+    """Base of the options of every task. `too_long` advises about a text that is too long, in options of the route."""
+
+    too_long: ClassVar[str] = "split the text"
 
 
 class LanguagePair(TaskOptions):
@@ -23,10 +25,12 @@ class LanguagePair(TaskOptions):
 class TextOptions(TaskOptions):
     """Options of tasks that read texts."""
 
+    too_long: ClassVar[str] = "split the text, or set truncate to true"
+
     truncate: bool = Field(
         False,
-        description="Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a "
-        "text to continue, its beginning.",
+        description="Cut a text with too many characters or tokens, or each such sentence that is read on its own, "
+        "instead of refusing it: its end is left out; of a text to continue, its beginning.",
     )
 
 

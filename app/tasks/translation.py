@@ -25,10 +25,11 @@ TRANSLATION = Task(
 or drawn at random (`temperature`). With `stream` the answer comes as server-sent events during decoding.
 
 A model that was trained on single sentences translates each sentence and line of an input on its own, unless
-`split_sentences` is false; the translations are joined as the sentences were.
+`split_sentences` is false; the translations are joined as the sentences were. Decoding options, such as `max_tokens`
+and `stop`, apply to each of these sentences.
 """,
         inputs="Sentences, or texts of several sentences, to translate.",
-        results="A translation for each sentence, in the same order",
+        results="A translation of each input, in the same order",
         examples={
             "one": {"summary": "One sentence", "value": {"inputs": _SAVE}},
             "several": {

@@ -20,6 +20,12 @@ class GrowingText:
         self._kept = ""
         self._ids: list[int] = []  # after the kept text
 
+    def copy(self) -> "GrowingText":
+        """A text that grows on its own from here."""
+        copy = GrowingText(self._tokenizer, self._after)
+        copy._kept, copy._ids = self._kept, list(self._ids)
+        return copy
+
     def add(self, token: int) -> None:
         """The next id."""
         self._ids.append(token)

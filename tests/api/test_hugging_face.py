@@ -215,7 +215,8 @@ REFUSED = [
     ("text-classification/sentiment-en", {"parameters": {"function_to_apply": "none"}}, "function_to_apply"),
     ("text-classification/sentiment-en", {"parameters": {"top_k": 0}}, "top_k"),
     ("text-classification/sentiment-en", {"options": {"cache": False}}, "options.cache"),
-    ("translation/translate-en-ko", {"parameters": {"truncation": "only_first"}}, "truncation"),
+    ("translation/translate-en-ko", {"parameters": {"truncation": "only_second"}}, "truncation"),
+    ("translation/translate-en-ko", {"parameters": {"src_lang": "eng_Latn"}}, "src_lang"),
     ("translation/translate-en-ko", {"parameters": {"clean_up_tokenization_spaces": True}}, "clean_up"),
     ("translation/translate-en-ko", {"parameters": {"src_lang": "ko", "tgt_lang": "en"}}, "from en to ko"),
     ("text-generation/lm-en", {"stream": True, "inputs": ["a", "b"]}, "stream"),
@@ -257,6 +258,31 @@ REFUSED = [
     ("text-generation/lm-en", {"parameters": {"do_sample": True, "temperature": 0}}, "temperature"),
     ("translation/translate-en-ko", {"parameters": {"generate_parameters": {"num_beams": 2, "top_k": 3}}}, "beams"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("path", "native", "member", "native_member"),
+    [
+        ("text-classification/sentiment-en", "/v1/sentiment", "label", "label"),
+        ("translation/translate-en-ko", "/v1/translate", "translation_text", "text"),
+        ("text-generation/lm-en", "/v1/complete", "generated_text", "text"),
+    ],
+)
+def test_long_texts_are_cut_on_request(
+    http: httpx.Client, path: str, native: str, member: str, native_member: str
+) -> None:
+    text = "the plot of the film " * 1000 + PROMPT
+    (expected,) = results(http, native, inputs=text, model=path.partition("/")[2], truncate=True)
+    for strategy in (True, "longest_first", "only_first"):
+        answer = http.post(f"/hf/{path}", json={"inputs": text, "parameters": {"truncation": strategy}})
+        assert answer.status_code == 200, answer.text
+        (told,) = answer.json()
+        best = told[0] if isinstance(told, list) else told
+        assert best[member] == expected[native_member]
+    for strategy in (False, "do_not_truncate", None):
+        answer = http.post(f"/hf/{path}", json={"inputs": text, "parameters": {"truncation": strategy}})
+        assert answer.json()["type"] == "/problems/input-too-long"
+        assert answer.json()["error"].endswith(": split the text, or set truncation to true")
 
 
 @pytest.mark.parametrize(("path", "body", "named"), REFUSED, ids=str)

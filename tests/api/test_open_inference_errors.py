@@ -240,7 +240,7 @@ def test_a_service_without_an_engine_is_live_and_not_ready(without_engine: str) 
     with httpx.Client(base_url=without_engine) as http:
         assert http.get("/v2/health/live").json() == {"live": True}
         check(http.get("/v2/health/ready"), 503, "not-ready", "not every engine has loaded")
-        check(http.get("/v2/models/sentiment-en/ready"), 503, "not-ready", "no engine has loaded sentiment-en/1")
+        check(http.get("/v2/models/sentiment-en/ready"), 503, "not-ready", "no engine serves sentiment-en/1")
         refused = http.post(INFER, json={"inputs": [TEXT]})
         check(refused, 503, "not-ready", "no engine is ready yet")
         assert refused.headers["retry-after"] == "2"

@@ -92,6 +92,8 @@ def test_stream_comes_piece_by_piece(http: httpx.Client) -> None:
         ("lm-en", {"bad_words": ["x"]}, 422, "parameters.bad_words: is unknown here"),
         ("lm-en", {"parameters": {"top": 1}}, 422, "parameters.top: is unknown here"),
         ("lm-en", {"max_tokens": 5, "parameters": {"max_tokens": 5}}, 422, "max_tokens: given in parameters and "),
+        ("lm-en", {"split_sentences": True}, 422, "parameters.split_sentences: is unknown here"),
+        ("lm-en", {"text_input": "the film " * 3000}, 422, "split the text, or set truncate to true"),
         ("lm-en", {"max_tokens": "5"}, 422, "parameters.max_tokens: Input should be a valid integer"),
         ("lm-en", {"logprobs": 1}, 422, "logprobs is not supported here"),
         ("lm-en", {"exclude_input_in_output": False}, 422, "exclude_input_in_output: is not supported: the output"),

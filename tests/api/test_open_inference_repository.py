@@ -89,10 +89,10 @@ def test_a_model_is_unloaded_and_loaded(triton: InferenceServerClient, address: 
     }
     assert not triton.is_model_ready(NAME)
     with pytest.raises(
-        InferenceServerException, match=f"{NAME} is in the model store but not loaded; .* of {NAME}: none"
+        InferenceServerException, match=f"{NAME} is in the model store but not served; .* of {NAME}: none"
     ):
         answering(triton)
-    with pytest.raises(InferenceServerException, match=f"{NAME}/2 is in the model store but not loaded"):
+    with pytest.raises(InferenceServerException, match=f"{NAME}/2 is in the model store but not served"):
         answering(triton, "2")
     with pytest.raises(InferenceServerException, match=f"there is no model {NAME};"):
         answering(triton, "9")
@@ -100,13 +100,13 @@ def test_a_model_is_unloaded_and_loaded(triton: InferenceServerClient, address: 
         answer = httpx.post(f"{address}{path}", json={"inputs": "a film", "model": NAME})
         assert answer.status_code == 404
         assert (
-            answer.json()["detail"] == f"{NAME} is in the model store but not loaded; loaded versions of {NAME}: none"
+            answer.json()["detail"] == f"{NAME} is in the model store but not served; served versions of {NAME}: none"
         )
     triton.load_model(NAME, headers=AUTHORIZED)
     assert answering(triton) == "2"
     assert states(triton)[f"{NAME}/1"] == "UNAVAILABLE"
     with pytest.raises(
-        InferenceServerException, match=f"{NAME}/1 is in the model store but not loaded; .* of {NAME}: 2"
+        InferenceServerException, match=f"{NAME}/1 is in the model store but not served; .* of {NAME}: 2"
     ):
         answering(triton, "1")
     with pytest.raises(InferenceServerException, match="has no version 9"):
@@ -151,6 +151,6 @@ def test_what_cannot_be_done_is_told(triton: InferenceServerClient) -> None:
     refused("the model store has no model nobody", "404", "nobody")
     refused("caption-en/2 cannot be loaded", "422", "caption-en")
     refused("config: is not supported: the manifest of a version is its configuration", "422", config="{}")
-    with pytest.raises(InferenceServerException, match="nobody is not loaded"):
+    with pytest.raises(InferenceServerException, match="nobody is not served"):
         triton.unload_model("nobody", headers=AUTHORIZED)
     assert states(triton)["caption-en/1"] == "READY"

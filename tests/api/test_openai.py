@@ -211,6 +211,14 @@ def test_what_cannot_be_honoured_is_refused_by_name(client: OpenAI, options: dic
     assert (error.value.type, error.value.code) == ("invalid_request_error", "invalid_request")
 
 
+def test_a_long_prompt_is_cut_on_request(client: OpenAI, http: httpx.Client) -> None:
+    prompt, options = "the plot of the film " * 1000 + PROMPT, {"temperature": 0, "max_tokens": 9}
+    with pytest.raises(openai.UnprocessableEntityError, match="split the text, or set truncate to true"):
+        client.completions.create(model=MODEL, prompt=prompt, **options)
+    answer = client.completions.create(model=MODEL, prompt=prompt, **options, extra_body={"truncate": True})
+    assert answer.choices[0].text == native(http, prompt, max_tokens=9, truncate=True)[0]["text"]
+
+
 def test_options_that_change_nothing_are_taken(client: OpenAI, http: httpx.Client) -> None:
     neutral: Any = {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "suffix": "", "best_of": 1}
     unset: Any = {"n": None, "stop": None, "logprobs": None, "seed": None, "stream": False, "echo": False, "top_p": 1}

@@ -162,6 +162,24 @@ def test_a_long_sentence_is_refused_by_its_number_or_truncated(http: httpx.Clien
     assert translated(http, text, truncate=True)["usage"]["source_tokens"] > 120
 
 
+def test_compatible_interfaces_cut_sentences_and_leave_texts_whole(http: httpx.Client) -> None:
+    long = "Open. " + "The file " * 200
+    for text, native, hugging_face in [
+        (long, {"truncate": True}, {"truncation": "longest_first"}),
+        (TEXT, {"split_sentences": False}, {"split_sentences": False}),
+    ]:
+        (expected,) = translated(http, text, **native)["results"]
+        (translation,) = http.post(
+            "/hf/translation/translate-en-ko", json={"inputs": text, "parameters": hugging_face}
+        ).json()
+        assert translation["translation_text"] == expected["text"]
+        generated = http.post("/v2/models/translate-en-ko/generate", json={"text_input": text, **native}).json()
+        assert generated["text_output"] == expected["text"]
+        tensor = {"name": "text_input", "shape": [1], "datatype": "BYTES", "data": [text]}
+        inferred = http.post("/v2/models/translate-en-ko/infer", json={"inputs": [tensor], "parameters": native}).json()
+        assert inferred["outputs"][0]["data"] == [expected["text"]]
+
+
 def test_compatible_interfaces_do_as_the_model_card_says(http: httpx.Client) -> None:
     (native,) = translated(http, TEXT)["results"]
     (other,) = http.post("/hf/translation/translate-en-ko", json={"inputs": TEXT}).json()

@@ -40,21 +40,29 @@ NO_SERVER = {
     "AWS_ACCESS_KEY_ID": "x",
     "AWS_SECRET_ACCESS_KEY": "x",
 }  # no process listens on the port "discard"
-Provoked = Iterator[tuple[str, httpx.Response]]  # the slug that is expected, and the answer
+Provoked = Iterator[tuple[str, httpx.Response]]  # the slug that is expected, or `SLUG of OPERATION`, and the answer
 
 
 def record_problems(folder: Path) -> dict[str, dict[str, Any]]:
-    """The body of a problem of each kind, by slug. `folder` holds the stores of the services."""
+    """The bodies of `recorded_problems`. `folder` holds the stores of the services."""
     answers = dict(_provoked(folder))
-    assert answers.keys() == {kind.slug for kind in ALL_KINDS}, "provoke exactly one problem of each kind"
-    return {kind.slug: _body(answers[kind.slug], kind.slug) for kind in ALL_KINDS}
+    slugs = [kind.slug for kind in ALL_KINDS]
+    assert {slug_of(name) for name in answers} == set(slugs), "provoke a problem of each kind"
+    return {
+        name: _body(answers[name], slug_of(name)) for name in sorted(answers, key=lambda n: slugs.index(slug_of(n)))
+    }
+
+
+def slug_of(name: str) -> str:
+    """The slug of a recorded problem."""
+    return name.partition(" of ")[0]
 
 
 def _body(answer: httpx.Response, slug: str) -> dict[str, Any]:
-    """A problem as native routes answer it, without the member of a compatible interface."""
+    """A problem as native routes answer it, without the members of a compatible interface."""
     body: dict[str, Any] = answer.json()
     assert body["type"] == f"/problems/{slug}", body
-    return {name: value for name, value in body.items() if name != "error"}
+    return {name: value for name, value in body.items() if name not in ("error", "error_type")}
 
 
 def _provoked(folder: Path) -> Provoked:
@@ -115,9 +123,29 @@ def _wrong_inputs(http: httpx.Client) -> Provoked:
     cut = photo.getvalue()[: photo.tell() // 2]
     yield "empty-input", post("")
     yield "input-too-long", post("a" * 30_000)
+    yield from _too_long(http)
     yield "too-many-inputs", post(["a film"] * 300)
     yield "invalid-image", http.post("/v1/caption", content=cut, headers={"Content-Type": "image/jpeg"})
     yield "unknown-word", post("a warm and zyzzyva film", model="sentiment-en-words")
+
+
+def _too_long(http: httpx.Client) -> Provoked:
+    """Inputs of routes without the option `truncate`."""
+    wide = io.BytesIO()
+    Image.new("L", (40_000, 1)).save(wide, "PNG")
+    for operation, path in {
+        "caption": "v1/caption",
+        "hugging_face_image_to_text": "hf/image-to-text/caption-en",
+    }.items():
+        answer = http.post(f"/{path}", content=wide.getvalue(), headers={"Content-Type": "image/png"})
+        yield f"input-too-long of {operation}", answer
+    for task, model in {
+        "text-classification": "sentiment-en",
+        "translation": "translate-en-ko",
+        "text-generation": "lm-en",
+    }.items():
+        answer = http.post(f"/hf/{task}/{model}", json={"inputs": "a" * 30_000})
+        yield f"input-too-long of hugging_face_{task.replace('-', '_')}", answer
 
 
 def _wrong_models(http: httpx.Client) -> Provoked:

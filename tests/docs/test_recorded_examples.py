@@ -11,7 +11,7 @@ from app.api.openapi import examples
 from app.api.openapi.examples import recorded_answers, recorded_problems
 from app.api.problems import ALL_KINDS, Kind
 from tests.api.operations import OPERATIONS
-from tests.docs.provoked_problems import record_problems
+from tests.docs.provoked_problems import record_problems, slug_of
 from tests.docs.shipped_answers import shown
 
 COMMAND = "run: make examples"
@@ -27,7 +27,8 @@ def test_every_kind_of_problem_is_recorded(kind: Kind) -> None:
 
 
 def test_nothing_else_is_recorded() -> None:
-    assert list(recorded_problems()) == [kind.slug for kind in ALL_KINDS], COMMAND
+    assert list(dict.fromkeys(map(slug_of, recorded_problems()))) == [kind.slug for kind in ALL_KINDS], COMMAND
+    assert {name.partition(" of ")[2] for name in recorded_problems()} <= {"", *(one.name for one in OPERATIONS)}
     there = {operation.name: shown(operation) for operation in OPERATIONS if shown(operation)}
     assert {name: tuple(answers) for name, answers in recorded_answers().items()} == there, COMMAND
 
@@ -36,6 +37,7 @@ def test_nothing_else_is_recorded() -> None:
 def test_problems_are_recorded_again_alike(tmp_path: Path) -> None:
     """Seconds may differ."""
     again = record_problems(tmp_path)
+    assert again.keys() == recorded_problems().keys(), COMMAND
     for slug, problem in recorded_problems().items():
         assert without_seconds(again[slug]) == without_seconds(problem), COMMAND
         assert again[slug].get(RETRY, 0) == pytest.approx(problem.get(RETRY, 0), abs=10)

@@ -44,3 +44,16 @@ def test_blanks_at_the_beginning(tmp_path: Path) -> None:
     tokenizer = TextTokenizer(tmp_path, TokenizerUse(file=tiny_tokenizer(tmp_path).name))
     blanks = tokenizer.encode_target(" " * 300)
     check(tokenizer, blanks + tokenizer.encode_target("a film") * 50, [])
+
+
+def test_a_copy_grows_on_its_own(tmp_path: Path) -> None:
+    tokenizer = TextTokenizer(tmp_path, TokenizerUse(file=tiny_tokenizer(tmp_path).name))
+    ids = tokenizer.encode_target("a warm and funny film") * 20
+    text = GrowingText(tokenizer)
+    for count, token in enumerate(ids):
+        copy = text.copy()
+        for other in ids[:70]:
+            copy.add(other)
+        assert copy.settled == tokenizer.settled([*ids[:count], *ids[:70]])
+        assert text.settled == tokenizer.settled(ids[:count])
+        text.add(token)

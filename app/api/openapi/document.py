@@ -139,7 +139,10 @@ def _sort_answers(operation: dict[str, Any]) -> None:
 
 def _show_problems(operation: dict[str, Any], error_members: ErrorMembers | None) -> None:
     """Give the example of each problem its recorded body, with the members that the clients of the route read."""
+    recorded, name = recorded_problems(), operation["operationId"]
     for answer in operation["responses"].values():
         for slug, example in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}).items():
-            if problem := recorded_problems().get(slug):  # a new kind has none before `make examples`
+            if problem := recorded.get(
+                f"{slug} of {name}", recorded.get(slug)
+            ):  # a new kind has none before `make examples`
                 example["value"] = problem | (error_members(problem) if error_members else {})

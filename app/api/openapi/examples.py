@@ -12,7 +12,7 @@ ANSWERS_FILE = _FOLDER / "answers.json"
 
 @cache
 def recorded_problems() -> dict[str, dict[str, Any]]:
-    """A problem of each kind, by slug."""
+    """A problem of each kind, by slug; by `SLUG of OPERATION` those of operations whose advice is another."""
     return _read(PROBLEMS_FILE)
 
 

@@ -24,7 +24,9 @@ class DecodingOptions(TaskOptions):
     """How tokens are decoded: greedily, drawn with `temperature`, or searched with `beams`."""
 
     max_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="Limit of tokens in an answer; the model's own when left out."
+        None,
+        description="Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when "
+        "left out.",
     )
     min_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
         None, description="Tokens before the model may end an answer; the model's own when left out."
@@ -73,7 +75,11 @@ class DecodingOptions(TaskOptions):
             Field(min_length=1, max_length=4),
         ]
         | None
-    ) = Field(None, description="1 to 4 strings; the answer ends before the first of them.")
+    ) = Field(
+        None,
+        description="1 to 4 strings; the answer, or each sentence that is read on its own, ends before the first of "
+        "them.",
+    )
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
         None, description="Add `tokens` with their log-probabilities, and this number of alternatives for each."
     )

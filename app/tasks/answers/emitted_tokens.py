@@ -13,8 +13,8 @@ from app.text.tokenizer import TextTokenizer
 _PIECE = 512  # tokens and alternatives that are encoded at once
 
 
-class Alternative(NamedTuple):
-    """A possible token of a place: its id, spelling and natural log-probability."""
+class PossibleToken(NamedTuple):
+    """One of the most probable tokens of a place: its id, spelling and natural log-probability."""
 
     id: int
     text: str
@@ -27,7 +27,7 @@ class Token(NamedTuple):
     id: int
     text: str
     logprob: float
-    alternatives: Sequence[Alternative]
+    alternatives: Sequence[PossibleToken]
 
 
 class _AlternativeJson(msgspec.Struct, gc=False):
@@ -58,6 +58,10 @@ class EmittedTokens(JsonInPieces, frozen=True, eq=False):
         alternatives = self.alternatives and self.alternatives.rows(first)
         return EmittedTokens(self.tokenizer, self.ids[first:], self.log_probs[first:], alternatives, self.shown)
 
+    def without_alternatives(self) -> "EmittedTokens":
+        """The tokens alone, which take less time."""
+        return EmittedTokens(self.tokenizer, self.ids, self.log_probs, None, 0)
+
     def parts(self) -> Iterator[list[Token]]:
         """The tokens as objects, a few at a time."""
         step = max(1, _PIECE // (1 + self.shown))
@@ -69,24 +73,28 @@ class EmittedTokens(JsonInPieces, frozen=True, eq=False):
                 Token(token, self.tokenizer.piece(token), min(value, 0.0), others) for token, value, others in places
             ]
 
-    def _alternatives(self, first: int, last: int) -> list[list[Alternative]]:
+    def _alternatives(self, first: int, last: int) -> list[list[PossibleToken]]:
         if self.alternatives is None or not self.shown:
             return [[] for _ in range(first, last)]
-        piece, part = self.tokenizer.piece, self.alternatives.rows(first, last)
-        ids = np.frombuffer(part.ids.numbers, np.int32).reshape(last - first, -1)[:, : self.shown].tolist()
-        values = np.frombuffer(part.log_probs.numbers, np.float32).reshape(last - first, -1)[:, : self.shown].tolist()
-        return [
-            [
-                Alternative(token, piece(token), min(value, 0.0))
-                for token, value in zip(*place, strict=True)
-                if value > float("-inf")
-            ]
-            for place in zip(ids, values, strict=True)
-        ]
+        return possible_tokens(self.tokenizer, self.alternatives.rows(first, last), self.shown)
 
     def json(self) -> Iterator[bytes]:
         """See `JsonInPieces.json`."""
         return json_array([_json(token) for token in part] for part in self.parts())
+
+
+def possible_tokens(tokenizer: TextTokenizer, places: Alternatives, shown: int) -> list[list[PossibleToken]]:
+    """The `shown` most probable tokens of each place, best first, without those that the model excludes."""
+    ids = np.frombuffer(places.ids.numbers, np.int32).reshape(-1, places.ids.columns)[:, :shown].tolist()
+    values = np.frombuffer(places.log_probs.numbers, np.float32).reshape(-1, places.log_probs.columns)[:, :shown]
+    return [
+        [
+            PossibleToken(token, tokenizer.piece(token), min(value, 0.0))
+            for token, value in zip(*place, strict=True)
+            if value > float("-inf")
+        ]
+        for place in zip(ids, values.tolist(), strict=True)
+    ]
 
 
 def join_tokens(parts: Sequence[EmittedTokens]) -> EmittedTokens:

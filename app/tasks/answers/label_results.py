@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
+from pydantic import BaseModel, Field, SkipValidation
 
+from app.json_pieces import AS_IT_IS
 from app.tasks.answers.source_tokens import SourceToken
 
 
@@ -44,7 +45,7 @@ class TextExplanation(BaseModel):
     activations: LayerActivations | None = Field(None, description="With `layer` only.")
 
 
-ExplanationInPieces = Annotated[TextExplanation, SkipValidation, PlainSerializer(lambda members: members)]
+ExplanationInPieces = Annotated[TextExplanation, SkipValidation, AS_IT_IS]
 """The members of a TextExplanation, whose tables become JSON piece by piece: they are too large to be objects."""
 
 

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
+from app.json_pieces import AS_IT_IS
 from app.tasks.answers.source_tokens import SourceToken
 
 LogProbability = Annotated[float, Field(le=0, description="Natural log-probability.", examples=[-0.21])]
@@ -49,10 +50,9 @@ class ImageAttention(BaseModel):
     )
 
 
-_AsItIs = PlainSerializer(lambda value: value)
-TokensInPieces = Annotated[list[EmittedToken], _AsItIs]
+TokensInPieces = Annotated[list[EmittedToken], AS_IT_IS]
 """`EmittedTokens`, which become JSON piece by piece: they have too many numbers to be objects."""
-AttentionInPieces = Annotated[WordAlignment | ImageAttention, _AsItIs]
+AttentionInPieces = Annotated[WordAlignment | ImageAttention, AS_IT_IS]
 """A `TextAttention` or `GridAttention`, for the same reason."""
 
 

@@ -5,13 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from app.engine import protocol
 from app.engine.protocol import Alternatives, Decode, Decoded, Progress, Table, join_alternatives, join_tables
 from app.errors import TimedOut
 from app.tasks.answers.decoding_options import ContinuationOptions
-from app.tasks.answers.emitted_tokens import EmittedTokens
+from app.tasks.answers.emitted_tokens import EmittedTokens, possible_tokens
 from app.tasks.answers.sentence import Sentence, decoding_options_of, emitted_tokens, join_sentences, sentence_of
 from app.tasks.answers.token_results import Hypothesis, NextToken, SentenceResult
 from app.tasks.job import Job, Output
@@ -172,12 +170,5 @@ def _next(job: Job, hypothesis: protocol.Hypothesis, count: int) -> list[NextTok
     """The most probable first tokens, best first."""
     if hypothesis.alternatives is None:
         return []
-    first = hypothesis.alternatives.rows(0, 1)
-    ids = np.frombuffer(first.ids.numbers, np.int32)[:count].tolist()
-    log_probs = np.frombuffer(first.log_probs.numbers, np.float32)[:count].tolist()
-    piece = job.entry.target_tokenizer.piece
-    return [
-        NextToken(text=piece(token), probability=min(1.0, math.exp(value)))
-        for token, value in zip(ids, log_probs, strict=True)
-        if value > float("-inf")
-    ]
+    first = possible_tokens(job.entry.target_tokenizer, hypothesis.alternatives.rows(0, 1), count)
+    return [NextToken(text=token.text, probability=math.exp(token.logprob)) for place in first for token in place]

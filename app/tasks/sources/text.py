@@ -46,7 +46,7 @@ class TextSource(SourceKind[str]):
         for index, text in enumerate(inputs):
             if len(text) > limits.text_chars and not _truncates(options):
                 raise InputTooLong(
-                    f"inputs[{index}] has {len(text)} characters; the limit is {limits.text_chars}: {_advice(options)}",
+                    f"inputs[{index}] has {len(text)} characters; the limit is {limits.text_chars}: {options.too_long}",
                     input=index,
                     limit=limits.text_chars,
                 )
@@ -142,7 +142,7 @@ class _Place:
         if most is not None and len(ids) > most:
             what = f"inputs[{self.index}]" if number is None else f"sentence {number + 1} of inputs[{self.index}]"
             raise InputTooLong(
-                f"{what} has {len(ids)} tokens; the limit of {manifest.name} is {most}: {_advice(self.options)}",
+                f"{what} has {len(ids)} tokens; the limit of {manifest.name} is {most}: {self.options.too_long}",
                 input=self.index,
                 limit=most,
             )
@@ -201,7 +201,3 @@ def _splits(entry: Entry, options: TaskOptions) -> bool:
 
 def _truncates(options: TaskOptions) -> bool:
     return isinstance(options, TextOptions) and options.truncate
-
-
-def _advice(options: TaskOptions) -> str:
-    return "split the text, or set truncate to true" if isinstance(options, TextOptions) else "split the text"

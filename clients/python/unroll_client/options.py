@@ -18,7 +18,7 @@ class SentimentOptions(TypedDict, total=False):
     ]
     truncate: Annotated[
         bool,
-        "Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+        "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
     ]
     explain: Annotated[bool, "Add `explanation`: the probability of each label after each token."]
     layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
@@ -40,7 +40,9 @@ class CaptionOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
-    max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
+    max_tokens: Annotated[
+        int, "Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left out."
+    ]
     min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
     beams: Annotated[int, "Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`."]
     n_best: Annotated[int, "Number of the best beams to return in `hypotheses`."]
@@ -60,7 +62,10 @@ class CaptionOptions(TypedDict, total=False):
     ]
     no_repeat_ngram_size: Annotated[int, "Never repeat an n-gram of this size; 0 disables."]
     prefix: Annotated[str, "Text that the answer begins with."]
-    stop: Annotated[str | list[str], "1 to 4 strings; the answer ends before the first of them."]
+    stop: Annotated[
+        str | list[str],
+        "1 to 4 strings; the answer, or each sentence that is read on its own, ends before the first of them.",
+    ]
     logprobs: Annotated[int, "Add `tokens` with their log-probabilities, and this number of alternatives for each."]
     attention: Annotated[bool, "Add the attention weights of each token."]
 
@@ -79,7 +84,7 @@ class TranslateOptions(TypedDict, total=False):
     ]
     truncate: Annotated[
         bool,
-        "Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+        "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
     ]
     split_sentences: Annotated[
         bool,
@@ -87,7 +92,9 @@ class TranslateOptions(TypedDict, total=False):
     ]
     source: Annotated[str, "Language of the inputs; `en` when left out."]
     target: Annotated[str, "Language to translate to; `ko` when left out."]
-    max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
+    max_tokens: Annotated[
+        int, "Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left out."
+    ]
     min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
     beams: Annotated[int, "Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`."]
     n_best: Annotated[int, "Number of the best beams to return in `hypotheses`."]
@@ -107,7 +114,10 @@ class TranslateOptions(TypedDict, total=False):
     ]
     no_repeat_ngram_size: Annotated[int, "Never repeat an n-gram of this size; 0 disables."]
     prefix: Annotated[str, "Text that the answer begins with."]
-    stop: Annotated[str | list[str], "1 to 4 strings; the answer ends before the first of them."]
+    stop: Annotated[
+        str | list[str],
+        "1 to 4 strings; the answer, or each sentence that is read on its own, ends before the first of them.",
+    ]
     logprobs: Annotated[int, "Add `tokens` with their log-probabilities, and this number of alternatives for each."]
     attention: Annotated[bool, "Add the attention weights of each token."]
 
@@ -126,9 +136,11 @@ class CompleteOptions(TypedDict, total=False):
     ]
     truncate: Annotated[
         bool,
-        "Cut a text with too many characters or tokens, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+        "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
     ]
-    max_tokens: Annotated[int, "Limit of tokens in an answer; the model's own when left out."]
+    max_tokens: Annotated[
+        int, "Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when left out."
+    ]
     min_tokens: Annotated[int, "Tokens before the model may end an answer; the model's own when left out."]
     beams: Annotated[int, "Width of beam search. When left out the model's own, and 1 with `temperature` or `stream`."]
     n_best: Annotated[int, "Number of the best beams to return in `hypotheses`."]
@@ -148,7 +160,10 @@ class CompleteOptions(TypedDict, total=False):
     ]
     no_repeat_ngram_size: Annotated[int, "Never repeat an n-gram of this size; 0 disables."]
     prefix: Annotated[str, "Text that the answer begins with."]
-    stop: Annotated[str | list[str], "1 to 4 strings; the answer ends before the first of them."]
+    stop: Annotated[
+        str | list[str],
+        "1 to 4 strings; the answer, or each sentence that is read on its own, ends before the first of them.",
+    ]
     logprobs: Annotated[int, "Add `tokens` with their log-probabilities, and this number of alternatives for each."]
     attention: Annotated[bool, "Add the attention weights of each token."]
     next_tokens: Annotated[int, "Add `next`: this number of the most probable next tokens after the input."]

@@ -1,6 +1,6 @@
 """POST /hf/text-generation/{model}: language models for Hugging Face's clients, whole or streamed."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from itertools import chain
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from app.api.service import service_of
 from app.errors import ContradictoryOptions
 from app.json_pieces import JsonInPieces, json_array
 from app.tasks.answers.decoding_options import decoding_of
-from app.tasks.answers.emitted_tokens import Alternative, EmittedTokens, Token
+from app.tasks.answers.emitted_tokens import EmittedTokens, PossibleToken, Token
 from app.tasks.answers.sentence import decoding_options_of
 from app.tasks.answers.transcript import Delta, SentenceOutput, sentences
 from app.tasks.job import Job, Output
@@ -101,35 +101,23 @@ def _details(job: Job, output: SentenceOutput) -> GenerationDetails:
         "finish_reason": _finish_reason(job, output),
         "generated_tokens": len(tokens),
         "seed": output.result.seed,
-        "tokens": _Tokens(job, tokens),
-        "top_tokens": _TopTokens(job, tokens) if _shows_alternatives(job) else None,
+        "tokens": _Places(tokens.without_alternatives(), lambda token: _members(job, token)),
+        "top_tokens": _Places(tokens, lambda token: [_members(job, item) for item in token.alternatives])
+        if _shows_alternatives(job)
+        else None,
     }
     return GenerationDetails.model_construct(**members)
 
 
-class _Tokens(JsonInPieces, frozen=True, eq=False):
-    """The tokens of a text."""
+class _Places(JsonInPieces, frozen=True, eq=False):
+    """An array with what `of` returns for the token of each place."""
 
-    job: Job
     tokens: EmittedTokens
+    of: Callable[[Token], Any]
 
     def json(self) -> Iterator[bytes]:
         """See `JsonInPieces.json`."""
-        return json_array([_members(self.job, token) for token in part] for part in self.tokens.parts())
-
-
-class _TopTokens(JsonInPieces, frozen=True, eq=False):
-    """The most probable tokens at the place of each token."""
-
-    job: Job
-    tokens: EmittedTokens
-
-    def json(self) -> Iterator[bytes]:
-        """See `JsonInPieces.json`."""
-        return json_array(
-            [[_members(self.job, item) for item in token.alternatives] for token in part]
-            for part in self.tokens.parts()
-        )
+        return json_array([self.of(token) for token in part] for part in self.tokens.parts())
 
 
 async def _events(items: AsyncGenerator[tuple[int, Any], None], jobs: Sequence[Job]) -> AsyncGenerator[bytes, None]:
@@ -193,11 +181,11 @@ def _shows_alternatives(job: Job) -> bool:
     return bool(decoding_options_of(job).logprobs)
 
 
-def _token(job: Job, token: Alternative | Token, text: str) -> GenerationToken:
+def _token(job: Job, token: PossibleToken | Token, text: str) -> GenerationToken:
     return GenerationToken(**_members(job, token) | {"text": text})
 
 
-def _members(job: Job, token: Alternative | Token) -> dict[str, Any]:
+def _members(job: Job, token: PossibleToken | Token) -> dict[str, Any]:
     """The members of a GenerationToken."""
     special = token.id == decoding_of(job.entry).eos
     return {"id": token.id, "text": token.text, "logprob": token.logprob, "special": special}

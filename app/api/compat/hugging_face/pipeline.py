@@ -12,10 +12,7 @@ from starlette.responses import Response
 from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, query_parameters, read_fields
 from app.api.options import Options
 from app.api.service import Service
-from app.errors import ContradictoryOptions
 from app.store.manifest import AnswerName, SourceName
-from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.options import LanguagePair
 from app.tasks.task import Task
 
 
@@ -48,20 +45,6 @@ def chosen_by(request: Request) -> Options:
     """The model, from the path, and the other options, from the query. Raises RequestValidationError."""
     named = FormData([*request.query_params.multi_items(), ("model", request.path_params["model"])])
     return read_fields(named, Options)
-
-
-def with_languages(task: Task, options: DecodingOptions, source: str | None, target: str | None) -> DecodingOptions:
-    """Decoding options with the languages of a task that has a pair. Raises ContradictoryOptions for other tasks."""
-    if issubclass(task.options, LanguagePair):
-        members = {**options.model_dump(), "source": source, "target": target}
-        form: type[Any] = task.options
-        whole: DecodingOptions = form.model_validate(members)
-        return whole
-    if source is not None or target is not None:
-        raise ContradictoryOptions(
-            f"the task {task.name} has no languages: leave out src_lang and tgt_lang", options=["src_lang", "tgt_lang"]
-        )
-    return options
 
 
 def described(example: str, form: type[BaseModel], examples: dict[str, Any], **others: Any) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.api.compat.hugging_face.long_texts import TextToContinue, TextToTranslate, TextToTranslateInto, Truncation
 from app.api.compat.unsupported import Only
 from app.api.options import Inputs
+from app.json_pieces import AS_IT_IS
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
+from app.tasks.options import LanguageCode
 from app.tasks.request_form import RequestForm
 
-_AS_IT_IS = PlainSerializer(lambda value: value)  # of members that become JSON piece by piece
 _AS_SCORES = "scores are probabilities (softmax)"
 _AS_NEW = "use max_new_tokens or min_new_tokens"
 
@@ -23,7 +25,7 @@ class _Form(RequestForm):
 
 class InferenceOptions(_Form):
     """Options of Hugging Face's hosted service, which its clients send to any server. All are accepted without effect:
-    models are always loaded, and answers are not cached."""
+    a request always waits until its model is loaded, and answers are not cached."""
 
     wait_for_model: bool | None = Field(None, description="Accepted, without effect.")
     use_cache: bool | None = Field(None, description="Accepted, without effect.")
@@ -143,13 +145,14 @@ class ClassificationParameters(_Form):
         None, description="Number of best labels to return; all when left out."
     )
     function_to_apply: Annotated[object, Only("softmax", instead=_AS_SCORES)] = None
+    truncation: Truncation = False
 
 
 class ClassificationRequest(_Request):
     """Texts to label."""
 
     inputs: Inputs
-    parameters: ClassificationParameters | None = None
+    parameters: ClassificationParameters = ClassificationParameters()
 
 
 class ClassificationLabel(BaseModel):
@@ -162,18 +165,31 @@ class ClassificationLabel(BaseModel):
 class TranslationParameters(_Form):
     """Languages and decoding options of a translation."""
 
-    src_lang: str | None = Field(None, description="ISO 639 code; must match the model.", examples=["en"])
-    tgt_lang: str | None = Field(None, description="ISO 639 code; must match the model.", examples=["ko"])
+    src_lang: LanguageCode | None = Field(None, description="ISO 639 code; must match the model.", examples=["en"])
+    tgt_lang: LanguageCode | None = Field(None, description="ISO 639 code; must match the model.", examples=["ko"])
     clean_up_tokenization_spaces: Annotated[object, Only(False)] = None
-    truncation: Annotated[object, Only("do_not_truncate")] = None
+    truncation: Truncation = False
+    split_sentences: bool | None = Field(
+        None,
+        description="Not in Hugging Face's interface: translate each sentence and line of a text on its own. The "
+        "model's own when left out.",
+    )
     generate_parameters: GenerateParameters | None = None
+
+    def options(self, *, has_languages: bool) -> TextToTranslate:
+        """These as options of the task."""
+        members = (self.generate_parameters or GenerateParameters()).decoding().model_dump()
+        members |= {"truncate": self.truncation, "split_sentences": self.split_sentences}
+        if has_languages:
+            return TextToTranslateInto.model_validate(members | {"source": self.src_lang, "target": self.tgt_lang})
+        return TextToTranslate.model_validate(members)
 
 
 class TranslationRequest(_Request):
     """Sentences to translate."""
 
     inputs: Inputs
-    parameters: TranslationParameters | None = None
+    parameters: TranslationParameters = TranslationParameters()
 
 
 class TranslationText(BaseModel):
@@ -229,7 +245,8 @@ class TextGenerationParameters(Sampling):
     best_of: Annotated[object, Only(1)] = None
     frequency_penalty: Annotated[object, Only(0)] = None
     grammar: Annotated[object, Only()] = None
-    truncate: Annotated[object, Only()] = None
+    truncate: Annotated[object, Only(instead="it counts tokens; truncation cuts to the model's limit")] = None
+    truncation: Truncation = False
     watermark: Annotated[object, Only(False)] = None
 
 
@@ -251,9 +268,9 @@ class TextGenerationRequest(_Request):
         return self
 
     def decoding(self) -> DecodingOptions:
-        """These as decoding options."""
+        """These as options of the task."""
         with_tokens = self.stream or self.parameters.details
-        return DecodingOptions.model_validate(
+        return TextToContinue.model_validate(
             {
                 **self.parameters.sampling(),
                 "beams": 1,
@@ -261,6 +278,7 @@ class TextGenerationRequest(_Request):
                 "stop": self.parameters.stop or None,
                 "logprobs": (self.parameters.top_n_tokens or 0) if with_tokens else None,
                 "stream": bool(self.stream),
+                "truncate": self.parameters.truncation,
             }
         )
 
@@ -281,8 +299,8 @@ class GenerationDetails(BaseModel):
     generated_tokens: int
     seed: int | None = None
     prefill: list[GenerationToken] = []
-    tokens: Annotated[list[GenerationToken], _AS_IT_IS]
-    top_tokens: Annotated[list[list[GenerationToken]], _AS_IT_IS] | None = None
+    tokens: Annotated[list[GenerationToken], AS_IT_IS]
+    top_tokens: Annotated[list[list[GenerationToken]], AS_IT_IS] | None = None
 
 
 class Generation(BaseModel):

@@ -7,10 +7,10 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.api.body import JSON, media_type, read_json
-from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described, list_response, with_languages
+from app.api.compat.hugging_face.long_texts import TextToLabel, TextToTranslate
+from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described, list_response
 from app.api.compat.hugging_face.schemas import (
     ClassificationLabel,
-    ClassificationParameters,
     ClassificationRequest,
     GeneratedText,
     GenerateParameters,
@@ -24,9 +24,10 @@ from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
 from app.api.tasks.image_body import BINARY, RAW_TYPES, decoded_images
 from app.errors import ContradictoryOptions, InvalidImage, UnknownLanguage
-from app.tasks.answers.label_kind import LabelOptions
 from app.tasks.answers.transcript import sentences
 from app.tasks.captioning import EXAMPLE_IMAGE
+from app.tasks.options import LanguagePair
+from app.tasks.task import Task
 
 CLASSIFICATION = Pipeline("text-classification", source="text", answer="label")
 TRANSLATION = Pipeline("translation", source="text", answer="tokens")
@@ -80,10 +81,11 @@ async def classify(request: Request) -> Response:
     terms = service.accept(request, chosen, inputs=len(body.inputs))
     async with service.until_disconnect(request, terms):
         task = CLASSIFICATION.task_of(service, chosen)
-        jobs = await service.prepare(request, task, body.inputs, LabelOptions(), chosen, terms)
+        options = TextToLabel(truncate=body.parameters.truncation)
+        jobs = await service.prepare(request, task, body.inputs, options, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
-    most = (body.parameters or ClassificationParameters()).top_k
-    ranked = (sorted(task.answer.scores(output.result).items(), key=lambda item: -item[1])[:most] for output in outputs)
+    most, scores = body.parameters.top_k, (task.answer.scores(output.result) for output in outputs)
+    ranked = (sorted(one.items(), key=lambda item: -item[1])[:most] for one in scores)
     labels = [[ClassificationLabel(label=label, score=score) for label, score in row] for row in ranked]
     return list_response(_LABELS, labels)
 
@@ -102,17 +104,25 @@ async def translate(request: Request) -> Response:
     """
     service, chosen = service_of(request), chosen_by(request)
     body = await read_json(request, TranslationRequest)
-    parameters = body.parameters or TranslationParameters()
-    decoding = (parameters.generate_parameters or GenerateParameters()).decoding()
     terms = service.accept(request, chosen, inputs=len(body.inputs))
     async with service.until_disconnect(request, terms):
         task = TRANSLATION.task_of(service, chosen)
-        options = with_languages(task, decoding, parameters.src_lang, parameters.tgt_lang)
+        options = _translation(task, body.parameters)
         jobs = await service.prepare(request, task, body.inputs, options, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
     return list_response(
         _TRANSLATIONS, [TranslationText(translation_text=one.result.text) for one in sentences(outputs)]
     )
+
+
+def _translation(task: Task, parameters: TranslationParameters) -> TextToTranslate:
+    """The options of a translation. Raises ContradictoryOptions for languages of a task that has none."""
+    has_languages = issubclass(task.options, LanguagePair)
+    if not has_languages and (parameters.src_lang is not None or parameters.tgt_lang is not None):
+        raise ContradictoryOptions(
+            f"the task {task.name} has no languages: leave out src_lang and tgt_lang", options=["src_lang", "tgt_lang"]
+        )
+    return parameters.options(has_languages=has_languages)
 
 
 @router.post(

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.body import checked, json_body
 from app.api.compat.open_inference.bodies import read
-from app.api.compat.open_inference.options import chosen_by
+from app.api.compat.open_inference.options import chosen_by, sentence_form
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
 from app.api.events import data_event, described_event, described_stream
@@ -69,8 +69,9 @@ async def _read(request: Request, *, streamed: bool) -> _TextRequest:
     manifest = manifest_of(request, service)
     if (manifest.source, manifest.answer) != ("text", "tokens"):
         raise InputError(f"{manifest.name} does not map text to text; use {manifest.name}/infer")
-    beside = SentenceParameters.without_nulls(body.model_extra or {})
-    parameters = SentenceParameters.without_nulls(body.parameters or {})
+    form = sentence_form(service.task_of(manifest))
+    beside = form.without_nulls(body.model_extra or {})
+    parameters = form.without_nulls(body.parameters or {})
     if twice := beside.keys() & parameters.keys():
         raise InputError(
             f"{', '.join(sorted(twice))}: given in parameters and beside text_input; send each option once"
@@ -79,7 +80,7 @@ async def _read(request: Request, *, streamed: bool) -> _TextRequest:
     if given.get("stream", streamed) is not streamed:
         raise InputError(f"stream is always {'true' if streamed else 'false'} at this path; leave it out")
     given.pop("stream", None)
-    return _TextRequest(service, manifest, body.id, body.text_input, checked(given, SentenceParameters, "parameters"))
+    return _TextRequest(service, manifest, body.id, body.text_input, checked(given, form, "parameters"))
 
 
 async def _jobs(request: Request, prompt: _TextRequest, terms: Terms) -> Jobs:

@@ -102,7 +102,7 @@ async def model_ready(request: Request, service: ServiceDependency) -> ModelRead
     """200 when an engine serves it, loaded or not, otherwise a problem with the reason."""
     manifest = manifest_of(request, service)
     if manifest.key not in service.client.view.models:
-        raise NotReady(f"no engine has loaded {manifest.key} yet; retry in some seconds")
+        raise NotReady(f"no engine serves {manifest.key} yet; retry in some seconds")
     return ModelReady(name=manifest.name)
 
 

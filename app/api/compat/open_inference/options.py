@@ -2,17 +2,38 @@
 
 from fastapi import Request
 
-from app.api.compat.open_inference.schemas import Parameters, SentenceParameters
+from app.api.compat.open_inference.schemas import (
+    ContinuationParameters,
+    Parameters,
+    SentenceParameters,
+    TextParameters,
+    TranslationParameters,
+)
 from app.api.options import Options
-from app.store.manifest import AnswerName, Manifest
+from app.store.manifest import Manifest
+from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.task import Task
 
-_FORMS: dict[AnswerName, type[Parameters]] = {"tokens": SentenceParameters}  # of answer kinds with options of their own
+_FORMS: tuple[tuple[type[Parameters], tuple[type[TaskOptions], ...]], ...] = (
+    (TranslationParameters, (DecodingOptions, SentenceOptions)),
+    (ContinuationParameters, (DecodingOptions, TextOptions)),
+    (SentenceParameters, (DecodingOptions,)),
+    (TextParameters, (TextOptions,)),
+    (Parameters, ()),
+)
 
 
 def parameters_form(task: Task) -> type[Parameters]:
-    """The parameters of a task. Unknown ones are refused."""
-    return _FORMS.get(task.answer.kind, Parameters)
+    """The parameters of a task: the first form whose options the task has. Unknown ones are refused."""
+    return next(form for form, options in _FORMS if all(issubclass(task.options, one) for one in options))
+
+
+def sentence_form(task: Task) -> type[SentenceParameters]:
+    """The parameters of a task that decodes text."""
+    form = parameters_form(task)
+    assert issubclass(form, SentenceParameters)  # since the options of the task are `DecodingOptions`
+    return form
 
 
 def chosen_by(request: Request, manifest: Manifest, parameters: Parameters) -> Options:

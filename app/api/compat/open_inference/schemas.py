@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.options import TaskOptions
+from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
 
 MOST_DIMENSIONS = 8
@@ -79,8 +79,8 @@ class InferRequest(Closed):
     model_version: str | None = Field(None, description="Ignored; name a version in the path.")
     parameters: dict[str, Any] | None = Field(
         None,
-        description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; decoding options of models that "
-        "decode text.",
+        description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; `truncate` of models that read "
+        "texts, `split_sentences` of translators; decoding options of models that decode text.",
     )
     inputs: Annotated[list[InputTensor], Field(min_length=1)]
     outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the model when left out.")
@@ -117,6 +117,10 @@ class Parameters(TaskOptions, Closed):
         return _DEFAULT_LEVEL - (self.priority or _DEFAULT_LEVEL)
 
 
+class TextParameters(TextOptions, Parameters):
+    """Parameters of a request to a model that reads texts."""
+
+
 class SentenceParameters(DecodingOptions, Parameters):
     """Parameters of a request to a model that decodes text."""
 
@@ -132,6 +136,14 @@ class SentenceParameters(DecodingOptions, Parameters):
                     {"name": name, "instead": "generate_stream" if name == "stream" else "the routes under /v1"},
                 )
         return self
+
+
+class ContinuationParameters(TextOptions, SentenceParameters):
+    """Parameters of a request to a model that reads and decodes text."""
+
+
+class TranslationParameters(SentenceOptions, SentenceParameters):
+    """Parameters of a request to a model that reads single sentences and decodes text."""
 
 
 class OutputTensor(BaseModel):
@@ -160,7 +172,7 @@ class GenerateRequest(RequestForm):
 
     id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Returned with the answer.")
     text_input: str
-    parameters: dict[str, Any] | None = Field(None, description="Decoding options, and those of any request.")
+    parameters: dict[str, Any] | None = Field(None, description="Those of `infer`.")
 
 
 class GenerateAnswer(BaseModel):
@@ -283,7 +295,7 @@ class Statistics(BaseModel):
 class IndexRequest(Closed):
     """The versions to list."""
 
-    ready: bool = Field(False, description="Only loaded versions.")
+    ready: bool = Field(False, description="Only served versions.")
 
 
 class IndexedModel(BaseModel):

@@ -114,6 +114,7 @@ async def _chunks(items: AsyncGenerator[tuple[int, Any], None], answer: "_Answer
                 chunk = answer.chunk(index, item.text, item.tokens)
                 async for block in event_in_blocks(None, answer.members([chunk])):
                     yield block
+                answer.add(index, item.tokens)
     if answer.has_usage:
         yield data_event(answer.members([], answer.usage([outputs[index] for index in range(len(answer.jobs))])))
     yield _DONE
@@ -161,6 +162,13 @@ class _Answer:
         }
         return CompletionChoice.model_construct(**members)
 
+    def add(self, place: int, tokens: EmittedTokens | None) -> None:
+        """Note that a chunk of a choice was sent: the next one follows its tokens."""
+        if tokens:
+            text = self._text(place)
+            for token in tokens.ids:
+                text.add(token)
+
     def members(self, choices: list[CompletionChoice], usage: CompletionUsage | None = None) -> dict[str, Any]:
         """A chunk of the answer. It has a member `usage` only if the stream ends with one."""
         return self._framed(choices, usage).model_dump(exclude=None if self.has_usage else {"usage"})
@@ -176,9 +184,11 @@ class _Answer:
         return CompletionUsage(prompt_tokens=read, completion_tokens=emitted, total_tokens=read + emitted)
 
     def _logprobs(self, place: int, tokens: EmittedTokens) -> Logprobs:
+        return Logprobs(tokens, self._text(place), len(self._body.inputs[place]))
+
+    def _text(self, place: int) -> GrowingText:
         job = self.jobs[place]
-        text = self._texts.setdefault(place, GrowingText(job.entry.target_tokenizer, job.read.after))
-        return Logprobs(tokens, text, len(self._body.inputs[place]))
+        return self._texts.setdefault(place, GrowingText(job.entry.target_tokenizer, job.read.after))
 
 
 def _finish_reason(reason: FinishReason) -> Literal["stop", "length"]:

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
 from app.api.options import Options
-from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, StopString
+from app.json_pieces import AS_IT_IS
+from app.tasks.answers.decoding_options import MOST_SEED, StopString
+from app.tasks.completion import CompletionOptions
 from app.tasks.request_form import RequestForm
 
 _DEFAULT_TOKENS = 16  # as in OpenAI's service
@@ -79,6 +81,11 @@ class CompletionRequest(RequestForm):
     presence_penalty: Annotated[object, Only(0)] = None
     logit_bias: Annotated[object, Only({})] = None
     suffix: Annotated[object, Only("")] = None
+    truncate: bool = Field(
+        False,
+        description="Not in OpenAI's interface: cut the beginning of a prompt that is too long, instead of refusing "
+        "it.",
+    )
     priority: Annotated[int, Field(ge=-10, le=10)] = Field(
         0, description="Not in OpenAI's interface: a higher priority runs sooner."
     )
@@ -121,10 +128,10 @@ class CompletionRequest(RequestForm):
             timeout_ms=self.timeout_ms,
         )
 
-    def decoding(self) -> DecodingOptions:
-        """These as decoding options. At temperature 0, `top_p` and `seed` have no effect."""
+    def decoding(self) -> CompletionOptions:
+        """These as options of the task. At temperature 0, `top_p` and `seed` have no effect."""
         temperature = 1.0 if self.temperature is None else self.temperature
-        return DecodingOptions(
+        return CompletionOptions(
             max_tokens=self.max_tokens or _DEFAULT_TOKENS,
             beams=1,
             length_penalty=0,
@@ -134,6 +141,7 @@ class CompletionRequest(RequestForm):
             stop=self.stop or None,
             logprobs=self.logprobs,
             stream=bool(self.stream),
+            truncate=self.truncate,
         )
 
 
@@ -150,7 +158,7 @@ class CompletionLogprobs(BaseModel):
     )
 
 
-LogprobsInPieces = Annotated[CompletionLogprobs, PlainSerializer(lambda value: value)]
+LogprobsInPieces = Annotated[CompletionLogprobs, AS_IT_IS]
 """`Logprobs`, which become JSON piece by piece."""
 
 
