@@ -177,7 +177,7 @@ class Versions:
                 continue
             key, was_loaded = work.key, work.key in self._models
             failure = failure_of(key, partial(self._take, key, work))
-            if not key or was_loaded:  # the result is not needed any more
+            if not key or was_loaded or key in failed:  # the result is not needed any more
                 continue
             if failure is not None:
                 outputs += self._outputs(key, failure)

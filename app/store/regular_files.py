@@ -1,7 +1,7 @@
 """Opens files of a model store that may hold anything: only regular files inside the store, and never one that blocks.
 
 A link is followed as long as it stays inside the store. A pipe, a device or a folder is refused before it is opened.
-What is wrong with a file is told from what is wrong with the machine or the disk, which may pass.
+FileDamaged is an error of the file itself, FileUnreadable one of the machine or the disk, which may pass.
 """
 
 import errno

@@ -49,7 +49,7 @@ class Loads:
             time.sleep(0.001)
 
     def settle(self) -> None:
-        self.advance(lambda: not self.versions.are_changing)
+        self.advance(lambda: not self.versions.are_changing and not self.versions._unchecked)
 
 
 def damage(store: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_version_is_loaded_once_its_files_can_be_read(store: Path) -> None:
     """For a front end, which gets the reason, and for a request; neither makes the version broken."""
     loads = Loads(store)
     loads.settle()
-    reason = "model.safetensors cannot be read: Too many open files"
+    reason = "manifest.json cannot be read: Too many open files"
     with no_descriptor_free():
         loads.versions.load(FRONT_END, Load(KEY, str(store / KEY)))
         loads.settle()
