@@ -50,5 +50,6 @@ class HostRows:
         more = max(tokens, 2 * self.history.shape[1]) - self.history.shape[1]
         if tokens > self.history.shape[1]:
             capacity = len(self.history)
-            self.history = torch.cat((self.history, self.history.new_zeros(capacity, more)), 1)
+            history = torch.cat((self.history, self.history.new_zeros(capacity, more)), 1)
             self.log_probs = torch.cat((self.log_probs, self.log_probs.new_zeros(capacity, more)), 1)
+            self.history = history  # only now: both have the same tokens, also if memory lacks for one

@@ -78,6 +78,22 @@ def choose(
         tokens[options.sampled_constrained.rows] = draw(allowed, steps, options.sampled_constrained)
     if not options.beams:
         return Choice(tokens, _entries(table, tokens), table)
+    return _searched(Choice(tokens, best.log_probs, table), allowed, steps, history, scores, options, eos, how)
+
+
+def _searched(
+    choice: Choice,
+    allowed: Tensor,
+    steps: Tensor,
+    history: Tensor,
+    scores: Tensor,
+    options: SamplingOptions,
+    eos: int,
+    how: Search,
+) -> Choice:
+    """A choice in which the rows of searches continue the best hypotheses of their search."""
+    tokens, table = choice.tokens, choice.table
+    assert table is not None
     parents = torch.arange(len(tokens), device=tokens.device)
     scores = scores.clone()
     ending = torch.ones_like(tokens, dtype=torch.bool)

@@ -1,6 +1,6 @@
 """Decoding options of the running rows as tensors, rebuilt when a row joins, leaves or moves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -90,55 +90,87 @@ def _is_constrained(decode: Decode) -> bool:
 
 def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.device) -> SamplingOptions:
     """Options of running requests, each with its rows."""
-    by_row = [(row, decode) for decode, rows in requests for row in rows]
+    running = _Rows([(row, decode) for decode, rows in requests for row in rows], device)
+    free, bound = running.where(lambda decode: not _is_constrained(decode)), running.where(_is_constrained)
+    widths = sorted({decode.beams for decode, _ in requests} - {1})
+    return SamplingOptions(
+        min_tokens=running.values_of("min_tokens", 0),
+        prefix=running.prefixes(),
+        repetition_penalty=running.values_of("repetition_penalty", 1.0),
+        no_repeat_ngrams=running.no_repeat_ngrams(),
+        forbidden=running.forbidden(),
+        sampled=free.drawn(),
+        constrained=bound.where(lambda decode: decode.beams == 1 and not decode.temperature).rows(),
+        sampled_constrained=bound.drawn(),
+        beams=tuple(
+            running.put([list(rows) for decode, rows in requests if decode.beams == width]) for width in widths
+        ),
+        alternatives=running.where(lambda decode: decode.alternatives > 0).rows(),
+        most_alternatives=max((decode.alternatives for decode, _ in requests), default=0),
+        attention=running.where(lambda decode: decode.attention).rows(),
+    )
 
-    def put(values: Any) -> Tensor:
-        return to_device(torch.tensor(values), device)
 
-    def values_of(name: str, default: float) -> RowValues | None:
-        pairs = [(row, value) for row, decode in by_row if (value := getattr(decode, name)) != default]
-        return RowValues(*(put(column) for column in zip(*pairs, strict=True))) if pairs else None
+class _Rows:
+    """Some rows with the options of their requests, and tensors of these."""
 
-    def drawn(pairs: list[tuple[int, Decode]]) -> SampledRows | None:
+    def __init__(self, by_row: Sequence[tuple[int, Decode]], device: torch.device) -> None:
+        self._by_row = by_row
+        self._device = device
+
+    def where(self, holds: Callable[[Decode], bool]) -> "_Rows":
+        """Those of these rows whose options meet a condition."""
+        return _Rows([(row, decode) for row, decode in self._by_row if holds(decode)], self._device)
+
+    def put(self, values: Any) -> Tensor:
+        """Values on the device."""
+        return to_device(torch.tensor(values), self._device)
+
+    def rows(self) -> Tensor | None:
+        """(some,); None without any."""
+        return self.put([row for row, _ in self._by_row]) if self._by_row else None
+
+    def values_of(self, name: str, default: float) -> RowValues | None:
+        """The values of an option where it is not the default; None if it is that in all rows."""
+        pairs = [(row, value) for row, decode in self._by_row if (value := getattr(decode, name)) != default]
+        return RowValues(*(self.put(column) for column in zip(*pairs, strict=True))) if pairs else None
+
+    def prefixes(self) -> RowValues | None:
+        """Forced tokens, -1 past their end."""
+        forced = [(row, decode.prefix) for row, decode in self._by_row if decode.prefix]
+        if not forced:
+            return None
+        longest = max(len(prefix) for _, prefix in forced)
+        padded = [[*prefix, *[-1] * (longest - len(prefix))] for _, prefix in forced]
+        return RowValues(self.put([row for row, _ in forced]), self.put(padded))
+
+    def no_repeat_ngrams(self) -> tuple[tuple[int, Tensor], ...]:
+        """Each size with its rows."""
+        sizes = sorted({decode.no_repeat_ngram for _, decode in self._by_row} - {0})
+        return tuple(
+            (size, self.put([row for row, decode in self._by_row if decode.no_repeat_ngram == size])) for size in sizes
+        )
+
+    def forbidden(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Each set of ids with its rows."""
+        sets = sorted({tuple(decode.forbidden) for _, decode in self._by_row} - {()})
+        return tuple(
+            (self.put(ids), self.put([row for row, decode in self._by_row if tuple(decode.forbidden) == ids]))
+            for ids in sets
+        )
+
+    def drawn(self) -> SampledRows | None:
+        """Those that are sampled; None without any."""
+        pairs = [(row, decode) for row, decode in self._by_row if decode.temperature > 0]
         if not pairs:
             return None
         return SampledRows(
-            put([row for row, _ in pairs]),
-            put([decode.temperature for _, decode in pairs]),
-            put([decode.top_k for _, decode in pairs]),
-            put([decode.top_p for _, decode in pairs]),
-            put([decode.min_p for _, decode in pairs]),
-            put([decode.seed for _, decode in pairs]),
+            self.put([row for row, _ in pairs]),
+            self.put([decode.temperature for _, decode in pairs]),
+            self.put([decode.top_k for _, decode in pairs]),
+            self.put([decode.top_p for _, decode in pairs]),
+            self.put([decode.min_p for _, decode in pairs]),
+            self.put([decode.seed for _, decode in pairs]),
             is_cut=any(decode.top_k or decode.top_p < 1 or decode.min_p for _, decode in pairs),
             widest=max(decode.top_k for _, decode in pairs) if all(decode.top_k for _, decode in pairs) else 0,
         )
-
-    forced = [(row, decode.prefix) for row, decode in by_row if decode.prefix]
-    longest = max((len(prefix) for _, prefix in forced), default=0)
-    free, bound = ([pair for pair in by_row if _is_constrained(pair[1]) is wanted] for wanted in (False, True))
-    constrained = [row for row, decode in bound if decode.beams == 1 and not decode.temperature]
-    widths = sorted({decode.beams for decode, _ in requests} - {1})
-    sizes = sorted({decode.no_repeat_ngram for _, decode in by_row} - {0})
-    forbidden = sorted({tuple(decode.forbidden) for _, decode in by_row} - {()})
-    alternatives = [row for row, decode in by_row if decode.alternatives]
-    attention = [row for row, decode in by_row if decode.attention]
-    return SamplingOptions(
-        min_tokens=values_of("min_tokens", 0),
-        prefix=RowValues(put([row for row, _ in forced]), put([ids + [-1] * (longest - len(ids)) for _, ids in forced]))
-        if forced
-        else None,
-        repetition_penalty=values_of("repetition_penalty", 1.0),
-        no_repeat_ngrams=tuple(
-            (size, put([row for row, decode in by_row if decode.no_repeat_ngram == size])) for size in sizes
-        ),
-        forbidden=tuple(
-            (put(ids), put([row for row, decode in by_row if tuple(decode.forbidden) == ids])) for ids in forbidden
-        ),
-        sampled=drawn([pair for pair in free if pair[1].temperature > 0]),
-        constrained=put(constrained) if constrained else None,
-        sampled_constrained=drawn([pair for pair in bound if pair[1].temperature > 0]),
-        beams=tuple(put([list(rows) for decode, rows in requests if decode.beams == width]) for width in widths),
-        alternatives=put(alternatives) if alternatives else None,
-        most_alternatives=max((decode.alternatives for decode, _ in requests), default=0),
-        attention=put(attention) if attention else None,
-    )

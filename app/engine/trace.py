@@ -4,7 +4,7 @@ The results of a step stay on the device, on a GPU until the unit is over.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,9 +74,39 @@ def traced(requests: Sequence[tuple[Request, list[int]]], result: StepResult, un
     tokens, log_probs = result.tokens.tolist(), result.log_probs.tolist()
     parents = list(range(len(tokens))) if result.parents is None else result.parents.tolist()
     all_scores = [] if result.scores is None else result.scores.tolist()
-    searches: Counter[int] = Counter()  # by width, those so far: the place of the next one in `ends`
-    alternatives = attention = 0  # rows with them so far
     found = []
+    for (request, rows), place, details in zip(requests, _places(requests), _details(requests, result), strict=True):
+        width = request.decode.beams
+        if not _is_traced(request) or (width > 1 and is_settled(request, until)):
+            continue
+        beams = {row: beam for beam, row in enumerate(rows)}
+        step = Trace(
+            [beams[parents[row]] for row in rows],
+            [tokens[row] for row in rows],
+            [log_probs[row] for row in rows],
+            *details,
+        )
+        if width == 1:
+            found.append(Traced(request, step, request.scores, [], set()))
+        else:
+            scores = [all_scores[row] for row in rows]
+            found.append(_traced_search(request, step, scores, *(column[place] for column in ends[width])))
+    return found
+
+
+def _places(requests: Sequence[tuple[Request, list[int]]]) -> Iterator[int]:
+    """The place of each search among those of its width."""
+    so_far: Counter[int] = Counter()
+    for request, _ in requests:
+        yield so_far[request.decode.beams]
+        so_far[request.decode.beams] += 1
+
+
+def _details(
+    requests: Sequence[tuple[Request, list[int]]], result: StepResult
+) -> Iterator[tuple[tuple[Tensor, Tensor] | None, Tensor | None]]:
+    """The alternatives and the weights of each request, if it wants them, copied from those of all."""
+    alternatives = attention = 0  # rows so far
     for request, rows in requests:
         options, best, weights = request.decode, None, None
         if options.alternatives and result.alternatives is not None:
@@ -86,31 +116,25 @@ def traced(requests: Sequence[tuple[Request, list[int]]], result: StepResult, un
         if options.attention and result.attention is not None:
             mine = slice(attention, attention := attention + len(rows))
             weights = result.attention[mine, : request.memory].clone()
-        width = options.beams
-        place = searches[width]
-        searches[width] += 1
-        if not _is_traced(request) or (width > 1 and is_settled(request, until)):
-            continue
-        beams = {row: beam for beam, row in enumerate(rows)}
-        step = Trace(
-            [beams[parents[row]] for row in rows],
-            [tokens[row] for row in rows],
-            [log_probs[row] for row in rows],
-            best,
-            weights,
-        )
-        if width == 1:
-            found.append(Traced(request, step, request.scores, [], set()))
-            continue
-        scores, end_beams, end_log_probs, closed = (column[place] for column in ends[width])
-        ended = [
-            End(len(request.trace), beam, score, log_prob)
-            for score, beam, log_prob in zip(scores, end_beams, end_log_probs, strict=True)
-            if score > float("-inf")
-        ]
-        ranks = {rank for rank, is_end in enumerate(closed) if is_end}
-        found.append(Traced(request, step, [all_scores[row] for row in rows], ended, ranks))
-    return found
+        yield best, weights
+
+
+def _traced_search(
+    request: Request,
+    step: Trace,
+    scores: list[float],
+    end_scores: list[float],
+    end_beams: list[int],
+    end_log_probs: list[float],
+    closed: list[bool],
+) -> Traced:
+    """The step of a search; `closed` says of the ranks of its best continuations whether each is an end."""
+    ends = [
+        End(len(request.trace), beam, score, log_prob)
+        for score, beam, log_prob in zip(end_scores, end_beams, end_log_probs, strict=True)
+        if score > float("-inf")
+    ]
+    return Traced(request, step, scores, ends, {rank for rank, is_end in enumerate(closed) if is_end})
 
 
 def _is_traced(request: Request) -> bool:
