@@ -122,7 +122,9 @@ class TextTokenizer:
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
-        is_added_space = piece == " " and not ends_in_space(text[token.start : end])  # marks a word, stands for no character
+        is_added_space = piece == " " and not ends_in_space(
+            text[token.start : end]
+        )  # marks a word, stands for no character
         if is_added_space or token.id in self._unspelt:
             end = token.start
         return Piece(piece, token.start, end)
