@@ -11,7 +11,7 @@ from tokenizers.models import WordLevel
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
 from app.text.tokenizer_file import read_tokenizer
-from app.text.white_space import plain
+from app.text.white_space import ends_in_space, plain
 from app.text.word import Word
 from app.text.word_tokenizers import EMPTY, UNKNOWN
 from app.text.words import cutter, in_lower_case, origin
@@ -122,7 +122,9 @@ class TextTokenizer:
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
-        is_added_space = piece == " " and not text[token.start : end].isspace()  # marks a word, stands for no character
+        is_added_space = piece == " " and not ends_in_space(
+            text[token.start : end]
+        )  # marks a word, stands for no character
         if is_added_space or token.id in self._unspelt:
             end = token.start
         return Piece(piece, token.start, end)

@@ -26,7 +26,7 @@ def ends_in_space(text: str) -> bool:
 
 def plain(text: str) -> tuple[str, Sequence[int]]:
     """The text without invisible characters, with one space for each run of white space and none at its ends; and for
-    each of its characters the index of the original one. A space has the index of the first character of its run."""
+    each of its characters the index of the original one. A space has the index of the first white space of its run."""
     if not _UNUSUAL.search(text):
         return text, range(len(text))
     parts: list[str] = []
@@ -35,9 +35,10 @@ def plain(text: str) -> tuple[str, Sequence[int]]:
     for run in _RUN.finditer(text):
         parts.append(text[end : run.start()])
         places += range(end, run.start())
-        if _SPACE.search(run[0]) and places and run.end() < len(text):
+        space = _SPACE.search(text, run.start(), run.end())
+        if space and places and run.end() < len(text):
             parts.append(" ")
-            places.append(run.start())
+            places.append(space.start())
         end = run.end()
     parts.append(text[end:])
     places += range(end, len(text))

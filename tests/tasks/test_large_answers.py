@@ -1,9 +1,10 @@
 """Answers with as many alternatives and weights as a request may have, without a long turn of the event loop."""
 
 import asyncio
+import gc
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ from tests.tiny_store import VOCABULARY
 
 PLACES, WIDTH, SOURCE = 16_000, 20, 1000
 LONGEST_TURN = 0.01  # seconds of processor time
+
+
+@pytest.fixture(autouse=True)
+def _garbage_as_in_the_service() -> Iterator[None]:
+    """The service freezes what is there at its start; the garbage of a whole suite would be collected in some turn."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +165,7 @@ def test_explanations_are_encoded_in_short_turns(tiny_store: Path, texts: int, p
     for job, answer in zip(jobs, labelled, strict=True):
         assert answer.explanation is not None
         members = explanation_members(job, answer.explanation, 0, units)
-        result = LabelResult(label="positive", score=0.75, scores={}, model="m", version=1, explanation=members)  # type: ignore[arg-type]
+        result = LabelResult(label="positive", score=0.75, scores={}, model="m", version=1, explanation=members)
         outputs.append(Output(result))
 
     answer, turn = longest_turn(LabelAnswer.of(jobs, outputs).encoded)

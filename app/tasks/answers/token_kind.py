@@ -103,8 +103,8 @@ class TokenKind(AnswerKind):
         """See `AnswerKind.stream`. The sentences of an input are decoded at the same time, and sent in order."""
         if not job.following:
             async with aclosing(self._stream_sentence(client, job, terms)) as items_of_one:
-                async for item in items_of_one:
-                    yield item
+                async for item_of_one in items_of_one:
+                    yield item_of_one
             return
         streams = [_until_late(self._stream_sentence(client, one, terms)) for one in job.sentences]
         outputs: list[SentenceOutput | TimedOut] = []
