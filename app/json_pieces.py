@@ -22,7 +22,7 @@ class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
 
 
 AS_IT_IS = PlainSerializer(lambda value: value)
-"""Of a member of a pydantic model that is or contains `JsonInPieces`: `model_dump` keeps it as it is."""
+"""For a member of a pydantic model that is or contains `JsonInPieces`: `model_dump` keeps it as it is."""
 
 
 class JsonArray(JsonInPieces, frozen=True, eq=False):

@@ -279,8 +279,8 @@ def test_long_texts_are_cut_on_request(
         (told,) = answer.json()
         best = told[0] if isinstance(told, list) else told
         assert best[member] == expected[native_member]
-    for strategy in (False, "do_not_truncate", None):
-        answer = http.post(f"/hf/{path}", json={"inputs": text, "parameters": {"truncation": strategy}})
+    for refusing in (False, "do_not_truncate", None):
+        answer = http.post(f"/hf/{path}", json={"inputs": text, "parameters": {"truncation": refusing}})
         assert answer.json()["type"] == "/problems/input-too-long"
         assert answer.json()["error"].endswith(": split the text, or set truncation to true")
 

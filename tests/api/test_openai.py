@@ -212,7 +212,8 @@ def test_what_cannot_be_honoured_is_refused_by_name(client: OpenAI, options: dic
 
 
 def test_a_long_prompt_is_cut_on_request(client: OpenAI, http: httpx.Client) -> None:
-    prompt, options = "the plot of the film " * 1000 + PROMPT, {"temperature": 0, "max_tokens": 9}
+    prompt = "the plot of the film " * 1000 + PROMPT
+    options: dict[str, Any] = {"temperature": 0, "max_tokens": 9}
     with pytest.raises(openai.UnprocessableEntityError, match="split the text, or set truncate to true"):
         client.completions.create(model=MODEL, prompt=prompt, **options)
     answer = client.completions.create(model=MODEL, prompt=prompt, **options, extra_body={"truncate": True})

@@ -172,7 +172,7 @@ class GenerateRequest(RequestForm):
 
     id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Returned with the answer.")
     text_input: str
-    parameters: dict[str, Any] | None = Field(None, description="Those of `infer`.")
+    parameters: dict[str, Any] | None = Field(None, description="The parameters of `infer`.")
 
 
 class GenerateAnswer(BaseModel):
