@@ -119,7 +119,7 @@ class _Rows:
         self._device = device
 
     def where(self, holds: Callable[[Decode], bool]) -> "_Rows":
-        """Those of these rows whose options meet a condition."""
+        """The rows whose options meet a condition."""
         return _Rows([(row, decode) for row, decode in self._by_row if holds(decode)], self._device)
 
     def put(self, values: Any) -> Tensor:
@@ -160,7 +160,7 @@ class _Rows:
         )
 
     def drawn(self) -> SampledRows | None:
-        """Those that are sampled; None without any."""
+        """The rows that are sampled; None without any."""
         pairs = [(row, decode) for row, decode in self._by_row if decode.temperature > 0]
         if not pairs:
             return None

@@ -216,6 +216,19 @@ def test_a_step_that_is_stored_in_part_is_not_the_fault_of_one_request(models: M
     assert set(reasons) == {NO_MEMORY_FOR_ALL}
 
 
+def test_a_batch_that_fails_while_its_rows_join_leaves_none_behind(models: Models) -> None:
+    """Plain rows and others join one after the other, on a GPU in two groups."""
+    model = models[TRANSLATE]
+    for first in range(1, 120):
+        with FailingAllocations(first=first):
+            outputs = start(model, Decode(9), Decode(9, beams=2), Decode(9, alternatives=2), Decode(9))
+        running = [one for slots in model.groups for one in slots.owners]
+        assert len(running) == model.rows == 5 - sum(len(one.rows) or 1 for one, _ in outputs)
+        assert sorted(map(id, running)) == sorted(id(one) for one in set(running) for _ in one.rows)
+        release(model, *set(running))
+        assert model.rows == 0
+
+
 def test_a_request_gets_as_many_alternatives_as_the_vocabulary_has() -> None:
     model = small_translator()
     start(model, Decode(3, alternatives=20), Decode(3, beams=2, alternatives=20), Decode(3))
