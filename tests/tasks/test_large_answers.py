@@ -16,7 +16,6 @@ from app.engine.protocol import Alternatives, Decode, Decoded, Hypothesis, Table
 from app.engine.protocol import Events as EngineEvents
 from app.json_pieces import blocks_of, json_pieces
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.answers.emitted_tokens import EmittedTokens
 from app.tasks.answers.token_kind import SentenceAnswer
 from app.tasks.answers.transcript import output_of
 from app.tasks.catalog import Entry, open_catalog
@@ -114,11 +113,3 @@ def test_logprobs_for_openai_are_encoded_in_short_turns(entry: Entry) -> None:
     assert [len(answer[name]) for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")] == [PLACES] * 4
     assert answer["text_offset"] == sorted(answer["text_offset"])
     assert turn < LONGEST_TURN + 2e-6 * PLACES
-
-
-def test_logprobs_are_the_same_json_each_time(entry: Entry) -> None:
-    (hypothesis,) = decoded(100, 5, 1).hypotheses
-    tokenizer = entry.target_tokenizer
-    tokens = EmittedTokens(tokenizer, hypothesis.tokens, hypothesis.log_probs, hypothesis.alternatives, 5)
-    logprobs = Logprobs(tokens, GrowingText(tokenizer), 7)
-    assert b"".join(logprobs.json()) == b"".join(logprobs.json())
