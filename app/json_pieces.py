@@ -11,6 +11,8 @@ from app.turns import Pauses
 _BLOCK = 65_536  # bytes that are sent together, at least
 _VALUES = 512  # that are encoded at once
 _encode = msgspec.json.Encoder().encode
+AS_IT_IS = PlainSerializer(lambda value: value)
+"""For a member of a pydantic model that is or contains `JsonInPieces`: `model_dump` keeps it as it is."""
 
 
 class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
@@ -19,10 +21,6 @@ class JsonInPieces(msgspec.Struct, frozen=True, eq=False):
     def json(self) -> Iterator[bytes]:
         """The pieces of its JSON."""
         raise NotImplementedError
-
-
-AS_IT_IS = PlainSerializer(lambda value: value)
-"""For a member of a pydantic model that is or contains `JsonInPieces`: `model_dump` keeps it as it is."""
 
 
 class JsonArray(JsonInPieces, frozen=True, eq=False):

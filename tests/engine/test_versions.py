@@ -114,7 +114,7 @@ def test_default_versions_are_loaded_at_the_start_and_the_others_on_first_use(st
 
 def test_the_least_recently_used_version_leaves(store: Path, tmp_path: Path) -> None:
     async def scenario() -> list[list[str]]:
-        async with engine(store, tmp_path, models_memory=room_for(store, 3)) as client:
+        async with engine(store, tmp_path, models_memory=room_for(store, 2)) as client:
             loaded = []
             for version in (1, 2, 1, 3, 1, 4):
                 await ask(client, f"{SENTENCES}/{version}", version)

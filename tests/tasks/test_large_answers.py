@@ -31,7 +31,6 @@ from app.engine.protocol import (
 from app.engine.protocol import Events as EngineEvents
 from app.json_pieces import blocks_of, json_pieces
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.answers.emitted_tokens import EmittedTokens
 from app.tasks.answers.explanations import explanation_members
 from app.tasks.answers.label_kind import LabelAnswer, LabelOptions
 from app.tasks.answers.label_results import LabelResult
@@ -175,11 +174,3 @@ def test_explanations_are_encoded_in_short_turns(tiny_store: Path, texts: int, p
         assert len(explanation["tokens"]) == len(explanation["probabilities"]) == places
         assert explanation["activations"]["directions"][0]["units"] == [*range(units)]
     assert turn < LONGEST_TURN
-
-
-def test_logprobs_are_the_same_json_each_time(entry: Entry) -> None:
-    (hypothesis,) = decoded(100, 5, 1).hypotheses
-    tokenizer = entry.target_tokenizer
-    tokens = EmittedTokens(tokenizer, hypothesis.tokens, hypothesis.log_probs, hypothesis.alternatives, 5)
-    logprobs = Logprobs(tokens, GrowingText(tokenizer), 7)
-    assert b"".join(logprobs.json()) == b"".join(logprobs.json())
