@@ -27,7 +27,7 @@ def address(tiny_store: Path, tmp_path: Path) -> Iterator[str]:
     shutil.copytree(tiny_store / NAME, store / NAME)
     for version in (2, 3):
         put_version(store, NAME, version)
-    memory = 3 * needed_bytes(inspect_version(store / NAME / "1")) // 2
+    memory = needed_bytes(inspect_version(store / NAME / "1"))
     with (
         engine_in_thread(store, tmp_path, models_memory=memory) as endpoint,
         serving(create_app(Settings(store=store, admin_key=KEY), engines=[endpoint])) as address,
