@@ -126,7 +126,8 @@ def test_the_least_recently_used_version_leaves(store: Path, tmp_path: Path) -> 
     loaded = asyncio.run(scenario())
     recent = [f"{SENTENCES}/6"]  # the default version, loaded at the start
     for version, keys in zip(asked, loaded, strict=True):
-        recent = [key := f"{SENTENCES}/{version}", *(other for other in recent if other != key)]
+        key = f"{SENTENCES}/{version}"
+        recent = [key, *(other for other in recent if other != key)]
         assert keys == set(recent[: len(keys)])
     assert len(loaded[-1]) < len(recent)
 
