@@ -1,15 +1,14 @@
 """JSON in pieces is the JSON of the whole, and the event loop runs on meanwhile."""
 
 import asyncio
-import itertools
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from app.json_pieces import JsonInPieces, blocks_of, json_array, json_pieces
+from tests.loop_turns import turns_of_loop
 
 
 class Numbers(JsonInPieces, frozen=True, eq=False):
@@ -47,17 +46,9 @@ def test_no_turn_of_the_event_loop_is_long() -> None:
     """By the processor time of the thread, which other processes do not change."""
 
     async def scenario() -> float:
-        turns = [time.thread_time()]
-
-        async def tick() -> None:
-            while True:
-                turns.append(time.thread_time())
-                await asyncio.sleep(0)
-
-        ticks = asyncio.create_task(tick())
-        blocks = await blocks_of(json_pieces({"numbers": Numbers(2_000_000)}))
-        ticks.cancel()
+        async with turns_of_loop() as turns:
+            blocks = await blocks_of(json_pieces({"numbers": Numbers(2_000_000)}))
         assert sum(map(len, blocks)) > 10_000_000
-        return max(later - sooner for sooner, later in itertools.pairwise(turns))
+        return max(turns)
 
     assert asyncio.run(scenario()) < 0.01

@@ -5,7 +5,6 @@ import gc
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from app.tasks.job import Job, Output, ReadSource
 from app.tasks.registry import CHECKS
 from app.text.growing_text import GrowingText
 from app.text.tokenizer import Piece
+from tests.loop_turns import turns_of_loop
 from tests.tiny_store import VOCABULARY
 
 PLACES, WIDTH, SOURCE = 16_000, 20, 1000
@@ -82,18 +82,9 @@ def longest_turn(work: Callable[[], Awaitable[list[bytes]]]) -> tuple[Any, float
     """The JSON of some work, and the processor time of its longest turn."""
 
     async def scenario() -> tuple[Any, float]:
-        turns = [time.thread_time()]
-
-        async def tick() -> None:
-            while True:
-                turns.append(time.thread_time())
-                await asyncio.sleep(0)
-
-        ticks = asyncio.create_task(tick())
-        await asyncio.sleep(0)
-        blocks = await work()
-        ticks.cancel()
-        return json.loads(b"".join(blocks)), max(later - sooner for sooner, later in pairwise(turns))
+        async with turns_of_loop() as turns:
+            blocks = await work()
+        return json.loads(b"".join(blocks)), max(turns)
 
     return asyncio.run(scenario())
 

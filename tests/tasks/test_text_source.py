@@ -1,7 +1,6 @@
 """The source kind text: refusals with their index, and token ids of the rest."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.sources.text import MOST_IN_REQUEST, MOST_SENTENCES, TextSource
+from tests.loop_turns import turns_of_loop
 
 LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)
 
@@ -225,21 +225,11 @@ def test_many_sentences_are_not_read_in_one_turn(translator: Entry, texts: list[
     """They have fewer characters than a text that is read without a thread."""
 
     async def scenario() -> float:
-        turns = [time.thread_time()]
-
-        async def tick() -> None:
-            while True:
-                turns.append(time.thread_time())
-                await asyncio.sleep(0.0001)
-
-        ticks = asyncio.create_task(tick())
-        await asyncio.sleep(0)
         reader = Reader(LIMITS, ImageDecoders(1, seconds=1, pixels=1))
         options = SentenceOptions(split_sentences=True)
-        await TextSource().read(texts, [translator] * len(texts), reader, options, pieces=False, deadline=None)
-        turns.append(time.thread_time())
-        ticks.cancel()
-        return max(later - sooner for sooner, later in itertools.pairwise(turns))
+        async with turns_of_loop(0.0001) as turns:
+            await TextSource().read(texts, [translator] * len(texts), reader, options, pieces=False, deadline=None)
+        return max(turns)
 
     assert asyncio.run(scenario()) < 0.002
 
