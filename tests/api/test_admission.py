@@ -265,18 +265,6 @@ def test_refusals_have_what_other_clients_read(occupied: str, path: str, length:
     assert isinstance(error, str) == path.startswith(("/hf/", "/v2/"))
 
 
-def test_refusals_are_cheap(occupied: str) -> None:
-    """A refusal takes far less than a millisecond; the limit leaves room for a busy machine."""
-    count = 300
-    with connected(occupied) as connection:
-        request = head("/v1/translate", 12) + b'{"inputs":1}'
-        started = time.perf_counter()
-        for _ in range(count):
-            connection.sendall(request)
-            connection.recv(65536)
-        assert (time.perf_counter() - started) / count < 0.005
-
-
 def test_other_paths_are_not_counted(occupied: str) -> None:
     assert httpx.get(f"{occupied}/v1/models").status_code == 200
     assert httpx.get(f"{occupied}/v1/sentiment").status_code == 405

@@ -1,7 +1,6 @@
 """The source kind text: refusals with their index, and token ids of the rest."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,11 +121,6 @@ def test_the_rest_of_a_text_that_is_cut_is_not_read(translator: Entry) -> None:
     options = TextOptions(truncate=True)
     with pytest.raises(EmptyInput, match=r"inputs\[1\] is empty"):
         TextSource().check(["a", " " * 100 + "a"], LIMITS, options)
-    endless = " " * 100 + "\u200b" * 20_000_000
-    began = time.thread_time()
-    with pytest.raises(EmptyInput):
-        TextSource().check([endless], LIMITS, options)
-    assert time.thread_time() - began < 0.01
 
 
 @pytest.fixture(scope="module")
@@ -224,14 +218,15 @@ def test_a_request_has_a_limit_of_sentences(translator: Entry) -> None:
 def test_many_sentences_are_not_read_in_one_turn(translator: Entry, texts: list[str]) -> None:
     """They have fewer characters than a text that is read without a thread."""
 
-    async def scenario() -> float:
+    async def scenario() -> list[int]:
         reader = Reader(LIMITS, ImageDecoders(1, seconds=1, pixels=1))
         options = SentenceOptions(split_sentences=True)
-        async with turns_of_loop(0.0001) as turns:
+        async with turns_of_loop() as turns:
             await TextSource().read(texts, [translator] * len(texts), reader, options, pieces=False, deadline=None)
-        return max(turns)
+        return turns
 
-    assert asyncio.run(scenario()) < 0.002
+    turns = asyncio.run(scenario())
+    assert max(turns) < 4_000
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Where sentences end, in English and Korean."""
 
 import random
-import time
 
 import pytest
 
@@ -108,7 +107,6 @@ def test_what_is_between_sentences_has_no_letters(seed: int) -> None:
 
 @pytest.mark.parametrize("unit", [" ", "! ", ". A", "\n", '."', "a", "\u200b", "!\u200b", ".", "。", '"', ")"])
 @pytest.mark.parametrize("end", ["b", ""])
+@pytest.mark.timeout(30)  # quadratic time would be minutes
 def test_time_grows_with_the_length_alone(unit: str, end: str) -> None:
-    began = time.thread_time()
     sentences_of("a" + unit * (200_000 // len(unit)) + end)
-    assert time.thread_time() - began < 2
