@@ -1,8 +1,8 @@
 """The messages between front end and engine: msgpack over ZeroMQ, one message per frame.
 
 Front end to engine: Hello, Submit, Cancel, Load, Unload. Engine to front end: Status, Events, and Loaded, NotLoaded or
-Unloaded as the reply to Load and Unload. The engine knows neither text nor HTTP: a source is token ids or pixels, an
-answer is probabilities or token ids.
+Unloaded as the reply to Load and Unload. The engine knows neither text nor HTTP: a source is token ids, pixels or
+scaled numbers, an answer is probabilities, token ids or scaled numbers.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,24 @@ class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """Base of all messages and their parts."""
 
 
+# Numbers
+
+
+class Table(Message, frozen=True):
+    """Numbers in rows of `columns`, as bytes of float32, or of int32 for ids: there may be too many to be objects."""
+
+    columns: int
+    numbers: bytes
+
+    def __len__(self) -> int:
+        return len(self.numbers) // (_NUMBER * self.columns) if self.columns else 0
+
+    def rows(self, first: int, last: int | None = None) -> "Table":
+        """The rows from `first` to before `last`, or to the end."""
+        row = _NUMBER * self.columns
+        return Table(self.columns, self.numbers[first * row : None if last is None else last * row])
+
+
 # Sources
 
 
@@ -38,7 +56,21 @@ class Pixels(Message, frozen=True):
     data: bytes
 
 
-Source = Tokens | Pixels
+class Series(Message, frozen=True):
+    """A source of rows of numbers, scaled as the network reads them."""
+
+    rows: Table
+
+
+class Frames(Message, frozen=True):
+    """A source of `count` images, one after the other; `size` and bytes as in Pixels."""
+
+    size: int
+    count: int
+    data: bytes
+
+
+Source = Tokens | Pixels | Series | Frames
 
 
 # Answers to compute
@@ -92,7 +124,30 @@ class Decode(Message, frozen=True):
     first: int | None = None
 
 
-AnswerSpec = Label | Decode
+class Tag(Message, frozen=True):
+    """Answer with a label for each token. With `scores` also the probability of each label for each token."""
+
+    scores: bool = False
+
+
+class Forecast(Message, frozen=True):
+    """Answer with `horizon` rows of numbers; a model that does not feed back gives no more than its own. With `states`
+    also the hidden state of the top layer after each step of the source. With `stream` a Values follows each unit."""
+
+    horizon: int
+    states: bool = False
+    stream: bool = False
+
+
+class Embed(Message, frozen=True):
+    """Answer with the hidden state of a layer, counted from 0 (None: the top one): after the last step, or the largest
+    or the mean value over all steps. Both directions side by side."""
+
+    pooling: Literal["last", "max", "mean"] = "last"
+    layer: int | None = None
+
+
+AnswerSpec = Label | Tag | Decode | Forecast | Embed
 
 
 # Front end to engine
@@ -159,21 +214,6 @@ class Unload(Message, frozen=True):
 # Engine to front end
 
 
-class Table(Message, frozen=True):
-    """Numbers in rows of `columns`, as bytes of float32, or of int32 for ids: there may be too many to be objects."""
-
-    columns: int
-    numbers: bytes
-
-    def __len__(self) -> int:
-        return len(self.numbers) // (_NUMBER * self.columns) if self.columns else 0
-
-    def rows(self, first: int, last: int | None = None) -> "Table":
-        """The rows from `first` to before `last`, or to the end."""
-        row = _NUMBER * self.columns
-        return Table(self.columns, self.numbers[first * row : None if last is None else last * row])
-
-
 class Alternatives(Message, frozen=True):
     """The most probable tokens of each place, best first: their ids and log-probabilities, -inf for a token that the
     model excludes."""
@@ -235,6 +275,37 @@ class Labelled(Message, frozen=True):
     explanation: Explanation | None = None
 
 
+class Tagged(Message, frozen=True):
+    """The label of each token, and with `scores` the probability of each label, a row per token; of a CRF they are the
+    marginal probabilities. The last event of a request with Tag."""
+
+    id: int
+    labels: list[int]
+    scores: Table | None = None
+
+
+class Values(Message, frozen=True):
+    """Rows of a forecast since the last Values of a request with `stream`."""
+
+    id: int
+    rows: Table
+
+
+class Forecasted(Message, frozen=True):
+    """All rows of a forecast; `states` has a row per step of the source. The last event of a request with Forecast."""
+
+    id: int
+    rows: Table
+    states: Table | None = None
+
+
+class Embedded(Message, frozen=True):
+    """One row: the state that sums up a source. The last event of a request with Embed."""
+
+    id: int
+    state: Table
+
+
 class Started(Message, frozen=True):
     """A request that was submitted `again` starts to run, or the load of its version starts."""
 
@@ -271,8 +342,8 @@ class Failed(Message, frozen=True):
     not_loaded: bool = False
 
 
-Answer = Labelled | Decoded
-Event = Answer | Started | Progress | Failed
+Answer = Labelled | Tagged | Decoded | Forecasted | Embedded
+Event = Answer | Started | Progress | Values | Failed
 
 
 class Times(msgspec.Struct, array_like=True, frozen=True):

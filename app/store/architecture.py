@@ -17,6 +17,8 @@ VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
 Layers = Annotated[int, Field(gt=0, le=64)]
 Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
 ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
+Kernel = Annotated[int, Field(gt=0, le=1025)]  # steps of a convolution over time
+Horizon = Annotated[int, Field(gt=0, le=10_000)]  # steps ahead
 
 
 class Cell(NamedTuple):
@@ -91,6 +93,74 @@ class TextEncoder(Part):
         return f"{self.recurrence.describe()} encoder over {self.vocabulary_size} tokens"
 
 
+class Block(Part):
+    """Convolutions over time, which keep the number of steps: one for each of `kernels`, all of `width` features.
+
+    `plain`: each convolution has batch normalisation and relu after it (Wang et al. 2017, section II.B).
+    `residual`: the same, and a shortcut from before the first one is added before the last relu; where the width
+    changes, the shortcut is a convolution of one step (Wang et al. 2017, section II.C, after He et al. 2016).
+
+    `padding` is zeros: `same` on both sides, the extra one of an even kernel after the steps; `causal` before them.
+    """
+
+    kind: Literal["plain", "residual"]
+    width: Size
+    kernels: tuple[Kernel, ...] = Field(min_length=1, max_length=8)
+    batch_norm: bool = True
+    padding: Literal["same", "causal"] = "same"
+
+    @property
+    def reach(self) -> int:
+        """Steps around one that its outputs depend on."""
+        return sum(kernel - 1 for kernel in self.kernels)
+
+    def describe(self) -> str:
+        return f"{self.kind} {'-'.join(map(str, self.kernels))} x {self.width}"
+
+
+class SeriesEncoder(Part):
+    """Rows of numbers to recurrent outputs: `blocks` of convolutions over time, and a recurrence over their outputs.
+
+    `branch` is a second path over the same numbers: its blocks, averaged over time, follow the pooled outputs
+    (LSTM-FCN: Karim et al. 2018, section III.A). `transposed`: the recurrence reads features as steps, each with
+    `window` numbers (the dimension shuffle there).
+    """
+
+    kind: Literal["series"] = "series"
+    features: Size
+    blocks: tuple[Block, ...] = Field((), max_length=32)
+    recurrence: Recurrence
+    branch: tuple[Block, ...] = Field((), max_length=32)
+    transposed: Annotated[int, Field(gt=0, le=10_000)] | None = Field(
+        None, description="The window, if the recurrence reads features as steps."
+    )
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        width = self.blocks[-1].width if self.blocks else self.features
+        if self.transposed is not None and self.blocks:
+            raise ValueError("a transposed recurrence takes no blocks; they are in 'branch'")
+        if self.recurrence.input_size != (self.transposed or width):
+            raise ValueError(
+                f"recurrence.input_size is {self.recurrence.input_size}, but it reads {width} numbers a step"
+            )
+        return self
+
+    @property
+    def memory_size(self) -> int:
+        return self.recurrence.output_size
+
+    @property
+    def branch_size(self) -> int:
+        """Features that the branch adds to the pooled outputs."""
+        return self.branch[-1].width if self.branch else 0
+
+    def describe(self) -> str:
+        blocks = f"{len(self.blocks)} {self.blocks[0].kind} blocks, " if self.blocks else ""
+        branch = f" beside {len(self.branch)} {self.branch[0].kind} blocks" if self.branch else ""
+        return f"{blocks}{self.recurrence.describe()} encoder over {self.features} features{branch}"
+
+
 class ResNet(Part):
     """A residual network (He et al. 2016, sections 3.3 and 4.1).
 
@@ -153,6 +223,41 @@ class ImageEncoder(Part):
 
     def describe(self) -> str:
         return f"{self.resnet.describe()} encoder at {self.image_size} x {self.image_size} ({self.output})"
+
+
+class FramesEncoder(Part):
+    """A list of images to recurrent outputs: an encoder of one row for each image, and a recurrence over the rows
+    (LRCN: Donahue et al. 2015, section 3)."""
+
+    kind: Literal["frames"] = "frames"
+    image: ImageEncoder
+    recurrence: Recurrence
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.image.output != "pooled":
+            raise ValueError("the image encoder of frames needs output 'pooled'")
+        if self.recurrence.input_size != self.image.memory_size:
+            raise ValueError(f"recurrence.input_size is not {self.image.memory_size}, as wide as an encoded image")
+        return self
+
+    @property
+    def memory_size(self) -> int:
+        return self.recurrence.output_size
+
+    @property
+    def branch_size(self) -> int:
+        return 0
+
+    def describe(self) -> str:
+        return f"{self.recurrence.describe()} encoder over frames, each by a {self.image.describe()}"
+
+
+class Layer(Part):
+    """A linear layer of a head, and the function after it."""
+
+    size: Size
+    activation: Literal["none", "relu", "tanh", "sigmoid"] = "relu"
 
 
 class Attention(Part):
@@ -263,16 +368,103 @@ class Decoder(Part):
         return f"{cell} decoder{attention} over {self.vocabulary_size} tokens"
 
 
+RecurrentEncoder = Annotated[TextEncoder | SeriesEncoder | FramesEncoder, Field(discriminator="kind")]
+PoolingParts = Annotated[tuple[Pooling, ...], Field(min_length=1, max_length=8)]
+Head = Annotated[tuple[Layer, ...], Field(max_length=16)]
+Labels = Annotated[int, Field(ge=2, le=2**20)]
+
+
 class Classifier(Part):
-    """A text to a label: an encoder, its outputs pooled over time, one linear layer."""
+    """A source to a label: an encoder, its outputs pooled over time, the layers of `head`, one linear layer."""
 
     kind: Literal["classifier"] = "classifier"
-    encoder: TextEncoder
-    pooling: tuple[Pooling, ...] = Field(min_length=1, max_length=8)
-    labels: Annotated[int, Field(ge=2, le=2**20)]
+    encoder: RecurrentEncoder
+    pooling: PoolingParts
+    head: Head = ()
+    labels: Labels
 
     def describe(self) -> str:
         return f"{self.encoder.describe()}, {' + '.join(self.pooling)} pooling, {self.labels} labels"
+
+
+class Tagger(Part):
+    """A text to a label for each token: an encoder, the layers of `head`, one linear layer.
+
+    `crf`: a linear-chain conditional random field chooses the labels together (Lafferty et al. 2001; with an LSTM:
+    Huang et al. 2015, section 2.5).
+    """
+
+    kind: Literal["tagger"] = "tagger"
+    encoder: TextEncoder
+    head: Head = ()
+    labels: Labels
+    crf: bool = False
+
+    def describe(self) -> str:
+        return f"{self.encoder.describe()}, {self.labels} labels a token{', CRF' if self.crf else ''}"
+
+
+class ValueDecoder(Part):
+    """A recurrent state to rows of numbers, one step at a time (Sutskever et al. 2014, section 2, over numbers).
+
+    The state starts as the encoder's last one. The first input is the last row of the source (`last`; its targets) or
+    zeros; each further input is the row before.
+    """
+
+    cell: CellKind
+    hidden_size: Size
+    layers: Layers = 1
+    first_input: Literal["last", "zeros"] = "last"
+
+
+class Forecaster(Part):
+    """Rows of numbers to the rows that follow: an encoder, its outputs pooled over time, the layers of `head`, one
+    linear layer with `horizon` x `targets` outputs, step by step.
+
+    `feedback` makes the steps after these. `none`: there are no more. `state`: a forecast row is the next input of the
+    recurrence, which goes on from its state. `window`: it is appended to the window, whose first row leaves, and the
+    window is read anew. Both need a horizon of 1 and as many targets as features.
+
+    With `decoder` the head follows each of its steps, and `horizon` is the usual number of them.
+    """
+
+    kind: Literal["forecaster"] = "forecaster"
+    encoder: SeriesEncoder
+    pooling: PoolingParts = ("last",)
+    head: Head = ()
+    targets: Size
+    horizon: Horizon = 1
+    feedback: Literal["none", "state", "window"] = "none"
+    decoder: ValueDecoder | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        recurrence = self.encoder.recurrence
+        shape = (self.horizon, self.targets, self.decoder)
+        if self.feedback != "none" and shape != (1, self.encoder.features, None):
+            raise ValueError("feedback needs horizon 1, as many targets as features, and no decoder")
+        if self.feedback == "state":
+            if recurrence.directions != 1 or self.encoder.blocks or self.encoder.branch or self.encoder.transposed:
+                raise ValueError("feedback 'state' needs a recurrence in one direction, without blocks or branch")
+            if self.pooling != ("last",):
+                raise ValueError("feedback 'state' needs pooling 'last'")
+        if self.decoder is not None:
+            given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
+            if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
+                raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")
+            if self.decoder.first_input == "last" and self.targets > self.encoder.features:
+                raise ValueError("first_input 'last' needs the targets among the features")
+        return self
+
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether it makes its rows one after the other, as many as are wanted."""
+        return self.feedback != "none" or self.decoder is not None
+
+    def describe(self) -> str:
+        ahead = "fed back" if self.feedback != "none" else f"{self.horizon} steps ahead"
+        decoder = f", {CELLS[self.decoder.cell].words}-{self.decoder.hidden_size} decoder" if self.decoder else ""
+        return f"{self.encoder.describe()}{decoder}, {self.targets} targets, {ahead}"
 
 
 class EncoderDecoder(Part):
@@ -362,4 +554,4 @@ class LanguageModel(Part):
         return f"{self.recurrence.describe()} language model over {self.vocabulary_size} tokens"
 
 
-Architecture = Annotated[Classifier | EncoderDecoder | LanguageModel, Field(discriminator="kind")]
+Architecture = Annotated[Classifier | Tagger | Forecaster | EncoderDecoder | LanguageModel, Field(discriminator="kind")]

@@ -10,18 +10,22 @@ from app.store.architecture import (
     Architecture,
     Classifier,
     EncoderDecoder,
+    Forecaster,
+    FramesEncoder,
     ImageEncoder,
     ImageSize,
     LanguageModel,
     Part,
+    SeriesEncoder,
+    Tagger,
     TextEncoder,
 )
 from app.store.names import MOST_VERSION, NAME, is_file_name
 
 MOST_TOKENS = 10_000  # that a version may decode, or pad a source to
 TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
-SourceName = Literal["text", "image"]
-AnswerName = Literal["label", "tokens"]
+SourceName = Literal["text", "image", "series", "frames"]
+AnswerName = Literal["label", "tags", "tokens", "values", "state"]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Search = Literal["full", "shrinking", "gaps", "past_end"]
 Until = Literal["beams", "best", "places"]
@@ -110,6 +114,86 @@ class ImageInput(Part):
         return self
 
 
+class MinMax(Part):
+    """Numbers from `minimum` to `maximum` become `low` to `high`, linearly; numbers outside go on linearly."""
+
+    method: Literal["min-max"] = "min-max"
+    minimum: float
+    maximum: float
+    low: float = 0.0
+    high: float = 1.0
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if not (self.minimum < self.maximum and self.low < self.high):
+            raise ValueError("scaling 'min-max' needs minimum < maximum and low < high")
+        return self
+
+    @property
+    def affine(self) -> tuple[float, float]:
+        """`shift` and `scale` of (x - shift) / scale."""
+        scale = (self.maximum - self.minimum) / (self.high - self.low)
+        return self.minimum - self.low * scale, scale
+
+
+class Standard(Part):
+    """Numbers less their mean, divided by their standard deviation."""
+
+    method: Literal["standard"] = "standard"
+    mean: float
+    std: PositiveFloat
+
+    @property
+    def affine(self) -> tuple[float, float]:
+        """`shift` and `scale` of (x - shift) / scale."""
+        return self.mean, self.std
+
+
+class Feature(Part):
+    """A column of a series. `log1p` comes before `scaling`: ln(1 + x)."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    log1p: bool = False
+    scaling: Annotated[MinMax | Standard, Field(discriminator="method")] | None = None
+
+    @property
+    def affine(self) -> tuple[float, float]:
+        """`shift` and `scale` of (x - shift) / scale."""
+        return (0.0, 1.0) if self.scaling is None else self.scaling.affine
+
+
+class SeriesInput(Part):
+    """How rows of numbers become the network's input, and its outputs become numbers.
+
+    `features` are the columns of a row, in order. `targets` are those of a forecast, with their own scaling. `window`
+    is the number of steps that the network reads; without it a series has any length. Of a longer series the last
+    `window` steps count; a shorter one is refused, or padded on one side with rows of `pad_value` (after scaling).
+
+    `missing` numbers are refused, or replaced before scaling: by the one before (`previous`; the first one after, at
+    the start), by a straight line between both sides (`linear`), by `zero`, or by `mean` (the scaling's mean, or the
+    middle of its range).
+    """
+
+    features: tuple[Feature, ...] = Field(min_length=1, max_length=10_000)
+    targets: tuple[Feature, ...] = Field((), max_length=10_000)
+    window: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    pad: Literal["refuse", "left", "right"] = "refuse"
+    pad_value: float = 0.0
+    missing: Literal["refuse", "previous", "linear", "zero", "mean"] = "refuse"
+    interval: Annotated[str, Field(max_length=100)] | None = Field(
+        None, description="The time between two steps in words, such as `1 day`."
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        for columns in (self.features, self.targets):
+            if len({column.name for column in columns}) < len(columns):
+                raise ValueError("two columns of 'series' have the same name")
+        if self.pad != "refuse" and self.window is None:
+            raise ValueError("series.pad needs series.window")
+        return self
+
+
 class Decoding(Part):
     """How tokens are decoded: special ids, and defaults of the decoding options (`min_tokens`, `max_tokens`, `beams`,
     `length_penalty`).
@@ -191,7 +275,7 @@ class Manifest(Part):
     source_language: Language | None = None
     target_language: Language | None = None
     architecture: Architecture
-    tokenizer: TokenizerUse
+    tokenizer: TokenizerUse | None = Field(None, description="Of a network that reads texts or decodes tokens.")
     target_tokenizer: TokenizerUse | None = Field(
         None, description="Tokenizer of the target language, if source and target have separate vocabularies."
     )
@@ -202,6 +286,10 @@ class Manifest(Part):
     )
     labels: tuple[str, ...] = ()
     image: ImageInput | None = None
+    frames: Annotated[int, Field(gt=0, le=1000)] | None = Field(
+        None, description="The number of frames that a clip is sampled to, evenly spaced; without it, all its frames."
+    )
+    series: SeriesInput | None = None
     decoding: Decoding | None = None
     limits: TokenLimits = TokenLimits()
     precision: Literal["auto", "float32"] = Field(
@@ -223,25 +311,68 @@ class Manifest(Part):
             raise ValueError("only a network from text to other text takes a target_tokenizer")
         if self.one_sentence and (self.source, self.answer, self.continues) != ("text", "tokens", False):
             raise ValueError("only a network from text to other text takes one_sentence")
-        match self.architecture:
-            case Classifier(labels=labels):
-                if len(self.labels) != labels:
-                    raise ValueError(f"the classifier has {labels} labels, and 'labels' {len(self.labels)}")
+        self._check_answer()
+        self._check_source()
+        self._check_ids()
+        return self
+
+    def _check_answer(self) -> None:
+        architecture = self.architecture
+        match architecture:
+            case Classifier() | Tagger():
+                if len(self.labels) != architecture.labels:
+                    words = architecture.kind
+                    raise ValueError(f"the {words} has {architecture.labels} labels, and 'labels' {len(self.labels)}")
+            case Forecaster():
+                if self.series is None or len(self.series.targets) != architecture.targets:
+                    raise ValueError(
+                        f"the forecaster has {architecture.targets} targets; name as many in series.targets"
+                    )
+                names = [column.name for column in self.series.features]
+                wanted = [column.name for column in self.series.targets]
+                fed = architecture.decoder is not None and architecture.decoder.first_input == "last"
+                if architecture.feedback != "none" and wanted != names:
+                    raise ValueError("feedback needs targets with the names of the features, in their order")
+                if fed and not set(wanted) <= set(names):
+                    raise ValueError("first_input 'last' needs targets that are features")
             case LanguageModel():
                 self._check_decoding()
-                if not self.tokenizer.prepend:
+                if self.tokenizer is None or not self.tokenizer.prepend:
                     raise ValueError("a language_model needs an id in tokenizer.prepend, after which a text begins")
                 if self.tokenizer.reverse or self.tokenizer.left_pad:
                     raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no left_pad")
-            case EncoderDecoder(encoder=encoder):
+            case EncoderDecoder():
                 self._check_decoding()
-                size = encoder.image_size if isinstance(encoder, ImageEncoder) else None
-                if size != (self.image.size if self.image else None):
-                    raise ValueError("an image encoder needs 'image' of its own image_size; no other network has one")
             case _:
-                assert_never(self.architecture)
-        self._check_ids()
-        return self
+                assert_never(architecture)
+
+    def _check_source(self) -> None:
+        encoder = self.architecture.encoder
+        size = features = None
+        match encoder:
+            case TextEncoder():
+                pass
+            case ImageEncoder():
+                size = encoder.image_size
+            case FramesEncoder():
+                size = encoder.image.image_size
+            case SeriesEncoder():
+                features = encoder.features
+            case _:
+                assert_never(encoder)
+        if size != (self.image.size if self.image else None):
+            raise ValueError("an image encoder needs 'image' of its own image_size; no other network has one")
+        if features != (len(self.series.features) if self.series else None):
+            raise ValueError(
+                "a series encoder needs 'series' with as many features as it reads; no other network has it"
+            )
+        if isinstance(encoder, SeriesEncoder) and encoder.transposed not in (None, self.series and self.series.window):
+            raise ValueError(f"encoder.transposed is {encoder.transposed}: series.window must be the same")
+        if self.frames is not None and not isinstance(encoder, FramesEncoder):
+            raise ValueError("only a network over frames takes 'frames'")
+        reads_tokens = isinstance(encoder, TextEncoder) or self.answer == "tokens"
+        if reads_tokens != (self.tokenizer is not None):
+            raise ValueError("a network that reads texts or decodes tokens needs 'tokenizer'; no other network has one")
 
     def _check_decoding(self) -> None:
         if self.decoding is None:
@@ -250,6 +381,8 @@ class Manifest(Part):
     def _check_ids(self) -> None:
         """Every id that the manifest names is one of the network's."""
         use, decoding = self.tokenizer, self.decoding
+        if use is None:
+            return
         pad = () if use.left_pad is None else (use.left_pad.id,)
         unknown = (use.unknown,) if isinstance(use.unknown, int) else ()
         _check_within("tokenizer", self.source_vocabulary, (*use.prepend, *use.append, *pad, *unknown))
@@ -266,22 +399,23 @@ class Manifest(Part):
 
     @property
     def source_vocabulary(self) -> int:
-        """Ids that the network reads; those that it decodes if it reads an image."""
+        """Ids that the network reads; those that it decodes if it reads no text."""
         encoder = self.architecture.encoder
         match encoder:
             case TextEncoder():
                 return encoder.vocabulary_size
-            case ImageEncoder():
+            case ImageEncoder() | FramesEncoder() | SeriesEncoder():
                 return self.target_vocabulary
             case _:
                 assert_never(encoder)
 
     @property
     def target_vocabulary(self) -> int:
-        """Ids that the network decodes; those that it reads if it answers with a label."""
+        """Ids that the network decodes; those that it reads if it answers with something else; 0 without tokens."""
         match self.architecture:
-            case Classifier():
-                return self.source_vocabulary
+            case Classifier() | Tagger() | Forecaster():
+                encoder = self.architecture.encoder
+                return encoder.vocabulary_size if isinstance(encoder, TextEncoder) else 0
             case EncoderDecoder() | LanguageModel():
                 return self.architecture.decoder.vocabulary_size
             case _:
@@ -295,8 +429,7 @@ class Manifest(Part):
     @property
     def source(self) -> SourceName:
         """The kind of source that the network reads."""
-        is_image = isinstance(self.architecture, EncoderDecoder) and isinstance(self.architecture.encoder, ImageEncoder)
-        return "image" if is_image else "text"
+        return self.architecture.encoder.kind
 
     @property
     def answer(self) -> AnswerName:
@@ -304,6 +437,10 @@ class Manifest(Part):
         match self.architecture:
             case Classifier():
                 return "label"
+            case Tagger():
+                return "tags"
+            case Forecaster():
+                return "values"
             case EncoderDecoder() | LanguageModel():
                 return "tokens"
             case _:

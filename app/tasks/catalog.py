@@ -30,11 +30,24 @@ Tokenizers = WeakValueDictionary[tuple[str, str], TextTokenizer]  # by the hash 
 
 @dataclass(frozen=True)
 class Entry:
-    """A version that the front end can use: its manifest, and the tokenizers of its source and its target."""
+    """A version that the front end can use: its manifest, and the tokenizers of its source and its target, if it reads
+    texts or decodes tokens."""
 
     manifest: Manifest
-    tokenizer: TextTokenizer
-    target_tokenizer: TextTokenizer
+    source_tokenizer: TextTokenizer | None = None
+    decoding_tokenizer: TextTokenizer | None = None
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """That of a network that reads texts."""
+        assert self.source_tokenizer is not None  # see `Manifest`
+        return self.source_tokenizer
+
+    @property
+    def target_tokenizer(self) -> TextTokenizer:
+        """That of a network that decodes tokens."""
+        assert self.decoding_tokenizer is not None  # see `Manifest`
+        return self.decoding_tokenizer
 
 
 def entry_of(
@@ -51,6 +64,8 @@ def entry_of(
         raise InvalidManifest(f"the task {manifest.task} is unknown; the tasks are {', '.join(checks)}")
     check(manifest)
     check_hashes(version, manifest.tokenizer_files, hash_of)
+    if manifest.tokenizer is None:
+        return Entry(manifest)
     known = Tokenizers() if tokenizers is None else tokenizers
     tokenizer = target = _tokenizer(version, manifest.tokenizer, known)
     if manifest.target_tokenizer is not None:
