@@ -285,6 +285,7 @@ class Manifest(Part):
         "unless a request says otherwise.",
     )
     labels: tuple[str, ...] = ()
+    tag_at: Literal["first", "last"] = Field("first", description="The token of a word that gives the tag of the word.")
     image: ImageInput | None = None
     frames: Annotated[int, Field(gt=0, le=1000)] | None = Field(
         None, description="The number of frames that a clip is sampled to, evenly spaced; without it, all its frames."
