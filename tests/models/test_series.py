@@ -256,7 +256,10 @@ def test_parameters_have_the_names_of_the_documents() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "a recurrence that reads another width": ({"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence()}}, "it reads 6 numbers a step"),
+    "a recurrence that reads another width": (
+        {"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence()}},
+        "it reads 6 numbers a step",
+    ),
     "blocks before a transposed recurrence": (
         {"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence(input_size=9), "transposed": 9}},
         "takes no blocks",
