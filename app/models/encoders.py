@@ -50,11 +50,20 @@ class RecurrentEncoder(nn.Module):
         """The output (batch, branch) of a second path over the source, if there is one."""
         return None
 
-    def forward(self, source: Tensor, lengths: Tensor, state: RecurrentState | None = None) -> Encoded:
-        """A source padded on the right, with lengths (batch,) at least 1."""
-        branch = self.branch_of(source, lengths)
-        inputs, lengths = self.embed(source, lengths)
-        outputs, state = self.recurrence.unroll(inputs, lengths, state)
+    def forward(
+        self, source: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
+    ) -> Encoded:
+        """A source padded on the right, with lengths (batch,) at least 1, through all layers of the recurrence or the
+        first `layers` of them."""
+        inputs, steps = self.embed(source, lengths)
+        encoded = self.unroll(inputs, steps, state, layers=layers)
+        return encoded._replace(branch=self.branch_of(source, lengths))
+
+    def unroll(
+        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
+    ) -> Encoded:
+        """What `embed` returns to the encoded source, without `branch_of`."""
+        outputs, state = self.recurrence.unroll(inputs, lengths, state, layers=layers)
         mask = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0) < lengths.unsqueeze(1)
         directions = self.recurrence.recurrence.directions
         if self.joins_by_sum:
@@ -62,7 +71,7 @@ class RecurrentEncoder(nn.Module):
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
         last = state.hidden[:, -directions:]
         summary = last.sum(1) if self.joins_by_sum else last.flatten(1)
-        return Encoded(memory, mask, summary, state, branch)
+        return Encoded(memory, mask, summary, state)
 
 
 class TextEncoder(RecurrentEncoder):
