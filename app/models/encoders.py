@@ -26,6 +26,14 @@ class Encoded(NamedTuple):
     state: RecurrentState | None
     branch: Tensor | None = None
 
+    def rows(self, index: Tensor) -> "Encoded":
+        """Some sources of the batch, by their index (rows,)."""
+        state = self.state
+        if state is not None:
+            state = RecurrentState(state.hidden[index], None if state.cell is None else state.cell[index])
+        branch = None if self.branch is None else self.branch[index]
+        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch)
+
     @property
     def lengths(self) -> Tensor:
         """Rows of each memory (batch,). A series may be shortened on its way to it."""
