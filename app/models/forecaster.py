@@ -63,7 +63,7 @@ class Forecaster(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor, last: Tensor | None = None, steps: int | None = None) -> Tensor:
         """Series (batch, source, features) with lengths (batch,) to the rows that follow (batch, steps, targets): as
-        many as the horizon, or `steps` with feedback or a decoder. A decoder needs `last`, see `start`."""
+        many as the horizon, or `steps` with feedback or a decoder. `last`: see `start`."""
         config = self.config
         if not config.is_stepwise:
             return self.forecast(self.encoder(rows, lengths))
@@ -71,7 +71,10 @@ class Forecaster(nn.Module):
         if config.feedback == "window":
             return self._reread(rows, lengths, steps)
         encoded = self.encoder(rows, lengths)
-        row, state = self.start(encoded, rows[:, 0] if last is None else last)
+        if last is None:
+            assert config.decoder is None or config.decoder.first_input == "zeros"
+            last = rows.new_zeros(len(rows), config.targets)
+        row, state = self.start(encoded, last)
         forecast = [row] if self.decoder is None else []
         while len(forecast) < steps:
             row, state = self.step(row, state)
