@@ -45,7 +45,8 @@ class Forecaster(nn.Module):
     def forecast(self, encoded: Encoded) -> Tensor:
         """An encoded series to the rows that follow it (batch, horizon, targets), without a decoder."""
         assert self.decoder is None
-        return self._rows(pooled(self.config.pooling, encoded)).unflatten(1, (self.config.horizon, self.config.targets))
+        side_by_side = self._rows(pooled(self.config.pooling, encoded))
+        return side_by_side.view(-1, self.config.horizon, self.config.targets)
 
     def start(self, encoded: Encoded, last: Tensor) -> tuple[Tensor, RecurrentState]:
         """The first arguments of `step`, after an encoded series whose last row has the targets `last` (batch,

@@ -6,10 +6,12 @@ from typing import Any, Literal
 import pytest
 import torch
 
+from app.models.encoders import TextEncoder
 from app.models.explain import explain, layer_activations, probabilities_after_each
 from app.models.networks import Classifier
-from app.store.architecture import CellKind, FramesEncoder, Pooling, Recurrence, SeriesEncoder, TextEncoder
+from app.store.architecture import CellKind, FramesEncoder, Pooling, Recurrence, SeriesEncoder
 from app.store.architecture import Classifier as ClassifierConfig
+from app.store.architecture import TextEncoder as TextEncoderConfig
 from tests.models.references import in_one_go
 
 VOCABULARY = 30
@@ -26,7 +28,7 @@ def classifier(
 ) -> Classifier:
     torch.manual_seed(3)
     recurrence = Recurrence(cell=cell, input_size=5, hidden_size=6, layers=layers, directions=directions)
-    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+    encoder = TextEncoderConfig(vocabulary_size=VOCABULARY, recurrence=recurrence)
     network = Classifier(ClassifierConfig(encoder=encoder, pooling=pooling, labels=3)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -87,6 +89,7 @@ def test_layers_below_are_run_first() -> None:
     network = classifier("gru", 2)
     tokens = torch.randint(VOCABULARY, (5,))
     (forward, backward) = in_one_go(layer_activations(network, tokens, 0))
+    assert isinstance(network.encoder, TextEncoder)
     embedded = network.encoder.embedding(tokens)[None]
     below = torch.nn.GRU(5, 6, bidirectional=True, batch_first=True)
     state = {name: value for name, value in network.encoder.recurrence.state_dict().items() if "_l0" in name}

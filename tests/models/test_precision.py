@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.models.networks import EncoderDecoder, Forecaster, Network, Tagger, build_network
+from app.models.forecaster import Forecaster
+from app.models.networks import EncoderDecoder, Network, Tagger, build_network
 from app.models.recurrent import Recurrent
 from app.models.serving import precision
 from app.models.serving.flat import FlatRecurrent
@@ -66,13 +67,15 @@ def sources(encoder: TextEncoder | ImageEncoder | SeriesEncoder | FramesEncoder)
         case SeriesEncoder():
             return torch.randn((3, 9, encoder.features), generator=generator), lengths
         case ImageEncoder():
-            shape = (3, IMAGE_SIZE, IMAGE_SIZE, 3)
-            return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8), torch.ones_like(lengths)
+            return _images((3,), IMAGE_SIZE, generator), torch.ones_like(lengths)
         case FramesEncoder():
-            shape = (3, 9, encoder.image.image_size, encoder.image.image_size, 3)
-            return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8), lengths
+            return _images((3, 9), encoder.image.image_size, generator), lengths
         case _:
             assert_never(encoder)
+
+
+def _images(count: tuple[int, ...], size: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 256, (*count, size, size, 3), generator=generator, dtype=torch.uint8)
 
 
 @every_draft
