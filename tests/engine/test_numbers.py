@@ -338,3 +338,18 @@ def test_a_forecast_that_is_not_finite_says_from_which_step_on() -> None:
     assert rows_of(fine.rows)[:, 0].tolist() == [2.0**power for power in range(1, 61)]
     assert isinstance(broken, Failed)
     assert "not finite for this series" in broken.reason
+
+
+def test_states_of_a_lower_layer_are_encoded_once(models: Models, shipped: dict[str, Shipped]) -> None:
+    """One series that begins beside another's later chunks, both read by the first layer alone."""
+    rng, key, wanted = random.Random(9), "forecast-state/1", Embed("mean", layer=0)
+    sources = [source_for(models[key].manifest, rng, steps) for steps in (200, 150)]
+    loop, before = Loop(models, budget=60), models[key].counters.encode_useful
+    for source in sources:
+        loop.add(key, source, wanted)
+        loop.turn()
+        loop.turn()
+    loop.run()
+    for number, source in enumerate(sources):
+        check(shipped[key], source, wanted, loop.events[number])
+    assert models[key].counters.encode_useful - before == 350, "a batch that fails is encoded again, in halves"
