@@ -6,7 +6,7 @@ from typing import Any
 
 from app.engine.protocol import Pixels
 from app.errors import TimedOut
-from app.store.manifest import ImageInput
+from app.store.manifest import ImageInput, Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.concurrently import concurrently
@@ -17,7 +17,7 @@ from app.tasks.sources.image_files import RawImage, Target
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-_PIXELS = Column("pixels", "uint8", (ANY, ANY, 3))
+_PIXELS = Column("pixels", "uint8", (ANY, ANY, 3), ("height", "width"))
 
 
 class ImageSource(SourceKind[bytes | RawImage]):
@@ -26,8 +26,7 @@ class ImageSource(SourceKind[bytes | RawImage]):
     kind = "image"
     options_in_query = True
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`: files, or pixels of any height and width."""
         return Column("image", "file"), _PIXELS
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
@@ -32,8 +33,7 @@ class TextSource(SourceKind[str]):
     def __init__(self, *, continues: bool = False) -> None:
         self.continues = continues
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`."""
         return (Column("text_input", "text"),)
 
@@ -163,7 +163,7 @@ def _whole(text: str, place: _Place, span: Span | None = None, number: int = 0) 
     place.check_tokens(ids, number if span else None)
     pieces = entry.tokenizer.pieces(own, most=place.most) if place.pieces else []
     moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
-    return ReadSource(Tokens(ids), moved, sentence=number)
+    return ReadSource(Tokens(ids), moved, part=number)
 
 
 def _continued(text: str, place: _Place) -> ReadSource:
