@@ -4,6 +4,7 @@ UnrollError
 ├── InputError              the request is wrong; the caller can correct it
 │   ├── EmptyInput
 │   ├── InputTooLong
+│   ├── InputTooShort
 │   ├── TooManyInputs
 │   ├── InvalidImage
 │   ├── UnsupportedMedia
@@ -76,6 +77,10 @@ class EmptyInput(InputError):
 
 
 class InputTooLong(InputError):
+    pass
+
+
+class InputTooShort(InputError):
     pass
 
 

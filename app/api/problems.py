@@ -57,6 +57,7 @@ class Kind(NamedTuple):
 KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.EmptyInput: Kind(422, "empty-input", "An input is empty"),
     errors.InputTooLong: Kind(422, "input-too-long", "An input is too long"),
+    errors.InputTooShort: Kind(422, "input-too-short", "An input is too short"),
     errors.TooManyInputs: Kind(422, "too-many-inputs", "The request has too many inputs"),
     errors.InvalidImage: Kind(422, "invalid-image", "An image cannot be decoded"),
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),

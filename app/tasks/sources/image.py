@@ -23,7 +23,8 @@ _PIXELS = Column("pixels", "uint8", (ANY, ANY, 3))
 class ImageSource(SourceKind[bytes | RawImage]):
     """An image: the bytes of a file, or pixels. Decoders are few, which bounds their memory; requests take turns."""
 
-    kind = "image"
+    kinds = ("image",)
+    items = (bytes, RawImage)
     options_in_query = True
 
     @property

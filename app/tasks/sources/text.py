@@ -27,7 +27,8 @@ _INLINE_CHARS, _INLINE_SENTENCES = 4000, 64  # a thread tokenises more, which wo
 class TextSource(SourceKind[str]):
     """A text. With `continues` the network reads all but the last token; that one is the decoder's first input."""
 
-    kind = "text"
+    kinds = ("text",)
+    items = (str,)
 
     def __init__(self, *, continues: bool = False) -> None:
         self.continues = continues
