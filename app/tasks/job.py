@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from pydantic import BaseModel
 
 from app.engine.cost import cost_of, directions_of
-from app.engine.protocol import AnswerSpec, Source, Tokens
+from app.engine.protocol import AnswerSpec, Frames, Pixels, Series, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 from app.text.tokenizer import Piece
@@ -33,8 +33,23 @@ class ReadSource:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens; 0 for an image."""
+        """Number of tokens; 0 for other sources."""
         return len(self.source.ids) if isinstance(self.source, Tokens) else 0
+
+    @property
+    def steps(self) -> int:
+        """Steps over which a recurrence reads it: tokens, rows or frames."""
+        match self.source:
+            case Tokens():
+                return len(self.source.ids)
+            case Series():
+                return len(self.source.rows)
+            case Frames():
+                return self.source.count
+            case Pixels():
+                return 1
+            case _:
+                assert_never(self.source)
 
 
 class Following(NamedTuple):
@@ -67,7 +82,7 @@ class Job:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens of the input; 0 for an image."""
+        """Number of tokens of the input; 0 for other sources."""
         return sum(job.read.tokens for job in self.sentences)
 
     @property

@@ -34,8 +34,8 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task. `name` appears in manifests, metrics and logs; `options` are members of its requests. `any_model`: it also
-    takes the models of other tasks whose networks have its kinds."""
+    """A task. `name` appears in manifests, metrics and logs; `options` are members of its requests. With `any_model` it
+    also takes the models of other tasks whose networks have its kinds."""
 
     name: str
     source: SourceKind[Any]
