@@ -136,6 +136,7 @@ def _service(
         image_pixels=settings.max_image_pixels,
         series_steps=settings.max_series_steps,
         windows=settings.max_windows,
+        frames=settings.max_frames,
     )
     return Service(
         tasks=parts.tasks,

@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     max_image_pixels: Annotated[int, Field(ge=1)] = Field(
         50_000_000, description="Maximum pixels of an image, checked before it is decoded."
     )
+    max_frames: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        256, description="Maximum images of a clip, before it is sampled to the number of the model."
+    )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."
     )

@@ -33,16 +33,21 @@ class ReadSource:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens, of rows of a series, or of frames; 0 for an image."""
+        """Number of tokens; 0 for other sources."""
+        return len(self.source.ids) if isinstance(self.source, Tokens) else 0
+
+    @property
+    def steps(self) -> int:
+        """Steps over which a recurrence reads it: tokens, rows or frames."""
         match self.source:
-            case Tokens(ids):
-                return len(ids)
-            case Series(rows):
-                return len(rows)
+            case Tokens():
+                return len(self.source.ids)
+            case Series():
+                return len(self.source.rows)
             case Frames():
                 return self.source.count
             case Pixels():
-                return 0
+                return 1
             case _:
                 assert_never(self.source)
 
@@ -77,7 +82,7 @@ class Job:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens of the input; see `ReadSource.tokens`."""
+        """Number of tokens of the input; 0 for other sources."""
         return sum(job.read.tokens for job in self.parts)
 
     @property

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SourceLimits:
-    """The longest text in characters, the largest image file in bytes, the most pixels of an image, the most steps of a
-    series, and the most windows that the series of a request are cut into."""
+    """The longest text in characters, the largest image file in bytes, the most pixels of an image, the most images of a
+    clip, the most steps of a series, and the most windows that the series of a request are cut into."""
 
     text_chars: int
     image_bytes: int
     image_pixels: int
-    series_steps: int = 0
-    windows: int = 0
+    frames: int = 256
+    series_steps: int = 100_000
+    windows: int = 4096

@@ -28,7 +28,7 @@ _INLINE_STEPS = 500  # a thread reads longer series, which would block the event
 class SeriesSource(SourceKind[RawSeries]):
     """A series: numbers in time, a row for each step."""
 
-    kind = "series"
+    kinds = ("series",)
     items = (JsonSeries, CsvFile, ArraySeries)
     options_in_query = True
 
@@ -36,7 +36,9 @@ class SeriesSource(SourceKind[RawSeries]):
         """See `SourceKind.columns`: series of as many steps each."""
         return (Column("series", "float32", (ANY, len(_series_of(manifest).features)), ("steps",)),)
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[RawSeries]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[RawSeries]:
         """See `SourceKind.from_column`."""
         return [ArraySeries(np.asarray(value, dtype=np.float64).reshape(shape)) for value in values]
 

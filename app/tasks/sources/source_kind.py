@@ -25,9 +25,11 @@ class Reader:
 
 
 class SourceKind(ABC, Generic[InputT]):
-    """A kind of source. `continues`: the answer continues the source, so no token marks its end."""
+    """A kind of source. `kinds` are the names of what it reads, `items` the types of an input. `continues`: the answer
+    continues the source, so no token marks its end."""
 
-    kind: SourceName
+    kinds: tuple[SourceName, ...]
+    items: tuple[type, ...]
     continues: bool = False
     options_in_query: bool = False  # whether the query string may have options, since the body may not be JSON
 
@@ -36,12 +38,18 @@ class SourceKind(ABC, Generic[InputT]):
         """Inputs of a model as arrays: a request has one of these columns."""
 
     @abstractmethod
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[InputT]:
-        """Inputs from the values of a column, each of `shape`."""
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[InputT]:
+        """Inputs for a model from the values of one of its columns, each of `shape`."""
 
     @abstractmethod
     def check(self, inputs: Sequence[InputT], limits: SourceLimits, options: TaskOptions) -> None:
         """Check inputs against limits that no model sets. Raises EmptyInput or InputTooLong."""
+
+    def kinds_of(self, item: InputT) -> tuple[SourceName, ...]:
+        """The names of what reads an input, which choose the default model."""
+        return self.kinds
 
     def language_of(self, item: InputT) -> str | None:
         """The language of an input, which chooses the default model; None allows any language."""

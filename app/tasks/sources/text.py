@@ -28,7 +28,8 @@ _INLINE_CHARS, _INLINE_SENTENCES = 4000, 64  # a thread tokenises more, which wo
 class TextSource(SourceKind[str]):
     """A text. With `continues` the network reads all but the last token; that one is the decoder's first input."""
 
-    kind = "text"
+    kinds = ("text",)
+    items = (str,)
 
     def __init__(self, *, continues: bool = False) -> None:
         self.continues = continues
@@ -37,7 +38,9 @@ class TextSource(SourceKind[str]):
         """See `SourceKind.columns`."""
         return (Column("text_input", "text"),)
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[str]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[str]:
         """See `SourceKind.from_column`."""
         return values
 

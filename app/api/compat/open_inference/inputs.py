@@ -31,11 +31,11 @@ class InputData:
     def inputs(self) -> int:
         return self.shape[0]
 
-    async def read(self, task: Task) -> Sequence[Any]:
-        """The inputs of the task. A thread decodes files and arrays. Raises InputError and InvalidImage."""
+    async def read(self, task: Task, manifest: Manifest) -> Sequence[Any]:
+        """The inputs of a task for a model. A thread decodes files and arrays. Raises InputError and InvalidImage."""
         column = self.tensor.column
         values = self._texts() if column.type == "text" else await asyncio.to_thread(self._values)
-        return task.source.from_column(column, values, self.shape[1:])
+        return task.source.from_column(manifest, column, values, self.shape[1:])
 
     def _values(self) -> Sequence[Any]:
         match self.tensor.column.type:
