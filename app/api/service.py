@@ -110,6 +110,14 @@ class Service:
         tasks = [self.task_of(entry.manifest) for entry in entries] or [*self.tasks.values()]
         return tasks[0].source
 
+    def model_for(self, task: Task, chosen: Options, kind: SourceName) -> Manifest:
+        """The version that answers inputs of a kind, where their language does not matter. Raises ModelNotFound,
+        ModelUnavailable and UnknownLanguage."""
+        view = self.client.view
+        if chosen.model is not None:
+            return self.catalog.named(task.wanted, chosen.model, chosen.version, view).manifest
+        return self.catalog.default(task.wanted, view, kinds=(kind,)).manifest
+
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs."""
         if inputs > self.most_inputs:

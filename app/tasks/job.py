@@ -6,7 +6,7 @@ from typing import NamedTuple, assert_never
 
 from pydantic import BaseModel
 
-from app.engine.cost import cost_of, directions_of
+from app.engine.cost import cost_of
 from app.engine.protocol import AnswerSpec, Frames, Pixels, Series, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
@@ -88,13 +88,13 @@ class Job:
     @property
     def steps(self) -> int:
         """Expected cell steps."""
-        directions = directions_of(self.entry.manifest)
-        return sum(cost_of(job.read.source, job.request, directions=directions).total for job in self.parts)
+        architecture = self.entry.manifest.architecture
+        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The answer to one input: its result, and the number of decoded tokens or forecast rows."""
+    """The answer to one input: its result, and the number of decoded tokens."""
 
     result: BaseModel
     emitted_tokens: int = field(default=0)

@@ -2,9 +2,10 @@
 
 from app.tasks.captioning import CAPTIONING
 from app.tasks.completion import COMPLETION
+from app.tasks.forecasting import FORECASTING
 from app.tasks.sentiment import SENTIMENT
 from app.tasks.task import Task
 from app.tasks.translation import TRANSLATION
 
-TASKS: tuple[Task, ...] = (SENTIMENT, CAPTIONING, TRANSLATION, COMPLETION)
+TASKS: tuple[Task, ...] = (SENTIMENT, CAPTIONING, TRANSLATION, COMPLETION, FORECASTING)
 CHECKS = {task.name: task.check for task in TASKS}

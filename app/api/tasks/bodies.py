@@ -8,6 +8,7 @@ from fastapi import Request
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, TaskRequest
 from app.api.tasks.image_body import ImageBody
+from app.api.tasks.series_body import SeriesBody
 from app.api.tasks.text_body import TextBody
 from app.errors import UnrollError
 from app.tasks.task import Task
@@ -28,10 +29,15 @@ class Body(Protocol):
 
 def body_of(task: Task) -> Body:
     """The body of a task's requests."""
-    match task.source.kind:
+    (kind,) = task.source.kinds
+    match kind:
         case "text":
             return TextBody(task)
         case "image":
             return ImageBody(task)
+        case "series":
+            return SeriesBody(task)
+        case "frames":
+            raise NotImplementedError
         case _:
-            assert_never(task.source.kind)
+            assert_never(kind)
