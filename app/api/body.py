@@ -47,9 +47,9 @@ def parsed(content: bytes, form: type[Form]) -> Form:
         return form.model_validate_json(content, strict=True)
 
 
-def checked(values: Mapping[str, object], form: type[Form], where: str) -> Form:
+def checked(values: Mapping[str, object], form: type[Form], *where: str) -> Form:
     """The JSON object at `where` of a body as a `form`. Raises RequestValidationError."""
-    with _as_request_error(form, where):
+    with _as_request_error(form, *where):
         return form.model_validate(values, strict=True)
 
 
