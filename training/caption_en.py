@@ -189,7 +189,7 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:
-    network, tokenizer, manifest = shipped
+    network, tokenizer, manifest = shipped.network, shipped.tokenizer, shipped.manifest
     assert isinstance(network, EncoderDecoder)
     assert manifest.image is not None
     test = read_flickr8k(data, "test")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from app.store.architecture import Tagger
 from app.store.manifest import Manifest, Quality
 from training.curves import CURVE
 
@@ -40,8 +41,7 @@ def card_of(manifest: Manifest, text: CardText) -> str:
 | | |
 |---|---|
 | task | {manifest.task} |
-| languages | {", ".join(manifest.languages)} |
-| architecture | {manifest.architecture.describe()} |
+{_source_rows(manifest)}| architecture | {manifest.architecture.describe()} |
 | parameters | {manifest.parameters:,} |
 | size on disk | {manifest.bytes / 1e6:.1f} MB, half precision; computed in float32 |
 | recipe | {recipe} |
@@ -65,6 +65,24 @@ The measurements are of these very files, by the command in the table.
 
 {text.terms}
 """
+
+
+def _source_rows(manifest: Manifest) -> str:
+    """Rows of the table about what the network reads, beside images."""
+    rows = []
+    if manifest.languages:
+        rows.append(("languages", ", ".join(manifest.languages)))
+    if (series := manifest.series) is not None:
+        steps = "any length" if series.window is None else f"{series.window} steps"
+        interval = f", {series.interval} each" if series.interval else ""
+        rows.append(("reads", f"{steps}{interval}: {', '.join(column.name for column in series.features)}"))
+        if series.targets:
+            rows.append(("answers", ", ".join(column.name for column in series.targets)))
+    if manifest.frames is not None and manifest.image is not None:
+        rows.append(("reads", f"{manifest.frames} frames of {manifest.image.size} x {manifest.image.size}"))
+    if isinstance(manifest.architecture, Tagger) or (manifest.labels and manifest.source != "text"):
+        rows.append(("labels", ", ".join(manifest.labels)))
+    return "".join(f"| {name} | {words} |\n" for name, words in rows)
 
 
 def write_card(folder: Path, manifest: Manifest, text: CardText) -> None:

@@ -22,6 +22,9 @@ RECIPES = (
     "sentiment-ko",
     "caption-en",
     "translate-en-ko",
+    "forecast-weather",
+    "classify-digits-motion",
+    "tag-en",
 )
 
 

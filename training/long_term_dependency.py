@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from app.errors import StoreError
+from app.models.encoders import TextEncoder
 from app.models.networks import Classifier
 from app.store.model_store import open_version
 from app.text.tokenizer import TextTokenizer
@@ -44,12 +45,15 @@ def load(store: Path, name: str) -> tuple[Classifier, TextTokenizer]:
     if not folders:
         raise Unfit("which is not in the model store")
     try:
-        network, tokenizer, _ = load_shipped(open_version(folders[-1]), "float32")
+        shipped = load_shipped(open_version(folders[-1]), "float32")
     except StoreError as error:
         raise Unfit(f"which is broken: {error.detail}") from error
-    if not isinstance(network, Classifier) or network.config.encoder.recurrence.directions != 1:
+    network = shipped.network
+    if not isinstance(network, Classifier) or not isinstance(network.encoder, TextEncoder):
+        raise Unfit("which is not a classifier of texts")
+    if network.config.encoder.recurrence.directions != 1:
         raise Unfit("which does not read in one direction")
-    return network, tokenizer
+    return network, shipped.tokenizer
 
 
 def fading(name: str, network: Classifier, tokenizer: TextTokenizer, data: Path, texts: int) -> Fading:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class Schedule:
     average: float = 0.998
     checkpoint_seconds: float = 120
     patience: int = 3  # training ends after this number of epochs without a better dev score
+    products: Literal["bfloat16", "float32"] = "bfloat16"  # numbers need more digits than labels
 
     def for_trial(self, epochs: int | None) -> "Schedule":
         """The same schedule with another number of epochs, unless that is None."""
@@ -139,8 +140,8 @@ def fit(
 
     `last.pt` in `folder` is written after each epoch and every `schedule.checkpoint_seconds`. The same call resumes
     from it with the result of an uninterrupted run. `log.tsv` has one line per epoch: epoch, mean loss, dev score,
-    seconds. On CUDA, and on a CPU with matrix units, products are in bfloat16 (autocast). If TensorBoard is installed,
-    losses and scores are logged there, too.
+    seconds. On CUDA, and on a CPU with matrix units, products are in bfloat16 (autocast), unless the schedule says
+    float32. If TensorBoard is installed, losses and scores are logged there, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
@@ -177,7 +178,8 @@ def fit(
         torch.save(kept, last.with_suffix(".new"))
         last.with_suffix(".new").replace(last)
 
-    mixed = device == "cuda" or torch.cpu._is_amx_tile_supported()  # without matrix units bfloat16 is slower
+    is_fast = device == "cuda" or torch.cpu._is_amx_tile_supported()  # without matrix units bfloat16 is slower
+    mixed = is_fast and schedule.products == "bfloat16"
     board = _board(folder)
     while at.epoch < schedule.epochs and at.epoch <= at.best_epoch + schedule.patience:
         network.train()

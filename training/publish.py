@@ -1,4 +1,5 @@
-"""Publishes a trained network in the model store: half-precision safetensors, tokenizer, manifest, card.
+"""Publishes a trained network in the model store: half-precision safetensors, manifest, card, and a tokenizer if the
+manifest has one.
 
 `python -m training.evaluate NAME` adds the measurements.
 """
@@ -19,7 +20,7 @@ from training.curves import CURVE, draw_curve
 
 
 def publish(
-    network: nn.Module, tokenizer: Path, store: Path, draft: Manifest, card: CardText, *, log: Path | None = None
+    network: nn.Module, tokenizer: Path | None, store: Path, draft: Manifest, card: CardText, *, log: Path | None = None
 ) -> Path:
     """Write the version that `draft` describes, with its files, hashes and number of parameters, and the learning curve
     from the `log` of a run. Returns its folder. The version appears atomically, see `app.store.publishing`."""
@@ -30,7 +31,8 @@ def publish(
     with publishing(store, draft.name, draft.version) as fresh:
         save_file(tensors, fresh / WEIGHTS)
         fresh.joinpath(WEIGHTS).chmod(0o644)
-        shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
+        if tokenizer is not None and draft.tokenizer is not None:
+            shutil.copyfile(tokenizer, fresh / draft.tokenizer.file)
         if log is not None and log.exists():
             draw_curve(log, fresh / CURVE)
         entries = {path.name: file_entry(path) for path in sorted(fresh.iterdir())}

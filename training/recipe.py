@@ -10,7 +10,7 @@ from typing import NamedTuple
 import click
 import torch
 
-from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.networks import Network, build_network
 from app.models.serving.precision import Precision, prepare
 from app.store.listing import newest_version
 from app.store.manifest import Manifest, Quality
@@ -35,15 +35,21 @@ class Figure(NamedTuple):
 class Shipped(NamedTuple):
     """A version of the store, loaded for measurement."""
 
-    network: Classifier | EncoderDecoder
-    tokenizer: TextTokenizer
+    network: Network
+    source_tokenizer: TextTokenizer | None
     manifest: Manifest
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """That of a network that reads texts or decodes tokens."""
+        assert self.source_tokenizer is not None  # see `Manifest`
+        return self.source_tokenizer
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One shipped checkpoint. `train(data, folder, epochs)` writes `best.pt` and `tokenizer.json` into the folder;
-    `epochs` None is the number of the recipe. `draft` is the manifest before publishing and measuring.
+    """One shipped checkpoint. `train(data, folder, epochs)` writes `best.pt` into the folder, and `tokenizer.json` if the
+    manifest has a tokenizer; `epochs` None is the number of the recipe. `draft` is the manifest before publishing and measuring.
     `measure(shipped, data)` returns the measurements."""
 
     draft: Manifest
@@ -60,7 +66,8 @@ class Recipe:
         network = _network(self.draft)
         network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
         draft = self.draft.model_copy(update={"version": newest_version(store, self.name) + 1})
-        return publish(network, folder / "tokenizer.json", store, draft, self.card, log=folder / "log.tsv")
+        tokenizer = folder / "tokenizer.json" if draft.tokenizer is not None else None
+        return publish(network, tokenizer, store, draft, self.card, log=folder / "log.tsv")
 
     def newest(self, store: Path) -> Version:
         """The newest version."""
@@ -104,7 +111,7 @@ class Recipe:
         return run
 
 
-def _network(manifest: Manifest) -> Classifier | EncoderDecoder:
+def _network(manifest: Manifest) -> Network:
     image = manifest.image
     mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
     return build_network(manifest.architecture, mean=mean, std=std)
@@ -115,5 +122,5 @@ def load_shipped(version: Version, precision: Precision = "float32") -> Shipped:
     network = _network(version.manifest)
     load_weights(network, version)
     prepare(network, precision, torch.device("cpu"))
-    tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
-    return Shipped(network, tokenizer, version.manifest)
+    use = version.manifest.tokenizer
+    return Shipped(network, None if use is None else TextTokenizer(version.folder, use), version.manifest)

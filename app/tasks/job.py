@@ -6,7 +6,7 @@ from typing import NamedTuple, assert_never
 
 from pydantic import BaseModel
 
-from app.engine.cost import cost_of, directions_of
+from app.engine.cost import cost_of
 from app.engine.protocol import AnswerSpec, Frames, Pixels, Series, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
@@ -92,8 +92,8 @@ class Job:
     @property
     def steps(self) -> int:
         """Expected cell steps."""
-        directions = directions_of(self.entry.manifest)
-        return sum(cost_of(job.read.source, job.request, directions=directions).total for job in self.sentences)
+        architecture = self.entry.manifest.architecture
+        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.sentences)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,134 @@
+"""Recipe of `forecast-weather`: six days of Seattle's weather to the temperatures of the next three, by residual blocks
+over time (ResNet-1D) and an LSTM.
+
+    python -m training.forecast_weather --data data
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor, nn
+
+from app.models.networks import Forecaster
+from app.store.architecture import Block, Recurrence, SeriesEncoder
+from app.store.architecture import Forecaster as Architecture
+from app.store.manifest import Feature, Manifest, SeriesInput, Standard, Training
+from training.cards import CardText
+from training.loop import Schedule, chunks, fit
+from training.recipe import Figure, Recipe, Shipped
+from training.series import in_units, scaled
+from training.weather import (
+    FEATURES,
+    HORIZON,
+    TARGETS,
+    TEST_YEARS,
+    TRAIN_YEARS,
+    WINDOW,
+    Windows,
+    read_weather,
+    windows_of,
+)
+from training.weather_baselines import climatology, linear_regression, persistence
+
+# Near the means and standard deviations of the years of training.
+COLUMNS = {
+    "precipitation": Feature(name="precipitation", log1p=True, scaling=Standard(mean=0.7, std=1.0)),
+    "temp_max": Feature(name="temp_max", scaling=Standard(mean=16, std=7)),
+    "temp_min": Feature(name="temp_min", scaling=Standard(mean=8, std=5)),
+    "wind": Feature(name="wind", scaling=Standard(mean=3.3, std=1.5)),
+}
+SERIES = SeriesInput(
+    features=tuple(COLUMNS[name] for name in FEATURES),
+    targets=tuple(COLUMNS[name] for name in TARGETS),
+    window=WINDOW,
+    interval="1 day",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The options of the recipe."""
+
+    width: int = 32
+    hidden: int = 48
+    dropout: float = 0.2
+    noise: float = 0.1  # standard deviation of what is added to scaled inputs in training
+    windows_per_batch: int = 32
+    seed: int = 1
+    schedule: Schedule
+
+    def architecture(self) -> Architecture:
+        blocks = tuple(Block(kind="residual", width=self.width, kernels=(3, 3)) for _ in range(2))
+        recurrence = Recurrence(cell="lstm", input_size=self.width, hidden_size=self.hidden)
+        encoder = SeriesEncoder(features=len(FEATURES), blocks=blocks, recurrence=recurrence)
+        return Architecture(encoder=encoder, targets=len(TARGETS), horizon=HORIZON)
+
+
+CONFIG = Config(schedule=Schedule(epochs=60, learning_rate=2e-3, average=0.99, patience=15, products="float32"))
+
+
+def forecasts(network: Forecaster, inputs: Tensor) -> Tensor:
+    """Scaled windows (windows, 6, features) to scaled targets (windows, 3, targets)."""
+    lengths = torch.full((len(inputs),), inputs.shape[1])
+    forecast: Tensor = network(inputs, lengths)
+    return forecast
+
+
+def train(data: Path, folder: Path, epochs: int | None) -> None:
+    config = CONFIG
+    torch.manual_seed(config.seed)
+    weather = read_weather(data)
+    known, dev = windows_of(weather, TRAIN_YEARS[:-1]), windows_of(weather, TRAIN_YEARS[-1:])
+    inputs, targets = scaled(known.inputs, SERIES.features), scaled(known.targets, SERIES.targets)
+    network = Forecaster(config.architecture(), dropout=config.dropout)
+    click.echo(f"{len(inputs)} windows, {sum(parameter.numel() for parameter in network.parameters())} parameters")
+
+    def batches(epoch: int) -> list[list[int]]:
+        order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(config.seed + epoch)).tolist()
+        return [list(part) for part in chunks(order, config.windows_per_batch)]
+
+    def loss(batch: list[int]) -> Tensor:
+        noisy = inputs[batch] + config.noise * torch.randn(len(batch), WINDOW, len(FEATURES))
+        return nn.functional.l1_loss(forecasts(network, noisy), targets[batch])
+
+    def score(averaged: nn.Module) -> float:
+        assert isinstance(averaged, Forecaster)
+        return -float(errors(answers(averaged, dev), dev).mean())
+
+    best = fit(network, config.schedule.for_trial(epochs), batches=batches, loss=loss, score=score, folder=folder)
+    torch.save(best.state_dict(), folder / "best.pt")
+
+
+def answers(network: Forecaster, windows: Windows) -> Tensor:
+    """Forecasts in °C (windows, 3, targets)."""
+    return in_units(forecasts(network, scaled(windows.inputs, SERIES.features)), SERIES.targets)
+
+
+def errors(forecast: Tensor, windows: Windows) -> Tensor:
+    """Mean absolute error in °C of each day ahead and target: (3, targets)."""
+    return (forecast - windows.targets).abs().mean(0)
+
+
+def measure(shipped: Shipped, data: Path) -> list[Figure]:
+    assert isinstance(shipped.network, Forecaster)
+    weather = read_weather(data)
+    known, test = windows_of(weather, TRAIN_YEARS), windows_of(weather, TEST_YEARS)
+    where = f"Seattle 2015, {len(test.inputs)} windows"
+    ways = {
+        "": answers(shipped.network, test),
+        " by persistence": persistence(test),
+        " by climatology": climatology(weather, TRAIN_YEARS, test),
+        " by linear regression": linear_regression(known, test),
+    }
+    figures = []
+    for place, target in enumerate(TARGETS):
+        for way, forecast in ways.items():
+            error = errors(forecast, test)[:, place]
+            figures.append(Figure(f"mean absolute error of {target}{way}", float(error.mean()), f"{where}, °C, 3 days"))
+            figures += [
+                Figure(f"mean absolute error of {target}{way}, day {day}", float(value), f"{where}, °C")
+                for day, value in enumerate(error, 1)
+            ]
+    return figures
