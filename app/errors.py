@@ -4,9 +4,10 @@ UnrollError
 ├── InputError              the request is wrong; the caller can correct it
 │   ├── EmptyInput
 │   ├── InputTooLong
-│   ├── InputTooShort
+│   ├── InputTooShort       a series has fewer steps than its model reads
 │   ├── TooManyInputs
 │   ├── InvalidImage
+│   ├── InvalidSeries
 │   ├── UnsupportedMedia
 │   ├── UnreadableBody      the body is not what its headers say
 │   ├── BodyTooLarge
@@ -89,6 +90,10 @@ class TooManyInputs(InputError):
 
 
 class InvalidImage(InputError):
+    pass
+
+
+class InvalidSeries(InputError):
     pass
 
 

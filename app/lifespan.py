@@ -134,6 +134,8 @@ def _service(
         text_chars=settings.max_text_chars,
         image_bytes=settings.max_image_bytes,
         image_pixels=settings.max_image_pixels,
+        series_steps=settings.max_series_steps,
+        windows=settings.max_windows,
         frames=settings.max_frames,
     )
     return Service(

@@ -150,6 +150,8 @@ class Settings(BaseSettings):
         32 * 1024 * 1024, description="Maximum size of a request body in bytes, checked while the body arrives."
     )
     max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Maximum length of a text in characters.")
+    max_series_steps: Annotated[int, Field(ge=1)] = Field(100_000, description="Maximum steps of a series.")
+    max_windows: Annotated[int, Field(ge=1)] = Field(4096, description="Maximum windows of one request.")
     max_image_bytes: Annotated[int, Field(ge=1024)] = Field(
         12 * 1024 * 1024, description="Maximum size of an image file in bytes."
     )

@@ -22,15 +22,15 @@ class ReadSource:
     For an answer that continues the source, `first` is the first input of the decoder, and `after` are the last ids of
     the source, which the text of the answer follows.
 
-    A source may be one of several sentences of an input: `sentence` is its number, from 0, and `following` of the first
-    one are the others, each with the text between it and the one before.
+    A source may be one of several parts of an input, the sentences of a text or the windows of a series: `part` is its
+    number, from 0, and `following` of the first one are the others, each with the text between it and the one before.
     """
 
     source: Source
     pieces: Sequence[Piece] = ()
     first: int | None = None
     after: Sequence[int] = ()
-    sentence: int = 0
+    part: int = 0
     following: Sequence[tuple[str, "ReadSource"]] = ()
     words: Sequence[PlacedWord] = ()
     text: str = ""
@@ -57,7 +57,7 @@ class ReadSource:
 
 
 class Following(NamedTuple):
-    """A further sentence of an input, and the text between it and the one before."""
+    """A further part of an input, and the text between it and the one before."""
 
     separator: str
     job: "Job"
@@ -66,7 +66,7 @@ class Following(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Job:
     """One input, ready for an engine: the version that answers, the source, and the engine request. Of an input with
-    several sentences it is the first one; `following` are the others."""
+    several parts it is the first one; `following` are the others."""
 
     entry: Entry
     read: ReadSource
@@ -80,25 +80,25 @@ class Job:
         return self.entry.manifest.key
 
     @property
-    def sentences(self) -> list["Job"]:
-        """The job of each sentence."""
+    def parts(self) -> list["Job"]:
+        """The job of each part: of a sentence of a text, or of a window of a series."""
         return [self, *(job for _, job in self.following)]
 
     @property
     def tokens(self) -> int:
         """Number of tokens of the input; 0 for other sources."""
-        return sum(job.read.tokens for job in self.sentences)
+        return sum(job.read.tokens for job in self.parts)
 
     @property
     def steps(self) -> int:
         """Expected cell steps."""
         architecture = self.entry.manifest.architecture
-        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.sentences)
+        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The answer to one input: its result, and the number of decoded tokens."""
+    """The answer to one input: its result, and the number of decoded tokens or forecast rows."""
 
     result: BaseModel
     emitted_tokens: int = field(default=0)

@@ -185,7 +185,7 @@ def test_sentences_are_read_apart_if_card_or_request_says_so(
         ("  ", Tokens(encode("Close the file."))),
         ("\n\n", Tokens(encode("Open"))),
     ]
-    assert [one.sentence for _, one in read_text.following] == [1, 2]
+    assert [one.part for _, one in read_text.following] == [1, 2]
     pieces = [*read_text.pieces, *(piece for _, one in read_text.following for piece in one.pieces)]
     assert "".join("".join(text[piece.start : piece.end] for piece in pieces).split()) == "".join(text.split())
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.engine.protocol import Frames
 from app.errors import EmptyInput
+from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.job import ReadSource
@@ -19,7 +20,7 @@ from app.tasks.sources.place import place_of_clip, place_of_frame
 from app.tasks.sources.source_kind import Reader, SourceKind
 
 _CLIP = Column("clip", "file")
-_PIXELS = Column("frames", "uint8", (ANY, ANY, ANY, 3))
+_PIXELS = Column("frames", "uint8", (ANY, ANY, ANY, 3), ("frames", "height", "width"))
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,13 @@ class FramesSource(SourceKind[Clip]):
     items = (Clip,)
     options_in_query = True
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`: files, or the pixels of frames of any height and width."""
         return _CLIP, _PIXELS
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[Clip]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[Clip]:
         """See `SourceKind.from_column`."""
         if column == _CLIP:
             return [Clip([value]) for value in values]

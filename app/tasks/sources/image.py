@@ -6,7 +6,7 @@ from typing import Any
 
 from app.engine.protocol import Pixels
 from app.errors import TimedOut
-from app.store.manifest import ImageInput
+from app.store.manifest import ImageInput, Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.concurrently import concurrently
@@ -18,7 +18,7 @@ from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import place_of_image
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-_PIXELS = Column("pixels", "uint8", (ANY, ANY, 3))
+_PIXELS = Column("pixels", "uint8", (ANY, ANY, 3), ("height", "width"))
 
 
 class ImageSource(SourceKind[bytes | RawImage]):
@@ -28,12 +28,13 @@ class ImageSource(SourceKind[bytes | RawImage]):
     items = (bytes, RawImage)
     options_in_query = True
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`: files, or pixels of any height and width."""
         return Column("image", "file"), _PIXELS
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[bytes | RawImage]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[bytes | RawImage]:
         """See `SourceKind.from_column`."""
         if column != _PIXELS:
             return values

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.store.manifest import SourceName
+from app.store.manifest import Manifest, SourceName
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
@@ -21,15 +21,15 @@ class OneOf(SourceKind[Any]):
         self.items = tuple(item for part in parts for item in part.items)
         self.options_in_query = any(part.options_in_query for part in parts)
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`."""
-        return tuple(column for part in self.parts for column in part.columns)
+        return self._part_for(manifest).columns(manifest)
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[Any]:
         """See `SourceKind.from_column`."""
-        part = next(part for part in self.parts if column in part.columns)
-        return part.from_column(column, values, shape)
+        return self._part_for(manifest).from_column(manifest, column, values, shape)
 
     def check(self, inputs: Sequence[Any], limits: SourceLimits, options: TaskOptions) -> None:
         """See `SourceKind.check`."""
@@ -56,6 +56,9 @@ class OneOf(SourceKind[Any]):
         """See `SourceKind.read`."""
         part = self._part_of(inputs[0])
         return await part.read(inputs, entries, reader, options, pieces=pieces, deadline=deadline)
+
+    def _part_for(self, manifest: Manifest) -> SourceKind[Any]:
+        return next(part for part in self.parts if manifest.source in part.kinds)
 
     def _part_of(self, item: Any) -> SourceKind[Any]:
         return next(part for part in self.parts if isinstance(item, part.items))

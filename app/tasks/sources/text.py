@@ -8,6 +8,7 @@ from typing import Any
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
@@ -33,12 +34,13 @@ class TextSource(SourceKind[str]):
     def __init__(self, *, continues: bool = False) -> None:
         self.continues = continues
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`."""
         return (Column("text_input", "text"),)
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[str]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[str]:
         """See `SourceKind.from_column`."""
         return values
 
@@ -177,7 +179,7 @@ def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0)
     place.check_tokens(ids, number if span else None)
     pieces = entry.tokenizer.pieces(own, most=place.most) if place.pieces else []
     moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
-    return ReadSource(Tokens(ids), moved, sentence=number)
+    return ReadSource(Tokens(ids), moved, part=number)
 
 
 def _ids(entry: Entry, text: str, most: int | None) -> list[int]:

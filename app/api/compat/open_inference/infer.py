@@ -77,7 +77,7 @@ async def infer(request: Request) -> Response:
     chosen = chosen_by(request, manifest, parameters)
     terms = service.accept(request, chosen, inputs=tensor.inputs)
     async with service.until_disconnect(request, terms):
-        jobs = await service.prepare(request, task, await tensor.read(task), parameters, chosen, terms)
+        jobs = await service.prepare(request, task, await tensor.read(task, manifest), parameters, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
     results = [output.result for output in outputs]
     return _answer(body, task, jobs[0].entry.manifest, results, binary=parameters.binary_data_output)
