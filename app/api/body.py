@@ -54,9 +54,9 @@ async def read_long(content: bytes, form: type[Form]) -> Form:
     return parsed(content, form) if len(content) <= _INLINE_BYTES else await asyncio.to_thread(parsed, content, form)
 
 
-def checked(values: Mapping[str, object], form: type[Form], where: str) -> Form:
+def checked(values: Mapping[str, object], form: type[Form], *where: str) -> Form:
     """The JSON object at `where` of a body as a `form`. Raises RequestValidationError."""
-    with _as_request_error(form, where):
+    with _as_request_error(form, *where):
         return form.model_validate(values, strict=True)
 
 

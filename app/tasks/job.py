@@ -10,12 +10,14 @@ from app.engine.cost import cost_of
 from app.engine.protocol import AnswerSpec, Frames, Pixels, Series, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
+from app.text.placed_words import PlacedWord
 from app.text.tokenizer import Piece
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSource:
-    """A source in the form of the engine. `pieces` are its tokens with their places in the text, if needed.
+    """A source in the form of the engine. `pieces` are its tokens with their places in the text, if needed; `words` and
+    `text` are for an answer that labels words.
 
     For an answer that continues the source, `first` is the first input of the decoder, and `after` are the last ids of
     the source, which the text of the answer follows.
@@ -30,6 +32,8 @@ class ReadSource:
     after: Sequence[int] = ()
     part: int = 0
     following: Sequence[tuple[str, "ReadSource"]] = ()
+    words: Sequence[PlacedWord] = ()
+    text: str = ""
 
     @property
     def tokens(self) -> int:

@@ -7,10 +7,16 @@ from fastapi import Request
 
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, TaskRequest
+from app.api.tasks.frames_body import FramesBody
 from app.api.tasks.image_body import ImageBody
+from app.api.tasks.one_of_body import OneOfBody, PartBody
 from app.api.tasks.series_body import SeriesBody
 from app.api.tasks.text_body import TextBody
+from app.api.tasks.words_body import WordsBody
 from app.errors import UnrollError
+from app.store.manifest import SourceName
+from app.tasks.sources.one_of import OneOf
+from app.tasks.sources.words import WordsSource
 from app.tasks.task import Task
 
 
@@ -29,15 +35,24 @@ class Body(Protocol):
 
 def body_of(task: Task) -> Body:
     """The body of a task's requests."""
-    (kind,) = task.source.kinds
+    source = task.source
+    if isinstance(source, OneOf):
+        return OneOfBody(task, {kind: _part_of(task, kind) for kind in source.kinds})
+    if isinstance(source, WordsSource):
+        return WordsBody(task)
+    (kind,) = source.kinds
+    return ImageBody(task) if kind == "image" else _part_of(task, kind)
+
+
+def _part_of(task: Task, kind: SourceName) -> PartBody:
     match kind:
         case "text":
             return TextBody(task)
-        case "image":
-            return ImageBody(task)
+        case "frames":
+            return FramesBody(task)
         case "series":
             return SeriesBody(task)
-        case "frames":
-            raise NotImplementedError
+        case "image":
+            raise AssertionError("no task reads images or something else")
         case _:
             assert_never(kind)

@@ -56,6 +56,7 @@ class SeriesBody:
 
     inputs = SeriesInputs
     media_types = (CSV,)
+    words = "a series (rows or columns of numbers) or a list of series"
     errors: tuple[type[UnrollError], ...] = (InvalidSeries, InputTooShort)
 
     def __init__(self, task: Task) -> None:
@@ -70,15 +71,21 @@ class SeriesBody:
         if content_type == JSON:
             form = await read_long(await request.body(), self.json)
             options: RequestOptions = with_query(request, form, self._options)
-            return self.items(form.inputs, options, service), options
+            return await self.items(form.inputs, options, service), options
         if content_type == CSV:
             options = with_query(request, self._options(), self._options)
             return [CsvFile(await request.body(), _charset(request))], options
         raise unsupported_content(request, JSON, CSV)
 
-    def items(self, inputs: Any, options: RequestOptions, service: Service) -> Sequence[RawSeries]:
-        """The series in the member `inputs`. Raises ModelNotFound, ModelUnavailable, UnknownLanguage."""
-        series = service.model_for(self._task, options, "series").series
+    def recognises(self, inputs: object) -> bool:
+        """See `PartBody.recognises`."""
+        first = inputs[0] if isinstance(inputs, list) and inputs else inputs
+        return isinstance(first, int | float | list | dict)
+
+    async def items(self, inputs: Any, options: RequestOptions, service: Service) -> Sequence[RawSeries]:
+        """See `PartBody.items`. The number of the model's features says whether they are one series or several. Raises
+        ModelNotFound, ModelUnavailable and UnknownLanguage."""
+        series = service.chosen(self._task, options, ("series",)).series
         return series_in(inputs, 0 if series is None else len(series.features))
 
     def described(self) -> dict[str, Any]:

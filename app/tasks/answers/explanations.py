@@ -16,18 +16,18 @@ _PLACE = 3  # a token counts as much as three numbers: its text, start and end
 
 
 def explained_numbers(job: Job, layer: int | None, units: int | None) -> int:
-    """The numbers in the explanation of a text, at most."""
+    """The numbers in the explanation of an input, at most."""
     recurrence, labels = _recurrence(job.entry.manifest), len(job.entry.manifest.labels)
     cell = CELLS[recurrence.cell]
     columns = min(units or recurrence.hidden_size, recurrence.hidden_size)
     activations = 0 if layer is None else recurrence.directions * columns * (1 + cell.has_cell + cell.blocks)
-    return job.read.tokens * (_PLACE + labels + activations)
+    return job.read.steps * (_PLACE + labels + activations)
 
 
 def check_numbers(numbers: int, layer: int | None) -> None:
     """Check the numbers in the explanations of a request. Raises InputTooLong."""
     if numbers > MAX_NUMBERS:
-        fewer = "send fewer or shorter texts" + ("" if layer is None else ", or set units to a smaller number")
+        fewer = "send fewer or shorter inputs" + ("" if layer is None else ", or set units to a smaller number")
         raise InputTooLong(
             f"the explanations of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: {fewer}",
             limit=MAX_NUMBERS,
@@ -35,12 +35,12 @@ def check_numbers(numbers: int, layer: int | None) -> None:
 
 
 def explanation_members(job: Job, explanation: Explanation, layer: int | None, units: int | None) -> dict[str, Any]:
-    """The members of a TextExplanation, with activations if they are of a `layer`."""
+    """The members of a LabelExplanation, with activations if they are of a `layer`."""
     manifest = job.entry.manifest
     recurrence = _recurrence(manifest)
     members: dict[str, Any] = {
         "method": "one pass" if recurrence.directions == 1 else "each prefix read anew",
-        "tokens": JsonArray(job.read.pieces),
+        **({"tokens": JsonArray(job.read.pieces)} if manifest.source == "text" else {"steps": job.read.steps}),
         "labels": list(manifest.labels),
         "probabilities": NumberRows(explanation.probabilities),
     }

@@ -23,19 +23,22 @@ from app.tasks.options import TaskOptions
 MOST_EXPLAINED = {
     1: 1024,
     2: 128,
-}  # limit of tokens by number of directions: with two, each prefix is read anew
+}  # limit of steps by number of directions: with two, each prefix is read anew
 
 
 class LabelOptions(TaskOptions):
     """How labels are explained."""
 
-    explain: bool = Field(False, description="Add `explanation`: the probability of each label after each token.")
+    explain: bool = Field(
+        False,
+        description="Add `explanation`: the probability of each label after each token, row of a series or frame.",
+    )
     layer: Annotated[int, Field(ge=0, le=99)] | None = Field(
         None, description="With `explain`: add hidden states, cells and gates of this layer, counted from 0."
     )
     units: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
         None,
-        description="With `layer`: return this number of units, those whose hidden state changes most in the text. "
+        description="With `layer`: return this number of units, those whose hidden state changes most. "
         "By default all units.",
     )
 
@@ -94,7 +97,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.request`."""
         assert isinstance(plan, Label)
         if plan.explain is not None:
-            _check_explained(entry.manifest, read.tokens, index)
+            _check_explained(entry.manifest, read.steps, index)
         return plan
 
     def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
@@ -147,12 +150,13 @@ def _recurrence(manifest: Manifest) -> Recurrence:
     return manifest.architecture.encoder.recurrence
 
 
-def _check_explained(manifest: Manifest, tokens: int, index: int) -> None:
+def _check_explained(manifest: Manifest, steps: int, index: int) -> None:
     most = MOST_EXPLAINED[_recurrence(manifest).directions]
-    if tokens > most:
+    if steps > most:
+        words = "tokens" if manifest.source == "text" else "steps"
         raise InputTooLong(
-            f"inputs[{index}] has {tokens} tokens; the limit of explain is {most} for {manifest.name}: shorten the "
-            "text, or leave out explain",
+            f"inputs[{index}] has {steps} {words}; the limit of explain is {most} for {manifest.name}: shorten the "
+            "input, or leave out explain",
             input=index,
             limit=most,
         )

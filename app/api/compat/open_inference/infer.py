@@ -16,7 +16,7 @@ from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import InferAnswer, InferRequest
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
-from app.api.tasks.image_body import BINARY
+from app.api.tasks.files import BINARY
 from app.errors import ContradictoryOptions, InputError, InvalidImage
 from app.store.manifest import Manifest
 from app.tasks.task import Task
