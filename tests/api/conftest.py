@@ -1,6 +1,7 @@
 """Fixtures of the tests of the HTTP interface."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -30,3 +31,19 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     key = SecretStr(ADMIN_KEY)
     with serving_store(store, folder, admin_key=key, max_body_bytes=3_000_000, max_inputs=64) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server over the tiny models of series, frames and tags."""
+    folder = tmp_path_factory.mktemp("number-server")
+    limits = {"max_series_steps": 5000, "max_windows": 200, "max_body_bytes": 30_000_000, "max_inputs": 256}
+    with serving_store(number_store, folder, **limits) as address:
+        yield address
+
+
+@pytest.fixture
+def numbers(number_server: str) -> Iterator[httpx.Client]:
+    """A client of that server."""
+    with httpx.Client(base_url=number_server, timeout=30) as client:
+        yield client

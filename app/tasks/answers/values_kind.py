@@ -95,8 +95,8 @@ class ValuesKind(AnswerKind):
         numbers = sum(map(_numbers, jobs))
         if numbers > MAX_NUMBERS:
             raise InputTooLong(
-                f"the forecasts and states of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: send "
-                "fewer or shorter series, set horizon to a smaller number or stride to a larger one, or leave out states",
+                f"the forecasts and states of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: "
+                "send fewer or shorter series, set horizon to a smaller number or stride to a larger one, or leave out states",
                 limit=MAX_NUMBERS,
             )
 

@@ -73,7 +73,7 @@ def _beginning(text: str, place: SeriesPlace) -> tuple[int, str]:
 
     def fits(delimiter: str) -> tuple[int, int]:
         with suppress(csv.Error, StopIteration):
-            names = _stripped(next(csv.reader([first], delimiter=delimiter)))
+            names = _stripped(next(csv.reader(io.StringIO(text[start:], newline=""), delimiter=delimiter)))
             return len(set(names) & set(place.features)), len(names)
         return 0, 0
 
