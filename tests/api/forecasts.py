@@ -1,4 +1,4 @@
-"""Forecasts of the tiny models without the service: scaled by formulas, and computed by `torch.nn` one row at a time."""
+"""Forecasts of the tiny models without the service: scaled by formulas, and by `torch.nn` one row at a time."""
 
 import math
 from functools import cache
@@ -42,7 +42,8 @@ def unscale(column: Feature, number: float) -> float:
 
 @cache
 def weights_of(store: Path, name: str) -> dict[str, torch.Tensor]:
-    return load_file(store / name / "1" / "model.safetensors")
+    file = store / name / "1" / "model.safetensors"
+    return {tensor: values.float() for tensor, values in load_file(file).items()}
 
 
 def outputs(store: Path, name: str, rows: Rows, horizon: int | None = None) -> Rows:

@@ -149,7 +149,7 @@ def test_padding(numbers: httpx.Client, number_store: Path) -> None:
     """A short series is padded with zeros after scaling, before its rows."""
     manifest = DRAFTS["forecast-window"]
     (result,) = ask(numbers, [15.0, 20.0], model="forecast-window", horizon=3)
-    padded = in_units(manifest, [[0.0]] * 4) + [[15.0], [20.0]]
+    padded = [*in_units(manifest, [[0.0]] * 4), [15.0], [20.0]]
     same(result["values"], forecast(number_store, "forecast-window", padded, 3))
 
 

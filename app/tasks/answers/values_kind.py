@@ -96,7 +96,8 @@ class ValuesKind(AnswerKind):
         if numbers > MAX_NUMBERS:
             raise InputTooLong(
                 f"the forecasts and states of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: "
-                "send fewer or shorter series, set horizon to a smaller number or stride to a larger one, or leave out states",
+                "send fewer or shorter series, set horizon to a smaller number or stride to a larger one, or leave out "
+                "states",
                 limit=MAX_NUMBERS,
             )
 
