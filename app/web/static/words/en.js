@@ -29,6 +29,8 @@ export default {
   "problem.empty-input": "An input is empty",
   "problem.input-too-long": "An input is too long",
   "problem.too-many-inputs": "The request has too many inputs",
+  "problem.input-too-short": "An input is too short",
+  "problem.invalid-series": "A series cannot be read",
   "problem.invalid-image": "An image cannot be decoded",
   "problem.unsupported-media": "The media type is not supported",
   "problem.body-too-large": "The request body is too large",
