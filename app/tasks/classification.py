@@ -4,6 +4,7 @@ from app.tasks.answers.label_kind import LabelKind, LabelOptions
 from app.tasks.options import TextOptions
 from app.tasks.sources.frames import FramesSource
 from app.tasks.sources.one_of import OneOf
+from app.tasks.sources.series import SeriesSource
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
@@ -14,7 +15,7 @@ class ClassificationOptions(LabelOptions, TextOptions):
 
 CLASSIFICATION = Task(
     name="classification",
-    source=OneOf(TextSource(), FramesSource()),
+    source=OneOf(TextSource(), FramesSource(), SeriesSource()),
     answer=LabelKind(),
     options=ClassificationOptions,
     any_model=True,

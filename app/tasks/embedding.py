@@ -4,6 +4,7 @@ from app.tasks.answers.state_kind import StateKind, StateOptions
 from app.tasks.options import TextOptions
 from app.tasks.sources.frames import FramesSource
 from app.tasks.sources.one_of import OneOf
+from app.tasks.sources.series import SeriesSource
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
@@ -16,7 +17,7 @@ class EmbeddingOptions(StateOptions, TextOptions):
 
 EMBEDDING = Task(
     name="embedding",
-    source=OneOf(TextSource(), FramesSource()),
+    source=OneOf(TextSource(), FramesSource(), SeriesSource()),
     answer=StateKind(),
     options=EmbeddingOptions,
     any_model=True,

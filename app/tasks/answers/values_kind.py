@@ -111,9 +111,7 @@ class ValuesKind(AnswerKind):
             return _output(job, [await _answer(client, job, terms)])
         return _joined(job, await concurrently([_answer_unless_late(client, one, terms) for one in job.parts]))
 
-    async def stream(
-        self, client: EngineClient, job: Job, terms: Terms
-    ) -> AsyncGenerator[Rows | ForecastOutput, None]:
+    async def stream(self, client: EngineClient, job: Job, terms: Terms) -> AsyncGenerator[Rows | ForecastOutput, None]:
         """See `AnswerKind.stream`. The windows of a series are forecast at the same time."""
         ended: dict[int, Forecasted | TimedOut] = {}
         async with aclosing(interleaved([_stream(client, one, terms) for one in job.parts])) as items:
@@ -145,9 +143,7 @@ async def _answer_unless_late(client: EngineClient, job: Job, terms: Terms) -> F
         return error
 
 
-async def _stream(
-    client: EngineClient, job: Job, terms: Terms
-) -> AsyncGenerator[Rows | Forecasted | TimedOut, None]:
+async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerator[Rows | Forecasted | TimedOut, None]:
     """The rows of one window as they come, then its last event."""
     assert isinstance(job.request, protocol.Forecast)
     sent = 0

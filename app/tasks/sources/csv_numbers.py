@@ -81,7 +81,9 @@ def _number(field: str, mark: Mark, index: int) -> float:
         return math.inf
     if _parsed(field, _OTHER[mark]) is None:
         raise UnreadableNumber(index, "is not a number")
-    raise UnreadableNumber(index, f"is written in another way than the numbers before, which have '{mark}' for decimals")
+    raise UnreadableNumber(
+        index, f"is written in another way than the numbers before, which have '{mark}' for decimals"
+    )
 
 
 def _parsed(field: str, mark: Mark) -> float | None:

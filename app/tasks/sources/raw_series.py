@@ -90,7 +90,9 @@ def steps_in(raw: RawSeries) -> int | None:
 def read_json(raw: list[Any] | dict[str, Any], place: SeriesPlace) -> Reading:
     """The rows of a series in JSON. Raises InvalidSeries."""
     if not isinstance(raw, list | dict):
-        raise place.refused(f"{_shown(raw)} is not a series; send a list of rows, or an object with a list for each feature")
+        raise place.refused(
+            f"{_shown(raw)} is not a series; send a list of rows, or an object with a list for each feature"
+        )
     if isinstance(raw, dict):
         return Reading(_columns(raw, place))
     first = raw[0]
@@ -100,7 +102,9 @@ def read_json(raw: list[Any] | dict[str, Any], place: SeriesPlace) -> Reading:
         return Reading(_rows(raw, place))
     if len(place.features) > 1:
         _checked(raw, place, place.features[:1])
-        raise place.refused(f"it is a list of numbers; {place.reads}. Send a list of {len(place.features)} for each row")
+        raise place.refused(
+            f"it is a list of numbers; {place.reads}. Send a list of {len(place.features)} for each row"
+        )
     return Reading(_checked(raw, place, place.features))
 
 

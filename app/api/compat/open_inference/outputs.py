@@ -1,7 +1,7 @@
 """Results of a task to output tensors of the Open Inference Protocol."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from app.api.compat.open_inference.binary import pack_bytes, pack_floats
 from app.api.compat.open_inference.schemas import OutputTensor, RequestedOutput
 from app.api.compat.open_inference.tensors import Tensor, outputs_of, tensor_of
 from app.errors import InputError
+from app.json_pieces import JsonArray
 from app.store.manifest import Manifest
-from app.tasks.columns import Column
+from app.tasks.columns import ANY, Column
 from app.tasks.task import Task
 
 _SCORES = "scores"
@@ -54,10 +55,24 @@ def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manif
     for tensor in outputs_of(task, manifest):
         column = tensor.column
         values: list[Any] = [getattr(result, column.name) for result in results]
-        if column.shape:
-            values = [number for row in values for number in (row.values() if isinstance(row, dict) else row)]
+        if column.shape == (ANY,):
+            tensor, values = _as_long(column, values)
+        elif column.shape:
+            values = [number for row in values for number in _elements(row)]
         outputs.append(OutputData(tensor, values))
     return outputs
+
+
+def _elements(row: Any) -> Iterable[Any]:
+    return row.values() if isinstance(row, dict) else row.values if isinstance(row, JsonArray) else row
+
+
+def _as_long(column: Column, rows: Sequence[Sequence[Any]]) -> tuple[Tensor, list[Any]]:
+    """Rows of any length as a tensor: shorter ones end in empty texts, or in zeros."""
+    longest = max(map(len, rows))
+    empty: Any = "" if column.type == "text" else 0.0
+    values = [item for row in rows for item in (*row, *[empty] * (longest - len(row)))]
+    return tensor_of(Column(column.name, column.type, (longest,))), values
 
 
 def check_outputs(requested: Sequence[RequestedOutput], task: Task, manifest: Manifest) -> None:
