@@ -98,7 +98,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The answer to one input: its result, and the number of decoded tokens or forecast rows."""
+    """The answer to one input: its result, and the number of decoded tokens."""
 
     result: BaseModel
     emitted_tokens: int = field(default=0)

@@ -10,6 +10,7 @@ from app.api.tasks.forms import RequestOptions, TaskRequest
 from app.api.tasks.frames_body import FramesBody
 from app.api.tasks.image_body import ImageBody
 from app.api.tasks.one_of_body import OneOfBody, PartBody
+from app.api.tasks.series_body import SeriesBody
 from app.api.tasks.text_body import TextBody
 from app.api.tasks.words_body import WordsBody
 from app.errors import UnrollError
@@ -50,7 +51,7 @@ def _part_of(task: Task, kind: SourceName) -> PartBody:
         case "frames":
             return FramesBody(task)
         case "series":
-            raise NotImplementedError
+            return SeriesBody(task)
         case "image":
             raise AssertionError("no task reads images or something else")
         case _:

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
-from app.api.body import JSON, checked, json_body, media_type, parsed, unsupported_content
+from app.api.body import JSON, checked, json_body, media_type, read_long, unsupported_content
 from app.api.service import Service
 from app.api.tasks.files import with_query
 from app.api.tasks.forms import RequestOptions, json_form, options_form
@@ -55,7 +55,7 @@ class OneOfBody:
                 if content_type in part.media_types:
                     return await part.read(request, service)
             raise unsupported_content(request, JSON, *self._media_types)
-        body = parsed(await request.body(), self.json)
+        body = await read_long(await request.body(), self.json)
         options = with_query(request, body, self._options)
         part = self._part_of(body.inputs, options, service)
         inputs = checked({"inputs": body.inputs}, part.inputs)
@@ -64,7 +64,7 @@ class OneOfBody:
     def _part_of(self, inputs: object, options: RequestOptions, service: Service) -> PartBody:
         """The kind that the named model reads, or that the inputs show."""
         if options.model is not None:
-            return self._parts[service.chosen(self._task, options, self._task.source.kinds).source]
+            return self._parts[service.model_for(self._task, options, self._task.source.kinds[0]).source]
         for part in self._parts.values():
             if part.recognises(inputs):
                 return part

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -54,19 +54,18 @@ class ForecastAnswer(AnswerForm):
 
 @dataclass(frozen=True)
 class Rows:
-    """Further rows of a forecast, of window `part` of its series."""
+    """Further rows of a forecast; with `windows`, of one window."""
 
-    part: int
+    window: int | None
     values: ArrayRows
     scaled: ArrayRows | None
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastOutput(Output):
-    """A forecast as a `result`, with its number of rows."""
+    """A forecast as a `result`."""
 
     result: ForecastResult
-    rows: int = field(kw_only=True)
 
 
 class ValuesKind(AnswerKind):
@@ -81,8 +80,8 @@ class ValuesKind(AnswerKind):
         horizon = wanted.horizon or architecture.horizon
         if horizon > architecture.horizon and not architecture.is_stepwise:
             raise ContradictoryOptions(
-                f"horizon is {horizon}; {entry.manifest.name} forecasts at most {architecture.horizon} steps: set it to "
-                f"{architecture.horizon} or less",
+                f"horizon is {horizon}; {entry.manifest.name} forecasts at most {architecture.horizon} steps: set "
+                f"it to {architecture.horizon} or less",
                 options=["horizon"],
             )
         return protocol.Forecast(horizon, states=wanted.states)
@@ -96,8 +95,8 @@ class ValuesKind(AnswerKind):
         numbers = sum(map(_numbers, jobs))
         if numbers > MAX_NUMBERS:
             raise InputTooLong(
-                f"the forecasts and states of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: send fewer "
-                "or shorter series, set horizon to a smaller number or stride to a larger one, or leave out states",
+                f"the forecasts and states of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: send "
+                "fewer or shorter series, set horizon to a smaller number or stride to a larger one, or leave out states",
                 limit=MAX_NUMBERS,
             )
 
@@ -126,7 +125,7 @@ class ValuesKind(AnswerKind):
         """See `AnswerKind.columns`."""
         architecture = _forecaster(manifest)
         steps = ANY if architecture.is_stepwise else architecture.horizon
-        return (Column("values", "float32", (steps, architecture.targets)),)
+        return Column("values", "float32", (steps, architecture.targets)), Column("finish_reason", "text")
 
 
 async def _answer(client: EngineClient, job: Job, terms: Terms) -> Forecasted:
@@ -174,13 +173,13 @@ def _output(job: Job, forecasts: Sequence[Forecasted]) -> ForecastOutput:
     manifest, series = job.entry.manifest, _series(job.entry.manifest)
     members = [_members(one, forecast) for one, forecast in zip(job.parts, forecasts, strict=True)]
     windows = None
-    if isinstance(job.options, WindowOptions) and job.options.windows:
+    if _cuts(job.options):
+        assert isinstance(job.options, WindowOptions)
         unit, step = job.options.unit(series), job.options.step(series)
         windows = [
             WindowForecast.model_construct(first=part * step, last=part * step + unit - 1, **own)
             for part, own in enumerate(members)
         ]
-    rows = sum(len(forecast.rows) for forecast in forecasts)
     result = ForecastResult.model_construct(
         targets=[target.name for target in series.targets],
         interval=series.interval,
@@ -189,7 +188,7 @@ def _output(job: Job, forecasts: Sequence[Forecasted]) -> ForecastOutput:
         version=manifest.version,
         **members[-1],
     )
-    return ForecastOutput(result, rows, rows=rows)
+    return ForecastOutput(result)
 
 
 def _members(job: Job, forecast: Forecasted) -> dict[str, Any]:
@@ -212,7 +211,11 @@ def _rows(job: Job, outputs: NDArray[np.float32]) -> Rows:
     values = unscaled(outputs, _series(manifest).targets)
     if not np.isfinite(values).all():
         raise EngineFailed(f"{manifest.key} forecasts a number that is too large; set horizon to a smaller number")
-    return Rows(job.read.part, ArrayRows(values), ArrayRows(outputs) if _options(job.options).scaled else None)
+    return Rows(
+        job.read.part if _cuts(job.options) else None,
+        ArrayRows(values),
+        ArrayRows(outputs) if _options(job.options).scaled else None,
+    )
 
 
 def _numbers(job: Job) -> int:
@@ -220,7 +223,14 @@ def _numbers(job: Job) -> int:
     assert isinstance(job.request, protocol.Forecast)
     architecture, options = _forecaster(job.entry.manifest), _options(job.options)
     forecast = job.request.horizon * architecture.targets * (1 + options.scaled) * len(job.parts)
-    return forecast + (job.tokens * architecture.encoder.memory_size if options.states else 0)
+    return forecast + (
+        sum(part.read.steps for part in job.parts) * architecture.encoder.memory_size if options.states else 0
+    )
+
+
+def _cuts(options: TaskOptions) -> bool:
+    """Whether each window is answered."""
+    return isinstance(options, WindowOptions) and options.windows
 
 
 def _options(options: TaskOptions) -> ValuesOptions:

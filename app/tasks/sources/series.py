@@ -133,8 +133,8 @@ def _check_windows(windows: int, numbers: int, index: int, limits: SourceLimits)
     for count, limit, what in ((windows, limits.windows, "windows"), (numbers, MOST_NUMBERS, "numbers in windows")):
         if count > limit:
             raise InputTooLong(
-                f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send shorter "
-                "series, or a larger stride",
+                f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send "
+                "shorter series, or a larger stride",
                 input=index,
                 limit=limit,
             )

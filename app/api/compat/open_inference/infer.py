@@ -7,9 +7,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.body import JSON, checked, json_body
+from app.api.body import JSON, checked, json_body, read_long
 from app.api.compat.open_inference.binary import HEADER, OCTETS, split
-from app.api.compat.open_inference.bodies import read
 from app.api.compat.open_inference.inputs import input_of
 from app.api.compat.open_inference.options import chosen_by, parameters_form
 from app.api.compat.open_inference.outputs import check_outputs, encoded, outputs_of_results
@@ -66,7 +65,7 @@ async def infer(request: Request) -> Response:
     """
     service = service_of(request)
     content, tail = split(await request.body(), request.headers.get(HEADER))
-    body = await read(content, InferRequest)
+    body = await read_long(content, InferRequest)
     manifest = manifest_of(request, service)
     if body.model_name not in (None, manifest.name):
         raise InputError(f"model_name is {body.model_name!r}, but the path names {manifest.name}; leave it out")
