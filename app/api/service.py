@@ -105,6 +105,13 @@ class Service:
         wanted = Wanted("", f"{' or '.join(names)} model", takes)
         return self.task_of(self.catalog.named(wanted, chosen.model, chosen.version, self.client.view).manifest)
 
+    def chosen(self, task: Task, options: Options, kinds: Sequence[SourceName]) -> Manifest:
+        """The named model of a task, or its default for sources of `kinds`. Raises ModelNotFound, ModelUnavailable and
+        UnknownLanguage."""
+        if options.model is not None:
+            return self.catalog.named(task.wanted, options.model, options.version, self.client.view).manifest
+        return self.catalog.default(task.wanted, self.client.view, kinds=kinds).manifest
+
     def task_answering(self, answer: AnswerName) -> Task:
         """The first task with answers of this kind."""
         return next(task for task in self.tasks.values() if task.answer.kind == answer)
@@ -118,14 +125,6 @@ class Service:
         entries = self.catalog.of_name(model, self.client.view)
         tasks = [self.task_of(entry.manifest) for entry in entries] or [*self.tasks.values()]
         return tasks[0].source
-
-    def model_for(self, task: Task, chosen: Options, kind: SourceName) -> Manifest:
-        """The version that answers inputs of a kind, where their language does not matter. Raises ModelNotFound,
-        ModelUnavailable and UnknownLanguage."""
-        view = self.client.view
-        if chosen.model is not None:
-            return self.catalog.named(task.wanted, chosen.model, chosen.version, view).manifest
-        return self.catalog.default(task.wanted, view, kinds=(kind,)).manifest
 
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs."""

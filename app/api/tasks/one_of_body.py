@@ -64,7 +64,7 @@ class OneOfBody:
     def _part_of(self, inputs: object, options: RequestOptions, service: Service) -> PartBody:
         """The kind that the named model reads, or that the inputs show."""
         if options.model is not None:
-            return self._parts[service.model_for(self._task, options, self._task.source.kinds[0]).source]
+            return self._parts[service.chosen(self._task, options, self._task.source.kinds).source]
         for part in self._parts.values():
             if part.recognises(inputs):
                 return part

@@ -56,7 +56,7 @@ class SeriesBody:
 
     inputs: type[BaseModel] = SeriesInputs
     media_types: tuple[str, ...] = (CSV,)
-    words = "a series or a list of series"
+    words = "a series (rows or columns of numbers) or a list of series"
     errors: tuple[type[UnrollError], ...] = (InvalidSeries, InputTooShort)
 
     def __init__(self, task: Task) -> None:
@@ -82,8 +82,9 @@ class SeriesBody:
         return isinstance(inputs, list | dict) and bool(inputs) and not _has_text(inputs)
 
     async def items(self, inputs: Any, options: RequestOptions, service: Service) -> Sequence[RawSeries]:
-        """See `PartBody.items`. Raises ModelNotFound, ModelUnavailable, UnknownLanguage."""
-        series = service.model_for(self._task, options, "series").series
+        """See `PartBody.items`. The number of the model's features says whether they are one series or several. Raises
+        ModelNotFound, ModelUnavailable and UnknownLanguage."""
+        series = service.chosen(self._task, options, ("series",)).series
         return series_in(inputs, 0 if series is None else len(series.features))
 
     def described(self) -> dict[str, Any]:
