@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from tests.api.operations import ADMIN_KEY
 from tests.conftest import serving_store
 from tests.tiny_numbers import publish_numbers
-from tests.tiny_store import make_tiny_store
+from tests.tiny_store import drafts, make_tiny_store, publish_tiny, tiny_tokenizer
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,9 @@ def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("every-kind")
     store = make_tiny_store(folder)
     publish_numbers(store, folder)
+    translator = next(draft for draft in drafts() if draft.task == "translation")
+    by_sentence = {"name": "translate-one-sentence", "one_sentence": True, "default": False}
+    publish_tiny(translator.model_copy(update=by_sentence), store, tiny_tokenizer(folder))
     return store
 
 

@@ -114,6 +114,13 @@ def test_without_a_model_the_input_chooses_one(kinds: httpx.Client) -> None:
     assert len(series["embedding"]) == 8
 
 
+def test_a_text_of_several_sentences_is_read_as_one(kinds: httpx.Client, every_kind: Path) -> None:
+    sentences = "Save the file. Do you want to close it?\nThe plot makes no sense."
+    (result,) = embed(kinds, sentences, model="translate-one-sentence")
+    expected = summary(states(every_kind, "translate-one-sentence", sentences), "last", 9)
+    assert result["embedding"] == pytest.approx(expected, abs=2e-2)
+
+
 def test_many_texts_have_the_states_of_each_alone(kinds: httpx.Client) -> None:
     texts = [TEXT[: 5 + number] for number in range(20)]
     together = embed(kinds, texts, model="lm-en", pooling="mean")
