@@ -248,7 +248,7 @@ class Engine:
 
     def _announced(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The chunks whose front end is still there."""
-        self._announce([chunk.request for chunk in chunks if chunk.start == 0])
+        self._announce([chunk.request for chunk in chunks if not chunk.request.started])
         return [chunk for chunk in chunks if chunk.request.key in self._scheduler]
 
     def _announce(self, requests: Sequence[Request]) -> None:

@@ -139,13 +139,13 @@ class _Advanced(NamedTuple):
 def forecast(model: LoadedModel, steps: int) -> list[Output]:
     """Up to `steps` rows for every running forecast: the answers of requests that ended, and the parts of streams. An
     error ends the request that causes it."""
-    running, outputs = model.forecasts, list[Output]()
+    running, rows, outputs = model.forecasts, model.block, list[Output]()
     requests = list(running.requests)
     try:
         results: list[_Advanced | Output] = []
         with model.number_types():
-            for first in range(0, len(requests), model.block):
-                block = range(first, min(first + model.block, len(requests)))
+            for first in range(0, len(requests), rows):
+                block = range(first, min(first + rows, len(requests)))
                 results += in_halves(
                     block, partial(_advance, model, steps), partial(_fail, running), partial(_count_error, model)
                 )

@@ -339,13 +339,14 @@ class Manifest(Part):
                     raise ValueError(
                         f"the forecaster has {architecture.targets} targets; name as many in series.targets"
                     )
-                names = [column.name for column in self.series.features]
-                wanted = [column.name for column in self.series.targets]
+                features, targets = self.series.features, self.series.targets
                 fed = architecture.decoder is not None and architecture.decoder.first_input == "last"
-                if architecture.feedback != "none" and wanted != names:
-                    raise ValueError("feedback needs targets with the names of the features, in their order")
-                if fed and not set(wanted) <= set(names):
-                    raise ValueError("first_input 'last' needs targets that are features")
+                if architecture.feedback != "none" and targets != features:
+                    raise ValueError("feedback needs targets equal to the features: names, scaling and order")
+                if architecture.feedback == "window" and self.series.window is None:
+                    raise ValueError("feedback 'window' needs series.window")
+                if fed and not set(targets) <= set(features):
+                    raise ValueError("first_input 'last' needs targets that are features, with the same scaling")
             case LanguageModel():
                 self._check_decoding()
                 if self.tokenizer is None or not self.tokenizer.prepend:

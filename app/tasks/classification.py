@@ -15,7 +15,7 @@ class ClassificationOptions(LabelOptions, TextOptions):
 
 CLASSIFICATION = Task(
     name="classification",
-    source=OneOf(TextSource(), FramesSource(), SeriesSource()),
+    source=OneOf(TextSource(whole=True), FramesSource(), SeriesSource()),
     answer=LabelKind(),
     options=ClassificationOptions,
     any_model=True,

@@ -17,7 +17,7 @@ class EmbeddingOptions(StateOptions, TextOptions):
 
 EMBEDDING = Task(
     name="embedding",
-    source=OneOf(TextSource(), FramesSource(), SeriesSource()),
+    source=OneOf(TextSource(whole=True), FramesSource(), SeriesSource()),
     answer=StateKind(),
     options=EmbeddingOptions,
     any_model=True,

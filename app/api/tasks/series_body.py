@@ -54,8 +54,8 @@ class SeriesInputs(BaseModel):
 class SeriesBody:
     """Options are JSON members; both bodies may have them in the query string instead."""
 
-    inputs = SeriesInputs
-    media_types = (CSV,)
+    inputs: type[BaseModel] = SeriesInputs
+    media_types: tuple[str, ...] = (CSV,)
     words = "a series (rows or columns of numbers) or a list of series"
     errors: tuple[type[UnrollError], ...] = (InvalidSeries, InputTooShort)
 
@@ -78,9 +78,8 @@ class SeriesBody:
         raise unsupported_content(request, JSON, CSV)
 
     def recognises(self, inputs: object) -> bool:
-        """See `PartBody.recognises`."""
-        first = inputs[0] if isinstance(inputs, list) and inputs else inputs
-        return isinstance(first, int | float | list | dict)
+        """See `PartBody.recognises`: numbers, lists and objects of them."""
+        return isinstance(inputs, list | dict) and bool(inputs) and not _has_text(inputs)
 
     async def items(self, inputs: Any, options: RequestOptions, service: Service) -> Sequence[RawSeries]:
         """See `PartBody.items`. The number of the model's features says whether they are one series or several. Raises
@@ -100,6 +99,14 @@ class SeriesBody:
                 },
             },
         }
+
+
+def _has_text(inputs: list[Any] | dict[str, Any]) -> bool:
+    """Whether the first value is a text, so that this is a text or a clip."""
+    first: object = inputs
+    while isinstance(first, list | dict) and first:
+        first = first[0] if isinstance(first, list) else next(iter(first.values()))
+    return isinstance(first, str)
 
 
 def _charset(request: Request) -> str | None:

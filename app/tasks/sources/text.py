@@ -26,13 +26,15 @@ _INLINE_CHARS, _INLINE_SENTENCES = 4000, 64  # a thread tokenises more, which wo
 
 
 class TextSource(SourceKind[str]):
-    """A text. With `continues` the network reads all but the last token; that one is the decoder's first input."""
+    """A text. With `continues` the network reads all but the last token; that one is the decoder's first input. With
+    `whole` a text of several sentences is read as one by every model."""
 
     kinds = ("text",)
     items = (str,)
 
-    def __init__(self, *, continues: bool = False) -> None:
+    def __init__(self, *, continues: bool = False, whole: bool = False) -> None:
         self.continues = continues
+        self._whole = whole
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`."""
@@ -98,7 +100,7 @@ class TextSource(SourceKind[str]):
     def _read(self, text: str, place: "Reading") -> ReadSource:
         if self.continues:
             return _continued(text, place)
-        if not place.splits:
+        if self._whole or not place.splits:
             return _whole(text, place)
         first, *others = sentences_of(text) or [Span(0, len(text))]
         if len(others) > MOST_SENTENCES:
@@ -186,7 +188,7 @@ def _ids(entry: Entry, text: str, most: int | None) -> list[int]:
     """The ids of a text that is read to its end. A language model reads what it would continue."""
     if not entry.manifest.continues:
         return entry.tokenizer.encode(text, most=most)
-    return entry.tokenizer.encode_prefix(text.rstrip(), most=most)
+    return entry.tokenizer.encode_prefix(text.rstrip())[:most]
 
 
 def _continued(text: str, place: Reading) -> ReadSource:

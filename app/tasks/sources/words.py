@@ -7,6 +7,7 @@ from typing import Any
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, UnknownWord
+from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
@@ -46,12 +47,13 @@ class WordsSource(SourceKind[str | Words]):
     kinds = ("text",)
     items = (str, Words)
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`."""
         return (Column("text_input", "text"),)
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[str]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[str]:
         """See `SourceKind.from_column`."""
         return values
 

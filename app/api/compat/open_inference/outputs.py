@@ -12,6 +12,7 @@ from app.api.compat.open_inference.binary import pack_bytes, pack_floats
 from app.api.compat.open_inference.schemas import OutputTensor, RequestedOutput
 from app.api.compat.open_inference.tensors import Tensor, outputs_of, tensor_of
 from app.errors import InputError, TimedOut
+from app.json_pieces import JsonArray
 from app.store.manifest import Manifest
 from app.tasks.answers.number_rows import ArrayRows
 from app.tasks.columns import ANY, Column
@@ -59,7 +60,9 @@ def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manif
         column = tensor.column
         values: list[Any] = [getattr(result, column.name) for result in results]
         if column.shape:
-            rows = list(map(_numbers, values))
+            rows = list(map(_elements, values))
+            if column.shape == (ANY,):
+                rows = _padded(column, rows)
             if len(set(map(len, rows))) > 1:
                 raise TimedOut("the deadline passed before all forecasts had all their steps; allow more time")
             values = list(chain.from_iterable(rows))
@@ -67,12 +70,21 @@ def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manif
     return outputs
 
 
-def _numbers(value: Any) -> Sequence[float]:
-    """The numbers of one result, row by row."""
+def _elements(value: Any) -> Sequence[Any]:
+    """The elements of one result, row by row."""
     if isinstance(value, ArrayRows):
         numbers: list[float] = value.rows.ravel().tolist()
         return numbers
+    if isinstance(value, JsonArray):
+        return value.values
     return list(value.values()) if isinstance(value, dict) else value
+
+
+def _padded(column: Column, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    """Rows of one length: shorter ones end in empty texts, or in zeros."""
+    longest = max(map(len, rows))
+    empty: Any = "" if column.type == "text" else 0.0
+    return [[*row, *[empty] * (longest - len(row))] for row in rows]
 
 
 def check_outputs(requested: Sequence[RequestedOutput], task: Task, manifest: Manifest) -> None:

@@ -28,6 +28,7 @@ export default {
   broke: "This page failed",
   "problem.empty-input": "An input is empty",
   "problem.input-too-long": "An input is too long",
+  "problem.input-too-short": "An input is too short",
   "problem.too-many-inputs": "The request has too many inputs",
   "problem.input-too-short": "An input is too short",
   "problem.invalid-series": "A series cannot be read",

@@ -27,6 +27,7 @@ export default {
   broke: "이 페이지에 문제가 생겼습니다",
   "problem.empty-input": "빈 입력이 있습니다",
   "problem.input-too-long": "입력이 너무 깁니다",
+  "problem.input-too-short": "입력이 너무 짧습니다",
   "problem.too-many-inputs": "요청에 입력이 너무 많습니다",
   "problem.input-too-short": "입력이 너무 짧습니다",
   "problem.invalid-series": "수열을 읽을 수 없습니다",
