@@ -1,4 +1,5 @@
-"""A model store with all four tasks in networks so small that they load in a blink: real files, random weights."""
+"""A model store with networks so small that they load in a blink: real files, random weights. Its models have the names
+of the shipped ones, so that examples run; `tests/tiny_numbers.py` has one of each further kind."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,16 +10,28 @@ from tokenizers import Tokenizer
 from app.models.networks import build_network
 from app.store.architecture import (
     Attention,
+    Block,
     Classifier,
     Decoder,
     EncoderDecoder,
+    Forecaster,
     ImageEncoder,
     LanguageModel,
     Recurrence,
     ResNet,
+    SeriesEncoder,
     TextEncoder,
 )
-from app.store.manifest import Decoding, ImageInput, Manifest, TokenizerUse, TokenLimits
+from app.store.manifest import (
+    Decoding,
+    Feature,
+    ImageInput,
+    Manifest,
+    SeriesInput,
+    Standard,
+    TokenizerUse,
+    TokenLimits,
+)
 from training.cards import CardText
 from training.loop import BOS, EOS, PAD, UNK
 from training.publish import publish
@@ -142,8 +155,32 @@ def _language_model(name: str, language: str) -> Manifest:
     )
 
 
+def _weather() -> Manifest:
+    """The features of the shipped forecaster: six days to the temperatures of the next three."""
+    names = ("precipitation", "temp_max", "temp_min", "wind")
+    rain, warmest, coldest, wind = (
+        Feature(name=name, log1p=name == "precipitation", scaling=Standard(mean=5, std=6)) for name in names
+    )
+    blocks = (Block(kind="residual", width=6, kernels=(3, 3)),)
+    encoder = SeriesEncoder(features=4, blocks=blocks, recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8))
+    return Manifest(
+        name="forecast-weather",
+        version=1,
+        task="forecasting",
+        description="Tiny and untrained.",
+        default=True,
+        architecture=Forecaster(encoder=encoder, targets=2, horizon=3),
+        series=SeriesInput(
+            features=(rain, warmest, coldest, wind), targets=(warmest, coldest), window=6, interval="1 day"
+        ),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
 def drafts() -> list[Manifest]:
-    """Manifests of the seven models, before they are published."""
+    """Manifests of the seven models of texts and images, before they are published."""
     return [
         _classifier("sentiment-en", "en"),
         _classifier("sentiment-en-uni", "en", directions=1),
@@ -153,6 +190,11 @@ def drafts() -> list[Manifest]:
         _language_model("lm-en", "en"),
         _language_model("lm-ko", "ko"),
     ]
+
+
+def all_drafts() -> list[Manifest]:
+    """Manifests of all models of the tiny store."""
+    return [*drafts(), _weather()]
 
 
 def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0) -> Path:
@@ -182,8 +224,8 @@ def tiny_tokenizer(folder: Path) -> Path:
 
 
 def make_tiny_store(folder: Path) -> Path:
-    """A store in `folder` with the seven models."""
+    """A store in `folder` with the eight models."""
     tokenizer = tiny_tokenizer(folder)
-    for draft in drafts():
+    for draft in all_drafts():
         publish_tiny(draft, folder / "store", tokenizer)
     return folder / "store"

@@ -30,7 +30,6 @@ from tests.docs.services import client_of, client_of_ready, running_engine
 from tests.service.serving import until
 from tests.service.versions import put_version
 from tests.store.clouds import environment
-from tests.tiny_numbers import publish_numbers
 from tests.tiny_store import TEXTS, drafts, make_tiny_store, publish_tiny
 
 USER_KEY, ADMIN_KEY = "unroll_the-key-of-a-user", "unroll_the-key-of-an-administrator"
@@ -90,7 +89,6 @@ def _provoked(folder: Path) -> Provoked:
 def _store(folder: Path) -> Path:
     """The tiny store, with a model that refuses unknown words, a damaged version, and one whose numbers are NaN."""
     store = make_tiny_store(folder)
-    publish_numbers(store, folder)
     build("spaces", TEXTS[0].split(), unk=None).save(str(folder / "words.json"))
     draft = next(draft for draft in drafts() if draft.name == "sentiment-en-uni")
     refusing = {"name": "sentiment-en-words", "tokenizer": TokenizerUse(unknown="refuse")}
@@ -127,11 +125,11 @@ def _wrong_inputs(http: httpx.Client) -> Provoked:
     yield "input-too-long", post("a" * 30_000)
     yield from _too_long(http)
     yield "too-many-inputs", post(["a film"] * 300)
-    days = {"model": "forecast-tiny"}
-    yield "input-too-short", http.post("/v1/forecast", json={"inputs": [[0.5, 12.0, 3.5]] * 4, **days})
+    day = [0.0, 5.6, -1.0, 3.4]
+    yield "input-too-short", http.post("/v1/forecast", json={"inputs": [day] * 4})
     yield (
         "invalid-series",
-        http.post("/v1/forecast", json={"inputs": [[0.5, 12.0, 3.5]] * 5 + [[0.0, None, 2.5]], **days}),
+        http.post("/v1/forecast", json={"inputs": [day, day, [0.0, None, -1.0, 3.4], day, day, day]}),
     )
     yield "invalid-image", http.post("/v1/caption", content=cut, headers={"Content-Type": "image/jpeg"})
     yield "unknown-word", post("a warm and zyzzyva film", model="sentiment-en-words")

@@ -24,7 +24,14 @@ from app.tasks.sources.raw_series import CsvFile, RawSeries, series_in
 from app.tasks.task import Task
 
 CSV = "text/csv"
-_EXAMPLE = "date,precipitation,temp_max,temp_min,wind\n2015-12-26,0.0,4.4,0.0,2.5\n2015-12-27,8.6,4.4,1.7,2.9\n"
+_EXAMPLE = """date,precipitation,temp_max,temp_min,wind
+2015-12-26,0.0,4.4,0.0,2.5
+2015-12-27,8.6,4.4,1.7,2.9
+2015-12-28,1.5,5.0,1.7,1.3
+2015-12-29,0.0,7.2,0.6,2.6
+2015-12-30,0.0,5.6,-1.0,3.4
+2015-12-31,0.0,5.6,-2.1,3.5
+"""
 
 
 def _series(inputs: object) -> object:
@@ -95,7 +102,10 @@ class SeriesBody:
                 "required": True,
                 "content": {
                     **json_body(self.json, self._examples),
-                    CSV: {"schema": {"type": "string"}, "example": _EXAMPLE},
+                    CSV: {
+                        "schema": {"type": "string"},
+                        "examples": {"days": {"summary": "Six days", "value": _EXAMPLE}},
+                    },
                 },
             },
         }
