@@ -105,7 +105,7 @@ def _refused(message: str) -> RequestValidationError:
 def _any_of(parts: Sequence[PartBody]) -> type[BaseModel]:
     """A form whose `inputs` are those of any part. The part checks them when it is known."""
     fields = [part.inputs.model_fields["inputs"] for part in parts]
-    kinds = Union[tuple(Annotated[field.annotation, *field.metadata] for field in fields)]  # noqa: UP007 - made here
+    kinds: Any = Union[tuple(Annotated[field.annotation, *field.metadata] for field in fields)]  # noqa: UP007 - made here
     description = " ".join(field.description or "" for field in fields)
     anything = Annotated[Any, BeforeValidator(lambda value: value, json_schema_input_type=kinds)]
     form: type[BaseModel] = create_model("AnyInputs", inputs=(anything, Field(description=description)))
