@@ -25,7 +25,8 @@ class PlacedWord:
 
 
 def split_words(text: str, tokens: Sequence[Token]) -> list[PlacedWord]:
-    """The words of a text: as the tokenizer splits it, and at white space. A token of white space is in no word."""
+    """The words of a text: as the tokenizer splits it, and at white space. The digits of a number stay together. A
+    token of white space is in no word."""
     words: list[PlacedWord] = []
     before = -1  # the number of the last word as the tokenizer splits
     for number, token in enumerate(tokens):
@@ -33,7 +34,7 @@ def split_words(text: str, tokens: Sequence[Token]) -> list[PlacedWord]:
         if start == end:
             continue
         last = words[-1] if words else None
-        if last is not None and token.word == before and not _has_space(text, last.end, start):
+        if last is not None and _goes_on(text, last.end, start, same=token.word == before):
             end = max(last.end, end)
             words[-1] = PlacedWord(text[last.start : end], last.start, end, last.first, number)
         else:
@@ -65,5 +66,7 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _has_space(text: str, start: int, end: int) -> bool:
-    return any(letter.isspace() for letter in text[start:end])
+def _goes_on(text: str, end: int, start: int, *, same: bool) -> bool:
+    """Whether a token at `start` belongs to the word that ends at `end`; `same`: the tokenizer splits there no word."""
+    is_number = end == start and text[end - 1].isdigit() and text[start].isdigit()
+    return is_number or (same and not any(letter.isspace() for letter in text[end:start]))

@@ -11,7 +11,7 @@ def pictures(count: int) -> list[Image.Image]:
     images = []
     for number in range(count):
         image = Image.new("RGB", (48, 48), "black")
-        image.paste((255, 30 * number % 255, 90), (3 * number, 10, 3 * number + 12, 30))
+        image.paste((255, 30 * number % 255, 90), (number, 10, number + 12, 30))
         images.append(image)
     return images
 

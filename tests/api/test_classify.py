@@ -172,9 +172,20 @@ def test_sentiment_takes_its_own_models_alone(kinds: httpx.Client) -> None:
 
 def test_inputs_of_another_kind_than_the_model(kinds: httpx.Client) -> None:
     bad: list[tuple[str, Any, str, str]] = [
-        ("sentiment-en", SERIES, "invalid-request", "a string or a list of at least one string"),
-        ("sentiment-en", {"frames": CLIP}, "invalid-request", "a string or a list of at least one string"),
-        ("classify-frames", SERIES, "invalid-request", "should be a clip"),
+        (
+            "sentiment-en",
+            SERIES,
+            "invalid-request",
+            "Input should be a text or a list of texts, which sentiment-en reads",
+        ),
+        ("sentiment-en", {"frames": CLIP}, "invalid-request", "a text or a list of texts, which sentiment-en reads"),
+        ("sentiment-en", [TEXT, 7], "invalid-request", "inputs[1]: Input should be a valid string"),
+        (
+            "classify-frames",
+            SERIES,
+            "invalid-request",
+            "Input should be a clip, as an object with 'frames', which classify",
+        ),
         ("classify-frames", {"clip": CLIP}, "invalid-request", "should be a clip"),
         ("classify-frames", [CLIP, 7], "invalid-request", "inputs[1] should be a clip"),
         ("classify-frames", [], "invalid-request", "should be a clip"),

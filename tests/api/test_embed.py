@@ -46,10 +46,12 @@ def states(store: Path, model: str, source: str | Tensor, layer: int | None = No
     network = kinds[config.cell](
         config.input_size, config.hidden_size, layers, bidirectional=config.directions == 2, batch_first=True
     )
-    prefix = next(name for name in weights if name.endswith("weight_ih_l0")).removesuffix("weight_ih_l0")
+    prefixes = [name.removesuffix("weight_ih_l0") for name in weights if name.endswith("weight_ih_l0")]
+    prefix = next((prefix for prefix in prefixes if prefix.startswith("encoder.")), prefixes[0])
     network.load_state_dict({name: weights[prefix + name] for name in network.state_dict()})
     if isinstance(source, str):
-        table = next(weights[name] for name in weights if name.endswith("embedding.weight"))
+        tables = {name: weights[name].float() for name in weights if name.endswith("embedding.weight")}
+        table = tables.get("encoder.embedding.weight", next(iter(tables.values())))
         source = table[torch.tensor(ids_of(store, model, source))]
     outputs, _ = network(source[None])
     return outputs[0].float()

@@ -58,8 +58,8 @@ class OneOfBody:
         body = await read_long(await request.body(), self.json)
         options = with_query(request, body, self._options)
         part = self._part_of(body.inputs, options, service)
-        inputs = checked({"inputs": body.inputs}, part.inputs)
-        return await part.items(inputs.inputs, options, service), options  # type: ignore[attr-defined]
+        inputs = self._checked(body.inputs, part, options)
+        return await part.items(inputs, options, service), options
 
     def _part_of(self, inputs: object, options: RequestOptions, service: Service) -> PartBody:
         """The kind that the named model reads, or that the inputs show."""
@@ -68,9 +68,17 @@ class OneOfBody:
         for part in self._parts.values():
             if part.recognises(inputs):
                 return part
-        kinds = "; or ".join(part.words for part in self._parts.values())
-        message = f"Input should be {kinds}"
-        raise RequestValidationError([{"type": "inputs", "loc": ("body", "inputs"), "msg": message}])
+        raise _refused(f"Input should be {'; or '.join(part.words for part in self._parts.values())}")
+
+    def _checked(self, inputs: object, part: PartBody, options: RequestOptions) -> Any:
+        """Inputs in the form of their kind."""
+        try:
+            form: Any = checked({"inputs": inputs}, part.inputs)
+        except RequestValidationError:
+            if any(other.recognises(inputs) for other in self._parts.values() if other is not part):
+                raise _refused(f"Input should be {part.words}, which {options.model} reads") from None
+            raise
+        return form.inputs
 
     @property
     def _media_types(self) -> list[str]:
@@ -88,6 +96,10 @@ class OneOfBody:
         }
         content = json_body(self.json, dict(self._task.face.examples)) | others
         return {"parameters": [*parameters.values()], "requestBody": {"required": True, "content": content}}
+
+
+def _refused(message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "inputs", "loc": ("body", "inputs"), "msg": message}])
 
 
 def _any_of(parts: Sequence[PartBody]) -> type[BaseModel]:
