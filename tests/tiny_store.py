@@ -197,7 +197,7 @@ def all_drafts() -> list[Manifest]:
     return [*drafts(), _weather()]
 
 
-def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0) -> Path:
+def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0, spread: float = 4) -> Path:
     """Random weights, spread widely so that answers differ from input to input, and an end that comes now and then."""
     torch.manual_seed(seed)
     image = draft.image
@@ -207,7 +207,7 @@ def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.dim() > 1 and ".resnet." not in name and not name.startswith(_CONVOLUTIONS):
-                parameter.mul_(4)
+                parameter.mul_(spread)
             if name == "decoder.output.bias" and draft.task == "translation":
                 parameter[EOS] += 0.6  # about half of all sentences end within 30 tokens, others never
     return publish(

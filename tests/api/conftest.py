@@ -65,8 +65,7 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server over the tiny models of series, frames and tags."""
     folder = tmp_path_factory.mktemp("number-server")
-    limits = {"max_series_steps": 5000, "max_windows": 200, "max_body_bytes": 30_000_000, "max_inputs": 256}
-    with serving_store(number_store, folder, **limits) as address:
+    with serving_store(number_store, folder, max_series_steps=5000, max_windows=200) as address:
         yield address
 
 

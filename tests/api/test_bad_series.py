@@ -141,7 +141,7 @@ BAD: dict[str, Bad] = {
     ),
     "an unknown model": Bad(of(GOOD, model="nobody"), "model-not-found", "the models are forecast", status=404),
     "257 series": Bad(of([GOOD] * 257), "too-many-inputs", "the limit is 256"),
-    "deep lists": Bad(of([[[[[1]]]]]), "invalid-series", "is not a number"),
+    "deep lists": Bad(of([[[[[1]]]]]), "invalid-series", "row 0: it has 1 numbers"),
     "objects in columns": Bad(of({"rain": {"0": 1}, "temperature": [1], "wind": [1]}), "invalid-series", "not a list"),
     "no content type": Bad(
         {"content": b"1,2"}, "unsupported-media", "send one of application/json, text/csv", status=415

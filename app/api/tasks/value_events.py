@@ -1,6 +1,7 @@
 """Events of a stream of forecasts."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from pydantic import Field
 
@@ -40,11 +41,11 @@ STREAMED_VALUES = described_stream(
 
 async def value_events(index: int, item: Rows | ForecastOutput) -> AsyncGenerator[bytes, None]:
     """The event of rows, or of the result of an input."""
+    members: dict[str, Any]
     if isinstance(item, ForecastOutput):
         name, members = "result", {"result": item.result.model_dump(exclude_none=True)}
     else:
-        name = "values"
-        given = {"window": item.window, "values": item.values, "scaled": item.scaled}
-        members = {member: value for member, value in given.items() if value is not None}
-    async for block in event_in_blocks(name, {"input": index, **members}):
+        name, members = "values", {"window": item.window, "values": item.values, "scaled": item.scaled}
+    given = {member: value for member, value in members.items() if value is not None}
+    async for block in event_in_blocks(name, {"input": index, **given}):
         yield block

@@ -124,9 +124,8 @@ class ValuesKind(AnswerKind):
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
-        architecture = _forecaster(manifest)
-        steps = ANY if architecture.is_stepwise else architecture.horizon
-        return Column("values", "float32", (steps, architecture.targets)), Column("finish_reason", "text")
+        values = Column("values", "float32", (ANY, _forecaster(manifest).targets), ("horizon",))
+        return values, Column("finish_reason", "text")
 
 
 async def _answer(client: EngineClient, job: Job, terms: Terms) -> Forecasted:
