@@ -206,7 +206,9 @@ class Catalog:
         """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task, or
         the first by name. Raises UnknownLanguage or ModelNotFound."""
         usable = [
-            entry for entry in self.usable(engines) if wanted.takes(entry.manifest) and entry.manifest.source in kinds
+            entry
+            for entry in self.usable(engines)
+            if wanted.takes(entry.manifest) and (kinds is None or entry.manifest.source in kinds)
         ]
         usable.sort(key=lambda entry: entry.manifest.task != wanted.task)
         for entry in usable:

@@ -88,9 +88,7 @@ class StateKind(AnswerKind):
             state = state / (float(np.linalg.norm(state)) or 1.0)
         manifest = job.entry.manifest
         embedding: Any = JsonArray(state.tolist())
-        return Output(
-            StateResult.model_construct(embedding=embedding, model=manifest.name, version=manifest.version)
-        )
+        return Output(StateResult.model_construct(embedding=embedding, model=manifest.name, version=manifest.version))
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
