@@ -15,11 +15,13 @@ from app.store.architecture import (
     Decoder,
     EncoderDecoder,
     Forecaster,
+    FramesEncoder,
     ImageEncoder,
     LanguageModel,
     Recurrence,
     ResNet,
     SeriesEncoder,
+    Tagger,
     TextEncoder,
 )
 from app.store.manifest import (
@@ -179,6 +181,52 @@ def _weather() -> Manifest:
     )
 
 
+def _moving_digits() -> Manifest:
+    """Six frames of 32 x 32 pixels to one of eight directions, as the shipped model."""
+    resnet = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
+    encoder = FramesEncoder(
+        image=ImageEncoder(resnet=resnet, image_size=32, output="pooled"),
+        recurrence=Recurrence(cell="lstm", input_size=10, hidden_size=12),
+    )
+    directions = ("up", "up-right", "right", "down-right", "down", "down-left", "left", "up-left")
+    return Manifest(
+        name="classify-digits-motion",
+        version=1,
+        task="classification",
+        description="Tiny and untrained.",
+        default=True,
+        architecture=Classifier(encoder=encoder, pooling=("last",), labels=8),
+        image=ImageInput(size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        frames=6,
+        labels=directions,
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
+def _tagger() -> Manifest:
+    """Some universal tags, at the last token of a word, as the shipped model."""
+    recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=10, directions=2)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+    return Manifest(
+        name="tag-en",
+        version=1,
+        task="tagging",
+        description="Tiny and untrained.",
+        default=True,
+        source_language="en",
+        architecture=Tagger(encoder=encoder, labels=4),
+        tokenizer=TokenizerUse(),
+        labels=("NOUN", "VERB", "DET", "PUNCT"),
+        tag_at="last",
+        limits=TokenLimits(source_tokens=2000),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
 def drafts() -> list[Manifest]:
     """Manifests of the seven models of texts and images, before they are published."""
     return [
@@ -194,7 +242,7 @@ def drafts() -> list[Manifest]:
 
 def all_drafts() -> list[Manifest]:
     """Manifests of all models of the tiny store."""
-    return [*drafts(), _weather()]
+    return [*drafts(), _weather(), _moving_digits(), _tagger()]
 
 
 def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0, spread: float = 4) -> Path:
@@ -224,7 +272,7 @@ def tiny_tokenizer(folder: Path) -> Path:
 
 
 def make_tiny_store(folder: Path) -> Path:
-    """A store in `folder` with the eight models."""
+    """A store in `folder` with all these models."""
     tokenizer = tiny_tokenizer(folder)
     for draft in all_drafts():
         publish_tiny(draft, folder / "store", tokenizer)

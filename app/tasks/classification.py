@@ -1,5 +1,8 @@
 """Classification: a text, a series or a clip to a label."""
 
+import base64
+from importlib.resources import files
+
 from app.tasks.answers.label_kind import LabelKind, LabelOptions
 from app.tasks.options import TextOptions
 from app.tasks.sources.frames import FramesSource
@@ -7,6 +10,8 @@ from app.tasks.sources.one_of import OneOf
 from app.tasks.sources.series import SeriesSource
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
+
+EXAMPLE_CLIP = base64.b64encode(files("app.web").joinpath("static/example-clip.webp").read_bytes()).decode()
 
 
 class ClassificationOptions(LabelOptions, TextOptions):
@@ -43,6 +48,10 @@ body is one input.
             "texts": {
                 "summary": "Texts in two languages",
                 "value": {"inputs": ["The acting is awful.", "정말 재미있게 봤어요. 강력 추천합니다!"]},
+            },
+            "clip": {
+                "summary": "A clip of six frames, an animated WebP in base64, with the label after each frame",
+                "value": {"inputs": {"frames": EXAMPLE_CLIP}, "explain": True},
             },
             "explained": {
                 "summary": "The label after each token",

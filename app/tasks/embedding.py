@@ -1,6 +1,7 @@
 """Embedding: a text, a series or a clip to the hidden state that sums it up."""
 
 from app.tasks.answers.state_kind import StateKind, StateOptions
+from app.tasks.classification import EXAMPLE_CLIP
 from app.tasks.options import TextOptions
 from app.tasks.sources.frames import FramesSource
 from app.tasks.sources.one_of import OneOf
@@ -44,6 +45,7 @@ Without `model` the kind of the input chooses one, and of a text its script.
                     "normalize": True,
                 },
             },
+            "clip": {"summary": "A clip", "value": {"inputs": {"frames": EXAMPLE_CLIP}}},
         },
     ),
 )

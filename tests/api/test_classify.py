@@ -18,6 +18,7 @@ TEXT = "a warm and funny film"
 SERIES = [[20.0, 3.0], [21.5, 2.0], [19.0, 7.0], [25.0, 1.0]]
 PICTURES = pictures(6)
 CLIP = [text(saved(image)) for image in PICTURES]
+OF_FRAMES = "classify-frames"
 
 
 def results_of(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -100,17 +101,18 @@ def test_several_series_have_the_labels_of_each(kinds: httpx.Client) -> None:
 
 @pytest.mark.parametrize("inputs", [{"frames": CLIP}, {"frames": text(animation(PICTURES))}, [{"frames": CLIP}]])
 def test_a_clip_has_the_label_of_plain_pytorch(kinds: httpx.Client, every_kind: Path, inputs: Any) -> None:
-    (result,) = classify(kinds, inputs)
-    assert result["model"] == "classify-frames"
-    expected = plain(every_kind, "classify-frames", frames_of(PICTURES))
-    assert list(result["scores"].values()) == pytest.approx(expected, abs=1e-6)
+    for options in ({}, {"model": OF_FRAMES}):
+        (result,) = classify(kinds, inputs, **options)
+        assert result["model"] == options.get("model", "classify-digits-motion")  # the default for clips
+        expected = plain(every_kind, result["model"], frames_of(PICTURES))
+        assert list(result["scores"].values()) == pytest.approx(expected, abs=1e-6)
 
 
 def test_with_a_model_a_clip_needs_no_object(kinds: httpx.Client) -> None:
-    (expected,) = classify(kinds, {"frames": CLIP})
+    (expected,) = classify(kinds, {"frames": CLIP}, model=OF_FRAMES)
     one_file = text(animation(PICTURES))
     for inputs, count in ((CLIP, 1), (one_file, 1), ([CLIP, CLIP], 2), ([CLIP, one_file, {"frames": CLIP}], 3)):
-        results = classify(kinds, inputs, model="classify-frames")
+        results = classify(kinds, inputs, model=OF_FRAMES)
         assert len(results) == count
         for result in results:
             assert list(result["scores"].values()) == pytest.approx(list(expected["scores"].values()), abs=1e-6)
@@ -121,9 +123,9 @@ def test_parts_of_a_form_are_one_clip(kinds: httpx.Client) -> None:
     parts = [("frames", (f"{number}.png", saved(image))) for number, image in enumerate(PICTURES)]
     form = kinds.post("/v1/classify", files=parts)
     assert results_of(form) == [expected]
-    named = kinds.post("/v1/classify", files=parts, data={"model": "classify-frames"})
+    named = kinds.post("/v1/classify", files=parts, data={"model": "classify-digits-motion"})
     assert results_of(named) == [expected]
-    in_query = kinds.post("/v1/classify?model=classify-frames", files=[("frames", animation(PICTURES))])
+    in_query = kinds.post("/v1/classify?model=classify-digits-motion", files=[("frames", animation(PICTURES))])
     assert results_of(in_query) == [expected]
     body = kinds.post("/v1/classify", content=animation(PICTURES), headers={"content-type": "image/webp"})
     assert results_of(body) == [expected]
@@ -141,7 +143,7 @@ def test_a_longer_clip_is_sampled_evenly(kinds: httpx.Client) -> None:
 
 
 def test_the_label_after_each_frame_and_row(kinds: httpx.Client) -> None:
-    (clip,) = classify(kinds, {"frames": CLIP}, explain=True, layer=0)
+    (clip,) = classify(kinds, {"frames": CLIP}, model=OF_FRAMES, explain=True, layer=0)
     explanation = clip["explanation"]
     assert (explanation["method"], explanation["steps"], "tokens" in explanation) == ("one pass", 6, False)
     assert len(explanation["probabilities"]) == 6
@@ -230,7 +232,7 @@ def test_clips_that_are_refused(kinds: httpx.Client) -> None:
 
 
 def test_open_inference_has_the_tensors_of_each_kind(kinds: httpx.Client) -> None:
-    (expected,) = classify(kinds, {"frames": CLIP})
+    (expected,) = classify(kinds, {"frames": CLIP}, model=OF_FRAMES)
     metadata = kinds.get("/v2/models/classify-frames").json()
     assert [(one["name"], one["shape"]) for one in metadata["inputs"]] == [
         ("clip", [-1]),

@@ -21,7 +21,7 @@ TEXT = "a warm and funny film that i would gladly see again"
 
 
 def tag(kinds: httpx.Client, inputs: Any, **options: Any) -> list[dict[str, Any]]:
-    return results_of(kinds.post("/v1/tag", json={"inputs": inputs, **options}))
+    return results_of(kinds.post("/v1/tag", json={"inputs": inputs, "model": "tag-tiny", **options}))
 
 
 @torch.inference_mode()
@@ -76,8 +76,21 @@ def test_spans_join_the_words(kinds: httpx.Client) -> None:
 
 def test_scores_of_all_labels_only_if_wanted(kinds: httpx.Client) -> None:
     (result,) = tag(kinds, TEXT)
-    assert result["model"] == "tag-tiny"  # the default for English
     assert all(word.keys() == {"text", "start", "end", "label", "score"} for word in result["tags"])
+
+
+def test_the_default_has_its_labels_at_the_last_token_of_a_word(kinds: httpx.Client, every_kind: Path) -> None:
+    (result,) = results_of(kinds.post("/v1/tag", json={"inputs": TEXT}))
+    assert result["model"] == "tag-en"
+    assert "spans" not in result  # its labels mark none
+    entry = entry_of(open_version(every_kind / "tag-en" / "1"), CHECKS)
+    ids, words = entry.tokenizer.encode_words(TEXT)
+    network = open_shipped(every_kind, "tag-en/1").network
+    assert isinstance(network, Tagger)
+    rows = network.logits(network.encoder(torch.tensor([ids]), torch.tensor([len(ids)])))[0].argmax(1).tolist()
+    assert any(word is not None and rows[word.first] != rows[word.last] for word in words)
+    expected = [entry.manifest.labels[rows[word.last]] for word in words if word is not None]
+    assert [word["label"] for word in result["tags"]] == expected
 
 
 def test_a_list_of_words_is_tagged_word_by_word(kinds: httpx.Client) -> None:
@@ -122,7 +135,7 @@ def test_a_long_text_has_all_its_words(kinds: httpx.Client) -> None:
     ],
 )
 def test_bad_inputs(kinds: httpx.Client, inputs: Any, kind: str, words: str) -> None:
-    refused(kinds.post("/v1/tag", json={"inputs": inputs}), kind, words)
+    refused(kinds.post("/v1/tag", json={"inputs": inputs, "model": "tag-tiny"}), kind, words)
 
 
 def test_a_text_that_is_cut_has_the_words_before_the_cut(kinds: httpx.Client) -> None:
@@ -133,7 +146,7 @@ def test_a_text_that_is_cut_has_the_words_before_the_cut(kinds: httpx.Client) ->
 
 
 def test_too_many_scores_are_refused(kinds: httpx.Client) -> None:
-    answer = kinds.post("/v1/tag", json={"inputs": ["a " * 1900] * 60, "scores": True})
+    answer = kinds.post("/v1/tag", json={"inputs": ["a " * 1900] * 60, "model": "tag-tiny", "scores": True})
     problem = refused(answer, "input-too-long", "the scores of the request have", "leave out scores")
     assert problem["limit"] == 500_000
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 from PIL import GifImagePlugin  # noqa: F401 - it registers its format
 
 from app.errors import InputTooLong, InputTooShort
-from app.tasks.sources.image_files import FORMATS, Target, pictures_in, opened, pixels
+from app.tasks.sources.image_files import FORMATS, Target, opened, pictures_in, pixels
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import Place
 
