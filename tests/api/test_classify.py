@@ -196,6 +196,10 @@ def test_inputs_of_another_kind_than_the_model(kinds: httpx.Client) -> None:
     ]
     for model, inputs, kind, words in bad:
         refused(kinds.post("/v1/classify", json={"inputs": inputs, "model": model}), kind, words)
+    problem = refused(
+        kinds.post("/v1/classify", json={"inputs": {"frames": []}}), "invalid-request", "should be a clip"
+    )
+    assert "None" not in problem["detail"]
     refused(kinds.post("/v1/classify", json={"inputs": 7}), "invalid-request", "a text", "a clip", "a series")
     refused(kinds.post("/v1/classify", json={"inputs": []}), "invalid-request", "a text", "a clip", "a series")
     refused(kinds.post("/v1/classify", json={}), "invalid-request", "inputs")

@@ -169,7 +169,7 @@ def test_the_client_of_openai_gets_unit_states(client: OpenAI, kinds: httpx.Clie
 
 def test_what_openai_has_and_this_service_does_not_is_refused(client: OpenAI) -> None:
     with pytest.raises(
-        openai.UnprocessableEntityError, match="dimensions: is not supported: leave it out: the number of"
+        openai.UnprocessableEntityError, match="dimensions: is not supported: leave it out; a model has as many"
     ):
         client.embeddings.create(model="lm-en", input=TEXT, dimensions=8)
     with pytest.raises(openai.UnprocessableEntityError, match="token ids are not supported: send the text"):

@@ -75,7 +75,8 @@ class OneOfBody:
         try:
             form: Any = checked({"inputs": inputs}, part.inputs)
         except RequestValidationError:
-            if any(other.recognises(inputs) for other in self._parts.values() if other is not part):
+            others = [other for other in self._parts.values() if other is not part]
+            if options.model is not None and any(other.recognises(inputs) for other in others):
                 raise _refused(f"Input should be {part.words}, which {options.model} reads") from None
             raise
         return form.inputs

@@ -38,9 +38,7 @@ class EmbeddingRequest(RequestForm):
     encoding_format: Literal["float", "base64"] | None = Field(
         None, description="`float`, the default: a list of numbers; `base64`: their bytes as little-endian float32."
     )
-    dimensions: Annotated[
-        object, Only(instead="leave it out: the number of units of the model is the number of dimensions")
-    ] = None
+    dimensions: Annotated[object, Only(instead="leave it out; a model has as many dimensions as units")] = None
     user: str | None = Field(None, description="Accepted, without effect.")
     truncate: bool = Field(False, description="Not in OpenAI's interface: cut a text that is too long.")
     priority: Annotated[int, Field(ge=-10, le=10)] = Field(
