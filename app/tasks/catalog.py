@@ -199,14 +199,16 @@ class Catalog:
         wanted: Wanted,
         engines: EngineView,
         *,
-        kinds: Container[SourceName],
+        kinds: Container[SourceName] | None = None,
         source: str | None = None,
         target: str | None = None,
     ) -> Entry:
         """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task, or
-        else the first by name. Raises UnknownLanguage or ModelNotFound."""
+        the first by name. Raises UnknownLanguage or ModelNotFound."""
         usable = [
-            entry for entry in self.usable(engines) if wanted.takes(entry.manifest) and entry.manifest.source in kinds
+            entry
+            for entry in self.usable(engines)
+            if wanted.takes(entry.manifest) and (kinds is None or entry.manifest.source in kinds)
         ]
         usable.sort(key=lambda entry: entry.manifest.task != wanted.task)
         for entry in usable:

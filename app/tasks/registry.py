@@ -20,4 +20,5 @@ TASKS: tuple[Task, ...] = (
     FORECASTING,
     EMBEDDING,
 )
+BY_NAME = {task.name: task for task in TASKS}
 CHECKS = {task.name: task.check for task in TASKS}

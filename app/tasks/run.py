@@ -67,8 +67,7 @@ def _entries(
             _check_kind(entry, source.kinds_of(item), index)
         return [entry] * len(inputs)
     if isinstance(options, LanguagePair):
-        pair = {"source": options.source, "target": options.target}
-        return [catalog.default(wanted, engines, kinds=source.kinds, **pair)] * len(inputs)
+        return [catalog.default(wanted, engines, source=options.source, target=options.target)] * len(inputs)
     return [
         catalog.default(wanted, engines, kinds=source.kinds_of(item), source=source.language_of(item))
         for item in inputs

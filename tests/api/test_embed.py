@@ -53,7 +53,7 @@ def states(store: Path, model: str, source: str | Tensor, layer: int | None = No
         tables = {name: weights[name].float() for name in weights if name.endswith("embedding.weight")}
         table = tables.get("encoder.embedding.weight", next(iter(tables.values())))
         source = table[torch.tensor(ids_of(store, model, source))]
-    outputs, _ = network(source[None])
+    outputs: Tensor = network(source[None])[0]
     return outputs[0].float()
 
 

@@ -36,13 +36,15 @@ def animated(count: int, kind: str, *, durations: int | list[int] = 80, mode: st
 
 def frames_of(content: bytes, count: int | None, limits: SourceLimits = LIMITS) -> Pixels:
     pixels = read_clip(content, place_of_clip(2), TARGET, limits, count)
-    return np.frombuffer(pixels, np.uint8).reshape(-1, SIZE, SIZE, 3)
+    frames: Pixels = np.frombuffer(pixels, np.uint8).reshape(-1, SIZE, SIZE, 3)
+    return frames
 
 
 def still(number: int) -> Pixels:
     file = io.BytesIO()
     picture(number).save(file, "PNG")
-    return frames_of(file.getvalue(), None)[0]
+    (frame,) = frames_of(file.getvalue(), None)
+    return frame
 
 
 @pytest.mark.parametrize(("kind", "error"), [("WEBP", 0), ("PNG", 0), ("GIF", 12)])  # a GIF has 256 colours

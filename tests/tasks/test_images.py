@@ -329,4 +329,4 @@ def test_a_strip_is_not_enlarged_without_bounds() -> None:
     strip, how = saved(Image.new("RGB", (2, 2000)), "PNG"), wanted(resize="crop", shorter_side=40)
     with pytest.raises(InputTooLong, match="crop the longer side"):
         read_image(strip, place_of_image(0), how, LIMITS)
-    assert read_image(saved(Image.new("RGB", (2, 1000)), "PNG"), 0, how, LIMITS)
+    assert read_image(saved(Image.new("RGB", (2, 1000)), "PNG"), place_of_image(0), how, LIMITS)

@@ -89,7 +89,7 @@ class FramesBody:
 
     inputs: type[BaseModel] = ClipInputs
     words = "a clip, as an object with 'frames'"
-    media_types = (MULTIPART, *RAW_TYPES)
+    media_types: tuple[str, ...] = (MULTIPART, *RAW_TYPES)
     errors: tuple[type[UnrollError], ...] = (InvalidImage, InputTooShort)
 
     def __init__(self, task: Task) -> None:

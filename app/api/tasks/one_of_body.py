@@ -1,6 +1,6 @@
 """Inputs of one of several kinds: that of the named model, or that which the request shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, Union
 
 from fastapi import Request
@@ -40,7 +40,7 @@ class OneOfBody:
     """`inputs` of one of the kinds of `parts`. In JSON the named model says which it is, or else their form; other
     content types belong to one kind each. The query string may have options."""
 
-    def __init__(self, task: Task, parts: dict[str, PartBody]) -> None:
+    def __init__(self, task: Task, parts: Mapping[str, PartBody]) -> None:
         self._task = task
         self._parts = parts
         self._options = options_form(task)
@@ -105,7 +105,7 @@ def _refused(message: str) -> RequestValidationError:
 def _any_of(parts: Sequence[PartBody]) -> type[BaseModel]:
     """A form whose `inputs` are those of any part. The part checks them when it is known."""
     fields = [part.inputs.model_fields["inputs"] for part in parts]
-    kinds = Union[tuple(Annotated[field.annotation, *field.metadata] for field in fields)]  # noqa: UP007 - made here
+    kinds: Any = Union[tuple(Annotated[field.annotation, *field.metadata] for field in fields)]  # noqa: UP007 - made here
     description = " ".join(field.description or "" for field in fields)
     anything = Annotated[Any, BeforeValidator(lambda value: value, json_schema_input_type=kinds)]
     form: type[BaseModel] = create_model("AnyInputs", inputs=(anything, Field(description=description)))

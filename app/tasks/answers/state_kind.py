@@ -1,6 +1,6 @@
 """The answer kind `state`: the hidden state that sums up a source, as numbers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field, SkipValidation
@@ -85,13 +85,10 @@ class StateKind(AnswerKind):
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:
-            state = state / max(float(np.linalg.norm(state)), np.finfo(np.float32).tiny)
+            state = state / (float(np.linalg.norm(state)) or 1.0)
         manifest = job.entry.manifest
-        return Output(
-            StateResult.model_construct(
-                embedding=JsonArray(state.tolist()), model=manifest.name, version=manifest.version
-            )
-        )
+        embedding: Any = JsonArray(state.tolist())
+        return Output(StateResult.model_construct(embedding=embedding, model=manifest.name, version=manifest.version))
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""

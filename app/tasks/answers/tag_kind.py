@@ -1,6 +1,7 @@
 """The answer kind `tags`: a label for each word of a text."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -74,11 +75,8 @@ class TagKind(AnswerKind):
         tags = WordTags(
             words, manifest.labels, [tagged.labels[place] for place in places], table[places], _with_scores(job.options)
         )
-        return Output(
-            TagResult.model_construct(
-                tags=tags, spans=tags.spans(job.read.text), model=manifest.name, version=manifest.version
-            )
-        )
+        members: dict[str, Any] = {"tags": tags, "spans": tags.spans(job.read.text)}
+        return Output(TagResult.model_construct(model=manifest.name, version=manifest.version, **members))
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`: of each word its characters, its label and the probability of the label."""

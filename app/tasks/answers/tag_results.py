@@ -111,7 +111,8 @@ class WordTags(JsonInPieces, frozen=True, eq=False):
     @property
     def scores(self) -> list[float]:
         """The probability of the label of each word."""
-        return self.probabilities[np.arange(len(self.chosen)), list(self.chosen)].tolist()
+        scores: list[float] = self.probabilities[np.arange(len(self.chosen)), list(self.chosen)].tolist()
+        return scores
 
     def spans(self, text: str) -> JsonArray | None:
         """The spans of the words of a text; None if the labels do not mark them."""

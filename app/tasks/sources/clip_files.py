@@ -10,7 +10,7 @@ from itertools import accumulate
 from PIL import GifImagePlugin  # noqa: F401 - it registers its format
 
 from app.errors import InputTooLong, InputTooShort
-from app.tasks.sources.image_files import FORMATS, Target, is_animated, opened, pixels
+from app.tasks.sources.image_files import FORMATS, Target, pictures_in, opened, pixels
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import Place
 
@@ -24,7 +24,7 @@ def read_clip(content: bytes, place: Place, target: Target, limits: SourceLimits
     shown: list[bytes] = []
     milliseconds: list[float] = []
     with opened(content, place, target, limits, CLIP_FORMATS) as image:
-        pictures = image.n_frames if is_animated(image) else 1
+        pictures = pictures_in(image)
         if pictures > limits.frames:
             raise too_many_frames(place, pictures, limits)
         for number in range(pictures):

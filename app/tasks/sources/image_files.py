@@ -76,7 +76,7 @@ def read_image(content: bytes, place: Place, target: Target, limits: SourceLimit
     if content.startswith((b"GIF87a", b"GIF89a")):
         raise UnsupportedMedia(f"{place} is a GIF file; send {_in_words(FORMATS)}", input=place.input)
     with opened(content, place, target, limits, FORMATS) as image:
-        if is_animated(image):
+        if pictures_in(image) > 1:
             raise UnsupportedMedia(f"{place} is animated; send one still picture", input=place.input)
         return pixels(image, target)
 
@@ -98,7 +98,7 @@ def opened(
     check_parts(content, place)
     kind = "image"
     try:
-        with Image.open(io.BytesIO(content), formats=formats) as image:
+        with Image.open(io.BytesIO(content), formats=tuple(formats)) as image:
             kind = f"{image.format} file"
             check_pixels(image.width, image.height, place, target, limits)
             yield image
@@ -118,9 +118,9 @@ def opened(
         ) from error
 
 
-def is_animated(image: Image.Image) -> bool:
-    """Whether a file shows several pictures, one after the other."""
-    return image.format not in _STILL and getattr(image, "n_frames", 1) > 1
+def pictures_in(image: Image.Image) -> int:
+    """The number of pictures that a file shows, one after the other: 1 unless it is animated."""
+    return 1 if image.format in _STILL else getattr(image, "n_frames", 1)
 
 
 def pixels(image: Image.Image, target: Target) -> bytes:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -55,10 +56,9 @@ async def embeddings(request: Request) -> Response:
 
 def _answer(body: EmbeddingRequest, jobs: Sequence[Job], outputs: Sequence[Output]) -> EmbeddingList:
     tokens = sum(job.tokens for job in jobs)
-    data = [
-        EmbeddingItem.model_construct(index=index, embedding=_encoded(output.result.embedding, body.encoding_format))
-        for index, output in enumerate(outputs)
-    ]
+    results: list[Any] = [output.result for output in outputs]
+    numbers: list[Any] = [_encoded(result.embedding, body.encoding_format) for result in results]
+    data = [EmbeddingItem.model_construct(index=index, embedding=one) for index, one in enumerate(numbers)]
     return EmbeddingList.model_construct(
         data=data, model=body.model, usage=EmbeddingUsage(prompt_tokens=tokens, total_tokens=tokens)
     )
