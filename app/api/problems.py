@@ -41,8 +41,8 @@ class Problem(BaseModel):
     )
     input: SkipJsonSchema[None] | int = Field(None, description="The index of the refused input, from 0.")
     limit: SkipJsonSchema[None] | int = Field(None, description="The limit that was exceeded.")
-    row: SkipJsonSchema[None] | int = Field(None, description="Of a series: the index of the refused row, from 0.")
-    column: SkipJsonSchema[None] | str = Field(None, description="Of a series: the name of the refused column.")
+    row: SkipJsonSchema[None] | int = Field(None, description="The index of the refused row of a series, from 0.")
+    column: SkipJsonSchema[None] | str = Field(None, description="The name of the refused column of a series.")
     retry_after_seconds: SkipJsonSchema[None] | int = Field(None, description="The number of `Retry-After`.")
     errors: SkipJsonSchema[None] | list[Mistake] = Field(None, description="Only of `invalid-request`: all mistakes.")
 

@@ -41,9 +41,9 @@ class Encoded(NamedTuple):
 
 
 class RecurrentEncoder(nn.Module):
-    """What a source becomes, step by step, and a recurrence over it.
+    """A recurrence over the inputs that `embed` makes of a source.
 
-    `embed` makes the recurrence's inputs. The summary is the top layer's last hidden state, of both directions. With
+    The summary is the top layer's last hidden state, of both directions. With
     one direction, `state` is that after an earlier part of the source.
     """
 
@@ -70,7 +70,7 @@ class RecurrentEncoder(nn.Module):
     def unroll(
         self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
     ) -> Encoded:
-        """What `embed` returns to the encoded source, without `branch_of`."""
+        """The inputs and lengths that `embed` returns to the encoded source, without its branch."""
         outputs, state = self.recurrence.unroll(inputs, lengths, state, layers=layers)
         mask = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0) < lengths.unsqueeze(1)
         directions = self.recurrence.recurrence.directions

@@ -33,10 +33,10 @@ class RecurrentLayers(nn.Module):
         super().__init__()
         self.recurrence = recurrence
 
-    def initial_state(self, batch: int, like: Tensor) -> RecurrentState:
-        """Zeros for `batch` rows, with the number type and device of `like`."""
+    def initial_state(self, batch: int, like: Tensor, *, layers: int | None = None) -> RecurrentState:
+        """Zeros for `batch` rows, with the number type and device of `like`: of all layers or the first `layers`."""
         spec = self.recurrence
-        zeros = like.new_zeros(batch, spec.layers * spec.directions, spec.hidden_size)
+        zeros = like.new_zeros(batch, (layers or spec.layers) * spec.directions, spec.hidden_size)
         return RecurrentState(zeros, zeros.clone() if CELLS[spec.cell].has_cell else None)
 
     def step(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:

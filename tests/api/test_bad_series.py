@@ -65,7 +65,7 @@ BAD: dict[str, Bad] = {
     "a missing number": Bad(
         of(with_cell(2, 1, None)),
         "invalid-series",
-        "inputs[0], row 2, column temperature: the number is missing, and forecast-tiny takes none that is missing",
+        "inputs[0], row 2, column temperature: the number is missing, and forecast-tiny takes no missing numbers",
         {"input": 0, "row": 2, "column": "temperature"},
     ),
     "NaN": Bad(of(with_cell(2, 1, float("nan"))), "invalid-series", "row 2, column temperature: the number is missing"),
@@ -105,7 +105,7 @@ BAD: dict[str, Bad] = {
     "a wrong name": Bad(
         of({"rain": [1.0], "temp": [1.0], "wind": [1.0]}),
         "invalid-series",
-        "it has no column temperature; forecast-tiny reads 3 features: rain, temperature, wind. The columns here are "
+        "has no column temperature; forecast-tiny reads 3 features: rain, temperature, wind. Its columns are "
         "rain, temp, wind",
         {"column": "temperature"},
     ),

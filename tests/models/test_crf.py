@@ -101,7 +101,7 @@ def test_equals_pytorch_crf(rows: int, source: int, labels: int) -> None:
 def test_the_gradient_is_labels_less_marginals(crf: LinearChainCrf) -> None:
     """Of the log-likelihood by the logits: Lafferty et al. (2001), section 3."""
     logits, labels = random_logits().requires_grad_(), torch.randint(LABELS, (len(LENGTHS), SOURCE))
-    crf.log_likelihood(logits, LENGTHS, labels).sum().backward()
+    torch.autograd.backward(crf.log_likelihood(logits, LENGTHS, labels).sum())
     chosen = torch.nn.functional.one_hot(labels, LABELS)
     expected = (chosen - crf.marginals(logits, LENGTHS)).masked_fill(~mask_of(LENGTHS, SOURCE).unsqueeze(2), 0)
     assert logits.grad is not None

@@ -95,7 +95,7 @@ def test_frames_go_on_from_a_state() -> None:
     every = torch.full_like(LENGTHS, FRAMES)
     whole = network.encoder(source, every)
     state = None
-    for frame in source.split(1, 1):
+    for frame in torch.split(source, 1, 1):
         encoded = network.encoder(frame, torch.ones_like(LENGTHS), state)
         state = encoded.state
     torch.testing.assert_close(encoded.summary, whole.summary, rtol=0, atol=1e-5)

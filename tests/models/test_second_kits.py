@@ -54,6 +54,20 @@ def network_of(architecture: dict[str, Any], weights: Weights) -> Any:
     return network.eval()
 
 
+def check_rows(network: Network, rows: list[Tensor], expected: Tensor) -> None:
+    """The outputs (cases, ...) of the original code for rows of different lengths, together and one by one."""
+    lengths = torch.tensor([len(row) for row in rows])
+    together = network(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
+    torch.testing.assert_close(together.flatten(1), expected, rtol=0, atol=1e-5)
+    for row, answer in zip(rows, expected, strict=True):
+        alone = network(row.unsqueeze(0), torch.tensor([len(row)]))
+        torch.testing.assert_close(alone.flatten(), answer, rtol=0, atol=1e-5)
+
+
+def outputs(kit_answers: dict[str, Any]) -> Tensor:
+    return torch.tensor([case["network_output"] for case in kit_answers["cases"]])
+
+
 def series(features: int, recurrence: dict[str, Any], **parts: Any) -> dict[str, Any]:
     return {"kind": "series", "features": features, "recurrence": recurrence, **parts}
 
@@ -69,10 +83,8 @@ def test_lstm_and_linear() -> None:
         {"kind": "forecaster", "encoder": series(1, lstm), "targets": 1},
         renamed(weights, lstm="encoder.recurrence", fc="output"),
     )
-    inputs = torch.tensor([case["input"] for case in kit_answers["cases"]])
-    found = network((inputs - low) / (high - low) * 2 - 1, torch.full((len(inputs),), 6))
-    expected = torch.tensor([case["network_output"] for case in kit_answers["cases"]])
-    torch.testing.assert_close(found[:, 0], expected, rtol=0, atol=1e-6)
+    inputs = [torch.tensor(case["input"]) for case in kit_answers["cases"]]
+    check_rows(network, [(rows - low) / (high - low) * 2 - 1 for rows in inputs], outputs(kit_answers))
 
 
 @torch.no_grad()
@@ -85,11 +97,9 @@ def test_two_layers_of_gru_and_linear() -> None:
         {"kind": "forecaster", "encoder": series(5, gru), "targets": 1},
         renamed(weights, gru="encoder.recurrence", linear="output"),
     )
-    inputs = torch.tensor([case["input"] for case in kit_answers["cases"]], dtype=torch.float64)
-    scaled = (inputs - torch.tensor(scaler["mean"]).double()) / torch.tensor(scaler["scale"]).double()
-    found = network(scaled.float(), torch.full((len(inputs),), 24))
-    expected = torch.tensor([case["network_output"] for case in kit_answers["cases"]])
-    torch.testing.assert_close(found[:, 0], expected, rtol=0, atol=1e-6)
+    mean, scale = torch.tensor(scaler["mean"]).double(), torch.tensor(scaler["scale"]).double()
+    inputs = [torch.tensor(case["input"], dtype=torch.float64) for case in kit_answers["cases"]]
+    check_rows(network, [((rows - mean) / scale).float() for rows in inputs], outputs(kit_answers))
 
 
 @torch.no_grad()
@@ -109,10 +119,7 @@ def test_lstm_beside_convolutions() -> None:
     network = network_of(
         {"kind": "classifier", "encoder": series(1, lstm, branch=branch), "pooling": ["last"], "labels": 2}, ours
     )
-    inputs = torch.tensor([case["input"] for case in kit_answers["cases"]])
-    found = network(inputs, torch.full((len(inputs),), 24))
-    expected = torch.tensor([case["network_output"] for case in kit_answers["cases"]])
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    check_rows(network, [torch.tensor(case["input"]) for case in kit_answers["cases"]], outputs(kit_answers))
 
 
 @torch.no_grad()
@@ -137,16 +144,7 @@ def test_lstm_behind_a_resnet_in_one_dimension() -> None:
     )
     encoder = series(6, lstm, blocks=[stem, *stages])
     network = network_of({"kind": "classifier", "encoder": encoder, "pooling": ["last"], "labels": 4}, ours)
-    for case in kit_answers["cases"]:
-        inputs = torch.tensor([case["input"]])
-        found = network(inputs, torch.tensor([inputs.shape[1]]))
-        torch.testing.assert_close(found[0], torch.tensor(case["network_output"]), rtol=0, atol=1e-5)
-    rows = [torch.tensor(case["input"]) for case in kit_answers["cases"]]
-    together = network(
-        torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
-    )
-    expected = torch.tensor([case["network_output"] for case in kit_answers["cases"]])
-    torch.testing.assert_close(together, expected, rtol=0, atol=1e-5)
+    check_rows(network, [torch.tensor(case["input"]) for case in kit_answers["cases"]], outputs(kit_answers))
 
 
 @pytest.mark.parametrize(
@@ -188,15 +186,14 @@ def test_taggers(
         assert [kit_answers["tags"][label] for label in labels[row, :length].tolist()] == case["tags"]
 
 
-def clips(folder: str, cases: list[dict[str, Any]], side: int) -> Tensor:
-    """The frames of each case (batch, frames, side, side, 3), resized as the original does."""
-
-    def pixels(name: str) -> Tensor:
+def clip(folder: str, case: dict[str, Any], side: int) -> Tensor:
+    """The frames of a case (frames, side, side, 3), resized as the original does."""
+    frames = []
+    for name in case["frames"]:
         with Image.open(KITS / folder / name) as image:
             resized = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-        return torch.frombuffer(bytearray(resized.tobytes()), dtype=torch.uint8).view(side, side, 3)
-
-    return torch.stack([torch.stack([pixels(name) for name in case["frames"]]) for case in cases])
+        frames.append(torch.frombuffer(bytearray(resized.tobytes()), dtype=torch.uint8).view(side, side, 3))
+    return torch.stack(frames)
 
 
 def frames(resnet: dict[str, Any], lstm: dict[str, Any], size: int, **parts: Any) -> dict[str, Any]:
@@ -204,15 +201,9 @@ def frames(resnet: dict[str, Any], lstm: dict[str, Any], size: int, **parts: Any
     return {"kind": "frames", "image": image, "recurrence": lstm, **parts}
 
 
-def check_clips(network: Any, folder: str, kit_answers: dict[str, Any], side: int) -> None:
-    source = clips(folder, kit_answers["cases"], side)
-    logits = network(source, torch.full((len(source),), source.shape[1]))
-    expected = torch.tensor([case["logits"] for case in kit_answers["cases"]])
-    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4)
-    shares = torch.tensor([case["probabilities"] for case in kit_answers["cases"]])
-    torch.testing.assert_close(logits.softmax(1), shares, rtol=0, atol=1e-5)
-    labels = [kit_answers["labels"][label] for label in logits.argmax(1).tolist()]
-    assert labels == [case["label"] for case in kit_answers["cases"]]
+def check_clips(network: Network, folder: str, kit_answers: dict[str, Any], side: int) -> None:
+    cases = kit_answers["cases"]
+    check_rows(network, [clip(folder, case, side) for case in cases], torch.tensor([case["logits"] for case in cases]))
 
 
 @torch.no_grad()

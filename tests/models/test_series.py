@@ -7,8 +7,8 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from app.models.forecaster import moved
-from app.models.networks import Classifier, Forecaster, build_network
+from app.models.forecaster import Forecaster, moved
+from app.models.networks import Classifier, build_network
 from app.models.pooling import pooled
 from app.store.architecture import Architecture
 from tests.models.references import mask_of
@@ -71,13 +71,16 @@ def network_of(document: dict[str, Any]) -> Any:
 
 def classifier(name: str, **changes: Any) -> Classifier:
     pooling = changes.pop("pooling", ["last"])
-    return network_of(
-        {"kind": "classifier", "encoder": ENCODERS[name], "pooling": pooling, "labels": 4, "head": HEAD, **changes}
-    )
+    document = {"kind": "classifier", "encoder": ENCODERS[name], "pooling": pooling, "labels": 4, "head": HEAD}
+    network = network_of({**document, **changes})
+    assert isinstance(network, Classifier)
+    return network
 
 
 def forecaster(name: str) -> Forecaster:
-    return network_of({"kind": "forecaster", **FORECASTERS[name]})
+    network = network_of({"kind": "forecaster", **FORECASTERS[name]})
+    assert isinstance(network, Forecaster)
+    return network
 
 
 def lengths_for(name: str) -> Tensor:
@@ -145,7 +148,7 @@ def test_a_divisible_series_goes_on_from_its_state(name: str) -> None:
     if not network.config.encoder.is_divisible:
         return
     state, parts = None, []
-    for part in rows.split(4, 1):
+    for part in torch.split(rows, 4, 1):
         encoded = network.encoder(part, torch.full_like(LENGTHS, part.shape[1]), state)
         state = encoded.state
         parts.append(encoded.memory)
@@ -256,7 +259,10 @@ def test_parameters_have_the_names_of_the_documents() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "a recurrence that reads another width": ({"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence()}}, "6"),
+    "a recurrence that reads another width": (
+        {"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence()}},
+        "it reads 6 numbers a step",
+    ),
     "blocks before a transposed recurrence": (
         {"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence(input_size=9), "transposed": 9}},
         "takes no blocks",

@@ -99,7 +99,7 @@ def test_the_loss_is_that_of_one_text_at_a_time(crf: bool) -> None:
         else:
             total -= logits.log_softmax(1).gather(1, mine.unsqueeze(1)).sum().item()
     assert loss.item() == pytest.approx(total / len(LENGTHS), abs=1e-4)
-    loss.backward()
+    torch.autograd.backward(loss)
     for name, values in network.named_parameters():
         assert values.grad is not None, name
         assert values.grad.any(), name

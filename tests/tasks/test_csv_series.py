@@ -89,7 +89,7 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a unit": ("heat,wind\n1,2 km/h\n", "line 2, column wind: '2 km/h' is not a number", {}),
     "a missing column": (
         "heat,Wind\n1,2\n",
-        "it has no column wind; weather reads 2 features: heat, wind. The columns here are heat, Wind",
+        "has no column wind; weather reads 2 features: heat, wind. Its columns are heat, Wind",
         {"column": "wind"},
     ),
     "no header": ("1,2\n3,4\n", "line 1: the first row has numbers; send the names of the columns first", {}),

@@ -68,13 +68,10 @@ def precision_of(network: Network, wanted: Precision) -> Precision:
 
 def image_encoder_of(network: Network) -> ImageEncoder | None:
     """The part of a network that reads images, if it has one."""
-    match network.encoder:
-        case FramesEncoder() as frames:
-            return frames.image
-        case ImageEncoder() as image:
-            return image
-        case _:
-            return None
+    encoder = network.encoder
+    if isinstance(encoder, FramesEncoder):
+        return encoder.image
+    return encoder if isinstance(encoder, ImageEncoder) else None
 
 
 def prepare(network: Network, precision: Precision, device: torch.device) -> str:

@@ -234,7 +234,7 @@ def _cuts(options: TaskOptions) -> bool:
 
 
 def _options(options: TaskOptions) -> ValuesOptions:
-    """Those of every task that answers with values; a compatible interface may have none of them."""
+    """The options of a task that answers with values; the defaults if it has none of them."""
     return options if isinstance(options, ValuesOptions) else ValuesOptions()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import printable
+from app.errors import InvalidSeries, printable
 from app.tasks.sources.series_place import SeriesPlace, listed
 
 _NUMBERS = {int, float, type(None)}  # None is a missing number
@@ -80,7 +80,7 @@ def steps_in(raw: RawSeries) -> int | None:
         case ArraySeries(rows):
             return len(rows)
         case JsonSeries(dict(columns)):
-            return max((len(column) for column in columns.values() if isinstance(column, list)), default=0)
+            return max((len(column) if isinstance(column, list) else 1 for column in columns.values()), default=0)
         case JsonSeries(list(items)):
             return len(items)
         case _:
@@ -149,8 +149,9 @@ def check_names(names: Sequence[str], place: SeriesPlace) -> None:
     """Raises InvalidSeries unless a series has a column for each feature; other columns are ignored."""
     missing = [feature for feature in place.features if feature not in set(names)]
     if missing:
-        raise place.refused(
-            f"it has no column {listed(missing)}; {place.reads}. The columns here are {listed(names)}",
+        raise InvalidSeries(
+            f"{place.name} has no column {listed(missing)}; {place.reads}. Its columns are {listed(names)}",
+            input=place.index,
             column=missing[0],
         )
 

@@ -170,7 +170,7 @@ def _padded(rows: Scaled, series: SeriesInput) -> Scaled:
 
 def _why_missing(series: SeriesInput, place: SeriesPlace) -> str:
     if series.missing == "refuse":
-        return f"the number is missing, and {place.model} takes none that is missing; send a number"
+        return f"the number is missing, and {place.model} takes no missing numbers; send a number"
     return "the number is missing, and there is none before it from which to fill it; send later rows only"
 
 
