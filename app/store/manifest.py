@@ -135,6 +135,10 @@ class MinMax(Part):
         scale = (self.maximum - self.minimum) / (self.high - self.low)
         return self.minimum - self.low * scale, scale
 
+    @property
+    def middle(self) -> float:
+        return (self.minimum + self.maximum) / 2
+
 
 class Standard(Part):
     """Numbers less their mean, divided by their standard deviation."""
@@ -147,6 +151,10 @@ class Standard(Part):
     def affine(self) -> tuple[float, float]:
         """`shift` and `scale` of (x - shift) / scale."""
         return self.mean, self.std
+
+    @property
+    def middle(self) -> float:
+        return self.mean
 
 
 class Feature(Part):
@@ -191,6 +199,8 @@ class SeriesInput(Part):
                 raise ValueError("two columns of 'series' have the same name")
         if self.pad != "refuse" and self.window is None:
             raise ValueError("series.pad needs series.window")
+        if self.missing == "mean" and any(column.scaling is None for column in self.features):
+            raise ValueError("series.missing 'mean' needs a scaling of each feature, which has the mean")
         return self
 
 
