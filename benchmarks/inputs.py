@@ -102,7 +102,7 @@ def with_options(work: Workload, **options: object) -> Workload:
 
 def _entry(job: str, store: Path) -> Entry:
     task, language = _TASKS[job]
-    return open_catalog(store, CHECKS).default(BY_NAME[task].wanted, EngineView((), 0), source=language)
+    return open_catalog(store, CHECKS).default(BY_NAME[task].selection, EngineView((), 0), source=language)
 
 
 def _ordinary(job: str) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.store.manifest import SourceName
 from app.tasks.request_form import RequestForm
 
 
@@ -44,7 +45,11 @@ class ModelInfo(BaseModel):
     parameters: int
     bytes: int = Field(description="Size on disk.")
     labels: list[str]
+    source: SourceName = Field(description="What it reads; `frames` are clips.", examples=["text"])
     series: SeriesInfo | None = Field(None, description="Only of models that read series.")
+    frames: int | None = Field(
+        None, description="Only of models that read clips: the frames that a clip is sampled to; all when left out."
+    )
     quality: list[QualityFigure]
     state: Literal["loaded", "loading", "available"] = Field(
         description="`loaded` in an engine, `loading`, or `available`: its next request loads it."

@@ -26,7 +26,7 @@ from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
 from app.store.manifest import AnswerName, Manifest, SourceName
 from app.tasks.answers.usage import usage_of
-from app.tasks.catalog import Catalog, Wanted
+from app.tasks.catalog import Catalog, Selection
 from app.tasks.job import Job, Output
 from app.tasks.jobs import Jobs
 from app.tasks.options import TaskOptions
@@ -102,15 +102,15 @@ class Service:
             return (manifest.source, manifest.answer, manifest.continues) == (source, answer, continues)
 
         assert chosen.model is not None
-        wanted = Wanted("", f"{' or '.join(names)} model", takes)
-        return self.task_of(self.catalog.named(wanted, chosen.model, chosen.version, self.client.view).manifest)
+        selection = Selection("", f"{' or '.join(names)} model", takes)
+        return self.task_of(self.catalog.named(selection, chosen.model, chosen.version, self.client.view).manifest)
 
     def chosen(self, task: Task, options: Options, kinds: Sequence[SourceName]) -> Manifest:
         """The named model of a task, or its default for sources of `kinds`. Raises ModelNotFound, ModelUnavailable and
         UnknownLanguage."""
         if options.model is not None:
-            return self.catalog.named(task.wanted, options.model, options.version, self.client.view).manifest
-        return self.catalog.default(task.wanted, self.client.view, kinds=kinds).manifest
+            return self.catalog.named(task.selection, options.model, options.version, self.client.view).manifest
+        return self.catalog.default(task.selection, self.client.view, kinds=kinds).manifest
 
     def task_answering(self, answer: AnswerName) -> Task:
         """The first task with answers of this kind."""

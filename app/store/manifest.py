@@ -285,7 +285,7 @@ class Manifest(Part):
     source_language: Language | None = None
     target_language: Language | None = None
     architecture: Architecture
-    tokenizer: TokenizerUse | None = Field(None, description="Of a network that reads texts or decodes tokens.")
+    tokenizer: TokenizerUse | None = Field(None, description="Only of a network that reads texts or decodes tokens.")
     target_tokenizer: TokenizerUse | None = Field(
         None, description="Tokenizer of the target language, if source and target have separate vocabularies."
     )

@@ -29,7 +29,7 @@ Check = Callable[[Manifest], None]  # raises InvalidManifest for a network that 
 Tokenizers = WeakValueDictionary[tuple[str, str], TextTokenizer]  # by the hash of the file, and its use
 
 
-class Wanted(NamedTuple):
+class Selection(NamedTuple):
     """The models that a route takes: those that `takes` accepts. `task` is its task, whose own models are preferred as
     default; `words` name such a model in errors."""
 
@@ -49,13 +49,13 @@ class Entry:
 
     @property
     def tokenizer(self) -> TextTokenizer:
-        """That of a network that reads texts."""
+        """The tokenizer of a network that reads texts."""
         assert self.source_tokenizer is not None  # see `Manifest`
         return self.source_tokenizer
 
     @property
     def target_tokenizer(self) -> TextTokenizer:
-        """That of a network that decodes tokens."""
+        """The tokenizer of a network that decodes tokens."""
         assert self.decoding_tokenizer is not None  # see `Manifest`
         return self.decoding_tokenizer
 
@@ -169,10 +169,10 @@ class Catalog:
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
 
-    def named(self, wanted: Wanted | None, name: str, version: int | None, engines: EngineView) -> Entry:
-        """A version by name and number; without a number, the default version. `wanted` None allows any model.
+    def named(self, selection: Selection | None, name: str, version: int | None, engines: EngineView) -> Entry:
+        """A version by name and number; without a number, the default version. `selection` None allows any model.
         Raises ModelNotFound or ModelUnavailable."""
-        usable = [entry for entry in self.usable(engines) if wanted is None or wanted.takes(entry.manifest)]
+        usable = [entry for entry in self.usable(engines) if selection is None or selection.takes(entry.manifest)]
         versions = [entry for entry in usable if entry.manifest.name == name]
         for entry in versions:
             if version in (None, entry.manifest.version):
@@ -191,12 +191,12 @@ class Catalog:
         if versions:
             numbers = ", ".join(str(entry.manifest.version) for entry in versions)
             raise ModelNotFound(f"model {name} has no version {version}; it has {numbers}")
-        words = "model" if wanted is None else wanted.words
+        words = "model" if selection is None else selection.words
         raise ModelNotFound(f"there is no {words} {name}; the models are {_names(usable)}")
 
     def default(
         self,
-        wanted: Wanted,
+        selection: Selection,
         engines: EngineView,
         *,
         kinds: Container[SourceName] | None = None,
@@ -208,9 +208,9 @@ class Catalog:
         usable = [
             entry
             for entry in self.usable(engines)
-            if wanted.takes(entry.manifest) and (kinds is None or entry.manifest.source in kinds)
+            if selection.takes(entry.manifest) and (kinds is None or entry.manifest.source in kinds)
         ]
-        usable.sort(key=lambda entry: entry.manifest.task != wanted.task)
+        usable.sort(key=lambda entry: entry.manifest.task != selection.task)
         for entry in usable:
             manifest = entry.manifest
             fits = source in (None, manifest.source_language) and target in (None, manifest.target_language)
@@ -218,9 +218,9 @@ class Catalog:
                 return entry
         languages = " to ".join(language for language in (source, target) if language)
         if not usable:
-            raise ModelNotFound(f"the model store has no usable {wanted.words}; /v1/models lists its models")
+            raise ModelNotFound(f"the model store has no usable {selection.words}; /v1/models lists its models")
         of_languages = f" for {languages}" if languages else ""
-        raise UnknownLanguage(f"no default {wanted.words}{of_languages}; name one in 'model': {_names(usable)}")
+        raise UnknownLanguage(f"no default {selection.words}{of_languages}; name one in 'model': {_names(usable)}")
 
 
 def open_catalog(root: Path, checks: Mapping[str, Check]) -> Catalog:

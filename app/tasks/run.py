@@ -58,18 +58,18 @@ def _entries(
     engines: EngineView,
 ) -> list[Entry]:
     """The version that answers each input: the named one, or the default of its kind and language."""
-    source, wanted = task.source, task.wanted
+    source, selection = task.source, task.selection
     if model is not None:
-        entry = catalog.named(wanted, model, version, engines)
+        entry = catalog.named(selection, model, version, engines)
         if isinstance(options, LanguagePair):
             _check_languages(entry, options)
         for index, item in enumerate(inputs):
             _check_kind(entry, source.kinds_of(item), index)
         return [entry] * len(inputs)
     if isinstance(options, LanguagePair):
-        return [catalog.default(wanted, engines, source=options.source, target=options.target)] * len(inputs)
+        return [catalog.default(selection, engines, source=options.source, target=options.target)] * len(inputs)
     return [
-        catalog.default(wanted, engines, kinds=source.kinds_of(item), source=source.language_of(item))
+        catalog.default(selection, engines, kinds=source.kinds_of(item), source=source.language_of(item))
         for item in inputs
     ]
 

@@ -9,7 +9,7 @@ _TEXT = "The old man the boats."
 
 
 class TaggingOptions(TagOptions, TextOptions):
-    """What is returned of a word, and how texts are read."""
+    """The members of a tagged word, and how texts are read."""
 
 
 TAGGING = Task(

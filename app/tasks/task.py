@@ -11,7 +11,7 @@ from typing import Any
 from app.errors import InvalidManifest
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerKind
-from app.tasks.catalog import Wanted
+from app.tasks.catalog import Selection
 from app.tasks.options import TaskOptions
 from app.tasks.sources.source_kind import SourceKind
 
@@ -55,9 +55,9 @@ class Task:
         return self.source.continues
 
     @property
-    def wanted(self) -> Wanted:
+    def selection(self) -> Selection:
         """The models that its requests may name."""
-        return Wanted(self.name, f"{self.name} model", self.takes)
+        return Selection(self.name, f"{self.name} model", self.takes)
 
     def takes(self, manifest: Manifest) -> bool:
         """Whether a model answers its requests."""

@@ -33,7 +33,7 @@ def default_models(store: Path) -> dict[str, Entry]:
     found = {}
     for task, language in (("sentiment", "en"), ("captioning", None), ("translation", "en"), ("completion", "en")):
         try:
-            found[task] = catalog.default(BY_NAME[task].wanted, EngineView((), 0), source=language)
+            found[task] = catalog.default(BY_NAME[task].selection, EngineView((), 0), source=language)
         except UnrollError:
             continue
     return found

@@ -256,6 +256,14 @@ def test_open_inference_has_the_tensors_of_each_kind(kinds: httpx.Client) -> Non
     assert answer.json()["outputs"][0]["data"] == [classify(kinds, SERIES)[0]["label"]]
 
 
+def test_the_list_of_models_says_what_each_reads(kinds: httpx.Client) -> None:
+    models = {model["name"]: model for model in kinds.get("/v1/models").json()["models"]}
+    assert (models["classify-frames"]["source"], models["classify-frames"]["frames"]) == ("frames", 6)
+    assert models["classify-series"]["source"] == "series"
+    assert models["sentiment-en"]["source"] == "text"
+    assert "frames" not in models["sentiment-en"]
+
+
 def test_metrics_count_the_task_of_the_route(kinds: httpx.Client) -> None:
     def count() -> float:
         lines = kinds.get("/metrics").text.splitlines()

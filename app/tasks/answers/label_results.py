@@ -36,11 +36,11 @@ class LabelExplanation(BaseModel):
 
     method: Literal["one pass", "each prefix read anew"] = Field(
         description="`one pass`: the network reads in one direction, so each state gives a label. "
-        "`each prefix read anew`: it reads in both directions, so each prefix of the input is labelled as an input "
-        "of its own. In both cases a row is the answer to the input that ends with its step."
+        "`each prefix read anew`: it reads in both directions, or several steps together, so each prefix of the input "
+        "is labelled as an input of its own. In both cases a row is the answer to the input that ends with its step."
     )
-    tokens: list[SourceToken] | None = Field(None, description="Of a text: its tokens, which are the steps.")
-    steps: int | None = Field(None, description="Of a series or a clip: the number of its steps.")
+    tokens: list[SourceToken] | None = Field(None, description="The tokens of a text, which are its steps.")
+    steps: int | None = Field(None, description="The number of steps of a series or a clip.")
     labels: list[str] = Field(description="The columns of `probabilities`.")
     probabilities: list[list[float]] = Field(description="A row per step; the last one is the answer.")
     activations: LayerActivations | None = Field(None, description="With `layer` only.")
