@@ -33,7 +33,7 @@ def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, le
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> list[Output]:
     """Labels at once, except those that are explained: they come from the network that explains them."""
     assert isinstance(model.network, Classifier)
-    rows = model.network.label(encoded, lengths).float().softmax(1).tolist()
+    rows = model.network.label(encoded).float().softmax(1).tolist()
     outputs = []
     for request, scores in zip(requests, rows, strict=True):
         assert isinstance(request.answer, Label)

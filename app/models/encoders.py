@@ -1,28 +1,72 @@
-"""Encoders: a source to a memory for attention, and to a summary that starts a decoder."""
+"""Encoders: a source to a memory for attention or pooling, and to a summary that starts a decoder."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from app.models.blocks import Blocks
 from app.models.cells import RecurrentState
+from app.models.head import Head
 from app.models.recurrent import Recurrent
 from app.models.resnet import ResNet
+from app.store.architecture import FramesEncoder as FramesEncoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
 
 
 class Encoded(NamedTuple):
-    """memory (batch, source, memory), its mask (batch, source), summary (batch, memory), the last recurrent state."""
+    """memory (batch, source, memory), its mask (batch, source), summary (batch, memory), the last recurrent state, and
+    the output of a second path over the source (batch, branch)."""
 
     memory: Tensor
     memory_mask: Tensor
     summary: Tensor
     state: RecurrentState | None
+    branch: Tensor | None = None
+
+    @property
+    def lengths(self) -> Tensor:
+        """Rows of each memory (batch,). A series may be shortened on its way to it."""
+        return self.memory_mask.sum(1)
 
 
-class TextEncoder(nn.Module):
-    """Embedding and recurrence over token ids padded on the right."""
+class RecurrentEncoder(nn.Module):
+    """What a source becomes, step by step, and a recurrence over it.
+
+    `embed` makes the recurrence's inputs. The summary is the top layer's last hidden state, of both directions. With
+    one direction, `state` is that after an earlier part of the source.
+    """
+
+    recurrence: Recurrent
+    joins_by_sum = False
+
+    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """A padded source and its lengths (batch,) to the inputs of the recurrence (batch, steps, input) and theirs."""
+        raise NotImplementedError
+
+    def branch_of(self, source: Tensor, lengths: Tensor) -> Tensor | None:
+        """The output (batch, branch) of a second path over the source, if there is one."""
+        return None
+
+    def forward(self, source: Tensor, lengths: Tensor, state: RecurrentState | None = None) -> Encoded:
+        """A source padded on the right, with lengths (batch,) at least 1."""
+        branch = self.branch_of(source, lengths)
+        inputs, lengths = self.embed(source, lengths)
+        outputs, state = self.recurrence.unroll(inputs, lengths, state)
+        mask = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0) < lengths.unsqueeze(1)
+        directions = self.recurrence.recurrence.directions
+        if self.joins_by_sum:
+            outputs = outputs.view(*outputs.shape[:2], directions, -1).sum(2)
+        memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
+        last = state.hidden[:, -directions:]
+        summary = last.sum(1) if self.joins_by_sum else last.flatten(1)
+        return Encoded(memory, mask, summary, state, branch)
+
+
+class TextEncoder(RecurrentEncoder):
+    """Token ids (batch, source): an embedding and a recurrence over it."""
 
     def __init__(self, config: TextEncoderConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -32,19 +76,55 @@ class TextEncoder(nn.Module):
         self.joins_by_sum = config.join == "sum"
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, lengths: Tensor, state: RecurrentState | None = None) -> Encoded:
-        """tokens (batch, source) of ids, lengths (batch,) at least 1. The summary is the top layer's last
-        hidden state, of both directions. With one direction, `state` is that after an earlier part of the source."""
-        embedded = self.dropout(self.embedding(tokens))
-        outputs, state = self.recurrence.unroll(embedded, lengths, state)
-        mask = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0) < lengths.unsqueeze(1)
-        if self.joins_by_sum:
-            outputs = outputs.view(*outputs.shape[:2], self.recurrence.recurrence.directions, -1).sum(2)
-        memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
-        directions = self.recurrence.recurrence.directions
-        last = state.hidden[:, -directions:]
-        summary = last.sum(1) if self.joins_by_sum else last.flatten(1)
-        return Encoded(memory, mask, summary, state)
+    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.dropout(self.embedding(source)), lengths
+
+
+class SeriesEncoder(RecurrentEncoder):
+    """Rows of numbers (batch, steps, features): blocks of convolutions over time, and a recurrence over them; with
+    `branch`, more blocks beside them, averaged over time (Karim et al. 2018, section III.A)."""
+
+    def __init__(self, config: SeriesEncoderConfig, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.blocks = Blocks(config.blocks, config.features)
+        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
+        self.branch = Blocks(config.branch, config.features)
+        self.is_transposed = config.transposed is not None
+
+    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        if self.is_transposed:  # a step for each feature; all rows have the length of the window
+            return source.transpose(1, 2).contiguous(), torch.full_like(lengths, source.shape[2])
+        rows, lengths = self.blocks(source, lengths)
+        return rows, lengths
+
+    def branch_of(self, source: Tensor, lengths: Tensor) -> Tensor | None:
+        if not len(self.branch):
+            return None
+        rows, lengths = self.branch(source, lengths)
+        return rows.sum(1) / lengths.unsqueeze(1)  # type: ignore[no-any-return]  # rows past a length are 0
+
+
+class FramesEncoder(RecurrentEncoder):
+    """Images (batch, frames, height, width, 3) of uint8, RGB: an image encoder, the layers of `head`, and a recurrence
+    (Donahue et al. 2015, section 3)."""
+
+    def __init__(
+        self, config: FramesEncoderConfig, *, mean: list[float], std: list[float], dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.image = ImageEncoder(config.image, mean=mean, std=std)
+        self.head = Head(config.head, config.image.memory_size)
+        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames past a row's length are not encoded."""
+        positions = torch.arange(source.shape[1], device=source.device).unsqueeze(0)
+        real = positions < lengths.unsqueeze(1)  # batch x frames
+        features = self.head(self.image(source[real], lengths).summary)
+        inputs = features.new_zeros(*real.shape, features.shape[1])
+        inputs[real] = features
+        return self.dropout(inputs), lengths
 
 
 class ImageEncoder(nn.Module):

@@ -1,18 +1,26 @@
-"""Whole networks, built from an architecture: a classifier, and an encoder-decoder."""
+"""Whole networks, built from an architecture: one class for each kind of answer."""
 
 from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 
+from app.models.crf import LinearChainCrf
 from app.models.decoders import Decoder
-from app.models.encoders import Encoded, ImageEncoder, TextEncoder
+from app.models.encoders import Encoded, FramesEncoder, ImageEncoder, RecurrentEncoder, SeriesEncoder, TextEncoder
+from app.models.forecaster import Forecaster
+from app.models.head import Head
 from app.models.pooling import pooled, pooled_prefixes
 from app.models.state import State
+from app.store.architecture import Architecture
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
+from app.store.architecture import Forecaster as ForecasterConfig
+from app.store.architecture import FramesEncoder as FramesEncoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
 from app.store.architecture import LanguageModel as LanguageModelConfig
+from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
+from app.store.architecture import Tagger as TaggerConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
@@ -20,31 +28,80 @@ IMAGENET_STD = [0.229, 0.224, 0.225]
 
 
 class Classifier(nn.Module):
-    """A text to a label: encoder outputs pooled over time, one linear layer."""
+    """A source to a label: encoder outputs pooled over time, the layers of the head, one linear layer."""
 
-    def __init__(self, config: ClassifierConfig, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: ClassifierConfig,
+        *,
+        dropout: float = 0.0,
+        mean: list[float] = IMAGENET_MEAN,
+        std: list[float] = IMAGENET_STD,
+    ) -> None:
         super().__init__()
         self.config = config
-        self.encoder = TextEncoder(config.encoder, dropout=dropout)
-        self.output = nn.Linear(len(config.pooling) * config.encoder.memory_size, config.labels)
+        self.encoder = _recurrent_encoder(config.encoder, dropout=dropout, mean=mean, std=std)
+        width = len(config.pooling) * config.encoder.memory_size + config.encoder.branch_size
+        self.head = Head(config.head, width)
+        self.output = nn.Linear(self.head.output_size, config.labels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """tokens (batch, source), lengths (batch,) to logits (batch, labels)."""
-        return self.label(self.encoder(tokens, lengths), lengths)
+    def forward(self, source: Tensor, lengths: Tensor) -> Tensor:
+        """A source as its encoder reads it, lengths (batch,) to logits (batch, labels)."""
+        return self.label(self.encoder(source, lengths))
 
-    def label(self, encoded: Encoded, lengths: Tensor) -> Tensor:
+    def label(self, encoded: Encoded) -> Tensor:
         """An encoded source to logits (batch, labels)."""
-        return self._logits([pooled(pooling, encoded, lengths) for pooling in self.config.pooling])
+        return self._logits(pooled(self.config.pooling, encoded))
 
     def label_prefixes(self, encoded: Encoded) -> Tensor:
         """A source encoded in one direction to the logits of each of its prefixes (batch, source, labels). They are
-        undefined past a row's length."""
-        return self._logits([pooled_prefixes(pooling, encoded) for pooling in self.config.pooling])
+        undefined past a row's length. The encoder's architecture must be divisible."""
+        return self._logits(pooled_prefixes(self.config.pooling, encoded))
 
-    def _logits(self, features: list[Tensor]) -> Tensor:
-        logits: Tensor = self.output(self.dropout(torch.cat(features, -1)))
+    def _logits(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.head(self.dropout(features)))
         return logits
+
+
+class Tagger(nn.Module):
+    """A text to a label for each token: encoder outputs, the layers of the head, one linear layer, perhaps a CRF."""
+
+    def __init__(self, config: TaggerConfig, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = TextEncoder(config.encoder, dropout=dropout)
+        self.head = Head(config.head, config.encoder.memory_size)
+        self.output = nn.Linear(self.head.output_size, config.labels)
+        self.crf = LinearChainCrf(config.labels) if config.crf else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """tokens (batch, source), lengths (batch,) to logits (batch, source, labels)."""
+        return self.logits(self.encoder(tokens, lengths))
+
+    def logits(self, encoded: Encoded) -> Tensor:
+        """An encoded source to logits (batch, source, labels). They are undefined past a row's length."""
+        logits: Tensor = self.output(self.head(self.dropout(encoded.memory)))
+        return logits
+
+    def tags(self, logits: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits to the label of each token (batch, source) and the probabilities of all labels (batch, source,
+        labels), both undefined past a row's length. With a CRF they are those of the best sequence, and marginals."""
+        if self.crf is None:
+            return logits.argmax(2), logits.float().softmax(2)
+        return self.crf.best_paths(logits, lengths), self.crf.marginals(logits, lengths)
+
+    def loss(self, logits: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
+        """The mean negative log-probability of labels (batch, source), a row: for training. Those past a row's length
+        do not count, nor, without a CRF, those below 0."""
+        if self.crf is not None:
+            return -self.crf.log_likelihood(logits, lengths, labels).mean()
+        real = torch.arange(labels.shape[1], device=labels.device).unsqueeze(0) < lengths.unsqueeze(1)
+        kept = labels.masked_fill(~real, -1)
+        return nn.functional.cross_entropy(
+            logits.flatten(0, 1), kept.flatten(), ignore_index=-1, reduction="sum"
+        ) / len(labels)
 
 
 class EncoderDecoder(nn.Module):
@@ -86,14 +143,37 @@ class EncoderDecoder(nn.Module):
         return self.decoder.unroll(target, self.encode(source, lengths))
 
 
-def build_network(
-    architecture: ClassifierConfig | EncoderDecoderConfig | LanguageModelConfig, *, mean: list[float], std: list[float]
-) -> Classifier | EncoderDecoder:
-    """The network of an architecture, with random weights."""
+Network = Classifier | Tagger | Forecaster | EncoderDecoder
+
+
+def build_network(architecture: Architecture, *, mean: list[float], std: list[float]) -> Network:
+    """The network of an architecture, with random weights. `mean` and `std` are those of images."""
     match architecture:
         case ClassifierConfig():
-            return Classifier(architecture)
+            return Classifier(architecture, mean=mean, std=std)
+        case TaggerConfig():
+            return Tagger(architecture)
+        case ForecasterConfig():
+            return Forecaster(architecture)
         case EncoderDecoderConfig() | LanguageModelConfig():
             return EncoderDecoder(architecture, mean=mean, std=std)
         case _:
             assert_never(architecture)
+
+
+def _recurrent_encoder(
+    config: TextEncoderConfig | SeriesEncoderConfig | FramesEncoderConfig,
+    *,
+    dropout: float,
+    mean: list[float],
+    std: list[float],
+) -> RecurrentEncoder:
+    match config:
+        case TextEncoderConfig():
+            return TextEncoder(config, dropout=dropout)
+        case SeriesEncoderConfig():
+            return SeriesEncoder(config, dropout=dropout)
+        case FramesEncoderConfig():
+            return FramesEncoder(config, mean=mean, std=std, dropout=dropout)
+        case _:
+            assert_never(config)

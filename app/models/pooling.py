@@ -9,22 +9,33 @@ from app.models.encoders import Encoded
 from app.store.architecture import Pooling
 
 
-def pooled(pooling: Pooling, encoded: Encoded, lengths: Tensor) -> Tensor:
-    """An encoded source with lengths (batch,) to (batch, memory)."""
+def pooled(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
+    """The outputs of an encoder over time, by each pooling, and its branch: (batch, features)."""
+    branch = [] if encoded.branch is None else [encoded.branch]
+    return torch.cat([*(_pooled(pooling, encoded) for pooling in poolings), *branch], 1)
+
+
+def _pooled(pooling: Pooling, encoded: Encoded) -> Tensor:
+    """An encoded source to (batch, memory)."""
     match pooling:
         case "last":
             return encoded.summary
         case "max":
             return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
         case "mean":
-            return encoded.memory.sum(1) / lengths.unsqueeze(1)  # the memory of padding is 0
+            return encoded.memory.sum(1) / encoded.lengths.unsqueeze(1)  # the memory of padding is 0
         case _:
             assert_never(pooling)
 
 
-def pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
-    """`pooled` for each prefix of a source encoded in one direction: (batch, source, memory), undefined past a row's
+def pooled_prefixes(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
+    """`pooled` for each prefix of a source encoded in one direction: (batch, source, features), undefined past a row's
     length."""
+    return torch.cat([_pooled_prefixes(pooling, encoded) for pooling in poolings], 2)
+
+
+def _pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
+    """An encoded source to (batch, source, memory)."""
     memory = encoded.memory
     match pooling:
         case "last":

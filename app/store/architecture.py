@@ -89,18 +89,31 @@ class TextEncoder(Part):
     def memory_size(self) -> int:
         return self.recurrence.hidden_size if self.join == "sum" else self.recurrence.output_size
 
+    @property
+    def branch_size(self) -> int:
+        return 0
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether a source can be encoded in chunks, each from the state after the one before."""
+        return self.recurrence.directions == 1
+
     def describe(self) -> str:
         return f"{self.recurrence.describe()} encoder over {self.vocabulary_size} tokens"
 
 
 class Block(Part):
-    """Convolutions over time, which keep the number of steps: one for each of `kernels`, all of `width` features.
+    """Convolutions over time, one for each of `kernels`, all of `width` features.
 
     `plain`: each convolution has batch normalisation and relu after it (Wang et al. 2017, section II.B).
-    `residual`: the same, and a shortcut from before the first one is added before the last relu; where the width
-    changes, the shortcut is a convolution of one step (Wang et al. 2017, section II.C, after He et al. 2016).
+    `residual`: the same, and a shortcut from before the first one is added before the last relu; where the width or the
+    number of steps changes, the shortcut is a convolution of one step (Wang et al. 2017, section II.C, after He et al.
+    2016).
 
     `padding` is zeros: `same` on both sides, the extra one of an even kernel after the steps; `causal` before them.
+
+    `stride`: the first convolution keeps the first of so many steps. `pool` ends the block with the maximum of so many
+    steps around every second one. Both keep the first step, so n steps become n / stride, rounded up.
     """
 
     kind: Literal["plain", "residual"]
@@ -108,11 +121,13 @@ class Block(Part):
     kernels: tuple[Kernel, ...] = Field(min_length=1, max_length=8)
     batch_norm: bool = True
     padding: Literal["same", "causal"] = "same"
+    stride: Annotated[int, Field(gt=0, le=64)] = 1
+    pool: Kernel | None = None
 
-    @property
-    def reach(self) -> int:
-        """Steps around one that its outputs depend on."""
-        return sum(kernel - 1 for kernel in self.kernels)
+    def steps(self, before: int) -> int:
+        """The number of steps that it makes of `before` steps."""
+        strided = -(-before // self.stride)
+        return strided if self.pool is None else -(-strided // 2)
 
     def describe(self) -> str:
         return f"{self.kind} {'-'.join(map(str, self.kernels))} x {self.width}"
@@ -154,6 +169,19 @@ class SeriesEncoder(Part):
     def branch_size(self) -> int:
         """Features that the branch adds to the pooled outputs."""
         return self.branch[-1].width if self.branch else 0
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether a series can be encoded in chunks, each from the state after the one before."""
+        return self.recurrence.directions == 1 and not (self.blocks or self.branch or self.transposed)
+
+    def memory_length(self, steps: int) -> int:
+        """Rows of memory for a series of so many steps."""
+        if self.transposed is not None:
+            return self.features
+        for block in self.blocks:
+            steps = block.steps(steps)
+        return steps
 
     def describe(self) -> str:
         blocks = f"{len(self.blocks)} {self.blocks[0].kind} blocks, " if self.blocks else ""
@@ -225,20 +253,33 @@ class ImageEncoder(Part):
         return f"{self.resnet.describe()} encoder at {self.image_size} x {self.image_size} ({self.output})"
 
 
+class Layer(Part):
+    """A linear layer, batch normalisation after it if it has one, and a function."""
+
+    size: Size
+    batch_norm: bool = False
+    activation: Literal["none", "relu", "tanh", "sigmoid"] = "relu"
+
+
+Head = Annotated[tuple[Layer, ...], Field(max_length=16)]
+
+
 class FramesEncoder(Part):
-    """A list of images to recurrent outputs: an encoder of one row for each image, and a recurrence over the rows
-    (LRCN: Donahue et al. 2015, section 3)."""
+    """A list of images to recurrent outputs: an encoder of one row for each image, the layers of `head` on each row,
+    and a recurrence over the rows (LRCN: Donahue et al. 2015, section 3)."""
 
     kind: Literal["frames"] = "frames"
     image: ImageEncoder
+    head: Head = ()
     recurrence: Recurrence
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if self.image.output != "pooled":
             raise ValueError("the image encoder of frames needs output 'pooled'")
-        if self.recurrence.input_size != self.image.memory_size:
-            raise ValueError(f"recurrence.input_size is not {self.image.memory_size}, as wide as an encoded image")
+        width = self.head[-1].size if self.head else self.image.memory_size
+        if self.recurrence.input_size != width:
+            raise ValueError(f"recurrence.input_size is {self.recurrence.input_size}, but an encoded image has {width}")
         return self
 
     @property
@@ -249,15 +290,13 @@ class FramesEncoder(Part):
     def branch_size(self) -> int:
         return 0
 
+    @property
+    def is_divisible(self) -> bool:
+        """Whether frames can be encoded in chunks, each from the state after the one before."""
+        return self.recurrence.directions == 1
+
     def describe(self) -> str:
         return f"{self.recurrence.describe()} encoder over frames, each by a {self.image.describe()}"
-
-
-class Layer(Part):
-    """A linear layer of a head, and the function after it."""
-
-    size: Size
-    activation: Literal["none", "relu", "tanh", "sigmoid"] = "relu"
 
 
 class Attention(Part):
@@ -370,7 +409,6 @@ class Decoder(Part):
 
 RecurrentEncoder = Annotated[TextEncoder | SeriesEncoder | FramesEncoder, Field(discriminator="kind")]
 PoolingParts = Annotated[tuple[Pooling, ...], Field(min_length=1, max_length=8)]
-Head = Annotated[tuple[Layer, ...], Field(max_length=16)]
 Labels = Annotated[int, Field(ge=2, le=2**20)]
 
 

@@ -120,11 +120,11 @@ class OutOfMemoryOnce(Classifier):
         self.inner = network
         self.is_first = True
 
-    def label(self, encoded: Encoded, lengths: torch.Tensor) -> torch.Tensor:
+    def label(self, encoded: Encoded) -> torch.Tensor:
         if self.is_first:
             self.is_first = False
             raise RuntimeError("can't allocate memory")
-        return self.inner.label(encoded, lengths)
+        return self.inner.label(encoded)
 
 
 def test_chunks_that_run_again_continue_from_the_same_states(tmp_path: Path) -> None:

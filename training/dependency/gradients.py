@@ -46,7 +46,7 @@ def gradient_norms(network: Classifier, rows: Sequence[Sequence[int]], distances
     tokens, lengths = pad_rows(rows)
     with network.encoder.embedding.register_forward_hook(watch), torch.enable_grad():
         encoded = network.encoder(tokens, lengths)
-        logits = network.label(encoded, lengths)
+        logits = network.label(encoded)
     ends = (logits[:, 1] - logits[:, 0], *(encoded.summary @ nn.functional.normalize(vectors, dim=1).T).unbind(1))
     # A row's end depends on no other row, so the gradient of the sum is each row's own.
     gradients = [torch.autograd.grad(end.sum(), embedded[0], retain_graph=True)[0] for end in ends]

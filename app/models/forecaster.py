@@ -1,0 +1,101 @@
+"""Forecaster: rows of numbers to the rows that follow, at once or step by step."""
+
+import torch
+from torch import Tensor, nn
+
+from app.models.cells import RecurrentState
+from app.models.encoders import Encoded, SeriesEncoder
+from app.models.head import Head
+from app.models.pooling import pooled
+from app.models.recurrent import Recurrent
+from app.store.architecture import Forecaster as ForecasterConfig
+from app.store.architecture import Recurrence
+from app.store.architecture import ValueDecoder as ValueDecoderConfig
+
+
+class ValueDecoder(nn.Module):
+    """A recurrence over rows of targets."""
+
+    def __init__(self, config: ValueDecoderConfig, targets: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.recurrence = Recurrent(
+            Recurrence(cell=config.cell, input_size=targets, hidden_size=config.hidden_size, layers=config.layers),
+            dropout=dropout,
+        )
+
+
+class Forecaster(nn.Module):
+    """`forecast` makes the rows that follow a series at once. With feedback or a decoder, `start` and `step` make them
+    one by one. All numbers are scaled."""
+
+    def __init__(self, config: ForecasterConfig, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = SeriesEncoder(config.encoder, dropout=dropout)
+        self.decoder: ValueDecoder | None = None
+        width = len(config.pooling) * config.encoder.memory_size + config.encoder.branch_size
+        outputs = config.horizon * config.targets
+        if config.decoder is not None:
+            self.decoder = ValueDecoder(config.decoder, config.targets, dropout=dropout)
+            width, outputs = config.decoder.hidden_size, config.targets
+        self.head = Head(config.head, width)
+        self.output = nn.Linear(self.head.output_size, outputs)
+        self.dropout = nn.Dropout(dropout)
+
+    def forecast(self, encoded: Encoded) -> Tensor:
+        """An encoded series to the rows that follow it (batch, horizon, targets), without a decoder."""
+        assert self.decoder is None
+        return self._rows(pooled(self.config.pooling, encoded)).unflatten(1, (self.config.horizon, self.config.targets))
+
+    def start(self, encoded: Encoded, last: Tensor) -> tuple[Tensor, RecurrentState]:
+        """The first arguments of `step`, after an encoded series whose last row has the targets `last` (batch,
+        targets). With feedback `state`, the first of them is already the first row of the forecast."""
+        assert encoded.state is not None
+        if self.config.decoder is None:
+            return self.forecast(encoded)[:, 0], encoded.state
+        return last if self.config.decoder.first_input == "last" else torch.zeros_like(last), encoded.state
+
+    def step(self, previous: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """The row before (batch, targets) and the state after it to the next row (batch, targets) and state."""
+        recurrence = self.encoder.recurrence if self.decoder is None else self.decoder.recurrence
+        output, state = recurrence.step(previous, state)
+        return self._rows(output), state
+
+    def forward(self, rows: Tensor, lengths: Tensor, last: Tensor | None = None, steps: int | None = None) -> Tensor:
+        """Series (batch, source, features) with lengths (batch,) to the rows that follow (batch, steps, targets): as
+        many as the horizon, or `steps` with feedback or a decoder. A decoder needs `last`, see `start`."""
+        config = self.config
+        if not config.is_stepwise:
+            return self.forecast(self.encoder(rows, lengths))
+        steps = steps or config.horizon
+        if config.feedback == "window":
+            return self._reread(rows, lengths, steps)
+        encoded = self.encoder(rows, lengths)
+        row, state = self.start(encoded, rows[:, 0] if last is None else last)
+        forecast = [row] if self.decoder is None else []
+        while len(forecast) < steps:
+            row, state = self.step(row, state)
+            forecast.append(row)
+        return torch.stack(forecast, 1)
+
+    def _reread(self, rows: Tensor, lengths: Tensor, steps: int) -> Tensor:
+        """The window moves over each row of the forecast."""
+        forecast: list[Tensor] = []
+        for _ in range(steps):
+            row = self.forecast(self.encoder(rows, lengths))[:, 0]
+            forecast.append(row)
+            rows = moved(rows, lengths, row)
+        return torch.stack(forecast, 1)
+
+    def _rows(self, features: Tensor) -> Tensor:
+        """(batch, features) to one row or `horizon` rows side by side."""
+        rows: Tensor = self.output(self.head(self.dropout(features)))
+        return rows
+
+
+def moved(windows: Tensor, lengths: Tensor, rows: Tensor) -> Tensor:
+    """Windows (batch, source, features) with lengths (batch,), without their first row, and with one of `rows` (batch,
+    features) at their end."""
+    positions = torch.arange(windows.shape[1], device=windows.device).unsqueeze(0)
+    is_last = (positions == lengths.unsqueeze(1) - 1).unsqueeze(2)
+    return torch.where(is_last, rows.unsqueeze(1), windows.roll(-1, 1))
