@@ -20,7 +20,9 @@ def persistence(windows: Windows) -> Tensor:
 def climatology(weather: Weather, years: Collection[int], windows: Windows) -> Tensor:
     """The mean of these years over the 21 days around the same day of the year: (windows, 3, targets)."""
     columns = [FEATURES.index(name) for name in TARGETS]
-    known = [(_day_of_year(day), row) for day, row in zip(weather.days, weather.values, strict=True) if day.year in years]
+    known = [
+        (_day_of_year(day), row) for day, row in zip(weather.days, weather.values, strict=True) if day.year in years
+    ]
     places, values = torch.tensor([place for place, _ in known]), torch.stack([row[columns] for _, row in known])
     means = []
     for day in range(365):
