@@ -1,4 +1,4 @@
-"""Recipe of `classify-digits-motion`: the direction in which a digit moves through 6 frames, by a thin ResNet-18 on each
+"""Recipe of `classify-digits-motion`: the direction in which a digit moves through 6 frames, by a thin ResNet on each
 frame and an LSTM over time.
 
     python -m training.classify_digits_motion --data data
@@ -112,13 +112,14 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
 CARD = CardText(
     data="""The handwritten digits of scikit-learn (1,797 pictures of 8 x 8; Alpaydin and Kaynak, UCI, 1998). The first
 70 % of the file train, 10 % choose the epoch, the last 20 % are held out, so no digit of a test clip was seen. A clip
-has 6 frames of 32 x 32: one digit, 12 to 20 pixels high, in two colours, dark on light or light on dark, moves by 2 to 5
-pixels a frame in one of 8 directions. It begins anywhere, and what leaves the picture on one side comes in on the
+has 6 frames of 32 x 32: one digit, 12 to 20 pixels high, in two colours, dark on light or light on dark, moves by 2 to
+5 pixels a frame in one of 8 directions. It begins anywhere, and what leaves the picture on one side comes in on the
 other: one frame alone says nothing about the direction. Every epoch has new clips (`training/moving_digits.py`).""",
     limits="""A single, plain object before a plain ground, which moves on evenly. Several objects, a moving camera or a
 pattern in the background were not in training. A step of more than half the picture looks like one in the opposite
 direction.""",
-    terms="Digits: CC BY 4.0 (UCI), in scikit-learn (BSD-3-Clause). Weights: Apache-2.0, as the rest of this repository.",
+    terms="""Digits: CC BY 4.0 (UCI), in scikit-learn (BSD-3-Clause). Weights: Apache-2.0, as the rest of this
+repository.""",
 )
 RECIPE = Recipe(
     draft=Manifest(

@@ -1,9 +1,10 @@
-"""Seattle's daily weather from 2012 to 2015 (NOAA), out of the wheel of vega_datasets 0.9.0: reader, windows, splits."""
+"""Seattle's daily weather from 2012 to 2015 (NOAA), out of the wheel of vega_datasets 0.9.0: reader and windows."""
 
 import csv
 import io
 from collections.abc import Collection, Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
@@ -40,7 +41,7 @@ def read_weather(data: Path) -> Weather:
         text = archive.read(FILE).decode("utf8")
     rows = list(csv.DictReader(io.StringIO(text)))
     days = [date.fromisoformat(row["date"].replace("/", "-")) for row in rows]
-    for before, after in zip(days, days[1:], strict=False):
+    for before, after in pairwise(days):
         if (after - before).days != 1:
             raise ValueError(f"{FILE} goes from {before} to {after}: every day must have a row")
     return Weather(days, torch.tensor([[float(row[name]) for name in FEATURES] for row in rows]))

@@ -1,5 +1,6 @@
 """Clips of moving digits."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ def test_a_digit_moves_on_evenly_in_the_direction_of_its_label() -> None:
             for way, (down, right) in enumerate(ways)
             if all(
                 torch.equal(after, before.roll((step * down, step * right), (0, 1)))
-                for before, after in zip(frames[:-1], frames[1:], strict=True)
+                for before, after in pairwise(frames)
             )
         ]
         assert [way for _, way in fits] == [direction]

@@ -65,7 +65,7 @@ def test_words_of_texts_beside_the_treebank(tokenizer: Tokenizer, text: str, wor
 
 
 def test_the_last_token_of_a_word_has_its_tag(tokenizer: Tokenizer) -> None:
-    words, tags = "Mr. Poe did n't sleep".split(), ["PROPN", "PROPN", "AUX", "PART", "VERB"]
+    words, tags = ["Mr.", "Poe", "did", "n't", "sleep"], ["PROPN", "PROPN", "AUX", "PART", "VERB"]
     for placed in (spaced(words), as_written(words)):
         ids, labels = row_of(tokenizer, placed, tags)
         assert len(ids) > len(words)  # "sleep" is unknown
