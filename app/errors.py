@@ -4,8 +4,10 @@ UnrollError
 ├── InputError              the request is wrong; the caller can correct it
 │   ├── EmptyInput
 │   ├── InputTooLong
+│   ├── InputTooShort       a series has fewer steps than its model reads
 │   ├── TooManyInputs
 │   ├── InvalidImage
+│   ├── InvalidSeries
 │   ├── UnsupportedMedia
 │   ├── UnreadableBody      the body is not what its headers say
 │   ├── BodyTooLarge
@@ -79,11 +81,19 @@ class InputTooLong(InputError):
     pass
 
 
+class InputTooShort(InputError):
+    pass
+
+
 class TooManyInputs(InputError):
     pass
 
 
 class InvalidImage(InputError):
+    pass
+
+
+class InvalidSeries(InputError):
     pass
 
 

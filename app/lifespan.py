@@ -130,7 +130,14 @@ def _service(
     parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, decoders: ImageDecoders
 ) -> Service:
     settings = parts.settings
-    limits = SourceLimits(settings.max_text_chars, settings.max_image_bytes, settings.max_image_pixels)
+    limits = SourceLimits(
+        text_chars=settings.max_text_chars,
+        image_bytes=settings.max_image_bytes,
+        image_pixels=settings.max_image_pixels,
+        series_steps=settings.max_series_steps,
+        windows=settings.max_windows,
+        frames=settings.max_frames,
+    )
     return Service(
         tasks=parts.tasks,
         catalog=catalog,

@@ -150,11 +150,16 @@ class Settings(BaseSettings):
         32 * 1024 * 1024, description="Maximum size of a request body in bytes, checked while the body arrives."
     )
     max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Maximum length of a text in characters.")
+    max_series_steps: Annotated[int, Field(ge=1)] = Field(100_000, description="Maximum steps of a series.")
+    max_windows: Annotated[int, Field(ge=1)] = Field(4096, description="Maximum windows of one request.")
     max_image_bytes: Annotated[int, Field(ge=1024)] = Field(
         12 * 1024 * 1024, description="Maximum size of an image file in bytes."
     )
     max_image_pixels: Annotated[int, Field(ge=1)] = Field(
         50_000_000, description="Maximum pixels of an image, checked before it is decoded."
+    )
+    max_frames: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        256, description="Maximum images of a clip, before it is sampled to the number of the model."
     )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."

@@ -15,10 +15,11 @@ from app.engine.client import EngineView
 from app.engine.protocol import Pixels, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
 from app.tasks.catalog import Entry, open_catalog
-from app.tasks.registry import CHECKS
+from app.tasks.registry import BY_NAME, CHECKS
 from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import place_of_image
 from benchmarks.texts import manual, review, spread
 
 _SEED = 20
@@ -101,7 +102,7 @@ def with_options(work: Workload, **options: object) -> Workload:
 
 def _entry(job: str, store: Path) -> Entry:
     task, language = _TASKS[job]
-    return open_catalog(store, CHECKS).default(task, EngineView((), 0), source=language)
+    return open_catalog(store, CHECKS).default(BY_NAME[task].selection, EngineView((), 0), source=language)
 
 
 def _ordinary(job: str) -> list[str]:
@@ -141,7 +142,10 @@ def _caption(entry: Entry, store: Path) -> Workload:
     wanted = entry.manifest.image
     bodies = _photos(PHOTOS)
     target = target_of(wanted)
-    sources = [Pixels(target.size, read_image(body, index, target, _LIMITS)) for index, body in enumerate(bodies)]
+    sources = [
+        Pixels(target.size, read_image(body, place_of_image(index), target, _LIMITS))
+        for index, body in enumerate(bodies)
+    ]
     return _workload("caption", entry, store, "image/jpeg", bodies, list(sources))
 
 

@@ -13,7 +13,7 @@ import torch
 
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.precision import Precision
-from app.store.model_store import open_version
+from app.store.model_store import Version, open_version
 from training.recipe import load_shipped
 
 MODELS = ("sentiment-en", "sentiment-ko", "translate-en-ko", "caption-en")
@@ -54,6 +54,7 @@ def questions(networks: dict[Precision, Network]) -> Iterator[tuple[str, int, di
         for words, shortest in (("encode 32 to 40 tokens", 32), ("encode 5 to 40 tokens", 5)):
             lengths = torch.randint(shortest, 41, (rows,), generator=generator)
             lengths[0] = 40
+            assert first.config.encoder.kind == "text"
             vocabulary = first.config.encoder.vocabulary_size
             source = torch.randint(4, vocabulary, (rows, 40), generator=generator)
             yield words, rows, _encode(networks, source, lengths)
@@ -89,6 +90,12 @@ def _step(network: Network, rows: int) -> Call:
     return lambda: network.step(tokens, state)
 
 
+def _network(version: Version, name: Precision) -> Network:
+    network = load_shipped(version, name).network
+    assert isinstance(network, Classifier | EncoderDecoder)  # as those of MODELS are
+    return network
+
+
 @click.command(help=__doc__)
 @click.option("--store", type=click.Path(path_type=Path), default=Path("model_store"), show_default=True)
 @click.option("--threads", type=int, multiple=True, default=(1, 2), show_default=True, help="Torch threads.")
@@ -98,7 +105,7 @@ def main(store: Path, threads: tuple[int, ...], seconds: float) -> None:
     click.echo("|---|---|" + "--:|" * (2 + len(PRECISIONS)))
     for model in MODELS:
         version = open_version(store / model / "1")
-        networks: dict[Precision, Network] = {name: load_shipped(version, name).network for name in PRECISIONS}
+        networks = {name: _network(version, name) for name in PRECISIONS}
         for count in threads:
             torch.set_num_threads(count)
             with torch.inference_mode():

@@ -75,7 +75,7 @@ def step_level(work: Workload, precision: Precision = "auto") -> Iterator[int]:
     """The engine's own loop with all inputs given at once, and the next one whenever one ends: rows are always full."""
     model = _model(work, precision)
     scheduler = Scheduler(budget=_POLICY.budget, slots=_POLICY.slots, unit=SETTINGS.unit)
-    scheduler.register(model.key, divisible=model.is_divisible, padded=model.padded_steps)
+    scheduler.register(model.key, divisible=model.is_divisible, step=model.step, padded=model.padded_steps)
     arriving, numbers = itertools.cycle(work.sources), itertools.count()
     while True:
         while len(scheduler) < len(work.sources):

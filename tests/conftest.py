@@ -24,6 +24,7 @@ from app.server.front_end import FrontEnd
 from app.settings import Settings
 from app.tasks.registry import TASKS
 from app.tasks.task import Task
+from tests.tiny_numbers import make_number_store
 from tests.tiny_store import make_tiny_store
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -55,6 +56,12 @@ def _one_certificate(tmp_path_factory: pytest.TempPathFactory) -> None:
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with small untrained models of all tasks; not to be changed by a test."""
     return make_tiny_store(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def number_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with small untrained models of series, frames and tags; not to be changed by a test."""
+    return make_number_store(tmp_path_factory.mktemp("numbers"))
 
 
 @pytest.fixture(scope="session")

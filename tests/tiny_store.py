@@ -1,4 +1,5 @@
-"""A model store with all four tasks in networks so small that they load in a blink: real files, random weights."""
+"""A model store with networks so small that they load in a blink: real files, random weights. Its models have the names
+of the shipped ones, so that examples run; `tests/tiny_numbers.py` has one of each further kind."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,16 +10,30 @@ from tokenizers import Tokenizer
 from app.models.networks import build_network
 from app.store.architecture import (
     Attention,
+    Block,
     Classifier,
     Decoder,
     EncoderDecoder,
+    Forecaster,
+    FramesEncoder,
     ImageEncoder,
     LanguageModel,
     Recurrence,
     ResNet,
+    SeriesEncoder,
+    Tagger,
     TextEncoder,
 )
-from app.store.manifest import Decoding, ImageInput, Manifest, TokenizerUse, TokenLimits
+from app.store.manifest import (
+    Decoding,
+    Feature,
+    ImageInput,
+    Manifest,
+    SeriesInput,
+    Standard,
+    TokenizerUse,
+    TokenLimits,
+)
 from training.cards import CardText
 from training.loop import BOS, EOS, PAD, UNK
 from training.publish import publish
@@ -26,6 +41,7 @@ from training.subwords import train_subwords
 
 VOCABULARY = 420
 IMAGE_SIZE = 64
+_CONVOLUTIONS = ("encoder.blocks.", "encoder.branch.")  # of series
 TEXTS = [
     "a warm and funny film that i would gladly see again",
     "the plot makes no sense and the acting is worse",
@@ -141,8 +157,78 @@ def _language_model(name: str, language: str) -> Manifest:
     )
 
 
+def _weather() -> Manifest:
+    """The features of the shipped forecaster: six days to the temperatures of the next three."""
+    names = ("precipitation", "temp_max", "temp_min", "wind")
+    rain, warmest, coldest, wind = (
+        Feature(name=name, log1p=name == "precipitation", scaling=Standard(mean=5, std=6)) for name in names
+    )
+    blocks = (Block(kind="residual", width=6, kernels=(3, 3)),)
+    encoder = SeriesEncoder(features=4, blocks=blocks, recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8))
+    return Manifest(
+        name="forecast-weather",
+        version=1,
+        task="forecasting",
+        description="Tiny and untrained.",
+        default=True,
+        architecture=Forecaster(encoder=encoder, targets=2, horizon=3),
+        series=SeriesInput(
+            features=(rain, warmest, coldest, wind), targets=(warmest, coldest), window=6, interval="1 day"
+        ),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
+def _moving_digits() -> Manifest:
+    """Six frames of 32 x 32 pixels to one of eight directions, as the shipped model."""
+    resnet = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
+    encoder = FramesEncoder(
+        image=ImageEncoder(resnet=resnet, image_size=32, output="pooled"),
+        recurrence=Recurrence(cell="lstm", input_size=10, hidden_size=12),
+    )
+    directions = ("up", "up-right", "right", "down-right", "down", "down-left", "left", "up-left")
+    return Manifest(
+        name="classify-digits-motion",
+        version=1,
+        task="classification",
+        description="Tiny and untrained.",
+        default=True,
+        architecture=Classifier(encoder=encoder, pooling=("last",), labels=8),
+        image=ImageInput(size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        frames=6,
+        labels=directions,
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
+def _tagger() -> Manifest:
+    """Some universal tags, at the last token of a word, as the shipped model."""
+    recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=10, directions=2)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+    return Manifest(
+        name="tag-en",
+        version=1,
+        task="tagging",
+        description="Tiny and untrained.",
+        default=True,
+        source_language="en",
+        architecture=Tagger(encoder=encoder, labels=4),
+        tokenizer=TokenizerUse(),
+        labels=("NOUN", "VERB", "DET", "PUNCT"),
+        tag_at="last",
+        limits=TokenLimits(source_tokens=2000),
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+    )
+
+
 def drafts() -> list[Manifest]:
-    """Manifests of the seven models, before they are published."""
+    """Manifests of the seven models of texts and images, before they are published."""
     return [
         _classifier("sentiment-en", "en"),
         _classifier("sentiment-en-uni", "en", directions=1),
@@ -154,7 +240,12 @@ def drafts() -> list[Manifest]:
     ]
 
 
-def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0) -> Path:
+def all_drafts() -> list[Manifest]:
+    """Manifests of all models of the tiny store."""
+    return [*drafts(), _weather(), _moving_digits(), _tagger()]
+
+
+def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0, spread: float = 4) -> Path:
     """Random weights, spread widely so that answers differ from input to input, and an end that comes now and then."""
     torch.manual_seed(seed)
     image = draft.image
@@ -163,8 +254,8 @@ def publish_tiny(draft: Manifest, store: Path, tokenizer: Path, *, seed: int = 0
     )
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if parameter.dim() > 1 and ".resnet." not in name:
-                parameter.mul_(4)
+            if parameter.dim() > 1 and ".resnet." not in name and not name.startswith(_CONVOLUTIONS):
+                parameter.mul_(spread)
             if name == "decoder.output.bias" and draft.task == "translation":
                 parameter[EOS] += 0.6  # about half of all sentences end within 30 tokens, others never
     return publish(
@@ -181,8 +272,8 @@ def tiny_tokenizer(folder: Path) -> Path:
 
 
 def make_tiny_store(folder: Path) -> Path:
-    """A store in `folder` with the seven models."""
+    """A store in `folder` with all these models."""
     tokenizer = tiny_tokenizer(folder)
-    for draft in drafts():
+    for draft in all_drafts():
         publish_tiny(draft, folder / "store", tokenizer)
     return folder / "store"

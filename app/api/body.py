@@ -1,5 +1,6 @@
 """JSON bodies, form fields and query strings to validated forms."""
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from starlette.datastructures import ImmutableMultiDict
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
+_INLINE_BYTES = 65_536  # of JSON that are parsed in the event loop
 _IS_NULL = {"type": "null"}
 _ANNOTATIONS = {"title", "description", "default", "examples"}  # keywords of a schema that say nothing about types
 NULL = "\0null"  # stands for null in an example until the OpenAPI document is complete
@@ -47,9 +49,14 @@ def parsed(content: bytes, form: type[Form]) -> Form:
         return form.model_validate_json(content, strict=True)
 
 
-def checked(values: Mapping[str, object], form: type[Form], where: str) -> Form:
+async def read_long(content: bytes, form: type[Form]) -> Form:
+    """JSON as a `form`; a thread parses a long one, which would block the event loop. Raises RequestValidationError."""
+    return parsed(content, form) if len(content) <= _INLINE_BYTES else await asyncio.to_thread(parsed, content, form)
+
+
+def checked(values: Mapping[str, object], form: type[Form], *where: str) -> Form:
     """The JSON object at `where` of a body as a `form`. Raises RequestValidationError."""
-    with _as_request_error(form, where):
+    with _as_request_error(form, *where):
         return form.model_validate(values, strict=True)
 
 

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path
 
 from app.api.options import ModelName
 from app.api.problems import problems
-from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, NamedModel, QualityFigure
+from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, NamedModel, QualityFigure, SeriesInfo
 from app.api.service import Service, ServiceDependency
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable
+from app.store.architecture import Forecaster
 from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 
@@ -20,7 +21,7 @@ Named = Annotated[
 ]
 
 
-@router.get("/v1/models", operation_id="list_models", summary="List the models")
+@router.get("/v1/models", operation_id="list_models", summary="List the models", response_model_exclude_none=True)
 async def models(service: ServiceDependency) -> ModelList:
     """Every usable version: its task, architecture and measured quality, whether it is a default, and whether it is
     loaded. `broken` lists the versions that cannot be used, with the reason. `data` lists the language models for
@@ -35,6 +36,7 @@ async def models(service: ServiceDependency) -> ModelList:
     "/v1/models/{name}",
     operation_id="get_model",
     summary="Get one model",
+    response_model_exclude_none=True,
     responses=problems(ModelNotFound, ModelUnavailable),
 )
 async def model(name: Named, service: ServiceDependency) -> NamedModel:
@@ -70,9 +72,29 @@ def _info(manifest: Manifest, default_version: int, view: EngineView) -> ModelIn
         parameters=manifest.parameters,
         bytes=manifest.bytes,
         labels=list(manifest.labels),
+        source=manifest.source,
+        series=_series(manifest),
+        frames=manifest.frames,
         quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
         state=view.state_of(manifest.key),
         default=manifest.default,
         default_version=manifest.version == default_version,
         licence=manifest.licence,
+    )
+
+
+def _series(manifest: Manifest) -> SeriesInfo | None:
+    series, network = manifest.series, manifest.architecture
+    if series is None:
+        return None
+    horizon = network.horizon if isinstance(network, Forecaster) else None
+    return SeriesInfo(
+        features=[feature.name for feature in series.features],
+        targets=[target.name for target in series.targets],
+        window=series.window,
+        horizon=horizon,
+        longest_horizon=None if isinstance(network, Forecaster) and network.is_stepwise else horizon,
+        pad=series.pad,
+        missing=series.missing,
+        interval=series.interval,
     )

@@ -41,6 +41,8 @@ class Problem(BaseModel):
     )
     input: SkipJsonSchema[None] | int = Field(None, description="The index of the refused input, from 0.")
     limit: SkipJsonSchema[None] | int = Field(None, description="The limit that was exceeded.")
+    row: SkipJsonSchema[None] | int = Field(None, description="The index of the refused row of a series, from 0.")
+    column: SkipJsonSchema[None] | str = Field(None, description="The name of the refused column of a series.")
     retry_after_seconds: SkipJsonSchema[None] | int = Field(None, description="The number of `Retry-After`.")
     errors: SkipJsonSchema[None] | list[Mistake] = Field(None, description="Only of `invalid-request`: all mistakes.")
 
@@ -57,8 +59,10 @@ class Kind(NamedTuple):
 KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.EmptyInput: Kind(422, "empty-input", "An input is empty"),
     errors.InputTooLong: Kind(422, "input-too-long", "An input is too long"),
+    errors.InputTooShort: Kind(422, "input-too-short", "An input is too short"),
     errors.TooManyInputs: Kind(422, "too-many-inputs", "The request has too many inputs"),
     errors.InvalidImage: Kind(422, "invalid-image", "An image cannot be decoded"),
+    errors.InvalidSeries: Kind(422, "invalid-series", "A series cannot be read"),
     errors.UnsupportedMedia: Kind(415, "unsupported-media", "The media type is not supported"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.MalformedRequest: Kind(400, "malformed-request", "The request is not valid HTTP"),

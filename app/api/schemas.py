@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.store.manifest import SourceName
 from app.tasks.request_form import RequestForm
 
 
@@ -13,6 +14,23 @@ class QualityFigure(BaseModel):
     measure: str
     value: float
     data: str
+
+
+class SeriesInfo(BaseModel):
+    """The numbers that a model over series reads, and those that it forecasts."""
+
+    features: list[str] = Field(description="The columns of a row, in order.", examples=[["temp_max", "wind"]])
+    targets: list[str] = Field(description="The columns of a forecast; none of a classifier.", examples=[["temp_max"]])
+    window: int | None = Field(None, description="The steps that the network reads; any number when left out.")
+    horizon: int | None = Field(None, description="Steps ahead of a forecast that asks for no other number.")
+    longest_horizon: int | None = Field(None, description="The most steps ahead; any number when left out.")
+    pad: Literal["refuse", "left", "right"] = Field(
+        description="What becomes of a series with fewer steps than the window: it is refused, or padded on this side."
+    )
+    missing: Literal["refuse", "previous", "linear", "zero", "mean"] = Field(
+        description="What becomes of missing numbers."
+    )
+    interval: str | None = Field(None, description="The time between two steps in words.", examples=["1 day"])
 
 
 class ModelInfo(BaseModel):
@@ -27,6 +45,11 @@ class ModelInfo(BaseModel):
     parameters: int
     bytes: int = Field(description="Size on disk.")
     labels: list[str]
+    source: SourceName = Field(description="What it reads; `frames` are clips.", examples=["text"])
+    series: SeriesInfo | None = Field(None, description="Only of models that read series.")
+    frames: int | None = Field(
+        None, description="Only of models that read clips: the frames that a clip is sampled to; all when left out."
+    )
     quality: list[QualityFigure]
     state: Literal["loaded", "loading", "available"] = Field(
         description="`loaded` in an engine, `loading`, or `available`: its next request loads it."

@@ -24,9 +24,9 @@ from app.errors import ModelUnavailable, Overloaded, TooManyInputs
 from app.metrics import Metrics
 from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
-from app.store.manifest import Manifest
+from app.store.manifest import AnswerName, Manifest, SourceName
 from app.tasks.answers.usage import usage_of
-from app.tasks.catalog import Catalog
+from app.tasks.catalog import Catalog, Selection
 from app.tasks.job import Job, Output
 from app.tasks.jobs import Jobs
 from app.tasks.options import TaskOptions
@@ -80,15 +80,41 @@ class Service:
         """Limit of inputs in one request, at most that of admission: a larger request could never be admitted."""
         return min(self._limits.inputs, self.admission.most_inputs)
 
+    @property
+    def most_frames(self) -> int:
+        """Limit of images in a clip."""
+        return self._reader.limits.frames
+
     def task_of(self, manifest: Manifest) -> Task:
         """The task of a version in the catalog."""
         return self.tasks[manifest.task]
 
     def task_continuing(self, chosen: Options) -> Task:
         """The task of the chosen language model. Raises ModelNotFound and ModelUnavailable."""
-        names = [task.name for task in self.tasks.values() if task.continues]
+        return self.task_with(chosen, "text", "tokens", continues=True)
+
+    def task_with(self, chosen: Options, source: SourceName, answer: AnswerName, *, continues: bool) -> Task:
+        """The task of the chosen model, which must have these kinds. Raises ModelNotFound and ModelUnavailable."""
+        tasks = [task for task in self.tasks.values() if task.answer.kind == answer and task.continues == continues]
+        names = [task.name for task in tasks if source in task.source.kinds]
+
+        def takes(manifest: Manifest) -> bool:
+            return (manifest.source, manifest.answer, manifest.continues) == (source, answer, continues)
+
         assert chosen.model is not None
-        return self.task_of(self.catalog.named(names, chosen.model, chosen.version, self.client.view).manifest)
+        selection = Selection("", f"{' or '.join(names)} model", takes)
+        return self.task_of(self.catalog.named(selection, chosen.model, chosen.version, self.client.view).manifest)
+
+    def chosen(self, task: Task, options: Options, kinds: Sequence[SourceName]) -> Manifest:
+        """The named model of a task, or its default for sources of `kinds`. Raises ModelNotFound, ModelUnavailable and
+        UnknownLanguage."""
+        if options.model is not None:
+            return self.catalog.named(task.selection, options.model, options.version, self.client.view).manifest
+        return self.catalog.default(task.selection, self.client.view, kinds=kinds).manifest
+
+    def task_answering(self, answer: AnswerName) -> Task:
+        """The first task with answers of this kind."""
+        return next(task for task in self.tasks.values() if task.answer.kind == answer)
 
     def named(self, name: str, version: int | None) -> Manifest:
         """A version by name and number, of any task. Raises ModelNotFound and ModelUnavailable."""
@@ -163,7 +189,7 @@ class Service:
             ticket_of(request).count_steps(steps)
             return jobs
 
-        jobs = Jobs(prepare_now, names_version=chosen.version is not None)
+        jobs = Jobs(task, prepare_now, names_version=chosen.version is not None)
         await jobs.begin()
         return jobs
 
@@ -172,7 +198,7 @@ class Service:
         unloaded meanwhile."""
         while True:
             try:
-                outputs = await answer_all(self._task_of_jobs(jobs), self.client, jobs, terms)
+                outputs = await answer_all(jobs.task, self.client, jobs, terms)
                 break
             except ModelUnavailable:
                 if jobs.names_version:
@@ -200,11 +226,11 @@ class Service:
     async def _stream(self, request: Request, jobs: Jobs, terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
         outputs: dict[int, Output] = {}
         context = REQUEST_CONTEXT.get()
-        async with aclosing(stream_all(self._task_of_jobs(jobs), self.client, jobs, terms)) as items:
+        async with aclosing(stream_all(jobs.task, self.client, jobs, terms)) as items:
             async for index, item in items:
                 if context is not None and not context.has_first_token:
                     context.has_first_token = True
-                    counters = self.metrics.task(jobs[0].entry.manifest.task)
+                    counters = self.metrics.task(jobs.task.name)
                     counters.first_token_seconds.observe(time.monotonic() - context.started)
                 if isinstance(item, Output):
                     outputs[index] = item
@@ -216,12 +242,8 @@ class Service:
         assert terms.deadline is not None
         return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive)
 
-    def _task_of_jobs(self, jobs: Sequence[Job]) -> Task:
-        """All jobs of a request have one task."""
-        return self.task_of(jobs[0].entry.manifest)
-
-    def _count(self, request: Request, jobs: Sequence[Job], outputs: Sequence[Output]) -> None:
-        usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs[0].entry.manifest.task)
+    def _count(self, request: Request, jobs: Jobs, outputs: Sequence[Output]) -> None:
+        usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs.task.name)
         counters.inputs.inc(usage.inputs)
         counters.source_tokens.inc(usage.source_tokens)
         counters.emitted_tokens.inc(usage.emitted_tokens)

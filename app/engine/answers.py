@@ -1,4 +1,4 @@
-"""Answers from encoded sources: a label at once, or rows of the running batch for tokens to come."""
+"""Answers from encoded sources: at once, in pieces, or rows of the running batch for tokens and numbers to come."""
 
 from collections.abc import Sequence
 from typing import assert_never, cast
@@ -7,22 +7,65 @@ import torch
 from torch import Tensor
 
 from app.engine.faults import NOT_A_NUMBER, failed
+from app.engine.forecast import start_forecasts
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Decode, Explain, Explanation, Label, Labelled, Tokens
+from app.engine.protocol import (
+    AnswerSpec,
+    Decode,
+    Embed,
+    Embedded,
+    Explain,
+    Explanation,
+    Forecast,
+    Label,
+    Labelled,
+    Source,
+    Tag,
+    Tagged,
+    Tokens,
+)
 from app.engine.request import Output, Request
-from app.engine.transfers import to_device
+from app.engine.sources import tensor_of
+from app.engine.tables import table
+from app.engine.transfers import to_device, to_host
 from app.models.encoders import Encoded
 from app.models.explain import Explained, InPieces, explain
-from app.models.networks import Classifier, EncoderDecoder
+from app.models.networks import Classifier, EncoderDecoder, Tagger
+from app.models.pooling import pooled
 from app.models.state import State
+from app.store.architecture import Classifier as ClassifierConfig
+from app.store.architecture import Forecaster as ForecasterConfig
+from app.store.architecture import Pooling
 
 
-def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> list[Output]:
-    """Answer requests whose sources are encoded; `lengths` (batch,) are those of their memories."""
-    kind = requests[0].answer  # a model gives one kind
+def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
+    """Answer requests whose sources are encoded: states first, since the other kind may change the running batch, and
+    all are encoded again after an error."""
+    of_kind: dict[bool, list[int]] = {}
+    for place, request in enumerate(requests):
+        of_kind.setdefault(isinstance(request.answer, Embed), []).append(place)
+    outputs: list[Output] = []
+    for _, places in sorted(of_kind.items(), reverse=True):
+        mine = [requests[place] for place in places]
+        outputs += _answer_kind(model, mine, encoded if len(of_kind) == 1 else _rows_of(encoded, places))
+    return outputs
+
+
+def _rows_of(encoded: Encoded, rows: Sequence[int]) -> Encoded:
+    return encoded.rows(to_device(torch.tensor(rows), encoded.memory.device))
+
+
+def _answer_kind(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
+    kind = requests[0].answer  # of each: beside states a model gives one kind
     match kind:
         case Label():
-            return _label(model, requests, encoded, lengths)
+            return _label(model, requests, encoded)
+        case Tag():
+            return _tag(model, requests, encoded)
+        case Embed():
+            return _embed(requests, encoded)
+        case Forecast():
+            return start_forecasts(model, requests, encoded)
         case Decode():
             _start_decoding(model, requests, encoded)
             return []
@@ -30,7 +73,27 @@ def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, le
             assert_never(kind)
 
 
-def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, lengths: Tensor) -> list[Output]:
+def reads_memory(model: LoadedModel, wanted: AnswerSpec) -> bool:
+    """Whether an answer needs all outputs of the encoder. Without them a source of any length takes the same
+    memory."""
+    architecture = model.manifest.architecture
+    match wanted:
+        case Label() | Forecast():
+            assert isinstance(architecture, ClassifierConfig | ForecasterConfig)
+            wants_states = isinstance(wanted, Forecast) and wanted.states
+            return wants_states or architecture.pooling != ("last",)
+        case Decode():
+            assert isinstance(model.network, EncoderDecoder)
+            return model.network.decoder.attends
+        case Embed():
+            return wanted.pooling != "last"
+        case Tag():
+            return True
+        case _:
+            assert_never(wanted)
+
+
+def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
     """Labels at once, except those that are explained: they come from the network that explains them."""
     assert isinstance(model.network, Classifier)
     rows = model.network.label(encoded).float().softmax(1).tolist()
@@ -40,7 +103,7 @@ def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded, le
         if request.answer.explain is None:
             outputs.append(labelled(request, scores))
         else:
-            _start_explaining(model, request, request.answer.explain)
+            model.explaining[request] = _explained(model, request.source, request.answer.explain)
     return outputs
 
 
@@ -51,14 +114,9 @@ def labelled(request: Request, scores: list[float], explanation: Explanation | N
     return request, Labelled(request.key[1], scores, explanation)
 
 
-def _start_explaining(model: LoadedModel, request: Request, how: Explain) -> None:
-    assert isinstance(request.source, Tokens)
-    model.explaining[request] = _explained(model, request.source, how)
-
-
-def _explained(model: LoadedModel, source: Tokens, how: Explain) -> InPieces[Explained]:
+def _explained(model: LoadedModel, source: Source, how: Explain) -> InPieces[Explained]:
     exact = yield from _exact(model)
-    return (yield from explain(exact, torch.tensor(source.ids), how.layer, how.units))
+    return (yield from explain(exact, tensor_of(source), how.layer, how.units))
 
 
 def _exact(model: LoadedModel) -> InPieces[Classifier]:
@@ -78,6 +136,44 @@ def _exact(model: LoadedModel) -> InPieces[Classifier]:
     return model.exact
 
 
+def _tag(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
+    assert isinstance(model.network, Tagger)
+    labels, scores = to_host(model.network.tags(model.network.logits(encoded), encoded.lengths))
+    outputs = []
+    for request, of_request, probabilities in zip(requests, labels.tolist(), scores, strict=True):
+        assert isinstance(request.source, Tokens)
+        assert isinstance(request.answer, Tag)
+        length = len(request.source.ids)
+        outputs.append(_tagged(request, of_request[:length], probabilities[:length]))
+    return outputs
+
+
+def _tagged(request: Request, labels: list[int], scores: Tensor) -> Output:
+    """labels and scores (source, labels) of one request."""
+    assert isinstance(request.answer, Tag)
+    if bool(scores.isnan().any()):
+        return failed(request, NOT_A_NUMBER)
+    return request, Tagged(request.key[1], labels, table(scores) if request.answer.scores else None)
+
+
+def _embed(requests: Sequence[Request], encoded: Encoded) -> list[Output]:
+    """The state of the layer that was encoded last."""
+    poolings: dict[Pooling, Tensor] = {}
+    for request in requests:
+        assert isinstance(request.answer, Embed)
+        pooling = request.answer.pooling
+        if pooling not in poolings:
+            poolings[pooling] = pooled((pooling,), encoded._replace(branch=None))
+    on_host = dict(zip(poolings, to_host([*poolings.values()]), strict=True))
+    outputs = []
+    for row, request in enumerate(requests):
+        assert isinstance(request.answer, Embed)
+        state = on_host[request.answer.pooling][row, None]
+        is_bad = bool(state.isnan().any())
+        outputs.append(failed(request, NOT_A_NUMBER) if is_bad else (request, Embedded(request.key[1], table(state))))
+    return outputs
+
+
 def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> None:
     assert isinstance(model.network, EncoderDecoder)
     state = model.network.decoder.start(encoded)
@@ -87,7 +183,7 @@ def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: En
     vocabulary = model.network.config.decoder.vocabulary_size
     try:
         for slots, chosen in model.by_group(requests):
-            mine = state if len(chosen) == len(requests) else _rows_of(state, chosen, model.device)
+            mine = state if len(chosen) == len(requests) else _state_of(state, chosen, model.device)
             slots.admit([requests[row] for row in chosen], mine, bos=model.decoding.bos, past_end=vocabulary)
     except Exception:  # all of them are encoded again, in halves
         for slots in model.groups:
@@ -95,6 +191,6 @@ def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: En
         raise
 
 
-def _rows_of(state: State, rows: Sequence[int], device: torch.device) -> State:
+def _state_of(state: State, rows: Sequence[int], device: torch.device) -> State:
     index = to_device(torch.tensor(rows), device)
     return cast(State, {name: tensor[index] for name, tensor in cast(dict[str, Tensor], state).items()})

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from app.engine.beam_search import has_nan, is_settled
 from app.engine.faults import NOT_A_NUMBER, failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
+from app.engine.forecast import forecasted
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Event, Progress
@@ -52,10 +53,12 @@ def decode(model: LoadedModel, steps: int) -> list[Output]:
 
 
 def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
-    """End a request with the tokens that it has; None if it does not decode yet."""
+    """End a request with the tokens or the rows of a forecast that it has; None if it has none yet."""
     answer: Event | None = None
     try:
-        if request.rows:
+        if request.made:
+            answer = forecasted(request)
+        elif request.rows:
             slots = model.group_of(request)
             hypotheses = row_hypotheses(slots, [request], slots.snapshot(), "deadline")
             answer = decoded(model, request, hypotheses.get(request), "deadline")
@@ -70,6 +73,8 @@ def release(model: LoadedModel, *requests: Request) -> None:
     """Free the rows of requests, if they have any, and drop their explanations."""
     for request in requests:
         model.stop_explaining(request)
+    with torch.inference_mode():
+        model.forecasts.leave(requests)
     for slots in model.groups:
         if running := [request for request in requests if request in slots]:
             with torch.inference_mode():
@@ -135,7 +140,7 @@ def _after_fault(model: LoadedModel, slots: Slots, error: Exception) -> list[Out
     requests = slots.requests
     if slots.is_torn:
         return _fail(model, requests, error)
-    if is_out_of_memory(error) and model.shrink_block(slots):
+    if is_out_of_memory(error) and model.shrink_block(slots.count):
         return []
     outputs = in_halves(requests, partial(_rehearse, model, slots), failed_alone, model.count_error)
     release(model, *(request for request, _ in outputs))

@@ -13,12 +13,14 @@ import torch
 import zmq
 
 from app.desired_state import read_desired_state
+from app.engine.check import check
 from app.engine.config import EngineConfig
-from app.engine.cost import check, cost_of, directions_of
+from app.engine.cost import cost_of
 from app.engine.decode import answer_at_deadline, decode, release
 from app.engine.encode import encode
 from app.engine.explain import explain
 from app.engine.faults import reason_of, refused
+from app.engine.forecast import forecast
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
 from app.engine.policy import Policy, policy_of, select
@@ -30,7 +32,7 @@ from app.engine.protocol import (
     Hello,
     Load,
     Message,
-    Progress,
+    Part,
     RequestKey,
     Started,
     Status,
@@ -184,7 +186,7 @@ class Engine:
         """The request of a message. Raises EngineFailed, ModelUnavailable, ContradictoryOptions."""
         manifest = self._versions.manifest(submit.model, was_accepted=submit.again)
         check(manifest, submit.source, submit.answer, slots=self._slots)
-        cost = cost_of(submit.source, submit.answer, directions=directions_of(manifest))
+        cost = cost_of(submit.source, submit.answer, manifest.architecture)
         request = Request(
             key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.again, submit.trial
         )
@@ -212,7 +214,7 @@ class Engine:
                 self._send_to(client, self.status())
 
     def _expire(self, now: float) -> list[Output]:
-        """Answer requests whose deadline passed with the tokens that they have; without any they fail."""
+        """Answer requests whose deadline passed with what they have; without any tokens or numbers they fail."""
         return [self._answer_at_deadline(request) for request in self._scheduler.expire(now)]
 
     def _answer_at_deadline(self, request: Request) -> Output:
@@ -232,8 +234,11 @@ class Engine:
         model = self._models[plan.model]
         if plan.chunks:
             outputs = encode(model, self._announced(plan.chunks))
+            self._scheduler.read_again(plan.chunks)
         elif model.explaining:
             outputs = explain(model)
+        elif len(model.forecasts):
+            outputs = forecast(model, self._config.unit)
         else:
             outputs = decode(model, self._config.unit)
         self._now = time.monotonic()
@@ -243,7 +248,7 @@ class Engine:
 
     def _announced(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The chunks whose front end is still there."""
-        self._announce([chunk.request for chunk in chunks if chunk.start == 0])
+        self._announce([chunk.request for chunk in chunks if not chunk.request.started])
         return [chunk for chunk in chunks if chunk.request.key in self._scheduler]
 
     def _announce(self, requests: Sequence[Request]) -> None:
@@ -261,7 +266,7 @@ class Engine:
         for request, event in outputs:
             client = request.key[0]
             events.setdefault(client, []).append(event)
-            if not isinstance(event, Progress | Started):
+            if not isinstance(event, Part | Started):
                 self._scheduler.remove(request.key)
                 times.setdefault(client, []).append(self._statistics.ended(request, event, self._now))
         for client, of_client in events.items():

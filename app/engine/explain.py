@@ -1,13 +1,13 @@
 """Explaining: one piece of the explanation of a label, and the answer of the request when it is complete."""
 
 import torch
-from torch import Tensor
 
 from app.engine.answers import labelled
 from app.engine.faults import failed, failed_alone, is_out_of_memory
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Activations, Explanation, Table
+from app.engine.protocol import Activations, Explanation
 from app.engine.request import Output, Request
+from app.engine.tables import table
 from app.errors import StoreError
 from app.models.explain import Explained, InPieces
 
@@ -49,16 +49,11 @@ def _answer(request: Request, explained: Explained) -> Output:
     activations = [
         Activations(
             one.units.tolist(),
-            _table(one.hidden),
-            None if one.cell is None else _table(one.cell),
-            {name: _table(values) for name, values in one.gates.items()},
+            table(one.hidden),
+            None if one.cell is None else table(one.cell),
+            {name: table(values) for name, values in one.gates.items()},
         )
         for one in explained.directions
     ]
     scores = explained.probabilities[-1].tolist()
-    return labelled(request, scores, Explanation(_table(explained.probabilities), activations))
-
-
-def _table(values: Tensor) -> Table:
-    """values (source, columns) as bytes."""
-    return Table(values.shape[1], values.float().contiguous().numpy().tobytes())
+    return labelled(request, scores, Explanation(table(explained.probabilities), activations))

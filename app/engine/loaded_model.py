@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 
 import torch
 
+from app.engine.cost import IMAGE_STEPS
 from app.engine.cuda_graphs import Units
 from app.engine.faults import is_of_device, is_out_of_memory
+from app.engine.forecast_rows import ForecastRows
 from app.engine.policy import Policy
 from app.engine.request import Request
 from app.engine.sizes import FIXED_BYTES
 from app.engine.slots import Slots
-from app.models.encoders import TextEncoder
+from app.models.encoders import FramesEncoder, ImageEncoder, RecurrentEncoder
 from app.models.explain import Explained, InPieces
-from app.models.networks import Classifier, EncoderDecoder
+from app.models.networks import Classifier, Network
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.tf32 import products_in_tf32
@@ -41,7 +43,7 @@ class Counters:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A network on its device. `block` is the number of rows that decode at once: running out of memory halves it,
+    """A network on its device. `block` is the number of rows that step at once: running out of memory halves it,
     and `CALM_UNITS` units without that double it again.
     `exact` is a classifier as stored, in float32 on the host: explanations come from it, and the first one makes it by
     `make_exact`. `explaining` are those that are not complete.
@@ -51,7 +53,7 @@ class LoadedModel:
     """
 
     manifest: Manifest
-    network: Classifier | EncoderDecoder
+    network: Network
     slots: Slots
     precision: str  # in words
     block: int
@@ -65,6 +67,7 @@ class LoadedModel:
     weights_bytes: int = 0  # as served
     exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
     explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
+    forecasts: ForecastRows = field(default_factory=ForecastRows)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
 
@@ -80,9 +83,9 @@ class LoadedModel:
         if not self.explaining:
             self.making_exact = None
 
-    def shrink_block(self, slots: Slots) -> bool:
-        """Halve the rows of a group that decode at once; False if it is one row already."""
-        rows = min(self.block, slots.count)
+    def shrink_block(self, rows: int) -> bool:
+        """Halve the rows that run at once, of `rows` that run; False if it is one row already."""
+        rows = min(self.block, rows)
         if rows <= 1:
             return False
         self.block, self.calm_units = (rows + 1) // 2, 0
@@ -106,7 +109,7 @@ class LoadedModel:
         rows = [tensor for slots in self.groups for tensor in (*slots.state.values(), slots.history, slots.log_probs)]
         has_exact = self.exact is not None or self.making_exact is not None
         weights = self.weights_bytes + (self.exact_bytes if has_exact else 0)
-        return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows)
+        return FIXED_BYTES + weights + sum(tensor.nbytes for tensor in rows) + self.forecasts.bytes
 
     @property
     def device(self) -> torch.device:
@@ -120,7 +123,7 @@ class LoadedModel:
     @property
     def rows(self) -> int:
         """Number of running rows."""
-        return sum(slots.count for slots in self.groups)
+        return sum(slots.count for slots in self.groups) + len(self.forecasts)
 
     def group_of(self, request: Request) -> Slots:
         """The group with the rows of a request."""
@@ -143,15 +146,22 @@ class LoadedModel:
 
     @property
     def is_divisible(self) -> bool:
-        """Whether a source can be encoded in chunks: only a text that is read in one direction."""
-        encoder = self.network.encoder
-        return isinstance(encoder, TextEncoder) and encoder.recurrence.recurrence.directions == 1
+        """Whether a source can be encoded in chunks."""
+        encoder = self.manifest.architecture.encoder
+        return encoder.kind != "image" and encoder.is_divisible
+
+    @property
+    def step(self) -> int:
+        """Cell steps of one step of a source."""
+        return IMAGE_STEPS if isinstance(self.network.encoder, FramesEncoder | ImageEncoder) else 1
 
     @property
     def padded_steps(self) -> Callable[[Sequence[int]], int]:
         """The cost of a batch of sources in cell steps, padding included."""
         encoder = self.network.encoder
-        segmented = isinstance(encoder, TextEncoder) and isinstance(
+        if isinstance(encoder, FramesEncoder):
+            return sum  # only real frames are encoded
+        segmented = isinstance(encoder, RecurrentEncoder) and isinstance(
             encoder.recurrence, PackedRecurrent | NativeRecurrent
         )
         return padded_steps if segmented else padded_to_longest

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import assert_never
 
 import torch
 from torch import nn
@@ -13,9 +14,23 @@ from app.engine.cuda_graphs import Units, memory_sizes
 from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.faults import NOT_A_NUMBER
+from app.engine.forecast import forecast
 from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.policy import Policy, policy_of
-from app.engine.protocol import AnswerSpec, Decode, Failed, Label, Pixels, Source, Tokens
+from app.engine.protocol import (
+    AnswerSpec,
+    Decode,
+    Failed,
+    Forecast,
+    Frames,
+    Label,
+    Pixels,
+    Series,
+    Source,
+    Table,
+    Tag,
+    Tokens,
+)
 from app.engine.request import Request, whole
 from app.engine.sizes import needed_bytes, row_bytes
 from app.engine.slots import Slots
@@ -23,16 +38,18 @@ from app.errors import WeightsMismatch
 from app.heap import give_back_memory
 from app.machine import available_memory
 from app.models.explain import InPieces
-from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.networks import Classifier, EncoderDecoder, Network, build_network
 from app.models.serving.native import NativeLinear, NativeRecurrent
-from app.models.serving.precision import Precision, prepare, prepare_for_gpu
+from app.models.serving.precision import Precision, precision_of, prepare, prepare_for_gpu
+from app.store.architecture import Architecture, Forecaster, LanguageModel, Tagger
 from app.store.architecture import Classifier as ClassifierConfig
+from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
 from app.store.hashes import HashOf, sha256_of
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
 from app.store.weights import WithoutValues, check_weights, distinct_tensors, load_in_pieces, load_weights
 
-_WARM_TOKENS = 8
+_WARM_STEPS = 8  # of a source
 _AS_STORED = "float32"  # in the words of `prepare`
 
 
@@ -112,7 +129,7 @@ class Models(Mapping[str, LoadedModel]):
         yield from load_in_pieces(network, version)
         return network.eval().requires_grad_(False)
 
-    def add(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> None:
+    def add(self, manifest: Manifest, network: Network) -> None:
         """Prepare, warm and add a network that has its weights."""
         exact = copy.deepcopy(network).eval() if isinstance(network, Classifier) else None
         model = self._prepared(manifest, network)
@@ -140,7 +157,7 @@ class Models(Mapping[str, LoadedModel]):
         """Memory that a version needs while it is loaded; on a GPU also that of its plain rows, which it has from the
         start."""
         architecture, rows = version.manifest.architecture, 0
-        if self.device.type != "cpu" and not isinstance(architecture, ClassifierConfig):
+        if self.device.type != "cpu" and isinstance(architecture, EncoderDecoderConfig | LanguageModel):
             rows = self._slots * row_bytes(architecture, _memories(version.manifest, self.policy.positions)[-1])
         return needed_bytes(version) + rows
 
@@ -153,11 +170,11 @@ class Models(Mapping[str, LoadedModel]):
                 "(models_memory): raise it if the machine has more"
             )
 
-    def _prepared(self, manifest: Manifest, network: Classifier | EncoderDecoder) -> LoadedModel:
+    def _prepared(self, manifest: Manifest, network: Network) -> LoadedModel:
         if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
             network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         weights = sum(tensor.numel() for tensor in distinct_tensors(network).values())
-        precision = self._precision if manifest.precision == "auto" else manifest.precision
+        precision = precision_of(network, self._precision if manifest.precision == "auto" else manifest.precision)
         if self.policy.looks_each_step:
             words = prepare(network, precision, self.device)
             slots = Slots(self._slots, self.device)
@@ -181,7 +198,9 @@ class Models(Mapping[str, LoadedModel]):
 def _memories(manifest: Manifest, most: int) -> list[int]:
     """The memory lengths for which graphs are captured; `most` is the largest for texts."""
     architecture = manifest.architecture
-    if isinstance(architecture, ClassifierConfig) or architecture.decoder.attention.kind == "none":
+    if not isinstance(architecture, EncoderDecoderConfig | LanguageModel):
+        return [0]
+    if architecture.decoder.attention.kind == "none":
         return [0]
     if architecture.decoder.attention.kind == "fixed":
         return [1]
@@ -190,13 +209,13 @@ def _memories(manifest: Manifest, most: int) -> list[int]:
     return memory_sizes(min(most, manifest.limits.source_tokens or most))
 
 
-def _builder(version: Version) -> Callable[[], Classifier | EncoderDecoder]:
+def _builder(version: Version) -> Callable[[], Network]:
     image = version.manifest.image
     mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)
     return partial(build_network, version.manifest.architecture, mean=mean, std=std)
 
 
-def _without_values(version: Version) -> Classifier | EncoderDecoder:
+def _without_values(version: Version) -> Network:
     with WithoutValues():
         return _builder(version)()
 
@@ -213,18 +232,13 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 def _warm(model: LoadedModel) -> None:
     """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
     request. Raises RuntimeError or MemoryError if a request of it fails; NaN is an answer of the weights."""
-    image = model.manifest.image
-    source: Source = (
-        Pixels(image.size, bytes(3 * image.size**2))
-        if image
-        else Tokens([0] * min(_WARM_TOKENS, model.slots.positions or _WARM_TOKENS))
-    )
-    answer: AnswerSpec = Decode(2) if isinstance(model.network, EncoderDecoder) else Label()
-    cost = cost_of(source, answer)
+    architecture = model.manifest.architecture
+    source, answer = _warm_source(model), _warm_answer(architecture)
+    cost = cost_of(source, answer, architecture)
     rows = min(2, model.slots.capacity)
     outputs = encode(model, [whole(Request((b"", number), model.key, source, answer, cost)) for number in range(rows)])
     while model.rows:
-        outputs += decode(model, 2)
+        outputs += forecast(model, 2) if len(model.forecasts) else decode(model, 2)
     for _, event in outputs:
         if isinstance(event, Failed) and event.reason != NOT_A_NUMBER:
             if model.counters.out_of_memory:
@@ -233,3 +247,36 @@ def _warm(model: LoadedModel) -> None:
     if model.units is not None:
         with model.number_types():
             model.units.capture()
+
+
+def _warm_source(model: LoadedModel) -> Source:
+    manifest = model.manifest
+    match manifest.source:
+        case "text":
+            return Tokens([0] * min(_WARM_STEPS, model.slots.positions or _WARM_STEPS))
+        case "series":
+            assert manifest.series is not None
+            columns, steps = len(manifest.series.features), manifest.series.window or _WARM_STEPS
+            return Series(Table(columns, bytes(4 * columns * steps)))
+        case "image" | "frames":
+            assert manifest.image is not None
+            size, count = manifest.image.size, manifest.frames or 2
+            if manifest.source == "image":
+                return Pixels(size, bytes(3 * size**2))
+            return Frames(size, count, bytes(3 * size**2 * count))
+        case _:
+            assert_never(manifest.source)
+
+
+def _warm_answer(architecture: Architecture) -> AnswerSpec:
+    match architecture:
+        case ClassifierConfig():
+            return Label()
+        case Tagger():
+            return Tag()
+        case Forecaster():
+            return Forecast(min(2, architecture.horizon) if not architecture.is_stepwise else 2)
+        case EncoderDecoderConfig() | LanguageModel():
+            return Decode(2)
+        case _:
+            assert_never(architecture)

@@ -77,8 +77,8 @@ Source = Tokens | Pixels | Series | Frames
 
 
 class Explain(Message, frozen=True):
-    """Explain a label: its probability after each token, and with `layer`, counted from 0, that layer's activations: of
-    all units, or of the `units` units that change most."""
+    """Explain a label: its probability after each step of the source, and with `layer`, counted from 0, that layer's
+    activations: of all units, or of the `units` units that change most."""
 
     layer: int | None = None
     units: int | None = None
@@ -131,8 +131,9 @@ class Tag(Message, frozen=True):
 
 
 class Forecast(Message, frozen=True):
-    """Answer with `horizon` rows of numbers; a model that does not feed back gives no more than its own. With `states`
-    also the hidden state of the top layer after each step of the source. With `stream` a Values follows each unit."""
+    """Answer with `horizon` rows of numbers; a model that does not make them step by step gives no more than its own.
+    With `states` also the hidden state of the top layer after each step that it reads. With `stream` a Values follows
+    each unit."""
 
     horizon: int
     states: bool = False
@@ -141,7 +142,7 @@ class Forecast(Message, frozen=True):
 
 class Embed(Message, frozen=True):
     """Answer with the hidden state of a layer, counted from 0 (None: the top one): after the last step, or the largest
-    or the mean value over all steps. Both directions side by side."""
+    or the mean value over all steps. Both directions side by side, or added where the network adds them."""
 
     pooling: Literal["last", "max", "mean"] = "last"
     layer: int | None = None
@@ -251,7 +252,7 @@ class Hypothesis(Message, frozen=True):
 
 
 class Activations(Message, frozen=True):
-    """One layer in one direction: a row per token, a column for each of `units`. `cell` is of an LSTM; `gates` are by
+    """One layer in one direction: a row per step, a column for each of `units`. `cell` is of an LSTM; `gates` are by
     name."""
 
     units: list[int]
@@ -261,7 +262,7 @@ class Activations(Message, frozen=True):
 
 
 class Explanation(Message, frozen=True):
-    """The probability of each label if the text ended after each token; activations forward, then backward."""
+    """The probability of each label if the source ended after each step; activations forward, then backward."""
 
     probabilities: Table
     activations: list[Activations] = []
@@ -292,7 +293,8 @@ class Values(Message, frozen=True):
 
 
 class Forecasted(Message, frozen=True):
-    """All rows of a forecast; `states` has a row per step of the source. The last event of a request with Forecast."""
+    """All rows of a forecast, or those made before the deadline; `states` has a row per step of the source. The last
+    event of a request with Forecast."""
 
     id: int
     rows: Table
@@ -343,7 +345,8 @@ class Failed(Message, frozen=True):
 
 
 Answer = Labelled | Tagged | Decoded | Forecasted | Embedded
-Event = Answer | Started | Progress | Values | Failed
+Part = Progress | Values  # of an answer that is streamed
+Event = Answer | Part | Started | Failed
 
 
 class Times(msgspec.Struct, array_like=True, frozen=True):

@@ -1,14 +1,14 @@
 """One request in the engine, from its arrival to its last event. Free of torch: the scheduler and its tests need none.
 
 The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial`; the slots own `rows`; decoding
-owns `sent` and the search; the statistics own the times.
+owns `sent` and the search; forecasting owns `made`, `states` and `reads_again`; the statistics own the times.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from app.engine.cost import Cost
-from app.engine.protocol import AnswerSpec, Decode, Event, RequestKey, Source, Terms
+from app.engine.protocol import AnswerSpec, Decode, Event, Forecast, RequestKey, Source, Table, Terms
 
 Phase = Literal["waiting", "encoding", "decoding", "ended"]
 ORDINARY = Terms()
@@ -69,11 +69,25 @@ class Request:
     scores: list[float] = field(default_factory=lambda: [0.0])  # of the beams after the last step of the trace
     ends: list[End] = field(default_factory=list)
     end_ranks: set[int] = field(default_factory=set)  # ranks among the best continuations that have been an end
+    made: list[Table] = field(default_factory=list)  # rows of a forecast so far
+    states: Table | None = None  # hidden states of the series of a forecast
+    reads_again: bool = False  # its source, the window of a forecast, has moved and is to be encoded anew
 
     arrived: float = 0.0  # times as in `protocol.Times`
     started: float = 0.0
     encoded: float = 0.0
     first_token: float = 0.0
+
+    @property
+    def made_rows(self) -> int:
+        """Rows of a forecast so far."""
+        return sum(map(len, self.made))
+
+    @property
+    def forecast(self) -> Forecast:
+        """The answer of a request that forecasts."""
+        assert isinstance(self.answer, Forecast)
+        return self.answer
 
     @property
     def decode(self) -> Decode:

@@ -1,8 +1,8 @@
 """What the engine runs next: pure Python, without torch and without a clock.
 
 Continuous batching in units ("cellular batching", Gao et al., EuroSys 2018). Each plan is one action of one model:
-either chunks of sources to encode together, bounded by a budget of padded cell steps, or one unit of decoding for all
-its running rows. A batch never waits to fill. Three kinds of fairness:
+either chunks of sources to encode together, bounded by a budget of padded cell steps, or one unit of decoding or
+forecasting for all its running rows. A batch never waits to fill. Three kinds of fairness:
 
 - models share the engine by start-time fair queueing (Goyal et al., SIGCOMM 1996): the model with the least virtual
   time is next, `charge` advances it, and a model that was idle starts at the virtual time of the engine;
@@ -53,6 +53,7 @@ class _Queue:
 
     padded: Callable[[Sequence[int]], int]
     divisible: bool
+    step: int = 1  # cell steps of a step of a source
     by_phase: dict[Phase, dict[Request, None]] = field(default_factory=_by_phase)
     rows: int = 0  # of requests that are encoding or decoding
     used: float = 0.0  # virtual time: the sum of `charge`, and of what others used while it was idle
@@ -106,12 +107,17 @@ class Scheduler:
         self._virtual = 0.0  # start of the action that was planned last, in virtual time
 
     def register(
-        self, model: str, *, divisible: bool = False, padded: Callable[[Sequence[int]], int] = padded_to_longest
+        self,
+        model: str,
+        *,
+        divisible: bool = False,
+        step: int = 1,
+        padded: Callable[[Sequence[int]], int] = padded_to_longest,
     ) -> None:
-        """Run the requests of a model. `divisible` sources are encoded in chunks; `padded` is the cost of a batch of
-        whole ones."""
+        """Run the requests of a model. `divisible` sources are encoded in chunks of whole steps, each of `step` cell
+        steps; `padded` is the cost of a batch of whole ones."""
         queue = self._queues.setdefault(model, _Queue(padded, divisible))
-        queue.padded, queue.divisible = padded, divisible
+        queue.padded, queue.divisible, queue.step = padded, divisible, step
         self._let_go(queue)
 
     def hold(self, model: str, *, held: bool = True) -> None:
@@ -190,6 +196,12 @@ class Scheduler:
         """Whether this request is here; a later one may have its key."""
         request = self._requests.get(key)
         return request is not None and request.order[1] == number
+
+    def read_again(self, chunks: Iterable[Chunk]) -> None:
+        """Encode the sources of requests anew that changed when their last chunk was encoded."""
+        for request in (chunk.request for chunk in chunks if chunk.request.reads_again):
+            request.reads_again, request.encoded_steps = False, 0
+            self._queues[request.model].move(request, "encoding")
 
     def remove(self, key: RequestKey) -> Request | None:
         """Forget a request in any phase; None if it is not here."""
@@ -310,7 +322,7 @@ class Scheduler:
         return [request for request in trial if request in waiting]
 
     def _encode(self, model: str, queue: _Queue, candidates: list[Request]) -> Plan:
-        chunks = self._parts(candidates) if queue.divisible else self._wholes(queue, candidates)
+        chunks = self._parts(queue, candidates) if queue.divisible else self._wholes(queue, candidates)
         for chunk in chunks:
             request = chunk.request
             request.encoded_steps += chunk.steps
@@ -319,14 +331,15 @@ class Scheduler:
             queue.move(request, "decoding" if chunk.is_last else "encoding")
         return Plan(model, tuple(chunks))
 
-    def _parts(self, candidates: list[Request]) -> list[Chunk]:
+    def _parts(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
         """A chunk of each, all of the same few units: the shortest rest decides how many, so that it ends and padding
-        stays small."""
+        stays small. A step of many cell steps, such as a frame, is a unit."""
         ordered = sorted(candidates, key=_order)
+        unit = math.ceil(self._unit / queue.step) * queue.step
         rest = min(request.cost.encode - request.encoded_steps for request in ordered)
-        units = min(math.ceil(rest / self._unit), CHUNK_UNITS)
-        units = max(1, min(units, self._budget // self._unit))
-        steps = units * self._unit
+        units = min(math.ceil(rest / unit), CHUNK_UNITS)
+        units = max(1, min(units, self._budget // unit))
+        steps = units * unit
         chosen = ordered[: max(1, self._budget // steps)]
         return [
             Chunk(request, request.encoded_steps, min(steps, request.cost.encode - request.encoded_steps))

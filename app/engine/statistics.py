@@ -7,7 +7,7 @@ brings the time.
 from collections.abc import Mapping
 
 from app.engine.figures import LOAD_SECONDS, SECONDS, TOKEN_SECONDS, Histogram, ModelFigures
-from app.engine.protocol import Decoded, Event, Failed, Times, Tokens
+from app.engine.protocol import Decoded, Event, Failed, Forecasted, Times, Tokens
 from app.engine.request import Request
 from app.engine.scheduler import Plan
 
@@ -57,7 +57,8 @@ class Statistics:
         self._begin(request.model)
 
     def executed(self, plan: Plan, started: float, now: float) -> None:
-        """An action ended. After a unit of decoding every row has a token."""
+        """An action ended. After a unit of decoding every row has a token, or numbers. A window that is read anew has
+        started already."""
         assert plan.model is not None
         figures = self._figures[plan.model]
         figures.executions += 1
@@ -69,10 +70,10 @@ class Statistics:
             return
         for chunk in plan.chunks:
             request = chunk.request
-            if chunk.start == 0:
+            if chunk.start == 0 and not request.started:
                 request.started = started
                 figures.queue.add(started - request.arrived, SECONDS)
-            if chunk.is_last:
+            if chunk.is_last and not request.encoded:
                 request.encoded = now
                 if request.cost.rows:
                     self._without_token.setdefault(plan.model, []).append(request)
@@ -90,8 +91,9 @@ class Statistics:
             figures.encoded.add(request.encoded - request.started)
         if request.encoded and isinstance(request.source, Tokens):
             figures.source_tokens += len(request.source.ids)
-        if isinstance(event, Decoded):
+        if isinstance(event, Decoded | Forecasted):
             figures.decoded.add(now - request.encoded)
+        if isinstance(event, Decoded):
             figures.decoded_tokens += sum(len(hypothesis.tokens) for hypothesis in event.hypotheses)
             steps = max((len(hypothesis.log_probs) for hypothesis in event.hypotheses), default=0)
             if steps:

@@ -253,7 +253,7 @@ class Versions:
     def _register(self, key: str, seconds: float) -> None:
         model = self._models[key]
         self._statistics.loaded(key, seconds)
-        self._scheduler.register(key, divisible=model.is_divisible, padded=model.padded_steps)
+        self._scheduler.register(key, divisible=model.is_divisible, step=model.step, padded=model.padded_steps)
         self._room.use(key)
         self._new.discard(key)
         self.broken.pop(key, None)

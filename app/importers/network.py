@@ -22,5 +22,6 @@ def network_of(converted: Converted) -> Classifier | EncoderDecoder:
             raise ImportFailed(f"the tensor for {name} contains NaN or infinity: the training has diverged")
     if extra := sorted(converted.tensors.keys() - needed.keys()):
         raise ImportFailed(f"the network has no place for {extra[0]}")
+    assert isinstance(network, Classifier | EncoderDecoder)  # as `Converted` says
     network.load_state_dict(dict(converted.tensors))
     return network.eval()

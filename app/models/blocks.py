@@ -45,11 +45,10 @@ class Block(nn.Module):
             if number == last:
                 features = self._with_shortcut(features, before)
             features = _without_padding(torch.relu(features), lengths)
-        if self.config.pool is not None:  # every number is at least 0 here, as the padding is
-            features = nn.functional.max_pool1d(
-                self._padded(features, self.config.pool), self.config.pool, _POOL_STRIDE
-            )
+        if (pool := self.config.pool) is not None:  # every number is at least 0 here, as the padding is
+            features = nn.functional.max_pool1d(self._padded(features, pool), pool, _POOL_STRIDE)
             lengths = _shortened(lengths, _POOL_STRIDE)
+            features = _without_padding(features, lengths)
         return features, lengths
 
     def _with_shortcut(self, features: Tensor, before: Tensor) -> Tensor:

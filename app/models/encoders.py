@@ -26,6 +26,14 @@ class Encoded(NamedTuple):
     state: RecurrentState | None
     branch: Tensor | None = None
 
+    def rows(self, index: Tensor) -> "Encoded":
+        """Some sources of the batch, by their index (rows,)."""
+        state = self.state
+        if state is not None:
+            state = RecurrentState(state.hidden[index], None if state.cell is None else state.cell[index])
+        branch = None if self.branch is None else self.branch[index]
+        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch)
+
     @property
     def lengths(self) -> Tensor:
         """Rows of each memory (batch,). A series may be shortened on its way to it."""
@@ -33,9 +41,9 @@ class Encoded(NamedTuple):
 
 
 class RecurrentEncoder(nn.Module):
-    """What a source becomes, step by step, and a recurrence over it.
+    """A recurrence over the inputs that `embed` makes of a source.
 
-    `embed` makes the recurrence's inputs. The summary is the top layer's last hidden state, of both directions. With
+    The summary is the top layer's last hidden state, of both directions. With
     one direction, `state` is that after an earlier part of the source.
     """
 
@@ -50,11 +58,20 @@ class RecurrentEncoder(nn.Module):
         """The output (batch, branch) of a second path over the source, if there is one."""
         return None
 
-    def forward(self, source: Tensor, lengths: Tensor, state: RecurrentState | None = None) -> Encoded:
-        """A source padded on the right, with lengths (batch,) at least 1."""
-        branch = self.branch_of(source, lengths)
-        inputs, lengths = self.embed(source, lengths)
-        outputs, state = self.recurrence.unroll(inputs, lengths, state)
+    def forward(
+        self, source: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
+    ) -> Encoded:
+        """A source padded on the right, with lengths (batch,) at least 1, through all layers of the recurrence or the
+        first `layers` of them."""
+        inputs, steps = self.embed(source, lengths)
+        encoded = self.unroll(inputs, steps, state, layers=layers)
+        return encoded._replace(branch=self.branch_of(source, lengths))
+
+    def unroll(
+        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
+    ) -> Encoded:
+        """The inputs and lengths that `embed` returns to the encoded source, without its branch."""
+        outputs, state = self.recurrence.unroll(inputs, lengths, state, layers=layers)
         mask = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0) < lengths.unsqueeze(1)
         directions = self.recurrence.recurrence.directions
         if self.joins_by_sum:
@@ -62,7 +79,7 @@ class RecurrentEncoder(nn.Module):
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
         last = state.hidden[:, -directions:]
         summary = last.sum(1) if self.joins_by_sum else last.flatten(1)
-        return Encoded(memory, mask, summary, state, branch)
+        return Encoded(memory, mask, summary, state)
 
 
 class TextEncoder(RecurrentEncoder):

@@ -1,7 +1,7 @@
-"""Explanation of a classifier's answer: the label after each token, and the activations of a layer.
+"""Explanation of an answer: the label after each step of the source, and the activations of a layer.
 
-In float32 and in plain torch, one text at a time, in pieces: the functions are generators that yield after each piece,
-so that the engine can run other requests between two pieces.
+In float32 and in plain torch, one source at a time, in pieces: the functions are generators that yield after each
+piece, so that the engine can run other requests between two pieces.
 """
 
 from collections.abc import Generator
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from app.models.cells import COMPUTATIONS, RecurrentState, Weights
-from app.models.encoders import Encoded
-from app.models.networks import Classifier
+from app.models.encoders import Encoded, FramesEncoder, RecurrentEncoder
+from app.models.forecaster import Forecaster
+from app.models.networks import Classifier, Tagger
 from app.models.recurrent import reverse_within
 from app.store.architecture import CELLS, CellKind
 
@@ -24,7 +25,7 @@ InPieces = Generator[None, None, Result]
 
 
 class Activations(NamedTuple):
-    """One layer in one direction, in the order of the text: hidden and cell (source, hidden), and each gate after its
+    """One layer in one direction, in the order of the source: hidden and cell (source, hidden), and each gate after its
     sigmoid (the candidate after its tanh). `cell` is None for cells that have none. `units` (hidden,) are their
     numbers."""
 
@@ -35,57 +36,88 @@ class Activations(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """The probability of each label after each token (source, labels), and activations by direction, forward first."""
+    """The probability of each label after each step (source, labels), and activations by direction, forward first."""
 
     probabilities: Tensor
     directions: list[Activations]
 
 
-def explain(network: Classifier, tokens: Tensor, layer: int | None, units: int | None) -> InPieces[Explained]:
-    """Explain the label of tokens (source,). See `probabilities_after_each` and `layer_activations`."""
-    probabilities = yield from probabilities_after_each(network, tokens)
-    directions = [] if layer is None else (yield from layer_activations(network, tokens, layer))
-    return Explained(probabilities, [_most_changing(one, units) for one in directions])
+def explain(network: Classifier, source: Tensor, layer: int | None, units: int | None) -> InPieces[Explained]:
+    """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. See
+    `probabilities_after_each` and `layer_activations`; of the latter, only the `units` that change most."""
+    inputs = yield from _embedded(network.encoder, source)
+    probabilities = yield from _probabilities(network, source, inputs)
+    directions = [] if layer is None else (yield from _activations(network.encoder, inputs, layer))
+    return Explained(probabilities, [most_changing(one, units) for one in directions])
 
 
-def probabilities_after_each(network: Classifier, tokens: Tensor) -> InPieces[Tensor]:
-    """tokens (source,) to the probability of each label if the text ended after each token (source, labels).
+def probabilities_after_each(network: Classifier, source: Tensor) -> InPieces[Tensor]:
+    """A source (steps, ...) to the probability of each label if it ended after each step (steps, labels). The
+    recurrence must not be transposed."""
+    inputs = yield from _embedded(network.encoder, source)
+    return (yield from _probabilities(network, source, inputs))
 
-    In one direction a state does not depend on later tokens, so one pass gives all rows. In two directions each prefix
-    is encoded by itself.
-    """
-    if network.encoder.recurrence.recurrence.directions == 1:
-        encoded = yield from _encoded(network, tokens)
+
+def layer_activations(
+    network: Classifier | Tagger | Forecaster, source: Tensor, layer: int
+) -> InPieces[list[Activations]]:
+    """A source (steps, ...) to the activations of a layer of the encoder, counted from 0: one entry per direction,
+    forward first."""
+    inputs = yield from _embedded(network.encoder, source)
+    return (yield from _activations(network.encoder, inputs, layer))
+
+
+def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[Tensor]:
+    """A source (steps, ...) to the inputs of the recurrence (source, input). A frame is a piece."""
+    pieces = torch.split(source.unsqueeze(0), 1, 1) if isinstance(encoder, FramesEncoder) else [source.unsqueeze(0)]
+    parts = []
+    for piece in pieces:
+        inputs, _ = encoder.embed(piece, torch.tensor([piece.shape[1]]))
+        parts.append(inputs)
+        yield
+    return torch.cat(parts, 1)[0]
+
+
+def _probabilities(network: Classifier, source: Tensor, inputs: Tensor) -> InPieces[Tensor]:
+    """In one direction a state does not depend on later steps, so one pass gives all rows. In two directions, or with
+    convolutions, each prefix is encoded by itself."""
+    config = network.config.encoder
+    if config.is_divisible:
+        encoded = yield from _encoded(network.encoder, inputs)
         return network.label_prefixes(encoded).float().softmax(2)[0]
-    parts, first, length = [], 1, len(tokens)
+    parts, first, length = [], 1, len(source)
     while first <= length:
         count = min(length + 1 - first, max(1, _PREFIX_STEPS // min(length, first + 63)), 64)
         lengths = torch.arange(first, first + count)
-        prefixes = tokens[: int(lengths[-1])].expand(count, -1)
-        parts.append(network(prefixes, lengths).float().softmax(1))
+        end = int(lengths[-1])
+        if config.reads_steps_alone:
+            encoded = network.encoder.unroll(inputs[:end].expand(count, -1, -1), lengths)
+        else:
+            encoded = network.encoder(source[:end].expand(count, -1, -1), lengths)
+        parts.append(network.label(encoded).float().softmax(1))
         first += count
         yield
     return torch.cat(parts)
 
 
-def _encoded(network: Classifier, tokens: Tensor) -> InPieces[Encoded]:
-    """tokens (source,) encoded in one direction, each piece from the state after the one before."""
+def _encoded(encoder: RecurrentEncoder, inputs: Tensor) -> InPieces[Encoded]:
+    """inputs (source, input) encoded in one direction, each piece from the state after the one before."""
     parts: list[Encoded] = []
     state: RecurrentState | None = None
-    for part in torch.split(tokens.unsqueeze(0), _PIECE, 1):
-        parts.append(network.encoder(part, torch.tensor([part.shape[1]]), state))
+    for part in torch.split(inputs.unsqueeze(0), _PIECE, 1):
+        parts.append(encoder.unroll(part, torch.tensor([part.shape[1]]), state))
         state = parts[-1].state
         yield
     memory, mask = (torch.cat([getattr(part, name) for part in parts], 1) for name in ("memory", "memory_mask"))
     return Encoded(memory, mask, parts[-1].summary, state)
 
 
-def layer_activations(network: Classifier, tokens: Tensor, layer: int) -> InPieces[list[Activations]]:
-    """tokens (source,) to the activations of a layer, counted from 0: one entry per direction, forward first."""
-    recurrence = network.encoder.recurrence
+def _activations(encoder: RecurrentEncoder, inputs: Tensor, layer: int) -> InPieces[list[Activations]]:
+    """See `layer_activations`."""
+    recurrence = encoder.recurrence
     kind = recurrence.recurrence.cell
-    features = network.encoder.embedding(tokens)
-    lengths = torch.tensor([len(tokens)])
+    lengths = torch.tensor([len(inputs)])
+    features = inputs
     directions: list[Activations] = []
     for directions_of_layer in recurrence.weights_by_layer()[: layer + 1]:
         directions = []
@@ -97,8 +129,8 @@ def layer_activations(network: Classifier, tokens: Tensor, layer: int) -> InPiec
     return directions
 
 
-def _most_changing(found: Activations, count: int | None) -> Activations:
-    """The `count` units whose hidden state changes most from token to token, in sum; the one with most comes first."""
+def most_changing(found: Activations, count: int | None) -> Activations:
+    """The `count` units whose hidden state changes most from step to step, in sum; the one with most comes first."""
     if count is None:
         return found
     changes = found.hidden.diff(dim=0).abs().sum(0)

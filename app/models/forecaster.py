@@ -45,7 +45,8 @@ class Forecaster(nn.Module):
     def forecast(self, encoded: Encoded) -> Tensor:
         """An encoded series to the rows that follow it (batch, horizon, targets), without a decoder."""
         assert self.decoder is None
-        return self._rows(pooled(self.config.pooling, encoded)).unflatten(1, (self.config.horizon, self.config.targets))
+        side_by_side = self._rows(pooled(self.config.pooling, encoded))
+        return side_by_side.view(-1, self.config.horizon, self.config.targets)
 
     def start(self, encoded: Encoded, last: Tensor) -> tuple[Tensor, RecurrentState]:
         """The first arguments of `step`, after an encoded series whose last row has the targets `last` (batch,
@@ -63,7 +64,7 @@ class Forecaster(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor, last: Tensor | None = None, steps: int | None = None) -> Tensor:
         """Series (batch, source, features) with lengths (batch,) to the rows that follow (batch, steps, targets): as
-        many as the horizon, or `steps` with feedback or a decoder. A decoder needs `last`, see `start`."""
+        many as the horizon, or `steps` with feedback or a decoder. `last`: see `start`."""
         config = self.config
         if not config.is_stepwise:
             return self.forecast(self.encoder(rows, lengths))
@@ -71,7 +72,10 @@ class Forecaster(nn.Module):
         if config.feedback == "window":
             return self._reread(rows, lengths, steps)
         encoded = self.encoder(rows, lengths)
-        row, state = self.start(encoded, rows[:, 0] if last is None else last)
+        if last is None:
+            assert config.decoder is None or config.decoder.first_input == "zeros"
+            last = rows.new_zeros(len(rows), config.targets)
+        row, state = self.start(encoded, last)
         forecast = [row] if self.decoder is None else []
         while len(forecast) < steps:
             row, state = self.step(row, state)

@@ -88,8 +88,9 @@ class Tagger(nn.Module):
     def tags(self, logits: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Logits to the label of each token (batch, source) and the probabilities of all labels (batch, source,
         labels), both undefined past a row's length. With a CRF they are those of the best sequence, and marginals."""
+        logits = logits.float()
         if self.crf is None:
-            return logits.argmax(2), logits.float().softmax(2)
+            return logits.argmax(2), logits.softmax(2)
         return self.crf.best_paths(logits, lengths), self.crf.marginals(logits, lengths)
 
     def loss(self, logits: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:

@@ -33,10 +33,10 @@ class RecurrentLayers(nn.Module):
         super().__init__()
         self.recurrence = recurrence
 
-    def initial_state(self, batch: int, like: Tensor) -> RecurrentState:
-        """Zeros for `batch` rows, with the number type and device of `like`."""
+    def initial_state(self, batch: int, like: Tensor, *, layers: int | None = None) -> RecurrentState:
+        """Zeros for `batch` rows, with the number type and device of `like`: of all layers or the first `layers`."""
         spec = self.recurrence
-        zeros = like.new_zeros(batch, spec.layers * spec.directions, spec.hidden_size)
+        zeros = like.new_zeros(batch, (layers or spec.layers) * spec.directions, spec.hidden_size)
         return RecurrentState(zeros, zeros.clone() if CELLS[spec.cell].has_cell else None)
 
     def step(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
@@ -95,9 +95,9 @@ class Recurrent(RecurrentLayers):
         return step(inputs, hidden, cell, self._weights(f"_l{layer}"))
 
     def unroll(
-        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None
+        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
     ) -> tuple[Tensor, RecurrentState]:
-        """All steps of a batch padded on the right.
+        """All steps of a batch padded on the right, through all layers or the first `layers` of them.
 
         inputs (batch, source, input), lengths (batch,) at least 1: outputs (batch, source, hidden * directions),
         undefined past a row's length, and the state at each row's end.
@@ -109,7 +109,7 @@ class Recurrent(RecurrentLayers):
             state = self.initial_state(inputs.shape[0], inputs)
         hiddens: list[Tensor] = []
         cells: list[Tensor | None] = []
-        for layer in range(spec.layers):
+        for layer in range(layers or spec.layers):
             if layer and self.dropout:
                 inputs = nn.functional.dropout(inputs, self.dropout, self.training)
             outputs = []

@@ -94,6 +94,11 @@ class TextEncoder(Part):
         return 0
 
     @property
+    def reads_steps_alone(self) -> bool:
+        """Whether an input of the recurrence is made from one step of the source."""
+        return True
+
+    @property
     def is_divisible(self) -> bool:
         """Whether a source can be encoded in chunks, each from the state after the one before."""
         return self.recurrence.directions == 1
@@ -171,9 +176,14 @@ class SeriesEncoder(Part):
         return self.branch[-1].width if self.branch else 0
 
     @property
+    def reads_steps_alone(self) -> bool:
+        """Whether an input of the recurrence is made from one step of the source, and nothing else reads the source."""
+        return not (self.blocks or self.branch or self.transposed)
+
+    @property
     def is_divisible(self) -> bool:
         """Whether a series can be encoded in chunks, each from the state after the one before."""
-        return self.recurrence.directions == 1 and not (self.blocks or self.branch or self.transposed)
+        return self.recurrence.directions == 1 and self.reads_steps_alone
 
     def memory_length(self, steps: int) -> int:
         """Rows of memory for a series of so many steps."""
@@ -289,6 +299,11 @@ class FramesEncoder(Part):
     @property
     def branch_size(self) -> int:
         return 0
+
+    @property
+    def reads_steps_alone(self) -> bool:
+        """Whether an input of the recurrence is made from one frame."""
+        return True
 
     @property
     def is_divisible(self) -> bool:
@@ -482,7 +497,7 @@ class Forecaster(Part):
         if self.feedback != "none" and shape != (1, self.encoder.features, None):
             raise ValueError("feedback needs horizon 1, as many targets as features, and no decoder")
         if self.feedback == "state":
-            if recurrence.directions != 1 or self.encoder.blocks or self.encoder.branch or self.encoder.transposed:
+            if not self.encoder.is_divisible:
                 raise ValueError("feedback 'state' needs a recurrence in one direction, without blocks or branch")
             if self.pooling != ("last",):
                 raise ValueError("feedback 'state' needs pooling 'last'")

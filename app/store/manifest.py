@@ -135,6 +135,10 @@ class MinMax(Part):
         scale = (self.maximum - self.minimum) / (self.high - self.low)
         return self.minimum - self.low * scale, scale
 
+    @property
+    def middle(self) -> float:
+        return (self.minimum + self.maximum) / 2
+
 
 class Standard(Part):
     """Numbers less their mean, divided by their standard deviation."""
@@ -147,6 +151,10 @@ class Standard(Part):
     def affine(self) -> tuple[float, float]:
         """`shift` and `scale` of (x - shift) / scale."""
         return self.mean, self.std
+
+    @property
+    def middle(self) -> float:
+        return self.mean
 
 
 class Feature(Part):
@@ -191,6 +199,8 @@ class SeriesInput(Part):
                 raise ValueError("two columns of 'series' have the same name")
         if self.pad != "refuse" and self.window is None:
             raise ValueError("series.pad needs series.window")
+        if self.missing == "mean" and any(column.scaling is None for column in self.features):
+            raise ValueError("series.missing 'mean' needs a scaling of each feature, which has the mean")
         return self
 
 
@@ -275,7 +285,7 @@ class Manifest(Part):
     source_language: Language | None = None
     target_language: Language | None = None
     architecture: Architecture
-    tokenizer: TokenizerUse | None = Field(None, description="Of a network that reads texts or decodes tokens.")
+    tokenizer: TokenizerUse | None = Field(None, description="Only of a network that reads texts or decodes tokens.")
     target_tokenizer: TokenizerUse | None = Field(
         None, description="Tokenizer of the target language, if source and target have separate vocabularies."
     )
@@ -329,13 +339,14 @@ class Manifest(Part):
                     raise ValueError(
                         f"the forecaster has {architecture.targets} targets; name as many in series.targets"
                     )
-                names = [column.name for column in self.series.features]
-                wanted = [column.name for column in self.series.targets]
+                features, targets = self.series.features, self.series.targets
                 fed = architecture.decoder is not None and architecture.decoder.first_input == "last"
-                if architecture.feedback != "none" and wanted != names:
-                    raise ValueError("feedback needs targets with the names of the features, in their order")
-                if fed and not set(wanted) <= set(names):
-                    raise ValueError("first_input 'last' needs targets that are features")
+                if architecture.feedback != "none" and targets != features:
+                    raise ValueError("feedback needs targets equal to the features: names, scaling and order")
+                if architecture.feedback == "window" and self.series.window is None:
+                    raise ValueError("feedback 'window' needs series.window")
+                if fed and not set(targets) <= set(features):
+                    raise ValueError("first_input 'last' needs targets that are features, with the same scaling")
             case LanguageModel():
                 self._check_decoding()
                 if self.tokenizer is None or not self.tokenizer.prepend:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from app.engine.client import EngineView
@@ -18,7 +19,7 @@ from app.errors import (
 )
 from app.store.hashes import HashOf, sha256_of
 from app.store.listing import version_folders
-from app.store.manifest import Manifest, TokenizerUse
+from app.store.manifest import Manifest, SourceName, TokenizerUse
 from app.store.model_store import BrokenVersion, Version, check_hashes, inspect_version
 from app.store.names import version_number
 from app.text.tokenizer import TextTokenizer
@@ -26,6 +27,15 @@ from app.text.tokenizer import TextTokenizer
 log = logging.getLogger("unroll.catalog")
 Check = Callable[[Manifest], None]  # raises InvalidManifest for a network that does not fit a task
 Tokenizers = WeakValueDictionary[tuple[str, str], TextTokenizer]  # by the hash of the file, and its use
+
+
+class Selection(NamedTuple):
+    """The models that a route takes: those that `takes` accepts. `task` is its task, whose own models are preferred as
+    default; `words` name such a model in errors."""
+
+    task: str
+    words: str
+    takes: Callable[[Manifest], bool]
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,13 @@ class Entry:
 
     @property
     def tokenizer(self) -> TextTokenizer:
-        """That of a network that reads texts."""
+        """The tokenizer of a network that reads texts."""
         assert self.source_tokenizer is not None  # see `Manifest`
         return self.source_tokenizer
 
     @property
     def target_tokenizer(self) -> TextTokenizer:
-        """That of a network that decodes tokens."""
+        """The tokenizer of a network that decodes tokens."""
         assert self.decoding_tokenizer is not None  # see `Manifest`
         return self.decoding_tokenizer
 
@@ -159,10 +169,10 @@ class Catalog:
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
 
-    def named(self, tasks: Sequence[str] | None, name: str, version: int | None, engines: EngineView) -> Entry:
-        """A version by name and number; without a number, the default version. `tasks` None allows any task.
+    def named(self, selection: Selection | None, name: str, version: int | None, engines: EngineView) -> Entry:
+        """A version by name and number; without a number, the default version. `selection` None allows any model.
         Raises ModelNotFound or ModelUnavailable."""
-        usable = [entry for entry in self.usable(engines) if tasks is None or entry.manifest.task in tasks]
+        usable = [entry for entry in self.usable(engines) if selection is None or selection.takes(entry.manifest)]
         versions = [entry for entry in usable if entry.manifest.name == name]
         for entry in versions:
             if version in (None, entry.manifest.version):
@@ -181,12 +191,26 @@ class Catalog:
         if versions:
             numbers = ", ".join(str(entry.manifest.version) for entry in versions)
             raise ModelNotFound(f"model {name} has no version {version}; it has {numbers}")
-        kind = "model" if tasks is None else f"{' or '.join(tasks)} model"
-        raise ModelNotFound(f"there is no {kind} {name}; the models are {_names(usable)}")
+        words = "model" if selection is None else selection.words
+        raise ModelNotFound(f"there is no {words} {name}; the models are {_names(usable)}")
 
-    def default(self, task: str, engines: EngineView, *, source: str | None = None, target: str | None = None) -> Entry:
-        """The default model of a task for its languages, None for any. Raises UnknownLanguage or ModelNotFound."""
-        usable = [entry for entry in self.usable(engines) if entry.manifest.task == task]
+    def default(
+        self,
+        selection: Selection,
+        engines: EngineView,
+        *,
+        kinds: Container[SourceName] | None = None,
+        source: str | None = None,
+        target: str | None = None,
+    ) -> Entry:
+        """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task, or
+        the first by name. Raises UnknownLanguage or ModelNotFound."""
+        usable = [
+            entry
+            for entry in self.usable(engines)
+            if selection.takes(entry.manifest) and (kinds is None or entry.manifest.source in kinds)
+        ]
+        usable.sort(key=lambda entry: entry.manifest.task != selection.task)
         for entry in usable:
             manifest = entry.manifest
             fits = source in (None, manifest.source_language) and target in (None, manifest.target_language)
@@ -194,9 +218,9 @@ class Catalog:
                 return entry
         languages = " to ".join(language for language in (source, target) if language)
         if not usable:
-            raise ModelNotFound(f"the model store has no usable {task} model; /v1/models lists its models")
+            raise ModelNotFound(f"the model store has no usable {selection.words}; /v1/models lists its models")
         of_languages = f" for {languages}" if languages else ""
-        raise UnknownLanguage(f"no default {task} model{of_languages}; name one in 'model': {_names(usable)}")
+        raise UnknownLanguage(f"no default {selection.words}{of_languages}; name one in 'model': {_names(usable)}")
 
 
 def open_catalog(root: Path, checks: Mapping[str, Check]) -> Catalog:

@@ -10,9 +10,10 @@ ANY = -1  # a dimension of any size
 class Column:
     """One value of each input or result: a text, the bytes of a file, or an array of numbers of `shape`.
 
-    A column of numbers with an empty shape has one number each.
+    A column of numbers with an empty shape has one number each. `sides` names the dimensions of any size.
     """
 
     name: str
     type: Literal["text", "file", "uint8", "float32"]
     shape: tuple[int, ...] = ()
+    sides: tuple[str, ...] = ()

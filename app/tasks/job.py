@@ -2,43 +2,62 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from pydantic import BaseModel
 
-from app.engine.cost import cost_of, directions_of
-from app.engine.protocol import AnswerSpec, Source, Tokens
+from app.engine.cost import cost_of
+from app.engine.protocol import AnswerSpec, Frames, Pixels, Series, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
+from app.text.placed_words import PlacedWord
 from app.text.tokenizer import Piece
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSource:
-    """A source in the form of the engine. `pieces` are its tokens with their places in the text, if needed.
+    """A source in the form of the engine. `pieces` are its tokens with their places in the text, if needed; `words` and
+    `text` are for an answer that labels words.
 
     For an answer that continues the source, `first` is the first input of the decoder, and `after` are the last ids of
     the source, which the text of the answer follows.
 
-    A source may be one of several sentences of an input: `sentence` is its number, from 0, and `following` of the first
-    one are the others, each with the text between it and the one before.
+    A source may be one of several parts of an input, the sentences of a text or the windows of a series: `part` is its
+    number, from 0, and `following` of the first one are the others, each with the text between it and the one before.
     """
 
     source: Source
     pieces: Sequence[Piece] = ()
     first: int | None = None
     after: Sequence[int] = ()
-    sentence: int = 0
+    part: int = 0
     following: Sequence[tuple[str, "ReadSource"]] = ()
+    words: Sequence[PlacedWord] = ()
+    text: str = ""
 
     @property
     def tokens(self) -> int:
-        """Number of tokens; 0 for an image."""
+        """Number of tokens; 0 for other sources."""
         return len(self.source.ids) if isinstance(self.source, Tokens) else 0
+
+    @property
+    def steps(self) -> int:
+        """Steps over which a recurrence reads it: tokens, rows or frames."""
+        match self.source:
+            case Tokens():
+                return len(self.source.ids)
+            case Series():
+                return len(self.source.rows)
+            case Frames():
+                return self.source.count
+            case Pixels():
+                return 1
+            case _:
+                assert_never(self.source)
 
 
 class Following(NamedTuple):
-    """A further sentence of an input, and the text between it and the one before."""
+    """A further part of an input, and the text between it and the one before."""
 
     separator: str
     job: "Job"
@@ -47,7 +66,7 @@ class Following(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Job:
     """One input, ready for an engine: the version that answers, the source, and the engine request. Of an input with
-    several sentences it is the first one; `following` are the others."""
+    several parts it is the first one; `following` are the others."""
 
     entry: Entry
     read: ReadSource
@@ -61,20 +80,20 @@ class Job:
         return self.entry.manifest.key
 
     @property
-    def sentences(self) -> list["Job"]:
-        """The job of each sentence."""
+    def parts(self) -> list["Job"]:
+        """The job of each part: of a sentence of a text, or of a window of a series."""
         return [self, *(job for _, job in self.following)]
 
     @property
     def tokens(self) -> int:
-        """Number of tokens of the input; 0 for an image."""
-        return sum(job.read.tokens for job in self.sentences)
+        """Number of tokens of the input; 0 for other sources."""
+        return sum(job.read.tokens for job in self.parts)
 
     @property
     def steps(self) -> int:
         """Expected cell steps."""
-        directions = directions_of(self.entry.manifest)
-        return sum(cost_of(job.read.source, job.request, directions=directions).total for job in self.sentences)
+        architecture = self.entry.manifest.architecture
+        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
 """Options that tasks share: members of a request beside its inputs. Answer kinds and tasks add their own."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from app.store.manifest import SeriesInput
 from app.tasks.request_form import RequestForm
+
+_UNIT = 6  # steps of a window of a model that reads any number of steps
 
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code of a language.")]
 
@@ -42,3 +46,31 @@ class SentenceOptions(TextOptions):
         description="Read each sentence and line of a text on its own, and join the answers as the text was joined. "
         "The model's own when left out.",
     )
+
+
+class WindowOptions(TaskOptions):
+    """Options of tasks that answer each window of a series."""
+
+    windows: bool = Field(
+        False,
+        description="Cut the series into windows as long as the model's (6 steps if it reads any number), and answer "
+        "each: a backtest over past data.",
+    )
+    stride: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="With `windows`: steps between the first rows of two windows; the window when left out."
+    )
+
+    @model_validator(mode="after")
+    def _stride_is_of_windows(self) -> Self:
+        if self.stride is not None and not self.windows:
+            raise PydanticCustomError("stride", "stride needs windows; set windows to true as well")
+        return self
+
+    @staticmethod
+    def unit(series: SeriesInput) -> int:
+        """Steps of a window."""
+        return series.window or _UNIT
+
+    def step(self, series: SeriesInput) -> int:
+        """Steps between two windows."""
+        return self.stride or self.unit(series)

@@ -5,7 +5,8 @@ from typing import Any
 
 from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
-from app.errors import UnknownLanguage
+from app.errors import InputError, UnknownLanguage
+from app.store.manifest import SourceName
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Following, Job, Output, ReadSource
@@ -56,15 +57,31 @@ def _entries(
     catalog: Catalog,
     engines: EngineView,
 ) -> list[Entry]:
-    """The version that answers each input: the named one, or the default of its language."""
+    """The version that answers each input: the named one, or the default of its kind and language."""
+    source, selection = task.source, task.selection
     if model is not None:
-        entry = catalog.named([task.name], model, version, engines)
+        entry = catalog.named(selection, model, version, engines)
         if isinstance(options, LanguagePair):
             _check_languages(entry, options)
+        for index, item in enumerate(inputs):
+            _check_kind(entry, source.kinds_of(item), index)
         return [entry] * len(inputs)
     if isinstance(options, LanguagePair):
-        return [catalog.default(task.name, engines, source=options.source, target=options.target)] * len(inputs)
-    return [catalog.default(task.name, engines, source=task.source.language_of(item)) for item in inputs]
+        return [catalog.default(selection, engines, source=options.source, target=options.target)] * len(inputs)
+    return [
+        catalog.default(selection, engines, kinds=source.kinds_of(item), source=source.language_of(item))
+        for item in inputs
+    ]
+
+
+def _check_kind(entry: Entry, kinds: Sequence[SourceName], index: int) -> None:
+    manifest = entry.manifest
+    if manifest.source not in kinds:
+        raise InputError(
+            f"inputs[{index}] is {' or '.join(kinds)}, but {manifest.name} reads {manifest.source}: send that, or name "
+            "another model",
+            input=index,
+        )
 
 
 def _check_languages(entry: Entry, options: LanguagePair) -> None:

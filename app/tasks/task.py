@@ -11,6 +11,7 @@ from typing import Any
 from app.errors import InvalidManifest
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerKind
+from app.tasks.catalog import Selection
 from app.tasks.options import TaskOptions
 from app.tasks.sources.source_kind import SourceKind
 
@@ -33,13 +34,15 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task. `name` appears in manifests, metrics and logs; `options` are members of its requests."""
+    """A task. `name` appears in manifests, metrics and logs; `options` are members of its requests. With `any_model` it
+    also takes the models of other tasks whose networks have its kinds."""
 
     name: str
     source: SourceKind[Any]
     answer: AnswerKind
     options: type[TaskOptions]
     face: Face
+    any_model: bool = False
 
     @property
     def verb(self) -> str:
@@ -51,12 +54,24 @@ class Task:
         """Whether the answer continues the source, as a language model's does."""
         return self.source.continues
 
+    @property
+    def selection(self) -> Selection:
+        """The models that its requests may name."""
+        return Selection(self.name, f"{self.name} model", self.takes)
+
+    def takes(self, manifest: Manifest) -> bool:
+        """Whether a model answers its requests."""
+        return manifest.task == self.name or (self.any_model and self._fits(manifest))
+
     def check(self, manifest: Manifest) -> None:
         """Raises InvalidManifest for a network of other kinds."""
-        needed = (self.source.kind, self.answer.kind, self.continues)
-        given = (manifest.source, manifest.answer, manifest.continues)
-        if given != needed:
-            raise InvalidManifest(f"the task {self.name} is {_words(*needed)}; this network is {_words(*given)}")
+        if not self._fits(manifest):
+            needed = _words(" or ".join(self.source.kinds), self.answer.kind, self.continues)
+            given = _words(manifest.source, manifest.answer, manifest.continues)
+            raise InvalidManifest(f"the task {self.name} is {needed}; this network is {given}")
+
+    def _fits(self, manifest: Manifest) -> bool:
+        return manifest.source in self.source.kinds and self.answer.given_by(manifest, continues=self.continues)
 
 
 def _words(source: str, answer: str, continues: bool) -> str:

@@ -1,7 +1,8 @@
 """Text to token ids and back, as configured by a version's manifest. Does not import torch."""
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,7 @@ from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
+from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer_file import read_tokenizer
 from app.text.white_space import ends_in_space, plain
 from app.text.word import Word
@@ -34,11 +36,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """An id, and its characters `text[start:end]`."""
+    """An id, its characters `text[start:end]`, and the number of its word before subwords."""
 
     id: int
     start: int
     end: int
+    word: int = 0
 
 
 class TextTokenizer:
@@ -129,6 +132,23 @@ class TextTokenizer:
             end = token.start
         return Piece(piece, token.start, end)
 
+    def encode_words(
+        self, text: str, places: Sequence[tuple[int, int]] | None = None, *, most: int | None = None
+    ) -> tuple[list[int], list[PlacedWord | None]]:
+        """Source ids as `encode` gives them, and the words of the text, with the places of their tokens in these ids.
+        The words are at `places`, with None for one without a token; without `places` the tokenizer splits the text."""
+        own = self._read(text)[: self._room(most)]
+        if not own:
+            return [], []
+        pad = self._use.left_pad
+        ids = self._arranged([token.id for token in own], self._use.prepend, self._use.append, pad.id if pad else 0)
+        none = -1
+        numbers = self._arranged(range(len(own)), [none] * len(self._use.prepend), [none] * len(self._use.append), none)
+        place_of = {number: place for place, number in enumerate(numbers)}
+        tokens = [Token(token.start, token.end, token.word) for token in own]
+        words = split_words(text, tokens) if places is None else given_words(text, places, tokens)
+        return ids, [_moved(word, place_of) for word in words]
+
     def _arranged(self, own: Sequence[T], before: Sequence[T], after: Sequence[T], pad: T) -> list[T]:
         """A source in the order in which the network encodes it, padded or cut."""
         whole = [*before, *(reversed(own) if self._use.reverse else own), *after]
@@ -147,7 +167,7 @@ class TextTokenizer:
                     raise UnknownWord(f"the word {word!r} is not in the vocabulary", word=word)
                 if self._use.unknown == "skip":
                     continue
-                token = _Token(self._use.unknown, token.start, token.end)
+                token = _Token(self._use.unknown, token.start, token.end, token.word)
             tokens.append(token)
         return tokens
 
@@ -155,7 +175,10 @@ class TextTokenizer:
         if self._use.white_space == "kept":
             return self._look_up_plain(text)
         text, origins = plain(text)
-        return [_Token(token.id, *origin(token.start, token.end, origins)) for token in self._look_up_plain(text)]
+        return [
+            _Token(token.id, *origin(token.start, token.end, origins), token.word)
+            for token in self._look_up_plain(text)
+        ]
 
     def _look_up_plain(self, text: str) -> list[_Token]:
         if self._cut is not None:
@@ -163,13 +186,16 @@ class TextTokenizer:
         lowered, origins = in_lower_case(text) if self._use.lower else (text, range(len(text)))
         encoding = self._tokenizer.encode(lowered, add_special_tokens=False)
         places = (origin(start, end, origins) for start, end in encoding.offsets)
-        return [_Token(id, *place) for id, place in zip(encoding.ids, places, strict=True)]
+        words = (number or 0 for number in encoding.word_ids)
+        return [_Token(id, *place, word) for id, place, word in zip(encoding.ids, places, words, strict=True)]
 
     def _look_up_words(self, words: Sequence[Word]) -> list[_Token]:
         encoding = self._tokenizer.encode([word.text for word in words], is_pretokenized=True, add_special_tokens=False)
         numbers = (number for number in encoding.word_ids if number is not None)
-        places = (words[number] for number in numbers)
-        return [_Token(id, place.start, place.end) for id, place in zip(encoding.ids, places, strict=True)]
+        return [
+            _Token(id, words[number].start, words[number].end, number)
+            for id, number in zip(encoding.ids, numbers, strict=True)
+        ]
 
     def piece(self, token: int) -> str:
         """The spelling of a token: the first subword of a word begins with a space, a byte looks like `<0xEA>`."""
@@ -227,3 +253,10 @@ class TextTokenizer:
             end -= 1
         text = self.unstripped(ids[:end], after=after)
         return text if self._joins_words else text.rstrip(_UNSTABLE)
+
+
+def _moved(word: PlacedWord | None, place_of: Mapping[int, int]) -> PlacedWord | None:
+    """The word with the places of its tokens in the source; None if the source was cut before one of them."""
+    if word is None or word.first not in place_of or word.last not in place_of:
+        return None
+    return dataclasses.replace(word, first=place_of[word.first], last=place_of[word.last])

@@ -19,6 +19,7 @@ from app.store.weights import load_weights
 from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import place_of_image
 from app.text.tokenizer import TextTokenizer
 
 Answer = dict[str, Any]
@@ -78,7 +79,9 @@ class Caption:
     @torch.inference_mode()
     def predict(self, batch: Sequence[bytes]) -> list[Answer]:
         size = self._target.size
-        pixels = b"".join(read_image(file, index, self._target, _LIMITS) for index, file in enumerate(batch))
+        pixels = b"".join(
+            read_image(file, place_of_image(index), self._target, _LIMITS) for index, file in enumerate(batch)
+        )
         images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(len(batch), size, size, 3)
         state = self._emitter.network.encode(images, torch.ones(len(batch), dtype=torch.long))
         return self._emitter.emit(state, len(batch))

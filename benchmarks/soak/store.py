@@ -9,7 +9,7 @@ from app.errors import UnrollError
 from app.store.manifest import Manifest
 from app.store.publishing import publishing, write_manifest
 from app.tasks.catalog import Entry, open_catalog
-from app.tasks.registry import CHECKS
+from app.tasks.registry import BY_NAME, CHECKS
 
 SECOND = 2
 
@@ -33,7 +33,7 @@ def default_models(store: Path) -> dict[str, Entry]:
     found = {}
     for task, language in (("sentiment", "en"), ("captioning", None), ("translation", "en"), ("completion", "en")):
         try:
-            found[task] = catalog.default(task, EngineView((), 0), source=language)
+            found[task] = catalog.default(BY_NAME[task].selection, EngineView((), 0), source=language)
         except UnrollError:
             continue
     return found

@@ -1,6 +1,7 @@
 """Fixtures of the tests of the HTTP interface."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,7 +9,8 @@ from pydantic import SecretStr
 
 from tests.api.operations import ADMIN_KEY
 from tests.conftest import serving_store
-from tests.tiny_store import make_tiny_store
+from tests.tiny_numbers import publish_numbers
+from tests.tiny_store import drafts, make_tiny_store, publish_tiny, tiny_tokenizer
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +24,33 @@ def endless(server: str) -> str:
     raise AssertionError("the tiny translator ends every text; choose other weights")
 
 
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the tiny models of all tasks; not to be changed by a test."""
+    folder = tmp_path_factory.mktemp("every-kind")
+    store = make_tiny_store(folder)
+    publish_numbers(store, folder)
+    translator = next(draft for draft in drafts() if draft.task == "translation")
+    by_sentence = {"name": "translate-one-sentence", "one_sentence": True, "default": False}
+    publish_tiny(translator.model_copy(update=by_sentence), store, tiny_tokenizer(folder))
+    return store
+
+
+@pytest.fixture(scope="session")
+def every_kind_server(every_kind: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server over the tiny models of all tasks."""
+    folder = tmp_path_factory.mktemp("every-kind-server")
+    with serving_store(every_kind, folder, max_inputs=64, max_frames=24) as address:
+        yield address
+
+
+@pytest.fixture
+def kinds(every_kind_server: str) -> Iterator[httpx.Client]:
+    """A client of the server over all tasks."""
+    with httpx.Client(base_url=every_kind_server, timeout=30) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server for one module, which may unload models with `ADMIN_KEY`."""
@@ -30,3 +59,18 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     key = SecretStr(ADMIN_KEY)
     with serving_store(store, folder, admin_key=key, max_body_bytes=3_000_000, max_inputs=64) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server over the tiny models of series, frames and tags."""
+    folder = tmp_path_factory.mktemp("number-server")
+    with serving_store(number_store, folder, max_series_steps=5000, max_windows=200) as address:
+        yield address
+
+
+@pytest.fixture
+def numbers(number_server: str) -> Iterator[httpx.Client]:
+    """A client of that server."""
+    with httpx.Client(base_url=number_server, timeout=30) as client:
+        yield client

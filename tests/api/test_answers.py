@@ -81,6 +81,7 @@ def test_models(http: httpx.Client) -> None:
     answer = http.get("/v1/models").json()
     assert [model["name"] for model in answer["models"]] == [
         "caption-en",
+        "forecast-weather",
         "lm-en",
         "lm-ko",
         "sentiment-en",
@@ -89,7 +90,7 @@ def test_models(http: httpx.Client) -> None:
         "translate-en-ko",
     ]
     assert answer["broken"] == []
-    translator = answer["models"][6]
+    translator = answer["models"][7]
     assert translator["languages"] == ["en", "ko"]
     assert "GRU-9" in translator["architecture"]
     assert translator["default"] is True

@@ -95,7 +95,8 @@ def test_a_request_has_a_limit_of_numbers(http: httpx.Client) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["type"], problem["limit"]) == (422, "/problems/input-too-long", MAX_NUMBERS)
     assert (
-        f"{numbers} numbers; the limit is {MAX_NUMBERS}: send fewer or shorter texts, or set units" in problem["detail"]
+        f"{numbers} numbers; the limit is {MAX_NUMBERS}: send fewer or shorter inputs, or set units"
+        in problem["detail"]
     )
     answer = http.post("/v1/sentiment", json={"inputs": [text] * (most + 1), **body, "layer": 0, "units": 2})
     assert answer.status_code == 200
@@ -141,5 +142,5 @@ def test_what_is_wrong_is_said(http: httpx.Client, body: dict[str, Any], kind: s
 
 
 def test_the_longest_text_that_is_explained(http: httpx.Client) -> None:
-    result = explained(http, "- " * (MOST_EXPLAINED[1] // 2 - 1), model="sentiment-en-uni")
-    assert MOST_EXPLAINED[1] - 2 <= len(result["explanation"]["probabilities"]) <= MOST_EXPLAINED[1]
+    result = explained(http, "- " * (MOST_EXPLAINED[True] // 2 - 1), model="sentiment-en-uni")
+    assert MOST_EXPLAINED[True] - 2 <= len(result["explanation"]["probabilities"]) <= MOST_EXPLAINED[True]

@@ -301,7 +301,9 @@ def test_clients_tell_what_was_wrong(server: str) -> None:
         client(server, "text-classification", "sentiment-en").text_classification(TEXT, function_to_apply="none")
     with pytest.raises(ValidationError, match="watermark: is not supported"):
         client(server, "text-generation", "lm-en").text_generation(PROMPT, watermark=True)
-    with pytest.raises(HfHubHTTPError, match="there is no sentiment model lm-en; the models are") as error:
+    with pytest.raises(
+        HfHubHTTPError, match="there is no sentiment or classification model lm-en; the models are"
+    ) as error:
         client(server, "text-classification", "lm-en").text_classification(TEXT)
     assert error.value.response.status_code == 404
     with pytest.raises(HfHubHTTPError, match="is not an image"):

@@ -1,4 +1,4 @@
-"""Input tensors of numbers, from JSON and from binary data. No source kind of the service reads FP32 yet."""
+"""Input tensors of numbers, from JSON and from binary data."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,13 +12,14 @@ from app.api.compat.open_inference.tensors import tensor_of
 from app.errors import InputError
 from app.tasks.columns import ANY, Column
 from app.tasks.sentiment import SENTIMENT
+from tests.tiny_store import drafts
 
 SERIES = tensor_of(Column("series", "float32", (ANY, 2)))
 VALUES = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]
 
 
 def read(data: list[Any], binary: memoryview | None = None) -> Sequence[Any]:
-    return asyncio.run(InputData(SERIES, [2, 2, 2], data, binary).read(SENTIMENT))
+    return asyncio.run(InputData(SERIES, [2, 2, 2], data, binary).read(SENTIMENT, drafts()[0]))
 
 
 def test_numbers_are_read_row_by_row() -> None:

@@ -125,6 +125,12 @@ def _wrong_inputs(http: httpx.Client) -> Provoked:
     yield "input-too-long", post("a" * 30_000)
     yield from _too_long(http)
     yield "too-many-inputs", post(["a film"] * 300)
+    day = [0.0, 5.6, -1.0, 3.4]
+    yield "input-too-short", http.post("/v1/forecast", json={"inputs": [day] * 4})
+    yield (
+        "invalid-series",
+        http.post("/v1/forecast", json={"inputs": [day, day, [0.0, None, -1.0, 3.4], day, day, day]}),
+    )
     yield "invalid-image", http.post("/v1/caption", content=cut, headers={"Content-Type": "image/jpeg"})
     yield "unknown-word", post("a warm and zyzzyva film", model="sentiment-en-words")
 

@@ -59,6 +59,7 @@ def loaded(store: Path, key: str, device: torch.device, policy: Policy) -> Loade
 def version_of(store: Path, key: str) -> tuple[Version, Classifier | EncoderDecoder]:
     version = open_version(store / key)
     network = build_network(version.manifest.architecture, mean=[0.5] * 3, std=[0.2] * 3)
+    assert isinstance(network, Classifier | EncoderDecoder)
     load_weights(network, version)
     return version, network
 

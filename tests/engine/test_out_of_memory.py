@@ -2,41 +2,57 @@
 
 import logging
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from app.engine.cost import cost_of
-from app.engine.decode import decode
-from app.engine.encode import encode
-from app.engine.explain import explain
 from app.engine.faults import NO_MEMORY, NO_MEMORY_FOR_ALL
 from app.engine.models import Models
 from app.engine.protocol import (
     AnswerSpec,
     Decode,
     Decoded,
+    Embed,
+    Embedded,
     Event,
     Explain,
     Failed,
+    Forecast,
+    Forecasted,
+    Frames,
     Label,
     Labelled,
     Pixels,
     Progress,
+    Series,
     Source,
+    Table,
+    Tag,
+    Tagged,
     Tokens,
+    Values,
 )
-from app.engine.request import Request
-from app.engine.scheduler import Scheduler
 from app.store.model_store import open_version
 from tests.engine.failing_allocations import FailingAllocations
+from tests.engine.loop import Loop, load
+from tests.engine.number_references import rows_of, series
 from tests.engine.test_encode import one_way
 from tests.engine.test_sampling import alternatives_of, attention_of
+from tests.tiny_numbers import FRAME_SIZE
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, publish_tiny, tiny_tokenizer
 
 UNIT = 2
 SENTIMENT, TRANSLATE, CAPTION = "sentiment-en/1", "translate-en-ko/1", "caption-en/1"
+NUMBERS = [
+    "tag-crf/1",
+    "classify-frames/1",
+    "forecast-tiny/1",
+    "forecast-state/1",
+    "forecast-decoder/1",
+    "forecast-window/1",
+]
 Work = list[tuple[Source, AnswerSpec]]
 
 
@@ -59,26 +75,20 @@ def divisible(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return models
 
 
+@pytest.fixture(scope="module")
+def numbers(number_store: Path) -> Models:
+    """Models over series, frames and tags."""
+    return load(Models(torch.device("cpu"), slots=8, precision="float32"), number_store, *NUMBERS)
+
+
 def run(models: Models, key: str, work: Work) -> dict[int, list[Event]]:
     """The events of each request, as the engine's loop gets them."""
-    model = models[key]
-    scheduler = Scheduler(budget=60, slots=8, unit=UNIT)
-    scheduler.register(key, divisible=model.is_divisible, padded=model.padded_steps)
-    for number, (source, answer) in enumerate(work):
-        scheduler.add(Request((b"", number), key, source, answer, cost_of(source, answer)))
-    events: dict[int, list[Event]] = {number: [] for number in range(len(work))}
-    while not (plan := scheduler.plan()).is_idle:
-        if plan.chunks:
-            outputs = encode(model, plan.chunks)
-        else:
-            outputs = explain(model) if model.explaining else decode(model, UNIT)
-        for request, event in outputs:
-            assert request.key in scheduler, "an event of a request that has ended"
-            events[request.key[1]].append(event)
-            if not isinstance(event, Progress):
-                scheduler.remove(request.key)
-    assert model.rows == 0
-    assert not model.explaining
+    loop = Loop(models, budget=60, unit=UNIT)
+    for source, answer in work:
+        loop.add(key, source, answer)
+    events = loop.run()
+    assert models[key].rows == 0
+    assert not models[key].explaining
     return events
 
 
@@ -92,7 +102,17 @@ def images(count: int) -> list[Pixels]:
     return [Pixels(IMAGE_SIZE, rng.randbytes(3 * IMAGE_SIZE**2)) for _ in range(count)]
 
 
-def each(sources: list[Tokens] | list[Pixels], *answers: AnswerSpec) -> Work:
+def tables(columns: int, *lengths: int) -> list[Series]:
+    generator = torch.Generator().manual_seed(5)
+    return [series(torch.randn(length, columns, generator=generator)) for length in lengths]
+
+
+def clips(*counts: int) -> list[Frames]:
+    rng = random.Random(6)
+    return [Frames(FRAME_SIZE, count, rng.randbytes(3 * FRAME_SIZE**2 * count)) for count in counts]
+
+
+def each(sources: Sequence[Source], *answers: AnswerSpec) -> Work:
     return list(zip(sources, answers, strict=True))
 
 
@@ -123,6 +143,22 @@ CASES: dict[str, tuple[str, str, Work]] = {
         ),
     ),
     "captions": ("whole", CAPTION, each(images(2), Decode(2, beams=2), Decode(3, attention=True))),
+    "states beside labels": ("whole", SENTIMENT, each(SHORT, Embed("mean"), Label(), Embed("max"))),
+    "states beside sentences": ("whole", TRANSLATE, each(SHORT, PLAIN, Embed(), PLAIN)),
+    "tags": ("numbers", "tag-crf/1", each(SHORT, Tag(), Tag(scores=True), Embed())),
+    "clips": ("numbers", "classify-frames/1", each(clips(2, 3), Label(), Label(Explain(0)))),
+    "rows at once": ("numbers", "forecast-tiny/1", each(tables(3, 6, 6), Forecast(3, states=True), Forecast(2))),
+    "rows by state": (
+        "numbers",
+        "forecast-state/1",
+        each(tables(2, 3, 9, 4), Forecast(5), Forecast(4, stream=True), Forecast(1, states=True)),
+    ),
+    "rows by a decoder": (
+        "numbers",
+        "forecast-decoder/1",
+        each(tables(3, 3, 5), Forecast(5), Forecast(3, stream=True)),
+    ),
+    "rows by windows": ("numbers", "forecast-window/1", each(tables(1, 6, 6), Forecast(4), Forecast(3, stream=True))),
 }
 
 
@@ -195,6 +231,9 @@ def assert_equal(found: list[Event], expected: list[Event]) -> None:
         assert last.scores == pytest.approx(reference.scores, abs=1e-5)
         assert last.explanation == reference.explanation
         return
+    if isinstance(reference, Forecasted | Tagged | Embedded):
+        assert_numbers_equal(last, reference)
+        return
     assert isinstance(last, Decoded)
     assert isinstance(reference, Decoded)
     for mine, other in zip(last.hypotheses, reference.hypotheses, strict=True):
@@ -206,5 +245,19 @@ def assert_equal(found: list[Event], expected: list[Event]) -> None:
         assert [len(row) for row in attention_of(mine)] == [len(row) for row in attention_of(other)]
 
 
-def _streamed(events: list[Event]) -> list[int]:
-    return [token for event in events if isinstance(event, Progress) for token in event.tokens]
+def assert_numbers_equal(found: Event, reference: Forecasted | Tagged | Embedded) -> None:
+    """The same labels, and numbers that differ by no more than the order of sums does."""
+    assert type(found) is type(reference)
+    for name in found.__struct_fields__:
+        mine, other = getattr(found, name), getattr(reference, name)
+        if isinstance(other, Table):
+            assert mine.columns == other.columns
+            torch.testing.assert_close(rows_of(mine), rows_of(other), rtol=1e-5, atol=1e-5)
+        else:
+            assert mine == other
+
+
+def _streamed(events: list[Event]) -> tuple[list[int], int]:
+    """Tokens, and the number of rows."""
+    tokens = [token for event in events if isinstance(event, Progress) for token in event.tokens]
+    return tokens, sum(len(event.rows) for event in events if isinstance(event, Values))

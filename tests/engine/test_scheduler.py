@@ -428,3 +428,51 @@ def test_a_model_that_waited_has_no_arrears_to_collect(was_loaded: bool) -> None
         simulation.register("new/1")
     turns = [simulation.step().model for _ in range(10)]
     assert 4 <= turns.count("old/1") <= 6
+
+
+@pytest.mark.parametrize(("step", "cost"), [(40, 400), (7, 77), (3 * BUDGET, 12 * BUDGET)])
+def test_a_chunk_has_whole_steps(step: int, cost: int) -> None:
+    """Such as frames, which cost many cell steps each. One that costs more than the budget runs alone."""
+    scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1", divisible=True, step=step)
+    for _ in range(3):
+        scheduler.add(request(cost=cost, rows=0))
+    done = 0
+    while not (plan := scheduler.plan()).is_idle:
+        assert all(chunk.start % step == 0 == chunk.steps % step for chunk in plan.chunks)
+        assert sum(chunk.steps for chunk in plan.chunks) <= max(BUDGET, step)
+        for chunk in plan.chunks:
+            if chunk.is_last:
+                scheduler.remove(chunk.request.key)
+                done += 1
+    assert done == 3
+
+
+def test_a_source_that_changed_is_encoded_anew_and_others_pass() -> None:
+    """As the window of a forecast, which moves over each row."""
+    scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1")
+    long = request(cost=20, rows=0, expected=20 * 50)
+    scheduler.add(long)
+    readings, short_after = 0, 0
+    for turn in range(60):
+        if turn == 10:
+            short = request(cost=20, rows=0)
+            scheduler.add(short)
+        plan = scheduler.plan()
+        if plan.is_idle:
+            break
+        for chunk in plan.chunks:
+            assert (chunk.start, chunk.steps) == (0, 20)
+            if chunk.request is long:
+                readings += 1
+                long.reads_again = readings < 51
+                if not long.reads_again:
+                    scheduler.remove(long.key)
+            else:
+                short_after = readings
+                scheduler.remove(short.key)
+        scheduler.read_again(plan.chunks)
+    assert readings == 51
+    assert 10 <= short_after <= 12
+    assert len(scheduler) == 0

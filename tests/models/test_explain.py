@@ -1,15 +1,17 @@
 """Explanations against their definition: the network's answer to each prefix of the text."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 
+from app.models.encoders import TextEncoder
 from app.models.explain import explain, layer_activations, probabilities_after_each
 from app.models.networks import Classifier
-from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
+from app.store.architecture import CellKind, FramesEncoder, Pooling, Recurrence, SeriesEncoder
 from app.store.architecture import Classifier as ClassifierConfig
+from app.store.architecture import TextEncoder as TextEncoderConfig
 from tests.models.references import in_one_go
 
 VOCABULARY = 30
@@ -26,7 +28,7 @@ def classifier(
 ) -> Classifier:
     torch.manual_seed(3)
     recurrence = Recurrence(cell=cell, input_size=5, hidden_size=6, layers=layers, directions=directions)
-    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+    encoder = TextEncoderConfig(vocabulary_size=VOCABULARY, recurrence=recurrence)
     network = Classifier(ClassifierConfig(encoder=encoder, pooling=pooling, labels=3)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -87,6 +89,7 @@ def test_layers_below_are_run_first() -> None:
     network = classifier("gru", 2)
     tokens = torch.randint(VOCABULARY, (5,))
     (forward, backward) = in_one_go(layer_activations(network, tokens, 0))
+    assert isinstance(network.encoder, TextEncoder)
     embedded = network.encoder.embedding(tokens)[None]
     below = torch.nn.GRU(5, 6, bidirectional=True, batch_first=True)
     state = {name: value for name, value in network.encoder.recurrence.state_dict().items() if "_l0" in name}
@@ -116,3 +119,61 @@ def test_long_texts_are_explained_in_many_pieces(directions: Literal[1, 2], piec
     length = 1000 if directions == 1 else 128
     work = explain(classifier("gru", directions), torch.randint(VOCABULARY, (length,)), 1, None)
     assert sum(1 for _ in work) >= pieces
+
+
+SERIES: dict[str, dict[str, Any]] = {
+    "forward": {"recurrence": {"cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2}},
+    "bidirectional": {"recurrence": {"cell": "gru", "input_size": 3, "hidden_size": 6, "directions": 2}},
+    "behind blocks": {
+        "blocks": [{"kind": "residual", "width": 5, "kernels": (3, 3)}],
+        "recurrence": {"cell": "lstm", "input_size": 5, "hidden_size": 6},
+    },
+    "beside blocks": {
+        "branch": [{"kind": "plain", "width": 5, "kernels": (4,)}],
+        "recurrence": {"cell": "lstm", "input_size": 3, "hidden_size": 6},
+    },
+}
+THIN = {"block": "basic", "blocks": (1, 1, 1, 1), "stem_width": 4, "widths": (4, 4, 4, 6)}
+
+
+def over_series(name: str) -> Classifier:
+    encoder = SeriesEncoder.model_validate({"features": 3, **SERIES[name]})
+    return Classifier(ClassifierConfig(encoder=encoder, pooling=("last", "max", "mean"), labels=3)).eval()
+
+
+def over_frames(directions: Literal[1, 2]) -> Classifier:
+    image = {"kind": "image", "resnet": THIN, "image_size": 32, "output": "pooled"}
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=5, directions=directions)
+    encoder = FramesEncoder.model_validate({"image": image, "recurrence": recurrence})
+    return Classifier(ClassifierConfig(encoder=encoder, pooling=("last", "max"), labels=3)).eval()
+
+
+def check_prefixes(network: Classifier, source: torch.Tensor) -> None:
+    """Each row is the answer to the source that ends there, and the activations are the network's."""
+    found = in_one_go(explain(network, source, 0, None))
+    assert found.probabilities.shape == (len(source), 3)
+    for end in range(1, len(source) + 1):
+        alone = network(source[None, :end], torch.tensor([end])).softmax(1)[0]
+        torch.testing.assert_close(found.probabilities[end - 1], alone, rtol=0, atol=1e-6)
+    encoded = network.encoder(source[None], torch.tensor([len(source)]), layers=1)
+    hidden = torch.cat([one.hidden for one in found.directions], 1)
+    torch.testing.assert_close(hidden, encoded.memory[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("length", [1, 40, 130])
+@torch.no_grad()
+def test_each_row_is_the_answer_to_the_series_that_ends_there(name: str, length: int) -> None:
+    torch.manual_seed(4)
+    check_prefixes(over_series(name), torch.randn(length, 3))
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@torch.no_grad()
+def test_each_row_is_the_answer_to_the_clip_that_ends_there(directions: Literal[1, 2]) -> None:
+    torch.manual_seed(5)
+    network = over_frames(directions)
+    frames = torch.randint(256, (5, 32, 32, 3), dtype=torch.uint8)
+    check_prefixes(network, frames)
+    pieces = list(explain(network, frames, None, None))
+    assert len(pieces) > len(frames)  # a frame is a piece of its own: it takes as long as many steps

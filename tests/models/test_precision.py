@@ -1,30 +1,36 @@
 """`prepare` on every architecture of the tiny store: results near float32, with and without fast paths."""
 
 import copy
-from typing import get_args
+from typing import assert_never, get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.forecaster import Forecaster
+from app.models.networks import EncoderDecoder, Network, Tagger, build_network
 from app.models.recurrent import Recurrent
 from app.models.serving import precision
 from app.models.serving.flat import FlatRecurrent
 from app.models.serving.folded import FoldedConvolution
 from app.models.serving.one_by_one import OneByOne
-from app.models.serving.precision import Capability, Precision, prepare, prepare_for_gpu, rounding
+from app.models.serving.precision import Capability, Precision, precision_of, prepare, prepare_for_gpu, rounding
+from app.store.architecture import FramesEncoder, ImageEncoder, SeriesEncoder, TextEncoder
 from app.store.manifest import Manifest
+from tests.tiny_numbers import number_drafts
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts
 
 CPU = torch.device("cpu")
 ALL = Capability(packed_float16=True, fused_lstm=True, bfloat16=True, native=("float16", "bfloat16"))
 NONE = Capability(packed_float16=False, fused_lstm=False, bfloat16=False)
 
-every_draft = pytest.mark.parametrize("draft", drafts(), ids=lambda draft: draft.name)
+NUMBERS = [draft for draft in number_drafts() if draft.source in ("series", "frames")]
+TOKENS = [*drafts(), *(draft for draft in number_drafts() if draft not in NUMBERS)]
+every_draft = pytest.mark.parametrize("draft", [*TOKENS, *NUMBERS], ids=lambda draft: draft.name)
+every_packed_draft = pytest.mark.parametrize("draft", TOKENS, ids=lambda draft: draft.name)
 
 
-def network_of(draft: Manifest) -> Classifier | EncoderDecoder:
+def network_of(draft: Manifest) -> Network:
     image = draft.image
     network = build_network(
         draft.architecture, mean=list(image.mean if image else ()), std=list(image.std if image else ())
@@ -35,22 +41,41 @@ def network_of(draft: Manifest) -> Classifier | EncoderDecoder:
     return network.eval()
 
 
-def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
-    """Logits of three sources; of an encoder-decoder after a few steps."""
-    generator = torch.Generator().manual_seed(1)
-    lengths = torch.tensor([5, 9, 2])
-    if isinstance(network, EncoderDecoder) and network.config.encoder.kind == "image":
-        source = torch.randint(0, 256, (3, IMAGE_SIZE, IMAGE_SIZE, 3), generator=generator, dtype=torch.uint8)
-        lengths = torch.ones(3, dtype=torch.long)
-    else:
-        source = torch.randint(0, VOCABULARY, (3, 9), generator=generator)
+def answer(network: Network, *, tokens: int = 3) -> Tensor:
+    """Logits of three sources, or the rows that follow them; of an encoder-decoder after a few steps."""
+    source, lengths = sources(network.config.encoder)
     with torch.inference_mode():
-        if isinstance(network, Classifier):
-            return network(source, lengths)  # type: ignore[no-any-return]
+        if not isinstance(network, EncoderDecoder):
+            more = (
+                (torch.ones(3, network.config.targets),) if isinstance(network, Forecaster) else ()
+            )  # the last targets of each series
+            found: Tensor = network(source, lengths, *more)
+            return found[:, :2] if isinstance(network, Tagger) else found  # no row ends before
         state = network.encode(source, lengths)
         for token in range(tokens):
             logits, state, _ = network.step(torch.full((3,), token), state)
         return logits
+
+
+def sources(encoder: TextEncoder | ImageEncoder | SeriesEncoder | FramesEncoder) -> tuple[Tensor, Tensor]:
+    """Three sources and their lengths."""
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([5, 9, 2])
+    match encoder:
+        case TextEncoder():
+            return torch.randint(0, VOCABULARY, (3, 9), generator=generator), lengths
+        case SeriesEncoder():
+            return torch.randn((3, 9, encoder.features), generator=generator), lengths
+        case ImageEncoder():
+            return _images((3,), IMAGE_SIZE, generator), torch.ones_like(lengths)
+        case FramesEncoder():
+            return _images((3, 9), encoder.image.image_size, generator), lengths
+        case _:
+            assert_never(encoder)
+
+
+def _images(count: tuple[int, ...], size: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 256, (*count, size, size, 3), generator=generator, dtype=torch.uint8)
 
 
 @every_draft
@@ -58,6 +83,7 @@ def answer(network: Classifier | EncoderDecoder, *, tokens: int = 3) -> Tensor:
 def test_answers_stay(draft: Manifest, chosen: Precision) -> None:
     network = network_of(draft)
     expected = answer(network)
+    chosen = precision_of(network, chosen)
     words = prepare(network, chosen, CPU)
     exact = chosen in ("float32", "float16") or "bfloat16" not in words
     torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5 if exact else 5e-2)
@@ -74,7 +100,18 @@ def test_float32_changes_nothing(draft: Manifest) -> None:
     torch.testing.assert_close(answer(network), answer(plain), rtol=0, atol=1e-6 if draft.image is None else 1e-5)
 
 
-@every_draft
+@pytest.mark.parametrize("draft", NUMBERS, ids=lambda draft: draft.name)
+@pytest.mark.parametrize("chosen", get_args(Precision))
+def test_networks_over_numbers_and_frames_compute_in_float32(draft: Manifest, chosen: Precision) -> None:
+    assert precision_of(network_of(draft), chosen) == "float32"
+
+
+@pytest.mark.parametrize("chosen", get_args(Precision))
+def test_other_networks_compute_as_wanted(chosen: Precision) -> None:
+    assert [precision_of(network_of(draft), chosen) for draft in TOKENS] == [chosen] * len(TOKENS)
+
+
+@every_packed_draft
 def test_a_plain_processor_runs_it_too(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "capability", lambda: NONE)
     network = network_of(draft)
@@ -86,13 +123,13 @@ def test_a_plain_processor_runs_it_too(draft: Manifest, monkeypatch: pytest.Monk
     torch.testing.assert_close(answer(network), expected, rtol=0, atol=1e-5)
 
 
-@every_draft
+@every_packed_draft
 def test_float16_has_no_bfloat16_in_it(draft: Manifest) -> None:
     assert "bfloat16" not in prepare(network_of(draft), "float16", CPU)
 
 
 @pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
-@every_draft
+@every_packed_draft
 def test_words_say_what_was_chosen(draft: Manifest) -> None:
     network = network_of(draft)
     words = prepare(copy.deepcopy(network), "float16", CPU)
@@ -101,22 +138,21 @@ def test_words_say_what_was_chosen(draft: Manifest) -> None:
     words = prepare(copy.deepcopy(network), "bfloat16", CPU)
     assert words == prepare(network, "auto", CPU)
     assert words.endswith("native recurrences and linear layers bfloat16")
-    assert ("ResNet bfloat16" in words) == (draft.task == "captioning")
+    assert ("ResNet bfloat16" in words) == (draft.image is not None)
     plain = [module for module in network.modules() if isinstance(module, nn.Embedding | Recurrent)]
     assert not plain  # float32 weights are let go
 
 
 @pytest.mark.skipif(precision.capability() != ALL, reason="needs a processor with everything")
-@every_draft
+@every_packed_draft
 def test_without_bfloat16_kernels_onednn_has_it(draft: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "capability", lambda: ALL._replace(native=("float16",)))
     network = network_of(draft)
     words = prepare(copy.deepcopy(network), "auto", CPU)
     assert words.endswith("native recurrences and linear layers float16 weights")
     words = prepare(network, "bfloat16", CPU)
-    assert ("encoder LSTM bfloat16" in words) == (
-        draft.task in ("sentiment", "completion")
-    )  # the translator's encoder is a GRU
+    encoder = draft.architecture.encoder
+    assert ("encoder LSTM bfloat16" in words) == (encoder.kind == "text" and encoder.recurrence.cell == "lstm")
     assert "native" not in words
 
 
@@ -143,6 +179,7 @@ def test_the_form_for_a_gpu_answers_the_same(draft: Manifest, chosen: Precision)
     """On a CPU, which computes the same."""
     network = network_of(draft)
     expected = answer(network)
+    chosen = precision_of(network, chosen)
     words = prepare_for_gpu(network, chosen, CPU)
     exact = chosen in ("float32", "auto")
     assert words.startswith("float32" if exact else chosen)
@@ -156,9 +193,9 @@ def test_a_gpu_gets_folded_convolutions_and_flat_weights(draft: Manifest) -> Non
     prepare_for_gpu(network, "auto", CPU)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     convolutions = [module for module in network.modules() if isinstance(module, FoldedConvolution)]
-    assert bool(convolutions) == (draft.task == "captioning")
+    assert bool(convolutions) == (draft.image is not None)
     assert all(one.weight.is_contiguous(memory_format=torch.channels_last) for one in convolutions)
-    if draft.task != "captioning":
+    if draft.source != "image":
         assert isinstance(network.encoder.recurrence, FlatRecurrent)
     if draft.task == "completion":
         assert isinstance(network, EncoderDecoder)

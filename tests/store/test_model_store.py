@@ -15,7 +15,7 @@ from app.models.networks import build_network
 from app.store.model_store import WEIGHTS, open_version, read_store
 from app.store.publishing import file_entry
 from app.store.weights import distinct_tensors, load_weights
-from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
+from tests.tiny_store import all_drafts, drafts, publish_tiny, tiny_tokenizer
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def rewrite_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], ob
 
 def test_a_whole_store_is_read(tiny_store: Path) -> None:
     contents = read_store(tiny_store)
-    names = sorted(draft.name for draft in drafts())
+    names = sorted(draft.name for draft in all_drafts())
     assert [version.manifest.key for version in contents.versions] == [f"{name}/1" for name in names]
     assert contents.broken == ()
 

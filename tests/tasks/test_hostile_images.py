@@ -16,6 +16,7 @@ from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, Unsu
 from app.tasks.sources.image_files import MAX_SIDE, RawImage, Target, read_image, read_raw
 from app.tasks.sources.image_parts import MAX_PARTS, MAX_SCANS
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import place_of_image
 from tests.tasks.hostile_images import SIGNATURE, chunk, jpeg_of_comments, jpeg_of_scans, png, saved, sound_images
 
 LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=50_000_000)
@@ -38,7 +39,7 @@ TEXT = chunk(b"tEXt", b"a\0b")
 )
 def test_a_costly_file_is_refused_before_it_is_decoded(content: bytes, limit: int, advice: str) -> None:
     with pytest.raises(InputTooLong, match=advice) as caught:
-        read_image(content, 2, TARGET, LIMITS)
+        read_image(content, place_of_image(2), TARGET, LIMITS)
     assert caught.value.facts == {"input": 2, "limit": limit}
 
 
@@ -56,7 +57,7 @@ def test_a_costly_file_is_refused_before_it_is_decoded(content: bytes, limit: in
 )
 @pytest.mark.timeout(30)
 def test_a_file_at_a_limit_is_decoded(content: bytes) -> None:
-    assert len(read_image(content, 0, TARGET, LIMITS)) == 3 * 32 * 32
+    assert len(read_image(content, place_of_image(0), TARGET, LIMITS)) == 3 * 32 * 32
 
 
 def test_restarts_and_thumbnails_are_no_scans() -> None:
@@ -65,12 +66,12 @@ def test_restarts_and_thumbnails_are_no_scans() -> None:
     inner = saved(Image.effect_noise((160, 120), 50), "JPEG", progressive=True)
     content = saved(picture, "JPEG", restart_marker_rows=1, exif=b"Exif\0\0" + inner)
     assert content.count(b"\xff\xd0") > 20
-    assert len(read_image(content, 0, TARGET, LIMITS)) == 3 * 32 * 32
+    assert len(read_image(content, place_of_image(0), TARGET, LIMITS)) == 3 * 32 * 32
 
 
 def test_a_palette_file_without_palette_is_damaged() -> None:
     with pytest.raises(InvalidImage, match="PNG file that is damaged"):
-        read_image(png(4, 4, 3), 0, TARGET, LIMITS)
+        read_image(png(4, 4, 3), place_of_image(0), TARGET, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_palette_file_without_palette_is_damaged() -> None:
 )
 def test_raw_pixels_have_the_limits_of_files(raw: RawImage, error: type[UnrollError]) -> None:
     with pytest.raises(error) as caught:
-        read_raw(raw, 1, TARGET, LIMITS)
+        read_raw(raw, place_of_image(1), TARGET, LIMITS)
     assert caught.value.facts["input"] == 1
 
 
@@ -165,14 +166,14 @@ def test_every_error_of_the_decoder_is_the_callers(seed: int, reading: str) -> N
     """Any other error fails the test. The slow seed runs for `UNROLL_FUZZ_SECONDS`, by default for 30."""
     files = sound_images()
     for content in files.values():
-        assert len(read_image(content, 0, TARGET, LIMITS)) == 3 * 32 * 32
+        assert len(read_image(content, place_of_image(0), TARGET, LIMITS)) == 3 * 32 * 32
     rng, seen = np.random.default_rng(seed), Counter[str]()
     seconds = float(os.environ.get("UNROLL_FUZZ_SECONDS", 30)) if seed == 2 else 4.0
     end, limits, target = time.monotonic() + seconds, SourceLimits(0, 100_000, 1_000_000), Target(32, reading=reading)
     while time.monotonic() < end:
         for content in files.values():
             try:
-                read_image(mutated(content, rng), 0, target, limits)
+                read_image(mutated(content, rng), place_of_image(0), target, limits)
             except (EmptyInput, InputTooLong, InvalidImage, UnsupportedMedia) as error:
                 seen[type(error).__name__] += 1
             else:

@@ -17,6 +17,7 @@ from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.image_files import RawImage, Target, read_image
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import place_of_image
 from tests.tasks.hostile_images import png, saved, slow_jpeg
 
 LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=50_000_000)
@@ -27,7 +28,7 @@ _OTHERS: list[psutil.Process] = []  # decoders of servers in this process
 
 
 def job(content: bytes | RawImage, index: int = 0, limits: SourceLimits = LIMITS) -> Job:
-    return Job(content, index, TARGET, limits)
+    return Job(content, place_of_image(index), TARGET, limits)
 
 
 def run(
@@ -64,7 +65,7 @@ def test_pixels_are_those_of_the_file() -> None:
         return await asyncio.gather(*(decoders.decode(job(item)) for item in (SMALL, raw, SMALL)))
 
     first, small, again = run(test, count=2)
-    assert first == again == read_image(SMALL, 0, TARGET, LIMITS)
+    assert first == again == read_image(SMALL, place_of_image(0), TARGET, LIMITS)
     assert len(small) == 3 * 32 * 32
 
 
@@ -87,7 +88,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_is_decoded() -> None
             await decoders.decode(job(slow_jpeg(), 2))
         assert time.monotonic() - started < 5
         assert caught.value.facts == {"input": 2}
-        assert await decoders.decode(job(SMALL)) == read_image(SMALL, 0, TARGET, LIMITS)
+        assert await decoders.decode(job(SMALL)) == read_image(SMALL, place_of_image(0), TARGET, LIMITS)
         assert processes() != [before]
 
     run(test, seconds=0.5)

@@ -32,7 +32,7 @@ class Counting(ImageDecoders):
         self.begun: list[int] = []
 
     async def decode(self, job: Job) -> bytes:
-        self.begun.append(job.index)
+        self.begun.append(job.place.input)
         return await super().decode(job)
 
 

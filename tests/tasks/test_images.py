@@ -15,6 +15,7 @@ from app.store.manifest import ImageInput
 from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import RawImage, Target, read_image, read_raw
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import place_of_image
 
 LIMITS = SourceLimits(text_chars=0, image_bytes=1_000_000, image_pixels=1_000_000)
 SIZE = 32
@@ -32,7 +33,7 @@ def wanted(size: int = SIZE, **how: Any) -> Target:
 
 
 def read(content: bytes, size: int = SIZE, limits: SourceLimits = LIMITS) -> Pixels:
-    pixels = read_image(content, 0, wanted(size), limits)
+    pixels = read_image(content, place_of_image(0), wanted(size), limits)
     assert len(pixels) == size * size * 3
     return np.frombuffer(pixels, np.uint8).reshape(size, size, 3).astype(np.float64)
 
@@ -268,7 +269,7 @@ def _noise(kind: str) -> bytes:
 )
 def test_a_refused_file_is_named_by_its_place(content: bytes, error: type[UnrollError]) -> None:
     with pytest.raises(error) as caught:
-        read_image(content, 3, wanted(), LIMITS)
+        read_image(content, place_of_image(3), wanted(), LIMITS)
     assert caught.value.facts["input"] == 3
     assert "images[3]" in caught.value.detail
 
@@ -279,7 +280,7 @@ def test_limits_are_inclusive() -> None:
     read(content, SIZE, SourceLimits(text_chars=0, image_bytes=len(content), image_pixels=128 * 128))
     for tight in (SourceLimits(0, len(content) - 1, 128 * 128), SourceLimits(0, len(content), 128 * 128 - 1)):
         with pytest.raises(InputTooLong):
-            read_image(content, 0, wanted(), tight)
+            read_image(content, place_of_image(0), wanted(), tight)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -311,13 +312,15 @@ def test_damage_is_always_the_callers_error(seed: int) -> None:
 def test_raw_pixels_are_read_as_a_file_that_holds_them(how: dict[str, Any]) -> None:
     image = Image.fromarray(RNG.integers(0, 256, (50, 31, 3)).astype(np.uint8))
     raw = RawImage(31, 50, image.tobytes())
-    assert read_raw(raw, 0, wanted(**how), LIMITS) == read_image(saved(image, "PNG"), 0, wanted(**how), LIMITS)
+    assert read_raw(raw, place_of_image(0), wanted(**how), LIMITS) == read_image(
+        saved(image, "PNG"), place_of_image(0), wanted(**how), LIMITS
+    )
 
 
 def test_too_many_raw_pixels_are_refused() -> None:
     raw = RawImage(1001, 1000, bytes(3 * 1001 * 1000))
     with pytest.raises(InputTooLong, match=r"images\[4\] has 1001 x 1000 pixels") as error:
-        read_raw(raw, 4, wanted(), LIMITS)
+        read_raw(raw, place_of_image(4), wanted(), LIMITS)
     assert error.value.facts == {"input": 4, "limit": 1_000_000}
 
 
@@ -325,5 +328,5 @@ def test_a_strip_is_not_enlarged_without_bounds() -> None:
     """The shorter side is scaled before the crop: 2 x 2000 pixels would become 40 x 40,000."""
     strip, how = saved(Image.new("RGB", (2, 2000)), "PNG"), wanted(resize="crop", shorter_side=40)
     with pytest.raises(InputTooLong, match="crop the longer side"):
-        read_image(strip, 0, how, LIMITS)
-    assert read_image(saved(Image.new("RGB", (2, 1000)), "PNG"), 0, how, LIMITS)
+        read_image(strip, place_of_image(0), how, LIMITS)
+    assert read_image(saved(Image.new("RGB", (2, 1000)), "PNG"), place_of_image(0), how, LIMITS)

@@ -77,8 +77,10 @@ def test_each_text_is_encoded_by_its_own_model(translator: Entry, classifier: En
         Tokens(translator.tokenizer.encode(text)),
         Tokens(classifier.tokenizer.encode(text)),
     ]
-    assert sources[0].tokens == sources[1].tokens + len(translator.manifest.tokenizer.append)
-    assert translator.manifest.tokenizer.append
+    use = translator.manifest.tokenizer
+    assert use is not None
+    assert sources[0].tokens == sources[1].tokens + len(use.append)
+    assert use.append
 
 
 def test_long_requests_are_encoded_as_short_ones(classifier: Entry) -> None:
@@ -155,12 +157,13 @@ def test_tokens_are_truncated_on_request(translator: Entry, language_model: Entr
         with pytest.raises(InputTooLong, match=r"the limit of .* is 12: split the text, or set truncate to true"):
             read([text], [small], TextOptions(), **source)
         (cut,) = read([text], [small], TextOptions(truncate=True), **source)
-        own = entry.tokenizer.encode_target(text)
+        own, use = entry.tokenizer.encode_target(text), entry.manifest.tokenizer
+        assert use is not None
         assert isinstance(cut.source, Tokens)
         if source:
-            assert [*cut.source.ids, cut.first] == [*entry.manifest.tokenizer.prepend, *own[-10:]]
+            assert [*cut.source.ids, cut.first] == [*use.prepend, *own[-10:]]
         else:
-            assert cut.source.ids == [*own[:11], *entry.manifest.tokenizer.append]
+            assert cut.source.ids == [*own[:11], *use.append]
 
 
 @pytest.mark.parametrize("one_sentence", [False, True])
@@ -185,7 +188,7 @@ def test_sentences_are_read_apart_if_card_or_request_says_so(
         ("  ", Tokens(encode("Close the file."))),
         ("\n\n", Tokens(encode("Open"))),
     ]
-    assert [one.sentence for _, one in read_text.following] == [1, 2]
+    assert [one.part for _, one in read_text.following] == [1, 2]
     pieces = [*read_text.pieces, *(piece for _, one in read_text.following for piece in one.pieces)]
     assert "".join("".join(text[piece.start : piece.end] for piece in pieces).split()) == "".join(text.split())
 

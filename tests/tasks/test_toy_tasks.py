@@ -12,7 +12,7 @@ from unroll_client import Task as ClientTask
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.label_kind import LabelKind, LabelOptions
 from app.tasks.answers.token_kind import TokenKind
-from app.tasks.registry import TASKS
+from app.tasks.registry import CHECKS, TASKS
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 from tests.conftest import serving_store
@@ -147,8 +147,7 @@ def test_a_network_that_does_not_fit_its_task_is_broken(toys: str) -> None:
     broken = {item["model"]: item["reason"] for item in httpx.get(f"{toys}/v1/models").json()["broken"]}
     assert broken == {
         "wrong/1": "the task triage is text to label; this network is text to tokens",
-        "unknown/1": "the task singing is unknown; the tasks are sentiment, captioning, translation, completion, "
-        "triage, summary",
+        "unknown/1": f"the task singing is unknown; the tasks are {', '.join(CHECKS)}, triage, summary",
     }
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.models.encoders import TextEncoder
 from app.models.networks import Classifier
-from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
+from app.store.architecture import CellKind, Pooling, Recurrence
 from app.store.architecture import Classifier as Architecture
+from app.store.architecture import TextEncoder as TextEncoderConfig
 from training.dependency.gradients import DIRECTIONS, gradient_norms, reach, typical
 from training.dependency.page import fill
 from training.dependency.plots import draw
@@ -44,7 +46,7 @@ def _classifier(cell: CellKind, pooling: tuple[Pooling, ...]) -> Classifier:
     torch.manual_seed(0)
     recurrence = Recurrence(cell=cell, input_size=5, hidden_size=7)
     return Classifier(
-        Architecture(encoder=TextEncoder(vocabulary_size=20, recurrence=recurrence), pooling=pooling, labels=2)
+        Architecture(encoder=TextEncoderConfig(vocabulary_size=20, recurrence=recurrence), pooling=pooling, labels=2)
     )
 
 
@@ -54,6 +56,7 @@ def test_gradient_norms_are_those_of_single_steps(cell: CellKind, pooling: tuple
     network = _classifier(cell, pooling)
     rows = [[3, 4, 5, 6, 7, 8, 9], [9, 8, 7, 6, 5]]
     norms = gradient_norms(network, rows, 4)
+    assert isinstance(network.encoder, TextEncoder)
     network.double()
     vectors = torch.randn(DIRECTIONS, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for row, tokens in enumerate(rows):

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from app.api.problems import ALL_KINDS
-from tests.tiny_store import drafts
+from tests.tiny_store import all_drafts
 from tests.web.conftest import Visit
 from tests.web.parts import button, job
 
@@ -236,7 +236,7 @@ def test_models_and_readiness_are_shown(visit: Visit) -> None:
     visit.go("/")
     expect(visit.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
     cards = visit.page.locator("#models article")
-    expect(cards).to_have_count(len(drafts()))
+    expect(cards).to_have_count(len(all_drafts()))
     expect(cards.filter(has_text="translate-en-ko/1")).to_contain_text("GRU-9")
     for link in visit.page.get_by_role("navigation").get_by_role("link").all():
         assert httpx.get(f"{visit.server}/{link.get_attribute('href')}").status_code == 200
@@ -258,7 +258,7 @@ def test_readiness_is_asked_until_it_is_there(visit: Visit) -> None:
     visit.go("/")
     expect(visit.page.locator("#readiness")).to_have_text("Starting: no engine is ready yet")
     expect(visit.page.locator("#readiness")).to_have_text("Ready. Engines: 1 of 1")
-    expect(visit.page.locator("#models article")).to_have_count(len(drafts()))
+    expect(visit.page.locator("#models article")).to_have_count(len(all_drafts()))
 
 
 def test_language_is_switched_and_kept(visit: Visit) -> None:
@@ -297,7 +297,7 @@ def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server:
     expect(page.locator("[data-figure=engines]")).to_have_text("1개 중 1개")
     for summary in page.get_by_text("숫자를 표로 보기").all():
         summary.click()
-    expect(page.locator("#models article")).to_have_count(len(drafts()))
+    expect(page.locator("#models article")).to_have_count(len(all_drafts()))
     for language in ("한국어", "English"):
         page.get_by_role("button", name=language).click()
         expect(page.locator(".result")).to_have_count(6)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from app.models.encoders import TextEncoder
 from app.models.networks import Classifier
 from training.loop import pad_rows
 
@@ -44,6 +45,7 @@ def gradient_norms(network: Classifier, rows: Sequence[Sequence[int]], distances
         return embedded[0]
 
     tokens, lengths = pad_rows(rows)
+    assert isinstance(network.encoder, TextEncoder)
     with network.encoder.embedding.register_forward_hook(watch), torch.enable_grad():
         encoded = network.encoder(tokens, lengths)
         logits = network.label(encoded)

@@ -9,6 +9,7 @@ DESCRIPTIONS: dict[str, str] = {
     "hugging_face_text_classification": "The labels of each text, the most probable first",
     "hugging_face_translation": "A translation for each text, in the same order",
     "hugging_face_image_to_text": "A caption for each image, in the same order",
+    "openai_embeddings": "An embedding for each text, in the same order",
     "open_inference_server": "Name, version and extensions",
     "open_inference_live": "The process is up",
     "open_inference_ready": "Requests are answered",

@@ -17,7 +17,7 @@ class RequestOptions(TaskOptions, Options):
 class TaskRequest(RequestOptions):
     """A request to a task in JSON."""
 
-    inputs: list[str]
+    inputs: Any
 
 
 @cache

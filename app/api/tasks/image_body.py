@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import BaseModel, Field
-from starlette.datastructures import FormData, UploadFile
 
 from app.api.body import (
     JSON,
@@ -14,21 +13,19 @@ from app.api.body import (
     json_body,
     media_type,
     query_parameters,
-    read_fields,
     read_json,
     unsupported_content,
 )
 from app.api.file_text import file_content
 from app.api.options import Inputs
 from app.api.service import Service
+from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, with_query
 from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
-from app.errors import ContradictoryOptions, EmptyInput, InvalidImage, UnrollError
+from app.errors import EmptyInput, InvalidImage, UnrollError
 from app.tasks.task import Task
 
-MULTIPART = "multipart/form-data"
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp")
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-_MORE_FILES = 1000  # read beyond the limit of inputs, so that the error can give their number
+_FIELD = "images"
 
 
 class ImageInputs(BaseModel):
@@ -63,57 +60,34 @@ class ImageBody:
         if content_type == JSON:
             images, options = await self._from_json(request, service)
         elif content_type == MULTIPART:
-            images, options = await self._from_multipart(request, service)
+            images, options = await read_files(request, _FIELD, self._options, most=service.most_inputs)
+            service.check_count(len(images))
+            if not images:
+                raise EmptyInput("the form has no file in the field images; send one or more JPEG, PNG or WebP files")
         elif content_type in (*RAW_TYPES, "image/jpg"):  # a common misspelling
             images, options = [await request.body()], self._options()
         else:
             raise unsupported_content(request, MULTIPART, JSON, *RAW_TYPES)
-        if request.query_params:
-            options = _with_query(options, read_fields(request.query_params, self._options))
-        return images, options
+        return images, with_query(request, options, self._options)
 
     async def _from_json(self, request: Request, service: Service) -> tuple[list[bytes], RequestOptions]:
         body = await read_json(request, self.json)
         service.check_count(len(body.inputs))
         return await asyncio.to_thread(decoded_images, body.inputs), body  # many megabytes: off the event loop
 
-    async def _from_multipart(self, request: Request, service: Service) -> tuple[list[bytes], RequestOptions]:
-        async with request.form(max_files=service.most_inputs + _MORE_FILES) as form:
-            uploads = [upload for upload in form.getlist("images") if isinstance(upload, UploadFile)]
-            service.check_count(len(uploads))
-            images = [await upload.read() for upload in uploads]
-            fields = FormData([(name, value) for name, value in form.multi_items() if name != "images"])
-        if not images:
-            raise EmptyInput("the form has no file in the field images; send one or more JPEG, PNG or WebP files")
-        return images, read_fields(fields, self._options)
-
     def described(self) -> dict[str, Any]:
         """See `Body.described`."""
-        form = self._multipart.model_json_schema()
-        for option in form["properties"].keys() - {"images"}:
-            form["properties"][option]["examples"] = [""]  # Swagger UI sends these; a blank field counts as left out
         return {
             "parameters": [*query_parameters(self._options), TIMEOUT_PARAMETER],
             "requestBody": {
                 "required": True,
                 "content": {
                     **json_body(self.json, self._examples),
-                    MULTIPART: {"schema": form},
+                    MULTIPART: {"schema": described_form(self._multipart, _FIELD)},
                     **dict.fromkeys(RAW_TYPES, BINARY),
                 },
             },
         }
-
-
-def _with_query(in_body: RequestOptions, in_query: RequestOptions) -> RequestOptions:
-    """The options of body and query string. Raises ContradictoryOptions for an option in both."""
-    twice = sorted(in_body.model_fields_set & in_query.model_fields_set)
-    if twice:
-        raise ContradictoryOptions(
-            f"{', '.join(twice)}: given in the body and in the query string; leave out one of them", options=twice
-        )
-    given = {name: getattr(in_query, name) for name in in_query.model_fields_set}
-    return in_body.model_copy(update=given)
 
 
 def decoded_images(texts: Sequence[str]) -> list[bytes]:

@@ -10,9 +10,8 @@ from app.api.problems import COMMON_ERRORS, problems
 from app.api.routes import Endpoint, Route
 from app.api.service import service_of
 from app.api.tasks.bodies import body_of
-from app.api.tasks.streams import STREAMED, stream_events
+from app.api.tasks.streams import described_answer, stream_events
 from app.errors import ContradictoryOptions
-from app.tasks.answers.token_kind import TokenKind
 from app.tasks.task import Task
 
 
@@ -22,7 +21,6 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
     for task in tasks:
         body = body_of(task)
         endpoint = _endpoint(task)
-        success = STREAMED if isinstance(task.answer, TokenKind) else {"description": task.face.results}
         router.add_api_route(
             task.face.path,
             endpoint,
@@ -31,7 +29,7 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
             summary=task.face.summary,
             description=task.face.description,
             response_model=task.answer.form,
-            responses={200: success, **problems(*COMMON_ERRORS, *body.errors, ContradictoryOptions)},
+            responses={200: described_answer(task), **problems(*COMMON_ERRORS, *body.errors, ContradictoryOptions)},
             openapi_extra=body.described(),
         )
         routes.append(Route(task.face.path, endpoint, task.source))
@@ -50,6 +48,6 @@ def _endpoint(task: Task) -> Endpoint:
             if not task.answer.streams(options):
                 outputs = await service.answer(request, jobs, terms)
                 return BlocksResponse(await task.answer.form.of(jobs, outputs).encoded())
-        return service.event_stream(stream_events(service.stream(request, jobs, terms), jobs), terms)
+        return service.event_stream(stream_events(task, service.stream(request, jobs, terms), jobs), terms)
 
     return endpoint

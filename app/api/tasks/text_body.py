@@ -23,6 +23,9 @@ class TextInputs(BaseModel):
 class TextBody:
     """`inputs`: one text or a list."""
 
+    inputs: type[BaseModel] = TextInputs
+    media_types: tuple[str, ...] = ()
+    words = "a text or a list of texts"
     errors: tuple[type[UnrollError], ...] = (UnknownLanguage,)
 
     def __init__(self, task: Task) -> None:
@@ -33,6 +36,14 @@ class TextBody:
         """See `Body.read`."""
         body = await read_json(request, self.json)
         return body.inputs, body
+
+    def recognises(self, inputs: object) -> bool:
+        """See `PartBody.recognises`."""
+        return isinstance(inputs[0] if isinstance(inputs, list) and inputs else inputs, str)
+
+    async def items(self, inputs: Sequence[str], options: RequestOptions, service: Service) -> Sequence[str]:
+        """See `PartBody.items`."""
+        return inputs
 
     def described(self) -> dict[str, Any]:
         """See `Body.described`."""

@@ -1,4 +1,4 @@
-"""Requests without an answer yet: a call, and a call whose tokens are streamed."""
+"""Requests without an answer yet: a call, and a call whose tokens or numbers are streamed."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ import msgspec
 
 from app.engine.client.connection import Connection
 from app.engine.cost import cost_of
-from app.engine.protocol import Answer, Decode, Event, Failed, Progress, Submit
+from app.engine.protocol import Answer, Decode, Event, Failed, Part, Progress, Submit, Values
 from app.errors import ContradictoryOptions, EngineFailed, ModelNotLoaded, ModelUnavailable, TimedOut
 from app.request_context import REQUEST_CONTEXT
 
@@ -66,24 +66,29 @@ class Call:
 
 
 class StreamCall(Call):
-    """A request with `stream`. After an engine's death the next one is forced to decode the delivered tokens once more,
-    and these are skipped: the caller sees one unbroken stream."""
+    """A request with `stream`. After an engine's death the next one computes what was delivered once more, and this is
+    skipped: the caller sees one unbroken stream. Tokens are forced to be the same; rows of numbers differ at most by
+    rounding."""
 
-    __slots__ = ("delivered", "events", "skip")
+    __slots__ = ("delivered", "delivered_rows", "events", "skip")
 
     def __init__(self, submit: Submit, arrival: asyncio.Future[Event]) -> None:
         super().__init__(submit, arrival)
         self.events: deque[Event] = deque()
         self.delivered: list[int] = []
-        self.skip = 0  # delivered tokens that come once more
+        self.delivered_rows = 0
+        self.skip = 0  # delivered tokens or rows that come once more
 
     def take(self, event: Event) -> None:
+        fresh: Event | None = event
         if isinstance(event, Progress):
             fresh = self._undelivered(event)
-            if fresh is None:
-                return
-            event = fresh
-        self.is_ended = not isinstance(event, Progress)
+        elif isinstance(event, Values):
+            fresh = self._undelivered_rows(event)
+        if fresh is None:
+            return
+        event = fresh
+        self.is_ended = not isinstance(event, Part)
         self.events.append(event)
         if not self.arrival.done():
             self.arrival.set_result(event)
@@ -108,15 +113,26 @@ class StreamCall(Call):
         self.delivered += progress.tokens
         return progress
 
+    def _undelivered_rows(self, values: Values) -> Event | None:
+        """The rows that the caller does not have, if any."""
+        again = min(self.skip, len(values.rows))
+        self.skip -= again
+        if again == len(values.rows):
+            return None
+        self.delivered_rows += len(values.rows) - again
+        return Values(values.id, values.rows.rows(again)) if again else values
+
     def resume(self) -> None:
         decode = self.original.answer
-        assert isinstance(decode, Decode)
+        if not isinstance(decode, Decode):
+            self.skip = self.delivered_rows
+            return
         prefix = max(decode.prefix, self.delivered, key=len)  # one begins with the other: a prefix is decoded, too
         self.submit = msgspec.structs.replace(self.submit, answer=msgspec.structs.replace(decode, prefix=prefix))
         self.skip = len(self.delivered)
 
 
-def answer_in(event: Event) -> Answer | Progress:
+def answer_in(event: Event) -> Answer | Part:
     """The content of an event. Raises the error of one that failed: EngineFailed, ModelUnavailable, ModelNotLoaded,
     TimedOut or ContradictoryOptions."""
     if isinstance(event, Failed):
@@ -126,5 +142,5 @@ def answer_in(event: Event) -> Answer | Progress:
             raise ModelNotLoaded(event.reason)
         kind = TimedOut if event.expired else ModelUnavailable if event.gone else EngineFailed
         raise kind(event.reason)
-    assert isinstance(event, Answer | Progress)
+    assert isinstance(event, Answer | Part)
     return event

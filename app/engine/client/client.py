@@ -16,19 +16,28 @@ from app.engine.client.dispatch import Dispatch
 from app.engine.client.versions import EngineVersions
 from app.engine.client.view import EngineView, view_of
 from app.engine.protocol import (
+    Answer,
     AnswerSpec,
     Decode,
     Decoded,
+    Embed,
+    Embedded,
     Events,
+    Forecast,
+    Forecasted,
     Hello,
     Label,
     Labelled,
+    Part,
     Progress,
     Source,
     Status,
     Submit,
+    Tag,
+    Tagged,
     Terms,
     ToFrontEnd,
+    Values,
 )
 
 HELLO_SECONDS = 0.25  # between two requests for an engine's status
@@ -90,7 +99,15 @@ class EngineClient:
     async def answer(self, model: str, source: Source, answer: Label, terms: Terms) -> Labelled: ...
     @overload
     async def answer(self, model: str, source: Source, answer: Decode, terms: Terms) -> Decoded: ...
-    async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Labelled | Decoded:
+    @overload
+    async def answer(self, model: str, source: Source, answer: Tag, terms: Terms) -> Tagged: ...
+    @overload
+    async def answer(self, model: str, source: Source, answer: Forecast, terms: Terms) -> Forecasted: ...
+    @overload
+    async def answer(self, model: str, source: Source, answer: Embed, terms: Terms) -> Embedded: ...
+    @overload
+    async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Answer: ...
+    async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Answer:
         """Compute the answer to a source. Cancelling the call cancels the request. Raises EngineFailed,
         ModelUnavailable, ModelNotLoaded, TimedOut, ContradictoryOptions."""
         call = Call(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
@@ -99,16 +116,24 @@ class EngineClient:
             event = answer_in(await call.arrival)
         finally:
             self._dispatch.close(call)
-        assert not isinstance(event, Progress)
+        assert not isinstance(event, Part)
         return event
 
+    @overload
+    def stream(
+        self, model: str, source: Source, answer: Decode, terms: Terms
+    ) -> AsyncGenerator[Progress | Decoded, None]: ...
+    @overload
+    def stream(
+        self, model: str, source: Source, answer: Forecast, terms: Terms
+    ) -> AsyncGenerator[Values | Forecasted, None]: ...
     async def stream(
-        self, model: str, source: Source, decode: Decode, terms: Terms
-    ) -> AsyncGenerator[Progress | Decoded, None]:
-        """Tokens as they are decoded; Decoded is the last event. Closing the generator cancels the request. Raises as
-        `answer` does."""
-        decode = msgspec.structs.replace(decode, stream=True)
-        call = StreamCall(Submit(next(self._ids), model, source, decode, terms), self._loop.create_future())
+        self, model: str, source: Source, answer: Decode | Forecast, terms: Terms
+    ) -> AsyncGenerator[Part | Answer, None]:
+        """Tokens as they are decoded, and Decoded; or rows as they are made, and Forecasted. Closing the generator
+        cancels the request. Raises as `answer` does."""
+        answer = msgspec.structs.replace(answer, stream=True)
+        call = StreamCall(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
         self._dispatch.open(call)
         try:
             while True:
@@ -116,9 +141,8 @@ class EngineClient:
                 call.arrival = self._loop.create_future()
                 while call.events:
                     event = answer_in(call.events.popleft())
-                    assert isinstance(event, Progress | Decoded)
                     yield event
-                    if isinstance(event, Decoded):
+                    if not isinstance(event, Part):
                         return
         finally:
             self._dispatch.close(call)

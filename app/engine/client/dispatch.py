@@ -19,7 +19,7 @@ import msgspec
 from app.engine.client.calls import Call, Trial
 from app.engine.client.connection import Connection
 from app.engine.client.versions import EngineVersions
-from app.engine.protocol import Cancel, Event, Events, Progress, Started, Status
+from app.engine.protocol import Cancel, Event, Events, Part, Started, Status
 from app.request_context import Execution
 from app.turns import Turns
 
@@ -124,7 +124,7 @@ class Dispatch:
             call.is_started = True
             return
         call.take(event)
-        if not isinstance(event, Progress):
+        if not isinstance(event, Part):
             self._detach(call, self._engines[connection])
 
     def measure(self, connection: Connection, status: Status) -> None:

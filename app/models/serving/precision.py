@@ -4,15 +4,15 @@ The engine calls `prepare` or `prepare_for_gpu` once per model, after it loads t
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from app.models.attention import Attention
 from app.models.cells import Weights
-from app.models.encoders import ImageEncoder, TextEncoder
-from app.models.networks import Classifier, EncoderDecoder
+from app.models.encoders import FramesEncoder, ImageEncoder, RecurrentEncoder, SeriesEncoder
+from app.models.networks import Network, Tagger
 from app.models.recurrent import Recurrent
 from app.models.serving import native
 from app.models.serving.flat import FlatRecurrent
@@ -60,7 +60,21 @@ def capability() -> Capability:
     )
 
 
-def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
+def precision_of(network: Network, wanted: Precision) -> Precision:
+    """The precision of a network where `wanted` is that of all. Networks over numbers and frames compute in float32:
+    their answers are numbers that users compare with their own code's."""
+    return "float32" if isinstance(network.encoder, SeriesEncoder | FramesEncoder) else wanted
+
+
+def image_encoder_of(network: Network) -> ImageEncoder | None:
+    """The part of a network that reads images, if it has one."""
+    encoder = network.encoder
+    if isinstance(encoder, FramesEncoder):
+        return encoder.image
+    return encoder if isinstance(encoder, ImageEncoder) else None
+
+
+def prepare(network: Network, precision: Precision, device: torch.device) -> str:
     """Turn a loaded network into its serving form, in place, on a CPU. Returns a description of that form.
 
     `float32` gives the results of the training code. `float16`: weights in float16; activations and sums in float32.
@@ -72,24 +86,26 @@ def prepare(network: Classifier | EncoderDecoder, precision: Precision, device: 
     """
     network.eval().requires_grad_(False).to(device)
     if precision == "float32":
-        if isinstance(network.encoder, ImageEncoder):
-            network.encoder.resnet = OneByOne(network.encoder.resnet)  # type: ignore[assignment]
+        if (image := image_encoder_of(network)) is not None:
+            image.resnet = OneByOne(image.resnet)  # type: ignore[assignment]
         return "float32"
     with torch.no_grad():
         return _on_cpu(network, precision, capability())
 
 
-def prepare_for_gpu(network: Classifier | EncoderDecoder, precision: Precision, device: torch.device) -> str:
+def prepare_for_gpu(network: Network, precision: Precision, device: torch.device) -> str:
     """The same on a GPU. `float16` and `bfloat16` are the type of all; `auto` and `float32` compute in float32, and
     `auto` rounds the factors of products to TF32 (see `products_in_tf32`)."""
     network.eval().requires_grad_(False)
     dtype = getattr(torch, precision) if precision in ("float16", "bfloat16") else torch.float32
     with torch.no_grad():
         encoder = network.encoder
-        if isinstance(encoder, ImageEncoder):
-            encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
+        if (image := image_encoder_of(network)) is not None:
+            image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]
         network.to(device, dtype)
-        if isinstance(encoder, TextEncoder):
+        if isinstance(network, Tagger) and network.crf is not None:
+            network.crf.float()  # its sums are over whole sequences
+        if isinstance(encoder, RecurrentEncoder):
             recurrence = encoder.recurrence
             _replace(network, lambda child: FlatRecurrent(recurrence) if child is recurrence else None)
     if dtype != torch.float32:
@@ -110,26 +126,23 @@ def _replace(network: nn.Module, form: Callable[[nn.Module], nn.Module | None]) 
     return replaced
 
 
-def _on_cpu(network: Classifier | EncoderDecoder, precision: Precision, able: Capability) -> str:
+def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
     words = []
     encoder = network.encoder
     native_type = _native_type(precision, able)
     dtype = torch.bfloat16 if able.bfloat16 and precision != "float16" else torch.float32
     name = str(dtype).removeprefix("torch.")
-    match encoder:
-        case ImageEncoder():
-            encoder.resnet = FoldedResNet(encoder.resnet, dtype)  # type: ignore[assignment]
-            words.append(f"ResNet {name} (batch norm folded, channels last)")
-        case TextEncoder():
-            if able.fused_lstm and encoder.recurrence.recurrence.cell == "lstm" and native_type is None:
+    if (image := image_encoder_of(network)) is not None:
+        image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]
+        words.append(f"ResNet {name} (batch norm folded, channels last)")
+    packs_lstm = able.fused_lstm and native_type is None
+    if packs_lstm and isinstance(encoder, RecurrentEncoder) and encoder.recurrence.recurrence.cell == "lstm":
 
-                def pack(weights: Weights, backward: bool) -> PackedLayer:
-                    return FusedLSTM(weights, backward=backward, dtype=dtype)
+        def pack(weights: Weights, backward: bool) -> PackedLayer:
+            return FusedLSTM(weights, backward=backward, dtype=dtype)
 
-                encoder.recurrence = PackedRecurrent(encoder.recurrence, pack)  # type: ignore[assignment]
-                words.append(f"encoder LSTM {name} (packed once, without padding)")
-        case _:
-            assert_never(encoder)
+        encoder.recurrence = PackedRecurrent(encoder.recurrence, pack)  # type: ignore[assignment]
+        words.append(f"encoder LSTM {name} (packed once, without padding)")
     words.append(_pack_rest(network, able, native_type))
     return ", ".join(words)
 

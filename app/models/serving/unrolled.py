@@ -39,7 +39,7 @@ class PackedRecurrent(RecurrentLayers):
         return self._layers[layer][0].step(inputs, hidden, cell)
 
     def unroll(
-        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None
+        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
     ) -> tuple[Tensor, RecurrentState]:
         """See `Recurrent.unroll`; outputs past a row's length are 0."""
         if state is None:
@@ -51,7 +51,7 @@ class PackedRecurrent(RecurrentLayers):
         width = self.recurrence.hidden_size
         hiddens: list[Tensor] = []
         cells: list[Tensor | None] = []
-        for layer in self._layers:
+        for layer in self._layers[:layers]:
             outputs = features.new_zeros(*features.shape[:2], width * len(layer))
             for direction, packed in enumerate(layer):
                 row = len(hiddens)

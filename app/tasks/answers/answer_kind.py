@@ -43,6 +43,10 @@ class AnswerKind(ABC):
     kind: ClassVar[AnswerName]
     form: type[AnswerForm]
 
+    def given_by(self, manifest: Manifest, *, continues: bool) -> bool:
+        """Whether a network gives such answers, which continue the source or not."""
+        return manifest.answer == self.kind and manifest.continues == continues
+
     @abstractmethod
     def plan(self, entry: Entry, options: TaskOptions) -> AnswerSpec:
         """The engine request for all inputs of a version. Raises ContradictoryOptions or InputTooLong."""

@@ -28,4 +28,4 @@ def _most_numbers(job: Job) -> int:
     encoder = job.entry.manifest.architecture.encoder
     positions = encoder.memory_length if encoder.kind == "image" else job.tokens
     of_token = (positions if request.attention else 0) + _ALTERNATIVE * request.alternatives
-    return request.n_best * len(job.sentences) * request.max_tokens * of_token
+    return request.n_best * len(job.parts) * request.max_tokens * of_token

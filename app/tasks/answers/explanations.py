@@ -5,7 +5,7 @@ from typing import Any
 from app.engine.protocol import Activations, Explanation
 from app.errors import InputTooLong
 from app.json_pieces import JsonArray
-from app.store.architecture import CELLS, Classifier, Recurrence
+from app.store.architecture import CELLS, Classifier, RecurrentEncoder
 from app.store.manifest import Manifest
 from app.tasks.answers.number_rows import NumberRows
 from app.tasks.job import Job
@@ -16,18 +16,18 @@ _PLACE = 3  # a token counts as much as three numbers: its text, start and end
 
 
 def explained_numbers(job: Job, layer: int | None, units: int | None) -> int:
-    """The numbers in the explanation of a text, at most."""
-    recurrence, labels = _recurrence(job.entry.manifest), len(job.entry.manifest.labels)
+    """The numbers in the explanation of an input, at most."""
+    recurrence, labels = _encoder(job.entry.manifest).recurrence, len(job.entry.manifest.labels)
     cell = CELLS[recurrence.cell]
     columns = min(units or recurrence.hidden_size, recurrence.hidden_size)
     activations = 0 if layer is None else recurrence.directions * columns * (1 + cell.has_cell + cell.blocks)
-    return job.read.tokens * (_PLACE + labels + activations)
+    return job.read.steps * (_PLACE + labels + activations)
 
 
 def check_numbers(numbers: int, layer: int | None) -> None:
     """Check the numbers in the explanations of a request. Raises InputTooLong."""
     if numbers > MAX_NUMBERS:
-        fewer = "send fewer or shorter texts" + ("" if layer is None else ", or set units to a smaller number")
+        fewer = "send fewer or shorter inputs" + ("" if layer is None else ", or set units to a smaller number")
         raise InputTooLong(
             f"the explanations of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: {fewer}",
             limit=MAX_NUMBERS,
@@ -35,12 +35,12 @@ def check_numbers(numbers: int, layer: int | None) -> None:
 
 
 def explanation_members(job: Job, explanation: Explanation, layer: int | None, units: int | None) -> dict[str, Any]:
-    """The members of a TextExplanation, with activations if they are of a `layer`."""
+    """The members of a LabelExplanation, with activations if they are of a `layer`."""
     manifest = job.entry.manifest
-    recurrence = _recurrence(manifest)
+    encoder = _encoder(manifest)
     members: dict[str, Any] = {
-        "method": "one pass" if recurrence.directions == 1 else "each prefix read anew",
-        "tokens": JsonArray(job.read.pieces),
+        "method": "one pass" if encoder.is_divisible else "each prefix read anew",
+        **({"tokens": JsonArray(job.read.pieces)} if manifest.source == "text" else {"steps": job.read.steps}),
         "labels": list(manifest.labels),
         "probabilities": NumberRows(explanation.probabilities),
     }
@@ -49,13 +49,13 @@ def explanation_members(job: Job, explanation: Explanation, layer: int | None, u
             {"direction": name, **({} if units is None else {"units": JsonArray(one.units)}), **_tables(one)}
             for name, one in zip(("forward", "backward"), explanation.activations, strict=False)
         ]
-        members["activations"] = {"layer": layer, "network": recurrence.describe(), "directions": directions}
+        members["activations"] = {"layer": layer, "network": encoder.recurrence.describe(), "directions": directions}
     return members
 
 
-def _recurrence(manifest: Manifest) -> Recurrence:
+def _encoder(manifest: Manifest) -> RecurrentEncoder:
     assert isinstance(manifest.architecture, Classifier)
-    return manifest.architecture.encoder.recurrence
+    return manifest.architecture.encoder
 
 
 def _tables(one: Activations) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
 from app.errors import ContradictoryOptions, InputTooLong
-from app.store.architecture import Classifier, Recurrence
+from app.store.architecture import Classifier, RecurrentEncoder
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.explanations import check_numbers, explained_numbers, explanation_members
@@ -20,22 +20,22 @@ from app.tasks.columns import Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
 
-MOST_EXPLAINED = {
-    1: 1024,
-    2: 128,
-}  # limit of tokens by number of directions: with two, each prefix is read anew
+MOST_EXPLAINED = {True: 1024, False: 128}  # steps of a source; one that is not divisible is read anew for each of them
 
 
 class LabelOptions(TaskOptions):
     """How labels are explained."""
 
-    explain: bool = Field(False, description="Add `explanation`: the probability of each label after each token.")
+    explain: bool = Field(
+        False,
+        description="Add `explanation`: the probability of each label after each token, row of a series or frame.",
+    )
     layer: Annotated[int, Field(ge=0, le=99)] | None = Field(
         None, description="With `explain`: add hidden states, cells and gates of this layer, counted from 0."
     )
     units: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
         None,
-        description="With `layer`: return this number of units, those whose hidden state changes most in the text. "
+        description="With `layer`: return this number of units, those whose hidden state changes most. "
         "By default all units.",
     )
 
@@ -82,7 +82,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.plan`."""
         if not isinstance(options, LabelOptions) or not options.explain:
             return Label()
-        layers = _recurrence(entry.manifest).layers
+        layers = _encoder(entry.manifest).recurrence.layers
         if options.layer is not None and options.layer >= layers:
             raise ContradictoryOptions(
                 f"layer is {options.layer}; {entry.manifest.name} has {layers} layers, counted from 0",
@@ -94,7 +94,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.request`."""
         assert isinstance(plan, Label)
         if plan.explain is not None:
-            _check_explained(entry.manifest, read.tokens, index)
+            _check_explained(entry.manifest, read.steps, index)
         return plan
 
     def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
@@ -142,17 +142,18 @@ class LabelKind(AnswerKind):
         return result.scores
 
 
-def _recurrence(manifest: Manifest) -> Recurrence:
+def _encoder(manifest: Manifest) -> RecurrentEncoder:
     assert isinstance(manifest.architecture, Classifier)
-    return manifest.architecture.encoder.recurrence
+    return manifest.architecture.encoder
 
 
-def _check_explained(manifest: Manifest, tokens: int, index: int) -> None:
-    most = MOST_EXPLAINED[_recurrence(manifest).directions]
-    if tokens > most:
+def _check_explained(manifest: Manifest, steps: int, index: int) -> None:
+    most = MOST_EXPLAINED[_encoder(manifest).is_divisible]
+    if steps > most:
+        words = "tokens" if manifest.source == "text" else "steps"
         raise InputTooLong(
-            f"inputs[{index}] has {tokens} tokens; the limit of explain is {most} for {manifest.name}: shorten the "
-            "text, or leave out explain",
+            f"inputs[{index}] has {steps} {words}; the limit of explain is {most} for {manifest.name}: shorten the "
+            "input, or leave out explain",
             input=index,
             limit=most,
         )

@@ -9,7 +9,7 @@ from app.tasks.answers.source_tokens import SourceToken
 
 
 class DirectionActivations(BaseModel):
-    """Activations of a layer in one direction: a row per token, a column per unit."""
+    """Activations of a layer in one direction: a row per step, a column per unit."""
 
     direction: Literal["forward", "backward"]
     units: list[int] | None = Field(
@@ -24,29 +24,30 @@ class DirectionActivations(BaseModel):
 
 
 class LayerActivations(BaseModel):
-    """Activations of a layer for each token."""
+    """Activations of a layer for each step."""
 
     layer: int = Field(description="Counted from 0.")
     network: str = Field(description="The recurrence in words.", examples=["LSTM-384"])
     directions: list[DirectionActivations]
 
 
-class TextExplanation(BaseModel):
-    """The label after each token."""
+class LabelExplanation(BaseModel):
+    """The label after each step: a token of a text, a row of a series, or a frame."""
 
     method: Literal["one pass", "each prefix read anew"] = Field(
         description="`one pass`: the network reads in one direction, so each state gives a label. "
-        "`each prefix read anew`: it reads in both directions, so each prefix of the text is labelled as a text of its "
-        "own. In both cases a row is the answer to the text that ends with its token."
+        "`each prefix read anew`: it reads in both directions, or several steps together, so each prefix of the input "
+        "is labelled as an input of its own. In both cases a row is the answer to the input that ends with its step."
     )
-    tokens: list[SourceToken]
+    tokens: list[SourceToken] | None = Field(None, description="The tokens of a text, which are its steps.")
+    steps: int | None = Field(None, description="The number of steps of a series or a clip.")
     labels: list[str] = Field(description="The columns of `probabilities`.")
-    probabilities: list[list[float]] = Field(description="A row per token; the last one is the answer.")
+    probabilities: list[list[float]] = Field(description="A row per step; the last one is the answer.")
     activations: LayerActivations | None = Field(None, description="With `layer` only.")
 
 
-ExplanationInPieces = Annotated[TextExplanation, SkipValidation, AS_IT_IS]
-"""The members of a TextExplanation, whose tables become JSON piece by piece: they are too large to be objects."""
+ExplanationInPieces = Annotated[LabelExplanation, SkipValidation, AS_IT_IS]
+"""The members of a LabelExplanation, whose tables become JSON piece by piece: they are too large to be objects."""
 
 
 class LabelResult(BaseModel):

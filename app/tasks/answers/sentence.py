@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from app.engine import protocol
-from app.engine.protocol import Decode, FinishReason, Pixels, Tokens
+from app.engine.protocol import Decode, FinishReason, Frames, Pixels, Series, Tokens
 from app.tasks.answers.attention_weights import GridAttention, TextAttention, join_attention
 from app.tasks.answers.decoding_options import DecodingOptions, decoding_of
 from app.tasks.answers.emitted_tokens import EmittedTokens, join_tokens
@@ -123,5 +123,7 @@ def _attention(job: Job, hypothesis: protocol.Hypothesis) -> TextAttention | Gri
             return TextAttention(job.read.pieces, target, weights)
         case Pixels():
             return GridAttention(target, weights)
+        case Series() | Frames():
+            raise AssertionError("no network decodes tokens from such a source")
         case _:
             assert_never(job.read.source)

@@ -50,9 +50,9 @@ class TokenKind(AnswerKind):
         """The plan, with the first input of the decoder, and with a seed per input and sentence, so that equal ones
         differ. A prefix is the beginning of the first sentence."""
         assert isinstance(plan, Decode)
-        if plan.temperature and (index or read.sentence):
-            plan = msgspec.structs.replace(plan, seed=(plan.seed + index + _SEEDS * read.sentence) & MOST_SEED)
-        if plan.prefix and read.sentence:
+        if plan.temperature and (index or read.part):
+            plan = msgspec.structs.replace(plan, seed=(plan.seed + index + _SEEDS * read.part) & MOST_SEED)
+        if plan.prefix and read.part:
             plan = msgspec.structs.replace(plan, prefix=[])
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
 
@@ -74,7 +74,7 @@ class TokenKind(AnswerKind):
         """See `AnswerKind.answer`."""
         if not job.following:
             return await self._answer_sentence(client, job, terms)
-        answers = [self._answer_unless_late(client, one, terms) for one in job.sentences]
+        answers = [self._answer_unless_late(client, one, terms) for one in job.parts]
         return await join_outputs(job, await concurrently(answers))
 
     async def _answer_unless_late(self, client: EngineClient, job: Job, terms: Terms) -> SentenceOutput | TimedOut:
@@ -106,7 +106,7 @@ class TokenKind(AnswerKind):
                 async for item_of_one in items_of_one:
                     yield item_of_one
             return
-        streams = [_until_late(self._stream_sentence(client, one, terms)) for one in job.sentences]
+        streams = [_until_late(self._stream_sentence(client, one, terms)) for one in job.parts]
         outputs: list[SentenceOutput | TimedOut] = []
         early: list[deque[Delta | SentenceOutput | TimedOut]] = [deque() for _ in streams]
         between = ""  # the text between sentences that is not sent yet
@@ -181,7 +181,7 @@ def _check_one_sentence(jobs: Sequence[Job]) -> None:
     for index, job in enumerate(jobs):
         if job.following:
             raise ContradictoryOptions(
-                f"n_best is above 1, but inputs[{index}] has {len(job.sentences)} sentences, which are answered one by "
+                f"n_best is above 1, but inputs[{index}] has {len(job.parts)} sentences, which are answered one by "
                 "one: send each as an input of its own, set n_best to 1, or split_sentences to false",
                 options=["n_best", "split_sentences"],
             )

@@ -132,7 +132,7 @@ async def join_outputs(job: Job, arrived: Sequence[SentenceOutput | TimedOut]) -
     separators = [separator for separator, _ in job.following]
     outputs = [
         await output_of(one, Decoded(0, [_NOT_BEGUN])) if isinstance(output, TimedOut) else output
-        for one, output in zip(job.sentences, arrived, strict=True)
+        for one, output in zip(job.parts, arrived, strict=True)
     ]
     sentence = join_sentences(job, [output.sentence for output in outputs], separators)
     return _output(job, [sentence], sum(output.emitted_tokens for output in outputs))

@@ -11,8 +11,8 @@ class Usage(BaseModel):
     """The inputs and tokens of a request."""
 
     inputs: int = Field(description="Number of answered inputs.", examples=[1])
-    source_tokens: int = Field(description="Tokens of the sources; 0 for images.", examples=[9])
-    emitted_tokens: int = Field(description="Decoded tokens of all hypotheses; 0 for labels.", examples=[0])
+    source_tokens: int = Field(description="Tokens of texts; 0 for other sources.", examples=[9])
+    emitted_tokens: int = Field(description="Decoded tokens of all hypotheses; 0 for other answers.", examples=[0])
 
 
 def usage_of(jobs: Sequence[Job], outputs: Sequence[Output]) -> Usage:

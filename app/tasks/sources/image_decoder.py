@@ -17,7 +17,8 @@ from contextlib import suppress
 from PIL import Image
 
 from app.errors import InputError
-from app.tasks.sources.image_decoder_messages import LENGTH_BYTES, Decoded, Refusal, framed, job_of
+from app.tasks.sources.clip_files import read_clip
+from app.tasks.sources.image_decoder_messages import LENGTH_BYTES, Decoded, Job, Refusal, framed, job_of
 from app.tasks.sources.image_files import RawImage, read_image, read_raw
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -54,12 +55,18 @@ def _confine(memory: int) -> None:
 def _answer(content: bytes) -> Decoded | Refusal:
     job = job_of(content)
     try:
-        if isinstance(job.image, RawImage):
-            return Decoded(read_raw(job.image, job.index, job.target, job.limits))
-        return Decoded(read_image(job.image, job.index, job.target, job.limits))
+        return Decoded(_pixels(job))
     except InputError as error:
         facts = {name: value for name, value in error.facts.items() if isinstance(value, int)}
         return Refusal(type(error).__name__, error.detail, facts)
+
+
+def _pixels(job: Job) -> bytes:
+    if isinstance(job.image, RawImage):
+        return read_raw(job.image, job.place, job.target, job.limits)
+    if job.is_clip:
+        return read_clip(job.image, job.place, job.target, job.limits, job.frames)
+    return read_image(job.image, job.place, job.target, job.limits)
 
 
 def _receive(front_end: socket.socket) -> bytes:

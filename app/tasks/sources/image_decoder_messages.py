@@ -8,21 +8,30 @@ import msgspec
 from app import errors
 from app.tasks.sources.image_files import RawImage, Target
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import Place
 
 LENGTH_BYTES = 8
 _REFUSALS: dict[str, type[errors.InputError]] = {
     kind.__name__: kind
-    for kind in (errors.EmptyInput, errors.InputTooLong, errors.InvalidImage, errors.UnsupportedMedia)
+    for kind in (
+        errors.EmptyInput,
+        errors.InputTooLong,
+        errors.InputTooShort,
+        errors.InvalidImage,
+        errors.UnsupportedMedia,
+    )
 }
 
 
 class Job(msgspec.Struct, array_like=True, frozen=True):
-    """An image to decode; `index` is its place in the request."""
+    """An image to decode, or with `is_clip` the file of a clip, of which `frames` images are wanted; None: all."""
 
     image: bytes | RawImage
-    index: int
+    place: Place
     target: Target
     limits: SourceLimits
+    is_clip: bool = False
+    frames: int | None = None
 
 
 class Refusal(msgspec.Struct, tag=True, array_like=True, frozen=True):
@@ -38,7 +47,7 @@ class Refusal(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class Decoded(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """RGB bytes of the target's size."""
+    """RGB bytes of the target's size, of one image or of several, one after the other."""
 
     pixels: bytes
 

@@ -38,7 +38,8 @@ class ImageDecoders:
             self._free.put_nowait(decoder)
 
     async def decode(self, job: Job) -> bytes:
-        """The pixels of an image. Raises EmptyInput, InputTooLong, InvalidImage or UnsupportedMedia.
+        """The pixels of an image, or of all frames of a clip. Raises EmptyInput, InputTooLong, InputTooShort,
+        InvalidImage or UnsupportedMedia.
 
         When the caller is cancelled, its image is still decoded: a new process would cost more than most images.
         """
@@ -110,8 +111,8 @@ class _ImageDecoder:
         if status > 0:  # an error of ours; the process wrote it to the log
             raise RuntimeError(f"a decoder ended with status {status}")
         cause = f"takes longer than {self._seconds:g} s to decode" if status == -signal.SIGPROF else "cannot be decoded"
-        detail = f"images[{job.index}] {cause}; send a smaller file, or save it anew as a baseline JPEG"
-        return Refusal(InvalidImage.__name__, detail, {"input": job.index})
+        detail = f"{job.place} {cause}; send a smaller file, or save it anew as a baseline JPEG"
+        return Refusal(InvalidImage.__name__, detail, {"input": job.place.input})
 
     async def _receive(self, size: int) -> bytes:
         loop = asyncio.get_running_loop()

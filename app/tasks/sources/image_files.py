@@ -4,6 +4,8 @@ Runs in a decoder, see `app.tasks.sources.image_decoders`.
 """
 
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -20,8 +22,9 @@ from PIL import (
 from app.errors import EmptyInput, InputError, InputTooLong, InvalidImage, UnsupportedMedia
 from app.tasks.sources.image_parts import check_parts
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.place import Place
 
-Image.MAX_IMAGE_PIXELS = None  # `_check_pixels` has our own limit
+Image.MAX_IMAGE_PIXELS = None  # `check_pixels` has our own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_SIDE = 32_768  # pixels; the tables of resampling grow with the longer side, and panoramas of phones have 20,000
 _STILL = {"MPO"}  # a JPEG of a camera, with further pictures or a gain map after the main picture
@@ -55,57 +58,73 @@ class RawImage:
     data: bytes
 
 
-def read_raw(raw: RawImage, index: int, target: Target, limits: SourceLimits) -> bytes:
+def read_raw(raw: RawImage, place: Place, target: Target, limits: SourceLimits) -> bytes:
     """`size` x `size` RGB bytes of raw pixels. Raises EmptyInput or InputTooLong."""
     if not raw.data:
-        raise EmptyInput(f"images[{index}] has no pixels; send at least one", input=index)
-    _check_pixels(raw.width, raw.height, index, target, limits)
+        raise EmptyInput(f"{place} has no pixels; send at least one", input=place.input)
+    check_pixels(raw.width, raw.height, place, target, limits)
     return _sized(Image.frombytes("RGB", (raw.width, raw.height), raw.data), target).tobytes()
 
 
-def read_image(content: bytes, index: int, target: Target, limits: SourceLimits) -> bytes:
+def read_image(content: bytes, place: Place, target: Target, limits: SourceLimits) -> bytes:
     """`size` x `size` RGB bytes of an image file, scaled as `target` says.
 
     Unless `target.reading` is `plain`, the image is turned upright, transparency is laid over white, and 16-bit samples
-    are scaled to 8 bits. Raises EmptyInput, InputTooLong, UnsupportedMedia or InvalidImage, with the `index` of the
+    are scaled to 8 bits. Raises EmptyInput, InputTooLong, UnsupportedMedia or InvalidImage, with the `place` of the
     file in the request.
     """
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        raise UnsupportedMedia(f"{place} is a GIF file; send {_in_words(FORMATS)}", input=place.input)
+    with opened(content, place, target, limits, FORMATS) as image:
+        if pictures_in(image) > 1:
+            raise UnsupportedMedia(f"{place} is animated; send one still picture", input=place.input)
+        return pixels(image, target)
+
+
+@contextmanager
+def opened(
+    content: bytes, place: Place, target: Target, limits: SourceLimits, formats: Sequence[str]
+) -> Iterator[Image.Image]:
+    """The image of a file, checked against the limits but not decoded. Raises as `read_image` does, also for errors of
+    the block that decodes it."""
     if not content:
-        raise EmptyInput(f"images[{index}] is an empty file; send {_formats()}", input=index)
+        raise EmptyInput(f"{place} is an empty file; send {_in_words(formats)}", input=place.input)
     if len(content) > limits.image_bytes:
         raise InputTooLong(
-            f"images[{index}] has {len(content)} bytes; the limit is {limits.image_bytes}: send a smaller file",
-            input=index,
+            f"{place} has {len(content)} bytes; the limit is {limits.image_bytes}: send a smaller file",
+            input=place.input,
             limit=limits.image_bytes,
         )
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        raise UnsupportedMedia(f"images[{index}] is a GIF file; send {_formats()}", input=index)
-    check_parts(content, index)
+    check_parts(content, place)
     kind = "image"
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=tuple(formats)) as image:
             kind = f"{image.format} file"
-            return _pixels(image, index, target, limits)
+            check_pixels(image.width, image.height, place, target, limits)
+            yield image
     except InputError:
         raise
     except UnidentifiedImageError as error:
         raise UnsupportedMedia(
-            f"images[{index}] is not an image in a supported format; send {_formats()}", input=index
+            f"{place} is not an image in a supported format; send {_in_words(formats)}", input=place.input
         ) from error
     except MemoryError as error:
         raise InvalidImage(
-            f"images[{index}] needs too much memory to decode; send a smaller image", input=index
+            f"{place} needs too much memory to decode; send a smaller image", input=place.input
         ) from error
     except Exception as error:  # damaged files make Pillow raise errors of any class, even AssertionError
         raise InvalidImage(
-            f"images[{index}] is a {kind} that is damaged or cut short; send it whole", input=index
+            f"{place} is a {kind} that is damaged or cut short; send it whole", input=place.input
         ) from error
 
 
-def _pixels(image: Image.Image, index: int, target: Target, limits: SourceLimits) -> bytes:
-    _check_pixels(image.width, image.height, index, target, limits)
-    if image.format not in _STILL and getattr(image, "n_frames", 1) > 1:
-        raise UnsupportedMedia(f"images[{index}] is animated; send one still picture", input=index)
+def pictures_in(image: Image.Image) -> int:
+    """The number of pictures that a file shows, one after the other: 1 unless it is animated."""
+    return 1 if image.format in _STILL else getattr(image, "n_frames", 1)
+
+
+def pixels(image: Image.Image, target: Target) -> bytes:
+    """`size` x `size` RGB bytes of an opened image, or of the current picture of an animated one."""
     if target.reading == "plain":
         return _sized(image.convert("RGB"), target).tobytes()
     image.draft("RGB", (2 * target.size, 2 * target.size))  # a large JPEG is decoded at a fraction of its size
@@ -114,29 +133,29 @@ def _pixels(image: Image.Image, index: int, target: Target, limits: SourceLimits
     return (small.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else small).tobytes()
 
 
-def _check_pixels(width: int, height: int, index: int, target: Target, limits: SourceLimits) -> None:
+def check_pixels(width: int, height: int, place: Place, target: Target, limits: SourceLimits) -> None:
     """Check the sides and pixels of the image, and the pixels of its scaled form before it is cropped. Raises
     InputTooLong."""
     if max(width, height) > MAX_SIDE:
         raise InputTooLong(
-            f"images[{index}] has {width} x {height} pixels; the limit of a side is {MAX_SIDE}: crop the longer "
+            f"{place} has {width} x {height} pixels; the limit of a side is {MAX_SIDE}: crop the longer "
             "side, or send a smaller image",
-            input=index,
+            input=place.input,
             limit=MAX_SIDE,
         )
     if width * height > limits.image_pixels:
         raise InputTooLong(
-            f"images[{index}] has {width} x {height} pixels; the limit is {limits.image_pixels}: send a smaller image",
-            input=index,
+            f"{place} has {width} x {height} pixels; the limit is {limits.image_pixels}: send a smaller image",
+            input=place.input,
             limit=limits.image_pixels,
         )
     if target.shorter_side is not None and target.shorter_side**2 * max(width, height) > limits.image_pixels * min(
         width, height
     ):
         raise InputTooLong(
-            f"images[{index}] has {width} x {height} pixels; with the shorter side scaled to {target.shorter_side} it "
+            f"{place} has {width} x {height} pixels; with the shorter side scaled to {target.shorter_side} it "
             f"exceeds the limit of {limits.image_pixels}: crop the longer side",
-            input=index,
+            input=place.input,
             limit=limits.image_pixels,
         )
 
@@ -162,5 +181,5 @@ def _sized(image: Image.Image, target: Target) -> Image.Image:
     return small.crop((left, top, left + target.size, top + target.size))
 
 
-def _formats() -> str:
-    return ", ".join(FORMATS[:-1]) + " or " + FORMATS[-1]
+def _in_words(formats: Sequence[str]) -> str:
+    return ", ".join(formats[:-1]) + " or " + formats[-1]

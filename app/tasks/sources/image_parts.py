@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from app.errors import InputTooLong
+from app.tasks.sources.place import Place
 
 MAX_PARTS = 10_000  # chunks of a PNG, segments of a JPEG; files of 10 MB have some 2,000
 MAX_SCANS = 100  # of a progressive JPEG; usual ones have about ten
@@ -12,17 +13,16 @@ _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # not: a stuffed byte, a res
 _END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 
 
-def check_parts(content: bytes, index: int) -> None:
-    """Raises InputTooLong for a file with too many parts or scans. `index` is its place in the request."""
+def check_parts(content: bytes, place: Place) -> None:
+    """Raises InputTooLong for a file with too many parts or scans. `place` is where it is in the request."""
     scans = 0
     for parts, part in enumerate(_parts(content), 1):
         scans += part == _START_OF_SCAN
         for name, count, limit in (("segments or chunks", parts, MAX_PARTS), ("scans", scans, MAX_SCANS)):
             if count > limit:
                 raise InputTooLong(
-                    f"images[{index}] has more than {limit} {name}; save it anew without metadata, as a baseline JPEG "
-                    "or a PNG",
-                    input=index,
+                    f"{place} has more than {limit} {name}; save it anew without metadata, as a baseline JPEG or a PNG",
+                    input=place.input,
                     limit=limit,
                 )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from app.store.manifest import SourceName
+from app.store.manifest import Manifest, SourceName
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
@@ -25,24 +25,31 @@ class Reader:
 
 
 class SourceKind(ABC, Generic[InputT]):
-    """A kind of source. `continues`: the answer continues the source, so no token marks its end."""
+    """A kind of source. `kinds` are the names of what it reads, `items` the types of an input. `continues`: the answer
+    continues the source, so no token marks its end."""
 
-    kind: SourceName
+    kinds: tuple[SourceName, ...]
+    items: tuple[type, ...]
     continues: bool = False
     options_in_query: bool = False  # whether the query string may have options, since the body may not be JSON
 
-    @property
     @abstractmethod
-    def columns(self) -> tuple[Column, ...]:
-        """Inputs as arrays: a request has one of these columns."""
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
+        """Inputs of a model as arrays: a request has one of these columns."""
 
     @abstractmethod
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[InputT]:
-        """Inputs from the values of a column, each of `shape`."""
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[InputT]:
+        """Inputs for a model from the values of one of its columns, each of `shape`."""
 
     @abstractmethod
     def check(self, inputs: Sequence[InputT], limits: SourceLimits, options: TaskOptions) -> None:
         """Check inputs against limits that no model sets. Raises EmptyInput or InputTooLong."""
+
+    def kinds_of(self, item: InputT) -> tuple[SourceName, ...]:
+        """The names of what reads an input, which choose the default model."""
+        return self.kinds
 
     def language_of(self, item: InputT) -> str | None:
         """The language of an input, which chooses the default model; None allows any language."""
@@ -61,6 +68,6 @@ class SourceKind(ABC, Generic[InputT]):
     ) -> list[ReadSource]:
         """The engine source of each input, in order; with `pieces` if the answer shows tokens of the source.
 
-        `deadline` is on the clock of `time.monotonic`. Raises EmptyInput, InputTooLong, UnknownWord, InvalidImage,
-        UnsupportedMedia or TimedOut.
+        `deadline` is on the clock of `time.monotonic`. Raises EmptyInput, InputTooLong, InputTooShort, UnknownWord,
+        InvalidImage, InvalidSeries, UnsupportedMedia or TimedOut.
         """

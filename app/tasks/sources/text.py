@@ -8,6 +8,7 @@ from typing import Any
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
@@ -16,7 +17,7 @@ from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
 from app.text.sentences import Span, most_sentences, sentences_of
-from app.text.tokenizer import Piece
+from app.text.tokenizer import Piece, TextTokenizer
 from app.text.white_space import ends_in_space, is_blank
 
 MOST_SENTENCES = 1024  # in an input, beside its first one
@@ -25,19 +26,23 @@ _INLINE_CHARS, _INLINE_SENTENCES = 4000, 64  # a thread tokenises more, which wo
 
 
 class TextSource(SourceKind[str]):
-    """A text. With `continues` the network reads all but the last token; that one is the decoder's first input."""
+    """A text. With `continues` the network reads all but the last token; that one is the decoder's first input. With
+    `whole` a text of several sentences is read as one by every model."""
 
-    kind = "text"
+    kinds = ("text",)
+    items = (str,)
 
-    def __init__(self, *, continues: bool = False) -> None:
+    def __init__(self, *, continues: bool = False, whole: bool = False) -> None:
         self.continues = continues
+        self._whole = whole
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `SourceKind.columns`."""
         return (Column("text_input", "text"),)
 
-    def from_column(self, column: Column, values: Sequence[Any], shape: Sequence[int]) -> Sequence[str]:
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[str]:
         """See `SourceKind.from_column`."""
         return values
 
@@ -81,7 +86,7 @@ class TextSource(SourceKind[str]):
         read: list[ReadSource] = []
         count = 0
         for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
-            read.append(self._read(text, _Place(entry, index, options, pieces)))
+            read.append(self._read(text, Reading(entry, index, options, pieces)))
             count += len(read[-1].following)
             if count > MOST_IN_REQUEST:
                 raise InputTooLong(
@@ -92,10 +97,10 @@ class TextSource(SourceKind[str]):
                 )
         return read
 
-    def _read(self, text: str, place: "_Place") -> ReadSource:
+    def _read(self, text: str, place: "Reading") -> ReadSource:
         if self.continues:
             return _continued(text, place)
-        if not place.splits:
+        if self._whole or not place.splits:
             return _whole(text, place)
         first, *others = sentences_of(text) or [Span(0, len(text))]
         if len(others) > MOST_SENTENCES:
@@ -113,7 +118,7 @@ class TextSource(SourceKind[str]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Reading:
     """What a text is read for: its model, its index in the request, the options, and whether its pieces are needed."""
 
     entry: Entry
@@ -127,9 +132,24 @@ class _Place:
         return _splits(self.entry, self.options)
 
     @property
+    def truncates(self) -> bool:
+        """Whether a text that is too long is cut."""
+        return _truncates(self.options)
+
+    @property
     def most(self) -> int | None:
         """The number of tokens to cut a text to."""
-        return self.entry.manifest.limits.source_tokens if _truncates(self.options) else None
+        return self.entry.manifest.limits.source_tokens if self.truncates else None
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer of the model."""
+        return self.entry.tokenizer
+
+    def without_tokens(self) -> EmptyInput:
+        """The error of a text without tokens."""
+        name = self.entry.manifest.name
+        return EmptyInput(f"inputs[{self.index}] has no token of {name}; send a text with words", input=self.index)
 
     def refused(self, error: UnknownWord) -> UnknownWord:
         """The error of an unknown word, with the input and the model."""
@@ -148,25 +168,30 @@ class _Place:
             )
 
 
-def _whole(text: str, place: _Place, span: Span | None = None, number: int = 0) -> ReadSource:
+def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0) -> ReadSource:
     """A text, or one sentence of it."""
     entry, start = place.entry, span.start if span else 0
     own = text[start : span.end] if span else text
     try:
-        ids = entry.tokenizer.encode(own, most=place.most)
+        ids = _ids(entry, own, place.most)
     except UnknownWord as error:
         raise place.refused(error) from None
     if not ids:
-        raise EmptyInput(
-            f"inputs[{place.index}] has no token of {entry.manifest.name}; send a text with words", input=place.index
-        )
+        raise place.without_tokens()
     place.check_tokens(ids, number if span else None)
     pieces = entry.tokenizer.pieces(own, most=place.most) if place.pieces else []
     moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
-    return ReadSource(Tokens(ids), moved, sentence=number)
+    return ReadSource(Tokens(ids), moved, part=number)
 
 
-def _continued(text: str, place: _Place) -> ReadSource:
+def _ids(entry: Entry, text: str, most: int | None) -> list[int]:
+    """The ids of a text that is read to its end. A language model reads what it would continue."""
+    if not entry.manifest.continues:
+        return entry.tokenizer.encode(text, most=most)
+    return entry.tokenizer.encode_prefix(text.rstrip())[:most]
+
+
+def _continued(text: str, place: Reading) -> ReadSource:
     entry = place.entry
     try:
         ids = entry.tokenizer.encode_prefix(text.rstrip(), most=place.most)

@@ -31,14 +31,7 @@ class Pipeline:
 
     def task_of(self, service: Service, chosen: Options) -> Task:
         """The task of the chosen model. Raises ModelNotFound for a model of other kinds, and ModelUnavailable."""
-        assert chosen.model is not None
-        names = [
-            task.name
-            for task in service.tasks.values()
-            if (task.source.kind, task.answer.kind, task.continues) == (self.source, self.answer, self.continues)
-        ]
-        entry = service.catalog.named(names, chosen.model, chosen.version, service.client.view)
-        return service.task_of(entry.manifest)
+        return service.task_with(chosen, self.source, self.answer, continues=self.continues)
 
 
 def chosen_by(request: Request) -> Options:

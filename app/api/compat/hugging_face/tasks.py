@@ -22,7 +22,8 @@ from app.api.compat.hugging_face.schemas import (
 )
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
-from app.api.tasks.image_body import BINARY, RAW_TYPES, decoded_images
+from app.api.tasks.files import BINARY
+from app.api.tasks.image_body import RAW_TYPES, decoded_images
 from app.errors import ContradictoryOptions, InvalidImage, UnknownLanguage
 from app.tasks.answers.transcript import sentences
 from app.tasks.captioning import EXAMPLE_IMAGE

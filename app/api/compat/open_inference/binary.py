@@ -3,6 +3,9 @@
 import struct
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.errors import InputError
 
 HEADER = "Inference-Header-Content-Length"
@@ -55,13 +58,13 @@ def pack_bytes(items: Sequence[str]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_floats(data: memoryview, name: str) -> tuple[float, ...]:
+def unpack_floats(data: memoryview, name: str) -> NDArray[np.float32]:
     """Elements of FP32, little-endian. Raises InputError."""
     if len(data) % _FLOAT:
         raise InputError(f"{name} has {len(data)} bytes; an element of FP32 has {_FLOAT}")
-    return struct.unpack(f"<{len(data) // _FLOAT}f", data)
+    return np.frombuffer(data, "<f4")
 
 
 def pack_floats(values: Sequence[float]) -> bytes:
     """Elements of FP32, little-endian."""
-    return struct.pack(f"<{len(values)}f", *values)
+    return np.asarray(values, "<f4").tobytes()

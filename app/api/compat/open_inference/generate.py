@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.body import checked, json_body
-from app.api.compat.open_inference.bodies import read
+from app.api.body import checked, json_body, read_long
 from app.api.compat.open_inference.options import chosen_by, sentence_form
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
@@ -65,7 +64,7 @@ async def _read(request: Request, *, streamed: bool) -> _TextRequest:
     """Read a request, with options in `parameters` or beside the text. Raises InputError, RequestValidationError,
     ModelNotFound."""
     service = service_of(request)
-    body = await read(await request.body(), GenerateRequest)
+    body = await read_long(await request.body(), GenerateRequest)
     manifest = manifest_of(request, service)
     if (manifest.source, manifest.answer) != ("text", "tokens"):
         raise InputError(f"{manifest.name} does not map text to text; use {manifest.name}/infer")

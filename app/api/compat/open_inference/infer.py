@@ -7,9 +7,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.body import JSON, checked, json_body
+from app.api.body import JSON, checked, json_body, read_long
 from app.api.compat.open_inference.binary import HEADER, OCTETS, split
-from app.api.compat.open_inference.bodies import read
 from app.api.compat.open_inference.inputs import input_of
 from app.api.compat.open_inference.options import chosen_by, parameters_form
 from app.api.compat.open_inference.outputs import check_outputs, encoded, outputs_of_results
@@ -17,7 +16,7 @@ from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import InferAnswer, InferRequest
 from app.api.problems import COMMON_ERRORS, problems
 from app.api.service import service_of
-from app.api.tasks.image_body import BINARY
+from app.api.tasks.files import BINARY
 from app.errors import ContradictoryOptions, InputError, InvalidImage
 from app.store.manifest import Manifest
 from app.tasks.task import Task
@@ -66,7 +65,7 @@ async def infer(request: Request) -> Response:
     """
     service = service_of(request)
     content, tail = split(await request.body(), request.headers.get(HEADER))
-    body = await read(content, InferRequest)
+    body = await read_long(content, InferRequest)
     manifest = manifest_of(request, service)
     if body.model_name not in (None, manifest.name):
         raise InputError(f"model_name is {body.model_name!r}, but the path names {manifest.name}; leave it out")
@@ -77,7 +76,7 @@ async def infer(request: Request) -> Response:
     chosen = chosen_by(request, manifest, parameters)
     terms = service.accept(request, chosen, inputs=tensor.inputs)
     async with service.until_disconnect(request, terms):
-        jobs = await service.prepare(request, task, await tensor.read(task), parameters, chosen, terms)
+        jobs = await service.prepare(request, task, await tensor.read(task, manifest), parameters, chosen, terms)
         outputs = await service.answer(request, jobs, terms)
     results = [output.result for output in outputs]
     return _answer(body, task, jobs[0].entry.manifest, results, binary=parameters.binary_data_output)

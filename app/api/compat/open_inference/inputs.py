@@ -31,11 +31,11 @@ class InputData:
     def inputs(self) -> int:
         return self.shape[0]
 
-    async def read(self, task: Task) -> Sequence[Any]:
-        """The inputs of the task. A thread decodes files and arrays. Raises InputError and InvalidImage."""
+    async def read(self, task: Task, manifest: Manifest) -> Sequence[Any]:
+        """The inputs of a task for a model. A thread decodes files and arrays. Raises InputError and InvalidImage."""
         column = self.tensor.column
         values = self._texts() if column.type == "text" else await asyncio.to_thread(self._values)
-        return task.source.from_column(column, values, self.shape[1:])
+        return task.source.from_column(manifest, column, values, self.shape[1:])
 
     def _values(self) -> Sequence[Any]:
         match self.tensor.column.type:
@@ -63,7 +63,7 @@ class InputData:
         except UnicodeDecodeError as error:
             raise InputError(f"{self.tensor.name} holds bytes that are not UTF-8: {error.reason}") from error
 
-    def _rows(self, elements: Sequence[Any]) -> list[Sequence[Any]]:
+    def _rows(self, elements: Any) -> list[Any]:
         """The elements of each input."""
         if len(elements) != math.prod(self.shape):
             raise InputError(
@@ -112,7 +112,7 @@ class InputData:
 
 def input_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifest) -> InputData:
     """The input tensor of a request to a model, checked against its name, datatype and shape. Raises InputError."""
-    takes = {tensor.name: tensor for tensor in inputs_of(task)}
+    takes = {tensor.name: tensor for tensor in inputs_of(task, manifest)}
     names = " or ".join(takes)
     for place, other in enumerate(body.inputs):
         if other.name not in takes:
@@ -125,7 +125,7 @@ def input_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifes
         raise InputError(f"{sent.name} has the datatype {sent.datatype}; send {tensor.datatype}")
     if not _fits(sent.shape, tensor.shape):
         raise InputError(
-            f"{sent.name} has the shape {sent.shape}; send {_shape_in_words(tensor.shape)}, with no dimension of 0"
+            f"{sent.name} has the shape {sent.shape}; send {_shape_in_words(tensor)}, with no dimension of 0"
         )
     return InputData(tensor, sent.shape, sent.data or [], _binary(sent, tail))
 
@@ -149,7 +149,7 @@ def _fits(shape: list[int], expected: tuple[int, ...]) -> bool:
     return len(shape) == len(expected) and all(side > 0 and other in (ANY, side) for side, other in pairs)
 
 
-def _shape_in_words(shape: tuple[int, ...]) -> str:
+def _shape_in_words(tensor: Tensor) -> str:
     """`[inputs, height, width, 3]`."""
-    names = ("inputs", "height", "width")
-    return f"[{', '.join(names[place] if side == ANY else str(side) for place, side in enumerate(shape))}]"
+    names = iter(("inputs", *tensor.column.sides))
+    return f"[{', '.join(next(names) if side == ANY else str(side) for side in tensor.shape)}]"

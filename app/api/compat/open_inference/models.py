@@ -86,7 +86,7 @@ async def metadata(request: Request, service: ServiceDependency) -> ModelMetadat
     return ModelMetadata(
         name=manifest.name,
         versions=[str(version) for version in sorted(versions)],
-        inputs=[_described(tensor) for tensor in inputs_of(task)],
+        inputs=[_described(tensor) for tensor in inputs_of(task, manifest)],
         outputs=[_described(tensor) for tensor in outputs_of(task, manifest)],
     )
 
@@ -118,7 +118,7 @@ async def configuration(request: Request, service: ServiceDependency) -> ModelCo
     """The tensors without their batch dimension, and the limit of the batch size, for Triton's tools."""
     manifest = manifest_of(request, service)
     task = service.task_of(manifest)
-    inputs = [_configured(tensor) for tensor in inputs_of(task)]
+    inputs = [_configured(tensor) for tensor in inputs_of(task, manifest)]
     if len(inputs) > 1:
         inputs = [tensor.model_copy(update={"optional": True}) for tensor in inputs]
     return ModelConfiguration(

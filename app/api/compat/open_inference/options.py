@@ -4,6 +4,7 @@ from fastapi import Request
 
 from app.api.compat.open_inference.schemas import (
     ContinuationParameters,
+    ForecastParameters,
     Parameters,
     SentenceParameters,
     TextParameters,
@@ -12,6 +13,7 @@ from app.api.compat.open_inference.schemas import (
 from app.api.options import Options
 from app.store.manifest import Manifest
 from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.values_kind import ValuesOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.task import Task
 
@@ -19,6 +21,7 @@ _FORMS: tuple[tuple[type[Parameters], tuple[type[TaskOptions], ...]], ...] = (
     (TranslationParameters, (DecodingOptions, SentenceOptions)),
     (ContinuationParameters, (DecodingOptions, TextOptions)),
     (SentenceParameters, (DecodingOptions,)),
+    (ForecastParameters, (ValuesOptions,)),
     (TextParameters, (TextOptions,)),
     (Parameters, ()),
 )

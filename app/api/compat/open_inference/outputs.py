@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,9 +11,11 @@ from pydantic import BaseModel
 from app.api.compat.open_inference.binary import pack_bytes, pack_floats
 from app.api.compat.open_inference.schemas import OutputTensor, RequestedOutput
 from app.api.compat.open_inference.tensors import Tensor, outputs_of, tensor_of
-from app.errors import InputError
+from app.errors import InputError, TimedOut
+from app.json_pieces import JsonArray
 from app.store.manifest import Manifest
-from app.tasks.columns import Column
+from app.tasks.answers.number_rows import ArrayRows
+from app.tasks.columns import ANY, Column
 from app.tasks.task import Task
 
 _SCORES = "scores"
@@ -24,6 +27,7 @@ class OutputData:
     """An output tensor, with its elements row by row."""
 
     tensor: Tensor
+    inputs: int
     values: Sequence[str] | Sequence[float]
 
     def labelled(self, most: int, labels: Sequence[str]) -> "OutputData":
@@ -35,12 +39,13 @@ class OutputData:
             row = [float(value) for value in self.values[begin : begin + width]]
             ranked = sorted(range(width), key=row.__getitem__, reverse=True)[:most]
             best += [f"{row[place]:{_FORMAT}}:{place}:{labels[place]}" for place in ranked]
-        return OutputData(tensor_of(Column(self.tensor.name, "text", (most,))), best)
+        return OutputData(tensor_of(Column(self.tensor.name, "text", (most,))), self.inputs, best)
 
     def encoded(self, *, binary: bool) -> tuple[OutputTensor, bytes]:
         """The tensor in the JSON, and its binary data after the JSON."""
         one = self.tensor.column.shape
-        shape = [len(self.values) // math.prod(one), *one]
+        rows = len(self.values) // (self.inputs * math.prod(side for side in one if side != ANY))
+        shape = [self.inputs, *(rows if side == ANY else side for side in one)]
         head = OutputTensor(name=self.tensor.name, datatype=self.tensor.datatype, shape=shape)
         if not binary:
             return head.model_copy(update={"data": self.values}), b""
@@ -49,15 +54,37 @@ class OutputData:
 
 
 def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manifest) -> list[OutputData]:
-    """Results as output tensors: one for each column of the answer kind."""
+    """Results as output tensors: one for each column of the answer kind. Raises TimedOut for results of other sizes."""
     outputs = []
     for tensor in outputs_of(task, manifest):
         column = tensor.column
         values: list[Any] = [getattr(result, column.name) for result in results]
         if column.shape:
-            values = [number for row in values for number in (row.values() if isinstance(row, dict) else row)]
-        outputs.append(OutputData(tensor, values))
+            rows = list(map(_elements, values))
+            if column.shape == (ANY,):
+                rows = _padded(column, rows)
+            if len(set(map(len, rows))) > 1:
+                raise TimedOut("the deadline passed before all forecasts had all their steps; allow more time")
+            values = list(chain.from_iterable(rows))
+        outputs.append(OutputData(tensor, len(results), values))
     return outputs
+
+
+def _elements(value: Any) -> Sequence[Any]:
+    """The elements of one result, row by row."""
+    if isinstance(value, ArrayRows):
+        numbers: list[float] = value.rows.ravel().tolist()
+        return numbers
+    if isinstance(value, JsonArray):
+        return value.values
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def _padded(column: Column, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    """Rows of one length: shorter ones end in empty texts, or in zeros."""
+    longest = max(map(len, rows))
+    empty: Any = "" if column.type == "text" else 0.0
+    return [[*row, *[empty] * (longest - len(row))] for row in rows]
 
 
 def check_outputs(requested: Sequence[RequestedOutput], task: Task, manifest: Manifest) -> None:

@@ -5,8 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from app.api.admin import Administrated
-from app.api.body import json_body
-from app.api.compat.open_inference.bodies import Form, read
+from app.api.body import Form, json_body, read_long
 from app.api.compat.open_inference.paths import described
 from app.api.compat.open_inference.schemas import (
     IndexedModel,
@@ -49,7 +48,7 @@ _ADMINISTRATION: Any = {"tags": ["Administration"]}
 async def _read(request: Request, form: type[Form]) -> Form:
     """The body; an empty one leaves out every member."""
     content = await request.body()
-    return await read(content, form) if content else form()
+    return await read_long(content, form) if content else form()
 
 
 @router.post(

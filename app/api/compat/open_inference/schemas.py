@@ -1,5 +1,6 @@
 """Bodies of requests and responses under `/v2`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -7,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
 from app.tasks.answers.decoding_options import DecodingOptions
+from app.tasks.answers.values_kind import ValuesOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
 
@@ -128,13 +130,16 @@ class SentenceParameters(DecodingOptions, Parameters):
 
     @model_validator(mode="after")
     def _has_tensors(self) -> Self:
-        for name, neutral in _WITHOUT_TENSOR.items():
-            if getattr(self, name) != neutral:
-                raise PydanticCustomError(
-                    "unsupported",
-                    "{name} is not supported here: leave it out, or use {instead}",
-                    {"name": name, "instead": "generate_stream" if name == "stream" else "the routes under /v1"},
-                )
+        _refuse(self, _WITHOUT_TENSOR, stream="generate_stream")
+        return self
+
+
+class ForecastParameters(ValuesOptions, Parameters):
+    """Parameters of a request to a model that forecasts."""
+
+    @model_validator(mode="after")
+    def _has_tensors(self) -> Self:
+        _refuse(self, {"scaled": False, "states": False, "stream": False})
         return self
 
 
@@ -353,3 +358,14 @@ class RepositoryUnloaded(BaseModel):
 
     name: str
     unload: Literal[True] = True
+
+
+def _refuse(parameters: Parameters, neutral: Mapping[str, object], **instead: str) -> None:
+    """Raises PydanticCustomError for an option that has no tensor, unless it has its default."""
+    for name, default in neutral.items():
+        if getattr(parameters, name) != default:
+            raise PydanticCustomError(
+                "unsupported",
+                "{name} is not supported here: leave it out, or use {instead}",
+                {"name": name, "instead": instead.get(name, "the routes under /v1")},
+            )

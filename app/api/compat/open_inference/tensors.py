@@ -1,4 +1,4 @@
-"""The tensors of a task: the columns of its inputs and of its results."""
+"""The tensors of a model: the columns of its inputs and of its results."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,9 @@ class Tensor:
         return self.column.name
 
 
-def inputs_of(task: Task) -> tuple[Tensor, ...]:
-    """The input tensors of a task. A request has one of them."""
-    return tuple(map(tensor_of, task.source.columns))
+def inputs_of(task: Task, manifest: Manifest) -> tuple[Tensor, ...]:
+    """The input tensors of a model. A request has one of them."""
+    return tuple(map(tensor_of, task.source.columns(manifest)))
 
 
 def outputs_of(task: Task, manifest: Manifest) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.api.compat.openai.chosen_model import chosen_model
 from app.api.compat.unsupported import Only
 from app.api.options import Options
 from app.json_pieces import AS_IT_IS
@@ -118,15 +119,7 @@ class CompletionRequest(RequestForm):
 
     def options(self) -> Options:
         """The model that answers, and when."""
-        name, _, version = self.model.partition("/")
-        number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None
-        is_name = number is None or number < 1
-        return Options(
-            model=self.model if is_name else name,
-            version=None if is_name else number,
-            priority=self.priority,
-            timeout_ms=self.timeout_ms,
-        )
+        return chosen_model(self.model, priority=self.priority, timeout_ms=self.timeout_ms)
 
     def decoding(self) -> CompletionOptions:
         """These as options of the task. At temperature 0, `top_p` and `seed` have no effect."""

@@ -29,7 +29,7 @@ class NativeRecurrent(RecurrentLayers):
         return self._layers[layer][0].step(inputs, hidden, cell)
 
     def unroll(
-        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None
+        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
     ) -> tuple[Tensor, RecurrentState]:
         """See `Recurrent.unroll`; outputs past a row's length are 0.
 
@@ -42,7 +42,7 @@ class NativeRecurrent(RecurrentLayers):
         features = inputs.flatten(0, 1).index_select(0, real)
         hiddens: list[Tensor] = []
         cells: list[Tensor | None] = []
-        for layer in self._layers:
+        for layer in self._layers[:layers]:
             size = self.recurrence.hidden_size
             outputs = features.new_empty(features.shape[0], size * len(layer))
             for direction, native in enumerate(layer):

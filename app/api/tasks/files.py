@@ -1,0 +1,49 @@
+"""Files in the field of a multipart form, and options in a form or a query string."""
+
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.datastructures import FormData, UploadFile
+
+from app.api.body import read_fields
+from app.api.tasks.forms import RequestOptions
+from app.errors import ContradictoryOptions
+
+MULTIPART = "multipart/form-data"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+_MORE_FILES = 1000  # read beyond the limit of inputs, so that the error can give their number
+OptionsT = TypeVar("OptionsT", bound=RequestOptions)
+
+
+async def read_files(
+    request: Request, field: str, options: type[OptionsT], *, most: int
+) -> tuple[list[bytes], OptionsT]:
+    """The files of a field, and the other fields as options."""
+    async with request.form(max_files=most + _MORE_FILES) as form:
+        uploads = [upload for upload in form.getlist(field) if isinstance(upload, UploadFile)]
+        files = [await upload.read() for upload in uploads]
+        fields = FormData([(name, value) for name, value in form.multi_items() if name != field])
+    return files, read_fields(fields, options)
+
+
+def with_query(request: Request, in_body: OptionsT, options: type[OptionsT]) -> OptionsT:
+    """The options of body and query string. Raises ContradictoryOptions for an option in both."""
+    if not request.query_params:
+        return in_body
+    in_query = read_fields(request.query_params, options)
+    twice = sorted(in_body.model_fields_set & in_query.model_fields_set)
+    if twice:
+        raise ContradictoryOptions(
+            f"{', '.join(twice)}: given in the body and in the query string; leave out one of them", options=twice
+        )
+    given = {name: getattr(in_query, name) for name in in_query.model_fields_set}
+    return in_body.model_copy(update=given)
+
+
+def described_form(form: type[BaseModel], field: str) -> dict[str, Any]:
+    """The schema of a multipart form with files in a field."""
+    schema = form.model_json_schema()
+    for option in schema["properties"].keys() - {field}:
+        schema["properties"][option]["examples"] = [""]  # Swagger UI sends these; a blank field counts as left out
+    return schema

@@ -1,0 +1,130 @@
+"""Whether a version can take a source and give an answer: checked once, when a request arrives. Free of torch."""
+
+from app.engine.protocol import (
+    AnswerSpec,
+    Decode,
+    Embed,
+    Explain,
+    Forecast,
+    Frames,
+    Label,
+    Pixels,
+    Series,
+    Source,
+    Tag,
+    Tokens,
+)
+from app.errors import ContradictoryOptions, EngineFailed
+from app.store.architecture import Forecaster
+from app.store.manifest import AnswerName, Manifest, SourceName
+
+MAX_ALTERNATIVES = 20
+_SOURCES: dict[type[Source], SourceName] = {Tokens: "text", Pixels: "image", Series: "series", Frames: "frames"}
+_ANSWERS: dict[type[AnswerSpec], AnswerName] = {
+    Label: "label",
+    Tag: "tags",
+    Decode: "tokens",
+    Forecast: "values",
+    Embed: "state",
+}
+
+
+def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int) -> None:
+    """Raises EngineFailed if the model cannot take the source or give the answer, and ContradictoryOptions for options
+    that it cannot take."""
+    _check_kinds(manifest, source, answer)
+    match answer:
+        case Label(explain=Explain()):
+            _check_explained(manifest)
+        case Decode():
+            _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
+        case Forecast():
+            _check_forecast(manifest, answer.horizon)
+        case Embed():
+            _check_layer(manifest, answer.layer)
+        case _:
+            pass
+    _check_content(manifest, source)
+
+
+def _check_kinds(manifest: Manifest, source: Source, answer: AnswerSpec) -> None:
+    given, wanted = _SOURCES[type(source)], _ANSWERS[type(answer)]
+    if given != manifest.source:
+        raise EngineFailed(f"{manifest.key} reads sources of kind {manifest.source}, not {given}")
+    if wanted == "state" and manifest.architecture.encoder.kind == "image":
+        raise EngineFailed(f"{manifest.key} has no state that sums up a source: it reads an image in one step")
+    if wanted not in ("state", manifest.answer):
+        raise EngineFailed(f"{manifest.key} gives answers of kind {manifest.answer}, not {wanted}")
+
+
+def _check_content(manifest: Manifest, source: Source) -> None:
+    match source:
+        case Tokens():
+            last = manifest.source_vocabulary - 1
+            if not source.ids or not 0 <= min(source.ids) <= max(source.ids) <= last:
+                raise EngineFailed(f"{manifest.key} needs at least one token id, each from 0 to {last}")
+        case Pixels():
+            _check_images(manifest, source.size, 1, source.data)
+        case Frames():
+            _check_images(manifest, source.size, source.count, source.data)
+        case Series():
+            _check_series(manifest, source)
+
+
+def _check_images(manifest: Manifest, size: int, count: int, data: bytes) -> None:
+    assert manifest.image is not None  # see `Manifest`
+    needed = manifest.image.size
+    if count < 1 or size != needed or len(data) != 3 * size**2 * count:
+        raise EngineFailed(f"{manifest.key} needs images of {needed} x {needed} RGB pixels, at least one")
+
+
+def _check_series(manifest: Manifest, source: Series) -> None:
+    series, rows = manifest.series, source.rows
+    assert series is not None  # see `Manifest`
+    columns, row = len(series.features), 4 * len(series.features)
+    if rows.columns != columns or not rows.numbers or len(rows.numbers) % row:
+        raise EngineFailed(f"{manifest.key} needs rows of {columns} numbers, at least one")
+    if series.window is not None and len(rows) != series.window:
+        raise EngineFailed(f"{manifest.key} needs {series.window} rows, its window, and got {len(rows)}")
+
+
+def _check_explained(manifest: Manifest) -> None:
+    encoder = manifest.architecture.encoder
+    if encoder.kind == "series" and encoder.transposed:
+        detail = f"{manifest.key} reads a window as a whole, feature by feature: its steps cannot be explained"
+        raise ContradictoryOptions(detail, options=["explain"])
+
+
+def _check_forecast(manifest: Manifest, horizon: int) -> None:
+    architecture = manifest.architecture
+    assert isinstance(architecture, Forecaster)  # its answers are values
+    if horizon < 1:
+        raise EngineFailed("a forecast needs a horizon of at least 1")
+    if not architecture.is_stepwise and horizon > architecture.horizon:
+        most = architecture.horizon
+        detail = f"horizon is {horizon}; {manifest.key} forecasts at most {most} steps: set horizon to {most} or less"
+        raise ContradictoryOptions(detail, options=["horizon"])
+
+
+def _check_layer(manifest: Manifest, layer: int | None) -> None:
+    encoder = manifest.architecture.encoder
+    assert encoder.kind != "image"  # it has no state
+    layers = encoder.recurrence.layers
+    if layer is not None and not 0 <= layer < layers:
+        raise ContradictoryOptions(
+            f"layer is {layer}; {manifest.key} has {layers} layers, counted from 0", options=["layer"]
+        )
+
+
+def _check_decode(key: str, vocabulary: int, decode: Decode, slots: int) -> None:
+    beams = min(slots, vocabulary // 2)
+    if decode.beams > beams:
+        detail = f"beams is {decode.beams}, but {key} searches with at most {beams} here: set beams to {beams} or less"
+        raise ContradictoryOptions(detail, options=["beams"])
+    if decode.max_tokens < 1 or not 1 <= decode.n_best <= decode.beams or decode.alternatives > MAX_ALTERNATIVES:
+        raise EngineFailed(
+            f"a request needs max_tokens from 1, n_best from 1 to beams, and at most {MAX_ALTERNATIVES} alternatives"
+        )
+    given = decode.prefix if decode.first is None else [decode.first, *decode.prefix]
+    if given and not 0 <= min(given) <= max(given) < vocabulary:
+        raise EngineFailed(f"{key} decodes tokens from 0 to {vocabulary - 1}; first or prefix has others")

@@ -1,0 +1,185 @@
+"""The source kind `series`: rows of numbers, scaled and cut as a model reads them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+import numpy as np
+
+from app.engine.protocol import Series, Table
+from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries
+from app.store.manifest import Manifest, SeriesInput
+from app.tasks.catalog import Entry
+from app.tasks.columns import ANY, Column
+from app.tasks.job import ReadSource
+from app.tasks.options import TaskOptions, WindowOptions
+from app.tasks.scaling import Scaled, scaled
+from app.tasks.sources.csv_series import read_csv
+from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.raw_series import ArraySeries, CsvFile, JsonSeries, RawSeries, Reading, read_json, steps_in
+from app.tasks.sources.series_place import SeriesPlace
+from app.tasks.sources.series_windows import windows_of
+from app.tasks.sources.source_kind import Reader, SourceKind
+
+MOST_NUMBERS = 4_000_000  # in the windows of a request
+_INLINE_STEPS = 500  # a thread reads longer series, which would block the event loop
+
+
+class SeriesSource(SourceKind[RawSeries]):
+    """A series: numbers in time, a row for each step."""
+
+    kinds = ("series",)
+    items = (JsonSeries, CsvFile, ArraySeries)
+    options_in_query = True
+
+    def columns(self, manifest: Manifest) -> tuple[Column, ...]:
+        """See `SourceKind.columns`: series of as many steps each."""
+        return (Column("series", "float32", (ANY, len(_series_of(manifest).features)), ("steps",)),)
+
+    def from_column(
+        self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
+    ) -> Sequence[RawSeries]:
+        """See `SourceKind.from_column`."""
+        return [ArraySeries(np.asarray(value, dtype=np.float64).reshape(shape)) for value in values]
+
+    def check(self, inputs: Sequence[RawSeries], limits: SourceLimits, options: TaskOptions) -> None:
+        """See `SourceKind.check`. A CSV is checked when it is read."""
+        for index, raw in enumerate(inputs):
+            steps = steps_in(raw)
+            if steps == 0:
+                raise EmptyInput(f"inputs[{index}] has no numbers; send at least one row", input=index)
+            if steps is not None and steps > limits.series_steps:
+                raise InputTooLong(
+                    f"inputs[{index}] has {steps} steps; the limit is {limits.series_steps}: send the last ones",
+                    input=index,
+                    limit=limits.series_steps,
+                )
+
+    async def read(
+        self,
+        inputs: Sequence[RawSeries],
+        entries: Sequence[Entry],
+        reader: Reader,
+        options: TaskOptions,
+        *,
+        pieces: bool,
+        deadline: float | None,
+    ) -> list[ReadSource]:
+        """See `SourceKind.read`. Raises InvalidSeries and InputTooShort."""
+        steps = [steps_in(raw) for raw in inputs]
+        if None not in steps and sum(count or 0 for count in steps) <= _INLINE_STEPS:
+            return self._read_all(inputs, entries, reader.limits, options)
+        return await asyncio.to_thread(self._read_all, inputs, entries, reader.limits, options)
+
+    def _read_all(
+        self, inputs: Sequence[RawSeries], entries: Sequence[Entry], limits: SourceLimits, options: TaskOptions
+    ) -> list[ReadSource]:
+        read: list[ReadSource] = []
+        windows = numbers = 0
+        for index, (raw, entry) in enumerate(zip(inputs, entries, strict=True)):
+            series = _series_of(entry.manifest)
+            place = SeriesPlace.of(index, entry.manifest, is_csv=isinstance(raw, CsvFile))
+            reading = _reading(raw, place, limits)
+            starts, unit = _starts(len(reading.rows), series, options, place)
+            windows, numbers = windows + len(starts), numbers + len(starts) * unit * len(series.features)
+            if isinstance(options, WindowOptions) and options.windows:
+                _check_windows(windows, numbers, index, limits)
+            read.append(_source_of(_network_rows(reading, starts, unit, series, place)))
+        return read
+
+
+def _series_of(manifest: Manifest) -> SeriesInput:
+    assert manifest.series is not None  # of every model that reads series, see `Manifest`
+    return manifest.series
+
+
+def _reading(raw: RawSeries, place: SeriesPlace, limits: SourceLimits) -> Reading:
+    match raw:
+        case CsvFile():
+            reading = read_csv(raw, place, most=limits.series_steps)
+        case ArraySeries():
+            reading = Reading(raw.rows)
+        case JsonSeries():
+            reading = read_json(raw.value, place)
+        case _:
+            assert_never(raw)
+    infinite = np.argwhere(np.isinf(reading.rows))
+    if len(infinite):
+        row, column = map(int, infinite[0])
+        raise _refused(reading, row, column, place, "the number is infinite or too large; send a finite one")
+    return reading
+
+
+def _starts(steps: int, series: SeriesInput, options: TaskOptions, place: SeriesPlace) -> tuple[Sequence[int], int]:
+    """The first row of each window, and the steps of a window: fewer than the network's if it is to be padded."""
+    cuts = isinstance(options, WindowOptions) and options.windows
+    unit = WindowOptions.unit(series) if cuts else series.window or steps
+    if steps < unit:
+        if cuts or series.pad == "refuse":
+            raise InputTooShort(
+                f"{place.name} has {steps} step{'' if steps == 1 else 's'}; {place.model} needs {unit}: send "
+                f"{unit - steps} more",
+                input=place.index,
+                limit=unit,
+            )
+        return [0], steps
+    if cuts:
+        assert isinstance(options, WindowOptions)
+        return range(0, steps - unit + 1, options.step(series)), unit
+    return [steps - unit], unit
+
+
+def _check_windows(windows: int, numbers: int, index: int, limits: SourceLimits) -> None:
+    for count, limit, what in ((windows, limits.windows, "windows"), (numbers, MOST_NUMBERS, "numbers in windows")):
+        if count > limit:
+            raise InputTooLong(
+                f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send "
+                "shorter series, or a larger stride",
+                input=index,
+                limit=limit,
+            )
+
+
+def _network_rows(
+    reading: Reading, starts: Sequence[int], unit: int, series: SeriesInput, place: SeriesPlace
+) -> list[Scaled]:
+    """The rows of each window as the network reads them. Raises InvalidSeries."""
+    windows = windows_of(reading.rows, starts, unit, series)
+    missing = np.argwhere(np.isnan(windows))
+    if len(missing):
+        window, step, column = map(int, missing[0])
+        raise _refused(reading, starts[window] + step, column, place, _why_missing(series, place))
+    rows = scaled(windows.reshape(-1, len(series.features)), series.features)
+    wrong = np.argwhere(~np.isfinite(rows))
+    if len(wrong):
+        row, column = map(int, wrong[0])
+        number = windows.reshape(-1, len(series.features))[row, column]
+        is_logarithm = series.features[column].log1p and number <= -1
+        why = "the model takes log(1 + x), so send a number above -1" if is_logarithm else "the number is too large"
+        raise _refused(reading, starts[row // unit] + row % unit, column, place, f"{number:g}: {why}")
+    return [_padded(one, series) for one in rows.reshape(len(starts), unit, -1)]
+
+
+def _padded(rows: Scaled, series: SeriesInput) -> Scaled:
+    lacking = (series.window or len(rows)) - len(rows)
+    if lacking == 0:
+        return rows
+    padding = np.full((lacking, rows.shape[1]), series.pad_value, dtype=np.float32)
+    return np.concatenate([padding, rows] if series.pad == "left" else [rows, padding])
+
+
+def _why_missing(series: SeriesInput, place: SeriesPlace) -> str:
+    if series.missing == "refuse":
+        return f"the number is missing, and {place.model} takes no missing numbers; send a number"
+    return "the number is missing, and there is none before it from which to fill it; send later rows only"
+
+
+def _refused(reading: Reading, row: int, column: int, place: SeriesPlace, what: str) -> InvalidSeries:
+    return place.refused(what, row=row, column=place.features[column], line=reading.line(row))
+
+
+def _source_of(windows: Sequence[Scaled]) -> ReadSource:
+    """The source of a series: that of its first window, which the others follow."""
+    sources = [Series(Table(rows.shape[1], rows.tobytes())) for rows in windows]
+    following = [("", ReadSource(source, part=part)) for part, source in enumerate(sources[1:], 1)]
+    return ReadSource(sources[0], following=following)
