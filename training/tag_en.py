@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import torch
@@ -26,6 +27,14 @@ from training.tags import TAGS, WORDS, Placed, Tagged, as_written, read_tags, sp
 
 _NONE = -1  # the label of a token that no word ends with
 Row = tuple[list[int], list[int]]  # token ids, and the label of each
+
+
+class Word(NamedTuple):
+    """A tagged word `text[start:end]`."""
+
+    start: int
+    end: int
+    tag: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,19 +141,42 @@ def tags_of(network: Tagger, rows: Sequence[list[int]], *, tokens_per_batch: int
     return found
 
 
-def accuracy_of_words(shipped: Shipped, sentences: Sequence[Tagged]) -> float:
-    """Share of right tags where the words are given, by the service's tokenizer."""
+def tagged_words(
+    shipped: Shipped, texts: Sequence[str], places: Sequence[Sequence[tuple[int, int]] | None]
+) -> list[list[Word]]:
+    """The words of each text with their tags, by the service's tokenizer: those at the given places, or those that it
+    finds."""
     assert isinstance(shipped.network, Tagger)
+    read = [shipped.tokenizer.encode_words(text, given) for text, given in zip(texts, places, strict=True)]
+    rows = tags_of(shipped.network, [ids for ids, _ in read])
+    return [
+        [Word(word.start, word.end, TAGS[labels[word.last]]) for word in words if word is not None]
+        for (_, words), labels in zip(read, rows, strict=True)
+    ]
+
+
+def accuracy_of_given_words(shipped: Shipped, sentences: Sequence[Tagged]) -> float:
+    """Share of right tags where the words are given."""
     placed = [spaced(sentence.words) for sentence in sentences]
-    pieces = [shipped.tokenizer.pieces(each.text) for each in placed]
-    labels = tags_of(shipped.network, [shipped.tokenizer.encode(each.text) for each in placed])
-    right = 0
-    for each, own, mine, sentence in zip(placed, pieces, labels, sentences, strict=True):
-        last = {piece.end: label for piece, label in zip(own, mine, strict=True)}
-        right += sum(
-            TAGS[last[end]] == tag for (_, end), tag in zip(each.places, sentence.tags, strict=True) if end in last
-        )
-    return right / sum(len(sentence.words) for sentence in sentences)
+    found = tagged_words(shipped, [each.text for each in placed], [each.places for each in placed])
+    return _shared(found, placed, sentences) / sum(len(sentence.words) for sentence in sentences)
+
+
+def f1_of_texts(shipped: Shipped, sentences: Sequence[Tagged]) -> float:
+    """F1 of words with their tags where the tokenizer finds the words (the measure UPOS of Zeman et al. 2018)."""
+    placed = [as_written(sentence.words) for sentence in sentences]
+    found = tagged_words(shipped, [each.text for each in placed], [None] * len(placed))
+    total = sum(map(len, found)) + sum(len(sentence.words) for sentence in sentences)
+    return 2 * _shared(found, placed, sentences) / total
+
+
+def _shared(found: Sequence[list[Word]], placed: Sequence[Placed], sentences: Sequence[Tagged]) -> int:
+    """The number of words that are found at their place with their tag."""
+    shared = 0
+    for mine, each, sentence in zip(found, placed, sentences, strict=True):
+        wanted = {Word(start, end, tag) for (start, end), tag in zip(each.places, sentence.tags, strict=True)}
+        shared += len(wanted & set(mine))
+    return shared
 
 
 def most_frequent_tags(known: Sequence[Tagged], sentences: Sequence[Tagged]) -> float:
@@ -165,8 +197,11 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
     known, test = read_tags(data, "train"), read_tags(data, "test")
     where = f"EWT test, {len(test)} sentences, {sum(len(sentence.words) for sentence in test)} words"
     return [
-        Figure("accuracy", accuracy_of_words(shipped, test), where),
-        Figure("accuracy by the most frequent tag of each word", most_frequent_tags(known, test), where),
+        Figure("accuracy", accuracy_of_given_words(shipped, test), f"{where}, words given"),
+        Figure(
+            "accuracy by the most frequent tag of each word", most_frequent_tags(known, test), f"{where}, words given"
+        ),
+        Figure("F1 of words and tags", f1_of_texts(shipped, test), f"{where}, as written, words found"),
     ]
 
 

@@ -21,7 +21,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return train_subwords_of_words(SENTENCES[0][:1], size=400, pattern=WORDS)
+    return train_subwords_of_words([text for pair in SENTENCES for text in pair], size=400, pattern=WORDS)
 
 
 def words_of(tokenizer: Tokenizer, text: str) -> list[str]:

@@ -7,9 +7,7 @@ from zipfile import ZipFile
 import pytest
 import torch
 
-from app.store.manifest import Feature, MinMax, Standard
 from tests.training.raw_data import write_raw_data
-from training.series import in_units, scaled
 from training.weather import ARCHIVE, FEATURES, FILE, HORIZON, TARGETS, WINDOW, Weather, read_weather, windows_of
 from training.weather_baselines import climatology, linear_regression, persistence
 
@@ -21,11 +19,15 @@ def weather(tmp_path_factory: pytest.TempPathFactory) -> Weather:
     return read_weather(folder)
 
 
-def test_windows_are_cut_at_the_years_of_their_targets(weather: Weather) -> None:
-    known, test = windows_of(weather, (2012, 2013, 2014)), windows_of(weather, (2015,))
+def test_windows_are_of_the_split_of_their_targets(weather: Weather) -> None:
+    known, test = windows_of(weather, "train", "dev"), windows_of(weather, "test")
     assert len(known.days) == 366 + 365 + 365 - WINDOW - HORIZON + 1
     assert len(test.days) == 365 - HORIZON + 1
     assert not {day for days in known.days for day in days} & {day for days in test.days for day in days}
+    train, dev = ({day for days in windows_of(weather, split).days for day in days} for split in ("train", "dev"))
+    assert not train & dev
+    assert len(train | dev) == 366 + 365 + 365 - WINDOW
+    assert {day.month for day in dev} == {4, 8, 12}
     values = dict(zip(weather.days, weather.values.tolist(), strict=True))
     for place in (0, 7, len(test.days) - 1):
         first = test.days[place][0]
@@ -45,7 +47,7 @@ def test_a_missing_day_is_an_error(tmp_path: Path) -> None:
 
 
 def test_persistence_repeats_the_last_day(weather: Weather) -> None:
-    test = windows_of(weather, (2015,))
+    test = windows_of(weather, "test")
     forecast = persistence(test)
     assert forecast.shape == test.targets.shape
     for day in range(HORIZON):
@@ -53,8 +55,8 @@ def test_persistence_repeats_the_last_day(weather: Weather) -> None:
 
 
 def test_climatology_is_the_mean_around_the_day_of_the_year(weather: Weather) -> None:
-    test = windows_of(weather, (2015,))
-    forecast = climatology(weather, (2012, 2013, 2014), test)
+    test = windows_of(weather, "test")
+    forecast = climatology(weather, test)
     for place in (0, 100, 200, len(test.days) - 1):
         day = test.days[place][1]
         near = []
@@ -70,7 +72,7 @@ def test_climatology_is_the_mean_around_the_day_of_the_year(weather: Weather) ->
 
 
 def test_linear_regression_finds_an_exact_relation(weather: Weather) -> None:
-    known, test = (windows_of(weather, years) for years in ((2012, 2013, 2014), (2015,)))
+    known, test = (windows_of(weather, *splits) for splits in (("train", "dev"), ("test",)))
     known, test = (
         each._replace(
             targets=torch.stack([each.inputs[:, -1, 1:3] + 2 * each.inputs[:, day, 3:4] + 1 for day in range(3)], 1)
@@ -78,15 +80,3 @@ def test_linear_regression_finds_an_exact_relation(weather: Weather) -> None:
         for each in (known, test)
     )
     torch.testing.assert_close(linear_regression(known, test), test.targets, atol=1e-3, rtol=0)
-
-
-def test_scaling_there_and_back() -> None:
-    columns = (
-        Feature(name="rain", log1p=True, scaling=Standard(mean=0.5, std=2)),
-        Feature(name="share", scaling=MinMax(minimum=-2, maximum=6)),
-        Feature(name="plain"),
-    )
-    values = torch.tensor([[0.0, -2.0, 7.0], [1.0, 6.0, -7.0]])
-    expected = [[-0.25, 0.0, 7.0], [(torch.tensor(2.0).log().item() - 0.5) / 2, 1.0, -7.0]]
-    torch.testing.assert_close(scaled(values, columns), torch.tensor(expected))
-    torch.testing.assert_close(in_units(scaled(values, columns), columns), values)
