@@ -229,8 +229,10 @@ def test_clips_that_are_refused(kinds: httpx.Client) -> None:
     )
     broken = [*CLIP[:3], text(saved(PICTURES[3])[:60]), *CLIP[4:]]
     refused(kinds.post("/v1/classify", json={"inputs": {"frames": broken}}), "invalid-image", "frame 3 of inputs[0]")
-    refused(kinds.post("/v1/classify", files={"images": saved(PICTURES[0])}), "invalid-request", "images")
-    refused(kinds.post("/v1/classify", data={"model": "classify-frames"}, files={"x": b""}), "invalid-request", "x")
+    other = kinds.post("/v1/classify", files={"images": saved(PICTURES[0])})
+    refused(other, "empty-input", "the form has no file in the field frames")
+    more = kinds.post("/v1/classify", files={"frames": animation(PICTURES), "x": b""})
+    refused(more, "invalid-request", "x: is unknown here")
     html = kinds.post("/v1/classify", content=b"<p>", headers={"content-type": "text/html"})
     refused(html, "unsupported-media", "text/csv", "image/gif")
 
