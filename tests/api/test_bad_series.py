@@ -47,6 +47,9 @@ BAD: dict[str, Bad] = {
     "a number": Bad(of(5), "invalid-request", "should be a series"),
     "an empty series": Bad(of([[], GOOD]), "empty-input", "inputs[0] has no numbers", {"input": 0}),
     "empty columns": Bad(of({"rain": [], "temperature": [], "wind": []}), "empty-input", "inputs[0] has no numbers"),
+    "numbers in another column": Bad(
+        of({"rain": [], "temperature": [], "wind": [], "snow": [1.0]}), "empty-input", "inputs[0] has no numbers"
+    ),
     "ragged rows": Bad(
         of([*GOOD[:3], [1.0, 2.0], *GOOD[4:]]), "invalid-series", "inputs[0], row 3: it has 2 numbers", {"row": 3}
     ),

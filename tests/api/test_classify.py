@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tritonclient.http import InferenceServerClient, InferInput
 
 from app.models.networks import Classifier
 from tests.api.clips import animation, pictures, saved, text
@@ -256,6 +257,21 @@ def test_open_inference_has_the_tensors_of_each_kind(kinds: httpx.Client) -> Non
     rows = {"name": "series", "datatype": "FP32", "shape": [1, 4, 2], "data": SERIES}
     answer = kinds.post("/v2/models/classify-series/infer", json={"inputs": [rows]})
     assert answer.json()["outputs"][0]["data"] == [classify(kinds, SERIES)[0]["label"]]
+
+
+def test_tritons_client_sends_and_gets_arrays(every_kind_server: str, kinds: httpx.Client) -> None:
+    (clip,) = classify(kinds, {"frames": CLIP}, model=OF_FRAMES)
+    pixels = np.stack([np.stack([np.asarray(image) for image in PICTURES])] * 2)
+    frames = InferInput("frames", list(pixels.shape), "UINT8")
+    frames.set_data_from_numpy(pixels)
+    texts = InferInput("text_input", [2], "BYTES")
+    texts.set_data_from_numpy(np.array([b"save the file", b"file"], dtype=np.object_))
+    with InferenceServerClient(every_kind_server.removeprefix("http://"), network_timeout=30) as triton:
+        scores = triton.infer(OF_FRAMES, [frames]).as_numpy("scores")
+        tagged = triton.infer("tag-tiny", [texts])
+    assert scores == pytest.approx(np.array([list(clip["scores"].values())] * 2), abs=1e-6)
+    assert tagged.as_numpy("word").tolist() == [[b"save", b"the", b"file"], [b"file", b"", b""]]
+    assert tagged.as_numpy("score").shape == (2, 3)
 
 
 def test_the_list_of_models_says_what_each_reads(kinds: httpx.Client) -> None:

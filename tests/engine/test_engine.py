@@ -79,7 +79,7 @@ def test_200_mixed_requests_are_answered_as_if_alone(start_client: StartClient, 
     work: list[tuple[str, Source, Decode]] = []
     for _ in range(200):
         kind = rng.choice([LABEL, TRANSLATE, TRANSLATE, CAPTION])
-        source = random_image(rng) if kind == CAPTION else random_tokens(rng, 60)
+        source: Source = random_image(rng) if kind == CAPTION else random_tokens(rng, 60)
         beams = rng.choice([1, 1, 1, 4])
         work.append((kind, source, Decode(rng.randint(1, 40), beams=beams, alternatives=rng.choice([0, 3]))))
 

@@ -183,6 +183,7 @@ def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, un
     network.decoder.output.bias.data[decoding.eos] += 3
     models = Models(torch.device("cpu"), slots=64, precision="float32")
     models.add(manifest, copy.deepcopy(network))
+    assert manifest.tokenizer is not None
     shipped = Shipped(network, TextTokenizer(version.folder, manifest.tokenizer), manifest)
     sent = []
     for _ in range(cases):
