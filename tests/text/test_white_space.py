@@ -40,6 +40,7 @@ def test_a_text_is_plain(text: str) -> None:
 @pytest.mark.parametrize("manifest", SHIPPED, ids=lambda path: path.parents[1].name)
 def test_shipped_models_read_plain_text(manifest: Path) -> None:
     version = open_version(manifest.parent)
+    assert version.manifest.tokenizer is not None
     tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
     expected = tokenizer.encode("Open file now")
     for text in VARIANTS:
