@@ -46,7 +46,8 @@ class LinearChainCrf(nn.Module):
         start = torch.stack((self.start, self.end)).unsqueeze(1)
         transitions = torch.stack((self.transitions, self.transitions.T)).unsqueeze(1)
         forward, mirrored = _sums(both, start, transitions)
-        return (forward + reverse_within(mirrored, lengths) - logits).softmax(2)  # both have the logit of a position
+        backward = reverse_within(mirrored, lengths)
+        return torch.softmax(forward + backward - logits, 2)  # both sums have the logit of a position
 
 
 def _sums(logits: Tensor, start: Tensor, transitions: Tensor) -> Tensor:
