@@ -108,7 +108,7 @@ def _encode_parts(
     lengths: Tensor,
 ) -> Batch:
     """Continue each source from its `partial`, with the inputs (batch, steps, input) of the recurrence."""
-    fresh = Partial(encoder.recurrence.initial_state(1, inputs), [])
+    fresh = Partial(encoder.recurrence.initial_state(1, inputs, layers=layers), [])
     before = [chunk.request.partial or fresh for chunk in chunks]
     partials = [one for one in before if isinstance(one, Partial)]
     encoded = encoder.unroll(inputs, lengths, _stacked([one.state for one in partials]), layers=layers)

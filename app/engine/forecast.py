@@ -160,7 +160,7 @@ def forecast(model: LoadedModel, steps: int) -> list[Output]:
 
 
 @torch.inference_mode()
-def _advance(model: LoadedModel, steps: int, rows: Sequence[int]) -> list[_Advanced]:
+def _advance(model: LoadedModel, steps: int, rows: Sequence[int]) -> list[_Advanced | Output]:
     """Compute the steps of some rows, which are neighbours, and store nothing. Those that end leave between two
     steps."""
     network, running = model.network, model.forecasts

@@ -281,7 +281,7 @@ class Scheduler:
     def _used(self, model: str) -> float:
         return self._queues[model].used
 
-    def _is_kept(self, request: Request) -> bool:
+    def _waits_for_model(self, request: Request) -> bool:
         """Whether a request must wait for its model."""
         return request.phase == "waiting" and self._queues[request.model].is_held
 
@@ -314,7 +314,7 @@ class Scheduler:
         """The waiting requests of a model that may start. While suspects are here these are those of the oldest trial,
         once everything else that runs has ended."""
         waiting = queue.by_phase["waiting"]
-        trial = next((trial for trial in self._trials.values() if not all(map(self._is_kept, trial))), None)
+        trial = next((trial for trial in self._trials.values() if not all(map(self._waits_for_model, trial))), None)
         if trial is None:
             return waiting
         if self.running > sum(request.phase != "waiting" for request in trial):

@@ -24,7 +24,8 @@ from app.engine.transfers import to_device
 from app.models.state import State
 
 _MEMORY = ("memory", "keys", "memory_mask")  # (rows, source, ...): as long as the longest running source
-_KEPT = 512  # positions and tokens up to which storage does not shrink
+_KEPT = 512  # tokens up to which storage does not shrink
+_KEPT_PLACES = 4096  # the same for memories: rows times positions
 _PATIENCE = 200  # changes of the running rows before it shrinks
 _ADVANCES = {"hidden", "cell", "is_first", "fed"}
 PLAIN = SamplingOptions()
@@ -149,20 +150,19 @@ class Slots:
             self.history = history
 
     def _memory_shape(self, storage: Tensor | None, rows: int, longest: int) -> tuple[int, int]:
-        """Rows and positions of larger storage. Long storage has few rows, or one long source would take its length in
-        every row."""
+        """Rows and positions of larger storage: at most four times as many places as are needed, or one long source
+        would take its length in every row."""
         if self.positions is not None:
             return self.capacity, self.positions
         if storage is None:
             return rows, longest
         height, length = storage.shape[:2]
         needed = max(longest, self.longest)
-        if length < longest:
-            length = max(longest, 2 * length)
-            height = min(height, 2 * rows) if length > _KEPT else height
-        elif length > max(_KEPT, 4 * needed):
-            length = max(_KEPT, 2 * needed)
-        return height if rows <= height else min(max(rows, 2 * height), self.capacity), length
+        height = height if rows <= height else min(max(rows, 2 * height), self.capacity)
+        length = length if longest <= length else max(longest, 2 * length)
+        if height * length > max(_KEPT_PLACES, 4 * rows * needed):
+            return min(2 * rows, self.capacity), min(length, 2 * needed)
+        return height, length
 
     def _most_tokens(self) -> int:
         return 1 + max((request.decode.max_tokens for request in self._requests), default=0)
@@ -173,14 +173,14 @@ class Slots:
         return {} if self.positions is not None else {name: self.state[name] for name in _MEMORY if name in self.state}
 
     def _is_roomy(self) -> bool:
-        """Whether storage that may move is long, and at least four times as long as the running rows need."""
-        memory = max((storage.shape[1] for storage in self._movable.values()), default=0)
+        """Whether storage that may move is large, and at least four times as large as the running rows need."""
+        places = max((storage.shape[0] * storage.shape[1] for storage in self._movable.values()), default=0)
         tokens = max(self.history.shape[1], 0 if self.host is None else self.host.tokens)
-        return memory > max(_KEPT, 4 * self.longest) or (tokens > _KEPT and tokens > 4 * self._most_tokens())
+        return places > max(_KEPT_PLACES, 4 * self.count * self.longest) or tokens > max(_KEPT, 4 * self._most_tokens())
 
     def _shrink(self) -> None:
-        positions, tokens = max(_KEPT, 2 * self.longest), max(_KEPT, 2 * self._most_tokens())
-        memory = {name: storage[:, :positions].clone() for name, storage in self._movable.items()}
+        rows, positions, tokens = 2 * self.count, 2 * self.longest, max(_KEPT, 2 * self._most_tokens())
+        memory = {name: storage[:rows, :positions].clone() for name, storage in self._movable.items()}
         history, log_probs = self.history[:, :tokens].clone(), self.log_probs[:, :tokens].clone()
         self.state |= memory
         self.history, self.log_probs = history, log_probs

@@ -8,6 +8,8 @@ probability is the softmax of that score over all sequences. Sums over sequences
 import torch
 from torch import Tensor, nn
 
+from app.models.recurrent import last_of, reverse_within
+
 
 class LinearChainCrf(nn.Module):
     """`transitions` (labels, labels): from the label of a row to that of a column. `start` and `end` (labels,)."""
@@ -21,12 +23,12 @@ class LinearChainCrf(nn.Module):
     def best_paths(self, logits: Tensor, lengths: Tensor) -> Tensor:
         """logits (batch, source, labels), lengths (batch,) at least 1: the most probable labels (batch, source), 0 past
         a row's length (Viterbi 1967)."""
-        scores = logits[:, 0] + self.start  # batch x labels: of the best sequence that ends in a label
+        scores = logits[:, 0] + self.start  # batch x labels: of the best sequence that ends in a label, less the best
         origins = []
         for position in range(1, logits.shape[1]):
             best = (scores.unsqueeze(2) + self.transitions).max(1)  # batch x labels
             going_on = (position < lengths).unsqueeze(1)
-            scores = torch.where(going_on, best.values + logits[:, position], scores)
+            scores = torch.where(going_on, _below_the_highest(best.values + logits[:, position])[0], scores)
             origins.append(best.indices)
         label = (scores + self.end).argmax(1)  # batch
         labels = [label]
@@ -40,9 +42,11 @@ class LinearChainCrf(nn.Module):
     def marginals(self, logits: Tensor, lengths: Tensor) -> Tensor:
         """logits (batch, source, labels), lengths (batch,) at least 1: the probability of each label at each position
         (batch, source, labels), over all sequences. They are undefined past a row's length."""
-        forward = torch.stack(self._forward(logits), 1)
-        backward = torch.stack(self._backward(logits, lengths), 1)
-        return (forward + backward).softmax(2)
+        both = torch.stack((logits, reverse_within(logits, lengths)))  # backward is forward over the mirrored sequence
+        start = torch.stack((self.start, self.end)).unsqueeze(1)
+        transitions = torch.stack((self.transitions, self.transitions.T)).unsqueeze(1)
+        forward, mirrored = _sums(both, start, transitions)[0]
+        return (forward + reverse_within(mirrored, lengths) - logits).softmax(2)  # both have the logit of a position
 
     def log_likelihood(self, logits: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
         """The log-probability (batch,) of labels (batch, source), for training. Those past a row's length do not
@@ -55,25 +59,28 @@ class LinearChainCrf(nn.Module):
 
     def _log_total(self, logits: Tensor, lengths: Tensor) -> Tensor:
         """The logarithm (batch,) of the sum over all sequences."""
-        forward = torch.stack(self._forward(logits), 1)
-        index = (lengths - 1).view(-1, 1, 1).expand(-1, 1, forward.shape[2])
-        return (forward.gather(1, index).squeeze(1) + self.end).logsumexp(1)
+        sums, highest = _sums(logits, self.start, self.transitions)
+        return (last_of(sums + highest, lengths) + self.end).logsumexp(1)
 
-    def _forward(self, logits: Tensor) -> list[Tensor]:
-        """For each position (batch, labels): the sum over sequences up to it, its logit included."""
-        sums = [logits[:, 0] + self.start]
-        for position in range(1, logits.shape[1]):
-            entering = (sums[-1].unsqueeze(2) + self.transitions).logsumexp(1)
-            sums.append(entering + logits[:, position])
-        return sums
 
-    def _backward(self, logits: Tensor, lengths: Tensor) -> list[Tensor]:
-        """For each position (batch, labels): the sum over sequences after it."""
-        sums = [self.end.expand(len(logits), -1)]
-        for position in range(logits.shape[1] - 1, 0, -1):
-            leaving = ((sums[-1] + logits[:, position]).unsqueeze(1) + self.transitions).logsumexp(2)
-            sums.append(torch.where((position < lengths).unsqueeze(1), leaving, self.end))
-        return sums[::-1]
+def _sums(logits: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
+    """logits (..., batch, source, labels), start (..., labels), transitions (..., labels, labels): for each position
+    and label, the logarithm of the sum over all sequences up to it (..., batch, source, labels), less the highest of
+    its position (..., batch, source, 1), which grows with the length."""
+    scores, highest = _below_the_highest(logits[..., 0, :] + start)
+    sums, highests = [scores], [highest]
+    for position in range(1, logits.shape[-2]):
+        entering = (scores.unsqueeze(-1) + transitions).logsumexp(-2)
+        scores, highest = _below_the_highest(entering + logits[..., position, :])
+        sums.append(scores)
+        highests.append(highest)
+    return torch.stack(sums, -2), torch.stack(highests, -2).cumsum(-2)
+
+
+def _below_the_highest(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (..., labels) less the highest (..., 1), so that they stay small, and that one."""
+    highest = scores.amax(-1, keepdim=True)
+    return scores - highest, highest
 
 
 def _past(logits: Tensor, lengths: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.conftest import serving_store
 
@@ -12,6 +13,7 @@ BUSY_SECONDS = 3.0
 LONG = {"inputs": ["save the changes before closing"] * 200, "min_tokens": 400, "max_tokens": 400}
 
 
+@pytest.mark.slow
 def test_a_model_that_served_for_long_does_not_wait_for_one_that_was_idle(tiny_store: Path, tmp_path: Path) -> None:
     """One text of the former beside a large request of the latter."""
     texts = {"inputs": ["a good film " * 150] * 64}

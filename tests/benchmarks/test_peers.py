@@ -91,6 +91,7 @@ def test_an_open_loop_does_not_wait_for_slow_answers(generator: LoadGenerator, p
     assert min(sample.latencies) >= 0.2
 
 
+@pytest.mark.slow
 def test_the_plain_endpoint_answers_as_the_model_does(
     tiny_store: Path, generator: LoadGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

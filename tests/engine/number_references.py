@@ -45,7 +45,8 @@ def batch_of_one(source: Source) -> tuple[Tensor, Tensor]:
 def scores_alone(shipped: Shipped, source: Source) -> Tensor:
     """The probability of each label."""
     assert isinstance(shipped.network, Classifier)
-    return shipped.network(*batch_of_one(source)).softmax(1)[0]
+    scores: Tensor = shipped.network(*batch_of_one(source)).softmax(1)[0]
+    return scores
 
 
 @torch.inference_mode()
@@ -65,7 +66,8 @@ def forecast_alone(shipped: Shipped, source: Series, horizon: int) -> Tensor:
 def outputs_alone(shipped: Shipped, source: Source) -> Tensor:
     """The outputs of the top layer (steps, memory)."""
     assert not isinstance(shipped.network.encoder, ImageEncoder)
-    return shipped.network.encoder(*batch_of_one(source)).memory[0]
+    memory: Tensor = shipped.network.encoder(*batch_of_one(source)).memory[0]
+    return memory
 
 
 @torch.inference_mode()

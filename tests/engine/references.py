@@ -49,6 +49,7 @@ class Reference:
         self.decode = decode
         self.first = self.decoding.bos if decode.first is None else decode.first
         with torch.inference_mode():
+            assert isinstance(source, Pixels | Tokens)
             if isinstance(source, Pixels):
                 image = torch.frombuffer(bytearray(source.data), dtype=torch.uint8)
                 image = image.view(1, source.size, source.size, 3)

@@ -143,7 +143,8 @@ def test_requests_run_together_again_and_in_halves_only_after_a_second_death(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("beside", "deaths"), [(6, 5), pytest.param(40, 8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("beside", "deaths"), [(6, 5), (40, 8)])
 def test_the_one_request_that_ends_engines_is_found_among_many(
     start_engines: Callable[..., EngineProcesses], beside: int, deaths: int
 ) -> None:
@@ -180,6 +181,7 @@ def endless_load(engines: EngineProcesses, version: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_request_whose_load_ends_engines_is_refused(tiny_store: Path, tmp_path: Path) -> None:
     """It is the one that is blamed: the request that runs beside the load is answered."""
     store, large = tmp_path / "store", drafts()[0]

@@ -29,7 +29,7 @@ from app.engine.protocol import (
 )
 from app.engine.scheduler import CHUNK_UNITS
 from app.models.networks import build_network
-from app.store.architecture import Classifier, Forecaster, Recurrence, SeriesEncoder
+from app.store.architecture import Classifier, Forecaster, Pooling, Recurrence, SeriesEncoder
 from app.store.manifest import Feature, Manifest, SeriesInput
 from tests.engine.loop import Loop, answers, load
 from tests.engine.number_references import (
@@ -199,7 +199,9 @@ def test_a_cancelled_forecast_leaves_its_neighbours_as_they_are(
         assert loop.events[cancelled] == []
 
 
-def any_length(name: str, *, pooling: tuple[str, ...] = ("last",), directions: int = 1, cell: str = "lstm") -> Manifest:
+def any_length(
+    name: str, *, pooling: tuple[Pooling, ...] = ("last",), directions: int = 1, cell: str = "lstm"
+) -> Manifest:
     """A classifier of series of any length, without blocks or branch."""
     recurrence = Recurrence.model_validate(
         {"cell": cell, "input_size": 2, "hidden_size": 8, "layers": 2, "directions": directions}
@@ -208,7 +210,7 @@ def any_length(name: str, *, pooling: tuple[str, ...] = ("last",), directions: i
     draft = next(draft for draft in number_drafts() if draft.name == "classify-series")
     architecture = Classifier(
         encoder=SeriesEncoder(features=2, recurrence=recurrence),
-        pooling=pooling,  # type: ignore[arg-type]
+        pooling=pooling,
         labels=3,
     )
     return draft.model_copy(
@@ -219,16 +221,15 @@ def any_length(name: str, *, pooling: tuple[str, ...] = ("last",), directions: i
 @pytest.mark.parametrize("pooling", [("last",), ("last", "max", "mean")])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
 def test_a_long_series_is_encoded_in_chunks_beside_short_ones(
-    tmp_path: Path, pooling: tuple[str, ...], cell: str
+    tmp_path: Path, pooling: tuple[Pooling, ...], cell: str
 ) -> None:
-    folder = publish_tiny(any_length("long", pooling=pooling, cell=cell), tmp_path / "store", tiny_tokenizer(tmp_path))
+    publish_tiny(any_length("long", pooling=pooling, cell=cell), tmp_path / "store", tiny_tokenizer(tmp_path))
     models = load(Models(torch.device("cpu"), slots=8), tmp_path / "store", "long/1")
     shipped, rng = open_shipped(tmp_path / "store", "long/1"), random.Random(5)
-    assert folder.is_dir()
     assert models["long/1"].is_divisible
     loop = Loop(models)
     lengths = [3000, 5, 7, 300, 96, 97]
-    answers_of = [Label(), Label(), Embed("mean"), Embed("max", 0), Label(), Embed("last", 0)]
+    answers_of: list[AnswerSpec] = [Label(), Label(), Embed("mean"), Embed("max", 0), Label(), Embed("last", 0)]
     sources = [source_for(models["long/1"].manifest, rng, length) for length in lengths]
     requests = [loop.add("long/1", source, wanted) for source, wanted in zip(sources, answers_of, strict=True)]
     longest = kept = 0
@@ -337,3 +338,18 @@ def test_a_forecast_that_is_not_finite_says_from_which_step_on() -> None:
     assert rows_of(fine.rows)[:, 0].tolist() == [2.0**power for power in range(1, 61)]
     assert isinstance(broken, Failed)
     assert "not finite for this series" in broken.reason
+
+
+def test_states_of_a_lower_layer_are_encoded_once(models: Models, shipped: dict[str, Shipped]) -> None:
+    """One series that begins beside another's later chunks, both read by the first layer alone."""
+    rng, key, wanted = random.Random(9), "forecast-state/1", Embed("mean", layer=0)
+    sources = [source_for(models[key].manifest, rng, steps) for steps in (200, 150)]
+    loop, before = Loop(models, budget=60), models[key].counters.encode_useful
+    for source in sources:
+        loop.add(key, source, wanted)
+        loop.turn()
+        loop.turn()
+    loop.run()
+    for number, source in enumerate(sources):
+        check(shipped[key], source, wanted, loop.events[number])
+    assert models[key].counters.encode_useful - before == 350, "a batch that fails is encoded again, in halves"

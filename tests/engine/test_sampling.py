@@ -104,7 +104,10 @@ def same(found: Hypothesis, expected: Sentence, reference: Reference) -> None:
     assert found.score == pytest.approx(reference.normalised(expected), abs=2e-3)
 
 
-@pytest.mark.parametrize(("key", "precision"), [(TRANSLATE, "float32"), (TRANSLATE, "float16"), (CAPTION, "float32")])
+@pytest.mark.parametrize(
+    ("key", "precision"),
+    [(TRANSLATE, "float32"), (TRANSLATE, "float16"), pytest.param(CAPTION, "float32", marks=pytest.mark.slow)],
+)
 def test_mixed_decoding_equals_one_by_one(tiny_store: Path, device_way: Way, key: str, precision: Precision) -> None:
     """Packed float16 weights are those on disk, so they give the same answers as float32."""
     if device_way == "gpu" and precision == "float16":
@@ -183,6 +186,7 @@ def test_each_way_to_search_equals_plain_lists(tiny_store: Path, how: Search, un
     network.decoder.output.bias.data[decoding.eos] += 3
     models = Models(torch.device("cpu"), slots=64, precision="float32")
     models.add(manifest, copy.deepcopy(network))
+    assert manifest.tokenizer is not None
     shipped = Shipped(network, TextTokenizer(version.folder, manifest.tokenizer), manifest)
     sent = []
     for _ in range(cases):

@@ -204,13 +204,34 @@ def test_a_long_source_takes_its_length_in_few_rows() -> None:
         slots.release([running.pop(0), admit(100 + turn, 20_000)])
         assert slots.state["memory"].numel() <= 20_000 * 3 * 10
         burst = [admit(200 + number, 5) for number in range(60)]
-        assert slots.state["memory"].shape[:2] == (64, 512)
+        assert len(slots.state["memory"]) == 64
+        assert slots.state["memory"].numel() <= 4096 * 3
         slots.release(burst)
         _, state = slots.view(slice(0, slots.count))
         for one in running:
             [row] = one.rows
             kept = state["memory"][row][state["memory_mask"][row]]
             assert torch.equal(kept, torch.full((one.memory, 3), float(one.key[1])))
+
+
+def test_storage_that_a_crowd_has_grown_shrinks_again() -> None:
+    slots = Slots(64, torch.device("cpu"))
+
+    def admit(number: int) -> Request:
+        one = request(number, Decode(9), 200)
+        state = State(hidden=torch.zeros(1, 1, 2), memory=torch.ones(1, 200, 3), memory_mask=torch.ones(1, 200) > 0)
+        slots.admit([one], state, bos=BOS, past_end=PAST_END)
+        return one
+
+    stays, *crowd = [admit(number) for number in range(64)]
+    assert slots.state["memory"].shape[:2] == (64, 200)
+    slots.release(crowd)
+    for number in range(64, 265):
+        slots.release([admit(number)])
+    assert slots.state["memory"].numel() <= 4 * 200 * 3
+    _, state = slots.view(slice(0, 1))
+    assert torch.equal(state["memory"][0], torch.ones(200, 3))
+    assert slots.requests == [stays]
 
 
 def test_storage_does_not_shrink_between_long_sources() -> None:

@@ -1,5 +1,7 @@
 """The conditional random field: against all sequences of labels one by one, and against pytorch-crf."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -106,3 +108,22 @@ def test_the_gradient_is_labels_less_marginals(crf: LinearChainCrf) -> None:
     expected = (chosen - crf.marginals(logits, LENGTHS)).masked_fill(~mask_of(LENGTHS, SOURCE).unsqueeze(2), 0)
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad, expected.detach(), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_long_sequences_keep_their_precision(crf: LinearChainCrf) -> None:
+    """Scores grow with the length; float32 has seven digits."""
+    source = 3000
+    logits, lengths = torch.randn(1, source, LABELS) * 3 + 20, torch.tensor([source])
+    labels = torch.randint(LABELS, (1, source))
+    exact = copy.deepcopy(crf).double()
+    torch.testing.assert_close(
+        crf.marginals(logits, lengths), exact.marginals(logits.double(), lengths).float(), rtol=0, atol=1e-5
+    )
+    assert torch.equal(crf.best_paths(logits, lengths), exact.best_paths(logits.double(), lengths))
+    torch.testing.assert_close(
+        crf.log_likelihood(logits, lengths, labels),
+        exact.log_likelihood(logits.double(), lengths, labels).float(),
+        rtol=1e-5,
+        atol=0,
+    )

@@ -31,6 +31,7 @@ def damaged(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return store, expected
 
 
+@pytest.mark.slow
 def test_each_damaged_version_is_refused_at_once_and_without_memory(damaged: tuple[Path, dict[str, str]]) -> None:
     store, expected = damaged
     command = [sys.executable, "-m", "tests.store.measure_versions", str(store)]

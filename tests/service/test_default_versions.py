@@ -66,6 +66,7 @@ def stopped_engine(served: Served) -> psutil.Process:
     return engine
 
 
+@pytest.mark.slow
 def test_the_version_of_waiting_requests_is_unloaded_and_their_engine_ends(served: Served) -> None:
     """No front end can know that: the engine has the requests, and the next one lacks the version."""
     engine = stopped_engine(served)

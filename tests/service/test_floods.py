@@ -58,6 +58,7 @@ def _free_port() -> int:
         return port
 
 
+@pytest.mark.slow
 def test_a_log_that_nobody_reads_stops_nothing(tiny_store: Path) -> None:
     with unread(tiny_store) as (address, _, end):
         with httpx.Client(base_url=address, timeout=20) as client:
@@ -131,6 +132,7 @@ def test_bodies_that_never_come_leave_room(tiny_store: Path, path: str) -> None:
         assert httpx.post(f"{address}/v1/sentiment", json=TEXT, timeout=5).status_code == 200
 
 
+@pytest.mark.slow
 def test_clients_that_do_not_read_do_not_keep_the_service_from_ending(tiny_store: Path) -> None:
     with unread(tiny_store, "--drain-seconds", "100") as (address, _, end), ExitStack() as opened:
         place = urlsplit(address)

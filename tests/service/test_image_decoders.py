@@ -29,6 +29,7 @@ def decoders(served: Served) -> Sequence[psutil.Process]:
     return served.children("app.tasks.sources.image_decoder")
 
 
+@pytest.mark.slow
 def test_captions_go_on_beside_files_that_take_too_long(tiny_store: Path) -> None:
     with serving(tiny_store, "--engines", "1", "--image-seconds", "0.5") as served, ThreadPoolExecutor(4) as pool:
         before = decoders(served)

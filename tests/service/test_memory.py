@@ -27,6 +27,7 @@ def store(tiny_store: Path, tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.mark.slow
 def test_loads_and_unloads_leave_memory_as_it_was(store: Path) -> None:
     """Every third load fails: the weights do not fit, or a file is damaged."""
     fine = [put_version(store, name, 2) for name in ("sentiment-en", "translate-en-ko", "caption-en")]

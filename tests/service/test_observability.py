@@ -197,6 +197,7 @@ def test_a_trace_that_the_caller_does_not_sample_is_not_sent(watched: Watched) -
     assert not watched.received.of_trace(unwanted)
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_counted_is_not_lost(watched: Watched) -> None:
     served, name = watched.served, 'unroll_http_requests_total{route="/v1/sentiment",status="200"}'
     for _ in range(10):

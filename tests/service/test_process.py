@@ -54,7 +54,8 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
         assert not any(engine.is_running() for engine in engines)
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> None:
     """Each request has a connection of its own: it is answered, or the connection is refused."""
     outcomes = Counter[str]()

@@ -119,6 +119,7 @@ def test_folders_of_other_users_and_locked_ones_are_left_alone(tiny_store: Path,
         os.close(held)
 
 
+@pytest.mark.slow
 def test_missing_kernels_are_said_once(tiny_store: Path, tmp_path: Path) -> None:
     """A copy of the package as pip installs it without a C compiler."""
     shutil.copytree(

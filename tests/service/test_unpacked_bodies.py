@@ -46,6 +46,7 @@ def begun(served: Served, body: bytes) -> socket.socket:
     return connection
 
 
+@pytest.mark.slow
 def test_bodies_that_have_not_arrived_are_held_as_they_came(served: Served) -> None:
     before = memory(served)
     body = large(b'{"inputs": "a film"}')
@@ -58,6 +59,7 @@ def test_bodies_that_have_not_arrived_are_held_as_they_came(served: Served) -> N
     assert grown < 5 * LARGEST
 
 
+@pytest.mark.slow
 def test_bodies_of_unanswered_requests_are_bounded(served: Served) -> None:
     before = memory(served)
     body = large(SLOW)

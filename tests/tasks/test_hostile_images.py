@@ -160,8 +160,8 @@ def with_checksums(content: bytes) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@pytest.mark.parametrize("reading", ["careful", "plain"])
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reading", ["careful", pytest.param("plain", marks=pytest.mark.slow)])
 def test_every_error_of_the_decoder_is_the_callers(seed: int, reading: str) -> None:
     """Any other error fails the test. The slow seed runs for `UNROLL_FUZZ_SECONDS`, by default for 30."""
     files = sound_images()

@@ -102,7 +102,7 @@ def _table(
                     f"the CSV has more than {most} rows; send the last ones", input=place.index, limit=most
                 )
     except csv.Error as error:
-        raise place.refused(f"it is not a valid CSV: {error}", line=before + reader.line_num) from None
+        raise place.refused(f"it is not a valid CSV: {printable(str(error))}", line=before + reader.line_num) from None
     if not header:
         raise EmptyInput(f"the CSV is empty; send a header row with names, then numbers; {place.reads}", input=0)
     while rows and not _has_content(rows[-1]):  # spreadsheets write empty rows at the end
