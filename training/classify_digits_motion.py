@@ -127,6 +127,7 @@ RECIPE = Recipe(
         version=1,
         task="classification",
         description="The direction in which a digit moves through 6 frames: a ResNet on each frame, an LSTM over time.",
+        default=True,
         architecture=CONFIG.architecture(),
         labels=tuple(DIRECTIONS),
         image=ImageInput(size=SIZE, mean=MEAN, std=STD),
