@@ -43,7 +43,7 @@ class Config:
         return Architecture(encoder=encoder, pooling=("last",), labels=len(DIRECTIONS))
 
 
-CONFIG = Config(schedule=Schedule(epochs=12, learning_rate=3e-3, average=0.99))
+CONFIG = Config(schedule=Schedule(epochs=30, learning_rate=1.5e-3, average=0.99, patience=30, products="float32"))
 
 
 def prefix_logits(network: Classifier, frames: Tensor) -> Tensor:
@@ -112,8 +112,8 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
 CARD = CardText(
     data="""The handwritten digits of scikit-learn (1,797 pictures of 8 x 8; Alpaydin and Kaynak, UCI, 1998). The first
 70 % of the file train, 10 % choose the epoch, the last 20 % are held out, so no digit of a test clip was seen. A clip
-has 6 frames of 32 x 32: one digit, 12 to 20 pixels high, in two colours, dark on light or light on dark, moves by 2 to
-5 pixels a frame in one of 8 directions. It begins anywhere, and what leaves the picture on one side comes in on the
+has 6 frames of 32 x 32: one digit, 12 to 18 pixels high, in two colours, dark on light or light on dark, moves by 3 to
+6 pixels a frame in one of 8 directions. It begins anywhere, and what leaves the picture on one side comes in on the
 other: one frame alone says nothing about the direction. Every epoch has new clips (`training/moving_digits.py`).""",
     limits="""A single, plain object before a plain ground, which moves on evenly. Several objects, a moving camera or a
 pattern in the background were not in training. A step of more than half the picture looks like one in the opposite
@@ -127,6 +127,7 @@ RECIPE = Recipe(
         version=1,
         task="classification",
         description="The direction in which a digit moves through 6 frames: a ResNet on each frame, an LSTM over time.",
+        default=True,
         architecture=CONFIG.architecture(),
         labels=tuple(DIRECTIONS),
         image=ImageInput(size=SIZE, mean=MEAN, std=STD),

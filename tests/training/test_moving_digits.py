@@ -34,7 +34,7 @@ def test_a_digit_moves_on_evenly_in_the_direction_of_its_label() -> None:
             )
         ]
         assert [way for _, way in fits] == [direction]
-        assert 2 <= fits[0][0] <= 5
+        assert 3 <= fits[0][0] <= 6
 
 
 def test_one_frame_says_nothing_about_the_direction() -> None:
