@@ -88,14 +88,14 @@ ONE_SERIES = {
 
 @kinds
 @pytest.mark.parametrize("form", ONE_SERIES)
-def test_every_form_of_a_series(kind: Kind, every_kind_server: str, form: str) -> None:
-    expected = plain(every_kind_server, "/v1/forecast", inputs=ROWS)["results"][0]
+def test_every_form_of_a_series(kind: Kind, server: str, form: str) -> None:
+    expected = plain(server, "/v1/forecast", inputs=ROWS)["results"][0]
     given = ONE_SERIES[form]
-    one = result_of(kind, every_kind_server, lambda client: client.forecast(given))
+    one = result_of(kind, server, lambda client: client.forecast(given))
     assert isinstance(one, ForecastResult)
     assert content(one) == near(expected)
     assert one.usage is not None
-    several = result_of(kind, every_kind_server, lambda client: client.forecast([given, given]))
+    several = result_of(kind, server, lambda client: client.forecast([given, given]))
     assert isinstance(several, Answers)
     if form in ("rows of numpy", "tuples", "rows", "rows by name"):
         assert [content(result) for result in several] == [near(expected)] * 2
@@ -105,10 +105,10 @@ def test_every_form_of_a_series(kind: Kind, every_kind_server: str, form: str) -
 
 
 @kinds
-def test_an_array_of_three_dimensions_is_several_series(kind: Kind, every_kind_server: str) -> None:
+def test_an_array_of_three_dimensions_is_several_series(kind: Kind, server: str) -> None:
     batch = np.array([ROWS, ROWS[::-1]])
-    expected = plain(every_kind_server, "/v1/forecast", inputs=batch.tolist())["results"]
-    answers = result_of(kind, every_kind_server, lambda client: client.forecast(batch))
+    expected = plain(server, "/v1/forecast", inputs=batch.tolist())["results"]
+    answers = result_of(kind, server, lambda client: client.forecast(batch))
     assert [content(result) for result in answers] == near(expected)
 
 
@@ -132,14 +132,12 @@ def test_numbers_of_a_model_with_one_feature(kind: Kind, every_kind_server: str)
 
 
 @kinds
-def test_csvs_are_paths_bytes_or_files(kind: Kind, every_kind_server: str, tmp_path: Path) -> None:
+def test_csvs_are_paths_bytes_or_files(kind: Kind, server: str, tmp_path: Path) -> None:
     path = tmp_path / "days.csv"
     path.write_bytes(CSV)
     with path.open("rb") as file:
         given = [Csv(path), Csv(str(path)), Csv(CSV), Csv(file), ROWS]
-        answers = result_of(
-            kind, every_kind_server, lambda client: client.forecast(given, windows=True, stride=1, states=True)
-        )
+        answers = result_of(kind, server, lambda client: client.forecast(given, windows=True, stride=1, states=True))
     assert [content(answer) for answer in answers] == [near(content(answers[0]))] * 5
     assert [(window.first, window.last) for window in answers[0].windows] == [(0, 5), (1, 6), (2, 7)]
     assert answers[0].values == answers[0].windows[-1].values
@@ -147,10 +145,10 @@ def test_csvs_are_paths_bytes_or_files(kind: Kind, every_kind_server: str, tmp_p
 
 
 @kinds
-def test_a_wrong_csv_has_its_place_in_the_list(kind: Kind, every_kind_server: str) -> None:
+def test_a_wrong_csv_has_its_place_in_the_list(kind: Kind, server: str) -> None:
     broken = CSV.replace(b"8.6", b"eight")
     with pytest.raises(InvalidRequest, match=r"in the part that starts at input 2: .*line 5") as refusal:
-        result_of(kind, every_kind_server, lambda client: client.forecast([Csv(CSV), ROWS, Csv(broken)]))
+        result_of(kind, server, lambda client: client.forecast([Csv(CSV), ROWS, Csv(broken)]))
     assert (refusal.value.input, refusal.value.members["column"]) == (2, "precipitation")
 
 
@@ -161,23 +159,23 @@ def test_a_wrong_csv_has_its_place_in_the_list(kind: Kind, every_kind_server: st
     ids=["rows", "windows of a csv"],
 )
 def test_rows_of_a_stream_are_those_of_the_result(
-    kind: Kind, every_kind_server: str, given: Any, options: dict[str, Any], windows: list[int | None]
+    kind: Kind, server: str, given: Any, options: dict[str, Any], windows: list[int | None]
 ) -> None:
-    rows, result = streamed(kind, every_kind_server, lambda client: client.stream_forecast(given, **options))
+    rows, result = streamed(kind, server, lambda client: client.stream_forecast(given, **options))
     assert {type(item) for item in rows} == {ForecastRows}
     for window, forecast in zip(windows, result.windows or [result], strict=True):
         of_it = [item for item in rows if item.window == window]
         assert [row for item in of_it for row in item.values] == forecast.values
         if "scaled" in options:
             assert [row for item in of_it for row in item.scaled] == forecast.scaled
-    whole = result_of(kind, every_kind_server, lambda client: client.forecast(given, **options))
+    whole = result_of(kind, server, lambda client: client.forecast(given, **options))
     assert content(result) == near(content(whole))
 
 
 @kinds
-def test_a_stream_has_one_csv(kind: Kind, every_kind_server: str) -> None:
+def test_a_stream_has_one_csv(kind: Kind, server: str) -> None:
     with pytest.raises(TypeError, match="single"):
-        streamed(kind, every_kind_server, lambda client: client.stream_forecast([Csv(CSV), Csv(CSV)]))
+        streamed(kind, server, lambda client: client.stream_forecast([Csv(CSV), Csv(CSV)]))
 
 
 @kinds
@@ -220,15 +218,13 @@ def test_words_are_tagged(kind: Kind, every_kind_server: str) -> None:
 
 
 @kinds
-def test_states(kind: Kind, every_kind_server: str) -> None:
-    expected = plain(every_kind_server, "/v1/embed", inputs=TEXT, model="lm-en", pooling="mean", layer=0)["results"][0]
+def test_states(kind: Kind, server: str) -> None:
+    expected = plain(server, "/v1/embed", inputs=TEXT, model="lm-en", pooling="mean", layer=0)["results"][0]
     options = {"model": "lm-en", "pooling": "mean", "layer": 0}
-    one = result_of(kind, every_kind_server, lambda client: client.embed(TEXT, **options))
+    one = result_of(kind, server, lambda client: client.embed(TEXT, **options))
     assert isinstance(one, StateResult)
     assert content(one) == near(expected)
-    unit = result_of(
-        kind, every_kind_server, lambda client: client.embed([ROWS], model="forecast-weather", normalize=True)
-    )
+    unit = result_of(kind, server, lambda client: client.embed([ROWS], model="forecast-weather", normalize=True))
     assert np.linalg.norm(unit[0].embedding) == pytest.approx(1)
 
 
@@ -251,8 +247,8 @@ def test_a_clip_is_a_json_object() -> None:
     assert json.loads(request["content"]) == {"inputs": [{"frames": ["b25l", "dHdv"]}]}
 
 
-def test_types_of_results(every_kind_server: str) -> None:
-    with Unroll(every_kind_server) as client:
+def test_types_of_results(server: str) -> None:
+    with Unroll(server) as client:
         assert_type(client.forecast(ROWS), ForecastResult)
         assert_type(client.forecast(COLUMNS), ForecastResult)
         assert_type(client.forecast(np.array(ROWS)), ForecastResult)

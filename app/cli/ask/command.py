@@ -49,8 +49,12 @@ def _command(task: Task[Any]) -> click.Command:
     ) -> None:
         if stream and (jsonl or csv or output):
             raise click.UsageError("--stream prints tokens or rows; use it without --jsonl, --csv and --output")
+        if stream and not task.streams:
+            raise click.UsageError(f"answers of {task.name} cannot be streamed; leave out --stream")
+        if csv and task.answer != "values":
+            raise click.UsageError("--csv prints forecasts; leave it out")
         if csv and (jsonl or output):
-            raise click.UsageError("--csv prints a table; use it without --jsonl and --output")
+            raise click.UsageError("--csv prints CSV; use it without --jsonl and --output")
         form: Form = "jsonl" if jsonl else "csv" if csv else "text"
         read = read_inputs(inputs, file, sys.stdin.buffer, task.sources)
         given = {name: _plain(item) for name, item in options.items() if item not in (None, ())}
