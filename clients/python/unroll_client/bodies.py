@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 
@@ -64,9 +65,13 @@ def body_of(inputs: Sequence[Input], options: Mapping[str, Any]) -> dict[str, An
 
 
 def _json_value(value: Any) -> Any:
-    """Numbers of numpy and the like as numbers, and dates as texts, which the service ignores in other columns than
-    those of the features."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    """Numbers of numpy and the like as numbers, and pandas' NA as null. Dates are texts, which the service ignores in
+    columns that are no features."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Decimal):
+        return float(value)
+    return None if str(value) == "<NA>" else str(value)
 
 
 def _field(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from unroll_client.bodies import CsvInput, JsonInput
@@ -63,7 +64,7 @@ def is_one(given: Any) -> bool:
         return not (_is_table(given[0]) or any(_is_list(plain(column)) for column in first.values()))
     if _is_list(first):
         return bool(first) and not (_is_list(plain(first[0])) or isinstance(first[0], Mapping))
-    return first is None or isinstance(first, int | float)
+    return first is None or isinstance(first, int | float | Decimal)
 
 
 def read_series(given: Any) -> JsonInput | CsvInput:
