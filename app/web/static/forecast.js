@@ -1,0 +1,180 @@
+// The forecast of a series of numbers: a CSV is typed, chosen or dropped, or is the example, and its points are dragged.
+
+import { decimalsOf, lastRows, readCsv, textOf, withNumber } from "./csv.js";
+import { choice, element, said } from "./dom.js";
+import { takeFiles } from "./files.js";
+import { forecastView } from "./forecastview.js";
+import { Job } from "./job.js";
+import { Latest } from "./latest.js";
+import { modelsOf, whenModels } from "./models.js";
+import { problemTitle } from "./problems.js";
+import { csvRequest, post } from "./requests.js";
+import { chooser, furnish } from "./section.js";
+import { language, number, say, whenSpoken } from "./words.js";
+
+const EXAMPLE = "assets/web/example-weather.csv";
+const ROWS = 60; // of a longer file, the last ones are shown
+const UNIT = 6; // steps of a window of a model that reads any number
+
+/** Connect the section. */
+export function forecastJob() {
+  const text = element("textarea", { id: "forecast-text", rows: 8, spellcheck: false, wrap: "off" });
+  const horizon = element("input", { type: "number", id: "forecast-horizon", min: 1, placeholder: "–" });
+  const models = element("div", { className: "choices" });
+  const note = element("p", { className: "hint", role: "status" });
+  const undo = said("button", "forecastUndo", { type: "button", className: "button", disabled: true });
+  undo.dataset.off = "";
+  const useExample = said("button", "forecastExample", { type: "button", className: "button" });
+  const [file, choose] = chooser("forecast-file", "forecastChoose", { accept: ".csv,.tsv,.txt,text/csv" });
+  const lefts = element("div", { className: "typed" }, said("label", "forecastLabel", { htmlFor: text.id }), text);
+  const ahead = element("label", { className: "choice" }, said("span", "stepsAhead"), horizon);
+  const zone = element("div", { className: "zone" }, element("div", { className: "choose" }, file, choose, useExample, said("p", "forecastDrop", { className: "hint" }), note, models, ahead));
+  furnish("forecast", [element("div", { className: "fields" }, lefts, zone)], [undo]);
+  let chosen = ""; // the name of the model
+  let example = "";
+  let view = null;
+  let answered = null; // the last answer, to which the points that are moved now belong
+  let taken = null; // of a file: its name and rows
+
+  const model = () => modelsOf("forecasting").find(({ name }) => name === chosen);
+  const columns = () => [...new Set([...(model()?.series.targets ?? []), ...(model()?.series.features ?? [])])];
+  const series = () => readCsv(text.value, columns());
+
+  function request({ before = null, ahead = horizon.value } = {}) {
+    const unit = model()?.series.window ?? UNIT;
+    const isWindowed = Boolean(model()?.series.window);
+    const common = { ...(chosen && { model: chosen }), ...(ahead && { horizon: ahead }) };
+    const make = (options) => csvRequest("v1/forecast", text.value, { ...common, ...options });
+    const whole = make({ states: true });
+    const rows = series().labels.length;
+    const cut = (states) => make({ windows: true, stride: 1, ...(states && { states }) });
+    const windows = rows < unit ? null : isWindowed ? [cut(true), cut(false)] : [cut(false)];
+    const curl = [whole, ...(windows ? [windows[0]] : [])].map((one) => one.curl).join("\n");
+    return { sources: [text.value], whole, windows, unit, isWindowed, curl, text: text.value, before, ahead };
+  }
+
+  const draw = (answer) => {
+    answered = answer;
+    const read = readCsv(answer.text, columns());
+    const digits = Object.fromEntries(columns().map((name) => [name, read.columns[name] ? decimalsOf(read.columns[name].fields, read.mark) : 2]));
+    offerUndo();
+    view = forecastView(read, answer, { features: model().series.features, digits, change: (name, at, value) => move(name, at, value, digits[name]) });
+    return [view.root];
+  };
+  const summary = ({ results }) => results[0].targets.map((name, at) => `${name} ${results[0].values.map((row) => number(row[at])).join(", ")}`).join("; ");
+  const job = new Job("forecast", { request, ask: answer, draw, summary });
+  const latest = new Latest(answer, (moved, problem) => {
+    if (problem) return view.say([problemTitle(problem), problem.detail].filter(Boolean).join(": "));
+    if (moved.of !== answered.of) return; // the form was sent meanwhile
+    answered = moved;
+    view.showAnswer(series(), moved);
+    job.keep(moved);
+  });
+
+  /** Change a number of the text, and ask for its forecast. */
+  function move(name, at, value, digits) {
+    const read = series();
+    text.value = withNumber(text.value, read.columns[name].fields[at], read, value, digits);
+    view.showSeries(series());
+    offerUndo();
+    job.showCurl();
+    const before = answered.before ?? answered.results[0].values;
+    latest.push({ ...request({ before, ahead: answered.ahead }), of: answered.of, original: answered.original });
+  }
+
+  function offerUndo() {
+    const changed = job.answered && answered?.original !== text.value;
+    undo.toggleAttribute("data-off", !changed);
+    undo.disabled = !changed;
+  }
+
+  /** Show a text: the last rows of a long one. */
+  function put(content, name = null) {
+    const { text: last, rows } = lastRows(content, Math.max(ROWS, (model()?.series.window ?? UNIT) + ROWS - UNIT));
+    const shown = last.split("\n").length - 2;
+    text.value = last;
+    taken = name && { name, rows, shown };
+    sayTaken();
+    job.showCurl();
+  }
+
+  function sayTaken() {
+    note.textContent = taken ? say(taken.shown < taken.rows ? "fileLast" : "fileAll", taken) : "";
+  }
+
+  function offerModels() {
+    const served = modelsOf("forecasting");
+    chosen = model()?.name ?? served[0]?.name ?? "";
+    const choose = (name) => {
+      chosen = name;
+      begin();
+      job.clear();
+      offerUndo();
+    };
+    models.replaceChildren(choice(say("model"), served.map(({ name }) => [name, name]), chosen, choose));
+    job.setServed(served.length > 0);
+    begin();
+  }
+
+  /** The bounds of the model; if the text does not name its columns, one that does. */
+  function begin() {
+    if (!model()) return;
+    const { features, horizon: own, longest_horizon: most } = model().series;
+    Object.assign(horizon, { placeholder: String(own), max: most ?? 10_000 });
+    useExample.hidden = !fits(example, features);
+    if (fits(text.value, features)) return job.showCurl();
+    put(useExample.hidden ? `${features.join(",")}\n` : example);
+  }
+
+  text.addEventListener("input", () => {
+    taken = null;
+    sayTaken();
+    offerUndo();
+  });
+  undo.addEventListener("click", () => {
+    text.value = answered.original;
+    job.run();
+  });
+  useExample.addEventListener("click", () => {
+    put(example);
+    job.run();
+  });
+  takeFiles(zone.parentElement, file, async ([first]) => {
+    put(await textOf(first, language), first.name);
+    job.run();
+  });
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) job.run();
+  });
+  whenModels(async () => {
+    example ||= await fetch(EXAMPLE).then((response) => (response.ok ? response.text() : ""), () => "");
+    offerModels();
+  });
+  whenSpoken(() => {
+    offerModels();
+    sayTaken();
+  });
+  return job;
+}
+
+function fits(text, features) {
+  const { columns } = readCsv(text, features);
+  return features.every((name) => columns[name]);
+}
+
+let runs = 0;
+
+/** The forecast of the whole series, and those of its windows: with states, unless they are too many. */
+async function answer({ whole, windows, text, of = (runs += 1), original = text, ...about }, signal) {
+  const [continued, cut] = await Promise.all([post(whole, signal), windows && posted(windows, signal)]);
+  return { ...about, results: continued.results, windows: cut?.results[0].windows ?? [], text, of, original };
+}
+
+async function posted([first, other], signal) {
+  try {
+    return await post(first, signal);
+  } catch (problem) {
+    if (problem.slug !== "input-too-long" || !other) throw problem;
+    return post(other, signal);
+  }
+}
