@@ -5,6 +5,8 @@ const DELIMITERS = [",", ";", "\t", "|"];
 const NONE = "\u001f"; // the delimiter of a file with one column
 const MISSING = new Set(["", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"]);
 const SPACES = " \u00a0\u2009\u202f'\u2019"; // between thousands, in some languages
+const HINT = /^sep=([,;\t|])\r?$/i; // for Excel, in the first line
+const LONGEST = 100_000; // characters of a header
 const OTHER = { ".": ",", ",": "." };
 const NUMBER = Object.fromEntries(Object.entries(OTHER).map(([mark, other]) => [mark, numberWith(mark, other)]));
 
@@ -37,10 +39,13 @@ export function decimalsOf(fields, mark) {
   return Math.min(4, Math.max(0, ...fields.map(({ text }) => text.trim().split(mark)[1]?.length ?? 0)));
 }
 
-/** The header and the last `count` rows of a text, and how many it has. */
+/** The header and the last `count` rows of a text: `{ text, rows, shown }`; `rows` is how many it has. */
 export function lastRows(text, count) {
-  const [header = "", ...rows] = text.split(/\r\n|\n|\r/).filter((line) => line.trim());
-  return { text: [header, ...rows.slice(-count), ""].join("\n"), rows: rows.length };
+  const lines = text.split(/\r\n|\n|\r/).filter((line) => line.trim());
+  const heads = HINT.test(lines[0] ?? "") ? 2 : 1;
+  const rows = Math.max(0, lines.length - heads);
+  if (rows <= count) return { text, rows, shown: rows };
+  return { text: [...lines.slice(0, heads), ...lines.slice(-count), ""].join("\n"), rows, shown: count };
 }
 
 /** The text of a file: UTF-8, UTF-16 with a byte-order mark, or else the usual charset of spreadsheets in `language`. */
@@ -59,9 +64,9 @@ export async function textOf(file, language) {
 /** Where the header begins, and the delimiter: the one with which it names most columns. */
 function beginning(text, names) {
   const blank = /^[\r\n\ufeff]*/.exec(text)[0].length;
-  const hint = /^sep=([,;\t|])\r?\n/i.exec(text.slice(blank));
+  const first = text.slice(blank, blank + LONGEST);
+  const hint = /^sep=([,;\t|])\r?\n/i.exec(first);
   if (hint) return { start: blank + hint[0].length, delimiter: hint[1] };
-  const first = text.slice(blank).split(/\r\n|\n|\r/, 1)[0];
   const fits = DELIMITERS.map((delimiter) => {
     const found = recordsOf(first, 0, delimiter)[0].map((field) => field.text.trim());
     return { delimiter, named: names.filter((name) => found.includes(name)).length, all: found.length };

@@ -13,7 +13,7 @@ import { chooser, furnish } from "./section.js";
 import { language, number, say, whenSpoken } from "./words.js";
 
 const EXAMPLE = "assets/web/example-weather.csv";
-const ROWS = 60; // of a longer file, the last ones are shown
+const ROWS = 60; // of a longer file, the last ones are shown; more for a model with a longer window
 const UNIT = 6; // steps of a window of a model that reads any number
 
 /** Connect the section. */
@@ -90,8 +90,7 @@ export function forecastJob() {
 
   /** Show a text: the last rows of a long one. */
   function put(content, name = null) {
-    const { text: last, rows } = lastRows(content, Math.max(ROWS, (model()?.series.window ?? UNIT) + ROWS - UNIT));
-    const shown = last.split("\n").length - 2;
+    const { text: last, rows, shown } = lastRows(content, (model()?.series.window ?? UNIT) + ROWS - UNIT);
     text.value = last;
     taken = name && { name, rows, shown };
     sayTaken();

@@ -121,7 +121,7 @@ function drawStates(current, labels, cursor) {
     return value === null ? say("noState", { label: labels[column] }) : say("unitAt", { part: say("part_hidden"), unit: units[row], token: labels[column], value: number(value, { digits: 3 }) });
   };
   const height = Math.max(120, Math.min(260, units.length * 5));
-  const image = heatmap({ about: `${about} ${say("arrows")}`, role: say("heatmap"), columns: labels, values, kind: "sign", reach, cursor, height, describe, renewed: (renew) => (repaint = renew) });
+  const image = heatmap({ about: `${about} ${say("arrows")}`, role: say("heatmap"), columns: shortest(labels), values, kind: "sign", reach, cursor, height, describe, renewed: (renew) => (repaint = renew) });
   return {
     root: element("div", { className: "memory" }, element("h4", { textContent: say("statesTitle") }), element("p", { className: "hint", textContent: say(current().isWindowed ? "statesOfWindows" : "statesOfRows") }), image, drawScale(false, reach)),
     show() {
@@ -129,4 +129,10 @@ function drawStates(current, labels, cursor) {
       repaint(values);
     },
   };
+}
+
+/** Labels without the year, if all dates are in one. */
+function shortest(labels) {
+  const years = new Set(labels.filter((label) => !label.startsWith("+")).map((label) => /^(\d{4})-\d\d-\d\d$/.exec(label)?.[1]));
+  return years.size === 1 && !years.has(undefined) ? labels.map((label) => label.replace(/^\d{4}-/, "")) : labels;
 }
