@@ -166,7 +166,7 @@ def test_too_few_images_are_told(visit: Visit) -> None:
 
 def test_the_memory_of_frames(visit: Visit) -> None:
     section = classified(visit)
-    section.get_by_role("switch", name="Show the memory").check()
+    section.get_by_role("switch", name="Show the hidden state and gates").check()
     expect(section.get_by_role("application")).to_be_visible()
     expect(section.get_by_role("heading", name="The memory of LSTM-12")).to_be_visible()
     visit.check()

@@ -1,6 +1,9 @@
 """Forecasts on the page: the numbers of the API, windows at the pointer, points that are dragged, files."""
 
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,14 +183,19 @@ def test_while_a_request_runs_only_the_latest_change_waits(visit: Visit) -> None
         if "windows" in request.url:
             sent.append(request.post_data or "")
 
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
     visit.page.on("request", note)
-    visit.page.route("**/v1/forecast*windows*", lambda route: held.append(route))
+    visit.page.route("**/v1/forecast*windows*", hold_the_first)
     plot(section, "wind").focus()
     for _ in range(6):
         visit.page.keyboard.press("ArrowUp")
     while not held:
         visit.page.wait_for_timeout(10)
-    visit.page.unroute("**/v1/forecast*windows*")
     held[0].continue_()
     result = result_of(visit, text_of(section))
     section.get_by_text(TABLE).click()
@@ -312,6 +320,19 @@ def test_what_cannot_be_read_is_told(visit: Visit, text: str, told: str) -> None
     expect(section.get_by_role("alert")).to_have_text(re.compile(told))
     button(section, "Use the example").click()
     expect(section.locator(".model")).to_be_visible()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_commands_give_the_answer_of_the_page(visit: Visit) -> None:
+    section = forecast(visit)
+    command = section.locator("code").text_content() or ""
+    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=20)
+    first, end = json.JSONDecoder().raw_decode(ran.stdout.decode())
+    second = json.loads(ran.stdout.decode()[end:])
+    [result], [cut] = first["results"], second["results"]
+    assert [row[1:] for row in cells(section)] == [[shown(value) for value in row] for row in result["values"]]
+    assert len(cut["windows"]) == 55
+    visit.check()
 
 
 def test_a_forecast_of_any_length(browser: Browser, number_server: str) -> None:

@@ -34,7 +34,7 @@ export function clipJob() {
   memory.setAttribute("role", "switch");
   const reverse = said("button", "clipReverse", { type: "button", className: "button" });
   const shuffle = said("button", "clipShuffle", { type: "button", className: "button" });
-  furnish("clip", [zone, models, element("label", { className: "check" }, memory, " ", said("span", "showMemory"))], [reverse, shuffle]);
+  furnish("clip", [zone, models, element("label", { className: "check" }, memory, " ", said("span", "clipMemory"))], [reverse, shuffle]);
   let model = "";
   let clip = EXAMPLE;
 

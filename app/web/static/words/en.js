@@ -234,6 +234,7 @@ export default {
   clipAbout:
     "Reads a clip frame by frame: a ResNet sees each image, and a recurrent network remembers the ones before. Play it backwards or shuffle it: " +
     "the images stay the same, the order does not.",
+  clipMemory: "Show the hidden state and gates",
   clipRun: "Classify",
   clipChoose: "Choose images or an animated file",
   clipExample: "Use the example clip",

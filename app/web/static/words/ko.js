@@ -225,6 +225,7 @@ export default {
   clipNav: "움직임",
   clipAbout:
     "움직이는 그림을 한 프레임씩 읽습니다. ResNet이 프레임을 보고, 순환 신경망이 앞의 프레임을 기억합니다. 거꾸로 돌리거나 섞어 보세요. 그림은 그대로이고 순서만 다릅니다.",
+  clipMemory: "은닉 상태와 게이트 보기",
   clipRun: "분류하기",
   clipChoose: "그림 여러 장 또는 움직이는 그림 고르기",
   clipExample: "예시 클립 쓰기",
