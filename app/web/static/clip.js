@@ -70,8 +70,14 @@ export function clipJob() {
   }
 
   async function take(taken) {
-    const files = taken.files ?? [await (await fetch(taken.shipped)).blob()];
-    show({ ...taken, frames: await framesOf(files) });
+    show({ ...taken, frames: await decoded(taken) });
+  }
+
+  /** Show the frames of the example before any is asked for. */
+  async function begin() {
+    const frames = await decoded(EXAMPLE);
+    if (clip === EXAMPLE) clip = { ...EXAMPLE, frames };
+    describe();
   }
 
   /** Answer the frames that the model reads in another order. */
@@ -90,7 +96,7 @@ export function clipJob() {
     };
     models.replaceChildren(choice(say("model"), choices, model, choose));
     job.setServed(choices.length > 0);
-    if (choices.length && !clip.frames.length && clip === EXAMPLE) take(EXAMPLE);
+    if (choices.length && clip === EXAMPLE) begin();
     describe();
   }
 
@@ -105,6 +111,10 @@ export function clipJob() {
   whenModels(offerModels);
   whenSpoken(offerModels);
   return job;
+}
+
+async function decoded({ files, shipped }) {
+  return framesOf(files ?? [await (await fetch(shipped)).blob()]);
 }
 
 /** Another order of items. */

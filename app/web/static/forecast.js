@@ -35,6 +35,7 @@ export function forecastJob() {
   let view = null;
   let answered = null; // the last answer, to which the points that are moved now belong
   let taken = null; // of a file: its name and rows
+  let begun = ""; // the text that the page began with: another one is the visitor's
 
   const model = () => modelsOf("forecasting").find(({ name }) => name === chosen);
   const columns = () => [...new Set([...(model()?.series.targets ?? []), ...(model()?.series.features ?? [])])];
@@ -115,14 +116,15 @@ export function forecastJob() {
     begin();
   }
 
-  /** The bounds of the model; if the text does not name its columns, one that does. */
+  /** The bounds of the model, and a text with its columns, unless the visitor has written another one. */
   function begin() {
     if (!model()) return;
     const { features, horizon: own, longest_horizon: most } = model().series;
     Object.assign(horizon, { placeholder: String(own), max: most ?? 10_000 });
     useExample.hidden = !fits(example, features);
-    if (fits(text.value, features)) return job.showCurl();
+    if (text.value !== begun || (begun && fits(begun, features))) return job.showCurl();
     put(useExample.hidden ? `${features.join(",")}\n` : example);
+    begun = text.value;
   }
 
   text.addEventListener("input", () => {

@@ -23,7 +23,7 @@ export function forecastView(series, answer, { features, digits, change }) {
   const labels = [...series.labels, ...forecasts.result.values.map((_, step) => `+${step + 1}`)];
   const cursor = new Cursor(labels.length);
   const readout = element("p", { className: "readout", role: "status" });
-  const facts = element("div");
+  const [facts, numbers] = [element("div"), element("div")];
   const panels = shownNames.map((name) => {
     const isTarget = forecasts.targets.includes(name);
     const move = features.includes(name) ? (at, value) => change(name, at, value) : null;
@@ -35,8 +35,12 @@ export function forecastView(series, answer, { features, digits, change }) {
 
   function show() {
     for (const { name, show: showPanel } of panels) showPanel(forecasts.partsOf(name, cursor.at));
-    facts.replaceChildren(...drawErrors(forecasts, digits));
     describe();
+  }
+
+  function showNumbers() {
+    facts.replaceChildren(...drawErrors(forecasts, digits));
+    numbers.replaceChildren(forecastTable(forecasts, digits));
   }
 
   function describe() {
@@ -46,6 +50,7 @@ export function forecastView(series, answer, { features, digits, change }) {
 
   cursor.watch(show);
   show();
+  showNumbers();
   const left = names.length > MOST_PANELS ? [element("p", { className: "hint", textContent: say("panelsLeft", { shown: MOST_PANELS, all: names.length }) })] : [];
   const root = element(
     "div",
@@ -57,7 +62,7 @@ export function forecastView(series, answer, { features, digits, change }) {
     memory.root,
     facts,
     drawFacts({ textContent: say("windowIs", { rows: forecasts.unit }) }, answeredBy(forecasts.result)),
-    disclosure(say("asTable"), () => forecastTable(forecasts, digits)),
+    disclosure(say("asTable"), () => numbers),
   );
   return {
     root,
@@ -68,6 +73,7 @@ export function forecastView(series, answer, { features, digits, change }) {
     showAnswer(changed, answered) {
       forecasts = new Forecasts(changed, answered);
       show();
+      showNumbers();
       memory.show();
     },
     say: (text) => (readout.textContent = text),
