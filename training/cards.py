@@ -29,7 +29,7 @@ def card_of(manifest: Manifest, text: CardText) -> str:
     """The whole `MODEL_CARD.md`."""
     training = manifest.training
     recipe = f"`{training.recipe}`" if training else "none"
-    minutes = f"about {training.minutes} minutes on one CPU core" if training else "none"
+    minutes = f"about {_count(training.minutes, 'minute')} on one CPU core" if training else "none"
     decoding = (
         f"\nDecoding: greedy, at most {manifest.decoding.max_tokens} tokens by default.\n" if manifest.decoding else ""
     )
@@ -65,6 +65,10 @@ The measurements are of these very files, by the command in the table.
 
 {text.terms}
 """
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _source_rows(manifest: Manifest) -> str:

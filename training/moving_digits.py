@@ -28,7 +28,7 @@ DIRECTIONS = {  # rows and columns of a step
     "up-left": (-1, -1),
 }
 FRAMES, SIZE = 6, 32
-_DIGIT_SIZES, _STEPS = (12, 20), (2, 5)  # smallest and largest, in pixels
+_DIGIT_SIZES, _STEPS = (12, 18), (3, 6)  # smallest and largest, in pixels
 _SHARES = {"train": (0.0, 0.7), "dev": (0.7, 0.8), "test": (0.8, 1.0)}
 
 
@@ -50,9 +50,9 @@ def read_digits(data: Path, split: Split) -> Tensor:
 
 
 def clips_of(digits: Tensor, generator: torch.Generator) -> Clips:
-    """Each digit (digits, 8, 8) once in each direction, with its own size, place, step and colours."""
+    """Each digit (digits, 8, 8), in a size and colours of its own, once in each direction from some place."""
     directions = torch.arange(len(DIRECTIONS)).repeat(len(digits))
-    canvases = torch.stack([_drawn(digit, generator) for digit in digits.repeat_interleave(len(DIRECTIONS), 0)])
+    canvases = torch.stack([_drawn(digit, generator) for digit in digits]).repeat_interleave(len(DIRECTIONS), 0)
     count = len(canvases)
     starts = torch.randint(SIZE, (count, 1, 2), generator=generator)
     steps = torch.randint(_STEPS[0], _STEPS[1] + 1, (count, 1, 1), generator=generator)

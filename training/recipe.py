@@ -48,9 +48,9 @@ class Shipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One shipped checkpoint. `train(data, folder, epochs)` writes `best.pt` into the folder, and `tokenizer.json` if the
-    manifest has a tokenizer; `epochs` None is the number of the recipe. `draft` is the manifest before publishing and measuring.
-    `measure(shipped, data)` returns the measurements."""
+    """One shipped checkpoint. `train(data, folder, epochs)` writes `best.pt` into the folder, and `tokenizer.json` if
+    the manifest has a tokenizer; `epochs` None is the number of the recipe. `draft` is the manifest before publishing
+    and measuring. `measure(shipped, data)` returns the measurements."""
 
     draft: Manifest
     card: CardText

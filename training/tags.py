@@ -13,6 +13,26 @@ TAGS = (
     "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM",
     "VERB", "X",
 )  # fmt: skip
+_SHORT = (
+    "Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Gen|Gov|Sen|Rep|Lt|Col|Sgt|Inc|Corp|Co|Ltd|vs|etc|"
+    "Jan|Feb|Mar|Apr|Aug|Sept|Sep|Oct|Nov|Dec|[A-HJ-Z]"
+)
+_PREFIXES = "e|co|re|pre|post|non|anti|ex|un|de|sub|pro|semi|multi|mid|self"
+_SINGLE_WORDS = (
+    r"(?:https?://|www\.)[^▁]*[^▁\p{P}]/?",
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    r"(?:\p{L}\.){2,}",
+    rf"(?<=▁)(?:{_SHORT})\.(?!\w)",
+    r"\d+(?:[.,:]\d+)+",
+    rf"(?<=▁)(?i:{_PREFIXES})-\w+",
+    r"(?i:n['’]t|['’](?:s|m|d|re|ve|ll))(?!\w)",
+    r"(?<=▁can|▁Can)not(?!\w)",
+    r"\.{2,}|-{2,}|[!?]{2,}",
+    r"[^\w▁]",
+)
+# What the treebank writes as one word, beside runs of letters and digits: addresses, abbreviations, numbers, the halves
+# of "don't" and "cannot", and every other sign on its own. A space is U+2581, at the start of a piece.
+WORDS = rf"▁?(?:{'|'.join(_SINGLE_WORDS)})"
 _JOINS_BEFORE = re.compile(r"[.,!?;:%)\]}…]+|n['’]t|['’](?:s|m|d|re|ve|ll)?", re.IGNORECASE)
 _JOINS_AFTER = re.compile(r"[(\[{$£€#]")
 

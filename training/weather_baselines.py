@@ -1,12 +1,11 @@
 """Forecasts that need no network, which `forecast-weather` must beat: persistence, climatology, linear regression."""
 
-from collections.abc import Collection
 from datetime import date
 
 import torch
 from torch import Tensor
 
-from training.weather import FEATURES, HORIZON, TARGETS, Weather, Windows
+from training.weather import FEATURES, HORIZON, TARGETS, Weather, Windows, split_of
 
 _AROUND = 10  # days on each side of a day of the year that its climatology averages
 
@@ -17,11 +16,13 @@ def persistence(windows: Windows) -> Tensor:
     return windows.inputs[:, -1:, columns].repeat(1, HORIZON, 1)
 
 
-def climatology(weather: Weather, years: Collection[int], windows: Windows) -> Tensor:
-    """The mean of these years over the 21 days around the same day of the year: (windows, 3, targets)."""
+def climatology(weather: Weather, windows: Windows) -> Tensor:
+    """The mean of the years before the test over the 21 days around the same day of the year: (windows, 3, targets)."""
     columns = [FEATURES.index(name) for name in TARGETS]
     known = [
-        (_day_of_year(day), row) for day, row in zip(weather.days, weather.values, strict=True) if day.year in years
+        (_day_of_year(day), row)
+        for day, row in zip(weather.days, weather.values, strict=True)
+        if split_of(day) != "test"
     ]
     places, values = torch.tensor([place for place, _ in known]), torch.stack([row[columns] for _, row in known])
     means = []

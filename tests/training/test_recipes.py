@@ -1,4 +1,4 @@
-"""Every recipe runs on raw data of 200 rows, up to a version in a store and its measurement."""
+"""Every recipe runs on little raw data, up to a version in a store and its measurement."""
 
 from pathlib import Path
 
@@ -10,7 +10,14 @@ from tests.training.raw_data import write_raw_data
 from training.curves import CURVE
 from training.evaluate import RECIPES, recipe_of
 
-_SHORT = {"lm-en", "sentiment-en", "translate-en-ko"}  # without captions, which take long
+_SHORT = {  # without captions, which take long
+    "lm-en",
+    "sentiment-en",
+    "translate-en-ko",
+    "forecast-weather",
+    "classify-digits-motion",
+    "tag-en",
+}
 
 
 @pytest.fixture(scope="module")
