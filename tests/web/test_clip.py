@@ -121,7 +121,7 @@ def test_a_dropped_gif(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Clips")
     expect(section.locator(".film canvas")).to_have_count(6)
-    pictures = [Image.open(io.BytesIO(png(shade))).convert("P") for shade in SHADES]
+    pictures = [Image.open(io.BytesIO(png(shade))).convert("L") for shade in SHADES]
     file = io.BytesIO()
     pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=[100, 100, 300, 100, 100, 200])
     visit.page.evaluate(

@@ -28,7 +28,7 @@ export function forecastView(series, answer, { features, digits, change }) {
     const isTarget = forecasts.targets.includes(name);
     const move = features.includes(name) ? (at, value) => change(name, at, value) : null;
     const about = say(move ? "panelAbout" : "panelAboutTarget", { name, rows: series.labels.length });
-    const made = panel({ about, role: say("panel"), count: labels.length, cursor, height: isTarget ? 150 : 84, change: move });
+    const made = panel({ about, role: say("panel"), count: labels.length, cursor, height: isTarget ? 150 : 84, unit: 10 ** -digits[name], change: move });
     return { name, ...made };
   });
   const memory = drawStates(() => forecasts, labels, cursor);

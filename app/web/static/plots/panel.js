@@ -9,13 +9,13 @@ const EDGE = 10; // above and below the lines
 const ROOM = 0.15; // of the range, above and below: to drag a point beyond it
 
 /**
- * A panel of `count` columns. `change(at, value)` gets the number to which a point is dragged, or moved with the arrow
+ * A panel of `count` columns. `unit` is the smallest step of a number; `change(at, value)` gets the number to which a point is dragged, or moved with the arrow
  * keys; without it no point can be. Returns `{ root, show }`: `show(parts)` draws `values` (null is missing), `next`
  * (the forecast after them), `before` (a forecast to compare it with), `then` (`{ first, last, values }`: a window, and
  * the forecast after it) and `reach` (further numbers that the
  * scale has room for); it draws the current row of `cursor`.
  */
-export function panel({ about, role, count, cursor, height, change }) {
+export function panel({ about, role, count, cursor, height, unit, change }) {
   const image = svg("svg", { tabindex: 0, role: "application", "aria-label": about, "aria-roledescription": role, height });
   const root = element("div", { className: "plot panel" }, image);
   const shown = { values: [], next: [], before: null, then: null, reach: [] };
@@ -74,7 +74,8 @@ export function panel({ about, role, count, cursor, height, change }) {
     if (event.key in moves) return cursor.move(cursor.at === null ? at : moves[event.key]);
     cursor.move(at);
     const value = shown.values[at] ?? null;
-    if (change && value !== null) change(at, value + signs[event.key] * roundStep((range[1] - range[0]) / (event.shiftKey ? 10 : 50)));
+    const step = Math.max(unit, roundStep((range[1] - range[0]) / (event.shiftKey ? 10 : 50)));
+    if (change && value !== null) change(at, value + signs[event.key] * step);
   });
   return {
     root,
