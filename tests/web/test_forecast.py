@@ -318,6 +318,25 @@ def test_what_cannot_be_read_is_told(visit: Visit, text: str, told: str) -> None
     expect(section.locator(".model")).to_be_visible()
 
 
+def test_a_text_that_was_typed_meanwhile_is_sent(visit: Visit) -> None:
+    section = forecast(visit)
+    text = "\n".join(EXAMPLE.split("\n")[:21])
+    section.get_by_label("Numbers as CSV").fill(text)
+    drag(visit, section, "temp_max", 50, down=20)
+    expect(plot(section, "wind").locator("circle")).to_have_count(20)
+    expect(section.get_by_label("Numbers as CSV")).to_have_value(text)
+    visit.check()
+
+
+def test_of_a_long_text_that_is_pasted_the_last_rows_are_kept(visit: Visit) -> None:
+    section = forecast(visit)
+    header, *rows = EXAMPLE.split()
+    section.get_by_label("Numbers as CSV").fill("\n".join([header, *(rows * 100)]))
+    expect(section).to_contain_text("pasted text: the last 60 of 6000 rows")
+    expect(section.get_by_label("Numbers as CSV")).to_have_value(EXAMPLE)
+    visit.check()
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_commands_give_the_answer_of_the_page(visit: Visit) -> None:
     section = forecast(visit)

@@ -14,6 +14,7 @@ import { language, number, say, whenSpoken } from "./words.js";
 
 const EXAMPLE = "assets/web/example-weather.csv";
 const ROWS = 60; // of a longer file, the last ones are shown; more for a model with a longer window
+const MOST = 1000; // rows that are drawn: a longer text that is pasted is a file
 const UNIT = 6; // steps of a window of a model that reads any number
 
 /** Connect the section. */
@@ -26,10 +27,10 @@ export function forecastJob() {
   undo.dataset.off = "";
   const useExample = said("button", "forecastExample", { type: "button", className: "button" });
   const [file, choose] = chooser("forecast-file", "forecastChoose", { accept: ".csv,.tsv,.txt,text/csv" });
-  const lefts = element("div", { className: "typed" }, said("label", "forecastLabel", { htmlFor: text.id }), text);
+  const typed = element("div", { className: "typed" }, said("label", "forecastLabel", { htmlFor: text.id }), text);
   const ahead = element("label", { className: "choice" }, said("span", "stepsAhead"), horizon);
   const zone = element("div", { className: "zone" }, element("div", { className: "choose" }, file, choose, useExample, said("p", "forecastDrop", { className: "hint" }), note, models, ahead));
-  furnish("forecast", [element("div", { className: "fields" }, lefts, zone)], [undo]);
+  furnish("forecast", [element("div", { className: "fields" }, typed, zone)], [undo]);
   let chosen = ""; // the name of the model
   let example = "";
   let view = null;
@@ -38,49 +39,50 @@ export function forecastJob() {
   let begun = ""; // the text that the page began with: another one is the visitor's
 
   const model = () => modelsOf("forecasting").find(({ name }) => name === chosen);
-  const columns = () => [...new Set([...(model()?.series.targets ?? []), ...(model()?.series.features ?? [])])];
-  const series = () => readCsv(text.value, columns());
 
   function request({ before = null, ahead = horizon.value } = {}) {
-    const unit = model()?.series.window ?? UNIT;
-    const isWindowed = Boolean(model()?.series.window);
+    const { window, features = [], targets = [] } = model()?.series ?? {};
+    const unit = window ?? UNIT;
+    const names = [...new Set([...targets, ...features])];
     const common = { ...(chosen && { model: chosen }), ...(ahead && { horizon: ahead }) };
     const make = (options) => csvRequest("v1/forecast", text.value, { ...common, ...options });
     const whole = make({ states: true });
-    const rows = series().labels.length;
+    const rows = readCsv(text.value, names).labels.length;
     const cut = (states) => make({ windows: true, stride: 1, ...(states && { states }) });
-    const windows = rows < unit ? null : isWindowed ? [cut(true), cut(false)] : [cut(false)];
+    const windows = rows < unit ? null : window ? [cut(true), cut(false)] : [cut(false)];
     const curl = [whole, ...(windows ? [windows[0]] : [])].map((one) => one.curl).join("\n");
-    return { sources: [text.value], whole, windows, unit, isWindowed, curl, text: text.value, before, ahead };
+    return { sources: [text.value], whole, windows, unit, isWindowed: Boolean(window), names, features, curl, text: text.value, before, ahead };
   }
 
   const draw = (answer) => {
     answered = answer;
-    const read = readCsv(answer.text, columns());
-    const digits = Object.fromEntries(columns().map((name) => [name, read.columns[name] ? decimalsOf(read.columns[name].fields, read.mark) : 2]));
     offerUndo();
-    view = forecastView(read, answer, { features: model().series.features, digits, change: (name, at, value) => move(name, at, value, digits[name]) });
+    const series = readCsv(answer.text, answer.names);
+    const digits = Object.fromEntries(answer.names.map((name) => [name, decimalsOf(series.columns[name]?.fields ?? [], series.mark)]));
+    view = forecastView(series, answer, { digits, change: (name, at, value) => move(name, at, value, digits[name]) });
     return [view.root];
   };
   const summary = ({ results }) => results[0].targets.map((name, at) => `${name} ${results[0].values.map((row) => number(row[at])).join(", ")}`).join("; ");
-  const job = new Job("forecast", { request, ask: answer, draw, summary });
-  const latest = new Latest(answer, (moved, problem) => {
+  const job = new Job("forecast", { request, ask: askBoth, draw, summary });
+  const latest = new Latest(askBoth, (sent, moved, problem) => {
+    if (sent.of !== answered.of) return; // the form was sent meanwhile
     if (problem) return view.say([problemTitle(problem), problem.detail].filter(Boolean).join(": "));
-    if (moved.of !== answered.of) return; // the form was sent meanwhile
     answered = moved;
-    view.showAnswer(series(), moved);
+    view.showAnswer(readCsv(text.value, moved.names), moved);
     job.keep(moved);
   });
 
-  /** Change a number of the text, and ask for its forecast. */
+  /** Change a number of the text, and ask for its forecast. A text of another length has been typed: it is sent anew. */
   function move(name, at, value, digits) {
-    const read = series();
-    text.value = withNumber(text.value, read.columns[name].fields[at], read, value, digits);
-    view.showSeries(series());
+    const { of, original, names, ahead } = answered;
+    const series = readCsv(text.value, names);
+    if (!series.columns[name] || series.labels.length !== view.rows) return job.run();
+    text.value = withNumber(text.value, series.columns[name].fields[at], series, value, digits);
+    view.showSeries(readCsv(text.value, names));
     offerUndo();
     job.showCurl();
     const before = answered.before ?? answered.results[0].values;
-    latest.push({ ...request({ before, ahead: answered.ahead }), of: answered.of, original: answered.original });
+    latest.push({ ...request({ before, ahead }), of, original });
   }
 
   function offerUndo() {
@@ -128,7 +130,8 @@ export function forecastJob() {
   }
 
   text.addEventListener("input", () => {
-    taken = null;
+    if (text.value.split("\n", MOST + 2).length > MOST + 1) put(text.value, say("pasted"));
+    else taken = null;
     sayTaken();
     offerUndo();
   });
@@ -166,7 +169,7 @@ function fits(text, features) {
 let runs = 0;
 
 /** The forecast of the whole series, and those of its windows: with states, unless they are too many. */
-async function answer({ whole, windows, text, of = (runs += 1), original = text, ...about }, signal) {
+async function askBoth({ whole, windows, text, of = (runs += 1), original = text, ...about }, signal) {
   const [continued, cut] = await Promise.all([post(whole, signal), windows && posted(windows, signal)]);
   return { ...about, results: continued.results, windows: cut?.results[0].windows ?? [], text, of, original };
 }

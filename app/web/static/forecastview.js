@@ -14,11 +14,11 @@ const MOST_UNITS = 64; // that are shown: more rows would be thinner than a pixe
 
 /**
  * The view of an `answer` to `series`. `change(name, at, value)` gets the number to which a point is moved. Returns
- * `{ root, showSeries, showAnswer, say }`, which show changes in place.
+ * `{ root, rows, showSeries, showAnswer, say }`, which show changes in place.
  */
-export function forecastView(series, answer, { features, digits, change }) {
+export function forecastView(series, answer, { digits, change }) {
   let forecasts = new Forecasts(series, answer);
-  const names = [...new Set([...forecasts.targets, ...features])];
+  const { names, features } = answer;
   const shownNames = names.slice(0, MOST_PANELS);
   const labels = [...series.labels, ...forecasts.result.values.map((_, step) => `+${step + 1}`)];
   const cursor = new Cursor(labels.length);
@@ -66,6 +66,7 @@ export function forecastView(series, answer, { features, digits, change }) {
   );
   return {
     root,
+    rows: series.labels.length,
     showSeries(changed) {
       forecasts = forecasts.of(changed);
       show();

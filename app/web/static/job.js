@@ -100,7 +100,7 @@ export class Job {
 
   /** Keep an answer that is shown already, to draw it again when the language changes. */
   keep(answer) {
-    this.#state = { ...this.#state, answer };
+    if (this.answered) this.#state = { ...this.#state, answer };
   }
 
   /** Show the section, or hide it if no model does this task. */

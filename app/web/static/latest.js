@@ -6,7 +6,7 @@ export class Latest {
   #waiting = null;
   #busy = false;
 
-  /** `show(answer, problem)` gets what `ask(request)` returned or threw. */
+  /** `show(request, answer, problem)` gets what `ask(request)` returned or threw. */
   constructor(ask, show) {
     this.#ask = ask;
     this.#show = show;
@@ -21,9 +21,9 @@ export class Latest {
       const next = this.#waiting;
       this.#waiting = null;
       try {
-        this.#show(await this.#ask(next), null);
+        this.#show(next, await this.#ask(next), null);
       } catch (problem) {
-        this.#show(null, problem);
+        this.#show(next, null, problem);
       }
     }
     this.#busy = false;

@@ -208,6 +208,7 @@ export default {
   stepsAhead: "Steps ahead",
   fileAll: "{name}: {rows} rows",
   fileLast: "{name}: the last {shown} of {rows} rows",
+  pasted: "pasted text",
   panel: "line plot",
   panelAbout: "{name}: {rows} rows, then the forecast. Left and right choose a row, up and down change its number.",
   panelAboutTarget: "{name}: {rows} rows, then the forecast. Left and right choose a row.",

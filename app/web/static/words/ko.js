@@ -200,6 +200,7 @@ export default {
   stepsAhead: "앞으로 몇 단계",
   fileAll: "{name}: {rows}행",
   fileLast: "{name}: {rows}행 가운데 마지막 {shown}행",
+  pasted: "붙여 넣은 글",
   panel: "선 그림",
   panelAbout: "{name}: {rows}행과 그다음 예측. 왼쪽, 오른쪽 키로 행을 고르고 위, 아래 키로 값을 바꿉니다.",
   panelAboutTarget: "{name}: {rows}행과 그다음 예측. 왼쪽, 오른쪽 키로 행을 고릅니다.",
