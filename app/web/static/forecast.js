@@ -58,7 +58,7 @@ export function forecastJob() {
     answered = answer;
     offerUndo();
     const series = readCsv(answer.text, answer.names);
-    const digits = Object.fromEntries(answer.names.map((name) => [name, decimalsOf(series.columns[name]?.fields ?? [], series.mark)]));
+    const digits = Object.fromEntries(answer.names.map((name) => [name, series.columns[name] ? decimalsOf(series.columns[name].fields, series.mark) : 2]));
     view = forecastView(series, answer, { digits, change: (name, at, value) => move(name, at, value, digits[name]) });
     return [view.root];
   };
