@@ -142,6 +142,7 @@ def test_buttons_rest_while_a_request_runs(visit: Visit) -> None:
         ("Sentiment", "Analyse"),
         ("RNN, GRU and LSTM on the same text", "Compare"),
         ("Translate", "Translate"),
+        ("Tags", "Tag"),
     ],
 )
 def test_an_empty_text_is_not_sent(visit: Visit, name: str, run: str) -> None:
@@ -290,9 +291,10 @@ def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server:
     page = visit.go("/")
     page.get_by_role("switch", name="기억 보기").check()
     page.get_by_label("글", exact=True).fill("The plot makes no sense, but I smiled.")
-    for name in ("분석하기", "비교하기", "설명하기", "번역하기", "이어 쓰기"):
+    expect(page.locator(".film canvas")).to_have_count(6)  # the frames of the example clip
+    for name in ("분석하기", "비교하기", "설명하기", "번역하기", "이어 쓰기", "태그 달기", "예측하기", "분류하기"):
         page.get_by_role("button", name=name, exact=True).click()
-    expect(page.locator(".result")).to_have_count(6)
+    expect(page.locator(".result")).to_have_count(9)
     page.locator("#live summary").click()
     expect(page.locator("[data-figure=engines]")).to_have_text("1개 중 1개")
     for summary in page.get_by_text("숫자를 표로 보기").all():
@@ -300,7 +302,7 @@ def test_korean_browser_on_a_narrow_screen_in_the_dark(browser: Browser, server:
     expect(page.locator("#models article")).to_have_count(len(all_drafts()))
     for language in ("한국어", "English"):
         page.get_by_role("button", name=language).click()
-        expect(page.locator(".result")).to_have_count(6)
+        expect(page.locator(".result")).to_have_count(9)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
     corner = "canvas => [...canvas.getContext('2d').getImageData(canvas.width - 1, 1, 1, 1).data]"
     assert page.get_by_role("application").first.evaluate(corner)[3] == 0  # the dark ground shines through
@@ -319,9 +321,10 @@ def test_everything_that_is_operated_or_seen_has_a_name(visit: Visit) -> None:
     page = visit.go("/")
     page.get_by_role("switch", name="Show the memory").check()
     page.get_by_label("Text", exact=True).fill("The plot makes no sense, but I smiled.")
-    for name in ("Analyse", "Compare", "Describe", "Translate", "What comes next?"):
+    expect(page.locator(".film canvas")).to_have_count(6)  # the frames of the example clip
+    for name in ("Analyse", "Compare", "Describe", "Translate", "What comes next?", "Tag", "Forecast", "Classify"):
         page.get_by_role("button", name=name, exact=True).click()
-    expect(page.locator(".result")).to_have_count(6)
+    expect(page.locator(".result")).to_have_count(9)
     for role in (
         "button",
         "img",

@@ -1,12 +1,15 @@
 // The page: tasks with a view of the memory, live figures, and the models.
 
 import { captionJob } from "./caption.js";
+import { clipJob } from "./clip.js";
 import { compareJob } from "./compare.js";
 import { completeJob } from "./complete.js";
+import { forecastJob } from "./forecast.js";
 import { keyWanted, whenKey } from "./key.js";
 import { wireKeyDialog } from "./keydialog.js";
 import { modelsOf, watchReadiness, whenModels } from "./models.js";
 import { sentimentJob } from "./sentiment.js";
+import { tagJob } from "./tag.js";
 import { throughputPanel } from "./throughput.js";
 import { translateJob } from "./translate.js";
 import { fill, language, respeak, speak } from "./words.js";
@@ -35,6 +38,9 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", respeak); 
 
 const jobs = { sentiment: sentimentJob(), captioning: captionJob(), translation: translateJob(), completion: completeJob() };
 compareJob();
+tagJob();
+forecastJob();
+clipJob();
 throughputPanel();
 whenModels(() => {
   for (const [task, job] of Object.entries(jobs)) job.setServed(modelsOf(task).length > 0);

@@ -1,10 +1,12 @@
 // A caption of an image, and the attention at each of its words.
 
 import { disclosure, element, table } from "./dom.js";
+import { takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { languagesOf } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { drawLook } from "./plots/overlay.js";
+import { player } from "./plots/player.js";
 import { strip, wordOf } from "./plots/strip.js";
 import { pictureRequest, post, withAttention } from "./requests.js";
 import { drawScore, drawSentence } from "./results.js";
@@ -34,7 +36,7 @@ export function captionJob() {
   function show(chosen) {
     picture = chosen;
     URL.revokeObjectURL(preview.src);
-    preview.src = chosen.shipped ?? URL.createObjectURL(chosen.file);
+    preview.src = chosen.shipped ?? URL.createObjectURL(chosen.files[0]);
     preview.hidden = false;
     describe();
     job.clear();
@@ -48,31 +50,16 @@ export function captionJob() {
 
   preview.addEventListener("error", () => (preview.hidden = true)); // not an image: the server reports it
   document.getElementById("caption-example").addEventListener("click", () => take(EXAMPLE));
-  takeFiles(section, (file) => take({ name: file.name, file }));
+  const takeFile = (file) => take({ name: file.name, files: [file] });
+  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file));
+  takePasted(section, takeFile);
   whenSpoken(describe);
   show(EXAMPLE);
   return job;
 }
 
-/** Call `take(file)` for a chosen, dropped or pasted file. */
-function takeFiles(section, take) {
-  const zone = section.querySelector(".zone");
-  const chooser = document.getElementById("caption-file");
-  chooser.addEventListener("change", () => {
-    if (chooser.files.length) take(chooser.files[0]);
-    chooser.value = ""; // so that the same file can be chosen again
-  });
-  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
-    // everywhere: an image dropped beside the zone must not replace the page
-    window.addEventListener(name, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      const inside = zone.contains(event.target);
-      zone.classList.toggle("over", inside && name !== "drop" && name !== "dragleave");
-      const [file] = event.dataTransfer.files;
-      if (name === "drop" && inside && file) take(file);
-    });
-  }
+/** Call `take(file)` for a pasted file. */
+function takePasted(section, take) {
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData?.files ?? [];
     if (!file || event.clipboardData.types.includes("text/plain")) return; // office programs paste a text as an image, too
@@ -106,36 +93,12 @@ function drawLooks({ attention }, picture, lang) {
   else picture.addEventListener("load", () => show(cursor.at), { once: true });
   const pieces = target.map((word, at) => ({ text: word === "<eos>" ? ` ${words[at]}` : word, name: describe(at) }));
   return [
-    element("div", { className: "looking" }, canvas, element("div", {}, strip({ about: say("captionWords"), pieces, cursor, lang }), readout, player(cursor, canvas))),
+    element("div", { className: "looking" }, canvas, element("div", {}, strip({ about: say("captionWords"), pieces, cursor, lang }), readout, player(cursor, canvas, STEP_MILLISECONDS))),
     disclosure(say("asTable"), () => {
       const rows = words.map((word, at) => [word, place(weights[at]).words, percent(place(weights[at]).most, 1)]);
       return table(say("lookTable"), [say("word"), say("looksAt"), say("share")], rows);
     }),
   ];
-}
-
-/** The play and pause button. */
-function player(cursor, canvas) {
-  const button = element("button", { type: "button", className: "button", textContent: say("play") });
-  let timer = null;
-  const stop = () => {
-    clearInterval(timer);
-    timer = null;
-    button.textContent = say("play");
-  };
-  const step = () => {
-    const next = cursor.at === null ? 0 : cursor.at + 1;
-    if (next >= cursor.count || !canvas.isConnected) return stop();
-    cursor.move(next);
-  };
-  button.addEventListener("click", () => {
-    if (timer) return stop();
-    if (cursor.at === cursor.count - 1) cursor.move(null);
-    button.textContent = say("pause");
-    timer = setInterval(step, STEP_MILLISECONDS);
-    step();
-  });
-  return button;
 }
 
 function lookWords(word, weights) {

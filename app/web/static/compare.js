@@ -4,7 +4,7 @@ import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
 import { modelsOf, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
-import { DASHES, linePlot, LINE_COLOURS } from "./plots/line.js";
+import { linePlot, lineSample } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
 import { labelWords } from "./results.js";
@@ -107,7 +107,7 @@ function drawLegend(results, read, lines) {
     element(
       "li",
       {},
-      sample(which),
+      lineSample(which),
       element("span", { className: "model", textContent: model }),
       element("span", { className: "thought" }, numbers[which], verdicts[which]),
     ),
@@ -124,17 +124,4 @@ function drawLegend(results, read, lines) {
   };
   show(null);
   return { root: element("div", {}, caption, element("ul", { className: "legend" }, ...items)), show };
-}
-
-/** A sample of a line of the plot. */
-function sample(which) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  svg.setAttribute("class", `sample ${LINE_COLOURS[which % LINE_COLOURS.length]}`);
-  svg.setAttribute("aria-hidden", "true");
-  for (const [name, value] of Object.entries({ x1: 0, y1: 5, x2: 34, y2: 5, "stroke-dasharray": DASHES[which % DASHES.length].join(" ") })) {
-    line.setAttribute(name, value);
-  }
-  svg.append(line);
-  return svg;
 }

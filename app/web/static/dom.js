@@ -7,6 +7,21 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** A new element whose text is that of `key` in the language of the page, also after another is chosen. */
+export function said(tag, key, properties = {}) {
+  const made = element(tag, properties);
+  made.dataset.say = key;
+  return made;
+}
+
+/** A new element of an SVG image. */
+export function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
 /** A table, with its head and the first cell of each row as headings. */
 export function table(caption, head, rows) {
   const cell = (tag, scope) => (text) => element(tag, { textContent: text, ...(scope && { scope }) });

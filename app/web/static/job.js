@@ -98,10 +98,15 @@ export class Job {
     this.#find(".curl code").textContent = this.#request().curl;
   }
 
-  /** Show or hide the message that no model does this task. */
+  /** Keep an answer that is shown already, to draw it again when the language changes. */
+  keep(answer) {
+    if (this.answered) this.#state = { ...this.#state, answer };
+  }
+
+  /** Show the section, or hide it if no model does this task. */
   setServed(served) {
-    this.#section.classList.toggle("unserved", !served);
-    this.#redraw();
+    this.#section.hidden = !served;
+    document.querySelector(`.sections a[href="#${this.#section.id}"]`).hidden = !served;
   }
 
   #become(state) {
@@ -127,8 +132,7 @@ export class Job {
   }
 
   #drawNothing() {
-    const unserved = this.#section.classList.contains("unserved");
-    return element("p", { className: "nothing", textContent: say(unserved ? "noModel" : `hint_${this.#section.id}`) });
+    return element("p", { className: "nothing", textContent: say(`hint_${this.#section.id}`) });
   }
 
   #tick(seconds) {

@@ -1,8 +1,8 @@
 // The activations of a recurrent layer at each token: hidden state, cell and gates as a heat map over time.
 
 import { choice, disclosure, element, table } from "./dom.js";
-import { ramp } from "./plots/colours.js";
 import { heatmap } from "./plots/heatmap.js";
+import { drawScale, reachOf } from "./plots/scale.js";
 import { number, percent, say } from "./words.js";
 
 const GATES = new Set(["input", "forget", "output", "reset", "update"]); // from 0 to 1, after a sigmoid
@@ -66,30 +66,12 @@ function drawPart(part, rows, numbers, words, cursor) {
   ];
 }
 
-/** The range of nearly all values. Outliers get the full colour, so that the other values keep their contrast. */
-function reachOf(rows) {
-  const sizes = rows.flat().map(Math.abs).sort((one, other) => one - other);
-  return sizes[Math.floor(0.98 * (sizes.length - 1))] || 1;
-}
-
 /** The columns in the chosen order: by the number of their unit, or by their value at the end. */
 function unitsOf(rows, numbers) {
   const units = rows[0].map((_, unit) => unit);
   const last = rows.at(-1);
   const before = chosen.order === "last" ? (one, other) => last[other] - last[one] : (one, other) => numbers[one] - numbers[other];
   return units.sort(before);
-}
-
-function drawScale(amount, reach) {
-  const bar = element("span", { className: "ramp" });
-  bar.style.background = ramp(amount ? "amount" : "sign", reach);
-  const marks = amount ? ["0", "1"] : [`≤ ${number(-reach)}`, "0", `≥ ${number(reach)}`];
-  return element(
-    "div",
-    { className: "scale", ariaHidden: "true" },
-    bar,
-    element("span", { className: "marks" }, ...marks.map((textContent) => element("span", { textContent }))),
-  );
 }
 
 /** The heat map as a table with a row per token. */

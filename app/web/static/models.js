@@ -19,7 +19,13 @@ export function whenModels(watcher) {
 
 /** The models of a task, by name, each in its default version. */
 export function modelsOf(task) {
-  return served.models.filter((model) => model.task === task && model.default_version);
+  return modelsWhere((model) => model.task === task);
+}
+
+/** The models that `fit`, as `modelsOf`; one that answers requests without a name is first. */
+export function modelsWhere(fit) {
+  const found = served.models.filter((model) => model.default_version && fit(model));
+  return [...found.filter((model) => model.default), ...found.filter((model) => !model.default)];
 }
 
 /** The languages of a model, source first. */
@@ -118,7 +124,7 @@ function drawModel(model) {
       "details",
       {},
       element("summary", { textContent: say("figures") }),
-      element("p", { className: "task", textContent: `${model.task} · ${model.languages.join(" → ")}` }),
+      element("p", { className: "task", textContent: [model.task, model.languages.join(" → ")].filter(Boolean).join(" · ") }),
       element("p", { textContent: model.architecture, lang: "en" }),
       element("p", { className: "facts", textContent: say("parameters", { count: count.format(model.parameters), size }) }),
       quality.length ? element("ul", { className: "quality" }, ...quality) : element("p", { className: "facts", textContent: say("noQuality") }),

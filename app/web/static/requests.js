@@ -31,8 +31,15 @@ export function textRequest(path, inputs, options = {}) {
   };
 }
 
-/** A POST of an image: a file of this server as a raw body, any other file in a form. */
-export function pictureRequest(path, { file, shipped }, options = {}) {
+/** A POST of `text`, a CSV, with `options` in the query string. */
+export function csvRequest(path, text, options = {}) {
+  const asked = `${path}?${new URLSearchParams(options)}`;
+  const curl = [`curl -s ${quoted(address(asked))}`, ...keyHeader(), "-H 'Content-Type: text/csv'", `--data-binary ${quoted(text)}`];
+  return { path: asked, headers: { "Content-Type": "text/csv" }, content: () => text, curl: curl.join(" \\\n  ") };
+}
+
+/** A POST of images: a file of this server as a raw body, any other `files` in the `field` of a form. */
+export function pictureRequest(path, { files, shipped }, options = {}, field = "images") {
   if (shipped) {
     const asked = `${path}?${new URLSearchParams(options)}`;
     const headers = { "Content-Type": "image/webp" };
@@ -43,13 +50,16 @@ export function pictureRequest(path, { file, shipped }, options = {}) {
     return { path: asked, headers, content: async () => (await fetch(shipped)).blob(), curl: curl.join("\n") };
   }
   const form = new FormData();
-  form.append("images", file);
+  for (const file of files) form.append(field, file);
   for (const [name, value] of Object.entries(options)) form.append(name, value);
-  // curl interprets ; and , in a file name unless the name is in double quotes
-  const name = /^[^;,"\\]*$/.test(file.name) ? file.name : `"${file.name.replace(/["\\]/g, "\\$&")}"`;
-  const fields = [`images=@${name}`, ...Object.entries(options).map((pair) => pair.join("="))];
-  const curl = [`curl -s ${quoted(address(path))}`, ...keyHeader(), ...fields.map((field) => `-F ${quoted(field)}`)];
+  const fields = [...files.map((file) => `${field}=@${fileName(file)}`), ...Object.entries(options).map((pair) => pair.join("="))];
+  const curl = [`curl -s ${quoted(address(path))}`, ...keyHeader(), ...fields.map((one) => `-F ${quoted(one)}`)];
   return { path, headers: {}, content: () => form, curl: curl.join(" \\\n  ") };
+}
+
+/** The name of a file for curl, which interprets ; and , in it unless it is in double quotes. */
+function fileName({ name }) {
+  return /^[^;,"\\]*$/.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
 }
 
 /** The answer to a request. Throws Problem, or AbortError when `signal` aborts. */

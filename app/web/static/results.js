@@ -30,5 +30,5 @@ export function drawSentence(text, lang) {
 
 /** A label in the language of the page, or else as the model names it. */
 export function labelWords(label) {
-  return canSay(label) ? say(label) : label;
+  return canSay(`label.${label}`) ? say(`label.${label}`) : label;
 }

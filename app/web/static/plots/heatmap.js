@@ -10,8 +10,9 @@ const LETTER = 18; // minimum height of a labelled row
  * `values` are rows of numbers, `columns` the column labels, and `rows` the optional row labels. `kind` is
  * "amount" (from 0) or "sign" (around 0); `reach` is the value with full colour. `describe(row, column)` returns the
  * text of the current cell, chosen by the mouse or the arrow keys. `cursor` shares the column with other views.
+ * `renewed(show)` gets a function that shows other values.
  */
-export function heatmap({ about, role, columns, rows, values, kind, reach, describe, cursor, height = 220 }) {
+export function heatmap({ about, role, columns, rows, values, kind, reach, describe, cursor, height = 220, renewed }) {
   const canvas = element("canvas", { tabIndex: 0, role: "application", ariaLabel: about, ariaRoleDescription: role });
   const readout = element("p", { className: "readout", role: "status" });
   const root = element("div", { className: "plot heatmap" }, readout, canvas);
@@ -39,6 +40,11 @@ export function heatmap({ about, role, columns, rows, values, kind, reach, descr
     const labels = labelling(columns, (width - left - MARGIN) / columns.length);
     frame = { width, left, inner, labels, cell: [(width - left - MARGIN) / columns.length, inner / values.length] };
     redraw();
+  });
+  renewed?.((next) => {
+    values = next;
+    painted = null;
+    look(looked.row, looked.column);
   });
   cursor?.watch((column) => {
     if (column === looked.column) return;

@@ -1,12 +1,12 @@
 // Lines over the tokens of a text, drawn by uPlot.
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
-import { element } from "../dom.js";
+import { element, svg } from "../dom.js";
 import { colour, css } from "./colours.js";
 import { font, GUTTER, labelling, MARGIN, whenSized } from "./frame.js";
 
-export const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // lines differ without colour, too
-export const LINE_COLOURS = ["accent", "negative", "third", "soft"];
+const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // lines differ without colour, too
+const LINE_COLOURS = ["accent", "negative", "third", "soft"];
 
 const FEW = 80; // up to this number of words, each has a dot on the line
 
@@ -28,6 +28,13 @@ export function linePlot({ about, labels, series, cursor, height = 190 }) {
   );
   cursor.watch((at) => plot && mark(plot, at));
   return root;
+}
+
+/** A sample of line number `which`, for a legend. */
+export function lineSample(which) {
+  const dashes = DASHES[which % DASHES.length].join(" ");
+  const line = svg("line", { x1: 0, y1: 5, x2: 34, y2: 5, "stroke-dasharray": dashes });
+  return svg("svg", { class: `sample ${LINE_COLOURS[which % LINE_COLOURS.length]}`, "aria-hidden": "true" }, line);
 }
 
 function mark(plot, at) {

@@ -1,4 +1,4 @@
-// The tokens of a text as a row of buttons, one of them current.
+// The tokens of a text, its words, or the frames of a clip as a row of buttons, one of them current.
 
 import { element } from "../dom.js";
 
@@ -6,19 +6,23 @@ const SPACE = "␣";
 const CHARACTERS = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /**
- * A row of `pieces`: `{ text, name, tone }`: `text` is shown with its spaces, `name` is for screen readers, and `tone`
- * from -1 to 1 is the colour. A piece whose text is null is part of a character and shares the button of the next piece
+ * A row of `pieces`: `{ text, name, tone, hue, parts }`: `text` is shown with its spaces, or `parts`, elements, in its
+ * place; `name` is for screen readers; `tone` from -1 to 1 or `hue`, an angle, is the colour. A piece whose text is null is part of a character and shares the button of the next piece
  * with a text. One button is in the tab order; arrow keys, Home and End move the focus. `cursor` is shared.
  */
 export function strip({ about, pieces, cursor, lang = "" }) {
   const groups = groupsOf(pieces);
   const buttons = groups.map(({ text, last }, place) => {
-    const { name, tone } = pieces[last];
-    const button = element("button", { type: "button", className: "token", textContent: text.trim() || SPACE, ariaLabel: name });
+    const { name, tone, hue, parts = [text.trim() || SPACE] } = pieces[last];
+    const button = element("button", { type: "button", className: "token", ariaLabel: name }, ...parts);
     button.tabIndex = place ? -1 : 0;
     if (tone !== undefined) {
       button.classList.add(tone < 0 ? "negative" : "positive");
       button.style.setProperty("--much", `${Math.round(Math.abs(tone) * 55)}%`);
+    }
+    if (hue !== undefined) {
+      button.classList.add("hued");
+      button.style.setProperty("--hue", hue);
     }
     button.addEventListener("click", () => cursor.move(last));
     button.addEventListener("focus", () => cursor.move(last));

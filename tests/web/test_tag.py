@@ -1,0 +1,101 @@
+"""Words with their labels on the page: those of the API."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.conftest import serving_store
+from tests.web.conftest import Visit
+from tests.web.parts import asked, button, cells, job, percent
+
+pytestmark = pytest.mark.browser
+TEXT = "Don't save the file, 서울 👍🏽 café."
+
+
+@pytest.fixture(scope="module")
+def spans_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service of taggers whose labels mark spans."""
+    with serving_store(number_store, tmp_path_factory.mktemp("engine")) as address:
+        yield address
+
+
+def tagged(visit: Visit, text: str = TEXT) -> Locator:
+    visit.go("/")
+    section = job(visit, "Tags")
+    section.get_by_label("Text, one per line").fill(text)
+    button(section, "Tag").click()
+    expect(section.locator(".model").first).to_be_visible()
+    return section
+
+
+def test_each_word_has_the_label_of_the_api(visit: Visit) -> None:
+    section = tagged(visit)
+    [result] = asked(visit, "/v1/tag", inputs=TEXT, scores=True)
+    words = section.get_by_role("toolbar").get_by_role("button")
+    expect(words).to_have_text([f"{tag['text']}{tag['label']}" for tag in result["tags"]])
+    assert cells(section) == [[tag["text"], tag["label"], percent(tag["score"])] for tag in result["tags"]]
+    words.nth(2).focus()
+    third = result["tags"][2]
+    expect(section.locator(".readout")).to_have_text(f"“{third['text']}”: {third['label']}, {percent(third['score'])}")
+    most = sorted(third["scores"].items(), key=lambda item: -item[1])[:5]
+    expect(section.locator(".shares li")).to_have_text([f"{label}{percent(share)}" for label, share in most])
+    visit.page.keyboard.press("ArrowRight")
+    expect(words.nth(3)).to_be_focused()
+    expect(section.locator(".readout")).to_contain_text(result["tags"][3]["text"])
+    visit.check()
+
+
+def test_a_mark_stays_with_its_word(visit: Visit) -> None:
+    section = tagged(visit, "the file, closed")
+    words = section.get_by_role("toolbar").locator(".whole")
+    [result] = asked(visit, "/v1/tag", inputs="the file, closed")
+    parts = [tag["text"] for tag in result["tags"]]
+    assert parts[-2:] == [",", "closed"]
+    expect(words.last).to_contain_text("closed")
+    expect(words.nth(words.count() - 2)).to_contain_text(",")
+    visit.check()
+
+
+def test_lines_are_texts(visit: Visit) -> None:
+    section = tagged(visit, "save the file\n\nthe acting is worse")
+    expect(section.locator(".result")).to_have_count(2)
+    visit.check()
+
+
+def test_spans_are_joined(browser: Browser, spans_server: str) -> None:
+    visit = Visit.apart(browser, spans_server)
+    section = tagged(visit, "a warm and funny film that i would gladly see again")
+    [result] = asked(visit, "/v1/tag", inputs="a warm and funny film that i would gladly see again")
+    assert result["spans"], "the text must have spans"
+    spans = section.get_by_role("group", name="Spans").get_by_role("button")
+    expect(spans).to_have_text([f"{span['text']}{span['label']} {percent(span['score'], 0)}" for span in result["spans"]])
+    spans.last.click()
+    first = result["tags"][result["spans"][-1]["first"]]
+    expect(section.locator(".readout")).to_contain_text(f"“{first['text']}”: {first['label']}")
+    visit.check()
+    visit.close()
+
+
+def test_a_model_is_chosen(browser: Browser, spans_server: str) -> None:
+    visit = Visit.apart(browser, spans_server)
+    section = tagged(visit, "save the file")
+    section.get_by_label("Model").select_option("tag-crf")
+    expect(section.locator(".model")).to_have_text("tag-crf/1")
+    visit.check()
+    visit.close()
+
+
+def test_views_without_a_model_are_hidden(browser: Browser, spans_server: str) -> None:
+    visit = Visit.apart(browser, spans_server)
+    visit.go("/")
+    for shown in ("Tags", "Forecast", "Clips"):
+        expect(job(visit, shown)).to_be_visible()
+        expect(visit.page.get_by_role("link", name=shown, exact=True)).to_be_visible()
+    for hidden in ("Sentiment", "Compare", "Caption", "Translate", "Language model"):
+        expect(visit.page.get_by_role("link", name=hidden, exact=True)).to_be_hidden()
+    for name in ("sentiment", "compare", "caption", "translate", "complete"):
+        expect(visit.page.locator(f"#{name}")).to_be_hidden()
+    visit.check()
+    visit.close()
