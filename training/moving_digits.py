@@ -1,8 +1,6 @@
 """Clips of a moving handwritten digit, made from the digits of scikit-learn (Alpaydin and Kaynak 1998).
 
-A clip has 6 frames. Its digit moves on in one of 8 directions by the same step. What leaves the picture on one side
-comes in on the other, so every place of the digit is as frequent as any other, in every frame and direction: one frame
-alone says nothing about the direction.
+A clip has 6 frames. Its digit moves on in one of 8 directions by the same step. Its middle stays in the picture.
 """
 
 import gzip
@@ -28,7 +26,7 @@ DIRECTIONS = {  # rows and columns of a step
     "up-left": (-1, -1),
 }
 FRAMES, SIZE = 6, 32
-_DIGIT_SIZES, _STEPS = (12, 18), (3, 6)  # smallest and largest, in pixels
+_DIGIT_SIZES, _STEPS = (12, 18), (2, 4)  # smallest and largest, in pixels
 _SHARES = {"train": (0.0, 0.7), "dev": (0.7, 0.8), "test": (0.8, 1.0)}
 
 
@@ -54,13 +52,21 @@ def clips_of(digits: Tensor, generator: torch.Generator) -> Clips:
     directions = torch.arange(len(DIRECTIONS)).repeat(len(digits))
     canvases = torch.stack([_drawn(digit, generator) for digit in digits]).repeat_interleave(len(DIRECTIONS), 0)
     count = len(canvases)
-    starts = torch.randint(SIZE, (count, 1, 2), generator=generator)
     steps = torch.randint(_STEPS[0], _STEPS[1] + 1, (count, 1, 1), generator=generator)
-    ways = torch.tensor(list(DIRECTIONS.values()))[directions].unsqueeze(1)
-    places = starts + steps * ways * torch.arange(FRAMES).view(1, -1, 1)  # clips x frames x (row, column)
-    rows, columns = ((torch.arange(SIZE) - places[..., axis, None]) % SIZE for axis in (0, 1))
+    moves = steps * torch.tensor(list(DIRECTIONS.values()))[directions].unsqueeze(1)  # clips x 1 x (row, column)
+    path = moves * (FRAMES - 1)
+    first = -path.clamp(max=0)  # where the middle of the digit may begin, so that it ends in the picture
+    room = SIZE - path.abs()
+    middles = first + (torch.rand((count, 1, 2), generator=generator) * room).long()
+    places = middles + moves * torch.arange(FRAMES).view(1, -1, 1) - sum(_DIGIT_SIZES) // 4
+    rows, columns = (_beyond_is_ground(torch.arange(SIZE) - places[..., axis, None]) for axis in (0, 1))
     clip = torch.arange(count).view(-1, 1, 1, 1)
     return Clips(canvases[clip, rows.unsqueeze(3), columns.unsqueeze(2)], directions)
+
+
+def _beyond_is_ground(places: Tensor) -> Tensor:
+    """Rows or columns of a drawn picture, with the last one, which no digit reaches, for those outside of it."""
+    return places.where(places >= 0, SIZE - 1).clamp(max=SIZE - 1)
 
 
 def _drawn(digit: Tensor, generator: torch.Generator) -> Tensor:

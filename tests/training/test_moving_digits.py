@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tests.training.raw_data import DIGITS, write_raw_data
 from training.moving_digits import DIRECTIONS, FRAMES, SIZE, clips_of, read_digits, shuffled
@@ -15,6 +16,12 @@ def test_splits_share_no_digit(tmp_path: Path) -> None:
     assert [len(part) for part in (train, dev, test)] == [DIGITS * 7 // 10, DIGITS // 10, DIGITS // 5]
     assert len(torch.cat([train, dev, test]).flatten(1).unique(dim=0)) == DIGITS
     assert 0 <= train.min() < train.max() == 1
+
+
+def _from(frame: Tensor, down: int, right: int) -> Tensor:
+    """A picture without so many rows at its top (at its bottom, if negative), and columns at its left (right)."""
+    rows = frame[down:] if down >= 0 else frame[:down]
+    return rows[:, right:] if right >= 0 else rows[:, :right]
 
 
 def test_a_digit_moves_on_evenly_in_the_direction_of_its_label() -> None:
@@ -29,26 +36,24 @@ def test_a_digit_moves_on_evenly_in_the_direction_of_its_label() -> None:
             for step in range(1, 8)
             for way, (down, right) in enumerate(ways)
             if all(
-                torch.equal(after, before.roll((step * down, step * right), (0, 1)))
+                torch.equal(_from(after, step * down, step * right), _from(before, -step * down, -step * right))
                 for before, after in pairwise(frames)
             )
         ]
         assert [way for _, way in fits] == [direction]
-        assert 3 <= fits[0][0] <= 6
+        assert 2 <= fits[0][0] <= 4
 
 
-def test_one_frame_says_nothing_about_the_direction() -> None:
-    """The digit is as often in each quarter of the picture, in each frame and direction."""
+def test_a_digit_begins_anywhere_and_its_middle_stays_in_the_picture() -> None:
     digit = torch.zeros(1, 8, 8)
-    digit[0, 0, 0] = 1  # a corner is easy to place
-    clips = clips_of(digit.repeat(600, 1, 1), torch.Generator().manual_seed(0))
-    ink = (clips.frames.float() - clips.frames[..., -1:, -1:, :].float()).abs().sum(-1)
-    for frame in (0, FRAMES - 1):
-        place = ink[:, frame].flatten(1).argmax(1)
-        quarters = 2 * (place // SIZE >= SIZE // 2).long() + (place % SIZE >= SIZE // 2).long()
-        for direction in range(len(DIRECTIONS)):
-            counts = quarters[clips.directions == direction].bincount(minlength=4)
-            assert (counts / 600 - 0.25).abs().max() < 0.08
+    digit[0, 3:5, 3:5] = 1
+    clips = clips_of(digit.repeat(100, 1, 1), torch.Generator().manual_seed(0))
+    ground = clips.frames[..., :1, :1, :].float()
+    ink = (clips.frames.float() - ground).abs().sum(-1)
+    assert (ink.flatten(2).amax(2) > 0).all()
+    place = ink[:, 0].flatten(1).argmax(1)
+    quarters = 2 * (place // SIZE >= SIZE // 2).long() + (place % SIZE >= SIZE // 2).long()
+    assert quarters.bincount(minlength=4).min() > 0.2 * len(quarters)
 
 
 def test_shuffled_clips_have_the_same_frames_in_other_orders() -> None:
