@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from huggingface_hub import InferenceClient
 
-from app.api.compat.hugging_face.reading import TokenClassificationParameters, _entities
+from app.api.compat.hugging_face.reading import _entities
+from app.api.compat.hugging_face.reading_schemas import TokenClassificationParameters
 from app.tasks.answers.tag_results import WordTags
 from app.text.placed_words import PlacedWord
 

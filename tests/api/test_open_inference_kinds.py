@@ -10,6 +10,7 @@ from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from tests.api.clips import animation, pictures
+from tests.service.serving import until
 
 TEXTS = ["a warm and funny film that i would gladly see again", "save the file"]
 SERIES = [[[20.0, 3.0], [21.5, 2.0], [19.0, 7.0]], [[5.0, 1.0], [4.0, 9.0], [3.0, 8.0]]]
@@ -128,4 +129,4 @@ def test_statistics_count_each_kind(triton: InferenceServerClient) -> None:
     for model, one in given.items():
         before = answered(model)
         triton.infer(model, [one])
-        assert answered(model) == before + 1
+        until(lambda model=model, before=before: answered(model) == before + 1)  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, assert_type
@@ -73,6 +74,11 @@ def near(expected: Any) -> Any:
     return pytest.approx(expected, abs=1e-4) if isinstance(expected, float) else expected
 
 
+def call(method: str, inputs: Any, **options: Any) -> Callable[[Any], Any]:
+    """A call of a client."""
+    return lambda client: getattr(client, method)(inputs, **options)
+
+
 ONE_SERIES = {
     "rows": ROWS,
     "tuples": tuple(map(tuple, ROWS)),
@@ -120,7 +126,7 @@ def test_numbers_of_a_model_with_one_feature(kind: Kind, every_kind_server: str)
     assert (refusal.value.type, refusal.value.members["row"]) == ("/problems/invalid-series", 6)
     expected = plain(every_kind_server, "/v1/forecast", inputs=numbers[:6], **options)["results"][0]
     for given in (numbers[:6], np.array(numbers[:6], np.float32), [[number] for number in numbers[:6]]):
-        one = result_of(kind, every_kind_server, lambda client, given=given: client.forecast(given, **options))
+        one = result_of(kind, every_kind_server, call("forecast", given, **options))
         assert content(one) == near(expected)
     short = result_of(kind, every_kind_server, lambda client: client.forecast([5.0], **options))  # padded
     assert len(short.values) == 5
@@ -195,9 +201,7 @@ def test_texts_clips_and_series_are_classified(kind: Kind, every_kind_server: st
     expected = plain(every_kind_server, "/v1/classify", inputs=rows, model="classify-series")["results"][0]
     table = b"temperature,wind\n20,3\n21.5,2\n19,7\n"
     for given in (rows, Csv(table)):
-        one = result_of(
-            kind, every_kind_server, lambda client, given=given: client.classify(given, model="classify-series")
-        )
+        one = result_of(kind, every_kind_server, call("classify", given, model="classify-series"))
         assert content(one) == near(expected)
 
 
@@ -206,14 +210,14 @@ def test_words_are_tagged(kind: Kind, every_kind_server: str) -> None:
     inputs: list[Any] = [TEXT, ["save", "the", "file"]]
     for options in ({"model": "tag-crf", "scores": True}, {"model": "tag-en"}):
         expected = plain(every_kind_server, "/v1/tag", inputs=inputs, **options)["results"]
-        answers = result_of(kind, every_kind_server, lambda client, options=options: client.tag(inputs, **options))
+        answers = result_of(kind, every_kind_server, call("tag", inputs, **options))
         assert [content(answer) for answer in answers] == near(expected)
     one = result_of(kind, every_kind_server, lambda client: client.tag(TEXT, model="tag-crf"))
     assert [word.text for word in one.tags] == TEXT.split()
     assert one.spans is not None
     for wrong in (3, [3], [["a", 3]]):
         with pytest.raises(TypeError, match="an input is a str or"):
-            result_of(kind, every_kind_server, lambda client, wrong=wrong: client.tag(wrong))
+            result_of(kind, every_kind_server, call("tag", wrong))
 
 
 @kinds
@@ -231,7 +235,7 @@ def test_what_is_no_series_is_refused_before_anything_is_sent() -> None:
     with Unroll("http://127.0.0.1:9") as client:
         for wrong in ("days.csv", b"a,b", ["days.csv"], 3.0, {1, 2}):
             with pytest.raises(TypeError, match=r"a series is .* or a Csv\(file\), not"):
-                client.forecast(wrong)  # type: ignore[call-overload]
+                client.forecast(wrong)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="of the kind text or frames, not series"):
             client.ask(Task("mine", "/v1/embed", ("text", "frames"), StateResult), ROWS)
         with pytest.raises(TypeError, match="is a Clip"):

@@ -7,6 +7,8 @@ DESCRIPTIONS: dict[str, str] = {
     "set_default_version": "The version that now answers for the name",
     "unload_model": "The unloaded versions",
     "hugging_face_text_classification": "The labels of each text, the most probable first",
+    "hugging_face_token_classification": "The labels of a text, or a list of them for each text",
+    "hugging_face_feature_extraction": "The numbers of the state of each text, in the same order",
     "hugging_face_translation": "A translation for each text, in the same order",
     "hugging_face_image_to_text": "A caption for each image, in the same order",
     "openai_embeddings": "An embedding for each text, in the same order",

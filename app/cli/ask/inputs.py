@@ -11,6 +11,7 @@ from unroll_client import Clip, Csv
 from unroll_client.sources import SourceKind
 
 _STDIN = "-"
+_SERIES: tuple[SourceKind, ...] = ("series",)
 _IMAGES = (".jpeg", ".jpg", ".png", ".webp")
 _TABLES = (".csv", ".tsv")
 _MOVING = (".gif", ".webp")
@@ -39,14 +40,14 @@ def metavar(sources: Sequence[SourceKind]) -> str:
 def describe_inputs(sources: Sequence[SourceKind]) -> str:
     """What an input is, for the help of a command."""
     kinds = "; or ".join(_KINDS[kind] for kind in sources)
-    return f"An input is {kinds}."
+    return f"An input is {kinds}.{' The input - is a CSV in standard input.' if sources == _SERIES else ''}"
 
 
 def read_inputs(
     arguments: Sequence[str], file: Path | None, stdin: BinaryIO, sources: Sequence[SourceKind]
 ) -> list[Given]:
     """The inputs by name; files are read later. Raises click.UsageError."""
-    if sources == ("series",) and file is None and arguments == (_STDIN,):
+    if sources == _SERIES and file is None and arguments == (_STDIN,):
         content = stdin.read()
         return [Given(_STDIN, lambda: Csv(content))]
     inputs = [one for given in _given(list(arguments), file, stdin) for one in _named(given, sources)]

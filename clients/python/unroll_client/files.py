@@ -2,7 +2,7 @@
 
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeGuard
 
 File = str | PathLike[str] | bytes | IO[bytes]
 
@@ -17,3 +17,8 @@ def file_bytes(file: File) -> bytes:
     if not isinstance(content, bytes):
         raise TypeError("a file is opened in text mode; open it with mode 'rb'")
     return content
+
+
+def is_file(given: object) -> TypeGuard[File]:
+    """Whether a value is a file, rather than a list of files."""
+    return isinstance(given, str | PathLike | bytes | bytearray | memoryview) or hasattr(given, "read")

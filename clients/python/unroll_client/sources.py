@@ -4,11 +4,11 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, assert_never
+from typing import IO, Any, Literal, assert_never, cast
 
 from unroll_client import series
 from unroll_client.bodies import ImageInput, Input, JsonInput
-from unroll_client.files import File, file_bytes
+from unroll_client.files import File, file_bytes, is_file
 
 SourceKind = Literal["text", "words", "image", "series", "frames"]
 Texts = list[str] | tuple[str, ...]
@@ -23,7 +23,7 @@ class Clip:
     """Still images in their order, or one animated GIF or WebP; each a path, the bytes of a file, or a file opened in
     mode `rb`."""
 
-    frames: Image | Images
+    frames: File | Sequence[File]
 
 
 Clips = list[Clip] | tuple[Clip, ...]
@@ -87,7 +87,8 @@ def _read_clip(given: Any) -> JsonInput:
     """A clip in base64."""
     if not isinstance(given, Clip):
         raise TypeError(f"an input is a Clip, not {type(given).__name__}")
-    is_list = isinstance(given.frames, list | tuple)
-    files = given.frames if isinstance(given.frames, list | tuple) else [given.frames]
-    texts = [base64.b64encode(file_bytes(file)).decode() for file in files]
-    return JsonInput("frames", {"frames": texts if is_list else texts[0]}, sum(map(len, texts)))
+    if is_file(given.frames):
+        text = base64.b64encode(file_bytes(given.frames)).decode()
+        return JsonInput("frames", {"frames": text}, len(text))
+    texts = [base64.b64encode(file_bytes(file)).decode() for file in cast(Sequence[File], given.frames)]
+    return JsonInput("frames", {"frames": texts}, sum(map(len, texts)))

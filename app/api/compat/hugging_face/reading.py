@@ -13,6 +13,7 @@ from app.api.compat.hugging_face.pipeline import Pipeline, chosen_by, described
 from app.api.compat.hugging_face.reading_schemas import (
     Entity,
     FeatureExtractionRequest,
+    Features,
     TextToEmbed,
     TextToTag,
     TokenClassificationParameters,
@@ -112,7 +113,7 @@ def _groups(labels: Sequence[str], names: Sequence[str]) -> list[WordSpan]:
     EMBEDDING.path,
     operation_id="hugging_face_feature_extraction",
     summary="Embed texts, for Hugging Face's clients",
-    response_model=list[list[float]],
+    response_model=Features,
     responses=problems(*COMMON_ERRORS),
     openapi_extra=described("sentiment-en", FeatureExtractionRequest, EMBEDDING_EXAMPLES),
 )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from app.api.compat.hugging_face.long_texts import TextToRead, Truncation
 from app.api.compat.hugging_face.schemas import HuggingFaceForm, HuggingFaceRequest
@@ -65,3 +65,7 @@ class FeatureExtractionRequest(HuggingFaceRequest):
     prompt_name: Annotated[object, Only()] = None
     dimensions: Annotated[object, Only(instead="leave it out; a model has as many dimensions as units")] = None
     encoding_format: Annotated[object, Only("float", instead="use /v1/embeddings for base64")] = None
+
+
+class Features(RootModel[list[list[float]]]):
+    """The states of texts: a list of numbers for each, one for each unit."""
