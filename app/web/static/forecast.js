@@ -124,7 +124,7 @@ export function forecastJob() {
     const { features, horizon: own, longest_horizon: most } = model().series;
     Object.assign(horizon, { placeholder: String(own), max: most ?? 10_000 });
     useExample.hidden = !fits(example, features);
-    if (text.value !== begun || (begun && fits(begun, features))) return job.showCurl();
+    if (text.value !== begun || (begun === example && fits(begun, features))) return job.showCurl();
     put(useExample.hidden ? `${features.join(",")}\n` : example);
     begun = text.value;
   }
