@@ -25,7 +25,9 @@ def test_the_page_reads_what_the_service_reads(visit: Visit) -> None:
     visit.go("/")
     for name, (text, rows) in GOOD.items():
         _, columns = read(visit, text, ["heat", "wind"])
-        expected = [[value if abs(value) < float("inf") else None for value in column] for column in zip(*rows, strict=True)]
+        expected = [
+            [value if abs(value) < float("inf") else None for value in column] for column in zip(*rows, strict=True)
+        ]
         assert columns == expected, name
 
 
@@ -59,9 +61,7 @@ def test_a_changed_number_is_written_as_the_others(visit: Visit, before: str, af
 @pytest.mark.parametrize("hint", ["", "sep=,\n"])
 def test_of_a_long_file_the_last_rows_are_kept(visit: Visit, hint: str) -> None:
     text = hint + "heat\n" + "".join(f"{number}\n" for number in range(1000))
-    last = visit.go("/").evaluate(
-        "async (text) => (await import('/assets/web/csv.js')).lastRows(text, 3)", text
-    )
+    last = visit.go("/").evaluate("async (text) => (await import('/assets/web/csv.js')).lastRows(text, 3)", text)
     assert last == {"text": f"{hint}heat\n997\n998\n999\n", "rows": 1000, "shown": 3}
 
 

@@ -368,7 +368,9 @@ def test_a_forecast_of_any_length(browser: Browser, number_server: str) -> None:
     button(section, "Forecast").click()
     expect(section.locator(".model")).to_have_text("forecast-state/1")
     result = result_of(visit, text, model="forecast-state", horizon=9, states=True)
-    assert [row[1:] for row in cells(section)] == [[shown(value, 2 - at) for at, value in enumerate(row)] for row in result["values"]]
+    assert [row[1:] for row in cells(section)] == [
+        [shown(value, 2 - at) for at, value in enumerate(row)] for row in result["values"]
+    ]
     assert plot(section, "temperature").locator("circle.point:not(.next)").count() == 11
     assert plot(section, "wind").locator("circle.point:not(.next)").count() == 12
     assert (line(section, "temperature", "past") or "").count("M") == 2
@@ -399,7 +401,12 @@ def test_a_finger_drags_a_point_and_does_not_scroll(browser: Browser, server: st
     section = forecast(visit)
     x, y = point(section, "temp_max", 59)
     session = visit.page.context.new_cdp_session(visit.page)
-    for kind, at in (("touchStart", [(x, y)]), ("touchMove", [(x, y - 12)]), ("touchMove", [(x, y - 24)]), ("touchEnd", [])):
+    for kind, at in (
+        ("touchStart", [(x, y)]),
+        ("touchMove", [(x, y - 12)]),
+        ("touchMove", [(x, y - 24)]),
+        ("touchEnd", []),
+    ):
         points = [{"x": across, "y": down} for across, down in at]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     expect(plot(section, "temp_max").locator("path.before")).to_have_count(1)

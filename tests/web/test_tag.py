@@ -70,7 +70,9 @@ def test_spans_are_joined(browser: Browser, spans_server: str) -> None:
     [result] = asked(visit, "/v1/tag", inputs="a warm and funny film that i would gladly see again")
     assert result["spans"], "the text must have spans"
     spans = section.get_by_role("group", name="Spans").get_by_role("button")
-    expect(spans).to_have_text([f"{span['text']}{span['label']} {percent(span['score'], 0)}" for span in result["spans"]])
+    expect(spans).to_have_text(
+        [f"{span['text']}{span['label']} {percent(span['score'], 0)}" for span in result["spans"]]
+    )
     spans.last.click()
     first = result["tags"][result["spans"][-1]["first"]]
     expect(section.locator(".readout")).to_contain_text(f"“{first['text']}”: {first['label']}")

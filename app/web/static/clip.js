@@ -175,7 +175,7 @@ function drawLegend(labels, probabilities) {
   const most = labels.map((_, place) => Math.max(...probabilities.map((row) => row[place])));
   const lines = [...labels.keys()].sort((one, other) => probabilities.at(-1)[other] - probabilities.at(-1)[one] || most[other] - most[one]).slice(0, LINES);
   const shares = lines.map(() => element("strong"));
-  const items = lines.map((place, which) => element("li", {}, lineSample(which), labelWords(labels[place]), shares[which]));
+  const items = lines.map((place, which) => element("li", {}, lineSample(which), element("span", {}, `${labelWords(labels[place])} `, shares[which])));
   const show = (at) => lines.forEach((place, which) => (shares[which].textContent = percent(probabilities[at][place], 1)));
   return { root: element("ul", { className: "legend" }, ...items), show, lines };
 }
