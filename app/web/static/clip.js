@@ -95,7 +95,6 @@ export function clipJob() {
       show(clip);
     };
     models.replaceChildren(choice(say("model"), choices, model, choose));
-    job.setServed(choices.length > 0);
     if (choices.length && clip === EXAMPLE) begin();
     describe();
   }
@@ -108,7 +107,10 @@ export function clipJob() {
     job.showCurl();
     if (job.answered) job.run();
   });
-  whenModels(offerModels);
+  whenModels(() => {
+    job.setServed(served().length > 0);
+    offerModels();
+  });
   whenSpoken(offerModels);
   return job;
 }

@@ -38,10 +38,12 @@ export function compareJob() {
     const left = new Set([...choices.querySelectorAll("input:not(:checked)")].map((input) => input.value));
     choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, !left.has(name))));
     for (const button of job.form.querySelectorAll("button")) button.toggleAttribute("data-off", !choices.hasChildNodes());
-    job.setServed(comparable().length > 0);
     job.showCurl();
   };
-  whenModels(offerModels);
+  whenModels(() => {
+    job.setServed(comparable().length > 0);
+    offerModels();
+  });
   whenSpoken(offerModels);
   wireText(job, textarea, EXAMPLES);
   return job;

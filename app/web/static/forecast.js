@@ -114,7 +114,6 @@ export function forecastJob() {
       offerUndo();
     };
     models.replaceChildren(choice(say("model"), served.map(({ name }) => [name, name]), chosen, choose));
-    job.setServed(served.length > 0);
     begin();
   }
 
