@@ -63,10 +63,7 @@ export function clipJob() {
   function describe() {
     name.textContent = [clip.name, clip.order && say(clip.order)].filter(Boolean).join(", ");
     film.replaceChildren(...read().map(({ image }) => copyOf(image)));
-    for (const button of [reverse, shuffle]) {
-      button.toggleAttribute("data-off", clip.frames.length < 2);
-      button.disabled = clip.frames.length < 2;
-    }
+    for (const button of [reverse, shuffle]) job.allow(button, clip.frames.length > 1);
   }
 
   async function take(taken) {

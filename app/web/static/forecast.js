@@ -87,8 +87,7 @@ export function forecastJob() {
 
   function offerUndo() {
     const changed = job.answered && answered?.original !== text.value;
-    undo.toggleAttribute("data-off", !changed);
-    undo.disabled = !changed;
+    job.allow(undo, changed);
   }
 
   /** Show a text: the last rows of a long one. */
