@@ -70,7 +70,7 @@ export function clipJob() {
     show({ ...taken, frames: await decoded(taken) });
   }
 
-  /** Show the frames of the example before any is asked for. */
+  /** Show the frames of the example, which the page begins with. */
   async function begin() {
     const frames = await decoded(EXAMPLE);
     if (clip === EXAMPLE) clip = { ...EXAMPLE, frames };
