@@ -80,7 +80,7 @@ def _states(requests: Sequence[Request], encoded: Encoded) -> dict[Request, Tens
 
 
 def _join(model: LoadedModel, requests: Sequence[Request], made: Sequence[Rows], going: StepState) -> None:
-    """Those with further rows to make join the running batch."""
+    """Forecasts with further rows to make join the running batch."""
     remaining = [request.forecast.horizon - len(rows) for request, rows in zip(requests, made, strict=True)]
     staying = [row for row, rows in enumerate(made) if remaining[row] and np.isfinite(rows).all()]
     if len(staying) < len(requests):
@@ -118,7 +118,7 @@ def forecasted(request: Request) -> Forecasted:
 
 
 def _not_finite(rows: int) -> str:
-    """Why a forecast ends after so many rows."""
+    """The reason for which a forecast ends after a number of rows."""
     if not rows:
         return "the model computes numbers that are not finite for this series"
     return (

@@ -1,6 +1,7 @@
 """Blocks of convolutions over time (Wang et al. 2017, sections II.B and II.C; He et al. 2016, section 3.3).
 
-A row of a padded batch ends at its length: convolutions see zeros after it, so its neighbours do not change it.
+A row of a padded batch ends at its length: convolutions see zeros after it, so its neighbours do not change it. (In
+training the statistics of batch normalisation count padding: train on rows of one length.)
 Parameters have the names of torchvision's ResNet: `conv1`, `bn1`, `conv2`, `downsample.0` ...
 """
 

@@ -2,7 +2,6 @@
 
 from typing import assert_never
 
-import torch
 from torch import Tensor, nn
 
 from app.models.crf import LinearChainCrf
@@ -92,17 +91,6 @@ class Tagger(nn.Module):
         if self.crf is None:
             return logits.argmax(2), logits.softmax(2)
         return self.crf.best_paths(logits, lengths), self.crf.marginals(logits, lengths)
-
-    def loss(self, logits: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
-        """The mean negative log-probability of labels (batch, source), a row: for training. Those past a row's length
-        do not count, nor, without a CRF, those below 0."""
-        if self.crf is not None:
-            return -self.crf.log_likelihood(logits, lengths, labels).mean()
-        real = torch.arange(labels.shape[1], device=labels.device).unsqueeze(0) < lengths.unsqueeze(1)
-        kept = labels.masked_fill(~real, -1)
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1), kept.flatten(), ignore_index=-1, reduction="sum"
-        ) / len(labels)
 
 
 class EncoderDecoder(nn.Module):

@@ -117,8 +117,8 @@ class Block(Part):
 
     `padding` is zeros: `same` on both sides, the extra one of an even kernel after the steps; `causal` before them.
 
-    `stride`: the first convolution keeps the first of so many steps. `pool` ends the block with the maximum of so many
-    steps around every second one. Both keep the first step, so n steps become n / stride, rounded up.
+    `stride`: the first convolution keeps one step in `stride`. `pool` ends the block with the maximum over `pool` steps
+    around every second one. Both keep the first step, so n steps become n / stride, rounded up.
     """
 
     kind: Literal["plain", "residual"]
@@ -186,7 +186,7 @@ class SeriesEncoder(Part):
         return self.recurrence.directions == 1 and self.reads_steps_alone
 
     def memory_length(self, steps: int) -> int:
-        """Rows of memory for a series of so many steps."""
+        """Rows of memory for a series of this number of steps."""
         if self.transposed is not None:
             return self.features
         for block in self.blocks:
@@ -479,7 +479,7 @@ class Forecaster(Part):
     linear layer with `horizon` x `targets` outputs, step by step.
 
     `feedback` makes the steps after these. `none`: there are no more. `state`: a forecast row is the next input of the
-    recurrence, which goes on from its state. `window`: it is appended to the window, whose first row leaves, and the
+    recurrence, which continues from its state. `window`: it is appended to the window, whose first row leaves, and the
     window is read anew. Both need a horizon of 1 and as many targets as features.
 
     With `decoder` the head follows each of its steps, and `horizon` is the usual number of them.

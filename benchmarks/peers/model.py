@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from app.models.networks import Classifier, EncoderDecoder, build_network
+from app.models.networks import Classifier, EncoderDecoder, Network, build_network
 from app.models.state import State
 from app.store.manifest import Decoding, Manifest
 from app.store.model_store import Version, open_version
@@ -40,7 +40,7 @@ class Sentiment:
         assert isinstance(network, Classifier)
         self._network = network
         self._labels = version.manifest.labels
-        self._tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
+        self._tokenizer = _tokenizer(version)
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[str]) -> list[Answer]:
@@ -94,7 +94,7 @@ class _Emitter:
         network = _network(version)
         assert isinstance(network, EncoderDecoder)
         self.network = network
-        self.tokenizer = TextTokenizer(version.folder, version.manifest.tokenizer)
+        self.tokenizer = _tokenizer(version)
         self._decoding = _decoding(version.manifest)
         self._suppressed = torch.zeros(network.config.decoder.vocabulary_size)
         self._suppressed[list(self._decoding.suppress)] = float("-inf")
@@ -124,7 +124,12 @@ def _decoding(manifest: Manifest) -> Decoding:
     return manifest.decoding
 
 
-def _network(version: Version) -> Classifier | EncoderDecoder:
+def _tokenizer(version: Version) -> TextTokenizer:
+    assert version.manifest.tokenizer is not None  # of each model that the peers serve
+    return TextTokenizer(version.folder, version.manifest.tokenizer)
+
+
+def _network(version: Version) -> Network:
     manifest = version.manifest
     image = manifest.image
     mean, std = (list(image.mean), list(image.std)) if image else ([0.0] * 3, [1.0] * 3)

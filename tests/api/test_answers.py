@@ -81,16 +81,18 @@ def test_models(http: httpx.Client) -> None:
     answer = http.get("/v1/models").json()
     assert [model["name"] for model in answer["models"]] == [
         "caption-en",
+        "classify-digits-motion",
         "forecast-weather",
         "lm-en",
         "lm-ko",
         "sentiment-en",
         "sentiment-en-uni",
         "sentiment-ko",
+        "tag-en",
         "translate-en-ko",
     ]
     assert answer["broken"] == []
-    translator = answer["models"][7]
+    translator = answer["models"][-1]
     assert translator["languages"] == ["en", "ko"]
     assert "GRU-9" in translator["architecture"]
     assert translator["default"] is True

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tritonclient.http import InferenceServerClient, InferInput
 
 from app.models.networks import Classifier
 from tests.api.clips import animation, pictures, saved, text
@@ -229,8 +230,10 @@ def test_clips_that_are_refused(kinds: httpx.Client) -> None:
     )
     broken = [*CLIP[:3], text(saved(PICTURES[3])[:60]), *CLIP[4:]]
     refused(kinds.post("/v1/classify", json={"inputs": {"frames": broken}}), "invalid-image", "frame 3 of inputs[0]")
-    refused(kinds.post("/v1/classify", files={"images": saved(PICTURES[0])}), "invalid-request", "images")
-    refused(kinds.post("/v1/classify", data={"model": "classify-frames"}, files={"x": b""}), "invalid-request", "x")
+    other = kinds.post("/v1/classify", files={"images": saved(PICTURES[0])})
+    refused(other, "empty-input", "the form has no file in the field frames")
+    more = kinds.post("/v1/classify", files={"frames": animation(PICTURES), "x": b""})
+    refused(more, "invalid-request", "x: is unknown here")
     html = kinds.post("/v1/classify", content=b"<p>", headers={"content-type": "text/html"})
     refused(html, "unsupported-media", "text/csv", "image/gif")
 
@@ -254,6 +257,21 @@ def test_open_inference_has_the_tensors_of_each_kind(kinds: httpx.Client) -> Non
     rows = {"name": "series", "datatype": "FP32", "shape": [1, 4, 2], "data": SERIES}
     answer = kinds.post("/v2/models/classify-series/infer", json={"inputs": [rows]})
     assert answer.json()["outputs"][0]["data"] == [classify(kinds, SERIES)[0]["label"]]
+
+
+def test_tritons_client_sends_and_gets_arrays(every_kind_server: str, kinds: httpx.Client) -> None:
+    (clip,) = classify(kinds, {"frames": CLIP}, model=OF_FRAMES)
+    pixels = np.stack([np.stack([np.asarray(image) for image in PICTURES])] * 2)
+    frames = InferInput("frames", list(pixels.shape), "UINT8")
+    frames.set_data_from_numpy(pixels)
+    texts = InferInput("text_input", [2], "BYTES")
+    texts.set_data_from_numpy(np.array([b"save the file", b"file"], dtype=np.object_))
+    with InferenceServerClient(every_kind_server.removeprefix("http://"), network_timeout=30) as triton:
+        scores = triton.infer(OF_FRAMES, [frames]).as_numpy("scores")
+        tagged = triton.infer("tag-tiny", [texts])
+    assert scores == pytest.approx(np.array([list(clip["scores"].values())] * 2), abs=1e-6)
+    assert tagged.as_numpy("word").tolist() == [[b"save", b"the", b"file"], [b"file", b"", b""]]
+    assert tagged.as_numpy("score").shape == (2, 3)
 
 
 def test_the_list_of_models_says_what_each_reads(kinds: httpx.Client) -> None:

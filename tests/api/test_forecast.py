@@ -138,6 +138,20 @@ def test_windows_equal_the_series_that_ends_there(numbers: httpx.Client) -> None
         same(window["values"], alone["values"])
 
 
+def test_windows_at_the_deadline_have_the_rows_made_so_far(numbers: httpx.Client, number_store: Path) -> None:
+    rows = rows_for("forecast-window", 205)
+    chosen = {"model": "forecast-window", "windows": True, "stride": 1, "horizon": 2500, "timeout_ms": 3000}
+    (result,) = ask(numbers, rows, **chosen)
+    made = [len(window["values"]) for window in result["windows"]]
+    assert len(made) == 200
+    assert max(made) > 0
+    assert min(made) < 2500
+    for window in result["windows"]:
+        assert window["finish_reason"] == ("length" if len(window["values"]) == 2500 else "deadline")
+    first = result["windows"][0]["values"][:20]
+    same(first, forecast(number_store, "forecast-window", rows[:6], 20)[: len(first)])
+
+
 @pytest.mark.parametrize(
     ("name", "steps", "width"), [("forecast-tiny", 6, 8), ("forecast-state", 21, 8), ("forecast-window", 6, 16)]
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.api.conftest import endless
+from tests.api.conftest import endless, every_kind, every_kind_server
 
-__all__ = ["endless"]
+__all__ = ["endless", "every_kind", "every_kind_server"]
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,9 @@ from unroll_client import (
     Task,
     TaskResult,
     Unroll,
+    forecasts,
     results,
+    service_info,
 )
 from unroll_client.values import Value
 
@@ -32,7 +34,15 @@ from app.api import schemas
 from app.api.tasks.bodies import body_of
 from app.tasks import registry as service
 from app.tasks import sentiment
-from app.tasks.answers import label_results, source_tokens, token_results, usage
+from app.tasks.answers import (
+    label_results,
+    source_tokens,
+    state_kind,
+    tag_results,
+    token_results,
+    usage,
+    value_results,
+)
 from tests.client.both_clients import KINDS, Kind, result_of, streamed
 from tests.client.conftest import png
 
@@ -140,7 +150,9 @@ def test_models_and_readiness(kind: Kind, server: str) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("task", ["sentiment", "caption", "translate", "complete"])
+@pytest.mark.parametrize(
+    "task", ["sentiment", "caption", "translate", "complete", "classify", "tag", "forecast", "embed"]
+)
 def test_no_inputs_no_answers(kind: Kind, server: str, task: str) -> None:
     answers = result_of(kind, server, lambda client: getattr(client, task)([]))
     assert answers == []
@@ -250,11 +262,12 @@ def test_every_task_has_its_methods() -> None:
     for client in (Unroll, AsyncUnroll):
         for task in TASKS:
             assert hasattr(client, task.name)
-            assert hasattr(client, f"stream_{task.name}") == (task.answer == "tokens")
+            assert hasattr(client, f"stream_{task.name}") == task.streams
 
 
 def test_the_table_is_that_of_the_service() -> None:
-    assert {(task.name, task.path, (task.source,), task.answer) for task in TASKS} == {
+    kinds = {task.name: tuple("text" if kind == "words" else kind for kind in task.sources) for task in TASKS}
+    assert {(task.name, task.path, kinds[task.name], task.answer) for task in TASKS} == {
         (task.verb, task.face.path, task.source.kinds, task.answer.kind) for task in service.TASKS
     }
 
@@ -268,19 +281,34 @@ def test_options_are_those_of_the_service(task: Task[Any]) -> None:
     assert task.options.__optional_keys__ == REQUESTS[task.name].model_fields.keys() - {"inputs", "stream"}
 
 
-MINE = {name: kind for name, kind in vars(results).items() if isinstance(kind, type) and issubclass(kind, Value)}
+MINE = {
+    name: kind
+    for module in (results, forecasts, service_info)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, Value) and kind.__module__ == module.__name__
+}
 RESULTS = [
     (mine, vars(module)[name])
     for name, mine in MINE.items()
-    for module in (label_results, sentiment, source_tokens, token_results, usage, schemas)
-    if mine.__module__ == results.__name__ and name in vars(module)
+    for module in (
+        label_results,
+        sentiment,
+        source_tokens,
+        state_kind,
+        tag_results,
+        token_results,
+        usage,
+        value_results,
+        schemas,
+    )
+    if name in vars(module)
 ]
 
 
 @pytest.mark.parametrize(("mine", "theirs"), RESULTS, ids=lambda part: part.__name__)
 def test_results_have_the_members_of_the_service(mine: type[Value], theirs: type[BaseModel]) -> None:
     hidden = {name for name, field in theirs.model_fields.items() if field.exclude}
-    openais = {"object", "data"} if mine is results.ModelList else set()
+    openais = {"object", "data"} if mine is service_info.ModelList else set()
     members = {field.name: field for field in fields(mine)}
     assert members.keys() - {"usage"} == theirs.model_fields.keys() - hidden - openais
     for name, field in members.items():
@@ -288,9 +316,9 @@ def test_results_have_the_members_of_the_service(mine: type[Value], theirs: type
 
 
 def test_there_are_results_to_compare() -> None:
-    assert {"SentimentResult", "SentenceResult", "ModelInfo", "Readiness", "Usage"} <= {
-        mine.__name__ for mine, _ in RESULTS
-    }
+    compared = {mine.__name__ for mine, _ in RESULTS}
+    assert {"SentimentResult", "SentenceResult", "ModelInfo", "SeriesInfo", "Readiness", "Usage"} <= compared
+    assert {"LabelExplanation", "TagResult", "WordTag", "Span", "StateResult", "ForecastResult"} <= compared
 
 
 def test_members_of_a_newer_service_are_kept() -> None:
@@ -307,7 +335,7 @@ def test_members_of_a_newer_service_are_kept() -> None:
         ({"score": "high"}, "score is not of type float"),
         ({"scores": [1]}, "scores is not of type dict"),
         ({"scores": {"good": None}}, "scores.good is not of type float"),
-        ({"explanation": {"method": "m"}}, "explanation.tokens is missing"),
+        ({"explanation": {"method": "m"}}, "explanation.labels is missing"),
         ({"version": 1.5}, "version is not of type int"),
     ],
 )

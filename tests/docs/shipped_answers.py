@@ -14,11 +14,15 @@ MORE = {
     "sentiment": ("mixed",),
     "translate": ("explained",),
     "complete": ("next",),
+    "classify": ("clip",),
+    "forecast": ("windows",),
     "openai_completions": ("logprobs",),
     "hugging_face_text_classification": ("best",),
 }
 CONSTANTS = {"id": "cmpl-2f0c8f3f6c5e4e58", "created": 1767225600}  # of OpenAI's interface: new in every answer
 _PLACES = 4
+_LONG = 16  # numbers; of a state the first ones are shown
+_SHOWN = 4
 
 
 def shown(operation: Operation) -> tuple[str, ...]:
@@ -39,7 +43,7 @@ def record_answers(http: httpx.Client) -> dict[str, dict[str, Any]]:
 
 
 def record_answer(http: httpx.Client, operation: Operation, example: str) -> Any:
-    """The answer to an example, with four decimal places."""
+    """The answer to an example, with four decimal places, and the first numbers of a long list of them."""
     answer = http.request(operation.method, operation.url, json=operation.examples[example]["value"])
     assert answer.status_code == 200, answer.text
     body = answer.json()
@@ -52,5 +56,7 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _shortened(item) for name, item in value.items()}
     if isinstance(value, list):
+        if len(value) > _LONG and all(isinstance(item, float) for item in value):
+            value = value[:_SHOWN]
         return [_shortened(item) for item in value]
     return round(value, _PLACES) if isinstance(value, float) else value

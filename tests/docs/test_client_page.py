@@ -14,7 +14,8 @@ from PIL import Image
 from app.api.tasks.bodies import body_of
 from app.cli.ask.command import ask
 from app.cli.main import main
-from app.tasks.sentiment import SENTIMENT
+from app.tasks.registry import TASKS
+from tests.api.clips import pictures
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -25,6 +26,11 @@ COMMANDS = re.findall(r"^\$ unroll (.*)$", PAGE, re.MULTILINE)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the examples run."""
     Image.new("RGB", (80, 60), "orange").save(tmp_path / "first.jpg")
+    (tmp_path / "frames").mkdir()
+    for number, image in enumerate(pictures(6)):
+        image.save(tmp_path / "frames" / f"{number}.png")
+    days = [f"2015-12-{day},{day % 3}.5,{day / 4},{day / 9},2.5" for day in range(20, 31)]
+    (tmp_path / "weather.csv").write_text("\n".join(["date,precipitation,temp_max,temp_min,wind", *days]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -40,7 +46,9 @@ def test_python_example_runs(block: str, server: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_runs(command: str, server: str, folder: Path) -> None:
-    ran = CliRunner().invoke(main, shlex.split(command), env={"UNROLL_URL": server})
+    command, _, file = command.partition(" < ")
+    stdin = (folder / file).read_bytes() if file else b""
+    ran = CliRunner().invoke(main, shlex.split(command), input=stdin, env={"UNROLL_URL": server})
     assert ran.exit_code == 0, ran.output
     assert ran.stdout or (folder / "captions.jsonl").stat().st_size
 
@@ -61,7 +69,8 @@ def test_every_error_method_and_argument_is_documented() -> None:
 
 def test_every_option_of_ask_is_documented() -> None:
     documented = set(re.findall(r"`--([a-z-]+)", PAGE))
-    own = {name.replace("_", "-") for name in body_of(SENTIMENT).json.model_fields}
-    for parameter in ask.commands["sentiment"].params:
-        name = parameter.opts[0].removeprefix("--")
-        assert name in documented | own
+    for task in TASKS:
+        own = {name.replace("_", "-") for name in body_of(task).json.model_fields}
+        for parameter in ask.commands[task.verb].params:
+            name = parameter.opts[0].removeprefix("--")
+            assert name in documented | own

@@ -68,11 +68,11 @@ def test_a_deadline_answers_the_rows_that_are_made(endpoint: str, key: str, sour
     async def scenario() -> None:
         async with EngineClient([endpoint]) as client:
             await ready(client)
-            soon = Terms(deadline=time.monotonic() + 0.5)
+            soon = Terms(deadline=time.monotonic() + 1)
             answers = await asyncio.gather(
                 *(client.answer(key, source, ENDLESS, soon) for _ in range(2)),
             )
-            assert all(10 < len(answer.rows) < ENDLESS.horizon for answer in answers)
+            assert all(2 < len(answer.rows) < ENDLESS.horizon for answer in answers)
             late = Terms(deadline=time.monotonic() - 1)
             with pytest.raises(TimedOut):
                 await client.answer(key, source, ENDLESS, late)

@@ -4,7 +4,21 @@ import pytest
 
 from app.engine.cost import cost_of
 from app.engine.figures import SECONDS, TOKEN_SECONDS, Histogram, ModelFigures
-from app.engine.protocol import AnswerSpec, Decode, Decoded, Failed, Hypothesis, Label, Labelled, Times, Tokens
+from app.engine.protocol import (
+    AnswerSpec,
+    Decode,
+    Decoded,
+    Failed,
+    Forecast,
+    Forecasted,
+    Hypothesis,
+    Label,
+    Labelled,
+    Series,
+    Table,
+    Times,
+    Tokens,
+)
 from app.engine.request import Chunk, Request, whole
 from app.engine.scheduler import Plan, Scheduler
 from app.engine.statistics import Statistics
@@ -62,6 +76,20 @@ def test_a_label_has_no_token() -> None:
     assert (sum(figures.queue.counts), sum(figures.first_token.counts), sum(figures.token.counts)) == (1, 0, 0)
     assert (figures.source_tokens, figures.decoded_tokens) == (4, 0)
     assert seconds(figures) == {"answered": (1, 0.6), "waited": (1, 0.5), "encoded": (1, 0.1)}
+
+
+def test_a_window_that_is_read_anew_has_started_once() -> None:
+    written = statistics()
+    window = Series(Table(1, bytes(4 * 6)))
+    answer = Forecast(3)
+    one = Request((b"f", 1), MODEL, window, answer, cost_of(window, answer))
+    written.arrived(one, 10.0)
+    for turn in range(3):
+        written.executed(Plan(MODEL, (whole(one),)), 10.5 + turn, 10.6 + turn)
+    assert written.ended(one, Forecasted(1, Table(1, bytes(12))), 12.6) == Times(1, 10.0, 10.5, 10.6, 0.0, 12.6)
+    figures = written.figures({MODEL: 0})[MODEL]
+    assert (sum(figures.queue.counts), figures.executions) == (1, 3)
+    assert seconds(figures) == {"answered": (1, 2.6), "waited": (1, 0.5), "encoded": (1, 0.1), "decoded": (1, 2.0)}
 
 
 def test_what_fails_is_not_answered() -> None:

@@ -59,17 +59,6 @@ def test_marginals_are_shares_of_all_paths(crf: LinearChainCrf) -> None:
 
 
 @torch.no_grad()
-def test_the_log_likelihood_is_that_of_all_paths(crf: LinearChainCrf) -> None:
-    logits, labels = random_logits(), torch.randint(LABELS, (len(LENGTHS), SOURCE))
-    found = crf.log_likelihood(logits, LENGTHS, labels)
-    for row, length in enumerate(LENGTHS.tolist()):
-        scores = scores_of_all(crf, logits[row, :length])
-        total = torch.stack(list(scores.values())).logsumexp(0)
-        mine = scores[tuple(labels[row, :length].tolist())]
-        assert found[row].item() == pytest.approx((mine - total).item(), abs=1e-5)
-
-
-@torch.no_grad()
 def test_padding_changes_no_path(crf: LinearChainCrf) -> None:
     logits = random_logits()
     changed = torch.cat((logits, torch.randn(len(LENGTHS), 3, LABELS)), 1)
@@ -93,21 +82,23 @@ def test_equals_pytorch_crf(rows: int, source: int, labels: int) -> None:
     lengths = torch.randint(1, source + 1, (rows,))
     lengths[0] = source
     mask = mask_of(lengths, source)
-    tags = torch.randint(labels, (rows, source))
     paths = [path[:length] for path, length in zip(mine.best_paths(logits, lengths).tolist(), lengths, strict=True)]
     assert paths == theirs.decode(logits, mask)
-    expected = theirs(logits, tags, mask, reduction="none")
-    torch.testing.assert_close(mine.log_likelihood(logits, lengths, tags), expected, rtol=1e-5, atol=1e-4)
 
 
-def test_the_gradient_is_labels_less_marginals(crf: LinearChainCrf) -> None:
-    """Of the log-likelihood by the logits: Lafferty et al. (2001), section 3."""
-    logits, labels = random_logits().requires_grad_(), torch.randint(LABELS, (len(LENGTHS), SOURCE))
-    torch.autograd.backward(crf.log_likelihood(logits, LENGTHS, labels).sum())
-    chosen = torch.nn.functional.one_hot(labels, LABELS)
-    expected = (chosen - crf.marginals(logits, LENGTHS)).masked_fill(~mask_of(LENGTHS, SOURCE).unsqueeze(2), 0)
-    assert logits.grad is not None
-    torch.testing.assert_close(logits.grad, expected.detach(), rtol=0, atol=1e-5)
+@torch.no_grad()
+def test_marginals_are_the_gradient_of_pytorch_crf(crf: LinearChainCrf) -> None:
+    """Of its log-likelihood by the logits: the labels less the marginals (Lafferty et al. 2001, section 3)."""
+    theirs = CRF(LABELS, batch_first=True)
+    names = {"start_transitions": crf.start, "end_transitions": crf.end, "transitions": crf.transitions}
+    theirs.load_state_dict(names)
+    logits, labels = random_logits(), torch.randint(LABELS, (len(LENGTHS), SOURCE))
+    mask = mask_of(LENGTHS, SOURCE)
+    with torch.enable_grad():
+        given = logits.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(theirs(given, labels, mask), given)
+    expected = torch.nn.functional.one_hot(labels, LABELS) - gradient
+    torch.testing.assert_close(crf.marginals(logits, LENGTHS)[mask], expected[mask], rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
@@ -115,15 +106,8 @@ def test_long_sequences_keep_their_precision(crf: LinearChainCrf) -> None:
     """Scores grow with the length; float32 has seven digits."""
     source = 3000
     logits, lengths = torch.randn(1, source, LABELS) * 3 + 20, torch.tensor([source])
-    labels = torch.randint(LABELS, (1, source))
     exact = copy.deepcopy(crf).double()
     torch.testing.assert_close(
         crf.marginals(logits, lengths), exact.marginals(logits.double(), lengths).float(), rtol=0, atol=1e-5
     )
     assert torch.equal(crf.best_paths(logits, lengths), exact.best_paths(logits.double(), lengths))
-    torch.testing.assert_close(
-        crf.log_likelihood(logits, lengths, labels),
-        exact.log_likelihood(logits.double(), lengths, labels).float(),
-        rtol=1e-5,
-        atol=0,
-    )

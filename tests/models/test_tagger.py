@@ -82,36 +82,3 @@ def test_tags_of_a_crf_are_the_most_probable_together() -> None:
                 here = [number for number, path in enumerate(paths) if path[position] == label]
                 expected = probabilities[here].sum().item()
                 assert shares[row, position, label].item() == pytest.approx(expected, abs=1e-5)
-
-
-@pytest.mark.parametrize("crf", [False, True])
-def test_the_loss_is_that_of_one_text_at_a_time(crf: bool) -> None:
-    network, tokens = tagger(crf=crf), texts()
-    labels = torch.randint(LABELS, tokens.shape)
-    loss = network.loss(network(tokens, LENGTHS), LENGTHS, labels)
-    weights, total = under("crf.", network.state_dict()), 0.0
-    for row, length in enumerate(LENGTHS.tolist()):
-        logits, mine = logits_alone(network, tokens[row, :length]), labels[row, :length]
-        if crf:
-            paths = every_path(LABELS, length)
-            scores = torch.stack([path_score(weights, logits, path) for path in paths]).log_softmax(0)
-            total -= scores[paths.index(tuple(mine.tolist()))].item()
-        else:
-            total -= logits.log_softmax(1).gather(1, mine.unsqueeze(1)).sum().item()
-    assert loss.item() == pytest.approx(total / len(LENGTHS), abs=1e-4)
-    torch.autograd.backward(loss)
-    for name, values in network.named_parameters():
-        assert values.grad is not None, name
-        assert values.grad.any(), name
-
-
-def test_tokens_without_a_tag_do_not_count() -> None:
-    """A label below 0, as of the pieces of a word that are not the one with its tag."""
-    network, tokens = tagger(crf=False), texts()
-    labels = torch.randint(LABELS, tokens.shape)
-    untagged = labels.clone()
-    untagged[:, 0] = -1
-    logits = network(tokens, LENGTHS)
-    first = torch.nn.functional.cross_entropy(logits[:, 0], labels[:, 0])
-    with_all, without = (network.loss(logits, LENGTHS, some) for some in (labels, untagged))
-    torch.testing.assert_close(without, with_all - first)

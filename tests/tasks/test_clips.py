@@ -43,7 +43,7 @@ def frames_of(content: bytes, count: int | None, limits: SourceLimits = LIMITS) 
 def still(number: int) -> Pixels:
     file = io.BytesIO()
     picture(number).save(file, "PNG")
-    (frame,) = frames_of(file.getvalue(), None)
+    frame: Pixels = frames_of(file.getvalue(), None)[0]
     return frame
 
 

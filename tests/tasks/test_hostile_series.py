@@ -24,7 +24,24 @@ from tests.tiny_numbers import number_drafts
 DRAFTS = [draft for draft in number_drafts() if draft.series is not None]
 READER = Reader(SourceLimits(0, 0, 0, series_steps=50, windows=20), ImageDecoders(1, seconds=1, pixels=1))
 SOURCE = SeriesSource()
-SCALARS = (0, 1.5, -1, 1e300, float("nan"), float("inf"), None, True, "1", "", "NaN", 10**400, [], {}, [1], {"a": 1})
+SCALARS: tuple[object, ...] = (
+    0,
+    1.5,
+    -1,
+    1e300,
+    float("nan"),
+    float("inf"),
+    None,
+    True,
+    "1",
+    "",
+    "NaN",
+    10**400,
+    [],
+    {},
+    [1],
+    {"a": 1},
+)
 NAMES = ("rain", "temperature", "wind", "day", "")
 CSVS = (
     "day,rain,temperature,wind\n2020-01-01,0.5,12.5,3\n2020-01-02,0,13,4\n",

@@ -10,14 +10,7 @@ from tests.training.raw_data import write_raw_data
 from training.curves import CURVE
 from training.evaluate import RECIPES, recipe_of
 
-_SHORT = {  # without captions, which take long
-    "lm-en",
-    "sentiment-en",
-    "translate-en-ko",
-    "forecast-weather",
-    "classify-digits-motion",
-    "tag-en",
-}
+_SHORT = {"lm-en", "sentiment-en", "translate-en-ko", "forecast-weather", "tag-en"}  # the others take long
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,12 @@ _MORE_FILES = 1000  # read beyond the limit of inputs, so that the error can giv
 OptionsT = TypeVar("OptionsT", bound=RequestOptions)
 
 
-async def read_files(
-    request: Request, field: str, options: type[OptionsT], *, most: int
-) -> tuple[list[bytes], OptionsT]:
-    """The files of a field, and the other fields as options."""
+async def read_files(request: Request, field: str, *, most: int) -> tuple[list[bytes], FormData]:
+    """The files of a field, and the other fields."""
     async with request.form(max_files=most + _MORE_FILES) as form:
         uploads = [upload for upload in form.getlist(field) if isinstance(upload, UploadFile)]
         files = [await upload.read() for upload in uploads]
-        fields = FormData([(name, value) for name, value in form.multi_items() if name != field])
-    return files, read_fields(fields, options)
+        return files, FormData([(name, value) for name, value in form.multi_items() if name != field])
 
 
 def with_query(request: Request, in_body: OptionsT, options: type[OptionsT]) -> OptionsT:

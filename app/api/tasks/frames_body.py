@@ -14,6 +14,7 @@ from app.api.body import (
     json_body,
     media_type,
     query_parameters,
+    read_fields,
     read_json,
     unsupported_content,
 )
@@ -106,12 +107,12 @@ class FramesBody:
             options = await read_json(request, self.json)
             clips = await self.items(options.inputs, options, service)
         elif content_type == MULTIPART:
-            images, options = await read_files(request, _FIELD, self._options, most=service.most_frames)
+            images, fields = await read_files(request, _FIELD, most=service.most_frames)
             if not images:
                 raise EmptyInput(
                     "the form has no file in the field frames; send the images of a clip, or one GIF or WebP"
                 )
-            clips = [Clip(images)]
+            clips, options = [Clip(images)], read_fields(fields, self._options)
         elif content_type in RAW_TYPES:
             clips, options = [Clip([await request.body()])], self._options()
         else:

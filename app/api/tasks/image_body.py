@@ -13,6 +13,7 @@ from app.api.body import (
     json_body,
     media_type,
     query_parameters,
+    read_fields,
     read_json,
     unsupported_content,
 )
@@ -60,10 +61,11 @@ class ImageBody:
         if content_type == JSON:
             images, options = await self._from_json(request, service)
         elif content_type == MULTIPART:
-            images, options = await read_files(request, _FIELD, self._options, most=service.most_inputs)
+            images, fields = await read_files(request, _FIELD, most=service.most_inputs)
             service.check_count(len(images))
             if not images:
                 raise EmptyInput("the form has no file in the field images; send one or more JPEG, PNG or WebP files")
+            options = read_fields(fields, self._options)
         elif content_type in (*RAW_TYPES, "image/jpg"):  # a common misspelling
             images, options = [await request.body()], self._options()
         else:

@@ -11,18 +11,22 @@ import click
 from unroll_client import AsyncUnroll
 
 from app.cli.ask.batches import Run, answer_batches
+from app.cli.ask.inputs import Given
 from app.cli.ask.output_file import Line, OutputFile
-from app.cli.ask.printing import print_line
+from app.cli.ask.printing import Form, printer
 
 
 def answer_inputs(
-    client_arguments: Mapping[str, Any], run: Run, inputs: Sequence[str], output: Path | None, jsonl: bool
+    client_arguments: Mapping[str, Any], run: Run, inputs: Sequence[Given], output: Path | None, form: Form
 ) -> int:
     """Answer the inputs that `output` does not answer yet. Returns how many of all failed."""
     with ExitStack() as stack:
-        file = stack.enter_context(OutputFile(output, run.task.name, inputs)) if output else None
+        file = (
+            stack.enter_context(OutputFile(output, run.task.name, [given.name for given in inputs])) if output else None
+        )
         start, failed = (file.done, file.failed) if file else (0, 0)
         shown = file is not None or not sys.stdout.isatty()
+        show = printer(form, run.task.answer, alone=len(inputs) == 1)
         progress = stack.enter_context(_progress(len(inputs), start, shown=shown))
 
         def take(lines: Sequence[Line]) -> int:
@@ -30,10 +34,7 @@ def answer_inputs(
             if file is not None:
                 file.write(lines)
             for line in lines if file is None else ():
-                if jsonl:
-                    click.echo(line.encode(), nl=False)
-                else:
-                    print_line(line, run.task.answer, alone=len(inputs) == 1)
+                show(line)
             progress(len(lines))
             return sum(line.problem is not None for line in lines)
 

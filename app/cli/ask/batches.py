@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from unroll_client import AsyncUnroll, ProblemError, Task
 from unroll_client.sources import reads_files
 
+from app.cli.ask.inputs import Given
 from app.cli.ask.output_file import Line
 
 _ABOUT_INPUTS = (
@@ -17,7 +17,9 @@ _ABOUT_INPUTS = (
     "empty-input",
     "engine-failed",
     "input-too-long",
+    "input-too-short",
     "invalid-image",
+    "invalid-series",
     "timed-out",
     "unknown-language",
     "unknown-word",
@@ -40,7 +42,7 @@ class Run:
 
 
 async def answer_batches(
-    client: AsyncUnroll, run: Run, inputs: Sequence[str], start: int
+    client: AsyncUnroll, run: Run, inputs: Sequence[Given], start: int
 ) -> AsyncGenerator[list[Line], None]:
     """Lines of the inputs from `start` on, in order, a batch at a time. Raises UnrollClientError."""
     pending: deque[asyncio.Task[list[Line]]] = deque()
@@ -58,7 +60,7 @@ async def answer_batches(
         await asyncio.gather(*pending, return_exceptions=True)
 
 
-async def _answer(client: AsyncUnroll, run: Run, inputs: Sequence[str], first: int) -> list[Line]:
+async def _answer(client: AsyncUnroll, run: Run, inputs: Sequence[Given], first: int) -> list[Line]:
     """Lines of a batch. The inputs before and after a refused one are sent again, with the seeds of their places."""
     if not inputs:
         return []
@@ -70,12 +72,12 @@ async def _answer(client: AsyncUnroll, run: Run, inputs: Sequence[str], first: i
             before = await _answer(client, run, inputs[:middle], first)
             return before + await _answer(client, run, inputs[middle:], first + middle)
         place = refusal.place or 0
-        failed = Line(first + place, run.task.name, inputs[place], problem=refusal.problem)
+        failed = Line(first + place, run.task.name, inputs[place].name, problem=refusal.problem)
         before = await _answer(client, run, inputs[:place], first)
         return [*before, failed, *await _answer(client, run, inputs[place + 1 :], first + place + 1)]
     return [
-        Line(first + place, run.task.name, text, result=result)
-        for place, (text, result) in enumerate(zip(inputs, results, strict=True))
+        Line(first + place, run.task.name, given.name, result=result)
+        for place, (given, result) in enumerate(zip(inputs, results, strict=True))
     ]
 
 
@@ -101,8 +103,8 @@ def problem_members(error: ProblemError | OSError) -> dict[str, Any]:
     return {"type": error.type, "title": error.title, "status": error.status, "detail": error.detail, **members}
 
 
-async def _results(client: AsyncUnroll, run: Run, inputs: Sequence[str], first: int) -> list[dict[str, Any]]:
-    read: Any = await asyncio.to_thread(_read_files, inputs) if reads_files(run.task.source) else list(inputs)
+async def _results(client: AsyncUnroll, run: Run, inputs: Sequence[Given], first: int) -> list[dict[str, Any]]:
+    read: Any = await asyncio.to_thread(_read, inputs) if reads_files(run.task.sources) else _read(inputs)
     try:
         answers = await client.ask(run.task, read, **run.options_at(first))
     except ProblemError as problem:
@@ -112,11 +114,11 @@ async def _results(client: AsyncUnroll, run: Run, inputs: Sequence[str], first: 
     return [result.to_dict() for result in answers]
 
 
-def _read_files(paths: Sequence[str]) -> list[bytes]:
+def _read(inputs: Sequence[Given]) -> list[Any]:
     contents = []
-    for place, path in enumerate(paths):
+    for place, given in enumerate(inputs):
         try:
-            contents.append(Path(path).read_bytes())
+            contents.append(given.read())
         except OSError as error:
             raise _Refused(place, problem_members(error)) from error
     return contents

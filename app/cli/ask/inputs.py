@@ -1,30 +1,55 @@
 """Inputs of `unroll ask` by source kind, from arguments, a file of lines or standard input."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
-from unroll_client.sources import FILE_SUFFIXES, SourceKind
+from unroll_client import Clip, Csv
+from unroll_client.sources import SourceKind
+
+_STDIN = "-"
+_IMAGES = (".jpeg", ".jpg", ".png", ".webp")
+_TABLES = (".csv", ".tsv")
+_MOVING = (".gif", ".webp")
+_KINDS: dict[SourceKind, str] = {
+    "text": "a text",
+    "words": "a text",
+    "image": "the file of an image, or a folder of them",
+    "series": f"a CSV file with a header row ({', '.join(_TABLES)}), or a folder of them",
+    "frames": f"an animated image ({', '.join(_MOVING)}), or a folder with the images of one clip, which ends in /",
+}
 
 
-def metavar(source: SourceKind) -> str:
+@dataclass(frozen=True)
+class Given:
+    """An input with its name in answers. `read` returns what the client sends, and raises OSError."""
+
+    name: str
+    read: Callable[[], Any]
+
+
+def metavar(sources: Sequence[SourceKind]) -> str:
     """The argument in the help of a command."""
-    return source.upper()
+    return {"words": "TEXT", "series": "CSV"}.get(sources[0], sources[0].upper()) if len(sources) == 1 else "INPUT"
 
 
-def describe_inputs(source: SourceKind) -> str:
+def describe_inputs(sources: Sequence[SourceKind]) -> str:
     """What an input is, for the help of a command."""
-    return (
-        f"An input is a file ({source}), or a folder of files." if FILE_SUFFIXES[source] else f"An input is a {source}."
-    )
+    kinds = "; or ".join(_KINDS[kind] for kind in sources)
+    return f"An input is {kinds}."
 
 
-def read_inputs(arguments: Iterable[str], file: Path | None, stdin: BinaryIO, source: SourceKind) -> list[str]:
-    """A string for each input; of a file it is the path. Raises click.UsageError."""
-    inputs = _given(list(arguments), file, stdin)
-    if suffixes := FILE_SUFFIXES[source]:
-        inputs = [path for given in inputs for path in _files(given, suffixes)]
+def read_inputs(
+    arguments: Sequence[str], file: Path | None, stdin: BinaryIO, sources: Sequence[SourceKind]
+) -> list[Given]:
+    """The inputs by name; files are read later. Raises click.UsageError."""
+    if sources == ("series",) and file is None and arguments == (_STDIN,):
+        content = stdin.read()
+        return [Given(_STDIN, lambda: Csv(content))]
+    inputs = [one for given in _given(list(arguments), file, stdin) for one in _named(given, sources)]
     if not inputs:
         raise click.UsageError("there is no input; give arguments, - for standard input, or --file FILE")
     return inputs
@@ -35,7 +60,7 @@ def _given(arguments: list[str], file: Path | None, stdin: BinaryIO) -> list[str
         raise click.UsageError("give inputs as arguments or with --file, not both")
     if file is not None:
         return _lines(file.read_bytes(), str(file))
-    return _lines(stdin.read(), "standard input") if arguments == ["-"] else arguments
+    return _lines(stdin.read(), "standard input") if arguments == [_STDIN] else arguments
 
 
 def _lines(content: bytes, where: str) -> list[str]:
@@ -50,9 +75,45 @@ def _lines(content: bytes, where: str) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _files(given: str, suffixes: Sequence[str]) -> list[str]:
+def _named(given: str, sources: Sequence[SourceKind]) -> list[Given]:
+    """The inputs that an argument names."""
+    kind = sources[0] if len(sources) == 1 else _kind_of(given, sources)
+    match kind:
+        case "image":
+            return [Given(path, Path(path).read_bytes) for path in _files(given, _IMAGES)]
+        case "series":
+            return [Given(path, partial(_read_csv, path)) for path in _files(given, _TABLES)]
+        case "frames":
+            return [Given(given, partial(_read_clip, given))]
+        case _:
+            return [Given(given, lambda: given)]
+
+
+def _kind_of(given: str, sources: Sequence[SourceKind]) -> SourceKind:
+    """The kind of an input of a task with several, which the end of a path tells."""
+    suffix = Path(given).suffix.lower()
+    if suffix in _TABLES and "series" in sources:
+        return "series"
+    return "frames" if "frames" in sources and (suffix in _MOVING or given.endswith("/")) else "text"
+
+
+def _files(given: str, suffixes: Iterable[str]) -> list[str]:
     """The path of a file, or the files of a kind in a folder by name."""
     folder = Path(given)
     if not folder.is_dir():
         return [given]
     return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes)
+
+
+def _read_csv(path: str) -> Csv:
+    return Csv(Path(path).read_bytes())
+
+
+def _read_clip(path: str) -> Clip:
+    """The clip in an animated file, or in the files of a folder by name. Raises OSError."""
+    if not path.endswith("/"):
+        return Clip(Path(path).read_bytes())
+    files = sorted(file for file in Path(path).iterdir() if file.suffix.lower() in _IMAGES)
+    if not files:
+        raise FileNotFoundError(f"{path} has no images ({', '.join(_IMAGES)})")
+    return Clip([file.read_bytes() for file in files])

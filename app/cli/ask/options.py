@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 from unroll_client import Task
@@ -12,7 +12,7 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _TYPES: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
 
-def common_options(metavar: str, *, streams: bool) -> list[Decorator]:
+def common_options(metavar: str, *, streams: bool, tables: bool) -> list[Decorator]:
     """Options of every task."""
     new_file = click.Path(path_type=Path, dir_okay=False)
     file = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -22,7 +22,8 @@ def common_options(metavar: str, *, streams: bool) -> list[Decorator]:
         click.option("--file", type=file, help="File with an input a line."),
         click.option("--output", type=new_file, help="File of JSON lines to write; an interrupted run is resumed."),
         click.option("--jsonl", is_flag=True, help="Print JSON lines."),
-        click.option("--stream", is_flag=True, hidden=not streams, help="Print tokens as they are decoded."),
+        click.option("--csv", is_flag=True, hidden=not tables, help="Print CSV: a row for each step of each forecast."),
+        click.option("--stream", is_flag=True, hidden=not streams, help="Print tokens or rows as they are made."),
         click.option(
             "--url", callback=_url, default=DEFAULT_URL, envvar="UNROLL_URL", show_default=True, show_envvar=True
         ),
@@ -48,6 +49,8 @@ def _option(name: str, kind: Any, description: str) -> Decorator:
         return click.option(f"{flag}/--no-{flag.removeprefix('--')}", name, default=None, help=description)
     if kind in _TYPES:
         return click.option(flag, name, type=_TYPES[kind], help=description)
+    if get_origin(kind) is Literal:
+        return click.option(flag, name, type=click.Choice(get_args(kind)), help=description)
     assert list[str] in get_args(kind)
     return click.option(flag, name, type=click.STRING, multiple=True, help=description)
 

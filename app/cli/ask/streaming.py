@@ -1,41 +1,49 @@
-"""A run of `unroll ask --stream`, which prints tokens as the service decodes them."""
+"""A run of `unroll ask --stream`, which prints tokens or rows of numbers as the service makes them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from unroll_client import ProblemError, Unroll
+from unroll_client import ForecastRows, ProblemError, Unroll
 
 from app.cli.ask.batches import Run, is_about_an_input, problem_members
+from app.cli.ask.forecast_rows import StreamedRows
+from app.cli.ask.inputs import Given
 from app.cli.ask.output_file import Line
-from app.cli.ask.printing import print_line
+from app.cli.ask.printing import print_problem
 
 
-def stream_inputs(client_arguments: Mapping[str, Any], run: Run, inputs: Sequence[str]) -> int:
-    """Print the tokens of one input after the other. Returns how many inputs failed."""
+def stream_inputs(client_arguments: Mapping[str, Any], run: Run, inputs: Sequence[Given]) -> int:
+    """Print the answers of one input after the other. Returns how many inputs failed."""
     failed = 0
     with Unroll(**client_arguments) as client:
-        for index, text in enumerate(inputs):
-            problem = _print_tokens(client, run, index, text)
+        for index, given in enumerate(inputs):
+            problem = _print_items(client, run, index, given)
             if problem is not None:
-                print_line(Line(index, run.task.name, text, problem=problem), run.task.answer, alone=False)
+                print_problem(Line(index, run.task.name, given.name, problem=problem))
                 failed += 1
     return failed
 
 
-def _print_tokens(client: Unroll, run: Run, index: int, text: str) -> dict[str, Any] | None:
-    """Print the tokens of an input. Returns the problem if it has one."""
+def _print_items(client: Unroll, run: Run, index: int, given: Given) -> dict[str, Any] | None:
+    """Print the tokens or rows of an input. Returns the problem if it has one."""
     try:
-        stream = client.stream(run.task, text, **run.options_at(index))
-    except OSError as error:  # the file of an image
+        stream = client.stream(run.task, given.read(), **run.options_at(index))
+    except OSError as error:
         return problem_members(error)
+    rows = StreamedRows()
     try:
         with stream:
-            for token in stream:
-                click.echo(token.text, nl=False)
+            for item in stream:
+                if isinstance(item, ForecastRows):
+                    for line in rows.lines(item):
+                        click.echo(line)
+                else:
+                    click.echo(item.text, nl=False)
     except ProblemError as problem:
         if not is_about_an_input(problem):
             raise
         return problem_members(problem)
-    click.echo()
+    if run.task.answer == "tokens":
+        click.echo()
     return None

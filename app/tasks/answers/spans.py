@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MARKED = re.compile(r"([BIESLU])-(.+)", re.DOTALL)
-_OUTSIDE = "O"
+OUTSIDE = "O"
 _BEGINS, _ENDS = frozenset("BSU"), frozenset("ESLU")  # a word with such a mark begins, or ends, a span
 
 
@@ -20,7 +20,7 @@ class WordSpan:
 
 def mark_spans(labels: Sequence[str]) -> bool:
     """Whether the labels of a model mark spans: `O`, and others as `B-PER`."""
-    return _OUTSIDE in labels and len(labels) > 1 and all(label == _OUTSIDE or _parts(label) for label in labels)
+    return OUTSIDE in labels and len(labels) > 1 and all(label == OUTSIDE or _parts(label) for label in labels)
 
 
 def spans_of(labels: Sequence[str]) -> list[WordSpan]:

@@ -47,7 +47,7 @@ class SeriesSource(SourceKind[RawSeries]):
         for index, raw in enumerate(inputs):
             steps = steps_in(raw)
             if steps == 0:
-                raise EmptyInput(f"inputs[{index}] has no numbers; send at least one row", input=index)
+                raise _empty(f"inputs[{index}]", index)
             if steps is not None and steps > limits.series_steps:
                 raise InputTooLong(
                     f"inputs[{index}] has {steps} steps; the limit is {limits.series_steps}: send the last ones",
@@ -88,6 +88,10 @@ class SeriesSource(SourceKind[RawSeries]):
         return read
 
 
+def _empty(name: str, index: int) -> EmptyInput:
+    return EmptyInput(f"{name} has no numbers; send at least one row", input=index)
+
+
 def _series_of(manifest: Manifest) -> SeriesInput:
     assert manifest.series is not None  # of every model that reads series, see `Manifest`
     return manifest.series
@@ -103,6 +107,8 @@ def _reading(raw: RawSeries, place: SeriesPlace, limits: SourceLimits) -> Readin
             reading = read_json(raw.value, place)
         case _:
             assert_never(raw)
+    if not len(reading.rows):  # another column than the features has numbers
+        raise _empty(place.name, place.index)
     infinite = np.argwhere(np.isinf(reading.rows))
     if len(infinite):
         row, column = map(int, infinite[0])

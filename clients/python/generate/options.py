@@ -8,7 +8,7 @@ from typing import Any
 _HEAD = '''# Generated from docs/openapi.json by `make client`; change the request of the service.
 """Options of each task as keyword arguments. An option that is left out has the default of the service or the model."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 '''
 _TAG = "Tasks"
 _NOT_OPTIONS = ("inputs", "stream")
@@ -51,5 +51,7 @@ def _types(schema: dict[str, Any]) -> Iterator[str]:
             yield from _types(part)
     elif schema["type"] == "array":
         yield f"list[{' | '.join(_types(schema['items']))}]"
+    elif "enum" in schema:
+        yield f"Literal[{', '.join(map(repr, schema['enum']))}]"
     elif schema["type"] != "null":
         yield _TYPES[schema["type"]]

@@ -1,13 +1,13 @@
 """A client of the service: `Unroll(url)`, and `AsyncUnroll(url)` for asyncio. It needs httpx alone.
 
-`tasks` is the table of tasks; `sources` and `calls` build requests, `responses` and `streamed` read answers into
-`results` or `errors`. The I/O is in `_async`; `_sync` is generated from it.
+`tasks` is the table of tasks; `sources`, `bodies` and `calls` build requests, `responses` and `streamed` read answers
+into `results`, `forecasts` or `errors`. The I/O is in `_async`; `_sync` is generated from it.
 """
 
 from unroll_client._async.client import AsyncUnroll
-from unroll_client._async.stream import AsyncStream
+from unroll_client._async.stream import AsyncForecastStream, AsyncStream
 from unroll_client._sync.client import Unroll
-from unroll_client._sync.stream import Stream
+from unroll_client._sync.stream import ForecastStream, Stream
 from unroll_client.errors import (
     ConnectionFailed,
     InvalidRequest,
@@ -21,31 +21,53 @@ from unroll_client.errors import (
     UnexpectedAnswer,
     UnrollClientError,
 )
-from unroll_client.options import CaptionOptions, CompleteOptions, SentimentOptions, TranslateOptions
+from unroll_client.forecasts import ForecastResult, ForecastRows, WindowForecast
+from unroll_client.options import (
+    CaptionOptions,
+    ClassifyOptions,
+    CompleteOptions,
+    EmbedOptions,
+    ForecastOptions,
+    SentimentOptions,
+    TagOptions,
+    TranslateOptions,
+)
 from unroll_client.policy import Retries, Timeout
 from unroll_client.results import (
     Answers,
     LabelResult,
-    ModelInfo,
-    ModelList,
-    Readiness,
     SentenceResult,
     SentimentResult,
+    Span,
+    StateResult,
+    TagResult,
     TaskResult,
     Token,
     Usage,
+    WordTag,
 )
-from unroll_client.sources import Image
+from unroll_client.series import Csv
+from unroll_client.service_info import ModelInfo, ModelList, Readiness
+from unroll_client.sources import Clip, Image
 from unroll_client.tasks import TASKS, Task
 
 __all__ = [
     "TASKS",
     "Answers",
+    "AsyncForecastStream",
     "AsyncStream",
     "AsyncUnroll",
     "CaptionOptions",
+    "ClassifyOptions",
+    "Clip",
     "CompleteOptions",
     "ConnectionFailed",
+    "Csv",
+    "EmbedOptions",
+    "ForecastOptions",
+    "ForecastResult",
+    "ForecastRows",
+    "ForecastStream",
     "Image",
     "InvalidRequest",
     "LabelResult",
@@ -62,7 +84,11 @@ __all__ = [
     "SentimentResult",
     "ServiceFailed",
     "ServiceTimedOut",
+    "Span",
+    "StateResult",
     "Stream",
+    "TagOptions",
+    "TagResult",
     "Task",
     "TaskResult",
     "TimedOut",
@@ -73,4 +99,6 @@ __all__ = [
     "Unroll",
     "UnrollClientError",
     "Usage",
+    "WindowForecast",
+    "WordTag",
 ]

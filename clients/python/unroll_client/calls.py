@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
+from unroll_client.bodies import Input, body_of, share_a_body
 from unroll_client.results import ResultT
-from unroll_client.sources import encode, read_input, reads_files
+from unroll_client.sources import read_inputs, reads_files
 from unroll_client.tasks import Task
 
-_MAX_PART_BYTES = 8 * 2**20  # of images in one request; bodies with other members stay small
+_MAX_PART_BYTES = 8 * 2**20  # of files in one request; bodies with other members stay small
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Call(Generic[ResultT]):
     """A task, its inputs and options. Of a part of a longer list, `first` is the place of the first input."""
 
     task: Task[ResultT]
-    inputs: tuple[str | bytes, ...]
+    inputs: tuple[Input, ...]
     options: Mapping[str, Any]
     is_one: bool
     timeout_ms: int | None
@@ -31,20 +32,20 @@ class Call(Generic[ResultT]):
         return replace(self, inputs=self.inputs[start:end], options=options, first=self.first + start)
 
     def parts(self, max_inputs: int) -> "Iterator[Call[ResultT]]":
-        """Calls of at most `max_inputs` inputs and, of images, of bounded size."""
+        """Calls of at most `max_inputs` inputs that one request can carry and, of files, of bounded size."""
         start = size = 0
         for place, item in enumerate(self.inputs):
-            length = len(item) if isinstance(item, bytes) else 0
-            if place - start == max_inputs or (place > start and size + length > _MAX_PART_BYTES):
+            is_full = place - start == max_inputs or size + item.size > _MAX_PART_BYTES
+            if place > start and (is_full or not share_a_body(self.inputs[start], item)):
                 yield self.part(start, place)
                 start, size = place, 0
-            size += length
+            size += item.size
         yield self.part(start, len(self.inputs))
 
     def request(self, *, stream: bool = False) -> dict[str, Any]:
-        """Arguments of httpx for the request."""
+        """Arguments of httpx for the request. Raises TypeError for inputs that one request cannot carry."""
         options = {**self.options, "stream": True} if stream else self.options
-        return {"method": "POST", "url": self.task.path, **encode(self.task.source, self.inputs, options)}
+        return {"method": "POST", "url": self.task.path, **body_of(self.inputs, options)}
 
 
 def make_call(task: Task[ResultT], inputs: Any, options: Mapping[str, Any]) -> Call[ResultT]:
@@ -53,8 +54,7 @@ def make_call(task: Task[ResultT], inputs: Any, options: Mapping[str, Any]) -> C
     if task.options is not None and (unknown := sorted(options.keys() - task.options.__optional_keys__)):
         known = ", ".join(sorted(task.options.__optional_keys__))
         raise TypeError(f"{task.name} has no option {', '.join(unknown)}; its options are {known}")
-    is_one = not isinstance(inputs, list | tuple)
-    read = tuple(read_input(task.source, item) for item in ([inputs] if is_one else inputs))
+    read, is_one = read_inputs(task.sources, inputs)
     given = {name: item for name, item in options.items() if item is not None}
     timeout_ms = given.pop("timeout_ms", None)
     return Call(task, read, given, is_one, timeout_ms)
@@ -62,6 +62,6 @@ def make_call(task: Task[ResultT], inputs: Any, options: Mapping[str, Any]) -> C
 
 async def make_call_async(task: Task[ResultT], inputs: Any, options: Mapping[str, Any]) -> Call[ResultT]:
     """`make_call` that reads files in a thread, beside the event loop."""
-    if reads_files(task.source):
+    if reads_files(task.sources):
         return await asyncio.to_thread(make_call, task, inputs, options)
     return make_call(task, inputs, options)

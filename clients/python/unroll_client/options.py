@@ -1,7 +1,7 @@
 # Generated from docs/openapi.json by `make client`; change the request of the service.
 """Options of each task as keyword arguments. An option that is left out has the default of the service or the model."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 
 class SentimentOptions(TypedDict, total=False):
@@ -20,11 +20,12 @@ class SentimentOptions(TypedDict, total=False):
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
     ]
-    explain: Annotated[bool, "Add `explanation`: the probability of each label after each token."]
+    explain: Annotated[
+        bool, "Add `explanation`: the probability of each label after each token, row of a series or frame."
+    ]
     layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
     units: Annotated[
-        int,
-        "With `layer`: return this number of units, those whose hidden state changes most in the text. By default all units.",
+        int, "With `layer`: return this number of units, those whose hidden state changes most. By default all units."
     ]
 
 
@@ -169,9 +170,103 @@ class CompleteOptions(TypedDict, total=False):
     next_tokens: Annotated[int, "Add `next`: this number of the most probable next tokens after the input."]
 
 
+class ClassifyOptions(TypedDict, total=False):
+    """Options of `POST /v1/classify`."""
+
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    truncate: Annotated[
+        bool,
+        "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+    ]
+    explain: Annotated[
+        bool, "Add `explanation`: the probability of each label after each token, row of a series or frame."
+    ]
+    layer: Annotated[int, "With `explain`: add hidden states, cells and gates of this layer, counted from 0."]
+    units: Annotated[
+        int, "With `layer`: return this number of units, those whose hidden state changes most. By default all units."
+    ]
+
+
+class TagOptions(TypedDict, total=False):
+    """Options of `POST /v1/tag`."""
+
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    truncate: Annotated[
+        bool,
+        "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+    ]
+    scores: Annotated[bool, "Add `scores` to each word: the probability of each label."]
+
+
+class ForecastOptions(TypedDict, total=False):
+    """Options of `POST /v1/forecast`."""
+
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    windows: Annotated[
+        bool,
+        "Cut the series into windows as long as the model's (6 steps if it reads any number), and answer each: a backtest over past data.",
+    ]
+    stride: Annotated[int, "With `windows`: steps between the first rows of two windows; the window when left out."]
+    horizon: Annotated[int, "Steps ahead; the model's own when left out. Only a model that feeds back has no limit."]
+    scaled: Annotated[bool, "Add `scaled`: the network's outputs, before they get their units."]
+    states: Annotated[bool, "Add `states`: the hidden state of the top layer after each step."]
+
+
+class EmbedOptions(TypedDict, total=False):
+    """Options of `POST /v1/embed`."""
+
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    truncate: Annotated[
+        bool,
+        "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
+    ]
+    pooling: Annotated[
+        Literal["last", "mean", "max"],
+        "The state after the last step, or the mean or the largest value of each unit over all steps.",
+    ]
+    layer: Annotated[int, "The layer, counted from 0; the last one when left out."]
+    normalize: Annotated[bool, "Divide the numbers by their Euclidean norm, so that it is 1."]
+
+
 OPTIONS: dict[str, type[Any]] = {
     "/v1/sentiment": SentimentOptions,
     "/v1/caption": CaptionOptions,
     "/v1/translate": TranslateOptions,
     "/v1/complete": CompleteOptions,
+    "/v1/classify": ClassifyOptions,
+    "/v1/tag": TagOptions,
+    "/v1/forecast": ForecastOptions,
+    "/v1/embed": EmbedOptions,
 }

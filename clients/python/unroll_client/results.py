@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from unroll_client.values import Value
 
-AnswerKind = Literal["label", "tokens"]
+AnswerKind = Literal["label", "tokens", "tags", "values", "state"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class SourceToken(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionActivations(Value):
-    """Activations of a layer in one direction: a row per token, a column per unit. `units` are the numbers of the
+    """Activations of a layer in one direction: a row per step, a column per unit. `units` are the numbers of the
     columns' units if the request limited them."""
 
     direction: str
@@ -48,11 +48,13 @@ class LayerActivations(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextExplanation(Value):
-    """The probability of each label after each token."""
+class LabelExplanation(Value):
+    """The probability of each label after each step. The steps of a text are its `tokens`; of other inputs `steps` is
+    their number."""
 
     method: str
-    tokens: list[SourceToken]
+    tokens: list[SourceToken] | None = None
+    steps: int | None = None
     labels: list[str]
     probabilities: list[list[float]]
     activations: LayerActivations | None = None
@@ -81,7 +83,7 @@ class LabelResult(TaskResult):
     label: str
     score: float
     scores: dict[str, float]
-    explanation: TextExplanation | None = None
+    explanation: LabelExplanation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,50 @@ class SentimentResult(LabelResult):
     """A label, and its degree as `polarity` from -1 to 1."""
 
     polarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordTag(Value):
+    """A word with its label, and the characters that it stands for."""
+
+    text: str
+    start: int
+    end: int
+    label: str
+    score: float
+    scores: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span(Value):
+    """Words that have one label together: the numbers of the `first` and the `last`, and their characters."""
+
+    label: str
+    text: str
+    start: int
+    end: int
+    first: int
+    last: int
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagResult(TaskResult):
+    """The words of a text with their labels, and the spans that they mark."""
+
+    answer_kind = "tags"
+
+    tags: list[WordTag]
+    spans: list[Span] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateResult(TaskResult):
+    """The state that sums up an input."""
+
+    answer_kind = "state"
+
+    embedding: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,65 +211,6 @@ class Token(Value):
 
     def __str__(self) -> str:
         return self.text
-
-
-@dataclass(frozen=True, kw_only=True)
-class QualityFigure(Value):
-    """A measured number of a model card."""
-
-    measure: str
-    value: float
-    data: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo(Value):
-    """A version that is served."""
-
-    name: str
-    version: int
-    task: str
-    description: str
-    languages: list[str]
-    architecture: str
-    parameters: int
-    bytes: int
-    labels: list[str]
-    quality: list[QualityFigure]
-    state: str
-    default: bool
-    default_version: bool
-    licence: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokenModel(Value):
-    """A version that cannot be used."""
-
-    model: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelList(Value):
-    """The versions that are served, and the broken ones."""
-
-    models: list[ModelInfo]
-    broken: list[BrokenModel]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Readiness(Value):
-    """Whether the service answers requests, and with which models. True in a condition if it does."""
-
-    status: str
-    engines_ready: int
-    engines: int
-    models: list[str]
-    broken: list[BrokenModel]
-
-    def __bool__(self) -> bool:
-        return self.status == "ready"
 
 
 ResultT = TypeVar("ResultT", bound=TaskResult)

@@ -6,6 +6,7 @@ from typing import Any, Generic
 from unroll_client.calls import Call
 from unroll_client.errors import ConnectionFailed, UnexpectedAnswer, problem_error
 from unroll_client.events import Event
+from unroll_client.forecasts import ForecastRows
 from unroll_client.responses import with_usage
 from unroll_client.results import Answers, ResultT, Token, Usage
 
@@ -18,13 +19,15 @@ class StreamedAnswer(Generic[ResultT]):
         self._results: dict[int, ResultT] = {}
         self._usage: Usage | None = None
 
-    def feed(self, event: Event) -> Token | None:
-        """The token, if the event is one. Raises ProblemError and UnexpectedAnswer."""
+    def feed(self, event: Event) -> Token | ForecastRows | None:
+        """The token or the rows, if the event has them. Raises ProblemError and UnexpectedAnswer."""
         try:
             data: dict[str, Any] = json.loads(event.data)
             match event.name:
                 case "token":
                     return Token.read(data)
+                case "values":
+                    return ForecastRows.read(data)
                 case "result":
                     self._results[data["input"]] = self._call.task.result.read(data["result"])
                 case "done":

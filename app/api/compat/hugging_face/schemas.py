@@ -17,13 +17,13 @@ _AS_SCORES = "scores are probabilities (softmax)"
 _AS_NEW = "use max_new_tokens or min_new_tokens"
 
 
-class _Form(RequestForm):
+class HuggingFaceForm(RequestForm):
     """Refuses unsupported members."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class InferenceOptions(_Form):
+class InferenceOptions(HuggingFaceForm):
     """Options of Hugging Face's hosted service, which its clients send to any server. All are accepted without effect:
     a request always waits until its model is loaded, and answers are not cached."""
 
@@ -33,13 +33,13 @@ class InferenceOptions(_Form):
     dont_load_model: bool | None = Field(None, description="Accepted, without effect.")
 
 
-class _Request(_Form):
+class HuggingFaceRequest(HuggingFaceForm):
     """A request to a pipeline."""
 
     options: InferenceOptions | None = Field(None, description="Accepted, without effect.")
 
 
-class Sampling(_Form):
+class Sampling(HuggingFaceForm):
     """Whether and how tokens are drawn."""
 
     do_sample: bool | None = Field(
@@ -138,7 +138,7 @@ class GenerateParameters(Sampling):
         )
 
 
-class ClassificationParameters(_Form):
+class ClassificationParameters(HuggingFaceForm):
     """Options of the labels."""
 
     top_k: Annotated[int, Field(ge=1)] | None = Field(
@@ -148,7 +148,7 @@ class ClassificationParameters(_Form):
     truncation: Truncation = False
 
 
-class ClassificationRequest(_Request):
+class ClassificationRequest(HuggingFaceRequest):
     """Texts to label."""
 
     inputs: Inputs
@@ -162,7 +162,7 @@ class ClassificationLabel(BaseModel):
     score: float = Field(examples=[0.97])
 
 
-class TranslationParameters(_Form):
+class TranslationParameters(HuggingFaceForm):
     """Languages and decoding options of a translation."""
 
     src_lang: LanguageCode | None = Field(None, description="ISO 639 code; must match the model.", examples=["en"])
@@ -185,7 +185,7 @@ class TranslationParameters(_Form):
         return TextToTranslate.model_validate(members)
 
 
-class TranslationRequest(_Request):
+class TranslationRequest(HuggingFaceRequest):
     """Sentences to translate."""
 
     inputs: Inputs
@@ -198,7 +198,7 @@ class TranslationText(BaseModel):
     translation_text: str = Field(examples=["파일 열기"])
 
 
-class ImageToTextParameters(_Form):
+class ImageToTextParameters(HuggingFaceForm):
     """Decoding options of a sentence about an image."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -216,7 +216,7 @@ class ImageToTextParameters(_Form):
         return options.model_copy(update={"max_tokens": self.max_new_tokens}) if self.max_new_tokens else options
 
 
-class ImageToTextRequest(_Request):
+class ImageToTextRequest(HuggingFaceRequest):
     """Images to describe, in JSON."""
 
     inputs: Inputs = Field(description="One image file in base64, or a list.")
@@ -250,7 +250,7 @@ class TextGenerationParameters(Sampling):
     watermark: Annotated[object, Only(False)] = None
 
 
-class TextGenerationRequest(_Request):
+class TextGenerationRequest(HuggingFaceRequest):
     """Texts to continue."""
 
     inputs: Inputs

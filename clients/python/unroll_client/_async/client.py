@@ -8,13 +8,23 @@ from typing import Any, Self, Unpack, overload
 import httpx
 
 from unroll_client._async.http import AsyncHttp
-from unroll_client._async.stream import AsyncStream
+from unroll_client._async.stream import AsyncForecastStream, AsyncStream
 from unroll_client.address import DEFAULT_URL
 from unroll_client.calls import Call, make_call, make_call_async
 from unroll_client.concurrency import run_tasks
 from unroll_client.errors import ProblemError
 from unroll_client.events import Event, EventDecoder
-from unroll_client.options import CaptionOptions, CompleteOptions, SentimentOptions, TranslateOptions
+from unroll_client.forecasts import ForecastResult, ForecastT
+from unroll_client.options import (
+    CaptionOptions,
+    ClassifyOptions,
+    CompleteOptions,
+    EmbedOptions,
+    ForecastOptions,
+    SentimentOptions,
+    TagOptions,
+    TranslateOptions,
+)
 from unroll_client.policy import DEFAULT_RETRIES, DEFAULT_TIMEOUT, Retries, Timeout, as_retries, as_timeout
 from unroll_client.responses import (
     check_events,
@@ -26,10 +36,30 @@ from unroll_client.responses import (
     request_error,
     smaller_part,
 )
-from unroll_client.results import Answers, ModelList, Readiness, ResultT, SentenceResult, SentimentResult
-from unroll_client.sources import Image, Images, Texts
+from unroll_client.results import (
+    Answers,
+    LabelResult,
+    ResultT,
+    SentenceResult,
+    SentimentResult,
+    StateResult,
+    TagResult,
+)
+from unroll_client.series import ManySeries, Series
+from unroll_client.service_info import ModelList, Readiness
+from unroll_client.sources import Clip, Clips, Image, Images, Many, One, Texts, TextsOrWords
 from unroll_client.streamed import StreamedAnswer
-from unroll_client.tasks import CAPTION, COMPLETE, SENTIMENT, TRANSLATE, Task
+from unroll_client.tasks import (
+    CAPTION,
+    CLASSIFY,
+    COMPLETE,
+    EMBED,
+    FORECAST,
+    SENTIMENT,
+    TAG,
+    TRANSLATE,
+    Task,
+)
 
 _MAX_INPUTS = 256  # the service's default
 _CONCURRENCY = 4
@@ -133,9 +163,57 @@ class AsyncUnroll:
         return self.stream(COMPLETE, inputs, **options)
 
     @overload
-    async def ask(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> ResultT: ...
+    async def classify(self, inputs: str | Clip | Series, /, **options: Unpack[ClassifyOptions]) -> LabelResult: ...
     @overload
-    async def ask(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> Answers[ResultT]: ...
+    async def classify(
+        self, inputs: Texts | Clips | ManySeries, /, **options: Unpack[ClassifyOptions]
+    ) -> Answers[LabelResult]: ...
+    async def classify(self, inputs: Any, /, **options: Any) -> Any:
+        """Label texts, series or clips. Also raises OSError."""
+        return await self.ask(CLASSIFY, inputs, **options)
+
+    @overload
+    async def tag(self, inputs: str, /, **options: Unpack[TagOptions]) -> TagResult: ...
+    @overload
+    async def tag(self, inputs: TextsOrWords, /, **options: Unpack[TagOptions]) -> Answers[TagResult]: ...
+    async def tag(self, inputs: Any, /, **options: Any) -> Any:
+        """Label the words of texts. A list has texts, and lists of words."""
+        return await self.ask(TAG, inputs, **options)
+
+    @overload
+    async def forecast(self, inputs: Series, /, **options: Unpack[ForecastOptions]) -> ForecastResult: ...
+    @overload
+    async def forecast(self, inputs: ManySeries, /, **options: Unpack[ForecastOptions]) -> Answers[ForecastResult]: ...
+    async def forecast(self, inputs: Any, /, **options: Any) -> Any:
+        """Forecast series: rows or columns of numbers, arrays, tables, or CSVs (`Csv`). Also raises OSError."""
+        return await self.ask(FORECAST, inputs, **options)
+
+    @overload
+    def stream_forecast(
+        self, inputs: Series, /, **options: Unpack[ForecastOptions]
+    ) -> AsyncForecastStream[ForecastResult]: ...
+    @overload
+    def stream_forecast(
+        self, inputs: ManySeries, /, **options: Unpack[ForecastOptions]
+    ) -> AsyncForecastStream[Answers[ForecastResult]]: ...
+    def stream_forecast(self, inputs: Any, /, **options: Any) -> Any:
+        """`forecast`, row by row. Files are read at once, and a stream has a single CSV. Also raises OSError."""
+        return self.stream(FORECAST, inputs, **options)
+
+    @overload
+    async def embed(self, inputs: str | Clip | Series, /, **options: Unpack[EmbedOptions]) -> StateResult: ...
+    @overload
+    async def embed(
+        self, inputs: Texts | Clips | ManySeries, /, **options: Unpack[EmbedOptions]
+    ) -> Answers[StateResult]: ...
+    async def embed(self, inputs: Any, /, **options: Any) -> Any:
+        """Turn texts, series or clips into the states that sum them up. Also raises OSError."""
+        return await self.ask(EMBED, inputs, **options)
+
+    @overload
+    async def ask(self, task: Task[ResultT], inputs: One, /, **options: Any) -> ResultT: ...
+    @overload
+    async def ask(self, task: Task[ResultT], inputs: Many, /, **options: Any) -> Answers[ResultT]: ...
     async def ask(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> ResultT | Answers[ResultT]:
         """The answer of any task, also of one that you define."""
         call = await make_call_async(task, inputs, options)
@@ -146,13 +224,20 @@ class AsyncUnroll:
         return answers[0] if call.is_one else answers
 
     @overload
-    def stream(self, task: Task[ResultT], inputs: Image, /, **options: Any) -> AsyncStream[ResultT]: ...
+    def stream(self, task: Task[ForecastT], inputs: One, /, **options: Any) -> AsyncForecastStream[ForecastT]: ...
     @overload
-    def stream(self, task: Task[ResultT], inputs: Images, /, **options: Any) -> AsyncStream[Answers[ResultT]]: ...
-    def stream(self, task: Task[ResultT], inputs: Any, /, **options: Any) -> AsyncStream[Any]:
-        """The tokens of any task that decodes tokens. Iterating sends the request."""
+    def stream(
+        self, task: Task[ForecastT], inputs: Many, /, **options: Any
+    ) -> AsyncForecastStream[Answers[ForecastT]]: ...
+    @overload
+    def stream(self, task: Task[ResultT], inputs: One, /, **options: Any) -> AsyncStream[ResultT]: ...
+    @overload
+    def stream(self, task: Task[ResultT], inputs: Many, /, **options: Any) -> AsyncStream[Answers[ResultT]]: ...
+    def stream(self, task: Task[Any], inputs: Any, /, **options: Any) -> Any:
+        """The tokens or rows of any task that makes them one by one. Iterating sends the request."""
         call = make_call(task, inputs, options)
-        return AsyncStream(self._events(call), StreamedAnswer(call))
+        kind = AsyncForecastStream if task.answer == "values" else AsyncStream
+        return kind(self._events(call), StreamedAnswer(call))
 
     async def models(self) -> ModelList:
         """The versions that are served, and the broken ones."""

@@ -1,18 +1,20 @@
-"""Tokens as the service decodes them: `async for token in stream`."""
+"""Tokens or rows of numbers as the service makes them: `async for token in stream`."""
 
 from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 from unroll_client.events import Event
+from unroll_client.forecasts import ForecastRows
 from unroll_client.results import Token
 from unroll_client.streamed import StreamedAnswer
 
 AnswerT = TypeVar("AnswerT")
+ItemT = TypeVar("ItemT", Token, ForecastRows)
 
 
-class AsyncStream(Generic[AnswerT]):
-    """The tokens of one input, or of several inputs in the order in which the service decodes them.
+class AsyncItems(Generic[ItemT, AnswerT]):
+    """The items of one input, or of several inputs in the order in which the service makes them.
 
     Leaving the stream early closes the connection, and the service stops decoding. `events` holds no reference to
     the stream, so that a stream without references is closed at once.
@@ -25,10 +27,10 @@ class AsyncStream(Generic[AnswerT]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Token:
+    async def __anext__(self) -> ItemT:
         async for event in self._events:
-            if token := self._answer.feed(event):
-                return token
+            if item := self._answer.feed(event):
+                return cast(ItemT, item)
         self._answer.result()
         raise StopAsyncIteration
 
@@ -49,3 +51,11 @@ class AsyncStream(Generic[AnswerT]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class AsyncStream(AsyncItems[Token, AnswerT]):
+    """A stream of tokens."""
+
+
+class AsyncForecastStream(AsyncItems[ForecastRows, AnswerT]):
+    """A stream of rows of forecasts."""
