@@ -147,7 +147,8 @@ def test_the_page_samples_as_the_service_does(visit: Visit) -> None:
             places = page.evaluate(
                 """async ([durations, count]) => {
                     const { sampled } = await import("/assets/web/clipfiles.js");
-                    return sampled(durations.map((milliseconds, at) => ({ milliseconds, at })), count).map(({ at }) => at);
+                    const frames = durations.map((milliseconds, at) => ({ milliseconds, at }));
+                    return sampled(frames, count).map(({ at }) => at);
                 }""",
                 [durations, count],
             )

@@ -1,4 +1,4 @@
-"""CSVs on the page: its drawing has the numbers that the service reads, and a changed number is written as the file writes them."""
+"""CSVs on the page: it draws the numbers that the service reads, and writes a changed one as the file writes them."""
 
 from typing import Any
 

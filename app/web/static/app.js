@@ -36,10 +36,15 @@ for (const button of document.querySelectorAll("[data-language]")) {
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", respeak); // plots must be redrawn in the new colours
 
-const jobs = { sentiment: sentimentJob(), captioning: captionJob(), translation: translateJob(), completion: completeJob() };
+const jobs = {
+  sentiment: sentimentJob(),
+  captioning: captionJob(),
+  translation: translateJob(),
+  completion: completeJob(),
+  tagging: tagJob(),
+  forecasting: forecastJob(),
+};
 compareJob();
-tagJob();
-forecastJob();
 clipJob();
 throughputPanel();
 whenModels(() => {

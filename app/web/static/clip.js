@@ -63,17 +63,14 @@ export function clipJob() {
   function describe() {
     name.textContent = [clip.name, clip.order && say(clip.order)].filter(Boolean).join(", ");
     film.replaceChildren(...read().map(({ image }) => copyOf(image)));
-    for (const button of [reverse, shuffle]) {
-      button.toggleAttribute("data-off", clip.frames.length < 2);
-      button.disabled = clip.frames.length < 2;
-    }
+    for (const button of [reverse, shuffle]) job.allow(button, clip.frames.length > 1);
   }
 
   async function take(taken) {
     show({ ...taken, frames: await decoded(taken) });
   }
 
-  /** Show the frames of the example before any is asked for. */
+  /** Show the frames of the example, which the page begins with. */
   async function begin() {
     const frames = await decoded(EXAMPLE);
     if (clip === EXAMPLE) clip = { ...EXAMPLE, frames };
@@ -95,7 +92,6 @@ export function clipJob() {
       show(clip);
     };
     models.replaceChildren(choice(say("model"), choices, model, choose));
-    job.setServed(choices.length > 0);
     if (choices.length && clip === EXAMPLE) begin();
     describe();
   }
@@ -108,7 +104,10 @@ export function clipJob() {
     job.showCurl();
     if (job.answered) job.run();
   });
-  whenModels(offerModels);
+  whenModels(() => {
+    job.setServed(served().length > 0);
+    offerModels();
+  });
   whenSpoken(offerModels);
   return job;
 }
@@ -175,7 +174,7 @@ function drawLegend(labels, probabilities) {
   const most = labels.map((_, place) => Math.max(...probabilities.map((row) => row[place])));
   const lines = [...labels.keys()].sort((one, other) => probabilities.at(-1)[other] - probabilities.at(-1)[one] || most[other] - most[one]).slice(0, LINES);
   const shares = lines.map(() => element("strong"));
-  const items = lines.map((place, which) => element("li", {}, lineSample(which), labelWords(labels[place]), shares[which]));
+  const items = lines.map((place, which) => element("li", {}, lineSample(which), element("span", {}, `${labelWords(labels[place])} `, shares[which])));
   const show = (at) => lines.forEach((place, which) => (shares[which].textContent = percent(probabilities[at][place], 1)));
   return { root: element("ul", { className: "legend" }, ...items), show, lines };
 }

@@ -37,11 +37,13 @@ export function compareJob() {
   const offerModels = () => {
     const left = new Set([...choices.querySelectorAll("input:not(:checked)")].map((input) => input.value));
     choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, !left.has(name))));
-    for (const button of job.form.querySelectorAll("button")) button.toggleAttribute("data-off", !choices.hasChildNodes());
-    job.setServed(comparable().length > 0);
+    for (const button of job.form.querySelectorAll("button")) job.allow(button, choices.hasChildNodes());
     job.showCurl();
   };
-  whenModels(offerModels);
+  whenModels(() => {
+    job.setServed(comparable().length > 0);
+    offerModels();
+  });
   whenSpoken(offerModels);
   wireText(job, textarea, EXAMPLES);
   return job;

@@ -32,8 +32,7 @@ export function completeJob() {
   };
 
   function offerBack() {
-    back.toggleAttribute("data-off", !before.length);
-    back.disabled = !before.length;
+    job.allow(back, before.length > 0);
   }
 
   function become(text) {

@@ -87,8 +87,7 @@ export function forecastJob() {
 
   function offerUndo() {
     const changed = job.answered && answered?.original !== text.value;
-    undo.toggleAttribute("data-off", !changed);
-    undo.disabled = !changed;
+    job.allow(undo, changed);
   }
 
   /** Show a text: the last rows of a long one. */
@@ -114,7 +113,6 @@ export function forecastJob() {
       offerUndo();
     };
     models.replaceChildren(choice(say("model"), served.map(({ name }) => [name, name]), chosen, choose));
-    job.setServed(served.length > 0);
     begin();
   }
 
@@ -124,7 +122,7 @@ export function forecastJob() {
     const { features, horizon: own, longest_horizon: most } = model().series;
     Object.assign(horizon, { placeholder: String(own), max: most ?? 10_000 });
     useExample.hidden = !fits(example, features);
-    if (text.value !== begun || (begun && fits(begun, features))) return job.showCurl();
+    if (text.value !== begun || (begun === example && fits(begun, features))) return job.showCurl();
     put(useExample.hidden ? `${features.join(",")}\n` : example);
     begun = text.value;
   }

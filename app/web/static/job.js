@@ -103,6 +103,12 @@ export class Job {
     if (this.answered) this.#state = { ...this.#state, answer };
   }
 
+  /** Whether a button of the form can be used while no request runs. */
+  allow(button, allowed) {
+    button.toggleAttribute("data-off", !allowed);
+    button.disabled = !allowed || this.#state.kind === "running";
+  }
+
   /** Show the section, or hide it if no model does this task. */
   setServed(served) {
     this.#section.hidden = !served;

@@ -40,7 +40,6 @@ export function tagJob() {
       if (job.answered) job.run();
     };
     models.replaceChildren(choice(say("model"), [["", say("byScript")], ...served], model, chosen));
-    job.setServed(served.length > 0);
   };
   whenModels(offerModels);
   whenSpoken(offerModels);
