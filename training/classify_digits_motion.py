@@ -94,7 +94,7 @@ def train(data: Path, folder: Path, epochs: int | None) -> None:
 def right_after_each_frame(network: Classifier, clips: Clips) -> Tensor:
     """Accuracy after each frame (6,)."""
     right = []
-    for rows in torch.arange(len(clips.directions)).split(256):
+    for rows in torch.split(torch.arange(len(clips.directions)), 256):
         found = prefix_logits(network, clips.frames[rows].to(device_of(network))).argmax(2).cpu()
         right.append(found == clips.directions[rows].unsqueeze(1))
     return torch.cat(right).float().mean(0)
