@@ -1,6 +1,6 @@
 """Subword tokenizers (byte-pair encoding, Sennrich et al. 2016) by the `tokenizers` library."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -24,8 +24,8 @@ def train_subwords_of_words(texts: Iterable[str], *, size: int, pattern: str) ->
 def _trained(
     texts: Iterable[str],
     size: int,
-    rules: list[normalizers.Normalizer],
-    pieces: list[pre_tokenizers.PreTokenizer],
+    rules: Sequence[normalizers.Normalizer],
+    pieces: Sequence[pre_tokenizers.PreTokenizer],
 ) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace("\u2581", "_"), *rules])

@@ -42,7 +42,8 @@ def _day_of_year(day: date) -> int:
 def linear_regression(known: Windows, windows: Windows) -> Tensor:
     """Least squares from all numbers of a window to all its targets, fitted to `known`: (windows, 3, targets)."""
     solution = torch.linalg.lstsq(_rows(known), known.targets.flatten(1).double(), driver="gelsd").solution
-    return (_rows(windows) @ solution).float().view(-1, HORIZON, len(TARGETS))
+    forecast: Tensor = (_rows(windows) @ solution).float()
+    return forecast.view(-1, HORIZON, len(TARGETS))
 
 
 def _rows(windows: Windows) -> Tensor:

@@ -43,7 +43,8 @@ def test_motion_needs_the_order_of_the_frames() -> None:
     accuracy = figures("classify-digits-motion")
     assert accuracy["accuracy"] >= 0.98
     assert accuracy["accuracy, frames in random order"] < 2 * accuracy["chance"]
-    assert accuracy["accuracy, last frame alone"] < 1.3 * accuracy["chance"]
+    assert accuracy["accuracy, last frame alone"] < 2 * accuracy["chance"]
+    assert accuracy["accuracy after 1 frame"] < 0.5 < accuracy["accuracy after 2 frames"]
 
 
 def test_tags_are_better_than_the_most_frequent_ones() -> None:
@@ -77,7 +78,8 @@ def test_a_letter_moves_as_it_is_drawn(motion: Shipped, direction: str) -> None:
         shares = prefix_logits(network, clips).softmax(2)
     label = list(DIRECTIONS).index(direction)
     assert shares[:, -1].argmax(1).tolist() == [label, label]
-    assert shares[:, 0].max() < 0.4  # nothing has moved yet
+    assert shares[:, 0].max() < 0.6  # nothing has moved yet: a place near a side is all it knows
+    assert shares[:, -1, label].min() > 0.9
 
 
 @pytest.mark.parametrize(
