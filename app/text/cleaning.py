@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from app.errors import InputTooLong, InvalidManifest
 from app.store.manifest import CleaningStep, Replacement
@@ -70,8 +70,25 @@ def _without_marks(letter: str) -> str:
     return "".join(part for part in unicodedata.normalize("NFD", letter) if unicodedata.category(part) != "Mn")
 
 
+def replaced(text: str, changes: Iterable[tuple[int, int, str]]) -> Placed:
+    """The text with changes in increasing order: start, end, and the new text, whose characters are at the start."""
+    parts: list[str] = []
+    places: list[int] = []
+    end = 0
+    for start, stop, by in changes:
+        parts += (text[end:start], by)
+        places += range(end, start)
+        places += [start] * len(by)
+        end = stop
+    if not parts:
+        return text, range(len(text))
+    parts.append(text[end:])
+    places += range(end, len(text))
+    return "".join(parts), places
+
+
 class _Replacing:
-    """A replacement, with the characters of a new text at the place of the first character that it replaces."""
+    """A replacement."""
 
     def __init__(self, replacement: Replacement) -> None:
         try:
@@ -81,20 +98,8 @@ class _Replacing:
             raise InvalidManifest(f"tokenizer.cleaning: {error}") from error
 
     def __call__(self, text: str) -> Placed:
-        parts: list[str] = []
-        places: list[int] = []
-        end = 0
-        for match in self._pattern.matches(text):
-            by = self._new_text(match)
-            parts += (text[end : match.start], by)
-            places += range(end, match.start)
-            places += [match.start] * len(by)
-            end = match.end
-        if not parts:
-            return text, range(len(text))
-        parts.append(text[end:])
-        places += range(end, len(text))
-        return "".join(parts), places
+        changes = ((match.start, match.end, self._new_text(match)) for match in self._pattern.matches(text))
+        return replaced(text, changes)
 
     def _new_text(self, match: Match) -> str:
         return "".join(part if isinstance(part, str) else match.groups[part] for part in self._parts)

@@ -32,6 +32,7 @@ Rules = Literal[
     "spacy_de",
     "spacy",
     "nltk",
+    "fastai",
 ]
 RULES: tuple[Rules, ...] = get_args(Rules)
 
@@ -137,7 +138,7 @@ def without(stop_words: Sequence[str]) -> list[PreTokenizer]:
 
 def split_of(rules: Rules) -> str:
     """The value of `TokenizerUse.split` for these rules. Append the language to that of `spacy`."""
-    return {"spacy_en": "spacy:en", "spacy_de": "spacy:de", "spacy": "spacy:", "nltk": "nltk"}.get(rules, "file")
+    return {"spacy_en": "spacy:en", "spacy_de": "spacy:de", "spacy": "spacy:", "nltk": "nltk", "fastai": "fastai"}.get(rules, "file")
 
 
 def _numbered(words: Sequence[str]) -> dict[str, int]:
@@ -177,7 +178,7 @@ def _steps(rules: Rules, *, has_empty: bool) -> tuple[list[Normalizer], PreToken
             return [], CHARACTERS
         case "joeynmt_characters":
             return [Replace(" ", _ESCAPED)], CHARACTERS
-        case "spacy_en" | "spacy_de" | "spacy" | "nltk":
+        case "spacy_en" | "spacy_de" | "spacy" | "nltk" | "fastai":
             return [], None
 
 
