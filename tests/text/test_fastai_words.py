@@ -29,13 +29,43 @@ REPAIRS = [
 ]
 SNIPPETS = [
     *"abcABC.,!?'\"/#\\&$;\n\t ",
-    *"!!!|aaaa|very very very |so so |No no no no.|very very very, |THE END|WORD!|The|A|I|Ça|ÉTÉ|iPhone|McDonald".split(
-        "|"
-    ),
-    *"<br />|<unk>|&amp;|#39;|nbsp;|&eacute;|&#233;|&#xE9;|&#x110000;|...| @.@ | @-@ |\\n|don't|U.S.|C++|x  y".split(
-        "|"
-    ),
-    *"http://a.b/c#d|12 12 12|İİİ|Σ ΑΣ|xxmaj|한글 한글 한글".split("|"),
+    *[
+        "!!!",
+        "aaaa",
+        "very very very ",
+        "so so ",
+        "No no no no.",
+        "very very very, ",
+        "THE END",
+        "WORD!",
+        "The",
+        "A",
+        "I",
+        "Ça",
+        "ÉTÉ",
+        "iPhone",
+        "McDonald",
+    ],
+    *[
+        "<br />",
+        "<unk>",
+        "&amp;",
+        "#39;",
+        "nbsp;",
+        "&eacute;",
+        "&#233;",
+        "&#xE9;",
+        "&#x110000;",
+        "...",
+        " @.@ ",
+        " @-@ ",
+        "\\n",
+        "don't",
+        "U.S.",
+        "C++",
+        "x  y",
+    ],
+    *["http://a.b/c#d", "12 12 12", "İİİ", "Σ ΑΣ", "xxmaj", "한글 한글 한글"],
 ]
 
 
