@@ -29,23 +29,8 @@ REPAIRS = [
 ]
 SNIPPETS = [
     *"abcABC.,!?'\"/#\\&$;\n\t ",
-    *[
-        "!!!",
-        "aaaa",
-        "very very very ",
-        "so so ",
-        "No no no no.",
-        "very very very, ",
-        "THE END",
-        "WORD!",
-        "The",
-        "A",
-        "I",
-        "Ça",
-        "ÉTÉ",
-        "iPhone",
-        "McDonald",
-    ],
+    *["!!!", "aaaa", "very very very ", "so so ", "No no no no.", "very very very, ", "12 12 12", "한글 한글 한글"],
+    *["THE END", "WORD!", "The", "A", "I", "Ça", "ÉTÉ", "iPhone", "McDonald", "İİİ", "Σ ΑΣ", "xxmaj"],
     *[
         "<br />",
         "<unk>",
@@ -59,13 +44,8 @@ SNIPPETS = [
         "...",
         " @.@ ",
         " @-@ ",
-        "\\n",
-        "don't",
-        "U.S.",
-        "C++",
-        "x  y",
     ],
-    *["http://a.b/c#d", "12 12 12", "İİİ", "Σ ΑΣ", "xxmaj", "한글 한글 한글"],
+    *["\\n", "don't", "U.S.", "C++", "x  y", "http://a.b/c#d"],
 ]
 
 
