@@ -55,7 +55,17 @@ class ForeignObject:
 
 
 def read(path: Path, *, limits: ReadLimits = ReadLimits()) -> Plain:
-    """The content of a regular file, or of a link to one.
+    """The content of a regular file, or of a link to one. Its format is recognised by content, never by name.
+
+    A model of Keras is `ForeignObject("keras.Model", state)` with these entries of `state`:
+    - `version`: that of Keras; None if the file does not say it
+    - `config`: settings, as `model.to_json()` has them (`class_name`, `config`); None in a file of weights
+    - `compile`: loss and optimizer; None if the file does not say them
+    - `weights`: name of the layer to its arrays in Keras' order (Bidirectional: forward, then backward); layers without
+      arrays are left out. The key of a layer in a model inside of the model is `outer/inner`
+    - `named`: False for weights of Keras 3 without settings: then the keys are class and number (`lstm_1`), not names,
+      and `app.importers.keras_files.with_settings` names them
+    - `assets`: name of the layer to its text files (`vocabulary.txt`), as they are
 
     Raises UnsafeCheckpoint, UnreadableCheckpoint or CheckpointTooLarge.
     """

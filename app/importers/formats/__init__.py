@@ -6,11 +6,13 @@ A new format is a file beside this one and a line in `FORMATS`. Nothing here imp
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from app.importers.formats import old_pickles, pickles, safetensors_file, text, torch_zip
+from app.importers.formats import hdf5, hdf5_file, old_pickles, pickles, safetensors_file, text, zips
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Unreadable
 from app.importers.formats.storages import Views
 from app.importers.formats.unpickling import Unpickling
+
+_DIRECTORY = 1024 * 1024  # bytes at the end of a zip archive in which its names lie
 
 
 class Format(Protocol):
@@ -23,8 +25,14 @@ class Format(Protocol):
         """The content as plain data. Raises Refused, Unreadable or TooLarge."""
 
 
-FORMATS: tuple[Format, ...] = (torch_zip, safetensors_file, pickles, old_pickles, text)  # the first match counts
-_INSIDE_PICKLES: tuple[Format, ...] = (torch_zip, pickles)
+FORMATS: tuple[Format, ...] = (zips, hdf5_file, safetensors_file, pickles, old_pickles, text)  # the first match counts
+_INSIDE_PICKLES: tuple[Format, ...] = (zips, pickles)
+
+
+def prepare(content: bytes) -> None:
+    """Import what the file needs. The process cannot import after it is confined."""
+    if hdf5_file.matches(content, Bounds(0)) or (zips.matches(content, Bounds(0)) and b".h5" in content[-_DIRECTORY:]):
+        hdf5.load_library()
 
 
 def parse(content: bytes, bounds: Bounds) -> Any:
