@@ -6,7 +6,7 @@ A new format is a file beside this one and a line in `FORMATS`. Nothing here imp
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from app.importers.formats import hdf5, hdf5_file, old_pickles, pickles, safetensors_file, text, zips
+from app.importers.formats import hdf5, hdf5_file, numpy_file, old_pickles, pickles, safetensors_file, text, zips
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Unreadable
 from app.importers.formats.storages import Views
@@ -25,7 +25,15 @@ class Format(Protocol):
         """The content as plain data. Raises Refused, Unreadable or TooLarge."""
 
 
-FORMATS: tuple[Format, ...] = (zips, hdf5_file, safetensors_file, pickles, old_pickles, text)  # the first match counts
+FORMATS: tuple[Format, ...] = (
+    zips,
+    hdf5_file,
+    numpy_file,
+    safetensors_file,
+    pickles,
+    old_pickles,
+    text,
+)  # the first match counts
 _INSIDE_PICKLES: tuple[Format, ...] = (zips, pickles)
 
 

@@ -1,14 +1,14 @@
-"""Zip archives, by what lies in them: torch.save since 1.6, `.keras`."""
+"""Zip archives, by what lies in them: torch.save since 1.6, `.keras`, numpy.savez."""
 
 from typing import Any
 
-from app.importers.formats import keras_zip, torch_zip
+from app.importers.formats import keras_zip, numpy_zip, torch_zip
 from app.importers.formats.archive import Archive
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Unreadable
 from app.importers.formats.unpickling import Unpickling
 
-_KINDS = (keras_zip, torch_zip)
+_KINDS = (keras_zip, torch_zip, numpy_zip)
 
 
 def matches(content: bytes, bounds: Bounds) -> bool:
