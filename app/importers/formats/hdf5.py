@@ -4,6 +4,7 @@ The file is opened as an image in memory. Nothing is read before its declared si
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -151,7 +152,9 @@ class Numbers:
 
 
 def opened(content: bytes, bounds: Bounds, views: Views) -> Group:
-    """The root of a file."""
+    """The root of a file. `load_library` has been called, unless the file lies in another one."""
+    if "h5py" not in sys.modules:
+        raise Unreadable("it contains an HDF5 file: unpack it, and give that file")
     import h5py
 
     return Group(_read(lambda: h5py.File(h5py.h5f.open_file_image(content), "r")), "", bounds, views)
