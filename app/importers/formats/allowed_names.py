@@ -26,22 +26,13 @@ _HARMLESS = {
     ("pathlib", "WindowsPath"),
     ("collections", "Counter"),
 }
-_NUMPY = {"_reconstruct", "scalar", "ndarray", "dtype", "_frombuffer"}  # stubs: the rest of the file stays readable
 _STUBBED_FUNCTIONS = {  # in torchtext's objects, beside their words: stubs like classes, never called
     ("torchtext.vocab", "_default_unk_index"),
     ("torchtext.data.utils", "_split_tokenizer"),
     ("functools", "partial"),
     ("onmt.inputters.text_dataset", "_feature_tokenize"),
+    ("torch.nn.backends.thnn", "_get_thnn_function_backend"),  # in modules of torch 1.3 and before
 }
-
-
-def _defaults(*args: Any) -> dict[Any, Any]:
-    """A defaultdict without its default, which is a function."""
-    return dict(args[1]) if len(args) > 1 and isinstance(args[1], dict) else {}
-
-
-def _pairs(*args: Any) -> dict[Any, Any]:
-    return dict(args[0]) if args and isinstance(args[0], dict | list | tuple) else {}
 
 
 def _reconstructed(kind: Any, base: Any = None, value: Any = None) -> Stub:
@@ -73,8 +64,6 @@ def _text(*args: Any) -> str:
 
 
 CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _pairs,
-    ("collections", "defaultdict"): _defaults,
     ("_codecs", "encode"): _encoded,
     ("copyreg", "_reconstructor"): _reconstructed,
     ("copy_reg", "_reconstructor"): _reconstructed,
@@ -84,7 +73,6 @@ CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("builtins", "frozenset"): _listed(list),
     ("builtins", "list"): _listed(list),
     ("builtins", "tuple"): _listed(tuple),
-    ("builtins", "dict"): _pairs,
     ("torch", "Size"): _listed(tuple),
     ("torch", "device"): _text,
     ("torch.serialization", "_get_layout"): _text,
@@ -100,7 +88,7 @@ def is_inert(module: str, name: str) -> bool:
         return False
     root = module.partition(".")[0]
     if root == "numpy":
-        return name in _NUMPY
+        return name == "ndarray"  # the rest of numpy: `app.importers.formats.numpy_arrays`
     if root in sys.stdlib_module_names and root != "__main__":
         return False
     return _CLASS.fullmatch(name) is not None

@@ -36,16 +36,21 @@ class Unpickling:
 
     def load(self, content: bytes, start: int, *, storage: StorageMaker | None = None) -> tuple[Any, int]:
         """The value of the pickle at `start`, and where it ends. Raises Refused, Unreadable or TooLarge."""
-        end = count_opcodes(content, start, self.bounds)
-        file = BytesIO(content[start:end])
+        file = BytesIO(content)
+        file.seek(start)
+        unpickler = PlainUnpickler(
+            file, bounds=self.bounds, views=self.views, storage=storage, load_bytes=self.parse_inside
+        )
         try:
-            made = PlainUnpickler(file, views=self.views, storage=storage, load_bytes=self.parse_inside).load()
+            made = unpickler.load()
         except (Refused, Unreadable, TooLarge):
             raise
         except RecursionError as error:
             raise TooLarge("its pickle is nested too deeply") from error
         except MemoryError as error:
             raise TooLarge("its pickle needs more memory than the limit for a file of its size") from error
+        except (EOFError, IndexError) as error:
+            raise Unreadable("its pickle is damaged or cut short") from error
         except Exception as error:  # any error of the unpickler on a broken pickle
             raise Unreadable(f"its pickle is damaged: {type(error).__name__}: {error}") from error
-        return made, end
+        return made, file.tell()
