@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
+from app.importers.layout import Converted, Given, Layout
 from app.importers.options import OptionValues
 from app.importers.parts import decoder_of, embedded, linear, prefixed, recurrence, recurrent_weights, under
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
@@ -47,7 +47,8 @@ class Captioning(Layout):
     def captioner(self, encoder: Tensors, decoder: Tensors, values: OptionValues) -> Captioner:
         raise NotImplementedError
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = self.split(checkpoint)
         assert parts is not None
         made = self.captioner(*parts, values)

@@ -11,14 +11,14 @@ from safetensors.torch import save_file
 
 from app.importers.card import CARD, card_of
 from app.importers.checkpoint import checkpoint_of
-from app.importers.layout import Converted, Layout
+from app.importers.layout import Converted, Given, Layout
 from app.importers.manifest import manifest_of
 from app.importers.network import network_of
 from app.importers.options import OptionValues, resolve
 from app.importers.reading import read
 from app.importers.recognition import recognise
 from app.importers.vocabularies import Role, assign, read_words
-from app.models.networks import Classifier, EncoderDecoder
+from app.models.networks import Network
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
 from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
@@ -48,7 +48,7 @@ class Conversion:
     layout: Layout
     options: OptionValues
     converted: Converted
-    network: Classifier | EncoderDecoder
+    network: Network
     manifest: Manifest
 
 
@@ -61,12 +61,14 @@ def import_checkpoint(request: ImportRequest, store: Path) -> tuple[Conversion, 
 
 def convert_checkpoint(request: ImportRequest) -> Conversion:
     """All steps but the last. Raises ImportFailed, which says what to add."""
-    checkpoint = checkpoint_of([read(path) for path in request.checkpoints])
+    names = [path.name for path in request.checkpoints]
+    checkpoint = checkpoint_of([read(path) for path in request.checkpoints], names)
     layout = recognise(checkpoint, request.layout)
     values = resolve(layout.options(checkpoint), request.settings, accept_usual=request.accept_usual)
     given = [(role, read_words(path)) for role, path in request.vocabularies]
-    words = assign(layout.vocabularies, given, checkpoint.vocabularies)
-    converted = layout.convert(checkpoint, words, values)
+    needs = layout.needs(checkpoint, values.given)
+    words = assign(needs.vocabularies, given, checkpoint.vocabularies)
+    converted = layout.convert(checkpoint, Given(values=values, words=words, labels=request.labels))
     network = network_of(converted)
     draft = manifest_of(
         converted,

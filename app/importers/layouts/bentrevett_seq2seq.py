@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout
+from app.importers.options import Option
 from app.importers.parts import (
     columns,
     consists_of,
@@ -49,7 +49,8 @@ class _Notebook(Layout):
             Option("reverse", "whether sources were read from the last word to the first", "no", ("yes", "no")),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         source, target = words["source"], words["target"]
         check_words(source, len(tensors["encoder.embedding.weight"]), "source")

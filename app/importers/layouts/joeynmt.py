@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words, require
+from app.importers.layout import Converted, Given, Layout, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import (
     decoder_of,
@@ -59,7 +59,8 @@ class Joeynmt(Layout):
             Option("max_tokens", "testing: max_output_length", "30"),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         source, target = words["source"], words["target"]
         scales = values.text("scale") == "yes"

@@ -7,8 +7,8 @@ A bidirectional encoder, its directions side by side in the decoder's first stat
 from collections.abc import Sequence
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words, require
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout, require
+from app.importers.options import Option
 from app.importers.parts import (
     consists_of,
     decoder_of,
@@ -45,7 +45,8 @@ class OpenNMT(Layout):
             Option("max_tokens", "-max_length: steps after which decoding ends", "100"),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = _split(checkpoint)
         assert parts is not None
         model, generator = parts

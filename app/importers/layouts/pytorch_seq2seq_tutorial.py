@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
+from app.importers.layout import Converted, Given, Layout
 from app.importers.options import Option, OptionValues
 from app.importers.parts import (
     consists_of,
@@ -57,7 +57,8 @@ class _Tutorial(Layout):
             Option("max_length", "MAX_LENGTH: the most steps, and words of a source", "10"),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = self._split(checkpoint)
         assert parts is not None
         encoder, decoder = parts

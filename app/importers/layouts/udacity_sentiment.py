@@ -6,8 +6,8 @@ Sources are padded on the left with 0 to one length without a mask, so the lengt
 from collections.abc import Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.layout import Converted, Layout, Words
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout
+from app.importers.options import Option
 from app.importers.parts import consists_of, embedded, prefixed, recurrence, recurrent_weights, two_labels
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
@@ -30,7 +30,8 @@ class Udacity(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [Option("seq_length", "the length that all reviews were padded or cut to", "200")]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         source = words["source"]
         check_words(source, len(tensors["embedding.weight"]), "source")
