@@ -51,11 +51,14 @@ class FileEntry(Part):
     bytes: Annotated[int, Field(gt=0, lt=2**50)]
 
 
-class LeftPad(Part):
-    """Cut or pad every source to `to` ids. Padding goes before the source and repeats `id`."""
+class FixedLength(Part):
+    """Cut every source to `to` ids, and pad a shorter one with the id `pad`; without `pad` it stays short. `cut_side`
+    is where ids are left out, `pad_side` where padding goes."""
 
     to: Tokens
-    id: Id
+    pad: Id | None = None
+    pad_side: Literal["left", "right"] = "left"
+    cut_side: Literal["left", "right"] = "right"
 
 
 class TokenizerUse(Part):
@@ -78,8 +81,15 @@ class TokenizerUse(Part):
         "removed, and a run of white space of any kind is one space, none at either end.",
     )
     reverse: bool = Field(False, description="Reverse the order of the source ids.")
-    left_pad: LeftPad | None = Field(
-        None, description="Fixed length of every source, prepended and appended ids included. Padding is not masked."
+    length: FixedLength | None = Field(
+        None,
+        description="Most ids of a source, or its fixed length, prepended and appended ids included. The network reads "
+        "padding like words, unless its encoder masks the id.",
+    )
+    empty: Literal["refuse", "read"] = Field(
+        "refuse",
+        description="A text without a word is refused, or read as what is left of it: prepended and appended ids, and "
+        "padding.",
     )
     hidden: Ids = Field(
         (), description="Ids that the model may decode but that are left out of the text, such as <start>."
@@ -355,8 +365,8 @@ class Manifest(Part):
                 has_start = self.tokenizer is not None and self.tokenizer.prepend
                 if isinstance(architecture, LanguageModel) and not has_start:
                     raise ValueError("a language_model needs an id in tokenizer.prepend, after which a text begins")
-                if self.tokenizer is not None and (self.tokenizer.reverse or self.tokenizer.left_pad):
-                    raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no left_pad")
+                if self.tokenizer is not None and (self.tokenizer.reverse or self.tokenizer.length):
+                    raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no length")
             case EncoderDecoder():
                 self._check_decoding()
             case _:
@@ -415,7 +425,7 @@ class Manifest(Part):
         use, decoding = self.tokenizer, self.decoding
         if use is None:
             return
-        pad = () if use.left_pad is None else (use.left_pad.id,)
+        pad = () if use.length is None or use.length.pad is None else (use.length.pad,)
         unknown = (use.unknown,) if isinstance(use.unknown, int) else ()
         _check_within("tokenizer", self.source_vocabulary, (*use.prepend, *use.append, *pad, *unknown))
         if self.target_tokenizer is None:
