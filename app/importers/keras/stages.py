@@ -37,11 +37,11 @@ def affine(layer: Layer, scale: Tensor, shift: Tensor) -> Piece:
     return Piece(Affine(), {"scale": scale, "shift": shift}, layer)
 
 
-def scale_and_shift(layer: Layer, size: int) -> tuple[Tensor, Tensor]:
-    """BatchNormalization, Normalization and Rescaling, for `size` features. Raises ImportFailed."""
+def scale_and_shift(layer: Layer, size: int, *, axis: int) -> tuple[Tensor, Tensor]:
+    """BatchNormalization, Normalization and Rescaling, for `size` features at `axis`. Raises ImportFailed."""
     config, arrays = layer.config, [array.double() for array in layer.arrays]
-    if layer.kind == "BatchNormalization":
-        _check_axis(layer)
+    if layer.kind.startswith("BatchNormalization"):
+        _check_axis(layer, axis)
         gamma = arrays.pop(0) if config.get("scale", True) else torch.ones(size, dtype=torch.double)
         beta = arrays.pop(0) if config.get("center", True) else torch.zeros(size, dtype=torch.double)
         if len(arrays) < 2 or len(arrays[0]) != size:
@@ -72,17 +72,17 @@ def _normalization(layer: Layer, size: int) -> tuple[Tensor, Tensor]:
     return scale.expand(size).float(), shift.expand(size).float()
 
 
-def _check_axis(layer: Layer) -> None:
+def _check_axis(layer: Layer, last: int) -> None:
     axis = layer.config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
-    if axis not in (-1, 1, 2):
+    if axis not in (-1, last):
         raise layer.refuse(f"axis {axis} is not supported, only the last one")
 
 
 def layer_norm(layer: Layer, size: int) -> Piece:
     """LayerNormalization over the features of a step."""
     config, arrays = layer.config, [array.float() for array in layer.arrays]
-    _check_axis(layer)
+    _check_axis(layer, 2)
     weight = arrays.pop(0) if config.get("scale", True) else torch.ones(size)
     bias = arrays.pop(0) if config.get("center", True) else torch.zeros(size)
     return Piece(LayerNorm(epsilon=float(config.get("epsilon", 1e-3))), {"weight": weight, "bias": bias}, layer)

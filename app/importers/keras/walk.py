@@ -209,9 +209,9 @@ def _with_function(layer: Layer, value: Value, function: Function) -> Value:
 def _scaled(layer: Layer, value: Value) -> Value:
     if isinstance(value, Vector | State):
         vector = vector_of(layer, value)
-        return vector.scaled(*stages.scale_and_shift(layer, vector.size))
+        return vector.scaled(*stages.scale_and_shift(layer, vector.size, axis=1))
     steps = steps_of(layer, value)
-    return steps.then(stages.affine(layer, *stages.scale_and_shift(layer, steps.size)))
+    return steps.then(stages.affine(layer, *stages.scale_and_shift(layer, steps.size, axis=2)))
 
 
 def _embedding(layer: Layer, value: Value) -> Value:
