@@ -44,7 +44,7 @@ class Question:
 def of_option(option: Option) -> Question:
     return Question(
         "--set",
-        "VALUE",
+        "...",
         option.meaning,
         name=option.name,
         usual=option.usual,
