@@ -70,6 +70,15 @@ class TextTokenizer:
         self._reads_plainly = self._cut is None and not use.lower and use.unknown == "unk"
         self._pieces: dict[int, str] = {}  # spellings that were needed so far
 
+    @property
+    def reads_empty(self) -> bool:
+        """Whether a text without words is read."""
+        return self._use.empty == "read"
+
+    @property
+    def _pad(self) -> int | None:
+        return self._use.length.pad if self._use.length else None
+
     def check_ids(self, vocabulary: int) -> None:
         """Raises InvalidManifest if a text may become an id that a network with this vocabulary does not have."""
         if not self._most < vocabulary:
@@ -89,9 +98,13 @@ class TextTokenizer:
     def encode(self, text: str, *, most: int | None = None) -> list[int]:
         """Source ids of a text, with prepended and appended ids; empty if the text has no tokens. Of a text with more
         than `most` ids the end is left out."""
-        ids = self.encode_target(text)[: self._room(most)]
-        pad = self._use.left_pad
-        return self._arranged(ids, self._use.prepend, self._use.append, pad.id if pad else 0) if ids else []
+        return self._source(self.encode_target(text)[: self._room(most)])
+
+    def _source(self, ids: Sequence[int]) -> list[int]:
+        """The source with these ids of a text."""
+        if not (ids or self.reads_empty):
+            return []
+        return self._arranged(ids, self._use.prepend, self._use.append, self._pad or 0)
 
     def encode_prefix(self, text: str, *, most: int | None = None) -> list[int]:
         """Source ids of a text to complete. Nothing is appended; an empty text gives the prepended ids. Of a text with
@@ -101,6 +114,9 @@ class TextTokenizer:
 
     def _room(self, most: int | None) -> int | None:
         """How many of a text's own ids fit into `most`."""
+        length = self._use.length
+        if length is not None and (most is None or length.to <= most):
+            return None  # the source is cut where the model's own code cuts it
         return None if most is None else max(1, most - len(self._use.prepend) - len(self._use.append))
 
     def encode_target(self, text: str) -> list[int]:
@@ -116,12 +132,13 @@ class TextTokenizer:
         """Spelling and characters of each source id of `encode`. Prepended ids have the empty range at the start of the
         text, appended ids the one at its end."""
         pieces = [self._piece(token, text) for token in self._read(text)[: self._room(most)]]
-        if not pieces:
+        if not (pieces or self.reads_empty):
             return []
         before = [Piece(self.piece(token), 0, 0) for token in self._use.prepend]
         after = [Piece(self.piece(token), len(text), len(text)) for token in self._use.append]
-        pad = self._use.left_pad
-        return self._arranged(pieces, before, after, Piece(self.piece(pad.id) if pad else "", 0, 0))
+        place = len(text) if self._use.length and self._use.length.pad_side == "right" else 0
+        padding = Piece("" if self._pad is None else self.piece(self._pad), place, place)
+        return self._arranged(pieces, before, after, padding)
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
@@ -138,10 +155,9 @@ class TextTokenizer:
         """Source ids as `encode` gives them, and the words of the text, with the places of their tokens in these ids.
         The words are at `places`, with None for one without a token; without `places` the tokenizer splits the text."""
         own = self._read(text)[: self._room(most)]
-        if not own:
+        ids = self._source([token.id for token in own])
+        if not ids:
             return [], []
-        pad = self._use.left_pad
-        ids = self._arranged([token.id for token in own], self._use.prepend, self._use.append, pad.id if pad else 0)
         none = -1
         numbers = self._arranged(range(len(own)), [none] * len(self._use.prepend), [none] * len(self._use.append), none)
         place_of = {number: place for place, number in enumerate(numbers)}
@@ -152,10 +168,12 @@ class TextTokenizer:
     def _arranged(self, own: Sequence[T], before: Sequence[T], after: Sequence[T], pad: T) -> list[T]:
         """A source in the order in which the network encodes it, padded or cut."""
         whole = [*before, *(reversed(own) if self._use.reverse else own), *after]
-        if self._use.left_pad is None:
+        length = self._use.length
+        if length is None:
             return whole
-        length = self._use.left_pad.to
-        return [pad] * (length - len(whole)) + whole[:length]
+        whole = whole[: length.to] if length.cut_side == "right" else whole[-length.to :]
+        missing = [pad] * (length.to - len(whole)) if length.pad is not None else []
+        return [*missing, *whole] if length.pad_side == "left" else [*whole, *missing]
 
     def _read(self, text: str) -> list[_Token]:
         """The ids of a text in text order, with unknown words replaced."""

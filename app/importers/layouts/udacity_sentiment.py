@@ -47,6 +47,6 @@ class Udacity(Layout):
                 **embedded("encoder", tensors["embedding.weight"], recurrent_weights(tensors, "lstm.")),
                 **prefixed(two_labels(tensors, "fc."), "output."),
             },
-            source=word_vocabulary(source, "udacity", unk=None, unknown=0, left_pad={"to": length, "id": 0}),
+            source=word_vocabulary(source, "udacity", unk=None, unknown=0, length={"to": length, "pad": 0}),
             labels=("negative", "positive"),
         )
