@@ -67,6 +67,12 @@ def read(path: Path, *, limits: ReadLimits = ReadLimits()) -> Plain:
       and `app.importers.keras_files.with_settings` names them
     - `assets`: name of the layer to its text files (`vocabulary.txt`), as they are
 
+    A graph of ONNX is `ForeignObject("onnx.Model", state)` with `producer`, `opsets` (domain to version) and `graph`:
+    `name`, `inputs` and `outputs` (name to shape, whose lengths are numbers, names or None), `initializers` (name to
+    tensor), `nodes` (`op`, `name`, `domain`, `inputs`, `outputs`, `attributes`; an attribute may be a graph of the same
+    form). Arrays of numpy are tensors, those of texts or objects are lists, wherever they lie. HDF5 files of other
+    origin and `.npz` are dictionaries of tensors.
+
     Raises UnsafeCheckpoint, UnreadableCheckpoint or CheckpointTooLarge.
     """
     try:

@@ -1,4 +1,4 @@
-"""TokenLimits for the content of a file."""
+"""Limits for the content of a file."""
 
 from dataclasses import dataclass
 
@@ -24,6 +24,11 @@ class Bounds:
     @property
     def nodes(self) -> int:
         return 3_000_000
+
+    @property
+    def seconds(self) -> int:
+        """Of computing time. An honest pickle takes about a second per MiB."""
+        return 8 + 4 * self.file // _MIB
 
     @property
     def memory(self) -> int:

@@ -4,6 +4,7 @@ The file is opened as an image in memory. Nothing is read before its declared si
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -11,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from app.importers.formats.bounds import Bounds
+from app.importers.formats.numpy_arrays import contiguous, tensor_of
 from app.importers.formats.refusals import Refused, TooLarge, Unreadable
-from app.importers.formats.storages import NumberType, Storage, TensorView, Views
+from app.importers.formats.storages import NumberType, TensorView, Views
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DEEPEST = 32  # levels of groups
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, lzf: within the library
-_TYPES = {"f2": "F16", "f4": "F32", "f8": "F64", "i1": "I8", "i2": "I16", "i4": "I32", "i8": "I64", "u1": "U8"}
-_WIDER = {"u2": "i4", "u4": "i8", "u8": "i8"}
 
 
 def load_library() -> None:
@@ -124,10 +124,13 @@ class Numbers:
     def tensor(self) -> TensorView:
         self._check()
         numbers = _read(lambda: np.asarray(self._dataset[()]))
-        kind, numbers = self._typed(numbers)
-        content = bytearray(np.ascontiguousarray(numbers).tobytes())
-        strides = [prod(numbers.shape[axis + 1 :]) for axis in range(numbers.ndim)]
-        return self._views.make(Storage(kind, numbers.size, content), 0, numbers.shape, tuple(strides))
+        kind = numbers.dtype
+        if kind.kind == "V" and kind.itemsize == 2 and not kind.fields:  # bfloat16 of Keras 3
+            return contiguous(NumberType("BF16", 2), numbers.shape, numbers.tobytes(), self._views)
+        made = tensor_of(numbers, self._views)
+        if made is None:
+            raise Unreadable(f"{self.path} has the number type {kind}, which is not known")
+        return made
 
     def _check(self) -> None:
         settings = _read(self._dataset.id.get_create_plist)
@@ -147,21 +150,11 @@ class Numbers:
                     f"its arrays declare more bytes than a file of its size can hold: {self.path} has shape {lengths}"
                 )
 
-    def _typed(self, numbers: Any) -> tuple[NumberType, Any]:
-        kind = numbers.dtype
-        if kind.kind == "V" and kind.itemsize == 2 and not kind.fields:  # bfloat16 of Keras 3
-            return NumberType("BF16", 2), numbers
-        if kind.kind == "b":
-            return NumberType("BOOL", 1), numbers
-        code = f"{kind.kind}{kind.itemsize}"
-        code = _WIDER.get(code, code)
-        if code not in _TYPES:
-            raise Unreadable(f"{self.path} has the number type {kind}; the known ones are {', '.join(_TYPES)}")
-        return NumberType(_TYPES[code], int(code[1])), numbers.astype(np.dtype(f"<{code}"))
-
 
 def opened(content: bytes, bounds: Bounds, views: Views) -> Group:
-    """The root of a file."""
+    """The root of a file. `load_library` has been called, unless the file lies in another one."""
+    if "h5py" not in sys.modules:
+        raise Unreadable("it contains an HDF5 file: unpack it, and give that file")
     import h5py
 
     return Group(_read(lambda: h5py.File(h5py.h5f.open_file_image(content), "r")), "", bounds, views)

@@ -48,7 +48,7 @@ def from_hdf5(root: Group) -> Any:
     if config is not None and whole is not None:
         version = root.text("keras_version") or whole.text("keras_version")
         training = settings(root.text("training_config"), "training_config")
-        return model(by_layer(whole), named=True, version=version, config=config, training=training)
+        return model(by_layer(whole, config), named=True, version=version, config=config, training=training)
     if root.texts("layer_names") is not None:
         return model(by_layer(root), named=True, version=root.text("keras_version"))
     if any(root.group(name) for name in ROOTS) or root.group("vars"):
@@ -56,22 +56,33 @@ def from_hdf5(root: Group) -> Any:
     return _arrays(root)
 
 
-def by_layer(root: Group) -> Arrays:
-    """Arrays by the name of the layer, as Keras 2 stores them: each group lists its arrays in order."""
+def by_layer(root: Group, config: Any = None) -> Arrays:
+    """Arrays by the name of the layer, as Keras 2 stores them: each group lists its arrays in order.
+
+    With the settings, the arrays of a model inside of the model go to its own layers.
+    """
+    inside = {name_of(layer): layer for layer in layers_of(config) if layers_of(layer)}
     made: Arrays = {}
-    for layer in root.texts("layer_names") or ():
-        group = root.group(layer)
+    for name in root.texts("layer_names") or ():
+        group = root.group(name)
         if group is None:
-            raise Unreadable(f"it has no group for its layer {layer!r}")
-        arrays = []
+            raise Unreadable(f"it has no group for its layer {name!r}")
         for path in group.texts("weight_names") or ():
             found = group.get(path)
             if not isinstance(found, Numbers):
-                raise Unreadable(f"it has no array {path!r} of its layer {layer!r}")
-            arrays.append(found.tensor())
-        if arrays:
-            made[layer] = arrays
+                raise Unreadable(f"it has no array {path!r} of its layer {name!r}")
+            parts = [name, *_inner(inside.get(name), path.split("/"))]
+            made.setdefault("/".join(parts), []).append(found.tensor())
     return made
+
+
+def _inner(layer: Any, path: list[str]) -> list[str]:
+    """The names of the layers inside of a layer on the path to an array."""
+    known = {name_of(inner): inner for inner in layers_of(layer)}
+    for place, part in enumerate(path):
+        if part in known:
+            return [part, *_inner(known[part], path[place + 1 :])]
+    return []
 
 
 def by_class(root: Group) -> Arrays:

@@ -1,14 +1,15 @@
-"""Zip archives, by what lies in them: torch.save since 1.6, `.keras`."""
+"""Zip archives, by what lies in them: torch.save since 1.6, `.keras`, numpy.savez."""
 
 from typing import Any
 
-from app.importers.formats import keras_zip, torch_zip
+from app.importers.formats import keras_zip, numpy_zip, torch_zip
 from app.importers.formats.archive import Archive
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Unreadable
 from app.importers.formats.unpickling import Unpickling
+from app.importers.formats.unsupported import SAVED_MODEL
 
-_KINDS = (keras_zip, torch_zip)
+_KINDS = (keras_zip, torch_zip, numpy_zip)
 
 
 def matches(content: bytes, bounds: Bounds) -> bool:
@@ -24,13 +25,6 @@ def parse(content: bytes, unpickling: Unpickling) -> Any:
     if any(name.endswith("saved_model.pb") for name in names):
         raise Unreadable(SAVED_MODEL)
     raise Unreadable(
-        f"it is a zip archive of {len(names)} files ({', '.join(names[:3]) or 'empty'}), and neither torch.save, numpy "
-        "nor Keras wrote it: unpack it and give the file with the weights"
+        f"it is a zip archive of {len(names)} files ({', '.join(names[:3])[:200] or 'empty'}), and neither torch.save, "
+        "numpy nor Keras wrote it: unpack it, and give the file with the weights"
     )
-
-
-SAVED_MODEL = (
-    "it is a SavedModel of TensorFlow, which contains a program: open it with "
-    "keras.models.load_model (TensorFlow 2.15 or tf_keras) and save it with model.save('model.h5') or "
-    "model.save('model.keras')"
-)

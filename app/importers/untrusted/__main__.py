@@ -34,6 +34,8 @@ def main(folder: Path, size: int, seconds: int, parent: int) -> None:
         answer = {"kind": "TooLarge", "detail": "it needs more memory than the limit for a file of its size"}
     except RecursionError:
         answer = {"kind": "TooLarge", "detail": "its values are nested too deeply"}
+    except Exception as error:  # of a library, on a damaged file
+        answer = {"kind": "Unreadable", "detail": f"it is damaged: {type(error).__name__}: {error}"[:500]}
     else:
         answer = {}
     print(json.dumps(answer), flush=True)

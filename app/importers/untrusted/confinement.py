@@ -38,7 +38,7 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)  # after unshare, which would undo it
     for limit, value in (
-        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CPU, min(seconds, bounds.seconds)),
         (resource.RLIMIT_AS, bounds.memory),
         (resource.RLIMIT_FSIZE, 2 * bounds.tensors + 64 * 1024 * 1024),
         (resource.RLIMIT_NOFILE, 16),
@@ -47,6 +47,7 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
     ):
         with suppress(ValueError, OSError):
             resource.setrlimit(limit, (value, value))
+    sys.meta_path.clear()  # nothing can be imported any more
     sys.addaudithook(_watch(folder.resolve()))
 
 
