@@ -426,7 +426,7 @@ class Manifest(Part):
         if self.series is not None:
             length = self.series.window
         elif self.tokenizer is not None:
-            length = None if self.tokenizer.left_pad is None else self.tokenizer.left_pad.to
+            length = None if self.tokenizer.length is None else self.tokenizer.length.to
         if length != architecture.window:
             raise ValueError(
                 f"pooling 'flatten' reads {architecture.window} steps: series.window, frames or the length of "
