@@ -62,8 +62,13 @@ class RecurrentEncoder(nn.Module):
     one direction, `state` is that after an earlier part of the source.
     """
 
-    def __init__(self, config: RecurrentEncoderConfig, *, dropout: float) -> None:
-        super().__init__()
+    config: RecurrentEncoderConfig
+    front: Stages
+    recurrence: Recurrent
+    back: Stages
+
+    def _add_recurrence(self, config: RecurrentEncoderConfig, dropout: float) -> None:
+        """The parts that all encoders have, after their own: the order of parameters decides their random values."""
         self.config = config
         self.front = Stages(config.front, config.source_size)
         self.recurrence = Recurrent(config.recurrence, dropout=dropout)
@@ -115,9 +120,10 @@ class TextEncoder(RecurrentEncoder):
     """Token ids (batch, source): an embedding and a recurrence over it."""
 
     def __init__(self, config: TextEncoderConfig, *, dropout: float = 0.0) -> None:
-        super().__init__(config, dropout=dropout)
+        super().__init__()
         self.embedding = nn.Embedding(config.vocabulary_size, config.source_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
+        self._add_recurrence(config, dropout)
         self._mask_id = config.mask_id
 
     def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
@@ -131,7 +137,8 @@ class SeriesEncoder(RecurrentEncoder):
     beside it, averaged over time (Karim et al. 2018, section III.A)."""
 
     def __init__(self, config: SeriesEncoderConfig, *, dropout: float = 0.0) -> None:
-        super().__init__(config, dropout=dropout)
+        super().__init__()
+        self._add_recurrence(config, dropout)
         self.branch = Blocks(config.branch, config.features)
         self._is_transposed = config.transposed is not None
         self._mask_value = config.mask_value
@@ -159,9 +166,10 @@ class FramesEncoder(RecurrentEncoder):
     def __init__(
         self, config: FramesEncoderConfig, *, mean: list[float], std: list[float], dropout: float = 0.0
     ) -> None:
-        super().__init__(config, dropout=dropout)
+        super().__init__()
         self.image = ImageEncoder(config.image, mean=mean, std=std)
         self.head = Head(config.head, config.image.memory_size)
+        self._add_recurrence(config, dropout)
 
     def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
         """See `RecurrentEncoder.features`. Frames past a row's length are not encoded."""
