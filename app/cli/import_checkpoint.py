@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from app.cli.messages import errors_as_messages
-from app.importers.importing import ImportRequest, convert_checkpoint, import_checkpoint
+from app.importers.importing import convert_checkpoint, import_checkpoint
+from app.importers.request import ImportRequest
 from app.store.listing import newest_version
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

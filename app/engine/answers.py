@@ -30,9 +30,10 @@ from app.engine.tables import table
 from app.engine.transfers import to_device, to_host
 from app.models.encoders import Encoded
 from app.models.explain import Explained, InPieces, explain
-from app.models.networks import Classifier, EncoderDecoder, Tagger
+from app.models.networks import Classifier, EncoderDecoder, Tagger, TokenNetwork
 from app.models.pooling import pooled
 from app.models.state import State
+from app.models.window_language_model import WindowLanguageModel
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import Forecaster as ForecasterConfig
 from app.store.architecture import Pooling
@@ -81,10 +82,9 @@ def reads_memory(model: LoadedModel, wanted: AnswerSpec) -> bool:
         case Label() | Forecast():
             assert isinstance(architecture, ClassifierConfig | ForecasterConfig)
             wants_states = isinstance(wanted, Forecast) and wanted.states
-            return wants_states or architecture.pooling != ("last",)
+            return wants_states or architecture.reads_outputs
         case Decode():
-            assert isinstance(model.network, EncoderDecoder)
-            return model.network.decoder.attends
+            return isinstance(model.network, EncoderDecoder) and model.network.decoder.attends
         case Embed():
             return wanted.pooling != "last"
         case Tag():
@@ -96,7 +96,7 @@ def reads_memory(model: LoadedModel, wanted: AnswerSpec) -> bool:
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
     """Labels at once, except those that are explained: they come from the network that explains them."""
     assert isinstance(model.network, Classifier)
-    rows = model.network.label(encoded).float().softmax(1).tolist()
+    rows = model.network.probabilities(model.network.label(encoded)).tolist()
     outputs = []
     for request, scores in zip(requests, rows, strict=True):
         assert isinstance(request.answer, Label)
@@ -178,8 +178,24 @@ def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: En
     assert isinstance(model.network, EncoderDecoder)
     state = model.network.decoder.start(encoded)
     memory = state["memory"].shape[1] if "memory" in state else 0
+    encoder = model.network.config.encoder
     for request in requests:
-        request.memory = min(memory, len(request.source.ids)) if isinstance(request.source, Tokens) else memory
+        request.memory = memory
+        if isinstance(request.source, Tokens) and encoder.kind == "text":
+            request.memory = min(memory, encoder.memory_length(len(request.source.ids)))
+    _admit(model, requests, state)
+
+
+def start_windows(model: LoadedModel, requests: Sequence[Request], sources: Tensor, lengths: Tensor) -> None:
+    """Start to decode from tokens (batch, source) with lengths (batch,) that each step reads anew."""
+    assert isinstance(model.network, WindowLanguageModel)
+    model.counters.encoded += len(requests)
+    _admit(model, requests, model.network.encode(sources, lengths))
+
+
+def _admit(model: LoadedModel, requests: Sequence[Request], state: State) -> None:
+    """Add rows for requests to the running batch, from a state with one row of each."""
+    assert isinstance(model.network, TokenNetwork)
     vocabulary = model.network.config.decoder.vocabulary_size
     try:
         for slots, chosen in model.by_group(requests):

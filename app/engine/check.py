@@ -15,7 +15,7 @@ from app.engine.protocol import (
     Tokens,
 )
 from app.errors import ContradictoryOptions, EngineFailed
-from app.store.architecture import Forecaster
+from app.store.architecture import Classifier, Forecaster
 from app.store.manifest import AnswerName, Manifest, SourceName
 
 MAX_ALTERNATIVES = 20
@@ -63,12 +63,21 @@ def _check_content(manifest: Manifest, source: Source) -> None:
             last = manifest.source_vocabulary - 1
             if not source.ids or not 0 <= min(source.ids) <= max(source.ids) <= last:
                 raise EngineFailed(f"{manifest.key} needs at least one token id, each from 0 to {last}")
+            _check_length(manifest, len(source.ids))
         case Pixels():
             _check_images(manifest, source.size, 1, source.data)
         case Frames():
             _check_images(manifest, source.size, source.count, source.data)
+            _check_length(manifest, source.count)
         case Series():
             _check_series(manifest, source)
+            _check_length(manifest, len(source.rows))
+
+
+def _check_length(manifest: Manifest, steps: int) -> None:
+    least = manifest.architecture.least_steps
+    if steps < least:
+        raise EngineFailed(f"{manifest.key} needs sources of at least {least} steps, and got {steps}")
 
 
 def _check_images(manifest: Manifest, size: int, count: int, data: bytes) -> None:
@@ -89,9 +98,13 @@ def _check_series(manifest: Manifest, source: Series) -> None:
 
 
 def _check_explained(manifest: Manifest) -> None:
-    encoder = manifest.architecture.encoder
-    if encoder.kind == "series" and encoder.transposed:
-        detail = f"{manifest.key} reads a window as a whole, feature by feature: its steps cannot be explained"
+    architecture = manifest.architecture
+    assert isinstance(architecture, Classifier)  # its answers are labels
+    if not architecture.explains_steps:
+        encoder = architecture.encoder
+        is_transposed = encoder.kind == "series" and encoder.transposed is not None
+        how = "feature by feature" if is_transposed else f"at least {architecture.least_steps} steps"
+        detail = f"{manifest.key} reads a window as a whole, {how}: its steps cannot be explained"
         raise ContradictoryOptions(detail, options=["explain"])
 
 

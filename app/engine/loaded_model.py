@@ -22,6 +22,7 @@ from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.tf32 import products_in_tf32
 from app.models.serving.unrolled import PackedRecurrent
+from app.store.architecture import WindowLanguageModel
 from app.store.manifest import Decoding, Manifest
 
 log = logging.getLogger("unroll.engine")
@@ -147,8 +148,10 @@ class LoadedModel:
     @property
     def is_divisible(self) -> bool:
         """Whether a source can be encoded in chunks."""
-        encoder = self.manifest.architecture.encoder
-        return encoder.kind != "image" and encoder.is_divisible
+        architecture = self.manifest.architecture
+        if isinstance(architecture, WindowLanguageModel):
+            return False  # it keeps the last ids
+        return architecture.encoder.kind != "image" and architecture.encoder.is_divisible
 
     @property
     def step(self) -> int:

@@ -16,6 +16,8 @@ from app.importers.vocabularies import Role
 from app.store.architecture import EncoderDecoder, ImageEncoder, Projection
 from app.store.manifest import Decoding, ImageInput, TokenLimits
 
+MOST_TOKENS = 200
+
 
 @dataclass(frozen=True)
 class Captioner:
@@ -69,7 +71,7 @@ class Captioning(Layout):
             },
             target=word_vocabulary(target, "spaces", unk="<unk>", hidden=(start,) if made.start_is_output else ()),
             decoding=Decoding(bos=start, eos=end, **made.decoding),
-            limits=TokenLimits(max_tokens=200),
+            limits=TokenLimits(max_tokens=MOST_TOKENS),
             image=ImageInput(reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD, **made.image),
         )
 

@@ -10,7 +10,7 @@ from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, scaler_of
-from app.importers.vocabularies import words_of
+from app.importers.vocabularies import repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
@@ -100,7 +100,7 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     elif isinstance(plain, Mapping | ForeignObject):
         entries = plain if isinstance(plain, Mapping) else {**plain.state, **plain.entries}
         for key, value in entries.items():
-            if not any(word in str(key).lower() for word in _NOT_NETWORKS):
+            if not any(word in str(key).lower() for word in _NOT_NETWORKS) and not repeats(str(key), entries):
                 yield from _walk(value, f"{path}.{key}")
     elif isinstance(plain, list | tuple):
         for index, value in enumerate(plain):
@@ -117,7 +117,7 @@ def _weights(plain: Plain) -> dict[str, Tensor] | None:
 
 def _words(plain: Plain) -> list[str] | None:
     try:
-        return words_of(plain)
+        return words_alone(plain) if isinstance(plain, Mapping) else words_of(plain)
     except ImportFailed:  # settings look like a vocabulary with holes: {"hidden": 64, "layers": 2}
         return None
 

@@ -6,6 +6,7 @@ from typing import assert_never
 from pydantic import ValidationError
 
 from app.errors import ImportFailed
+from app.importers.labels import check_labels
 from app.importers.layout import Converted
 from app.models.networks import Network
 from app.store.architecture import (
@@ -45,7 +46,7 @@ def manifest_of(
     labels = tuple(labels or converted.labels)
     architecture = converted.architecture
     if isinstance(architecture, Classifier | Tagger):
-        _check_labels(labels, architecture.labels)
+        check_labels(labels, architecture.labels)
     try:
         return Manifest(
             name=name,
@@ -99,14 +100,3 @@ def invalid(error: ValidationError, what: str) -> ImportFailed:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"])) or "the whole"
     return ImportFailed(f"{what}, {where}: {first['msg'].removeprefix('Value error, ')}")
-
-
-def _check_labels(labels: Sequence[str], count: int) -> None:
-    if repeated := next((label for label in labels if labels.count(label) > 1), None):
-        raise ImportFailed(f"two labels have the same name, {repeated!r}: name each in another way")
-    if len(labels) != count:
-        examples = ["negative", "positive", *map(str, range(2, count))][:count]
-        instead = f", not {len(labels)}" if labels else ""
-        raise ImportFailed(
-            f"the network has {count} labels{instead}: name them in order, for example --labels {','.join(examples)}"
-        )

@@ -270,8 +270,12 @@ class _Pooled(Part):
     @property
     def least_steps(self) -> int:
         """The fewest steps of a source that the network can read."""
-        flat = self.window if "flatten" in self.pooling else None
-        return flat or self.encoder.least_steps()
+        return self.fixed_steps or self.encoder.least_steps()
+
+    @property
+    def fixed_steps(self) -> int | None:
+        """The steps that every source must have; None for any number from `least_steps` on."""
+        return self.window if "flatten" in self.pooling else None
 
     @property
     def reads_outputs(self) -> bool:
@@ -291,9 +295,17 @@ class Classifier(_Pooled):
     outputs: Literal["softmax", "sigmoid"] = "softmax"
 
     @property
+    def explains_steps(self) -> bool:
+        """Whether each beginning of a source has a label."""
+        encoder = self.encoder
+        is_transposed = isinstance(encoder, SeriesEncoder) and encoder.transposed is not None
+        return not is_transposed and "flatten" not in self.pooling and self.least_steps == 1
+
+    @property
     def explains_in_one_pass(self) -> bool:
         """Whether one pass over a source gives the label after each of its steps."""
-        return self.encoder.is_divisible and not {"attention", "flatten"} & set(self.pooling)
+        poolings = {"attention", "flatten"} | ({"last"} if self.encoder.back else set())
+        return self.encoder.is_divisible and not poolings & set(self.pooling)
 
     def describe(self) -> str:
         labels = f"{self.labels} {'independent ' if self.outputs == 'sigmoid' else ''}labels"

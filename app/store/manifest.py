@@ -61,6 +61,17 @@ class FixedLength(Part):
     cut_side: Literal["left", "right"] = "right"
 
 
+class Replacement(Part):
+    """Replaces each match of `pattern`, a regular expression of Python's `re` without references to groups. `by` is
+    the new text; `\\1` in it is what the first group matched."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=500)]
+    by: Annotated[str, Field(max_length=100)] = ""
+
+
+CleaningStep = Replacement | Literal["lower", "lower_ascii", "without_accents"]
+
+
 class TokenizerUse(Part):
     """How texts become ids and ids become text. The file has the format of the `tokenizers` library."""
 
@@ -71,6 +82,12 @@ class TokenizerUse(Part):
         "file",
         description="Word splitter: the tokenizer file itself, spaCy's rules for a language (spacy:de; extra "
         "'spacy') or NLTK's (extra 'nltk'). With spaCy and NLTK each word is looked up in the file's vocabulary.",
+    )
+    cleaning: tuple[CleaningStep, ...] = Field(
+        (),
+        max_length=64,
+        description="Steps on the whole text before it is split: replacements by regular expressions, lower case (of "
+        "all letters, or of A to Z), letters without accents.",
     )
     lower: bool = Field(
         False, description="Convert text to lower case: with spaCy after splitting, otherwise before splitting."

@@ -134,11 +134,11 @@ def test_lstm_behind_a_resnet_in_one_dimension() -> None:
     lstm = {"cell": "lstm", "input_size": 28, "hidden_size": 24}
     ours = renamed(
         weights,
-        conv1="encoder.blocks.0.conv1",
-        bn1="encoder.blocks.0.bn1",
-        layer1__0="encoder.blocks.1",
-        layer2__0="encoder.blocks.2",
-        layer3__0="encoder.blocks.3",
+        conv1="encoder.front.0.conv1",
+        bn1="encoder.front.0.bn1",
+        layer1__0="encoder.front.1",
+        layer2__0="encoder.front.2",
+        layer3__0="encoder.front.3",
         lstm="encoder.recurrence",
         fc="output",
     )

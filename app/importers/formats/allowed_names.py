@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.importers.formats.refusals import Refused
-from app.importers.formats.stubs import Stub, StubClass
+from app.importers.formats.stubs import Stub, StubClass, StubFunction
 
 _CLASS = re.compile(r"_?[A-Z][A-Za-z0-9_]{0,99}")
+_FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,9}")
 _DANGEROUS = {
     "builtins",
@@ -22,9 +23,19 @@ _DANGEROUS = {
 }
 _HARMLESS = {
     ("argparse", "Namespace"),
+    ("collections", "Counter"),
+    ("collections", "deque"),
+    ("datetime", "date"),
+    ("datetime", "datetime"),
+    ("datetime", "timedelta"),
+    ("decimal", "Decimal"),
+    ("logging", "Logger"),
+    ("logging", "getLogger"),
     ("pathlib", "PosixPath"),
     ("pathlib", "WindowsPath"),
-    ("collections", "Counter"),
+    ("re", "_compile"),
+    ("types", "SimpleNamespace"),
+    ("uuid", "UUID"),
 }
 _STUBBED_FUNCTIONS = {  # in torchtext's objects, beside their words: stubs like classes, never called
     ("torchtext.vocab", "_default_unk_index"),
@@ -80,15 +91,17 @@ CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
 NAMES = {("builtins", "int"), ("builtins", "float"), ("builtins", "str"), ("builtins", "bool"), ("builtins", "object")}
 
 
-def is_inert(module: str, name: str) -> bool:
-    """Whether a name becomes a stub. Nothing is imported for it."""
+def stub_of(module: str, name: str) -> StubClass | None:
+    """What a name of a class or of a function becomes; None if it is dangerous. Nothing is imported for it."""
     if (module, name) in _HARMLESS | _STUBBED_FUNCTIONS:
-        return True
-    if not _MODULE.fullmatch(module) or module in _DANGEROUS:
-        return False
+        return StubClass(module, name)
     root = module.partition(".")[0]
-    if root == "numpy":
-        return name == "ndarray"  # the rest of numpy: `app.importers.formats.numpy_arrays`
+    if not _MODULE.fullmatch(module) or module in _DANGEROUS:
+        return None
     if root in sys.stdlib_module_names and root != "__main__":
-        return False
-    return _CLASS.fullmatch(name) is not None
+        return None
+    if root == "numpy":
+        return StubClass(module, name) if name == "ndarray" else None  # the rest: `numpy_arrays`
+    if _CLASS.fullmatch(name):
+        return StubClass(module, name)
+    return StubFunction(module, name) if _FUNCTION.fullmatch(name) else None

@@ -8,14 +8,14 @@ import pickle
 from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
-from app.importers.formats.allowed_names import CALLS, NAMES, is_inert
+from app.importers.formats.allowed_names import CALLS, NAMES, stub_of
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.joblib_arrays import WRAPPER, read_array
 from app.importers.formats.keys import Keys
 from app.importers.formats.numpy_arrays import Array, DType, scalar
-from app.importers.formats.refusals import Refused, TooLarge, Unreadable
+from app.importers.formats.refusals import ForbiddenName, Refused, TooLarge, Unreadable
 from app.importers.formats.storages import NumberType, Storage, TensorView, Views, dtype, storage_type
-from app.importers.formats.stubs import Stub, StubClass
+from app.importers.formats.stubs import Stub, StubClass, StubFunction
 
 StorageMaker = Callable[[Any], Storage]
 _PARAMETERS = {  # classes of torch 0.3 that became functions
@@ -79,7 +79,7 @@ class PlainUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module
-        call = CALLS.get((module, name)) or self._of_collections(module, name)
+        call = CALLS.get((module, name)) or self._of_python(module, name)
         call = call or self._of_torch(module, name) or self._of_numpy(module, name)
         if call is not None:
             return AllowedCall(call)
@@ -91,12 +91,10 @@ class PlainUnpickler(pickle._Unpickler):
                 return found
         if module == "torch.storage" and (found := storage_type(name)):
             return found
-        if is_inert(module, name):
-            return StubClass(f"{module}.{name}")
-        raise Refused(
-            f"it uses {module}.{name}, which could run code; nothing of it was run. Save only the weights, with "
-            "torch.save(model.state_dict(), ...), and the words as a JSON list"
-        )
+        found_stub = stub_of(module, name)
+        if found_stub is None:
+            raise ForbiddenName(f"{module}.{name}")
+        return found_stub
 
     def _of_torch(self, module: str, name: str) -> Callable[..., Any] | None:
         if module == "torch.storage" and name == "_load_from_bytes":
@@ -120,9 +118,11 @@ class PlainUnpickler(pickle._Unpickler):
         }
         return known.get(name)
 
-    def _of_collections(self, module: str, name: str) -> Callable[..., Any] | None:
+    def _of_python(self, module: str, name: str) -> Callable[..., Any] | None:
         if (module, name) in (("collections", "OrderedDict"), ("builtins", "dict")):
             return self._dictionary
+        if (module, name) == ("builtins", "getattr"):
+            return _function_of_torch
         if (module, name) == ("collections", "defaultdict"):
             return lambda *args: self._dictionary(*args[1:])  # without its default, which is a function
         return None
@@ -161,6 +161,8 @@ class PlainUnpickler(pickle._Unpickler):
     def _called(self, function: Any, args: Any) -> Any:
         if not isinstance(args, tuple):
             raise Unreadable("it calls something without arguments")
+        if isinstance(function, StubFunction):
+            raise ForbiddenName(function.name)
         if isinstance(function, StubClass):
             return function.make(args)
         if isinstance(function, AllowedCall):
@@ -281,3 +283,10 @@ def _tensor(data: Any) -> TensorView:
     if not isinstance(data, TensorView):
         raise Unreadable("a parameter is not a tensor")
     return data
+
+
+def _function_of_torch(owner: Any, name: Any) -> StubFunction:
+    """`getattr` as pickles use it for functions such as torch.tanh. Nothing else may be looked up."""
+    if isinstance(owner, StubClass) and owner.name == "torch._C._VariableFunctionsClass" and isinstance(name, str):
+        return StubFunction("torch", name)
+    raise ForbiddenName("builtins.getattr")

@@ -48,7 +48,8 @@ class _Notebook(Layout):
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         labels = max(2, len(checkpoint.network["fc.weight"]))
-        return Needs(vocabularies=self.vocabularies, labels=labels)
+        rows = len(checkpoint.network["embedding.weight"])
+        return Needs(self.vocabularies, labels=labels, rows={"source": rows})
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values

@@ -41,7 +41,7 @@ class Chatbot(Layout):
         return _split(checkpoint) is not None
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        return [Option("max_length", "MAX_LENGTH: the steps of decoding, and words of a question", "10")]
+        return [Option("max_length", "MAX_LENGTH: the steps of decoding, and words of a question", "10", kind="whole")]
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values

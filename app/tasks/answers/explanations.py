@@ -39,7 +39,7 @@ def explanation_members(job: Job, explanation: Explanation, layer: int | None, u
     manifest = job.entry.manifest
     encoder = _encoder(manifest)
     members: dict[str, Any] = {
-        "method": "one pass" if encoder.is_divisible else "each prefix read anew",
+        "method": "one pass" if _explains_in_one_pass(manifest) else "each prefix read anew",
         **({"tokens": JsonArray(job.read.pieces)} if manifest.source == "text" else {"steps": job.read.steps}),
         "labels": list(manifest.labels),
         "probabilities": NumberRows(explanation.probabilities),
@@ -56,6 +56,11 @@ def explanation_members(job: Job, explanation: Explanation, layer: int | None, u
 def _encoder(manifest: Manifest) -> RecurrentEncoder:
     assert isinstance(manifest.architecture, Classifier)
     return manifest.architecture.encoder
+
+
+def _explains_in_one_pass(manifest: Manifest) -> bool:
+    assert isinstance(manifest.architecture, Classifier)
+    return manifest.architecture.explains_in_one_pass
 
 
 def _tables(one: Activations) -> dict[str, Any]:

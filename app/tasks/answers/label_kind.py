@@ -20,7 +20,10 @@ from app.tasks.columns import Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
 
-MOST_EXPLAINED = {True: 1024, False: 128}  # steps of a source; one that is not divisible is read anew for each of them
+MOST_EXPLAINED = {
+    True: 1024,
+    False: 128,
+}  # steps of a source, by whether one pass labels them all; otherwise it is read anew for each
 
 
 class LabelOptions(TaskOptions):
@@ -148,7 +151,8 @@ def _encoder(manifest: Manifest) -> RecurrentEncoder:
 
 
 def _check_explained(manifest: Manifest, steps: int, index: int) -> None:
-    most = MOST_EXPLAINED[_encoder(manifest).is_divisible]
+    assert isinstance(manifest.architecture, Classifier)
+    most = MOST_EXPLAINED[manifest.architecture.explains_in_one_pass]
     if steps > most:
         words = "tokens" if manifest.source == "text" else "steps"
         raise InputTooLong(

@@ -92,7 +92,8 @@ class StateKind(AnswerKind):
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
-        return (Column("embedding", "float32", (recurrence_of(manifest).output_size,)),)
+        encoder = manifest.architecture.encoder
+        return (Column("embedding", "float32", (encoder.summary_size,)),)
 
 
 def recurrence_of(manifest: Manifest) -> Recurrence:
