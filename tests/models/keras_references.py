@@ -28,7 +28,8 @@ SLOPE = 0.3  # of leaky_relu here
 
 def step(spec: CellSettings, x: Tensor, h: Tensor, c: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
     """One step of a cell: input, hidden and cell (of an LSTM) as vectors, gate by gate."""
-    act, gate = FUNCTIONS[spec.activation], FUNCTIONS[spec.recurrent_activation]
+    act = FUNCTIONS["relu" if spec.cell == "rnn_relu" else spec.activation]
+    gate = FUNCTIONS[spec.recurrent_activation]
     ih, hh = (part.view(-1, len(h), part.shape[1]) for part in (weights.weight_ih, weights.weight_hh))
     bi, bh = (part.view(-1, len(h)) for part in (weights.bias_ih, weights.bias_hh))
     fresh = [w @ x + b for w, b in zip(ih, bi, strict=True)]

@@ -214,9 +214,7 @@ def test_stages_follow_each_other_and_do_not_see_their_neighbours() -> None:
 
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *POOLS])
 def test_the_fewest_steps_are_the_fewest(name: str) -> None:
-    config = (
-        Convolution(width=1, **CONVOLUTIONS[name]) if name in CONVOLUTIONS else Pool.model_validate(POOLS[name])
-    )
+    config = Convolution(width=1, **CONVOLUTIONS[name]) if name in CONVOLUTIONS else Pool.model_validate(POOLS[name])
     for outputs in (1, 2, 5):
         assert config.least(outputs) == next(steps for steps in range(1, 99) if config.steps(steps) >= outputs)
 
