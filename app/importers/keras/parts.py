@@ -1,12 +1,13 @@
 """Parts of our networks from what the walk found: encoders, heads, outputs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.keras.activations import Function
 from app.importers.keras.recurrent import stacked
 from app.importers.keras.values import Linear, Piece, Pooled, Source, Steps, Vector
 from app.importers.parts import prefixed
@@ -60,7 +61,7 @@ def encoder_of(steps: Steps, *, embedding: Tensor | None = None, layers: Sequenc
         "back": tuple(piece.stage for piece in back),
     }
     tensors = {
-        **{key: tensor for key, tensor in pieces[place].tensors.items()},
+        **pieces[place].tensors,
         **_numbered("front", front),
         **_numbered("back", back),
     }
@@ -68,7 +69,6 @@ def encoder_of(steps: Steps, *, embedding: Tensor | None = None, layers: Sequenc
     embedding = steps.embedding if embedding is None else embedding
     config: TextEncoder | SeriesEncoder
     if embedding is None:
-        size, count = (steps.count, None) if steps.is_transposed else (None, None)
         features, transposed = _columns(steps)
         config = SeriesEncoder(features=features, transposed=transposed, mask_value=mask, **parts)
     else:
@@ -127,8 +127,7 @@ def pooled_network(vector: Vector, *, embedding: Tensor | None = None) -> Pooled
     steps = max((part.steps for part in vector.parts), key=lambda steps: len(steps.pieces))
     for part in vector.parts:
         _check_same(part, steps)
-    if any(part.steps.read for part in vector.parts):
-        steps = Steps(**{**steps.__dict__, "read": True})
+    steps = replace(steps, read=any(part.steps.read for part in vector.parts))
     encoder = encoder_of(steps, embedding=embedding)
     attention = next((part.attention for part in vector.parts if part.attention), None)
     tensors = prefixed(encoder.tensors, "encoder.")
@@ -175,15 +174,12 @@ def head_of(layers: Sequence[Linear], size: int) -> Head:
     return Head(tuple(configs), last, prefixed(tensors, "head."))
 
 
-def linear_layers(pieces: Sequence[Piece]) -> list[Linear] | None:
-    """Stages that are linear layers on each step, as such; None if there are others among them."""
-    from app.importers.keras.activations import Function
-
+def linear_layers(pieces: Sequence[Piece]) -> list[Linear]:
+    """Stages that are linear layers on each step, as such."""
     made = []
     for piece in pieces:
         stage = piece.stage
-        if not isinstance(stage, LinearStage):
-            return None
+        assert isinstance(stage, LinearStage)
         function = Function(stage.activation, stage.slope)
         made.append(Linear(piece.tensors["weight"], piece.tensors["bias"], function))
     return made

@@ -3,7 +3,7 @@ states, and what a decoder reads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
@@ -73,6 +73,28 @@ class Steps:
         count = None if self.count is None else max(0, stage.steps(self.count))
         known = self.known and stage.keeps_mask
         return replace(self, pieces=(*self.pieces, piece), size=stage.output_size(self.size), count=count, known=known)
+
+    @property
+    def first_size(self) -> int:
+        """Features of a step before the stages."""
+        match self.origin:
+            case Repeat():
+                return self.origin.vector.size
+            case Beside():
+                return sum(part.size for part in self.origin.parts)
+            case Source() if self.embedding is not None:
+                return self.embedding.shape[1]
+            case Source():
+                return (self.origin.shape[0] if self.is_transposed else self.origin.shape[1]) or 1
+            case _:
+                assert_never(self.origin)
+
+    def up_to(self, place: int) -> "Steps":
+        """With the first stages only."""
+        size = self.first_size
+        for piece in self.pieces[:place]:
+            size = piece.stage.output_size(size)
+        return replace(self, pieces=self.pieces[:place], size=size, is_softmax=False)
 
     @property
     def is_masked(self) -> bool:
