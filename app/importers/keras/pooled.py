@@ -66,7 +66,7 @@ def window_language_model(understood: Understood, *, window: int, pad: int | Non
     vector = _vector(understood)
     embedding = understood.embedding
     if embedding is None:
-        embedding = torch.eye(understood.root.size)
+        embedding = torch.eye(understood.root.first_size)
     size = len(embedding)
     if pad is not None and pad >= size:
         embedding = torch.cat((embedding, embedding.new_zeros(pad + 1 - size, embedding.shape[1])))
@@ -108,7 +108,7 @@ def language_model(understood: Understood) -> tuple[LanguageModel, Tensors]:
     steps, linear = _over_steps(understood.output)
     embedding = understood.embedding
     if embedding is None:
-        embedding = torch.eye(understood.root.size)
+        embedding = torch.eye(understood.root.first_size)
     pieces = _one_recurrence(steps.pieces)
     require(len(linear) <= 2, "a language model has at most two layers after its recurrence")
     readout = linear[0] if len(linear) == 2 else None

@@ -77,7 +77,7 @@ class Understood:
         root = self.root
         if root.embedding is not None or not isinstance(root.origin, Source) or len(root.origin.shape) != 2:
             return False
-        return root.size == self.outputs and self.outputs > _FEW_FEATURES and (self.is_softmax or self.is_entropy)
+        return root.first_size == self.outputs and self.outputs > _FEW_FEATURES and (self.is_softmax or self.is_entropy)
 
     @cached_property
     def kind(self) -> Kind:
