@@ -45,8 +45,8 @@ def batch_of_one(source: Source) -> tuple[Tensor, Tensor]:
 def scores_alone(shipped: Shipped, source: Source) -> Tensor:
     """The probability of each label."""
     assert isinstance(shipped.network, Classifier)
-    scores: Tensor = shipped.network(*batch_of_one(source)).softmax(1)[0]
-    return scores
+    logits: Tensor = shipped.network(*batch_of_one(source))[0]
+    return logits.sigmoid() if shipped.network.config.outputs == "sigmoid" else logits.softmax(0)
 
 
 @torch.inference_mode()
@@ -75,7 +75,7 @@ def embedded_alone(shipped: Shipped, source: Source, how: Embed) -> Tensor:
     """The state of a layer (width,)."""
     encoder = shipped.network.encoder
     assert not isinstance(encoder, ImageEncoder)
-    layers = None if how.layer is None else how.layer + 1
+    layers = encoder.config.recurrence.layers if how.layer is None else how.layer + 1
     encoded = encoder(*batch_of_one(source), layers=layers)._replace(branch=None)
     return pooled((how.pooling,), encoded)[0]
 

@@ -227,8 +227,8 @@ def test_stages_whose_sizes_do_not_fit_are_refused() -> None:
         TextEncoder.model_validate({**parts, "embedding_size": 2, "front": [convolution]})
     with pytest.raises(ValueError, match="needs embedding_size"):
         TextEncoder.model_validate({**parts, "front": [{**convolution, "width": 5}]})
-    with pytest.raises(ValueError, match="stage 1 has recurrence.input_size 5, but a step before it has 4"):
-        stage = {"kind": "recurrence", "recurrence": recurrence}
+    stage = {"kind": "recurrence", "recurrence": recurrence}
+    with pytest.raises(ValueError, match=r"stage 1 has recurrence\.input_size 5, but a step before it has 4"):
         TextEncoder.model_validate({**parts, "embedding_size": 2, "front": [convolution, stage]})
     with pytest.raises(ValueError, match="at most half"):
         Pool(size=3, stride=1, padding=2)
