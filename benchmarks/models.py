@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import click
 from PIL import Image
 
+from app.engine.protocol import Label
 from app.store.manifest import Manifest
 from app.store.model_store import read_store
 from benchmarks.inputs import Workload
@@ -145,7 +146,7 @@ def measure(service: Service, manifest: Manifest, data: Path, load: LoadGenerato
     path, inputs = _inputs(manifest, data)
     bodies = [json.dumps(body).encode() for _, body in inputs]
     answers = [(shown, _shown(_ask(service, path, body))) for (shown, _), body in zip(inputs, bodies, strict=True)]
-    work = Workload(manifest.task, manifest.name, Path(), 0, path, "application/json", bodies, [])
+    work = Workload(manifest.task, manifest.name, Path(), Label(), path, "application/json", bodies, [])
     alone, busy = (
         load.measure(service.port, work, clients=clients, warm_up=1, seconds=seconds) for clients in (1, CLIENTS)
     )
