@@ -45,7 +45,7 @@ _LIMITS = SourceLimits(text_chars=0, image_bytes=12_000_000, image_pixels=50_000
 class Workload:
     """One job: the version that does it, and its inputs. `bodies[i]` over HTTP is `sources[i]` to the engine.
 
-    `answer` is what the engine is asked for. `timeout_ms`, sent as a header, is how long an answer is of use.
+    `answer` is what the engine computes. `timeout_ms`, sent as a header, is how long an answer is of use.
     """
 
     job: str
