@@ -1,7 +1,7 @@
 """Compares the included models: `python -m benchmarks.models` writes docs/models.md.
 
 Quality comes from the manifests, limits from the recipes' cards, speed and answers from a service that is started here.
-`model_inputs.py` has the inputs.
+The inputs are those of `benchmarks.examples`.
 """
 
 import json
@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import click
 
+from app.engine.protocol import Label
 from app.store.manifest import Manifest
 from app.store.model_store import read_store
+from benchmarks.examples import bodies_of, columns
 from benchmarks.inputs import Workload
 from benchmarks.load import LoadGenerator
-from benchmarks.model_inputs import inputs_of
 from benchmarks.options import STORE
 from benchmarks.report import heading
 from benchmarks.service import Service, running_service
@@ -43,25 +44,25 @@ def _ask(service: Service, path: str, body: bytes) -> dict[str, Any]:
 
 
 def _shown(result: dict[str, Any]) -> str:
-    if "tags" in result:
-        return " ".join(f"{word['text']}/{word['label']}" for word in result["tags"])
-    if "values" in result:
-        days = zip(*result["values"], strict=True)
-        return "; ".join(
-            f"{target} {', '.join(f'{value:.1f}' for value in values)}"
-            for target, values in zip(result["targets"], days, strict=True)
-        )
-    if "polarity" in result:
-        return f"{result['label']}, {result['polarity']:+.2f}"
-    return f"{result['label']}, {result['score']:.2f}" if "label" in result else str(result["text"])
+    match result:
+        case {"label": label, "polarity": polarity}:
+            return f"{label}, {polarity:+.2f}"
+        case {"label": label, "score": score}:
+            return f"{label}, {score:.2f}"
+        case {"tags": tags}:
+            return " ".join(f"{word['text']}/{word['label']}" for word in tags)
+        case {"values": rows, "targets": targets}:
+            return columns(targets, rows)
+        case _:
+            return str(result["text"])
 
 
 def measure(service: Service, manifest: Manifest, data: Path, load: LoadGenerator, seconds: float) -> Row:
     """Send a model its ten inputs, then measure it with them."""
-    path, inputs = inputs_of(manifest, data)
+    path, inputs = bodies_of(manifest, data)
     bodies = [json.dumps(body).encode() for _, body in inputs]
     answers = [(shown, _shown(_ask(service, path, body))) for (shown, _), body in zip(inputs, bodies, strict=True)]
-    work = Workload(manifest.task, manifest.name, Path(), 0, path, "application/json", bodies, [])
+    work = Workload(manifest.task, manifest.name, Path(), Label(), path, "application/json", bodies, [])
     alone, busy = (
         load.measure(service.port, work, clients=clients, warm_up=1, seconds=seconds) for clients in (1, CLIENTS)
     )
@@ -85,7 +86,7 @@ def page(rows: list[Row], about: str) -> str:
         f"inputs below: the median latency with one client, and answers per second with {CLIENTS}. {about}",
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
         "Ten inputs for each model, chosen before the answers were seen, and all their answers, good and bad. Answers "
-        "of sentiment are label and polarity, of clips label and probability; completions are sampled with temperature "
+        "of sentiment are label and polarity, those of clips label and score; completions are sampled with temperature "
         "0.7, top-p 0.9 and seed 1.",
     ]
     for row in rows:

@@ -1,10 +1,11 @@
 """Whether a version can take a source and give an answer: checked once, when a request arrives. Free of torch."""
 
+from typing import assert_never
+
 from app.engine.protocol import (
     AnswerSpec,
     Decode,
     Embed,
-    Explain,
     Forecast,
     Frames,
     Label,
@@ -34,16 +35,19 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     that it cannot take."""
     _check_kinds(manifest, source, answer)
     match answer:
-        case Label(explain=Explain()):
-            _check_explained(manifest)
+        case Label():
+            if answer.explain is not None:
+                _check_explained(manifest)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():
             _check_forecast(manifest, answer.horizon)
         case Embed():
             _check_layer(manifest, answer.layer)
+        case Tag():
+            pass  # it has no option that a model cannot take
         case _:
-            pass
+            assert_never(answer)
     _check_content(manifest, source)
 
 
@@ -69,6 +73,8 @@ def _check_content(manifest: Manifest, source: Source) -> None:
             _check_images(manifest, source.size, source.count, source.data)
         case Series():
             _check_series(manifest, source)
+        case _:
+            assert_never(source)
 
 
 def _check_images(manifest: Manifest, size: int, count: int, data: bytes) -> None:

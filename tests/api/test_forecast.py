@@ -1,6 +1,5 @@
-"""POST /v1/forecast, against plain PyTorch: each model and shape, windows, CSVs, streams, tensors, mixed batches."""
+"""POST /v1/forecast, against plain PyTorch: each model and shape, windows, CSVs, streams, tensors."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -203,27 +202,6 @@ def test_streamed_windows(numbers: httpx.Client) -> None:
         same([row for part in parts for row in part["values"]], window["values"])
     (result,) = (event.data["result"] for event in events if event.name == "result")
     assert len(result["windows"]) == len(whole["windows"])
-
-
-def test_200_requests_at_the_same_time(number_server: str, number_store: Path) -> None:
-    """Series of every model and length, alone and in lists, beside labels of series."""
-    generator = np.random.default_rng(5)
-
-    async def one(http: httpx.AsyncClient, number: int) -> None:
-        name = (*FORECASTERS, "classify-series")[number % 5]
-        rows = rows_for(name, int(generator.integers(7, 60)), seed=number)
-        path = "/v1/classify" if name.startswith("classify") else "/v1/forecast"
-        answer = await http.post(path, json={"inputs": [rows, rows[1:]] if number % 3 else rows, "model": name})
-        assert answer.status_code == 200, answer.text
-        if path == "/v1/forecast":
-            for result, read in zip(answer.json()["results"], (rows, rows[1:]), strict=False):
-                same(result["values"], forecast(number_store, name, read))
-
-    async def all_of_them() -> None:
-        async with httpx.AsyncClient(base_url=number_server, timeout=60, limits=httpx.Limits()) as http:
-            await asyncio.gather(*(one(http, number) for number in range(200)))
-
-    asyncio.run(all_of_them())
 
 
 @pytest.mark.parametrize("is_binary", [True, False], ids=["binary", "json"])
