@@ -14,6 +14,7 @@ from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.explanations import check_numbers, explained_numbers, explanation_members
 from app.tasks.answers.label_results import LabelResult
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
@@ -97,12 +98,12 @@ class LabelKind(AnswerKind):
             _check_explained(entry.manifest, read.steps, index)
         return plan
 
-    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+    def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
         """See `AnswerKind.check`."""
         if not isinstance(options, LabelOptions) or not options.explain:
             return
         sizes = [explained_numbers(job, options.layer, options.units) for job in jobs]
-        check_numbers(sum(sizes), options.layer)
+        check_numbers(sum(sizes), options.layer, limits)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""

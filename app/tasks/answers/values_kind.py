@@ -16,6 +16,7 @@ from app.errors import ContradictoryOptions, EngineFailed, InputTooLong, TimedOu
 from app.store.architecture import Forecaster
 from app.store.manifest import Manifest, SeriesInput
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
+from app.tasks.answers.limits import LONGEST_HORIZON, AnswerLimits
 from app.tasks.answers.number_rows import ArrayRows, array_of
 from app.tasks.answers.usage import Usage
 from app.tasks.answers.value_results import ForecastResult, WindowForecast
@@ -26,15 +27,14 @@ from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions, WindowOptions
 from app.tasks.scaling import unscaled
 
-MAX_NUMBERS = 500_000  # in the answer to a request: about 10 MB of JSON
 _DIGITS = 5  # of states
 
 
 class ValuesOptions(TaskOptions):
     """How far to forecast, and what to add to the forecast."""
 
-    horizon: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="Steps ahead; the model's own when left out. Only a model that feeds back has no limit."
+    horizon: Annotated[int, Field(ge=1, le=LONGEST_HORIZON)] | None = Field(
+        None, description="Steps ahead; the model's own when left out. Only a model that feeds back has no limit of its own."
     )
     scaled: bool = Field(False, description="Add `scaled`: the network's outputs, before they get their units.")
     states: bool = Field(False, description="Add `states`: the hidden state of the top layer after each step.")
@@ -90,15 +90,16 @@ class ValuesKind(AnswerKind):
         """See `AnswerKind.request`."""
         return plan
 
-    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+    def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
         """See `AnswerKind.check`."""
+        _check_horizons(jobs, limits.horizon)
         numbers = sum(map(_numbers, jobs))
-        if numbers > MAX_NUMBERS:
+        if numbers > limits.numbers:
             raise InputTooLong(
-                f"the forecasts and states of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: "
+                f"the forecasts and states of the request have {numbers} numbers; the limit is {limits.numbers}: "
                 "send fewer or shorter series, set horizon to a smaller number or stride to a larger one, or leave out "
                 "states",
-                limit=MAX_NUMBERS,
+                limit=limits.numbers,
             )
 
     def streams(self, options: TaskOptions) -> bool:
@@ -216,6 +217,17 @@ def _rows(job: Job, outputs: NDArray[np.float32]) -> Rows:
         ArrayRows(values),
         ArrayRows(outputs) if _options(job.options).scaled else None,
     )
+
+
+def _check_horizons(jobs: Sequence[Job], limit: int) -> None:
+    for job in jobs:
+        assert isinstance(job.request, protocol.Forecast)
+        horizon = job.request.horizon
+        if horizon > limit:
+            raise ContradictoryOptions(
+                f"horizon is {horizon}; the limit of the service is {limit}: set it to {limit} or less",
+                options=["horizon"],
+            )
 
 
 def _numbers(job: Job) -> int:

@@ -21,7 +21,6 @@ from app.tasks.sources.series_place import SeriesPlace
 from app.tasks.sources.series_windows import windows_of
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-MOST_NUMBERS = 4_000_000  # in the windows of a request
 _INLINE_STEPS = 500  # a thread reads longer series, which would block the event loop
 
 
@@ -136,7 +135,8 @@ def _starts(steps: int, series: SeriesInput, options: TaskOptions, place: Series
 
 
 def _check_windows(windows: int, numbers: int, index: int, limits: SourceLimits) -> None:
-    for count, limit, what in ((windows, limits.windows, "windows"), (numbers, MOST_NUMBERS, "numbers in windows")):
+    of_windows, of_numbers = (windows, limits.windows), (numbers, limits.window_numbers)
+    for (count, limit), what in ((of_windows, "windows"), (of_numbers, "numbers in windows")):
         if count > limit:
             raise InputTooLong(
                 f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send "

@@ -120,7 +120,7 @@ export function forecastJob() {
   function begin() {
     if (!model()) return;
     const { features, horizon: own, longest_horizon: most } = model().series;
-    Object.assign(horizon, { placeholder: String(own), max: most ?? 10_000 });
+    Object.assign(horizon, { placeholder: String(own), max: most ?? "" });
     useExample.hidden = !fits(example, features);
     if (text.value !== begun || (begun === example && fits(begun, features))) return job.showCurl();
     put(useExample.hidden ? `${features.join(",")}\n` : example);
