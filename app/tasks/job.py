@@ -90,10 +90,14 @@ class Job:
         return sum(job.read.tokens for job in self.parts)
 
     @property
+    def cost(self) -> int:
+        """Expected cell steps of this part."""
+        return cost_of(self.read.source, self.request, self.entry.manifest.architecture).total
+
+    @property
     def steps(self) -> int:
-        """Expected cell steps."""
-        architecture = self.entry.manifest.architecture
-        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.parts)
+        """Expected cell steps of all parts."""
+        return sum(job.cost for job in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class TagKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        tagged = await client.answer(job.key, job.read.source, job.request, terms)
+        tagged = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
         assert isinstance(tagged, Tagged)
         assert tagged.scores is not None  # as the plan says
         manifest, words = job.entry.manifest, job.read.words

@@ -89,7 +89,7 @@ class TokenKind(AnswerKind):
         """With stop strings it streams, to stop decoding early."""
         assert isinstance(job.request, Decode)
         if not _decoding(job.options).stop or job.request.beams > 1:
-            decoded = await client.answer(job.key, job.read.source, job.request, terms)
+            decoded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
             assert isinstance(decoded, Decoded)
             return await output_of(job, decoded)
         async with aclosing(self._stream_sentence(client, job, terms)) as items:
@@ -137,7 +137,7 @@ class TokenKind(AnswerKind):
         assert isinstance(job.request, Decode)
         transcript = Transcript(job)
         last: Decoded | None = None
-        async with aclosing(client.stream(job.key, job.read.source, job.request, terms)) as events:
+        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost)) as events:
             async for event in events:
                 if isinstance(event, Decoded):
                     last = event
