@@ -12,6 +12,7 @@ from app.tasks.forecasting import FORECASTING, ForecastOptions
 from app.tasks.job import Job, ReadSource
 from app.tasks.registry import CHECKS
 from tests.conftest import engine_in_thread
+from tests.engine.test_client import until
 from tests.tiny_numbers import WINDOW, number_drafts
 from tests.tiny_store import publish_tiny, tiny_tokenizer
 
@@ -20,7 +21,7 @@ SOURCE = ReadSource(Series(Table(1, bytes(4 * WINDOW))))
 
 
 def store_of_one(folder: Path) -> Path:
-    """A store in which the forecaster that reads its window anew for each step is the default: engines load it first."""
+    """A store in which a forecaster that reads its window for each step is the default, which engines load first."""
     (draft,) = (draft for draft in number_drafts() if draft.name == NAME)
     publish_tiny(draft.model_copy(update={"default": True}), folder / "store", tiny_tokenizer(folder))
     return folder / "store"
@@ -43,8 +44,7 @@ def test_a_window_that_is_read_for_each_step_counts_as_often(tmp_path: Path) -> 
     async def scenario(endpoints: list[str]) -> None:
         async with EngineClient(endpoints) as client:
             await client.wait_ready(30)
-            while not client.view.is_ready or any(not status.precisions for status in client.view.ready):
-                await asyncio.sleep(0.01)
+            await until(lambda: client.view.is_ready and all(status.precisions for status in client.view.ready))
             long, *short = await asyncio.gather(*(engine_for(client, entry, horizon) for horizon in [20] + [1] * 10))
         assert long not in short
         assert len(set(short)) == 1

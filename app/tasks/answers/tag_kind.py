@@ -58,8 +58,8 @@ class TagKind(AnswerKind):
         numbers = sum(len(job.read.words) * len(job.entry.manifest.labels) for job in jobs)
         if numbers > limits.numbers:
             raise InputTooLong(
-                f"the scores of the request have {numbers} numbers; the limit is {limits.numbers}: send fewer or shorter "
-                "texts, or leave out scores",
+                f"the scores of the request have {numbers} numbers; the limit is {limits.numbers}: send fewer or "
+                "shorter texts, or leave out scores",
                 limit=limits.numbers,
             )
 

@@ -16,6 +16,7 @@ from app.errors import ContradictoryOptions, EngineFailed, InputTooLong, TimedOu
 from app.store.architecture import Forecaster
 from app.store.manifest import Manifest, SeriesInput
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
+from app.tasks.answers.backtest import Backtest
 from app.tasks.answers.limits import LONGEST_HORIZON, AnswerLimits
 from app.tasks.answers.number_rows import ArrayRows, array_of
 from app.tasks.answers.usage import Usage
@@ -34,7 +35,8 @@ class ValuesOptions(TaskOptions):
     """How far to forecast, and what to add to the forecast."""
 
     horizon: Annotated[int, Field(ge=1, le=LONGEST_HORIZON)] | None = Field(
-        None, description="Steps ahead; the model's own when left out. Only a model that feeds back has no limit of its own."
+        None,
+        description="Steps ahead; the model's own when left out. Only a model that feeds back has no limit of its own.",
     )
     scaled: bool = Field(False, description="Add `scaled`: the network's outputs, before they get their units.")
     states: bool = Field(False, description="Add `states`: the hidden state of the top layer after each step.")
@@ -173,30 +175,58 @@ def _joined(job: Job, forecasts: Sequence[Forecasted | TimedOut]) -> ForecastOut
 def _output(job: Job, forecasts: Sequence[Forecasted]) -> ForecastOutput:
     manifest, series = job.entry.manifest, _series(job.entry.manifest)
     members = [_members(one, forecast) for one, forecast in zip(job.parts, forecasts, strict=True)]
-    windows = None
-    if _cuts(job.options):
-        assert isinstance(job.options, WindowOptions)
-        unit, step = job.options.unit(series), job.options.step(series)
-        windows = [
-            WindowForecast.model_construct(first=part * step, last=part * step + unit - 1, **own)
-            for part, own in enumerate(members)
-        ]
     result = ForecastResult.model_construct(
         targets=[target.name for target in series.targets],
         interval=series.interval,
-        windows=windows,
+        windows=_windows(job, members) if _cuts(job.options) else None,
         model=manifest.name,
         version=manifest.version,
+        **_errors(job, members),
         **members[-1],
     )
     return ForecastOutput(result)
 
 
+def _windows(job: Job, members: Sequence[dict[str, Any]]) -> list[WindowForecast]:
+    backtest, lasts = _backtest(job), _lasts(job)
+    windows = []
+    for last, own in zip(lasts, members, strict=True):
+        actual = None if backtest is None else ArrayRows(backtest.actual(last, _forecast(job).horizon))
+        placed: dict[str, Any] = {"first": last - lasts[0], "last": last, "actual": actual}
+        windows.append(WindowForecast.model_construct(**own, **placed))
+    return windows
+
+
+def _errors(job: Job, members: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The members of a result with the errors of its windows."""
+    backtest = _backtest(job)
+    if backtest is None:
+        return {}
+    errors = backtest.errors(_lasts(job), [own["values"].rows for own in members])
+    return {
+        "mean_absolute_error": errors.forecast or None,
+        "persistence_mean_absolute_error": errors.persistence or None,
+    }
+
+
+def _backtest(job: Job) -> Backtest | None:
+    """The past of a series that is cut into windows; None if it is not, or the model does not read its targets."""
+    targets = _series(job.entry.manifest).targets
+    return None if job.read.past is None else Backtest([target.name for target in targets], job.read.past)
+
+
+def _lasts(job: Job) -> Sequence[int]:
+    """The last row of each window."""
+    assert isinstance(job.options, WindowOptions)
+    series = _series(job.entry.manifest)
+    first, step = job.options.unit(series) - 1, job.options.step(series)
+    return range(first, first + step * len(job.parts), step)
+
+
 def _members(job: Job, forecast: Forecasted) -> dict[str, Any]:
     """The members of a Forecast."""
-    assert isinstance(job.request, protocol.Forecast)
     rows = _rows(job, array_of(forecast.rows))
-    is_whole = len(forecast.rows) == job.request.horizon
+    is_whole = len(forecast.rows) == _forecast(job).horizon
     states = None if forecast.states is None else ArrayRows(array_of(forecast.states), _DIGITS)
     return {
         "values": rows.values,
@@ -221,8 +251,7 @@ def _rows(job: Job, outputs: NDArray[np.float32]) -> Rows:
 
 def _check_horizons(jobs: Sequence[Job], limit: int) -> None:
     for job in jobs:
-        assert isinstance(job.request, protocol.Forecast)
-        horizon = job.request.horizon
+        horizon = _forecast(job).horizon
         if horizon > limit:
             raise ContradictoryOptions(
                 f"horizon is {horizon}; the limit of the service is {limit}: set it to {limit} or less",
@@ -232,12 +261,16 @@ def _check_horizons(jobs: Sequence[Job], limit: int) -> None:
 
 def _numbers(job: Job) -> int:
     """The numbers of an answer, at most."""
-    assert isinstance(job.request, protocol.Forecast)
     architecture, options = _forecaster(job.entry.manifest), _options(job.options)
-    forecast = job.request.horizon * architecture.targets * (1 + options.scaled) * len(job.parts)
-    return forecast + (
-        sum(part.read.steps for part in job.parts) * architecture.encoder.memory_size if options.states else 0
-    )
+    horizon, targets = _forecast(job).horizon, architecture.targets
+    forecast = horizon * targets * (1 + options.scaled) * len(job.parts)
+    past, states = job.read.past, 0
+    if past is not None:
+        following = len(past) - 1 - np.array(_lasts(job))
+        forecast += targets * int(following.clip(0, horizon).sum())
+    if options.states:
+        states = sum(part.read.steps for part in job.parts) * architecture.encoder.memory_size
+    return forecast + states
 
 
 def _cuts(options: TaskOptions) -> bool:
@@ -253,6 +286,11 @@ def _options(options: TaskOptions) -> ValuesOptions:
 def _forecaster(manifest: Manifest) -> Forecaster:
     assert isinstance(manifest.architecture, Forecaster)
     return manifest.architecture
+
+
+def _forecast(job: Job) -> protocol.Forecast:
+    assert isinstance(job.request, protocol.Forecast)
+    return job.request
 
 
 def _series(manifest: Manifest) -> SeriesInput:
