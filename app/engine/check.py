@@ -35,7 +35,7 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     _check_kinds(manifest, source, answer)
     match answer:
         case Label(explain=Explain()):
-            _check_explained(manifest)
+            check_explained(manifest)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():
@@ -88,10 +88,12 @@ def _check_series(manifest: Manifest, source: Series) -> None:
         raise EngineFailed(f"{manifest.key} needs {series.window} rows, its window, and got {len(rows)}")
 
 
-def _check_explained(manifest: Manifest) -> None:
+def check_explained(manifest: Manifest) -> None:
+    """Raises ContradictoryOptions if the label of a classifier cannot be explained."""
     encoder = manifest.architecture.encoder
     if encoder.kind == "series" and encoder.transposed:
-        detail = f"{manifest.key} reads a window as a whole, feature by feature: its steps cannot be explained"
+        how = "reads a window as a whole, feature by feature"
+        detail = f"{manifest.key} {how}: its label cannot be explained; leave out explain"
         raise ContradictoryOptions(detail, options=["explain"])
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.engine.check import check_explained
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
 from app.errors import ContradictoryOptions, InputTooLong
@@ -83,6 +84,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.plan`."""
         if not isinstance(options, LabelOptions) or not options.explain:
             return Label()
+        check_explained(entry.manifest)
         layers = _encoder(entry.manifest).recurrence.layers
         if options.layer is not None and options.layer >= layers:
             raise ContradictoryOptions(
