@@ -37,7 +37,8 @@ def test_broken_versions_are_reported_beside_the_others(tiny_store: Path, tmp_pa
         assert "output.bias of shape (9,)" in reasons["sentiment-en/2"]
         listed = http.get("/v1/models").json()
         assert {item["model"] for item in listed["broken"]} == set(reasons)
-        whole = ["caption-en", "forecast-weather", "lm-en", "lm-ko", "sentiment-en", "sentiment-en-uni"]
+        labelling = ["sentiment-en", "sentiment-en-uni", "tag-en"]
+        whole = ["caption-en", "classify-digits-motion", "forecast-weather", "lm-en", "lm-ko", *labelling]
         assert [model["name"] for model in listed["models"]] == whole
 
         answer = http.post("/v1/sentiment", json={"inputs": "a film"})
