@@ -152,7 +152,7 @@ def test_an_explanation_has_the_label_after_each_step(store: Path, shipped: dict
     if key == "classify-keras/1":  # one layer, whose masked outputs repeat the state
         network = shipped[key].network
         assert isinstance(source, Tokens)
-        encoded = network.encoder(torch.tensor([source.ids]), torch.tensor([8]))  # type: ignore[operator]
+        encoded = network.encoder(torch.tensor([source.ids]), torch.tensor([8]))
         torch.testing.assert_close(rows_of(activations.hidden), encoded.memory[0], rtol=0, atol=1e-5)
 
 

@@ -135,7 +135,7 @@ def test_a_linear_layer_on_every_step(norm: bool | str) -> None:
     )
     rows = torch.randn(len(LENGTHS), STEPS, FEATURES)
     stages, found, lengths = run(config, rows)
-    weights = {name.removeprefix("0."): values for name, values in stages.state_dict().items()}
+    weights: dict[str, Tensor] = {name.removeprefix("0."): values for name, values in stages.state_dict().items()}
 
     def normalised(values: Tensor) -> Tensor:
         centred = (values - weights["norm.running_mean"]) / torch.sqrt(weights["norm.running_var"] + 1e-3)
