@@ -3,9 +3,9 @@
 `app/models/stages.py` computes them. A stage makes (steps, features) of (steps, features).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.store.part import Epsilon, Part, Size
 from app.store.recurrence import Activation, Join, MaskedOutputs, Recurrence, Slope
@@ -206,6 +206,12 @@ class Pool(_Windowed):
     size: Kernel
     stride: Stride
     padding: Literal["same", "valid"] | Zeros = "valid"
+
+    @model_validator(mode="after")
+    def _every_window_has_a_step(self) -> Self:
+        if isinstance(self.padding, int) and 2 * self.padding > self.size:
+            raise ValueError(f"padding of a pool is at most half its size, {self.size}")
+        return self
 
     @property
     def reach(self) -> int:
