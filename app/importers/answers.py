@@ -7,12 +7,13 @@ from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.columns import columns_of
 from app.importers.labels import labels_of
-from app.importers.layout import Given, Layout, Needs
+from app.importers.layout import Given, Needs
 from app.importers.options import OptionValues, checked
 from app.importers.questions import Question, QuestionsOpen, of_option
 from app.importers.reading import Plain
+from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
-from app.importers.vocabularies import Role, WordFile, read_words
+from app.importers.vocabularies import Role, WordFile
 
 _HINTS: Mapping[Role, Sequence[str]] = {
     "source": ("source", "src", "input", "lang1", "de_vocab"),
@@ -38,30 +39,35 @@ class Round:
         return None
 
 
-def answer(layout: Layout, checkpoint: Checkpoint, request: ImportRequest) -> tuple[Given, Round]:
-    """Raises QuestionsOpen with all that is missing, and ImportFailed for an answer that cannot be right."""
+def answer(
+    recognised: Recognised, checkpoint: Checkpoint, request: ImportRequest, files: Sequence[WordFile]
+) -> tuple[Given, Round]:
+    """`files` are the vocabularies of the request. Raises QuestionsOpen with all that is missing, and ImportFailed for
+    an answer that cannot be right."""
+    layout = recognised.layout
     options = layout.options(checkpoint)
     chosen = checked(options, request.settings)
     state = Round(accepts_usual=request.accept_usual)
     for option in options:
+        if option.assumed and option.usual is not None:
+            chosen.setdefault(option.name, option.usual)
         if option.name not in chosen and (usual := state.ask(of_option(option))) is not None:
             chosen[option.name] = usual
     known = {option.name: option.usual for option in options if option.usual is not None} | chosen
     needs = layout.needs(checkpoint, known)
-    words, contents = _vocabularies(needs, request, checkpoint, state)
+    words, contents = _vocabularies(needs, files, checkpoint, state)
     labels = labels_of(needs, request.labels, checkpoint, words.values(), state)
     columns = columns_of(needs.columns, request, checkpoint, state)
     if state.questions:
-        raise QuestionsOpen(layout, layout.understanding(checkpoint), state.questions)
+        raise QuestionsOpen(layout, layout.understanding(checkpoint), state.questions, recognised.others)
     values = OptionValues({option.name: chosen[option.name] for option in options})
     given = Given(values, words, contents, labels, columns.features, columns.targets, columns.scalers)
     return given, state
 
 
 def _vocabularies(
-    needs: Needs, request: ImportRequest, checkpoint: Checkpoint, state: Round
+    needs: Needs, files: Sequence[WordFile], checkpoint: Checkpoint, state: Round
 ) -> tuple[dict[Role, Sequence[str]], dict[Role, Plain]]:
-    files = [read_words(path, role) for role, path in request.vocabularies]
     roles = needs.vocabularies
     if files and not roles:
         raise ImportFailed("this network reads no words: leave out --vocab")

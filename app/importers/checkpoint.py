@@ -25,7 +25,7 @@ class Checkpoint:
     """The content of the files: state dicts, lists of words, of labels, and scalers, each by its path. `0.encoder` is
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
-    files."""
+    files. `given` are the vocabularies that the user gave beside them."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class Checkpoint:
     settings: Mapping[str, Any] = field(default_factory=dict)
     contents: Mapping[str, Plain] = field(default_factory=dict)
     names: Sequence[str] = ()
+    given: Sequence[Sequence[str]] = ()
 
     @property
     def single(self) -> Tensors | None:
@@ -47,6 +48,12 @@ class Checkpoint:
         """The state dict of a checkpoint that has exactly one."""
         (network,) = self.networks.values()
         return network
+
+    @property
+    def is_state_dict_alone(self) -> bool:
+        """Whether the network is a whole file, without vocabulary, labels or settings beside the tensors."""
+        paths = [*self.networks]
+        return len(paths) == 1 and paths[0].isdecimal()
 
     def setting(self, *names: str) -> Any:
         """The first setting whose path ends in one of these names, or None."""

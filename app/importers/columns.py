@@ -65,12 +65,13 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
         scalers[place] = scaler
         if not given:
             state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
-    if not scalers:
+    if "features" not in scalers:
         state.ask(
             Question(
                 "--scaler",
                 _FORM,
-                "how the numbers were scaled before the network read them",
+                name="features" if scalers else "",
+                meaning="how the numbers were scaled before the network read them",
                 usual="none",
                 values=f"none, {_FORM}",
                 depends="forecasts are scaled back by it; a network that was trained on scaled numbers answers "
@@ -83,7 +84,7 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
 def _role_of(name: str, scaler: Scaler, needed: Columns, *, is_alone: bool) -> str:
     if not is_alone and any(hint in name.lower() for hint in _TARGETS):
         return "targets"
-    if not is_alone and len(scaler.columns) != needed.features and len(scaler.columns) in needed.targets:
+    if len(scaler.columns) != needed.features and len(scaler.columns) in needed.targets:
         return "targets"
     return "features"
 

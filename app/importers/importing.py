@@ -5,7 +5,7 @@ Nothing is visible in the store before all steps have succeeded.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from app.importers.options import OptionValues
 from app.importers.reading import read
 from app.importers.recognition import recognise
 from app.importers.request import ImportRequest
+from app.importers.vocabularies import read_words
 from app.models.networks import Network
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
@@ -64,8 +65,11 @@ def read_checkpoint(request: ImportRequest) -> Checkpoint:
 
 def convert(checkpoint: Checkpoint, request: ImportRequest) -> Conversion:
     """A checkpoint that is read, with the answers of the user. Raises QuestionsOpen and ImportFailed."""
-    layout = recognise(checkpoint, request.layout)
-    given, state = answer(layout, checkpoint, request)
+    files = [read_words(path, role) for role, path in request.vocabularies]
+    checkpoint = replace(checkpoint, given=[file.words for file in files])
+    recognised = recognise(checkpoint, request.layout)
+    layout = recognised.layout
+    given, state = answer(recognised, checkpoint, request, files)
     with _whole_errors(layout):
         converted = layout.convert(checkpoint, given)
     network = network_of(converted)

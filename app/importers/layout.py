@@ -66,6 +66,10 @@ class Given:
     targets: Sequence[Feature] = ()
     scalers: Mapping[str, Scaler] = field(default_factory=dict)
 
+    def values_with(self, others: Mapping[str, str]) -> OptionValues:
+        """The values, and others for options that the layout does not have."""
+        return OptionValues({**others, **self.values.given})
+
 
 @dataclass(frozen=True)
 class Converted:
@@ -100,6 +104,10 @@ class Layout(Protocol):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         """Whether the keys and shapes of a checkpoint are those of this layout."""
+
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        """Whether it can be chosen by name: shapes do not tell apart all tasks."""
+        return self.matches(checkpoint)
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         """What it sees in the tensors."""

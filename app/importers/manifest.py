@@ -18,6 +18,7 @@ from app.store.architecture import (
     LanguageModel,
     Tagger,
     TextEncoder,
+    WindowLanguageModel,
 )
 from app.store.manifest import Manifest, TaskName, TokenizerUse
 
@@ -87,7 +88,7 @@ def task_of(architecture: Architecture, labels: Sequence[str]) -> TaskName:
             return "tagging"
         case Forecaster():
             return "forecasting"
-        case LanguageModel():
+        case LanguageModel() | WindowLanguageModel():
             return "completion"
         case EncoderDecoder():
             return "captioning" if isinstance(architecture.encoder, ImageEncoder) else "translation"

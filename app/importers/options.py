@@ -17,6 +17,8 @@ class Option:
     """`usual` is the value in the repository's own code. It is a default only with `--usual`: a wrong value gives wrong
     answers and no error. `depends` says what another value changes.
 
+    An `assumed` option is not asked for: its usual value is taken, and shown.
+
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
     `whole` number is from `least` to `most`. `readings` are values whose answers differ in a way that an example shows
     (`--try`)."""
@@ -30,6 +32,7 @@ class Option:
     least: float = 1
     most: float = _MOST_TOKENS
     readings: Sequence[str] = ()
+    assumed: bool = False
 
     @property
     def flag(self) -> str:

@@ -57,10 +57,13 @@ def of_option(option: Option) -> Question:
 class QuestionsOpen(ImportFailed):
     """The files do not contain all that the layout needs. `detail` is the whole round in words, without the command."""
 
-    def __init__(self, layout: Layout, understanding: Understanding, questions: Sequence[Question]) -> None:
+    def __init__(
+        self, layout: Layout, understanding: Understanding, questions: Sequence[Question], others: Sequence[str] = ()
+    ) -> None:
         self.layout, self.questions = layout, questions
         listed = "\n".join(question.describe() for question in questions)
-        seen = describe(understanding)
+        also = f"if it is not of this layout, choose another one that fits: --layout {', '.join(others)}\n"
+        seen = describe(understanding) + (also if others else "")
         super().__init__(
             f"layout: {layout.name}, {layout.source}\n{seen}"
             "the checkpoint does not contain these; set them, or accept the usual values with --usual (a wrong value "

@@ -34,7 +34,7 @@ class _Notebook(Layout):
     tokenizer: str
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return checkpoint.single is not None and consists_of(checkpoint.single, "embedding.", self.part, "fc.")
+        return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [

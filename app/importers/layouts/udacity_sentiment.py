@@ -23,7 +23,11 @@ class Udacity(Layout):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         tensors = checkpoint.single
-        if tensors is None or not consists_of(tensors, "embedding.", "lstm.", "fc."):
+        if (
+            tensors is None
+            or not checkpoint.is_state_dict_alone
+            or not consists_of(tensors, "embedding.", "lstm.", "fc.")
+        ):
             return False
         return len(tensors["fc.weight"]) == 1 and recurrence(tensors, "lstm.").directions == 1
 

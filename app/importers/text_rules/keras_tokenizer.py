@@ -1,7 +1,7 @@
 """Keras' `Tokenizer` of `keras.preprocessing.text`, from its JSON or its pickle."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from app.importers.reading import Plain
 from app.importers.tokenizer import Vocabulary
