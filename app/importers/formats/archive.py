@@ -46,4 +46,6 @@ class Archive:
         try:
             return self._archive.read(name)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise Unreadable(f"its entry {name[:80]!r} cannot be unpacked: {error}") from error
+            raise Unreadable(
+                f"its entry {name[:80]!r} cannot be unpacked ({error}): unpack it, and give the file"
+            ) from error

@@ -40,11 +40,13 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
         libc.unshare(_NEW_USER | _NEW_NET)  # no network; not every system allows it
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)  # after unshare, which would undo it
+    taken = 512 * 1024 * 1024
     with suppress(OSError):
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         only_write_to(folder)
     for limit, value in (
         (resource.RLIMIT_CPU, min(seconds, bounds.seconds)),
-        (resource.RLIMIT_AS, bounds.memory),
+        (resource.RLIMIT_AS, taken + bounds.memory),
         (resource.RLIMIT_FSIZE, 2 * bounds.tensors + 64 * 1024 * 1024),
         (resource.RLIMIT_NOFILE, 16),
         (resource.RLIMIT_CORE, 0),
