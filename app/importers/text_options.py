@@ -103,7 +103,7 @@ def vocabulary_of(
                 len(padded) - 1 if unknown == "last" or len(mine) < rows else mine.index(word) if word else "refuse"
             )
         return characters(padded, unknown=unknown, **settings)
-    stop_words = _lines(values.text("stop_words"))
+    stop_words = lines_of(values.text("stop_words"))
     return words(mine, rules, rows=rows, unknown=unknown, stop_words=stop_words, **settings)
 
 
@@ -156,7 +156,7 @@ def cleaning_of(value: str) -> tuple[CleaningStep, ...]:
         ) from error
 
 
-def _lines(value: str) -> tuple[str, ...]:
+def lines_of(value: str) -> tuple[str, ...]:
     if value == "none":
         return ()
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from torch import Tensor
@@ -118,6 +118,7 @@ class Understood:
         return is_sigmoid and not self.loss.startswith(("mean_", "mse", "mae", "huber", "log_cosh"))
 
 
+@lru_cache(maxsize=4)
 def understand(model: KerasModel) -> Understood:
     """Raises ImportFailed with what is not supported."""
     if model.config is None:
