@@ -78,10 +78,11 @@ class TokenizerUse(Part):
     file: FileName = "tokenizer.json"
     prepend: Ids = Field((), max_length=64, description="Ids put before every source.")
     append: Ids = Field((), max_length=64, description="Ids put after every source.")
-    split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk)$")] = Field(
+    split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk|fastai(:[a-z]{2,3})?)$")] = Field(
         "file",
         description="Word splitter: the tokenizer file itself, spaCy's rules for a language (spacy:de; extra "
-        "'spacy') or NLTK's (extra 'nltk'). With spaCy and NLTK each word is looked up in the file's vocabulary.",
+        "'spacy'), NLTK's (extra 'nltk') or fastai's rules for English (fastai; extra 'spacy') or another language "
+        "(fastai:de). But for the first, each word is looked up in the file's vocabulary.",
     )
     cleaning: tuple[CleaningStep, ...] = Field(
         (),

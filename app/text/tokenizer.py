@@ -11,11 +11,12 @@ from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
+from app.text.cleaning import Cleaning, Placed, followed
 from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer_file import read_tokenizer
 from app.text.white_space import ends_in_space, plain
 from app.text.word import Word
-from app.text.word_tokenizers import EMPTY, UNKNOWN
+from app.text.word_tokenizers import UNKNOWN, has_no_spelling
 from app.text.words import cutter, in_lower_case, origin
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -58,16 +59,17 @@ class TextTokenizer:
         self._tokenizer.encode_special_tokens = True  # "<eos>" in a user's text is five characters, not the token
         self._use = use
         self._cut = cutter(use.split, lower=use.lower)
+        self._cleaning = Cleaning(use.cleaning)
         self._is_word_level = isinstance(self._tokenizer.model, WordLevel)
         self._joins_words = self._is_word_level and self._tokenizer.decoder is None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        self._unspelt = frozenset(vocabulary[spelling] for spelling in (UNKNOWN, EMPTY) if spelling in vocabulary)
+        self._unspelt = frozenset(token for spelling, token in vocabulary.items() if has_no_spelling(spelling))
         self._hidden = self._unspelt | frozenset(use.hidden)
         self._words = frozenset(token for spelling, token in vocabulary.items() if not _BYTE.fullmatch(spelling))
         self._words -= self._hidden
         self._unk = self._checked_unk(vocabulary)
         self._most = max((token for spelling, token in vocabulary.items() if spelling != UNKNOWN), default=0)
-        self._reads_plainly = self._cut is None and not use.lower and use.unknown == "unk"
+        self._reads_plainly = self._cut is None and use.unknown == "unk"
         self._pieces: dict[int, str] = {}  # spellings that were needed so far
 
     @property
@@ -122,8 +124,7 @@ class TextTokenizer:
     def encode_target(self, text: str) -> list[int]:
         """Ids of an output text, without prepended or appended ids."""
         if self._reads_plainly:
-            if self._use.white_space == "plain":
-                text, _ = plain(text)
+            text, _ = self._prepared(text)
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
             return ids
         return [token.id for token in self._read(text)]
@@ -189,23 +190,31 @@ class TextTokenizer:
             tokens.append(token)
         return tokens
 
-    def _look_up(self, text: str) -> list[_Token]:
-        if self._use.white_space == "kept":
-            return self._look_up_plain(text)
-        text, origins = plain(text)
-        return [
-            _Token(token.id, *origin(token.start, token.end, origins), token.word)
-            for token in self._look_up_plain(text)
-        ]
+    def _prepared(self, text: str) -> Placed:
+        """The text that is split into words, and for each of its characters the index of the original one."""
+        places: Sequence[int] = range(len(text))
+        if self._use.white_space == "plain":
+            text, places = plain(text)
+        text, moved = self._cleaning(text)
+        places = followed(places, moved)
+        if self._use.lower and self._cut is None:
+            text, moved = in_lower_case(text)
+            places = followed(places, moved)
+        return text, places
 
-    def _look_up_plain(self, text: str) -> list[_Token]:
+    def _look_up(self, text: str) -> list[_Token]:
+        text, places = self._prepared(text)
         if self._cut is not None:
-            return self._look_up_words(self._cut(text))
-        lowered, origins = in_lower_case(text) if self._use.lower else (text, range(len(text)))
-        encoding = self._tokenizer.encode(lowered, add_special_tokens=False)
-        places = (origin(start, end, origins) for start, end in encoding.offsets)
-        words = (number or 0 for number in encoding.word_ids)
-        return [_Token(id, *place, word) for id, place, word in zip(encoding.ids, places, words, strict=True)]
+            tokens = self._look_up_words(self._cut(text))
+        else:
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            words = (number or 0 for number in encoding.word_ids)
+            tokens = [
+                _Token(id, *place, word) for id, place, word in zip(encoding.ids, encoding.offsets, words, strict=True)
+            ]
+        if isinstance(places, range):
+            return tokens
+        return [_Token(token.id, *origin(token.start, token.end, places), token.word) for token in tokens]
 
     def _look_up_words(self, words: Sequence[Word]) -> list[_Token]:
         encoding = self._tokenizer.encode([word.text for word in words], is_pretokenized=True, add_special_tokens=False)
