@@ -1,10 +1,11 @@
 """Whether a version can take a source and give an answer: checked once, when a request arrives. Free of torch."""
 
+from typing import assert_never
+
 from app.engine.protocol import (
     AnswerSpec,
     Decode,
     Embed,
-    Explain,
     Forecast,
     Frames,
     Label,
@@ -34,16 +35,19 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     that it cannot take."""
     _check_kinds(manifest, source, answer)
     match answer:
-        case Label(explain=Explain()):
-            _check_explained(manifest)
+        case Label():
+            if answer.explain is not None:
+                check_explained(manifest)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():
             _check_forecast(manifest, answer.horizon)
         case Embed():
             _check_layer(manifest, answer.layer)
+        case Tag():
+            pass  # it has no option that a model cannot take
         case _:
-            pass
+            assert_never(answer)
     _check_content(manifest, source)
 
 
@@ -72,6 +76,8 @@ def _check_content(manifest: Manifest, source: Source) -> None:
         case Series():
             _check_series(manifest, source)
             _check_length(manifest, len(source.rows))
+        case _:
+            assert_never(source)
 
 
 def _check_length(manifest: Manifest, steps: int) -> None:
@@ -97,14 +103,16 @@ def _check_series(manifest: Manifest, source: Series) -> None:
         raise EngineFailed(f"{manifest.key} needs {series.window} rows, its window, and got {len(rows)}")
 
 
-def _check_explained(manifest: Manifest) -> None:
+def check_explained(manifest: Manifest) -> None:
+    """Raises ContradictoryOptions if the label of a classifier cannot be explained."""
     architecture = manifest.architecture
     assert isinstance(architecture, Classifier)  # its answers are labels
     if not architecture.explains_steps:
         encoder = architecture.encoder
         is_transposed = encoder.kind == "series" and encoder.transposed is not None
-        how = "feature by feature" if is_transposed else f"at least {architecture.least_steps} steps"
-        detail = f"{manifest.key} reads a window as a whole, {how}: its steps cannot be explained"
+        steps = "feature by feature" if is_transposed else f"at least {architecture.least_steps} steps"
+        how = f"reads a window as a whole, {steps}"
+        detail = f"{manifest.key} {how}: its label cannot be explained; leave out explain"
         raise ContradictoryOptions(detail, options=["explain"])
 
 

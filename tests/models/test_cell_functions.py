@@ -84,7 +84,8 @@ def test_step_after_step_equals_unroll(name: str) -> None:
 def test_it_trains() -> None:
     module = Recurrent(recurrence("GRU of Keras 2.2", directions=2))
     outputs, _ = module.unroll(torch.randn(2, 4, INPUT), torch.tensor([4, 2]))
-    outputs[:, :2].square().sum().backward()
+    loss = outputs[:, :2].square().sum()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in module.parameters())
 
 

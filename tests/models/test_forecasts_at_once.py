@@ -28,7 +28,7 @@ def lstm(network: Forecaster, prefix: str, inputs: int, hidden: int) -> nn.LSTM:
 
 
 def dense(network: Forecaster, features: Tensor) -> Tensor:
-    weights = network.state_dict()
+    weights: dict[str, Tensor] = network.state_dict()
     return features @ weights["output.weight"].T + weights["output.bias"]
 
 

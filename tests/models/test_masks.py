@@ -112,7 +112,8 @@ def test_a_mask_reaches_every_recurrence_up_to_a_convolution() -> None:
         embedding_size=SIZE, front=[stage, linear], recurrence={"cell": "gru", "input_size": 6}, mask_id=0
     )
     encoded = encoder(TOKENS, LENGTHS)
-    first, weights = encoder.front[0].recurrence, encoder.front[1]
+    first, weights = encoder.front[0].recurrence, encoder.front[1].state_dict()
+    assert isinstance(first, Recurrent)
     for row, length in enumerate(LENGTHS.tolist()):
         tokens = TOKENS[row, :length]
         read = (tokens != 0).tolist()
@@ -124,7 +125,7 @@ def test_a_mask_reaches_every_recurrence_up_to_a_convolution() -> None:
             "repeat",
             "concatenate",
         )
-        rows = torch.tanh(rows @ weights.weight.T + weights.bias)
+        rows = torch.tanh(rows @ weights["weight"].T + weights["bias"])
         outputs, summary = unrolled(encoder.config.recurrence, encoder.recurrence, rows, read, "repeat", "concatenate")
         torch.testing.assert_close(encoded.memory[row, :length], outputs)
         torch.testing.assert_close(encoded.summary[row], summary)

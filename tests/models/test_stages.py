@@ -135,7 +135,7 @@ def test_a_linear_layer_on_every_step(norm: bool | str) -> None:
     )
     rows = torch.randn(len(LENGTHS), STEPS, FEATURES)
     stages, found, lengths = run(config, rows)
-    weights = {name.removeprefix("0."): values for name, values in stages.state_dict().items()}
+    weights: dict[str, Tensor] = {name.removeprefix("0."): values for name, values in stages.state_dict().items()}
 
     def normalised(values: Tensor) -> Tensor:
         centred = (values - weights["norm.running_mean"]) / torch.sqrt(weights["norm.running_var"] + 1e-3)
@@ -227,8 +227,8 @@ def test_stages_whose_sizes_do_not_fit_are_refused() -> None:
         TextEncoder.model_validate({**parts, "embedding_size": 2, "front": [convolution]})
     with pytest.raises(ValueError, match="needs embedding_size"):
         TextEncoder.model_validate({**parts, "front": [{**convolution, "width": 5}]})
-    with pytest.raises(ValueError, match="stage 1 has recurrence.input_size 5, but a step before it has 4"):
-        stage = {"kind": "recurrence", "recurrence": recurrence}
+    stage = {"kind": "recurrence", "recurrence": recurrence}
+    with pytest.raises(ValueError, match=r"stage 1 has recurrence\.input_size 5, but a step before it has 4"):
         TextEncoder.model_validate({**parts, "embedding_size": 2, "front": [convolution, stage]})
     with pytest.raises(ValueError, match="at most half"):
         Pool(size=3, stride=1, padding=2)
