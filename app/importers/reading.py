@@ -28,6 +28,7 @@ from app.store.publishing import held_folder
 Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and ForeignObject
 _ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
 _SCRATCH = "unroll-import-"  # prefix of the folders that child and parent share
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # of the child, and nothing of ours
 _START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('app.importers.untrusted', run_name='__main__')"
@@ -98,7 +99,13 @@ def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Read
     command = [sys.executable, "-I", "-c", _START, root, str(folder), *numbers]
     try:
         ran = subprocess.run(
-            command, stdin=descriptor, capture_output=True, timeout=limits.seconds, cwd=folder, env={}, check=False
+            command,
+            stdin=descriptor,
+            capture_output=True,
+            timeout=limits.seconds,
+            cwd=folder,
+            env=_ENVIRONMENT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise CheckpointTooLarge(f"{name}: reading took longer than the limit of {limits.seconds} seconds") from error

@@ -32,5 +32,5 @@ class Bounds:
 
     @property
     def memory(self) -> int:
-        """Address space of the child process in bytes."""
-        return 6 * self.tensors + 1024 * _MIB
+        """Address space in bytes that the child process may take beside that of its libraries."""
+        return 6 * self.tensors + 512 * _MIB

@@ -59,8 +59,10 @@ class Group:
             link = _read(lambda: found.get(part, getlink=True))  # noqa: B023 - it is called at once
             if link is None:
                 return None
+            if isinstance(link, h5py.ExternalLink):
+                raise Refused(f"its part {self.path}{path} is a link to another file")
             if not isinstance(link, h5py.HardLink):
-                raise Refused(f"its link {self.path}{path} leads to another place, perhaps in another file")
+                raise Unreadable(f"its part {self.path}{path} is a link to another part, which Keras does not write")
             found = _read(lambda: found[part])  # noqa: B023
         where = f"{self.path}{path}"
         if where.count("/") > _DEEPEST:
@@ -157,7 +159,11 @@ def opened(content: bytes, bounds: Bounds, views: Views) -> Group:
         raise Unreadable("it contains an HDF5 file: unpack it, and give that file")
     import h5py
 
-    return Group(_read(lambda: h5py.File(h5py.h5f.open_file_image(content), "r")), "", bounds, views)
+    try:
+        file = h5py.File(h5py.h5f.open_file_image(content), "r")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise Unreadable("it is an HDF5 file that is damaged or cut short") from error
+    return Group(file, "", bounds, views)
 
 
 def _read(step: Any) -> Any:

@@ -14,7 +14,7 @@ from app.importers.formats.stubs import Stub
 ROOTS = ("layers", "_layer_checkpoint_dependencies")
 _NO_LAYERS = re.compile(r"optimizer.*|metrics|vars|.*seed_generator|.*random_generator|loss_tracker|top_level.*")
 _FIRST = {"vars": 0, "cell": 1, "forward_layer": 2, "backward_layer": 3, "layer": 4}
-_MOST_GROUPS = 20_000
+_MOST_GROUPS = 5_000
 
 Arrays = dict[str, list[TensorView]]
 
