@@ -63,9 +63,9 @@ class QuestionsOpen(ImportFailed):
         self.layout, self.questions = layout, questions
         listed = "\n".join(question.describe() for question in questions)
         also = f"if it is not of this layout, choose another one that fits: --layout {', '.join(others)}\n"
-        seen = describe(understanding) + (also if others else "")
+        self.seen = f"layout: {layout.name}, {layout.source}\n{describe(understanding)}{also if others else ''}"
         super().__init__(
-            f"layout: {layout.name}, {layout.source}\n{seen}"
+            f"{self.seen}"
             "the checkpoint does not contain these; set them, or accept the usual values with --usual (a wrong value "
             f"gives wrong answers and no error):\n{listed}"
         )

@@ -22,6 +22,7 @@ _PAIRS = (
     ("data_min", "data_max"),
     ("mins", "maxs"),
 )
+_NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
 _MOST_KEYS = 8  # of a file with the numbers of a scaler
 
 
@@ -77,8 +78,11 @@ def _of_numbers(mapping: Mapping[Any, Any]) -> Scaler | None:
             one, two = _numbers(keys[first]), _numbers(keys[second])
             if not one or len(one) != len(two):
                 return None
-            make = _min_max if first.startswith(("min", "data")) else _standard
-            return Scaler([make(a, b) for a, b in zip(one, two, strict=True)])
+            names = next((keys[name] for name in _NAMES if isinstance(keys.get(name), list)), ())
+            if not first.startswith(("min", "data")):
+                return Scaler([_standard(a, b) for a, b in zip(one, two, strict=True)], names)
+            low, high = _numbers(keys.get("feature_range")) or (0.0, 1.0)
+            return Scaler([_min_max(a, b, low, high) for a, b in zip(one, two, strict=True)], names)
     return None
 
 

@@ -290,6 +290,12 @@ def numpy_pickle_of_many_lists(path: Path, canary: Path) -> None:
     path.write_bytes(_array((1 << 39, 1), "O", []))
 
 
+def numpy_array_in_itself(path: Path, canary: Path) -> None:
+    """An array of one object without a dimension, which is that array."""
+    content = _array((), "O", [0])
+    path.write_bytes(content.replace(b"tR(", b"tRq\x63(", 1).replace(b"]q\x00K\x00a", b"]h\x63a"))
+
+
 def _joblib(shape: tuple[int, ...], kind: str, after: bytes) -> bytes:
     wrapper = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}("
     entries = pickle.dumps("shape", 2)[2:-1] + pickle.dumps(shape, 2)[2:-1] + pickle.dumps("order", 2)[2:-1]
@@ -442,6 +448,7 @@ OTHERS: dict[Attack, str] = {
     npz_bomb: "unpack to 20000073 bytes",
     numpy_pickle_huge: _NUMPY,
     numpy_pickle_of_many_lists: _NUMPY,
+    numpy_array_in_itself: "nested too deeply",
     joblib_of_objects: _RUNS,
     joblib_in_joblib: "nested in it more than twice",
     joblib_huge: _NUMPY,

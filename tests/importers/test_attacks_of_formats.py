@@ -14,6 +14,7 @@ from app.importers.formats import parse
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Refused, TooLarge, Unreadable
 from app.importers.reading import read
+from app.importers.untrusted.passing import write
 from tests.importers.attacks import ATTACKS, Attack, endless_words, huge_frame, huge_memo_index
 from tests.importers.attacks_of_formats import HDF5, OTHERS, hdf5_external_link, hdf5_repeated_text
 
@@ -27,7 +28,7 @@ def test_the_parser_refuses_it(attack: Attack, tmp_path: Path) -> None:
     attack(path, canary)
     content = path.read_bytes()
     with pytest.raises((Refused, Unreadable, TooLarge)) as caught:
-        parse(content, Bounds(len(content)))
+        write(parse(content, Bounds(len(content))), tmp_path, Bounds(len(content)))
     assert ALL[attack] in str(caught.value)
     assert not canary.exists()
 

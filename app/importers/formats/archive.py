@@ -21,7 +21,7 @@ class Archive:
             raise Unreadable(f"it is a damaged zip archive: {error}") from error
         self.sizes: dict[str, int] = {}
         for info in self._archive.infolist():
-            if not info.is_dir():
+            if not info.filename.endswith("/"):
                 self._check(info)
                 self.sizes[info.filename] = info.file_size
         if sum(self.sizes.values()) > bounds.tensors:
@@ -45,7 +45,7 @@ class Archive:
     def read(self, name: str) -> bytes:
         try:
             return self._archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
             raise Unreadable(
                 f"its entry {name[:80]!r} cannot be unpacked ({error}): unpack it, and give the file"
             ) from error

@@ -12,18 +12,17 @@ from app.importers.formats.storages import Views
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 
 
-def read_array(note: Mapping[str, Any], file: BinaryIO, views: Views, pickled: Callable[[], Any]) -> Array:
+def read_array(note: Mapping[str, Any], file: BinaryIO, views: Views, pickled: Callable[[], Any]) -> Any:
     """The array that follows in the file. `pickled` reads an array of objects, which is a pickle."""
-    made = Array(views)
     kind, shape = note.get("dtype"), note.get("shape")
     if isinstance(kind, DType) and kind.kind == "O":
-        made.content = pickled()
-        return made
+        return pickled()
     if not isinstance(kind, DType) or not kind.known or not isinstance(shape, tuple):
         raise Unreadable("an array of joblib has an unknown type")
     if note.get("numpy_array_alignment_bytes") is not None:
         file.seek(int.from_bytes(file.read(1), "little"), os.SEEK_CUR)
     if any(type(length) is not int or length < 0 for length in shape):
         raise Unreadable("an array of joblib has an impossible shape")
+    made = Array(views)
     made.fill(shape, kind, note.get("order") == "F", file.read(prod(shape) * kind.bytes))
     return made

@@ -112,6 +112,15 @@ class Array(Stub):
             raise Unreadable("an array of numpy has text that is not Unicode") from error
 
 
+def unwrapped(value: Any) -> Any:
+    """The content of an array; of an array of one array, that of the inner one. It may contain itself."""
+    for _ in range(_LONGEST):
+        if not isinstance(value, Array):
+            return value
+        value = value.content
+    raise TooLarge("its arrays are nested too deeply")
+
+
 def scalar(kind: Any, content: Any = None) -> Any:
     """`numpy.core.multiarray.scalar`: a number of Python, or a text."""
     content = content.encode("latin1") if isinstance(content, str) else content
