@@ -3,6 +3,7 @@ a window; and taggers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -61,7 +62,9 @@ def classifier(understood: Understood) -> tuple[Classifier, Tensors]:
     return architecture, {**network.tensors, **head.tensors, **output}
 
 
-def window_language_model(understood: Understood, *, window: int, pad: int | None) -> tuple[WindowLanguageModel, Tensors]:
+def window_language_model(
+    understood: Understood, *, window: int, pad: int | None, pad_side: Literal["left", "right"] = "left"
+) -> tuple[WindowLanguageModel, Tensors]:
     """`pad` is the id before a short text; of one-hot rows it may be one more than there are, a row of zeros."""
     vector = _vector(understood)
     embedding = understood.embedding
@@ -84,6 +87,7 @@ def window_language_model(understood: Understood, *, window: int, pad: int | Non
         attention=network.attention,
         window=window,
         pad=pad,
+        pad_side=pad_side,
         head=head.layers,
     )
     return architecture, {**network.tensors, **head.tensors, **output_tensors(last)}

@@ -66,12 +66,19 @@ def vectorization_options(understood: Understood) -> list[Option]:
     ]
 
 
-def text_options(understood: Understood, checkpoint: Checkpoint, *, lengths: bool = True) -> list[Option]:
-    """How a text became ids. `lengths` are those of sources, where the network does not take any."""
+def text_options(
+    understood: Understood,
+    checkpoint: Checkpoint,
+    *,
+    lengths: bool = True,
+    padding: str = "pre",
+    rules: str | None = None,
+) -> list[Option]:
+    """How a text became ids. `lengths`: with that of sources; `padding` is its usual side, `rules` the usual ones."""
     if _source(understood).vectorization is not None:
         return vectorization_options(understood)
     is_imdb = any(IMDB in name.lower() for name in checkpoint.names)
-    usual = IMDB if is_imdb else TOKENIZER if understood.embedding is not None else CHARACTERS
+    usual = rules or (IMDB if is_imdb else TOKENIZER if understood.embedding is not None else CHARACTERS)
     options = [
         Option(
             "rules",
@@ -85,7 +92,7 @@ def text_options(understood: Understood, checkpoint: Checkpoint, *, lengths: boo
         CLEANING,
         Option("stop_words", "none, or a file with words that were left out", "none", assumed=True),
     ]
-    return options + (length_options(understood.root, checkpoint) if lengths else [])
+    return options + (length_options(understood.root, checkpoint, padding=padding) if lengths else [])
 
 
 def _imdb_options(*, asked: bool) -> list[Option]:
@@ -141,10 +148,22 @@ def length_of(steps: Steps, values: OptionValues, *, pad: int = 0) -> FixedLengt
     return padded(size, padding=values.text("padding"), truncating=values.text("truncating"), pad=pad)
 
 
-def reads_given(understood: Understood) -> bool:
-    """Whether it needs a vocabulary from the user."""
+def text_needs(understood: Understood) -> Sequence[Role]:
+    """The vocabularies that the user gives."""
     layer = _source(understood).vectorization
-    return layer is None or not (layer.texts or layer.config.get("vocabulary"))
+    return ("source",) if layer is None or not (layer.texts or layer.config.get("vocabulary")) else ()
+
+
+def source_vocabulary(understood: Understood, given: Given) -> Vocabulary:
+    """The vocabulary of a network that reads an embedding."""
+    steps = understood.root
+    if _source(understood).vectorization is not None:
+        return vectorized(understood, given)
+    assert steps.embedding is not None
+    masked = steps.mask is not None
+    return vocabulary_of(
+        "source", len(steps.embedding), given, length=length_of(steps, given.values), masked=masked
+    )
 
 
 def vocabulary_of(

@@ -44,12 +44,19 @@ _POOLINGS = ("GlobalMaxPooling1D", "GlobalAveragePooling1D", "Flatten")
 class Walk:
     """`values` are what the calls make, by place."""
 
-    def __init__(self, graph: Graph, *, keras_2: bool) -> None:
+    def __init__(self, graph: Graph, *, keras_2: bool, given: Mapping[Place, Value] | None = None) -> None:
+        """`given` are the values of inputs that come from another model."""
         self._keras_2 = keras_2
-        self.values: dict[Place, Value] = {}
+        self.values: dict[Place, Value] = dict(given or {})
         for call in graph.calls:
-            self.values |= self._outputs(call)
+            if call.place not in self.values:
+                self.values |= self._outputs(call)
         self.outputs = [self._value(place) for place in graph.outputs]
+
+    @staticmethod
+    def source_of(call: Call) -> Source:
+        """The input that a call of an InputLayer is."""
+        return _source(call.layer)
 
     def _value(self, place: Place) -> Value:
         if place not in self.values:
