@@ -260,3 +260,56 @@ def _best(kind: str, logits: Tensor, state: dict[str, Tensor], tags: int) -> lis
     scores = start[paths[:, 0]] + end[paths[:, -1]] + logits[torch.arange(len(logits)), paths].sum(1)
     scores = scores + pairs[paths[:, :-1], paths[:, 1:]].sum(1)
     return paths[scores.argmax()].tolist()  # type: ignore[no-any-return]
+
+
+class Model(nn.Module):
+    """A language model, over an embedding or one-hot rows."""
+
+    def __init__(self, recurrence: nn.RNNBase, words: int, *, one_hot: bool = False) -> None:
+        super().__init__()
+        self.encoder: nn.Module = nn.Identity() if one_hot else nn.Embedding(words, recurrence.input_size)
+        self.lstm = recurrence
+        self.decoder = nn.Linear(recurrence.hidden_size, words)
+        self._words = words
+
+    def greedy(self, ids: Sequence[int], steps: int, window: int | None = None) -> list[int]:
+        made = list(ids)
+        with torch.no_grad():
+            for _ in range(steps):
+                read = torch.tensor(made if window is None else made[-window:])
+                rows = nn.functional.one_hot(read, self._words).float() if self._is_one_hot else self.encoder(read)
+                outputs, _ = self.lstm(rows)
+                made.append(int(self.decoder(outputs[-1]).argmax()))
+        return made[len(ids) :]
+
+    @property
+    def _is_one_hot(self) -> bool:
+        return isinstance(self.encoder, nn.Identity)
+
+
+@pytest.mark.parametrize("text", ["d", "a bad cab"])
+def test_a_model_of_one_hot_characters_continues_as_the_module(tmp_path: Path, text: str) -> None:
+    """Udacity's checkpoint has its characters inside. A text begins without a start."""
+    letters = ["c", "a", "b", "d", " ", "e"]
+    torch.manual_seed(5)
+    model = Model(nn.LSTM(6, 8, num_layers=2), 6, one_hot=True)
+    content = {"state_dict": model.state_dict(), "tokens": tuple(letters), "n_hidden": 8}
+    printed = imported(tmp_path, saved(tmp_path, content), "--usual", "--set=max_tokens=12")
+    assert "layout: language-model" in printed
+    assert "tokenizer: characters" in printed
+    (result,) = answered(tmp_path, [text])
+    wanted = "".join(letters[token] for token in model.greedy([letters.index(letter) for letter in text], 12))
+    assert result["text"] == wanted.rstrip()
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_a_model_of_words_continues_as_the_module(tmp_path: Path, window: int | None) -> None:
+    torch.manual_seed(5)
+    model = Model(nn.GRU(4, 8), len(VOCABULARY))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    options = [] if window is None else [f"--set=window={window}"]
+    imported(tmp_path, saved(tmp_path, model), _vocabulary(tmp_path), "--usual", "--set=max_tokens=8", *options)
+    texts = sentences(4, seed=4)
+    for text, result in zip(texts, answered(tmp_path, texts), strict=True):
+        assert result["text"].split() == [VOCABULARY[token] for token in model.greedy(_ids(text), 8, window)]
