@@ -18,6 +18,7 @@ from app.engine.engine import Engine
 from app.engine.protocol import Terms
 from app.errors import StoreError
 from app.settings import Settings
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.registry import BY_NAME, CHECKS
 from app.tasks.run import answer_all, prepare
@@ -81,6 +82,7 @@ async def _of(
         catalog=catalog,
         engines=client.view,
         reader=reader,
+        limits=AnswerLimits(),
         deadline=None,
     )
     outputs = await answer_all(task, client, jobs, Terms())

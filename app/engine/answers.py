@@ -123,6 +123,8 @@ def _embed(requests: Sequence[Request], encoded: Encoded) -> list[Output]:
 def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> None:
     assert isinstance(model.network, EncoderDecoder)
     state = model.network.decoder.start(encoded)
+    if unread := _unread(requests):
+        _begin_anew(state, unread)
     memory = state["memory"].shape[1] if "memory" in state else 0
     encoder = model.network.config.encoder
     for request in requests:
@@ -136,7 +138,22 @@ def start_windows(model: LoadedModel, requests: Sequence[Request], sources: Tens
     """Start to decode from tokens (batch, source) with lengths (batch,) that each step reads anew."""
     assert isinstance(model.network, WindowLanguageModel)
     model.counters.encoded += len(requests)
+    if unread := _unread(requests):
+        lengths[to_device(torch.tensor(unread), lengths.device)] = 0
     _admit(model, requests, model.network.encode(sources, lengths))
+
+
+def _begin_anew(state: State, rows: Sequence[int]) -> None:
+    """Put the recurrent state before the first token into some rows."""
+    parts = cast(dict[str, Tensor], state)
+    index = to_device(torch.tensor(rows), parts["hidden"].device)
+    parts |= {name: parts[name].index_fill(0, index, 0) for name in ("hidden", "cell") if name in parts}
+
+
+def _unread(requests: Sequence[Request]) -> list[int]:
+    """The places of the requests whose source is not read."""
+    sources = [request.source for request in requests]
+    return [place for place, source in enumerate(sources) if isinstance(source, Tokens) and source.unread]
 
 
 def _admit(model: LoadedModel, requests: Sequence[Request], state: State) -> None:

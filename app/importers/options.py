@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Literal
 
 from app.errors import ImportFailed
+from app.importers.tokenizer import check_rules
 
 _SPACY = "spacy:"
 _ANSWERS = {"yes": ("yes", "y", "true", "1"), "no": ("no", "n", "false", "0")}
@@ -61,9 +61,11 @@ class Option:
 
     def _check_choice(self, value: str) -> None:
         if value.startswith(_SPACY) and any(choice.startswith(_SPACY) for choice in self.choices):
-            _check_language(self.flag, value)
+            check_rules(value)
         elif value not in self.choices:
             raise ImportFailed(f"{self.flag}{value}: the value must be one of {self.values}")
+        elif self.name == "tokenizer":
+            check_rules(value)
 
     def _check_number(self, value: str) -> None:
         try:
@@ -72,18 +74,6 @@ class Option:
             number = None
         if number is None or not self.least <= number <= self.most:
             raise ImportFailed(f"{self.flag}{value}: the value must be {self.values}")
-
-
-def _check_language(flag: str, value: str) -> None:
-    """Raises ImportFailed unless spaCy has rules for the language, if spaCy is installed."""
-    if find_spec("spacy") is None:
-        return
-    from app.text.spacy_words import SpacyWords
-
-    try:
-        SpacyWords(value.removeprefix(_SPACY), lower=False)
-    except Exception as error:
-        raise ImportFailed(f"{flag}{value}: spaCy has no rules for this language; try spacy:en") from error
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Words
 from app.importers.options import Option, OptionValues
 from app.importers.text_rules.characters import characters
-from app.importers.text_rules.words import TOKENIZERS, padding_word, unknown_word, words
+from app.importers.text_rules.words import padding_word, unknown_word, words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
 from app.store.manifest import CleaningStep, FixedLength
+from app.text.word_tokenizers import RULES, no_word
 
 CHARACTERS = "characters"
+TOKENIZERS = (*(rule for rule in RULES if not rule.startswith("spacy")), "spacy:en", "spacy:de")
 _SIDES = ("left", "right")
 _LENGTHS = ("max_length", "max_len", "maxlen", "seq_length", "sequence_length", "max_seq_len", "seq_len")
 
@@ -96,13 +98,8 @@ def vocabulary_of(
     } | more
     unknown = _unknown(values.text("unknown"), mine, rows)
     if rules == CHARACTERS:
-        padded = [*mine, *([None] if len(mine) < rows else [])]
-        if unknown in ("found", "last"):
-            word = unknown_word(mine)
-            unknown = (
-                len(padded) - 1 if unknown == "last" or len(mine) < rows else mine.index(word) if word else "refuse"
-            )
-        return characters(padded, unknown=unknown, **settings)
+        letters = [*mine, *(no_word(token) for token in range(len(mine), rows))]
+        return characters(letters, unknown=_unknown_letter(unknown, mine, rows), **settings)
     stop_words = lines_of(values.text("stop_words"))
     return words(mine, rules, rows=rows, unknown=unknown, stop_words=stop_words, **settings)
 
@@ -113,6 +110,16 @@ def _unknown(value: str, found: Sequence[str], rows: int) -> Any:
     if value.isdecimal() and int(value) < rows:
         return int(value)
     raise ImportFailed(f"--set unknown={value}: use found, skip, refuse, last or an id from 0 to {rows - 1}")
+
+
+def _unknown_letter(unknown: Any, found: Sequence[str], rows: int) -> Any:
+    """What `found` and `last` are among characters: the entry for unknown ones, or a last row without a character."""
+    if unknown not in ("found", "last"):
+        return unknown
+    word = unknown_word(found)
+    if unknown == "found" and word is not None:
+        return list(found).index(word)
+    return rows - 1 if len(found) < rows or unknown == "last" else "refuse"
 
 
 def _word(value: str, found: Sequence[str], name: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from app.errors import ImportFailed
 from app.importers.reading import ForeignObject, Plain, read
+from app.text.word_tokenizers import no_word
 
 Role = Literal["source", "target"]
 _BY_ID = (
@@ -45,6 +46,7 @@ _BY_WORD = (
     "token_to_idx",
     "token_to_id",
 )
+_FIRST_OF_WORDS = 4  # ids below may be marks that a vocabulary leaves out
 _UNKNOWN = 0  # of torchtext
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
@@ -143,6 +145,9 @@ def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:
         words = _FIRST | words
     elif 0 not in words and len(words) == max(words):
         words = {0: "<pad>"} | words  # ids from 1: 0 is what fills up
+    words |= {
+        number: no_word(number) for number in range(_FIRST_OF_WORDS) if number not in words and len(words) > number
+    }
     if sorted(words) != list(range(len(words))):
         missing = next(number for number in range(len(words)) if number not in words)
         raise ImportFailed(f"the vocabulary has no word with id {missing}")

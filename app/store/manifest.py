@@ -380,9 +380,6 @@ class Manifest(Part):
                     raise ValueError("first_input 'last' needs targets that are features, with the same scaling")
             case LanguageModel() | WindowLanguageModel():
                 self._check_decoding()
-                has_start = self.tokenizer is not None and self.tokenizer.prepend
-                if isinstance(architecture, LanguageModel) and not has_start:
-                    raise ValueError("a language_model needs an id in tokenizer.prepend, after which a text begins")
                 if self.tokenizer is not None and (self.tokenizer.reverse or self.tokenizer.length):
                     raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no length")
             case EncoderDecoder():

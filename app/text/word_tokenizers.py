@@ -138,7 +138,9 @@ def without(stop_words: Sequence[str]) -> list[PreTokenizer]:
 
 def split_of(rules: Rules) -> str:
     """The value of `TokenizerUse.split` for these rules. Append the language to that of `spacy`."""
-    return {"spacy_en": "spacy:en", "spacy_de": "spacy:de", "spacy": "spacy:", "nltk": "nltk", "fastai": "fastai"}.get(rules, "file")
+    return {"spacy_en": "spacy:en", "spacy_de": "spacy:de", "spacy": "spacy:", "nltk": "nltk", "fastai": "fastai"}.get(
+        rules, "file"
+    )
 
 
 def _numbered(words: Sequence[str]) -> dict[str, int]:

@@ -11,13 +11,13 @@ from app.importers.keras.values import Source, Steps
 from app.importers.layout import Given
 from app.importers.options import Option, OptionValues
 from app.importers.reading import Plain
-from app.importers.text_options import CHARACTERS, cleaning_of, lines_of
+from app.importers.text_options import CHARACTERS, TOKENIZERS, cleaning_of, lines_of
 from app.importers.text_rules.characters import characters
 from app.importers.text_rules.imdb import imdb
 from app.importers.text_rules.keras_tokenizer import KerasTokenizer, keras_tokenizer, tokenizer_of
 from app.importers.text_rules.lengths import padded
 from app.importers.text_rules.text_vectorization import STANDARDIZE, text_vectorization, vocabulary_lines
-from app.importers.text_rules.words import TOKENIZERS, words
+from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
 from app.store.manifest import CleaningStep, FixedLength, Replacement

@@ -7,6 +7,7 @@ from app.importers.layouts import (
     bentrevett_seq2seq,
     chatbot_tutorial,
     cvnd_captioning,
+    general_language_model,
     general_series,
     general_tagger,
     general_text,
@@ -50,6 +51,7 @@ _ALL: tuple[Layout, ...] = (
     generic.GenericEncoderDecoder(),
 )
 _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
+    general_language_model.GeneralLanguageModel(),
     general_text.TextClassifier(),
     general_tagger.GeneralTagger(),
     general_series.SeriesForecaster(),

@@ -1,6 +1,7 @@
 """Taggers, recognised by their structure: embedding, recurrences, a head on every output, perhaps a CRF."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -43,7 +44,7 @@ class GeneralTagger(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
         crf = [_ORDER] if chain.crf is not None and _is_tutorials(chain.crf) else []
-        options = [*options_of(chain), *text_options(checkpoint, chain.embedding.outputs)]
+        options = [*options_of(chain), *map(_by_word, text_options(checkpoint, chain.embedding.outputs))]
         return crf + [option for option in options if option.name not in (*_NOT_FOR_TAGS, "pooling")]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
@@ -85,6 +86,11 @@ _ORDER = Option(
     ("to_from", "from_to"),
     readings=("to_from", "from_to"),
 )
+
+
+def _by_word(option: Option) -> Option:
+    """Taggers read words as they are, with punctuation as words of its own."""
+    return replace(option, usual="spaces_lower") if option.usual == "basic_english" else option
 
 
 def _is_tutorials(crf: Group) -> bool:
