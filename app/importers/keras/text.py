@@ -188,7 +188,7 @@ def vocabulary_of(
             rows,
             splitting=_splitting(values.text("splitting")),
             start=None if values.text("start") == "none" else values.number("start"),
-            unknown="skip" if values.text("unknown") == "skip" else values.number("unknown"),
+            unknown=_imdb_unknown(values),
             index_from=values.number("index_from"),
             length=length,
         )
@@ -243,6 +243,16 @@ def vectorized(understood: Understood, given: Given) -> Vocabulary:
 
 def _cleaning(value: str) -> tuple[CleaningStep, ...]:
     return _CLEANINGS[value] if value in _CLEANINGS else cleaning_of(value)
+
+
+def _imdb_unknown(values: OptionValues) -> int | Literal["skip"]:
+    match values.text("unknown"):
+        case "skip":
+            return "skip"
+        case "found":
+            return 2
+        case _:
+            return values.number("unknown")
 
 
 def _splitting(value: str) -> Literal["text_to_word_sequence", "split"]:
