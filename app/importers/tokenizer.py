@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from tokenizers import Tokenizer
 
-from app.errors import ImportFailed
-from app.store.manifest import TokenizerUse
+from app.errors import ImportFailed, InvalidManifest, MissingExtra
+from app.store.manifest import CleaningStep, TokenizerUse
+from app.text.cleaning import Cleaning
 from app.text.word_tokenizers import RULES, build, split_of
+from app.text.words import cutter
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,39 @@ class Vocabulary:
 def word_vocabulary(words: Sequence[str], rules: str, *, unk: str | None, **use: Any) -> Vocabulary:
     """A vocabulary of words. `rules` split a text into words: a name of `app.text.word_tokenizers`, or
     `spacy:<language>`. Without `unk` an unknown word is an error, unless `use` says otherwise."""
-    name = "spacy" if rules.startswith("spacy:") else rules
-    if name not in RULES:
-        raise ImportFailed(
-            f"there are no rules {rules!r}; the rules are {', '.join(RULES)}, and spacy:de for a language"
-        )
+    check_rules(rules)
+    name: Any = "spacy" if rules.startswith("spacy:") else rules
     use = {"unknown": "unk" if unk else "refuse"} | use
     split = rules if name == "spacy" else split_of(name)
     return Vocabulary(build(name, words, unk=unk), TokenizerUse.model_validate({"split": split} | use))
+
+
+def check_rules(rules: str) -> None:
+    """Raises ImportFailed unless texts can be split by these rules here and now: the name is known, its extra is
+    installed, and spaCy knows the language."""
+    name = rules.partition(":")[0]
+    if name not in RULES or (name == "spacy") != (rules != name):
+        names = ", ".join(rule for rule in RULES if rule != "spacy")
+        raise ImportFailed(f"there are no rules {rules!r}; the rules are {names}, and spacy:de for a language")
+    split = rules if name == "spacy" else split_of(name)
+    try:
+        TokenizerUse(split=split)
+        cutter(split, lower=False)
+    except ValidationError as error:
+        raise ImportFailed(
+            f"{rules}: spaCy's languages have codes of two or three letters, such as spacy:de"
+        ) from error
+    except (MissingExtra, InvalidManifest) as error:
+        raise ImportFailed(f"{rules}: {error.detail}") from error
+
+
+def checked(cleaning: Sequence[CleaningStep]) -> tuple[CleaningStep, ...]:
+    """The steps. Raises ImportFailed for a replacement that cannot be made."""
+    try:
+        Cleaning(cleaning)
+    except InvalidManifest as error:
+        raise ImportFailed(error.detail.removeprefix("tokenizer.")) from error
+    return tuple(cleaning)
 
 
 def index_of(words: Sequence[str], word: str, what: str) -> int:

@@ -51,11 +51,25 @@ class FileEntry(Part):
     bytes: Annotated[int, Field(gt=0, lt=2**50)]
 
 
-class LeftPad(Part):
-    """Cut or pad every source to `to` ids. Padding goes before the source and repeats `id`."""
+class FixedLength(Part):
+    """Cut every source to `to` ids, and pad a shorter one with the id `pad`; without `pad` it stays short. `cut_side`
+    is where ids are left out, `pad_side` where padding goes."""
 
     to: Tokens
-    id: Id
+    pad: Id | None = None
+    pad_side: Literal["left", "right"] = "left"
+    cut_side: Literal["left", "right"] = "right"
+
+
+class Replacement(Part):
+    """Replaces each match of `pattern`, a regular expression of Python's `re` without references to groups. `by` is
+    the new text; `\\1` in it is what the first group matched."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=500)]
+    by: Annotated[str, Field(max_length=100)] = ""
+
+
+CleaningStep = Replacement | Literal["lower", "lower_ascii", "without_accents"]
 
 
 class TokenizerUse(Part):
@@ -64,10 +78,17 @@ class TokenizerUse(Part):
     file: FileName = "tokenizer.json"
     prepend: Ids = Field((), max_length=64, description="Ids put before every source.")
     append: Ids = Field((), max_length=64, description="Ids put after every source.")
-    split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk)$")] = Field(
+    split: Annotated[str, Field(pattern=r"^(file|spacy:[a-z]{2,3}|nltk|fastai(:[a-z]{2,3})?)$")] = Field(
         "file",
         description="Word splitter: the tokenizer file itself, spaCy's rules for a language (spacy:de; extra "
-        "'spacy') or NLTK's (extra 'nltk'). With spaCy and NLTK each word is looked up in the file's vocabulary.",
+        "'spacy'), NLTK's (extra 'nltk') or fastai's rules for English (fastai; extra 'spacy') or another language "
+        "(fastai:de). But for the first, each word is looked up in the file's vocabulary.",
+    )
+    cleaning: tuple[CleaningStep, ...] = Field(
+        (),
+        max_length=64,
+        description="Steps on the whole text before it is split: replacements by regular expressions, lower case (of "
+        "all letters, or of A to Z), letters without accents.",
     )
     lower: bool = Field(
         False, description="Convert text to lower case: with spaCy after splitting, otherwise before splitting."
@@ -78,8 +99,15 @@ class TokenizerUse(Part):
         "removed, and a run of white space of any kind is one space, none at either end.",
     )
     reverse: bool = Field(False, description="Reverse the order of the source ids.")
-    left_pad: LeftPad | None = Field(
-        None, description="Fixed length of every source, prepended and appended ids included. Padding is not masked."
+    length: FixedLength | None = Field(
+        None,
+        description="Most ids of a source, or its fixed length, prepended and appended ids included. The network reads "
+        "padding like words, unless its encoder masks the id.",
+    )
+    empty: Literal["refuse", "read"] = Field(
+        "refuse",
+        description="A text without a word is refused, or read as what is left of it: prepended and appended ids, and "
+        "padding.",
     )
     hidden: Ids = Field(
         (), description="Ids that the model may decode but that are left out of the text, such as <start>."
@@ -355,8 +383,8 @@ class Manifest(Part):
                 has_start = self.tokenizer is not None and self.tokenizer.prepend
                 if isinstance(architecture, LanguageModel) and not has_start:
                     raise ValueError("a language_model needs an id in tokenizer.prepend, after which a text begins")
-                if self.tokenizer is not None and (self.tokenizer.reverse or self.tokenizer.left_pad):
-                    raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no left_pad")
+                if self.tokenizer is not None and (self.tokenizer.reverse or self.tokenizer.length):
+                    raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no length")
             case EncoderDecoder():
                 self._check_decoding()
             case _:
@@ -399,7 +427,7 @@ class Manifest(Part):
         if self.series is not None:
             length = self.series.window
         elif self.tokenizer is not None:
-            length = None if self.tokenizer.left_pad is None else self.tokenizer.left_pad.to
+            length = None if self.tokenizer.length is None else self.tokenizer.length.to
         if length != architecture.window:
             raise ValueError(
                 f"pooling 'flatten' reads {architecture.window} steps: series.window, frames or the length of "
@@ -415,7 +443,7 @@ class Manifest(Part):
         use, decoding = self.tokenizer, self.decoding
         if use is None:
             return
-        pad = () if use.left_pad is None else (use.left_pad.id,)
+        pad = () if use.length is None or use.length.pad is None else (use.length.pad,)
         unknown = (use.unknown,) if isinstance(use.unknown, int) else ()
         _check_within("tokenizer", self.source_vocabulary, (*use.prepend, *use.append, *pad, *unknown))
         if self.target_tokenizer is None:

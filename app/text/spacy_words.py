@@ -1,7 +1,7 @@
 """Splits texts into words with the optional package `spacy`. Uses a language's rules, and no model of spaCy."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 
@@ -36,11 +36,14 @@ class SpacyWords:
     memory stays bounded.
     """
 
-    def __init__(self, language: str, *, lower: bool) -> None:
+    def __init__(self, language: str, *, lower: bool, special: Sequence[str] = ()) -> None:
+        """`special` words are never split."""
         try:
             self._language = spacy.blank(language)
         except ImportError as error:
             raise InvalidManifest(f"spaCy has no rules for the language {language!r}: {error}") from error
+        for word in special:
+            self._language.tokenizer.add_special_case(word, [{"ORTH": word}])
         self._lower = lower
         self._lock = Lock()
         self._zone, self._remaining = ExitStack(), 0

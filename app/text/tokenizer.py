@@ -11,11 +11,12 @@ from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
 from app.store.manifest import TokenizerUse
+from app.text.cleaning import Cleaning, Placed, followed
 from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer_file import read_tokenizer
 from app.text.white_space import ends_in_space, plain
 from app.text.word import Word
-from app.text.word_tokenizers import EMPTY, UNKNOWN
+from app.text.word_tokenizers import UNKNOWN, has_no_spelling
 from app.text.words import cutter, in_lower_case, origin
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -58,17 +59,27 @@ class TextTokenizer:
         self._tokenizer.encode_special_tokens = True  # "<eos>" in a user's text is five characters, not the token
         self._use = use
         self._cut = cutter(use.split, lower=use.lower)
+        self._cleaning = Cleaning(use.cleaning)
         self._is_word_level = isinstance(self._tokenizer.model, WordLevel)
         self._joins_words = self._is_word_level and self._tokenizer.decoder is None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        self._unspelt = frozenset(vocabulary[spelling] for spelling in (UNKNOWN, EMPTY) if spelling in vocabulary)
+        self._unspelt = frozenset(token for spelling, token in vocabulary.items() if has_no_spelling(spelling))
         self._hidden = self._unspelt | frozenset(use.hidden)
         self._words = frozenset(token for spelling, token in vocabulary.items() if not _BYTE.fullmatch(spelling))
         self._words -= self._hidden
         self._unk = self._checked_unk(vocabulary)
         self._most = max((token for spelling, token in vocabulary.items() if spelling != UNKNOWN), default=0)
-        self._reads_plainly = self._cut is None and not use.lower and use.unknown == "unk"
+        self._reads_plainly = self._cut is None and use.unknown == "unk"
         self._pieces: dict[int, str] = {}  # spellings that were needed so far
+
+    @property
+    def reads_empty(self) -> bool:
+        """Whether a text without words is read."""
+        return self._use.empty == "read"
+
+    @property
+    def _pad(self) -> int | None:
+        return self._use.length.pad if self._use.length else None
 
     def check_ids(self, vocabulary: int) -> None:
         """Raises InvalidManifest if a text may become an id that a network with this vocabulary does not have."""
@@ -89,9 +100,13 @@ class TextTokenizer:
     def encode(self, text: str, *, most: int | None = None) -> list[int]:
         """Source ids of a text, with prepended and appended ids; empty if the text has no tokens. Of a text with more
         than `most` ids the end is left out."""
-        ids = self.encode_target(text)[: self._room(most)]
-        pad = self._use.left_pad
-        return self._arranged(ids, self._use.prepend, self._use.append, pad.id if pad else 0) if ids else []
+        return self._source(self.encode_target(text)[: self._room(most)])
+
+    def _source(self, ids: Sequence[int]) -> list[int]:
+        """The source with these ids of a text."""
+        if not (ids or self.reads_empty):
+            return []
+        return self._arranged(ids, self._use.prepend, self._use.append, self._pad or 0)
 
     def encode_prefix(self, text: str, *, most: int | None = None) -> list[int]:
         """Source ids of a text to complete. Nothing is appended; an empty text gives the prepended ids. Of a text with
@@ -101,13 +116,15 @@ class TextTokenizer:
 
     def _room(self, most: int | None) -> int | None:
         """How many of a text's own ids fit into `most`."""
+        length = self._use.length
+        if length is not None and (most is None or length.to <= most):
+            return None  # the source is cut where the model's own code cuts it
         return None if most is None else max(1, most - len(self._use.prepend) - len(self._use.append))
 
     def encode_target(self, text: str) -> list[int]:
         """Ids of an output text, without prepended or appended ids."""
         if self._reads_plainly:
-            if self._use.white_space == "plain":
-                text, _ = plain(text)
+            text, _ = self._prepared(text)
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
             return ids
         return [token.id for token in self._read(text)]
@@ -116,12 +133,13 @@ class TextTokenizer:
         """Spelling and characters of each source id of `encode`. Prepended ids have the empty range at the start of the
         text, appended ids the one at its end."""
         pieces = [self._piece(token, text) for token in self._read(text)[: self._room(most)]]
-        if not pieces:
+        if not (pieces or self.reads_empty):
             return []
         before = [Piece(self.piece(token), 0, 0) for token in self._use.prepend]
         after = [Piece(self.piece(token), len(text), len(text)) for token in self._use.append]
-        pad = self._use.left_pad
-        return self._arranged(pieces, before, after, Piece(self.piece(pad.id) if pad else "", 0, 0))
+        place = len(text) if self._use.length and self._use.length.pad_side == "right" else 0
+        padding = Piece("" if self._pad is None else self.piece(self._pad), place, place)
+        return self._arranged(pieces, before, after, padding)
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end
@@ -138,10 +156,9 @@ class TextTokenizer:
         """Source ids as `encode` gives them, and the words of the text, with the places of their tokens in these ids.
         The words are at `places`, with None for one without a token; without `places` the tokenizer splits the text."""
         own = self._read(text)[: self._room(most)]
-        if not own:
+        ids = self._source([token.id for token in own])
+        if not ids:
             return [], []
-        pad = self._use.left_pad
-        ids = self._arranged([token.id for token in own], self._use.prepend, self._use.append, pad.id if pad else 0)
         none = -1
         numbers = self._arranged(range(len(own)), [none] * len(self._use.prepend), [none] * len(self._use.append), none)
         place_of = {number: place for place, number in enumerate(numbers)}
@@ -152,10 +169,12 @@ class TextTokenizer:
     def _arranged(self, own: Sequence[T], before: Sequence[T], after: Sequence[T], pad: T) -> list[T]:
         """A source in the order in which the network encodes it, padded or cut."""
         whole = [*before, *(reversed(own) if self._use.reverse else own), *after]
-        if self._use.left_pad is None:
+        length = self._use.length
+        if length is None:
             return whole
-        length = self._use.left_pad.to
-        return [pad] * (length - len(whole)) + whole[:length]
+        whole = whole[: length.to] if length.cut_side == "right" else whole[-length.to :]
+        missing = [pad] * (length.to - len(whole)) if length.pad is not None else []
+        return [*missing, *whole] if length.pad_side == "left" else [*whole, *missing]
 
     def _read(self, text: str) -> list[_Token]:
         """The ids of a text in text order, with unknown words replaced."""
@@ -171,23 +190,31 @@ class TextTokenizer:
             tokens.append(token)
         return tokens
 
-    def _look_up(self, text: str) -> list[_Token]:
-        if self._use.white_space == "kept":
-            return self._look_up_plain(text)
-        text, origins = plain(text)
-        return [
-            _Token(token.id, *origin(token.start, token.end, origins), token.word)
-            for token in self._look_up_plain(text)
-        ]
+    def _prepared(self, text: str) -> Placed:
+        """The text that is split into words, and for each of its characters the index of the original one."""
+        places: Sequence[int] = range(len(text))
+        if self._use.white_space == "plain":
+            text, places = plain(text)
+        text, moved = self._cleaning(text)
+        places = followed(places, moved)
+        if self._use.lower and self._cut is None:
+            text, moved = in_lower_case(text)
+            places = followed(places, moved)
+        return text, places
 
-    def _look_up_plain(self, text: str) -> list[_Token]:
+    def _look_up(self, text: str) -> list[_Token]:
+        text, places = self._prepared(text)
         if self._cut is not None:
-            return self._look_up_words(self._cut(text))
-        lowered, origins = in_lower_case(text) if self._use.lower else (text, range(len(text)))
-        encoding = self._tokenizer.encode(lowered, add_special_tokens=False)
-        places = (origin(start, end, origins) for start, end in encoding.offsets)
-        words = (number or 0 for number in encoding.word_ids)
-        return [_Token(id, *place, word) for id, place, word in zip(encoding.ids, places, words, strict=True)]
+            tokens = self._look_up_words(self._cut(text))
+        else:
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            words = (number or 0 for number in encoding.word_ids)
+            tokens = [
+                _Token(id, *place, word) for id, place, word in zip(encoding.ids, encoding.offsets, words, strict=True)
+            ]
+        if isinstance(places, range):
+            return tokens
+        return [_Token(token.id, *origin(token.start, token.end, places), token.word) for token in tokens]
 
     def _look_up_words(self, words: Sequence[Word]) -> list[_Token]:
         encoding = self._tokenizer.encode([word.text for word in words], is_pretokenized=True, add_special_tokens=False)

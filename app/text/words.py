@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from app.errors import MissingExtra
 from app.text.word import Word
 
+_EXTRAS = {"fastai": "spacy"}  # by name of the splitter, where they differ
 Cut = Callable[[str], list[Word]]
 
 
@@ -17,13 +18,18 @@ def cutter(split: str, *, lower: bool) -> Cut | None:
             from app.text.spacy_words import SpacyWords
 
             return SpacyWords(language, lower=lower)
+        if package == "fastai":
+            from app.text.fastai_words import FastaiWords
+
+            return FastaiWords(language or "en")
         if package == "nltk":
             from app.text.nltk_words import nltk_words
 
             return _lowered(nltk_words) if lower else nltk_words
     except ImportError as error:
         raise MissingExtra(
-            f"tokenizer.split is {split}, which is not installed ({error}): pip install 'unroll-serve[{package}]'"
+            f"tokenizer.split is {split}, which is not installed ({error}): pip install "
+            f"'unroll-serve[{_EXTRAS.get(package, package)}]'"
         ) from error
     return None
 

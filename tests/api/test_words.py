@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.manifest import LeftPad, Manifest, TokenizerUse
+from app.store.manifest import FixedLength, Manifest, TokenizerUse
 from app.store.publishing import file_entry, write_manifest
 from app.text.word_tokenizers import build
 from tests.api.sse import events_of
@@ -39,7 +39,7 @@ def _words_store(folder: Path) -> Path:
     files = {**manifest.files, "target.json": file_entry(version / "target.json")}
     write_manifest(version, manifest.model_copy(update={"files": files}))
 
-    padded = TokenizerUse(left_pad=LeftPad(to=12, id=0), unknown=0)
+    padded = TokenizerUse(length=FixedLength(to=12, pad=0), unknown=0)
     build("udacity", ["<pad>", "good", "film", *string.ascii_lowercase], unk=None).save(str(source))
     publish_tiny(classifier.model_copy(update={"tokenizer": padded}), folder / "store", source)
     return folder / "store"

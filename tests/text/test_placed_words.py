@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from app.store.manifest import LeftPad, TokenizerUse
+from app.store.manifest import FixedLength, TokenizerUse
 from app.text.placed_words import PlacedWord
 from app.text.tokenizer import TextTokenizer
 from tests.tiny_store import tiny_tokenizer
@@ -61,7 +61,7 @@ def test_words_of_a_subword_tokenizer(tmp_path: Path, text: str, white_space: st
     [
         {"prepend": (4, 5), "append": (6,)},
         {"reverse": True, "append": (6,)},
-        {"left_pad": LeftPad(to=40, id=3), "prepend": (4,)},
+        {"length": FixedLength(to=40, pad=3), "prepend": (4,)},
     ],
 )
 def test_places_are_those_of_the_whole_source(tmp_path: Path, use: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def test_places_are_those_of_the_whole_source(tmp_path: Path, use: dict[str, Any
 
 
 def test_a_source_that_is_cut_has_no_words_behind_the_cut(tmp_path: Path) -> None:
-    tokenizer = subwords(tmp_path, left_pad=LeftPad(to=6, id=3))
+    tokenizer = subwords(tmp_path, length=FixedLength(to=6, pad=3))
     ids, words = tokenizer.encode_words(TEXTS[0])
     assert len(ids) == 6
     assert words[0] is not None

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.errors import InvalidManifest, MissingExtra, UnknownWord
-from app.store.manifest import LeftPad, Manifest, TokenizerUse
+from app.store.manifest import FixedLength, Manifest, TokenizerUse
 from app.text.spacy_words import SpacyWords
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import Rules, build
@@ -31,8 +31,8 @@ def test_sources_are_arranged_as_the_manifest_says(tmp_path: Path, seed: int) ->
     rng = random.Random(seed)
     prepend, append = (tuple(rng.choices([0, 1, 2], k=rng.randint(0, 2))) for _ in range(2))
     reverse, length = rng.random() < 0.5, rng.choice([None, 1, 4, 9])
-    pad = LeftPad(to=length, id=0) if length else None
-    tokenizer = opened(tmp_path, prepend=prepend, append=append, reverse=reverse, left_pad=pad)
+    pad = FixedLength(to=length, pad=0) if length else None
+    tokenizer = opened(tmp_path, prepend=prepend, append=append, reverse=reverse, length=pad)
     words = rng.choices([*WORDS[4:8], "unheard"], k=rng.randint(1, 8))
     ids = [WORDS.index(word) if word in WORDS else UNKNOWN_ID for word in words]
     text = "  ".join(words)

@@ -8,12 +8,20 @@ import pickle
 from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
-from app.importers.formats.allowed_names import CALLS, NAMES, is_inert
-from app.importers.formats.refusals import Refused, Unreadable
+from app.importers.formats.allowed_names import CALLS, NAMES, stub_of
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.joblib_arrays import WRAPPER, read_array
+from app.importers.formats.keys import Keys
+from app.importers.formats.numpy_arrays import Array, DType, scalar
+from app.importers.formats.refusals import ForbiddenName, Refused, TooLarge, Unreadable
 from app.importers.formats.storages import NumberType, Storage, TensorView, Views, dtype, storage_type
-from app.importers.formats.stubs import Stub, StubClass
+from app.importers.formats.stubs import Stub, StubClass, StubFunction
 
 StorageMaker = Callable[[Any], Storage]
+_PARAMETERS = {  # classes of torch 0.3 that became functions
+    ("torch.nn.parameter", "Parameter"),
+    ("torch.autograd.variable", "Variable"),
+}
 
 
 class AllowedCall:
@@ -35,18 +43,44 @@ class PlainUnpickler(pickle._Unpickler):
         self,
         file: BinaryIO,
         *,
+        bounds: Bounds,
         views: Views,
         storage: StorageMaker | None = None,
         load_bytes: Callable[[bytes], Any] | None = None,
     ) -> None:
         super().__init__(file, encoding="latin1")
+        self._file = file
+        self._bounds = bounds
+        self._keys = Keys()
+        self._depth = 0
         self._views = views
         self._storage = storage
         self._load_bytes = load_bytes
 
+    def load(self) -> Any:
+        """As in Python's own, with a limit of steps."""
+        self._unframer = pickle._Unframer(self._file.read, self._file.readline)  # type: ignore[attr-defined]
+        self.read, self.readinto, self.readline = (
+            self._unframer.read,
+            self._unframer.readinto,
+            self._unframer.readline,
+        )
+        self.metastack: list[Any] = []
+        self.stack = []
+        self.append = self.stack.append
+        self.proto = 0
+        read, dispatch = self.read, self.dispatch
+        try:
+            for _ in range(self._bounds.opcodes):
+                dispatch[read(1)[0]](self)
+        except pickle._Stop as stop:  # type: ignore[attr-defined]
+            return stop.value
+        raise TooLarge(f"its pickle has more than {self._bounds.opcodes} steps")
+
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module
-        call = CALLS.get((module, name)) or self._of_torch(module, name)
+        call = CALLS.get((module, name)) or self._of_python(module, name)
+        call = call or self._of_torch(module, name) or self._of_numpy(module, name)
         if call is not None:
             return AllowedCall(call)
         if (module, name) in NAMES:
@@ -57,16 +91,16 @@ class PlainUnpickler(pickle._Unpickler):
                 return found
         if module == "torch.storage" and (found := storage_type(name)):
             return found
-        if is_inert(module, name):
-            return StubClass(f"{module}.{name}")
-        raise Refused(
-            f"it uses {module}.{name}, which could run code; nothing of it was run. Save only the weights, with "
-            "torch.save(model.state_dict(), ...), and the words as a JSON list"
-        )
+        found_stub = stub_of(module, name)
+        if found_stub is None:
+            raise ForbiddenName(f"{module}.{name}")
+        return found_stub
 
     def _of_torch(self, module: str, name: str) -> Callable[..., Any] | None:
         if module == "torch.storage" and name == "_load_from_bytes":
             return self._nested
+        if (module, name) in _PARAMETERS:
+            return lambda data, *rest: _tensor(data)
         if module != "torch._utils":
             return None
         known: dict[str, Callable[..., Any]] = {
@@ -84,6 +118,34 @@ class PlainUnpickler(pickle._Unpickler):
         }
         return known.get(name)
 
+    def _of_python(self, module: str, name: str) -> Callable[..., Any] | None:
+        if (module, name) in (("collections", "OrderedDict"), ("builtins", "dict")):
+            return self._dictionary
+        if (module, name) == ("builtins", "getattr"):
+            return _function_of_torch
+        if (module, name) == ("collections", "defaultdict"):
+            return lambda *args: self._dictionary(*args[1:])  # without its default, which is a function
+        return None
+
+    def _dictionary(self, *args: Any) -> dict[Any, Any]:
+        if args and isinstance(args[0], dict):
+            return dict(args[0])
+        return self._keys.pairs(args[0]) if args and isinstance(args[0], list | tuple) else {}
+
+    def _of_numpy(self, module: str, name: str) -> Callable[..., Any] | None:
+        known: dict[str, Callable[..., Any]] = {
+            "numpy.core.multiarray._reconstruct": lambda *args: Array(self._views),
+            "numpy.core.multiarray.scalar": scalar,
+            "numpy.core.numeric._frombuffer": self._array_of_buffer,
+            "numpy.dtype": lambda code, *rest: DType(code),
+        }
+        return known.get(f"{module}.{name}".replace("numpy._core.", "numpy.core."))
+
+    def _array_of_buffer(self, content: Any, kind: Any, shape: Any, order: Any) -> Array:
+        made = Array(self._views)
+        made.fill(shape, kind, order == "F", content)
+        return made
+
     def _nested(self, content: Any) -> Any:
         if not isinstance(content, bytes) or self._load_bytes is None:
             raise Refused("files are nested in it more than twice")
@@ -99,6 +161,8 @@ class PlainUnpickler(pickle._Unpickler):
     def _called(self, function: Any, args: Any) -> Any:
         if not isinstance(args, tuple):
             raise Unreadable("it calls something without arguments")
+        if isinstance(function, StubFunction):
+            raise ForbiddenName(function.name)
         if isinstance(function, StubClass):
             return function.make(args)
         if isinstance(function, AllowedCall):
@@ -133,10 +197,20 @@ class PlainUnpickler(pickle._Unpickler):
         made = self.stack[-1]
         if isinstance(made, Stub):
             made.set_state(state)
+            if made.name == WRAPPER:
+                self.stack[-1] = read_array(made.state, self._file, self._views, self._inner_pickle)
         elif not isinstance(made, dict | TensorView):  # their attributes (`_metadata`) are not needed
             raise Refused("it changes the attributes of something that is not an object")
 
     dispatch[pickle.BUILD[0]] = load_build
+
+    def _inner_pickle(self) -> Any:
+        """The objects of an array, which joblib writes as a pickle in the middle of its own."""
+        inner = PlainUnpickler(self._file, bounds=self._bounds, views=self._views)
+        inner._depth = self._depth + 1
+        if inner._depth > 3:
+            raise Refused("pickles are nested in it more than twice")
+        return inner.load()
 
     def load_appends(self) -> None:
         items = self.pop_mark()
@@ -185,14 +259,19 @@ class PlainUnpickler(pickle._Unpickler):
 
     dispatch[pickle.SETITEM[0]] = load_setitem
 
-    @staticmethod
-    def _set(made: Any, items: list[Any]) -> None:
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append(self._keys.pairs(zip(items[::2], items[1::2], strict=True)))
+
+    dispatch[pickle.DICT[0]] = load_dict
+
+    def _set(self, made: Any, items: list[Any]) -> None:
         pairs = list(zip(items[::2], items[1::2], strict=True))
         if isinstance(made, Stub):
             made.entries += pairs
         elif isinstance(made, dict):
             for key, value in pairs:
-                made[key] = value
+                self._keys.put(made, key, value)
         else:
             raise Refused("it sets items of something that is not a dictionary")
 
@@ -204,3 +283,10 @@ def _tensor(data: Any) -> TensorView:
     if not isinstance(data, TensorView):
         raise Unreadable("a parameter is not a tensor")
     return data
+
+
+def _function_of_torch(owner: Any, name: Any) -> StubFunction:
+    """`getattr` as pickles use it for functions such as torch.tanh. Nothing else may be looked up."""
+    if isinstance(owner, StubClass) and owner.name == "torch._C._VariableFunctionsClass" and isinstance(name, str):
+        return StubFunction("torch", name)
+    raise ForbiddenName("builtins.getattr")

@@ -1,4 +1,5 @@
-"""All layouts, by name. A new layout is a file beside this one and a line in `_ALL`."""
+"""All layouts, by name. A new layout is a file beside this one and a line in `_ALL`. Those that recognise a kind of
+network by its structure are in `_GENERAL`."""
 
 from app.importers.layout import Layout
 from app.importers.layouts import (
@@ -6,6 +7,9 @@ from app.importers.layouts import (
     bentrevett_seq2seq,
     chatbot_tutorial,
     cvnd_captioning,
+    general_series,
+    general_tagger,
+    general_text,
     generic,
     joeynmt,
     opennmt,
@@ -34,4 +38,12 @@ _ALL: tuple[Layout, ...] = (
     generic.GenericClassifier(),
     generic.GenericEncoderDecoder(),
 )
-LAYOUTS = {layout.name: layout for layout in _ALL}
+_GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
+    general_text.TextClassifier(),
+    general_tagger.GeneralTagger(),
+    general_series.SeriesForecaster(),
+    general_series.SeriesClassifier(),
+)
+PRESETS = {layout.name: layout for layout in _ALL}
+GENERAL = {layout.name: layout for layout in _GENERAL}
+LAYOUTS = PRESETS | GENERAL

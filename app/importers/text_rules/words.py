@@ -1,0 +1,81 @@
+"""Vocabularies of words with rules of one's own: splitting, cleaning, stop words, unknown words."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from app.errors import ImportFailed
+from app.importers.tokenizer import Vocabulary, check_rules, checked, index_of
+from app.store.manifest import CleaningStep, FixedLength, Id, TokenizerUse
+from app.text.word_tokenizers import build, no_word, split_of
+
+Unknown = Literal["found", "refuse", "skip", "last"] | Id
+_UNKNOWN = ("<unk>", "[unk]", "{unk}", "_unk_", "__unk__", "_unk", "<unknown>", "<oov>", "[oov]", "xxunk", "unk", "oov")
+_PADDING = ("<pad>", "[pad]", "{pad}", "_pad_", "__pad__", "_pad", "<padding>", "<blank>", "xxpad", "pad")
+
+
+def unknown_word(words: Sequence[str]) -> str | None:
+    """The word that stands for unknown ones, in any usual spelling and case: <unk>, [UNK], UNK, <oov>, <unknown>."""
+    return _first_of(words, _UNKNOWN)
+
+
+def padding_word(words: Sequence[str]) -> str | None:
+    """The word that fills up, in any usual spelling and case: <pad>, [PAD], PAD, _pad_."""
+    return _first_of(words, _PADDING)
+
+
+def _first_of(words: Sequence[str], spellings: Sequence[str]) -> str | None:
+    """The word with the first of these spellings. A word in capitals is a mark, one in small letters may be a word of
+    the language: `pad` counts only as one of the first four words."""
+    found: dict[str, str] = {}
+    for token, word in enumerate(words):
+        lowered = word.lower()
+        if not lowered.isalpha() or lowered.startswith("xx") or word.isupper() or token < 4:
+            found.setdefault(lowered, word)
+    return next((found[spelling] for spelling in spellings if spelling in found), None)
+
+
+def words(
+    vocabulary: Sequence[str],
+    rules: str,
+    *,
+    rows: int | None = None,
+    unknown: Unknown = "found",
+    lower: bool = False,
+    cleaning: Sequence[CleaningStep] = (),
+    stop_words: Sequence[str] = (),
+    bos: str | None = None,
+    eos: str | None = None,
+    length: FixedLength | None = None,
+    hidden: Sequence[str] = (),
+) -> Vocabulary:
+    """`vocabulary[i]` has the id i (see `no_word` in `app.text.word_tokenizers`). `rules` split a text: those of
+    `app.text.word_tokenizers`, or `spacy:de`. `rows` are those of the embedding. `unknown`: `found` takes the
+    vocabulary's own word for unknown ones, else a last row beyond the vocabulary, else refuses them; `last` is the last
+    row; a number is an id. `cleaning` and `lower` come before splitting (spaCy: `lower` after it). A text loses its
+    `stop_words`, compared as they are spelt after splitting. `bos` and `eos` come before and after every source."""
+    check_rules(rules)
+    name: Any = "spacy" if rules.startswith("spacy:") else rules
+    entries = list(vocabulary)
+    unk = unknown_word(entries) if unknown == "found" else None
+    if unknown == "found" and unk is None:
+        unknown = "last" if rows == len(entries) + 1 else "refuse"
+    if unknown == "last":
+        if rows is not None and rows <= len(entries):
+            raise ImportFailed(
+                f"unknown words cannot have the last row: the vocabulary has {len(entries)} words, and the embedding "
+                f"{rows} rows"
+            )
+        unknown = len(entries) if rows is None else rows - 1
+        entries += [no_word(token) for token in range(len(entries), unknown + 1)]
+    before, after = (() if mark is None else (index_of(entries, mark, "source"),) for mark in (bos, eos))
+    use = TokenizerUse(
+        split=rules if name == "spacy" else split_of(name),
+        cleaning=checked(cleaning),
+        lower=lower,
+        prepend=before,
+        append=after,
+        length=length,
+        hidden=tuple(index_of(entries, mark, "source") for mark in hidden),
+        unknown="unk" if unk is not None else unknown,
+    )
+    return Vocabulary(build(name, entries, unk=unk, stop_words=stop_words), use)
