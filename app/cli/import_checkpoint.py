@@ -20,6 +20,7 @@ from app.importers.questions import QuestionsOpen
 from app.importers.recognition import UnknownStructure
 from app.importers.request import ImportRequest
 from app.importers.skeleton import skeleton_of
+from app.importers.vocabularies import BUILT_IN
 from app.store.listing import newest_version
 from app.store.publishing import check_is_free
 
@@ -155,7 +156,7 @@ def _vocabulary(value: str) -> tuple[Any, Path]:
     if role not in ("", "source", "target"):
         raise click.BadParameter(f"{value} has the role {role}; use source=FILE or target=FILE", param_hint="--vocab")
     path = Path(file)
-    if not path.is_file():
+    if not path.is_file() and file not in BUILT_IN:
         raise click.BadParameter(f"{file} is not a file", param_hint="--vocab")
     return role or None, path
 

@@ -9,7 +9,7 @@ import click
 from app.importers.labels import read_labels
 from app.importers.questions import Question, QuestionsOpen
 from app.importers.request import ImportRequest
-from app.importers.vocabularies import Role
+from app.importers.vocabularies import BUILT_IN, Role
 
 
 def answered(request: ImportRequest, questions: QuestionsOpen) -> ImportRequest:
@@ -37,7 +37,7 @@ def _with(request: ImportRequest, question: Question, value: str) -> ImportReque
             changes = {"settings": {**request.settings, question.name: value}}
         case "--vocab":
             role: Role | None = next((role for role in get_args(Role) if role == question.name), None)
-            if not Path(value).is_file():
+            if not Path(value).is_file() and value not in BUILT_IN:
                 raise click.BadParameter(f"{value} is not a file", param_hint="--vocab")
             changes = {"vocabularies": [*request.vocabularies, (role, Path(value))]}
         case "--labels":

@@ -13,7 +13,7 @@ from app.importers.questions import Question, QuestionsOpen, of_option
 from app.importers.reading import Plain
 from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
-from app.importers.vocabularies import Role, WordFile
+from app.importers.vocabularies import BUILT_IN, Role, WordFile
 
 _HINTS: Mapping[Role, Sequence[str]] = {
     "source": ("source", "src", "input", "lang1", "de_vocab"),
@@ -82,7 +82,8 @@ def _vocabularies(
             continue
         path = _place(role, needs, checkpoint)
         if path is None:
-            state.ask(_question(role, needs, checkpoint))
+            name = state.ask(_question(role, needs, checkpoint))
+            words[role] = BUILT_IN[name] if name else ()
         else:
             words[role], contents[role] = checkpoint.vocabularies[path], checkpoint.contents.get(path)
             state.found.append(f"{role} vocabulary: {len(words[role]):,} words of {checkpoint.name_of(path)}")
@@ -146,5 +147,6 @@ def _question(role: Role, needs: Needs, checkpoint: Checkpoint) -> Question:
         f"{role.upper()}_VOCABULARY_FILE",
         f"the checkpoint contains no {role} vocabulary: a file with its words{size}",
         name=role,
+        usual=next((name for name, words in BUILT_IN.items() if len(words) == rows), None),
         depends=f"the files contain these lists of words: {inside}" if inside else "",
     )

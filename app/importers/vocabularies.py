@@ -1,6 +1,7 @@
 """Vocabularies as public repositories save them: lists, dictionaries in both directions, objects that contain them."""
 
 import json
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +165,14 @@ class WordFile:
     file: str
 
 
+BUILT_IN: Mapping[str, Sequence[str]] = {"printable": tuple(string.printable)}  # vocabularies without a file
+
+
 def read_words(path: Path, role: Role | None = None) -> WordFile:
-    """The words in a file. Raises ImportFailed if it is not a vocabulary."""
+    """The words in a file, or of a name in `BUILT_IN`. Raises ImportFailed if it is not a vocabulary."""
+    if str(path) in BUILT_IN and not path.exists():
+        letters = list(BUILT_IN[str(path)])
+        return WordFile(role, letters, letters, str(path))
     content = read(path)
     words = words_of(content) or _inside(content)
     if words is None:

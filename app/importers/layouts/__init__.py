@@ -7,6 +7,7 @@ from app.importers.layouts import (
     bentrevett_seq2seq,
     chatbot_tutorial,
     cvnd_captioning,
+    general_frames,
     general_language_model,
     general_series,
     general_tagger,
@@ -54,6 +55,7 @@ _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
     general_language_model.GeneralLanguageModel(),
     general_text.TextClassifier(),
     general_tagger.GeneralTagger(),
+    general_frames.FramesClassifier(),
     general_series.SeriesForecaster(),
     general_series.SeriesClassifier(),
 )

@@ -99,7 +99,7 @@ class GeneralLanguageModel(Layout):
                 next((word for word in found if word.lower() in _ENDS), "none"),
             ),
             Option("max_tokens", "words of a completion", "100", kind="whole", most=_MOST_TOKENS, assumed=True),
-            *options_of(chain),
+            *(option for option in options_of(chain) if option.name != "pooling" or not is_kept),
             *texts,
         ]
 
