@@ -4,7 +4,7 @@ UnrollError
 ├── InputError              the request is wrong; the caller can correct it
 │   ├── EmptyInput
 │   ├── InputTooLong
-│   ├── InputTooShort       a series has fewer steps than its model reads
+│   ├── InputTooShort       an input has fewer steps than its model reads
 │   ├── TooManyInputs
 │   ├── InvalidImage
 │   ├── InvalidSeries

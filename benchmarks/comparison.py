@@ -23,7 +23,7 @@ def workloads(jobs: Iterable[str], store: Path) -> tuple[list[Workload], list[st
     left_out = [job for job, work in found.items() if work is None]
     if len(left_out) == len(found):
         raise click.ClickException(f"{store} has no usable default model for {', '.join(left_out)}")
-    remarks = [f"{job} is left out: {store} has no usable default model for it." for job in left_out]
+    remarks = [f"{job} is left out: the store has no usable default model for it." for job in left_out]
     return [work for work in found.values() if work is not None], remarks
 
 

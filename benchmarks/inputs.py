@@ -12,25 +12,32 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from app.engine.client import EngineView
-from app.engine.protocol import Pixels, Tokens
+from app.engine.protocol import AnswerSpec, Decode, Forecast, Label, Pixels, Series, Source, Table, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
+from app.store.architecture import Forecaster
+from app.store.manifest import Manifest, SeriesInput, SourceName
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.registry import BY_NAME, CHECKS
+from app.tasks.scaling import scaled
 from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import place_of_image
+from benchmarks.series import random_rows
 from benchmarks.texts import manual, review, spread
 
 _SEED = 20
-TEXTS, PHOTOS, LONG_TEXTS = 512, 64, 32  # inputs of a job
+TEXTS, PHOTOS, SERIES, LONG_TEXTS = 512, 64, 512, 32  # inputs of a job
 LONG_SOURCE, LONG_ANSWER = 2000, 512  # most tokens of long ones
-_TASKS: dict[str, tuple[str, str | None]] = {
-    "sentiment": ("sentiment", "en"),
-    "caption": ("captioning", None),
-    "translate": ("translation", "en"),
+TEXTS_AND_IMAGES = ("sentiment", "caption", "translate")
+JOBS = (*TEXTS_AND_IMAGES, "forecast", "classify")
+_TASKS: dict[str, tuple[str, SourceName, str | None]] = {
+    "sentiment": ("sentiment", "text", "en"),
+    "caption": ("captioning", "image", None),
+    "translate": ("translation", "text", "en"),
+    "forecast": ("forecasting", "series", None),
+    "classify": ("classification", "series", None),
 }
-JOBS = tuple(_TASKS)
 _LIMITS = SourceLimits(text_chars=0, image_bytes=12_000_000, image_pixels=50_000_000)
 
 
@@ -38,28 +45,31 @@ _LIMITS = SourceLimits(text_chars=0, image_bytes=12_000_000, image_pixels=50_000
 class Workload:
     """One job: the version that does it, and its inputs. `bodies[i]` over HTTP is `sources[i]` to the engine.
 
-    `max_tokens` is the model's own limit of an answer, 0 for a label. `timeout_ms`, sent as a header, is how long an
-    answer is of use.
+    `answer` is what the engine computes. `timeout_ms`, sent as a header, is how long an answer is of use.
     """
 
     job: str
     model: str
     folder: Path
-    max_tokens: int
+    answer: AnswerSpec
     path: str
     content_type: str
     bodies: list[bytes]
-    sources: list[Tokens | Pixels]
+    sources: list[Source]
     timeout_ms: int | None = None
 
 
 def workload(job: str, store: Path) -> Workload | None:
-    """The inputs of `sentiment`, `caption` or `translate`; None if the store has no usable model."""
+    """The inputs of one of `JOBS`; None if the store has no usable model."""
     try:
         entry = _entry(job, store)
     except (ModelNotFound, UnknownLanguage):
         return None
-    return _caption(entry, store) if job == "caption" else _texts(job, entry, store, _ordinary(job))
+    if job == "caption":
+        return _caption(entry, store)
+    if entry.manifest.series is not None:
+        return _series(job, entry, store, entry.manifest.series)
+    return _texts(job, entry, store, _ordinary(job))
 
 
 def long_texts(job: str, store: Path) -> Workload:
@@ -101,8 +111,9 @@ def with_options(work: Workload, **options: object) -> Workload:
 
 
 def _entry(job: str, store: Path) -> Entry:
-    task, language = _TASKS[job]
-    return open_catalog(store, CHECKS).default(BY_NAME[task].selection, EngineView((), 0), source=language)
+    task, kind, language = _TASKS[job]
+    selection, engines = BY_NAME[task].selection, EngineView((), 0)
+    return open_catalog(store, CHECKS).default(selection, engines, kinds=(kind,), source=language)
 
 
 def _ordinary(job: str) -> list[str]:
@@ -149,6 +160,17 @@ def _caption(entry: Entry, store: Path) -> Workload:
     return _workload("caption", entry, store, "image/jpeg", bodies, list(sources))
 
 
+def _series(job: str, entry: Entry, store: Path, read: SeriesInput) -> Workload:
+    """Series as long as the window of the model. Without one their lengths are spread around a median of 60 steps."""
+    source = random.Random(_SEED)
+    lengths = [read.window or _log_normal(source, median=60, sigma=0.5, least=20, most=200) for _ in range(SERIES)]
+    all_rows = [random_rows(read, steps, source) for steps in spread(lengths, source)]
+    named = {"model": entry.manifest.name, "version": entry.manifest.version}
+    bodies = [json.dumps({"inputs": rows.tolist(), **named}).encode() for rows in all_rows]
+    sources = [Series(Table(len(read.features), scaled(rows, read.features).tobytes())) for rows in all_rows]
+    return _workload(job, entry, store, "application/json", bodies, list(sources))
+
+
 def _photos(count: int) -> list[bytes]:
     """JPEG files of crops of one photo in other colours, 640 x 480 and 224 x 224 by turns, with a camera's noise:
     without it a picture blown up from a small one would be too easy to decode."""
@@ -171,10 +193,18 @@ def _photos(count: int) -> list[bytes]:
 
 
 def _workload(
-    job: str, entry: Entry, store: Path, content_type: str, bodies: list[bytes], sources: list[Tokens | Pixels]
+    job: str, entry: Entry, store: Path, content_type: str, bodies: list[bytes], sources: list[Source]
 ) -> Workload:
     manifest = entry.manifest
     folder = store / manifest.name / str(manifest.version)
     query = f"?model={manifest.name}&version={manifest.version}" if content_type.startswith("image/") else ""
-    max_tokens = manifest.decoding.max_tokens if manifest.decoding else 0
-    return Workload(job, manifest.key, folder, max_tokens, f"/v1/{job}{query}", content_type, bodies, sources)
+    return Workload(job, manifest.key, folder, _answer(manifest), f"/v1/{job}{query}", content_type, bodies, sources)
+
+
+def _answer(manifest: Manifest) -> AnswerSpec:
+    """What a request without options asks for."""
+    if manifest.decoding is not None:
+        return Decode(manifest.decoding.max_tokens)
+    if isinstance(manifest.architecture, Forecaster):
+        return Forecast(manifest.architecture.horizon)
+    return Label()

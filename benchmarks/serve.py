@@ -9,6 +9,7 @@ from benchmarks.comparison import bench, count, failures, workloads
 from benchmarks.inputs import JOBS
 from benchmarks.options import ENGINES, OUTPUT, STORE, Counts, Names
 from benchmarks.report import disturbance, heading, measurements_table, ratios, ratios_table, refuse
+from benchmarks.stores import with_models_for
 
 
 @click.command()
@@ -24,12 +25,13 @@ def main(store: Path, seconds: float, jobs: list[str], clients: list[int], engin
     Ends with status 1 when any request over HTTP was refused or failed.
     """
     about = heading("benchmarks.serve")
-    works, remarks = workloads(jobs, store)
-    with bench(store, engines, count(works, clients)) as parts:
-        measurements = list(parts.measurements(works, clients, seconds))
+    with with_models_for(jobs, store) as (whole, added):
+        works, remarks = workloads(jobs, whole)
+        with bench(whole, engines, count(works, clients)) as parts:
+            measurements = list(parts.measurements(works, clients, seconds))
     found = [ratios(measurements, work.job) for work in works]
     click.echo(f"{about}\n\n{measurements_table(measurements)}\n\n{ratios_table(found)}")
-    for remark in (disturbance(measurements), *remarks):
+    for remark in (disturbance(measurements), *added, *remarks):
         if remark:
             click.echo(f"\n{remark}")
     if output is not None:

@@ -16,7 +16,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.comparison import warm_up, workloads
-from benchmarks.inputs import JOBS, Workload
+from benchmarks.inputs import JOBS, TEXTS_AND_IMAGES, Workload
 from benchmarks.load import LoadGenerator
 from benchmarks.options import OUTPUT, STORE, Counts, Names
 from benchmarks.report import NONE, heading, refuse, table
@@ -124,7 +124,14 @@ def measured(works: list[Workload], store: Path, cores: int, seconds: float) -> 
 
 @click.command()
 @STORE
-@click.option("--tasks", "jobs", type=Names(JOBS), default=",".join(JOBS), show_default=True, help="Jobs to measure.")
+@click.option(
+    "--tasks",
+    "jobs",
+    type=Names(JOBS),
+    default=",".join(TEXTS_AND_IMAGES),
+    show_default=True,
+    help="Jobs to measure.",
+)
 @click.option("--cores", type=Counts(), default="1,2", show_default=True, help="Cores of the service, by affinity.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=6.0, show_default=True, help="Per measurement.")
 @OUTPUT

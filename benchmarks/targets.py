@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import click
 
+from app.engine.protocol import Tokens
 from app.settings import Settings
 from benchmarks.comparison import Bench, bench, count, failures, warm_up, workloads
-from benchmarks.inputs import JOBS, Workload, long_texts, with_options
+from benchmarks.inputs import JOBS, TEXTS_AND_IMAGES, Workload, long_texts, with_options
 from benchmarks.load import OpenSample
 from benchmarks.options import ENGINES, OUTPUT, STORE, Names
 from benchmarks.report import NONE, Measurement, disturbance, heading, ratios, refuse, table
@@ -55,7 +56,14 @@ def _line(row: int, what: str, target: str, value: float | None, form: str, rema
 
 @click.command()
 @STORE
-@click.option("--tasks", "jobs", type=Names(JOBS), default=",".join(JOBS), show_default=True, help="Jobs to measure.")
+@click.option(
+    "--tasks",
+    "jobs",
+    type=Names(JOBS),
+    default=",".join(TEXTS_AND_IMAGES),
+    show_default=True,
+    help="Jobs to measure.",
+)
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="Per measurement.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=2, show_default=True, help="Rounds of row 4.")
 @ENGINES
@@ -64,7 +72,7 @@ def main(store: Path, jobs: list[str], seconds: float, rounds: int, engines: int
     """Measure the targets and print one Markdown table. Rows 3 and 9 have their own benchmarks."""
     about = heading("benchmarks.targets")
     works, remarks = workloads(jobs, store)
-    texts = [work for work in works if work.job != "caption"]
+    texts = [work for work in works if isinstance(work.sources[0], Tokens)]
     clients = (1, CLIENTS)
     total = count(works, clients, leave_out=LEFT_OUT) + len(texts) * (1 + 2 * rounds) + len(works) * len(LOADS)
     lines: list[Line] = []

@@ -5,6 +5,7 @@ model.
 """
 
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,13 +13,14 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from app.engine.cost import cost_of
+from app.engine.cost import cost_of, encode_steps
 from app.engine.decode import decode
 from app.engine.encode import encode
+from app.engine.forecast import forecast
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
 from app.engine.policy import policy_of
-from app.engine.protocol import Decode, Failed, Label, Source
+from app.engine.protocol import Failed, Source
 from app.engine.request import Output, Request, whole
 from app.engine.scheduler import Scheduler
 from app.models.serving.precision import Precision
@@ -26,7 +28,6 @@ from app.settings import Settings
 from app.store.model_store import open_version
 from benchmarks.inputs import Workload
 from benchmarks.peers.model import load
-from benchmarks.peers.servers import text_of
 
 BATCH, IMAGE_BATCH = 32, 8
 SETTINGS = Settings()
@@ -39,9 +40,10 @@ Kind = Literal["by hand", "engine's code", "padded", "step level", "ideal", "htt
 
 def by_hand(work: Workload, batch: int) -> Iterator[int]:
     """As a user writes it, in plain float32 torch: `batch` inputs at a time in order of arrival, padded to the longest,
-    run until the slowest row ends. From the text or file to the text or label."""
+    run until the slowest row ends. From the text, the file or the numbers to the text, the label or the numbers."""
     model = load(work.job, work.folder)
-    inputs = work.bodies if work.content_type.startswith("image/") else [text_of(body) for body in work.bodies]
+    is_file = work.content_type.startswith("image/")
+    inputs = work.bodies if is_file else [json.loads(body)["inputs"] for body in work.bodies]
     for start in itertools.cycle(range(0, len(inputs), batch)):
         yield len(model.predict(inputs[start : start + batch]))
 
@@ -49,26 +51,25 @@ def by_hand(work: Workload, batch: int) -> Iterator[int]:
 def one_by_one(work: Workload) -> Iterator[int]:
     """One request after the other through the engine's code: the model's own time."""
     model = _model(work)
-    for number, source in enumerate(itertools.cycle(work.sources)):
-        yield _finish(model, [_request(work, number, source)])
+    for source in itertools.cycle(work.sources):
+        yield _finish(model, _requests(work, [source]))
 
 
 def sorted_batches(work: Workload) -> Iterator[int]:
     """All inputs in batches of neighbours in length, as a job with all data at hand would; a turn is all of them."""
     model = _model(work)
-    requests = sorted(_requests(work), key=lambda request: request.cost.encode)
-    batches = [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
+    sources = sorted(work.sources, key=encode_steps)
+    batches = [sources[start : start + BATCH] for start in range(0, len(sources), BATCH)]
     random.Random(0).shuffle(batches)
     while True:
-        yield sum(_finish(model, batch) for batch in batches)
+        yield sum(_finish(model, _requests(work, batch)) for batch in batches)
 
 
 def image_batches(work: Workload) -> Iterator[int]:
     """Batches of images, in order."""
     model = _model(work)
-    requests = _requests(work)
-    for start in itertools.cycle(range(0, len(requests), IMAGE_BATCH)):
-        yield _finish(model, requests[start : start + IMAGE_BATCH])
+    for start in itertools.cycle(range(0, len(work.sources), IMAGE_BATCH)):
+        yield _finish(model, _requests(work, work.sources[start : start + IMAGE_BATCH]))
 
 
 def step_level(work: Workload, precision: Precision = "auto") -> Iterator[int]:
@@ -94,19 +95,24 @@ def _model(work: Workload, precision: Precision = "auto") -> LoadedModel:
 
 
 def _request(work: Workload, number: int, source: Source) -> Request:
-    answer = Decode(work.max_tokens) if work.max_tokens else Label()
-    return Request((b"", number), work.model, source, answer, cost_of(source, answer))
+    return Request((b"", number), work.model, source, work.answer, cost_of(source, work.answer))
 
 
-def _requests(work: Workload) -> list[Request]:
-    return [_request(work, number, source) for number, source in enumerate(work.sources)]
+def _requests(work: Workload, sources: Sequence[Source]) -> list[Request]:
+    return [_request(work, number, source) for number, source in enumerate(sources)]
 
 
 def _finish(model: LoadedModel, batch: Sequence[Request]) -> int:
     """Run a batch to the end of its last row; rows that have ended are run no further."""
-    outputs = encode(model, [whole(request) for request in batch])
-    while model.slots.count:
-        outputs += decode(model, SETTINGS.unit)
+    outputs: list[Output] = []
+    reading = list(batch)
+    while reading:  # again, the windows of forecasts that feed themselves
+        outputs += encode(model, [whole(request) for request in reading])
+        reading = [request for request in reading if request.reads_again]
+        for request in reading:
+            request.reads_again = False
+    while model.rows:
+        outputs += forecast(model, SETTINGS.unit) if len(model.forecasts) else decode(model, SETTINGS.unit)
     return _answered(outputs)
 
 
@@ -131,8 +137,9 @@ _ALONE = (
     Way("engine's code, one by one", "engine's code", one_by_one, alone=True),
 )
 _FULL = f"{_POLICY.slots} rows kept full"
+_SORTED = Way(f"batches of {BATCH}, sorted by length", "ideal", sorted_batches)
 WAYS = {
-    "sentiment": (*_ALONE, Way(f"batches of {BATCH}, sorted by length", "ideal", sorted_batches)),
+    "sentiment": (*_ALONE, _SORTED),
     "caption": (*_ALONE, Way(f"batches of {IMAGE_BATCH}", "ideal", image_batches)),
     "translate": (
         *_ALONE,
@@ -140,4 +147,6 @@ WAYS = {
         Way(f"step level, float32, {_FULL}", "step level", partial(step_level, precision="float32")),
         Way(f"step level, {_FULL}", "ideal", step_level),
     ),
+    "forecast": (*_ALONE, Way(f"batches of {BATCH}", "ideal", sorted_batches)),
+    "classify": (*_ALONE, _SORTED),
 }

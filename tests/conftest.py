@@ -107,7 +107,7 @@ def serving_store(store: Path, folder: Path, tasks: Sequence[Task] = TASKS, **se
     """The address of a real server over a store, with its engine in a thread. A service of processes takes seconds."""
     of_service = Settings(store=store, **settings)
     with (
-        engine_in_thread(store, folder) as endpoint,
+        engine_in_thread(store, folder, precision=of_service.precision) as endpoint,
         serving(create_app(of_service, tasks=tasks, engines=[endpoint])) as address,
     ):
         wait_until_ready(address)

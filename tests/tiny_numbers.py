@@ -53,7 +53,7 @@ def _forecast_tiny() -> Manifest:
     """A ResNet over time and an LSTM: three days of two targets from a window of three features."""
     encoder = SeriesEncoder(
         features=3,
-        blocks=(Block(kind="residual", width=5, kernels=(3, 3)), Block(kind="residual", width=5, kernels=(3, 3))),
+        front=(Block(kind="residual", width=5, kernels=(3, 3)), Block(kind="residual", width=5, kernels=(3, 3))),
         recurrence=Recurrence(cell="lstm", input_size=5, hidden_size=8),
     )
     series = SeriesInput(features=(RAIN, WARMTH, WIND), targets=(WARMTH, RAIN), window=WINDOW, interval="1 day")

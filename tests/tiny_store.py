@@ -41,7 +41,7 @@ from training.subwords import train_subwords
 
 VOCABULARY = 420
 IMAGE_SIZE = 64
-_CONVOLUTIONS = ("encoder.blocks.", "encoder.branch.")  # of series
+_CONVOLUTIONS = ("encoder.front.", "encoder.branch.")  # of series
 TEXTS = [
     "a warm and funny film that i would gladly see again",
     "the plot makes no sense and the acting is worse",
@@ -164,7 +164,7 @@ def _weather() -> Manifest:
         Feature(name=name, log1p=name == "precipitation", scaling=Standard(mean=5, std=6)) for name in names
     )
     blocks = (Block(kind="residual", width=6, kernels=(3, 3)),)
-    encoder = SeriesEncoder(features=4, blocks=blocks, recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8))
+    encoder = SeriesEncoder(features=4, front=blocks, recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8))
     return Manifest(
         name="forecast-weather",
         version=1,

@@ -62,7 +62,7 @@ class Config:
     def architecture(self) -> Architecture:
         block = Block(kind="residual", width=self.width, kernels=(3, 1))
         recurrence = Recurrence(cell="lstm", input_size=self.width, hidden_size=self.hidden)
-        encoder = SeriesEncoder(features=len(FEATURES), blocks=(block,), recurrence=recurrence)
+        encoder = SeriesEncoder(features=len(FEATURES), front=(block,), recurrence=recurrence)
         return Architecture(encoder=encoder, targets=len(TARGETS), horizon=HORIZON)
 
 

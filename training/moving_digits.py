@@ -39,8 +39,10 @@ class Clips(NamedTuple):
 
 def read_digits(data: Path, split: Split) -> Tensor:
     """Digits (digits, 8, 8) from 0 to 1. The file is split by its order: 70 % train, 10 % dev, 20 % test."""
-    (path,) = data.glob(ARCHIVE)
-    with ZipFile(path) as archive:
+    paths = sorted(data.glob(ARCHIVE))  # one for each Python and system that ran `make data`: the digits are the same
+    if not paths:
+        raise FileNotFoundError(f"{data} has no {ARCHIVE}; run: make data")
+    with ZipFile(paths[0]) as archive:
         lines = gzip.decompress(archive.read(FILE)).decode().splitlines()
     start, end = (round(share * len(lines)) for share in _SHARES[split])
     rows = [[float(value) for value in line.split(",")[:64]] for line in lines[start:end]]

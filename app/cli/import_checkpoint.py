@@ -1,13 +1,28 @@
 """`unroll import`."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from app.cli.import_ending import end_of_import, show
+from app.cli.import_line import command_line
+from app.cli.import_readings import show_readings
 from app.cli.messages import errors_as_messages
-from app.importers.importing import ImportRequest, convert_checkpoint, import_checkpoint
+from app.cli.prompts import answered
+from app.errors import ImportFailed
+from app.importers.checkpoint import Checkpoint
+from app.importers.importing import Conversion, convert, publish, read_checkpoint
+from app.importers.labels import read_labels
+from app.importers.questions import QuestionsOpen
+from app.importers.recognition import UnknownStructure
+from app.importers.request import ImportRequest
+from app.importers.skeleton import skeleton_of
+from app.importers.vocabularies import BUILT_IN
 from app.store.listing import newest_version
+from app.store.publishing import check_is_free
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -18,8 +33,21 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--vocab", "vocabularies", multiple=True, help="[source=|target=]FILE with a word a line, from word 0.")
 @click.option("--layout", help="A layout of `unroll layouts`; needed only when several fit.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value that the files do not contain.")
-@click.option("--usual", is_flag=True, help="Accept the default of each value that is not set.")
-@click.option("--labels", default="", help="Names of the labels in order: negative,positive")
+@click.option("--usual", is_flag=True, help="Accept the default of each value that is not set, and show which.")
+@click.option("--interactive", is_flag=True, help="Ask for what is missing on the terminal.")
+@click.option(
+    "--labels", default="", help='Names of the labels in order: negative,positive ("a, b" has a comma); or a file.'
+)
+@click.option("--features", default="", help="Names of the columns that a network of series reads, in order.")
+@click.option("--targets", default="", help="Names of the columns that it forecasts.")
+@click.option(
+    "--scaler",
+    "scalers",
+    multiple=True,
+    help="[features=|targets=] file of a scaler, or its numbers: none, min-max:MIN,MAX, standard:MEAN,STD; columns are "
+    "separated by semicolons.",
+)
+@click.option("--task", help="Task of the model, if it is not the usual one of its network.")
 @click.option("--languages", default="", help="Source and target language: en,ko; or one of them: de, or ,en")
 @click.option(
     "--store",
@@ -29,59 +57,106 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="Folder of the model store; it is made if it does not exist.",
 )
 @click.option("--version", "version", type=click.IntRange(min=1), help="Default: one more than the newest version.")
+@click.option("--default", is_flag=True, help="Make it the default model of its task.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
-@click.option("--dry-run", is_flag=True, help="Print what the files contain, and write nothing.")
-def import_(
-    name: str,
-    checkpoints: tuple[Path, ...],
-    vocabularies: tuple[str, ...],
-    layout: str | None,
-    settings: tuple[str, ...],
-    usual: bool,
-    labels: str,
-    languages: str,
-    store: Path,
-    version: int | None,
-    licence: str,
-    dry_run: bool,
-) -> None:
+@click.option("--try", "trial", metavar="INPUT", help="Answer this input; where two readings fit the file, by each.")
+@click.option("--write-mapping", type=click.Path(path_type=Path, dir_okay=False), help="Write a mapping with all keys.")
+@click.option("--dry-run", is_flag=True, help="All steps but the last; writes nothing.")
+@click.pass_context
+def import_(context: click.Context, /, **parameters: Any) -> None:
     """Import a checkpoint of another code base into the model store.
 
-    The import runs no code of the checkpoint.
+    The import runs no code of the checkpoint. What the files do not contain is asked for in one round.
     """
-    source, _, target = languages.partition(",")
-    request = ImportRequest(
-        name=name,
-        checkpoints=checkpoints,
-        vocabularies=[_vocabulary(value) for value in vocabularies],
-        layout=layout,
-        settings=dict(_setting(value) for value in settings),
-        accept_usual=usual,
-        labels=[label.strip() for label in labels.split(",") if label.strip()],
-        version=version or 1 + newest_version(store, name),
-        languages=(source or None, target or None),
-        licence=licence,
-    )
     with errors_as_messages():
-        if dry_run:
-            conversion = convert_checkpoint(request)
-        else:
-            conversion, folder = import_checkpoint(request, store)
-        click.echo(f"layout: {conversion.layout.name}, {conversion.layout.source}")
-        click.echo(f"network: {conversion.manifest.architecture.describe()}")
-        for key, value in conversion.options.given.items():
-            click.echo(f"{key}: {value}")
-        click.echo("nothing was written" if dry_run else f"wrote {folder}; try it: unroll serve --store {store}")
+        _import(context, parameters)
+
+
+def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
+    store, dry_run = parameters["store"], parameters["dry_run"]
+    request = _request(parameters)
+    if not dry_run:
+        check_is_free(store, request.name, request.version)  # before minutes of reading
+    checkpoint = read_checkpoint(request)
+    if parameters["write_mapping"]:
+        _write_mapping(checkpoint, parameters["write_mapping"])
+        return
+    try:
+        conversion = _converted(checkpoint, request, parameters)
+    except QuestionsOpen as questions:
+        given = [name for name in parameters if _is_given(context, name)]
+        if parameters["trial"]:
+            show_readings(checkpoint, request, parameters["trial"])
+        line = command_line(parameters, given, questions.arguments)
+        raise click.ClickException(
+            f"{questions.detail}\nthe whole command with the usual values; replace what is wrong:\n  {line}"
+        ) from questions
+    except UnknownStructure as unknown:
+        raise click.ClickException(f"{unknown.detail}\n{json.dumps(unknown.skeleton, indent=2)}") from unknown
+    show(conversion)
+    if parameters["trial"] and conversion.usual:
+        show_readings(checkpoint, request, parameters["trial"])
+    folder = None if dry_run else publish(conversion, store)
+    end_of_import(conversion, store, folder, parameters["trial"])
+
+
+def _converted(checkpoint: Checkpoint, request: ImportRequest, parameters: Mapping[str, Any]) -> Conversion:
+    while True:
+        try:
+            return convert(checkpoint, request)
+        except QuestionsOpen as questions:
+            if not parameters["interactive"]:
+                raise
+            request = answered(request, questions)
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _request(parameters: Mapping[str, Any]) -> ImportRequest:
+    name, store = parameters["name"], parameters["store"]
+    source, _, target = parameters["languages"].partition(",")
+    return ImportRequest(
+        name=name,
+        checkpoints=parameters["checkpoints"],
+        vocabularies=[_vocabulary(value) for value in parameters["vocabularies"]],
+        layout=parameters["layout"],
+        settings=dict(_setting(value) for value in parameters["settings"]),
+        accept_usual=parameters["usual"],
+        labels=read_labels(parameters["labels"]),
+        features=_names(parameters["features"]),
+        targets=_names(parameters["targets"]),
+        scalers=[_scaler(value) for value in parameters["scalers"]],
+        task=parameters["task"],
+        default=parameters["default"],
+        version=parameters["version"] or 1 + newest_version(store, name),
+        languages=(source or None, target or None),
+        licence=parameters["licence"],
+    )
+
+
+def _write_mapping(checkpoint: Checkpoint, path: Path) -> None:
+    skeleton = skeleton_of(checkpoint)
+    try:
+        path.write_text(json.dumps(skeleton, indent=2) + "\n", encoding="utf8")
+    except OSError as error:
+        raise ImportFailed(f"{path} cannot be written: {error.strerror}") from error
+    click.echo(
+        f"wrote {path} with {len(skeleton['keys'])} keys; fill in `parts`, then import with --layout "
+        f"{skeleton['layout']} --set mapping={path}"
+    )
 
 
 def _vocabulary(value: str) -> tuple[Any, Path]:
     role, equals, file = value.partition("=")
-    if not equals:
+    if not equals or Path(value).is_file():
         role, file = "", value
     if role not in ("", "source", "target"):
         raise click.BadParameter(f"{value} has the role {role}; use source=FILE or target=FILE", param_hint="--vocab")
     path = Path(file)
-    if not path.is_file():
+    if not path.is_file() and file not in BUILT_IN:
         raise click.BadParameter(f"{file} is not a file", param_hint="--vocab")
     return role or None, path
 
@@ -91,3 +166,12 @@ def _setting(value: str) -> tuple[str, str]:
     if not equals:
         raise click.BadParameter(f"{value} has no value; use KEY=VALUE", param_hint="--set")
     return key, answer
+
+
+def _scaler(value: str) -> tuple[str | None, str]:
+    role, equals, scaler = value.partition("=")
+    return (role, scaler) if equals and role in ("features", "targets") else (None, value)
+
+
+def _names(value: str) -> list[str]:
+    return read_labels(value)

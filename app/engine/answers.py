@@ -6,6 +6,7 @@ from typing import assert_never, cast
 import torch
 from torch import Tensor
 
+from app.engine.explain import explained, labelled
 from app.engine.faults import NOT_A_NUMBER, failed
 from app.engine.forecast import start_forecasts
 from app.engine.loaded_model import LoadedModel
@@ -14,25 +15,20 @@ from app.engine.protocol import (
     Decode,
     Embed,
     Embedded,
-    Explain,
-    Explanation,
     Forecast,
     Label,
-    Labelled,
-    Source,
     Tag,
-    Tagged,
     Tokens,
 )
 from app.engine.request import Output, Request
-from app.engine.sources import tensor_of
 from app.engine.tables import table
+from app.engine.tag import tag
 from app.engine.transfers import to_device, to_host
 from app.models.encoders import Encoded
-from app.models.explain import Explained, InPieces, explain
-from app.models.networks import Classifier, EncoderDecoder, Tagger
+from app.models.networks import Classifier, EncoderDecoder, TokenNetwork
 from app.models.pooling import pooled
 from app.models.state import State
+from app.models.window_language_model import WindowLanguageModel
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import Forecaster as ForecasterConfig
 from app.store.architecture import Pooling
@@ -61,7 +57,7 @@ def _answer_kind(model: LoadedModel, requests: Sequence[Request], encoded: Encod
         case Label():
             return _label(model, requests, encoded)
         case Tag():
-            return _tag(model, requests, encoded)
+            return tag(model, requests, encoded)
         case Embed():
             return _embed(requests, encoded)
         case Forecast():
@@ -81,10 +77,9 @@ def reads_memory(model: LoadedModel, wanted: AnswerSpec) -> bool:
         case Label() | Forecast():
             assert isinstance(architecture, ClassifierConfig | ForecasterConfig)
             wants_states = isinstance(wanted, Forecast) and wanted.states
-            return wants_states or architecture.pooling != ("last",)
+            return wants_states or architecture.reads_outputs
         case Decode():
-            assert isinstance(model.network, EncoderDecoder)
-            return model.network.decoder.attends
+            return isinstance(model.network, EncoderDecoder) and model.network.decoder.attends
         case Embed():
             return wanted.pooling != "last"
         case Tag():
@@ -96,64 +91,15 @@ def reads_memory(model: LoadedModel, wanted: AnswerSpec) -> bool:
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
     """Labels at once, except those that are explained: they come from the network that explains them."""
     assert isinstance(model.network, Classifier)
-    rows = model.network.label(encoded).float().softmax(1).tolist()
+    rows = model.network.probabilities(model.network.label(encoded)).tolist()
     outputs = []
     for request, scores in zip(requests, rows, strict=True):
         assert isinstance(request.answer, Label)
         if request.answer.explain is None:
             outputs.append(labelled(request, scores))
         else:
-            model.explaining[request] = _explained(model, request.source, request.answer.explain)
+            model.in_pieces[request] = explained(model, request, request.answer.explain)
     return outputs
-
-
-def labelled(request: Request, scores: list[float], explanation: Explanation | None = None) -> Output:
-    """The answer of a request, unless a score is not a number."""
-    if any(score != score for score in scores):
-        return failed(request, NOT_A_NUMBER)
-    return request, Labelled(request.key[1], scores, explanation)
-
-
-def _explained(model: LoadedModel, source: Source, how: Explain) -> InPieces[Explained]:
-    exact = yield from _exact(model)
-    return (yield from explain(exact, tensor_of(source), how.layer, how.units))
-
-
-def _exact(model: LoadedModel) -> InPieces[Classifier]:
-    """The float32 network of a classifier. Explanations that run in turns make it together, once."""
-    while model.exact is None:
-        if model.making_exact is None:
-            assert model.make_exact is not None
-            model.making_exact = model.make_exact()
-        making, model.making_exact = model.making_exact, None  # an error ends it
-        try:
-            next(making)
-        except StopIteration as made:
-            model.exact = made.value
-            continue
-        model.making_exact = making
-        yield
-    return model.exact
-
-
-def _tag(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
-    assert isinstance(model.network, Tagger)
-    labels, scores = to_host(model.network.tags(model.network.logits(encoded), encoded.lengths))
-    outputs = []
-    for request, of_request, probabilities in zip(requests, labels.tolist(), scores, strict=True):
-        assert isinstance(request.source, Tokens)
-        assert isinstance(request.answer, Tag)
-        length = len(request.source.ids)
-        outputs.append(_tagged(request, of_request[:length], probabilities[:length]))
-    return outputs
-
-
-def _tagged(request: Request, labels: list[int], scores: Tensor) -> Output:
-    """labels and scores (source, labels) of one request."""
-    assert isinstance(request.answer, Tag)
-    if bool(scores.isnan().any()):
-        return failed(request, NOT_A_NUMBER)
-    return request, Tagged(request.key[1], labels, table(scores) if request.answer.scores else None)
 
 
 def _embed(requests: Sequence[Request], encoded: Encoded) -> list[Output]:
@@ -177,9 +123,42 @@ def _embed(requests: Sequence[Request], encoded: Encoded) -> list[Output]:
 def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> None:
     assert isinstance(model.network, EncoderDecoder)
     state = model.network.decoder.start(encoded)
+    if unread := _unread(requests):
+        _begin_anew(state, unread)
     memory = state["memory"].shape[1] if "memory" in state else 0
+    encoder = model.network.config.encoder
     for request in requests:
-        request.memory = min(memory, len(request.source.ids)) if isinstance(request.source, Tokens) else memory
+        request.memory = memory
+        if isinstance(request.source, Tokens) and encoder.kind == "text":
+            request.memory = min(memory, encoder.memory_length(len(request.source.ids)))
+    _admit(model, requests, state)
+
+
+def start_windows(model: LoadedModel, requests: Sequence[Request], sources: Tensor, lengths: Tensor) -> None:
+    """Start to decode from tokens (batch, source) with lengths (batch,) that each step reads anew."""
+    assert isinstance(model.network, WindowLanguageModel)
+    model.counters.encoded += len(requests)
+    if unread := _unread(requests):
+        lengths[to_device(torch.tensor(unread), lengths.device)] = 0
+    _admit(model, requests, model.network.encode(sources, lengths))
+
+
+def _begin_anew(state: State, rows: Sequence[int]) -> None:
+    """Put the recurrent state before the first token into some rows."""
+    parts = cast(dict[str, Tensor], state)
+    index = to_device(torch.tensor(rows), parts["hidden"].device)
+    parts |= {name: parts[name].index_fill(0, index, 0) for name in ("hidden", "cell") if name in parts}
+
+
+def _unread(requests: Sequence[Request]) -> list[int]:
+    """The places of the requests whose source is not read."""
+    sources = [request.source for request in requests]
+    return [place for place, source in enumerate(sources) if isinstance(source, Tokens) and source.unread]
+
+
+def _admit(model: LoadedModel, requests: Sequence[Request], state: State) -> None:
+    """Add rows for requests to the running batch, from a state with one row of each."""
+    assert isinstance(model.network, TokenNetwork)
     vocabulary = model.network.config.decoder.vocabulary_size
     try:
         for slots, chosen in model.by_group(requests):

@@ -1,10 +1,11 @@
 """Whether a version can take a source and give an answer: checked once, when a request arrives. Free of torch."""
 
+from typing import assert_never
+
 from app.engine.protocol import (
     AnswerSpec,
     Decode,
     Embed,
-    Explain,
     Forecast,
     Frames,
     Label,
@@ -15,7 +16,7 @@ from app.engine.protocol import (
     Tokens,
 )
 from app.errors import ContradictoryOptions, EngineFailed
-from app.store.architecture import Forecaster
+from app.store.architecture import Classifier, Forecaster
 from app.store.manifest import AnswerName, Manifest, SourceName
 
 MAX_ALTERNATIVES = 20
@@ -34,16 +35,19 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     that it cannot take."""
     _check_kinds(manifest, source, answer)
     match answer:
-        case Label(explain=Explain()):
-            _check_explained(manifest)
+        case Label():
+            if answer.explain is not None:
+                check_explained(manifest)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():
             _check_forecast(manifest, answer.horizon)
         case Embed():
             _check_layer(manifest, answer.layer)
+        case Tag():
+            pass  # it has no option that a model cannot take
         case _:
-            pass
+            assert_never(answer)
     _check_content(manifest, source)
 
 
@@ -63,12 +67,23 @@ def _check_content(manifest: Manifest, source: Source) -> None:
             last = manifest.source_vocabulary - 1
             if not source.ids or not 0 <= min(source.ids) <= max(source.ids) <= last:
                 raise EngineFailed(f"{manifest.key} needs at least one token id, each from 0 to {last}")
+            _check_length(manifest, len(source.ids))
         case Pixels():
             _check_images(manifest, source.size, 1, source.data)
         case Frames():
             _check_images(manifest, source.size, source.count, source.data)
+            _check_length(manifest, source.count)
         case Series():
             _check_series(manifest, source)
+            _check_length(manifest, len(source.rows))
+        case _:
+            assert_never(source)
+
+
+def _check_length(manifest: Manifest, steps: int) -> None:
+    least = manifest.architecture.least_steps
+    if steps < least:
+        raise EngineFailed(f"{manifest.key} needs sources of at least {least} steps, and got {steps}")
 
 
 def _check_images(manifest: Manifest, size: int, count: int, data: bytes) -> None:
@@ -88,10 +103,16 @@ def _check_series(manifest: Manifest, source: Series) -> None:
         raise EngineFailed(f"{manifest.key} needs {series.window} rows, its window, and got {len(rows)}")
 
 
-def _check_explained(manifest: Manifest) -> None:
-    encoder = manifest.architecture.encoder
-    if encoder.kind == "series" and encoder.transposed:
-        detail = f"{manifest.key} reads a window as a whole, feature by feature: its steps cannot be explained"
+def check_explained(manifest: Manifest) -> None:
+    """Raises ContradictoryOptions if the label of a classifier cannot be explained."""
+    architecture = manifest.architecture
+    assert isinstance(architecture, Classifier)  # its answers are labels
+    if not architecture.explains_steps:
+        encoder = architecture.encoder
+        is_transposed = encoder.kind == "series" and encoder.transposed is not None
+        steps = "feature by feature" if is_transposed else f"at least {architecture.least_steps} steps"
+        how = f"reads a window as a whole, {steps}"
+        detail = f"{manifest.key} {how}: its label cannot be explained; leave out explain"
         raise ContradictoryOptions(detail, options=["explain"])
 
 

@@ -20,7 +20,7 @@ from app.engine.protocol import (
     Tag,
     Tokens,
 )
-from app.store.architecture import Architecture, Forecaster
+from app.store.architecture import Architecture, Classifier, Forecaster, WindowLanguageModel
 
 IMAGE_STEPS = 256  # cost of a source image, and of each frame
 _SLOW_PASS = 2  # cost of a step that keeps its gates, in cell steps
@@ -49,7 +49,10 @@ def cost_of(source: Source, answer: AnswerSpec, architecture: Architecture | Non
         case Label():
             return Cost(steps, explain_steps(source, answer.explain, architecture) if answer.explain else 0)
         case Decode():
-            return Cost(steps, answer.beams * min(answer.max_tokens, _likely_tokens(source)), answer.beams)
+            tokens = answer.beams * min(answer.max_tokens, _likely_tokens(source))
+            if isinstance(architecture, WindowLanguageModel):
+                return Cost(steps, tokens * architecture.window, answer.beams)  # each token reads the window anew
+            return Cost(steps, tokens, answer.beams)
         case Forecast():
             return _cost_of_forecast(steps, answer.horizon, architecture)
         case Tag() | Embed():
@@ -83,14 +86,16 @@ def explain_steps(source: Source, explain: Explain, architecture: Architecture |
     changes what the network makes of those before it; for activations also a slow pass through the layers up to
     theirs. Frames are read once more."""
     encoder = None if architecture is None else architecture.encoder
-    divisible, directions = True, 1
+    one_pass, directions = True, 1
     if encoder is not None and encoder.kind != "image":
-        divisible, directions = encoder.is_divisible, encoder.recurrence.directions
+        directions = encoder.recurrence.directions
+    if isinstance(architecture, Classifier):
+        one_pass = architecture.explains_in_one_pass
     steps, again = encode_steps(source), 0
     if isinstance(source, Frames):
         steps, again = source.count, steps
     layers = 0 if explain.layer is None else explain.layer + 1
-    passes = steps if divisible else steps * (steps + 1) // 2
+    passes = steps if one_pass else steps * (steps + 1) // 2
     return again + passes + _SLOW_PASS * layers * directions * steps
 
 
@@ -100,7 +105,9 @@ def _cost_of_forecast(steps: int, horizon: int, architecture: Architecture | Non
         return Cost(steps, horizon, 1)
     if architecture.feedback == "window":
         return Cost(steps, (horizon - 1) * steps)
-    return Cost(steps, horizon, 1) if architecture.is_stepwise else Cost(steps)
+    if architecture.is_stepwise:
+        return Cost(steps, horizon, 1)
+    return Cost(steps, 0 if architecture.decoder is None else architecture.horizon)
 
 
 def _likely_tokens(source: Source) -> int:

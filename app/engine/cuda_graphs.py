@@ -15,7 +15,7 @@ from torch import Tensor
 
 from app.engine.sampling import most_probable
 from app.engine.slots import Slots
-from app.models.networks import EncoderDecoder
+from app.models.networks import TokenNetwork
 
 log = logging.getLogger("unroll.graphs")
 _FEW_ROWS = (4, 16, 64)  # a GPU takes as long for 64 rows as for one: weights are read once for all
@@ -31,7 +31,7 @@ class Shape(NamedTuple):
     memory: int
 
 
-def plain_unit(network: EncoderDecoder, slots: Slots, shape: Shape, *, steps: int, eos: int) -> tuple[Tensor, Tensor]:
+def plain_unit(network: TokenNetwork, slots: Slots, shape: Shape, *, steps: int, eos: int) -> tuple[Tensor, Tensor]:
     """`steps` most probable tokens for the first rows, in place: tokens and log-probabilities, each (steps, rows).
 
     Rows that end within the unit stay as they are. Every operation runs on the device, in the same order on the same
@@ -73,7 +73,7 @@ class Units:
     """The graphs of one model, for units of `steps` steps and memories of the lengths `memories`. On a CPU a graph is
     replaced by the calls that it would record."""
 
-    def __init__(self, network: EncoderDecoder, slots: Slots, eos: int, *, steps: int, memories: Sequence[int]) -> None:
+    def __init__(self, network: TokenNetwork, slots: Slots, eos: int, *, steps: int, memories: Sequence[int]) -> None:
         self._unit = partial(plain_unit, network, slots, steps=steps, eos=eos)
         self._slots = slots
         self._steps = steps

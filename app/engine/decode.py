@@ -22,7 +22,7 @@ from app.engine.sampling_options import SamplingOptions, options_of
 from app.engine.slots import BAD, RUNNING, Slots, Snapshot
 from app.engine.trace import StepResult, step_result, traced
 from app.engine.transfers import to_device, to_host
-from app.models.networks import EncoderDecoder
+from app.models.networks import TokenNetwork
 from app.models.state import State
 
 
@@ -70,9 +70,9 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
 
 
 def release(model: LoadedModel, *requests: Request) -> None:
-    """Free the rows of requests, if they have any, and drop their explanations."""
+    """Free the rows of requests, if they have any, and drop what is computed in pieces."""
     for request in requests:
-        model.stop_explaining(request)
+        model.stop_pieces(request)
     with torch.inference_mode():
         model.forecasts.leave(requests)
     for slots in model.groups:
@@ -156,7 +156,7 @@ def _fail(model: LoadedModel, requests: Sequence[Request], error: Exception) -> 
 def _rehearse(model: LoadedModel, slots: Slots, requests: Sequence[Request]) -> list[Output]:
     """Compute the next step of some requests alone, and drop it."""
     network = model.network
-    assert isinstance(network, EncoderDecoder)
+    assert isinstance(network, TokenNetwork)
     rows = to_device(torch.tensor([row for request in requests for row in request.rows]), model.device)
     previous, state = slots.view(slice(None))
     of_rows = {name: storage[rows] for name, storage in cast(dict[str, Tensor], state).items()}
@@ -174,7 +174,7 @@ def _step(model: LoadedModel, slots: Slots, ahead: int = 0) -> StepResult:
     """One token for every running row, `ahead` steps after the last look. It is computed first and stored afterwards:
     what fails changes nothing."""
     network = model.network
-    assert isinstance(network, EncoderDecoder)
+    assert isinstance(network, TokenNetwork)
     blocks = [slice(first, min(first + model.block, slots.count)) for first in range(0, slots.count, model.block)]
     stepped = [network.step(*slots.view(rows)) for rows in blocks]
     logits = torch.cat([step[0] for step in stepped]) if len(stepped) > 1 else stepped[0][0]

@@ -9,15 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from app.engine.answers import answer, reads_memory
+from app.engine.answers import answer, reads_memory, start_windows
 from app.engine.faults import failed_alone, in_halves
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import AnswerSpec, Embed
+from app.engine.protocol import AnswerSpec, Decode, Embed
 from app.engine.request import Chunk, Output, Request
 from app.engine.sources import padded
 from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, ImageEncoder, RecurrentEncoder
+from app.models.steps import Steps
+from app.models.window_language_model import WindowLanguageModel
+
+_NO_LAYER = 0  # the ids of a source are the state of a window language model
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,20 @@ def _by_layers(model: LoadedModel, chunks: Sequence[Chunk]) -> dict[int | None, 
 
 
 def _layers(model: LoadedModel, wanted: AnswerSpec) -> int | None:
+    """A state is that of a layer, before the stages that follow the last one."""
     encoder = model.network.encoder
-    if not isinstance(wanted, Embed) or wanted.layer is None or isinstance(encoder, ImageEncoder):
+    if isinstance(model.network, WindowLanguageModel) and isinstance(wanted, Decode):
+        return _NO_LAYER
+    if not isinstance(wanted, Embed) or isinstance(encoder, ImageEncoder):
         return None
-    layers = wanted.layer + 1
-    return layers if layers < encoder.recurrence.recurrence.layers else None
+    every = encoder.recurrence.recurrence.layers
+    layers = every if wanted.layer is None else wanted.layer + 1
+    return layers if layers < every or encoder.config.back else None
 
 
 def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:
     chunk.request.partial = None
-    model.stop_explaining(chunk.request)
+    model.stop_pieces(chunk.request)
     return failed_alone(chunk.request, error)
 
 
@@ -78,6 +86,9 @@ def _encode(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk]) -> 
     model.counters.encode_useful += sum(steps)
     model.counters.encode_padded += model.padded_steps(steps)
     sources, lengths = (to_device(part, model.device) for part in padded(chunks))
+    if layers == _NO_LAYER:
+        start_windows(model, [chunk.request for chunk in chunks], sources, lengths)
+        return []
     batch = _batch(model, layers, chunks, sources, lengths)
     outputs: list[Output] = []
     if batch.requests:
@@ -105,13 +116,13 @@ def _encode_parts(
     layers: int | None,
     chunks: Sequence[Chunk],
     inputs: Tensor,
-    lengths: Tensor,
+    steps: Steps,
 ) -> Batch:
     """Continue each source from its `partial`, with the inputs (batch, steps, input) of the recurrence."""
     fresh = Partial(encoder.recurrence.initial_state(1, inputs, layers=layers), [])
     before = [chunk.request.partial or fresh for chunk in chunks]
     partials = [one for one in before if isinstance(one, Partial)]
-    encoded = encoder.unroll(inputs, lengths, _stacked([one.state for one in partials]), layers=layers)
+    encoded = encoder.unroll(inputs, steps, _stacked([one.state for one in partials]), layers=layers)
     assert encoded.state is not None
     ended: list[Request] = []
     states, memories = [], []

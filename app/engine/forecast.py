@@ -33,7 +33,7 @@ def start_forecasts(model: LoadedModel, requests: Sequence[Request], encoded: En
     if network.config.is_stepwise and network.config.feedback != "window":
         going = StepState(*network.start(encoded, _last_targets(model, requests)))
         first = going.previous.unsqueeze(1)
-        rows = first if network.config.decoder is None else first[:, :0]
+        rows = first[:, :0] if network.config.is_fed else first
     else:
         rows = network.forecast(encoded)
     values, states = to_host((rows.float(), _states(requests, encoded)))

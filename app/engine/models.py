@@ -37,13 +37,14 @@ from app.engine.slots import Slots
 from app.errors import WeightsMismatch
 from app.heap import give_back_memory
 from app.machine import available_memory
-from app.models.explain import InPieces
-from app.models.networks import Classifier, EncoderDecoder, Network, build_network
+from app.models.networks import Classifier, EncoderDecoder, Network, TokenNetwork, build_network
+from app.models.pieces import InPieces
 from app.models.serving.native import NativeLinear, NativeRecurrent
 from app.models.serving.precision import Precision, precision_of, prepare, prepare_for_gpu
-from app.store.architecture import Architecture, Forecaster, LanguageModel, Tagger
+from app.store.architecture import Architecture, Forecaster, LanguageModel, Tagger, WritesTokens
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
+from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
 from app.store.hashes import HashOf, sha256_of
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
@@ -157,7 +158,7 @@ class Models(Mapping[str, LoadedModel]):
         """Memory that a version needs while it is loaded; on a GPU also that of its plain rows, which it has from the
         start."""
         architecture, rows = version.manifest.architecture, 0
-        if self.device.type != "cpu" and isinstance(architecture, EncoderDecoderConfig | LanguageModel):
+        if self.device.type != "cpu" and isinstance(architecture, WritesTokens):
             rows = self._slots * row_bytes(architecture, _memories(version.manifest, self.policy.positions)[-1])
         return needed_bytes(version) + rows
 
@@ -171,8 +172,9 @@ class Models(Mapping[str, LoadedModel]):
             )
 
     def _prepared(self, manifest: Manifest, network: Network) -> LoadedModel:
-        if isinstance(network, EncoderDecoder) and manifest.decoding is not None:
-            network.decoder.output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
+        if isinstance(network, TokenNetwork) and manifest.decoding is not None:
+            output = network.decoder.output if isinstance(network, EncoderDecoder) else network.output
+            output.bias.data[list(manifest.decoding.suppress)] = float("-inf")
         weights = sum(tensor.numel() for tensor in distinct_tensors(network).values())
         precision = precision_of(network, self._precision if manifest.precision == "auto" else manifest.precision)
         if self.policy.looks_each_step:
@@ -185,7 +187,7 @@ class Models(Mapping[str, LoadedModel]):
             memories = _memories(manifest, self.policy.positions)
             slots = Slots(self._slots, self.device, looks_each_step=False, positions=memories[-1])
             model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision == "auto")
-            if isinstance(network, EncoderDecoder):
+            if isinstance(network, TokenNetwork):
                 model.apart = Slots(self._slots, self.device, looks_each_step=False)
                 model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
             _warm(model)
@@ -198,7 +200,7 @@ class Models(Mapping[str, LoadedModel]):
 def _memories(manifest: Manifest, most: int) -> list[int]:
     """The memory lengths for which graphs are captured; `most` is the largest for texts."""
     architecture = manifest.architecture
-    if not isinstance(architecture, EncoderDecoderConfig | LanguageModel):
+    if not isinstance(architecture, WritesTokens):
         return [0]
     if architecture.decoder.attention.kind == "none":
         return [0]
@@ -206,7 +208,8 @@ def _memories(manifest: Manifest, most: int) -> list[int]:
         return [1]
     if architecture.encoder.kind == "image":
         return [architecture.encoder.memory_length]
-    return memory_sizes(min(most, manifest.limits.source_tokens or most))
+    tokens = manifest.limits.source_tokens
+    return memory_sizes(most if tokens is None else min(most, architecture.encoder.memory_length(tokens)))
 
 
 def _builder(version: Version) -> Callable[[], Network]:
@@ -253,19 +256,25 @@ def _warm_source(model: LoadedModel) -> Source:
     manifest = model.manifest
     match manifest.source:
         case "text":
-            return Tokens([0] * min(_WARM_STEPS, model.slots.positions or _WARM_STEPS))
+            steps = _warm_steps(manifest.architecture)
+            return Tokens([0] * min(steps, model.slots.positions or steps))
         case "series":
             assert manifest.series is not None
-            columns, steps = len(manifest.series.features), manifest.series.window or _WARM_STEPS
+            columns, steps = len(manifest.series.features), manifest.series.window or _warm_steps(manifest.architecture)
             return Series(Table(columns, bytes(4 * columns * steps)))
         case "image" | "frames":
             assert manifest.image is not None
-            size, count = manifest.image.size, manifest.frames or 2
+            size, count = manifest.image.size, manifest.frames or max(2, manifest.architecture.least_steps)
             if manifest.source == "image":
                 return Pixels(size, bytes(3 * size**2))
             return Frames(size, count, bytes(3 * size**2 * count))
         case _:
             assert_never(manifest.source)
+
+
+def _warm_steps(architecture: Architecture) -> int:
+    fixed = architecture.fixed_steps if isinstance(architecture, ClassifierConfig | Forecaster) else None
+    return fixed or max(_WARM_STEPS, architecture.least_steps)
 
 
 def _warm_answer(architecture: Architecture) -> AnswerSpec:
@@ -276,7 +285,7 @@ def _warm_answer(architecture: Architecture) -> AnswerSpec:
             return Tag()
         case Forecaster():
             return Forecast(min(2, architecture.horizon) if not architecture.is_stepwise else 2)
-        case EncoderDecoderConfig() | LanguageModel():
+        case EncoderDecoderConfig() | LanguageModel() | WindowLanguageModelConfig():
             return Decode(2)
         case _:
             assert_never(architecture)

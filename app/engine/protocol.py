@@ -44,9 +44,10 @@ class Table(Message, frozen=True):
 
 
 class Tokens(Message, frozen=True):
-    """A source of token ids."""
+    """A source of token ids. If it is `unread`, a language model begins from its first state, as if there were none."""
 
     ids: list[int]
+    unread: bool = False
 
 
 class Pixels(Message, frozen=True):

@@ -27,7 +27,7 @@ _MEMORY = ("memory", "keys", "memory_mask")  # (rows, source, ...): as long as t
 _KEPT = 512  # tokens up to which storage does not shrink
 _KEPT_PLACES = 4096  # the same for memories: rows times positions
 _PATIENCE = 200  # changes of the running rows before it shrinks
-_ADVANCES = {"hidden", "cell", "is_first", "fed"}
+_ADVANCES = {"hidden", "cell", "is_first", "fed", "window", "held"}
 PLAIN = SamplingOptions()
 RUNNING, STOP, LENGTH, BAD = range(4)  # values of `ended`; the log-probability of a bad row is NaN
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
+from app.importers.layout import Converted, Given, Layout
 from app.importers.options import OptionValues
 from app.importers.parts import decoder_of, embedded, linear, prefixed, recurrence, recurrent_weights, under
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
@@ -15,6 +15,8 @@ from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, torchvision_r
 from app.importers.vocabularies import Role
 from app.store.architecture import EncoderDecoder, ImageEncoder, Projection
 from app.store.manifest import Decoding, ImageInput, TokenLimits
+
+MOST_TOKENS = 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Captioning(Layout):
     def captioner(self, encoder: Tensors, decoder: Tensors, values: OptionValues) -> Captioner:
         raise NotImplementedError
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = self.split(checkpoint)
         assert parts is not None
         made = self.captioner(*parts, values)
@@ -68,7 +71,7 @@ class Captioning(Layout):
             },
             target=word_vocabulary(target, "spaces", unk="<unk>", hidden=(start,) if made.start_is_output else ()),
             decoding=Decoding(bos=start, eos=end, **made.decoding),
-            limits=TokenLimits(max_tokens=200),
+            limits=TokenLimits(max_tokens=MOST_TOKENS),
             image=ImageInput(reading="plain", mean=IMAGENET_MEAN, std=IMAGENET_STD, **made.image),
         )
 

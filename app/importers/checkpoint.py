@@ -1,4 +1,4 @@
-"""The networks and the vocabularies in the files of a user, at any place in the nested data."""
+"""What the files of a user contain: networks, vocabularies, labels, scalers, at any place in the nested data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,36 @@ from typing import Any
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
-from app.importers.vocabularies import words_of
+from app.importers.scalers import Scaler, scaler_of
+from app.importers.vocabularies import repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
-_PARALLEL = "module."  # what `nn.DataParallel` puts before every key
-_NOT_NETWORKS = ("optim", "sched", "_opt", "amp")
+_WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
+_BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
+_NOT_NETWORKS = ("optim", "sched", "_opt", "amp", "callbacks", "loops")
+_LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "ix_to_tag", "id2tag", "action", "categor", "target_names")
+_FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of the files: state dicts and lists of words, each by its path. `0.encoder` is the entry `encoder` of
-    the first file. `files` is the whole content of each, for layouts that need more than tensors."""
+    """The content of the files: state dicts, lists of words, of labels, and scalers, each by its path. `0.encoder` is
+    the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
+    whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
+    files. `given` are the vocabularies that the user gave beside them."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
     files: Sequence[Plain] = ()
+    keras: Sequence[KerasModel] = ()
+    labels: Mapping[str, list[str]] = field(default_factory=dict)
+    scalers: Mapping[str, Scaler] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    contents: Mapping[str, Plain] = field(default_factory=dict)
+    names: Sequence[str] = ()
+    given: Sequence[Sequence[str]] = ()
 
     @property
     def single(self) -> Tensors | None:
@@ -35,47 +49,96 @@ class Checkpoint:
         (network,) = self.networks.values()
         return network
 
+    @property
+    def is_state_dict_alone(self) -> bool:
+        """Whether the network is a whole file, without vocabulary, labels or settings beside the tensors."""
+        paths = [*self.networks]
+        return len(paths) == 1 and paths[0].isdecimal()
 
-def checkpoint_of(files: Sequence[Plain]) -> Checkpoint:
-    """Raises ImportFailed if there is no state dict."""
+    def setting(self, *names: str) -> Any:
+        """The first setting whose path ends in one of these names, or None."""
+        for name in names:
+            for path, value in self.settings.items():
+                if path.rpartition(".")[2].lower() == name.lower():
+                    return value
+        return None
+
+    def name_of(self, path: str) -> str:
+        """A path with the name of its file, for people: `vocab.pkl`, `model.pt: tokens`."""
+        number, _, rest = path.partition(".")
+        name = self.names[int(number)] if number.isdecimal() and int(number) < len(self.names) else f"file {number}"
+        return f"{name}: {rest}" if rest else name
+
+
+def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoint:
+    """Raises ImportFailed if there are no weights."""
     networks: dict[str, Tensors] = {}
     vocabularies: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
+    scalers: dict[str, Scaler] = {}
+    settings: dict[str, Any] = {}
+    contents: dict[str, Plain] = {}
     for number, content in enumerate(files):
-        for path, value in _walk(content, str(number)):
-            if isinstance(value, Mapping):
+        for path, value, plain in _walk(content, str(number)):
+            if isinstance(value, Scaler):
+                scalers[path] = value
+            elif isinstance(value, Mapping):
                 networks[path] = _unwrapped(value)
+            elif isinstance(value, list):
+                named = f"{names[number] if number < len(names) else ''}.{path}".lower()
+                (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
+                contents[path] = plain
             else:
-                vocabularies[path] = value
-    if not networks:
+                settings[path] = value
+    keras = keras_models_of(files)
+    others = any(isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS) for plain in files)
+    if not networks and not keras and not others:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
-    return Checkpoint(networks, vocabularies, files)
+    return Checkpoint(networks, vocabularies, files, keras, labels, scalers, settings, contents, names)
 
 
-def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Mapping[str, Tensor] | list[str]]]:
-    if isinstance(plain, ForeignObject) and (weights := state_dict_of(plain)):
-        yield path, weights
-    elif isinstance(plain, Mapping) and _is_state_dict(plain):
-        yield path, plain
-    elif words := words_of(plain):
-        yield path, words
-    elif isinstance(plain, Mapping):
-        for key, value in plain.items():
-            if not any(word in str(key).lower() for word in _NOT_NETWORKS):
+def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
+    """Path, what it is, and the content."""
+    if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
+        return
+    found = scaler_of(plain) or _weights(plain) or _words(plain)
+    if found:
+        yield path, found, plain
+    elif isinstance(plain, Mapping | ForeignObject):
+        entries = plain if isinstance(plain, Mapping) else {**plain.state, **plain.entries}
+        for key, value in entries.items():
+            if not any(word in str(key).lower() for word in _NOT_NETWORKS) and not repeats(str(key), entries):
                 yield from _walk(value, f"{path}.{key}")
     elif isinstance(plain, list | tuple):
         for index, value in enumerate(plain):
             yield from _walk(value, f"{path}.{index}")
+    elif isinstance(plain, str | int | float | bool):
+        yield path, plain, plain
 
 
-def _is_state_dict(mapping: Mapping[Any, Any]) -> bool:
-    return (
-        bool(mapping)
-        and all(isinstance(key, str) for key in mapping)
-        and all(isinstance(value, Tensor) for value in mapping.values())
-    )
+def _weights(plain: Plain) -> dict[str, Tensor] | None:
+    if isinstance(plain, ForeignObject):
+        return state_dict_of(plain)
+    return _state_dict(plain) if isinstance(plain, Mapping) else None
+
+
+def _words(plain: Plain) -> list[str] | None:
+    try:
+        return words_alone(plain) if isinstance(plain, Mapping) else words_of(plain)
+    except ImportFailed:  # settings look like a vocabulary with holes: {"hidden": 64, "layers": 2}
+        return None
+
+
+def _state_dict(mapping: Mapping[Any, Any]) -> dict[str, Tensor] | None:
+    tensors = {key: value for key, value in mapping.items() if isinstance(value, Tensor)}
+    others = [value for value in mapping.values() if not isinstance(value, Tensor) and value is not None]
+    return tensors if tensors and not others and all(isinstance(key, str) for key in tensors) else None
 
 
 def _unwrapped(tensors: Tensors) -> Tensors:
-    if all(key.startswith(_PARALLEL) for key in tensors):
-        return {key.removeprefix(_PARALLEL): tensor for key, tensor in tensors.items()}
+    """Without the prefixes of wrappers: `nn.DataParallel`, `torch.compile`, Lightning and its like."""
+    network = {key: tensor for key, tensor in tensors.items() if not key.startswith(_BESIDE)}
+    for wrapper in _WRAPPERS:
+        if network and all(key.startswith(wrapper) for key in network):
+            return _unwrapped({key.removeprefix(wrapper): tensor for key, tensor in network.items()})
     return tensors

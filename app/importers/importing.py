@@ -3,22 +3,27 @@
 Nothing is visible in the store before all steps have succeeded.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
+from app.errors import ImportFailed, StoreError, printable
+from app.importers.answers import answer
 from app.importers.card import CARD, card_of
-from app.importers.checkpoint import checkpoint_of
-from app.importers.layout import Converted, Layout
-from app.importers.manifest import manifest_of
+from app.importers.checkpoint import Checkpoint, checkpoint_of
+from app.importers.layout import Converted, Layout, Understanding
+from app.importers.manifest import invalid, manifest_of
 from app.importers.network import network_of
-from app.importers.options import OptionValues, resolve
+from app.importers.options import OptionValues
 from app.importers.reading import read
 from app.importers.recognition import recognise
-from app.importers.vocabularies import Role, assign, read_words
-from app.models.networks import Classifier, EncoderDecoder
+from app.importers.request import ImportRequest
+from app.importers.vocabularies import read_words
+from app.models.networks import Network
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
 from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
@@ -26,62 +31,85 @@ from app.store.weights import distinct_tensors
 
 
 @dataclass(frozen=True)
-class ImportRequest:
-    """The options of `unroll import`."""
-
-    name: str
-    checkpoints: Sequence[Path]
-    vocabularies: Sequence[tuple[Role | None, Path]] = ()
-    layout: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    accept_usual: bool = False
-    labels: Sequence[str] = ()
-    version: int = 1
-    languages: tuple[str | None, str | None] = (None, None)
-    licence: str = "unknown"
-
-
-@dataclass(frozen=True)
 class Conversion:
-    """A checkpoint as a version of ours, ready to be published."""
+    """A checkpoint as a version of ours, ready to be published. `found` says what the files contained beside weights,
+    `usual` which usual values were taken."""
 
     layout: Layout
     options: OptionValues
     converted: Converted
-    network: Classifier | EncoderDecoder
+    network: Network
     manifest: Manifest
+    understanding: Understanding
+    found: Sequence[str] = ()
+    usual: Sequence[str] = ()
 
 
 def import_checkpoint(request: ImportRequest, store: Path) -> tuple[Conversion, Path]:
     """Publish a checkpoint as a version in the store; returns its folder, too. Raises ImportFailed, VersionExists."""
     check_is_free(store, request.name, request.version)  # before minutes of reading
     conversion = convert_checkpoint(request)
-    return conversion, _publish(conversion, store)
+    return conversion, publish(conversion, store)
 
 
 def convert_checkpoint(request: ImportRequest) -> Conversion:
     """All steps but the last. Raises ImportFailed, which says what to add."""
-    checkpoint = checkpoint_of([read(path) for path in request.checkpoints])
-    layout = recognise(checkpoint, request.layout)
-    values = resolve(layout.options(checkpoint), request.settings, accept_usual=request.accept_usual)
-    given = [(role, read_words(path)) for role, path in request.vocabularies]
-    words = assign(layout.vocabularies, given, checkpoint.vocabularies)
-    converted = layout.convert(checkpoint, words, values)
+    return convert(read_checkpoint(request), request)
+
+
+def read_checkpoint(request: ImportRequest) -> Checkpoint:
+    """What the files contain. Raises ImportFailed."""
+    names = [path.name for path in request.checkpoints]
+    return checkpoint_of([read(path) for path in request.checkpoints], names)
+
+
+def convert(checkpoint: Checkpoint, request: ImportRequest) -> Conversion:
+    """A checkpoint that is read, with the answers of the user. Raises QuestionsOpen and ImportFailed."""
+    files = [read_words(path, role) for role, path in request.vocabularies]
+    checkpoint = replace(checkpoint, given=[file.words for file in files])
+    recognised = recognise(checkpoint, request.layout)
+    layout = recognised.layout
+    given, state = answer(recognised, checkpoint, request, files)
+    with _whole_errors(layout):
+        converted = layout.convert(checkpoint, given)
     network = network_of(converted)
-    draft = manifest_of(
+    manifest = manifest_of(
         converted,
         network,
         name=request.name,
         version=request.version,
-        description=f"Imported from {layout.source} ({values.describe()}).",
-        labels=request.labels,
+        description=f"Imported from {layout.source} ({given.values.describe()}).",
+        labels=given.labels or converted.labels,
         languages=request.languages,
         licence=request.licence,
+        task=request.task,
+        default=request.default,
     )
-    return Conversion(layout, values, converted, network, draft)
+    understanding = layout.understanding(checkpoint)
+    return Conversion(
+        layout, given.values, converted, network, manifest, understanding, tuple(state.found), tuple(state.usual)
+    )
 
 
-def _publish(conversion: Conversion, store: Path) -> Path:
+@contextmanager
+def _whole_errors(layout: Layout) -> Iterator[None]:
+    """Errors of a conversion as ImportFailed: parts of an architecture that do not fit, and tensors that are not there
+    although the layout matches."""
+    try:
+        yield
+    except ValidationError as error:
+        raise invalid(error, f"the network does not fit layout {layout.name}") from error
+    except StoreError as error:
+        raise ImportFailed(error.detail) from error
+    except (KeyError, IndexError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise ImportFailed(
+            f"the checkpoint is not quite of layout {layout.name}: {type(error).__name__}: {printable(str(error))}. "
+            "`--write-mapping FILE` writes a mapping with all its keys, see docs/importing.md"
+        ) from error
+
+
+def publish(conversion: Conversion, store: Path) -> Path:
+    """Write the version into the store; returns its folder. Raises VersionExists."""
     manifest, converted = conversion.manifest, conversion.converted
     with publishing(store, manifest.name, manifest.version) as folder:
         tensors = {name: tensor.contiguous() for name, tensor in distinct_tensors(conversion.network).items()}

@@ -1,20 +1,34 @@
 """The manifest of an imported version."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from pydantic import ValidationError
 
 from app.errors import ImportFailed
+from app.importers.labels import check_labels
 from app.importers.layout import Converted
-from app.models.networks import Classifier, EncoderDecoder
-from app.store.manifest import Manifest, TokenizerUse
+from app.models.networks import Network
+from app.store.architecture import (
+    Architecture,
+    Classifier,
+    EncoderDecoder,
+    Forecaster,
+    ImageEncoder,
+    LanguageModel,
+    Tagger,
+    TextEncoder,
+    WindowLanguageModel,
+)
+from app.store.manifest import Manifest, TaskName, TokenizerUse
 
+_SENTIMENTS = {"negative", "positive", "neutral", "neg", "pos", "very negative", "very positive"}
 SOURCE_FILE, TARGET_FILE = "tokenizer.json", "target_tokenizer.json"
 
 
 def manifest_of(
     converted: Converted,
-    network: Classifier | EncoderDecoder,
+    network: Network,
     *,
     name: str,
     version: int,
@@ -22,29 +36,35 @@ def manifest_of(
     labels: Sequence[str],
     languages: tuple[str | None, str | None],
     licence: str,
+    task: TaskName | None = None,
+    default: bool = False,
 ) -> Manifest:
     """Without files: publishing adds them. Raises ImportFailed if no valid manifest can be made."""
     source = converted.source or converted.target
-    assert source is not None
     target: TokenizerUse | None = None
     if converted.source is not None and converted.target is not None:
         target = converted.target.use.model_copy(update={"file": TARGET_FILE})
     labels = tuple(labels or converted.labels)
-    if isinstance(network, Classifier):
-        _check_labels(labels, network.config.labels)
+    architecture = converted.architecture
+    if isinstance(architecture, Classifier | Tagger):
+        check_labels(labels, architecture.labels)
     try:
         return Manifest(
             name=name,
             version=version,
-            task=converted.task,
+            task=task or converted.task or task_of(architecture, labels),
             description=description,
+            default=default,
             source_language=languages[0],
             target_language=languages[1],
-            architecture=converted.architecture,
-            tokenizer=source.use.model_copy(update={"file": SOURCE_FILE}),
+            architecture=architecture,
+            tokenizer=source.use.model_copy(update={"file": SOURCE_FILE}) if source else None,
             target_tokenizer=target,
             labels=labels,
+            tag_at=converted.tag_at,
             image=converted.image,
+            frames=converted.frames,
+            series=converted.series,
             decoding=converted.decoding,
             limits=converted.limits,
             precision="float32",
@@ -53,14 +73,31 @@ def manifest_of(
             licence=licence,
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise ImportFailed(f"the manifest would be invalid, {where}: {first['msg']}") from error
+        raise invalid(error, "the manifest would be invalid") from error
 
 
-def _check_labels(labels: Sequence[str], count: int) -> None:
-    if len(labels) != count:
-        examples = ["negative", "positive", *map(str, range(2, count))][:count]
-        raise ImportFailed(
-            f"the network has {count} labels: name them in order, for example --labels {','.join(examples)}"
-        )
+def task_of(architecture: Architecture, labels: Sequence[str]) -> TaskName:
+    """The task that answers with a network of this kind."""
+    match architecture:
+        case Classifier():
+            is_sentiment = isinstance(architecture.encoder, TextEncoder) and _SENTIMENTS.issuperset(
+                label.lower() for label in labels
+            )
+            return "sentiment" if is_sentiment else "classification"
+        case Tagger():
+            return "tagging"
+        case Forecaster():
+            return "forecasting"
+        case LanguageModel() | WindowLanguageModel():
+            return "completion"
+        case EncoderDecoder():
+            return "captioning" if isinstance(architecture.encoder, ImageEncoder) else "translation"
+        case _:
+            assert_never(architecture)
+
+
+def invalid(error: ValidationError, what: str) -> ImportFailed:
+    """The first fault of a part of a manifest, as an error of the import."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the whole"
+    return ImportFailed(f"{what}, {where}: {first['msg'].removeprefix('Value error, ')}")

@@ -2,24 +2,78 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from app.errors import ImportFailed
+from app.importers.tokenizer import check_rules
+
+_SPACY = "spacy:"
+_ANSWERS = {"yes": ("yes", "y", "true", "1"), "no": ("no", "n", "false", "0")}
+_MOST_TOKENS = 10_000  # of a manifest
 
 
 @dataclass(frozen=True)
 class Option:
     """`usual` is the value in the repository's own code. It is a default only with `--usual`: a wrong value gives wrong
-    answers and no error."""
+    answers and no error. `depends` says what another value changes.
+
+    An `assumed` option is not asked for: its usual value is taken, and shown.
+
+    `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
+    `whole` number is from `least` to `most`. `readings` are values whose answers differ in a way that an example shows
+    (`--try`)."""
 
     name: str
     meaning: str
     usual: str | None = None
     choices: Sequence[str] = ()
+    depends: str = ""
+    kind: Literal["text", "whole", "real"] = "text"
+    least: float = 1
+    most: float = _MOST_TOKENS
+    readings: Sequence[str] = ()
+    assumed: bool = False
 
-    def describe(self) -> str:
-        choices = f" ({', '.join(self.choices)})" if self.choices else ""
-        usual = "" if self.usual is None else f"; usually {self.usual}"
-        return f"--set {self.name}={'...' if self.usual is None else self.usual}  {self.meaning}{choices}{usual}"
+    @property
+    def flag(self) -> str:
+        return f"--set {self.name}="
+
+    @property
+    def values(self) -> str:
+        """What a value may be, in words; empty if it may be any text."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.kind == "text":
+            return ""
+        return f"{'a whole number' if self.kind == 'whole' else 'a number'} from {self.least:g} to {self.most:g}"
+
+    def check(self, value: str) -> str:
+        """The value in its usual form. Raises ImportFailed if an option cannot have it."""
+        if {"yes", "no"} == set(self.choices):
+            value = next((name for name, forms in _ANSWERS.items() if value.lower() in forms), value)
+        if self.choices:
+            self._check_choice(value)
+        elif self.kind != "text":
+            self._check_number(value)
+        elif not value:
+            raise ImportFailed(f"{self.flag} has no value: {self.meaning}")
+        return value
+
+    def _check_choice(self, value: str) -> None:
+        if value.startswith(_SPACY) and any(choice.startswith(_SPACY) for choice in self.choices):
+            check_rules(value)
+        elif value not in self.choices:
+            raise ImportFailed(f"{self.flag}{value}: the value must be one of {self.values}")
+        elif self.name == "tokenizer":
+            check_rules(value)
+
+    def _check_number(self, value: str) -> None:
+        try:
+            number = int(value) if self.kind == "whole" else float(value)
+        except ValueError:
+            number = None
+        if number is None or not self.least <= number <= self.most:
+            raise ImportFailed(f"{self.flag}{value}: the value must be {self.values}")
 
 
 @dataclass(frozen=True)
@@ -48,24 +102,15 @@ class OptionValues:
         except ValueError as error:
             raise ImportFailed(f"--set {name}={self.given[name]}: the value must be a number") from error
 
+    def is_yes(self, name: str) -> bool:
+        return self.given[name] == "yes"
 
-def resolve(options: Sequence[Option], settings: Mapping[str, str], *, accept_usual: bool) -> OptionValues:
-    """The value of every option. Raises ImportFailed with the options that have none, ready to be copied."""
+
+def checked(options: Sequence[Option], settings: Mapping[str, str]) -> dict[str, str]:
+    """The values that the user set. Raises ImportFailed for an option that there is not, or a value that it cannot
+    have."""
     known = {option.name: option for option in options}
-    for name, value in settings.items():
+    for name in settings:
         if name not in known:
             raise ImportFailed(f"this layout has no option {name}; its options: {', '.join(known) or 'none'}")
-        choices = known[name].choices
-        if choices and value not in choices and not value.startswith("spacy:"):
-            raise ImportFailed(f"--set {name}={value}: the value must be one of {', '.join(choices)}")
-    missing = [option for option in options if option.name not in settings]
-    if accept_usual:
-        missing = [option for option in missing if option.usual is None]
-    if missing:
-        lines = "\n  ".join(option.describe() for option in missing)
-        raise ImportFailed(
-            "the checkpoint does not contain these; set them, or accept the defaults with --usual (a wrong value gives "
-            f"wrong answers and no error):\n  {lines}"
-        )
-    usual = {option.name: option.usual for option in options if option.usual is not None}
-    return OptionValues(usual | dict(settings))
+    return {name: known[name].check(value) for name, value in settings.items()}

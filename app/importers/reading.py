@@ -22,12 +22,14 @@ from torch import Tensor
 
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
+from app.importers.formats.unsupported import SAVED_MODEL
 from app.importers.untrusted.passing import TENSORS, TREE
 from app.store.publishing import held_folder
 
 Plain = Any  # nested dict, list, tuple, str, int, float, bool, None, bytes, Tensor and ForeignObject
 _ERRORS = {"Refused": UnsafeCheckpoint, "Unreadable": UnreadableCheckpoint, "TooLarge": CheckpointTooLarge}
 _SCRATCH = "unroll-import-"  # prefix of the folders that child and parent share
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # of the child, and nothing of ours
 _START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('app.importers.untrusted', run_name='__main__')"
@@ -55,7 +57,23 @@ class ForeignObject:
 
 
 def read(path: Path, *, limits: ReadLimits = ReadLimits()) -> Plain:
-    """The content of a regular file, or of a link to one.
+    """The content of a regular file, or of a link to one. Its format is recognised by content, never by name.
+
+    A model of Keras is `ForeignObject("keras.Model", state)` with these entries of `state`:
+    - `version`: that of Keras; None if the file does not say it
+    - `config`: settings, as `model.to_json()` has them (`class_name`, `config`); None in a file of weights
+    - `compile`: loss and optimizer; None if the file does not say them
+    - `weights`: name of the layer to its arrays in Keras' order (Bidirectional: forward, then backward); layers without
+      arrays are left out. The key of a layer in a model inside of the model is `outer/inner`
+    - `named`: False for weights of Keras 3 without settings: then the keys are class and number (`lstm_1`), not names,
+      and `app.importers.keras_files.with_settings` names them
+    - `assets`: name of the layer to its text files (`vocabulary.txt`), as they are
+
+    A graph of ONNX is `ForeignObject("onnx.Model", state)` with `producer`, `opsets` (domain to version) and `graph`:
+    `name`, `inputs` and `outputs` (name to shape, whose lengths are numbers, names or None), `initializers` (name to
+    tensor), `nodes` (`op`, `name`, `domain`, `inputs`, `outputs`, `attributes`; an attribute may be a graph of the same
+    form). Arrays of numpy are tensors, those of texts or objects are lists, wherever they lie. HDF5 files of other
+    origin and `.npz` are dictionaries of tensors.
 
     Raises UnsafeCheckpoint, UnreadableCheckpoint or CheckpointTooLarge.
     """
@@ -66,7 +84,10 @@ def read(path: Path, *, limits: ReadLimits = ReadLimits()) -> Plain:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         os.close(descriptor)
-        raise UnreadableCheckpoint(f"{path.name} is a folder; name the file inside")
+        program = path.joinpath("saved_model.pb").exists()
+        raise UnreadableCheckpoint(
+            f"{path.name}: {SAVED_MODEL}" if program else f"{path.name} is a folder; name the file inside"
+        )
     with open(descriptor, "rb") as file, held_folder(Path(tempfile.gettempdir()), _SCRATCH) as folder:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableCheckpoint(f"{path.name} is not a regular file")
@@ -82,7 +103,13 @@ def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Read
     command = [sys.executable, "-I", "-c", _START, root, str(folder), *numbers]
     try:
         ran = subprocess.run(
-            command, stdin=descriptor, capture_output=True, timeout=limits.seconds, cwd=folder, env={}, check=False
+            command,
+            stdin=descriptor,
+            capture_output=True,
+            timeout=limits.seconds,
+            cwd=folder,
+            env=_ENVIRONMENT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise CheckpointTooLarge(f"{name}: reading took longer than the limit of {limits.seconds} seconds") from error

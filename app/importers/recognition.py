@@ -1,41 +1,78 @@
-"""Which layout a checkpoint has."""
+"""Which layout a checkpoint has: that of a repository by its names, or else one by its structure."""
+
+from dataclasses import dataclass
+from typing import Any
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Layout
-from app.importers.layouts import LAYOUTS
+from app.importers.layouts import GENERAL, LAYOUTS, PRESETS
+from app.importers.skeleton import halves_of, skeleton_of
 
-_KEYS_SHOWN = 8
+
+class UnknownStructure(ImportFailed):
+    """No layout fits. `skeleton` is a mapping file to be filled in, with all keys of the files."""
+
+    def __init__(self, detail: str, skeleton: dict[str, Any]) -> None:
+        super().__init__(detail)
+        self.skeleton = skeleton
 
 
-def recognise(checkpoint: Checkpoint, name: str | None) -> Layout:
+@dataclass(frozen=True)
+class Recognised:
+    """A layout, and the names of others that fit the same tensors."""
+
+    layout: Layout
+    others: tuple[str, ...] = ()
+
+
+def recognise(checkpoint: Checkpoint, name: str | None) -> Recognised:
     """The layout that matches, or the one of that name. Raises ImportFailed."""
     if name is not None:
-        return _named(checkpoint, name)
-    matching = [layout for layout in LAYOUTS.values() if layout.matches(checkpoint)]
-    if not matching:
-        raise ImportFailed(
-            f"no layout matches. The files contain {_summary(checkpoint)}. `unroll layouts` lists the layouts"
-        )
-    if len(matching) > 1:
-        names = ", ".join(layout.name for layout in matching)
+        return Recognised(_named(checkpoint, name))
+    presets = [layout for layout in PRESETS.values() if layout.matches(checkpoint)]
+    general = [layout for layout in GENERAL.values() if layout.matches(checkpoint)]
+    if len(presets) > 1:
+        names = ", ".join(layout.name for layout in presets)
         raise ImportFailed(f"several layouts match: {names}. Choose one with --layout")
-    return matching[0]
+    fitting = [*presets, *general]
+    if not fitting:
+        raise _unknown(checkpoint)
+    return Recognised(fitting[0], tuple(layout.name for layout in fitting[1:]))
+
+
+def _unknown(checkpoint: Checkpoint) -> ImportFailed:
+    if half := halves_of(checkpoint):
+        return ImportFailed(half)
+    skeleton = skeleton_of(checkpoint)
+    return UnknownStructure(
+        "no layout matches, and the structure is unknown: "
+        f"{skeleton['why']}. `unroll layouts` lists the layouts. If the network has parts that Unroll has, describe it "
+        "in a mapping file; --write-mapping FILE writes this one, with all keys of your files. Fill in `parts`, and "
+        f"import with --layout {skeleton['layout']} --set mapping=FILE",
+        skeleton,
+    )
 
 
 def _named(checkpoint: Checkpoint, name: str) -> Layout:
     layout = LAYOUTS.get(name)
     if layout is None:
         raise ImportFailed(f"there is no layout {name}; `unroll layouts` lists the layouts")
-    if not layout.is_generic and not layout.matches(checkpoint):
-        raise ImportFailed(f"layout {name} does not match. The files contain {_summary(checkpoint)}")
+    if not layout.is_generic and not layout.fits(checkpoint):
+        fitting = [other.name for other in LAYOUTS.values() if other.matches(checkpoint)]
+        advice = f"; these match: {', '.join(fitting)}" if fitting else ""
+        raise ImportFailed(f"layout {name} does not match{advice}. The files contain {summary(checkpoint)}")
     return layout
 
 
-def _summary(checkpoint: Checkpoint) -> str:
+def summary(checkpoint: Checkpoint) -> str:
+    """The tensors in the files, shortened."""
     parts = []
     for path, tensors in checkpoint.networks.items():
         keys = [f"{key} {tuple(tensor.shape)}" for key, tensor in list(tensors.items())[:_KEYS_SHOWN]]
         more = f" and {len(tensors) - _KEYS_SHOWN} more" if len(tensors) > _KEYS_SHOWN else ""
-        parts.append(f"[{path}: {', '.join(keys)}{more}]")
+        parts.append(f"[{checkpoint.name_of(path)}: {', '.join(keys)}{more}]")
     return " ".join(parts)
+
+
+_KEYS_SHOWN = 8

@@ -11,11 +11,26 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _RESNET_CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
 
-def torchvision_resnet(children: Tensors) -> tuple[ResNet, dict[str, Tensor]]:
-    """A torchvision ResNet whose children, without the last ones, are in an `nn.Sequential`: its architecture, and its
-    tensors by torchvision's names."""
+def resnet_by_name(tensors: Tensors) -> tuple[str, bool] | None:
+    """The prefix of a torchvision ResNet, and whether its children have the numbers of an `nn.Sequential`."""
+    for key, tensor in tensors.items():
+        if tensor.dim() == 4:
+            for first, then, numbered in (("conv1.", "layer1.0.conv1.", False), ("0.", "4.0.conv1.", True)):
+                prefix = key.removesuffix(f"{first}weight")
+                if prefix != key and f"{prefix}{then}weight" in tensors:
+                    return prefix, numbered
+            return None
+    return None
+
+
+def torchvision_resnet(children: Tensors, *, numbered: bool = True) -> tuple[ResNet, dict[str, Tensor]]:
+    """A torchvision ResNet without its last layers: its architecture, and its tensors by torchvision's names. Its
+    children are `numbered` in an `nn.Sequential`, or have those names already."""
     tensors = {}
     for key, tensor in children.items():
+        if not numbered:
+            tensors[key] = tensor
+            continue
         number, _, rest = key.partition(".")
         if number not in _RESNET_CHILDREN:
             raise ImportFailed(f"resnet.{key} does not belong to a torchvision ResNet without its last layers")

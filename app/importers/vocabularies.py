@@ -1,20 +1,55 @@
 """Vocabularies as public repositories save them: lists, dictionaries in both directions, objects that contain them."""
 
+import json
+import string
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from app.errors import ImportFailed
 from app.importers.reading import ForeignObject, Plain, read
+from app.text.word_tokenizers import no_word
 
 Role = Literal["source", "target"]
-_BY_ID = ("itos", "idx2word", "index2word", "int_to_vocab", "id2word")
-_BY_WORD = ("word2idx", "word2index", "stoi", "vocab_to_int", "word2id", "token2id")
+_BY_ID = (
+    "itos",
+    "idx2word",
+    "index2word",
+    "int_to_vocab",
+    "id2word",
+    "index_word",
+    "ix_to_word",
+    "idx_to_word",
+    "int2char",
+    "idx2char",
+    "idx_to_char",
+    "ix_to_char",
+    "indices_char",
+    "id2token",
+    "idx_to_token",
+)
+_BY_WORD = (
+    "word2idx",
+    "word2index",
+    "stoi",
+    "vocab_to_int",
+    "word2id",
+    "token2id",
+    "word_index",
+    "word_to_ix",
+    "word_to_idx",
+    "char2int",
+    "char2idx",
+    "char_to_idx",
+    "char_to_ix",
+    "char_indices",
+    "token_to_idx",
+    "token_to_id",
+)
+_FIRST_OF_WORDS = 4  # ids below may be marks that a vocabulary leaves out
+_UNKNOWN = 0  # of torchtext
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
-_HINTS: Mapping[Role, Sequence[str]] = {
-    "source": ("source", "src", "input", "lang1", "de_vocab"),
-    "target": ("target", "trg", "tgt", "output", "lang2", "en_vocab"),
-}
 
 
 def words_of(plain: Plain) -> list[str] | None:
@@ -28,6 +63,16 @@ def words_of(plain: Plain) -> list[str] | None:
     if isinstance(plain, list | tuple) and plain and all(isinstance(word, str) for word in plain):
         return list(plain)
     return None
+
+
+def words_alone(mapping: Mapping[Any, Any]) -> list[str] | None:
+    """Words by id of a dictionary that is nothing but a vocabulary: a Tokenizer of Keras, or words and their ids."""
+    return _named(mapping) if mapping.get("class_name") == "Tokenizer" else _by_mapping(mapping)
+
+
+def repeats(name: str, siblings: Mapping[Any, Any]) -> bool:
+    """Whether an entry has the words of a sibling in the other direction: lists by id are preferred."""
+    return name in _BY_WORD and any(other in siblings for other in _BY_ID)
 
 
 def _words_of_object(stub: ForeignObject) -> list[str] | None:
@@ -54,12 +99,23 @@ def _words_of_object(stub: ForeignObject) -> list[str] | None:
 
 
 def _named(attributes: Mapping[Any, Any]) -> list[str] | None:
-    for name in (*_BY_ID, *_BY_WORD):
-        if name in attributes:
-            found = words_of(attributes[name])
-            if found:
-                return found
+    """The words of an object or a dictionary that has them under a usual name. A dictionary with words of several roles
+    is no vocabulary itself."""
+    if attributes.get("class_name") == "Tokenizer" and isinstance(attributes.get("config"), Mapping):
+        return _of_keras(attributes["config"])
+    for names in (_BY_ID, _BY_WORD):
+        found = [words for name in names if name in attributes and (words := words_of(attributes[name]))]
+        if found:
+            return found[0]
     return None
+
+
+def _of_keras(config: Mapping[str, Any]) -> list[str] | None:
+    """The words of `Tokenizer.to_json()`, whose inner values are JSON in text."""
+    try:
+        return words_of(json.loads(config["word_index"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _by_mapping(mapping: Mapping[Any, Any]) -> list[str] | None:
@@ -68,9 +124,9 @@ def _by_mapping(mapping: Mapping[Any, Any]) -> list[str] | None:
     if not items:
         return None
     if all(isinstance(word, str) and _is_id(number) for word, number in items):
-        return _ordered({int(number): word for word, number in items}, len(items))
+        return _ordered([(int(number), word) for word, number in items])
     if all(isinstance(word, str) and _is_id(number) for number, word in items):
-        return _ordered({int(number): word for number, word in items}, len(items))
+        return _ordered([(int(number), word) for number, word in items])
     return None
 
 
@@ -78,54 +134,54 @@ def _is_id(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal())
 
 
-def _ordered(words: dict[int, str], count: int) -> list[str]:
-    if len(words) < count:
-        raise ImportFailed("two words of the vocabulary have the same id; give a list of words, word 0 first")
+def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:
+    words: dict[int, str] = {}
+    for number, word in items:
+        if number in words and number != _UNKNOWN:
+            raise ImportFailed(
+                f"two words of the vocabulary have the same id {number}; give a list of words, word 0 first"
+            )
+        words.setdefault(number, word)  # a torchtext `stoi` has each unknown word that was looked up, too
     if 2 in words and not words.keys() & _FIRST.keys() and len(words) == max(words) - 1:
         words = _FIRST | words
     elif 0 not in words and len(words) == max(words):
         words = {0: "<pad>"} | words  # ids from 1: 0 is what fills up
+    words |= {
+        number: no_word(number) for number in range(_FIRST_OF_WORDS) if number not in words and len(words) > number
+    }
     if sorted(words) != list(range(len(words))):
         missing = next(number for number in range(len(words)) if number not in words)
         raise ImportFailed(f"the vocabulary has no word with id {missing}")
     return [words[number] for number in range(len(words))]
 
 
-def read_words(path: Path) -> list[str]:
-    """The words in a file. Raises ImportFailed if it is not a vocabulary."""
-    words = words_of(read(path))
+@dataclass(frozen=True)
+class WordFile:
+    """A vocabulary that the user gave: its role, if named, the words, the whole content and the name of its file."""
+
+    role: Role | None
+    words: list[str]
+    content: Plain
+    file: str
+
+
+BUILT_IN: Mapping[str, Sequence[str]] = {"printable": tuple(string.printable)}  # vocabularies without a file
+
+
+def read_words(path: Path, role: Role | None = None) -> WordFile:
+    """The words in a file, or of a name in `BUILT_IN`. Raises ImportFailed if it is not a vocabulary."""
+    if str(path) in BUILT_IN and not path.exists():
+        letters = list(BUILT_IN[str(path)])
+        return WordFile(role, letters, letters, str(path))
+    content = read(path)
+    words = words_of(content) or _inside(content)
     if words is None:
         raise ImportFailed(f"{path.name} is not a known kind of vocabulary: give a JSON list of words, word 0 first")
-    return words
+    return WordFile(role, words, content, path.name)
 
 
-def assign(
-    roles: Sequence[Role], given: Sequence[tuple[Role | None, list[str]]], inside: Mapping[str, list[str]]
-) -> dict[Role, Sequence[str]]:
-    """The words of each role: those that the user gave, else those inside the checkpoint.
-
-    Raises ImportFailed, which says what is missing and how to give it.
-    """
-    words: dict[Role, Sequence[str]] = {role: found for role, found in given if role is not None}
-    nameless = [found for role, found in given if role is None]
-    open_roles = [role for role in roles if role not in words]
-    if nameless and len(nameless) == len(open_roles) == 1:
-        words[open_roles[0]] = nameless[0]
-    elif nameless:
-        raise ImportFailed(
-            f"{len(nameless)} vocabularies have no role, and {len(open_roles)} roles are open: name the role of each, "
-            + " ".join(f"--vocab {role}=FILE" for role in roles)
-        )
-    for role in roles:
-        if role not in words:
-            words[role] = _inside(role, roles, inside)
-    return words
-
-
-def _inside(role: Role, roles: Sequence[Role], inside: Mapping[str, list[str]]) -> list[str]:
-    hinted = [words for path, words in inside.items() if any(hint in path.lower() for hint in _HINTS[role])]
-    if len(hinted) == 1:
-        return hinted[0]
-    if len(inside) == len(roles) == 1:
-        return next(iter(inside.values()))
-    raise ImportFailed(f"the checkpoint contains no {role} vocabulary: add --vocab {role}=FILE")
+def _inside(plain: Plain) -> list[str] | None:
+    """The only vocabulary in a file that holds more, such as a checkpoint."""
+    values = plain.values() if isinstance(plain, Mapping) else ()
+    found = [words for value in values if isinstance(value, Mapping | ForeignObject) and (words := words_of(value))]
+    return found[0] if len(found) == 1 else None

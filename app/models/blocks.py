@@ -45,11 +45,11 @@ class Block(nn.Module):
                 features = self.get_submodule(f"bn{number}")(features)
             if number == last:
                 features = self._with_shortcut(features, before)
-            features = _without_padding(torch.relu(features), lengths)
+            features = without_padding(torch.relu(features), lengths)
         if (pool := self.config.pool) is not None:  # every number is at least 0 here, as the padding is
             features = nn.functional.max_pool1d(self._padded(features, pool), pool, _POOL_STRIDE)
             lengths = _shortened(lengths, _POOL_STRIDE)
-            features = _without_padding(features, lengths)
+            features = without_padding(features, lengths)
         return features, lengths
 
     def _with_shortcut(self, features: Tensor, before: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Blocks(nn.ModuleList):
         """rows (batch, steps, features), lengths (batch,): (batch, fewer steps, width) and their lengths."""
         if not len(self):
             return rows, lengths
-        features = _without_padding(rows.transpose(1, 2), lengths)
+        features = without_padding(rows.transpose(1, 2), lengths)
         for block in self:
             features, lengths = block(features, lengths)
         return features.transpose(1, 2), lengths
@@ -98,7 +98,7 @@ def _shortened(lengths: Tensor, stride: int) -> Tensor:
     return (lengths + stride - 1) // stride
 
 
-def _without_padding(features: Tensor, lengths: Tensor) -> Tensor:
+def without_padding(features: Tensor, lengths: Tensor) -> Tensor:
     """features (batch, width, steps) with zeros past each row's length."""
     positions = torch.arange(features.shape[2], device=features.device).unsqueeze(0)  # 1 x steps
     return features.masked_fill((positions >= lengths.unsqueeze(1)).unsqueeze(1), 0)

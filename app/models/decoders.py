@@ -17,11 +17,13 @@ from app.store.architecture import Decoder as DecoderConfig
 class Decoder(nn.Module):
     """`start` makes the first state, `step` decodes one token per row, `unroll` takes all steps of known targets."""
 
-    def __init__(self, config: DecoderConfig, *, memory_size: int, dropout: float = 0.0) -> None:
+    def __init__(self, config: DecoderConfig, *, memory_size: int, summary_size: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.config = config
         self.attends = config.attention.kind != "none"
         self.has_cell = CELLS[config.cell].has_cell
+        if config.attention.kind == "fixed":
+            memory_size = summary_size
         context_size = memory_size if self.attends else 0
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
         nn.init.normal_(self.embedding.weight, std=0.1)  # with `tied_output` also the output layer's
@@ -38,9 +40,9 @@ class Decoder(nn.Module):
                 embedding_size=config.embedding_size,
             )
         if config.bridge in ("linear", "tanh"):
-            self.bridge_hidden = nn.Linear(memory_size, config.layers * config.hidden_size)
+            self.bridge_hidden = nn.Linear(summary_size, config.layers * config.hidden_size)
             if self.has_cell:
-                self.bridge_cell = nn.Linear(memory_size, config.layers * config.hidden_size)
+                self.bridge_cell = nn.Linear(summary_size, config.layers * config.hidden_size)
         sizes = {"hidden": config.hidden_size, "context": context_size, "embedding": config.embedding_size}
         width = sum(sizes[name] for name in config.readout)
         if config.readout_size is not None:
@@ -69,7 +71,7 @@ class Decoder(nn.Module):
             memory = encoded.summary.unsqueeze(1) if is_fixed else encoded.memory
             state["memory"] = memory
             state["keys"] = self.attention.keys(memory)
-            state["memory_mask"] = encoded.memory_mask[:, :1] if is_fixed else encoded.memory_mask
+            state["memory_mask"] = encoded.memory_mask[:, :1] if is_fixed else encoded.counted
         if config.first_input == "summary":
             state["first"] = encoded.summary
             state["is_first"] = torch.ones(len(hidden), 1, dtype=torch.bool, device=hidden.device)
@@ -112,7 +114,7 @@ class Decoder(nn.Module):
         return last[:, : self.config.layers]
 
     def _bridged(self, layer: nn.Linear, summary: Tensor) -> Tensor:
-        """An encoder's summary (batch, memory) to (batch, layers, hidden)."""
+        """An encoder's summary (batch, summary) to (batch, layers, hidden)."""
         values: Tensor = layer(summary)
         values = torch.tanh(values) if self.config.bridge == "tanh" else values
         return values.view(len(summary), self.config.layers, self.config.hidden_size)

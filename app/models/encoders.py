@@ -10,21 +10,26 @@ from app.models.cells import RecurrentState
 from app.models.head import Head
 from app.models.recurrent import Recurrent
 from app.models.resnet import ResNet
+from app.models.stages import Stages
+from app.models.steps import Steps, joined_directions, unroll
 from app.store.architecture import FramesEncoder as FramesEncoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import RecurrentEncoder as RecurrentEncoderConfig
 from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
 
 
 class Encoded(NamedTuple):
-    """memory (batch, source, memory), its mask (batch, source), summary (batch, memory), the last recurrent state, and
-    the output of a second path over the source (batch, branch)."""
+    """memory (batch, source, memory), its mask (batch, source), summary (batch, summary), the last recurrent state, the
+    output of a second path over the source (batch, branch), and which steps the recurrence read (batch, source), None
+    for all."""
 
     memory: Tensor
     memory_mask: Tensor
     summary: Tensor
     state: RecurrentState | None
     branch: Tensor | None = None
+    read: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Encoded":
         """Some sources of the batch, by their index (rows,)."""
@@ -32,27 +37,52 @@ class Encoded(NamedTuple):
         if state is not None:
             state = RecurrentState(state.hidden[index], None if state.cell is None else state.cell[index])
         branch = None if self.branch is None else self.branch[index]
-        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch)
+        read = None if self.read is None else self.read[index]
+        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read)
 
     @property
     def lengths(self) -> Tensor:
-        """Rows of each memory (batch,). A series may be shortened on its way to it."""
+        """Rows of each memory (batch,). A source may be shortened on its way to it."""
         return self.memory_mask.sum(1)
+
+    @property
+    def counted(self) -> Tensor:
+        """The rows of each memory that the recurrence read (batch, source); all rows of one of which it read none."""
+        if self.read is None:
+            return self.memory_mask
+        counted = self.memory_mask & self.read
+        return torch.where(counted.any(1, keepdim=True), counted, self.memory_mask)
 
 
 class RecurrentEncoder(nn.Module):
-    """A recurrence over the inputs that `embed` makes of a source.
+    """A recurrence over the inputs that `embed` makes of a source, with stages before it (`front`) and over its outputs
+    (`back`).
 
     The summary is the top layer's last hidden state, of both directions. With
     one direction, `state` is that after an earlier part of the source.
     """
 
+    config: RecurrentEncoderConfig
+    front: Stages
     recurrence: Recurrent
-    joins_by_sum = False
+    back: Stages
 
-    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """A padded source and its lengths (batch,) to the inputs of the recurrence (batch, steps, input) and theirs."""
+    def _add_recurrence(self, config: RecurrentEncoderConfig, dropout: float) -> None:
+        """The parts that all encoders have, after their own: the order of parameters decides their random values."""
+        self.config = config
+        self.front = Stages(config.front, config.source_size)
+        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
+        self.back = Stages(config.back, config.summary_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
+        """A padded source and its lengths (batch,) to what the stages of `front` read (batch, steps, features)."""
         raise NotImplementedError
+
+    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
+        """A padded source and its lengths (batch,) to the inputs of the recurrence (batch, steps, input)."""
+        rows, steps = self.front(*self.features(source, lengths))
+        return rows, steps
 
     def branch_of(self, source: Tensor, lengths: Tensor) -> Tensor | None:
         """The output (batch, branch) of a second path over the source, if there is one."""
@@ -68,18 +98,22 @@ class RecurrentEncoder(nn.Module):
         return encoded._replace(branch=self.branch_of(source, lengths))
 
     def unroll(
-        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
+        self, inputs: Tensor, steps: Steps, state: RecurrentState | None = None, *, layers: int | None = None
     ) -> Encoded:
-        """The inputs and lengths that `embed` returns to the encoded source, without its branch."""
-        outputs, state = self.recurrence.unroll(inputs, lengths, state, layers=layers)
-        mask = torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(0) < lengths.unsqueeze(1)
-        directions = self.recurrence.recurrence.directions
-        if self.joins_by_sum:
-            outputs = outputs.view(*outputs.shape[:2], directions, -1).sum(2)
+        """The inputs that `embed` returns to the encoded source, without its branch. The stages of `back` follow the
+        last layer only."""
+        config = self.config
+        outputs, state = unroll(
+            self.recurrence, inputs, steps, state, masked_outputs=config.masked_outputs, layers=layers
+        )
+        directions = config.recurrence.directions
+        outputs = joined_directions(outputs, directions, config.join)
+        if layers is None:
+            outputs, steps = self.back(outputs, steps)
+        mask = steps.real(outputs.shape[1])
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
-        last = state.hidden[:, -directions:]
-        summary = last.sum(1) if self.joins_by_sum else last.flatten(1)
-        return Encoded(memory, mask, summary, state)
+        summary = joined_directions(state.hidden[:, -directions:].flatten(1), directions, config.join)
+        return Encoded(memory, mask, summary, state, read=steps.read)
 
 
 class TextEncoder(RecurrentEncoder):
@@ -87,32 +121,36 @@ class TextEncoder(RecurrentEncoder):
 
     def __init__(self, config: TextEncoderConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(config.vocabulary_size, config.recurrence.input_size)
+        self.embedding = nn.Embedding(config.vocabulary_size, config.source_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
-        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
-        self.joins_by_sum = config.join == "sum"
-        self.dropout = nn.Dropout(dropout)
+        self._add_recurrence(config, dropout)
+        self._mask_id = config.mask_id
 
-    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        return self.dropout(self.embedding(source)), lengths
+    def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
+        """See `RecurrentEncoder.features`."""
+        read = None if self._mask_id is None else source != self._mask_id
+        return self.dropout(self.embedding(source)), Steps(lengths, read)
 
 
 class SeriesEncoder(RecurrentEncoder):
-    """Rows of numbers (batch, steps, features): blocks of convolutions over time, and a recurrence over them; with
-    `branch`, more blocks beside them, averaged over time (Karim et al. 2018, section III.A)."""
+    """Rows of numbers (batch, steps, features), and a recurrence over them; with `branch`, blocks of convolutions
+    beside it, averaged over time (Karim et al. 2018, section III.A)."""
 
     def __init__(self, config: SeriesEncoderConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.blocks = Blocks(config.blocks, config.features)
-        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
+        self._add_recurrence(config, dropout)
         self.branch = Blocks(config.branch, config.features)
-        self.is_transposed = config.transposed is not None
+        self._is_transposed = config.transposed is not None
+        self._mask_value = config.mask_value
 
-    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        if self.is_transposed:  # a step for each feature; all rows have the length of the window
-            return source.transpose(1, 2).contiguous(), torch.full_like(lengths, source.shape[2])
-        rows, lengths = self.blocks(source, lengths)
-        return rows, lengths
+    def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
+        """See `RecurrentEncoder.features`."""
+        if self._is_transposed:  # a step for each feature; all rows have the length of the window
+            return source.transpose(1, 2).contiguous(), Steps(torch.full_like(lengths, source.shape[2]))
+        if self._mask_value is None:
+            return source, Steps(lengths)
+        read = (source != self._mask_value).any(2)
+        return source.masked_fill(~read.unsqueeze(2), 0), Steps(lengths, read)
 
     def branch_of(self, source: Tensor, lengths: Tensor) -> Tensor | None:
         if not len(self.branch):
@@ -131,17 +169,16 @@ class FramesEncoder(RecurrentEncoder):
         super().__init__()
         self.image = ImageEncoder(config.image, mean=mean, std=std)
         self.head = Head(config.head, config.image.memory_size)
-        self.recurrence = Recurrent(config.recurrence, dropout=dropout)
-        self.dropout = nn.Dropout(dropout)
+        self._add_recurrence(config, dropout)
 
-    def embed(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames past a row's length are not encoded."""
-        positions = torch.arange(source.shape[1], device=source.device).unsqueeze(0)
-        real = positions < lengths.unsqueeze(1)  # batch x frames
+    def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
+        """See `RecurrentEncoder.features`. Frames past a row's length are not encoded."""
+        steps = Steps(lengths)
+        real = steps.real(source.shape[1])  # batch x frames
         features = self.head(self.image(source[real], lengths).summary)
         inputs = features.new_zeros(*real.shape, features.shape[1])
         inputs[real] = features
-        return self.dropout(inputs), lengths
+        return self.dropout(inputs), steps
 
 
 class ImageEncoder(nn.Module):

@@ -1,33 +1,30 @@
 """Explanation of an answer: the label after each step of the source, and the activations of a layer.
 
-In float32 and in plain torch, one source at a time, in pieces: the functions are generators that yield after each
-piece, so that the engine can run other requests between two pieces.
+In float32 and in plain torch, one source at a time, in pieces.
 """
 
-from collections.abc import Generator
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from app.models.cells import COMPUTATIONS, RecurrentState, Weights
+from app.models.cells import RecurrentState, Weights
 from app.models.encoders import Encoded, FramesEncoder, RecurrentEncoder
 from app.models.forecaster import Forecaster
+from app.models.gates import Gated, computation_of, gated_step, projected
 from app.models.networks import Classifier, Tagger
-from app.models.recurrent import reverse_within
-from app.store.architecture import CELLS, CellKind
+from app.models.pieces import InPieces
+from app.models.steps import Steps
+from app.store.architecture import CELLS, CellSettings
 
 _PIECE = 16  # cell steps of a piece
 _PREFIX_STEPS = 1024  # padded cell steps of a piece, when each prefix is encoded by itself
-Result = TypeVar("Result")
-InPieces = Generator[None, None, Result]
 
 
 class Activations(NamedTuple):
     """One layer in one direction, in the order of the source: hidden and cell (source, hidden), and each gate after its
     sigmoid (the candidate after its tanh). `cell` is None for cells that have none. `units` (hidden,) are their
-    numbers."""
+    numbers. At a step that the recurrence does not read, the state is that before it, and the gates are 0."""
 
     hidden: Tensor
     cell: Tensor | None
@@ -45,17 +42,17 @@ class Explained(NamedTuple):
 def explain(network: Classifier, source: Tensor, layer: int | None, units: int | None) -> InPieces[Explained]:
     """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. See
     `probabilities_after_each` and `layer_activations`; of the latter, only the `units` that change most."""
-    inputs = yield from _embedded(network.encoder, source)
-    probabilities = yield from _probabilities(network, source, inputs)
-    directions = [] if layer is None else (yield from _activations(network.encoder, inputs, layer))
+    inputs, steps = yield from _embedded(network.encoder, source)
+    probabilities = yield from _probabilities(network, source, inputs, steps)
+    directions = [] if layer is None else (yield from _activations(network.encoder, inputs, steps, layer))
     return Explained(probabilities, [most_changing(one, units) for one in directions])
 
 
 def probabilities_after_each(network: Classifier, source: Tensor) -> InPieces[Tensor]:
     """A source (steps, ...) to the probability of each label if it ended after each step (steps, labels). The
-    recurrence must not be transposed."""
-    inputs = yield from _embedded(network.encoder, source)
-    return (yield from _probabilities(network, source, inputs))
+    architecture must explain steps."""
+    inputs, steps = yield from _embedded(network.encoder, source)
+    return (yield from _probabilities(network, source, inputs, steps))
 
 
 def layer_activations(
@@ -63,70 +60,78 @@ def layer_activations(
 ) -> InPieces[list[Activations]]:
     """A source (steps, ...) to the activations of a layer of the encoder, counted from 0: one entry per direction,
     forward first."""
-    inputs = yield from _embedded(network.encoder, source)
-    return (yield from _activations(network.encoder, inputs, layer))
+    inputs, steps = yield from _embedded(network.encoder, source)
+    return (yield from _activations(network.encoder, inputs, steps, layer))
 
 
-def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[Tensor]:
-    """A source (steps, ...) to the inputs of the recurrence (source, input). A frame is a piece."""
-    pieces = torch.split(source.unsqueeze(0), 1, 1) if isinstance(encoder, FramesEncoder) else [source.unsqueeze(0)]
-    parts = []
-    for piece in pieces:
-        inputs, _ = encoder.embed(piece, torch.tensor([piece.shape[1]]))
-        parts.append(inputs)
+def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[tuple[Tensor, Steps]]:
+    """A source (steps, ...) to the inputs of the recurrence (1, steps, input). A frame is a piece."""
+    batch = source.unsqueeze(0)
+    if not isinstance(encoder, FramesEncoder):
         yield
-    return torch.cat(parts, 1)[0]
+        return encoder.embed(batch, torch.tensor([len(source)]))
+    parts = []
+    for piece in torch.split(batch, 1, 1):
+        features, _ = encoder.features(piece, torch.tensor([1]))
+        parts.append(features)
+        yield
+    rows, steps = encoder.front(torch.cat(parts, 1), Steps(torch.tensor([len(source)])))
+    return rows, steps
 
 
-def _probabilities(network: Classifier, source: Tensor, inputs: Tensor) -> InPieces[Tensor]:
-    """In one direction a state does not depend on later steps, so one pass gives all rows. In two directions, or with
-    convolutions, each prefix is encoded by itself."""
-    config = network.config.encoder
-    if config.is_divisible:
+def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: Steps) -> InPieces[Tensor]:
+    """In one direction a state does not depend on later steps, so one pass gives all rows. Otherwise, as in two
+    directions or with convolutions, each prefix is encoded by itself."""
+    if network.config.explains_in_one_pass:
         encoded = yield from _encoded(network.encoder, inputs)
-        return network.label_prefixes(encoded).float().softmax(2)[0]
+        return network.probabilities(network.label_prefixes(encoded))[0]
     parts, first, length = [], 1, len(source)
     while first <= length:
         count = min(length + 1 - first, max(1, _PREFIX_STEPS // min(length, first + 63)), 64)
         lengths = torch.arange(first, first + count)
         end = int(lengths[-1])
-        if config.reads_steps_alone:
-            encoded = network.encoder.unroll(inputs[:end].expand(count, -1, -1), lengths)
+        if network.config.encoder.reads_steps_alone:
+            read = None if steps.read is None else steps.read[:, :end].expand(count, -1)
+            encoded = network.encoder.unroll(inputs[:, :end].expand(count, -1, -1), Steps(lengths, read))
         else:
-            encoded = network.encoder(source[:end].expand(count, -1, -1), lengths)
-        parts.append(network.label(encoded).float().softmax(1))
+            encoded = network.encoder(source[:end].expand(count, *source[:end].shape), lengths)
+        parts.append(network.probabilities(network.label(encoded)))
         first += count
         yield
     return torch.cat(parts)
 
 
 def _encoded(encoder: RecurrentEncoder, inputs: Tensor) -> InPieces[Encoded]:
-    """inputs (source, input) encoded in one direction, each piece from the state after the one before."""
+    """inputs (1, source, input) encoded in one direction, each piece from the state after the one before."""
     parts: list[Encoded] = []
     state: RecurrentState | None = None
-    for part in torch.split(inputs.unsqueeze(0), _PIECE, 1):
-        parts.append(encoder.unroll(part, torch.tensor([part.shape[1]]), state))
+    for part in torch.split(inputs, _PIECE, 1):
+        parts.append(encoder.unroll(part, Steps(torch.tensor([part.shape[1]])), state))
         state = parts[-1].state
         yield
     memory, mask = (torch.cat([getattr(part, name) for part in parts], 1) for name in ("memory", "memory_mask"))
     return Encoded(memory, mask, parts[-1].summary, state)
 
 
-def _activations(encoder: RecurrentEncoder, inputs: Tensor, layer: int) -> InPieces[list[Activations]]:
+def _activations(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps, layer: int) -> InPieces[list[Activations]]:
     """See `layer_activations`."""
-    recurrence = encoder.recurrence
-    kind = recurrence.recurrence.cell
-    lengths = torch.tensor([len(inputs)])
-    features = inputs
+    recurrence = encoder.recurrence.recurrence
+    read = steps.counted(inputs.shape[1])[0]
+    features = inputs[0, read]
     directions: list[Activations] = []
-    for directions_of_layer in recurrence.weights_by_layer()[: layer + 1]:
+    for weights_of_layer in encoder.recurrence.weights_by_layer()[: layer + 1]:
         directions = []
-        for direction, weights in enumerate(directions_of_layer):
-            mirrored = reverse_within(features.unsqueeze(0), lengths)[0]
-            found = yield from _unroll(kind, mirrored if direction else features, weights)
-            directions.append(_mirrored(found) if direction else found)
+        for direction, weights in enumerate(weights_of_layer):
+            is_backward = bool(direction) or recurrence.reverse
+            found = yield from _unroll(recurrence, features.flip(0) if is_backward else features, weights)
+            directions.append(_mirrored(found) if is_backward else found)
         features = torch.cat([found.hidden for found in directions], 1)
-    return directions
+    if bool(read.all()):
+        return directions
+    return [
+        _spread(found, read, is_backward=bool(direction) or recurrence.reverse)
+        for direction, found in enumerate(directions)
+    ]
 
 
 def most_changing(found: Activations, count: int | None) -> Activations:
@@ -147,15 +152,35 @@ def _mirrored(found: Activations) -> Activations:
     return Activations(found.hidden.flip(0), cell, gates, found.units)
 
 
-def _unroll(kind: CellKind, features: Tensor, weights: Weights) -> InPieces[Activations]:
+def _spread(found: Activations, read: Tensor, *, is_backward: bool) -> Activations:
+    """Activations of the steps that were read to those of all steps, of which `read` (source,) says which they are."""
+    if is_backward:
+        return _mirrored(_spread(_mirrored(found), read.flip(0), is_backward=False))
+    places = read.cumsum(0)  # 0 is the state before the first step that is read
+
+    def kept(states: Tensor) -> Tensor:
+        return torch.cat((states.new_zeros(1, states.shape[1]), states))[places]
+
+    gates = {name: kept(values).masked_fill(~read.unsqueeze(1), 0) for name, values in found.gates.items()}
+    return Activations(kept(found.hidden), None if found.cell is None else kept(found.cell), gates, found.units)
+
+
+def _unroll(recurrence: CellSettings, features: Tensor, weights: Weights) -> InPieces[Activations]:
     """features (source, input) to the activations of all steps."""
-    step = _STEPS.get(kind) or partial(_plain_step, kind)
+    if not len(features):  # one step shows which gates there are
+        one = yield from _unroll(recurrence, features.new_zeros(1, features.shape[1]), weights)
+        gates_of_none = {name: values[:0] for name, values in one.gates.items()}
+        return Activations(one.hidden[:0], None if one.cell is None else one.cell[:0], gates_of_none, one.units)
+    step = gated_step(recurrence)
     hidden = features.new_zeros(weights.weight_hh.shape[1])
-    cell = hidden if CELLS[kind].has_cell else None
+    cell = hidden if CELLS[recurrence.cell].has_cell else None
     hiddens, cells, gates = [], [], []
     for piece in torch.split(features, _PIECE):
-        for inputs, projected in zip(piece, piece @ weights.weight_ih.T + weights.bias_ih, strict=True):
-            hidden, cell, shown = step(inputs, projected, hidden, cell, weights)
+        for inputs, fresh in zip(piece, projected(piece, weights), strict=True):
+            if step is not None:
+                hidden, cell, shown = step(fresh, hidden, cell, weights)
+            else:
+                hidden, cell, shown = _without_gates(recurrence, inputs, hidden, cell, weights)
             hiddens.append(hidden)
             gates.append(shown)
             if cell is not None:
@@ -166,44 +191,10 @@ def _unroll(kind: CellKind, features: Tensor, weights: Weights) -> InPieces[Acti
     return Activations(torch.stack(hiddens), torch.stack(cells) if cells else None, stacked, units)
 
 
-def _plain_step(
-    kind: CellKind, inputs: Tensor, projected: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
-) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-    """A step of any cell, without its gates."""
+def _without_gates(
+    recurrence: CellSettings, inputs: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
+) -> Gated:
+    """A step of a cell whose gates are not known."""
     batched = None if cell is None else cell.unsqueeze(0)
-    hidden, cell = COMPUTATIONS[kind].step(inputs.unsqueeze(0), hidden.unsqueeze(0), batched, weights)
-    return hidden.squeeze(0), None if cell is None else cell.squeeze(0), {}
-
-
-def _gru_step(
-    inputs: Tensor, projected: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
-) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-    """The equations of `torch.nn.GRU`."""
-    carried = weights.weight_hh @ hidden + weights.bias_hh
-    reset_input, update_input, candidate_input = projected.chunk(3)
-    reset_carried, update_carried, candidate_carried = carried.chunk(3)
-    reset = (reset_input + reset_carried).sigmoid()
-    update = (update_input + update_carried).sigmoid()
-    candidate = (candidate_input + reset * candidate_carried).tanh()
-    hidden = (1 - update) * candidate + update * hidden
-    return hidden, None, {"reset": reset, "update": update, "candidate": candidate}
-
-
-def _lstm_step(
-    inputs: Tensor, projected: Tensor, hidden: Tensor, cell: Tensor | None, weights: Weights
-) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-    """The equations of `torch.nn.LSTM`."""
-    assert cell is not None
-    carried = weights.weight_hh @ hidden + weights.bias_hh
-    entering, forgetting, candidate, leaving = (projected + carried).chunk(4)
-    gates = {
-        "input": entering.sigmoid(),
-        "forget": forgetting.sigmoid(),
-        "candidate": candidate.tanh(),
-        "output": leaving.sigmoid(),
-    }
-    cell = gates["forget"] * cell + gates["input"] * gates["candidate"]
-    return gates["output"] * cell.tanh(), cell, gates
-
-
-_STEPS = {"gru": _gru_step, "lstm": _lstm_step}  # by kind of cell; others show no gates
+    hidden, cell = computation_of(recurrence).step(inputs.unsqueeze(0), hidden.unsqueeze(0), batched, weights)
+    return Gated(hidden.squeeze(0), None if cell is None else cell.squeeze(0), {})

@@ -3,25 +3,22 @@
 import torch
 from torch import Tensor, nn
 
+from app.models.activations import function_of
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, SeriesEncoder
 from app.models.head import Head
-from app.models.pooling import pooled
+from app.models.pooling import attention_of, last_outputs, pooled
 from app.models.recurrent import Recurrent
 from app.store.architecture import Forecaster as ForecasterConfig
-from app.store.architecture import Recurrence
 from app.store.architecture import ValueDecoder as ValueDecoderConfig
 
 
 class ValueDecoder(nn.Module):
-    """A recurrence over rows of targets."""
+    """A recurrence over rows of targets, or over the pooled source in each step."""
 
-    def __init__(self, config: ValueDecoderConfig, targets: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, config: ValueDecoderConfig, inputs: int, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.recurrence = Recurrent(
-            Recurrence(cell=config.cell, input_size=targets, hidden_size=config.hidden_size, layers=config.layers),
-            dropout=dropout,
-        )
+        self.recurrence = Recurrent(config.recurrence(inputs), dropout=dropout)
 
 
 class Forecaster(nn.Module):
@@ -32,21 +29,32 @@ class Forecaster(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = SeriesEncoder(config.encoder, dropout=dropout)
+        self.attention = attention_of(config.attention, config.encoder.memory_size)
         self.decoder: ValueDecoder | None = None
-        width = len(config.pooling) * config.encoder.memory_size + config.encoder.branch_size
-        outputs = config.horizon * config.targets
+        width, outputs = config.pooled_size, config.horizon * config.targets
         if config.decoder is not None:
-            self.decoder = ValueDecoder(config.decoder, config.targets, dropout=dropout)
+            inputs = config.targets if config.is_fed else config.pooled_size
+            self.decoder = ValueDecoder(config.decoder, inputs, dropout=dropout)
             width, outputs = config.decoder.hidden_size, config.targets
+        elif config.per_step:
+            width, outputs = config.encoder.memory_size, config.targets
         self.head = Head(config.head, width)
         self.output = nn.Linear(self.head.output_size, outputs)
         self.dropout = nn.Dropout(dropout)
+        self._function = function_of(config.output_activation, config.slope)
 
     def forecast(self, encoded: Encoded) -> Tensor:
-        """An encoded series to the rows that follow it (batch, horizon, targets), without a decoder."""
-        assert self.decoder is None
-        side_by_side = self._rows(pooled(self.config.pooling, encoded))
-        return side_by_side.view(-1, self.config.horizon, self.config.targets)
+        """An encoded series to the rows that follow it (batch, horizon, targets), unless a decoder is fed with them."""
+        config = self.config
+        assert not config.is_fed
+        if config.per_step:
+            return self._rows(last_outputs(encoded, config.horizon))
+        summary = pooled(config.pooling, encoded, self.attention)
+        if self.decoder is not None:
+            inputs = summary.unsqueeze(1).repeat(1, config.horizon, 1)
+            outputs, _ = self.decoder.recurrence.unroll(inputs, torch.full_like(encoded.lengths, config.horizon))
+            return self._rows(outputs)
+        return self._rows(summary).view(-1, config.horizon, config.targets)
 
     def start(self, encoded: Encoded, last: Tensor) -> tuple[Tensor, RecurrentState]:
         """The first arguments of `step`, after an encoded series whose last row has the targets `last` (batch,
@@ -92,9 +100,8 @@ class Forecaster(nn.Module):
         return torch.stack(forecast, 1)
 
     def _rows(self, features: Tensor) -> Tensor:
-        """(batch, features) to one row or `horizon` rows side by side."""
-        rows: Tensor = self.output(self.head(self.dropout(features)))
-        return rows
+        """(..., features) to one row, or `horizon` rows side by side."""
+        return self._function(self.output(self.head(self.dropout(features))))
 
 
 def moved(windows: Tensor, lengths: Tensor, rows: Tensor) -> Tensor:

@@ -1,16 +1,16 @@
 """A head: linear layers, each with a function after it."""
 
-from typing import assert_never
+from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
+from app.models.activations import function_of
 from app.store.architecture import Layer
 
 
 class Head(nn.Module):
     """The layers of an architecture's `head`: parameters `0.weight`, `0.bias`, `1.weight` ..., and `norm0.weight` of
-    the batch normalisation after layer 0."""
+    the batch normalisation before or after layer 0."""
 
     def __init__(self, layers: tuple[Layer, ...], inputs: int) -> None:
         super().__init__()
@@ -18,31 +18,37 @@ class Head(nn.Module):
         width = inputs
         for number, layer in enumerate(layers):
             self.add_module(str(number), nn.Linear(width, layer.size))
-            if layer.batch_norm:
-                self.add_module(f"norm{number}", nn.BatchNorm1d(layer.size))
+            if (norm := norm_of(layer, width)) is not None:
+                self.add_module(f"norm{number}", norm)
             width = layer.size
         self.output_size = width
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., inputs) to (..., output_size)."""
         for number, layer in enumerate(self.layers):
-            features = self.get_submodule(str(number))(features)
-            if layer.batch_norm:
-                flat = self.get_submodule(f"norm{number}")(features.flatten(0, -2))
-                features = flat.view(features.shape)
-            features = _activated(layer, features)
+            norm = self.get_submodule(f"norm{number}") if layer.norm else None
+            features = through(layer, self.get_submodule(str(number)), norm, features)
         return features
 
 
-def _activated(layer: Layer, features: Tensor) -> Tensor:
-    match layer.activation:
-        case "none":
-            return features
-        case "relu":
-            return torch.relu(features)
-        case "tanh":
-            return torch.tanh(features)
-        case "sigmoid":
-            return torch.sigmoid(features)
-        case _:
-            assert_never(layer.activation)
+def norm_of(layer: Layer, inputs: int) -> nn.BatchNorm1d | None:
+    """The batch normalisation of a layer with `inputs` features, if it has one."""
+    if layer.norm is None:
+        return None
+    return nn.BatchNorm1d(inputs if layer.norm == "before" else layer.size, layer.epsilon)
+
+
+def through(
+    layer: Layer, linear: Callable[[Tensor], Tensor], norm: Callable[[Tensor], Tensor] | None, features: Tensor
+) -> Tensor:
+    """features (..., inputs) through a layer, by its linear layer and its batch normalisation: (..., size)."""
+    if norm is not None and layer.norm == "before":
+        features = _normalised(norm, features)
+    features = linear(features)
+    if norm is not None and layer.norm == "after":
+        features = _normalised(norm, features)
+    return function_of(layer.activation, layer.slope)(features)
+
+
+def _normalised(norm: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    return norm(features.flatten(0, -2)).view(features.shape)

@@ -9,8 +9,10 @@ from app.models.decoders import Decoder
 from app.models.encoders import Encoded, FramesEncoder, ImageEncoder, RecurrentEncoder, SeriesEncoder, TextEncoder
 from app.models.forecaster import Forecaster
 from app.models.head import Head
-from app.models.pooling import pooled, pooled_prefixes
+from app.models.pieces import InPieces
+from app.models.pooling import attention_of, pooled, pooled_prefixes
 from app.models.state import State
+from app.models.window_language_model import WindowLanguageModel
 from app.store.architecture import Architecture
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
@@ -21,6 +23,7 @@ from app.store.architecture import LanguageModel as LanguageModelConfig
 from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
 from app.store.architecture import Tagger as TaggerConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
+from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -40,8 +43,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = _recurrent_encoder(config.encoder, dropout=dropout, mean=mean, std=std)
-        width = len(config.pooling) * config.encoder.memory_size + config.encoder.branch_size
-        self.head = Head(config.head, width)
+        self.attention = attention_of(config.attention, config.encoder.memory_size)
+        self.head = Head(config.head, config.pooled_size)
         self.output = nn.Linear(self.head.output_size, config.labels)
         self.dropout = nn.Dropout(dropout)
 
@@ -51,12 +54,23 @@ class Classifier(nn.Module):
 
     def label(self, encoded: Encoded) -> Tensor:
         """An encoded source to logits (batch, labels)."""
-        return self._logits(pooled(self.config.pooling, encoded))
+        return self._logits(pooled(self.config.pooling, encoded, self.attention))
 
     def label_prefixes(self, encoded: Encoded) -> Tensor:
         """A source encoded in one direction to the logits of each of its prefixes (batch, source, labels). They are
-        undefined past a row's length. The encoder's architecture must be divisible."""
+        undefined past a row's length. The architecture must explain in one pass."""
         return self._logits(pooled_prefixes(self.config.pooling, encoded))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (..., labels) to the probability of each label, in float32."""
+        logits = logits.float()
+        match self.config.outputs:
+            case "softmax":
+                return logits.softmax(-1)
+            case "sigmoid":
+                return logits.sigmoid()
+            case _:
+                assert_never(self.config.outputs)
 
     def _logits(self, features: Tensor) -> Tensor:
         logits: Tensor = self.output(self.head(self.dropout(features)))
@@ -84,13 +98,19 @@ class Tagger(nn.Module):
         logits: Tensor = self.output(self.head(self.dropout(encoded.memory)))
         return logits
 
-    def tags(self, logits: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits to the label of each token (batch, source) and the probabilities of all labels (batch, source,
-        labels), both undefined past a row's length. With a CRF they are those of the best sequence, and marginals."""
-        logits = logits.float()
+    def labels(self, logits: Tensor, lengths: Tensor) -> InPieces[Tensor]:
+        """Logits in float32 to the label of each token (batch, source), undefined past a row's length. With a CRF they
+        are those of the best sequence."""
         if self.crf is None:
-            return logits.argmax(2), logits.softmax(2)
-        return self.crf.best_paths(logits, lengths), self.crf.marginals(logits, lengths)
+            return logits.argmax(2)
+        return (yield from self.crf.best_paths(logits, lengths))
+
+    def probabilities(self, logits: Tensor, lengths: Tensor) -> InPieces[Tensor]:
+        """Logits in float32 to the probability of each label (batch, source, labels), undefined past a row's length.
+        With a CRF they are marginals."""
+        if self.crf is None:
+            return logits.softmax(2)
+        return (yield from self.crf.marginals(logits, lengths))
 
 
 class EncoderDecoder(nn.Module):
@@ -114,7 +134,12 @@ class EncoderDecoder(nn.Module):
                 self.encoder = TextEncoder(text, dropout=dropout)
             case _:
                 assert_never(config.encoder)
-        self.decoder = Decoder(config.decoder, memory_size=config.encoder.memory_size, dropout=dropout)
+        self.decoder = Decoder(
+            config.decoder,
+            memory_size=config.encoder.memory_size,
+            summary_size=config.encoder.summary_size,
+            dropout=dropout,
+        )
         if isinstance(config, LanguageModelConfig):
             assert isinstance(self.encoder, TextEncoder)
             self.decoder.share(self.encoder)
@@ -132,7 +157,9 @@ class EncoderDecoder(nn.Module):
         return self.decoder.unroll(target, self.encode(source, lengths))
 
 
-Network = Classifier | Tagger | Forecaster | EncoderDecoder
+TokenNetwork = EncoderDecoder | WindowLanguageModel
+"""A network that writes tokens, step by step."""
+Network = Classifier | Tagger | Forecaster | TokenNetwork
 
 
 def build_network(architecture: Architecture, *, mean: list[float], std: list[float]) -> Network:
@@ -146,6 +173,8 @@ def build_network(architecture: Architecture, *, mean: list[float], std: list[fl
             return Forecaster(architecture)
         case EncoderDecoderConfig() | LanguageModelConfig():
             return EncoderDecoder(architecture, mean=mean, std=std)
+        case WindowLanguageModelConfig():
+            return WindowLanguageModel(architecture)
         case _:
             assert_never(architecture)
 

@@ -3,34 +3,109 @@
 from typing import assert_never
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from app.models.activations import function_of
 from app.models.encoders import Encoded
+from app.models.recurrent import last_of
+from app.store.architecture import AttentionPooling as AttentionConfig
 from app.store.architecture import Pooling
 
 
-def pooled(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
+class AttentionPooling(nn.Module):
+    """The mean of the outputs, weighted by a softmax over their scores. See `app.store.architecture`."""
+
+    def __init__(self, config: AttentionConfig, memory_size: int) -> None:
+        super().__init__()
+        self.kind = config.kind
+        self._function = function_of(config.activation or "none", config.slope)
+        match config.kind:
+            case "dot":
+                pass
+            case "linear":
+                self.score = nn.Linear(memory_size, 1)
+            case "additive":
+                assert config.size is not None  # see `AttentionPooling`
+                self.key = nn.Linear(memory_size, config.size)
+                self.score = nn.Linear(config.size, 1)
+            case _:
+                assert_never(config.kind)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """An encoded source to (batch, memory)."""
+        scores = self._scores(encoded).masked_fill(~encoded.counted, float("-inf"))
+        weights = scores.float().softmax(1).to(encoded.memory.dtype)
+        return (weights.unsqueeze(1) @ encoded.memory).squeeze(1)
+
+    def _scores(self, encoded: Encoded) -> Tensor:
+        """An encoded source to (batch, source)."""
+        memory = encoded.memory
+        match self.kind:
+            case "dot":
+                return (memory @ encoded.summary.unsqueeze(2)).squeeze(2)
+            case "linear":
+                return self._function(self.score(memory)).squeeze(2)
+            case "additive":
+                scores: Tensor = self.score(self._function(self.key(memory)))
+                return scores.squeeze(2)
+            case _:
+                assert_never(self.kind)
+
+
+def attention_of(config: AttentionConfig | None, memory_size: int) -> AttentionPooling | None:
+    """The weights of pooling `attention`, where a network has it."""
+    return None if config is None else AttentionPooling(config, memory_size)
+
+
+def pooled(poolings: tuple[Pooling, ...], encoded: Encoded, attention: AttentionPooling | None = None) -> Tensor:
     """The outputs of an encoder over time, by each pooling, and its branch: (batch, features)."""
     branch = [] if encoded.branch is None else [encoded.branch]
-    return torch.cat([*(_pooled(pooling, encoded) for pooling in poolings), *branch], 1)
+    return torch.cat([*(_pooled(pooling, encoded, attention) for pooling in poolings), *branch], 1)
 
 
-def _pooled(pooling: Pooling, encoded: Encoded) -> Tensor:
-    """An encoded source to (batch, memory)."""
+def _pooled(pooling: Pooling, encoded: Encoded, attention: AttentionPooling | None) -> Tensor:
+    """An encoded source to (batch, memory); `flatten` to (batch, source * memory)."""
+    memory = encoded.memory
     match pooling:
         case "last":
             return encoded.summary
+        case "last_output":
+            return last_of(memory, encoded.lengths)
         case "max":
-            return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+            return memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
         case "mean":
-            return encoded.memory.sum(1) / encoded.lengths.unsqueeze(1)  # the memory of padding is 0
+            if encoded.read is None:
+                return memory.sum(1) / encoded.lengths.unsqueeze(1)  # the memory of padding is 0
+            counted = encoded.memory_mask & encoded.read
+            return _sum(encoded) / counted.sum(1, keepdim=True).clamp(min=1)
+        case "sum":
+            return _sum(encoded)
+        case "attention":
+            assert attention is not None  # see `Classifier`
+            weighted: Tensor = attention(encoded)
+            return weighted
+        case "flatten":
+            return memory.flatten(1)  # all sources have the same length
         case _:
             assert_never(pooling)
 
 
+def last_outputs(encoded: Encoded, count: int) -> Tensor:
+    """The last outputs of each source (batch, count, memory); no source has fewer."""
+    places = encoded.lengths.unsqueeze(1) - count + torch.arange(count, device=encoded.memory.device)
+    return encoded.memory.gather(1, places.unsqueeze(2).expand(-1, -1, encoded.memory.shape[2]))
+
+
+def _sum(encoded: Encoded) -> Tensor:
+    """The outputs of the steps that were read (batch, memory)."""
+    if encoded.read is None:
+        return encoded.memory.sum(1)
+    return encoded.memory.masked_fill(~encoded.read.unsqueeze(2), 0).sum(1)
+
+
 def pooled_prefixes(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
     """`pooled` for each prefix of a source encoded in one direction: (batch, source, features), undefined past a row's
-    length."""
+    length. Not for attention and flatten."""
     return torch.cat([_pooled_prefixes(pooling, encoded) for pooling in poolings], 2)
 
 
@@ -38,12 +113,16 @@ def _pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
     """An encoded source to (batch, source, memory)."""
     memory = encoded.memory
     match pooling:
-        case "last":
+        case "last" | "last_output":
             return memory
         case "max":
             return memory.cummax(1).values
         case "mean":
             steps = torch.arange(1, memory.shape[1] + 1, device=memory.device, dtype=memory.dtype)
             return memory.cumsum(1) / steps.view(1, -1, 1)
+        case "sum":
+            return memory.cumsum(1)
+        case "attention" | "flatten":
+            raise NotImplementedError(f"pooling {pooling} reads each prefix anew")
         case _:
             assert_never(pooling)

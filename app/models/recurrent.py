@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from app.models.cells import COMPUTATIONS, RecurrentState, Weights, joined, unroll_by_steps
+from app.models.cells import RecurrentState, Weights, joined, unroll_by_steps
+from app.models.gates import computation_of
 from app.store.architecture import CELLS, Recurrence
 
 
@@ -32,6 +33,7 @@ class RecurrentLayers(nn.Module):
     def __init__(self, recurrence: Recurrence) -> None:
         super().__init__()
         self.recurrence = recurrence
+        self._computation = computation_of(recurrence)
 
     def initial_state(self, batch: int, like: Tensor, *, layers: int | None = None) -> RecurrentState:
         """Zeros for `batch` rows, with the number type and device of `like`: of all layers or the first `layers`."""
@@ -48,6 +50,12 @@ class RecurrentLayers(nn.Module):
             hiddens.append(inputs)
             cells.append(cell)
         return inputs, joined(hiddens, cells)
+
+    def unroll(
+        self, inputs: Tensor, lengths: Tensor, state: RecurrentState | None = None, *, layers: int | None = None
+    ) -> tuple[Tensor, RecurrentState]:
+        """See `Recurrent.unroll`."""
+        raise NotImplementedError
 
     def _step_layer(
         self, layer: int, inputs: Tensor, hidden: Tensor, cell: Tensor | None
@@ -82,7 +90,7 @@ class Recurrent(RecurrentLayers):
         return Weights(*(self.get_parameter(name + suffix) for name in Weights._fields))
 
     def _unroll_weights(self, suffix: str) -> Weights:
-        return COMPUTATIONS[self.recurrence.cell].unroll_weights(self._weights(suffix))
+        return self._computation.unroll_weights(self._weights(suffix))
 
     def weights_by_layer(self) -> list[list[Weights]]:
         """One list per layer, with the weights of each direction."""
@@ -91,7 +99,7 @@ class Recurrent(RecurrentLayers):
     def _step_layer(
         self, layer: int, inputs: Tensor, hidden: Tensor, cell: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        step = COMPUTATIONS[self.recurrence.cell].step
+        step = self._computation.step
         return step(inputs, hidden, cell, self._weights(f"_l{layer}"))
 
     def unroll(
@@ -103,7 +111,7 @@ class Recurrent(RecurrentLayers):
         undefined past a row's length, and the state at each row's end.
         """
         spec = self.recurrence
-        computation = COMPUTATIONS[spec.cell]
+        computation = self._computation
         unroll = computation.unroll or partial(unroll_by_steps, computation.step)
         if state is None:
             state = self.initial_state(inputs.shape[0], inputs)

@@ -14,9 +14,11 @@ class State(TypedDict):
     With `first_input` summary: first (batch, embedding), the input of the first step, and is_first (batch, 1), true
     before that step.
     With input feeding: fed (batch, readout), the output layer's input in the step before.
+    Of a network that reads a window anew, these alone: window (batch, window), the last ids, of which the last
+    `held` (batch, 1) are the text's.
     """
 
-    hidden: Tensor
+    hidden: NotRequired[Tensor]
     cell: NotRequired[Tensor]
     first: NotRequired[Tensor]
     is_first: NotRequired[Tensor]
@@ -24,3 +26,5 @@ class State(TypedDict):
     memory: NotRequired[Tensor]
     keys: NotRequired[Tensor]
     memory_mask: NotRequired[Tensor]
+    window: NotRequired[Tensor]
+    held: NotRequired[Tensor]

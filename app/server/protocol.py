@@ -7,7 +7,7 @@ has a time limit; `Connections` ends those that exceed it.
 import asyncio
 import time
 from functools import partial
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 import httptools
 from uvicorn.config import Config
@@ -97,6 +97,8 @@ class HttpProtocol(StagedConnection):
                 self._wait_for_reader()  # as long as the service waits
             case Stage.ANSWER | Stage.CLOSING:  # the client does not read
                 self.transport.abort()
+            case _:
+                assert_never(self._stage)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

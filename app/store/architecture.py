@@ -1,321 +1,100 @@
 """The architecture of a network, as a manifest describes it. Nothing here imports torch.
 
 `app/models/` builds an `nn.Module` from it; the front end describes it in words. A size is a number of features
-unless its name says otherwise.
+unless its name says otherwise. Recurrences, stages and encoders have files beside this one; all names are here too.
 """
 
-from typing import Annotated, Literal, NamedTuple, Self, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-CellKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
-Pooling = Literal["last", "max", "mean"]
+from app.store.encoders import (
+    FramesEncoder,
+    ImageEncoder,
+    ImageSize,
+    Pooling,
+    Projection,
+    RecurrentEncoder,
+    ResNet,
+    SeriesEncoder,
+    TextEncoder,
+)
+from app.store.part import Layers, Part, Size, VocabularySize, Window
+from app.store.recurrence import (
+    CELLS,
+    Activation,
+    Cell,
+    CellKind,
+    CellSettings,
+    Join,
+    MaskedOutputs,
+    Recurrence,
+    Slope,
+)
+from app.store.stages import (
+    Affine,
+    Block,
+    Convolution,
+    Head,
+    Layer,
+    LayerNorm,
+    LinearStage,
+    Pool,
+    RecurrenceStage,
+    Stage,
+    Stages,
+)
+
+__all__ = [
+    "CELLS",
+    "Activation",
+    "Affine",
+    "Architecture",
+    "Attention",
+    "AttentionKind",
+    "AttentionPooling",
+    "Block",
+    "Bridge",
+    "Cell",
+    "CellKind",
+    "CellSettings",
+    "Classifier",
+    "Convolution",
+    "Decoder",
+    "EncoderDecoder",
+    "Forecaster",
+    "FramesEncoder",
+    "Head",
+    "ImageEncoder",
+    "ImageSize",
+    "Join",
+    "LanguageModel",
+    "Layer",
+    "LayerNorm",
+    "LinearStage",
+    "MaskedOutputs",
+    "Part",
+    "Pool",
+    "Pooling",
+    "Projection",
+    "Recurrence",
+    "RecurrenceStage",
+    "RecurrentEncoder",
+    "ResNet",
+    "SeriesEncoder",
+    "Stage",
+    "Stages",
+    "Tagger",
+    "TextEncoder",
+    "ValueDecoder",
+    "WindowLanguageModel",
+    "WritesTokens",
+]
+
 AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
 Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
-Size = Annotated[int, Field(gt=0, le=2**20)]  # features; a product of two and 4 bytes fits 64 bits
-VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
-Layers = Annotated[int, Field(gt=0, le=64)]
-Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
-ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
-Kernel = Annotated[int, Field(gt=0, le=1025)]  # steps of a convolution over time
 Horizon = Annotated[int, Field(gt=0, le=10_000)]  # steps ahead
-
-
-class Cell(NamedTuple):
-    """A kind of cell. `app/models/cells.py` has its computation.
-
-    `blocks` is the number of blocks of rows in its weights, one for each gate and candidate. `has_cell`: its state has
-    a second tensor, `cell`, beside `hidden`.
-    """
-
-    words: str
-    blocks: int
-    has_cell: bool = False
-
-
-CELLS: dict[CellKind, Cell] = {
-    "rnn_tanh": Cell("RNN (tanh)", 1),
-    "rnn_relu": Cell("RNN (relu)", 1),
-    "gru": Cell("GRU", 3),
-    "lstm": Cell("LSTM", 4, has_cell=True),
-}
-_RESNET_LAYERS = {
-    ("basic", (2, 2, 2, 2)): "ResNet-18",
-    ("basic", (3, 4, 6, 3)): "ResNet-34",
-    ("bottleneck", (3, 4, 6, 3)): "ResNet-50",
-    ("bottleneck", (3, 4, 23, 3)): "ResNet-101",
-    ("bottleneck", (3, 8, 36, 3)): "ResNet-152",
-}
-
-
-class Part(BaseModel):
-    """A frozen part of an architecture. An unknown key is an error, so that a typo cannot pass.
-
-    Every number has a limit that no network reaches, so a damaged file costs no more than a large network.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Recurrence(Part):
-    """A stack of recurrent layers. Its parameters have the names of `torch.nn`."""
-
-    cell: CellKind
-    input_size: Size
-    hidden_size: Size
-    layers: Layers = 1
-    directions: Literal[1, 2] = 1
-
-    @property
-    def output_size(self) -> int:
-        return self.hidden_size * self.directions
-
-    def describe(self) -> str:
-        direction = "bidirectional " if self.directions == 2 else ""
-        layers = f"{self.layers} x " if self.layers > 1 else ""
-        return f"{layers}{direction}{CELLS[self.cell].words}-{self.hidden_size}"
-
-
-class TextEncoder(Part):
-    """Token ids to recurrent outputs: an embedding and a recurrence over it. `join` combines the outputs of two
-    directions: side by side, or added."""
-
-    kind: Literal["text"] = "text"
-    vocabulary_size: VocabularySize
-    recurrence: Recurrence
-    join: Literal["concatenate", "sum"] = "concatenate"
-
-    @property
-    def memory_size(self) -> int:
-        return self.recurrence.hidden_size if self.join == "sum" else self.recurrence.output_size
-
-    @property
-    def branch_size(self) -> int:
-        return 0
-
-    @property
-    def reads_steps_alone(self) -> bool:
-        """Whether an input of the recurrence is made from one step of the source."""
-        return True
-
-    @property
-    def is_divisible(self) -> bool:
-        """Whether a source can be encoded in chunks, each from the state after the one before."""
-        return self.recurrence.directions == 1
-
-    def describe(self) -> str:
-        return f"{self.recurrence.describe()} encoder over {self.vocabulary_size} tokens"
-
-
-class Block(Part):
-    """Convolutions over time, one for each of `kernels`, all of `width` features.
-
-    `plain`: each convolution has batch normalisation and relu after it (Wang et al. 2017, section II.B).
-    `residual`: the same, and a shortcut from before the first one is added before the last relu; where the width or the
-    number of steps changes, the shortcut is a convolution of one step (Wang et al. 2017, section II.C, after He et al.
-    2016).
-
-    `padding` is zeros: `same` on both sides, the extra one of an even kernel after the steps; `causal` before them.
-
-    `stride`: the first convolution keeps one step in `stride`. `pool` ends the block with the maximum over `pool` steps
-    around every second one. Both keep the first step, so n steps become n / stride, rounded up.
-    """
-
-    kind: Literal["plain", "residual"]
-    width: Size
-    kernels: tuple[Kernel, ...] = Field(min_length=1, max_length=8)
-    batch_norm: bool = True
-    padding: Literal["same", "causal"] = "same"
-    stride: Annotated[int, Field(gt=0, le=64)] = 1
-    pool: Kernel | None = None
-
-    def steps(self, before: int) -> int:
-        """The number of steps that it makes of `before` steps."""
-        strided = -(-before // self.stride)
-        return strided if self.pool is None else -(-strided // 2)
-
-    def describe(self) -> str:
-        return f"{self.kind} {'-'.join(map(str, self.kernels))} x {self.width}"
-
-
-class SeriesEncoder(Part):
-    """Rows of numbers to recurrent outputs: `blocks` of convolutions over time, and a recurrence over their outputs.
-
-    `branch` is a second path over the same numbers: its blocks, averaged over time, follow the pooled outputs
-    (LSTM-FCN: Karim et al. 2018, section III.A). `transposed`: the recurrence reads features as steps, each with
-    `window` numbers (the dimension shuffle there).
-    """
-
-    kind: Literal["series"] = "series"
-    features: Size
-    blocks: tuple[Block, ...] = Field((), max_length=32)
-    recurrence: Recurrence
-    branch: tuple[Block, ...] = Field((), max_length=32)
-    transposed: Annotated[int, Field(gt=0, le=10_000)] | None = Field(
-        None, description="The window, if the recurrence reads features as steps."
-    )
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
-        width = self.blocks[-1].width if self.blocks else self.features
-        if self.transposed is not None and self.blocks:
-            raise ValueError("a transposed recurrence takes no blocks; they are in 'branch'")
-        if self.recurrence.input_size != (self.transposed or width):
-            raise ValueError(
-                f"recurrence.input_size is {self.recurrence.input_size}, but it reads {width} numbers a step"
-            )
-        return self
-
-    @property
-    def memory_size(self) -> int:
-        return self.recurrence.output_size
-
-    @property
-    def branch_size(self) -> int:
-        """Features that the branch adds to the pooled outputs."""
-        return self.branch[-1].width if self.branch else 0
-
-    @property
-    def reads_steps_alone(self) -> bool:
-        """Whether an input of the recurrence is made from one step of the source, and nothing else reads the source."""
-        return not (self.blocks or self.branch or self.transposed)
-
-    @property
-    def is_divisible(self) -> bool:
-        """Whether a series can be encoded in chunks, each from the state after the one before."""
-        return self.recurrence.directions == 1 and self.reads_steps_alone
-
-    def memory_length(self, steps: int) -> int:
-        """Rows of memory for a series of this number of steps."""
-        if self.transposed is not None:
-            return self.features
-        for block in self.blocks:
-            steps = block.steps(steps)
-        return steps
-
-    def describe(self) -> str:
-        blocks = f"{_blocks(self.blocks)}, " if self.blocks else ""
-        branch = f" beside {_blocks(self.branch)}" if self.branch else ""
-        return f"{blocks}{self.recurrence.describe()} encoder over {self.features} features{branch}"
-
-
-def _blocks(blocks: tuple[Block, ...]) -> str:
-    return f"{len(blocks)} {blocks[0].kind} block{'s' if len(blocks) > 1 else ''}"
-
-
-class ResNet(Part):
-    """A residual network (He et al. 2016, sections 3.3 and 4.1).
-
-    `widths` are the widths of the four stages before expansion (torchvision's `planes`). `stride_at` names the
-    convolution of a bottleneck that halves the resolution: `1x1` in the paper and in Caffe's models, `3x3` in
-    torchvision's.
-    """
-
-    block: Literal["basic", "bottleneck"]
-    blocks: tuple[Blocks, Blocks, Blocks, Blocks]
-    stem_width: Size = 64
-    widths: tuple[Size, Size, Size, Size] = (64, 128, 256, 512)
-    stride_at: Literal["1x1", "3x3"] = "3x3"
-
-    @property
-    def output_size(self) -> int:
-        return self.widths[-1] * (4 if self.block == "bottleneck" else 1)
-
-    def describe(self) -> str:
-        name = _RESNET_LAYERS.get((self.block, self.blocks), f"ResNet {self.blocks}")
-        return name if self.widths[0] == 64 else f"{name} of width {self.widths[0]}/64"
-
-
-class Projection(Part):
-    """A linear layer on a pooled image; `batch_norm` adds batch normalisation after it (Ioffe and Szegedy 2015)."""
-
-    size: Size
-    batch_norm: bool = False
-
-
-class ImageEncoder(Part):
-    """Pixels to a memory with one row per position of the last feature map (`grid`), or with one row (`pooled`).
-
-    Each side of the feature map is 1/32 of the image's. `grid_side` resizes the feature map to that many positions a
-    side, by adaptive average pooling.
-    """
-
-    kind: Literal["image"] = "image"
-    resnet: ResNet
-    image_size: ImageSize = 224
-    output: Literal["grid", "pooled"] = "grid"
-    grid_side: Annotated[int, Field(gt=0, le=64)] | None = None
-    projection: Projection | None = None
-
-    @model_validator(mode="after")
-    def _only_pooled_is_projected(self) -> Self:
-        if self.projection is not None and self.output != "pooled":
-            raise ValueError("projection needs output 'pooled'")
-        return self
-
-    @property
-    def memory_size(self) -> int:
-        return self.resnet.output_size if self.projection is None else self.projection.size
-
-    @property
-    def memory_length(self) -> int:
-        """Rows of memory for one image."""
-        side = self.grid_side or -(-self.image_size // 32)
-        return side * side if self.output == "grid" else 1
-
-    def describe(self) -> str:
-        return f"{self.resnet.describe()} encoder at {self.image_size} x {self.image_size} ({self.output})"
-
-
-class Layer(Part):
-    """A linear layer, batch normalisation after it if it has one, and a function."""
-
-    size: Size
-    batch_norm: bool = False
-    activation: Literal["none", "relu", "tanh", "sigmoid"] = "relu"
-
-
-Head = Annotated[tuple[Layer, ...], Field(max_length=16)]
-
-
-class FramesEncoder(Part):
-    """A list of images to recurrent outputs: an encoder of one row for each image, the layers of `head` on each row,
-    and a recurrence over the rows (LRCN: Donahue et al. 2015, section 3)."""
-
-    kind: Literal["frames"] = "frames"
-    image: ImageEncoder
-    head: Head = ()
-    recurrence: Recurrence
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
-        if self.image.output != "pooled":
-            raise ValueError("the image encoder of frames needs output 'pooled'")
-        width = self.head[-1].size if self.head else self.image.memory_size
-        if self.recurrence.input_size != width:
-            raise ValueError(f"recurrence.input_size is {self.recurrence.input_size}, but an encoded image has {width}")
-        return self
-
-    @property
-    def memory_size(self) -> int:
-        return self.recurrence.output_size
-
-    @property
-    def branch_size(self) -> int:
-        return 0
-
-    @property
-    def reads_steps_alone(self) -> bool:
-        """Whether an input of the recurrence is made from one frame."""
-        return True
-
-    @property
-    def is_divisible(self) -> bool:
-        """Whether frames can be encoded in chunks, each from the state after the one before."""
-        return self.recurrence.directions == 1
-
-    def describe(self) -> str:
-        return f"{self.recurrence.describe()} encoder over frames, each by a {self.image.describe()}"
+MOST_POOLED = 2**24  # features of a pooled source
 
 
 class Attention(Part):
@@ -366,7 +145,7 @@ class Attention(Part):
         return self
 
 
-class Decoder(Part):
+class Decoder(CellSettings):
     """A recurrent state to tokens, one step at a time.
 
     `context` is where the context enters. `input`: beside the embedding; the query is the state before the step
@@ -385,7 +164,6 @@ class Decoder(Part):
 
     vocabulary_size: VocabularySize
     embedding_size: Size
-    cell: CellKind
     hidden_size: Size
     layers: Layers = 1
     attention: Attention = Attention()
@@ -416,32 +194,122 @@ class Decoder(Part):
     def recurrence(self, input_size: int) -> Recurrence:
         """Its recurrence over inputs of that size. All values are validated already."""
         return Recurrence.model_construct(
-            cell=self.cell, input_size=input_size, hidden_size=self.hidden_size, layers=self.layers
+            **self.settings, input_size=input_size, hidden_size=self.hidden_size, layers=self.layers
         )
 
     def describe(self) -> str:
         attention = f" with {self.attention.kind} attention" if self.attention.chooses else ""
         layers = f"{self.layers} x " if self.layers > 1 else ""
-        cell = f"{layers}{CELLS[self.cell].words}-{self.hidden_size}"
+        cell = f"{layers}{self.words}-{self.hidden_size}"
         return f"{cell} decoder{attention} over {self.vocabulary_size} tokens"
 
 
-RecurrentEncoder = Annotated[TextEncoder | SeriesEncoder | FramesEncoder, Field(discriminator="kind")]
 PoolingParts = Annotated[tuple[Pooling, ...], Field(min_length=1, max_length=8)]
 Labels = Annotated[int, Field(ge=2, le=2**20)]
 
 
-class Classifier(Part):
-    """A source to a label: an encoder, its outputs pooled over time, the layers of `head`, one linear layer."""
+class AttentionPooling(Part):
+    """Weights of the outputs over time, by a softmax over their scores.
+
+    `linear`: a score is `activation` of a linear layer on an output (Yang et al. 2016 without their query; usual in
+    Keras with tanh). `additive`: a linear layer on `activation` of a linear layer of `size` (Yang et al. 2016, section
+    2.2). `dot`: the product with the summary, which is as wide as an output. Parameters: `attention.key` of additive,
+    `attention.score` of both.
+    """
+
+    kind: Literal["linear", "additive", "dot"]
+    size: Size | None = None
+    activation: Activation | None = Field(None, description="Needed by linear and additive, and refused by dot.")
+    slope: Slope = 0.01
+
+    @model_validator(mode="after")
+    def _parts_go_with_kind(self) -> Self:
+        if (self.size is not None) != (self.kind == "additive"):
+            raise ValueError("attention kind additive needs attention.size; linear and dot do not take it")
+        if (self.activation is None) != (self.kind == "dot"):
+            raise ValueError("attention kinds linear and additive need attention.activation; dot does not take it")
+        return self
+
+
+class _Pooled(Part):
+    """Base of networks whose encoder's outputs are pooled over time. `window` is the length of every source, which
+    pooling `flatten` needs; its features are step by step."""
+
+    encoder: RecurrentEncoder
+    pooling: PoolingParts = ("last",)
+    attention: AttentionPooling | None = None
+    window: Window | None = None
+    head: Head = ()
+
+    @model_validator(mode="after")
+    def _pooling_fits(self) -> Self:
+        if (self.attention is not None) != ("attention" in self.pooling):
+            raise ValueError("pooling 'attention' needs 'attention'; no other pooling takes it")
+        if self.window is None and "flatten" in self.pooling:
+            raise ValueError("pooling 'flatten' needs 'window', the length of every source")
+        if self.window is not None and self.encoder.memory_length(self.window) < 1:
+            raise ValueError(f"a window of {self.window} steps is too short for the stages of the encoder")
+        if (
+            self.attention is not None
+            and self.attention.kind == "dot"
+            and self.encoder.memory_size != self.encoder.summary_size
+        ):
+            raise ValueError("dot attention needs outputs as wide as the summary")
+        if self.pooled_size > MOST_POOLED:
+            raise ValueError(f"pooled, a source has {self.pooled_size:,} features; the limit is {MOST_POOLED:,}")
+        return self
+
+    @property
+    def pooled_size(self) -> int:
+        """Features of a pooled source, those of the encoder's branch included."""
+        encoder = self.encoder
+        steps = encoder.memory_length(self.window) if self.window is not None else 0
+        sizes: dict[Pooling, int] = {"last": encoder.summary_size, "flatten": steps * encoder.memory_size}
+        return sum(sizes.get(pooling, encoder.memory_size) for pooling in self.pooling) + encoder.branch_size
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest steps of a source that the network can read."""
+        return self.fixed_steps or self.encoder.least_steps()
+
+    @property
+    def fixed_steps(self) -> int | None:
+        """The steps that every source must have; None for any number from `least_steps` on."""
+        return self.window if "flatten" in self.pooling else None
+
+    @property
+    def reads_outputs(self) -> bool:
+        """Whether its answer needs more than the last state."""
+        return self.pooling != ("last",)
+
+
+class Classifier(_Pooled):
+    """A source to a label: an encoder, its outputs pooled over time, the layers of `head`, one linear layer.
+
+    `outputs`: `softmax`, one label of all; `sigmoid`, a probability for each label, independent of the others.
+    """
 
     kind: Literal["classifier"] = "classifier"
-    encoder: RecurrentEncoder
     pooling: PoolingParts
-    head: Head = ()
     labels: Labels
+    outputs: Literal["softmax", "sigmoid"] = "softmax"
+
+    @property
+    def explains_steps(self) -> bool:
+        """Whether each beginning of a source has a label."""
+        encoder = self.encoder
+        is_transposed = isinstance(encoder, SeriesEncoder) and encoder.transposed is not None
+        return not is_transposed and "flatten" not in self.pooling and self.least_steps == 1
+
+    @property
+    def explains_in_one_pass(self) -> bool:
+        """Whether one pass over a source gives the label after each of its steps."""
+        poolings = {"attention", "flatten"} | ({"last"} if self.encoder.back else set())
+        return self.encoder.is_divisible and not poolings & set(self.pooling)
 
     def describe(self) -> str:
-        return f"{self.encoder.describe()}, {' + '.join(self.pooling)} pooling, {self.labels} labels"
+        labels = f"{self.labels} {'independent ' if self.outputs == 'sigmoid' else ''}labels"
+        return f"{self.encoder.describe()}, {' + '.join(self.pooling)} pooling, {labels}"
 
 
 class Tagger(Part):
@@ -457,55 +325,78 @@ class Tagger(Part):
     labels: Labels
     crf: bool = False
 
+    @model_validator(mode="after")
+    def _has_an_output_for_each_token(self) -> Self:
+        if not self.encoder.keeps_steps:
+            raise ValueError("a tagger needs stages that make one step of each, and a recurrence without 'reverse'")
+        return self
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest steps of a source that the network can read."""
+        return 1
+
     def describe(self) -> str:
         return f"{self.encoder.describe()}, {self.labels} labels a token{', CRF' if self.crf else ''}"
 
 
-class ValueDecoder(Part):
-    """A recurrent state to rows of numbers, one step at a time (Sutskever et al. 2014, section 2, over numbers).
+class ValueDecoder(CellSettings):
+    """A recurrence that makes rows of numbers.
 
-    The state starts as the encoder's last one. The first input is the last row of the source (`last`; its targets) or
-    zeros; each further input is the row before.
+    `reads` is the input of its steps. `fed`: the row before; its state starts as the encoder's last one, and it makes
+    as many rows as are wanted (Sutskever et al. 2014, section 2, over numbers). The first input is the last row of the
+    source (`last`; its targets) or zeros. `summary`: the pooled source, in each step; its state starts at zero, and it
+    makes the rows of the horizon (Keras: RepeatVector).
     """
 
-    cell: CellKind
     hidden_size: Size
     layers: Layers = 1
+    reads: Literal["fed", "summary"] = "fed"
     first_input: Literal["last", "zeros"] = "last"
 
+    def recurrence(self, input_size: int) -> Recurrence:
+        """Its recurrence over inputs of that size. All values are validated already."""
+        return Recurrence.model_construct(
+            **self.settings, input_size=input_size, hidden_size=self.hidden_size, layers=self.layers
+        )
 
-class Forecaster(Part):
+
+class Forecaster(_Pooled):
     """Rows of numbers to the rows that follow: an encoder, its outputs pooled over time, the layers of `head`, one
-    linear layer with `horizon` x `targets` outputs, step by step.
+    linear layer with `horizon` x `targets` outputs, step by step, and a function.
 
     `feedback` makes the steps after these. `none`: there are no more. `state`: a forecast row is the next input of the
     recurrence, which continues from its state. `window`: it is appended to the window, whose first row leaves, and the
     window is read anew. Both need a horizon of 1 and as many targets as features.
 
-    With `decoder` the head follows each of its steps, and `horizon` is the usual number of them.
+    With `decoder` the head follows each of its steps; `horizon` is the usual number of them if it is fed. `per_step`:
+    the head follows each of the last `horizon` outputs, and makes one row of each (darts: BlockRNNModel).
     """
 
     kind: Literal["forecaster"] = "forecaster"
     encoder: SeriesEncoder
-    pooling: PoolingParts = ("last",)
-    head: Head = ()
     targets: Size
     horizon: Horizon = 1
     feedback: Literal["none", "state", "window"] = "none"
     decoder: ValueDecoder | None = None
+    output_activation: Activation = "none"
+    slope: Slope = 0.01
+    per_step: bool = False
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         recurrence = self.encoder.recurrence
-        shape = (self.horizon, self.targets, self.decoder)
-        if self.feedback != "none" and shape != (1, self.encoder.features, None):
-            raise ValueError("feedback needs horizon 1, as many targets as features, and no decoder")
+        shape = (self.horizon, self.targets, self.decoder, self.per_step)
+        if self.feedback != "none" and shape != (1, self.encoder.features, None, False):
+            raise ValueError("feedback needs horizon 1, as many targets as features, no decoder and no per_step")
         if self.feedback == "state":
-            if not self.encoder.is_divisible:
-                raise ValueError("feedback 'state' needs a recurrence in one direction, without blocks or branch")
+            if not self.encoder.is_divisible or self.encoder.front or self.encoder.back:
+                raise ValueError("feedback 'state' needs a recurrence in one direction, without stages, branch or mask")
             if self.pooling != ("last",):
                 raise ValueError("feedback 'state' needs pooling 'last'")
-        if self.decoder is not None:
+        if self.per_step and (self.pooling != ("last",) or self.decoder is not None or self.encoder.branch):
+            raise ValueError("per_step takes no pooling, no decoder and no branch: it reads the last outputs")
+        if self.decoder is not None and self.decoder.reads == "fed":
             given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
             if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
                 raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")
@@ -516,11 +407,26 @@ class Forecaster(Part):
     @property
     def is_stepwise(self) -> bool:
         """Whether it makes its rows one after the other, as many as are wanted."""
-        return self.feedback != "none" or self.decoder is not None
+        return self.feedback != "none" or self.is_fed
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether a decoder reads its own rows."""
+        return self.decoder is not None and self.decoder.reads == "fed"
+
+    @property
+    def least_steps(self) -> int:
+        """See `_Pooled.least_steps`."""
+        return self.encoder.least_steps(self.horizon) if self.per_step else super().least_steps
+
+    @property
+    def reads_outputs(self) -> bool:
+        """See `_Pooled.reads_outputs`."""
+        return self.per_step or super().reads_outputs
 
     def describe(self) -> str:
         ahead = "fed back" if self.feedback != "none" else f"{self.horizon} steps ahead"
-        decoder = f", {CELLS[self.decoder.cell].words}-{self.decoder.hidden_size} decoder" if self.decoder else ""
+        decoder = f", {self.decoder.words}-{self.decoder.hidden_size} decoder" if self.decoder else ""
         return f"{self.encoder.describe()}{decoder}, {self.targets} targets, {ahead}"
 
 
@@ -540,9 +446,14 @@ class EncoderDecoder(Part):
             raise ValueError(
                 f"bridge '{self.decoder.bridge}' needs a text encoder whose last state has the shape of the decoder's"
             )
-        if self.decoder.first_input == "summary" and self.encoder.memory_size != self.decoder.embedding_size:
+        if self.decoder.first_input == "summary" and self.encoder.summary_size != self.decoder.embedding_size:
             raise ValueError("first_input 'summary' needs an encoder summary as wide as the decoder's embedding")
         return self
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest steps of a source that the network can read."""
+        return 1 if isinstance(self.encoder, ImageEncoder) else self.encoder.least_steps()
 
     def _state_fits(self, source: Recurrence | None) -> bool:
         """Whether the bridge can make the decoder's first state from the encoder's last."""
@@ -582,11 +493,16 @@ class LanguageModel(Part):
 
     @model_validator(mode="after")
     def _reads_forward(self) -> Self:
-        if self.recurrence.directions != 1:
-            raise ValueError("recurrence.directions of a language model must be 1")
+        if self.recurrence.directions != 1 or self.recurrence.reverse:
+            raise ValueError("recurrence.directions of a language model must be 1, without reverse")
         if self.tied_output and self.readout_size != self.recurrence.input_size:
             raise ValueError("tied_output needs readout_size equal to recurrence.input_size")
         return self
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest steps of a source that the network can read."""
+        return 1
 
     @property
     def encoder(self) -> TextEncoder:
@@ -599,7 +515,7 @@ class LanguageModel(Part):
         return Decoder(
             vocabulary_size=self.vocabulary_size,
             embedding_size=self.recurrence.input_size,
-            cell=self.recurrence.cell,
+            **self.recurrence.settings,
             hidden_size=self.recurrence.hidden_size,
             layers=self.recurrence.layers,
             readout_size=self.readout_size,
@@ -611,4 +527,56 @@ class LanguageModel(Part):
         return f"{self.recurrence.describe()} language model over {self.vocabulary_size} tokens"
 
 
-Architecture = Annotated[Classifier | Tagger | Forecaster | EncoderDecoder | LanguageModel, Field(discriminator="kind")]
+class WindowLanguageModel(_Pooled):
+    """A text to its next tokens: each step reads the last `window` ids anew, and no state is kept (Bengio et al. 2003,
+    with a recurrence; usual in Keras).
+
+    `pad` is the id before a text that is shorter, or after it (`pad_side`); None reads it as it is.
+    """
+
+    kind: Literal["window_language_model"] = "window_language_model"
+    encoder: TextEncoder
+    window: Window
+    pad: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    pad_side: Literal["left", "right"] = "left"
+
+    @model_validator(mode="after")
+    def _padding_fits(self) -> Self:
+        if self.pad is None and ("flatten" in self.pooling or self.encoder.least_steps() > 1):
+            raise ValueError("pooling 'flatten', and stages that need more than one step, need 'pad'")
+        if self.pad is not None and self.pad >= self.vocabulary_size:
+            raise ValueError(f"pad is {self.pad}; the ids are 0 to {self.vocabulary_size - 1}")
+        return self
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids that it reads and writes."""
+        return self.encoder.vocabulary_size
+
+    @property
+    def least_steps(self) -> int:
+        """See `_Pooled.least_steps`."""
+        return 1
+
+    @property
+    def decoder(self) -> Decoder:
+        """What the engine knows of its answers: the ids that it writes, and that it attends to nothing."""
+        recurrence = self.encoder.recurrence
+        return Decoder(
+            vocabulary_size=self.vocabulary_size,
+            embedding_size=self.encoder.source_size,
+            cell=recurrence.cell,
+            hidden_size=recurrence.hidden_size,
+            bridge="zeros",
+        )
+
+    def describe(self) -> str:
+        pooling = " + ".join(self.pooling)
+        return f"{self.encoder.describe()}, {pooling} pooling, language model over the last {self.window} tokens"
+
+
+WritesTokens = EncoderDecoder | LanguageModel | WindowLanguageModel
+Architecture = Annotated[
+    Classifier | Tagger | Forecaster | EncoderDecoder | LanguageModel | WindowLanguageModel,
+    Field(discriminator="kind"),
+]

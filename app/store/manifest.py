@@ -19,6 +19,7 @@ from app.store.architecture import (
     SeriesEncoder,
     Tagger,
     TextEncoder,
+    WindowLanguageModel,
 )
 from app.store.names import MOST_VERSION, NAME, is_file_name
 
@@ -352,6 +353,7 @@ class Manifest(Part):
             raise ValueError("only a network from text to other text takes one_sentence")
         self._check_answer()
         self._check_source()
+        self._check_window()
         self._check_ids()
         return self
 
@@ -368,18 +370,17 @@ class Manifest(Part):
                         f"the forecaster has {architecture.targets} targets; name as many in series.targets"
                     )
                 features, targets = self.series.features, self.series.targets
-                fed = architecture.decoder is not None and architecture.decoder.first_input == "last"
+                decoder = architecture.decoder if architecture.is_fed else None
+                fed = decoder is not None and decoder.first_input == "last"
                 if architecture.feedback != "none" and targets != features:
                     raise ValueError("feedback needs targets equal to the features: names, scaling and order")
                 if architecture.feedback == "window" and self.series.window is None:
                     raise ValueError("feedback 'window' needs series.window")
                 if fed and not set(targets) <= set(features):
                     raise ValueError("first_input 'last' needs targets that are features, with the same scaling")
-            case LanguageModel():
+            case LanguageModel() | WindowLanguageModel():
                 self._check_decoding()
-                if self.tokenizer is None or not self.tokenizer.prepend:
-                    raise ValueError("a language_model needs an id in tokenizer.prepend, after which a text begins")
-                if self.tokenizer.reverse or self.tokenizer.length:
+                if self.tokenizer is not None and (self.tokenizer.reverse or self.tokenizer.length):
                     raise ValueError("a language_model continues the end of a text: no tokenizer.reverse, no length")
             case EncoderDecoder():
                 self._check_decoding()
@@ -413,6 +414,26 @@ class Manifest(Part):
         reads_tokens = isinstance(encoder, TextEncoder) or self.answer == "tokens"
         if reads_tokens != (self.tokenizer is not None):
             raise ValueError("a network that reads texts or decodes tokens needs 'tokenizer'; no other network has one")
+
+    def _check_window(self) -> None:
+        """Every source has the steps that the network needs, and the length for which a network that lays its steps side
+        by side was made."""
+        architecture, least = self.architecture, self.architecture.least_steps
+        window = self.series.window if self.series is not None else self.frames
+        if window is not None and window < least:
+            raise ValueError(f"series.window or frames is {window}, but the network needs {least} steps")
+        if not isinstance(architecture, Classifier | Forecaster) or "flatten" not in architecture.pooling:
+            return
+        length = self.frames
+        if self.series is not None:
+            length = self.series.window
+        elif self.tokenizer is not None:
+            length = None if self.tokenizer.length is None else self.tokenizer.length.to
+        if length != architecture.window:
+            raise ValueError(
+                f"pooling 'flatten' reads {architecture.window} steps: series.window, frames or the length of "
+                "'tokenizer' must be the same"
+            )
 
     def _check_decoding(self) -> None:
         if self.decoding is None:
@@ -456,7 +477,7 @@ class Manifest(Part):
             case Classifier() | Tagger() | Forecaster():
                 encoder = self.architecture.encoder
                 return encoder.vocabulary_size if isinstance(encoder, TextEncoder) else 0
-            case EncoderDecoder() | LanguageModel():
+            case EncoderDecoder() | LanguageModel() | WindowLanguageModel():
                 return self.architecture.decoder.vocabulary_size
             case _:
                 assert_never(self.architecture)
@@ -481,7 +502,7 @@ class Manifest(Part):
                 return "tags"
             case Forecaster():
                 return "values"
-            case EncoderDecoder() | LanguageModel():
+            case EncoderDecoder() | LanguageModel() | WindowLanguageModel():
                 return "tokens"
             case _:
                 assert_never(self.architecture)
@@ -489,7 +510,7 @@ class Manifest(Part):
     @property
     def continues(self) -> bool:
         """Whether the network continues its source."""
-        return isinstance(self.architecture, LanguageModel)
+        return isinstance(self.architecture, LanguageModel | WindowLanguageModel)
 
     @property
     def key(self) -> str:

@@ -51,7 +51,15 @@ def read_header(file: BufferedReader, name: str) -> Header:
     except (msgspec.DecodeError, RecursionError) as error:
         raise FileDamaged(f"{name} is not a safetensors file: {printable(str(error))}") from error
     _check_places(tensors, size_of(file) - start, name)
-    return Header(tensors, start)
+    return Header(_with_present_names(tensors), start)
+
+
+def _with_present_names(tensors: dict[str, TensorEntry]) -> dict[str, TensorEntry]:
+    """The stages before the recurrence of a series were once called blocks."""
+    old, present = "encoder.blocks.", "encoder.front."
+    if any(key.startswith(present) for key in tensors):
+        return tensors
+    return {present + key.removeprefix(old) if key.startswith(old) else key: one for key, one in tensors.items()}
 
 
 def _check_places(tensors: dict[str, TensorEntry], size: int, name: str) -> None:

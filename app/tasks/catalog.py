@@ -199,17 +199,14 @@ class Catalog:
         selection: Selection,
         engines: EngineView,
         *,
-        kinds: Container[SourceName] | None = None,
+        kinds: Collection[SourceName] | None = None,
         source: str | None = None,
         target: str | None = None,
     ) -> Entry:
         """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task, or
         the first by name. Raises UnknownLanguage or ModelNotFound."""
-        usable = [
-            entry
-            for entry in self.usable(engines)
-            if selection.takes(entry.manifest) and (kinds is None or entry.manifest.source in kinds)
-        ]
+        taken = [entry for entry in self.usable(engines) if selection.takes(entry.manifest)]
+        usable = [entry for entry in taken if kinds is None or entry.manifest.source in kinds]
         usable.sort(key=lambda entry: entry.manifest.task != selection.task)
         for entry in usable:
             manifest = entry.manifest
@@ -218,7 +215,10 @@ class Catalog:
                 return entry
         languages = " to ".join(language for language in (source, target) if language)
         if not usable:
-            raise ModelNotFound(f"the model store has no usable {selection.words}; /v1/models lists its models")
+            of_kinds = f" that reads {' or '.join(kinds)}" if kinds and taken else ""
+            raise ModelNotFound(
+                f"the model store has no usable {selection.words}{of_kinds}; /v1/models lists its models"
+            )
         of_languages = f" for {languages}" if languages else ""
         raise UnknownLanguage(f"no default {selection.words}{of_languages}; name one in 'model': {_names(usable)}")
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
-from app.errors import InputError, UnknownLanguage
+from app.errors import InputError, InputTooShort, UnknownLanguage
 from app.store.manifest import SourceName
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Following, Job, Output, ReadSource
@@ -26,9 +27,11 @@ async def prepare(
     catalog: Catalog,
     engines: EngineView,
     reader: Reader,
+    limits: AnswerLimits,
     deadline: float | None,
 ) -> list[Job]:
-    """A job for each input, in order. Checks that need no reading of inputs come first."""
+    """A job for each input, in order. Checks that need no reading of inputs come first. Raises InputTooShort, and what
+    the source and the answer raise."""
     task.source.check(inputs, reader.limits, options)
     entries = _entries(task, inputs, options, model, version, catalog, engines)
     plans = {id(entry): task.answer.plan(entry, options) for entry in entries}
@@ -38,14 +41,28 @@ async def prepare(
     pauses = Pauses()
 
     async def job(entry: Entry, read: ReadSource, index: int) -> Job:
+        _check_length(entry, read, index)
         request = task.answer.request(plans[id(entry)], entry, read, options, index)
         following = [Following(separator, await job(entry, other, index)) for separator, other in read.following]
         await pauses.pause()
         return Job(entry, read, request, options, following)
 
     jobs = [await job(entry, read, index) for index, (entry, read) in enumerate(zip(entries, sources, strict=True))]
-    task.answer.check(jobs, options)
+    task.answer.check(jobs, options, limits)
     return jobs
+
+
+def _check_length(entry: Entry, read: ReadSource, index: int) -> None:
+    """Raises InputTooShort."""
+    manifest, least = entry.manifest, entry.manifest.architecture.least_steps
+    if read.steps < least:
+        unit = "token" if manifest.source == "text" else "step"
+        count = f"{read.steps} {unit}{'' if read.steps == 1 else 's'}"
+        raise InputTooShort(
+            f"inputs[{index}] has {count}; {manifest.name} needs {least}: send {least - read.steps} more",
+            input=index,
+            limit=least,
+        )
 
 
 def _entries(

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from benchmarks.inputs import JOBS, Workload, workload
+from benchmarks.inputs import TEXTS_AND_IMAGES, Workload, workload
 from benchmarks.load import LoadGenerator, OpenSample
 from benchmarks.peers.model import Answer, load
 from benchmarks.peers.plot import draw
@@ -63,7 +63,7 @@ class _Numbers(click.ParamType[list[float]]):
 
 @click.command()
 @click.option("--store", type=click.Path(path_type=Path, exists=True), default="model_store", show_default=True)
-@click.option("--jobs", type=_Names(JOBS), default=",".join(JOBS), show_default=True)
+@click.option("--jobs", type=_Names(TEXTS_AND_IMAGES), default=",".join(TEXTS_AND_IMAGES), show_default=True)
 @click.option("--servers", "modules", type=_Names(_MODULES), default=",".join(_MODULES), show_default=True)
 @click.option("--clients", type=_Numbers(int), default="1,8,32,64", show_default=True, help="Of the closed loops.")
 @click.option(

@@ -1,21 +1,26 @@
 """The included models as a user of a general model server calls them: one class per job, whole batches.
 
 Plain code, the same for every peer: float32, padded to the longest source, run until the slowest row ends. It uses the
-project's networks, tokenizers and image reader, but nothing of its engine.
+project's networks, tokenizers, scaling and image reader, but nothing of its engine. The peers serve texts and images
+only; series are called in process.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from app.models.forecaster import Forecaster
 from app.models.networks import Classifier, EncoderDecoder, Network, build_network
 from app.models.state import State
-from app.store.manifest import Decoding, Manifest
+from app.store.manifest import Decoding, Manifest, SeriesInput
 from app.store.model_store import Version, open_version
 from app.store.weights import load_weights
+from app.tasks.scaling import scaled, unscaled
 from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import read_image
 from app.tasks.sources.limits import SourceLimits
@@ -23,11 +28,12 @@ from app.tasks.sources.place import place_of_image
 from app.text.tokenizer import TextTokenizer
 
 Answer = dict[str, Any]
+Rows = list[list[float]]  # of a series, in the units of the data
 _LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 1024 * 1024, image_pixels=50_000_000)
 
 
 class Model(Protocol):
-    """Called by every server: raw inputs, texts or image files, to one answer each, in order."""
+    """Called by every server: raw inputs, such as texts or image files, to one answer each, in order."""
 
     def predict(self, batch: Sequence[Any]) -> list[Answer]: ...
 
@@ -46,12 +52,7 @@ class Sentiment:
     def predict(self, batch: Sequence[str]) -> list[Answer]:
         tokens, lengths = _padded([self._tokenizer.encode(text) for text in batch])
         probabilities = self._network(tokens, lengths).softmax(1).tolist()
-        return [self._answer(row) for row in probabilities]
-
-    def _answer(self, probabilities: list[float]) -> Answer:
-        scores = dict(zip(self._labels, probabilities, strict=True))
-        label = max(scores, key=scores.__getitem__)
-        return {"label": label, "score": scores[label], "scores": scores}
+        return [_labelled(self._labels, row) for row in probabilities]
 
 
 class Translation:
@@ -87,6 +88,37 @@ class Caption:
         return self._emitter.emit(state, len(batch))
 
 
+class Forecast:
+    """Series of as many rows each to the rows that follow, in the units of the data."""
+
+    def __init__(self, version: Version) -> None:
+        network = _network(version)
+        assert isinstance(network, Forecaster)
+        self._network = network
+        self._series = _series(version.manifest)
+
+    @torch.inference_mode()
+    def predict(self, batch: Sequence[Rows]) -> list[Answer]:
+        forecasts = self._network(*_padded_series(batch, self._series)).numpy()
+        return [{"values": unscaled(rows, self._series.targets).tolist()} for rows in forecasts]
+
+
+class SeriesLabel:
+    """Series to labels with their scores."""
+
+    def __init__(self, version: Version) -> None:
+        network = _network(version)
+        assert isinstance(network, Classifier)
+        self._network = network
+        self._labels = version.manifest.labels
+        self._series = _series(version.manifest)
+
+    @torch.inference_mode()
+    def predict(self, batch: Sequence[Rows]) -> list[Answer]:
+        probabilities = self._network(*_padded_series(batch, self._series)).softmax(1).tolist()
+        return [_labelled(self._labels, row) for row in probabilities]
+
+
 class _Emitter:
     """Greedy decoding of a whole batch, until its slowest row ends."""
 
@@ -115,6 +147,12 @@ class _Emitter:
         return [{"text": self.tokenizer.decode(_until(ids, eos))} for ids in sentences]
 
 
+def _labelled(labels: Sequence[str], probabilities: list[float]) -> Answer:
+    scores = dict(zip(labels, probabilities, strict=True))
+    label = max(scores, key=scores.__getitem__)
+    return {"label": label, "score": scores[label], "scores": scores}
+
+
 def _until(ids: list[int], end: int) -> list[int]:
     return ids[: ids.index(end)] if end in ids else ids
 
@@ -122,6 +160,11 @@ def _until(ids: list[int], end: int) -> list[int]:
 def _decoding(manifest: Manifest) -> Decoding:
     assert manifest.decoding is not None
     return manifest.decoding
+
+
+def _series(manifest: Manifest) -> SeriesInput:
+    assert manifest.series is not None
+    return manifest.series
 
 
 def _tokenizer(version: Version) -> TextTokenizer:
@@ -146,7 +189,19 @@ def _padded(rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
     return padded, torch.tensor([len(row) for row in rows])
 
 
-_JOBS: dict[str, Callable[[Version], Model]] = {"sentiment": Sentiment, "caption": Caption, "translate": Translation}
+def _padded_series(batch: Sequence[Rows], series: SeriesInput) -> tuple[Tensor, Tensor]:
+    """Scaled rows (batch, longest, features), padded on the right, and lengths (batch,)."""
+    rows = [torch.from_numpy(scaled(np.asarray(one, dtype=np.float64), series.features)) for one in batch]
+    return pad_sequence(rows, batch_first=True), torch.tensor([len(one) for one in rows])
+
+
+_JOBS: dict[str, Callable[[Version], Model]] = {
+    "sentiment": Sentiment,
+    "caption": Caption,
+    "translate": Translation,
+    "forecast": Forecast,
+    "classify": SeriesLabel,
+}
 
 
 def load(job: str, folder: Path) -> Model:
@@ -154,6 +209,6 @@ def load(job: str, folder: Path) -> Model:
     torch.set_num_threads(1)
     version = open_version(folder)
     model = _JOBS[job](version)
-    if version.manifest.image is None:
+    if version.manifest.tokenizer is not None and version.manifest.image is None:
         model.predict(["Ready?", "Yes, it is ready."])
     return model

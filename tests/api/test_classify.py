@@ -168,6 +168,11 @@ def test_a_model_without_labels_is_not_taken(kinds: httpx.Client) -> None:
         assert "lm-en, " not in problem["detail"]
 
 
+def test_no_model_reads_the_inputs(http: httpx.Client) -> None:
+    answer = http.post("/v1/classify", json={"inputs": [[1, 2], [3, 4]]})
+    refused(answer, "model-not-found", "the model store has no usable classification model that reads series")
+
+
 def test_sentiment_takes_its_own_models_alone(kinds: httpx.Client) -> None:
     answer = kinds.post("/v1/sentiment", json={"inputs": TEXT, "model": "classify-series"})
     refused(answer, "model-not-found", "there is no sentiment model classify-series")
@@ -230,6 +235,10 @@ def test_clips_that_are_refused(kinds: httpx.Client) -> None:
     )
     broken = [*CLIP[:3], text(saved(PICTURES[3])[:60]), *CLIP[4:]]
     refused(kinds.post("/v1/classify", json={"inputs": {"frames": broken}}), "invalid-image", "frame 3 of inputs[0]")
+    for kind in ("GIF", "WEBP", "PNG"):
+        clips = [("frames", animation(PICTURES, kind))] * 2
+        two = kinds.post("/v1/classify", files=clips)
+        refused(two, "unsupported-media", "frame 0 of inputs[0] is animated", "send several clips in JSON")
     other = kinds.post("/v1/classify", files={"images": saved(PICTURES[0])})
     refused(other, "empty-input", "the form has no file in the field frames")
     more = kinds.post("/v1/classify", files={"frames": animation(PICTURES), "x": b""})

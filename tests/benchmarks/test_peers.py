@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.engine.protocol import Label
 from benchmarks.inputs import Workload, workload
 from benchmarks.load import LoadGenerator
 from benchmarks.peers.__main__ import said
@@ -63,7 +64,7 @@ def generator() -> Iterator[LoadGenerator]:
 
 
 def _work(path: str) -> Workload:
-    return Workload("sentiment", "any/1", Path(), 0, path, "application/json", [b'{"inputs": "a"}'], [])
+    return Workload("sentiment", "any/1", Path(), Label(), path, "application/json", [b'{"inputs": "a"}'], [])
 
 
 @pytest.mark.parametrize("path", ["/plain", "/chunked", "/closes"])

@@ -16,8 +16,9 @@ from app.cli.main import main
 from tests.conftest import serving_store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "series.md").read_text(encoding="utf8")
-TRAINING, WRITING = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+TRAINING, WRITING, CLASSIFYING = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 CALLS = re.findall(r"^(curl .*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
+ANSWERS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
         patch.chdir(folder)
         exec(compile(TRAINING, "training", "exec"), names)  # noqa: S102 - our own page
         exec(compile(WRITING, "writing", "exec"), names)  # noqa: S102
-        lines = [f"2020-{month:02}-01,{value:.1f}" for month, value in enumerate(names["sales"][-12:].tolist(), 1)]
-        (folder / "sales.csv").write_text("\n".join(["month,sales", *lines]))
+        exec(compile(CLASSIFYING, "classifying", "exec"), names)  # noqa: S102
         checked = CliRunner().invoke(main, ["verify", "--store", "store"])
         assert checked.exit_code == 0, checked.output
     with serving_store(folder / "store", folder) as address:
@@ -78,9 +78,19 @@ def test_a_csv(example: tuple[str, dict[str, Any]]) -> None:
     assert result["values"] == [[pytest.approx(expected(names, series)[0], rel=1e-6)]]
 
 
-def test_windows(example: tuple[str, dict[str, Any]]) -> None:
+def test_a_label(example: tuple[str, dict[str, Any]]) -> None:
     address, names = example
     content, answer = run(CALLS[2], address, names["folder"])
+    scaled = (torch.tensor(json.loads(content)["inputs"]) - names["low"]) / (names["high"] - names["low"])
+    with torch.no_grad():
+        less, more = names["direction"](scaled.view(1, 12, 1)).softmax(1)[0].tolist()
+    (result,) = answer.json()["results"]
+    assert result["scores"] == {"less": pytest.approx(less, abs=1e-6), "more": pytest.approx(more, abs=1e-6)}
+
+
+def test_windows(example: tuple[str, dict[str, Any]]) -> None:
+    address, names = example
+    content, answer = run(CALLS[3], address, names["folder"])
     series = json.loads(content)["inputs"]
     windows = answer.json()["results"][0]["windows"]
     assert [(window["first"], window["last"]) for window in windows] == [(0, 11), (1, 12), (2, 13)]
@@ -89,5 +99,21 @@ def test_windows(example: tuple[str, dict[str, Any]]) -> None:
         assert [row[0] for row in window["values"]] == pytest.approx(expected(names, read), rel=1e-6)
 
 
+@pytest.mark.parametrize("number", range(len(CALLS)))
+def test_the_printed_answer(example: tuple[str, dict[str, Any]], number: int) -> None:
+    address, names = example
+    _, answer = run(CALLS[number], address, names["folder"])
+    assert answer.json() == nearly(ANSWERS[number])
+
+
+def nearly(value: Any) -> Any:
+    """Numbers within 10 %: each processor trains a little differently."""
+    if isinstance(value, dict):
+        return {name: nearly(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [nearly(item) for item in value]
+    return pytest.approx(value, rel=0.1, abs=0.05) if isinstance(value, float) else value
+
+
 def test_each_command_is_run() -> None:
-    assert len(CALLS) == 3
+    assert len(CALLS) == len(ANSWERS) == 4

@@ -7,6 +7,7 @@ from app.engine.protocol import Embed, Frames, Series, Source, Table, Tokens
 from app.models.encoders import ImageEncoder
 from app.models.forecaster import Forecaster
 from app.models.networks import Classifier, Tagger
+from app.models.pieces import at_once
 from app.models.pooling import pooled
 from training.recipe import Shipped
 
@@ -45,8 +46,8 @@ def batch_of_one(source: Source) -> tuple[Tensor, Tensor]:
 def scores_alone(shipped: Shipped, source: Source) -> Tensor:
     """The probability of each label."""
     assert isinstance(shipped.network, Classifier)
-    scores: Tensor = shipped.network(*batch_of_one(source)).softmax(1)[0]
-    return scores
+    logits: Tensor = shipped.network(*batch_of_one(source))[0]
+    return logits.sigmoid() if shipped.network.config.outputs == "sigmoid" else logits.softmax(0)
 
 
 @torch.inference_mode()
@@ -75,7 +76,7 @@ def embedded_alone(shipped: Shipped, source: Source, how: Embed) -> Tensor:
     """The state of a layer (width,)."""
     encoder = shipped.network.encoder
     assert not isinstance(encoder, ImageEncoder)
-    layers = None if how.layer is None else how.layer + 1
+    layers = encoder.config.recurrence.layers if how.layer is None else how.layer + 1
     encoded = encoder(*batch_of_one(source), layers=layers)._replace(branch=None)
     return pooled((how.pooling,), encoded)[0]
 
@@ -85,5 +86,6 @@ def tags_alone(shipped: Shipped, source: Tokens) -> tuple[list[int], Tensor]:
     """The label of each token, and the probability of each label (tokens, labels)."""
     assert isinstance(shipped.network, Tagger)
     tokens, lengths = batch_of_one(source)
-    labels, scores = shipped.network.tags(shipped.network(tokens, lengths), lengths)
-    return labels[0].tolist(), scores[0]
+    logits = shipped.network(tokens, lengths).float()
+    labels, scores = shipped.network.labels(logits, lengths), shipped.network.probabilities(logits, lengths)
+    return at_once(labels)[0].tolist(), at_once(scores)[0]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from app.engine.protocol import Decode, Pixels, Source, Tokens
-from app.models.networks import Classifier, EncoderDecoder
+from app.models.networks import Classifier, TokenNetwork
 from app.models.state import State
 from app.store.model_store import open_version
 from training.recipe import Shipped, load_shipped
@@ -42,7 +42,7 @@ class Reference:
     """One source and its decoding, without batches, rows or tensors of options."""
 
     def __init__(self, shipped: Shipped, source: Source, decode: Decode) -> None:
-        assert isinstance(shipped.network, EncoderDecoder)
+        assert isinstance(shipped.network, TokenNetwork)
         assert shipped.manifest.decoding is not None
         self.network = shipped.network
         self.decoding = shipped.manifest.decoding

@@ -116,7 +116,7 @@ class OutOfMemoryOnce(Classifier):
 
     def __init__(self, network: Classifier) -> None:
         torch.nn.Module.__init__(self)
-        self.encoder = network.encoder
+        self.encoder, self.config = network.encoder, network.config
         self.inner = network
         self.is_first = True
 

@@ -119,7 +119,7 @@ class FailingLabel(Classifier):
 
     def __init__(self, network: Classifier) -> None:
         torch.nn.Module.__init__(self)
-        self.encoder, self.inner = network.encoder, network
+        self.encoder, self.config, self.inner = network.encoder, network.config, network
 
     def label(self, encoded: Encoded) -> torch.Tensor:
         if (encoded.lengths == 3).any():

@@ -1,6 +1,7 @@
 """References for networks over numbers and frames: one unpadded row at a time, from formulas or through torch.nn."""
 
 import itertools
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -86,6 +87,12 @@ def blocks(configs: tuple[Block, ...], weights: Weights, rows: Tensor) -> Tensor
     return rows
 
 
+def _blocks(config: SeriesEncoder) -> tuple[Block, ...]:
+    """The stages before the recurrence, which are blocks here."""
+    assert all(isinstance(stage, Block) for stage in config.front)
+    return cast(tuple[Block, ...], config.front)
+
+
 def recurrent(spec: Recurrence, weights: Weights, rows: Tensor) -> tuple[Tensor, Tensor]:
     """rows (steps, input) through torch.nn: outputs (steps, output), and the summary: forward ends at the last step,
     backward at the first."""
@@ -98,7 +105,7 @@ def recurrent(spec: Recurrence, weights: Weights, rows: Tensor) -> tuple[Tensor,
 
 def series_features(config: SeriesEncoder, pooling: tuple[str, ...], weights: Weights, rows: Tensor) -> Tensor:
     """rows (steps, features) to the input of the head; `weights` of the encoder."""
-    read = rows.T if config.transposed else blocks(config.blocks, under("blocks.", weights), rows)
+    read = rows.T if config.transposed else blocks(_blocks(config), under("front.", weights), rows)
     outputs, summary = recurrent(config.recurrence, under("recurrence.", weights), read)
     parts = pooled(pooling, outputs, summary)
     if config.branch:
@@ -153,7 +160,7 @@ def _decoded(config: Forecaster, weights: Weights, rows: Tensor, steps: int, las
     reader.load_state_dict(under("encoder.recurrence.", weights))
     writer = torch_module(config.encoder.recurrence.model_copy(update={"input_size": config.targets}))
     writer.load_state_dict(under("decoder.recurrence.", weights))
-    _, state = reader(blocks(config.encoder.blocks, under("encoder.blocks.", weights), rows).unsqueeze(0))
+    _, state = reader(blocks(_blocks(config.encoder), under("encoder.front.", weights), rows).unsqueeze(0))
     row = last if config.decoder.first_input == "last" else torch.zeros(config.targets)
     found = []
     for _ in range(steps):

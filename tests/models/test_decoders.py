@@ -56,7 +56,7 @@ def configuration(
 
 
 def build(config: DecoderConfig) -> Decoder:
-    return Decoder(config, memory_size=memory_size(config)).eval()
+    return Decoder(config, memory_size=memory_size(config), summary_size=memory_size(config)).eval()
 
 
 def memory_size(config: DecoderConfig) -> int:

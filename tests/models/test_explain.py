@@ -125,7 +125,7 @@ SERIES: dict[str, dict[str, Any]] = {
     "forward": {"recurrence": {"cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2}},
     "bidirectional": {"recurrence": {"cell": "gru", "input_size": 3, "hidden_size": 6, "directions": 2}},
     "behind blocks": {
-        "blocks": [{"kind": "residual", "width": 5, "kernels": (3, 3)}],
+        "front": [{"kind": "residual", "width": 5, "kernels": (3, 3)}],
         "recurrence": {"cell": "lstm", "input_size": 5, "hidden_size": 6},
     },
     "beside blocks": {

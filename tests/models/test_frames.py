@@ -127,8 +127,8 @@ def test_every_parameter_learns() -> None:
     ("changes", "message"),
     [
         ({"image": {"output": "grid"}}, "needs output 'pooled'"),
-        ({"width": 9}, "input_size is 9, but an encoded image has 8"),
-        ({"head": [{"size": 7}]}, "input_size is 8, but an encoded image has 7"),
+        ({"width": 9}, "input_size is 9, but it reads 8"),
+        ({"head": [{"size": 7}]}, "input_size is 8, but it reads 7"),
     ],
 )
 def test_frames_whose_parts_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -382,7 +382,7 @@ def test_inconsistent_architectures_are_refused(changes: dict[str, Any], message
     ("changes", "message"),
     [
         ({"pooling": []}, "at least 1 item"),
-        ({"pooling": ["last", "sum"]}, "'last', 'max' or 'mean'"),
+        ({"pooling": ["last", "median"]}, "'attention' or 'flatten'"),
         ({"labels": 1}, "greater than or equal to 2"),
     ],
     ids=["no pooling", "unknown pooling", "one label"],

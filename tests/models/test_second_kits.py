@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from app.models.networks import IMAGENET_MEAN, IMAGENET_STD, Network, Tagger, build_network
+from app.models.pieces import at_once
 from app.store.architecture import Architecture
 
 KITS = Path(os.environ.get("UNROLL_KITS", Path(__file__).parents[2].parent / "shared" / "kits"))
@@ -134,11 +135,11 @@ def test_lstm_behind_a_resnet_in_one_dimension() -> None:
     lstm = {"cell": "lstm", "input_size": 28, "hidden_size": 24}
     ours = renamed(
         weights,
-        conv1="encoder.blocks.0.conv1",
-        bn1="encoder.blocks.0.bn1",
-        layer1__0="encoder.blocks.1",
-        layer2__0="encoder.blocks.2",
-        layer3__0="encoder.blocks.3",
+        conv1="encoder.front.0.conv1",
+        bn1="encoder.front.0.bn1",
+        layer1__0="encoder.front.1",
+        layer2__0="encoder.front.2",
+        layer3__0="encoder.front.3",
         lstm="encoder.recurrence",
         fc="output",
     )
@@ -178,7 +179,7 @@ def test_taggers(
     rows = [torch.tensor(case["ids"]) for case in answered]
     lengths = torch.tensor([len(row) for row in rows])
     logits = network(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
-    labels, _ = network.tags(logits, lengths)
+    labels = at_once(network.labels(logits, lengths))
     found = logits.log_softmax(2) if scores == "log_probs" else logits
     for row, case in enumerate(answered):
         length = len(case["ids"])

@@ -31,12 +31,12 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "LSTM": {"recurrence": recurrence(layers=2)},
     "GRU": {"recurrence": recurrence(cell="gru")},
     "bidirectional": {"recurrence": recurrence(directions=2, layers=2)},
-    "ResNet-LSTM": {"blocks": [RESIDUAL, RESIDUAL], "recurrence": recurrence(input_size=6)},
+    "ResNet-LSTM": {"front": [RESIDUAL, RESIDUAL], "recurrence": recurrence(input_size=6)},
     "shortened": {
-        "blocks": [{**RESIDUAL, "stride": 2}, {**RESIDUAL, "pool": 3}],
+        "front": [{**RESIDUAL, "stride": 2}, {**RESIDUAL, "pool": 3}],
         "recurrence": recurrence(input_size=6, directions=2),
     },
-    "causal": {"blocks": [{**RESIDUAL, "padding": "causal"}], "recurrence": recurrence(input_size=6, cell="gru")},
+    "causal": {"front": [{**RESIDUAL, "padding": "causal"}], "recurrence": recurrence(input_size=6, cell="gru")},
     "LSTM-FCN": {"recurrence": recurrence(), "branch": BRANCH},
     "LSTM-FCN, shuffled": {"recurrence": recurrence(input_size=STEPS), "branch": BRANCH, "transposed": STEPS},
 }
@@ -55,7 +55,7 @@ FORECASTERS: dict[str, dict[str, Any]] = {
     "decoder from zeros": {
         "horizon": 2,
         "targets": 1,
-        "encoder": {"blocks": [RESIDUAL], "recurrence": recurrence(input_size=6, layers=2)},
+        "encoder": {"front": [RESIDUAL], "recurrence": recurrence(input_size=6, layers=2)},
         "decoder": {"cell": "lstm", "hidden_size": HIDDEN, "layers": 2, "first_input": "zeros"},
     },
 }
@@ -251,21 +251,21 @@ def test_parameters_have_the_names_of_the_documents() -> None:
     assert {"output.weight", "head.1.bias", "head.norm1.running_mean"} <= names
     names = set(classifier("shortened").state_dict())
     assert {
-        "encoder.blocks.0.conv1.weight",
-        "encoder.blocks.1.bn2.bias",
-        "encoder.blocks.0.downsample.1.weight",
+        "encoder.front.0.conv1.weight",
+        "encoder.front.1.bn2.bias",
+        "encoder.front.0.downsample.1.weight",
     } <= names
     assert "encoder.branch.2.conv1.weight" in classifier("LSTM-FCN").state_dict()
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a recurrence that reads another width": (
-        {"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence()}},
+        {"encoder": {"front": [RESIDUAL], "recurrence": recurrence()}},
         "it reads 6 numbers a step",
     ),
     "blocks before a transposed recurrence": (
-        {"encoder": {"blocks": [RESIDUAL], "recurrence": recurrence(input_size=9), "transposed": 9}},
-        "takes no blocks",
+        {"encoder": {"front": [RESIDUAL], "recurrence": recurrence(input_size=6), "transposed": 9}},
+        "takes no front",
     ),
     "feedback of a horizon of two": ({"feedback": "window", "horizon": 2, "targets": FEATURES}, "horizon 1"),
     "feedback of some features": ({"feedback": "window", "targets": 1}, "as many targets as features"),
@@ -275,7 +275,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "feedback into a state behind blocks": (
         {"feedback": "state", "targets": FEATURES, "encoder": ENCODERS["ResNet-LSTM"]},
-        "without blocks",
+        "without stages",
     ),
     "feedback from a mean": ({"feedback": "state", "targets": FEATURES, "pooling": ["mean"]}, "pooling 'last'"),
     "a decoder of another size": ({"decoder": {"cell": "lstm", "hidden_size": HIDDEN + 1}}, "shape of its own"),
@@ -284,7 +284,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"targets": FEATURES + 1, "decoder": {"cell": "lstm", "hidden_size": HIDDEN}},
         "among the features",
     ),
-    "a stride of 0": ({"encoder": {"blocks": [{**RESIDUAL, "stride": 0}], "recurrence": recurrence()}}, "stride"),
+    "a stride of 0": ({"encoder": {"front": [{**RESIDUAL, "stride": 0}], "recurrence": recurrence()}}, "stride"),
 }
 
 

@@ -1,13 +1,15 @@
 """Clips of moving digits."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
 from tests.training.raw_data import DIGITS, write_raw_data
-from training.moving_digits import DIRECTIONS, FRAMES, SIZE, clips_of, read_digits, shuffled
+from training.moving_digits import ARCHIVE, DIRECTIONS, FRAMES, SIZE, clips_of, read_digits, shuffled
 
 
 def test_splits_share_no_digit(tmp_path: Path) -> None:
@@ -16,6 +18,16 @@ def test_splits_share_no_digit(tmp_path: Path) -> None:
     assert [len(part) for part in (train, dev, test)] == [DIGITS * 7 // 10, DIGITS // 10, DIGITS // 5]
     assert len({tuple(digit) for digit in torch.cat([train, dev, test]).flatten(1).tolist()}) == DIGITS
     assert 0 <= train.min() < train.max() == 1
+
+
+def test_wheels_of_several_pythons_have_the_same_digits(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="run: make data"):
+        read_digits(tmp_path, "test")
+    write_raw_data(tmp_path)
+    digits = read_digits(tmp_path, "test")
+    wheel = next(tmp_path.glob(ARCHIVE))
+    shutil.copy(wheel, tmp_path / wheel.name.replace("py3", "cp312"))
+    assert read_digits(tmp_path, "test").equal(digits)
 
 
 def _from(frame: Tensor, down: int, right: int) -> Tensor:

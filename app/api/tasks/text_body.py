@@ -10,7 +10,7 @@ from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
 from app.api.options import Inputs
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, json_form
-from app.errors import UnknownLanguage, UnrollError
+from app.errors import InputTooShort, UnknownLanguage, UnrollError
 from app.tasks.task import Task
 
 
@@ -26,7 +26,7 @@ class TextBody:
     inputs: type[BaseModel] = TextInputs
     media_types: tuple[str, ...] = ()
     words = "a text or a list of texts"
-    errors: tuple[type[UnrollError], ...] = (UnknownLanguage,)
+    errors: tuple[type[UnrollError], ...] = (UnknownLanguage, InputTooShort)
 
     def __init__(self, task: Task) -> None:
         self.json = json_form(task, TextInputs)

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, json_form
-from app.errors import UnknownLanguage, UnrollError
+from app.errors import InputTooShort, UnknownLanguage, UnrollError
 from app.tasks.sources.words import Words
 from app.tasks.task import Task
 
@@ -43,7 +43,7 @@ class WordInputs(BaseModel):
 class WordsBody:
     """`inputs`: one text, or a list of texts and of lists of words."""
 
-    errors: tuple[type[UnrollError], ...] = (UnknownLanguage,)
+    errors: tuple[type[UnrollError], ...] = (UnknownLanguage, InputTooShort)
 
     def __init__(self, task: Task) -> None:
         self.json = json_form(task, WordInputs)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, assert_never
 
 import click
 from unroll_client import Clip, Csv
@@ -86,8 +86,10 @@ def _named(given: str, sources: Sequence[SourceKind]) -> list[Given]:
             return [Given(path, partial(_read_csv, path)) for path in _files(given, _TABLES)]
         case "frames":
             return [Given(given, partial(_read_clip, given))]
-        case _:
+        case "text" | "words":
             return [Given(given, lambda: given)]
+        case _:
+            assert_never(kind)
 
 
 def _kind_of(given: str, sources: Sequence[SourceKind]) -> SourceKind:

@@ -4,13 +4,27 @@ A new format is a file beside this one and a line in `FORMATS`. Nothing here imp
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
-from app.importers.formats import old_pickles, pickles, safetensors_file, text, torch_zip
+from app.importers.formats import (
+    compressed,
+    hdf5,
+    hdf5_file,
+    numpy_file,
+    old_pickles,
+    onnx_file,
+    pickles,
+    safetensors_file,
+    text,
+    unsupported,
+    zips,
+)
 from app.importers.formats.bounds import Bounds
-from app.importers.formats.refusals import Unreadable
 from app.importers.formats.storages import Views
 from app.importers.formats.unpickling import Unpickling
+
+_DIRECTORY = 1024 * 1024  # bytes at the end of a zip archive in which its names lie
 
 
 class Format(Protocol):
@@ -23,22 +37,26 @@ class Format(Protocol):
         """The content as plain data. Raises Refused, Unreadable or TooLarge."""
 
 
-FORMATS: tuple[Format, ...] = (torch_zip, safetensors_file, pickles, old_pickles, text)  # the first match counts
-_INSIDE_PICKLES: tuple[Format, ...] = (torch_zip, pickles)
+_INSIDE: tuple[Format, ...] = (zips, hdf5_file, numpy_file, safetensors_file, pickles, old_pickles, text)
+FORMATS: tuple[Format, ...] = (*_INSIDE[:-2], onnx_file, compressed, unsupported, *_INSIDE[-2:])  # the first counts
+_DEEPEST = 2  # files in files
+
+
+def prepare(content: bytes) -> None:
+    """Import what the file needs. The process cannot import after it is confined."""
+    if hdf5_file.matches(content, Bounds(0)) or (zips.matches(content, Bounds(0)) and b".h5" in content[-_DIRECTORY:]):
+        hdf5.load_library()
 
 
 def parse(content: bytes, bounds: Bounds) -> Any:
     """A file as plain data. Raises Refused, Unreadable or TooLarge."""
-    views = Views(bounds)
+    return _parse(content, FORMATS, Unpickling(bounds, Views(bounds)), 0)
 
+
+def _parse(content: bytes, formats: Iterable[Format], unpickling: Unpickling, depth: int) -> Any:
     def parse_inside(inner: bytes) -> Any:
-        return _parse(inner, _INSIDE_PICKLES, Unpickling(bounds, views))
+        return _parse(inner, _INSIDE, unpickling, depth + 1)
 
-    return _parse(content, FORMATS, Unpickling(bounds, views, parse_inside))
-
-
-def _parse(content: bytes, formats: Iterable[Format], unpickling: Unpickling) -> Any:
-    for known in formats:
-        if known.matches(content, unpickling.bounds):
-            return known.parse(content, unpickling)
-    raise Unreadable("a file inside it has an unknown format")
+    unpickling = replace(unpickling, parse_inside=parse_inside if depth < _DEEPEST else None)
+    found = next(known for known in formats if known.matches(content, unpickling.bounds))
+    return found.parse(content, unpickling)

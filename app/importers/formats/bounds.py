@@ -1,4 +1,4 @@
-"""TokenLimits for the content of a file."""
+"""Limits for the content of a file."""
 
 from dataclasses import dataclass
 
@@ -26,6 +26,11 @@ class Bounds:
         return 3_000_000
 
     @property
+    def seconds(self) -> int:
+        """Limit of computing time. An honest pickle takes about a second per MiB."""
+        return 8 + 4 * self.file // _MIB
+
+    @property
     def memory(self) -> int:
-        """Address space of the child process in bytes."""
-        return 6 * self.tensors + 1024 * _MIB
+        """Address space in bytes that the child process may take beside that of its libraries."""
+        return 6 * self.tensors + 512 * _MIB

@@ -101,6 +101,12 @@ class Views:
     def __init__(self, bounds: Bounds) -> None:
         self._left = bounds.tensors
 
+    def count(self, size: int) -> None:
+        """Count bytes of something else. Raises TooLarge."""
+        if size > self._left:
+            raise TooLarge("its arrays take more bytes than a file of its size can hold")
+        self._left -= size
+
     def make(self, storage: Any, offset: Any, shape: Any, strides: Any, kind: NumberType | None = None) -> TensorView:
         """Allocates nothing. Raises Unreadable or TooLarge."""
         if not isinstance(storage, Storage):
@@ -116,7 +122,7 @@ class Views:
             raise TooLarge(
                 f"its tensors declare more bytes than a file of its size can hold: one has shape {tuple(shape)}"
             )
-        self._left -= count * kind.size
+        self.count(count * kind.size)
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True)) if count else offset
         if (last + 1 if count else last) * kind.size > len(storage.data):
             raise Unreadable(f"a tensor of shape {tuple(shape)} reaches past the end of its storage")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.importers.formats.refusals import ForbiddenName
+
 
 class Stub:
     """An object of a foreign class; `name` is that of the class."""
@@ -27,10 +29,17 @@ class Stub:
 class StubClass:
     """A class that a pickle names."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, module: str, name: str) -> None:
+        self.name = f"{module}.{name}"
 
     def make(self, args: tuple[Any, ...]) -> Stub:
         stub = Stub()
         stub.name, stub.args = self.name, args
         return stub
+
+
+class StubFunction(StubClass):
+    """A function that a pickle names, for example as an attribute of an object. It cannot be called."""
+
+    def make(self, args: tuple[Any, ...]) -> Stub:
+        raise ForbiddenName(self.name)

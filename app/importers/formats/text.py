@@ -13,13 +13,12 @@ def matches(content: bytes, bounds: Bounds) -> bool:
 
 
 def parse(content: bytes, unpickling: Unpickling) -> Any:
-    if content[257:262] == b"ustar":
-        raise Unreadable("it is a tar archive; open the file with torch and save its state_dict() again")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(
-            "its format is unknown; the known ones are torch.save, pickle, safetensors, JSON and a list of words"
+            "its format is unknown. The known ones are files of torch.save, Keras (.keras, .h5), safetensors, ONNX, "
+            "numpy (.npy, .npz), joblib and pickle, and JSON and lists of words in UTF-8"
         ) from error
     if text.lstrip()[:1] in ("{", "["):
         try:

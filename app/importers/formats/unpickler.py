@@ -1,6 +1,6 @@
 """Pickles to plain data.
 
-A pickle is a program that calls functions by name. Here it can call only the functions of `allowed_names`. A class that
+A pickle is a program that calls functions by name. Here it can call only the functions of `allowed_calls`. A class that
 it names becomes a `Stub`: its name, its attributes and its items.
 """
 
@@ -8,19 +8,16 @@ import pickle
 from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
-from app.importers.formats.allowed_names import CALLS, NAMES, is_inert
-from app.importers.formats.refusals import Refused, Unreadable
-from app.importers.formats.storages import NumberType, Storage, TensorView, Views, dtype, storage_type
+from app.importers.formats.allowed_calls import AllowedCall, AllowedCalls
+from app.importers.formats.allowed_names import NAMES, stub_of
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.joblib_arrays import WRAPPER, read_array
+from app.importers.formats.keys import Keys
+from app.importers.formats.refusals import ForbiddenName, Refused, TooLarge, Unreadable
+from app.importers.formats.storages import Storage, TensorView, Views, dtype, storage_type
 from app.importers.formats.stubs import Stub, StubClass
 
 StorageMaker = Callable[[Any], Storage]
-
-
-class AllowedCall:
-    """A function of ours that a pickle may call."""
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self.call = call
 
 
 class PlainUnpickler(pickle._Unpickler):
@@ -35,20 +32,45 @@ class PlainUnpickler(pickle._Unpickler):
         self,
         file: BinaryIO,
         *,
+        bounds: Bounds,
         views: Views,
         storage: StorageMaker | None = None,
         load_bytes: Callable[[bytes], Any] | None = None,
     ) -> None:
         super().__init__(file, encoding="latin1")
+        self._file = file
+        self._bounds = bounds
         self._views = views
         self._storage = storage
-        self._load_bytes = load_bytes
+        self._keys = Keys()
+        self._calls = AllowedCalls(views, self._keys, load_bytes)
+        self._depth = 0
+
+    def load(self) -> Any:
+        """As in Python's own, with a limit of steps."""
+        self._unframer = pickle._Unframer(self._file.read, self._file.readline)  # type: ignore[attr-defined]
+        self.read, self.readinto, self.readline = (
+            self._unframer.read,
+            self._unframer.readinto,
+            self._unframer.readline,
+        )
+        self.metastack: list[Any] = []
+        self.stack = []
+        self.append = self.stack.append
+        self.proto = 0
+        read, dispatch = self.read, self.dispatch
+        try:
+            for _ in range(self._bounds.opcodes):
+                dispatch[read(1)[0]](self)
+        except pickle._Stop as stop:  # type: ignore[attr-defined]
+            return stop.value
+        raise TooLarge(f"its pickle has more than {self._bounds.opcodes} steps")
 
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module
-        call = CALLS.get((module, name)) or self._of_torch(module, name)
+        call = self._calls.get(module, name)
         if call is not None:
-            return AllowedCall(call)
+            return call
         if (module, name) in NAMES:
             return f"{module}.{name}"
         if module == "torch":
@@ -57,37 +79,10 @@ class PlainUnpickler(pickle._Unpickler):
                 return found
         if module == "torch.storage" and (found := storage_type(name)):
             return found
-        if is_inert(module, name):
-            return StubClass(f"{module}.{name}")
-        raise Refused(
-            f"it uses {module}.{name}, which could run code; nothing of it was run. Save only the weights, with "
-            "torch.save(model.state_dict(), ...), and the words as a JSON list"
-        )
-
-    def _of_torch(self, module: str, name: str) -> Callable[..., Any] | None:
-        if module == "torch.storage" and name == "_load_from_bytes":
-            return self._nested
-        if module != "torch._utils":
-            return None
-        known: dict[str, Callable[..., Any]] = {
-            "_rebuild_tensor": lambda storage, offset, shape, strides: self._views.make(
-                storage, offset, shape, strides
-            ),
-            "_rebuild_tensor_v2": lambda storage, offset, shape, strides, *rest: self._views.make(
-                storage, offset, shape, strides
-            ),
-            "_rebuild_tensor_v3": lambda storage, offset, shape, strides, grad, hooks, kind, *rest: self._views.make(
-                storage, offset, shape, strides, kind if isinstance(kind, NumberType) else None
-            ),
-            "_rebuild_parameter": lambda data, *rest: _tensor(data),
-            "_rebuild_parameter_with_state": lambda data, *rest: _tensor(data),
-        }
-        return known.get(name)
-
-    def _nested(self, content: Any) -> Any:
-        if not isinstance(content, bytes) or self._load_bytes is None:
-            raise Refused("files are nested in it more than twice")
-        return self._load_bytes(content)
+        found_stub = stub_of(module, name)
+        if found_stub is None:
+            raise ForbiddenName(f"{module}.{name}")
+        return found_stub
 
     def persistent_load(self, reference: Any) -> Any:
         if self._storage is None:
@@ -133,10 +128,20 @@ class PlainUnpickler(pickle._Unpickler):
         made = self.stack[-1]
         if isinstance(made, Stub):
             made.set_state(state)
+            if made.name == WRAPPER:
+                self.stack[-1] = read_array(made.state, self._file, self._views, self._inner_pickle)
         elif not isinstance(made, dict | TensorView):  # their attributes (`_metadata`) are not needed
             raise Refused("it changes the attributes of something that is not an object")
 
     dispatch[pickle.BUILD[0]] = load_build
+
+    def _inner_pickle(self) -> Any:
+        """The objects of an array, which joblib writes as a pickle in the middle of its own."""
+        inner = PlainUnpickler(self._file, bounds=self._bounds, views=self._views)
+        inner._depth = self._depth + 1
+        if inner._depth > 3:
+            raise Refused("pickles are nested in it more than twice")
+        return inner.load()
 
     def load_appends(self) -> None:
         items = self.pop_mark()
@@ -185,22 +190,21 @@ class PlainUnpickler(pickle._Unpickler):
 
     dispatch[pickle.SETITEM[0]] = load_setitem
 
-    @staticmethod
-    def _set(made: Any, items: list[Any]) -> None:
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append(self._keys.pairs(zip(items[::2], items[1::2], strict=True)))
+
+    dispatch[pickle.DICT[0]] = load_dict
+
+    def _set(self, made: Any, items: list[Any]) -> None:
         pairs = list(zip(items[::2], items[1::2], strict=True))
         if isinstance(made, Stub):
             made.entries += pairs
         elif isinstance(made, dict):
             for key, value in pairs:
-                made[key] = value
+                self._keys.put(made, key, value)
         else:
             raise Refused("it sets items of something that is not a dictionary")
 
     def get_extension(self, code: int) -> None:
         raise Refused("it uses the extension registry of pickle")
-
-
-def _tensor(data: Any) -> TensorView:
-    if not isinstance(data, TensorView):
-        raise Unreadable("a parameter is not a tensor")
-    return data

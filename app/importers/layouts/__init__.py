@@ -1,4 +1,5 @@
-"""All layouts, by name. A new layout is a file beside this one and a line in `_ALL`."""
+"""All layouts, by name. A new layout is a file beside this one and a line in `_ALL`. Those that recognise a kind of
+network by its structure are in `_GENERAL`."""
 
 from app.importers.layout import Layout
 from app.importers.layouts import (
@@ -6,8 +7,18 @@ from app.importers.layouts import (
     bentrevett_seq2seq,
     chatbot_tutorial,
     cvnd_captioning,
+    general_frames,
+    general_language_model,
+    general_series,
+    general_tagger,
+    general_text,
     generic,
     joeynmt,
+    keras_classifier,
+    keras_forecaster,
+    keras_language_model,
+    keras_tagger,
+    keras_translation,
     opennmt,
     pytorch_seq2seq_tutorial,
     sgrvinod_captioning,
@@ -31,7 +42,23 @@ _ALL: tuple[Layout, ...] = (
     opennmt.OpenNMT(),
     joeynmt.Joeynmt(),
     chatbot_tutorial.Chatbot(),
+    keras_classifier.KerasTextClassifier(),
+    keras_classifier.KerasSeriesClassifier(),
+    keras_forecaster.KerasForecaster(),
+    keras_tagger.KerasTagger(),
+    keras_language_model.KerasLanguageModel(),
+    keras_translation.KerasTranslation(),
     generic.GenericClassifier(),
     generic.GenericEncoderDecoder(),
 )
-LAYOUTS = {layout.name: layout for layout in _ALL}
+_GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
+    general_language_model.GeneralLanguageModel(),
+    general_text.TextClassifier(),
+    general_tagger.GeneralTagger(),
+    general_frames.FramesClassifier(),
+    general_series.SeriesForecaster(),
+    general_series.SeriesClassifier(),
+)
+PRESETS = {layout.name: layout for layout in _ALL}
+GENERAL = {layout.name: layout for layout in _GENERAL}
+LAYOUTS = PRESETS | GENERAL

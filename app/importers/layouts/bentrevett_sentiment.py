@@ -3,14 +3,14 @@
 Both vintages have the same shapes, but `rnn.` puts the forward half first and `lstm.` the backward half.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout, Needs
+from app.importers.options import Option
 from app.importers.parts import (
     consists_of,
     embedded,
@@ -34,7 +34,7 @@ class _Notebook(Layout):
     tokenizer: str
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return checkpoint.single is not None and consists_of(checkpoint.single, "embedding.", self.part, "fc.")
+        return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [
@@ -46,7 +46,13 @@ class _Notebook(Layout):
             )
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        labels = max(2, len(checkpoint.network["fc.weight"]))
+        rows = len(checkpoint.network["embedding.weight"])
+        return Needs(self.vocabularies, labels=labels, rows={"source": rows})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         recurrent = recurrence(tensors, self.part)
         embedding = tensors["embedding.weight"]

@@ -4,14 +4,14 @@
 3 and 4: additive attention (Bahdanau et al. 2015); 4 also packs and masks, without effect on a single source.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout, Needs
+from app.importers.options import Option
 from app.importers.parts import (
     columns,
     consists_of,
@@ -29,6 +29,7 @@ from app.importers.vocabularies import Role
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
 from app.store.manifest import Decoding, TokenLimits
 
+_MOST_TOKENS = 1000
 _OUTPUTS = ("decoder.fc_out.", "decoder.out.")
 _ENCODER = ("encoder.embedding.", "encoder.rnn.")
 _DECODER = ("decoder.embedding.", "decoder.rnn.")
@@ -45,11 +46,22 @@ class _Notebook(Layout):
         rules = ("spacy:de", "spacy:en", "spaces", "spaces_lower")
         return [
             Option("tokenizer", "how sources were split into words, lowercased", "spacy:de", rules),
-            Option("max_tokens", "steps after which decoding ends: 25 in 2024, 50 before", "25"),
+            Option(
+                "max_tokens",
+                "steps after which decoding ends: 25 in 2024, 50 before",
+                "25",
+                kind="whole",
+                most=_MOST_TOKENS,
+            ),
             Option("reverse", "whether sources were read from the last word to the first", "no", ("yes", "no")),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        source, target = (len(checkpoint.network[f"{side}.embedding.weight"]) for side in ("encoder", "decoder"))
+        return Needs(self.vocabularies, rows={"source": source, "target": target})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         source, target = words["source"], words["target"]
         check_words(source, len(tensors["encoder.embedding.weight"]), "source")
@@ -81,7 +93,7 @@ class _Notebook(Layout):
             ),
             target=word_vocabulary(target, "spaces", unk="<unk>"),
             decoding=Decoding(bos=bos, eos=eos, max_tokens=values.number("max_tokens")),
-            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=_MOST_TOKENS),
         )
 
     def _decoder(self, tensors: Tensors) -> tuple[Decoder, dict[str, Tensor]]:

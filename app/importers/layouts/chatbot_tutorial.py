@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout
+from app.importers.options import Option
 from app.importers.parts import (
     columns,
     consists_of,
@@ -41,9 +41,10 @@ class Chatbot(Layout):
         return _split(checkpoint) is not None
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        return [Option("max_length", "MAX_LENGTH: the steps of decoding, and words of a question", "10")]
+        return [Option("max_length", "MAX_LENGTH: the steps of decoding, and words of a question", "10", kind="whole")]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = _split(checkpoint)
         assert parts is not None
         encoder, decoder = parts

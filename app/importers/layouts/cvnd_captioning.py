@@ -3,7 +3,7 @@ the parts."""
 
 from collections.abc import Sequence
 
-from app.importers.captioning import Captioner, Captioning, show_and_tell
+from app.importers.captioning import MOST_TOKENS, Captioner, Captioning, show_and_tell
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.options import Option, OptionValues
 from app.importers.parts import consists_of, is_recurrent, pair, under
@@ -20,7 +20,7 @@ class Cvnd(Captioning):
             Option(
                 "resize", "crop: shorter side to 256, then the middle; squash: to 224 x 224", "crop", ("crop", "squash")
             ),
-            Option("max_tokens", "max_len of sample: steps of decoding", "20"),
+            Option("max_tokens", "max_len of sample: steps of decoding", "20", kind="whole", most=MOST_TOKENS),
         ]
 
     def split(self, checkpoint: Checkpoint) -> tuple[Tensors, Tensors] | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words, require
+from app.importers.layout import Converted, Given, Layout, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import (
     decoder_of,
@@ -52,7 +52,8 @@ class GenericClassifier(_Generic):
     source = "your own classifier, with a mapping file"
     vocabularies: Sequence[Role] = ("source",)
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         mapping = _Mapping(checkpoint, values)
         source = words["source"]
         output = mapping.prefix("output")
@@ -82,7 +83,8 @@ class GenericEncoderDecoder(_Generic):
     source = "your own encoder-decoder, with a mapping file"
     vocabularies: Sequence[Role] = ("source", "target")
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         mapping = _Mapping(checkpoint, values)
         source, target = words["source"], words["target"]
         check_words(target, len(mapping.weight("decoder.embedding")), "target")

@@ -5,14 +5,14 @@ The score is Luong's `general` or Bahdanau's network.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words, require
+from app.importers.layout import Converted, Given, Layout, Needs, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import (
     decoder_of,
@@ -32,6 +32,7 @@ from app.store.manifest import Decoding, TokenLimits
 _EMBEDDINGS = ("src_embed.lut.weight", "trg_embed.lut.weight")
 _BRIDGE = "decoder.bridge_layer."
 _RULES = {"word": "spaces", "char": "joeynmt_characters"}
+_MOST_TOKENS = 1000
 _VERSIONS = ("1", "2.0", "2.3")  # each decodes differently
 
 
@@ -54,12 +55,24 @@ class Joeynmt(Layout):
             Option("scale", "model: embeddings: scale", "no", ("yes", "no")),
             Option("activation", "model: decoder: activation", "tanh"),
             *([] if any(f"{_BRIDGE}weight" in tensors for tensors in checkpoint.networks.values()) else [start]),
-            Option("beams", "testing: beam_size; 1 is greedy, as 0 is there", "5"),
-            Option("beam_alpha", "testing: beam_alpha, the length penalty; 0 for none", "1.0"),
-            Option("max_tokens", "testing: max_output_length", "30"),
+            Option("beams", "testing: beam_size; 1 is greedy, as 0 is there", "5", kind="whole", least=0, most=16),
+            Option(
+                "beam_alpha",
+                "testing: beam_alpha, the length penalty; 0 for none",
+                "1.0",
+                kind="real",
+                least=-10,
+                most=10,
+            ),
+            Option("max_tokens", "testing: max_output_length", "30", kind="whole", most=_MOST_TOKENS),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        source, target = (len(checkpoint.network[key]) for key in _EMBEDDINGS)
+        return Needs(self.vocabularies, rows={"source": source, "target": target})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         source, target = words["source"], words["target"]
         scales = values.text("scale") == "yes"
@@ -104,7 +117,7 @@ class Joeynmt(Layout):
             ),
             target=word_vocabulary(target, rules, unk="<unk>", hidden=(special.pad, special.bos)),
             decoding=_decoding(special, values),
-            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=_MOST_TOKENS),
         )
 
 

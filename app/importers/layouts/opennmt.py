@@ -4,11 +4,11 @@ A bidirectional encoder, its directions side by side in the decoder's first stat
 (Luong et al. 2015, sections 3.1 and 3.3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words, require
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout, Needs, require
+from app.importers.options import Option
 from app.importers.parts import (
     consists_of,
     decoder_of,
@@ -26,6 +26,7 @@ from app.store.architecture import Attention, EncoderDecoder, TextEncoder
 from app.store.manifest import Decoding, TokenLimits
 
 _EMBEDDING = "embeddings.make_embedding.emb_luts.0.weight"
+_MOST_TOKENS = 1000
 _LAYERS = "decoder.rnn.layers."
 
 
@@ -41,11 +42,20 @@ class OpenNMT(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [
-            Option("beams", "-beam_size", "5"),
-            Option("max_tokens", "-max_length: steps after which decoding ends", "100"),
+            Option("beams", "-beam_size", "5", kind="whole", most=16),
+            Option(
+                "max_tokens", "-max_length: steps after which decoding ends", "100", kind="whole", most=_MOST_TOKENS
+            ),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        parts = _split(checkpoint)
+        assert parts is not None
+        source, target = (len(parts[0][f"{side}.{_EMBEDDING}"]) for side in ("encoder", "decoder"))
+        return Needs(self.vocabularies, rows={"source": source, "target": target})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = _split(checkpoint)
         assert parts is not None
         model, generator = parts
@@ -94,7 +104,7 @@ class OpenNMT(Layout):
                 search="gaps",
                 until="best",
             ),
-            limits=TokenLimits(source_tokens=1000, max_tokens=1000),
+            limits=TokenLimits(source_tokens=1000, max_tokens=_MOST_TOKENS),
         )
 
 

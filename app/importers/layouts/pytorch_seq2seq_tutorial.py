@@ -5,14 +5,14 @@ additive attention (Bahdanau et al. 2015), or without attention and with a relu 
 attention that scores a fixed number of positions from embedding and hidden state alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Layout, Words
+from app.importers.layout import Converted, Given, Layout, Needs
 from app.importers.options import Option, OptionValues
 from app.importers.parts import (
     consists_of,
@@ -54,10 +54,17 @@ class _Tutorial(Layout):
         rules = ("pytorch_tutorial", "pytorch_tutorial_2017", "spaces", "spaces_lower")
         return [
             Option("tokenizer", "how sentences were normalised and split", self.tokenizer, rules),
-            Option("max_length", "MAX_LENGTH: the most steps, and words of a source", "10"),
+            Option("max_length", "MAX_LENGTH: the most steps, and words of a source", "10", kind="whole", least=2),
         ]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        parts = self._split(checkpoint)
+        assert parts is not None
+        source, target = (len(part["embedding.weight"]) for part in parts)
+        return Needs(self.vocabularies, rows={"source": source, "target": target})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         parts = self._split(checkpoint)
         assert parts is not None
         encoder, decoder = parts

@@ -20,8 +20,8 @@ class Sgrvinod(Captioning):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [
-            Option("grid", "encoded_image_size: positions of the feature map on a side", "14"),
-            Option("beams", "--beam_size of caption.py", "5"),
+            Option("grid", "encoded_image_size: positions of the feature map on a side", "14", kind="whole", most=64),
+            Option("beams", "--beam_size of caption.py", "5", kind="whole", most=16),
         ]
 
     def split(self, checkpoint: Checkpoint) -> tuple[Tensors, Tensors] | None:

@@ -3,11 +3,11 @@
 Sources are padded on the left with 0 to one length without a mask, so the length is part of the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.layout import Converted, Layout, Words
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout, Needs
+from app.importers.options import Option
 from app.importers.parts import consists_of, embedded, prefixed, recurrence, recurrent_weights, two_labels
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
@@ -23,14 +23,22 @@ class Udacity(Layout):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         tensors = checkpoint.single
-        if tensors is None or not consists_of(tensors, "embedding.", "lstm.", "fc."):
+        if (
+            tensors is None
+            or not checkpoint.is_state_dict_alone
+            or not consists_of(tensors, "embedding.", "lstm.", "fc.")
+        ):
             return False
         return len(tensors["fc.weight"]) == 1 and recurrence(tensors, "lstm.").directions == 1
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        return [Option("seq_length", "the length that all reviews were padded or cut to", "200")]
+        return [Option("seq_length", "the length that all reviews were padded or cut to", "200", kind="whole")]
 
-    def convert(self, checkpoint: Checkpoint, words: Words, values: OptionValues) -> Converted:
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        return Needs(self.vocabularies, rows={"source": len(checkpoint.network["embedding.weight"])})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        words, values = given.words, given.values
         tensors = checkpoint.network
         source = words["source"]
         check_words(source, len(tensors["embedding.weight"]), "source")

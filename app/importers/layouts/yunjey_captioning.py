@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.importers.captioning import Captioner, Captioning, show_and_tell
+from app.importers.captioning import MOST_TOKENS, Captioner, Captioning, show_and_tell
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.options import Option, OptionValues
 from app.importers.parts import consists_of, pair
@@ -16,8 +16,10 @@ class Yunjey(Captioning):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [
-            Option("image_size", "side of the square that images were resized to", "224"),
-            Option("max_tokens", "max_seq_length: steps of decoding", "20"),
+            Option(
+                "image_size", "side of the square that images were resized to", "224", kind="whole", least=32, most=1024
+            ),
+            Option("max_tokens", "max_seq_length: steps of decoding", "20", kind="whole", most=MOST_TOKENS),
         ]
 
     def split(self, checkpoint: Checkpoint) -> tuple[Tensors, Tensors] | None:

@@ -1,4 +1,6 @@
-"""Confinement of the child process: limited time and memory, no network, no other processes, one folder to write to."""
+"""Confinement of the child process: limited time and memory, no network, no other processes, one folder to write to.
+
+Not even a C library such as that of HDF5 opens another file, where the kernel has Landlock."""
 
 import ctypes
 import os
@@ -11,6 +13,7 @@ from typing import Any
 
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Refused
+from app.importers.untrusted.landlock import only_write_to
 
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS of prctl(2)
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -37,9 +40,13 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
         libc.unshare(_NEW_USER | _NEW_NET)  # no network; not every system allows it
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)  # after unshare, which would undo it
+    taken = 512 * 1024 * 1024
+    with suppress(OSError):
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        only_write_to(folder)
     for limit, value in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, bounds.memory),
+        (resource.RLIMIT_CPU, min(seconds, bounds.seconds)),
+        (resource.RLIMIT_AS, taken + bounds.memory),
         (resource.RLIMIT_FSIZE, 2 * bounds.tensors + 64 * 1024 * 1024),
         (resource.RLIMIT_NOFILE, 16),
         (resource.RLIMIT_CORE, 0),
@@ -47,6 +54,7 @@ def confine(folder: Path, bounds: Bounds, seconds: int) -> None:
     ):
         with suppress(ValueError, OSError):
             resource.setrlimit(limit, (value, value))
+    sys.meta_path.clear()  # nothing can be imported any more
     sys.addaudithook(_watch(folder.resolve()))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from app.importers.formats.allowed_calls import AllowedCall
 from app.importers.formats.bounds import Bounds
+from app.importers.formats.numpy_arrays import unwrapped
 from app.importers.formats.refusals import TooLarge, Unreadable
 from app.importers.formats.storages import NumberType, Storage, TensorView
 from app.importers.formats.stubs import Stub, StubClass
-from app.importers.formats.unpickler import AllowedCall
 
 TENSORS, TREE = "tensors.safetensors", "tree.msgpack"
 _PLAIN = (str, int, float, bool, bytes, type(None))
@@ -48,6 +49,7 @@ def _check(made: Any, bounds: Bounds) -> None:
     def measure(value: Any, depth: int) -> tuple[int, int, int]:
         """Number of values, of characters, and levels of nesting, of a value at `depth`. Each distinct one is measured
         once."""
+        value = unwrapped(value)
         if not isinstance(value, dict | list | tuple | set | frozenset | Stub):
             return 1, len(value) if isinstance(value, str | bytes | bytearray) else 0, 0
         if depth > bounds.depth:
@@ -86,6 +88,7 @@ class _Writer:
         self.tensors: list[TensorView] = []
 
     def node(self, value: Any) -> Any:
+        value = unwrapped(value)
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
             return str(value) if value.bit_length() < 10_000 else hex(value)  # Python limits the decimal digits
         if isinstance(value, str):

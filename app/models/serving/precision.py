@@ -22,7 +22,6 @@ from app.models.serving.native import NativeLinear, NativeRecurrent, has_native_
 from app.models.serving.one_by_one import OneByOne
 from app.models.serving.packed import PackedCell, PackedEmbedding, PackedLinear, has_packed_form
 from app.models.serving.unrolled import PackedLayer, PackedRecurrent
-from app.store.architecture import CELLS
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Type = Literal["float16", "bfloat16"]
@@ -106,8 +105,11 @@ def prepare_for_gpu(network: Network, precision: Precision, device: torch.device
         if isinstance(network, Tagger) and network.crf is not None:
             network.crf.float()  # its sums are over whole sequences
         if isinstance(encoder, RecurrentEncoder):
-            recurrence = encoder.recurrence
-            _replace(network, lambda child: FlatRecurrent(recurrence) if child is recurrence else None)
+            unrolled = [part for part in encoder.modules() if isinstance(part, Recurrent) and part.recurrence.is_usual]
+            _replace(
+                network,
+                lambda child: FlatRecurrent(child) if isinstance(child, Recurrent) and child in unrolled else None,
+            )
     if dtype != torch.float32:
         return f"{precision} throughout"
     return "float32 with products in TF32" if precision == "auto" else "float32, TF32 off"
@@ -136,7 +138,7 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
         image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]
         words.append(f"ResNet {name} (batch norm folded, channels last)")
     packs_lstm = able.fused_lstm and native_type is None
-    if packs_lstm and isinstance(encoder, RecurrentEncoder) and encoder.recurrence.recurrence.cell == "lstm":
+    if packs_lstm and isinstance(encoder, RecurrentEncoder) and _is_usual_lstm(encoder.recurrence):
 
         def pack(weights: Weights, backward: bool) -> PackedLayer:
             return FusedLSTM(weights, backward=backward, dtype=dtype)
@@ -147,6 +149,10 @@ def _on_cpu(network: Network, precision: Precision, able: Capability) -> str:
     return ", ".join(words)
 
 
+def _is_usual_lstm(recurrent: Recurrent) -> bool:
+    return recurrent.recurrence.cell == "lstm" and recurrent.recurrence.is_usual
+
+
 def _native_type(precision: Precision, able: Capability) -> torch.dtype | None:
     """The number type of the native kernels; None where they are not used. They are the fastest for mixed lengths, but
     may not have bfloat16."""
@@ -155,7 +161,7 @@ def _native_type(precision: Precision, able: Capability) -> torch.dtype | None:
     return torch.float16 if "float16" in able.native and precision != "bfloat16" else None
 
 
-def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | None) -> str:
+def _pack_rest(network: Network, able: Capability, native_type: torch.dtype | None) -> str:
     """Pack every module that has no serving form yet, with weights of 16 bits."""
     what = "recurrences and linear layers"
     if native_type is None and not able.packed_float16:
@@ -174,16 +180,18 @@ def _pack_rest(network: nn.Module, able: Capability, native_type: torch.dtype | 
         return None
 
     packed = _replace(network, packed_form)
+    encoder = network.config.encoder
+    is_masked = encoder.kind != "image" and encoder.is_masked  # then positions that count may follow others
     for module in network.modules():
         if isinstance(module, Attention):
-            module.by_sigmoid, module.natively = True, native_type is not None
+            module.by_sigmoid, module.natively = True, native_type is not None and not is_masked
     words = what if native_type is None else f"native {what}"
     if native_type is torch.bfloat16:
         words += " bfloat16"
     else:
         words += " float16 weights" + (f" (rounded by up to {change:.0e})" if change else "")
-    plain = {child.recurrence.cell for child in packed.values() if isinstance(child, Recurrent)}
-    return ", ".join([words, *(f"{CELLS[kind].words} float32 (it has no packed form)" for kind in sorted(plain))])
+    plain = {child.recurrence.words for child in packed.values() if isinstance(child, Recurrent)}
+    return ", ".join([words, *(f"{cell} float32 (it has no packed form)" for cell in sorted(plain))])
 
 
 def _packed_linear(linear: nn.Linear, native_type: torch.dtype | None) -> nn.Module:
@@ -193,6 +201,8 @@ def _packed_linear(linear: nn.Linear, native_type: torch.dtype | None) -> nn.Mod
 def _packed_recurrent(recurrent: Recurrent, native_type: torch.dtype | None) -> nn.Module:
     """Its serving form; `recurrent` itself where the form does not have its kind of cell."""
     kind = recurrent.recurrence.cell
+    if not recurrent.recurrence.is_usual:
+        return recurrent
     if native_type is not None:
         return NativeRecurrent(recurrent, dtype=native_type) if has_native_form(kind) else recurrent
     if not has_packed_form(kind):
@@ -213,7 +223,7 @@ def _packable(network: nn.Module) -> Iterator[Tensor]:
     for module in network.modules():
         if isinstance(module, Recurrent):
             kind = module.recurrence.cell
-            if has_packed_form(kind) or has_native_form(kind):
+            if module.recurrence.is_usual and (has_packed_form(kind) or has_native_form(kind)):
                 for layer in module.weights_by_layer():
                     for weights in layer:
                         yield from (weights.weight_ih, weights.weight_hh)

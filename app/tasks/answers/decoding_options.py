@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from app.engine.protocol import Decode
 from app.errors import ContradictoryOptions, InputTooLong, UnknownWord
-from app.store.architecture import EncoderDecoder, LanguageModel
+from app.store.architecture import WritesTokens
 from app.store.manifest import Decoding
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
@@ -211,10 +211,14 @@ def _check_lengths(options: DecodingOptions, max_tokens: int, prefix: int) -> No
 
 def _check_attention(entry: Entry, options: DecodingOptions) -> None:
     architecture = entry.manifest.architecture
-    assert isinstance(architecture, EncoderDecoder | LanguageModel)
+    assert isinstance(architecture, WritesTokens)
     if options.attention and not architecture.decoder.attention.chooses:
         raise _contradiction(
             f"{entry.manifest.name} has no attention: leave out attention, or name another model", "attention"
+        )
+    if options.attention and architecture.encoder.kind == "text" and not architecture.encoder.keeps_steps:
+        raise _contradiction(
+            f"{entry.manifest.name} attends to steps that it makes of several tokens: leave out attention", "attention"
         )
 
 

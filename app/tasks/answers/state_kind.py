@@ -81,7 +81,7 @@ class StateKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        embedded = await client.answer(job.key, job.read.source, job.request, terms)
+        embedded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:
@@ -92,7 +92,8 @@ class StateKind(AnswerKind):
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
-        return (Column("embedding", "float32", (recurrence_of(manifest).output_size,)),)
+        encoder = manifest.architecture.encoder
+        return (Column("embedding", "float32", (encoder.summary_size,)),)
 
 
 def recurrence_of(manifest: Manifest) -> Recurrence:

@@ -83,7 +83,7 @@ def steps_in(raw: RawSeries) -> int | None:
             return max((len(column) if isinstance(column, list) else 1 for column in columns.values()), default=0)
         case JsonSeries(list(items)):
             return len(items)
-        case _:
+        case JsonSeries():
             return 1  # no series at all, which `read_json` refuses
 
 

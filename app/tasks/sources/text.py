@@ -207,15 +207,17 @@ def _continued(text: str, place: Reading) -> ReadSource:
     except UnknownWord as error:
         raise place.refused(error) from None
     place.check_tokens(ids)
-    *prefix, first = ids
-    if not prefix:
+    own = len(ids) - len(entry.manifest.tokenizer.prepend) if entry.manifest.tokenizer else len(ids)
+    if not own and len(ids) < 2 and not (ids and entry.tokenizer.reads_empty):
         raise EmptyInput(
             f"inputs[{place.index}] is empty, but {entry.manifest.name} needs at least one word to continue",
             input=place.index,
         )
+    *prefix, first = ids
     ends_within_word = not (is_blank(text) or ends_in_space(text))
     after = entry.tokenizer.end_of(ids) if ends_within_word or entry.tokenizer.reads_spaces else ()
-    return ReadSource(Tokens(prefix), first=first, after=after)
+    source = Tokens(prefix) if prefix else Tokens([first], unread=True)
+    return ReadSource(source, first=first, after=after)
 
 
 def _is_read_quickly(texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions) -> bool:

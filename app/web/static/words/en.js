@@ -30,6 +30,7 @@ export default {
   readyBroken: "Ready. Engines: {ready} of {engines}. Broken model versions: {broken}",
   broke: "This page failed",
   writeFirst: "Write a text first.",
+  writeNumbersFirst: "Write numbers first, or choose a CSV.",
 
   examples: "Examples",
   answer: "Answer",
@@ -217,7 +218,7 @@ export default {
   rowIs: "{label}: {numbers}.",
   windowThen: "Forecast from {first} to {last}: {values}.",
   windowIs: "rows in a window: {rows}",
-  backtested: "mean error in {windows} past windows:",
+  backtested: "mean absolute error in {windows} past windows:",
   meanError: "{name} {error} (if the last number is repeated: {persistence})",
   forecastTable: "The forecast",
   line_past: "numbers",

@@ -1,0 +1,49 @@
+"""Questions of an import on a terminal."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from app.importers.labels import read_labels
+from app.importers.questions import Question, QuestionsOpen
+from app.importers.request import ImportRequest
+from app.importers.vocabularies import BUILT_IN, Role
+
+
+def answered(request: ImportRequest, questions: QuestionsOpen) -> ImportRequest:
+    """The request with an answer to each question."""
+    click.echo(questions.seen)
+    for question in questions.questions:
+        request = _with(request, question, _ask(question))
+    return dataclasses.replace(request, layout=questions.layout.name)
+
+
+def _ask(question: Question) -> str:
+    click.echo(f"\n{question.subject}: {question.meaning}")
+    if question.depends:
+        click.echo(f"  {question.depends}")
+    closed = question.choices and not any(":" in choice for choice in question.choices)
+    kind = click.Choice(list(question.choices)) if closed else click.STRING
+    value: str = click.prompt(f"  {question.subject}", default=question.usual, type=kind)
+    return value
+
+
+def _with(request: ImportRequest, question: Question, value: str) -> ImportRequest:
+    changes: dict[str, Any]
+    match question.flag:
+        case "--set":
+            changes = {"settings": {**request.settings, question.name: value}}
+        case "--vocab":
+            role: Role | None = next((role for role in get_args(Role) if role == question.name), None)
+            if not Path(value).is_file() and value not in BUILT_IN:
+                raise click.BadParameter(f"{value} is not a file", param_hint="--vocab")
+            changes = {"vocabularies": [*request.vocabularies, (role, Path(value))]}
+        case "--labels":
+            changes = {"labels": read_labels(value)}
+        case "--scaler":
+            changes = {"scalers": [*request.scalers, (question.name or None, value)]}
+        case _:
+            changes = {question.flag.removeprefix("--"): read_labels(value)}
+    return dataclasses.replace(request, **changes)

@@ -1,0 +1,152 @@
+"""The answers to the questions of a layout: from the user, from the files, or usual values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.errors import ImportFailed
+from app.importers.checkpoint import Checkpoint
+from app.importers.columns import columns_of
+from app.importers.labels import labels_of
+from app.importers.layout import Given, Needs
+from app.importers.options import OptionValues, checked
+from app.importers.questions import Question, QuestionsOpen, of_option
+from app.importers.reading import Plain
+from app.importers.recognition import Recognised
+from app.importers.request import ImportRequest
+from app.importers.vocabularies import BUILT_IN, Role, WordFile
+
+_HINTS: Mapping[Role, Sequence[str]] = {
+    "source": ("source", "src", "input", "lang1", "de_vocab"),
+    "target": ("target", "trg", "tgt", "output", "lang2", "en_vocab"),
+}
+
+
+@dataclass
+class Round:
+    """The state of a round: what is known, where it is from, and what is still open."""
+
+    questions: list[Question] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    usual: list[str] = field(default_factory=list)
+    accepts_usual: bool = False
+
+    def ask(self, question: Question) -> str | None:
+        """The usual value, if the user accepts it; otherwise the question is open."""
+        if self.accepts_usual and question.usual is not None:
+            self.usual.append(" ".join(question.arguments()))
+            return question.usual
+        self.questions.append(question)
+        return None
+
+
+def answer(
+    recognised: Recognised, checkpoint: Checkpoint, request: ImportRequest, files: Sequence[WordFile]
+) -> tuple[Given, Round]:
+    """`files` are the vocabularies of the request. Raises QuestionsOpen with all that is missing, and ImportFailed for
+    an answer that cannot be right."""
+    layout = recognised.layout
+    options = layout.options(checkpoint)
+    chosen = checked(options, request.settings)
+    state = Round(accepts_usual=request.accept_usual)
+    for option in options:
+        if option.assumed and option.usual is not None:
+            chosen.setdefault(option.name, option.usual)
+        if option.name not in chosen and (usual := state.ask(of_option(option))) is not None:
+            chosen[option.name] = usual
+    known = {option.name: option.usual for option in options if option.usual is not None} | chosen
+    needs = layout.needs(checkpoint, known)
+    words, contents = _vocabularies(needs, files, checkpoint, state)
+    labels = labels_of(needs, request.labels, checkpoint, words.values(), state)
+    columns = columns_of(needs.columns, request, checkpoint, state)
+    if state.questions:
+        raise QuestionsOpen(layout, layout.understanding(checkpoint), state.questions, recognised.others)
+    values = OptionValues({option.name: chosen[option.name] for option in options})
+    given = Given(values, words, contents, labels, columns.features, columns.targets, columns.scalers)
+    return given, state
+
+
+def _vocabularies(
+    needs: Needs, files: Sequence[WordFile], checkpoint: Checkpoint, state: Round
+) -> tuple[dict[Role, Sequence[str]], dict[Role, Plain]]:
+    roles = needs.vocabularies
+    if files and not roles:
+        raise ImportFailed("this network reads no words: leave out --vocab")
+    if unknown := [file.role for file in files if file.role is not None and file.role not in roles]:
+        raise ImportFailed(f"this layout has no {unknown[0]} vocabulary; it has {' and '.join(roles)}")
+    assigned = _assigned(needs, files)
+    _check_not_swapped(needs, assigned)
+    words: dict[Role, Sequence[str]] = {role: file.words for role, file in assigned.items()}
+    contents = {role: file.content for role, file in assigned.items()}
+    for role in roles:
+        if role in words:
+            continue
+        path = _place(role, needs, checkpoint)
+        if path is None:
+            name = state.ask(_question(role, needs, checkpoint))
+            words[role] = BUILT_IN[name] if name else ()
+        else:
+            words[role], contents[role] = checkpoint.vocabularies[path], checkpoint.contents.get(path)
+            state.found.append(f"{role} vocabulary: {len(words[role]):,} words of {checkpoint.name_of(path)}")
+    return words, contents
+
+
+def _assigned(needs: Needs, files: Sequence[WordFile]) -> dict[Role, WordFile]:
+    """The files by role. Files without a role get the open ones: by their sizes, if there are several."""
+    assigned = {file.role: file for file in files if file.role is not None}
+    nameless = [file for file in files if file.role is None]
+    still = [role for role in needs.vocabularies if role not in assigned]
+    if len(nameless) == len(still) == 1:
+        return assigned | {still[0]: nameless[0]}
+    for role in still:
+        fitting = [file for file in nameless if len(file.words) == needs.rows.get(role)]
+        if len(fitting) == 1:
+            assigned[role] = fitting[0]
+    if len(assigned) < len(files):
+        raise ImportFailed(
+            f"{len(nameless)} vocabularies have no role, and {len(still)} roles are open: name the role of each, "
+            + " ".join(f"--vocab {role}=FILE" for role in needs.vocabularies)
+        )
+    return assigned
+
+
+def _check_not_swapped(needs: Needs, assigned: Mapping[Role, WordFile]) -> None:
+    sizes = {role: len(file.words) for role, file in assigned.items()}
+    rows = needs.rows
+    if not set(sizes) == set(rows) == {"source", "target"} or sizes == rows:
+        return
+    if (sizes["source"], sizes["target"]) == (rows["target"], rows["source"]):
+        raise ImportFailed(
+            f"the vocabularies are swapped: the encoder has {rows['source']} rows, and {assigned['source'].file} "
+            f"{sizes['source']} words. Use --vocab source={assigned['target'].file} "
+            f"--vocab target={assigned['source'].file}"
+        )
+
+
+def _place(role: Role, needs: Needs, checkpoint: Checkpoint) -> str | None:
+    """The path of the vocabulary of a role inside the files, if one can be meant."""
+    inside = checkpoint.vocabularies
+    rows = needs.rows.get(role)
+    fitting = [path for path, words in inside.items() if rows is None or len(words) == rows]
+    hinted = [path for path in fitting if any(hint in checkpoint.name_of(path).lower() for hint in _HINTS[role])]
+    if len(hinted) == 1:
+        return hinted[0]
+    if len(fitting) == 1 and (rows is not None or len(needs.vocabularies) == len(inside) == 1):
+        return fitting[0]
+    same = {tuple(inside[path]) for path in fitting}
+    return fitting[0] if rows is not None and len(same) == 1 else None
+
+
+def _question(role: Role, needs: Needs, checkpoint: Checkpoint) -> Question:
+    rows = needs.rows.get(role)
+    size = f"; the embedding has {rows:,} rows" if rows is not None else ""
+    inside = ", ".join(
+        f"{checkpoint.name_of(path)} ({len(words):,} words)" for path, words in checkpoint.vocabularies.items()
+    )
+    return Question(
+        "--vocab",
+        f"{role.upper()}_VOCABULARY_FILE",
+        f"the checkpoint contains no {role} vocabulary: a file with its words{size}",
+        name=role,
+        usual=next((name for name, words in BUILT_IN.items() if len(words) == rows), None),
+        depends=f"the files contain these lists of words: {inside}" if inside else "",
+    )

@@ -1,0 +1,184 @@
+"""The columns of a series: their names and their scaling, from the user, from scalers in the files, or usual ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.errors import ImportFailed
+from app.importers.checkpoint import Checkpoint
+from app.importers.labels import Asks
+from app.importers.layout import Columns
+from app.importers.questions import Question
+from app.importers.reading import read
+from app.importers.request import ImportRequest
+from app.importers.scalers import Scaler, Scaling, scaler_in_words, scaler_of
+from app.store.manifest import Feature
+
+_TARGETS = ("target", "label", "y_", "_y", "output")
+_FORM = "FILE, min-max:MIN,MAX or standard:MEAN,STD"
+
+
+@dataclass(frozen=True)
+class Named:
+    """The columns with their names and scaling."""
+
+    features: Sequence[Feature] = ()
+    targets: Sequence[Feature] = ()
+    scalers: Mapping[str, Scaler] = field(default_factory=dict)
+
+
+def columns_of(needed: Columns | None, request: ImportRequest, checkpoint: Checkpoint, state: Asks) -> Named:
+    """Raises ImportFailed for names or scalers that do not fit the network."""
+    if needed is None:
+        if request.features or request.targets or request.scalers:
+            raise ImportFailed("this network reads no series: leave out --features, --targets and --scaler")
+        return Named()
+    scalers = _scalers(needed, request, checkpoint, state)
+    features = _features(needed, request, scalers.get("features"), state)
+    targets = _targets(needed, features, request, scalers, state)
+    made = Named(
+        [Feature(name=name, scaling=_scaling(scalers.get("features"), features, name)) for name in features],
+        scalers=scalers,
+    )
+    by_name = {feature.name: feature for feature in made.features}
+    return Named(
+        made.features,
+        [
+            Feature(name=name, scaling=_scaling(scalers["targets"], targets, name))
+            if "targets" in scalers
+            else by_name.get(name, Feature(name=name))
+            for name in targets
+        ],
+        scalers,
+    )
+
+
+def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, state: Asks) -> dict[str, Scaler]:
+    """By `features` and `targets`."""
+    given = [(role, _read(text), text) for role, text in request.scalers]
+    found = [(None, scaler, checkpoint.name_of(path)) for path, scaler in checkpoint.scalers.items()]
+    scalers: dict[str, Scaler] = {}
+    for role, scaler, name in [*given, *(found if not given else [])]:
+        place = role or _role_of(name, scaler, needed, is_alone=len(given or found) == 1)
+        if place in scalers:
+            raise ImportFailed(f"two scalers are for the {place}: give --scaler features=FILE --scaler targets=FILE")
+        scalers[place] = scaler
+        if not given:
+            state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
+    if "features" not in scalers:
+        state.ask(
+            Question(
+                "--scaler",
+                _FORM,
+                name="features" if scalers else "",
+                meaning="how the numbers were scaled before the network read them",
+                usual="none",
+                values=f"none, {_FORM}",
+                depends="forecasts are scaled back by it; a network that was trained on scaled numbers answers "
+                "nonsense without its scaler",
+            )
+        )
+    return scalers
+
+
+def _role_of(name: str, scaler: Scaler, needed: Columns, *, is_alone: bool) -> str:
+    if not is_alone and any(hint in name.lower() for hint in _TARGETS):
+        return "targets"
+    if len(scaler.columns) != needed.features and len(scaler.columns) in needed.targets:
+        return "targets"
+    return "features"
+
+
+def _read(text: str) -> Scaler:
+    scaler = scaler_in_words(text)
+    if scaler is not None:
+        return scaler
+    path = Path(text)
+    if not path.is_file():
+        raise ImportFailed(f"--scaler {text}: there is no such file; use none, {_FORM}")
+    scaler = scaler_of(read(path))
+    if scaler is None:
+        raise ImportFailed(
+            f"{path.name} is no scaler: give a MinMaxScaler or StandardScaler of sklearn (pickle or joblib), or JSON "
+            'such as {"mean": [...], "std": [...]}'
+        )
+    return scaler
+
+
+def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, state: Asks) -> Sequence[str]:
+    count = needed.features
+    if request.features:
+        if len(request.features) != count:
+            raise ImportFailed(
+                f"the network reads {count} numbers a step, and --features names {len(request.features)}: name "
+                "each, in order"
+            )
+        return request.features
+    if scaler is not None and len(scaler.names) == count:
+        return scaler.names
+    if count == 1:
+        return request.targets[:1] or ("value",)
+    usual = [f"x{number}" for number in range(1, count + 1)]
+    state.ask(
+        Question(
+            "--features",
+            "NAME,NAME",
+            f"names of the {count} columns that the network reads, in order",
+            usual=",".join(usual),
+            depends="columns of a CSV are found by these names",
+        )
+    )
+    return usual
+
+
+def _targets(
+    needed: Columns, features: Sequence[str], request: ImportRequest, scalers: Mapping[str, Scaler], state: Asks
+) -> Sequence[str]:
+    if not needed.targets:
+        if request.targets:
+            raise ImportFailed("this network answers with a label: leave out --targets")
+        return ()
+    scaler = scalers.get("targets")
+    if request.targets:
+        if len(request.targets) not in needed.targets:
+            numbers = " or ".join(map(str, needed.targets))
+            raise ImportFailed(f"the network forecasts {numbers} columns, and --targets names {len(request.targets)}")
+        return request.targets
+    count = needed.targets[0]
+    if scaler is not None and len(scaler.columns) in needed.targets:
+        count = len(scaler.columns)
+        if len(scaler.names) == count:
+            return scaler.names
+    if count == len(features) and scaler is None:
+        return features
+    usual = [features[0]] if count == 1 and scaler is None else _numbered(count)
+    state.ask(
+        Question(
+            "--targets",
+            "NAME,NAME",
+            f"names of the columns that the network forecasts ({' or '.join(map(str, needed.targets))})",
+            usual=",".join(usual),
+            depends="a column that it reads, too, is scaled back as that one",
+        )
+    )
+    return usual
+
+
+def _numbered(count: int) -> list[str]:
+    return ["target"] if count == 1 else [f"target{number}" for number in range(1, count + 1)]
+
+
+def _scaling(scaler: Scaler | None, names: Sequence[str], name: str) -> Scaling | None:
+    if scaler is None:
+        return None
+    columns = scaler.columns
+    if len(columns) == 1:
+        return columns[0]
+    if len(columns) != len(names):
+        if name in scaler.names:
+            return columns[list(scaler.names).index(name)]
+        raise ImportFailed(
+            f"the scaler has {len(columns)} columns, and the network {len(names)}: give the numbers of each column, "
+            "such as --scaler features='min-max:0,1;min-max:0,250'"
+        )
+    return columns[list(names).index(name)]

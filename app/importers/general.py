@@ -1,0 +1,281 @@
+"""A chain of foreign parts as an encoder, a pooling and a head of ours. The general layouts add source and answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from app.importers.chain import Chain, HeadLayer
+from app.importers.layout import Understanding, require
+from app.importers.options import Option, OptionValues
+from app.importers.parts import linear, prefixed, recurrent_weights
+from app.importers.structure import Group
+from app.store.architecture import (
+    Affine,
+    AttentionPooling,
+    Convolution,
+    Layer,
+    LayerNorm,
+    LinearStage,
+    Pool,
+    Recurrence,
+    RecurrenceStage,
+    Stage,
+)
+
+FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
+_SINGLE = ("last", "mean", "max", "sum")
+_LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
+
+
+@dataclass
+class Parts:
+    """Parts of an encoder, and tensors by our names."""
+
+    front: list[Stage] = field(default_factory=list)
+    back: list[Stage] = field(default_factory=list)
+    recurrence: Recurrence | None = None
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+def poolings_of(chain: Chain) -> list[str]:
+    """The poolings whose width is that of the head's input, the usual one first."""
+    width, read, directions = chain.width, chain.pooled, chain.directions
+    attention = ["attention"] if chain.attention else []
+    if read == width:
+        both = ["last", "last_backward_first", "last_output", "mean", "max", "sum"]
+        return attention + (both if directions == 2 else list(_SINGLE))
+    if read * 2 == width and directions == 2:
+        return [*attention, "last_backward", "last_forward", "last_sum"]
+    times = read // width
+    if times <= _LARGEST_CAT:
+        names = ("mean", "max", "last", *attention) if times == 2 else ("last", "max", "mean", *attention)
+        return ["+".join(names) for names in permutations(names, times)] + ["flatten"]
+    return ["flatten"]
+
+
+def options_of(chain: Chain) -> list[Option]:
+    """The facts about its parts that tensors do not show."""
+    options = []
+    poolings = poolings_of(chain)
+    if len(poolings) > 1:
+        options.append(
+            Option(
+                "pooling",
+                "what the head reads of the recurrence's outputs"
+                + (_HALVES if chain.directions == 2 and "last_backward_first" in poolings else ""),
+                poolings[0],
+                poolings,
+                depends="each gives other answers, and no error: look at what forward() does after the recurrence",
+                readings=poolings[:4],
+            )
+        )
+    if len(chain.head) > 1:
+        options.append(
+            Option(
+                "activation", "the function between the layers of the head", "relu", FUNCTIONS, readings=FUNCTIONS[:3]
+            )
+        )
+    if any(chain.structure.recurrence(group).cell == "rnn_tanh" for group in chain.recurrences):
+        options.append(Option("nonlinearity", "nonlinearity of nn.RNN", "tanh", ("tanh", "relu")))
+    if chain.attention and len(chain.attention) == 2:
+        options.append(Option("attention_activation", "the function inside the attention", "tanh", FUNCTIONS))
+    if chain.attention and len(chain.attention) == 1:
+        options.append(Option("attention_activation", "the function on the attention's score", "none", FUNCTIONS))
+    if any(group.kind in ("linear", "table") for group in chain.front):
+        options.append(
+            Option("front_activation", "the function after the layers before the recurrence", "relu", FUNCTIONS)
+        )
+    if any(group.kind == "convolution" for group in chain.front):
+        options += [
+            Option("conv_activation", "the function after each convolution", "relu", FUNCTIONS),
+            Option("conv_padding", "padding of the convolutions: same, valid, causal or a number", "same"),
+            Option(
+                "conv_pool",
+                "steps that max pooling after each convolution joins; 1 for none",
+                "1",
+                kind="whole",
+                most=64,
+            ),
+        ]
+    return options
+
+
+_HALVES = "; last: cat(h[-2], h[-1]), last_backward_first: cat(h[-1], h[-2]), last_output: output[:, -1]"
+
+
+def understanding_of(chain: Chain, answer: str) -> Understanding:
+    """The chain in words, from the source on; `answer` is what it answers with."""
+    facts = []
+    if chain.table is not None:
+        facts.append(f"embedding {chain.table.name}: {chain.table.outputs:,} x {chain.table.inputs}")
+    if chain.front:
+        facts.append("before the recurrence: " + ", ".join(group.describe() for group in chain.front))
+    for group in chain.recurrences:
+        recurrent = chain.structure.recurrence(group)
+        facts.append(f"recurrence {group.name}: {recurrent.describe()}, {recurrent.input_size} numbers a step")
+    if chain.attention:
+        facts.append("attention over the outputs: " + ", ".join(group.name for group in chain.attention))
+    sizes = " -> ".join([str(chain.pooled), *(str(layer.linear.outputs) for layer in chain.head)])
+    names = ", ".join(layer.linear.name for layer in chain.head)
+    facts.append(f"head {names}: {sizes}, {answer}")
+    unsure = []
+    if chain.directions == 2 and chain.pooled == chain.width and not chain.attention:
+        unsure.append("which of the two directions the head reads first is not in the file (pooling)")
+    elif len(poolings_of(chain)) > 1:
+        unsure.append(f"whether the head reads the last output or another pooling of {chain.pooled} numbers (pooling)")
+    if len(chain.head) > 1:
+        unsure.append("the function between the layers of the head is not in the file (activation)")
+    return Understanding(facts, unsure)
+
+
+def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
+    """The encoder without its embedding."""
+    parts = Parts()
+    nonlinearity = values.given.get("nonlinearity", "tanh")
+    for group in chain.front:
+        _add_front(parts, group, values)
+    *earlier, last = chain.recurrences
+    for number, group in enumerate(earlier, 1):
+        stage = RecurrenceStage(recurrence=chain.structure.recurrence(group, nonlinearity=nonlinearity))
+        weights = prefixed(recurrent_weights(chain.structure.tensors, group.prefix), "recurrence.")
+        _add(parts.front, "front", parts, stage, weights)
+        for norm in chain.between.get(number, ()):
+            _add_norm(parts.front, "front", parts, norm)
+    parts.recurrence = chain.structure.recurrence(last, nonlinearity=nonlinearity)
+    parts.tensors |= prefixed(recurrent_weights(chain.structure.tensors, last.prefix), "encoder.recurrence.")
+    for norm in chain.back:
+        _add_norm(parts.back, "back", parts, norm)
+    return parts
+
+
+def _add_front(parts: Parts, group: Group, values: OptionValues) -> None:
+    if group.kind == "convolution":
+        width, _, kernel = group.weight.shape
+        padding = values.text("conv_padding")
+        stage = Convolution.model_validate(
+            {
+                "width": width,
+                "kernel": kernel,
+                "padding": int(padding) if padding.isdecimal() else padding,
+                "activation": values.text("conv_activation"),
+            }
+        )
+        _add(parts.front, "front", parts, stage, _with_bias(group))
+        if (size := values.number("conv_pool")) > 1:
+            _add(parts.front, "front", parts, Pool(size=size, stride=size), {})
+    elif group.kind in ("linear", "table"):
+        stage_ = LinearStage.model_validate({"size": group.outputs, "activation": values.text("front_activation")})
+        _add(parts.front, "front", parts, stage_, _with_bias(group))
+    else:
+        _add_norm(parts.front, "front", parts, group)
+
+
+def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group) -> None:
+    if group.kind == "layer_norm":
+        weight = group.weight
+        _add(stages, place, parts, LayerNorm(), {"weight": weight, "bias": group.tensors.get("bias", weight * 0)})
+        return
+    scale, shift = affine(group)
+    _add(stages, place, parts, Affine(), {"scale": scale, "shift": shift})
+
+
+def _add(stages: list[Stage], place: str, parts: Parts, stage: Stage, tensors: Mapping[str, Tensor]) -> None:
+    parts.tensors |= prefixed(tensors, f"encoder.{place}.{len(stages)}.")
+    stages.append(stage)
+
+
+def affine(norm: Group, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Scale and shift of batch normalisation as it is after training."""
+    mean, variance = norm.tensors["running_mean"].double(), norm.tensors["running_var"].double()
+    scale = norm.weight.double() / torch.sqrt(variance + epsilon)
+    bias = norm.tensors.get("bias", torch.zeros_like(norm.weight)).double()
+    return scale.float(), (bias - mean * scale).float()
+
+
+def _with_bias(group: Group) -> dict[str, Tensor]:
+    return linear(group.tensors, "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What follows the encoder: members of the architecture, and tensors by our names."""
+
+    members: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    outputs: int
+
+
+def answer_of(chain: Chain, values: OptionValues) -> Answer:
+    """Pooling, attention, head and output layer. `outputs` are those of the output layer."""
+    chosen = values.given.get("pooling") or poolings_of(chain)[0]
+    layers = [_layer(layer, values) for layer in chain.head]
+    tensors: dict[str, Tensor] = {}
+    weights = [dict(linear(layer.linear.tensors, "")) for layer in chain.head]
+    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain)
+    members: dict[str, Any] = {"pooling": poolings, "head": tuple(layers[:-1])}
+    if window is not None:
+        members["window"] = window
+    if "attention" in poolings:
+        members["attention"], attention = _attention(chain, values)
+        tensors |= prefixed(attention, "attention.")
+    for number, (layer, mine) in enumerate(zip(chain.head[:-1], weights[:-1], strict=True)):
+        tensors |= prefixed(mine, f"head.{number}.")
+        if layer.norm is not None:
+            norm = dict(layer.norm.tensors)
+            tensors |= prefixed(norm, f"head.norm{number}.")
+    return Answer(members, tensors | prefixed(weights[-1], "output."), chain.outputs)
+
+
+def _layer(layer: HeadLayer, values: OptionValues) -> Layer:
+    return Layer.model_validate(
+        {
+            "size": layer.linear.outputs,
+            "batch_norm": layer.norm_at if layer.norm is not None else False,
+            "activation": values.given.get("activation", "none"),
+        }
+    )
+
+
+def _read_by(pooling: str, weight: Tensor, chain: Chain) -> tuple[Tensor, tuple[str, ...], int | None]:
+    """The weight of the first layer over halves as ours are, forward first; our poolings; and the window."""
+    half = chain.width // 2
+    if pooling == "last_backward_first":
+        return torch.cat((weight[:, half:], weight[:, :half]), 1), ("last",), None
+    if pooling == "last_forward":
+        return torch.cat((weight, torch.zeros_like(weight)), 1), ("last",), None
+    if pooling == "last_backward":
+        return torch.cat((torch.zeros_like(weight), weight), 1), ("last",), None
+    if pooling == "last_sum":
+        return torch.cat((weight, weight), 1), ("last",), None
+    if pooling == "flatten":
+        return weight, ("flatten",), weight.shape[1] // chain.width
+    names = tuple(pooling.split("+"))
+    if chain.back and "last" in names:  # norms over the outputs are not part of the last state
+        require(chain.directions == 1, "a norm between a bidirectional recurrence and pooling 'last' is not supported")
+        names = tuple("last_output" if name == "last" else name for name in names)
+    return weight, names, None
+
+
+def _attention(chain: Chain, values: OptionValues) -> tuple[AttentionPooling, dict[str, Tensor]]:
+    function = values.text("attention_activation")
+    *keys, score = chain.attention
+    tensors = prefixed(_with_bias(score), "score.")
+    if not keys:
+        return AttentionPooling.model_validate({"kind": "linear", "activation": function}), tensors
+    key = keys[0]
+    config = {"kind": "additive", "size": key.outputs, "activation": function}
+    return AttentionPooling.model_validate(config), tensors | prefixed(_with_bias(key), "key.")
+
+
+def setting_of(settings: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of these settings that a checkpoint has, as text."""
+    for name in names:
+        for path, value in settings.items():
+            last = path.rpartition(".")[2].lower()
+            if last == name and isinstance(value, int | float | str) and not isinstance(value, bool):
+                return str(value)
+    return None

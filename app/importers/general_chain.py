@@ -1,0 +1,53 @@
+"""The chain of a checkpoint that has one network of one chain, and what the names around it say about its task."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from app.errors import ImportFailed
+from app.importers.chain import Chain, chain_of
+from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.general import Answer
+from app.importers.structure import structure_of
+
+_TAGS = ("tag", "ner", "pos_", "entity", "ix_to_", "crf")
+_CHAINS: dict[int, tuple[Tensors, Chain | None]] = {}  # of the checkpoint at hand: a layout asks several times
+
+
+def chain_in(checkpoint: Checkpoint) -> Chain | None:
+    """None if the checkpoint has no such network."""
+    tensors = checkpoint.single
+    if tensors is None:
+        return None
+    known = _CHAINS.get(id(tensors))
+    if known is None or known[0] is not tensors:
+        _CHAINS.clear()
+        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(tensors))
+    chain = known[1]
+    return None if chain is not None and chain.leftover else chain
+
+
+def known_chain(checkpoint: Checkpoint) -> Chain:
+    """The chain of a checkpoint that a general layout matches."""
+    chain = chain_in(checkpoint)
+    if chain is None:
+        raise ImportFailed("this is no network of one recurrence after the other and a head: choose another --layout")
+    return chain
+
+
+def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the names say that there is a label for each token, rather than one for all: shapes do not."""
+    names = [*checkpoint.labels, *(layer.linear.prefix for layer in chain.head)]
+    lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
+    has_spans = any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
+    return has_spans or any(hint in name.lower() for name in names for hint in _TAGS)
+
+
+def one_or_two(answer: Answer) -> Answer:
+    """One output with a sigmoid as two with a softmax: softmax over (0, x) gives 1 - sigmoid(x) and sigmoid(x)."""
+    if answer.outputs > 1:
+        return answer
+    output = {key: tensor for key, tensor in answer.tensors.items() if key.startswith("output.")}
+    doubled = {key: torch.cat((torch.zeros_like(tensor), tensor)) for key, tensor in output.items()}
+    return replace(answer, tensors={**answer.tensors, **doubled}, outputs=2)

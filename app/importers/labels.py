@@ -1,0 +1,85 @@
+"""The names of a network's labels: from the command line, from a file, or from the checkpoint."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from app.errors import ImportFailed
+from app.importers.checkpoint import Checkpoint
+from app.importers.layout import Needs
+from app.importers.questions import Question
+from app.importers.reading import read
+from app.importers.vocabularies import words_of
+
+_SHOWN = 8
+
+
+class Asks(Protocol):
+    """A round of questions: see `app.importers.answers.Round`."""
+
+    found: list[str]
+
+    def ask(self, question: Question) -> str | None: ...
+
+
+def read_labels(text: str) -> list[str]:
+    """`negative,positive`, with quotes around a name that has a comma; or the name of a file with the names in any form
+    of a vocabulary. Raises ImportFailed."""
+    path = Path(text)
+    if text and "," not in text and path.is_file():
+        labels = words_of(read(path))
+        if labels is None:
+            raise ImportFailed(f"{path.name} has no labels: give a JSON list of names, in the order of the outputs")
+        return labels
+    return [label.strip() for label in next(csv.reader([text], skipinitialspace=True), []) if label.strip()]
+
+
+def labels_of(
+    needs: Needs, given: Sequence[str], checkpoint: Checkpoint, used: Iterable[Sequence[str]], state: Asks
+) -> Sequence[str]:
+    """Raises ImportFailed unless the names that the user gives are as many as the network has, and differ."""
+    if needs.labels is None:
+        return given
+    if given:
+        check_labels(given, needs.labels)
+        return given
+    if path := _place(needs.labels, checkpoint, [list(words) for words in used]):
+        labels = (checkpoint.labels.get(path) or checkpoint.vocabularies.get(path)) or ()
+        state.found.append(f"labels: {', '.join(labels[:_SHOWN])} of {checkpoint.name_of(path)}")
+        return labels
+    usual = needs.usual_labels or [str(number) for number in range(needs.labels)]
+    question = Question(
+        "--labels",
+        "NAME,NAME",
+        f"names of the {needs.labels} labels in the order of the network's outputs, or a file with them",
+        usual=_joined(usual),
+        depends="the names in the answers; another order names every answer wrongly",
+    )
+    return usual if state.ask(question) is not None else ()
+
+
+def check_labels(labels: Sequence[str], count: int) -> None:
+    """Raises ImportFailed unless there are `count` different names."""
+    if repeated := next((label for label in labels if labels.count(label) > 1), None):
+        raise ImportFailed(f"two labels have the same name, {repeated!r}: name each in another way")
+    if len(labels) != count:
+        examples = ["negative", "positive", *map(str, range(2, count))][:count]
+        instead = f", not {len(labels)}" if labels else ""
+        raise ImportFailed(
+            f"the network has {count} labels{instead}: name them in order, for example --labels {','.join(examples)}"
+        )
+
+
+def _place(count: int, checkpoint: Checkpoint, used: Sequence[list[str]]) -> str | None:
+    """The path of the only list in the files that can be the labels."""
+    named = {path: words for path, words in checkpoint.labels.items() if len(words) == count}
+    others = {path: words for path, words in checkpoint.vocabularies.items() if len(words) == count}
+    for lists in (named, {path: words for path, words in others.items() if words not in used}):
+        if len({tuple(words) for words in lists.values()}) == 1 and len(set(next(iter(lists.values())))) == count:
+            return next(iter(lists))
+    return None
+
+
+def _joined(labels: Sequence[str]) -> str:
+    return ",".join(f'"{label}"' if "," in label else label for label in labels)

@@ -1,0 +1,193 @@
+"""Language models, recognised by their structure: as many outputs as the vocabulary has words or characters.
+
+The inputs are an embedding, or one-hot rows. The state is kept from word to word, or each word is predicted from the
+last `window` ids anew, as in most tutorials on the next word.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from app.importers.chain import Chain
+from app.importers.checkpoint import Checkpoint
+from app.importers.general import Parts, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_chain import chain_in, known_chain
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layouts.general_series import is_one_hot
+from app.importers.options import Option, OptionValues
+from app.importers.text_options import known_words, text_options, vocabulary_of
+from app.importers.text_rules.words import padding_word
+from app.importers.vocabularies import Role
+from app.store.architecture import LanguageModel, TextEncoder, WindowLanguageModel
+from app.store.manifest import Decoding, TokenLimits
+
+_STARTS = ("<bos>", "<s>", "<sos>", "<start>", "xxbos", "<go>", "<eos>", "</s>", "<end>")
+_ENDS = ("<eos>", "</s>", "<end>", "xxeos")
+_MOST_TOKENS = 1000
+_NOT_FOR_MODELS = ("length", "padding", "truncating", "stop_words", "prepend", "append")
+
+
+class GeneralLanguageModel(Layout):
+    """One recurrence, or several of one size, whose state is kept; other networks read a window."""
+
+    name = "language-model"
+    source = "a language model, recognised by its structure"
+    vocabularies: Sequence[Role] = ("source",)
+
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        if chain is None or chain.crf is not None:
+            return False
+        return chain.outputs == _rows(chain) and (chain.table is not None or is_one_hot(checkpoint, chain))
+
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        return chain is not None and chain.crf is None and chain.outputs == _rows(chain)
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        chain = known_chain(checkpoint)
+        understood = understanding_of(chain, "as many as the vocabulary has words: the next one")
+        facts = list(understood.facts)
+        if chain.table is None:
+            facts.append(f"one-hot inputs: each step reads {_rows(chain)} numbers, as many as there are outputs")
+        if chain.is_tied:
+            facts.append("the output layer has the weights of the embedding")
+        unsure = [doubt for doubt in understood.unsure if "(pooling)" not in doubt or not _keeps_state(chain)]
+        unsure.append(
+            "whether the state is kept from word to word, or a window is read anew, is not in the file (window)"
+        )
+        if chain.table is not None and len(chain.structure.groups) <= 3:
+            unsure.append(
+                "a decoder of a pair has the same parts: if it is one, give its encoder, too (--checkpoint ENCODER "
+                "--checkpoint DECODER)"
+            )
+        return Understanding(facts, unsure)
+
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
+        chain = known_chain(checkpoint)
+        found = known_words(checkpoint, _rows(chain))
+        window = checkpoint.setting(
+            "window", "seq_length", "seq_len", "sequence_length", "max_sequence_len", "block_size"
+        )
+        is_kept = _keeps_state(chain)
+        texts = [option for option in text_options(checkpoint, _rows(chain)) if option.name not in _NOT_FOR_MODELS]
+        return [
+            Option(
+                "window",
+                "none: the state is kept from word to word; a number: each word is predicted from that many last ids",
+                "none" if is_kept or not isinstance(window, int) else str(window),
+                depends="a model that was trained on windows forgets what is before them",
+                readings=("none", "10", "40") if is_kept else (),
+            ),
+            Option(
+                "pad",
+                "the id before a text that is shorter than the window; none reads it as it is",
+                "none",
+                assumed=True,
+            ),
+            Option(
+                "start",
+                "the word that a text begins with, before its own first word; none",
+                next((word for word in found if word.lower() in _STARTS), "none"),
+                depends="the original code feeds it first, or begins with the first word of the text",
+            ),
+            Option(
+                "end",
+                "the word that ends a text; none: texts end at max_tokens",
+                next((word for word in found if word.lower() in _ENDS), "none"),
+            ),
+            Option("max_tokens", "words of a completion", "100", kind="whole", most=_MOST_TOKENS, assumed=True),
+            *(option for option in options_of(chain) if option.name != "pooling" or not is_kept),
+            *texts,
+        ]
+
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        return Needs(self.vocabularies, rows={"source": _rows(known_chain(checkpoint))})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        chain, values = known_chain(checkpoint), given.values
+        rows, words = _rows(chain), list(given.words["source"])
+        window = values.text("window")
+        require(window == "none" or window.isdecimal(), f"--set window={window}: use none or a number of words")
+        start, end = (_id(values.text(name), words, name) for name in ("start", "end"))
+        parts, answer = encoder_parts(chain, values), answer_of(chain, values)
+        table = chain.table.weight if chain.table is not None else torch.eye(rows)
+        tensors = {"encoder.embedding.weight": table, **parts.tensors}
+        architecture: LanguageModel | WindowLanguageModel
+        if window == "none":
+            require(
+                _keeps_state(chain),
+                "only a network of one recurrence in one direction with one layer after it can keep its state: say how "
+                "many words it reads with --set window=N",
+            )
+            assert parts.recurrence is not None
+            architecture = LanguageModel(vocabulary_size=rows, recurrence=parts.recurrence)
+            tensors |= {f"decoder.{key}": tensor for key, tensor in answer.tensors.items()}
+        else:
+            architecture = _over_windows(rows, table, parts, answer.members, int(window), _pad(values, words))
+            tensors |= answer.tensors
+        return Converted(
+            architecture=architecture,
+            tensors=tensors,
+            source=vocabulary_of(
+                "source",
+                rows,
+                given.words,
+                given.values_with({**_DEFAULTS, "prepend": values.text("start")}),
+                hidden=() if end is None else (values.text("end"),),
+            ),
+            decoding=Decoding(
+                bos=0 if start is None else start,
+                eos=0 if end is None else end,
+                fixed_steps=end is None,
+                max_tokens=values.number("max_tokens"),
+            ),
+            limits=TokenLimits(max_tokens=_MOST_TOKENS),
+        )
+
+
+_DEFAULTS = {"length": "none", "padding": "left", "truncating": "left", "stop_words": "none", "append": "none"}
+
+
+def _rows(chain: Chain) -> int:
+    """Words or characters: rows of the embedding, or columns of one-hot inputs."""
+    return chain.table.outputs if chain.table is not None else chain.features
+
+
+def _keeps_state(chain: Chain) -> bool:
+    is_plain = not (chain.front or chain.back or chain.attention) and len(chain.recurrences) == len(chain.head) == 1
+    return is_plain and chain.directions == 1 and chain.pooled == chain.width
+
+
+def _over_windows(
+    rows: int, table: Tensor, parts: Parts, members: Mapping[str, Any], window: int, pad: int | None
+) -> WindowLanguageModel:
+    encoder = TextEncoder.model_validate(
+        {
+            "vocabulary_size": rows,
+            "embedding_size": table.shape[1] if parts.front else None,
+            "front": tuple(parts.front),
+            "recurrence": parts.recurrence,
+            "back": tuple(parts.back),
+        }
+    )
+    return WindowLanguageModel.model_validate({**members, "encoder": encoder, "window": window, "pad": pad})
+
+
+def _pad(values: OptionValues, words: Sequence[str]) -> int | None:
+    value = values.text("pad")
+    if value == "none":
+        return None
+    if value.isdecimal():
+        return int(value)
+    word = padding_word(words) if value == "found" else value
+    return _id(word or value, words, "pad")
+
+
+def _id(value: str, words: Sequence[str], name: str) -> int | None:
+    if value == "none":
+        return None
+    require(value in words, f"--set {name}={value}: the vocabulary has no such word")
+    return words.index(value)

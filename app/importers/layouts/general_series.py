@@ -1,0 +1,214 @@
+"""Forecasters and classifiers of series, recognised by their structure: recurrences over numbers, and a head."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.importers.chain import Chain
+from app.importers.checkpoint import Checkpoint
+from app.importers.general import answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general_chain import chain_in, known_chain, one_or_two
+from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
+from app.importers.options import Option
+from app.store.architecture import Classifier, Forecaster, SeriesEncoder
+from app.store.manifest import SeriesInput
+
+_WINDOWS = (
+    "window",
+    "window_size",
+    "lookback",
+    "look_back",
+    "seq_length",
+    "seq_len",
+    "sequence_length",
+    "input_chunk_length",
+    "n_steps",
+    "time_step",
+    "time_steps",
+    "timesteps",
+)
+_LABELLED = ("class", "label", "categor")
+_MOST_FEATURES = 4096
+_PADDING = Option(
+    "short",
+    "series with fewer steps than the window: refuse, or pad with zeros on the left or the right",
+    "refuse",
+    ("refuse", "left", "right"),
+    assumed=True,
+)
+_OUTPUTS = Option(
+    "outputs",
+    "softmax: one label of all; sigmoid: a probability of each label by itself",
+    "softmax",
+    ("softmax", "sigmoid"),
+    assumed=True,
+)
+
+
+class _OverSeries(Layout):
+    """Recurrences over numbers, without an embedding."""
+
+    is_classifier: bool
+
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        if chain is None or chain.table is not None or chain.crf is not None or is_one_hot(checkpoint, chain):
+            return False
+        return _has_labels(checkpoint, chain) == self.is_classifier
+
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        return chain is not None and chain.table is None and chain.crf is None
+
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
+        chain = known_chain(checkpoint)
+        usual = setting_of(checkpoint.settings, _WINDOWS) or "none"
+        window = Option(
+            "window",
+            "steps that the network reads: the length of the training's windows; none: all steps of a series",
+            usual if usual.isdecimal() or usual == "none" else "none",
+            depends="of a longer series only the last steps are read, as in the training",
+            readings=("none", "10", "30"),
+        )
+        return [window, _PADDING, *self._more(chain), *options_of(chain)]
+
+    def _more(self, chain: Chain) -> list[Option]:
+        raise NotImplementedError
+
+    def _series(self, chain: Chain, given: Given) -> SeriesInput:
+        value = given.values.text("window")
+        require(
+            value == "none" or (value.isdecimal() and 0 < int(value) <= 10_000),
+            f"--set window={value}: use none, or a number of steps from 1 to 10000",
+        )
+        short = given.values.text("short")
+        require(value != "none" or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
+        return SeriesInput.model_validate(
+            {
+                "features": tuple(given.features),
+                "targets": tuple(given.targets),
+                "window": None if value == "none" else int(value),
+                "pad": short,
+            }
+        )
+
+    def _encoder(self, chain: Chain, given: Given) -> tuple[SeriesEncoder, dict[str, Any]]:
+        parts = encoder_parts(chain, given.values)
+        assert parts.recurrence is not None
+        encoder = SeriesEncoder(
+            features=chain.features, front=tuple(parts.front), recurrence=parts.recurrence, back=tuple(parts.back)
+        )
+        return encoder, dict(parts.tensors)
+
+
+class SeriesForecaster(_OverSeries):
+    """As many outputs as targets, or a multiple of them: the steps of the horizon, one after the other."""
+
+    name = "series-forecaster"
+    source = "a forecaster of series, recognised by its structure"
+    is_classifier = False
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        chain = known_chain(checkpoint)
+        understood = understanding_of(chain, f"{chain.outputs} number{'s' if chain.outputs > 1 else ''} ahead")
+        label = [
+            "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
+        ]
+        return Understanding(understood.facts, [*understood.unsure, *(label if chain.outputs > 1 else [])])
+
+    def _more(self, chain: Chain) -> list[Option]:
+        fed = chain.outputs == chain.features and not chain.front
+        return [
+            Option(
+                "feedback",
+                "steps after those that the network gives at once: none, or forecast rows are appended to the window",
+                "none",
+                ("none", "window"),
+                assumed=True,
+            )
+        ] * fed + [
+            Option(
+                "output_activation",
+                "the function on the output",
+                "none",
+                ("none", "relu", "sigmoid", "tanh"),
+                assumed=True,
+            )
+        ]
+
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        chain = known_chain(checkpoint)
+        return Needs(columns=Columns(chain.features, _targets(chain)))
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        chain = known_chain(checkpoint)
+        (encoder, tensors), answer = self._encoder(chain, given), answer_of(chain, given.values)
+        return Converted(
+            architecture=Forecaster.model_validate(
+                {
+                    "encoder": encoder,
+                    "targets": len(given.targets),
+                    "horizon": chain.outputs // len(given.targets),
+                    "feedback": given.values.given.get("feedback", "none"),
+                    "output_activation": given.values.text("output_activation"),
+                    **answer.members,
+                }
+            ),
+            tensors={**tensors, **answer.tensors},
+            series=self._series(chain, given),
+        )
+
+
+class SeriesClassifier(_OverSeries):
+    """One output has a sigmoid, and is that of the second label."""
+
+    name = "series-classifier"
+    source = "a classifier of series, recognised by its structure"
+    is_classifier = True
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        chain = known_chain(checkpoint)
+        return understanding_of(chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series")
+
+    def _more(self, chain: Chain) -> list[Option]:
+        return [_OUTPUTS] if chain.outputs > 1 else []
+
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        chain = known_chain(checkpoint)
+        return Needs(labels=max(2, chain.outputs), columns=Columns(chain.features))
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        chain = known_chain(checkpoint)
+        (encoder, tensors), answer = self._encoder(chain, given), one_or_two(answer_of(chain, given.values))
+        return Converted(
+            architecture=Classifier.model_validate(
+                {
+                    "encoder": encoder,
+                    "labels": answer.outputs,
+                    "outputs": given.values.given.get("outputs", "softmax"),
+                    **answer.members,
+                }
+            ),
+            tensors={**tensors, **answer.tensors},
+            series=self._series(chain, given),
+        )
+
+
+def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the inputs are one-hot rows of a vocabulary that the files have, rather than numbers."""
+    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
+    return chain.table is None and any(len(words) == chain.features for words in lists)
+
+
+def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the outputs are labels: the files have as many names, or the last layer is named for them."""
+    if any(len(words) == max(2, chain.outputs) for words in checkpoint.labels.values()):
+        return True
+    return any(word in chain.head[-1].linear.prefix.lower() for word in _LABELLED)
+
+
+def _targets(chain: Chain) -> list[int]:
+    """The numbers of targets that the outputs may have, the usual one first: all features, or one some steps ahead."""
+    outputs, features = chain.outputs, chain.features
+    divisors = [number for number in range(1, min(outputs, _MOST_FEATURES) + 1) if outputs % number == 0]
+    usual = features if features in divisors and outputs == features else 1
+    return [usual, *(number for number in divisors if number != usual)]

@@ -1,0 +1,119 @@
+"""Taggers, recognised by their structure: embedding, recurrences, a head on every output, perhaps a CRF."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from app.importers.checkpoint import Checkpoint
+from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_chain import chain_in, known_chain, tags_in
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.options import Option
+from app.importers.structure import Group
+from app.importers.text_options import text_options, vocabulary_of
+from app.importers.vocabularies import Role
+from app.store.architecture import Tagger, TextEncoder
+
+_NOT_FOR_TAGS = ("length", "padding", "truncating", "stop_words", "prepend", "append")  # a tag for each word
+
+
+class GeneralTagger(Layout):
+    """The CRF is that of pytorch-crf, or the tutorial's: `transitions[to, from]` with START and STOP among the tags."""
+
+    name = "tagger"
+    source = "a tagger of words, recognised by its structure"
+    vocabularies: Sequence[Role] = ("source",)
+
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        if chain is None or chain.table is None or chain.attention or chain.pooled != chain.width:
+            return False
+        return chain.crf is not None or tags_in(checkpoint, chain)
+
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        return chain is not None and chain.table is not None and chain.pooled == chain.width
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        chain = known_chain(checkpoint)
+        crf = ", CRF " + chain.crf.name if chain.crf else ""
+        understood = understanding_of(chain, f"{chain.outputs} tags a word{crf}")
+        return Understanding(understood.facts, [doubt for doubt in understood.unsure if "(pooling)" not in doubt])
+
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
+        chain = known_chain(checkpoint)
+        crf = [_ORDER] if chain.crf is not None and _is_tutorials(chain.crf) else []
+        options = [*options_of(chain), *map(_by_word, text_options(checkpoint, chain.embedding.outputs))]
+        return crf + [option for option in options if option.name not in (*_NOT_FOR_TAGS, "pooling")]
+
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        chain = known_chain(checkpoint)
+        return Needs(self.vocabularies, labels=chain.outputs, rows={"source": chain.embedding.outputs})
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        chain = known_chain(checkpoint)
+        values = given.values
+        parts, answer = encoder_parts(chain, values), answer_of(chain, values)
+        assert parts.recurrence is not None
+        rows, size = chain.embedding.weight.shape
+        encoder = TextEncoder(
+            vocabulary_size=rows,
+            embedding_size=size if parts.front else None,
+            front=tuple(parts.front),
+            recurrence=parts.recurrence,
+            back=tuple(parts.back),
+        )
+        require(answer.outputs > 1, "a tagger needs two tags or more")
+        crf = _crf(chain.crf, given) if chain.crf is not None else {}
+        return Converted(
+            architecture=Tagger(
+                encoder=encoder, head=answer.members["head"], labels=answer.outputs, crf=chain.crf is not None
+            ),
+            tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
+            source=vocabulary_of("source", rows, given.words, given.values_with(_DEFAULTS)),
+        )
+
+
+_DEFAULTS = {"length": "none", "padding": "left", "truncating": "right", "stop_words": "none"} | {
+    "prepend": "none",
+    "append": "none",
+}
+_ORDER = Option(
+    "transitions",
+    "to_from: transitions[to, from] as in the tutorial of pytorch.org; from_to: the other way",
+    "to_from",
+    ("to_from", "from_to"),
+    readings=("to_from", "from_to"),
+)
+
+
+def _by_word(option: Option) -> Option:
+    """Taggers read words as they are, with punctuation as words of its own."""
+    return replace(option, usual="spaces_lower") if option.usual == "basic_english" else option
+
+
+def _is_tutorials(crf: Group) -> bool:
+    return not any(key.startswith("start_") for key in crf.tensors)
+
+
+def _crf(crf: Group, given: Given) -> dict[str, Tensor]:
+    """Our transitions go from the label of a row to that of a column."""
+    if not _is_tutorials(crf):
+        return {
+            "crf.transitions": crf.tensors["transitions"],
+            "crf.start": crf.tensors["start_transitions"],
+            "crf.end": crf.tensors["end_transitions"],
+        }
+    (matrix,) = crf.tensors.values()
+    from_to = matrix.T.contiguous() if given.values.text("transitions") == "to_from" else matrix
+    labels = [label.strip("<>[] ").upper() for label in given.labels]
+    starts = [place for place, label in enumerate(labels) if label in ("START", "BOS", "START_TAG")]
+    stops = [place for place, label in enumerate(labels) if label in ("STOP", "END", "EOS", "STOP_TAG", "END_TAG")]
+    if len(starts) == len(stops) == 1:
+        return {"crf.transitions": from_to, "crf.start": from_to[starts[0]], "crf.end": from_to[:, stops[0]]}
+    return {
+        "crf.transitions": from_to,
+        "crf.start": from_to.new_zeros(len(matrix)),
+        "crf.end": from_to.new_zeros(len(matrix)),
+    }

@@ -1,0 +1,85 @@
+"""Classifiers of texts, recognised by their structure: embedding, recurrences, perhaps attention, and a head."""
+
+from collections.abc import Mapping, Sequence
+
+from app.importers.checkpoint import Checkpoint
+from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_chain import chain_in, known_chain, one_or_two, tags_in
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding
+from app.importers.options import Option
+from app.importers.text_options import text_options, vocabulary_of
+from app.importers.vocabularies import Role
+from app.store.architecture import Classifier, TextEncoder
+
+_OUTPUTS = Option(
+    "outputs",
+    "softmax: one label of all; sigmoid: a probability of each label by itself",
+    "softmax",
+    ("softmax", "sigmoid"),
+    assumed=True,
+)
+
+
+class TextClassifier(Layout):
+    """One output has a sigmoid, and is that of the second label."""
+
+    name = "text-classifier"
+    source = "a classifier of texts, recognised by its structure"
+    vocabularies: Sequence[Role] = ("source",)
+
+    def matches(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        if chain is None or chain.table is None or chain.crf is not None or tags_in(checkpoint, chain):
+            return False
+        return chain.outputs != chain.embedding.outputs
+
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        chain = chain_in(checkpoint)
+        return chain is not None and chain.table is not None and chain.crf is None
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        chain = known_chain(checkpoint)
+        outputs = chain.outputs
+        return understanding_of(chain, "a sigmoid" if outputs == 1 else f"{outputs} labels of a text")
+
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
+        chain = known_chain(checkpoint)
+        outputs = [_OUTPUTS] if chain.outputs > 1 else []
+        return [*options_of(chain), *outputs, *text_options(checkpoint, chain.embedding.outputs)]
+
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        chain = known_chain(checkpoint)
+        usual = ("negative", "positive") if chain.outputs <= 2 else ()
+        return Needs(
+            self.vocabularies,
+            labels=max(2, chain.outputs),
+            usual_labels=usual,
+            rows={"source": chain.embedding.outputs},
+        )
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        chain = known_chain(checkpoint)
+        values = given.values
+        parts, answer = encoder_parts(chain, values), answer_of(chain, values)
+        assert parts.recurrence is not None
+        answer = one_or_two(answer)
+        rows, size = chain.embedding.weight.shape
+        encoder = TextEncoder(
+            vocabulary_size=rows,
+            embedding_size=size if parts.front else None,
+            front=tuple(parts.front),
+            recurrence=parts.recurrence,
+            back=tuple(parts.back),
+        )
+        return Converted(
+            architecture=Classifier.model_validate(
+                {
+                    "encoder": encoder,
+                    "labels": answer.outputs,
+                    "outputs": values.given.get("outputs", "softmax"),
+                    **answer.members,
+                }
+            ),
+            tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors},
+            source=vocabulary_of("source", rows, given.words, values),
+        )

@@ -1,0 +1,135 @@
+"""Scalers of series: of sklearn, in files with plain numbers, and in words on the command line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from app.errors import ImportFailed
+from app.importers.reading import ForeignObject, Plain
+from app.store.manifest import MinMax, Standard
+
+Scaling = MinMax | Standard
+_PAIRS = (
+    ("mean", "std"),
+    ("mean", "scale"),
+    ("means", "stds"),
+    ("min", "max"),
+    ("minimum", "maximum"),
+    ("data_min", "data_max"),
+    ("mins", "maxs"),
+)
+_NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
+_MOST_KEYS = 8  # of a file with the numbers of a scaler
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown."""
+
+    columns: Sequence[Scaling | None]
+    names: Sequence[str] = ()
+
+    def describe(self) -> str:
+        methods = {column.method if column else "none" for column in self.columns}
+        return f"{' and '.join(sorted(methods))} scaling of {len(self.columns)} columns"
+
+
+def scaler_of(plain: Plain) -> Scaler | None:
+    """None if this is not a scaler. Raises ImportFailed for a scaler of a kind that is not supported."""
+    if isinstance(plain, ForeignObject):
+        return _of_sklearn(plain)
+    return _of_numbers(plain) if isinstance(plain, Mapping) and len(plain) <= _MOST_KEYS else None
+
+
+def _of_sklearn(stub: ForeignObject) -> Scaler | None:
+    kind = stub.name.rpartition(".")[2]
+    state = stub.state
+    names = [str(name) for name in _items(state.get("feature_names_in_"))]
+    if kind == "MinMaxScaler" and "scale_" in state:
+        low, high = map(float, _items(state.get("feature_range", (0, 1))))
+        ranges = zip(_numbers(state["data_min_"]), _numbers(state["data_max_"]), strict=True)
+        return Scaler([_min_max(least, most, low, high) for least, most in ranges], names)
+    if kind == "StandardScaler" and "scale_" in state:
+        scales, means = _numbers(state["scale_"]), _numbers(state.get("mean_"))
+        means, scales = means or [0.0] * len(scales), scales or [1.0] * len(means)
+        return Scaler([_standard(mean, scale) for mean, scale in zip(means, scales, strict=True)], names)
+    if kind == "MaxAbsScaler" and "scale_" in state:
+        return Scaler([_standard(0.0, scale) for scale in _numbers(state["scale_"])], names)
+    if kind == "RobustScaler" and "scale_" in state:
+        pairs = zip(_numbers(state["center_"]), _numbers(state["scale_"]), strict=True)
+        return Scaler([_standard(center, scale) for center, scale in pairs], names)
+    if kind.endswith(("Scaler", "Transformer", "Pipeline")):
+        raise ImportFailed(
+            f"a {kind} is not supported as a scaler; MinMaxScaler, StandardScaler, MaxAbsScaler and RobustScaler are. "
+            "Give its numbers, if it is linear: --scaler standard:MEAN,STD"
+        )
+    return None
+
+
+def _of_numbers(mapping: Mapping[Any, Any]) -> Scaler | None:
+    """`{"mean": [...], "std": [...]}` or `{"min": [...], "max": [...]}`, with numbers or lists of them."""
+    keys = {str(key).lower().rstrip("_"): value for key, value in mapping.items()}
+    for first, second in _PAIRS:
+        if first in keys and second in keys:
+            one, two = _numbers(keys[first]), _numbers(keys[second])
+            if not one or len(one) != len(two):
+                return None
+            names = next((keys[name] for name in _NAMES if isinstance(keys.get(name), list)), ())
+            if not first.startswith(("min", "data")):
+                return Scaler([_standard(a, b) for a, b in zip(one, two, strict=True)], names)
+            low, high = _numbers(keys.get("feature_range")) or (0.0, 1.0)
+            return Scaler([_min_max(a, b, low, high) for a, b in zip(one, two, strict=True)], names)
+    return None
+
+
+def scaler_in_words(text: str) -> Scaler | None:
+    """`none`, `min-max:0,120` (and `,-1,1` for another range than 0 to 1), `standard:MEAN,STD`; columns are separated
+    by semicolons. None if it is something else, such as the name of a file. Raises ImportFailed for wrong numbers."""
+    if text == "none":
+        return Scaler([None])
+    method, colon, rest = text.partition(":")
+    if not colon or method not in ("min-max", "standard"):
+        return None
+    columns: list[Scaling | None] = []
+    for part in rest.split(";"):
+        try:
+            numbers = [float(number) for number in part.split(",")]
+        except ValueError as error:
+            raise ImportFailed(f"--scaler {text}: {part!r} must be numbers with commas between them") from error
+        if len(numbers) not in ((2, 4) if method == "min-max" else (2,)):
+            raise ImportFailed(f"--scaler {text}: use min-max:MINIMUM,MAXIMUM or standard:MEAN,STD for each column")
+        columns.append(_min_max(*numbers) if method == "min-max" else _standard(*numbers))
+    return Scaler(columns)
+
+
+def _min_max(minimum: float, maximum: float, low: float = 0.0, high: float = 1.0) -> Scaling:
+    try:
+        if minimum == maximum:  # as sklearn does: a column of one value becomes `low`
+            maximum = minimum + 1.0
+        return MinMax(minimum=minimum, maximum=maximum, low=low, high=high)
+    except ValidationError as error:
+        raise ImportFailed(f"a scaler from {minimum:g} to {maximum:g}: {error.errors()[0]['msg']}") from error
+
+
+def _standard(mean: float, std: float) -> Scaling:
+    try:
+        return Standard(mean=mean, std=std or 1.0)
+    except ValidationError as error:
+        raise ImportFailed(f"a scaler of mean {mean:g}, std {std:g}: {error.errors()[0]['msg']}") from error
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, Tensor):
+        return list(value.detach().to(torch.float64).flatten().tolist())
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [float(value)]
+    items = _items(value)
+    return [float(item) for item in items] if all(isinstance(item, int | float) for item in items) else []

@@ -1,0 +1,97 @@
+"""What an import says about a network of unknown structure: a mapping file to be filled in, and what is missing."""
+
+from typing import Any
+
+from app.importers.chain import Chain, chain_of
+from app.importers.checkpoint import Checkpoint
+from app.importers.structure import Group, Structure, structure_of
+
+_CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
+_PAIR = ("encoder.embedding", "encoder.recurrence", "decoder.embedding", "decoder.recurrence", "decoder.output")
+_DECODERS = ("decoder", "attn", "out", "fc", "linear", "lm_head", "generator")
+
+
+def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A mapping file: our parts with the likeliest prefixes of the keys, and every key with its shape under `keys`."""
+    paths = list(checkpoint.networks)
+    structures = {path: structure_of(tensors) for path, tensors in checkpoint.networks.items()}
+    several = len(paths) > 1
+    recurrences = [(path, group) for path, found in structures.items() for group in found.of("recurrence", "cell")]
+    is_pair = len(recurrences) > 1
+    parts = {}
+    for part in _PAIR if is_pair else _CLASSIFIER:
+        likely = _likely(part, structures)
+        parts[part] = "" if likely is None else _prefix(*likely, several=several)
+    return {
+        "why": _why(structures, len(recurrences)),
+        "layout": "generic-encoder-decoder" if is_pair else "generic-classifier",
+        "parts": parts,
+        "keys": {
+            (f"{path}.{key}" if several else key): list(tensor.shape)
+            for path, tensors in checkpoint.networks.items()
+            for key, tensor in tensors.items()
+        },
+    }
+
+
+def _why(structures: dict[str, Structure], recurrences: int) -> str:
+    unknown = [key for structure in structures.values() for key in structure.unknown]
+    if not structures:
+        return "the files contain no tensors by name"
+    if not recurrences:
+        return "it has no recurrent layer of torch.nn (keys such as rnn.weight_ih_l0 and rnn.weight_hh_l0)"
+    if unknown:
+        more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
+        return f"these tensors belong to no part that Unroll has: {', '.join(unknown[:4])}{more}"
+    for structure in structures.values():
+        chain = chain_of(structure)
+        if chain is not None and chain.leftover:
+            names = ", ".join(group.name for group in chain.leftover[:4])
+            more = f" and {len(chain.leftover) - 4} more" if len(chain.leftover) > 4 else ""
+            return f"beside {_chained(chain)} there are parts that have no place: {names}{more}"
+    if recurrences > 1:
+        return f"it has {recurrences} recurrences that are not one after the other"
+    return "its layers do not make one chain from the source to the answer"
+
+
+def _chained(chain: Chain) -> str:
+    return ", ".join(group.name for group in (*chain.recurrences, *(layer.linear for layer in chain.head)))
+
+
+def _likely(part: str, structures: dict[str, Structure]) -> tuple[str, Group] | None:
+    side, _, what = part.partition(".")
+    kinds = {"embedding": ("table",), "recurrence": ("recurrence", "cell")}.get(what, ("linear", "table"))
+    found = [(path, group) for path, made in structures.items() for group in made.groups if group.kind in kinds]
+    hinted = [(path, group) for path, group in found if side[:3] in f"{path}.{group.prefix}".lower()]
+    if what in ("embedding", "recurrence"):
+        return next(iter(hinted or (found if side == "encoder" else found[1:])), None)
+    outputs = [(path, group) for path, group in found if any(word in group.prefix.lower() for word in _DECODERS)]
+    return next(reversed(outputs or found), None)
+
+
+def _prefix(path: str, group: Group, *, several: bool) -> str:
+    return f"{path}.{group.prefix}".removesuffix(".") if several else group.prefix.removesuffix(".")
+
+
+def halves_of(checkpoint: Checkpoint) -> str | None:
+    """What is missing where the files have one half of a pair; None if they seem whole."""
+    if len(checkpoint.networks) != 1:
+        return None
+    path, tensors = next(iter(checkpoint.networks.items()))
+    structure = structure_of(tensors)
+    recurrences, linears = structure.of("recurrence", "cell"), structure.of("linear")
+    tables, images = structure.of("table"), structure.of("image")
+    name = checkpoint.name_of(path)
+    if images and not recurrences:
+        return (
+            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half is the "
+            "decoder, with an embedding, an LSTM and an output layer. Give both: --checkpoint ENCODER --checkpoint "
+            "DECODER"
+        )
+    if not images and len(recurrences) == 1 and tables and not linears and len(structure.groups) == len(tables) + 1:
+        return (
+            f"{name} has an embedding and a recurrence without an output layer, which is the encoder of a pair: the "
+            "other half is the decoder, with an embedding, a recurrence and an output layer. Give both: --checkpoint "
+            "ENCODER --checkpoint DECODER"
+        )
+    return None

@@ -1,0 +1,56 @@
+"""Language model without a state: each step reads the last ids of the text anew."""
+
+import torch
+from torch import Tensor, nn
+
+from app.models.encoders import TextEncoder
+from app.models.head import Head
+from app.models.pooling import attention_of, pooled
+from app.models.state import State
+from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
+
+
+class WindowLanguageModel(nn.Module):
+    """`encode` keeps the last ids of a text, `step` appends one and reads them all."""
+
+    def __init__(self, config: WindowLanguageModelConfig, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = TextEncoder(config.encoder, dropout=dropout)
+        self.attention = attention_of(config.attention, config.encoder.memory_size)
+        self.head = Head(config.head, config.pooled_size)
+        self.output = nn.Linear(self.head.output_size, config.vocabulary_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def encode(self, source: Tensor, lengths: Tensor) -> State:
+        """tokens (batch, source), padded on the right, to the state before the first step. It computes nothing."""
+        size = self.config.window
+        places = lengths.unsqueeze(1) - size + torch.arange(size, device=source.device)  # of the last ids
+        last = source.gather(1, places.clamp(0, source.shape[1] - 1))
+        window = last.masked_fill(places < 0, self.config.pad or 0)
+        return State(window=window, held=lengths.clamp(max=size).unsqueeze(1))
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, None]:
+        """tokens (batch,) to logits (batch, vocabulary) and the next state. There are no attention weights."""
+        size = self.config.window
+        window = torch.cat((state["window"][:, 1:], tokens.unsqueeze(1)), 1)
+        held = (state["held"] + 1).clamp(max=size)
+        if self.config.pad is None:  # the text alone, padded on the right
+            places = (size - held + torch.arange(size, device=window.device)).clamp(max=size - 1)
+            logits = self.forward(window.gather(1, places), held.squeeze(1))
+        else:
+            logits = self.forward(self._padded(window), torch.full_like(tokens, size))
+        return logits, State(window=window, held=held), None
+
+    def _padded(self, window: Tensor) -> Tensor:
+        """The window (batch, size), which is padded on the left, with its padding on the side of the architecture."""
+        if self.config.pad_side == "left":
+            return window
+        order = (window == self.config.pad).long().argsort(dim=1, stable=True)
+        return window.gather(1, order)
+
+    def forward(self, source: Tensor, lengths: Tensor) -> Tensor:
+        """tokens (batch, source), lengths (batch,) to the logits of the next token (batch, vocabulary)."""
+        features = pooled(self.config.pooling, self.encoder(source, lengths), self.attention)
+        logits: Tensor = self.output(self.head(self.dropout(features)))
+        return logits

@@ -1,0 +1,26 @@
+"""The store of a benchmark: that of its user, or a copy of it with a model that it lacks."""
+
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.inputs import workload
+from benchmarks.series import publish_classifier
+
+
+@contextmanager
+def with_models_for(jobs: Collection[str], store: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The store and no remark. If it has no default model that labels series, and `classify` is among the jobs: a copy
+    that has one, and a remark."""
+    if "classify" not in jobs or workload("classify", store) is not None:
+        yield store, []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(store, Path(folder) / "store")
+        model = publish_classifier(copy).architecture.describe()
+        yield (
+            copy,
+            [f"classify: no default model of {store} labels series. Measured is one that is not trained: {model}."],
+        )

@@ -1,0 +1,68 @@
+"""Attacks by HDF5, zip, numpy, joblib and ONNX: nothing runs, nothing takes all memory, and the error is true."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import app
+from app.errors import UnsafeCheckpoint
+from app.importers.formats import parse
+from app.importers.formats.bounds import Bounds
+from app.importers.formats.refusals import Refused, TooLarge, Unreadable
+from app.importers.reading import read
+from app.importers.untrusted.passing import write
+from tests.importers.attacks import ATTACKS, Attack, endless_words, huge_frame, huge_memo_index
+from tests.importers.attacks_of_formats import HDF5, OTHERS, hdf5_external_link, hdf5_repeated_text
+
+ALL = HDF5 | OTHERS
+LARGEST = 1024**3
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.__name__)
+def test_the_parser_refuses_it(attack: Attack, tmp_path: Path) -> None:
+    path, canary = tmp_path / "model", tmp_path / "canary"
+    attack(path, canary)
+    content = path.read_bytes()
+    with pytest.raises((Refused, Unreadable, TooLarge)) as caught:
+        write(parse(content, Bounds(len(content))), tmp_path, Bounds(len(content)))
+    assert ALL[attack] in str(caught.value)
+    assert not canary.exists()
+
+
+def test_a_file_of_hdf5_is_read_in_the_confined_process(tmp_path: Path) -> None:
+    hdf5_external_link(tmp_path / "model.h5", tmp_path / "canary")
+    with pytest.raises(UnsafeCheckpoint, match=r"model\.h5: its part layers/lstm is a link to another file"):
+        read(tmp_path / "model.h5")
+
+
+HARMLESS = {endless_words, huge_frame, huge_memo_index}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "attack", [*ALL, hdf5_repeated_text, *(set(ATTACKS) - HARMLESS)], ids=lambda attack: attack.__name__
+)
+def test_the_confined_process_refuses_it_within_limits(attack: Attack, tmp_path: Path) -> None:
+    path, canary, folder = tmp_path / "model", tmp_path / "canary", tmp_path / "folder"
+    attack(path, canary)
+    folder.mkdir()
+    size = path.stat().st_size
+    start = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    start += "runpy.run_module('app.importers.untrusted', run_name='__main__')"
+    command = [sys.executable, "-I", "-c", start, str(Path(app.__file__).parents[1]), str(folder)]
+    with path.open("rb") as file:
+        child = subprocess.Popen(
+            [*command, str(size), "60", str(os.getpid())], stdin=file, stdout=subprocess.PIPE, env={}
+        )
+        assert child.stdout is not None
+        said = child.stdout.read()
+        _, _, used = os.wait4(child.pid, 0)
+        child.stdout.close()
+    assert json.loads(said)["kind"] in ("Refused", "Unreadable", "TooLarge")
+    assert not canary.exists()
+    assert used.ru_maxrss * 1024 < 1024**3
+    assert used.ru_utime + used.ru_stime < Bounds(size).seconds, "computing time, which is not that of other processes"

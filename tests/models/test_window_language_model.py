@@ -1,0 +1,77 @@
+"""A language model that reads the last ids anew: each step against the network over that window alone."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from app.models.window_language_model import WindowLanguageModel
+from app.store.architecture import WindowLanguageModel as Config
+
+VOCABULARY, WINDOW = 15, 6
+
+
+def model(**changes: Any) -> WindowLanguageModel:
+    recurrence = {"cell": "lstm", "input_size": 4, "hidden_size": 5, "layers": 2}
+    encoder = {"kind": "text", "vocabulary_size": VOCABULARY, "recurrence": recurrence, **changes.pop("encoder", {})}
+    config = {"encoder": encoder, "window": WINDOW, "head": [{"size": 7}], **changes}
+    return WindowLanguageModel(Config.model_validate(config)).eval()
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "padded": {"pad": 0},
+    "padded, flat": {"pad": 3, "pooling": ["flatten", "last"]},
+    "padded and masked": {"pad": 0, "encoder": {"mask_id": 0}},
+    "padded, with a convolution": {
+        "pad": 0,
+        "encoder": {"embedding_size": 3, "front": [{"kind": "convolution", "width": 4, "kernel": 3}]},
+    },
+    "any length": {},
+    "any length, attention": {
+        "pooling": ["attention", "last_output"],
+        "attention": {"kind": "dot"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_a_step_reads_the_window_anew(name: str) -> None:
+    network = model(**MODELS[name])
+    pad = network.config.pad
+    texts = [[4, 5, 6], [9], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [7, 8, 9, 10, 11, 12]]
+    longest = max(map(len, texts))
+    source = torch.tensor([text + [14] * (longest - len(text)) for text in texts])
+    state = network.encode(source, torch.tensor([len(text) for text in texts]))
+    for step in range(2 * WINDOW):
+        tokens = torch.tensor([(step + 3 * row) % VOCABULARY for row in range(len(texts))])
+        logits, state, weights = network.step(tokens, state)
+        assert weights is None
+        for row, text in enumerate(texts):
+            text.append(int(tokens[row]))
+            window = text[-WINDOW:]
+            if pad is not None:
+                window = [pad] * (WINDOW - len(window)) + window
+            alone = network(torch.tensor([window]), torch.tensor([len(window)]))[0]
+            torch.testing.assert_close(logits[row], alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pooling": ["flatten"]}, "need 'pad'"),
+        ({"pad": VOCABULARY}, "the ids are 0 to 14"),
+        ({"encoder": {"embedding_size": 3, "front": [{"kind": "convolution", "width": 4, "kernel": 3}]}}, "need 'pad'"),
+        (
+            {
+                "pad": 0,
+                "encoder": {"embedding_size": 3, "front": [{"kind": "convolution", "width": 4, "kernel": 7}]},
+            },
+            "window of 6 steps is too short",
+        ),
+        ({"window": 0}, "greater than 0"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model(**changes)

@@ -1,0 +1,237 @@
+"""Tiny untrained models of the kinds that importers bring: stages, functions in cells, masks, poolings, windows of a
+language model. Real files, random weights; `make_kinds_store` publishes them all."""
+
+from pathlib import Path
+from typing import Any
+
+from app.store.architecture import (
+    Affine,
+    Architecture,
+    Attention,
+    AttentionPooling,
+    Classifier,
+    Convolution,
+    Decoder,
+    EncoderDecoder,
+    Forecaster,
+    Layer,
+    LayerNorm,
+    LinearStage,
+    Pool,
+    Recurrence,
+    RecurrenceStage,
+    SeriesEncoder,
+    Tagger,
+    TextEncoder,
+    ValueDecoder,
+    WindowLanguageModel,
+)
+from app.store.manifest import Decoding, Feature, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
+from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
+from training.loop import BOS, EOS, PAD, UNK
+
+WINDOW = 7
+MASK = 5  # an id that texts contain
+_SPREAD = 1.5
+_LABELS = ("left", "right", "up")
+_COLUMNS = (Feature(name="warmth", scaling=Standard(mean=1, std=2)), Feature(name="wind"))
+
+
+def _draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
+    if architecture.encoder.kind == "text":
+        members = {"tokenizer": TokenizerUse(), "limits": TokenLimits(source_tokens=2000), **members}
+    return Manifest(
+        name=name,
+        version=1,
+        task=task,
+        description="Tiny and untrained.",
+        architecture=architecture,
+        parameters=1,
+        files={},
+        licence="Apache-2.0",
+        **members,
+    )
+
+
+def _decoding() -> Decoding:
+    return Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=12)
+
+
+def _classify_keras() -> Manifest:
+    """As Keras stacks them: masked, a bidirectional GRU with its reset gate before, an LSTM with hard sigmoids;
+    independent labels."""
+    first = Recurrence(cell="gru", input_size=6, hidden_size=5, directions=2, reset_after=False)
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        embedding_size=6,
+        mask_id=MASK,
+        front=(RecurrenceStage(recurrence=first, join="sum", masked_outputs="zero"),),
+        recurrence=Recurrence(
+            cell="lstm", input_size=5, hidden_size=8, activation="relu", recurrent_activation="hard_sigmoid_5"
+        ),
+    )
+    architecture = Classifier(
+        encoder=encoder,
+        pooling=("mean", "max", "last"),
+        head=(Layer(size=6, activation="elu", batch_norm="before"),),
+        labels=3,
+        outputs="sigmoid",
+    )
+    return _draft("classify-keras", "classification", architecture, labels=_LABELS)
+
+
+def _classify_convolutions() -> Manifest:
+    """Convolution and pooling before two directions, additive attention over their outputs."""
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        embedding_size=6,
+        front=(
+            Convolution(width=8, kernel=3, activation="relu"),
+            Pool(size=2, stride=2),
+            Affine(),
+            LayerNorm(epsilon=1e-3),
+        ),
+        recurrence=Recurrence(cell="lstm", input_size=8, hidden_size=8, directions=2),
+        join="mean",
+    )
+    attention = AttentionPooling(kind="additive", size=5, activation="tanh")
+    architecture = Classifier(
+        encoder=encoder, pooling=("attention", "last_output", "sum"), attention=attention, labels=3
+    )
+    return _draft("classify-convolutions", "classification", architecture, labels=_LABELS)
+
+
+def _classify_backward() -> Manifest:
+    """One direction, from the end; its last output, behind a linear layer."""
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        recurrence=Recurrence(cell="gru", input_size=6, hidden_size=8, layers=2, reverse=True),
+        back=(LinearStage(size=5, activation="tanh"),),
+    )
+    architecture = Classifier(encoder=encoder, pooling=("last_output", "mean"), labels=3)
+    return _draft("classify-backward", "classification", architecture, labels=_LABELS)
+
+
+def _classify_flat() -> Manifest:
+    """A window whose steps are side by side, behind a strided convolution."""
+    encoder = SeriesEncoder(
+        features=2,
+        recurrence=Recurrence(cell="rnn_tanh", input_size=2, hidden_size=8, activation="sigmoid"),
+        back=(Convolution(width=4, kernel=3, stride=2, padding="same"),),
+    )
+    architecture = Classifier(encoder=encoder, pooling=("flatten",), window=WINDOW, labels=3)
+    series = SeriesInput(features=_COLUMNS, window=WINDOW)
+    return _draft("classify-flat", "classification", architecture, labels=_LABELS, series=series)
+
+
+def _classify_pointwise() -> Manifest:
+    """Stages of single steps: a source of any length is read in chunks, and explained in one pass."""
+    encoder = SeriesEncoder(
+        features=2,
+        front=(Affine(), LinearStage(size=5)),
+        recurrence=Recurrence(cell="lstm", input_size=5, hidden_size=8, recurrent_activation="hard_sigmoid_6"),
+        back=(LinearStage(size=6, activation="swish"),),
+    )
+    architecture = Classifier(encoder=encoder, pooling=("last_output", "sum", "max"), labels=3)
+    return _draft(
+        "classify-pointwise", "classification", architecture, labels=_LABELS, series=SeriesInput(features=_COLUMNS)
+    )
+
+
+def _forecast_repeat() -> Manifest:
+    """The summary is the input of every step of a decoder of another size."""
+    encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8))
+    decoder = ValueDecoder(cell="gru", hidden_size=6, reads="summary", activation="relu")
+    architecture = Forecaster(encoder=encoder, targets=2, horizon=4, decoder=decoder, output_activation="softplus")
+    series = SeriesInput(features=_COLUMNS, targets=_COLUMNS, window=WINDOW)
+    return _draft("forecast-repeat", "forecasting", architecture, series=series)
+
+
+def _forecast_per_step() -> Manifest:
+    """One row of each of the last outputs."""
+    encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="gru", input_size=2, hidden_size=8))
+    architecture = Forecaster(encoder=encoder, targets=1, horizon=4, per_step=True, head=(Layer(size=5),))
+    series = SeriesInput(features=_COLUMNS, targets=_COLUMNS[:1])
+    return _draft("forecast-per-step", "forecasting", architecture, series=series)
+
+
+def _forecast_masked() -> Manifest:
+    """Rows of zeros are masked."""
+    encoder = SeriesEncoder(
+        features=2, mask_value=0.0, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8, activation="relu")
+    )
+    architecture = Forecaster(encoder=encoder, pooling=("last", "mean"), targets=2, horizon=3)
+    series = SeriesInput(features=_COLUMNS, targets=_COLUMNS)
+    return _draft("forecast-masked", "forecasting", architecture, series=series)
+
+
+def _tag_stages() -> Manifest:
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        embedding_size=6,
+        mask_id=MASK,
+        front=(LinearStage(size=5),),
+        recurrence=Recurrence(cell="lstm", input_size=5, hidden_size=8, directions=2),
+        masked_outputs="zero",
+        back=(Convolution(width=6, kernel=3, padding="same"),),
+    )
+    return _draft("tag-stages", "tagging", Tagger(encoder=encoder, labels=3), labels=("O", "B-X", "I-X"))
+
+
+def _window(name: str, pad: int | None) -> Manifest:
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8, directions=2),
+    )
+    architecture = WindowLanguageModel(
+        encoder=encoder, window=WINDOW, pad=pad, head=(Layer(size=9),), pooling=("last", "max")
+    )
+    return _draft(name, "completion", architecture, decoding=_decoding())
+
+
+def _translate_masked() -> Manifest:
+    """Attention over the outputs of the tokens that are read, and a GRU with its reset gate before."""
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        mask_id=MASK,
+        recurrence=Recurrence(cell="gru", input_size=6, hidden_size=8, reset_after=False),
+    )
+    decoder = Decoder(
+        vocabulary_size=VOCABULARY,
+        embedding_size=6,
+        cell="gru",
+        reset_after=False,
+        hidden_size=8,
+        attention=Attention(kind="dot"),
+        readout=("hidden", "context"),
+        bridge="copy",
+    )
+    return _draft(
+        "translate-masked", "translation", EncoderDecoder(encoder=encoder, decoder=decoder), decoding=_decoding()
+    )
+
+
+def kind_drafts() -> list[Manifest]:
+    """Manifests of all models, before they are published."""
+    return [
+        _classify_keras(),
+        _classify_convolutions(),
+        _classify_backward(),
+        _classify_flat(),
+        _classify_pointwise(),
+        _forecast_repeat(),
+        _forecast_per_step(),
+        _forecast_masked(),
+        _tag_stages(),
+        _window("window-padded", PAD),
+        _window("window-short", None),
+        _translate_masked(),
+    ]
+
+
+def make_kinds_store(folder: Path) -> Path:
+    """A store in `folder` with all these models."""
+    tokenizer = tiny_tokenizer(folder)
+    for draft in kind_drafts():
+        publish_tiny(draft, folder / "store", tokenizer, spread=_SPREAD)
+    return folder / "store"
