@@ -1,5 +1,6 @@
 """Splits texts into words with the optional package `spacy`. Uses a language's rules, and no model of spaCy."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,19 @@ with _without_torch():
 
 
 _ZONE = 200_000  # characters of one memory zone
+_LONGEST = 500  # characters without white space that are split at once: spaCy takes quadratic time for "((((("
+_UNBROKEN = re.compile(r"\S+")
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """The parts of a text that are split one by one: the whole text, or cut within unbroken words that are too long."""
+    start = 0
+    if max(map(len, text.split()), default=0) > _LONGEST:
+        for word in _UNBROKEN.finditer(text):
+            for end in range(word.start() + _LONGEST, word.end(), _LONGEST):
+                yield start, end
+                start = end
+    yield start, len(text)
 
 
 class SpacyWords:
@@ -55,5 +69,9 @@ class SpacyWords:
                 self._zone.close()
                 self._zone.enter_context(self._language.memory_zone())
                 self._remaining = _ZONE
-            words = [(token.text, token.idx) for token in self._language.tokenizer(text)]
+            words = [
+                (token.text, start + token.idx)
+                for start, end in _pieces(text)
+                for token in self._language.tokenizer(text[start:end])
+            ]
         return [Word(word.lower() if self._lower else word, start, start + len(word)) for word, start in words]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from tokenizers import decoders
 from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
@@ -48,11 +49,13 @@ class _Token:
 class TextTokenizer:
     """A tokenizer file of the `tokenizers` library (subwords, words or characters) with the manifest's options.
 
-    Methods that read a text raise UnknownWord if `tokenizer.unknown` is `refuse`.
+    Methods that read a text raise UnknownWord if `tokenizer.unknown` is `refuse`. `reads_spaces`: it splits into
+    characters, and a space is one, also at the ends of a text.
     """
 
     _hidden: frozenset[int] = frozenset()
     _joins_words = False
+    reads_spaces = False
 
     def __init__(self, folder: Path, use: TokenizerUse) -> None:
         self._tokenizer = read_tokenizer(folder / use.file)
@@ -62,6 +65,7 @@ class TextTokenizer:
         self._cleaning = Cleaning(use.cleaning)
         self._is_word_level = isinstance(self._tokenizer.model, WordLevel)
         self._joins_words = self._is_word_level and self._tokenizer.decoder is None
+        self.reads_spaces = self._is_word_level and isinstance(self._tokenizer.decoder, decoders.Fuse)
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         self._unspelt = frozenset(token for spelling, token in vocabulary.items() if has_no_spelling(spelling))
         self._hidden = self._unspelt | frozenset(use.hidden)
@@ -237,15 +241,20 @@ class TextTokenizer:
         spelling = self._tokenizer.id_to_token(token) or ""
         return spelling if self._is_word_level else spelling.replace("\u2581", " ")
 
+    def begun(self, text: str) -> str:
+        """A text to continue, without spaces at its end, which belong to the next word."""
+        return text if self.reads_spaces else text.rstrip()
+
     def decode(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
-        """Text of output ids, without spaces at its end."""
-        return self.unstripped(ids, after=after).rstrip()
+        """Text of output ids, without spaces at its end; with them if they are characters."""
+        text = self.unstripped(ids, after=after)
+        return text if self.reads_spaces else text.rstrip()
 
     def unstripped(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
         """Text of output ids, with spaces at its end. A space at its beginning is kept only if `after`, the ids before
         the output, is given; the text of `after` is not returned."""
         if not after:
-            return self._decode(ids).lstrip()
+            return self._decode(ids) if self.reads_spaces else self._decode(ids).lstrip()
         return self._decode([*after, *ids])[len(self._decode(after)) :]
 
     def place_of(self, token: int, ids: Sequence[int], *, after: Sequence[int] = ()) -> int:

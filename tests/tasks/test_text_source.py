@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.engine.protocol import Tokens
-from app.errors import EmptyInput, InputTooLong, UnrollError
+from app.errors import EmptyInput, InputTooLong
+from app.store.manifest import FixedLength, TokenizerUse
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
@@ -16,6 +17,8 @@ from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
 from app.tasks.sources.text import MOST_IN_REQUEST, MOST_SENTENCES, TextSource
+from app.text.tokenizer import TextTokenizer
+from app.text.word_tokenizers import build
 from tests.loop_turns import turns_of_loop
 
 LIMITS = SourceLimits(text_chars=100, image_bytes=0, image_pixels=0)
@@ -47,27 +50,32 @@ def test_a_text_within_the_limit_passes(text: str) -> None:
     TextSource().check([text], LIMITS, NONE)
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("", EmptyInput),
-        (" ", EmptyInput),
-        ("\t\r\n\u00a0\u2003\u3000", EmptyInput),
-        ("\u200b", EmptyInput),
-        ("\ufeff\u00ad \u2060", EmptyInput),
-        ("x" * 101, InputTooLong),
-        (" " * 101, InputTooLong),
-        ("\U0001f3ac" * 101, InputTooLong),
-    ],
-)
-def test_a_refused_text_is_named_by_its_place(text: str, error: type[UnrollError]) -> None:
-    with pytest.raises(error) as caught:
-        TextSource().check(["a", "b", text, ""], LIMITS, NONE)
+@pytest.mark.parametrize("text", ["", " ", "\t\r\n\u00a0\u2003\u3000", "\u200b", "\ufeff\u00ad \u2060"])
+def test_an_empty_text_is_named_by_its_place(classifier: Entry, text: str) -> None:
+    texts = ["a", "b", text, ""]
+    TextSource().check(texts, LIMITS, NONE)  # the model may read it
+    with pytest.raises(EmptyInput, match=r"inputs\[2\] is empty; send") as caught:
+        read(texts, [classifier] * 4)
     assert caught.value.facts["input"] == 2
-    assert "inputs[2]" in caught.value.detail
-    if error is InputTooLong:
-        assert caught.value.facts["limit"] == 100
-        assert "the limit is 100" in caught.value.detail
+
+
+@pytest.mark.parametrize("text", ["x" * 101, " " * 101, "\U0001f3ac" * 101])
+def test_a_text_that_is_too_long_is_named_by_its_place(text: str) -> None:
+    with pytest.raises(InputTooLong, match=r"inputs\[2\].*the limit is 100") as caught:
+        TextSource().check(["a", "b", text, ""], LIMITS, NONE)
+    assert caught.value.facts == {"input": 2, "limit": 100}
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_text_is_read_by_a_model_that_reads_it(classifier: Entry, tmp_path: Path, text: str) -> None:
+    """As padding, and the ids before every text."""
+    build("spaces_lower", ["<pad>", "<start>", "good"], unk=None).save(str(tmp_path / "tokenizer.json"))
+    length = FixedLength(to=4, pad=0)
+    use = TokenizerUse(unknown="skip", prepend=(1,), length=length, empty="read")
+    entry = Entry(classifier.manifest, TextTokenizer(tmp_path, use), classifier.target_tokenizer)
+    ((only,), (good,)) = (read([one], [entry], pieces=True) for one in (text, "Good"))
+    assert (only.source, good.source) == (Tokens([0, 0, 0, 1]), Tokens([0, 0, 1, 2]))
+    assert [piece.text for piece in only.pieces] == ["<pad>", "<pad>", "<pad>", "<start>"]
 
 
 def test_each_text_is_encoded_by_its_own_model(translator: Entry, classifier: Entry) -> None:
@@ -110,6 +118,8 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
     class Deaf:
         """A tokenizer without any known word."""
 
+        reads_empty = False
+
         def encode(self, text: str, *, most: int | None) -> list[int]:
             return []
 
@@ -122,7 +132,7 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
 def test_the_rest_of_a_text_that_is_cut_is_not_read(translator: Entry) -> None:
     options = TextOptions(truncate=True)
     with pytest.raises(EmptyInput, match=r"inputs\[1\] is empty"):
-        TextSource().check(["a", " " * 100 + "a"], LIMITS, options)
+        read(["a", " " * 100 + "a"], [translator] * 2, options)
 
 
 @pytest.fixture(scope="module")

@@ -137,12 +137,13 @@ def test_words_are_those_of_spacy(tmp_path: Path, language: str, lower: bool) ->
         assert [text[piece.start : piece.end] for piece in pieces] == [word.text for word in words]
 
 
-def test_spacy_and_nltk_name_their_split() -> None:
+def test_packages_name_their_split() -> None:
     assert {rules: split_of(rules) for rules in RULES if split_of(rules) != "file"} == {
         "spacy_en": "spacy:en",
         "spacy_de": "spacy:de",
         "spacy": "spacy:",
         "nltk": "nltk",
+        "fastai": "fastai",
     }
 
 

@@ -47,7 +47,7 @@ class TextSource(SourceKind[str]):
         return values
 
     def check(self, inputs: Sequence[str], limits: SourceLimits, options: TaskOptions) -> None:
-        """See `SourceKind.check`. Errors have the index of the first refused text. A text to continue may be empty."""
+        """See `SourceKind.check`. Errors have the index of the first refused text."""
         for index, text in enumerate(inputs):
             if len(text) > limits.text_chars and not _truncates(options):
                 raise InputTooLong(
@@ -55,8 +55,6 @@ class TextSource(SourceKind[str]):
                     input=index,
                     limit=limits.text_chars,
                 )
-            if not self.continues and is_blank(text[: limits.text_chars]):  # the rest is cut if it is not refused
-                raise EmptyInput(f"inputs[{index}] is empty; send a text with at least one character", input=index)
 
     def language_of(self, item: str) -> str | None:
         """The language of the script of the text."""
@@ -100,6 +98,7 @@ class TextSource(SourceKind[str]):
     def _read(self, text: str, place: "Reading") -> ReadSource:
         if self.continues:
             return _continued(text, place)
+        place.check_not_empty(text)
         if self._whole or not place.splits:
             return _whole(text, place)
         first, *others = sentences_of(text) or [Span(0, len(text))]
@@ -146,6 +145,13 @@ class Reading:
         """The tokenizer of the model."""
         return self.entry.tokenizer
 
+    def check_not_empty(self, text: str) -> None:
+        """Raises EmptyInput for an empty text, unless the model reads it."""
+        if is_blank(text) and not self.tokenizer.reads_empty:
+            raise EmptyInput(
+                f"inputs[{self.index}] is empty; send a text with at least one character", input=self.index
+            )
+
     def without_tokens(self) -> EmptyInput:
         """The error of a text without tokens."""
         name = self.entry.manifest.name
@@ -188,13 +194,13 @@ def _ids(entry: Entry, text: str, most: int | None) -> list[int]:
     """The ids of a text that is read to its end. A language model reads what it would continue."""
     if not entry.manifest.continues:
         return entry.tokenizer.encode(text, most=most)
-    return entry.tokenizer.encode_prefix(text.rstrip())[:most]
+    return entry.tokenizer.encode_prefix(entry.tokenizer.begun(text))[:most]
 
 
 def _continued(text: str, place: Reading) -> ReadSource:
     entry = place.entry
     try:
-        ids = entry.tokenizer.encode_prefix(text.rstrip(), most=place.most)
+        ids = entry.tokenizer.encode_prefix(entry.tokenizer.begun(text), most=place.most)
     except UnknownWord as error:
         raise place.refused(error) from None
     place.check_tokens(ids)
@@ -206,7 +212,7 @@ def _continued(text: str, place: Reading) -> ReadSource:
         )
     *prefix, first = ids
     ends_within_word = not (is_blank(text) or ends_in_space(text))
-    after = entry.tokenizer.end_of(ids) if ends_within_word else ()
+    after = entry.tokenizer.end_of(ids) if ends_within_word or entry.tokenizer.reads_spaces else ()
     source = Tokens(prefix) if prefix else Tokens([first], unread=True)
     return ReadSource(source, first=first, after=after)
 

@@ -95,6 +95,7 @@ def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource
     if place.truncates:
         text = text[: limits.text_chars]
         given = given and [(start, end) for start, end in given if end <= len(text)]
+    place.check_not_empty(text)
     try:
         ids, words = place.tokenizer.encode_words(text, given, most=place.most)
     except UnknownWord as error:
