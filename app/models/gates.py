@@ -31,7 +31,7 @@ class Functions(NamedTuple):
 
     @classmethod
     def of(cls, cell: CellSettings) -> "Functions":
-        """Those of a cell."""
+        """The functions of a cell."""
         gate = function_of(cell.recurrent_activation)
         return cls(function_of(cell.activation, cell.slope), gate, cell.reset_after)
 

@@ -32,7 +32,7 @@ class Head(nn.Module):
 
 
 def norm_of(layer: Layer, inputs: int) -> nn.BatchNorm1d | None:
-    """The batch normalisation of a layer with so many inputs, if it has one."""
+    """The batch normalisation of a layer with `inputs` features, if it has one."""
     if layer.norm is None:
         return None
     return nn.BatchNorm1d(inputs if layer.norm == "before" else layer.size, layer.epsilon)

@@ -119,6 +119,7 @@ class Recurrence(nn.Module):
         self.recurrence = Recurrent(config.recurrence)
 
     def forward(self, rows: Tensor, steps: Steps) -> tuple[Tensor, Steps]:
-        """See `Stages.forward`. Each row starts from zeros; a mask goes on as it is, also behind `reverse` (Keras)."""
+        """See `Stages.forward`. Each row starts from zeros. A mask stays in the order of the source, also behind
+        `reverse` (Keras)."""
         outputs, _ = unroll(self.recurrence, rows, steps, masked_outputs=self.config.masked_outputs)
         return joined_directions(outputs, self.config.recurrence.directions, self.config.join), steps

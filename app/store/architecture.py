@@ -219,7 +219,7 @@ class AttentionPooling(Part):
 
     kind: Literal["linear", "additive", "dot"]
     size: Size | None = None
-    activation: Activation | None = Field(None, description="Of linear and additive, which need it.")
+    activation: Activation | None = Field(None, description="Needed by linear and additive, and refused by dot.")
     slope: Slope = 0.01
 
     @model_validator(mode="after")

@@ -25,6 +25,8 @@ fixed."""
 Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
 ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
 MaskId = Annotated[int, Field(ge=0, lt=2**31)]
+_MOST_NEEDED = 10_000  # steps that a source must have
+_MOST_FRAMES_NEEDED = 256
 _RESNET_LAYERS = {
     ("basic", (2, 2, 2, 2)): "ResNet-18",
     ("basic", (3, 4, 6, 3)): "ResNet-34",
@@ -66,6 +68,8 @@ class EncoderPart(Part):
                 f"recurrence.input_size is {self.recurrence.input_size}, but it reads {features} numbers a step"
             )
         size_after(self.back, self.summary_size)
+        if self.least_steps() > _MOST_NEEDED:
+            raise ValueError(f"the stages need {self.least_steps():,} steps; the limit is {_MOST_NEEDED:,}")
         return self
 
     @property
@@ -286,6 +290,8 @@ class FramesEncoder(EncoderPart):
     def _image_is_one_row(self) -> Self:
         if self.image.output != "pooled":
             raise ValueError("the image encoder of frames needs output 'pooled'")
+        if self.least_steps() > _MOST_FRAMES_NEEDED:
+            raise ValueError(f"the stages need {self.least_steps()} frames; the limit is {_MOST_FRAMES_NEEDED}")
         return self
 
     @property

@@ -416,8 +416,12 @@ class Manifest(Part):
             raise ValueError("a network that reads texts or decodes tokens needs 'tokenizer'; no other network has one")
 
     def _check_window(self) -> None:
-        """Every source has the length for which a network that lays its steps side by side was made."""
-        architecture = self.architecture
+        """Every source has the steps that the network needs, and the length for which a network that lays its steps side
+        by side was made."""
+        architecture, least = self.architecture, self.architecture.least_steps
+        window = self.series.window if self.series is not None else self.frames
+        if window is not None and window < least:
+            raise ValueError(f"series.window or frames is {window}, but the network needs {least} steps")
         if not isinstance(architecture, Classifier | Forecaster) or "flatten" not in architecture.pooling:
             return
         length = self.frames

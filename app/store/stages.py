@@ -131,6 +131,12 @@ class _Windowed(StagePart):
 
     padding: Literal["same", "causal", "valid"] | Zeros = "valid"
 
+    @model_validator(mode="after")
+    def _every_window_has_a_step(self) -> Self:
+        if isinstance(self.padding, int) and 0 < self.padding >= self.reach:
+            raise ValueError(f"padding is {self.padding}; it must be less than {self.reach}, the steps of a window")
+        return self
+
     @property
     def reach(self) -> int:
         """Steps from the first of a window to its last, both included."""
@@ -208,7 +214,7 @@ class Pool(_Windowed):
     padding: Literal["same", "valid"] | Zeros = "valid"
 
     @model_validator(mode="after")
-    def _every_window_has_a_step(self) -> Self:
+    def _half_of_a_window_has_steps(self) -> Self:
         if isinstance(self.padding, int) and 2 * self.padding > self.size:
             raise ValueError(f"padding of a pool is at most half its size, {self.size}")
         return self

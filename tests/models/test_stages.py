@@ -232,3 +232,8 @@ def test_stages_whose_sizes_do_not_fit_are_refused() -> None:
         TextEncoder.model_validate({**parts, "embedding_size": 2, "front": [convolution, stage]})
     with pytest.raises(ValueError, match="at most half"):
         Pool(size=3, stride=1, padding=2)
+    with pytest.raises(ValueError, match="less than 3"):
+        Convolution(width=1, kernel=3, padding=3)
+    long = {**convolution, "width": 5, "kernel": 1025, "stride": 1025}
+    with pytest.raises(ValueError, match="the limit is 10,000"):
+        TextEncoder.model_validate({**parts, "embedding_size": 2, "front": [long, long]})

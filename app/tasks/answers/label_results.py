@@ -56,7 +56,8 @@ class LabelResult(BaseModel):
     label: str = Field(description="The most probable label.", examples=["positive"])
     score: float = Field(description="Probability of `label`.", ge=0, le=1, examples=[0.97])
     scores: dict[str, float] = Field(
-        description="Probability of each label; they sum to 1.", examples=[{"negative": 0.03, "positive": 0.97}]
+        description="Probability of each label. They sum to 1, unless the model's labels are independent.",
+        examples=[{"negative": 0.03, "positive": 0.97}],
     )
     model: str = Field(description="The model that answered.", examples=["sentiment-en"])
     version: int = Field(description="Its version.", examples=[1])
