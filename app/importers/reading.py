@@ -22,6 +22,7 @@ from torch import Tensor
 
 import app
 from app.errors import CheckpointTooLarge, ImportFailed, UnreadableCheckpoint, UnsafeCheckpoint
+from app.importers.formats.unsupported import SAVED_MODEL
 from app.importers.untrusted.passing import TENSORS, TREE
 from app.store.publishing import held_folder
 
@@ -83,7 +84,10 @@ def read(path: Path, *, limits: ReadLimits = ReadLimits()) -> Plain:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         os.close(descriptor)
-        raise UnreadableCheckpoint(f"{path.name} is a folder; name the file inside")
+        program = path.joinpath("saved_model.pb").exists()
+        raise UnreadableCheckpoint(
+            f"{path.name}: {SAVED_MODEL}" if program else f"{path.name} is a folder; name the file inside"
+        )
     with open(descriptor, "rb") as file, held_folder(Path(tempfile.gettempdir()), _SCRATCH) as folder:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableCheckpoint(f"{path.name} is not a regular file")

@@ -141,3 +141,10 @@ def test_every_file_of_the_kits() -> None:
                 read(path)
         else:
             assert read(path) is not None, path
+
+
+def test_a_folder_of_a_saved_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(ImportFailed, match="SavedModel of TensorFlow, which contains a program"):
+        read(tmp_path / "model")

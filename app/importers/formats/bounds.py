@@ -27,7 +27,7 @@ class Bounds:
 
     @property
     def seconds(self) -> int:
-        """Of computing time. An honest pickle takes about a second per MiB."""
+        """Limit of computing time. An honest pickle takes about a second per MiB."""
         return 8 + 4 * self.file // _MIB
 
     @property

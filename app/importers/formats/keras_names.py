@@ -5,7 +5,7 @@ order of the layers of one class in the settings; TensorFlow 2.12 leaves some ou
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.importers.formats.refusals import Unreadable
@@ -17,25 +17,23 @@ def named(model: Any, groups: Mapping[str, Sequence[Any]]) -> dict[str, Sequence
     `model` is what `to_json` writes; the keys of `groups` are those of the file. Raises Unreadable if they do not fit.
     """
     made: dict[str, Sequence[Any]] = {}
+    below = _below(groups)
+    numbered = _by_kind(below)
     for kind, layers in _by_class(layers_of(model)).items():
-        found = _numbered(kind, groups)
-        filled = [key for key in found if any(_below(key, groups).values()) or groups.get(key)]
+        found = numbered.get(kind, [])
         if len(found) != len(layers):
-            found = filled
+            found = [key for key in found if any(below[key].values())]
         if found and len(found) != len(layers):
             raise Unreadable(
                 f"its settings have {len(layers)} layers of class {layers[0]['class_name']}, and it has the arrays of "
                 f"{len(found)}: the settings are those of another model"
             )
         for layer, key in zip(layers, found, strict=False):
-            name = name_of(layer)
-            if groups.get(key):
-                made[name] = groups[key]
-            below = _below(key, groups)
-            if below and layers_of(layer):
-                made |= {f"{name}/{inner}": arrays for inner, arrays in named(layer, below).items()}
-            else:
-                made |= {f"{name}/{inner}": arrays for inner, arrays in below.items()}
+            name, inside = name_of(layer), {path: arrays for path, arrays in below[key].items() if path}
+            if below[key].get(""):
+                made[name] = below[key][""]
+            inner = named(layer, inside) if layers_of(layer) else inside
+            made |= {f"{name}/{path}": arrays for path, arrays in inner.items()}
     return made
 
 
@@ -68,14 +66,20 @@ def _by_class(layers: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return made
 
 
-def _numbered(kind: str, groups: Mapping[str, Any]) -> list[str]:
-    numbers = {}
-    for key in groups:
-        first = key.partition("/")[0]
-        if match := re.fullmatch(rf"{re.escape(kind)}(?:_(\d{{1,9}}))?", first):
-            numbers[int(match[1] or 0)] = first
-    return [numbers[number] for number in sorted(numbers)]
+def _below(groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By the first part of the key: the arrays by the rest of it."""
+    made: dict[str, dict[str, Any]] = {}
+    for key, arrays in groups.items():
+        first, _, rest = key.partition("/")
+        made.setdefault(first, {})[rest] = arrays
+    return made
 
 
-def _below(key: str, groups: Mapping[str, Any]) -> dict[str, Any]:
-    return {path.removeprefix(f"{key}/"): arrays for path, arrays in groups.items() if path.startswith(f"{key}/")}
+def _by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys of each class in the order of their numbers: `lstm`, `lstm_1`. A class may end in a number itself."""
+    made: dict[str, dict[int, str]] = {}
+    for key in keys:
+        made.setdefault(key, {})[0] = key
+        if match := re.fullmatch(r"(.+)_(\d{1,9})", key):
+            made.setdefault(match[1], {})[int(match[2])] = key
+    return {kind: [numbers[number] for number in sorted(numbers)] for kind, numbers in made.items()}

@@ -158,7 +158,7 @@ def is_saved(content: bytes) -> bool:
 
 
 def saved_header(content: bytes) -> tuple[DType, tuple[int, ...], bool, int]:
-    """Of a file of `numpy.save`: type, shape, whether the first index runs fastest, and where the numbers begin."""
+    """The header of `numpy.save`: type, shape, whether the first index runs fastest, and where the numbers begin."""
     wide = content[6:7] > b"\x01"
     start = 12 if wide else 10
     length = int.from_bytes(content[8:start], "little")

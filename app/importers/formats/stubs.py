@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.importers.formats.refusals import ForbiddenName
+
 
 class Stub:
     """An object of a foreign class; `name` is that of the class."""
@@ -38,3 +40,6 @@ class StubClass:
 
 class StubFunction(StubClass):
     """A function that a pickle names, for example as an attribute of an object. It cannot be called."""
+
+    def make(self, args: tuple[Any, ...]) -> Stub:
+        raise ForbiddenName(self.name)

@@ -1,6 +1,6 @@
 """Pickles to plain data.
 
-A pickle is a program that calls functions by name. Here it can call only the functions of `allowed_names`. A class that
+A pickle is a program that calls functions by name. Here it can call only the functions of `allowed_calls`. A class that
 it names becomes a `Stub`: its name, its attributes and its items.
 """
 
@@ -8,27 +8,16 @@ import pickle
 from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar
 
-from app.importers.formats.allowed_names import CALLS, NAMES, stub_of
+from app.importers.formats.allowed_calls import AllowedCall, AllowedCalls
+from app.importers.formats.allowed_names import NAMES, stub_of
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.joblib_arrays import WRAPPER, read_array
 from app.importers.formats.keys import Keys
-from app.importers.formats.numpy_arrays import Array, DType, scalar
 from app.importers.formats.refusals import ForbiddenName, Refused, TooLarge, Unreadable
-from app.importers.formats.storages import NumberType, Storage, TensorView, Views, dtype, storage_type
-from app.importers.formats.stubs import Stub, StubClass, StubFunction
+from app.importers.formats.storages import Storage, TensorView, Views, dtype, storage_type
+from app.importers.formats.stubs import Stub, StubClass
 
 StorageMaker = Callable[[Any], Storage]
-_PARAMETERS = {  # classes of torch 0.3 that became functions
-    ("torch.nn.parameter", "Parameter"),
-    ("torch.autograd.variable", "Variable"),
-}
-
-
-class AllowedCall:
-    """A function of ours that a pickle may call."""
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self.call = call
 
 
 class PlainUnpickler(pickle._Unpickler):
@@ -51,11 +40,11 @@ class PlainUnpickler(pickle._Unpickler):
         super().__init__(file, encoding="latin1")
         self._file = file
         self._bounds = bounds
-        self._keys = Keys()
-        self._depth = 0
         self._views = views
         self._storage = storage
-        self._load_bytes = load_bytes
+        self._keys = Keys()
+        self._calls = AllowedCalls(views, self._keys, load_bytes)
+        self._depth = 0
 
     def load(self) -> Any:
         """As in Python's own, with a limit of steps."""
@@ -79,10 +68,9 @@ class PlainUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module
-        call = CALLS.get((module, name)) or self._of_python(module, name)
-        call = call or self._of_torch(module, name) or self._of_numpy(module, name)
+        call = self._calls.get(module, name)
         if call is not None:
-            return AllowedCall(call)
+            return call
         if (module, name) in NAMES:
             return f"{module}.{name}"
         if module == "torch":
@@ -96,61 +84,6 @@ class PlainUnpickler(pickle._Unpickler):
             raise ForbiddenName(f"{module}.{name}")
         return found_stub
 
-    def _of_torch(self, module: str, name: str) -> Callable[..., Any] | None:
-        if module == "torch.storage" and name == "_load_from_bytes":
-            return self._nested
-        if (module, name) in _PARAMETERS:
-            return lambda data, *rest: _tensor(data)
-        if module != "torch._utils":
-            return None
-        known: dict[str, Callable[..., Any]] = {
-            "_rebuild_tensor": lambda storage, offset, shape, strides: self._views.make(
-                storage, offset, shape, strides
-            ),
-            "_rebuild_tensor_v2": lambda storage, offset, shape, strides, *rest: self._views.make(
-                storage, offset, shape, strides
-            ),
-            "_rebuild_tensor_v3": lambda storage, offset, shape, strides, grad, hooks, kind, *rest: self._views.make(
-                storage, offset, shape, strides, kind if isinstance(kind, NumberType) else None
-            ),
-            "_rebuild_parameter": lambda data, *rest: _tensor(data),
-            "_rebuild_parameter_with_state": lambda data, *rest: _tensor(data),
-        }
-        return known.get(name)
-
-    def _of_python(self, module: str, name: str) -> Callable[..., Any] | None:
-        if (module, name) in (("collections", "OrderedDict"), ("builtins", "dict")):
-            return self._dictionary
-        if (module, name) == ("builtins", "getattr"):
-            return _function_of_torch
-        if (module, name) == ("collections", "defaultdict"):
-            return lambda *args: self._dictionary(*args[1:])  # without its default, which is a function
-        return None
-
-    def _dictionary(self, *args: Any) -> dict[Any, Any]:
-        if args and isinstance(args[0], dict):
-            return dict(args[0])
-        return self._keys.pairs(args[0]) if args and isinstance(args[0], list | tuple) else {}
-
-    def _of_numpy(self, module: str, name: str) -> Callable[..., Any] | None:
-        known: dict[str, Callable[..., Any]] = {
-            "numpy.core.multiarray._reconstruct": lambda *args: Array(self._views),
-            "numpy.core.multiarray.scalar": scalar,
-            "numpy.core.numeric._frombuffer": self._array_of_buffer,
-            "numpy.dtype": lambda code, *rest: DType(code),
-        }
-        return known.get(f"{module}.{name}".replace("numpy._core.", "numpy.core."))
-
-    def _array_of_buffer(self, content: Any, kind: Any, shape: Any, order: Any) -> Array:
-        made = Array(self._views)
-        made.fill(shape, kind, order == "F", content)
-        return made
-
-    def _nested(self, content: Any) -> Any:
-        if not isinstance(content, bytes) or self._load_bytes is None:
-            raise Refused("files are nested in it more than twice")
-        return self._load_bytes(content)
-
     def persistent_load(self, reference: Any) -> Any:
         if self._storage is None:
             raise Unreadable("it refers to storages, but torch.save did not write it")
@@ -161,8 +94,6 @@ class PlainUnpickler(pickle._Unpickler):
     def _called(self, function: Any, args: Any) -> Any:
         if not isinstance(args, tuple):
             raise Unreadable("it calls something without arguments")
-        if isinstance(function, StubFunction):
-            raise ForbiddenName(function.name)
         if isinstance(function, StubClass):
             return function.make(args)
         if isinstance(function, AllowedCall):
@@ -277,16 +208,3 @@ class PlainUnpickler(pickle._Unpickler):
 
     def get_extension(self, code: int) -> None:
         raise Refused("it uses the extension registry of pickle")
-
-
-def _tensor(data: Any) -> TensorView:
-    if not isinstance(data, TensorView):
-        raise Unreadable("a parameter is not a tensor")
-    return data
-
-
-def _function_of_torch(owner: Any, name: Any) -> StubFunction:
-    """`getattr` as pickles use it for functions such as torch.tanh. Nothing else may be looked up."""
-    if isinstance(owner, StubClass) and owner.name == "torch._C._VariableFunctionsClass" and isinstance(name, str):
-        return StubFunction("torch", name)
-    raise ForbiddenName("builtins.getattr")

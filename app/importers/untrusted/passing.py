@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
+from app.importers.formats.allowed_calls import AllowedCall
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.numpy_arrays import unwrapped
 from app.importers.formats.refusals import TooLarge, Unreadable
 from app.importers.formats.storages import NumberType, Storage, TensorView
 from app.importers.formats.stubs import Stub, StubClass
-from app.importers.formats.unpickler import AllowedCall
 
 TENSORS, TREE = "tensors.safetensors", "tree.msgpack"
 _PLAIN = (str, int, float, bool, bytes, type(None))
