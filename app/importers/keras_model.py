@@ -10,7 +10,7 @@ from app.importers.keras_files import is_model, is_settings, with_settings
 from app.importers.reading import ForeignObject, Plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KerasModel:
     """`config` is what `model.to_json()` writes; None for weights alone. `weights` are the arrays of each layer, in
     Keras' order. `assets` are the files of a layer by name, such as `vocabulary.txt`. `compile` is what it was trained

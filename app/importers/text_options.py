@@ -19,7 +19,7 @@ from app.store.manifest import CleaningStep, FixedLength
 from app.text.word_tokenizers import RULES, no_word
 
 CHARACTERS = "characters"
-_TOKENIZERS = (*(rule for rule in RULES if not rule.startswith("spacy")), "spacy:en", "spacy:de")
+TOKENIZERS = (*(rule for rule in RULES if not rule.startswith("spacy")), "spacy:en", "spacy:de")
 _SIDES = ("left", "right")
 _LENGTHS = ("max_length", "max_len", "maxlen", "seq_length", "sequence_length", "max_seq_len", "seq_len")
 
@@ -39,7 +39,7 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             "tokenizer",
             "how texts were split into words, see docs/tokenizers.md",
             usual_rules(found),
-            _TOKENIZERS,
+            TOKENIZERS,
             depends="other words have other ids, or none",
             readings=("spaces", "spaces_lower", "basic_english"),
         ),
@@ -100,7 +100,7 @@ def vocabulary_of(
     if rules == CHARACTERS:
         letters = [*mine, *(no_word(token) for token in range(len(mine), rows))]
         return characters(letters, unknown=_unknown_letter(unknown, mine, rows), **settings)
-    stop_words = _lines(values.text("stop_words"))
+    stop_words = lines_of(values.text("stop_words"))
     return words(mine, rules, rows=rows, unknown=unknown, stop_words=stop_words, **settings)
 
 
@@ -163,7 +163,7 @@ def cleaning_of(value: str) -> tuple[CleaningStep, ...]:
         ) from error
 
 
-def _lines(value: str) -> tuple[str, ...]:
+def lines_of(value: str) -> tuple[str, ...]:
     if value == "none":
         return ()
     try:

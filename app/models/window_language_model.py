@@ -39,8 +39,15 @@ class WindowLanguageModel(nn.Module):
             places = (size - held + torch.arange(size, device=window.device)).clamp(max=size - 1)
             logits = self.forward(window.gather(1, places), held.squeeze(1))
         else:
-            logits = self.forward(window, torch.full_like(tokens, size))
+            logits = self.forward(self._padded(window), torch.full_like(tokens, size))
         return logits, State(window=window, held=held), None
+
+    def _padded(self, window: Tensor) -> Tensor:
+        """The window (batch, size), which is padded on the left, with its padding on the side of the architecture."""
+        if self.config.pad_side == "left":
+            return window
+        order = (window == self.config.pad).long().argsort(dim=1, stable=True)
+        return window.gather(1, order)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Tensor:
         """tokens (batch, source), lengths (batch,) to the logits of the next token (batch, vocabulary)."""

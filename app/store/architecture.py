@@ -531,13 +531,14 @@ class WindowLanguageModel(_Pooled):
     """A text to its next tokens: each step reads the last `window` ids anew, and no state is kept (Bengio et al. 2003,
     with a recurrence; usual in Keras).
 
-    `pad` is the id before a text that is shorter; None reads it as it is.
+    `pad` is the id before a text that is shorter, or after it (`pad_side`); None reads it as it is.
     """
 
     kind: Literal["window_language_model"] = "window_language_model"
     encoder: TextEncoder
     window: Window
     pad: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    pad_side: Literal["left", "right"] = "left"
 
     @model_validator(mode="after")
     def _padding_fits(self) -> Self:

@@ -1,0 +1,262 @@
+"""The graph of a Keras model in one form, whatever the dialect of its settings: calls of layers, in order.
+
+Models inside of models are unfolded; their layers have the names `outer/inner`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from app.errors import ImportFailed
+from app.importers.keras_model import KerasModel
+
+Place = tuple[str, int, int]
+"""An output of a call: name of the layer, number of the call, number of the output."""
+_MODELS = ("Sequential", "Functional", "Model")
+_MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
+_MOST_LAYERS = 2_000
+
+
+@dataclass(frozen=True)
+class Layer:
+    """`kind` is the class without what wraps it: `config` has its settings, `arrays` its weights in Keras' order."""
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    arrays: Sequence[Tensor] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inner(self) -> "Layer | None":
+        """The layer that a wrapper holds."""
+        inner = self.config.get("layer")
+        if not isinstance(inner, Mapping):
+            return None
+        return Layer(f"{self.name}: {inner['config'].get('name', 'layer')}", kind_of(inner), inner["config"])
+
+    @property
+    def words(self) -> str:
+        """For messages."""
+        return f"layer {self.name!r} ({self.kind})"
+
+    def refuse(self, what: str) -> ImportFailed:
+        """The error that this layer has settings which are not supported."""
+        return ImportFailed(f"{self.words}: {what}")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A layer applied to outputs of other calls. `states` start a recurrent layer."""
+
+    layer: Layer
+    number: int
+    inputs: Sequence[Place]
+    states: Sequence[Place] = ()
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        return self.layer.name, self.number, 0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Calls, each after those that it needs."""
+
+    calls: Sequence[Call]
+    inputs: Sequence[Place]
+    outputs: Sequence[Place]
+
+
+def graph_of(model: KerasModel) -> Graph:
+    """Raises ImportFailed for settings that are no graph of layers."""
+    if not isinstance(model.config, Mapping) or kind_of(model.config) not in _MODELS:
+        kind = kind_of(model.config) if isinstance(model.config, Mapping) else "nothing"
+        raise ImportFailed(
+            f"the settings of the Keras model describe a {kind}, whose structure is code of its author; Sequential and "
+            "functional models are supported. Build the same network from layers, load the weights, and save that"
+        )
+    calls: list[Call] = []
+    inputs, outputs = _unfold(model, model.config, "", None, calls)
+    return Graph(_needed(calls, outputs), inputs, outputs)
+
+
+def kind_of(layer: Mapping[str, Any]) -> str:
+    """Its class. Classes of the user's own are refused by name."""
+    kind = str(layer.get("class_name", ""))
+    registered = layer.get("registered_name")
+    package = str(registered).partition(">")[0] if registered and ">" in str(registered) else ""
+    module = str(layer.get("module") or "keras").partition(".")[0]
+    if kind in ("Lambda", "TFOpLambda") or package not in ("", "keras", "Keras") or module not in _MODULES:
+        raise ImportFailed(
+            f"the model has a layer of class {registered or kind!r}, which is code of its author: replace it by a layer"
+            " of Keras, load the weights, and save the model again"
+        )
+    return kind.rpartition(">")[2]
+
+
+def _unfold(
+    model: KerasModel, config: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: list[Call]
+) -> tuple[list[Place], list[Place]]:
+    """Appends the calls of a model; returns its inputs and outputs. `given` are what it is called with."""
+    settings = config["config"]
+    is_sequential = kind_of(config) == "Sequential" or isinstance(settings, list)
+    return (_sequential if is_sequential else _functional)(model, settings, prefix, given, calls)
+
+
+def _sequential(
+    model: KerasModel, settings: Any, prefix: str, given: Sequence[Place] | None, calls: list[Call]
+) -> tuple[list[Place], list[Place]]:
+    layers = settings["layers"] if isinstance(settings, Mapping) else settings
+    places = list(given or ())
+    inputs = list(places)
+    for entry in layers:
+        if kind_of(entry) == "InputLayer" and given is not None:
+            continue
+        if not places and kind_of(entry) != "InputLayer":
+            places = inputs = [_input(prefix + "input", _shape_of(entry), calls)]
+        places = _call(model, entry, prefix, places, (), {}, calls)
+        inputs = inputs or places
+    return inputs, places
+
+
+def _input(name: str, shape: Any, calls: list[Call]) -> Place:
+    """The input that old Sequential models leave out: its shape is in the settings of the first layer."""
+    call = Call(Layer(name, "InputLayer", {"batch_shape": shape}), 0, ())
+    calls.append(call)
+    return call.place
+
+
+def _shape_of(entry: Mapping[str, Any]) -> Any:
+    config = entry.get("config")
+    if isinstance(config, Mapping) and kind_of(entry) not in _MODELS:
+        for name in ("batch_shape", "batch_input_shape"):
+            if config.get(name):
+                return config[name]
+        if config.get("input_shape"):
+            return [None, *config["input_shape"]]
+        if isinstance(config.get("layer"), Mapping) and (found := _shape_of(config["layer"])):
+            return found
+        if kind_of(entry) == "Embedding":
+            return [None, config.get("input_length")]
+    elif config is not None:
+        layers = config.get("layers") if isinstance(config, Mapping) else config
+        return _shape_of(layers[0]) if layers else None
+    return None
+
+
+def _functional(
+    model: KerasModel, settings: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: list[Call]
+) -> tuple[list[Place], list[Place]]:
+    made: dict[tuple[str, int], list[Place]] = {}
+    places = _places(settings["input_layers"])
+    if given is not None:
+        made = {(name, number): [place] for (name, number, _), place in zip(places, given, strict=True)}
+    waiting = [
+        (str(entry.get("name") or entry["config"]["name"]), entry, number, node)
+        for entry in settings["layers"]
+        for number, node in enumerate(entry.get("inbound_nodes") or [[]])
+    ]
+    while waiting:
+        later = []
+        for name, entry, number, node in waiting:
+            if (name, number) in made:
+                continue
+            inputs, states, others = _arguments(node)
+            if any((place[0], place[1]) not in made for place in (*inputs, *states)):
+                later.append((name, entry, number, node))
+                continue
+            found = _call(
+                model, entry, prefix, _at(made, inputs), _at(made, states), others, calls, number=number, name=name
+            )
+            made[name, number] = found
+        if len(later) == len(waiting):
+            raise ImportFailed(f"the graph of the Keras model has a loop at {later[0][0]!r}")
+        waiting = later
+    return _at(made, places), _at(made, _places(settings["output_layers"]))
+
+
+def _at(made: Mapping[tuple[str, int], Sequence[Place]], places: Sequence[Place]) -> list[Place]:
+    found = []
+    for name, number, output in places:
+        outputs = made.get((name, number))
+        if outputs is None:
+            raise ImportFailed(f"the graph of the Keras model has no layer {name!r}")
+        found.append(outputs[output] if len(outputs) > 1 else (*outputs[0][:2], outputs[0][2] or output))
+    return found
+
+
+def _call(
+    model: KerasModel,
+    entry: Mapping[str, Any],
+    prefix: str,
+    inputs: Sequence[Place],
+    states: Sequence[Place],
+    others: Mapping[str, Any],
+    calls: list[Call],
+    *,
+    number: int = 0,
+    name: str | None = None,
+) -> list[Place]:
+    kind, config = kind_of(entry), entry["config"]
+    name = prefix + (name or str(config.get("name") or kind) if isinstance(config, Mapping) else kind)
+    if kind in _MODELS:
+        return _unfold(model, entry, f"{name}/", inputs, calls)[1]
+    if len(calls) >= _MOST_LAYERS:
+        raise ImportFailed(f"the Keras model has more than {_MOST_LAYERS:,} layers")
+    arrays, texts = model.weights.get(name, ()), model.assets.get(name, {})
+    calls.append(Call(Layer(name, kind, config, arrays, texts), number, inputs, states, others))
+    return [calls[-1].place]
+
+
+def _arguments(node: Any) -> tuple[list[Place], list[Place], Mapping[str, Any]]:
+    """Inputs, initial states and other arguments of a call, in both dialects."""
+    if isinstance(node, Mapping):
+        inputs = list(_tensors(node.get("args", ())))
+        kwargs = node.get("kwargs") or {}
+        states = list(_tensors(kwargs.get("initial_state")))
+        inputs += [place for key in ("inputs", "query", "value") for place in _tensors(kwargs.get(key))]
+        return inputs, states, {**kwargs, "args": node.get("args", ())}
+    places = _places(node) if node else []
+    states = []
+    for entry in node or ():
+        kwargs = entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], Mapping) else {}
+        given = kwargs.get("initial_state")
+        states += _places(given) if given else []
+    return places, states, {}
+
+
+def _tensors(value: Any) -> Iterator[Place]:
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            name, number, output = value["config"]["keras_history"][:3]
+            yield str(name), int(number), int(output)
+        else:
+            for inner in value.values():
+                yield from _tensors(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _tensors(inner)
+
+
+def _places(value: Any) -> list[Place]:
+    """`[name, node, tensor, ...]`, or a list or dictionary of such."""
+    if isinstance(value, Mapping):
+        return [place for inner in value.values() for place in _places(inner)]
+    if isinstance(value, list | tuple) and len(value) >= 3 and isinstance(value[0], str):
+        return [(value[0], int(value[1]), int(value[2]))]
+    return [place for inner in value for place in _places(inner)] if isinstance(value, list | tuple) else []
+
+
+def _needed(calls: Sequence[Call], outputs: Sequence[Place]) -> list[Call]:
+    """The calls that the outputs need: metrics, masks and other ends fall away."""
+    needed = {place[:2] for place in outputs}
+    kept = []
+    for call in reversed(calls):
+        if call.place[:2] in needed:
+            kept.append(call)
+            needed |= {place[:2] for place in (*call.inputs, *call.states)}
+    return kept[::-1]

@@ -1,0 +1,46 @@
+"""Keras models that forecast series."""
+
+from collections.abc import Mapping, Sequence
+
+from app.importers.checkpoint import Checkpoint
+from app.importers.keras import pooled
+from app.importers.keras.models import KerasLayout
+from app.importers.keras.series import columns_of, features_of, series_input, series_options
+from app.importers.keras.understood import Kind
+from app.importers.layout import Converted, Given, Needs
+from app.importers.options import Option
+
+_FEEDBACK = Option(
+    "feedback",
+    "steps after the one that the network gives: none, or its forecast is appended to the window, which is read anew",
+    "none",
+    ("none", "window"),
+    assumed=True,
+)
+
+
+class KerasForecaster(KerasLayout):
+    """Outputs are rows of targets, one after the other."""
+
+    name = "keras-series-forecaster"
+    source = "a Keras model from a series to the values that follow"
+    kinds: Sequence[Kind] = ("forecaster",)
+    reads_text = False
+
+    def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
+        understood = self.understood(checkpoint)
+        fed = understood.outputs == features_of(understood)
+        return [*series_options(understood), *([_FEEDBACK] if fed else [])]
+
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        return Needs(columns=columns_of(self.understood(checkpoint)))
+
+    def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
+        understood = self.understood(checkpoint)
+        architecture, tensors = pooled.forecaster(understood, targets=len(given.targets))
+        feedback = given.values.given.get("feedback", "none")
+        if feedback != "none":
+            architecture = architecture.model_validate(architecture.model_dump() | {"feedback": feedback})
+        return Converted(
+            architecture, tensors, series=series_input(understood, given, window=feedback == "window")
+        )
