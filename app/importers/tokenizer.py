@@ -14,9 +14,6 @@ from app.text.cleaning import Cleaning
 from app.text.word_tokenizers import RULES, build, split_of
 from app.text.words import cutter
 
-TOKENIZERS = ("spaces", "spaces_lower", "basic_english", "characters", "udacity", "spacy:en", "nltk")
-"""Choices of an option `tokenizer`: the usual rules, `spacy:en` for every language of spaCy."""
-
 
 @dataclass(frozen=True)
 class Vocabulary:

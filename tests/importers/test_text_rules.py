@@ -13,6 +13,7 @@ import pytest
 
 from app.errors import ImportFailed, InvalidVocabulary
 from app.importers.reading import ForeignObject
+from app.importers.text_options import TOKENIZERS
 from app.importers.text_rules.characters import PRINTABLE, characters, sorted_characters
 from app.importers.text_rules.corpus import sorted_words, word_language_model_dictionary
 from app.importers.text_rules.fastai import fastai
@@ -22,7 +23,7 @@ from app.importers.text_rules.lengths import padded
 from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.text_vectorization import STANDARDIZE, text_vectorization, vocabulary_lines
 from app.importers.text_rules.words import words
-from app.importers.tokenizer import TOKENIZERS, Vocabulary, check_rules, word_vocabulary
+from app.importers.tokenizer import Vocabulary, check_rules, word_vocabulary
 from app.store.manifest import FixedLength, Replacement
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import no_word
