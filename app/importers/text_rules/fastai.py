@@ -1,4 +1,4 @@
-"""fastai's rules for texts (its versions 1 and 2), with spaCy's tokenizer: the extra `spacy`."""
+"""fastai's rules for texts (its version 2; version 1 marks capitals after splitting), with spaCy's tokenizer: the extra `spacy`."""
 
 from collections.abc import Sequence
 
