@@ -387,6 +387,7 @@ def test_fastai_fills_its_vocabulary_up(tmp_path: Path) -> None:
     assert own.encode("Film xxfake") == [2, 3, 4, 0]
     assert (own.encode(""), own.decode([2, 3, 4, 5, 6])) == ([2], "xxmaj film")
     own.check_ids(7)
+    assert opened(words(known[:5], "fastai"), tmp_path).encode("Film film") == [2, 3, 4, 4]
     with pytest.raises(ImportFailed, match="no xxbos"):
         fastai(known[:2])
 
