@@ -138,6 +138,7 @@ def _service(
         series_steps=settings.max_series_steps,
         windows=settings.max_windows,
         window_numbers=settings.max_window_numbers,
+        whole_steps=settings.max_whole_steps,
         frames=settings.max_frames,
     )
     return Service(
@@ -150,7 +151,9 @@ def _service(
         admission=parts.admission,
         rollout=rollout,
         keys=parts.guard.keys,
-        limits=RequestLimits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
+        limits=RequestLimits(
+            settings.max_inputs, settings.max_pending_steps, settings.request_seconds, settings.keep_alive_seconds
+        ),
     )
 
 
