@@ -44,7 +44,7 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
             _check_forecast(manifest, answer.horizon)
         case Embed():
             _check_layer(manifest, answer.layer)
-        case Tag():
+        case Label() | Tag():
             pass  # it has no option that a model cannot take
         case _:
             assert_never(answer)
