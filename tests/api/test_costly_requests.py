@@ -13,7 +13,7 @@ from tests.conftest import serving_store
 @pytest.fixture(scope="module")
 def tight(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a service with low limits."""
-    limits = {"max_pending_steps": 3000, "max_whole_steps": 40, "max_window_numbers": 1000}
+    limits: dict[str, Any] = {"max_pending_steps": 3000, "max_whole_steps": 40, "max_window_numbers": 1000}
     folder = tmp_path_factory.mktemp("costly")
     with serving_store(number_store, folder, **limits) as address, httpx.Client(base_url=address, timeout=30) as client:
         yield client
@@ -30,7 +30,8 @@ def test_a_horizon_counts_once_for_each_step_of_its_window(tight: httpx.Client) 
     problem = refused(tight.post("/v1/forecast", json=body | {"horizon": 501}))
     assert problem["detail"] == (
         "the inputs up to inputs[0] need about 3006 cell steps, a window of 6 steps read for each step of a horizon of "
-        "501; the limit of a request is 3000 (max_pending_steps): send fewer or shorter inputs, or set a smaller horizon"
+        "501; the limit of a request is 3000 (max_pending_steps): send fewer or shorter inputs, or set a smaller "
+        "horizon"
     )
     assert (problem["input"], problem["limit"]) == (0, 3000)
     several = tight.post("/v1/forecast", json=body | {"inputs": [[1.0] * 6] * 3, "horizon": 200})

@@ -1,7 +1,6 @@
 """Clips whose frames are read in both directions: their images are encoded a few at a time, as those of others."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -50,10 +49,10 @@ def network() -> Classifier:
 
 
 @pytest.fixture
-def models() -> Iterator[Models]:
+def models() -> Models:
     models = Models(torch.device("cpu"), slots=8, precision="float32")
     models.add(manifest(), network())
-    yield models
+    return models
 
 
 def pixels(frames: int, seed: int) -> Tensor:
@@ -63,7 +62,8 @@ def pixels(frames: int, seed: int) -> Tensor:
 def test_long_clips_among_others_are_answered_as_alone(models: Models) -> None:
     plain, rng = network(), random.Random(3)
     loop, clips = Loop(models, budget=256 * MOST), [pixels(rng.choice([1, 3, 9, 30]), seed) for seed in range(10)]
-    kinds = [rng.choice([Label(), Embed(), Embed("mean", layer=0)]) for _ in clips]
+    wanted: tuple[Label | Embed, ...] = (Label(), Embed(), Embed("mean", layer=0))
+    kinds = [rng.choice(wanted) for _ in clips]
     for clip, kind in zip(clips, kinds, strict=True):
         loop.add(KEY, frames(clip), kind)
     requests = loop.scheduler.requests
@@ -109,6 +109,8 @@ def test_another_request_passes_between_the_frames_of_a_long_clip(models: Models
 
 def test_the_warm_up_reads_few_frames_however_many_a_clip_has() -> None:
     models, built, seen = Models(torch.device("cpu"), slots=8, precision="float32"), network(), list[int]()
-    built.encoder.get_submodule("image").register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    built.encoder.get_submodule("image").register_forward_hook(
+        lambda module, inputs, output: seen.append(len(inputs[0]))
+    )
     models.add(manifest(frames=1000), built)
     assert 0 < sum(seen) <= MOST

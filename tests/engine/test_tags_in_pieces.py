@@ -7,7 +7,7 @@ import torch
 
 from app.engine.decode import release
 from app.engine.models import Models
-from app.engine.protocol import Event, Tag, Tagged, Tokens
+from app.engine.protocol import Event, Tag, Tagged, Terms, Tokens
 from app.models.crf import PIECE
 from tests.engine.loop import Loop, load
 from tests.engine.number_references import rows_of, tags_alone
@@ -56,6 +56,26 @@ def test_a_short_text_passes_a_long_one(models: Models, number_store: Path) -> N
         assert answer.labels == labels
         assert answer.scores is not None
         torch.testing.assert_close(rows_of(answer.scores), scores, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("terms", [Terms(client="b"), Terms(client="a", group=1)], ids=["client", "group"])
+def test_others_take_turns_with_many_long_texts(models: Models, terms: Terms) -> None:
+    """Of another client, and of another HTTP request of the same one."""
+    loop, pieces = Loop(models), 2
+    for _ in range(4):
+        loop.add(KEY, text(PIECES * PIECE + 1), Tag(), Terms(client="a"))
+    loop.run(until=lambda: len(models[KEY].in_pieces) == 4)
+    loop.add(KEY, text(pieces * PIECE + 1), Tag(), terms)
+    turns = 0
+    while not loop.events[4]:
+        loop.turn()
+        turns += 1
+    assert (
+        turns <= 2 * (2 * pieces + 1) + 2
+    )  # Viterbi's way forward and back, each after a piece of another, and encoding
+    loop.run()
+    assert all(answer_in(events) for events in loop.events.values())
+    assert loop.turn().is_idle
 
 
 @pytest.mark.parametrize(("scores", "turns"), [(False, 2 * PIECES + 1), (True, 3 * PIECES + 1)])
