@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field, SkipValidation
 
 from app.engine.client import EngineClient
@@ -85,7 +86,7 @@ class StateKind(AnswerKind):
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:
-            state = state / (float(np.linalg.norm(state)) or 1.0)
+            state = _normalized(state)
         manifest = job.entry.manifest
         embedding: Any = JsonArray(state.tolist())
         return Output(StateResult.model_construct(embedding=embedding, model=manifest.name, version=manifest.version))
@@ -93,6 +94,12 @@ class StateKind(AnswerKind):
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
         return (Column("embedding", "float32", (recurrence_of(manifest).output_size,)),)
+
+
+def _normalized(state: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A state divided by its norm. The squares of large numbers of float32 fit float64 only."""
+    norm = float(np.linalg.norm(state.astype(np.float64)))
+    return (state / (norm or 1.0)).astype(np.float32)
 
 
 def recurrence_of(manifest: Manifest) -> Recurrence:
