@@ -242,8 +242,8 @@ def test_a_message_without_memory_gives_no_wrong_answer(
     for name in makers:
         patch(name)
     run(numbers, key, work)
-    for first in range(1, made + 1):
-        made = 0
+    for failing in range(1, made + 1):
+        made, first = 0, failing
         for number, events in run(numbers, key, work).items():
             if isinstance(events[-1], Failed):
                 assert events[-1].reason in (NO_MEMORY, NO_MEMORY_FOR_ALL)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, SkipValidation
 
+from app.engine.check import check_layer
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Embed, Embedded, Terms
-from app.errors import ContradictoryOptions
 from app.json_pieces import AS_IT_IS, JsonArray
 from app.store.architecture import Recurrence
 from app.store.manifest import Manifest
@@ -68,12 +68,7 @@ class StateKind(AnswerKind):
         """See `AnswerKind.plan`."""
         if not isinstance(options, StateOptions):
             return Embed()
-        layers = recurrence_of(entry.manifest).layers
-        if options.layer is not None and options.layer >= layers:
-            raise ContradictoryOptions(
-                f"layer is {options.layer}; {entry.manifest.name} has {layers} layers, counted from 0",
-                options=["layer"],
-            )
+        check_layer(entry.manifest, options.layer)
         return Embed(options.pooling, options.layer)
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
