@@ -114,7 +114,7 @@ def test_a_clip_that_needs_too_much_memory_is_refused() -> None:
     first, second = pictures(2)
     first.save(file, "WEBP", save_all=True, append_images=[second], duration=[10, 1000])
     limits = dataclasses.replace(LIMITS, request_pixels=10**9)
-    large = Job(file.getvalue(), place_of_clip(2), Target(3000), limits, is_clip=True, frames=5)
+    large = Job(file.getvalue(), place_of_clip(2), Target(3000), limits, is_clip=True, frames=7)
 
     async def test(decoders: ImageDecoders) -> None:
         await decoders.decode(job(SMALL))

@@ -151,9 +151,7 @@ def test_clips_that_are_too_many_pixels_are_not_decoded(
         two = await source.read(inputs[:2], [entry] * 2, reader, TaskOptions(), pieces=False, deadline=None)
         assert [read.steps for read in two] == [6, 6]
         decoders.begun.clear()
-        with pytest.raises(
-            InputTooLong, match=r"(18432|13312) pixels, each image 32 x 32 as the model reads it"
-        ) as caught:
+        with pytest.raises(InputTooLong, match="pixels, each image 32 x 32 as the model reads it") as caught:
             await source.read(inputs, [entry] * len(inputs), reader, TaskOptions(), pieces=False, deadline=None)
         assert caught.value.facts == {"input": 2, "limit": limits.request_pixels}
 
