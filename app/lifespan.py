@@ -143,6 +143,7 @@ def _service(
         series_steps=settings.max_series_steps,
         windows=settings.max_windows,
         window_numbers=settings.max_window_numbers,
+        whole_steps=settings.max_whole_steps,
         frames=settings.max_frames,
         request_pixels=settings.max_request_pixels,
     )
@@ -156,7 +157,9 @@ def _service(
         admission=parts.admission,
         rollout=rollout,
         keys=parts.guard.keys,
-        limits=RequestLimits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
+        limits=RequestLimits(
+            settings.max_inputs, settings.max_pending_steps, settings.request_seconds, settings.keep_alive_seconds
+        ),
     )
 
 

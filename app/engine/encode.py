@@ -33,13 +33,20 @@ class Partial:
     pools: Mapping[Pooling, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Part of a source that a recurrence reads in both directions: its inputs so far, each (steps, input)."""
+
+    parts: list[Tensor]
+
+
 class Batch(NamedTuple):
-    """The requests whose last chunk was encoded, and their sources; and the partial state of each source that comes in
-    chunks."""
+    """The requests whose last chunk was encoded, and their sources, None without any; and the partial state of each
+    source that comes in chunks."""
 
     requests: list[Request]
-    encoded: Encoded
-    partials: Sequence[tuple[Request, Partial | None]] = ()
+    encoded: Encoded | None
+    partials: Sequence[tuple[Request, Partial | Inputs | None]] = ()
 
 
 def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
@@ -84,7 +91,7 @@ def _encode(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk]) -> 
     sources, lengths = (to_device(part, model.device) for part in padded(chunks))
     batch = _batch(model, layers, chunks, sources, lengths)
     outputs: list[Output] = []
-    if batch.requests:
+    if batch.encoded is not None:
         model.counters.encoded += len(batch.requests)
         outputs = answer(model, batch.requests, batch.encoded)
     for request, state in batch.partials:  # only now: a batch that failed runs again in halves
@@ -100,7 +107,30 @@ def _batch(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk], sour
         return Batch(requests, encoder(sources.squeeze(1), lengths))
     if all(chunk.is_whole for chunk in chunks):
         return Batch(requests, encoder(sources, lengths, layers=layers))
-    return _encode_parts(model, encoder, layers, chunks, *encoder.embed(sources, lengths))
+    inputs, lengths = encoder.embed(sources, lengths)
+    if encoder.recurrence.recurrence.directions > 1:
+        return _gather_parts(encoder, layers, chunks, inputs, lengths)
+    return _encode_parts(model, encoder, layers, chunks, inputs, lengths)
+
+
+def _gather_parts(
+    encoder: RecurrentEncoder, layers: int | None, chunks: Sequence[Chunk], inputs: Tensor, lengths: Tensor
+) -> Batch:
+    """Keep the inputs (batch, steps, input) of the recurrence until those of a whole source are there."""
+    ended: list[Request] = []
+    wholes: list[Tensor] = []
+    after: list[tuple[Request, Inputs | None]] = []
+    for row, (chunk, length) in enumerate(zip(chunks, lengths.tolist(), strict=True)):
+        before = chunk.request.partial
+        parts = [*(before.parts if isinstance(before, Inputs) else ()), inputs[row, :length]]
+        after.append((chunk.request, None if chunk.is_last else Inputs(parts)))
+        if chunk.is_last:
+            ended.append(chunk.request)
+            wholes.append(torch.cat(parts))
+    if not ended:
+        return Batch([], None, after)
+    steps = to_device(torch.tensor([len(whole) for whole in wholes]), inputs.device)
+    return Batch(ended, encoder.unroll(pad_sequence(wholes, batch_first=True), steps, layers=layers), after)
 
 
 def _encode_parts(
@@ -138,7 +168,7 @@ def _encode_parts(
             memories.append(torch.cat(outputs))
             pools.append(kept)
     if not ended:
-        return Batch([], encoded, after)
+        return Batch([], None, after)
     last = _stacked(states)
     whole = to_device(torch.tensor([len(memory) for memory in memories]), inputs.device)
     memory = pad_sequence(memories, batch_first=True)

@@ -146,9 +146,9 @@ class LoadedModel:
 
     @property
     def is_divisible(self) -> bool:
-        """Whether a source can be encoded in chunks."""
+        """Whether a source can be encoded in chunks. Frames always can: at least their images are encoded apart."""
         encoder = self.manifest.architecture.encoder
-        return encoder.kind != "image" and encoder.is_divisible
+        return encoder.kind == "frames" or (encoder.kind != "image" and encoder.is_divisible)
 
     @property
     def step(self) -> int:

@@ -49,7 +49,7 @@ from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
 from app.store.weights import WithoutValues, check_weights, distinct_tensors, load_in_pieces, load_weights
 
-_WARM_STEPS = 8  # of a source
+_WARM_STEPS, _WARM_FRAMES = 8, 2  # of a source: another number of them needs no other kernel
 _AS_STORED = "float32"  # in the words of `prepare`
 
 
@@ -257,16 +257,23 @@ def _warm_source(model: LoadedModel) -> Source:
             return Tokens([0] * min(_WARM_STEPS, model.slots.positions or _WARM_STEPS))
         case "series":
             assert manifest.series is not None
-            columns, steps = len(manifest.series.features), manifest.series.window or _WARM_STEPS
+            columns, steps = len(manifest.series.features), _WARM_STEPS
+            if manifest.series.window is not None and (_is_transposed(manifest) or manifest.series.window < steps):
+                steps = manifest.series.window
             return Series(Table(columns, bytes(4 * columns * steps)))
         case "image" | "frames":
             assert manifest.image is not None
-            size, count = manifest.image.size, manifest.frames or 2
+            size, count = manifest.image.size, min(manifest.frames or _WARM_FRAMES, _WARM_FRAMES)
             if manifest.source == "image":
                 return Pixels(size, bytes(3 * size**2))
             return Frames(size, count, bytes(3 * size**2 * count))
         case _:
             assert_never(manifest.source)
+
+
+def _is_transposed(manifest: Manifest) -> bool:
+    encoder = manifest.architecture.encoder
+    return encoder.kind == "series" and encoder.transposed is not None
 
 
 def _warm_answer(architecture: Architecture) -> AnswerSpec:

@@ -129,11 +129,6 @@ class Block(Part):
     stride: Annotated[int, Field(gt=0, le=64)] = 1
     pool: Kernel | None = None
 
-    def steps(self, before: int) -> int:
-        """The number of steps that it makes of `before` steps."""
-        strided = -(-before // self.stride)
-        return strided if self.pool is None else -(-strided // 2)
-
     def describe(self) -> str:
         return f"{self.kind} {'-'.join(map(str, self.kernels))} x {self.width}"
 
@@ -184,14 +179,6 @@ class SeriesEncoder(Part):
     def is_divisible(self) -> bool:
         """Whether a series can be encoded in chunks, each from the state after the one before."""
         return self.recurrence.directions == 1 and self.reads_steps_alone
-
-    def memory_length(self, steps: int) -> int:
-        """Rows of memory for a series of this number of steps."""
-        if self.transposed is not None:
-            return self.features
-        for block in self.blocks:
-            steps = block.steps(steps)
-        return steps
 
     def describe(self) -> str:
         blocks = f"{_blocks(self.blocks)}, " if self.blocks else ""

@@ -70,7 +70,7 @@ def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("number-server")
     sources: dict[str, Any] = {"max_series_steps": 5000, "max_windows": 200, "max_window_numbers": 3000}
     sources["max_request_pixels"] = MOST_FRAMES * FRAME_SIZE**2
-    answers: dict[str, Any] = {"max_horizon": 9000, "max_answer_numbers": 600_000}
+    answers: dict[str, Any] = {"max_horizon": 9000, "max_answer_numbers": 600_000, "max_pending_steps": 4_000_000}
     with serving_store(number_store, folder, **sources, **answers) as address:
         yield address
 
