@@ -87,7 +87,12 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         if folder is None:  # running engines that serve only this front end
             folder = stack.enter_context(service_folder())
             create_desired_state(folder, desired_state_of(store))
-        decoders = ImageDecoders(_IMAGE_DECODERS, seconds=settings.image_seconds, pixels=settings.max_image_pixels)
+        decoders = ImageDecoders(
+            _IMAGE_DECODERS,
+            seconds=settings.image_seconds,
+            pixels=settings.max_image_pixels,
+            made=settings.max_request_pixels,
+        )
         stack.push_async_callback(decoders.close)
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
@@ -140,6 +145,7 @@ def _service(
         window_numbers=settings.max_window_numbers,
         whole_steps=settings.max_whole_steps,
         frames=settings.max_frames,
+        request_pixels=settings.max_request_pixels,
     )
     return Service(
         tasks=parts.tasks,

@@ -179,6 +179,9 @@ class Settings(BaseSettings):
     max_frames: Annotated[int, Field(ge=1, le=10_000)] = Field(
         256, description="Maximum images of a clip, before it is sampled to the number of the model."
     )
+    max_request_pixels: Annotated[int, Field(ge=1)] = Field(
+        32_000_000, description="Maximum pixels of all images and frames of one request, in the size that models read."
+    )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."
     )

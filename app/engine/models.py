@@ -13,7 +13,7 @@ from app.engine.cost import cost_of
 from app.engine.cuda_graphs import Units, memory_sizes
 from app.engine.decode import decode
 from app.engine.encode import encode
-from app.engine.faults import NOT_A_NUMBER
+from app.engine.faults import NOT_FINITE
 from app.engine.forecast import forecast
 from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.policy import Policy, policy_of
@@ -231,7 +231,8 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 
 def _warm(model: LoadedModel) -> None:
     """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
-    request. Raises RuntimeError or MemoryError if a request of it fails; NaN is an answer of the weights."""
+    request. Raises RuntimeError or MemoryError if a request of it fails; infinite numbers and NaN are an answer of the
+    weights."""
     architecture = model.manifest.architecture
     source, answer = _warm_source(model), _warm_answer(architecture)
     cost = cost_of(source, answer, architecture)
@@ -240,7 +241,7 @@ def _warm(model: LoadedModel) -> None:
     while model.rows:
         outputs += forecast(model, 2) if len(model.forecasts) else decode(model, 2)
     for _, event in outputs:
-        if isinstance(event, Failed) and event.reason != NOT_A_NUMBER:
+        if isinstance(event, Failed) and not event.reason.startswith(NOT_FINITE):
             if model.counters.out_of_memory:
                 raise MemoryError("the warm-up ran out of memory")
             raise RuntimeError(f"the warm-up failed: {event.reason}")

@@ -493,6 +493,8 @@ class Forecaster(Part):
             if self.pooling != ("last",):
                 raise ValueError("feedback 'state' needs pooling 'last'")
         if self.decoder is not None:
+            if self.pooling != ("last",) or self.encoder.branch:
+                raise ValueError("a decoder of values continues the encoder's last state: no pooling, no branch")
             given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
             if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
                 raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")

@@ -366,6 +366,11 @@ class Manifest(Part):
                     raise ValueError("feedback 'window' needs series.window")
                 if fed and not set(targets) <= set(features):
                     raise ValueError("first_input 'last' needs targets that are features, with the same scaling")
+                if self.series.pad == "right" and (fed or architecture.feedback != "none"):
+                    raise ValueError(
+                        "series.pad 'right' puts padding between a short series and the row after it: feedback and "
+                        "first_input 'last' need pad 'left' or 'refuse'"
+                    )
             case LanguageModel():
                 self._check_decoding()
                 if self.tokenizer is None or not self.tokenizer.prepend:
