@@ -39,7 +39,7 @@ def _next(pieces: InPieces[Output]) -> Output | None:
 
 def _take_turn(model: LoadedModel) -> Request:
     """The request that is next. Clients take turns, and so do the HTTP requests of one client; the inputs of one follow
-    each other. A long answer holds up nobody else."""
+    each other. A long answer holds up only its own."""
     here = {turn for request in model.in_pieces for turn in _turns_of(request)}
     before = {turn: number for turn, number in model.piece_turns.items() if turn in here}
 
