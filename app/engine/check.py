@@ -105,7 +105,7 @@ def check_explained(manifest: Manifest, layer: int | None) -> None:
 
 
 def check_horizon(manifest: Manifest, horizon: int) -> None:
-    """Raises ContradictoryOptions if a model cannot forecast `horizon` steps."""
+    """Raises ContradictoryOptions if a model cannot forecast this number of steps."""
     architecture = manifest.architecture
     assert isinstance(architecture, Forecaster)  # its answers are values
     if horizon < 1:
