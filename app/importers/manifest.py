@@ -48,6 +48,8 @@ def manifest_of(
     architecture = converted.architecture
     if isinstance(architecture, Classifier | Tagger):
         check_labels(labels, architecture.labels)
+    elif labels:
+        raise ImportFailed("this network answers without labels: leave out --labels")
     try:
         return Manifest(
             name=name,

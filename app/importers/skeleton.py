@@ -27,7 +27,7 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "layout": "generic-encoder-decoder" if is_pair else "generic-classifier",
         "parts": parts,
         "keys": {
-            (f"{path}.{key}" if several else key): list(tensor.shape)
+            (f"{path}.{key}" if several else key): str(tuple(tensor.shape))
             for path, tensors in checkpoint.networks.items()
             for key, tensor in tensors.items()
         },

@@ -268,6 +268,9 @@ class Decoding(Part):
     max_tokens: Tokens
     beams: Annotated[int, Field(ge=1, le=16)] = 1
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 0.0
+    penalty_tokens: Annotated[int, Field(ge=0, le=1)] = Field(
+        0, description="Tokens that the length penalty counts beside those decoded: OpenNMT-py counts the first input."
+    )
     search: Search = "full"
     until: Until = "beams"
     fixed_steps: bool = False
