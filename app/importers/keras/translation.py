@@ -168,8 +168,10 @@ def _bridge(states: Sequence[State], encoder: Steps, decoder: Piece) -> tuple[Br
             f"{' and '.join(which)} states of an encoder's layer"
         )
     each = states[:: len(which)]
-    if any(state.steps.pieces[-1].layer.name != other.steps.pieces[-1].layer.name
-           for state, other in zip(each, states[len(which) - 1 :: len(which)], strict=True)):
+    if any(
+        state.steps.pieces[-1].layer.name != other.steps.pieces[-1].layer.name
+        for state, other in zip(each, states[len(which) - 1 :: len(which)], strict=True)
+    ):
         raise ImportFailed("hidden and cell state of a decoder's layer must be of one layer of the encoder")
     places = [len(state.steps.pieces) - 1 for state in each]
     pieces = list(encoder.pieces)

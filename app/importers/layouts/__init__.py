@@ -21,6 +21,7 @@ from app.importers.layouts import (
     keras_translation,
     opennmt,
     pytorch_seq2seq_tutorial,
+    series_convolutions,
     sgrvinod_captioning,
     udacity_sentiment,
     yunjey_captioning,
@@ -56,6 +57,10 @@ _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
     general_text.TextClassifier(),
     general_tagger.GeneralTagger(),
     general_frames.FramesClassifier(),
+    series_convolutions.ResNetClassifier(),
+    series_convolutions.ResNetForecaster(),
+    series_convolutions.FcnClassifier(),
+    series_convolutions.FcnForecaster(),
     general_series.SeriesForecaster(),
     general_series.SeriesClassifier(),
 )
