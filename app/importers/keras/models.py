@@ -1,11 +1,14 @@
 """The base of the layouts of Keras: which model of the files answers, and what it is."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.keras.pairs import understand_pair
 from app.importers.keras.understood import Kind, Understood, understand
+from app.importers.keras.weights_alone import ASSUMED, with_usual_settings
 from app.importers.keras.words import described
+from app.importers.keras_model import KerasModel
 from app.importers.layout import Layout, Understanding
 
 
@@ -27,11 +30,17 @@ class KerasLayout(Layout):
         return understood.kind in self.kinds and reads_text == self.reads_text
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
-        return described(self.understood(checkpoint))
+        understanding = described(self.understood(checkpoint))
+        assumed = [] if all(model.config for model in checkpoint.keras) else [ASSUMED]
+        return Understanding(understanding.facts, [*understanding.unsure, *assumed])
 
 
 def understood_in(checkpoint: Checkpoint) -> Understood:
     """The model of the files, or the encoder and the decoder that were saved apart. Raises ImportFailed."""
-    if len(checkpoint.keras) == 2:
-        return understand_pair(*checkpoint.keras)
-    return understand(checkpoint.keras[0])
+    models = [model if model.config is not None else _usual(model) for model in checkpoint.keras]
+    return understand_pair(*models) if len(models) == 2 else understand(models[0])
+
+
+@lru_cache(maxsize=4)
+def _usual(model: KerasModel) -> KerasModel:
+    return with_usual_settings(model)

@@ -121,12 +121,6 @@ class Understood:
 @lru_cache(maxsize=4)
 def understand(model: KerasModel) -> Understood:
     """Raises ImportFailed with what is not supported."""
-    if model.config is None:
-        raise ImportFailed(
-            "the file has the weights of a Keras model without its settings: add the file of model.to_json(), which "
-            "has the layers and their functions, as another --checkpoint; or save the whole model by "
-            "model.save('model.keras')"
-        )
     walk = Walk(graph_of(model), keras_2=model.is_of_keras_2)
     outputs = [value for value in walk.outputs if not isinstance(value, State)]
     if len(outputs) != 1:

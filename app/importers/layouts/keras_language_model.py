@@ -68,6 +68,7 @@ class KerasLanguageModel(KerasLayout):
         use = vocabulary.use.model_copy(
             update={
                 "prepend": () if pad is None else (pad,),
+                "empty": "refuse" if pad is None else "read",
                 "lower": vocabulary.use.lower or values.is_yes("lower"),
             }
         )

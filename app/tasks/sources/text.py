@@ -205,7 +205,7 @@ def _continued(text: str, place: Reading) -> ReadSource:
         raise place.refused(error) from None
     place.check_tokens(ids)
     own = len(ids) - len(entry.manifest.tokenizer.prepend) if entry.manifest.tokenizer else len(ids)
-    if not own and len(ids) < 2:
+    if not own and len(ids) < 2 and not (ids and entry.tokenizer.reads_empty):
         raise EmptyInput(
             f"inputs[{place.index}] is empty, but {entry.manifest.name} needs at least one word to continue",
             input=place.index,
