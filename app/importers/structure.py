@@ -87,7 +87,7 @@ def _by_prefix(tensors: Tensors) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
 
 def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
-    if "weight_ih_l0" in mine and not any("_hr_" in key for key in mine):
+    if {"weight_ih_l0", "weight_hh_l0"} <= mine.keys() and not any("_hr_" in key for key in mine):
         return "recurrence"
     if "weight_ih" in mine:
         return "cell"

@@ -35,7 +35,9 @@ def with_usual_settings(model: KerasModel) -> KerasModel:
     layers: list[dict[str, Any]] = []
     if embeddings:
         rows, size = groups[embeddings[0]][0].shape
-        layers.append(_layer(embeddings[0], "Embedding", input_dim=rows, output_dim=size, batch_input_shape=[None, None]))
+        layers.append(
+            _layer(embeddings[0], "Embedding", input_dim=rows, output_dim=size, batch_input_shape=[None, None])
+        )
     for name in recurrent:
         layers.append(_recurrent(name, groups[name], is_last=name == recurrent[-1]))
     if recurrent and not embeddings:
