@@ -5,7 +5,6 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-
 from app.errors import ImportFailed
 from app.importers.keras import recurrent, stages
 from app.importers.keras.activations import Function, function_layer, function_of
