@@ -150,7 +150,9 @@ def _service(
         admission=parts.admission,
         rollout=rollout,
         keys=parts.guard.keys,
-        limits=RequestLimits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
+        limits=RequestLimits(
+            settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds, settings.max_version_bytes
+        ),
     )
 
 
