@@ -5,10 +5,13 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+import torch
+
 
 from app.errors import ImportFailed
 from app.importers.keras import recurrent, stages
 from app.importers.keras.activations import Function, function_layer, function_of
+from app.importers.keras.attending import Weighted, Weights, pooled_by, weights_of, weights_of_vector
 from app.importers.keras.graph import Call, Graph, Layer, Place
 from app.importers.keras.values import (
     Attended,
@@ -19,11 +22,12 @@ from app.importers.keras.values import (
     Source,
     State,
     Steps,
-    Value,
     Vector,
 )
+from app.importers.keras.values import Value as Known
 from app.store.architecture import RecurrenceStage
 
+Value = Known | Weights | Weighted
 _PASSED = (
     "Dropout",
     "SpatialDropout1D",
@@ -79,6 +83,8 @@ class Walk:
             return _source(layer)
         if kind in ("Concatenate", "Merge"):
             return _beside(layer, inputs)
+        if kind in ("Multiply", "Dot") and any(isinstance(value, Weights | Vector) for value in inputs):
+            return _times_weights(layer, inputs)
         if kind in ("Attention", "AdditiveAttention"):
             return _attended(layer, inputs)
         if kind == "GetItem":
@@ -86,13 +92,20 @@ class Walk:
         if len(inputs) == 1 and (made := self._simple(layer, inputs[0])) is not None:
             return made
         known = (*_PASSED, *_SCALES, *_FUNCTIONS, *_CONVOLUTIONS, *_POOLS, *_POOLINGS, *recurrent.KINDS, *_OTHERS)
-        raise layer.refuse(f"layers of this class are not supported here; supported are {', '.join(sorted(known))}")
+        raise layer.refuse(
+            "this class is not supported here, or is one of the author's own; supported are "
+            f"{', '.join(sorted(known))}"
+        )
 
     def _simple(self, layer: Layer, value: Value) -> Value | None:
         """The value that a layer with one input makes."""
         kind = layer.kind
         if kind in _PASSED:
             return value
+        if isinstance(value, Weights | Weighted):
+            return _of_weights(layer, value)
+        if kind == "Softmax" and isinstance(value, Steps) and layer.config.get("axis", -1) in (1, -2):
+            return weights_of(layer, value)
         if kind in _OTHERS:
             return _OTHERS[kind](layer, value)
         if kind == "TimeDistributed":
@@ -249,6 +262,8 @@ def _vectorization(layer: Layer, value: Value) -> Value:
 
 def _repeated(layer: Layer, value: Value) -> Value:
     vector = vector_of(layer, value)
+    if (weights := weights_of_vector(vector)) is not None:
+        return weights
     count = int(layer.config["n"])
     return Steps(Repeat(vector, count), vector.size, count)
 
@@ -347,6 +362,36 @@ def _attended(layer: Layer, inputs: Sequence[Value]) -> Value:
         raise layer.refuse(f"a query of {query.size} features and a memory of {memory.size} do not fit")
     scale = layer.arrays[0].float() if layer.arrays else None
     return Attended(query, memory.by_mask(layer), "additive" if additive else "dot", scale, layer)
+
+
+def _of_weights(layer: Layer, value: Weights | Weighted) -> Value:
+    """Layers that only turn weights, and those that sum what is weighted."""
+    if isinstance(value, Weights):
+        if layer.kind in ("Permute", "Reshape", "Flatten", "RepeatVector"):
+            return value
+        raise layer.refuse("weights of attention can only be multiplied with the steps")
+    vector = pooled_by(layer, value.steps, value.weights)
+    if layer.kind == "Sum":
+        return vector
+    if layer.kind == "GlobalAveragePooling1D" and value.steps.count:
+        return vector.scaled(torch.full((vector.size,), 1 / value.steps.count), torch.zeros(vector.size))
+    raise layer.refuse("weighted steps can only be summed")
+
+
+def _times_weights(layer: Layer, inputs: Sequence[Value]) -> Value:
+    """Multiply or Dot of steps and their weights."""
+    weights = [value if isinstance(value, Weights) else weights_of_vector(value) if isinstance(value, Vector) else None
+               for value in inputs]
+    steps = [value for value in inputs if isinstance(value, Steps)]
+    found = [weight for weight in weights if weight is not None]
+    if len(inputs) != 2 or len(steps) != 1 or len(found) != 1:
+        raise layer.refuse("it must multiply steps by the weights of attention")
+    if layer.kind == "Multiply":
+        return Weighted(steps[0], found[0])
+    axes = layer.config.get("axes")
+    if axes not in (1, [1, 1], (1, 1)):
+        raise layer.refuse(f"axes {axes} are not supported, only 1")
+    return pooled_by(layer, steps[0], found[0])
 
 
 def _item(layer: Layer, value: Value, others: Mapping[str, Any]) -> Value:
