@@ -1,4 +1,4 @@
-"""The arithmetic of Keras' layers in numpy, written from its documentation, for stacks of layers: (x, mask) to (x, mask).
+"""The arithmetic of Keras' layers in numpy, written from its documentation: each layer makes (x, mask) of (x, mask).
 No code of the importers is used."""
 
 from typing import Any
@@ -20,8 +20,9 @@ FUNCTIONS: dict[str, Any] = {
     "sigmoid": sigmoid,
     "softsign": lambda x: x / (1 + np.abs(x)),
     "elu": lambda x: np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1),
-    "softmax": lambda x: np.exp(x - x.max(-1, keepdims=True))
-    / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True),
+    "softmax": lambda x: (
+        np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)
+    ),
     "hard_sigmoid_2": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
     "hard_sigmoid_3": lambda x: np.clip(x / 6 + 0.5, 0, 1),
 }

@@ -15,7 +15,8 @@ needs_kits = pytest.mark.skipif(
 FAMILIES = Path(os.environ.get("UNROLL_KITS", KITS.parent / "kits"))
 
 needs_families = pytest.mark.skipif(
-    not FAMILIES.is_dir(), reason=f"NOT COMPARED with the original code's answers: no kits in {FAMILIES}, see UNROLL_KITS"
+    not FAMILIES.is_dir(),
+    reason=f"NOT COMPARED with the original code's answers: no kits in {FAMILIES}, see UNROLL_KITS",
 )
 
 

@@ -198,6 +198,7 @@ def _probabilities(answer: Mapping[str, Any]) -> list[float]:
 
 def test_models_answer_side_by_side(service: httpx.Client) -> None:
     """Requests to all models at once give what they give alone."""
+
     def ask(name: str) -> tuple[Any, Any]:
         texts = [case["text"] for case in _answered(_cases(name)["cases"])]
         path = "/v1/classify" if name in ("keras3_bigru", "textvec_gru_max_softmax") else "/v1/sentiment"

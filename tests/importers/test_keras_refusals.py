@@ -59,7 +59,7 @@ def test_refusals(layers: list[Settings], message: str) -> None:
 
 def test_a_model_that_is_code() -> None:
     model = KerasModel("3.0.0", {"class_name": "Translator", "config": {"units": 3}}, {})
-    with pytest.raises(ImportFailed, match="describe a Translator.*Sequential and functional"):
+    with pytest.raises(ImportFailed, match=r"describe a Translator.*Sequential and functional"):
         understand(model)
 
 

@@ -8,6 +8,7 @@ from app.importers.keras import pooled
 from app.importers.keras.understood import understand
 from app.importers.layout import Converted
 from app.importers.network import network_of
+from app.models.networks import Classifier
 from tests.importers.keras_numpy import Array, through
 from tests.importers.keras_stacks import IDS, STEPS, Stack
 
@@ -65,6 +66,7 @@ def test_classifiers_of_texts(seed: int) -> None:
     network = network_of(Converted(architecture, tensors))
     with torch.no_grad():
         logits = network(torch.from_numpy(ids), torch.full((4,), STEPS))
+    assert isinstance(network, Classifier)
     answer = network.probabilities(logits).numpy()
     expected = _answer(stack, ids)
     if outputs == 1:

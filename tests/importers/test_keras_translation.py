@@ -44,7 +44,7 @@ class Translator:
         }
         if attention == "AdditiveAttention":
             self.arrays["attention"] = [draw.normal(size=UNITS)]
-        self.cells = {
+        self.cells: Settings = {
             "units": UNITS,
             "activation": "tanh",
             "recurrent_activation": "sigmoid",
@@ -68,7 +68,8 @@ class Translator:
             outputs = np.concatenate([outputs, self._context(outputs, memory)], -1)
         logits = outputs @ arrays["dense"][0] + arrays["dense"][1]
         shares = np.exp(logits - logits.max(-1, keepdims=True))
-        return shares / shares.sum(-1, keepdims=True)
+        answer: Array = shares / shares.sum(-1, keepdims=True)
+        return answer
 
     def _context(self, outputs: Array, memory: Array) -> Array:
         if self.attention == "Attention":
@@ -79,11 +80,12 @@ class Translator:
         if self.mask:
             scores = np.where((IDS != 0)[:, None], scores, -1e9)
         shares = np.exp(scores - scores.max(-1, keepdims=True))
-        return np.einsum("bts,bsu->btu", shares / shares.sum(-1, keepdims=True), memory)
+        context: Array = np.einsum("bts,bsu->btu", shares / shares.sum(-1, keepdims=True), memory)
+        return context
 
     def layers(self) -> list[tuple[Settings, Node]]:
         """Class and settings of each layer, and its inputs and states."""
-        embedded = {"input_dim": SOURCE, "output_dim": SIZE, "mask_zero": self.mask}
+        embedded: Settings = {"input_dim": SOURCE, "output_dim": SIZE, "mask_zero": self.mask}
         made: list[tuple[Settings, Node]] = [
             (_layer("InputLayer", "source", shape=[None, None]), ("source", (), ())),
             (_layer("InputLayer", "target", shape=[None, None]), ("target", (), ())),
@@ -145,7 +147,7 @@ def _model(
     made = []
     for layer, (_, read, states) in layers:
         if keras == 2:
-            nodes = [[[name, 0, output, {}] for name, output in (*read, *states)]] if read else []
+            nodes: list[Any] = [[[name, 0, output, {}] for name, output in (*read, *states)]] if read else []
         else:
             args = [tensor(*read[0])] if len(read) == 1 else [[tensor(*place) for place in read]]
             kwargs = {"initial_state": [tensor(*place) for place in states]} if states else {}
@@ -157,9 +159,7 @@ def _model(
         "output_layers": [[name, 0, output] for name, output in outputs],
     }
     names = [layer["name"] for layer, _ in layers]
-    weights = {
-        name: [torch.from_numpy(array).float() for array in arrays[name]] for name in names if name in arrays
-    }
+    weights = {name: [torch.from_numpy(array).float() for array in arrays[name]] for name in names if name in arrays}
     return KerasModel(f"{keras}.0", {"class_name": "Functional", "config": config}, weights)
 
 

@@ -2,29 +2,13 @@
 steps, a sum. Usual in Keras models that label texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from app.importers.keras.graph import Layer
-from app.importers.keras.values import Piece, Pooled, Steps, Vector
+from app.importers.keras.values import Piece, Pooled, Steps, Vector, Weights
 from app.store.architecture import AttentionPooling, LinearStage
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A weight for each of the steps, which sum to 1. `scored` are the steps with the layers that score them."""
-
-    scored: Steps
-
-
-@dataclass(frozen=True)
-class Weighted:
-    """Steps times their weights."""
-
-    steps: Steps
-    weights: Weights
 
 
 def weights_of(layer: Layer, steps: Steps) -> Weights:

@@ -31,7 +31,9 @@ def one_way(layer: Layer) -> Layer:
         return one
     kind = kind_of(cell).removesuffix("Cell")
     if kind not in _CELLS:
-        raise layer.refuse(f"it holds the cell {cell.get('class_name')}; LSTMCell, GRUCell and SimpleRNNCell are supported")
+        raise layer.refuse(
+            f"it holds the cell {cell.get('class_name')}; LSTMCell, GRUCell and SimpleRNNCell are supported"
+        )
     return replace(one, kind=kind, config={**one.config, **cell["config"]})
 
 

@@ -64,8 +64,4 @@ def series_input(understood: Understood, given: Given, *, window: bool = False) 
     """The rows that the network reads. `window`: its length is fixed in any case."""
     size = source_length(understood.root)
     fixed = window or needs_window(understood) or given.values.given.get("window") == "fixed"
-    return SeriesInput(
-        features=tuple(given.features), targets=tuple(given.targets), window=size if fixed else None
-    )
-
-
+    return SeriesInput(features=tuple(given.features), targets=tuple(given.targets), window=size if fixed else None)

@@ -28,9 +28,7 @@ _SIDES = ("pre", "post")
 _LENGTHS = ("maxlen", "max_len", "max_length", "max_sequence_length", "sequence_length", "max_encoder_seq_length")
 _CLEANINGS: Mapping[str, tuple[CleaningStep, ...]] = {
     "none": (),
-    "punctuation": (
-        Replacement(pattern=r"([?.!,¿])", by=r" \1 "),
-    ),
+    "punctuation": (Replacement(pattern=r"([?.!,¿])", by=r" \1 "),),
     "tensorflow": (
         "lower",
         "without_accents",
@@ -105,7 +103,9 @@ def _imdb_options(*, asked: bool) -> list[Option]:
             "2" if asked else "found",
             assumed=not asked,
         ),
-        Option("index_from", "rules imdb: what is added to the rank of a word", "3", kind="whole", least=0, assumed=True),
+        Option(
+            "index_from", "rules imdb: what is added to the rank of a word", "3", kind="whole", least=0, assumed=True
+        ),
         Option(
             "splitting",
             "rules imdb: text_to_word_sequence, or split for text.lower().split()",
@@ -131,9 +131,15 @@ def length_options(steps: Steps, checkpoint: Checkpoint, *, padding: str = "pre"
         )
     return [
         *options,
-        Option("padding", "side of the padding", padding, _SIDES, depends="pad_sequences pads before the text by default"),
         Option(
-            "truncating", "side at which longer texts are cut", "pre", _SIDES, depends="pad_sequences cuts the beginning by default"
+            "padding", "side of the padding", padding, _SIDES, depends="pad_sequences pads before the text by default"
+        ),
+        Option(
+            "truncating",
+            "side at which longer texts are cut",
+            "pre",
+            _SIDES,
+            depends="pad_sequences cuts the beginning by default",
         ),
     ]
 
@@ -161,9 +167,7 @@ def source_vocabulary(understood: Understood, given: Given) -> Vocabulary:
         return vectorized(understood, given)
     assert steps.embedding is not None
     masked = steps.mask is not None
-    return vocabulary_of(
-        "source", len(steps.embedding), given, length=length_of(steps, given.values), masked=masked
-    )
+    return vocabulary_of("source", len(steps.embedding), given, length=length_of(steps, given.values), masked=masked)
 
 
 def vocabulary_of(

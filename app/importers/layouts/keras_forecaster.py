@@ -41,6 +41,4 @@ class KerasForecaster(KerasLayout):
         feedback = given.values.given.get("feedback", "none")
         if feedback != "none":
             architecture = architecture.model_validate(architecture.model_dump() | {"feedback": feedback})
-        return Converted(
-            architecture, tensors, series=series_input(understood, given, window=feedback == "window")
-        )
+        return Converted(architecture, tensors, series=series_input(understood, given, window=feedback == "window"))

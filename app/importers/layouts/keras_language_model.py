@@ -38,7 +38,9 @@ class KerasLanguageModel(KerasLayout):
             options += _window_options(understood)
         return [
             *options,
-            Option("max_tokens", "usual number of tokens in an answer", "50", kind="whole", most=_MOST_TOKENS, assumed=True),
+            Option(
+                "max_tokens", "usual number of tokens in an answer", "50", kind="whole", most=_MOST_TOKENS, assumed=True
+            ),
             Option("lower", "whether texts are in lower case: yes, no", "no", ("yes", "no"), assumed=True),
         ]
 
@@ -87,7 +89,12 @@ def _window_options(understood: Understood) -> list[Option]:
     options = []
     if source_length(understood.root) is None:
         options.append(
-            Option("window", "ids that each step reads: the length of the training's sequences", kind="whole", most=_MOST_WINDOW)
+            Option(
+                "window",
+                "ids that each step reads: the length of the training's sequences",
+                kind="whole",
+                most=_MOST_WINDOW,
+            )
         )
     one_hot = understood.embedding is None
     return [

@@ -19,7 +19,21 @@ from app.importers.vocabularies import Role
 from app.store.manifest import Decoding, FixedLength, TokenLimits
 
 _MOST_TOKENS = 1000
-_STARTS = ("start_", "<start>", "<sos>", "sostok", "startseq", "[start]", "<s>", "<bos>", "sos", "bos", "_start_", "start", "\t")
+_STARTS = (
+    "start_",
+    "<start>",
+    "<sos>",
+    "sostok",
+    "startseq",
+    "[start]",
+    "<s>",
+    "<bos>",
+    "sos",
+    "bos",
+    "_start_",
+    "start",
+    "\t",
+)
 _STOPS = ("_end", "<end>", "<eos>", "eostok", "endseq", "[end]", "</s>", "eos", "_end_", "end", "\n")
 _ESCAPES = {"\t": "\\t", "\n": "\\n", " ": "space"}
 
@@ -64,7 +78,7 @@ class KerasTranslation(KerasLayout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         pair, values = pair_of(self.understood(checkpoint)), given.values
         architecture, tensors = translation.encoder_decoder(pair)
-        encoder, rows = architecture.encoder, architecture.decoder.vocabulary_size
+        rows = architecture.decoder.vocabulary_size
         source = _source(pair, given)
         target = vocabulary_of("target", rows, given)
         start, stop = (_marker(name, values, given, target) for name in ("start", "stop"))
@@ -115,7 +129,14 @@ def _decoding_options(pair: Pair, checkpoint: Checkpoint) -> list[Option]:
         return [
             Option("start", "RepeatVector reads no word before", "none", assumed=True),
             Option("stop", "the word that ends an answer; none: id 0, which fills up", "none"),
-            Option("max_tokens", "words after which decoding ends", str(pair.repeats), kind="whole", most=_MOST_TOKENS, assumed=True),
+            Option(
+                "max_tokens",
+                "words after which decoding ends",
+                str(pair.repeats),
+                kind="whole",
+                most=_MOST_TOKENS,
+                assumed=True,
+            ),
         ]
     most = checkpoint.setting("max_decoder_seq_length", "max_decoder_length", "max_target_length")
     usual = most + 1 if isinstance(most, int) else source_length(pair.decoder) or 50
@@ -127,7 +148,9 @@ def _decoding_options(pair: Pair, checkpoint: Checkpoint) -> list[Option]:
     return [
         Option("start", "the word before every target, in its vocabulary; \\t is a tabulator", _shown(start)),
         Option("stop", "the word at the end of every target; \\n is the end of a line", _shown(stop)),
-        Option("max_tokens", "words or characters after which decoding ends", str(usual), kind="whole", most=_MOST_TOKENS),
+        Option(
+            "max_tokens", "words or characters after which decoding ends", str(usual), kind="whole", most=_MOST_TOKENS
+        ),
     ]
 
 
@@ -148,4 +171,3 @@ def _marker(name: str, values: OptionValues, given: Given, target: Vocabulary) -
     if token is None:
         raise ImportFailed(f"--set {name}={value}: the target vocabulary has no such word")
     return int(token)
-
