@@ -1,7 +1,9 @@
 """`unroll import`."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from app.cli.import_line import command_line
 from app.cli.import_readings import show_readings
 from app.cli.messages import errors_as_messages
 from app.cli.prompts import answered
-from app.errors import ImportFailed
+from app.errors import ImportFailed, StoreError, UnrollError, printable
 from app.importers.checkpoint import Checkpoint
 from app.importers.importing import Conversion, convert, publish, read_checkpoint
 from app.importers.labels import read_labels
@@ -22,8 +24,10 @@ from app.importers.request import ImportRequest
 from app.importers.skeleton import skeleton_of
 from app.importers.vocabularies import BUILT_IN
 from app.store.listing import newest_version
-from app.store.publishing import check_is_free
+from app.store.publishing import check_is_free, remove_version
+from app.tasks.registry import CHECKS
 
+log = logging.getLogger("unroll.import")
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -68,8 +72,23 @@ def import_(context: click.Context, /, **parameters: Any) -> None:
 
     The import runs no code of the checkpoint. What the files do not contain is asked for in one round.
     """
-    with errors_as_messages():
+    with errors_as_messages(), _faults_as_messages():
         _import(context, parameters)
+
+
+@contextmanager
+def _faults_as_messages() -> Iterator[None]:
+    """A fault of ours ends the command with a message, too: the files are foreign, and may hold anything."""
+    try:
+        yield
+    except (UnrollError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        log.debug("import failed", exc_info=True)
+        raise ImportFailed(
+            f"this import ends in a fault of Unroll, {type(error).__name__}: {printable(str(error))}. Please report it "
+            "with the output of the same command and --write-mapping FILE, which lists the keys of your files"
+        ) from error
 
 
 def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
@@ -96,8 +115,22 @@ def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
     show(conversion)
     if parameters["trial"] and conversion.usual:
         show_readings(checkpoint, request, parameters["trial"])
+    _check_task(conversion)
     folder = None if dry_run else publish(conversion, store)
-    end_of_import(conversion, store, folder, parameters["trial"])
+    try:
+        end_of_import(conversion, store, folder, parameters["trial"])
+    except StoreError:
+        if folder is not None:
+            remove_version(folder)
+        raise
+
+
+def _check_task(conversion: Conversion) -> None:
+    manifest = conversion.manifest
+    check = CHECKS.get(manifest.task)
+    if check is None:
+        raise ImportFailed(f"there is no task {manifest.task}; the tasks are {', '.join(CHECKS)}")
+    check(manifest)
 
 
 def _converted(checkpoint: Checkpoint, request: ImportRequest, parameters: Mapping[str, Any]) -> Conversion:

@@ -81,9 +81,13 @@ def _check_content(manifest: Manifest, source: Source) -> None:
 
 
 def _check_length(manifest: Manifest, steps: int) -> None:
-    least = manifest.architecture.least_steps
-    if steps < least:
-        raise EngineFailed(f"{manifest.key} needs sources of at least {least} steps, and got {steps}")
+    architecture = manifest.architecture
+    least, fixed = architecture.least_steps, None
+    if isinstance(architecture, Classifier | Forecaster):
+        fixed = architecture.fixed_steps
+    if steps < least or (fixed is not None and steps > fixed):
+        needed = f"at least {least}" if fixed is None else str(fixed)
+        raise EngineFailed(f"{manifest.key} needs sources of {needed} steps, and got {steps}")
 
 
 def _check_images(manifest: Manifest, size: int, count: int, data: bytes) -> None:

@@ -5,7 +5,7 @@ its `options`, what else it `needs`, and to `convert` the checkpoint with all th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from app.errors import ImportFailed
@@ -69,6 +69,10 @@ class Given:
     def values_with(self, others: Mapping[str, str]) -> OptionValues:
         """The values, and others for options that the layout does not have."""
         return OptionValues({**others, **self.values.given})
+
+    def with_values(self, others: Mapping[str, str]) -> "Given":
+        """With values of options that follow from the tensors, for another layout that asks for them."""
+        return replace(self, values=self.values_with(others))
 
 
 @dataclass(frozen=True)

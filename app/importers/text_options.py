@@ -12,7 +12,8 @@ from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Words
 from app.importers.options import Option, OptionValues
 from app.importers.text_rules.characters import characters
-from app.importers.text_rules.words import padding_word, unknown_word, words
+from app.importers.text_rules.marks import padding_word, unknown_word
+from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
 from app.store.manifest import CleaningStep, FixedLength

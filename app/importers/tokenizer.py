@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from app.errors import ImportFailed, InvalidManifest, MissingExtra
+from app.importers.text_rules.marks import unknown_word
 from app.store.manifest import CleaningStep, TokenizerUse
 from app.text.cleaning import Cleaning
 from app.text.word_tokenizers import RULES, build, split_of
@@ -24,9 +25,12 @@ class Vocabulary:
 
 def word_vocabulary(words: Sequence[str], rules: str, *, unk: str | None, **use: Any) -> Vocabulary:
     """A vocabulary of words. `rules` split a text into words: a name of `app.text.word_tokenizers`, or
-    `spacy:<language>`. Without `unk` an unknown word is an error, unless `use` says otherwise."""
+    `spacy:<language>`. `unk` may be spelt in another usual way (`<UNK>`). Without `unk` an unknown word is an error,
+    unless `use` says otherwise."""
     check_rules(rules)
     name: Any = "spacy" if rules.startswith("spacy:") else rules
+    if unk is not None and unk not in words:
+        unk = unknown_word(words) or unk
     use = {"unknown": "unk" if unk else "refuse"} | use
     split = rules if name == "spacy" else split_of(name)
     return Vocabulary(build(name, words, unk=unk), TokenizerUse.model_validate({"split": split} | use))

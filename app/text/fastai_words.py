@@ -8,7 +8,7 @@ Each rule takes time linear in the length of the text.
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from app.text.cleaning import Placed, followed, replaced
 from app.text.spacy_words import SpacyWords
@@ -53,13 +53,13 @@ class FastaiWords:
         self._words = SpacyWords(language, lower=False, special=_MARKS)
 
     def __call__(self, text: str) -> list[Word]:
-        places = range(len(text))
+        places: Sequence[int] = range(len(text))
         for rule in _RULES:
             text, moved = rule(text)
-            places = followed(places, moved)  # type: ignore[assignment]
-        words = []
+            places = followed(places, moved)
+        words, indent = [], len(text) - len(text.lstrip())
         for word, start, end in self._words(text.strip()):
-            first, last = origin(start, end, places)
+            first, last = origin(start + indent, end + indent, places)
             words.append(Word(word.replace(" ", _SPACE), first, first if word in _MARKS else last))
         return words
 
@@ -91,8 +91,8 @@ def _without_repeated_words(text: str) -> Placed:
 
 
 def _repeated_words(text: str) -> Iterator[Change]:
-    """Runs of three or more equal words with white space between them, with the characters on both sides. The first word
-    follows white space, which is not that behind the last run."""
+    """Runs of three or more equal words with white space between them, with the characters on both sides. The first
+    word follows white space, which is not that behind the last run."""
     words = [found.span() for found in _WORD.finditer(text)]
     number, free = 0, 0  # the next word, and the place behind the last change
     while number < len(words):
@@ -134,7 +134,12 @@ def _marked(pattern: re.Pattern[str], mark: str) -> Callable[[str], Placed]:
             if pattern.fullmatch(word):
                 if len(word) > 1:
                     yield found.start(), found.start(), f"{mark} "
-                yield from ((place, place + 1, text[place].lower()) for place in range(*found.span()))
+                lowered = word.lower()
+                if len(lowered) != len(word):  # "İ" becomes two characters
+                    letters: Sequence[str] = [letter.lower() for letter in word]
+                else:
+                    letters = lowered
+                yield from ((place, place + 1, letter) for place, letter in enumerate(letters, found.start()))
 
     return lambda text: replaced(text, changes(text))
 

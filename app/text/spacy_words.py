@@ -57,7 +57,7 @@ class SpacyWords:
         except ImportError as error:
             raise InvalidManifest(f"spaCy has no rules for the language {language!r}: {error}") from error
         for word in special:
-            self._language.tokenizer.add_special_case(word, [{"ORTH": word}])
+            self._language.tokenizer.add_special_case(word, [{"ORTH": word}])  # type: ignore[union-attr]
         self._lower = lower
         self._lock = Lock()
         self._zone, self._remaining = ExitStack(), 0

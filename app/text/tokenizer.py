@@ -82,6 +82,11 @@ class TextTokenizer:
         return self._use.empty == "read"
 
     @property
+    def reads_end(self) -> bool:
+        """Whether a text that is too long loses its beginning."""
+        return self._use.length is not None and self._use.length.cut_side == "left"
+
+    @property
     def _pad(self) -> int | None:
         return self._use.length.pad if self._use.length else None
 

@@ -18,7 +18,7 @@ from app.importers.layout import Converted, Given, Layout, Needs, Understanding,
 from app.importers.layouts.general_series import is_one_hot
 from app.importers.options import Option, OptionValues
 from app.importers.text_options import known_words, text_options, vocabulary_of
-from app.importers.text_rules.words import padding_word
+from app.importers.text_rules.marks import padding_word
 from app.importers.vocabularies import Role
 from app.store.architecture import LanguageModel, TextEncoder, WindowLanguageModel
 from app.store.manifest import Decoding, TokenLimits

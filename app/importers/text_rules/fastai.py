@@ -13,7 +13,7 @@ _UNKNOWN, _PADDING, _START, _NO_WORD = "xxunk", "xxpad", "xxbos", "xxfake"
 def fastai(vocabulary: Sequence[str], *, language: str = "en") -> Vocabulary:
     """`vocabulary` is `dls.vocab` (of texts): `xxunk`, `xxpad`, `xxbos` and others. `xxfake`, which fills it up, has no
     word. A text begins with `xxbos`; an empty one is read."""
-    check_rules("fastai")
+    check_rules(f"spacy:{language}")
     words = [no_word(token) if word == _NO_WORD else word for token, word in enumerate(vocabulary)]
     missing = [word for word in (_UNKNOWN, _START) if word not in words]
     if missing:

@@ -73,7 +73,10 @@ class TextSource(SourceKind[str]):
         """See `SourceKind.read`."""
         if _truncates(options):
             most = reader.limits.text_chars
-            inputs = [text[-most:] if self.continues else text[:most] for text in inputs]
+            inputs = [
+                text[-most:] if self.continues or entry.tokenizer.reads_end else text[:most]
+                for text, entry in zip(inputs, entries, strict=True)
+            ]
         if _is_read_quickly(inputs, entries, options):
             return self._read_all(inputs, entries, options, pieces)
         return await asyncio.to_thread(self._read_all, inputs, entries, options, pieces)
