@@ -13,7 +13,7 @@ from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable
 from app.store.architecture import Forecaster
 from app.store.manifest import Manifest
-from app.tasks.catalog import Entry
+from app.tasks.catalog import Catalog, Entry
 
 router = APIRouter(tags=["Models"])
 Named = Annotated[
@@ -29,7 +29,7 @@ async def models(service: ServiceDependency) -> ModelList:
     usable = service.catalog.usable(service.client.view)
     languages = dict.fromkeys(entry.manifest.name for entry in usable if entry.manifest.continues)
     data = [ListedModel(id=name) for name in languages]
-    return ModelList(models=_infos(usable, service.client.view), broken=_broken(service), data=data)
+    return ModelList(models=_infos(service.catalog, usable, service.client.view), broken=_broken(service), data=data)
 
 
 @router.get(
@@ -45,15 +45,18 @@ async def model(name: Named, service: ServiceDependency) -> NamedModel:
     service.catalog.named(None, name, None, service.client.view)
     return NamedModel(
         id=name,
-        models=_infos(service.catalog.of_name(name, service.client.view), service.client.view),
+        models=_infos(service.catalog, service.catalog.of_name(name, service.client.view), service.client.view),
         broken=[version for version in _broken(service) if version.model.rpartition("/")[0] == name],
     )
 
 
-def _infos(usable: Sequence[Entry], view: EngineView) -> list[ModelInfo]:
+def _infos(catalog: Catalog, usable: Sequence[Entry], view: EngineView) -> list[ModelInfo]:
     """The versions in their order; the first one of each name is its default."""
     first = {entry.manifest.name: entry.manifest.version for entry in reversed(usable)}
-    return [_info(entry.manifest, first[entry.manifest.name], view) for entry in usable]
+    return [
+        _info(entry.manifest, first[entry.manifest.name], view, is_default=catalog.is_default(entry.manifest, view))
+        for entry in usable
+    ]
 
 
 def _broken(service: Service) -> list[BrokenModel]:
@@ -61,7 +64,7 @@ def _broken(service: Service) -> list[BrokenModel]:
     return [BrokenModel(model=key, reason=reason) for key, reason in broken.items()]
 
 
-def _info(manifest: Manifest, default_version: int, view: EngineView) -> ModelInfo:
+def _info(manifest: Manifest, default_version: int, view: EngineView, *, is_default: bool) -> ModelInfo:
     return ModelInfo(
         name=manifest.name,
         version=manifest.version,
@@ -77,7 +80,7 @@ def _info(manifest: Manifest, default_version: int, view: EngineView) -> ModelIn
         frames=manifest.frames,
         quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
         state=view.state_of(manifest.key),
-        default=manifest.default,
+        default=is_default,
         default_version=manifest.version == default_version,
         licence=manifest.licence,
     )

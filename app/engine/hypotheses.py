@@ -99,7 +99,8 @@ def _followed_back(
 
 def _normalised(total: float, tokens: int, decode: Decode) -> float:
     """Score after the length penalty (Wu et al. 2016, section 7, equation 14); `tokens` counts the end."""
-    return total / ((5 + tokens) / 6) ** decode.length_penalty if decode.length_penalty else total
+    length = 5 + tokens + decode.penalty_tokens
+    return total / (length / 6) ** decode.length_penalty if decode.length_penalty else total
 
 
 def _details(request: Request, path: Sequence[tuple[Trace, int]]) -> tuple[Alternatives | None, Table | None]:

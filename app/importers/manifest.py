@@ -1,5 +1,6 @@
 """The manifest of an imported version."""
 
+import time
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -48,6 +49,8 @@ def manifest_of(
     architecture = converted.architecture
     if isinstance(architecture, Classifier | Tagger):
         check_labels(labels, architecture.labels)
+    elif labels:
+        raise ImportFailed("this network answers without labels: leave out --labels")
     try:
         return Manifest(
             name=name,
@@ -55,6 +58,7 @@ def manifest_of(
             task=task or converted.task or task_of(architecture, labels),
             description=description,
             default=default,
+            default_since=int(time.time()) if default else 0,
             source_language=languages[0],
             target_language=languages[1],
             architecture=architecture,

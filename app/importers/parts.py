@@ -58,10 +58,11 @@ def consists_of(tensors: Tensors, *parts: str) -> bool:
 def recurrence(tensors: Tensors, prefix: str, *, nonlinearity: str = "tanh") -> Recurrence:
     """The `nn.RNN`, `nn.GRU` or `nn.LSTM` under a prefix, from its shapes."""
     mine = under(tensors, prefix)
-    rows, hidden = mine["weight_hh_l0"].shape
-    cell = _CELLS.get(rows // hidden)
-    if cell is None or rows % hidden:
-        raise ImportFailed(f"{prefix}weight_hh_l0 is {rows} x {hidden}: no shape of an RNN, GRU or LSTM")
+    shape = tuple(mine["weight_hh_l0"].shape)
+    rows, hidden = shape if len(shape) == 2 else (0, 0)
+    cell = _CELLS.get(rows // hidden) if hidden else None
+    if cell is None or rows % hidden or mine["weight_ih_l0"].dim() != 2:
+        raise ImportFailed(f"{prefix}weight_hh_l0 is {' x '.join(map(str, shape))}: no shape of an RNN, GRU or LSTM")
     return Recurrence(
         cell="rnn_relu" if cell == "rnn_tanh" and nonlinearity == "relu" else cell,
         input_size=mine["weight_ih_l0"].shape[1],

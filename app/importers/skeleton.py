@@ -4,6 +4,7 @@ from typing import Any
 
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
+from app.importers.fastai import missing_of
 from app.importers.structure import Group, Structure, structure_of
 
 _CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
@@ -27,7 +28,7 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "layout": "generic-encoder-decoder" if is_pair else "generic-classifier",
         "parts": parts,
         "keys": {
-            (f"{path}.{key}" if several else key): list(tensor.shape)
+            (f"{path}.{key}" if several else key): str(tuple(tensor.shape))
             for path, tensors in checkpoint.networks.items()
             for key, tensor in tensors.items()
         },
@@ -77,6 +78,8 @@ def halves_of(checkpoint: Checkpoint) -> str | None:
     """What is missing where the files have one half of a pair; None if they seem whole."""
     if len(checkpoint.networks) != 1:
         return None
+    if missing := missing_of(checkpoint):
+        return missing
     path, tensors = next(iter(checkpoint.networks.items()))
     structure = structure_of(tensors)
     recurrences, linears = structure.of("recurrence", "cell"), structure.of("linear")

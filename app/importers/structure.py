@@ -87,8 +87,8 @@ def _by_prefix(tensors: Tensors) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
 
 def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
-    if "weight_ih_l0" in mine and not any("_hr_" in key for key in mine):
-        return "recurrence"
+    if "weight_ih_l0" in mine:
+        return "recurrence" if _is_recurrence(mine) else "unknown"
     if "weight_ih" in mine:
         return "cell"
     if any(_CRF.fullmatch(key) for key in mine):
@@ -108,6 +108,16 @@ def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
         return "table" if "bias" not in mine and _is_table(prefix, weight) else "linear"
     kinds: dict[int, Kind] = {1: "layer_norm", 3: "convolution", 4: "image"}
     return kinds.get(weight.dim(), "unknown")
+
+
+def _is_recurrence(mine: Mapping[str, Tensor]) -> bool:
+    """Whether the shapes are those of an RNN, GRU or LSTM of torch.nn, without projections of its outputs."""
+    if "weight_hh_l0" not in mine or any("_hr_" in key for key in mine):
+        return False
+    read, kept = mine["weight_ih_l0"], mine["weight_hh_l0"]
+    if read.dim() != 2 or kept.dim() != 2 or not kept.shape[1]:
+        return False
+    return kept.shape[0] % kept.shape[1] == 0 and kept.shape[0] // kept.shape[1] in (1, 3, 4)
 
 
 def _is_table(prefix: str, weight: Tensor) -> bool:

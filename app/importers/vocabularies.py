@@ -181,7 +181,10 @@ def read_words(path: Path, role: Role | None = None) -> WordFile:
 
 
 def _inside(plain: Plain) -> list[str] | None:
-    """The only vocabulary in a file that holds more, such as a checkpoint."""
+    """The only vocabulary in a file that holds more, such as a checkpoint, or the words of fastai's `dls.vocab`, whose
+    other list are the labels."""
+    if isinstance(plain, list | tuple) and len(plain) == 2 and (lists := [words_of(part) for part in plain]):
+        return max((words for words in lists if words), key=len, default=None)
     values = plain.values() if isinstance(plain, Mapping) else ()
     found = [words for value in values if isinstance(value, Mapping | ForeignObject) and (words := words_of(value))]
     return found[0] if len(found) == 1 else None

@@ -287,6 +287,9 @@ class Decoding(Part):
     max_tokens: Tokens
     beams: Annotated[int, Field(ge=1, le=16)] = 1
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 0.0
+    penalty_tokens: Annotated[int, Field(ge=0, le=1)] = Field(
+        0, description="Tokens that the length penalty counts beside those decoded: OpenNMT-py counts the first input."
+    )
     search: Search = "full"
     until: Until = "beams"
     fixed_steps: bool = False
@@ -330,6 +333,9 @@ class Manifest(Part):
     task: TaskName = Field(description="A task of the service, such as sentiment, captioning, translation, completion.")
     description: str
     default: bool = Field(False, description="Use this model for requests of its task and language that name no model.")
+    default_since: Annotated[int, Field(ge=0, lt=2**40)] = Field(
+        0, description="Unix time of that choice: of several defaults of a task and language the latest answers."
+    )
     source_language: Language | None = None
     target_language: Language | None = None
     architecture: Architecture

@@ -166,6 +166,18 @@ class Catalog:
         """Usable versions of a name, the default version first."""
         return [entry for entry in self.usable(engines) if entry.manifest.name == name]
 
+    def is_default(self, manifest: Manifest, engines: EngineView) -> bool:
+        """Whether a version answers requests of its task, its kind of source and its languages that name no model."""
+        same = [
+            entry.manifest
+            for entry in self.usable(engines)
+            if (entry.manifest.task, entry.manifest.source) == (manifest.task, manifest.source)
+        ]
+        if len({other.name for other in same}) == 1:
+            return True
+        chosen = [other for other in same if other.default and other.languages == manifest.languages]
+        return manifest.default and manifest.default_since == max(other.default_since for other in chosen)
+
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
 
@@ -203,16 +215,20 @@ class Catalog:
         source: str | None = None,
         target: str | None = None,
     ) -> Entry:
-        """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task, or
-        the first by name. Raises UnknownLanguage or ModelNotFound."""
+        """The default model for sources of `kinds` and for its languages, None for any: one of the route's own task,
+        the latest choice of several. The only model of the task is its default, too, unless it has other languages.
+        Raises UnknownLanguage or ModelNotFound."""
         taken = [entry for entry in self.usable(engines) if selection.takes(entry.manifest)]
         usable = [entry for entry in taken if kinds is None or entry.manifest.source in kinds]
-        usable.sort(key=lambda entry: entry.manifest.task != selection.task)
+        usable.sort(key=lambda entry: (entry.manifest.task != selection.task, -entry.manifest.default_since))
         for entry in usable:
             manifest = entry.manifest
             fits = source in (None, manifest.source_language) and target in (None, manifest.target_language)
             if manifest.default and fits:
                 return entry
+        own = [entry for entry in usable if entry.manifest.task == selection.task]
+        if len({entry.manifest.name for entry in own}) == 1 and _may_read(own[0].manifest, source, target):
+            return own[0]
         languages = " to ".join(language for language in (source, target) if language)
         if not usable:
             of_kinds = f" that reads {' or '.join(kinds)}" if kinds and taken else ""
@@ -221,6 +237,14 @@ class Catalog:
             )
         of_languages = f" for {languages}" if languages else ""
         raise UnknownLanguage(f"no default {selection.words}{of_languages}; name one in 'model': {_names(usable)}")
+
+
+def _may_read(manifest: Manifest, source: str | None, target: str | None) -> bool:
+    """Whether a model may have these languages: it does not name others."""
+    return all(
+        None in (wanted, own) or wanted == own
+        for wanted, own in ((source, manifest.source_language), (target, manifest.target_language))
+    )
 
 
 def open_catalog(root: Path, checks: Mapping[str, Check]) -> Catalog:

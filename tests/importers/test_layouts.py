@@ -217,6 +217,6 @@ def test_several_files_of_nothing_known(tmp_path: Path) -> None:
     ]
     ran = CliRunner().invoke(main, arguments)
     assert ran.exit_code == 1
-    assert "mystery.weight (3, 4)" in ran.output
+    assert '"mystery.weight": "(3, 4)"' in ran.output
     assert "unroll layouts" in ran.output
     assert not (tmp_path / "store").exists()

@@ -1,6 +1,6 @@
 """What a Keras model is: its graph walked, and the kind of network that its output shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal

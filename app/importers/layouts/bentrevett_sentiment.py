@@ -1,6 +1,7 @@
 """bentrevett/pytorch-sentiment-analysis, notebooks 1 and 2: an RNN or a (bidirectional) LSTM, its last state, a layer.
 
-Both vintages have the same shapes, but `rnn.` puts the forward half first and `lstm.` the backward half.
+Both vintages have the same shapes, but `rnn.` puts the forward half first and `lstm.` the backward half. A network of
+one's own often has these names, too, so an import asks for the order of the halves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,18 +33,21 @@ class _Notebook(Layout):
     vocabularies: Sequence[Role] = ("source",)
     part: str
     tokenizer: str
+    pooling: str  # of two directions
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
+        both = recurrence(checkpoint.network, self.part).directions == 2
         return [
+            *([_pooling(self.pooling)] if both else []),
             Option(
                 "tokenizer",
                 "how texts were split into words",
                 self.tokenizer,
                 ("basic_english", "spacy:en", "spaces"),
-            )
+            ),
         ]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
@@ -61,12 +65,17 @@ class _Notebook(Layout):
         width = layer["weight"].shape[1]
         if width != recurrent.output_size:
             raise ImportFailed(f"fc has {width} inputs, but the recurrence has {recurrent.output_size} outputs")
-        if recurrent.directions == 2:
-            layer["weight"] = self._forward_first(layer["weight"], recurrent.hidden_size)
+        pooling = values.given.get("pooling", "last")
+        if pooling == "last_backward_first":
+            layer["weight"] = reordered(layer["weight"], (recurrent.hidden_size, recurrent.hidden_size), (1, 0))
         encoder = TextEncoder(vocabulary_size=len(embedding), recurrence=recurrent)
         return Converted(
             task="sentiment",
-            architecture=Classifier(encoder=encoder, pooling=("last",), labels=len(layer["weight"])),
+            architecture=Classifier(
+                encoder=encoder,
+                pooling=("last_output" if pooling == "last_output" else "last",),
+                labels=len(layer["weight"]),
+            ),
             tensors={
                 **embedded("encoder", embedding, recurrent_weights(tensors, self.part)),
                 **prefixed(layer, "output."),
@@ -78,8 +87,18 @@ class _Notebook(Layout):
         one = len(tensors["fc.weight"]) == 1
         return two_labels(tensors, "fc.") if one else linear(tensors, "fc.")
 
-    def _forward_first(self, weight: Tensor, hidden: int) -> Tensor:
-        return weight
+
+def _pooling(usual: str) -> Option:
+    names = ("last", "last_backward_first", "last_output")
+    return Option(
+        "pooling",
+        "the halves that fc reads; last: cat(h[-2], h[-1]), last_backward_first: cat(h[-1], h[-2]), last_output: "
+        "output[:, -1]",
+        usual,
+        names,
+        depends="a network of your own with the same names may read them in another order: look at its forward()",
+        readings=names,
+    )
 
 
 class Legacy(_Notebook):
@@ -88,6 +107,7 @@ class Legacy(_Notebook):
     name = "bentrevett-sentiment-legacy"
     source = "bentrevett/pytorch-sentiment-analysis, legacy notebooks 1 and 2"
     part = "rnn."
+    pooling = "last"
     tokenizer = "spacy:en"
 
 
@@ -97,10 +117,8 @@ class Present(_Notebook):
     name = "bentrevett-sentiment-2024"
     source = "bentrevett/pytorch-sentiment-analysis, notebook 2 of 2024"
     part = "lstm."
+    pooling = "last_backward_first"
     tokenizer = "basic_english"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         return super().matches(checkpoint) and len(checkpoint.network["fc.weight"]) > 1  # one output is Udacity's
-
-    def _forward_first(self, weight: Tensor, hidden: int) -> Tensor:
-        return reordered(weight, (hidden, hidden), (1, 0))

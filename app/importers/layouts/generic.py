@@ -2,17 +2,17 @@
 names the keys of each part; docs/importing.md lists its members."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Given, Layout, require
-from app.importers.options import Option, OptionValues
+from app.importers.layout import Converted, Given, Layout, Needs, require
+from app.importers.options import Option
 from app.importers.parts import (
     decoder_of,
     embedded,
@@ -21,6 +21,7 @@ from app.importers.parts import (
     prefixed,
     recurrence,
     recurrent_weights,
+    reordered,
     two_labels,
 )
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
@@ -28,6 +29,13 @@ from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, Decoder, EncoderDecoder, TextEncoder
 from app.store.manifest import Decoding, TokenLimits
 
+_CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
+_PAIR = (
+    *("encoder.embedding", "encoder.recurrence", "decoder.embedding", "decoder.recurrence", "decoder.output"),
+    *("decoder.attention.key", "decoder.attention.query", "decoder.attention.score", "decoder.attention.gate"),
+    *("decoder.bridge_hidden", "decoder.bridge_cell", "decoder.readout", "decoder.input"),
+)
+_OF_THE_SKELETON = ("why", "layout", "keys")  # members that `--write-mapping` adds
 _MAPPING = Option("mapping", "a JSON file from our parts to the prefixes of your keys, see docs/importing.md")
 _WITHOUT_BIAS = ("decoder.embedding", "decoder.attention.score")  # softmax drops a score's bias
 _TOKENIZER = Option("tokenizer", "how texts were split into words, see docs/tokenizers.md", "spaces_lower")
@@ -44,6 +52,10 @@ class _Generic(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         return [_MAPPING, _TOKENIZER]
 
+    def _rows(self, checkpoint: Checkpoint, chosen: Mapping[str, str], part: str) -> int | None:
+        """Rows of the weight of a part, if the mapping is known."""
+        return len(_Mapping(checkpoint, chosen["mapping"]).weight(part)) if "mapping" in chosen else None
+
 
 class GenericClassifier(_Generic):
     """Embedding, recurrence, pooling, one linear layer. A single output has a sigmoid."""
@@ -52,17 +64,28 @@ class GenericClassifier(_Generic):
     source = "your own classifier, with a mapping file"
     vocabularies: Sequence[Role] = ("source",)
 
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        outputs, rows = (self._rows(checkpoint, chosen, part) for part in ("output", "encoder.embedding"))
+        labels = None if outputs is None else max(2, outputs)
+        return Needs(self.vocabularies, labels=labels, rows={} if rows is None else {"source": rows})
+
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values
-        mapping = _Mapping(checkpoint, values)
+        mapping = _Mapping(checkpoint, values.text("mapping"))
+        mapping.check_parts(_CLASSIFIER)
         source = words["source"]
         output = mapping.prefix("output")
         layer = two_labels(mapping.tensors, output) if mapping.outputs == 1 else linear(mapping.tensors, output)
+        poolings = tuple(mapping.rest.pop("pooling", ["last"]))
+        encoder = mapping.encoder(source)
+        if "last_backward_first" in poolings:
+            half = encoder.recurrence.hidden_size
+            require(poolings == ("last_backward_first",), "pooling last_backward_first stands alone")
+            require(encoder.recurrence.directions == 2, "pooling last_backward_first needs two directions")
+            poolings, layer["weight"] = ("last",), reordered(layer["weight"], (half, half), (1, 0))
         try:
-            architecture = Classifier(
-                encoder=mapping.encoder(source),
-                pooling=tuple(mapping.rest.pop("pooling", ["last"])),
-                labels=len(layer["weight"]),
+            architecture = Classifier.model_validate(
+                {"encoder": encoder, "pooling": poolings, "labels": len(layer["weight"])}
             )
         except ValidationError as error:
             raise ImportFailed(f"the mapping file: {error.errors()[0]['msg']}") from error
@@ -83,9 +106,15 @@ class GenericEncoderDecoder(_Generic):
     source = "your own encoder-decoder, with a mapping file"
     vocabularies: Sequence[Role] = ("source", "target")
 
+    def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
+        source, target = (self._rows(checkpoint, chosen, f"{side}.embedding") for side in ("encoder", "decoder"))
+        rows = {} if source is None or target is None else {"source": source, "target": target}
+        return Needs(self.vocabularies, rows=cast(Mapping[Role, int], rows))
+
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values
-        mapping = _Mapping(checkpoint, values)
+        mapping = _Mapping(checkpoint, values.text("mapping"))
+        mapping.check_parts(_PAIR)
         source, target = words["source"], words["target"]
         check_words(target, len(mapping.weight("decoder.embedding")), "target")
         recurrent = recurrence(mapping.tensors, mapping.prefix("decoder.recurrence"))
@@ -115,18 +144,27 @@ class GenericEncoderDecoder(_Generic):
 class _Mapping:
     """A mapping file over the tensors of all networks. With several networks, keys begin with the path of theirs."""
 
-    def __init__(self, checkpoint: Checkpoint, values: OptionValues) -> None:
-        path = Path(values.text("mapping"))
+    def __init__(self, checkpoint: Checkpoint, name: str) -> None:
+        path = Path(name)
         try:
             self.rest: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
             self._parts: dict[str, str] = dict(self.rest.pop("parts"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImportFailed(f"{path.name} is not a mapping file: it must be JSON with an object 'parts'") from error
+        for member in _OF_THE_SKELETON:
+            self.rest.pop(member, None)
         parts = checkpoint.networks.items()
         self.tensors: Tensors = checkpoint.single or {
             f"{path}.{key}": value for path, part in parts for key, value in part.items()
         }
         self.unk: str | None = self.rest.pop("unk", "<unk>")
+
+    def check_parts(self, known: Sequence[str]) -> None:
+        """Raises ImportFailed for a part that this layout does not have, or that has no keys yet."""
+        unknown = [part for part in self._parts if part not in known]
+        require(not unknown, f"the mapping file has unknown parts: {', '.join(unknown)}; parts are {', '.join(known)}")
+        empty = [part for part, prefix in self._parts.items() if not prefix]
+        require(not empty, f"the mapping file names no keys for {', '.join(empty)}: fill them in, or remove the part")
 
     def prefix(self, part: str) -> str:
         """The prefix of the keys of a part. Raises ImportFailed if the file or the checkpoint does not have it."""

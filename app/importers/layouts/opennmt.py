@@ -44,6 +44,16 @@ class OpenNMT(Layout):
         return [
             Option("beams", "-beam_size", "5", kind="whole", most=16),
             Option(
+                "alpha",
+                "-alpha with -length_penalty wu; 0 for none",
+                "0",
+                kind="real",
+                least=-10,
+                most=10,
+                depends="ranks the sentences of a beam, and is part of their scores",
+                assumed=True,
+            ),
+            Option(
                 "max_tokens", "-max_length: steps after which decoding ends", "100", kind="whole", most=_MOST_TOKENS
             ),
         ]
@@ -101,6 +111,8 @@ class OpenNMT(Layout):
                 eos=index_of(target, "</s>", "target"),
                 max_tokens=values.number("max_tokens"),
                 beams=values.number("beams"),
+                length_penalty=values.real("alpha"),
+                penalty_tokens=1,
                 search="gaps",
                 until="best",
             ),

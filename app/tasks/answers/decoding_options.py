@@ -125,6 +125,7 @@ def decode_request(entry: Entry, options: DecodingOptions) -> Decode:
         min_tokens=min(decoding.min_tokens, max_tokens) if options.min_tokens is None else options.min_tokens,
         beams=beams,
         n_best=options.n_best,
+        penalty_tokens=decoding.penalty_tokens,
         length_penalty=decoding.length_penalty if options.length_penalty is None else options.length_penalty,
         temperature=options.temperature,
         top_k=options.top_k,

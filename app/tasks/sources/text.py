@@ -73,16 +73,12 @@ class TextSource(SourceKind[str]):
         """See `SourceKind.read`."""
         if _truncates(options):
             most = reader.limits.text_chars
-<<<<<<< HEAD
             inputs = [
                 text[-most:] if self.continues or entry.tokenizer.reads_end else text[:most]
                 for text, entry in zip(inputs, entries, strict=True)
             ]
-=======
-            inputs = [text[-most:] if self.continues else text[:most] for text in inputs]
         whole_steps = reader.limits.whole_steps
         places = [Reading(entry, index, options, pieces, whole_steps) for index, entry in enumerate(entries)]
->>>>>>> imports-M
         if _is_read_quickly(inputs, entries, options):
             return self._read_all(inputs, places)
         return await asyncio.to_thread(self._read_all, inputs, places)
