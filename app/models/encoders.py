@@ -1,5 +1,7 @@
 """Encoders: a source to a memory for attention or pooling, and to a summary that starts a decoder."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -14,15 +16,19 @@ from app.models.stages import Stages
 from app.models.steps import Steps, joined_directions, unroll
 from app.store.architecture import FramesEncoder as FramesEncoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import Pooling
 from app.store.architecture import RecurrentEncoder as RecurrentEncoderConfig
 from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
+
+NO_POOLS: Mapping[Pooling, Tensor] = MappingProxyType({})
 
 
 class Encoded(NamedTuple):
     """memory (batch, source, memory), its mask (batch, source), summary (batch, summary), the last recurrent state, the
     output of a second path over the source (batch, branch), and which steps the recurrence read (batch, source), None
-    for all."""
+    for all. `pools` are outputs that were pooled while the source was read in parts (batch, memory): `memory` has the
+    last one alone."""
 
     memory: Tensor
     memory_mask: Tensor
@@ -30,6 +36,7 @@ class Encoded(NamedTuple):
     state: RecurrentState | None
     branch: Tensor | None = None
     read: Tensor | None = None
+    pools: Mapping[Pooling, Tensor] = NO_POOLS
 
     def rows(self, index: Tensor) -> "Encoded":
         """Some sources of the batch, by their index (rows,)."""
@@ -38,7 +45,8 @@ class Encoded(NamedTuple):
             state = RecurrentState(state.hidden[index], None if state.cell is None else state.cell[index])
         branch = None if self.branch is None else self.branch[index]
         read = None if self.read is None else self.read[index]
-        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read)
+        pools = {pooling: pool[index] for pooling, pool in self.pools.items()}
+        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read, pools)
 
     @property
     def lengths(self) -> Tensor:

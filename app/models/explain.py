@@ -10,9 +10,8 @@ from torch import Tensor
 
 from app.models.cells import RecurrentState, Weights
 from app.models.encoders import Encoded, FramesEncoder, RecurrentEncoder
-from app.models.forecaster import Forecaster
 from app.models.gates import Gated, computation_of, gated_step, projected
-from app.models.networks import Classifier, Tagger
+from app.models.networks import Classifier
 from app.models.pieces import InPieces
 from app.models.steps import Steps
 from app.store.architecture import CELLS, CellSettings
@@ -40,28 +39,13 @@ class Explained(NamedTuple):
 
 
 def explain(network: Classifier, source: Tensor, layer: int | None, units: int | None) -> InPieces[Explained]:
-    """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. See
-    `probabilities_after_each` and `layer_activations`; of the latter, only the `units` that change most."""
+    """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. `layer` is a layer of the
+    encoder, counted from 0; its activations are those of the `units` that change most. The architecture must explain
+    steps."""
     inputs, steps = yield from _embedded(network.encoder, source)
     probabilities = yield from _probabilities(network, source, inputs, steps)
     directions = [] if layer is None else (yield from _activations(network.encoder, inputs, steps, layer))
     return Explained(probabilities, [most_changing(one, units) for one in directions])
-
-
-def probabilities_after_each(network: Classifier, source: Tensor) -> InPieces[Tensor]:
-    """A source (steps, ...) to the probability of each label if it ended after each step (steps, labels). The
-    architecture must explain steps."""
-    inputs, steps = yield from _embedded(network.encoder, source)
-    return (yield from _probabilities(network, source, inputs, steps))
-
-
-def layer_activations(
-    network: Classifier | Tagger | Forecaster, source: Tensor, layer: int
-) -> InPieces[list[Activations]]:
-    """A source (steps, ...) to the activations of a layer of the encoder, counted from 0: one entry per direction,
-    forward first."""
-    inputs, steps = yield from _embedded(network.encoder, source)
-    return (yield from _activations(network.encoder, inputs, steps, layer))
 
 
 def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[tuple[Tensor, Steps]]:
@@ -80,8 +64,10 @@ def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[tuple[Tenso
 
 
 def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: Steps) -> InPieces[Tensor]:
-    """In one direction a state does not depend on later steps, so one pass gives all rows. Otherwise, as in two
-    directions or with convolutions, each prefix is encoded by itself."""
+    """The probability of each label if the source (steps, ...) ended after each step (steps, labels).
+
+    In one direction a state does not depend on later steps, so one pass gives all rows. Otherwise, as in two directions
+    or with convolutions, each prefix is encoded by itself."""
     if network.config.explains_in_one_pass:
         encoded = yield from _encoded(network.encoder, inputs)
         return network.probabilities(network.label_prefixes(encoded))[0]
@@ -114,7 +100,7 @@ def _encoded(encoder: RecurrentEncoder, inputs: Tensor) -> InPieces[Encoded]:
 
 
 def _activations(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps, layer: int) -> InPieces[list[Activations]]:
-    """See `layer_activations`."""
+    """The activations of a layer: one entry per direction, forward first."""
     recurrence = encoder.recurrence.recurrence
     read = steps.counted(inputs.shape[1])[0]
     features = inputs[0, read]

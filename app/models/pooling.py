@@ -1,4 +1,4 @@
-"""Pooling: the outputs of an encoder over time to one vector."""
+"""Pooling: the outputs of an encoder over time to one vector, at once or while a source is read in parts."""
 
 from typing import assert_never
 
@@ -65,6 +65,8 @@ def pooled(poolings: tuple[Pooling, ...], encoded: Encoded, attention: Attention
 
 def _pooled(pooling: Pooling, encoded: Encoded, attention: AttentionPooling | None) -> Tensor:
     """An encoded source to (batch, memory); `flatten` to (batch, source * memory)."""
+    if pooling in encoded.pools:
+        return encoded.pools[pooling]
     memory = encoded.memory
     match pooling:
         case "last":
@@ -72,7 +74,7 @@ def _pooled(pooling: Pooling, encoded: Encoded, attention: AttentionPooling | No
         case "last_output":
             return last_of(memory, encoded.lengths)
         case "max":
-            return memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+            return _largest(encoded)
         case "mean":
             if encoded.read is None:
                 return memory.sum(1) / encoded.lengths.unsqueeze(1)  # the memory of padding is 0
@@ -96,11 +98,53 @@ def last_outputs(encoded: Encoded, count: int) -> Tensor:
     return encoded.memory.gather(1, places.unsqueeze(2).expand(-1, -1, encoded.memory.shape[2]))
 
 
+def _largest(encoded: Encoded) -> Tensor:
+    return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+
+
 def _sum(encoded: Encoded) -> Tensor:
     """The outputs of the steps that were read (batch, memory)."""
     if encoded.read is None:
         return encoded.memory.sum(1)
     return encoded.memory.masked_fill(~encoded.read.unsqueeze(2), 0).sum(1)
+
+
+def pooled_part(pooling: Pooling, encoded: Encoded) -> Tensor:
+    """What `pooling` keeps of the outputs of one part of each source (batch, memory): the last, the largest, or their
+    sum. Not for attention and flatten, which need all outputs."""
+    match pooling:
+        case "last":
+            return encoded.summary
+        case "last_output":
+            return last_of(encoded.memory, encoded.lengths)
+        case "max":
+            return _largest(encoded)
+        case "mean" | "sum":
+            return encoded.memory.sum(1, dtype=torch.float64)  # of any number of parts
+        case "attention" | "flatten":
+            raise NotImplementedError(f"pooling {pooling} needs all outputs")
+        case _:
+            assert_never(pooling)
+
+
+def joined_parts(pooling: Pooling, before: Tensor, after: Tensor) -> Tensor:
+    """What `pooling` keeps of two neighbouring parts, from what it keeps of each."""
+    match pooling:
+        case "last" | "last_output":
+            return after
+        case "max":
+            return torch.maximum(before, after)
+        case "mean" | "sum":
+            return before + after
+        case "attention" | "flatten":
+            raise NotImplementedError(f"pooling {pooling} needs all outputs")
+        case _:
+            assert_never(pooling)
+
+
+def pooled_parts(pooling: Pooling, kept: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
+    """The pooled outputs of a source with a number of steps, from what `pooling` keeps of all its parts."""
+    return (kept / steps if pooling == "mean" else kept).to(dtype)
 
 
 def pooled_prefixes(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:

@@ -278,9 +278,9 @@ class _Pooled(Part):
         return self.window if "flatten" in self.pooling else None
 
     @property
-    def reads_outputs(self) -> bool:
-        """Whether its answer needs more than the last state."""
-        return self.pooling != ("last",)
+    def reads_all_outputs(self) -> bool:
+        """Whether its answer needs all outputs side by side, and not only what they are pooled to."""
+        return bool({"attention", "flatten"} & set(self.pooling))
 
 
 class Classifier(_Pooled):
@@ -397,6 +397,8 @@ class Forecaster(_Pooled):
         if self.per_step and (self.pooling != ("last",) or self.decoder is not None or self.encoder.branch):
             raise ValueError("per_step takes no pooling, no decoder and no branch: it reads the last outputs")
         if self.decoder is not None and self.decoder.reads == "fed":
+            if self.pooling != ("last",) or self.encoder.branch:
+                raise ValueError("a decoder of values continues the encoder's last state: no pooling, no branch")
             given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
             if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
                 raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")
@@ -420,9 +422,9 @@ class Forecaster(_Pooled):
         return self.encoder.least_steps(self.horizon) if self.per_step else super().least_steps
 
     @property
-    def reads_outputs(self) -> bool:
-        """See `_Pooled.reads_outputs`."""
-        return self.per_step or super().reads_outputs
+    def reads_all_outputs(self) -> bool:
+        """See `_Pooled.reads_all_outputs`."""
+        return self.per_step or super().reads_all_outputs
 
     def describe(self) -> str:
         ahead = "fed back" if self.feedback != "none" else f"{self.horizon} steps ahead"
