@@ -46,9 +46,8 @@ def function_of(layer: Layer, setting: str = "activation", *, keras_2: bool) -> 
     if given == "hard_sigmoid":
         return Function("hard_sigmoid_5" if keras_2 else "hard_sigmoid_6")
     if given not in _FUNCTIONS:
-        raise layer.refuse(
-            f"its {setting} {given!r} is not supported; {', '.join(sorted({*_FUNCTIONS, 'hard_sigmoid', 'softmax'}))} are"
-        )
+        known = ", ".join(sorted({*_FUNCTIONS, "hard_sigmoid", "softmax"}))
+        raise layer.refuse(f"its {setting} {given!r} is not supported; {known} are")
     return Function(_FUNCTIONS[given], 0.2 if given == "leaky_relu" else 0.01)
 
 

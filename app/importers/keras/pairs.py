@@ -4,9 +4,10 @@ from functools import lru_cache
 
 from app.errors import ImportFailed
 from app.importers.keras.graph import Graph, Place, graph_of
+from app.importers.keras.inputs import as_state, source
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Steps, Value
-from app.importers.keras.walk import Walk, as_state
+from app.importers.keras.walk import Walk
 from app.importers.keras_model import KerasModel
 
 
@@ -47,7 +48,7 @@ def _given(graph: Graph, outputs: list[Value]) -> dict[Place, Value] | None:
     states = [state for value in outputs if (state := as_state(value)) is not None]
     memories = [value for value in outputs if isinstance(value, Steps)]
     given: dict[Place, Value] = {}
-    sources = {call.place: Walk.source_of(call) for call in graph.calls if call.layer.kind == "InputLayer"}
+    sources = {call.place: source(call.layer) for call in graph.calls if call.layer.kind == "InputLayer"}
     for place in graph.inputs:
         shape = sources[place].shape
         if len(shape) == 1 and isinstance(shape[0], int) and states and states[0].steps.size == shape[0]:

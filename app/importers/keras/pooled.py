@@ -217,7 +217,8 @@ def _repeated(output: Steps, targets: int) -> tuple[Forecaster, Tensors]:
     head_size = steps.size
     recurrence = _one_recurrence(steps.pieces)
     stage = recurrence.stage
-    assert isinstance(stage, RecurrenceStage) and isinstance(network.encoder, SeriesEncoder)
+    assert isinstance(stage, RecurrenceStage)
+    assert isinstance(network.encoder, SeriesEncoder)
     require(
         stage.recurrence.directions == 1 and not stage.recurrence.reverse,
         "a decoder after RepeatVector must read in one direction, forward",

@@ -1,12 +1,13 @@
 """Recurrent layers of Keras as ours: gates in torch's order, both conventions of a GRU's reset gate, CuDNN's forms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from app.importers.keras.activations import Function, function_of
-from app.importers.keras.graph import Layer
+from app.importers.keras.graph import Layer, kind_of
 from app.importers.keras.values import Piece
 from app.store.architecture import CELLS, CellKind, Join, Recurrence, RecurrenceStage
 
@@ -17,14 +18,23 @@ _CELLS: dict[str, CellKind] = {
     "CuDNNLSTM": "lstm",
     "CuDNNGRU": "gru",
 }
-KINDS = (*_CELLS, "Bidirectional")
+KINDS = (*_CELLS, "Bidirectional", "RNN")
 _JOINS: dict[str, Join] = {"concat": "concatenate", "sum": "sum", "ave": "mean", "mul": "product"}
 _GATES = ("sigmoid", "hard_sigmoid_5", "hard_sigmoid_6")
 
 
 def one_way(layer: Layer) -> Layer:
-    """The recurrent layer itself, or the one that reads forward."""
-    return layer.inner or layer if layer.kind == "Bidirectional" else layer
+    """The recurrent layer itself, or the one that reads forward. `RNN` over a cell is the layer of that cell."""
+    one = layer.inner or layer if layer.kind == "Bidirectional" else layer
+    cell = one.config.get("cell")
+    if one.kind != "RNN" or not isinstance(cell, Mapping):
+        return one
+    kind = kind_of(cell).removesuffix("Cell")
+    if kind not in _CELLS:
+        raise layer.refuse(
+            f"it holds the cell {cell.get('class_name')}; LSTMCell, GRUCell and SimpleRNNCell are supported"
+        )
+    return replace(one, kind=kind, config={**one.config, **cell["config"]})
 
 
 def recurrence_of(layer: Layer, inputs: int, *, keras_2: bool) -> Piece:

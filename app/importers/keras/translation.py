@@ -90,7 +90,8 @@ def _started(pair: Pair) -> tuple[EncoderDecoder, Tensors]:
     sizes = [decoder.size if name == "hidden" else encoder.size for name in readout]
     layers, readout_size = _layers(pair.linear)
     stage = recurrence.stage
-    assert isinstance(stage, RecurrenceStage) and isinstance(encoded.config, TextEncoder)
+    assert isinstance(stage, RecurrenceStage)
+    assert isinstance(encoded.config, TextEncoder)
     first = _spread(layers[0], readout, sizes, stage.recurrence.hidden_size)
     layers = [first, *layers[1:]]
     output = _for_rows(layers[-1], len(embedding))
@@ -234,7 +235,8 @@ def _layers(linear: Sequence[Linear]) -> tuple[list[Linear], int | None]:
         return layers, len(layers[0].bias)
     functions = " and ".join(layer.function.activation for layer in layers[:-1])
     raise ImportFailed(
-        f"between the recurrence of a decoder and its output only one Dense layer with tanh is supported, not {functions}"
+        f"between the recurrence of a decoder and its output only one Dense layer with tanh is supported, not "
+        f"{functions}"
     )
 
 
@@ -253,7 +255,8 @@ def _repeating(pair: Pair) -> tuple[EncoderDecoder, Tensors]:
     encoded = encoder_of(pair.encoder)
     recurrence = _one_recurrence(pair.decoder.pieces)
     stage = recurrence.stage
-    assert isinstance(stage, RecurrenceStage) and isinstance(encoded.config, TextEncoder)
+    assert isinstance(stage, RecurrenceStage)
+    assert isinstance(encoded.config, TextEncoder)
     layers, readout_size = _layers(pair.linear)
     first = _spread(layers[0], ("hidden",), (pair.decoder.size,), stage.recurrence.hidden_size)
     layers = [first, *layers[1:]]

@@ -195,4 +195,19 @@ class Attended:
         return self.memory.size
 
 
-Value = Source | Steps | State | Vector | Attended
+@dataclass(frozen=True)
+class Weights:
+    """A weight for each of the steps, which sum to 1. `scored` are the steps with the layers that score them."""
+
+    scored: Steps
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Steps times their weights."""
+
+    steps: Steps
+    weights: Weights
+
+
+Value = Source | Steps | State | Vector | Attended | Weights | Weighted

@@ -38,8 +38,7 @@ def with_usual_settings(model: KerasModel) -> KerasModel:
         layers.append(
             _layer(embeddings[0], "Embedding", input_dim=rows, output_dim=size, batch_input_shape=[None, None])
         )
-    for name in recurrent:
-        layers.append(_recurrent(name, groups[name], is_last=name == recurrent[-1]))
+    layers += [_recurrent(name, groups[name], is_last=name == recurrent[-1]) for name in recurrent]
     if recurrent and not embeddings:
         layers[0]["config"]["batch_input_shape"] = [None, None, groups[recurrent[0]][0].shape[0]]
     for name in dense:

@@ -78,7 +78,7 @@ class KerasTranslation(KerasLayout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         pair, values = pair_of(self.understood(checkpoint)), given.values
         architecture, tensors = translation.encoder_decoder(pair)
-        encoder, rows = architecture.encoder, architecture.decoder.vocabulary_size
+        rows = architecture.decoder.vocabulary_size
         source = _source(pair, given)
         target = vocabulary_of("target", rows, given)
         start, stop = (_marker(name, values, given, target) for name in ("start", "stop"))

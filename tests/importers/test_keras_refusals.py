@@ -1,0 +1,86 @@
+"""What a Keras model may have that is not supported is named, with the layer."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from app.errors import ImportFailed
+from app.importers.keras import pooled
+from app.importers.keras.understood import understand
+from app.importers.keras.weights_alone import with_usual_settings
+from app.importers.keras_model import KerasModel
+from tests.importers.keras_numpy import Settings
+from tests.importers.keras_stacks import Stack
+
+
+def _model(*layers: Settings) -> KerasModel:
+    config = {"class_name": "Sequential", "config": {"layers": list(layers)}}
+    arrays = {
+        "ids": [torch.zeros(9, 4)],
+        "lstm": [torch.zeros(4, 12), torch.zeros(3, 12), torch.zeros(12)],
+        "dense": [torch.zeros(3, 2), torch.zeros(2)],
+    }
+    return KerasModel("3.0.0", config, arrays)
+
+
+def _layer(kind: str, name: str, **config: Any) -> Settings:
+    return {"class_name": kind, "config": {"name": name, **config}}
+
+
+IDS = _layer("Embedding", "ids", input_dim=9, output_dim=4, batch_shape=[None, 5])
+LSTM = _layer("LSTM", "lstm", units=3, activation="tanh", recurrent_activation="sigmoid")
+DENSE = _layer("Dense", "dense", units=2, activation="softmax")
+
+
+def test_the_model_of_these_tests_is_taken() -> None:
+    assert understand(_model(IDS, LSTM, DENSE)).kind == "classifier"
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([IDS, LSTM, _layer("Lambda", "twice"), DENSE], "Lambda.*code of its author"),
+        ([IDS, LSTM, {**_layer("Own", "own"), "registered_name": "mine>Own"}, DENSE], "mine>Own.*code of its author"),
+        ([IDS, LSTM, {**_layer("Own", "own"), "module": "__main__"}, DENSE], "'Own'.*code of its author"),
+        ([IDS, LSTM, _layer("CapsuleNetwork", "caps"), DENSE], "layer 'caps' .CapsuleNetwork.*supported are .*LSTM"),
+        ([IDS, _layer("LSTM", "lstm", units=3, activation="mish"), DENSE], "layer 'lstm' .LSTM.*'mish'.*softsign"),
+        ([IDS, _layer("LSTM", "lstm", units=5), DENSE], "layer 'lstm'.*shapes"),
+        ([IDS, LSTM, _layer("Dense", "dense", units=7)], "layer 'dense'.*shape"),
+        ([IDS, _layer("ConvLSTM2D", "rows"), DENSE], "layer 'rows' .ConvLSTM2D"),
+        ([IDS, _layer("TimeDistributed", "each", layer=_layer("Flatten", "flat")), LSTM], "layer 'each'.*Flatten"),
+        ([IDS, _layer("Bidirectional", "both", layer=LSTM, merge_mode=None), DENSE], "merge_mode None"),
+    ],
+)
+def test_refusals(layers: list[Settings], message: str) -> None:
+    with pytest.raises(ImportFailed, match=message):
+        understand(_model(*layers))
+
+
+def test_a_model_that_is_code() -> None:
+    model = KerasModel("3.0.0", {"class_name": "Translator", "config": {"units": 3}}, {})
+    with pytest.raises(ImportFailed, match=r"describe a Translator.*Sequential and functional"):
+        understand(model)
+
+
+def test_a_network_without_a_recurrence() -> None:
+    mean = _layer("GlobalAveragePooling1D", "mean")
+    with pytest.raises(ImportFailed, match="no recurrent layer"):
+        pooled.classifier(understand(_model(IDS, mean, _layer("Activation", "end", activation="softmax"))))
+
+
+def test_weights_alone_are_taken_as_they_usually_are() -> None:
+    stack = Stack(1, keras=3, features=None)
+    stack.embed(mask=False)
+    arrays = {name: [torch.from_numpy(array).float() for array in stack.arrays[0]] for name in ("embedding",)}
+    cell = [torch.randn(4, 8), torch.randn(2, 8), torch.randn(8)]
+    arrays |= {"bidirectional": [*cell, *cell], "dense": [torch.randn(4, 1), torch.randn(1)]}
+    understood = understand(with_usual_settings(KerasModel(None, None, arrays)))
+    architecture, _ = pooled.classifier(understood)
+    assert architecture.describe() == "bidirectional LSTM-2 encoder over 9 tokens, last pooling, 2 labels"
+
+
+def test_weights_alone_with_other_layers_need_the_settings() -> None:
+    arrays = {"embedding": [torch.zeros(9, 4)], "normalization": [torch.zeros(4)]}
+    with pytest.raises(ImportFailed, match=r"'normalization'.*model.to_json"):
+        with_usual_settings(KerasModel(None, None, arrays))
