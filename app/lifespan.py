@@ -26,6 +26,7 @@ from app.metrics import Metrics
 from app.rollout import Rollout, watch
 from app.settings import Settings
 from app.store.hashes import FOLDER, Hashes
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
@@ -136,6 +137,7 @@ def _service(
         image_pixels=settings.max_image_pixels,
         series_steps=settings.max_series_steps,
         windows=settings.max_windows,
+        window_numbers=settings.max_window_numbers,
         frames=settings.max_frames,
     )
     return Service(
@@ -143,6 +145,7 @@ def _service(
         catalog=catalog,
         client=client,
         reader=Reader(limits, decoders),
+        answer_limits=AnswerLimits(settings.max_horizon, settings.max_answer_numbers),
         metrics=parts.metrics,
         admission=parts.admission,
         rollout=rollout,

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.api.access.rates import check_rate
+from app.tasks.answers.limits import LONGEST_HORIZON
 
 SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # passed on in the environment, never on a command line
 _OWN_PATHS = ("/v1", "/v2", "/hf", "/assets")  # as a prefix they would be ambiguous
@@ -152,6 +153,17 @@ class Settings(BaseSettings):
     max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Maximum length of a text in characters.")
     max_series_steps: Annotated[int, Field(ge=1)] = Field(100_000, description="Maximum steps of a series.")
     max_windows: Annotated[int, Field(ge=1)] = Field(4096, description="Maximum windows of one request.")
+    max_window_numbers: Annotated[int, Field(ge=1)] = Field(
+        4_000_000, description="Maximum numbers in the windows of one request, before they are scaled."
+    )
+    max_horizon: Annotated[int, Field(ge=1, le=LONGEST_HORIZON)] = Field(
+        10_000, description="Maximum steps ahead of a forecast."
+    )
+    max_answer_numbers: Annotated[int, Field(ge=1)] = Field(
+        500_000,
+        description="Maximum numbers in the answer to one request: in forecasts and states, in explanations, or in "
+        "the scores of tagged words.",
+    )
     max_image_bytes: Annotated[int, Field(ge=1024)] = Field(
         12 * 1024 * 1024, description="Maximum size of an image file in bytes."
     )

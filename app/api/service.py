@@ -25,6 +25,7 @@ from app.metrics import Metrics
 from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
 from app.store.manifest import AnswerName, Manifest, SourceName
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Catalog, Selection
 from app.tasks.job import Job, Output
@@ -58,6 +59,7 @@ class Service:
         catalog: Catalog,
         client: EngineClient,
         reader: Reader,
+        answer_limits: AnswerLimits,
         metrics: Metrics,
         admission: Admission,
         rollout: Rollout,
@@ -72,6 +74,7 @@ class Service:
         self.rollout = rollout
         self.keys = keys
         self._reader = reader
+        self._answer_limits = answer_limits
         self._limits = limits
         self._groups = itertools.count(1)
 
@@ -180,6 +183,7 @@ class Service:
                 catalog=self.catalog,
                 engines=self.client.view,
                 reader=self._reader,
+                limits=self._answer_limits,
                 deadline=terms.deadline,
             )
             pauses, steps = Pauses(), 0

@@ -6,6 +6,7 @@ from typing import assert_never, cast
 import torch
 from torch import Tensor
 
+from app.engine.explain import explained, labelled
 from app.engine.faults import NOT_A_NUMBER, failed
 from app.engine.forecast import start_forecasts
 from app.engine.loaded_model import LoadedModel
@@ -14,23 +15,17 @@ from app.engine.protocol import (
     Decode,
     Embed,
     Embedded,
-    Explain,
-    Explanation,
     Forecast,
     Label,
-    Labelled,
-    Source,
     Tag,
-    Tagged,
     Tokens,
 )
 from app.engine.request import Output, Request
-from app.engine.sources import tensor_of
 from app.engine.tables import table
+from app.engine.tag import tag
 from app.engine.transfers import to_device, to_host
 from app.models.encoders import Encoded
-from app.models.explain import Explained, InPieces, explain
-from app.models.networks import Classifier, EncoderDecoder, Tagger
+from app.models.networks import Classifier, EncoderDecoder
 from app.models.pooling import pooled
 from app.models.state import State
 from app.store.architecture import Classifier as ClassifierConfig
@@ -61,7 +56,7 @@ def _answer_kind(model: LoadedModel, requests: Sequence[Request], encoded: Encod
         case Label():
             return _label(model, requests, encoded)
         case Tag():
-            return _tag(model, requests, encoded)
+            return tag(model, requests, encoded)
         case Embed():
             return _embed(requests, encoded)
         case Forecast():
@@ -103,57 +98,8 @@ def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) ->
         if request.answer.explain is None:
             outputs.append(labelled(request, scores))
         else:
-            model.explaining[request] = _explained(model, request.source, request.answer.explain)
+            model.in_pieces[request] = explained(model, request, request.answer.explain)
     return outputs
-
-
-def labelled(request: Request, scores: list[float], explanation: Explanation | None = None) -> Output:
-    """The answer of a request, unless a score is not a number."""
-    if any(score != score for score in scores):
-        return failed(request, NOT_A_NUMBER)
-    return request, Labelled(request.key[1], scores, explanation)
-
-
-def _explained(model: LoadedModel, source: Source, how: Explain) -> InPieces[Explained]:
-    exact = yield from _exact(model)
-    return (yield from explain(exact, tensor_of(source), how.layer, how.units))
-
-
-def _exact(model: LoadedModel) -> InPieces[Classifier]:
-    """The float32 network of a classifier. Explanations that run in turns make it together, once."""
-    while model.exact is None:
-        if model.making_exact is None:
-            assert model.make_exact is not None
-            model.making_exact = model.make_exact()
-        making, model.making_exact = model.making_exact, None  # an error ends it
-        try:
-            next(making)
-        except StopIteration as made:
-            model.exact = made.value
-            continue
-        model.making_exact = making
-        yield
-    return model.exact
-
-
-def _tag(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
-    assert isinstance(model.network, Tagger)
-    labels, scores = to_host(model.network.tags(model.network.logits(encoded), encoded.lengths))
-    outputs = []
-    for request, of_request, probabilities in zip(requests, labels.tolist(), scores, strict=True):
-        assert isinstance(request.source, Tokens)
-        assert isinstance(request.answer, Tag)
-        length = len(request.source.ids)
-        outputs.append(_tagged(request, of_request[:length], probabilities[:length]))
-    return outputs
-
-
-def _tagged(request: Request, labels: list[int], scores: Tensor) -> Output:
-    """labels and scores (source, labels) of one request."""
-    assert isinstance(request.answer, Tag)
-    if bool(scores.isnan().any()):
-        return failed(request, NOT_A_NUMBER)
-    return request, Tagged(request.key[1], labels, table(scores) if request.answer.scores else None)
 
 
 def _embed(requests: Sequence[Request], encoded: Encoded) -> list[Output]:

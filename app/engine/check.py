@@ -6,6 +6,7 @@ from app.engine.protocol import (
     AnswerSpec,
     Decode,
     Embed,
+    Explain,
     Forecast,
     Frames,
     Label,
@@ -35,9 +36,8 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     that it cannot take."""
     _check_kinds(manifest, source, answer)
     match answer:
-        case Label():
-            if answer.explain is not None:
-                _check_explained(manifest)
+        case Label(explain=Explain()):
+            check_explained(manifest)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():
@@ -94,10 +94,12 @@ def _check_series(manifest: Manifest, source: Series) -> None:
         raise EngineFailed(f"{manifest.key} needs {series.window} rows, its window, and got {len(rows)}")
 
 
-def _check_explained(manifest: Manifest) -> None:
+def check_explained(manifest: Manifest) -> None:
+    """Raises ContradictoryOptions if the label of a classifier cannot be explained."""
     encoder = manifest.architecture.encoder
     if encoder.kind == "series" and encoder.transposed:
-        detail = f"{manifest.key} reads a window as a whole, feature by feature: its steps cannot be explained"
+        how = "reads a window as a whole, feature by feature"
+        detail = f"{manifest.key} {how}: its label cannot be explained; leave out explain"
         raise ContradictoryOptions(detail, options=["explain"])
 
 

@@ -70,9 +70,9 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
 
 
 def release(model: LoadedModel, *requests: Request) -> None:
-    """Free the rows of requests, if they have any, and drop their explanations."""
+    """Free the rows of requests, if they have any, and drop what is computed in pieces."""
     for request in requests:
-        model.stop_explaining(request)
+        model.stop_pieces(request)
     with torch.inference_mode():
         model.forecasts.leave(requests)
     for slots in model.groups:

@@ -68,7 +68,7 @@ def _layers(model: LoadedModel, wanted: AnswerSpec) -> int | None:
 
 def _fail(model: LoadedModel, chunk: Chunk, error: Exception) -> Output:
     chunk.request.partial = None
-    model.stop_explaining(chunk.request)
+    model.stop_pieces(chunk.request)
     return failed_alone(chunk.request, error)
 
 

@@ -18,11 +18,11 @@ from app.engine.config import EngineConfig
 from app.engine.cost import cost_of
 from app.engine.decode import answer_at_deadline, decode, release
 from app.engine.encode import encode
-from app.engine.explain import explain
 from app.engine.faults import reason_of, refused
 from app.engine.forecast import forecast
 from app.engine.front_ends import FrontEnds
 from app.engine.models import Models
+from app.engine.pieces import run_piece
 from app.engine.policy import Policy, policy_of, select
 from app.engine.protocol import (
     Cancel,
@@ -235,8 +235,8 @@ class Engine:
         if plan.chunks:
             outputs = encode(model, self._announced(plan.chunks))
             self._scheduler.read_again(plan.chunks)
-        elif model.explaining:
-            outputs = explain(model)
+        elif model.in_pieces:
+            outputs = run_piece(model)
         elif len(model.forecasts):
             outputs = forecast(model, self._config.unit)
         else:

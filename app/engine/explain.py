@@ -1,51 +1,27 @@
-"""Explaining: one piece of the explanation of a label, and the answer of the request when it is complete."""
+"""Labels with an explanation, in pieces: from the float32 network of a classifier, on the host."""
 
-import torch
-
-from app.engine.answers import labelled
-from app.engine.faults import failed, failed_alone, is_out_of_memory
+from app.engine.faults import NOT_A_NUMBER, failed
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Activations, Explanation
+from app.engine.protocol import Activations, Explain, Explanation, Labelled
 from app.engine.request import Output, Request
+from app.engine.sources import tensor_of
 from app.engine.tables import table
-from app.errors import StoreError
-from app.models.explain import Explained, InPieces
+from app.models.explain import explain
+from app.models.networks import Classifier
+from app.models.pieces import InPieces
 
 
-def explain(model: LoadedModel) -> list[Output]:
-    """Run a piece for the first request that is explained. An error ends that request alone: explanations run on the
-    host."""
-    request = min(model.explaining, key=_order)
-    try:
-        with torch.inference_mode():
-            explained = _run_piece(model.explaining[request])
-        if explained is None:
-            return []
-        output = _answer(request, explained)
-    except StoreError as error:  # the files have changed since the version was loaded
-        output = failed(request, error.detail)
-    except Exception as error:
-        model.counters.out_of_memory += is_out_of_memory(error)
-        output = failed_alone(request, error)
-    model.stop_explaining(request)
-    return [output]
+def labelled(request: Request, scores: list[float], explanation: Explanation | None = None) -> Output:
+    """The answer of a request, unless a score is not a number."""
+    if any(score != score for score in scores):
+        return failed(request, NOT_A_NUMBER)
+    return request, Labelled(request.key[1], scores, explanation)
 
 
-def _run_piece(pieces: InPieces[Explained]) -> Explained | None:
-    """Run the next piece: the explanation, once it is complete."""
-    try:
-        next(pieces)
-    except StopIteration as complete:
-        explained: Explained = complete.value
-        return explained
-    return None
-
-
-def _order(request: Request) -> tuple[float, int]:
-    return request.order
-
-
-def _answer(request: Request, explained: Explained) -> Output:
+def explained(model: LoadedModel, request: Request, how: Explain) -> InPieces[Output]:
+    """The answer of a request with its explanation, which has the scores of the same computation."""
+    exact = yield from _exact(model)
+    found = yield from explain(exact, tensor_of(request.source), how.layer, how.units)
     activations = [
         Activations(
             one.units.tolist(),
@@ -53,7 +29,24 @@ def _answer(request: Request, explained: Explained) -> Output:
             None if one.cell is None else table(one.cell),
             {name: table(values) for name, values in one.gates.items()},
         )
-        for one in explained.directions
+        for one in found.directions
     ]
-    scores = explained.probabilities[-1].tolist()
-    return labelled(request, scores, Explanation(table(explained.probabilities), activations))
+    scores = found.probabilities[-1].tolist()
+    return labelled(request, scores, Explanation(table(found.probabilities), activations))
+
+
+def _exact(model: LoadedModel) -> InPieces[Classifier]:
+    """The float32 network of a classifier. Explanations that run in turns make it together, once."""
+    while model.exact is None:
+        if model.making_exact is None:
+            assert model.make_exact is not None
+            model.making_exact = model.make_exact()
+        making, model.making_exact = model.making_exact, None  # an error ends it
+        try:
+            next(making)
+        except StopIteration as made:
+            model.exact = made.value
+            continue
+        model.making_exact = making
+        yield
+    return model.exact

@@ -12,12 +12,12 @@ from app.engine.cuda_graphs import Units
 from app.engine.faults import is_of_device, is_out_of_memory
 from app.engine.forecast_rows import ForecastRows
 from app.engine.policy import Policy
-from app.engine.request import Request
+from app.engine.request import Output, Request
 from app.engine.sizes import FIXED_BYTES
 from app.engine.slots import Slots
 from app.models.encoders import FramesEncoder, ImageEncoder, RecurrentEncoder
-from app.models.explain import Explained, InPieces
 from app.models.networks import Classifier, Network
+from app.models.pieces import InPieces
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.tf32 import products_in_tf32
@@ -46,7 +46,7 @@ class LoadedModel:
     """A network on its device. `block` is the number of rows that step at once: running out of memory halves it,
     and `CALM_UNITS` units without that double it again.
     `exact` is a classifier as stored, in float32 on the host: explanations come from it, and the first one makes it by
-    `make_exact`. `explaining` are those that are not complete.
+    `make_exact`. `in_pieces` are the answers that are computed in pieces and not complete.
 
     On a GPU `slots` has the plain rows, whose units are graphs, and `apart` all others: those that draw, search, have
     constraints or want to know more than tokens, and those with a longer source. On a CPU `slots` has all rows.
@@ -66,7 +66,7 @@ class LoadedModel:
     making_exact: InPieces[Classifier] | None = None  # while explanations wait for it
     weights_bytes: int = 0  # as served
     exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
-    explaining: dict[Request, InPieces[Explained]] = field(default_factory=dict)
+    in_pieces: dict[Request, InPieces[Output]] = field(default_factory=dict)
     forecasts: ForecastRows = field(default_factory=ForecastRows)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
@@ -77,10 +77,10 @@ class LoadedModel:
             raise error
         self.counters.out_of_memory += is_out_of_memory(error)
 
-    def stop_explaining(self, request: Request) -> None:
-        """Drop the explanation of a request, if it has one. Without any left, nothing makes `exact` any more."""
-        self.explaining.pop(request, None)
-        if not self.explaining:
+    def stop_pieces(self, request: Request) -> None:
+        """Drop the pieces of a request, if it has some. Without any left, nothing makes `exact` any more."""
+        self.in_pieces.pop(request, None)
+        if not self.in_pieces:
             self.making_exact = None
 
     def shrink_block(self, rows: int) -> bool:

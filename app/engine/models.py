@@ -37,8 +37,8 @@ from app.engine.slots import Slots
 from app.errors import WeightsMismatch
 from app.heap import give_back_memory
 from app.machine import available_memory
-from app.models.explain import InPieces
 from app.models.networks import Classifier, EncoderDecoder, Network, build_network
+from app.models.pieces import InPieces
 from app.models.serving.native import NativeLinear, NativeRecurrent
 from app.models.serving.precision import Precision, precision_of, prepare, prepare_for_gpu
 from app.store.architecture import Architecture, Forecaster, LanguageModel, Tagger

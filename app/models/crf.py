@@ -2,13 +2,16 @@
 
 The score of a sequence of labels is the sum of its logits, its transitions, and those of its start and end; its
 probability is the softmax of that score over all sequences. Sums over sequences are computed forward and backward
-(Rabiner 1989, section III.A), in logarithms.
+(Rabiner 1989, section III.A), in logarithms and in pieces.
 """
 
 import torch
 from torch import Tensor, nn
 
+from app.models.pieces import InPieces
 from app.models.recurrent import reverse_within
+
+PIECE = 256  # positions: a few milliseconds
 
 
 class LinearChainCrf(nn.Module):
@@ -20,45 +23,55 @@ class LinearChainCrf(nn.Module):
         self.end = nn.Parameter(torch.empty(labels).uniform_(-0.1, 0.1))
         self.transitions = nn.Parameter(torch.empty(labels, labels).uniform_(-0.1, 0.1))
 
-    def best_paths(self, logits: Tensor, lengths: Tensor) -> Tensor:
+    def best_paths(self, logits: Tensor, lengths: Tensor) -> InPieces[Tensor]:
         """logits (batch, source, labels), lengths (batch,) at least 1: the most probable labels (batch, source), 0 past
         a row's length (Viterbi 1967)."""
+        batch, source, count = logits.shape
         scores = logits[:, 0] + self.start  # batch x labels: of the best sequence that ends in each
-        origins = []
-        for position in range(1, logits.shape[1]):
+        origins = torch.empty(source, batch, count, dtype=torch.long, device=logits.device)
+        for position in range(1, source):
             best = (scores.unsqueeze(2) + self.transitions).max(1)  # batch x labels
             going_on = (position < lengths).unsqueeze(1)
             scores = torch.where(going_on, _below_the_highest(best.values + logits[:, position]), scores)
-            origins.append(best.indices)
+            origins[position] = best.indices
+            if position % PIECE == 0:
+                yield
         label = (scores + self.end).argmax(1)  # batch
-        labels = [label]
-        for position in range(len(origins), 0, -1):
-            origin = origins[position - 1].gather(1, label.unsqueeze(1)).squeeze(1)
+        paths = torch.empty(batch, source, dtype=torch.long, device=logits.device)
+        paths[:, -1] = label
+        for position in range(source - 1, 0, -1):
+            origin = origins[position].gather(1, label.unsqueeze(1)).squeeze(1)
             label = torch.where(position < lengths, origin, label)
-            labels.append(label)
-        paths = torch.stack(labels[::-1], 1)
+            paths[:, position - 1] = label
+            if position % PIECE == 0:
+                yield
         return paths.masked_fill(_past(logits, lengths), 0)
 
-    def marginals(self, logits: Tensor, lengths: Tensor) -> Tensor:
+    def marginals(self, logits: Tensor, lengths: Tensor) -> InPieces[Tensor]:
         """logits (batch, source, labels), lengths (batch,) at least 1: the probability of each label at each position
         (batch, source, labels), over all sequences. They are undefined past a row's length."""
         both = torch.stack((logits, reverse_within(logits, lengths)))  # backward is forward over the mirrored sequence
         start = torch.stack((self.start, self.end)).unsqueeze(1)
         transitions = torch.stack((self.transitions, self.transitions.T)).unsqueeze(1)
-        forward, mirrored = _sums(both, start, transitions)
+        forward, mirrored = yield from _sums(both, start, transitions)
         backward = reverse_within(mirrored, lengths)
         return torch.softmax(forward + backward - logits, 2)  # both sums have the logit of a position
 
 
-def _sums(logits: Tensor, start: Tensor, transitions: Tensor) -> Tensor:
+def _sums(logits: Tensor, start: Tensor, transitions: Tensor) -> InPieces[Tensor]:
     """logits (..., batch, source, labels), start (..., labels), transitions (..., labels, labels): for each position
     and label, the logarithm of the sum over all sequences up to it (..., batch, source, labels), less the highest of
     its position."""
-    sums = [_below_the_highest(logits[..., 0, :] + start)]
+    before = _below_the_highest(logits[..., 0, :] + start)
+    sums = torch.empty_like(logits)
+    sums[..., 0, :] = before
     for position in range(1, logits.shape[-2]):
-        entering = (sums[-1].unsqueeze(-1) + transitions).logsumexp(-2)
-        sums.append(_below_the_highest(entering + logits[..., position, :]))
-    return torch.stack(sums, -2)
+        entering = (before.unsqueeze(-1) + transitions).logsumexp(-2)
+        before = _below_the_highest(entering + logits[..., position, :])
+        sums[..., position, :] = before
+        if position % PIECE == 0:
+            yield
+    return sums
 
 
 def _below_the_highest(scores: Tensor) -> Tensor:

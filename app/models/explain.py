@@ -1,12 +1,10 @@
 """Explanation of an answer: the label after each step of the source, and the activations of a layer.
 
-In float32 and in plain torch, one source at a time, in pieces: the functions are generators that yield after each
-piece, so that the engine can run other requests between two pieces.
+In float32 and in plain torch, one source at a time, in pieces.
 """
 
-from collections.abc import Generator
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,13 +13,12 @@ from app.models.cells import COMPUTATIONS, RecurrentState, Weights
 from app.models.encoders import Encoded, FramesEncoder, RecurrentEncoder
 from app.models.forecaster import Forecaster
 from app.models.networks import Classifier, Tagger
+from app.models.pieces import InPieces
 from app.models.recurrent import reverse_within
 from app.store.architecture import CELLS, CellKind
 
 _PIECE = 16  # cell steps of a piece
 _PREFIX_STEPS = 1024  # padded cell steps of a piece, when each prefix is encoded by itself
-Result = TypeVar("Result")
-InPieces = Generator[None, None, Result]
 
 
 class Activations(NamedTuple):

@@ -9,6 +9,7 @@ from app.models.decoders import Decoder
 from app.models.encoders import Encoded, FramesEncoder, ImageEncoder, RecurrentEncoder, SeriesEncoder, TextEncoder
 from app.models.forecaster import Forecaster
 from app.models.head import Head
+from app.models.pieces import InPieces
 from app.models.pooling import pooled, pooled_prefixes
 from app.models.state import State
 from app.store.architecture import Architecture
@@ -84,13 +85,19 @@ class Tagger(nn.Module):
         logits: Tensor = self.output(self.head(self.dropout(encoded.memory)))
         return logits
 
-    def tags(self, logits: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits to the label of each token (batch, source) and the probabilities of all labels (batch, source,
-        labels), both undefined past a row's length. With a CRF they are those of the best sequence, and marginals."""
-        logits = logits.float()
+    def labels(self, logits: Tensor, lengths: Tensor) -> InPieces[Tensor]:
+        """Logits in float32 to the label of each token (batch, source), undefined past a row's length. With a CRF they
+        are those of the best sequence."""
         if self.crf is None:
-            return logits.argmax(2), logits.softmax(2)
-        return self.crf.best_paths(logits, lengths), self.crf.marginals(logits, lengths)
+            return logits.argmax(2)
+        return (yield from self.crf.best_paths(logits, lengths))
+
+    def probabilities(self, logits: Tensor, lengths: Tensor) -> InPieces[Tensor]:
+        """Logits in float32 to the probability of each label (batch, source, labels), undefined past a row's length.
+        With a CRF they are marginals."""
+        if self.crf is None:
+            return logits.softmax(2)
+        return (yield from self.crf.marginals(logits, lengths))
 
 
 class EncoderDecoder(nn.Module):

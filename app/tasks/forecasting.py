@@ -1,6 +1,7 @@
 """Forecasting: a series of numbers to the numbers that follow."""
 
-from app.tasks.answers.values_kind import ValuesKind, ValuesOptions
+from app.tasks.answers.values_kind import ValuesKind
+from app.tasks.answers.values_options import ValuesOptions
 from app.tasks.options import WindowOptions
 from app.tasks.sources.series import SeriesSource
 from app.tasks.task import Face, Task

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, assert_never
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from app.engine.cost import cost_of
@@ -24,6 +26,7 @@ class ReadSource:
 
     A source may be one of several parts of an input, the sentences of a text or the windows of a series: `part` is its
     number, from 0, and `following` of the first one are the others, each with the text between it and the one before.
+    `past` of the first window has the targets of the whole series, if they are among the features.
     """
 
     source: Source
@@ -34,6 +37,7 @@ class ReadSource:
     following: Sequence[tuple[str, "ReadSource"]] = ()
     words: Sequence[PlacedWord] = ()
     text: str = ""
+    past: NDArray[np.float64] | None = field(default=None, compare=False)
 
     @property
     def tokens(self) -> int:
@@ -90,10 +94,14 @@ class Job:
         return sum(job.read.tokens for job in self.parts)
 
     @property
+    def cost(self) -> int:
+        """Expected cell steps of this part."""
+        return cost_of(self.read.source, self.request, self.entry.manifest.architecture).total
+
+    @property
     def steps(self) -> int:
-        """Expected cell steps."""
-        architecture = self.entry.manifest.architecture
-        return sum(cost_of(job.read.source, job.request, architecture).total for job in self.parts)
+        """Expected cell steps of all parts."""
+        return sum(job.cost for job in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

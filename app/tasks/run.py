@@ -7,6 +7,7 @@ from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
 from app.errors import InputError, UnknownLanguage
 from app.store.manifest import SourceName
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Following, Job, Output, ReadSource
@@ -26,6 +27,7 @@ async def prepare(
     catalog: Catalog,
     engines: EngineView,
     reader: Reader,
+    limits: AnswerLimits,
     deadline: float | None,
 ) -> list[Job]:
     """A job for each input, in order. Checks that need no reading of inputs come first."""
@@ -44,7 +46,7 @@ async def prepare(
         return Job(entry, read, request, options, following)
 
     jobs = [await job(entry, read, index) for index, (entry, read) in enumerate(zip(entries, sources, strict=True))]
-    task.answer.check(jobs, options)
+    task.answer.check(jobs, options, limits)
     return jobs
 
 

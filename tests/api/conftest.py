@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -65,7 +66,9 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server over the tiny models of series, frames and tags."""
     folder = tmp_path_factory.mktemp("number-server")
-    with serving_store(number_store, folder, max_series_steps=5000, max_windows=200) as address:
+    sources: dict[str, Any] = {"max_series_steps": 5000, "max_windows": 200, "max_window_numbers": 3000}
+    answers: dict[str, Any] = {"max_horizon": 9000, "max_answer_numbers": 600_000}
+    with serving_store(number_store, folder, **sources, **answers) as address:
         yield address
 
 

@@ -127,9 +127,24 @@ BAD: dict[str, Bad] = {
         of([[1.0]] * 1000, model="forecast-window", windows=True, stride=1), "input-too-long", "the limit of a request"
     ),
     "too many numbers": Bad(
-        of([[1.0]] * 100, model="forecast-window", windows=True, horizon=10_000, stride=1),
+        of([[1.0]] * 100, model="forecast-window", windows=True, horizon=9000, stride=1),
         "input-too-long",
-        "950000 numbers; the limit is 500000",
+        "859465 numbers; the limit is 600000",
+        {"limit": 600_000},
+    ),
+    "too many numbers in windows": Bad(
+        of([[[1.0, 2.0, 3.0]] * 100] * 2, windows=True, stride=1),
+        "input-too-long",
+        "inputs[1] have 3420 numbers in windows; the limit of a request is 3000",
+        {"input": 1, "limit": 3000},
+    ),
+    "further ahead than the service allows": Bad(
+        of([[1.0]] * 6, model="forecast-window", horizon=9001),
+        "contradictory-options",
+        "horizon is 9001; the limit of the service is 9000: set it to 9000 or less",
+    ),
+    "further ahead than any service allows": Bad(
+        of([[1.0]] * 6, model="forecast-window", horizon=10**9), "invalid-request", "horizon: Input should be less than"
     ),
     "too far ahead": Bad(
         of(GOOD, horizon=4), "contradictory-options", "horizon is 4; forecast-tiny forecasts at most 3 steps"

@@ -235,6 +235,10 @@ def test_clips_that_are_refused(kinds: httpx.Client) -> None:
     )
     broken = [*CLIP[:3], text(saved(PICTURES[3])[:60]), *CLIP[4:]]
     refused(kinds.post("/v1/classify", json={"inputs": {"frames": broken}}), "invalid-image", "frame 3 of inputs[0]")
+    for kind in ("GIF", "WEBP", "PNG"):
+        clips = [("frames", animation(PICTURES, kind))] * 2
+        two = kinds.post("/v1/classify", files=clips)
+        refused(two, "unsupported-media", "frame 0 of inputs[0] is animated", "send several clips in JSON")
     other = kinds.post("/v1/classify", files={"images": saved(PICTURES[0])})
     refused(other, "empty-input", "the form has no file in the field frames")
     more = kinds.post("/v1/classify", files={"frames": animation(PICTURES), "x": b""})

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.tasks.answers.explanations import MAX_NUMBERS
 from app.tasks.answers.label_kind import MOST_EXPLAINED
+from app.tasks.answers.limits import AnswerLimits
 
+MOST_NUMBERS = AnswerLimits().numbers
 TEXT = "a warm and funny film 쀼 that i would gladly see again"
 
 
@@ -87,15 +88,15 @@ def test_a_request_has_a_limit_of_numbers(http: httpx.Client) -> None:
     text = "- " * 500
     body = {"model": "sentiment-en-uni", "explain": True}
     tokens = http.post("/v1/sentiment", json={"inputs": text, **body}).json()["usage"]["source_tokens"]
-    most = MAX_NUMBERS // (65 * tokens)
+    most = MOST_NUMBERS // (65 * tokens)
     answer = http.post("/v1/sentiment", json={"inputs": [text] * most, **body, "layer": 0})
     assert answer.status_code == 200
     numbers = 65 * tokens * (most + 1)
     answer = http.post("/v1/sentiment", json={"inputs": [text] * (most + 1), **body, "layer": 0})
     problem = answer.json()
-    assert (answer.status_code, problem["type"], problem["limit"]) == (422, "/problems/input-too-long", MAX_NUMBERS)
+    assert (answer.status_code, problem["type"], problem["limit"]) == (422, "/problems/input-too-long", MOST_NUMBERS)
     assert (
-        f"{numbers} numbers; the limit is {MAX_NUMBERS}: send fewer or shorter inputs, or set units"
+        f"{numbers} numbers; the limit is {MOST_NUMBERS}: send fewer or shorter inputs, or set units"
         in problem["detail"]
     )
     answer = http.post("/v1/sentiment", json={"inputs": [text] * (most + 1), **body, "layer": 0, "units": 2})

@@ -285,3 +285,58 @@ def test_a_series_is_classified_and_embedded(numbers: httpx.Client) -> None:
     assert csv["results"] == answers[0]
     embedded = numbers.post("/v1/embed", json={"inputs": rows, "model": "forecast-state"})
     assert embedded.status_code == 200, embedded.text
+
+
+def errors_of(windows: list[dict[str, Any]], rows: Rows) -> tuple[float, float]:
+    """The mean absolute errors of windows of one target, whose past is `rows`, number by number."""
+    known = [row[0] for row in rows]
+    forecasts, repeated = [], []
+    for window in windows:
+        last = [number for number in known[: window["last"] + 1] if number is not None][-1]
+        for (value,), became in zip(window["values"], known[window["last"] + 1 :], strict=False):
+            if became is not None:
+                forecasts.append(abs(value - became))
+                repeated.append(abs(last - became))
+    return float(np.mean(forecasts)), float(np.mean(repeated))
+
+
+@pytest.mark.parametrize("stride", [None, 1, 4])
+def test_windows_have_what_followed_and_its_mean_absolute_error(numbers: httpx.Client, stride: int | None) -> None:
+    rows: Any = rows_for("forecast-state", 23)
+    for row in (9, 10, 22):
+        rows[row][0] = None
+    chosen = {} if stride is None else {"stride": stride}
+    (result,) = ask(numbers, rows, model="forecast-state", windows=True, horizon=4, **chosen)
+    windows = result["windows"]
+    for window in windows:
+        assert window["actual"] == rows[window["last"] + 1 : window["last"] + 5]
+    assert windows[0]["actual"][3][0] is None
+    error, persistence = errors_of(
+        [window | {"values": [row[:1] for row in window["values"]]} for window in windows], rows
+    )
+    assert result["mean_absolute_error"]["temperature"] == pytest.approx(error)
+    assert result["persistence_mean_absolute_error"]["temperature"] == pytest.approx(persistence)
+    assert list(result["mean_absolute_error"]) == ["temperature", "wind"]
+
+
+def test_targets_have_their_own_columns_of_what_followed(numbers: httpx.Client) -> None:
+    """The targets of this model are its second and its first feature."""
+    rows = rows_for("forecast-tiny", 12)
+    (result,) = ask(numbers, rows, windows=True, stride=1)
+    targets = np.array(rows)[:, [1, 0]]
+    distances = []
+    for window in result["windows"]:
+        following = targets[window["last"] + 1 : window["last"] + 4]
+        assert window["actual"] == following.tolist()
+        distances.append(np.abs(np.array(window["values"])[: len(following)] - following))
+    errors = np.concatenate(distances).mean(axis=0)
+    assert result["mean_absolute_error"] == pytest.approx({"temperature": errors[0], "rain": errors[1]})
+
+
+def test_windows_of_which_nothing_is_known_have_no_error(numbers: httpx.Client) -> None:
+    rows = rows_for("forecast-tiny", 6)
+    (result,) = ask(numbers, rows, windows=True)
+    assert result["windows"][0]["actual"] == []
+    assert not {"mean_absolute_error", "persistence_mean_absolute_error"} & set(result)
+    (whole,) = ask(numbers, rows)
+    assert set(whole) == set(result) - {"windows"}

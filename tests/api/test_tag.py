@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from app.models.networks import Tagger
+from app.models.pieces import at_once
 from app.store.model_store import open_version
 from app.tasks.catalog import entry_of
 from app.tasks.registry import CHECKS
@@ -37,8 +38,8 @@ def plain(store: Path, model: str, text: str) -> tuple[list[str], list[list[floa
         rows = logits[0].softmax(1)
         best = rows.argmax(1).tolist()
     else:
-        rows = shipped.network.crf.marginals(logits, lengths)[0]
-        best = shipped.network.crf.best_paths(logits, lengths)[0].tolist()
+        rows = at_once(shipped.network.crf.marginals(logits, lengths))[0]
+        best = at_once(shipped.network.crf.best_paths(logits, lengths))[0].tolist()
     places = [word.first for word in words if word is not None]
     return [TAGS[best[place]] for place in places], [rows[place].tolist() for place in places]
 

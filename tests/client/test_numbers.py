@@ -146,6 +146,9 @@ def test_csvs_are_paths_bytes_or_files(kind: Kind, server: str, tmp_path: Path) 
     assert [content(answer) for answer in answers] == [near(content(answers[0]))] * 5
     assert [(window.first, window.last) for window in answers[0].windows] == [(0, 5), (1, 6), (2, 7)]
     assert answers[0].values == answers[0].windows[-1].values
+    assert [len(window.actual) for window in answers[0].windows] == [2, 1, 0]
+    for errors in (answers[0].mean_absolute_error, answers[0].persistence_mean_absolute_error):
+        assert list(errors) == answers[0].targets
     assert answers.usage.inputs == 5
 
 

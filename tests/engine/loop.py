@@ -6,9 +6,9 @@ from pathlib import Path
 from app.engine.cost import cost_of
 from app.engine.decode import decode
 from app.engine.encode import encode
-from app.engine.explain import explain
 from app.engine.forecast import forecast
 from app.engine.models import Models
+from app.engine.pieces import run_piece
 from app.engine.protocol import AnswerSpec, Event, Part, Source
 from app.engine.request import Output, Request
 from app.engine.scheduler import Plan, Scheduler
@@ -60,8 +60,8 @@ class Loop:
             outputs = encode(model, plan.chunks)
             self.scheduler.read_again(plan.chunks)
             return outputs
-        if model.explaining:
-            return explain(model)
+        if model.in_pieces:
+            return run_piece(model)
         return forecast(model, self.unit) if len(model.forecasts) else decode(model, self.unit)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> dict[int, list[Event]]:
@@ -77,5 +77,5 @@ def answers(models: Models, work: Iterable[tuple[str, Source, AnswerSpec]], *, b
     for key, source, answer in work:
         loop.add(key, source, answer)
     events = loop.run()
-    assert all(model.rows == 0 and not model.explaining for model in models.values())
+    assert all(model.rows == 0 and not model.in_pieces for model in models.values())
     return [events[number][-1] for number in range(len(events))]

@@ -7,6 +7,7 @@ from app.engine.protocol import Embed, Frames, Series, Source, Table, Tokens
 from app.models.encoders import ImageEncoder
 from app.models.forecaster import Forecaster
 from app.models.networks import Classifier, Tagger
+from app.models.pieces import at_once
 from app.models.pooling import pooled
 from training.recipe import Shipped
 
@@ -85,5 +86,6 @@ def tags_alone(shipped: Shipped, source: Tokens) -> tuple[list[int], Tensor]:
     """The label of each token, and the probability of each label (tokens, labels)."""
     assert isinstance(shipped.network, Tagger)
     tokens, lengths = batch_of_one(source)
-    labels, scores = shipped.network.tags(shipped.network(tokens, lengths), lengths)
-    return labels[0].tolist(), scores[0]
+    logits = shipped.network(tokens, lengths).float()
+    labels, scores = shipped.network.labels(logits, lengths), shipped.network.probabilities(logits, lengths)
+    return at_once(labels)[0].tolist(), at_once(scores)[0]

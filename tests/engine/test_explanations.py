@@ -7,13 +7,13 @@ import torch
 
 from app.engine.decode import release
 from app.engine.encode import encode
-from app.engine.explain import explain
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
+from app.engine.pieces import run_piece
 from app.engine.protocol import Event, Explain, Label, Labelled
 from app.engine.request import Request, whole
-from app.models.explain import InPieces
 from app.models.networks import Classifier
+from app.models.pieces import InPieces
 from app.store.model_store import open_version
 from tests.engine.test_encode import request
 
@@ -52,11 +52,11 @@ def finish(model: LoadedModel, requests: list[Request]) -> dict[int, Event]:
     """One piece of each request in turn, as when each one that comes is the next."""
     events: dict[int, Event] = {}
     for turn in range(10_000):
-        if not model.explaining:
+        if not model.in_pieces:
             break
         for place, one in enumerate(requests):
             one.order = (float((place + turn) % len(requests)), place)
-        events |= {one.key[1]: event for one, event in explain(model)}
+        events |= {one.key[1]: event for one, event in run_piece(model)}
     return events
 
 
@@ -76,7 +76,7 @@ def test_the_network_is_made_once(model: LoadedModel) -> None:
 def test_it_is_dropped_with_the_last_request_that_waits_for_it(model: LoadedModel) -> None:
     made = model.make_exact = Made(model)
     first, second = begin(model, 0, 1)
-    assert explain(model) == []
+    assert run_piece(model) == []
     release(model, first)
     assert model.making_exact is not None
     release(model, second)
@@ -94,8 +94,8 @@ def test_one_that_cannot_be_made_is_made_anew_for_the_next_request(model: Loaded
 
     model.make_exact = fails
     requests = begin(model, 0, 1)
-    assert explain(model) == []
-    [(failed, _)] = explain(model)
+    assert run_piece(model) == []
+    [(failed, _)] = run_piece(model)
     model.make_exact = works
     [other] = [one for one in requests if one is not failed]
     assert isinstance(finish(model, [other])[other.key[1]], Labelled)

@@ -88,7 +88,7 @@ def run(models: Models, key: str, work: Work) -> dict[int, list[Event]]:
         loop.add(key, source, answer)
     events = loop.run()
     assert models[key].rows == 0
-    assert not models[key].explaining
+    assert not models[key].in_pieces
     return events
 
 

@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded
-from app.models.explain import InPieces, Result
+from app.models.pieces import InPieces, Result
 from app.store.architecture import AttentionKind, Decoder, Recurrence
 
 

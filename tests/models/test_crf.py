@@ -8,6 +8,7 @@ from torch import Tensor
 from torchcrf import CRF
 
 from app.models.crf import LinearChainCrf
+from app.models.pieces import at_once
 from tests.models.references import mask_of
 from tests.models.series_references import every_path, path_score
 
@@ -38,7 +39,7 @@ def scores_of_all(crf: LinearChainCrf, logits: Tensor) -> dict[tuple[int, ...], 
 def test_the_best_path_is_the_best_of_all(crf: LinearChainCrf) -> None:
     for _ in range(20):
         logits = random_logits()
-        found = crf.best_paths(logits, LENGTHS).tolist()
+        found = at_once(crf.best_paths(logits, LENGTHS)).tolist()
         for row, length in enumerate(LENGTHS.tolist()):
             scores = scores_of_all(crf, logits[row, :length])
             assert tuple(found[row][:length]) == max(scores, key=lambda path: scores[path].item())
@@ -48,7 +49,7 @@ def test_the_best_path_is_the_best_of_all(crf: LinearChainCrf) -> None:
 @torch.no_grad()
 def test_marginals_are_shares_of_all_paths(crf: LinearChainCrf) -> None:
     logits = random_logits()
-    found = crf.marginals(logits, LENGTHS)
+    found = at_once(crf.marginals(logits, LENGTHS))
     for row, length in enumerate(LENGTHS.tolist()):
         scores = scores_of_all(crf, logits[row, :length])
         shares = dict(zip(scores, torch.stack(list(scores.values())).softmax(0), strict=True))
@@ -64,9 +65,10 @@ def test_padding_changes_no_path(crf: LinearChainCrf) -> None:
     changed = torch.cat((logits, torch.randn(len(LENGTHS), 3, LABELS)), 1)
     past = ~mask_of(LENGTHS, SOURCE + 3)
     changed[past] = 1e3
-    assert crf.best_paths(changed, LENGTHS)[:, :SOURCE].tolist() == crf.best_paths(logits, LENGTHS).tolist()
+    paths = at_once(crf.best_paths(changed, LENGTHS))
+    assert paths[:, :SOURCE].tolist() == at_once(crf.best_paths(logits, LENGTHS)).tolist()
     for row, length in enumerate(LENGTHS.tolist()):
-        both = (crf.marginals(given, LENGTHS)[row, :length] for given in (changed, logits))
+        both = (at_once(crf.marginals(given, LENGTHS))[row, :length] for given in (changed, logits))
         torch.testing.assert_close(*both, rtol=0, atol=1e-6)
 
 
@@ -82,7 +84,8 @@ def test_equals_pytorch_crf(rows: int, source: int, labels: int) -> None:
     lengths = torch.randint(1, source + 1, (rows,))
     lengths[0] = source
     mask = mask_of(lengths, source)
-    paths = [path[:length] for path, length in zip(mine.best_paths(logits, lengths).tolist(), lengths, strict=True)]
+    found = at_once(mine.best_paths(logits, lengths)).tolist()
+    paths = [path[:length] for path, length in zip(found, lengths, strict=True)]
     assert paths == theirs.decode(logits, mask)
 
 
@@ -98,7 +101,7 @@ def test_marginals_are_the_gradient_of_pytorch_crf(crf: LinearChainCrf) -> None:
         given = logits.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(theirs(given, labels, mask), given)
     expected = torch.nn.functional.one_hot(labels, LABELS) - gradient
-    torch.testing.assert_close(crf.marginals(logits, LENGTHS)[mask], expected[mask], rtol=0, atol=1e-5)
+    torch.testing.assert_close(at_once(crf.marginals(logits, LENGTHS))[mask], expected[mask], rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
@@ -107,7 +110,6 @@ def test_long_sequences_keep_their_precision(crf: LinearChainCrf) -> None:
     source = 3000
     logits, lengths = torch.randn(1, source, LABELS) * 3 + 20, torch.tensor([source])
     exact = copy.deepcopy(crf).double()
-    torch.testing.assert_close(
-        crf.marginals(logits, lengths), exact.marginals(logits.double(), lengths).float(), rtol=0, atol=1e-5
-    )
-    assert torch.equal(crf.best_paths(logits, lengths), exact.best_paths(logits.double(), lengths))
+    found, expected = at_once(crf.marginals(logits, lengths)), at_once(exact.marginals(logits.double(), lengths))
+    torch.testing.assert_close(found, expected.float(), rtol=0, atol=1e-5)
+    assert torch.equal(at_once(crf.best_paths(logits, lengths)), at_once(exact.best_paths(logits.double(), lengths)))

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from app.models.networks import IMAGENET_MEAN, IMAGENET_STD, Network, Tagger, build_network
+from app.models.pieces import at_once
 from app.store.architecture import Architecture
 
 KITS = Path(os.environ.get("UNROLL_KITS", Path(__file__).parents[2].parent / "shared" / "kits"))
@@ -178,7 +179,7 @@ def test_taggers(
     rows = [torch.tensor(case["ids"]) for case in answered]
     lengths = torch.tensor([len(row) for row in rows])
     logits = network(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
-    labels, _ = network.tags(logits, lengths)
+    labels = at_once(network.labels(logits, lengths))
     found = logits.log_softmax(2) if scores == "log_probs" else logits
     for row, case in enumerate(answered):
         length = len(case["ids"])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from app.models.networks import Tagger, build_network
+from app.models.pieces import at_once
 from app.store.architecture import Layer, Recurrence, TextEncoder
 from app.store.architecture import Tagger as TaggerConfig
 from tests.models.references import encode_row
@@ -60,7 +61,8 @@ def test_logits_equal_one_text_at_a_time(crf: bool, directions: Literal[1, 2]) -
 @torch.no_grad()
 def test_tags_are_the_most_probable_of_each_token() -> None:
     network, tokens = tagger(crf=False), texts()
-    labels, shares = network.tags(network(tokens, LENGTHS), LENGTHS)
+    logits = network(tokens, LENGTHS)
+    labels, shares = at_once(network.labels(logits, LENGTHS)), at_once(network.probabilities(logits, LENGTHS))
     for row, length in enumerate(LENGTHS.tolist()):
         expected = logits_alone(network, tokens[row, :length]).softmax(1)
         torch.testing.assert_close(shares[row, :length], expected, rtol=0, atol=1e-5)
@@ -70,7 +72,8 @@ def test_tags_are_the_most_probable_of_each_token() -> None:
 @torch.no_grad()
 def test_tags_of_a_crf_are_the_most_probable_together() -> None:
     network, tokens = tagger(crf=True), texts()
-    labels, shares = network.tags(network(tokens, LENGTHS), LENGTHS)
+    logits = network(tokens, LENGTHS)
+    labels, shares = at_once(network.labels(logits, LENGTHS)), at_once(network.probabilities(logits, LENGTHS))
     weights = under("crf.", network.state_dict())
     for row, length in enumerate(LENGTHS.tolist()):
         logits = logits_alone(network, tokens[row, :length])

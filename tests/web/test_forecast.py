@@ -245,19 +245,14 @@ def test_hidden_states_below_the_rows(visit: Visit) -> None:
 
 
 def test_the_error_of_past_windows(visit: Visit) -> None:
+    """The numbers of the service."""
     section = forecast(visit)
-    windows = result_of(visit, EXAMPLE, windows=True, stride=1)["windows"]
-    warmest = [number_at(EXAMPLE, row, "temp_max") for row in range(60)]
-    pairs = [
-        (row[0], warmest[window["last"] + 1 + step], warmest[window["last"]])
-        for window in windows
-        for step, row in enumerate(window["values"])
-        if window["last"] + 1 + step < 60
-    ]
-    error = sum(abs(value - became) for value, became, _ in pairs) / len(pairs)
-    persistence = sum(abs(last - became) for _, became, last in pairs) / len(pairs)
+    result = result_of(visit, EXAMPLE, windows=True, stride=1)
+    error, persistence = (
+        result[name]["temp_max"] for name in ("mean_absolute_error", "persistence_mean_absolute_error")
+    )
     facts = section.locator(".facts").first
-    expect(facts).to_contain_text("mean error in 54 past windows")
+    expect(facts).to_contain_text("mean absolute error in 54 past windows")
     expect(facts).to_contain_text(f"temp_max {error:.2f} (if the last number is repeated: {persistence:.2f})")
     visit.check()
 

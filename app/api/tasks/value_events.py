@@ -8,8 +8,8 @@ from pydantic import Field
 from app.api.events import described_event, described_stream, event_in_blocks
 from app.api.problems import Problem
 from app.api.tasks.event_forms import OfInput, StreamDone
+from app.tasks.answers.forecast_output import ForecastOutput, Rows
 from app.tasks.answers.value_results import ForecastResult
-from app.tasks.answers.values_kind import ForecastOutput, Rows
 
 
 class StreamedValues(OfInput):

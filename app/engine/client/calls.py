@@ -38,10 +38,10 @@ class Call:
         "tries",
     )
 
-    def __init__(self, submit: Submit, arrival: asyncio.Future[Event]) -> None:
+    def __init__(self, submit: Submit, arrival: asyncio.Future[Event], cost: int | None = None) -> None:
         self.original = self.submit = submit
         self.arrival = arrival  # of the next event
-        self.cost = cost_of(submit.source, submit.answer).total
+        self.cost = cost_of(submit.source, submit.answer).total if cost is None else cost
         self.context = REQUEST_CONTEXT.get()  # of its HTTP request
         if self.context is not None:
             self.context.models[submit.model] = None
@@ -72,8 +72,8 @@ class StreamCall(Call):
 
     __slots__ = ("delivered", "delivered_rows", "events", "skip")
 
-    def __init__(self, submit: Submit, arrival: asyncio.Future[Event]) -> None:
-        super().__init__(submit, arrival)
+    def __init__(self, submit: Submit, arrival: asyncio.Future[Event], cost: int | None = None) -> None:
+        super().__init__(submit, arrival, cost)
         self.events: deque[Event] = deque()
         self.delivered: list[int] = []
         self.delivered_rows = 0

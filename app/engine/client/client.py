@@ -96,21 +96,37 @@ class EngineClient:
                 await asyncio.wait_for(self._has_status.wait(), seconds)
 
     @overload
-    async def answer(self, model: str, source: Source, answer: Label, terms: Terms) -> Labelled: ...
+    async def answer(
+        self, model: str, source: Source, answer: Label, terms: Terms, *, cost: int | None = None
+    ) -> Labelled: ...
     @overload
-    async def answer(self, model: str, source: Source, answer: Decode, terms: Terms) -> Decoded: ...
+    async def answer(
+        self, model: str, source: Source, answer: Decode, terms: Terms, *, cost: int | None = None
+    ) -> Decoded: ...
     @overload
-    async def answer(self, model: str, source: Source, answer: Tag, terms: Terms) -> Tagged: ...
+    async def answer(
+        self, model: str, source: Source, answer: Tag, terms: Terms, *, cost: int | None = None
+    ) -> Tagged: ...
     @overload
-    async def answer(self, model: str, source: Source, answer: Forecast, terms: Terms) -> Forecasted: ...
+    async def answer(
+        self, model: str, source: Source, answer: Forecast, terms: Terms, *, cost: int | None = None
+    ) -> Forecasted: ...
     @overload
-    async def answer(self, model: str, source: Source, answer: Embed, terms: Terms) -> Embedded: ...
+    async def answer(
+        self, model: str, source: Source, answer: Embed, terms: Terms, *, cost: int | None = None
+    ) -> Embedded: ...
     @overload
-    async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Answer: ...
-    async def answer(self, model: str, source: Source, answer: AnswerSpec, terms: Terms) -> Answer:
-        """Compute the answer to a source. Cancelling the call cancels the request. Raises EngineFailed,
+    async def answer(
+        self, model: str, source: Source, answer: AnswerSpec, terms: Terms, *, cost: int | None = None
+    ) -> Answer: ...
+    async def answer(
+        self, model: str, source: Source, answer: AnswerSpec, terms: Terms, *, cost: int | None = None
+    ) -> Answer:
+        """Compute the answer to a source. `cost` is its expected cell steps, by which an engine is chosen; without it
+        they are estimated without the architecture. Cancelling the call cancels the request. Raises EngineFailed,
         ModelUnavailable, ModelNotLoaded, TimedOut, ContradictoryOptions."""
-        call = Call(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
+        submit = Submit(next(self._ids), model, source, answer, terms)
+        call = Call(submit, self._loop.create_future(), cost)
         self._dispatch.open(call)
         try:
             event = answer_in(await call.arrival)
@@ -121,19 +137,20 @@ class EngineClient:
 
     @overload
     def stream(
-        self, model: str, source: Source, answer: Decode, terms: Terms
+        self, model: str, source: Source, answer: Decode, terms: Terms, *, cost: int | None = None
     ) -> AsyncGenerator[Progress | Decoded, None]: ...
     @overload
     def stream(
-        self, model: str, source: Source, answer: Forecast, terms: Terms
+        self, model: str, source: Source, answer: Forecast, terms: Terms, *, cost: int | None = None
     ) -> AsyncGenerator[Values | Forecasted, None]: ...
     async def stream(
-        self, model: str, source: Source, answer: Decode | Forecast, terms: Terms
+        self, model: str, source: Source, answer: Decode | Forecast, terms: Terms, *, cost: int | None = None
     ) -> AsyncGenerator[Part | Answer, None]:
         """Tokens as they are decoded, and Decoded; or rows as they are made, and Forecasted. Closing the generator
         cancels the request. Raises as `answer` does."""
         answer = msgspec.structs.replace(answer, stream=True)
-        call = StreamCall(Submit(next(self._ids), model, source, answer, terms), self._loop.create_future())
+        submit = Submit(next(self._ids), model, source, answer, terms)
+        call = StreamCall(submit, self._loop.create_future(), cost)
         self._dispatch.open(call)
         try:
             while True:

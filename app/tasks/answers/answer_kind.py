@@ -10,6 +10,7 @@ from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Terms
 from app.json_pieces import blocks_of, json_pieces
 from app.store.manifest import AnswerName, Manifest
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
@@ -55,8 +56,10 @@ class AnswerKind(ABC):
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """The engine request for input `index`, from the `plan`. Raises ContradictoryOptions or InputTooLong."""
 
-    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:  # noqa: B027 - most kinds have no such limit
-        """Check all jobs of a request together. Raises InputTooLong."""
+    def check(  # noqa: B027 - most kinds have no such limit
+        self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits
+    ) -> None:
+        """Check all jobs of a request together. Raises InputTooLong or ContradictoryOptions."""
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """Whether the answer shows tokens of the source."""

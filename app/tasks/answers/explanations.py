@@ -7,10 +7,10 @@ from app.errors import InputTooLong
 from app.json_pieces import JsonArray
 from app.store.architecture import CELLS, Classifier, RecurrentEncoder
 from app.store.manifest import Manifest
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.number_rows import NumberRows
 from app.tasks.job import Job
 
-MAX_NUMBERS = 500_000  # in the explanations of a request: about 4 MB of JSON
 _DIGITS = 5  # of activations
 _PLACE = 3  # a token counts as much as three numbers: its text, start and end
 
@@ -24,13 +24,13 @@ def explained_numbers(job: Job, layer: int | None, units: int | None) -> int:
     return job.read.steps * (_PLACE + labels + activations)
 
 
-def check_numbers(numbers: int, layer: int | None) -> None:
+def check_numbers(numbers: int, layer: int | None, limits: AnswerLimits) -> None:
     """Check the numbers in the explanations of a request. Raises InputTooLong."""
-    if numbers > MAX_NUMBERS:
+    if numbers > limits.numbers:
         fewer = "send fewer or shorter inputs" + ("" if layer is None else ", or set units to a smaller number")
         raise InputTooLong(
-            f"the explanations of the request have {numbers} numbers; the limit is {MAX_NUMBERS}: {fewer}",
-            limit=MAX_NUMBERS,
+            f"the explanations of the request have {numbers} numbers; the limit is {limits.numbers}: {fewer}",
+            limit=limits.numbers,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.engine.check import check_explained
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
 from app.errors import ContradictoryOptions, InputTooLong
@@ -14,6 +15,7 @@ from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.explanations import check_numbers, explained_numbers, explanation_members
 from app.tasks.answers.label_results import LabelResult
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
@@ -82,6 +84,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.plan`."""
         if not isinstance(options, LabelOptions) or not options.explain:
             return Label()
+        check_explained(entry.manifest)
         layers = _encoder(entry.manifest).recurrence.layers
         if options.layer is not None and options.layer >= layers:
             raise ContradictoryOptions(
@@ -97,12 +100,12 @@ class LabelKind(AnswerKind):
             _check_explained(entry.manifest, read.steps, index)
         return plan
 
-    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+    def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
         """See `AnswerKind.check`."""
         if not isinstance(options, LabelOptions) or not options.explain:
             return
         sizes = [explained_numbers(job, options.layer, options.units) for job in jobs]
-        check_numbers(sum(sizes), options.layer)
+        check_numbers(sum(sizes), options.layer, limits)
 
     def needs_pieces(self, options: TaskOptions) -> bool:
         """See `AnswerKind.needs_pieces`."""
@@ -110,7 +113,7 @@ class LabelKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        labelled = await client.answer(job.key, job.read.source, job.request, terms)
+        labelled = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
         assert isinstance(labelled, Labelled)
         manifest = job.entry.manifest
         scores = dict(zip(manifest.labels, labelled.scores, strict=True))

@@ -81,7 +81,7 @@ class StateKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        embedded = await client.answer(job.key, job.read.source, job.request, terms)
+        embedded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:

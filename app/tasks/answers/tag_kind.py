@@ -11,14 +11,13 @@ from app.engine.protocol import AnswerSpec, Tag, Tagged, Terms
 from app.errors import InputTooLong
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.tag_results import TagResult, WordTags
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
-
-MAX_SCORES = 500_000  # numbers in the answer to a request
 
 
 class TagOptions(TaskOptions):
@@ -52,21 +51,21 @@ class TagKind(AnswerKind):
         """See `AnswerKind.request`."""
         return plan
 
-    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+    def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
         """See `AnswerKind.check`."""
         if not _with_scores(options):
             return
         numbers = sum(len(job.read.words) * len(job.entry.manifest.labels) for job in jobs)
-        if numbers > MAX_SCORES:
+        if numbers > limits.numbers:
             raise InputTooLong(
-                f"the scores of the request have {numbers} numbers; the limit is {MAX_SCORES}: send fewer or shorter "
-                "texts, or leave out scores",
-                limit=MAX_SCORES,
+                f"the scores of the request have {numbers} numbers; the limit is {limits.numbers}: send fewer or "
+                "shorter texts, or leave out scores",
+                limit=limits.numbers,
             )
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        tagged = await client.answer(job.key, job.read.source, job.request, terms)
+        tagged = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
         assert isinstance(tagged, Tagged)
         assert tagged.scores is not None  # as the plan says
         manifest, words = job.entry.manifest, job.read.words

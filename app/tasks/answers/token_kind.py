@@ -13,6 +13,7 @@ from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.details import check_details
+from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.token_results import SentenceResult
 from app.tasks.answers.transcript import Delta, SentenceOutput, Transcript, join_outputs, output_of
 from app.tasks.answers.usage import Usage
@@ -56,7 +57,7 @@ class TokenKind(AnswerKind):
             plan = msgspec.structs.replace(plan, prefix=[])
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
 
-    def check(self, jobs: Sequence[Job], options: TaskOptions) -> None:
+    def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
         """See `AnswerKind.check`. Raises ContradictoryOptions."""
         check_details(jobs)
         if _decoding(options).n_best > 1:
@@ -88,7 +89,7 @@ class TokenKind(AnswerKind):
         """With stop strings it streams, to stop decoding early."""
         assert isinstance(job.request, Decode)
         if not _decoding(job.options).stop or job.request.beams > 1:
-            decoded = await client.answer(job.key, job.read.source, job.request, terms)
+            decoded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
             assert isinstance(decoded, Decoded)
             return await output_of(job, decoded)
         async with aclosing(self._stream_sentence(client, job, terms)) as items:
@@ -136,7 +137,7 @@ class TokenKind(AnswerKind):
         assert isinstance(job.request, Decode)
         transcript = Transcript(job)
         last: Decoded | None = None
-        async with aclosing(client.stream(job.key, job.read.source, job.request, terms)) as events:
+        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost)) as events:
             async for event in events:
                 if isinstance(event, Decoded):
                     last = event

@@ -10,6 +10,10 @@ RowsInPieces = Annotated[list[list[float]], SkipValidation, AS_IT_IS]
 """Rows as `ArrayRows`, which become JSON piece by piece: they may be too many to be objects."""
 
 
+KnownRowsInPieces = Annotated[list[list[float | None]], SkipValidation, AS_IT_IS]
+"""Such rows with missing numbers."""
+
+
 class Forecast(BaseModel):
     """The rows that follow a series or a window of it."""
 
@@ -33,6 +37,12 @@ class WindowForecast(Forecast):
 
     first: int = Field(description="The first row of the window, from 0.", examples=[0])
     last: int = Field(description="Its last row; the forecast is of the rows after it.", examples=[5])
+    actual: KnownRowsInPieces | None = Field(
+        None,
+        description="If the model reads its targets: the rows of the series that `values` forecast, as many as there "
+        "are. `null` is a missing number.",
+        examples=[[[12.2], [10.0], [8.9]]],
+    )
 
 
 class ForecastResult(Forecast):
@@ -41,5 +51,17 @@ class ForecastResult(Forecast):
     targets: list[str] = Field(description="The columns of `values`.", examples=[["temp_max"]])
     interval: str | None = Field(None, description="The time between two steps in words.", examples=["1 day"])
     windows: list[WindowForecast] | None = Field(None, description="Only with `windows`: a forecast for each.")
+    mean_absolute_error: dict[str, float] | None = Field(
+        None,
+        description="Only with `windows`: of each target that the model reads, the mean of the distances between "
+        "`values` and `actual` over all windows, in the units of the data.",
+        examples=[{"temp_max": 1.98}],
+    )
+    persistence_mean_absolute_error: dict[str, float] | None = Field(
+        None,
+        description="The mean absolute error of persistence, the forecast that repeats the last known number of each "
+        "target, over the same windows.",
+        examples=[{"temp_max": 2.31}],
+    )
     model: str = Field(description="The model that answered.", examples=["forecast-weather"])
     version: int = Field(description="Its version.", examples=[1])

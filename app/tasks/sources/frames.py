@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine.protocol import Frames
-from app.errors import EmptyInput
+from app.errors import EmptyInput, UnsupportedMedia
 from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
@@ -16,6 +16,7 @@ from app.tasks.sources.image import decode_all, image_of, target_of
 from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_files import RawImage
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.moving_files import may_move
 from app.tasks.sources.place import place_of_clip, place_of_frame
 from app.tasks.sources.source_kind import Reader, SourceKind
 
@@ -92,11 +93,23 @@ def _jobs(clip: Clip, entry: Entry, index: int, limits: SourceLimits) -> list[Jo
     manifest, target, images = entry.manifest, target_of(image_of(entry)), clip.images
     if len(images) == 1 and isinstance(images[0], bytes):
         return [Job(images[0], place_of_clip(index), target, limits, is_clip=True, frames=manifest.frames)]
+    _check_still(images, index)
     numbers: Sequence[int] = range(len(images))
     if manifest.frames is not None:
         check_frames(place_of_clip(index), len(images), manifest.frames)
         numbers = sampled([1.0] * len(images), manifest.frames)
     return [Job(images[number], place_of_frame(index, number), target, limits) for number in numbers]
+
+
+def _check_still(images: Sequence[bytes | RawImage], index: int) -> None:
+    """Check that the images of a clip are one picture each. Two animated files are two clips."""
+    for number, image in enumerate(images):
+        if isinstance(image, bytes) and may_move(image):
+            raise UnsupportedMedia(
+                f"{place_of_frame(index, number)} is animated, or a GIF: a clip is one such file, or several still "
+                "images; send several clips in JSON, as a list of objects with 'frames'",
+                input=index,
+            )
 
 
 def _source(entry: Entry, pixels: bytes) -> ReadSource:

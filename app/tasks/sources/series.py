@@ -13,7 +13,7 @@ from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.job import ReadSource
 from app.tasks.options import TaskOptions, WindowOptions
-from app.tasks.scaling import Scaled, scaled
+from app.tasks.scaling import Rows, Scaled, scaled
 from app.tasks.sources.csv_series import read_csv
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.raw_series import ArraySeries, CsvFile, JsonSeries, RawSeries, Reading, read_json, steps_in
@@ -21,7 +21,6 @@ from app.tasks.sources.series_place import SeriesPlace
 from app.tasks.sources.series_windows import windows_of
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-MOST_NUMBERS = 4_000_000  # in the windows of a request
 _INLINE_STEPS = 500  # a thread reads longer series, which would block the event loop
 
 
@@ -82,9 +81,10 @@ class SeriesSource(SourceKind[RawSeries]):
             reading = _reading(raw, place, limits)
             starts, unit = _starts(len(reading.rows), series, options, place)
             windows, numbers = windows + len(starts), numbers + len(starts) * unit * len(series.features)
-            if isinstance(options, WindowOptions) and options.windows:
+            if _cuts(options):
                 _check_windows(windows, numbers, index, limits)
-            read.append(_source_of(_network_rows(reading, starts, unit, series, place)))
+            past = _past(reading, series) if _cuts(options) else None
+            read.append(_source_of(_network_rows(reading, starts, unit, series, place), past))
         return read
 
 
@@ -118,7 +118,7 @@ def _reading(raw: RawSeries, place: SeriesPlace, limits: SourceLimits) -> Readin
 
 def _starts(steps: int, series: SeriesInput, options: TaskOptions, place: SeriesPlace) -> tuple[Sequence[int], int]:
     """The first row of each window, and the steps of a window: fewer than the network's if it is to be padded."""
-    cuts = isinstance(options, WindowOptions) and options.windows
+    cuts = _cuts(options)
     unit = WindowOptions.unit(series) if cuts else series.window or steps
     if steps < unit:
         if cuts or series.pad == "refuse":
@@ -135,8 +135,13 @@ def _starts(steps: int, series: SeriesInput, options: TaskOptions, place: Series
     return [steps - unit], unit
 
 
+def _cuts(options: TaskOptions) -> bool:
+    return isinstance(options, WindowOptions) and options.windows
+
+
 def _check_windows(windows: int, numbers: int, index: int, limits: SourceLimits) -> None:
-    for count, limit, what in ((windows, limits.windows, "windows"), (numbers, MOST_NUMBERS, "numbers in windows")):
+    of_windows, of_numbers = (windows, limits.windows), (numbers, limits.window_numbers)
+    for (count, limit), what in ((of_windows, "windows"), (of_numbers, "numbers in windows")):
         if count > limit:
             raise InputTooLong(
                 f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send "
@@ -184,8 +189,16 @@ def _refused(reading: Reading, row: int, column: int, place: SeriesPlace, what: 
     return place.refused(what, row=row, column=place.features[column], line=reading.line(row))
 
 
-def _source_of(windows: Sequence[Scaled]) -> ReadSource:
+def _past(reading: Reading, series: SeriesInput) -> Rows | None:
+    """The targets of a series (steps, targets); None if one is no feature."""
+    features, targets = [feature.name for feature in series.features], [target.name for target in series.targets]
+    if not set(targets) <= set(features):
+        return None
+    return reading.rows[:, [features.index(target) for target in targets]]
+
+
+def _source_of(windows: Sequence[Scaled], past: Rows | None) -> ReadSource:
     """The source of a series: that of its first window, which the others follow."""
     sources = [Series(Table(rows.shape[1], rows.tobytes())) for rows in windows]
     following = [("", ReadSource(source, part=part)) for part, source in enumerate(sources[1:], 1)]
-    return ReadSource(sources[0], following=following)
+    return ReadSource(sources[0], following=following, past=past)

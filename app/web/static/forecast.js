@@ -120,7 +120,7 @@ export function forecastJob() {
   function begin() {
     if (!model()) return;
     const { features, horizon: own, longest_horizon: most } = model().series;
-    Object.assign(horizon, { placeholder: String(own), max: most ?? 10_000 });
+    Object.assign(horizon, { placeholder: String(own), max: most ?? "" });
     useExample.hidden = !fits(example, features);
     if (text.value !== begun || (begun === example && fits(begun, features))) return job.showCurl();
     put(useExample.hidden ? `${features.join(",")}\n` : example);
@@ -169,7 +169,8 @@ let runs = 0;
 /** The forecast of the whole series, and those of its windows: with states, unless they are too many. */
 async function askBoth({ whole, windows, text, of = (runs += 1), original = text, ...about }, signal) {
   const [continued, cut] = await Promise.all([post(whole, signal), windows && posted(windows, signal)]);
-  return { ...about, results: continued.results, windows: cut?.results[0].windows ?? [], text, of, original };
+  const { windows: past = [], mean_absolute_error: error, persistence_mean_absolute_error: persistence } = cut?.results[0] ?? {};
+  return { ...about, results: continued.results, windows: past, error, persistence, text, of, original };
 }
 
 async function posted([first, other], signal) {

@@ -64,18 +64,9 @@ export class Forecasts {
   }
 }
 
-/** The mean absolute error of the forecasts of past windows, and of repeating the last number: `{ windows, error, persistence }`. */
-export function backtest(forecasts, name) {
-  const values = forecasts.valuesOf(name);
-  const errors = [];
-  let windows = 0;
-  for (const { last, values: rows } of forecasts.answer.windows) {
-    const known = columnOf(rows, forecasts.targets, name)
-      .map((value, step) => [value, values[last + 1 + step] ?? null])
-      .filter(([, became]) => became !== null && values[last] !== null);
-    if (known.length) windows += 1;
-    errors.push(...known.map(([value, became]) => [Math.abs(value - became), Math.abs(values[last] - became)]));
-  }
-  const mean = (which) => errors.reduce((sum, pair) => sum + pair[which], 0) / errors.length;
-  return { windows, error: mean(0), persistence: mean(1) };
+/** The errors of the forecasts of past windows, as the service counts them: `{ windows, errors }`, of each target with known numbers `{ name, error, persistence }`. */
+export function backtest({ answer, targets }) {
+  const { windows, error = {}, persistence = {} } = answer;
+  const errors = targets.filter((name) => name in error && name in persistence).map((name) => ({ name, error: error[name], persistence: persistence[name] }));
+  return { windows: windows.filter(({ actual }) => actual?.length).length, errors };
 }

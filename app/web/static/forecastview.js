@@ -98,12 +98,12 @@ function describeRow(forecasts, names, labels, at, digits) {
 
 /** The mean error of the forecasts of past windows, beside that of the last known number. */
 function drawErrors(forecasts, digits) {
-  const errors = forecasts.targets.map((name) => ({ name, ...backtest(forecasts, name) })).filter(({ windows }) => windows);
+  const { windows, errors } = backtest(forecasts);
   if (!errors.length) return [];
   const facts = errors.map(({ name, error, persistence }) => ({
     textContent: say("meanError", { name, error: number(error, { digits: digits[name] + 1 }), persistence: number(persistence, { digits: digits[name] + 1 }) }),
   }));
-  return [drawFacts({ textContent: say("backtested", { windows: errors[0].windows }) }, ...facts)];
+  return [drawFacts({ textContent: say("backtested", { windows }) }, ...facts)];
 }
 
 function forecastTable({ result }, digits) {

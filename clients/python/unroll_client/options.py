@@ -231,7 +231,9 @@ class ForecastOptions(TypedDict, total=False):
         "Cut the series into windows as long as the model's (6 steps if it reads any number), and answer each: a backtest over past data.",
     ]
     stride: Annotated[int, "With `windows`: steps between the first rows of two windows; the window when left out."]
-    horizon: Annotated[int, "Steps ahead; the model's own when left out. Only a model that feeds back has no limit."]
+    horizon: Annotated[
+        int, "Steps ahead; the model's own when left out. Only a model that feeds back has no limit of its own."
+    ]
     scaled: Annotated[bool, "Add `scaled`: the network's outputs, before they get their units."]
     states: Annotated[bool, "Add `states`: the hidden state of the top layer after each step."]
 

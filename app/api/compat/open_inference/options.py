@@ -13,7 +13,7 @@ from app.api.compat.open_inference.schemas import (
 from app.api.options import Options
 from app.store.manifest import Manifest
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.answers.values_kind import ValuesOptions
+from app.tasks.answers.values_options import ValuesOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.task import Task
 

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.api.compat.unsupported import Only
 from app.tasks.answers.decoding_options import DecodingOptions
-from app.tasks.answers.values_kind import ValuesOptions
+from app.tasks.answers.values_options import ValuesOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
 

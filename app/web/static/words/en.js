@@ -217,7 +217,7 @@ export default {
   rowIs: "{label}: {numbers}.",
   windowThen: "Forecast from {first} to {last}: {values}.",
   windowIs: "rows in a window: {rows}",
-  backtested: "mean error in {windows} past windows:",
+  backtested: "mean absolute error in {windows} past windows:",
   meanError: "{name} {error} (if the last number is repeated: {persistence})",
   forecastTable: "The forecast",
   line_past: "numbers",

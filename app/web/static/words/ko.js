@@ -209,7 +209,7 @@ export default {
   rowIs: "{label}: {numbers}.",
   windowThen: "{first}부터 {last}까지 읽고 한 예측: {values}.",
   windowIs: "창 하나는 {rows}행",
-  backtested: "지난 창 {windows}개의 평균 오차:",
+  backtested: "지난 창 {windows}개의 평균 절대 오차:",
   meanError: "{name} {error} (마지막 값을 되풀이하면 {persistence})",
   forecastTable: "예측값",
   line_past: "값",
