@@ -24,6 +24,7 @@ from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, w
 from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
 from app.errors import EmptyInput, InputTooShort, InvalidImage, UnrollError
 from app.tasks.sources.frames import Clip
+from app.tasks.request_form import RequestForm
 from app.tasks.task import Task
 
 RAW_TYPES = ("image/gif", "image/webp", "image/png", "image/jpeg")
@@ -65,11 +66,11 @@ def _clip(item: object, where: str) -> object:
 _ClipText = str | Annotated[list[str], Field(min_length=1)] | ClipObject
 
 
-class ClipInputs(BaseModel):
+class ClipInputs(RequestForm):
     """One clip or a list of clips. A list of strings is one clip."""
 
     inputs: Annotated[
-        list[list[str]],
+        Any,
         BeforeValidator(_clips, json_schema_input_type=_ClipText | Annotated[list[_ClipText], Field(min_length=1)]),
     ] = Field(
         description="A clip: a list of images in base64, or one animated GIF or WebP; or a list of clips, each a list, "

@@ -11,10 +11,11 @@ from app.api.options import Inputs
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, json_form
 from app.errors import UnknownLanguage, UnrollError
+from app.tasks.request_form import RequestForm
 from app.tasks.task import Task
 
 
-class TextInputs(BaseModel):
+class TextInputs(RequestForm):
     """One text or a list of texts."""
 
     inputs: Inputs = Field(description="One text, or a list of texts.")

@@ -54,14 +54,16 @@ class Reading:
 
 
 def series_in(inputs: list[Any] | dict[str, Any], features: int) -> list[JsonSeries]:
-    """The series in the member `inputs` of a request, which is one or a list of them, for a model with that many
-    features. For a single feature, `[[1, 2], [3, 4]]` are two series; for two, it is one with two rows."""
-    if isinstance(inputs, list) and inputs and _is_list_of_series(inputs, features):
-        return [JsonSeries(one) for one in inputs]
-    return [JsonSeries(inputs)]
+    """The series in the member `inputs` of a request, for a model with that many features."""
+    return [JsonSeries(one) for one in inputs] if is_list_of_series(inputs, features) else [JsonSeries(inputs)]
 
 
-def _is_list_of_series(inputs: list[Any], features: int) -> bool:
+def is_list_of_series(inputs: list[Any] | dict[str, Any], features: int) -> bool:
+    """Whether the member `inputs` of a request is a list of series, and not one series, for a model with that many
+    features. Its first item tells: for a single feature, `[[1, 2], [3, 4]]` are two series; for two, it is one with two
+    rows."""
+    if not isinstance(inputs, list) or not inputs:
+        return False
     first = inputs[0]
     if isinstance(first, dict):  # of columns, or one row by name
         return any(isinstance(value, list) for value in first.values())
@@ -69,7 +71,7 @@ def _is_list_of_series(inputs: list[Any], features: int) -> bool:
         return False
     if not first or isinstance(first[0], list | dict):
         return True
-    return features == 1 and any(isinstance(item, list) and len(item) != 1 for item in inputs)
+    return features == 1 and len(first) > 1
 
 
 def steps_in(raw: RawSeries) -> int | None:
@@ -85,6 +87,20 @@ def steps_in(raw: RawSeries) -> int | None:
             return len(items)
         case JsonSeries():
             return 1  # no series at all, which `read_json` refuses
+
+
+def values_in(raw: JsonSeries | ArraySeries) -> int:
+    """About how many values a series has, as its first row or its longest column tells."""
+    steps = steps_in(raw) or 0
+    match raw:
+        case ArraySeries(rows):
+            return rows.size
+        case JsonSeries(dict(columns)):
+            return steps * len(columns)
+        case JsonSeries([list() | dict() as first, *_]):
+            return steps * len(first)
+        case _:
+            return steps
 
 
 def read_json(raw: list[Any] | dict[str, Any], place: SeriesPlace) -> Reading:
@@ -147,7 +163,8 @@ def _columns(columns: dict[str, Any], place: SeriesPlace) -> NDArray[np.float64]
 
 def check_names(names: Sequence[str], place: SeriesPlace) -> None:
     """Raises InvalidSeries unless a series has a column for each feature; other columns are ignored."""
-    missing = [feature for feature in place.features if feature not in set(names)]
+    given = set(names)
+    missing = [feature for feature in place.features if feature not in given]
     if missing:
         raise InvalidSeries(
             f"{place.name} has no column {listed(missing)}; {place.reads}. Its columns are {listed(names)}",

@@ -16,12 +16,21 @@ from app.tasks.options import TaskOptions, WindowOptions
 from app.tasks.scaling import Rows, Scaled, scaled
 from app.tasks.sources.csv_series import read_csv
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.raw_series import ArraySeries, CsvFile, JsonSeries, RawSeries, Reading, read_json, steps_in
+from app.tasks.sources.raw_series import (
+    ArraySeries,
+    CsvFile,
+    JsonSeries,
+    RawSeries,
+    Reading,
+    read_json,
+    steps_in,
+    values_in,
+)
 from app.tasks.sources.series_place import SeriesPlace
 from app.tasks.sources.series_windows import windows_of
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-_INLINE_STEPS = 500  # a thread reads longer series, which would block the event loop
+_INLINE_VALUES = 2000  # a thread reads longer series, which would block the event loop
 
 
 class SeriesSource(SourceKind[RawSeries]):
@@ -65,8 +74,8 @@ class SeriesSource(SourceKind[RawSeries]):
         deadline: float | None,
     ) -> list[ReadSource]:
         """See `SourceKind.read`. Raises InvalidSeries and InputTooShort."""
-        steps = [steps_in(raw) for raw in inputs]
-        if None not in steps and sum(count or 0 for count in steps) <= _INLINE_STEPS:
+        values = [_INLINE_VALUES if isinstance(raw, CsvFile) else values_in(raw) for raw in inputs]
+        if sum(values) < _INLINE_VALUES:
             return self._read_all(inputs, entries, reader.limits, options)
         return await asyncio.to_thread(self._read_all, inputs, entries, reader.limits, options)
 

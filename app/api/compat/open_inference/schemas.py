@@ -13,6 +13,7 @@ from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
 
 MOST_DIMENSIONS = 8
+MOST_TENSORS = 64
 LAST_LEVEL = 21  # of priority
 _DEFAULT_LEVEL = 11
 _NO_REGION = "send the data with the request"
@@ -84,8 +85,10 @@ class InferRequest(Closed):
         description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; `truncate` of models that read "
         "texts, `split_sentences` of translators; decoding options of models that decode text.",
     )
-    inputs: Annotated[list[InputTensor], Field(min_length=1)]
-    outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the model when left out.")
+    inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=MOST_TENSORS)]
+    outputs: Annotated[list[RequestedOutput], Field(max_length=MOST_TENSORS)] | None = Field(
+        None, description="All outputs of the model when left out."
+    )
 
 
 class Parameters(TaskOptions, Closed):
