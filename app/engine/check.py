@@ -6,7 +6,6 @@ from app.engine.protocol import (
     AnswerSpec,
     Decode,
     Embed,
-    Explain,
     Forecast,
     Frames,
     Label,
@@ -36,8 +35,9 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     that it cannot take."""
     _check_kinds(manifest, source, answer)
     match answer:
-        case Label(explain=Explain()):
-            check_explained(manifest)
+        case Label():
+            if answer.explain is not None:
+                check_explained(manifest)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():

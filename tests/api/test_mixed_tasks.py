@@ -17,6 +17,7 @@ from torch import Tensor
 from app.engine.protocol import Decode, Pixels, Source, Tokens
 from app.models.encoders import FramesEncoder
 from app.models.networks import Tagger
+from app.models.pieces import at_once
 from app.store.architecture import Classifier
 from tests.api.clips import pictures, saved, text
 from tests.api.forecasts import outputs
@@ -131,7 +132,7 @@ def _tags(store: Path, name: str, sentence: str) -> Question:
     memory, _ = recurrent(network.config.encoder.recurrence, under("encoder.recurrence.", weights), read)
     logits = memory @ weights["output.weight"].T + weights["output.bias"]
     crf, lengths = network.crf, torch.tensor([len(ids)])
-    scores = logits.softmax(1) if crf is None else crf.marginals(logits[None], lengths)[0]
+    scores = logits.softmax(1) if crf is None else at_once(crf.marginals(logits[None], lengths))[0]
     expected = [one for word in words if word is not None for one in scores[word.first].tolist()]
     body = {"inputs": sentence, "model": name, "scores": True}
     return Question(

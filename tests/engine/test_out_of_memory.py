@@ -119,6 +119,7 @@ def each(sources: Sequence[Source], *answers: AnswerSpec) -> Work:
 IN_PARTS = texts(3, 7, 11)
 SHORT = texts(2, 4, 5)
 PLAIN = Decode(4)
+MANY = 16  # more than fail one after the other
 CASES: dict[str, tuple[str, str, Work]] = {
     "labels in parts": ("divisible", SENTIMENT, each(IN_PARTS, *[Label()] * 3)),
     "sentences in parts": ("divisible", TRANSLATE, each(IN_PARTS, PLAIN, PLAIN, Decode(4, stream=True))),
@@ -147,7 +148,11 @@ CASES: dict[str, tuple[str, str, Work]] = {
     "states beside sentences": ("whole", TRANSLATE, each(SHORT, PLAIN, Embed(), PLAIN)),
     "tags": ("numbers", "tag-crf/1", each(SHORT, Tag(), Tag(scores=True), Embed())),
     "clips": ("numbers", "classify-frames/1", each(clips(2, 3), Label(), Label(Explain(0)))),
-    "rows at once": ("numbers", "forecast-tiny/1", each(tables(3, 6, 6), Forecast(3, states=True), Forecast(2))),
+    "rows at once": (
+        "numbers",
+        "forecast-tiny/1",
+        each(tables(3, *MANY * [6]), Forecast(3, states=True), *(MANY - 1) * [Forecast(2)]),
+    ),
     "rows by state": (
         "numbers",
         "forecast-state/1",
@@ -156,7 +161,7 @@ CASES: dict[str, tuple[str, str, Work]] = {
     "rows by a decoder": (
         "numbers",
         "forecast-decoder/1",
-        each(tables(3, 3, 5), Forecast(5), Forecast(3, stream=True)),
+        each(tables(3, 5, *(MANY - 1) * [3]), Forecast(5), *(MANY - 1) * [Forecast(3, stream=True)]),
     ),
     "rows by windows": ("numbers", "forecast-window/1", each(tables(1, 6, 6), Forecast(4), Forecast(3, stream=True))),
 }

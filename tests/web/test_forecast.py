@@ -211,6 +211,35 @@ def test_a_refused_change_is_told_beside_the_lines(visit: Visit) -> None:
     expect(plot(section, "wind")).to_be_focused()
 
 
+@pytest.mark.parametrize("language", ["English", "한국어"])
+def test_a_point_of_a_narrow_page_stays_under_the_pointer(browser: Browser, server: str, language: str) -> None:
+    """The readout above the charts says more at the pointer, in several lines."""
+    visit = Visit.apart(browser, server, viewport={"width": 400, "height": 900})
+    visit.go("/")
+    visit.page.get_by_role("button", name=language).click()
+    section = visit.page.locator("#forecast")
+    expect(section.locator("textarea")).to_have_value(re.compile("\n"))
+    section.locator("button[type=submit]").click()
+    expect(section.locator(".model")).to_be_visible()
+    readout = section.locator(".forecast > .readout")
+    height = readout.evaluate("one => one.clientHeight")
+    drag(visit, section, "temp_max", 59, down=1)
+    assert readout.evaluate("one => one.clientHeight") == height
+    first, numbers = number_at(EXAMPLE, 59, "temp_max"), section.locator("textarea")
+    assert number_at(numbers.input_value(), 59, "temp_max") == pytest.approx(first, abs=0.5)  # a pixel
+    drag(visit, section, "temp_max", 59, down=20, steps=4)
+    assert number_at(numbers.input_value(), 59, "temp_max") < first - 1
+    visit.check()
+    visit.close()
+
+
+def test_empty_numbers_are_not_sent(visit: Visit) -> None:
+    section = forecast(visit)
+    section.get_by_label("Numbers as CSV").fill(" ")
+    button(section, "Forecast").click()
+    expect(section.get_by_role("alert")).to_contain_text("Write numbers first, or choose a CSV.")
+
+
 def test_the_language_changes_what_a_dragged_point_has_shown(visit: Visit) -> None:
     section = forecast(visit)
     drag(visit, section, "temp_max", 58, down=20, steps=3)

@@ -3,7 +3,7 @@
 /** Call `take(files)` for files chosen with the input `chooser` or dropped on `zone`. */
 export function takeFiles(zone, chooser, take) {
   chooser.addEventListener("change", () => {
-    const files = [...chooser.files];
+    const files = inOrder(chooser.files);
     chooser.value = ""; // so that the same file can be chosen again
     if (files.length) take(files);
   });
@@ -14,7 +14,12 @@ export function takeFiles(zone, chooser, take) {
       event.preventDefault();
       const inside = zone.contains(event.target);
       zone.classList.toggle("over", inside && name !== "drop" && name !== "dragleave");
-      if (name === "drop" && inside && event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+      if (name === "drop" && inside && event.dataTransfer.files.length) take(inOrder(event.dataTransfer.files));
     });
   }
+}
+
+/** Files by name, with the numbers in names in their order: 2.png before 10.png. */
+function inOrder(files) {
+  return [...files].sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
 }

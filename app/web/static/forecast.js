@@ -51,7 +51,7 @@ export function forecastJob() {
     const cut = (states) => make({ windows: true, stride: 1, ...(states && { states }) });
     const windows = rows < unit ? null : window ? [cut(true), cut(false)] : [cut(false)];
     const curl = [whole, ...(windows ? [windows[0]] : [])].map((one) => one.curl).join("\n");
-    return { sources: [text.value], whole, windows, unit, isWindowed: Boolean(window), names, features, curl, text: text.value, before, ahead };
+    return { sources: [text.value], advice: "writeNumbersFirst", whole, windows, unit, isWindowed: Boolean(window), names, features, curl, text: text.value, before, ahead };
   }
 
   const draw = (answer) => {

@@ -6,7 +6,7 @@ import { problemTitle } from "./problems.js";
 import { post, Problem } from "./requests.js";
 import { duration, number, say, whenSpoken } from "./words.js";
 
-const EMPTY = { slug: "empty-input", advice: "writeFirst" }; // an empty input is not sent
+const EMPTY = "empty-input"; // an empty input is not sent
 const unreached = new Set();
 
 /** Call `callback` whenever the server does not respond. */
@@ -60,7 +60,7 @@ export class Job {
   /** Send the request and show the answer. An earlier pending request is aborted. */
   async run({ request = this.#request(), ask = this.#ask } = {}) {
     this.#running?.abort();
-    if (!this.#empty && request.sources?.some((text) => !text.trim())) return this.#become({ kind: "failed", problem: EMPTY });
+    if (!this.#empty && request.sources?.some((text) => !text.trim())) return this.#become({ kind: "failed", problem: { slug: EMPTY, advice: request.advice ?? "writeFirst" } });
     const running = (this.#running = new AbortController());
     const focused = document.activeElement;
     const started = performance.now();

@@ -21,7 +21,7 @@ export function panel({ about, role, count, cursor, height, unit, change }) {
   const shown = { values: [], next: [], before: null, then: null, reach: [] };
   let frame = null;
   let range = [0, 1];
-  let taken = null; // the column of the point that is dragged
+  let taken = null; // the point that is dragged: its column, and how far above the pointer's place in the window it was
 
   function redraw() {
     if (!frame) return;
@@ -47,13 +47,13 @@ export function panel({ about, role, count, cursor, height, unit, change }) {
     cursor.move(at);
     const value = shown.values[at] ?? null;
     if (!change || event.button || value === null || Math.abs(toY(value) - down) > GRASP) return;
-    taken = at;
+    taken = { at, above: toY(value) - event.clientY }; // the chart itself may move meanwhile: the readout above it grows
     image.setPointerCapture(event.pointerId);
   });
   image.addEventListener("pointermove", (event) => {
-    const { at, down } = place(event);
+    const { at } = place(event);
     if (taken === null) cursor.move(at);
-    else change(taken, fromY(down));
+    else change(taken.at, fromY(event.clientY + taken.above));
   });
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
     image.addEventListener(name, () => {

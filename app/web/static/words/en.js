@@ -30,6 +30,7 @@ export default {
   readyBroken: "Ready. Engines: {ready} of {engines}. Broken model versions: {broken}",
   broke: "This page failed",
   writeFirst: "Write a text first.",
+  writeNumbersFirst: "Write numbers first, or choose a CSV.",
 
   examples: "Examples",
   answer: "Answer",

@@ -29,6 +29,7 @@ export default {
   readyBroken: "준비됨: 엔진 {engines}개 중 {ready}개, 사용할 수 없는 모델 버전 {broken}개",
   broke: "이 페이지에 문제가 생겼습니다",
   writeFirst: "먼저 글을 쓰세요.",
+  writeNumbersFirst: "먼저 숫자를 쓰거나 CSV 파일을 고르세요.",
 
   examples: "예시",
   answer: "결과",
