@@ -94,7 +94,7 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "no header": ("1,2\n3,4\n", "line 1: the first row has numbers; send the names of the columns first", {}),
     "a column twice": ("heat,wind,heat\n1,2,3\n", "column heat: two columns have this name", {"column": "heat"}),
-    "a short row": ("heat,wind\n1,2\n3\n", "line 3: it has 1 fields, and the header 2", {"row": 1}),
+    "a short row": ("heat,wind\n1,2\n3\n", "line 3: it has 1 field, and the header 2", {"row": 1}),
     "a long row": ("heat,wind\n1,2\n3,4,5\n", "line 3: it has 3 fields, and the header 2", {"row": 1}),
     "an open quote": ('heat,wind\n1,"2\n3,4\n', "it is not a valid CSV: unexpected end of data", {}),
     "two ways to write numbers": (
@@ -143,7 +143,11 @@ def test_too_many_rows() -> None:
 @pytest.mark.parametrize(
     ("fields", "usual", "expected"),
     [
-        (["1.234", "5"], None, [1.234, 5]),
+        (["1.234", "5"], ".", [1.234, 5]),
+        (["1.234", "0.871"], None, [1.234, 0.871]),
+        (["1.234", "1020"], None, [1.234, 1020]),
+        (["1.234", ""], ",", [1.234, math.nan]),
+        (["1.234", "5", "0.5"], ",", [1.234, 5, 0.5]),
         (["1,234", "5"], ".", [1234, 5]),
         (["1,234", "5"], ",", [1.234, 5]),
         (["1.234", "0,5"], None, [1234, 0.5]),
@@ -159,7 +163,19 @@ def test_too_many_rows() -> None:
     ],
 )
 def test_numbers(fields: list[str], usual: Any, expected: list[float]) -> None:
-    assert numbers_of(fields, usual=usual) == expected
+    np.testing.assert_array_equal(numbers_of(fields, usual=usual), expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns", "index"), [(["950", "1.020"], 1, 1), (["0.5", "7", "1.5", "8"], 2, None)]
+)
+def test_points_between_thousands(fields: list[str], columns: int, index: int | None) -> None:
+    if index is None:
+        assert len(numbers_of(fields, usual=",", columns=columns)) == len(fields)
+        return
+    with pytest.raises(UnreadableNumber, match="a point that may stand before decimals or between thousands") as raised:
+        numbers_of(fields, usual=",", columns=columns)
+    assert raised.value.index == index
 
 
 @pytest.mark.parametrize("fields", [["1,23,456.5"], ["1.2.3"], ["1 2"], [","], ["+"], ["e5"], ["0x10"], ["1,5", "1.5"]])

@@ -18,13 +18,13 @@ from app.api.body import (
     read_json,
     unsupported_content,
 )
-from app.api.file_text import file_content
+from app.api.file_text import file_content, is_image_url
 from app.api.service import Service
 from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, with_query
 from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
 from app.errors import EmptyInput, InputTooShort, InvalidImage, UnrollError
-from app.tasks.sources.frames import Clip
 from app.tasks.request_form import RequestForm
+from app.tasks.sources.frames import Clip
 from app.tasks.task import Task
 
 RAW_TYPES = ("image/gif", "image/webp", "image/png", "image/jpeg")
@@ -123,6 +123,8 @@ class FramesBody:
     def recognises(self, inputs: object) -> bool:
         """See `PartBody.recognises`."""
         first = inputs[0] if isinstance(inputs, list) and inputs else inputs
+        if isinstance(first, str):
+            return is_image_url(first)
         return isinstance(first, dict) and first.keys() == {_FIELD} and not _is_numbers(first[_FIELD])
 
     async def items(self, inputs: Sequence[Sequence[str]], options: RequestOptions, service: Service) -> Sequence[Clip]:

@@ -20,8 +20,8 @@ from app.api.service import Service
 from app.api.tasks.files import with_query
 from app.api.tasks.forms import RequestOptions, json_form, options_form
 from app.errors import InputTooShort, InvalidSeries, UnrollError
-from app.tasks.sources.raw_series import CsvFile, RawSeries, is_list_of_series, series_in
 from app.tasks.request_form import RequestForm
+from app.tasks.sources.raw_series import CsvFile, RawSeries, is_list_of_series, series_in
 from app.tasks.task import Task
 
 CSV = "text/csv"
@@ -87,6 +87,8 @@ class SeriesBody:
 
     def recognises(self, inputs: object) -> bool:
         """See `PartBody.recognises`: numbers, lists and objects of them."""
+        if isinstance(inputs, list) and all(item is None for item in inputs):  # missing numbers alone are nothing
+            return False
         return isinstance(inputs, list | dict) and bool(inputs) and not _has_text(inputs)
 
     async def items(self, inputs: Any, options: RequestOptions, service: Service) -> Sequence[RawSeries]:

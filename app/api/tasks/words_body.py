@@ -47,7 +47,7 @@ class WordInputs(RequestForm):
     """One text, or a list in which each is a text or a list of words."""
 
     inputs: Annotated[
-        list[_Given],
+        Any,
         BeforeValidator(_listed, json_schema_input_type=str | Annotated[list[_Given], Field(min_length=1)]),
     ] = Field(description="One text, or a list: each is a text, or a list of words.")
 

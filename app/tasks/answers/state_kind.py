@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, SkipValidation
 
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Embed, Embedded, Terms
-from app.errors import ContradictoryOptions
+from app.errors import ContradictoryOptions, counted
 from app.json_pieces import AS_IT_IS, JsonArray
 from app.store.architecture import Recurrence
 from app.store.manifest import Manifest
@@ -70,7 +70,7 @@ class StateKind(AnswerKind):
         layers = recurrence_of(entry.manifest).layers
         if options.layer is not None and options.layer >= layers:
             raise ContradictoryOptions(
-                f"layer is {options.layer}; {entry.manifest.name} has {layers} layers, counted from 0",
+                f"layer is {options.layer}; {entry.manifest.name} has {counted(layers, 'layer')}, counted from 0",
                 options=["layer"],
             )
         return Embed(options.pooling, options.layer)

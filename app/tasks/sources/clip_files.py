@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from PIL import GifImagePlugin  # noqa: F401 - it registers its format
 
-from app.errors import InputTooLong, InputTooShort
+from app.errors import InputTooLong, InputTooShort, counted
 from app.tasks.sources.image_files import FORMATS, Target, opened, pictures_in, pixels
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import Place
@@ -19,8 +19,8 @@ _USUAL = 100.0  # milliseconds of a picture without a duration, as browsers show
 
 
 def read_clip(content: bytes, place: Place, target: Target, limits: SourceLimits, count: int | None) -> bytes:
-    """The RGB bytes of `count` frames of a file, one after the other; None takes every picture. A still image is a clip
-    of one. Raises as `read_image` does, and InputTooShort."""
+    """The RGB bytes of `count` frames of a file, one after the other; None takes every picture. A file has a frame for
+    each picture, or for each tenth of a second if these are more; a still image is a clip of one. Raises as `read_image` does, and InputTooShort."""
     shown: list[bytes] = []
     milliseconds: list[float] = []
     with opened(content, place, target, limits, CLIP_FORMATS) as image:
@@ -33,7 +33,9 @@ def read_clip(content: bytes, place: Place, target: Target, limits: SourceLimits
             milliseconds.append(image.info.get("duration") or _USUAL)  # some plugins know it after decoding
     if count is None:
         return b"".join(shown)
-    check_frames(place, round(sum(milliseconds) / min(milliseconds)), count)
+    check_frames(
+        place, max(len(shown), round(sum(milliseconds) / _USUAL)), count
+    )  # equal neighbours may be one picture
     return b"".join([shown[number] for number in sampled(milliseconds, count)])
 
 
@@ -49,7 +51,7 @@ def check_frames(place: Place, frames: int, count: int) -> None:
     """Raises InputTooShort for a clip of fewer `frames` than the model reads."""
     if frames < count:
         raise InputTooShort(
-            f"{place} has {frames} frames, but the model reads {count}: send at least {count} images, or an animated "
+            f"{place} has {counted(frames, 'frame')}, but the model reads {count}: send at least {count} images, or an animated "
             "file of as many",
             input=place.input,
             limit=count,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.engine.protocol import Series, Table
-from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries
+from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries, counted
 from app.store.manifest import Manifest, SeriesInput
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
@@ -30,6 +31,7 @@ from app.tasks.sources.series_place import SeriesPlace
 from app.tasks.sources.series_windows import windows_of
 from app.tasks.sources.source_kind import Reader, SourceKind
 
+_PIECE = 65_536  # numbers
 _INLINE_VALUES = 2000  # a thread reads longer series, which would block the event loop
 
 
@@ -48,7 +50,7 @@ class SeriesSource(SourceKind[RawSeries]):
         self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
     ) -> Sequence[RawSeries]:
         """See `SourceKind.from_column`."""
-        return [ArraySeries(np.asarray(value, dtype=np.float64).reshape(shape)) for value in values]
+        return [ArraySeries(_array(value).reshape(shape)) for value in values]
 
     def check(self, inputs: Sequence[RawSeries], limits: SourceLimits, options: TaskOptions) -> None:
         """See `SourceKind.check`. A CSV is checked when it is read."""
@@ -97,6 +99,13 @@ class SeriesSource(SourceKind[RawSeries]):
         return read
 
 
+def _array(numbers: Sequence[float]) -> NDArray[np.float64]:
+    """Numbers as an array, some at a time: other threads run in between."""
+    return np.concatenate(
+        [np.asarray(numbers[place : place + _PIECE], np.float64) for place in range(0, len(numbers), _PIECE)]
+    )
+
+
 def _empty(name: str, index: int) -> EmptyInput:
     return EmptyInput(f"{name} has no numbers; send at least one row", input=index)
 
@@ -132,8 +141,7 @@ def _starts(steps: int, series: SeriesInput, options: TaskOptions, place: Series
     if steps < unit:
         if cuts or series.pad == "refuse":
             raise InputTooShort(
-                f"{place.name} has {steps} step{'' if steps == 1 else 's'}; {place.model} needs {unit}: send "
-                f"{unit - steps} more",
+                f"{place.name} has {counted(steps, 'step')}; {place.model} needs {unit}: send {unit - steps} more",
                 input=place.index,
                 limit=unit,
             )
