@@ -218,8 +218,8 @@ class Catalog:
             if kinds and taken:
                 reads = " and ".join(dict.fromkeys(entry.manifest.source for entry in taken))
                 raise ModelNotFound(
-                    f"no {selection.words} of the model store reads {' or '.join(kinds)}; those that it has read {reads}: "
-                    f"{_names(taken)}"
+                    f"no {selection.words} of the model store reads {' or '.join(kinds)}; those that it has read "
+                    f"{reads}: {_names(taken)}"
                 )
             raise ModelNotFound(f"the model store has no usable {selection.words}; /v1/models lists its models")
         of_languages = f" for {languages}" if languages else ""

@@ -82,8 +82,8 @@ def _check_kind(entry: Entry, kinds: Sequence[SourceName], index: int) -> None:
     manifest = entry.manifest
     if manifest.source not in kinds:
         raise InputError(
-            f"inputs[{index}] is {' or '.join(_INPUTS[kind] for kind in kinds)}, but {manifest.name} reads {manifest.source}: send that, or name "
-            "another model",
+            f"inputs[{index}] is {' or '.join(_INPUTS[kind] for kind in kinds)}, but {manifest.name} reads "
+            f"{manifest.source}: send that, or name another model",
             input=index,
         )
 

@@ -235,7 +235,13 @@ def _captions() -> Iterator[Bad]:
         files={"image": ("a.png", png())},
     )
     yield bad("65 files", 422, "too-many-inputs", "the limit is 64", files=[ok] * 65)
-    yield bad("2,000 files", 400, "unreadable-body", "Maximum number of files", files=[("images", ("a", b"a"))] * 2000)
+    yield bad(
+        "2,000 files",
+        422,
+        "too-many-inputs",
+        "more than 1064 files; the limit is 64",
+        files=[("images", ("a", b"a"))] * 2000,
+    )
     yield bad("form with max_tokens x", 422, "invalid-request", "valid integer", files=[ok], data={"max_tokens": "x"})
     yield bad("form with max_tokens -1", 422, "invalid-request", "or equal to 1", files=[ok], data={"max_tokens": "-1"})
     yield bad(

@@ -150,7 +150,7 @@ BAD: dict[str, Bad] = {
         of(GOOD, horizon=4), "contradictory-options", "horizon is 4; forecast-tiny forecasts at most 3 steps"
     ),
     "horizon 0": Bad(of(GOOD, horizon=0), "invalid-request", "horizon: Input should be greater than or equal to 1"),
-    "stride without windows": Bad(of(GOOD, stride=2), "invalid-request", "stride needs windows"),
+    "stride without windows": Bad(of(GOOD, stride=2), "contradictory-options", "stride needs windows"),
     "stride 0": Bad(of(GOOD, windows=True, stride=0), "invalid-request", "stride: Input should be greater"),
     "an unknown option": Bad(of(GOOD, horizons=2), "invalid-request", "the members are"),
     "a model of another task": Bad(

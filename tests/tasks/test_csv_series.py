@@ -78,6 +78,7 @@ def test_charsets() -> None:
     assert read(content, place, "Windows-1252").tolist() == [[1.5]]
     with pytest.raises(InvalidSeries, match=r"line 1: it is not utf-8.*charset=windows-1252"):
         read(content, place)
+    assert read("wärme\n1\n".encode("utf-16-le"), place, "utf-16le").tolist() == [[1]]
     with pytest.raises(UnsupportedMedia, match="the charset punycode is not supported; send utf-8"):
         read(content, place, "punycode")
 
@@ -112,6 +113,28 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
         "line 3, column date: 2012-01-01 is before the date of the row above; send the oldest row first",
         {"row": 1, "column": "date"},
     ),
+    "newest first, with a time zone, a blank and a footer": (
+        "day,heat,wind\n2012-01-03T00:00:00Z,1,2\n2012-01-04,1,2\n,3,4\n2012-01-02,5,6\nTotal,9,12\n",
+        "line 5, column day: 2012-01-02 is before the date of the row above",
+        {"row": 3, "column": "day"},
+    ),
+    "newest month first": ("m,heat,wind\n2012-02,1,2\n2012-01,3,4\n", "line 3, column m: 2012-01 is before", {}),
+    "newest year first": ("y,heat,wind\n2012,1,2\n2011,3,4\n", "line 3, column y: 2011 is before the date", {}),
+    "newest first with slashes": ("heat,wind,d\n1,2,2012/02/03\n3,4,2012/02/02\n", "line 3, column d: 2012/02/02", {}),
+    "points between thousands": (
+        "d;heat;wind\nx;950;2\nx;1.020;4\n",
+        "line 3, column heat: '1.020' has a point that may stand before decimals or between thousands",
+        {"row": 1, "column": "heat"},
+    ),
+    "a date and numbers as the header": ("2012-01-01,1,2\n2012-01-02,3,4\n", "line 1: the first row has numbers", {}),
+    "a title": (
+        "Weather of Seattle\nheat,wind\n1,2\n",
+        "Its columns are Weather of Seattle; line 1 is taken as the",
+        {},
+    ),
+    "UTF-16 without a mark": ("h\0e\0a\0t\0\n\0", "line 1: it has NUL characters; send UTF-8, or name the charset", {}),
+    "a long header": ("|;,\t" * 250_001, "line 1: it has 1000004 characters; the limit of a line is 1000000", {}),
+    "a long row": ("heat,wind\n1,2\n" + "," * 1_000_001, "line 3: it has 1000001 characters; the limit of a line", {}),
     "underscores": ("heat,wind\n1_000,2\n", "line 2, column heat: '1_000' is not a number", {}),
     "digits of another script": ("heat,wind\n٣,2\n", "line 2, column heat: '٣' is not a number", {}),
 }

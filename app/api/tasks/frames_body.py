@@ -31,7 +31,7 @@ RAW_TYPES = ("image/gif", "image/webp", "image/png", "image/jpeg")
 _FIELD = "frames"
 
 
-class ClipObject(BaseModel):
+class ClipObject(RequestForm):
     """A clip that says so, for requests that name no model."""
 
     frames: str | Annotated[list[str], Field(min_length=1)] = Field(

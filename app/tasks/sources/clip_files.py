@@ -19,8 +19,9 @@ _USUAL = 100.0  # milliseconds of a picture without a duration, as browsers show
 
 
 def read_clip(content: bytes, place: Place, target: Target, limits: SourceLimits, count: int | None) -> bytes:
-    """The RGB bytes of `count` frames of a file, one after the other; None takes every picture. A file has a frame for
-    each picture, or for each tenth of a second if these are more; a still image is a clip of one. Raises as `read_image` does, and InputTooShort."""
+    """The RGB bytes of `count` frames of a file, one after the other; None takes every picture. A frame lasts as long
+    as the shortest picture, at most a tenth of a second; a still image is a clip of one. Raises as `read_image` does,
+    and InputTooShort."""
     shown: list[bytes] = []
     milliseconds: list[float] = []
     with opened(content, place, target, limits, CLIP_FORMATS) as image:
@@ -33,9 +34,8 @@ def read_clip(content: bytes, place: Place, target: Target, limits: SourceLimits
             milliseconds.append(image.info.get("duration") or _USUAL)  # some plugins know it after decoding
     if count is None:
         return b"".join(shown)
-    check_frames(
-        place, max(len(shown), round(sum(milliseconds) / _USUAL)), count
-    )  # equal neighbours may be one picture
+    frame = min(_USUAL, *milliseconds)  # equal neighbours may be one picture that is shown longer
+    check_frames(place, round(sum(milliseconds) / frame), count)
     return b"".join([shown[number] for number in sampled(milliseconds, count)])
 
 
@@ -51,8 +51,8 @@ def check_frames(place: Place, frames: int, count: int) -> None:
     """Raises InputTooShort for a clip of fewer `frames` than the model reads."""
     if frames < count:
         raise InputTooShort(
-            f"{place} has {counted(frames, 'frame')}, but the model reads {count}: send at least {count} images, or an animated "
-            "file of as many",
+            f"{place} has {counted(frames, 'frame')}, but the model reads {count}: send at least {count} images, or an "
+            "animated file of as many",
             input=place.input,
             limit=count,
         )

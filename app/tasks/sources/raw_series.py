@@ -64,7 +64,7 @@ def is_list_of_series(inputs: list[Any] | dict[str, Any], features: int) -> bool
         return False
     first = inputs[0]
     if isinstance(first, dict):  # of columns, or one row by name
-        return any(isinstance(value, list) for value in first.values()) and not any(map(_is_cell, first.values()))
+        return next((isinstance(value, list) for value in first.values() if _is_column_or_cell(value)), False)
     if not isinstance(first, list):
         return False
     if not first or isinstance(first[0], list | dict):
@@ -72,9 +72,9 @@ def is_list_of_series(inputs: list[Any] | dict[str, Any], features: int) -> bool
     return features == 1 and len(first) > 1
 
 
-def _is_cell(value: object) -> bool:
-    """Whether a value of an object can be a number of a row, so that the object is no columns."""
-    return type(value) in (int, float)
+def _is_column_or_cell(value: object) -> bool:
+    """Whether a member of an object tells if it is columns or a row by name. A text or null may be in either."""
+    return type(value) in (list, int, float)
 
 
 def steps_in(raw: RawSeries) -> int | None:
