@@ -134,7 +134,11 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "UTF-16 without a mark": ("h\0e\0a\0t\0\n\0", "line 1: it has NUL characters; send UTF-8, or name the charset", {}),
     "a long header": ("|;,\t" * 250_001, "line 1: it has 1000004 characters; the limit of a line is 1000000", {}),
-    "a long row": ("heat,wind\n1,2\n" + "," * 1_000_001, "line 3: it has 1000001 characters; the limit of a line", {}),
+    "a row of a megabyte": (
+        "heat,wind\n1,2\n" + "," * 1_000_001,
+        "line 3: it has 1000001 characters; the limit of a line",
+        {},
+    ),
     "underscores": ("heat,wind\n1_000,2\n", "line 2, column heat: '1_000' is not a number", {}),
     "digits of another script": ("heat,wind\n٣,2\n", "line 2, column heat: '٣' is not a number", {}),
 }

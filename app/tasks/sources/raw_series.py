@@ -53,7 +53,9 @@ class Reading:
 
 def series_in(inputs: list[Any] | dict[str, Any], features: int) -> list[JsonSeries]:
     """The series in the member `inputs` of a request, for a model with that many features."""
-    return [JsonSeries(one) for one in inputs] if is_list_of_series(inputs, features) else [JsonSeries(inputs)]
+    if isinstance(inputs, list) and is_list_of_series(inputs, features):
+        return [JsonSeries(one) for one in inputs]
+    return [JsonSeries(inputs)]
 
 
 def is_list_of_series(inputs: list[Any] | dict[str, Any], features: int) -> bool:
