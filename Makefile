@@ -36,7 +36,7 @@ test-kserve: $(KSERVE_STAMP)
 	$(KSERVE)/bin/python -m pytest -rs tests/api/test_open_inference_kserve.py
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n logical --dist loadfile --no-loadscope-reorder
 
 # The image with its revision and time in its labels; `make image DEVICE=cuda` for NVIDIA GPUs.
 DEVICE ?= cpu

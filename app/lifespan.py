@@ -87,7 +87,12 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         if folder is None:  # running engines that serve only this front end
             folder = stack.enter_context(service_folder())
             create_desired_state(folder, desired_state_of(store))
-        decoders = ImageDecoders(_IMAGE_DECODERS, seconds=settings.image_seconds, pixels=settings.max_image_pixels)
+        decoders = ImageDecoders(
+            _IMAGE_DECODERS,
+            seconds=settings.image_seconds,
+            pixels=settings.max_image_pixels,
+            made=settings.max_request_pixels,
+        )
         stack.push_async_callback(decoders.close)
         desired = stack.enter_context(closing(DesiredStateFile(folder)))
         client = EngineClient(endpoints, on_ready=_log_ready if parts.is_first else None)
@@ -138,7 +143,9 @@ def _service(
         series_steps=settings.max_series_steps,
         windows=settings.max_windows,
         window_numbers=settings.max_window_numbers,
+        whole_steps=settings.max_whole_steps,
         frames=settings.max_frames,
+        request_pixels=settings.max_request_pixels,
     )
     return Service(
         tasks=parts.tasks,
@@ -150,7 +157,9 @@ def _service(
         admission=parts.admission,
         rollout=rollout,
         keys=parts.guard.keys,
-        limits=RequestLimits(settings.max_inputs, settings.request_seconds, settings.keep_alive_seconds),
+        limits=RequestLimits(
+            settings.max_inputs, settings.max_pending_steps, settings.request_seconds, settings.keep_alive_seconds
+        ),
     )
 
 

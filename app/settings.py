@@ -139,7 +139,8 @@ class Settings(BaseSettings):
     )
     max_pending_steps: Annotated[int, Field(ge=1)] = Field(
         2_000_000,
-        description="Maximum estimated cell steps of admitted, unanswered inputs; further requests get 429.",
+        description="Maximum estimated cell steps of one request, and of admitted, unanswered inputs; further requests "
+        "get 429.",
     )
     queue_seconds: Annotated[float, Field(gt=0)] = Field(
         1.0,
@@ -152,9 +153,14 @@ class Settings(BaseSettings):
     )
     max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Maximum length of a text in characters.")
     max_series_steps: Annotated[int, Field(ge=1)] = Field(100_000, description="Maximum steps of a series.")
+    max_whole_steps: Annotated[int, Field(ge=1)] = Field(
+        10_000,
+        description="Maximum steps of a text or a series that a model reads as a whole: in both directions, or through "
+        "convolutions. Until such a source is encoded, the engine does nothing else.",
+    )
     max_windows: Annotated[int, Field(ge=1)] = Field(4096, description="Maximum windows of one request.")
     max_window_numbers: Annotated[int, Field(ge=1)] = Field(
-        4_000_000, description="Maximum numbers in the windows of one request, before they are scaled."
+        4_000_000, description="Maximum numbers in the windows of one request, padding included."
     )
     max_horizon: Annotated[int, Field(ge=1, le=LONGEST_HORIZON)] = Field(
         10_000, description="Maximum steps ahead of a forecast."
@@ -172,6 +178,9 @@ class Settings(BaseSettings):
     )
     max_frames: Annotated[int, Field(ge=1, le=10_000)] = Field(
         256, description="Maximum images of a clip, before it is sampled to the number of the model."
+    )
+    max_request_pixels: Annotated[int, Field(ge=1)] = Field(
+        32_000_000, description="Maximum pixels of all images and frames of one request, in the size that models read."
     )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."

@@ -17,6 +17,7 @@ _LONGEST_RETRY = 60  # seconds
 _SAFE = 0.5  # share of a request's timeout that pending work may take, since the rate is only a mean
 _SOON = 0.25  # share of a request's timeout: with a shorter mean answer time the service keeps up
 _LATEST = 0.1  # weight of the latest request in the mean answer time
+_LARGE = 0.25  # share of the pending steps that makes a request large
 
 
 class Ticket:
@@ -36,7 +37,7 @@ class Ticket:
         self._admission.admit(self, inputs)
 
     def count_steps(self, steps: float) -> None:
-        """Count the cost of the inputs. The request stays admitted."""
+        """Count the cost of the inputs. Raises Overloaded for a large request that does not fit beside the others."""
         self._admission.add_steps(self, steps)
 
     def answered(self, started_at: float | None) -> None:
@@ -54,8 +55,8 @@ class Admission:
     """Counts admitted, unanswered requests with their inputs and cell steps, and measures the rate of answers.
 
     The rate is an exponentially weighted mean over the seconds in which a request was pending. `window` limits the
-    requests. A request with more than `most_steps` is admitted if fewer are pending. Pure logic; `clock` returns
-    seconds.
+    requests. A small request is admitted while fewer than `most_steps` are pending; a large one if its own fit, too, or
+    if it is the only one: otherwise it would be the reason to refuse all others. Pure logic; `clock` returns seconds.
     """
 
     def __init__(
@@ -107,7 +108,10 @@ class Admission:
             raise overloaded(self, self.retry_after())
 
     def add_steps(self, ticket: Ticket, steps: float) -> None:
-        self.steps += steps - ticket.steps
+        others = self.steps - ticket.steps
+        if self.requests > 1 and steps > _LARGE * self.most_steps and others + steps > self.most_steps:
+            raise overloaded(self, self.retry_after())
+        self.steps = others + steps
         ticket.steps = steps
 
     def close(self, ticket: Ticket) -> None:

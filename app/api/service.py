@@ -29,6 +29,7 @@ from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Catalog, Selection
 from app.tasks.job import Job, Output
+from app.tasks.job_steps import check_steps
 from app.tasks.jobs import Jobs
 from app.tasks.options import TaskOptions
 from app.tasks.run import answer_all, prepare, stream_all
@@ -42,9 +43,11 @@ _LONGEST_TIMEOUT = 10  # digits of the header
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """Inputs of one request, seconds for one request, idle seconds before a keep-alive comment is sent on a stream."""
+    """Inputs and cell steps of one request, seconds for one request, idle seconds before a keep-alive comment is sent
+    on a stream."""
 
     inputs: int
+    steps: int
     seconds: float
     keep_alive: float
 
@@ -171,7 +174,8 @@ class Service:
     async def prepare(
         self, request: Request, task: Task, inputs: Sequence[Any], options: TaskOptions, chosen: Options, terms: Terms
     ) -> Jobs:
-        """A job for each input, with the `chosen` model. Admission counts the cost of the jobs from now on."""
+        """A job for each input, with the `chosen` model. Admission counts the cost of the jobs from now on. Raises
+        InputTooLong and Overloaded for jobs that take too many cell steps."""
 
         async def prepare_now() -> list[Job]:
             jobs = await prepare(
@@ -187,10 +191,15 @@ class Service:
                 deadline=terms.deadline,
             )
             pauses, steps = Pauses(), 0
-            for job in jobs:
+            for index, job in enumerate(jobs):
                 steps += job.steps
+                check_steps(steps, self._limits.steps, index, job)
                 await pauses.pause()
-            ticket_of(request).count_steps(steps)
+            try:
+                ticket_of(request).count_steps(steps)
+            except Overloaded:
+                self.metrics.refused("overloaded")
+                raise
             return jobs
 
         jobs = Jobs(task, prepare_now, names_version=chosen.version is not None)

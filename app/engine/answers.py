@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from app.engine.explain import explained, labelled
-from app.engine.faults import NOT_A_NUMBER, failed
+from app.engine.faults import NOT_FINITE, failed
 from app.engine.forecast import start_forecasts
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import (
@@ -68,24 +68,27 @@ def _answer_kind(model: LoadedModel, requests: Sequence[Request], encoded: Encod
             assert_never(kind)
 
 
-def reads_memory(model: LoadedModel, wanted: AnswerSpec) -> bool:
-    """Whether an answer needs all outputs of the encoder. Without them a source of any length takes the same
-    memory."""
+def poolings_of(model: LoadedModel, wanted: AnswerSpec) -> tuple[Pooling, ...] | None:
+    """How an answer pools the outputs of the encoder, beside taking the last one; None if it needs all of them. Pooled
+    while it is read, a source of any length takes the same memory."""
     architecture = model.manifest.architecture
     match wanted:
         case Label() | Forecast():
             assert isinstance(architecture, ClassifierConfig | ForecasterConfig)
-            wants_states = isinstance(wanted, Forecast) and wanted.states
-            return wants_states or architecture.pooling != ("last",)
+            return None if isinstance(wanted, Forecast) and wanted.states else _not_last(architecture.pooling)
         case Decode():
             assert isinstance(model.network, EncoderDecoder)
-            return model.network.decoder.attends
+            return None if model.network.decoder.attends else ()
         case Embed():
-            return wanted.pooling != "last"
+            return _not_last((wanted.pooling,))
         case Tag():
-            return True
+            return None
         case _:
             assert_never(wanted)
+
+
+def _not_last(poolings: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
+    return tuple(pooling for pooling in poolings if pooling != "last")
 
 
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
@@ -115,8 +118,8 @@ def _embed(requests: Sequence[Request], encoded: Encoded) -> list[Output]:
     for row, request in enumerate(requests):
         assert isinstance(request.answer, Embed)
         state = on_host[request.answer.pooling][row, None]
-        is_bad = bool(state.isnan().any())
-        outputs.append(failed(request, NOT_A_NUMBER) if is_bad else (request, Embedded(request.key[1], table(state))))
+        is_bad = not bool(state.isfinite().all())
+        outputs.append(failed(request, NOT_FINITE) if is_bad else (request, Embedded(request.key[1], table(state))))
     return outputs
 
 

@@ -15,7 +15,7 @@ from app.engine.protocol import (
     Tag,
     Tokens,
 )
-from app.errors import ContradictoryOptions, EngineFailed
+from app.errors import ContradictoryOptions, EngineFailed, counted
 from app.store.architecture import Forecaster
 from app.store.manifest import AnswerName, Manifest, SourceName
 
@@ -37,13 +37,13 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
     match answer:
         case Label():
             if answer.explain is not None:
-                check_explained(manifest)
+                check_explained(manifest, answer.explain.layer)
         case Decode():
             _check_decode(manifest.key, manifest.target_vocabulary, answer, slots)
         case Forecast():
-            _check_forecast(manifest, answer.horizon)
+            check_horizon(manifest, answer.horizon)
         case Embed():
-            _check_layer(manifest, answer.layer)
+            check_layer(manifest, answer.layer)
         case Tag():
             pass  # it has no option that a model cannot take
         case _:
@@ -94,33 +94,36 @@ def _check_series(manifest: Manifest, source: Series) -> None:
         raise EngineFailed(f"{manifest.key} needs {series.window} rows, its window, and got {len(rows)}")
 
 
-def check_explained(manifest: Manifest) -> None:
-    """Raises ContradictoryOptions if the label of a classifier cannot be explained."""
+def check_explained(manifest: Manifest, layer: int | None) -> None:
+    """Raises ContradictoryOptions if the label of a classifier cannot be explained, with the activations of a layer."""
     encoder = manifest.architecture.encoder
     if encoder.kind == "series" and encoder.transposed:
         how = "reads a window as a whole, feature by feature"
         detail = f"{manifest.key} {how}: its label cannot be explained; leave out explain"
         raise ContradictoryOptions(detail, options=["explain"])
+    check_layer(manifest, layer)
 
 
-def _check_forecast(manifest: Manifest, horizon: int) -> None:
+def check_horizon(manifest: Manifest, horizon: int) -> None:
+    """Raises ContradictoryOptions if a model cannot forecast this number of steps."""
     architecture = manifest.architecture
     assert isinstance(architecture, Forecaster)  # its answers are values
     if horizon < 1:
         raise EngineFailed("a forecast needs a horizon of at least 1")
     if not architecture.is_stepwise and horizon > architecture.horizon:
         most = architecture.horizon
-        detail = f"horizon is {horizon}; {manifest.key} forecasts at most {most} steps: set horizon to {most} or less"
+        detail = f"horizon is {horizon}; {manifest.name} forecasts at most {most} steps: set it to {most} or less"
         raise ContradictoryOptions(detail, options=["horizon"])
 
 
-def _check_layer(manifest: Manifest, layer: int | None) -> None:
+def check_layer(manifest: Manifest, layer: int | None) -> None:
+    """Raises ContradictoryOptions if the encoder of a model has no such layer."""
     encoder = manifest.architecture.encoder
     assert encoder.kind != "image"  # it has no state
     layers = encoder.recurrence.layers
     if layer is not None and not 0 <= layer < layers:
         raise ContradictoryOptions(
-            f"layer is {layer}; {manifest.key} has {layers} layers, counted from 0", options=["layer"]
+            f"layer is {layer}; {manifest.name} has {counted(layers, 'layer')}, counted from 0", options=["layer"]
         )
 
 

@@ -29,15 +29,22 @@ _TOKENS_PER_SOURCE_TOKEN, _MORE_TOKENS = 2, 8  # longest usual answer to a text:
 
 
 class Cost(NamedTuple):
-    """Cell steps to encode the source, expected cell steps to compute the answer, and rows of the running batch, which
-    only answers need that are made step by step."""
+    """Cell steps to encode the source once, expected cell steps to compute the answer, rows of the running batch, which
+    only answers need that are made step by step, and how often the source is encoded: again for each row of a forecast
+    whose window moves."""
 
     encode: int
     answer: int = 0
     rows: int = 0
+    readings: int = 1
 
     @property
     def total(self) -> int:
+        return self.readings * self.encode + self.answer
+
+    @property
+    def reading(self) -> int:
+        """The part of one reading, after which others may pass."""
         return self.encode + self.answer
 
 
@@ -73,11 +80,6 @@ def encode_steps(source: Source) -> int:
             assert_never(source)
 
 
-def step_cost(architecture: Architecture) -> int:
-    """Cell steps of one step of a source: a source that is encoded in chunks is cut between such steps."""
-    return IMAGE_STEPS if architecture.encoder.kind in ("image", "frames") else 1
-
-
 def explain_steps(source: Source, explain: Explain, architecture: Architecture | None = None) -> int:
     """Cell steps of explaining a label: one pass over the source, or a pass over each of its beginnings where a step
     changes what the network makes of those before it; for activations also a slow pass through the layers up to
@@ -99,7 +101,7 @@ def _cost_of_forecast(steps: int, horizon: int, architecture: Architecture | Non
     if not isinstance(architecture, Forecaster):
         return Cost(steps, horizon, 1)
     if architecture.feedback == "window":
-        return Cost(steps, (horizon - 1) * steps)
+        return Cost(steps, readings=horizon)
     return Cost(steps, horizon, 1) if architecture.is_stepwise else Cost(steps)
 
 

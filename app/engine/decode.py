@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from app.engine.beam_search import has_nan, is_settled
-from app.engine.faults import NOT_A_NUMBER, failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
+from app.engine.faults import NOT_FINITE, failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
 from app.engine.forecast import forecasted
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
@@ -233,7 +233,7 @@ def _answers(model: LoadedModel, slots: Slots, snapshot: Snapshot, requests: Seq
     """The last events of requests, and before the last one of a stream its last tokens."""
     good = [request for request in requests if not _is_bad(request, snapshot)]
     hypotheses = row_hypotheses(slots, good, snapshot, "length")
-    outputs = [failed(request, NOT_A_NUMBER) for request in requests if _is_bad(request, snapshot)]
+    outputs = [failed(request, NOT_FINITE) for request in requests if _is_bad(request, snapshot)]
     for request in good:
         hypothesis = hypotheses.get(request)
         if hypothesis and request.decode.stream and (fresh := progress(request, hypothesis)):

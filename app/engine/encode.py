@@ -1,15 +1,16 @@
 """Encoding: chunks of sources to recurrent states, and from the last chunk of a source on to its answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from app.engine.answers import answer, reads_memory
+from app.engine.answers import answer, poolings_of
 from app.engine.faults import failed_alone, in_halves
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import AnswerSpec, Embed
@@ -18,24 +19,34 @@ from app.engine.sources import padded
 from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, ImageEncoder, RecurrentEncoder
+from app.models.pooling import joined_parts, pooled_part, pooled_parts
+from app.store.architecture import Pooling
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A source that is encoded in part: the recurrent state after it, and its outputs so far, each (steps, memory),
-    unless the answer needs only the last one."""
+    """A source that is encoded in part: the recurrent state after it, and its outputs so far, each (steps, memory). If
+    the answer needs them pooled only, it has the last one, and by pooling what that keeps of the others (memory,)."""
 
     state: RecurrentState
     outputs: list[Tensor]
+    pools: Mapping[Pooling, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Part of a source that a recurrence reads in both directions: its inputs so far, each (steps, input)."""
+
+    parts: list[Tensor]
 
 
 class Batch(NamedTuple):
-    """The requests whose last chunk was encoded, and their sources; and the partial state of each source that comes in
-    chunks."""
+    """The requests whose last chunk was encoded, and their sources, None without any; and the partial state of each
+    source that comes in chunks."""
 
     requests: list[Request]
-    encoded: Encoded
-    partials: Sequence[tuple[Request, Partial | None]] = ()
+    encoded: Encoded | None
+    partials: Sequence[tuple[Request, Partial | Inputs | None]] = ()
 
 
 def encode(model: LoadedModel, chunks: Sequence[Chunk]) -> list[Output]:
@@ -80,7 +91,7 @@ def _encode(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk]) -> 
     sources, lengths = (to_device(part, model.device) for part in padded(chunks))
     batch = _batch(model, layers, chunks, sources, lengths)
     outputs: list[Output] = []
-    if batch.requests:
+    if batch.encoded is not None:
         model.counters.encoded += len(batch.requests)
         outputs = answer(model, batch.requests, batch.encoded)
     for request, state in batch.partials:  # only now: a batch that failed runs again in halves
@@ -96,7 +107,30 @@ def _batch(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk], sour
         return Batch(requests, encoder(sources.squeeze(1), lengths))
     if all(chunk.is_whole for chunk in chunks):
         return Batch(requests, encoder(sources, lengths, layers=layers))
-    return _encode_parts(model, encoder, layers, chunks, *encoder.embed(sources, lengths))
+    inputs, lengths = encoder.embed(sources, lengths)
+    if encoder.recurrence.recurrence.directions > 1:
+        return _gather_parts(encoder, layers, chunks, inputs, lengths)
+    return _encode_parts(model, encoder, layers, chunks, inputs, lengths)
+
+
+def _gather_parts(
+    encoder: RecurrentEncoder, layers: int | None, chunks: Sequence[Chunk], inputs: Tensor, lengths: Tensor
+) -> Batch:
+    """Keep the inputs (batch, steps, input) of the recurrence until those of a whole source are there."""
+    ended: list[Request] = []
+    wholes: list[Tensor] = []
+    after: list[tuple[Request, Inputs | None]] = []
+    for row, (chunk, length) in enumerate(zip(chunks, lengths.tolist(), strict=True)):
+        before = chunk.request.partial
+        parts = [*(before.parts if isinstance(before, Inputs) else ()), inputs[row, :length]]
+        after.append((chunk.request, None if chunk.is_last else Inputs(parts)))
+        if chunk.is_last:
+            ended.append(chunk.request)
+            wholes.append(torch.cat(parts))
+    if not ended:
+        return Batch([], None, after)
+    steps = to_device(torch.tensor([len(whole) for whole in wholes]), inputs.device)
+    return Batch(ended, encoder.unroll(pad_sequence(wholes, batch_first=True), steps, layers=layers), after)
 
 
 def _encode_parts(
@@ -113,27 +147,52 @@ def _encode_parts(
     partials = [one for one in before if isinstance(one, Partial)]
     encoded = encoder.unroll(inputs, lengths, _stacked([one.state for one in partials]), layers=layers)
     assert encoded.state is not None
-    ended: list[Request] = []
-    states, memories = [], []
+    wanted = [poolings_of(model, chunk.request.answer) for chunk in chunks]
+    fresh_pools = {pooling: pooled_part(pooling, encoded) for pooling in {*chain(*(one or () for one in wanted))}}
+    ended: list[Chunk] = []
+    states, memories, pools = [], [], []
     after: list[tuple[Request, Partial | None]] = []
-    for row, (chunk, so_far) in enumerate(zip(chunks, partials, strict=True)):
+    for row, (chunk, so_far, poolings) in enumerate(zip(chunks, partials, wanted, strict=True)):
         cell = encoded.state.cell
         state = RecurrentState(encoded.state.hidden[row, None], None if cell is None else cell[row, None])
-        outputs = [*so_far.outputs, encoded.memory[row, : chunk.steps // model.step]]
-        if not reads_memory(model, chunk.request.answer):
-            outputs = [encoded.summary[row, None]]
-        after.append((chunk.request, None if chunk.is_last else Partial(state, outputs)))
+        kept = {pooling: fresh_pools[pooling][row] for pooling in poolings or ()}
+        for pooling, before_it in so_far.pools.items():
+            kept[pooling] = joined_parts(pooling, before_it, kept[pooling])
+        outputs = [encoded.summary[row, None]]
+        if poolings is None:
+            outputs = [*so_far.outputs, encoded.memory[row, : chunk.steps // model.step]]
+        after.append((chunk.request, None if chunk.is_last else Partial(state, outputs, kept)))
         if chunk.is_last:
-            ended.append(chunk.request)
+            ended.append(chunk)
             states.append(state)
             memories.append(torch.cat(outputs))
+            pools.append(kept)
     if not ended:
-        return Batch([], encoded, after)
+        return Batch([], None, after)
     last = _stacked(states)
     whole = to_device(torch.tensor([len(memory) for memory in memories]), inputs.device)
     memory = pad_sequence(memories, batch_first=True)
     mask = torch.arange(memory.shape[1], device=inputs.device) < whole.unsqueeze(1)
-    return Batch(ended, Encoded(memory, mask, last.hidden[:, -1], last), after)
+    all_read = Encoded(memory, mask, last.hidden[:, -1], last, pools=_pools(model, ended, pools, memory))
+    return Batch([chunk.request for chunk in ended], all_read, after)
+
+
+def _pools(
+    model: LoadedModel, ended: Sequence[Chunk], pools: Sequence[Mapping[Pooling, Tensor]], memory: Tensor
+) -> dict[Pooling, Tensor]:
+    """The pooled outputs of sources that are read to their end (batch, memory). A row without a pooling is zero: its
+    request does not want it."""
+    zeros = memory.new_zeros(memory.shape[2])
+    together: dict[Pooling, Tensor] = {}
+    for pooling in {*chain(*pools)}:
+        rows = [
+            pooled_parts(pooling, kept[pooling], chunk.request.cost.encode // model.step, memory.dtype)
+            if pooling in kept
+            else zeros
+            for chunk, kept in zip(ended, pools, strict=True)
+        ]
+        together[pooling] = torch.stack(rows)
+    return together
 
 
 def _stacked(states: Sequence[RecurrentState]) -> RecurrentState:

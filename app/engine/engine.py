@@ -201,7 +201,7 @@ class Engine:
     def _cancel(self, key: RequestKey) -> None:
         request = self._scheduler.remove(key)
         if request is not None:
-            self._statistics.counters["cancelled"] += 1
+            self._statistics.cancelled(request)
             if request.model in self._models:
                 release(self._models[request.model], request)
 

@@ -1,20 +1,26 @@
 """Labels with an explanation, in pieces: from the float32 network of a classifier, on the host."""
 
-from app.engine.faults import NOT_A_NUMBER, failed
+import math
+from itertools import chain
+
+from torch import Tensor
+
+from app.engine.faults import NOT_FINITE, failed
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Activations, Explain, Explanation, Labelled
 from app.engine.request import Output, Request
 from app.engine.sources import tensor_of
 from app.engine.tables import table
+from app.models.explain import Activations as LayerActivations
 from app.models.explain import explain
 from app.models.networks import Classifier
 from app.models.pieces import InPieces
 
 
 def labelled(request: Request, scores: list[float], explanation: Explanation | None = None) -> Output:
-    """The answer of a request, unless a score is not a number."""
-    if any(score != score for score in scores):
-        return failed(request, NOT_A_NUMBER)
+    """The answer of a request, unless a score is not finite."""
+    if not all(map(math.isfinite, scores)):
+        return failed(request, NOT_FINITE)
     return request, Labelled(request.key[1], scores, explanation)
 
 
@@ -22,6 +28,9 @@ def explained(model: LoadedModel, request: Request, how: Explain) -> InPieces[Ou
     """The answer of a request with its explanation, which has the scores of the same computation."""
     exact = yield from _exact(model)
     found = yield from explain(exact, tensor_of(request.source), how.layer, how.units)
+    numbers = [found.probabilities, *chain.from_iterable(_numbers(one) for one in found.directions)]
+    if not all(bool(values.isfinite().all()) for values in numbers):
+        return failed(request, NOT_FINITE)
     activations = [
         Activations(
             one.units.tolist(),
@@ -33,6 +42,12 @@ def explained(model: LoadedModel, request: Request, how: Explain) -> InPieces[Ou
     ]
     scores = found.probabilities[-1].tolist()
     return labelled(request, scores, Explanation(table(found.probabilities), activations))
+
+
+def _numbers(activations: LayerActivations) -> list[Tensor]:
+    """All numbers of the units of one direction."""
+    cell = [] if activations.cell is None else [activations.cell]
+    return [activations.hidden, *cell, *activations.gates.values()]
 
 
 def _exact(model: LoadedModel) -> InPieces[Classifier]:

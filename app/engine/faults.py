@@ -14,7 +14,7 @@ from app.engine.protocol import Failed
 from app.engine.request import Output, Request
 
 log = logging.getLogger("unroll.engine")
-NOT_A_NUMBER = "the model computes NaN for this input"
+NOT_FINITE = "the model computes numbers that are not finite for this input"
 NO_MEMORY = "the engine has too little memory for this request, even alone; send a shorter input"
 NO_MEMORY_FOR_ALL = "the engine has too little memory for the requests that run; retry later"
 _ABOUT_MEMORY = (

@@ -4,6 +4,7 @@ A window that is read anew for each row is encoded as any source: its request go
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.engine.faults import failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
+from app.engine.faults import NOT_FINITE, failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
 from app.engine.forecast_rows import ForecastRows, StepState, joined
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Forecasted, Part, Series, Table, Values, join_tables
@@ -40,16 +41,16 @@ def start_forecasts(model: LoadedModel, requests: Sequence[Request], encoded: En
     made = [
         of_request[: request.forecast.horizon].numpy() for request, of_request in zip(requests, values, strict=True)
     ]
+    moves = network.config.feedback == "window"
+    taken = [
+        _taken(request, of_request, states.get(request), moves=moves)
+        for request, of_request in zip(requests, made, strict=True)
+    ]
     if going is not None:
-        _join(model, requests, made, going)
-    for request, of_request in states.items():  # only now: nothing fails any more
-        request.states = table(of_request)
-    outputs: list[Output] = []
-    for request, of_request in zip(requests, made, strict=True):
-        outputs += _take(request, of_request)
-        if network.config.feedback == "window":
-            _move(request, of_request)
-    return outputs
+        _join(model, taken, going)
+    for one in taken:  # only now: a batch that failed runs again in halves
+        one.keep()
+    return [output for one in taken for output in one.outputs]
 
 
 def _last_targets(model: LoadedModel, requests: Sequence[Request]) -> Tensor:
@@ -79,37 +80,58 @@ def _states(requests: Sequence[Request], encoded: Encoded) -> dict[Request, Tens
     return {requests[row]: encoded.memory[row, : lengths[row]] for row in wanting}
 
 
-def _join(model: LoadedModel, requests: Sequence[Request], made: Sequence[Rows], going: StepState) -> None:
+def _join(model: LoadedModel, taken: Sequence["_Taken"], going: StepState) -> None:
     """Forecasts with further rows to make join the running batch."""
-    remaining = [request.forecast.horizon - len(rows) for request, rows in zip(requests, made, strict=True)]
-    staying = [row for row, rows in enumerate(made) if remaining[row] and np.isfinite(rows).all()]
-    if len(staying) < len(requests):
+    staying = [row for row, one in enumerate(taken) if one.remaining]
+    if len(staying) < len(taken):
         going = going.at(to_device(torch.tensor(staying, dtype=torch.long), model.device))
-    model.forecasts.join([requests[row] for row in staying], [remaining[row] for row in staying], going)
+    model.forecasts.join([taken[row].request for row in staying], [taken[row].remaining for row in staying], going)
 
 
-def _move(request: Request, rows: Rows) -> None:
-    """The window of a request moves over the row that was made, and is read anew if more are wanted."""
-    assert isinstance(request.source, Series)
-    window, row = request.source.rows, Table(rows.shape[1], rows.tobytes())
-    request.source = Series(join_tables([window.rows(1), row]))
-    request.reads_again = request.made_rows < request.forecast.horizon and bool(np.isfinite(rows).all())
+@dataclass(slots=True)
+class _Taken:
+    """Rows that were made for a request: what its client gets now, and what `keep` changes. Nothing of it fails."""
+
+    request: Request
+    outputs: list[Output]
+    fresh: Table | None = None
+    states: Table | None = None
+    remaining: int = 0  # rows that are still to make
+    window: Series | None = None  # to be read anew for the next row
+
+    def keep(self) -> None:
+        """Add the rows to the request."""
+        request = self.request
+        request.states = self.states
+        if self.fresh is not None:
+            request.made.append(self.fresh)
+            request.made_rows += len(self.fresh)
+        if self.window is not None:
+            request.source, request.reads_again = self.window, True
 
 
-def _take(request: Request, rows: Rows) -> list[Output]:
-    """Add rows to a forecast: what its client gets now."""
+def _taken(request: Request, rows: Rows, states: Tensor | None = None, *, moves: bool = False) -> _Taken:
+    """Further rows of a forecast, and the states of its series if they are fresh. If it `moves`, its window is read
+    anew for the next row."""
     finite = np.isfinite(rows).all(1)
     if not finite.all():
-        return [failed(request, _not_finite(request.made_rows + int(finite.argmin())))]
-    outputs: list[Output] = []
+        return _Taken(request, [failed(request, _not_finite(request.made_rows + int(finite.argmin())))])
+    if states is not None and not bool(states.isfinite().all()):
+        return _Taken(request, [failed(request, NOT_FINITE)])
+    taken = _Taken(request, [], states=request.states if states is None else table(states))
+    taken.remaining = request.forecast.horizon - request.made_rows - len(rows)
     if len(rows):
-        fresh = Table(rows.shape[1], rows.tobytes())
-        request.made.append(fresh)
+        taken.fresh = Table(rows.shape[1], rows.tobytes())
         if request.forecast.stream:
-            outputs.append((request, Values(request.key[1], fresh)))
-    if request.made_rows == request.forecast.horizon:
-        outputs.append((request, forecasted(request)))
-    return outputs
+            taken.outputs.append((request, Values(request.key[1], taken.fresh)))
+    if not taken.remaining:
+        made = request.made if taken.fresh is None else [*request.made, taken.fresh]
+        taken.outputs.append((request, Forecasted(request.key[1], join_tables(made), taken.states)))
+    elif moves:
+        assert isinstance(request.source, Series)
+        assert taken.fresh is not None  # the row that enters the window
+        taken.window = Series(join_tables([request.source.rows.rows(1), taken.fresh]))
+    return taken
 
 
 def forecasted(request: Request) -> Forecasted:
@@ -120,10 +142,10 @@ def forecasted(request: Request) -> Forecasted:
 def _not_finite(rows: int) -> str:
     """The reason for which a forecast ends after a number of rows."""
     if not rows:
-        return "the model computes numbers that are not finite for this series"
+        return NOT_FINITE
     return (
-        f"the forecast grows beyond all numbers after {rows} steps; set horizon to {rows} or less, or send a series "
-        "within the range of the training data"
+        f"{NOT_FINITE} after {rows} steps; set horizon to {rows} or less, or send a series within the range of the "
+        "training data"
     )
 
 
@@ -204,8 +226,9 @@ def _store(running: ForecastRows, steps: int, results: Sequence[_Advanced | Outp
     failing = []
     for part in parts:
         for row, made in zip(part.rows, part.made, strict=True):
-            events = _take(requests[row], made[: min(steps, remaining[row])])
-            outputs += events
-            if remaining[row] > steps and any(not isinstance(event, Part) for _, event in events):
+            taken = _taken(requests[row], made[: min(steps, remaining[row])])
+            taken.keep()
+            outputs += taken.outputs
+            if remaining[row] > steps and not taken.remaining:
                 failing.append(requests[row])
     running.leave(failing)

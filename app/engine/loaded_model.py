@@ -26,6 +26,7 @@ from app.store.manifest import Decoding, Manifest
 
 log = logging.getLogger("unroll.engine")
 CALM_UNITS = 64
+PieceTurn = tuple[str, int | None]  # a client, or one of its HTTP requests
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ class LoadedModel:
     weights_bytes: int = 0  # as served
     exact_bytes: int = 0  # of `exact`, unless it is the served network itself or the device is a GPU
     in_pieces: dict[Request, InPieces[Output]] = field(default_factory=dict)
+    piece_turns: dict[PieceTurn, int] = field(default_factory=dict)  # when each had its last piece
     forecasts: ForecastRows = field(default_factory=ForecastRows)
     counters: Counters = field(default_factory=Counters)
     calm_units: int = 0  # units of decoding since the last lack of memory
@@ -146,9 +148,9 @@ class LoadedModel:
 
     @property
     def is_divisible(self) -> bool:
-        """Whether a source can be encoded in chunks."""
+        """Whether a source can be encoded in chunks. Frames always can: at least their images are encoded apart."""
         encoder = self.manifest.architecture.encoder
-        return encoder.kind != "image" and encoder.is_divisible
+        return encoder.kind == "frames" or (encoder.kind != "image" and encoder.is_divisible)
 
     @property
     def step(self) -> int:

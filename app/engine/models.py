@@ -13,7 +13,7 @@ from app.engine.cost import cost_of
 from app.engine.cuda_graphs import Units, memory_sizes
 from app.engine.decode import decode
 from app.engine.encode import encode
-from app.engine.faults import NOT_A_NUMBER
+from app.engine.faults import NOT_FINITE
 from app.engine.forecast import forecast
 from app.engine.loaded_model import Counters, LoadedModel
 from app.engine.policy import Policy, policy_of
@@ -49,7 +49,7 @@ from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
 from app.store.weights import WithoutValues, check_weights, distinct_tensors, load_in_pieces, load_weights
 
-_WARM_STEPS = 8  # of a source
+_WARM_STEPS, _WARM_FRAMES = 8, 2  # of a source: another number of them needs no other kernel
 _AS_STORED = "float32"  # in the words of `prepare`
 
 
@@ -231,7 +231,8 @@ def _served_bytes(network: nn.Module, weights: int) -> int:
 
 def _warm(model: LoadedModel) -> None:
     """Run a small batch through everything once and capture the graphs: kernels and memory are ready before the first
-    request. Raises RuntimeError or MemoryError if a request of it fails; NaN is an answer of the weights."""
+    request. Raises RuntimeError or MemoryError if a request of it fails; infinite numbers and NaN are an answer of the
+    weights."""
     architecture = model.manifest.architecture
     source, answer = _warm_source(model), _warm_answer(architecture)
     cost = cost_of(source, answer, architecture)
@@ -240,7 +241,7 @@ def _warm(model: LoadedModel) -> None:
     while model.rows:
         outputs += forecast(model, 2) if len(model.forecasts) else decode(model, 2)
     for _, event in outputs:
-        if isinstance(event, Failed) and event.reason != NOT_A_NUMBER:
+        if isinstance(event, Failed) and not event.reason.startswith(NOT_FINITE):
             if model.counters.out_of_memory:
                 raise MemoryError("the warm-up ran out of memory")
             raise RuntimeError(f"the warm-up failed: {event.reason}")
@@ -256,16 +257,23 @@ def _warm_source(model: LoadedModel) -> Source:
             return Tokens([0] * min(_WARM_STEPS, model.slots.positions or _WARM_STEPS))
         case "series":
             assert manifest.series is not None
-            columns, steps = len(manifest.series.features), manifest.series.window or _WARM_STEPS
+            columns, steps = len(manifest.series.features), _WARM_STEPS
+            if manifest.series.window is not None and (_is_transposed(manifest) or manifest.series.window < steps):
+                steps = manifest.series.window
             return Series(Table(columns, bytes(4 * columns * steps)))
         case "image" | "frames":
             assert manifest.image is not None
-            size, count = manifest.image.size, manifest.frames or 2
+            size, count = manifest.image.size, min(manifest.frames or _WARM_FRAMES, _WARM_FRAMES)
             if manifest.source == "image":
                 return Pixels(size, bytes(3 * size**2))
             return Frames(size, count, bytes(3 * size**2 * count))
         case _:
             assert_never(manifest.source)
+
+
+def _is_transposed(manifest: Manifest) -> bool:
+    encoder = manifest.architecture.encoder
+    return encoder.kind == "series" and encoder.transposed is not None
 
 
 def _warm_answer(architecture: Architecture) -> AnswerSpec:

@@ -3,15 +3,16 @@
 import torch
 
 from app.engine.faults import failed, failed_alone
-from app.engine.loaded_model import LoadedModel
+from app.engine.loaded_model import LoadedModel, PieceTurn
 from app.engine.request import Output, Request
 from app.errors import StoreError
 from app.models.pieces import InPieces
 
 
 def run_piece(model: LoadedModel) -> list[Output]:
-    """Run a piece for the first request that has some. An error ends that request alone, unless it is the device's."""
-    request = min(model.in_pieces, key=_order)
+    """Run a piece for one of the requests that have some. An error ends that request alone, unless it is the
+    device's."""
+    request = _take_turn(model)
     try:
         with model.number_types(), torch.inference_mode():
             output = _next(model.in_pieces[request])
@@ -36,5 +37,23 @@ def _next(pieces: InPieces[Output]) -> Output | None:
     return None
 
 
-def _order(request: Request) -> tuple[float, int]:
-    return request.order
+def _take_turn(model: LoadedModel) -> Request:
+    """The request that is next. Clients take turns, and so do the HTTP requests of one client; the inputs of one follow
+    each other. A long answer holds up only its own."""
+    here = {turn for request in model.in_pieces for turn in _turns_of(request)}
+    before = {turn: number for turn, number in model.piece_turns.items() if turn in here}
+
+    def place(request: Request) -> tuple[int, int, tuple[float, int]]:
+        of_client, of_group = _turns_of(request)
+        return before.get(of_client, 0), before.get(of_group, 0), request.order
+
+    request = min(model.in_pieces, key=place)
+    latest = max(before.values(), default=0) + 1
+    model.piece_turns = before | dict.fromkeys(_turns_of(request), latest)
+    return request
+
+
+def _turns_of(request: Request) -> tuple[PieceTurn, PieceTurn]:
+    """The client and the HTTP request whose turn it is."""
+    terms = request.terms
+    return (terms.client, None), (terms.client, terms.group)

@@ -125,7 +125,7 @@ class Decode(Message, frozen=True):
 
 
 class Tag(Message, frozen=True):
-    """Answer with a label for each token. With `scores` also the probability of each label for each token."""
+    """Answer with a label for each token, and its probability. With `scores` also the probability of each label."""
 
     scores: bool = False
 
@@ -277,11 +277,12 @@ class Labelled(Message, frozen=True):
 
 
 class Tagged(Message, frozen=True):
-    """The label of each token, and with `scores` the probability of each label, a row per token; of a CRF they are the
-    marginal probabilities. The last event of a request with Tag."""
+    """The label of each token, its probability, and with `scores` the probability of each label, a row per token; of a
+    CRF they are marginal probabilities. The last event of a request with Tag."""
 
     id: int
     labels: list[int]
+    chosen: Table
     scores: Table | None = None
 
 

@@ -1,7 +1,8 @@
 """One request in the engine, from its arrival to its last event. Free of torch: the scheduler and its tests need none.
 
 The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial`; the slots own `rows`; decoding
-owns `sent` and the search; forecasting owns `made`, `states` and `reads_again`; the statistics own the times.
+owns `sent` and the search; forecasting owns `made`, `made_rows`, `states` and `reads_again`; the statistics own the
+times.
 """
 
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class Request:
     ends: list[End] = field(default_factory=list)
     end_ranks: set[int] = field(default_factory=set)  # ranks among the best continuations that have been an end
     made: list[Table] = field(default_factory=list)  # rows of a forecast so far
+    made_rows: int = 0  # their number
     states: Table | None = None  # hidden states of the series of a forecast
     reads_again: bool = False  # its source, the window of a forecast, has moved and is to be encoded anew
 
@@ -77,11 +79,6 @@ class Request:
     started: float = 0.0
     encoded: float = 0.0
     first_token: float = 0.0
-
-    @property
-    def made_rows(self) -> int:
-        """Rows of a forecast so far."""
-        return sum(map(len, self.made))
 
     @property
     def forecast(self) -> Forecast:

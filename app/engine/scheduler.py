@@ -165,7 +165,7 @@ class Scheduler:
     def add(self, request: Request) -> None:
         """Queue a request of a model that is registered or held."""
         queue = self._queues[request.model]
-        terms, cost = request.terms, request.cost.total
+        terms = request.terms
         if not queue.is_active:
             if not self._requests:
                 self._virtual = max(other.used for other in self._queues.values())
@@ -174,17 +174,23 @@ class Scheduler:
         flow = (terms.client, terms.group)
         self._in_group[flow] += 1
         self._groups[flow[0]] += self._in_group[flow] == 1
-        request.tag = max(queue.virtual, queue.finish.get(flow, 0.0)) + cost * self._groups[flow[0]]
-        queue.finish[flow] = request.tag
         number = next(self._numbers)
-        request.order = (request.tag - HEAD_START * terms.priority, number)
+        self._place(queue, request, number)
         queue.by_phase[request.phase][request] = None
         self._requests[request.key] = request
-        self._steps += cost
+        self._steps += request.cost.total
         if request.trial:
             self._trials.setdefault(_trial(request), {})[request] = None
         if terms.deadline is not None:
             self._note_deadline(terms.deadline, number, request.key)
+
+    def _place(self, queue: _Queue, request: Request, number: int) -> None:
+        """Give a request its place in the order, by the cost of its next reading alone."""
+        terms = request.terms
+        flow = (terms.client, terms.group)
+        cost = request.cost.reading * self._groups[terms.client]
+        request.tag = queue.finish[flow] = max(queue.virtual, queue.finish.get(flow, 0.0)) + cost
+        request.order = (request.tag - HEAD_START * terms.priority, number)
 
     def _note_deadline(self, deadline: float, number: int, key: RequestKey) -> None:
         heapq.heappush(self._deadlines, (deadline, number, key))
@@ -198,10 +204,13 @@ class Scheduler:
         return request is not None and request.order[1] == number
 
     def read_again(self, chunks: Iterable[Chunk]) -> None:
-        """Encode the sources of requests anew that changed when their last chunk was encoded."""
+        """Encode the sources of requests anew that changed when their last chunk was encoded. Each reading has a place
+        of its own in the order: others pass a request that is read often."""
         for request in (chunk.request for chunk in chunks if chunk.request.reads_again):
             request.reads_again, request.encoded_steps = False, 0
-            self._queues[request.model].move(request, "encoding")
+            queue = self._queues[request.model]
+            queue.move(request, "encoding")
+            self._place(queue, request, request.order[1])
 
     def remove(self, key: RequestKey) -> Request | None:
         """Forget a request in any phase; None if it is not here."""
@@ -326,7 +335,7 @@ class Scheduler:
         for chunk in chunks:
             request = chunk.request
             request.encoded_steps += chunk.steps
-            if request.phase == "waiting":
+            if chunk.start == 0:
                 queue.virtual = max(queue.virtual, request.tag)
             queue.move(request, "decoding" if chunk.is_last else "encoding")
         return Plan(model, tuple(chunks))

@@ -17,7 +17,7 @@ class Statistics:
 
     def __init__(self, slots: int, *, restarts: int = 0) -> None:
         self._slots = slots
-        self._without_token: dict[str, list[Request]] = {}  # encoded, and no unit of decoding since; by model
+        self._without_token: dict[str, dict[Request, None]] = {}  # encoded, and no unit of decoding since; by model
         self._figures: dict[str, ModelFigures] = {}
         self.load_seconds = Histogram.empty(LOAD_SECONDS)
         self.counters = {
@@ -56,17 +56,27 @@ class Statistics:
         request.arrived = now
         self._begin(request.model)
 
+    def cancelled(self, request: Request) -> None:
+        """A request was cancelled."""
+        self.counters["cancelled"] += 1
+        self._forget(request)
+
+    def _forget(self, request: Request) -> None:
+        """Keep nothing of a request that has ended: its source may be large."""
+        of_model = self._without_token.get(request.model, {})
+        of_model.pop(request, None)
+        if not of_model:
+            self._without_token.pop(request.model, None)
+
     def executed(self, plan: Plan, started: float, now: float) -> None:
-        """An action ended. After a unit of decoding every row has a token, or numbers. A window that is read anew has
-        started already."""
+        """An action ended. After a unit of decoding every row has a token, or numbers. A forecast may have its first
+        numbers when its series is encoded. A window that is read anew has started already."""
         assert plan.model is not None
         figures = self._figures[plan.model]
         figures.executions += 1
         if not plan.chunks:
             for request in self._without_token.pop(plan.model, ()):
-                if request.phase != "ended":  # as after a cancellation
-                    request.first_token = now
-                    figures.first_token.add(now - request.arrived, SECONDS)
+                self._has_token(request, now)
             return
         for chunk in plan.chunks:
             request = chunk.request
@@ -75,12 +85,19 @@ class Statistics:
                 figures.queue.add(started - request.arrived, SECONDS)
             if chunk.is_last and not request.encoded:
                 request.encoded = now
-                if request.cost.rows:
-                    self._without_token.setdefault(plan.model, []).append(request)
+                if request.made:
+                    self._has_token(request, now)
+                elif request.cost.rows and request.phase != "ended":  # as after a cancellation
+                    self._without_token.setdefault(plan.model, {})[request] = None
+
+    def _has_token(self, request: Request, now: float) -> None:
+        request.first_token = now
+        self._figures[request.model].first_token.add(now - request.arrived, SECONDS)
 
     def ended(self, request: Request, event: Event, now: float) -> Times:
         """A request was answered, or failed."""
         figures = self._figures[request.model]
+        self._forget(request)
         if isinstance(event, Failed):
             self.counters["failed"] += 1
             figures.failed.add(now - request.arrived)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from app.engine.faults import NOT_A_NUMBER, failed
+from app.engine.faults import NOT_FINITE, failed
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import Tag, Tagged, Tokens
 from app.engine.request import Output, Request
@@ -23,17 +23,17 @@ def tag(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> li
     logits, lengths = network.logits(encoded).float(), encoded.lengths
     steps = [_steps(request) for request in requests]
     outputs: list[Output] = []
-    groups: dict[bool, list[int]] = {}  # places of those that are answered at once, by whether they want scores
+    together: list[int] = []  # places of those that are answered at once
     for place, request in enumerate(requests):
         if network.crf is not None and steps[place] > PIECE:
             alone = slice(place, place + 1)
             own = logits[alone, : steps[place]].clone()  # without the rest of the batch
             model.in_pieces[request] = _in_pieces(network, request, own, lengths[alone])
         else:
-            groups.setdefault(_wants_scores(request), []).append(place)
-    for places in groups.values():
-        mine = logits[places, : max(steps[place] for place in places)]
-        outputs += at_once(_tagged(network, [requests[place] for place in places], mine, lengths[places]))
+            together.append(place)
+    if together:
+        mine = logits[together, : max(steps[place] for place in together)]
+        outputs += at_once(_tagged(network, [requests[place] for place in together], mine, lengths[together]))
     return outputs
 
 
@@ -44,19 +44,23 @@ def _in_pieces(network: Tagger, request: Request, logits: Tensor, lengths: Tenso
 
 
 def _tagged(network: Tagger, requests: Sequence[Request], logits: Tensor, lengths: Tensor) -> InPieces[list[Output]]:
-    """logits (batch, source, labels), lengths (batch,): the answers of requests of which all want scores, or none."""
+    """logits (batch, source, labels), lengths (batch,): the answer of each request. The probabilities of all labels
+    leave the device for those who want them."""
     labels = yield from network.labels(logits, lengths)
-    scores = (yield from network.probabilities(logits, lengths)) if _wants_scores(requests[0]) else None
-    labels, is_bad = to_host((labels, logits.isnan().any(2)))
-    scores = None if scores is None else to_host(scores)
+    scores = yield from network.probabilities(logits, lengths)
+    chosen = scores.gather(2, labels.unsqueeze(2))  # batch x source x 1
+    wanting = [row for row, request in enumerate(requests) if _wants_scores(request)]
+    tables = {row: scores[row, : _steps(requests[row])] for row in wanting}
+    labels, chosen, is_bad, tables = to_host((labels, chosen, ~logits.isfinite().all(2), tables))
     outputs: list[Output] = []
     for row, request in enumerate(requests):
         length = _steps(request)
         if bool(is_bad[row, :length].any()):
-            outputs.append(failed(request, NOT_A_NUMBER))
+            outputs.append(failed(request, NOT_FINITE))
         else:
-            of_request = None if scores is None else table(scores[row, :length])
-            outputs.append((request, Tagged(request.key[1], labels[row, :length].tolist(), of_request)))
+            of_all = table(tables[row]) if row in tables else None
+            tagged = Tagged(request.key[1], labels[row, :length].tolist(), table(chosen[row, :length]), of_all)
+            outputs.append((request, tagged))
     return outputs
 
 

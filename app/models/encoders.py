@@ -1,5 +1,7 @@
 """Encoders: a source to a memory for attention or pooling, and to a summary that starts a decoder."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -12,19 +14,24 @@ from app.models.recurrent import Recurrent
 from app.models.resnet import ResNet
 from app.store.architecture import FramesEncoder as FramesEncoderConfig
 from app.store.architecture import ImageEncoder as ImageEncoderConfig
+from app.store.architecture import Pooling
 from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
+
+NO_POOLS: Mapping[Pooling, Tensor] = MappingProxyType({})
 
 
 class Encoded(NamedTuple):
     """memory (batch, source, memory), its mask (batch, source), summary (batch, memory), the last recurrent state, and
-    the output of a second path over the source (batch, branch)."""
+    the output of a second path over the source (batch, branch). `pools` are outputs that were pooled while the source
+    was read in parts (batch, memory): `memory` has the last one alone."""
 
     memory: Tensor
     memory_mask: Tensor
     summary: Tensor
     state: RecurrentState | None
     branch: Tensor | None = None
+    pools: Mapping[Pooling, Tensor] = NO_POOLS
 
     def rows(self, index: Tensor) -> "Encoded":
         """Some sources of the batch, by their index (rows,)."""
@@ -32,7 +39,8 @@ class Encoded(NamedTuple):
         if state is not None:
             state = RecurrentState(state.hidden[index], None if state.cell is None else state.cell[index])
         branch = None if self.branch is None else self.branch[index]
-        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch)
+        pools = {pooling: pool[index] for pooling, pool in self.pools.items()}
+        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch, pools)
 
     @property
     def lengths(self) -> Tensor:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from app.models.cells import COMPUTATIONS, RecurrentState, Weights
 from app.models.encoders import Encoded, FramesEncoder, RecurrentEncoder
-from app.models.forecaster import Forecaster
-from app.models.networks import Classifier, Tagger
+from app.models.networks import Classifier
 from app.models.pieces import InPieces
 from app.models.recurrent import reverse_within
 from app.store.architecture import CELLS, CellKind
@@ -40,28 +39,12 @@ class Explained(NamedTuple):
 
 
 def explain(network: Classifier, source: Tensor, layer: int | None, units: int | None) -> InPieces[Explained]:
-    """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. See
-    `probabilities_after_each` and `layer_activations`; of the latter, only the `units` that change most."""
+    """Explain the label of a source (steps, ...), as its encoder reads it, without the batch. `layer` is a layer of the
+    encoder, counted from 0; its activations are those of the `units` that change most."""
     inputs = yield from _embedded(network.encoder, source)
     probabilities = yield from _probabilities(network, source, inputs)
     directions = [] if layer is None else (yield from _activations(network.encoder, inputs, layer))
     return Explained(probabilities, [most_changing(one, units) for one in directions])
-
-
-def probabilities_after_each(network: Classifier, source: Tensor) -> InPieces[Tensor]:
-    """A source (steps, ...) to the probability of each label if it ended after each step (steps, labels). The
-    recurrence must not be transposed."""
-    inputs = yield from _embedded(network.encoder, source)
-    return (yield from _probabilities(network, source, inputs))
-
-
-def layer_activations(
-    network: Classifier | Tagger | Forecaster, source: Tensor, layer: int
-) -> InPieces[list[Activations]]:
-    """A source (steps, ...) to the activations of a layer of the encoder, counted from 0: one entry per direction,
-    forward first."""
-    inputs = yield from _embedded(network.encoder, source)
-    return (yield from _activations(network.encoder, inputs, layer))
 
 
 def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[Tensor]:
@@ -76,7 +59,10 @@ def _embedded(encoder: RecurrentEncoder, source: Tensor) -> InPieces[Tensor]:
 
 
 def _probabilities(network: Classifier, source: Tensor, inputs: Tensor) -> InPieces[Tensor]:
-    """In one direction a state does not depend on later steps, so one pass gives all rows. In two directions, or with
+    """The probability of each label if the source (steps, ...) ended after each step (steps, labels). The recurrence
+    must not be transposed.
+
+    In one direction a state does not depend on later steps, so one pass gives all rows. In two directions, or with
     convolutions, each prefix is encoded by itself."""
     config = network.config.encoder
     if config.is_divisible:
@@ -110,7 +96,7 @@ def _encoded(encoder: RecurrentEncoder, inputs: Tensor) -> InPieces[Encoded]:
 
 
 def _activations(encoder: RecurrentEncoder, inputs: Tensor, layer: int) -> InPieces[list[Activations]]:
-    """See `layer_activations`."""
+    """The activations of a layer: one entry per direction, forward first."""
     recurrence = encoder.recurrence
     kind = recurrence.recurrence.cell
     lengths = torch.tensor([len(inputs)])

@@ -1,4 +1,4 @@
-"""Pooling: the outputs of an encoder over time to one vector."""
+"""Pooling: the outputs of an encoder over time to one vector, at once or while a source is read in parts."""
 
 from typing import assert_never
 
@@ -17,15 +17,53 @@ def pooled(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
 
 def _pooled(pooling: Pooling, encoded: Encoded) -> Tensor:
     """An encoded source to (batch, memory)."""
+    if pooling in encoded.pools:
+        return encoded.pools[pooling]
     match pooling:
         case "last":
             return encoded.summary
         case "max":
-            return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+            return _largest(encoded)
         case "mean":
             return encoded.memory.sum(1) / encoded.lengths.unsqueeze(1)  # the memory of padding is 0
         case _:
             assert_never(pooling)
+
+
+def _largest(encoded: Encoded) -> Tensor:
+    return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
+
+
+def pooled_part(pooling: Pooling, encoded: Encoded) -> Tensor:
+    """What `pooling` keeps of the outputs of one part of each source (batch, memory): the last, the largest, or their
+    sum."""
+    match pooling:
+        case "last":
+            return encoded.summary
+        case "max":
+            return _largest(encoded)
+        case "mean":
+            return encoded.memory.sum(1, dtype=torch.float64)  # of any number of parts
+        case _:
+            assert_never(pooling)
+
+
+def joined_parts(pooling: Pooling, before: Tensor, after: Tensor) -> Tensor:
+    """What `pooling` keeps of two neighbouring parts, from what it keeps of each."""
+    match pooling:
+        case "last":
+            return after
+        case "max":
+            return torch.maximum(before, after)
+        case "mean":
+            return before + after
+        case _:
+            assert_never(pooling)
+
+
+def pooled_parts(pooling: Pooling, kept: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
+    """The pooled outputs of a source with a number of steps, from what `pooling` keeps of all its parts."""
+    return (kept / steps if pooling == "mean" else kept).to(dtype)
 
 
 def pooled_prefixes(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:

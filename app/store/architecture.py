@@ -129,11 +129,6 @@ class Block(Part):
     stride: Annotated[int, Field(gt=0, le=64)] = 1
     pool: Kernel | None = None
 
-    def steps(self, before: int) -> int:
-        """The number of steps that it makes of `before` steps."""
-        strided = -(-before // self.stride)
-        return strided if self.pool is None else -(-strided // 2)
-
     def describe(self) -> str:
         return f"{self.kind} {'-'.join(map(str, self.kernels))} x {self.width}"
 
@@ -184,14 +179,6 @@ class SeriesEncoder(Part):
     def is_divisible(self) -> bool:
         """Whether a series can be encoded in chunks, each from the state after the one before."""
         return self.recurrence.directions == 1 and self.reads_steps_alone
-
-    def memory_length(self, steps: int) -> int:
-        """Rows of memory for a series of this number of steps."""
-        if self.transposed is not None:
-            return self.features
-        for block in self.blocks:
-            steps = block.steps(steps)
-        return steps
 
     def describe(self) -> str:
         blocks = f"{_blocks(self.blocks)}, " if self.blocks else ""
@@ -506,6 +493,8 @@ class Forecaster(Part):
             if self.pooling != ("last",):
                 raise ValueError("feedback 'state' needs pooling 'last'")
         if self.decoder is not None:
+            if self.pooling != ("last",) or self.encoder.branch:
+                raise ValueError("a decoder of values continues the encoder's last state: no pooling, no branch")
             given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
             if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
                 raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")

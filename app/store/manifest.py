@@ -1,5 +1,6 @@
 """The manifest of a version: all that is needed to run the version and to describe it."""
 
+import math
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal, Self, assert_never
@@ -32,6 +33,10 @@ Until = Literal["beams", "best", "places"]
 Id = Annotated[int, Field(ge=0, lt=2**31)]
 Ids = tuple[Id, ...]
 Tokens = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
+Float32 = Annotated[float, Field(ge=-3e38, le=3e38)]  # a network reads it
+Deviation = Annotated[float, Field(ge=1e-30, le=3e38)]  # the same, and numbers are divided by it
+_LEAST_SCALE = 1e-300  # numbers are divided by it in float64
+_MOST_NUMBERS = 4_000_000  # in a window
 
 
 def _plain_name(name: str) -> str:
@@ -104,8 +109,8 @@ class ImageInput(Part):
     shorter_side: Annotated[int, Field(gt=0, le=4096)] | None = None
     resample: Literal["bilinear", "lanczos"] = "bilinear"
     reading: Literal["careful", "plain"] = "careful"
-    mean: tuple[float, float, float]
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    mean: tuple[Float32, Float32, Float32]
+    std: tuple[Deviation, Deviation, Deviation]
 
     @model_validator(mode="after")
     def _crop_has_a_shorter_side(self) -> Self:
@@ -114,19 +119,26 @@ class ImageInput(Part):
         return self
 
 
+def _check_affine(method: str, shift: float, scale: float) -> None:
+    """A scale that overflows or vanishes makes each number of a series infinite, or NaN."""
+    if not (math.isfinite(shift) and math.isfinite(scale) and scale >= _LEAST_SCALE):
+        raise ValueError(f"scaling '{method}' is (x - {shift:g}) / {scale:g}: both must be finite, the second positive")
+
+
 class MinMax(Part):
     """Numbers from `minimum` to `maximum` become `low` to `high`, linearly; numbers outside go on linearly."""
 
     method: Literal["min-max"] = "min-max"
     minimum: float
     maximum: float
-    low: float = 0.0
-    high: float = 1.0
+    low: Float32 = 0.0
+    high: Float32 = 1.0
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if not (self.minimum < self.maximum and self.low < self.high):
             raise ValueError("scaling 'min-max' needs minimum < maximum and low < high")
+        _check_affine(self.method, *self.affine)
         return self
 
     @property
@@ -146,6 +158,11 @@ class Standard(Part):
     method: Literal["standard"] = "standard"
     mean: float
     std: PositiveFloat
+
+    @model_validator(mode="after")
+    def _is_a_scale(self) -> Self:
+        _check_affine(self.method, *self.affine)
+        return self
 
     @property
     def affine(self) -> tuple[float, float]:
@@ -186,7 +203,7 @@ class SeriesInput(Part):
     targets: tuple[Feature, ...] = Field((), max_length=10_000)
     window: Annotated[int, Field(gt=0, le=10_000)] | None = None
     pad: Literal["refuse", "left", "right"] = "refuse"
-    pad_value: float = 0.0
+    pad_value: Float32 = 0.0
     missing: Literal["refuse", "previous", "linear", "zero", "mean"] = "refuse"
     interval: Annotated[str, Field(max_length=100)] | None = Field(
         None, description="The time between two steps in words, such as `1 day`."
@@ -197,6 +214,8 @@ class SeriesInput(Part):
         for columns in (self.features, self.targets):
             if len({column.name for column in columns}) < len(columns):
                 raise ValueError("two columns of 'series' have the same name")
+        if self.window is not None and self.window * len(self.features) > _MOST_NUMBERS:
+            raise ValueError(f"a window of {self.window} steps has more than {_MOST_NUMBERS:,} numbers")
         if self.pad != "refuse" and self.window is None:
             raise ValueError("series.pad needs series.window")
         if self.missing == "mean" and any(column.scaling is None for column in self.features):
@@ -347,6 +366,11 @@ class Manifest(Part):
                     raise ValueError("feedback 'window' needs series.window")
                 if fed and not set(targets) <= set(features):
                     raise ValueError("first_input 'last' needs targets that are features, with the same scaling")
+                if self.series.pad == "right" and (fed or architecture.feedback != "none"):
+                    raise ValueError(
+                        "series.pad 'right' puts padding between a short series and the row after it: feedback and "
+                        "first_input 'last' need pad 'left' or 'refuse'"
+                    )
             case LanguageModel():
                 self._check_decoding()
                 if self.tokenizer is None or not self.tokenizer.prepend:

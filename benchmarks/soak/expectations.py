@@ -49,7 +49,7 @@ EXPECTED: dict[str, Expectation] = {
     "clients of a version that comes and goes": Expectation(
         problems=_BUSY | {"model-not-found", "model-unavailable"},
     ),
-    "short deadlines": Expectation(problems=_BUSY | {"timed-out"}, cut=True),
+    "short deadlines": Expectation(problems=_BUSY | {"timed-out", "model-not-loaded"}, cut=True),
     "bursts": Expectation(problems=_BUSY | {"timed-out"}, cut=True),
     "clients at SIGTERM": Expectation(),
     "hang-ups": Expectation(),

@@ -10,8 +10,10 @@ from pydantic import SecretStr
 
 from tests.api.operations import ADMIN_KEY
 from tests.conftest import serving_store
-from tests.tiny_numbers import publish_numbers
+from tests.tiny_numbers import FRAME_SIZE, publish_numbers
 from tests.tiny_store import drafts, make_tiny_store, publish_tiny, tiny_tokenizer
+
+MOST_FRAMES = 20  # of a request to `number_server`
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +69,8 @@ def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The address of a real server over the tiny models of series, frames and tags."""
     folder = tmp_path_factory.mktemp("number-server")
     sources: dict[str, Any] = {"max_series_steps": 5000, "max_windows": 200, "max_window_numbers": 3000}
-    answers: dict[str, Any] = {"max_horizon": 9000, "max_answer_numbers": 600_000}
+    sources["max_request_pixels"] = MOST_FRAMES * FRAME_SIZE**2
+    answers: dict[str, Any] = {"max_horizon": 9000, "max_answer_numbers": 600_000, "max_pending_steps": 4_000_000}
     with serving_store(number_store, folder, **sources, **answers) as address:
         yield address
 

@@ -69,14 +69,30 @@ def test_several_inputs_need_room_for_all(admission: Admission) -> None:
 
 
 def test_steps_are_bounded(admission: Admission) -> None:
-    """A request is admitted while fewer steps are pending, whatever its own cost."""
+    """A small request is admitted while fewer steps are pending, whatever its own cost."""
     admitted(admission, steps=900)
-    large = admitted(admission, steps=5000)
+    last = admitted(admission, steps=250)
     assert admission.refuses(math.inf)
     with pytest.raises(Overloaded):
         admitted(admission)
+    last.close()
+    assert not admission.refuses(math.inf)
+
+
+def test_a_large_request_that_does_not_fit_is_refused_itself(admission: Admission) -> None:
+    """And is not the reason to refuse those after it."""
+    small = admitted(admission, steps=100)
+    large = Ticket(admission)
+    large.count_inputs(1)
+    with pytest.raises(Overloaded):
+        large.count_steps(901)
     large.close()
     assert not admission.refuses(math.inf)
+    assert admission.figures() == {"requests": 1, "inputs": 1, "steps": 100}
+    small.close()
+    alone = admitted(admission, steps=5000)  # of several workers, a share may be less than one request
+    alone.count_steps(5000)  # prepared once more
+    assert admission.refuses(math.inf)
 
 
 def test_what_has_not_been_read_counts_as_nothing(admission: Admission, clock: Clock) -> None:
@@ -124,8 +140,9 @@ def test_what_was_not_answered_is_not_counted(admission: Admission, clock: Clock
 def test_retry_follows_from_the_queue(admission: Admission, clock: Clock) -> None:
     answered(admission, clock, steps=100, seconds=1)
     assert admission.retry_after() == 1
-    admitted(admission, steps=450)
+    several = admitted(admission, steps=450)
     assert admission.retry_after() == 5  # 450 steps at 100 a second
+    several.close()
     admitted(admission, steps=1e9)
     assert admission.retry_after() == 60
 
@@ -147,7 +164,7 @@ def test_more_at_a_time_than_before_holds_nobody_up(admission: Admission, clock:
     for _ in range(5):
         answered(admission, clock, steps=100, seconds=5)
     for _ in range(3):
-        admitted(admission, steps=300)  # 45 seconds at the rate of one after another
+        admitted(admission, steps=250)  # 38 seconds at the rate of one after another
     assert not admission.is_too_late(60)
     for _ in range(20):  # now other requests wait
         answered(admission, clock, steps=1, seconds=40)
@@ -271,6 +288,10 @@ def test_other_paths_are_not_counted(occupied: str) -> None:
 
 
 def test_what_is_over_makes_room(tight: str) -> None:
+    end = time.monotonic() + 30
+    while "unroll_pending_requests 0.0" not in httpx.get(f"{tight}/metrics").text:  # a client has just hung up
+        assert time.monotonic() < end, "the request of a client that hung up is still pending"
+        time.sleep(0.05)
     for _ in range(3):
         assert httpx.post(f"{tight}/v1/sentiment", json={"inputs": "a good film"}).status_code == 200
     text = httpx.get(f"{tight}/metrics").text

@@ -12,6 +12,7 @@ from tritonclient.http import InferenceServerClient, InferInput
 
 from app.models.networks import Classifier
 from tests.api.clips import animation, pictures, saved, text
+from tests.api.conftest import MOST_FRAMES
 from tests.engine.references import open_shipped
 from tests.tiny_numbers import FRAME_SIZE, GESTURES
 
@@ -211,6 +212,18 @@ def test_inputs_of_another_kind_than_the_model(kinds: httpx.Client) -> None:
     refused(kinds.post("/v1/classify", json={"inputs": 7}), "invalid-request", "a text", "a clip", "a series")
     refused(kinds.post("/v1/classify", json={"inputs": []}), "invalid-request", "a text", "a clip", "a series")
     refused(kinds.post("/v1/classify", json={}), "invalid-request", "inputs")
+
+
+def test_clips_that_are_too_many_pixels_together_are_refused(numbers: httpx.Client) -> None:
+    assert len(classify(numbers, [{"frames": CLIP}] * 3, model=OF_FRAMES)) == 3
+    for clip in (CLIP, text(animation(PICTURES))):
+        problem = refused(
+            numbers.post("/v1/classify", json={"inputs": [{"frames": clip}] * 9, "model": OF_FRAMES}),
+            "input-too-long",
+            "inputs[3]",
+            f"the limit of a request is {MOST_FRAMES * FRAME_SIZE**2}: send fewer images or frames",
+        )
+        assert (problem["input"], problem["limit"]) == (3, MOST_FRAMES * FRAME_SIZE**2)
 
 
 def test_clips_that_are_refused(kinds: httpx.Client) -> None:

@@ -66,10 +66,8 @@ def test_labels_without_marks_join_equal_neighbours(every_kind_server: str, kind
 def entities(labels: list[str], *names: str, **parameters: Any) -> list[tuple[Any, ...]]:
     words = [PlacedWord("w", place * 2, place * 2 + 1, place, place) for place in range(len(names))]
     chosen = [labels.index(name) for name in names]
-    table = np.full((len(names), len(labels)), 0.5, np.float32)
-    found = _entities(
-        "w " * len(names), WordTags(words, labels, chosen, table, False), TokenClassificationParameters(**parameters)
-    )
+    tags = WordTags(words, labels, chosen, [0.5] * len(names), None)
+    found = _entities("w " * len(names), tags, TokenClassificationParameters(**parameters))
     return [(item["entity_group"], item["start"] // 2, item["end"] // 2) for item in found]
 
 

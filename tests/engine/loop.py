@@ -9,8 +9,8 @@ from app.engine.encode import encode
 from app.engine.forecast import forecast
 from app.engine.models import Models
 from app.engine.pieces import run_piece
-from app.engine.protocol import AnswerSpec, Event, Part, Source
-from app.engine.request import Output, Request
+from app.engine.protocol import AnswerSpec, Event, Part, Source, Terms
+from app.engine.request import ORDINARY, Output, Request
 from app.engine.scheduler import Plan, Scheduler
 from app.store.model_store import open_version
 
@@ -33,11 +33,11 @@ class Loop:
         for key, model in models.items():
             self.scheduler.register(key, divisible=model.is_divisible, step=model.step, padded=model.padded_steps)
 
-    def add(self, key: str, source: Source, answer: AnswerSpec) -> Request:
+    def add(self, key: str, source: Source, answer: AnswerSpec, terms: Terms = ORDINARY) -> Request:
         """A new request."""
         number = len(self.events)
         cost = cost_of(source, answer, self.models[key].manifest.architecture)
-        request = Request((b"", number), key, source, answer, cost)
+        request = Request((b"", number), key, source, answer, cost, terms)
         self.events[number] = []
         self.scheduler.add(request)
         return request

@@ -11,6 +11,7 @@ import torch
 from app.engine.cost import cost_of
 from app.engine.decode import decode
 from app.engine.encode import encode
+from app.engine.faults import NOT_FINITE
 from app.engine.models import Models
 from app.engine.protocol import AnswerSpec, Decode, Decoded, Event, Failed, Label, Labelled, Tokens
 from app.engine.request import Chunk, Output, Request, whole
@@ -185,7 +186,7 @@ def test_a_sentence_without_numbers_fails_alone(poisoned: Models) -> None:
         while model.rows:
             events |= by_number(decode(model, 3))
         assert [type(events[number]) for number in range(3)] == [Decoded, Failed, Decoded]
-        assert "NaN" in str(events[1])
+        assert NOT_FINITE in str(events[1])
 
 
 OUT_OF_MEMORY = """

@@ -14,7 +14,7 @@ import torch
 from app.engine.client import EngineClient
 from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses
-from app.engine.protocol import AnswerSpec, Decode, Embed, Forecast, Label, Source, Tag, Terms, Tokens, Values
+from app.engine.protocol import AnswerSpec, Decode, Embed, Explain, Forecast, Label, Source, Tag, Terms, Tokens, Values
 from app.errors import ContradictoryOptions, EngineFailed, TimedOut
 from tests.conftest import engine_in_thread
 from tests.engine.number_references import embedded_alone, forecast_alone, rows_of, scores_alone, series, tags_alone
@@ -162,8 +162,9 @@ def test_what_a_model_cannot_do_is_refused(
 @pytest.mark.parametrize(
     ("key", "answer", "words", "option"),
     [
-        ("forecast-tiny/1", Forecast(4), "at most 3 steps: set horizon to 3 or less", "horizon"),
-        ("forecast-tiny/1", Embed(layer=1), "layer is 1; forecast-tiny/1 has 1 layers", "layer"),
+        ("forecast-tiny/1", Forecast(4), "at most 3 steps: set it to 3 or less", "horizon"),
+        ("forecast-tiny/1", Embed(layer=1), "layer is 1; forecast-tiny has 1 layer, counted", "layer"),
+        (CLASSIFY, Label(Explain(layer=1)), "layer is 1; classify-series has 1 layer, counted", "layer"),
     ],
 )
 def test_an_option_that_a_model_does_not_have_contradicts(

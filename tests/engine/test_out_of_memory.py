@@ -4,10 +4,12 @@ import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from app.engine import forecast
 from app.engine.faults import NO_MEMORY, NO_MEMORY_FOR_ALL
 from app.engine.models import Models
 from app.engine.protocol import (
@@ -220,6 +222,38 @@ def fail_each(models: Models, key: str, work: Work, step: int, times: int) -> No
     print(f"{undisturbed.count} allocations, {answered} answers, {failed} clear errors")
     assert answered
     assert_all_equal(run(models, key, work), expected)
+
+
+@pytest.mark.parametrize("case", ["rows at once", "rows by state", "rows by a decoder", "rows by windows"])
+def test_a_message_without_memory_gives_no_wrong_answer(
+    numbers: Models, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """Rows become messages after they are computed: what fails there runs again, and no row is kept twice."""
+    _, key, work = CASES[case]
+    expected = run(numbers, key, work)
+    makers = {name: getattr(forecast, name) for name in ("table", "Table", "join_tables")}
+    made, first = 0, 0
+
+    def patch(name: str) -> None:
+        def make(*parts: Any) -> Any:
+            nonlocal made
+            made += 1
+            if made == first:
+                raise MemoryError
+            return makers[name](*parts)
+
+        monkeypatch.setattr(forecast, name, make)
+
+    for name in makers:
+        patch(name)
+    run(numbers, key, work)
+    for failing in range(1, made + 1):
+        made, first = 0, failing
+        for number, events in run(numbers, key, work).items():
+            if isinstance(events[-1], Failed):
+                assert events[-1].reason in (NO_MEMORY, NO_MEMORY_FOR_ALL)
+            else:
+                assert_equal(events, expected[number])
 
 
 def assert_all_equal(found: dict[int, list[Event]], expected: dict[int, list[Event]]) -> None:

@@ -452,7 +452,8 @@ def test_a_source_that_changed_is_encoded_anew_and_others_pass() -> None:
     """As the window of a forecast, which moves over each row."""
     scheduler = Scheduler(budget=BUDGET, slots=SLOTS, unit=UNIT)
     scheduler.register("m/1")
-    long = request(cost=20, rows=0, expected=20 * 50)
+    long = request(cost=20, rows=0)
+    long.cost = Cost(20, readings=51)
     scheduler.add(long)
     readings, short_after = 0, 0
     for turn in range(60):
@@ -475,4 +476,30 @@ def test_a_source_that_changed_is_encoded_anew_and_others_pass() -> None:
         scheduler.read_again(plan.chunks)
     assert readings == 51
     assert 10 <= short_after <= 12
-    assert len(scheduler) == 0
+    assert len(scheduler) == scheduler.pending_steps == 0
+
+
+def test_a_source_that_is_read_often_takes_turns_with_those_of_others() -> None:
+    """Also where the budget is for one: each reading has its own place in the order, and not that of the first."""
+    scheduler = Scheduler(budget=30, slots=SLOTS, unit=UNIT)
+    scheduler.register("m/1")
+    requests = {client: request(cost=20, rows=0, client=client) for client in ("long", "short", "later")}
+    for client, readings in (("long", 50), ("short", 3), ("later", 3)):
+        requests[client].cost = Cost(20, readings=readings)
+    left = {one: one.cost.readings for one in requests.values()}
+    order: list[str] = []
+    scheduler.add(requests["long"])
+    while not (plan := scheduler.plan()).is_idle:
+        (chunk,) = plan.chunks
+        order.append(chunk.request.terms.client)
+        left[chunk.request] -= 1
+        chunk.request.reads_again = left[chunk.request] > 0
+        if not chunk.request.reads_again:
+            scheduler.remove(chunk.request.key)
+        scheduler.read_again(plan.chunks)
+        if len(order) == 10:
+            scheduler.add(requests["short"])
+        if len(order) == 30:
+            scheduler.add(requests["later"])
+    assert len(order) == 56
+    assert order[10:17].count("short") == order[30:37].count("later") == 3

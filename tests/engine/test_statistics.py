@@ -1,5 +1,7 @@
 """The figures that follow from the times of requests."""
 
+import gc
+
 import pytest
 
 from app.engine.cost import cost_of
@@ -92,6 +94,48 @@ def test_a_window_that_is_read_anew_has_started_once() -> None:
     assert seconds(figures) == {"answered": (1, 2.6), "waited": (1, 0.5), "encoded": (1, 0.1), "decoded": (1, 2.0)}
 
 
+def alive() -> int:
+    """Requests that something keeps."""
+    gc.collect()
+    return sum(type(each) is Request for each in gc.get_objects())
+
+
+def test_a_forecast_has_its_first_numbers_once_its_series_is_encoded() -> None:
+    written, series, answer = statistics(), Series(Table(1, bytes(4 * 6))), Forecast(1)
+    one = Request((b"f", 1), MODEL, series, answer, cost_of(series, answer))
+    written.arrived(one, 10.0)
+    one.made.append(Table(1, bytes(4)))
+    written.executed(Plan(MODEL, (whole(one),)), 10.5, 10.6)
+    assert written.ended(one, Forecasted(1, Table(1, bytes(4))), 10.6).first_token == 10.6
+    figures = written.figures({MODEL: 0})[MODEL]
+    assert sum(figures.first_token.counts) == 1
+
+
+@pytest.mark.parametrize("how", ["answered", "failed", "cancelled", "cancelled before it ran"])
+def test_nothing_keeps_a_request_that_has_ended_without_a_unit(how: str) -> None:
+    """Its source may have megabytes, and the next unit of its model may never come."""
+    written, before = statistics(), alive()
+    scheduler = Scheduler(budget=100, slots=8, unit=6)
+    scheduler.register(MODEL)
+    for number in range(5):
+        one = request(number, Forecast(1))
+        written.arrived(one, 10.0)
+        scheduler.add(one)
+        plan = scheduler.plan()
+        if how == "cancelled before it ran":  # its front end is gone
+            scheduler.remove(one.key)
+            written.cancelled(one)
+        written.executed(plan, 10.1, 10.2)
+        if how.startswith("cancelled"):
+            scheduler.remove(one.key)
+            written.cancelled(one)
+        else:
+            written.ended(one, Failed(number, "no") if how == "failed" else Forecasted(number, Table(1, b"")), 10.2)
+            scheduler.remove(one.key)
+        del one, plan
+    assert alive() == before
+
+
 def test_what_fails_is_not_answered() -> None:
     written = statistics()
     one = request(1, Label())
@@ -111,7 +155,9 @@ def test_what_was_cancelled_before_its_first_token_has_none() -> None:
         written.arrived(each, 10.0)
         scheduler.add(each)
     written.executed(scheduler.plan(), 10.1, 10.2)
-    scheduler.remove(one.key)
+    removed = scheduler.remove(one.key)
+    assert removed is one
+    written.cancelled(one)
     written.executed(scheduler.plan(), 10.2, 10.3)
     assert (one.first_token, other.first_token) == (0.0, 10.3)
     assert sum(written.figures({MODEL: 1})[MODEL].first_token.counts) == 1

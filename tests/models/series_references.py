@@ -1,6 +1,7 @@
 """References for networks over numbers and frames: one unpadded row at a time, from formulas or through torch.nn."""
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
@@ -25,6 +26,12 @@ def randomised(network: torch.nn.Module) -> torch.nn.Module:
             elif name.endswith("running_var") or (values.dim() == 1 and name.endswith("weight")):
                 values.uniform_(0.5, 1.5)
     return network.eval()
+
+
+def steps_of(block: Block, before: int) -> int:
+    """Steps that a block makes of `before` steps."""
+    strided = math.ceil(before / block.stride)
+    return strided if block.pool is None else math.ceil(strided / 2)
 
 
 def convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, *, left: int, stride: int = 1) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from app.models.blocks import Block, Blocks
 from app.store.architecture import Block as BlockConfig
 from tests.models.references import mask_of
-from tests.models.series_references import blocks, randomised
+from tests.models.series_references import blocks, randomised, steps_of
 
 FEATURES, STEPS = 3, 11
 LENGTHS = torch.tensor([4, STEPS, 1, 8])
@@ -47,10 +47,10 @@ def test_a_block_equals_sums_of_each_row_alone(name: str) -> None:
     network = randomised(Blocks((config,), FEATURES))
     rows = torch.randn(len(LENGTHS), STEPS, FEATURES)
     found, lengths = network(padded(rows, LENGTHS), LENGTHS)
-    assert lengths.tolist() == [config.steps(length) for length in LENGTHS.tolist()]
+    assert lengths.tolist() == [steps_of(config, length) for length in LENGTHS.tolist()]
     for row, length in enumerate(LENGTHS.tolist()):
         alone = blocks((config,), network.state_dict(), rows[row, :length])
-        assert len(alone) == config.steps(length)
+        assert len(alone) == steps_of(config, length)
         torch.testing.assert_close(found[row, : len(alone)], alone, rtol=0, atol=1e-5)
         assert not found[row, len(alone) :].any()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.models.encoders import TextEncoder
-from app.models.explain import explain, layer_activations, probabilities_after_each
+from app.models.explain import explain
 from app.models.networks import Classifier
 from app.store.architecture import CellKind, FramesEncoder, Pooling, Recurrence, SeriesEncoder
 from app.store.architecture import Classifier as ClassifierConfig
@@ -48,7 +48,7 @@ def test_each_row_is_the_answer_to_the_text_that_ends_there(
 ) -> None:
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (length,))
-    found = in_one_go(probabilities_after_each(network, tokens))
+    found = in_one_go(explain(network, tokens, None, None)).probabilities
     assert found.shape == (length, 3)
     for end in range(1, length + 1):
         alone = network(tokens[None, :end], torch.tensor([end])).softmax(1)[0]
@@ -62,7 +62,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (9,))
     encoded = network.encoder(tokens[None], torch.tensor([9]))
-    found = in_one_go(layer_activations(network, tokens, 1))
+    found = in_one_go(explain(network, tokens, 1, None)).directions
     assert len(found) == directions
     torch.testing.assert_close(torch.cat([one.hidden for one in found], 1), encoded.memory[0], rtol=0, atol=1e-5)
     ends = [one.hidden[0 if number else -1] for number, one in enumerate(found)]
@@ -77,7 +77,8 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
 @torch.no_grad()
 def test_gates_explain_the_next_cell() -> None:
     """The returned activations obey the LSTM's equation: cell = forget * previous cell + input * candidate."""
-    (found,) = in_one_go(layer_activations(classifier("lstm", 1, layers=1), torch.randint(VOCABULARY, (8,)), 0))
+    tokens = torch.randint(VOCABULARY, (8,))
+    (found,) = in_one_go(explain(classifier("lstm", 1, layers=1), tokens, 0, None)).directions
     assert found.cell is not None
     before = torch.cat((torch.zeros(1, 6), found.cell[:-1]))
     gates = found.gates
@@ -88,7 +89,7 @@ def test_gates_explain_the_next_cell() -> None:
 def test_layers_below_are_run_first() -> None:
     network = classifier("gru", 2)
     tokens = torch.randint(VOCABULARY, (5,))
-    (forward, backward) = in_one_go(layer_activations(network, tokens, 0))
+    (forward, backward) = in_one_go(explain(network, tokens, 0, None)).directions
     assert isinstance(network.encoder, TextEncoder)
     embedded = network.encoder.embedding(tokens)[None]
     below = torch.nn.GRU(5, 6, bidirectional=True, batch_first=True)

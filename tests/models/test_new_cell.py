@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from app.models.cells import COMPUTATIONS, Computation, Weights
-from app.models.explain import layer_activations, probabilities_after_each
+from app.models.explain import explain
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.recurrent import Recurrent
 from app.models.serving import precision
@@ -203,12 +203,12 @@ def test_it_trains(kind: CellKind) -> None:
 def test_it_is_explained_without_gates(kind: CellKind, directions: Literal[1, 2]) -> None:
     network = classifier(kind, directions)
     tokens = torch.randint(VOCABULARY, (WIDTH,))
-    activations = in_one_go(layer_activations(network, tokens, 0))
+    activations = in_one_go(explain(network, tokens, 0, None)).directions
     encoded = network.encoder(tokens.unsqueeze(0), torch.tensor([WIDTH]))
     torch.testing.assert_close(torch.cat([one.hidden for one in activations], 1), encoded.memory[0])
     assert all((one.cell is not None) == CELLS[kind].has_cell and not one.gates for one in activations)
     whole = network(tokens.unsqueeze(0), torch.tensor([WIDTH])).softmax(1)
-    torch.testing.assert_close(in_one_go(probabilities_after_each(network, tokens))[-1:], whole)
+    torch.testing.assert_close(in_one_go(explain(network, tokens, None, None)).probabilities[-1:], whole)
 
 
 @every_kind

@@ -187,6 +187,17 @@ def test_the_form_for_a_gpu_answers_the_same(draft: Manifest, chosen: Precision)
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+def test_a_crf_stays_as_it_is_stored() -> None:
+    """A number that was rounded on its way to float32 has lost its digits."""
+    network = network_of(next(draft for draft in number_drafts() if draft.name == "tag-crf"))
+    assert isinstance(network, Tagger)
+    assert network.crf is not None
+    before = {name: weight.clone() for name, weight in network.crf.state_dict().items()}
+    prepare_for_gpu(network, "bfloat16", CPU)
+    assert network.output.weight.dtype == torch.bfloat16
+    assert all(torch.equal(weight, before[name]) for name, weight in network.crf.state_dict().items())
+
+
 @every_draft
 def test_a_gpu_gets_folded_convolutions_and_flat_weights(draft: Manifest) -> None:
     network = network_of(draft)

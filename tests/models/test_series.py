@@ -12,7 +12,7 @@ from app.models.networks import Classifier, build_network
 from app.models.pooling import pooled
 from app.store.architecture import Architecture
 from tests.models.references import mask_of
-from tests.models.series_references import forecast, head, linear, randomised, series_features, under
+from tests.models.series_references import forecast, head, linear, randomised, series_features, steps_of, under
 
 FEATURES, HIDDEN, STEPS = 3, 5, 9
 LENGTHS = torch.tensor([4, STEPS, 1, 6])
@@ -133,7 +133,10 @@ def test_a_memory_has_the_promised_shape(name: str) -> None:
     encoded = network.encoder(series(), lengths)
     config = network.config.encoder
     assert config.kind == "series"
-    assert encoded.lengths.tolist() == [config.memory_length(length) for length in lengths.tolist()]
+    expected = lengths.tolist()
+    for block in config.blocks:
+        expected = [steps_of(block, length) for length in expected]
+    assert encoded.lengths.tolist() == (expected if config.transposed is None else [config.features] * len(expected))
     assert encoded.memory.shape[2] == encoded.summary.shape[1] == config.memory_size
     assert (0 if encoded.branch is None else encoded.branch.shape[1]) == config.branch_size
     assert not encoded.memory[~encoded.memory_mask].any()

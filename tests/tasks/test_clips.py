@@ -1,5 +1,6 @@
 """Animated files to frames, compared with the same pictures read one by one."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from app.errors import InputTooLong, InputTooShort, InvalidImage, UnsupportedMedia
 from app.tasks.sources.clip_files import read_clip, sampled
+from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_files import Target, read_image
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import place_of_clip, place_of_image
@@ -35,7 +37,7 @@ def animated(count: int, kind: str, *, durations: int | list[int] = 80, mode: st
 
 
 def frames_of(content: bytes, count: int | None, limits: SourceLimits = LIMITS) -> Pixels:
-    pixels = read_clip(content, place_of_clip(2), TARGET, limits, count)
+    pixels = read_clip(Job(content, place_of_clip(2), TARGET, limits, is_clip=True, frames=count))
     frames: Pixels = np.frombuffer(pixels, np.uint8).reshape(-1, SIZE, SIZE, 3)
     return frames
 
@@ -122,6 +124,17 @@ def test_too_many_frames_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(InputTooLong, match="has 7 frames; the limit is 6") as caught:
         frames_of(animated(7, "WEBP"), 6, few)
     assert caught.value.facts == {"input": 2, "limit": 6}
+
+
+def test_all_pictures_of_a_file_may_be_too_many_pixels() -> None:
+    """A model without a number of frames reads them all; one with a number keeps no more than that."""
+    few = dataclasses.replace(LIMITS, request_pixels=6 * SIZE**2)
+    content = animated(7, "GIF")
+    assert len(frames_of(content, 6, few)) == 6
+    with pytest.raises(InputTooLong, match=r"have 1792 pixels.*the limit of a request is 1536: send fewer") as caught:
+        frames_of(content, None, few)
+    assert caught.value.facts == {"input": 2, "limit": 1536}
+    assert len(frames_of(animated(6, "GIF"), None, few)) == 6
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])

@@ -1,6 +1,8 @@
 """Decoder processes: bounded in time and memory, replaced when they end, and never left behind."""
 
 import asyncio
+import dataclasses
+import io
 import os
 import signal
 import socket
@@ -17,7 +19,8 @@ from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.image_files import RawImage, Target, read_image
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.place import place_of_image
+from app.tasks.sources.place import place_of_clip, place_of_image
+from tests.api.clips import pictures
 from tests.tasks.hostile_images import png, saved, slow_jpeg
 
 LIMITS = SourceLimits(text_chars=0, image_bytes=12 * 2**20, image_pixels=50_000_000)
@@ -101,6 +104,26 @@ def test_a_file_that_needs_too_much_memory_is_refused() -> None:
         with pytest.raises(InvalidImage, match="too much memory"):
             await decoders.decode(job(png(12_000, 12_000, 6), limits=limits))
         assert await decoders.decode(job(SMALL))
+
+    run(test, pixels=1)
+
+
+def test_a_clip_that_needs_too_much_memory_is_refused() -> None:
+    """The file is small, and the message with its frames is larger than the process may be."""
+    file = io.BytesIO()
+    first, second = pictures(2)
+    first.save(file, "WEBP", save_all=True, append_images=[second], duration=[10, 1000])
+    limits = dataclasses.replace(LIMITS, request_pixels=10**9)
+    large = Job(file.getvalue(), place_of_clip(2), Target(3000), limits, is_clip=True, frames=7)
+
+    async def test(decoders: ImageDecoders) -> None:
+        await decoders.decode(job(SMALL))
+        before = processes()
+        with pytest.raises(InvalidImage, match="too much memory to decode; send a smaller image") as caught:
+            await decoders.decode(large)
+        assert caught.value.facts == {"input": 2}
+        assert await decoders.decode(job(SMALL))
+        assert processes() == before, "the decoder goes on"
 
     run(test, pixels=1)
 

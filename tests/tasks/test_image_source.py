@@ -1,6 +1,7 @@
-"""The source kind image: images of a request are decoded concurrently, and none in vain."""
+"""The source kinds image and frames: images of a request are decoded concurrently, none in vain, and not too many."""
 
 import asyncio
+import dataclasses
 import gc
 import io
 import time
@@ -11,15 +12,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.errors import TimedOut, UnsupportedMedia
+from app.errors import InputTooLong, TimedOut, UnsupportedMedia
 from app.tasks.catalog import open_catalog
 from app.tasks.options import TaskOptions
 from app.tasks.registry import CHECKS
+from app.tasks.sources.frames import Clip, FramesSource
 from app.tasks.sources.image import ImageSource
 from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
+from tests.tiny_numbers import FRAME_SIZE
+from tests.tiny_store import IMAGE_SIZE
 
 FILES = 30
 
@@ -42,10 +46,13 @@ def noise() -> bytes:
     return file.getvalue()
 
 
-async def read(store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, seconds: float = 60) -> None:
+async def read(
+    store: Path, files: Sequence[bytes], decoders: ImageDecoders, *, seconds: float = 60, request_pixels: int = 10**6
+) -> None:
     """Read images for the captioning model of a store, with a deadline in `seconds`."""
     entry = open_catalog(store, CHECKS).entries["caption-en", 1]
-    reader = Reader(SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000), decoders)
+    limits = SourceLimits(text_chars=0, image_bytes=10_000_000, image_pixels=1_000_000, request_pixels=request_pixels)
+    reader = Reader(limits, decoders)
     deadline = time.monotonic() + seconds  # when the store is open, which takes some time
     await ImageSource().read(files, [entry] * len(files), reader, TaskOptions(), pieces=False, deadline=deadline)
 
@@ -113,3 +120,48 @@ def test_requests_take_turns(tiny_store: Path) -> None:
         await many
 
     assert len(run(test).begun) == FILES + 1
+
+
+def frames_of_a_clip(count: int) -> bytes:
+    first, *others = [Image.new("RGB", (8, 8), (number, 0, 0)) for number in range(count)]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=80)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("frames", "clips", "begun"),
+    [
+        pytest.param(6, [frames_of_a_clip(7)] * 3, [], id="a model with a number of frames"),
+        pytest.param(None, [[noise()] * 6] * 3, [], id="lists of images"),
+        pytest.param(None, [frames_of_a_clip(6)] * 5, [0, 1, 2], id="files that say their number of frames"),
+    ],
+)
+def test_clips_that_are_too_many_pixels_are_not_decoded(
+    number_store: Path, frames: int | None, clips: list[Any], begun: list[int]
+) -> None:
+    """The limit of a request is two clips of six frames."""
+    entry = open_catalog(number_store, CHECKS).entries["classify-frames", 1]
+    entry = dataclasses.replace(entry, manifest=entry.manifest.model_copy(update={"frames": frames}))
+    limits = SourceLimits(0, 1_000_000, 1_000_000, request_pixels=2 * 6 * FRAME_SIZE**2)
+    inputs = [Clip(clip if isinstance(clip, list) else [clip]) for clip in clips]
+
+    async def test(decoders: Counting) -> None:
+        reader, source = Reader(limits, decoders), FramesSource()
+        two = await source.read(inputs[:2], [entry] * 2, reader, TaskOptions(), pieces=False, deadline=None)
+        assert [read.steps for read in two] == [6, 6]
+        decoders.begun.clear()
+        with pytest.raises(InputTooLong, match="pixels, each image 32 x 32 as the model reads it") as caught:
+            await source.read(inputs, [entry] * len(inputs), reader, TaskOptions(), pieces=False, deadline=None)
+        assert caught.value.facts == {"input": 2, "limit": limits.request_pixels}
+
+    assert run(test).begun == begun
+
+
+def test_images_that_are_too_many_pixels_are_not_decoded(tiny_store: Path) -> None:
+    async def test(decoders: Counting) -> None:
+        with pytest.raises(InputTooLong, match="the limit of a request is 16383") as caught:
+            await read(tiny_store, [noise()] * 4, decoders, request_pixels=4 * IMAGE_SIZE**2 - 1)
+        assert caught.value.facts == {"input": 3, "limit": 4 * IMAGE_SIZE**2 - 1}
+
+    assert run(test).begun == []

@@ -102,9 +102,12 @@ def prepare_for_gpu(network: Network, precision: Precision, device: torch.device
         encoder = network.encoder
         if (image := image_encoder_of(network)) is not None:
             image.resnet = FoldedResNet(image.resnet, dtype)  # type: ignore[assignment]
+        crf = network.crf if isinstance(network, Tagger) else None
+        if isinstance(network, Tagger):
+            network.crf = None  # not rounded: its sums are over whole sequences
         network.to(device, dtype)
-        if isinstance(network, Tagger) and network.crf is not None:
-            network.crf.float()  # its sums are over whole sequences
+        if isinstance(network, Tagger):
+            network.crf = None if crf is None else crf.to(device)
         if isinstance(encoder, RecurrentEncoder):
             recurrence = encoder.recurrence
             _replace(network, lambda child: FlatRecurrent(recurrence) if child is recurrence else None)

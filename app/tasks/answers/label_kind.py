@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.engine.check import check_explained
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
-from app.errors import ContradictoryOptions, InputTooLong, counted
+from app.errors import InputTooLong
 from app.store.architecture import Classifier, RecurrentEncoder
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
@@ -84,13 +84,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.plan`."""
         if not isinstance(options, LabelOptions) or not options.explain:
             return Label()
-        check_explained(entry.manifest)
-        layers = _encoder(entry.manifest).recurrence.layers
-        if options.layer is not None and options.layer >= layers:
-            raise ContradictoryOptions(
-                f"layer is {options.layer}; {entry.manifest.name} has {counted(layers, 'layer')}, counted from 0",
-                options=["layer"],
-            )
+        check_explained(entry.manifest, options.layer)
         return Label(Explain(options.layer, options.units))
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:

@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field, SkipValidation
 
+from app.engine.check import check_layer
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Embed, Embedded, Terms
-from app.errors import ContradictoryOptions, counted
 from app.json_pieces import AS_IT_IS, JsonArray
 from app.store.architecture import Recurrence
 from app.store.manifest import Manifest
@@ -67,12 +68,7 @@ class StateKind(AnswerKind):
         """See `AnswerKind.plan`."""
         if not isinstance(options, StateOptions):
             return Embed()
-        layers = recurrence_of(entry.manifest).layers
-        if options.layer is not None and options.layer >= layers:
-            raise ContradictoryOptions(
-                f"layer is {options.layer}; {entry.manifest.name} has {counted(layers, 'layer')}, counted from 0",
-                options=["layer"],
-            )
+        check_layer(entry.manifest, options.layer)
         return Embed(options.pooling, options.layer)
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
@@ -85,7 +81,7 @@ class StateKind(AnswerKind):
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:
-            state = state / (float(np.linalg.norm(state)) or 1.0)
+            state = _normalized(state)
         manifest = job.entry.manifest
         embedding: Any = JsonArray(state.tolist())
         return Output(StateResult.model_construct(embedding=embedding, model=manifest.name, version=manifest.version))
@@ -93,6 +89,12 @@ class StateKind(AnswerKind):
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""
         return (Column("embedding", "float32", (recurrence_of(manifest).output_size,)),)
+
+
+def _normalized(state: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A state divided by its norm. The squares of large numbers of float32 fit float64 only."""
+    norm = float(np.linalg.norm(state.astype(np.float64)))
+    return (state / (norm or 1.0)).astype(np.float32)
 
 
 def recurrence_of(manifest: Manifest) -> Recurrence:

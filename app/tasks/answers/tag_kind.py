@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from app.engine.client import EngineClient
@@ -12,6 +11,7 @@ from app.errors import InputTooLong
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.limits import AnswerLimits
+from app.tasks.answers.number_rows import array_of
 from app.tasks.answers.tag_results import TagResult, WordTags
 from app.tasks.answers.usage import Usage
 from app.tasks.catalog import Entry
@@ -45,7 +45,7 @@ class TagKind(AnswerKind):
 
     def plan(self, entry: Entry, options: TaskOptions) -> Tag:
         """See `AnswerKind.plan`."""
-        return Tag(scores=True)
+        return Tag(scores=_with_scores(options))
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:
         """See `AnswerKind.request`."""
@@ -67,12 +67,14 @@ class TagKind(AnswerKind):
         """See `AnswerKind.answer`."""
         tagged = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
         assert isinstance(tagged, Tagged)
-        assert tagged.scores is not None  # as the plan says
         manifest, words = job.entry.manifest, job.read.words
         places = [word.first if manifest.tag_at == "first" else word.last for word in words]
-        table = np.frombuffer(tagged.scores.numbers, np.float32).reshape(-1, len(manifest.labels))
         tags = WordTags(
-            words, manifest.labels, [tagged.labels[place] for place in places], table[places], _with_scores(job.options)
+            words,
+            manifest.labels,
+            [tagged.labels[place] for place in places],
+            array_of(tagged.chosen)[places, 0].tolist(),
+            None if tagged.scores is None else array_of(tagged.scores)[places],
         )
         members: dict[str, Any] = {"tags": tags, "spans": tags.spans(job.read.text)}
         return Output(TagResult.model_construct(model=manifest.name, version=manifest.version, **members))

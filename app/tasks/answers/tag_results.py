@@ -62,7 +62,7 @@ class TagResult(BaseModel):
         return self._arrays.names
 
     @property
-    def score(self) -> list[float]:
+    def score(self) -> Sequence[float]:
         """The probabilities of these labels alone."""
         return self._arrays.scores
 
@@ -95,24 +95,19 @@ class _SpanJson(msgspec.Struct, gc=False):
 
 
 class WordTags(JsonInPieces, frozen=True, eq=False):
-    """The words of a text, the number of the label of each, and the probability (words, labels) of each label."""
+    """The words of a text, the number of the label of each, its probability, and on request the probability of each
+    label (words, labels)."""
 
     words: Sequence[PlacedWord]
     labels: Sequence[str]
     chosen: Sequence[int]
-    probabilities: NDArray[np.float32]
-    with_scores: bool
+    scores: Sequence[float]
+    probabilities: NDArray[np.float32] | None
 
     @property
     def names(self) -> list[str]:
         """The label of each word."""
         return [self.labels[number] for number in self.chosen]
-
-    @property
-    def scores(self) -> list[float]:
-        """The probability of the label of each word."""
-        scores: list[float] = self.probabilities[np.arange(len(self.chosen)), list(self.chosen)].tolist()
-        return scores
 
     def spans(self, text: str) -> JsonArray | None:
         """The spans of the words of a text; None if the labels do not mark them."""
@@ -139,16 +134,16 @@ class WordTags(JsonInPieces, frozen=True, eq=False):
         return json_array(self._parts())
 
     def _parts(self) -> Iterator[list[_TagJson]]:
-        step = max(1, _PIECE // (1 + len(self.labels) * self.with_scores))
+        step = max(1, _PIECE // (1 + len(self.labels) * (self.probabilities is not None)))
         names, scores = self.names, self.scores
         for begin in range(0, len(self.words), step):
             places = range(begin, min(begin + step, len(self.words)))
-            rows = self.probabilities[begin : begin + step].tolist() if self.with_scores else []
             shown = [
                 (word.text, word.start, word.end, names[place], scores[place])
                 for place, word in zip(places, self.words[begin : begin + step], strict=True)
             ]
-            if self.with_scores:
+            if self.probabilities is not None:
+                rows = self.probabilities[begin : begin + step].tolist()
                 yield [
                     _TagWithScoresJson(*members, dict(zip(self.labels, row, strict=True)))
                     for members, row in zip(shown, rows, strict=True)

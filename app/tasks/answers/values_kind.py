@@ -6,6 +6,7 @@ from contextlib import aclosing
 import numpy as np
 
 from app.engine import protocol
+from app.engine.check import check_horizon
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Forecasted, Terms
 from app.errors import ContradictoryOptions, InputTooLong, TimedOut
@@ -46,12 +47,7 @@ class ValuesKind(AnswerKind):
         """See `AnswerKind.plan`."""
         wanted, architecture = values_options(options), _forecaster(entry.manifest)
         horizon = wanted.horizon or architecture.horizon
-        if horizon > architecture.horizon and not architecture.is_stepwise:
-            raise ContradictoryOptions(
-                f"horizon is {horizon}; {entry.manifest.name} forecasts at most {architecture.horizon} steps: set "
-                f"it to {architecture.horizon} or less",
-                options=["horizon"],
-            )
+        check_horizon(entry.manifest, horizon)
         return protocol.Forecast(horizon, states=wanted.states)
 
     def request(self, plan: AnswerSpec, entry: Entry, read: ReadSource, options: TaskOptions, index: int) -> AnswerSpec:

@@ -16,6 +16,7 @@ from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_files import RawImage, Target
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.place import place_of_image
+from app.tasks.sources.request_pixels import RequestPixels
 from app.tasks.sources.source_kind import Reader, SourceKind
 
 _PIXELS = Column("pixels", "uint8", (ANY, ANY, 3), ("height", "width"))
@@ -65,7 +66,10 @@ class ImageSource(SourceKind[bytes | RawImage]):
 
 
 async def decode_all(reader: Reader, jobs: Sequence[Job], deadline: float | None) -> list[bytes]:
-    """The pixels of each file, in order. Raises as `ImageDecoders.decode` does, and TimedOut."""
+    """The pixels of each file, in order. Raises as `ImageDecoders.decode` does, TimedOut, and InputTooLong as soon as
+    all of them are too many pixels."""
+    count = RequestPixels(reader.limits.request_pixels)
+    count.expect(jobs)
     decoded = [b""] * len(jobs)
     undecoded = enumerate(jobs)
 
@@ -74,6 +78,7 @@ async def decode_all(reader: Reader, jobs: Sequence[Job], deadline: float | None
             if deadline is not None and time.monotonic() > deadline:
                 raise TimedOut("the deadline passed before the images were decoded; send fewer, or allow more time")
             decoded[number] = await reader.decoders.decode(job)
+            count.decoded(job, decoded[number])
 
     await concurrently([decode() for _ in range(min(len(jobs), reader.decoders.count))])
     return decoded

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from PIL import Image
 
-from app.errors import InputError
+from app.errors import InputError, InvalidImage
 from app.tasks.sources.clip_files import read_clip
 from app.tasks.sources.image_decoder_messages import LENGTH_BYTES, Decoded, Job, Refusal, framed, job_of
 from app.tasks.sources.image_files import RawImage, read_image, read_raw
@@ -35,9 +35,9 @@ def main(seconds: float, memory: int, parent: int) -> None:
     with socket.socket(fileno=0) as front_end:
         while content := _receive(front_end):
             signal.setitimer(signal.ITIMER_PROF, seconds)  # SIGPROF ends the process
-            reply = _answer(content)
+            reply = _reply(job_of(content))
             signal.setitimer(signal.ITIMER_PROF, 0)
-            front_end.sendall(framed(reply))
+            front_end.sendall(reply)
 
 
 def _confine(memory: int) -> None:
@@ -52,8 +52,16 @@ def _confine(memory: int) -> None:
             resource.setrlimit(limit, (value, value))
 
 
-def _answer(content: bytes) -> Decoded | Refusal:
-    job = job_of(content)
+def _reply(job: Job) -> bytes:
+    """The message that answers a job."""
+    try:
+        return framed(_answer(job))
+    except MemoryError:
+        detail = f"{job.place} needs too much memory to decode; send a smaller image, or fewer frames"
+    return framed(Refusal(InvalidImage.__name__, detail, {"input": job.place.input}))
+
+
+def _answer(job: Job) -> Decoded | Refusal:
     try:
         return Decoded(_pixels(job))
     except InputError as error:
@@ -65,7 +73,7 @@ def _pixels(job: Job) -> bytes:
     if isinstance(job.image, RawImage):
         return read_raw(job.image, job.place, job.target, job.limits)
     if job.is_clip:
-        return read_clip(job.image, job.place, job.target, job.limits, job.frames)
+        return read_clip(job)
     return read_image(job.image, job.place, job.target, job.limits)
 
 

@@ -33,6 +33,11 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
     is_clip: bool = False
     frames: int | None = None
 
+    @property
+    def images(self) -> int | None:
+        """The images that it becomes; None if the file says how many."""
+        return self.frames if self.is_clip else 1
+
 
 class Refusal(msgspec.Struct, tag=True, array_like=True, frozen=True):
     """Why an image was refused: the class of the error and its parts."""

@@ -12,6 +12,7 @@ from app.errors import InvalidImage
 from app.tasks.sources.image_decoder_messages import LENGTH_BYTES, Decoded, Job, Refusal, framed, reply_of
 
 _BYTES_PER_PIXEL = 24  # a WebP with transparency holds six copies of four bytes while it is decoded
+_BYTES_PER_MADE_PIXEL = 12  # frames, all together, the message, and it with its length: four copies of three bytes
 _OTHER_BYTES = 512 * 2**20  # address space of an idle decoder, and of the file
 
 
@@ -19,13 +20,13 @@ class ImageDecoders:
     """`count` processes, each with one image at a time. They start with the first image.
 
     A process that takes more than `seconds` of processor time for an image is ended and replaced, and the image is
-    refused. So is an image whose decoding needs more memory than one of `pixels` should.
+    refused. So is an image whose decoding needs more memory than one of `pixels` should, which becomes `made` pixels.
     """
 
-    def __init__(self, count: int, *, seconds: float, pixels: int) -> None:
+    def __init__(self, count: int, *, seconds: float, pixels: int, made: int = 0) -> None:
         self.count = count
         self._seconds = seconds
-        self._memory = _OTHER_BYTES + _BYTES_PER_PIXEL * pixels
+        self._memory = _OTHER_BYTES + _BYTES_PER_PIXEL * pixels + _BYTES_PER_MADE_PIXEL * made
         self._free: asyncio.Queue[_ImageDecoder] = asyncio.Queue()
         self._decoders: list[_ImageDecoder] = []
         self._working: set[asyncio.Task[Decoded | Refusal]] = set()

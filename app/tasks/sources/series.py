@@ -91,8 +91,10 @@ class SeriesSource(SourceKind[RawSeries]):
             place = SeriesPlace.of(index, entry.manifest, is_csv=isinstance(raw, CsvFile))
             reading = _reading(raw, place, limits)
             starts, unit = _starts(len(reading.rows), series, options, place)
-            windows, numbers = windows + len(starts), numbers + len(starts) * unit * len(series.features)
-            if _cuts(options):
+            read_steps = series.window or unit  # padding included
+            _check_whole(read_steps, entry.manifest, place, limits)
+            if _cuts(options) or series.window is not None:
+                windows, numbers = windows + len(starts), numbers + len(starts) * read_steps * len(series.features)
                 _check_windows(windows, numbers, index, limits)
             past = _past(reading, series) if _cuts(options) else None
             read.append(_source_of(_network_rows(reading, starts, unit, series, place), past))
@@ -156,13 +158,24 @@ def _cuts(options: TaskOptions) -> bool:
     return isinstance(options, WindowOptions) and options.windows
 
 
+def _check_whole(steps: int, manifest: Manifest, place: SeriesPlace, limits: SourceLimits) -> None:
+    encoder = manifest.architecture.encoder
+    if encoder.kind == "series" and not encoder.is_divisible and steps > limits.whole_steps:
+        raise InputTooLong(
+            f"{place.name} has {steps} steps; {place.model} reads a series as a whole, of at most {limits.whole_steps} "
+            "steps (max_whole_steps): send the last ones",
+            input=place.index,
+            limit=limits.whole_steps,
+        )
+
+
 def _check_windows(windows: int, numbers: int, index: int, limits: SourceLimits) -> None:
     of_windows, of_numbers = (windows, limits.windows), (numbers, limits.window_numbers)
     for (count, limit), what in ((of_windows, "windows"), (of_numbers, "numbers in windows")):
         if count > limit:
             raise InputTooLong(
-                f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send "
-                "shorter series, or a larger stride",
+                f"the inputs up to inputs[{index}] have {count} {what}; the limit of a request is {limit}: send fewer "
+                "or shorter series, or a larger stride",
                 input=index,
                 limit=limit,
             )

@@ -76,17 +76,17 @@ class TextSource(SourceKind[str]):
         if _truncates(options):
             most = reader.limits.text_chars
             inputs = [text[-most:] if self.continues else text[:most] for text in inputs]
+        whole_steps = reader.limits.whole_steps
+        places = [Reading(entry, index, options, pieces, whole_steps) for index, entry in enumerate(entries)]
         if _is_read_quickly(inputs, entries, options):
-            return self._read_all(inputs, entries, options, pieces)
-        return await asyncio.to_thread(self._read_all, inputs, entries, options, pieces)
+            return self._read_all(inputs, places)
+        return await asyncio.to_thread(self._read_all, inputs, places)
 
-    def _read_all(
-        self, texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions, pieces: bool
-    ) -> list[ReadSource]:
+    def _read_all(self, texts: Sequence[str], places: Sequence["Reading"]) -> list[ReadSource]:
         read: list[ReadSource] = []
         count = 0
-        for index, (text, entry) in enumerate(zip(texts, entries, strict=True)):
-            read.append(self._read(text, Reading(entry, index, options, pieces)))
+        for index, (text, place) in enumerate(zip(texts, places, strict=True)):
+            read.append(self._read(text, place))
             count += len(read[-1].following)
             if count > MOST_IN_REQUEST:
                 raise InputTooLong(
@@ -119,12 +119,14 @@ class TextSource(SourceKind[str]):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a text is read for: its model, its index in the request, the options, and whether its pieces are needed."""
+    """What a text is read for: its model, its index in the request, the options, and whether its pieces are needed.
+    `whole_steps` is the limit of a text that a model reads as a whole."""
 
     entry: Entry
     index: int
     options: TaskOptions
     pieces: bool
+    whole_steps: int
 
     @property
     def splits(self) -> bool:
@@ -139,7 +141,15 @@ class Reading:
     @property
     def most(self) -> int | None:
         """The number of tokens to cut a text to."""
-        return self.entry.manifest.limits.source_tokens if self.truncates else None
+        return self.limit if self.truncates else None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of a text: the model's limit, and the service's for one that is read as a whole."""
+        encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
+        if encoder.kind == "image" or encoder.is_divisible:
+            return of_model
+        return self.whole_steps if of_model is None else min(of_model, self.whole_steps)
 
     @property
     def tokenizer(self) -> TextTokenizer:
@@ -158,7 +168,7 @@ class Reading:
 
     def check_tokens(self, ids: Sequence[int], number: int | None = None) -> None:
         """Raises InputTooLong for a text, or for sentence `number` of it."""
-        manifest, most = self.entry.manifest, self.entry.manifest.limits.source_tokens
+        manifest, most = self.entry.manifest, self.limit
         if most is not None and len(ids) > most:
             what = f"inputs[{self.index}]" if number is None else f"sentence {number + 1} of inputs[{self.index}]"
             raise InputTooLong(

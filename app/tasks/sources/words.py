@@ -81,7 +81,8 @@ class WordsSource(SourceKind[str | Words]):
         deadline: float | None,
     ) -> list[ReadSource]:
         """See `SourceKind.read`."""
-        places = [Reading(entry, index, options, pieces) for index, entry in enumerate(entries)]
+        whole_steps = reader.limits.whole_steps
+        places = [Reading(entry, index, options, pieces, whole_steps) for index, entry in enumerate(entries)]
 
         def read_all() -> list[ReadSource]:
             return [_read(item, place, reader.limits) for item, place in zip(inputs, places, strict=True)]
