@@ -135,7 +135,8 @@ def _rows(rows: list[Any], place: SeriesPlace) -> NDArray[np.float64]:
         if type(row) is not list:
             raise place.refused(f"{shown(row)} is not a list, as row 0 is", row=index)
         if len(row) != width:
-            raise place.refused(f"it has {counted(len(row), 'number')}; {place.reads}", row=index)
+            advice = ". Several series are lists of rows: [[[1], [2]], [[3], [4]]]" if width == 1 else ""
+            raise place.refused(f"it has {counted(len(row), 'number')}; {place.reads}{advice}", row=index)
     return _checked(list(chain.from_iterable(rows)), place, place.features)
 
 
