@@ -9,10 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import assert_never, cast
 
+import msgspec
 import torch
 import zmq
 
 from app.desired_state import read_desired_state
+from app.engine.carrying import check_carry
 from app.engine.check import check
 from app.engine.config import EngineConfig
 from app.engine.cost import cost_of
@@ -25,6 +27,7 @@ from app.engine.models import Models
 from app.engine.pieces import run_piece
 from app.engine.policy import Policy, policy_of, select
 from app.engine.protocol import (
+    Answer,
     Cancel,
     Event,
     Events,
@@ -190,6 +193,9 @@ class Engine:
         request = Request(
             key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.again, submit.trial
         )
+        if submit.carry is not None:
+            check_carry(manifest, submit.carry, cost.encode)
+            request.carry = submit.carry
         self._statistics.arrived(request, time.monotonic())
         self._versions.use(submit.model)
         return request
@@ -265,6 +271,8 @@ class Engine:
         times: dict[bytes, list[Times]] = {}
         for request, event in outputs:
             client = request.key[0]
+            if request.carried is not None and isinstance(event, Answer):
+                event = msgspec.structs.replace(event, carried=request.carried)
             events.setdefault(client, []).append(event)
             if not isinstance(event, Part | Started):
                 self._scheduler.remove(request.key)

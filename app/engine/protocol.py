@@ -153,6 +153,28 @@ class Embed(Message, frozen=True):
 AnswerSpec = Label | Tag | Decode | Forecast | Embed
 
 
+# States that outlive a request
+
+
+class Carried(Message, frozen=True):
+    """What a network keeps of the `steps` that it has read: `hidden` and `cell` (layers, hidden) in float32, and by
+    pooling what that keeps of the outputs (memory,): their sum in float64, or the largest in float32."""
+
+    steps: int
+    hidden: bytes
+    cell: bytes | None = None
+    pools: dict[str, bytes] = {}
+
+
+class Carry(Message, frozen=True):
+    """Begin from the state `start`, and send the state after step `keep` of the source with the answer. With `ends`
+    send the one before the last decoded token instead."""
+
+    start: Carried | None = None
+    keep: int | None = None
+    ends: bool = False
+
+
 # Front end to engine
 
 
@@ -190,6 +212,7 @@ class Submit(Message, frozen=True):
     terms: Terms = Terms()
     again: bool = False
     trial: int = 0
+    carry: Carry | None = None
 
 
 class Cancel(Message, frozen=True):
@@ -276,6 +299,7 @@ class Labelled(Message, frozen=True):
     id: int
     scores: list[float]
     explanation: Explanation | None = None
+    carried: Carried | None = None
 
 
 class Tagged(Message, frozen=True):
@@ -286,6 +310,7 @@ class Tagged(Message, frozen=True):
     labels: list[int]
     chosen: Table
     scores: Table | None = None
+    carried: Carried | None = None
 
 
 class Values(Message, frozen=True):
@@ -302,6 +327,7 @@ class Forecasted(Message, frozen=True):
     id: int
     rows: Table
     states: Table | None = None
+    carried: Carried | None = None
 
 
 class Embedded(Message, frozen=True):
@@ -309,6 +335,7 @@ class Embedded(Message, frozen=True):
 
     id: int
     state: Table
+    carried: Carried | None = None
 
 
 class Started(Message, frozen=True):
@@ -332,6 +359,7 @@ class Decoded(Message, frozen=True):
 
     id: int
     hypotheses: list[Hypothesis]
+    carried: Carried | None = None
 
 
 class Failed(Message, frozen=True):

@@ -1,6 +1,6 @@
 """One request in the engine, from its arrival to its last event. Free of torch: the scheduler and its tests need none.
 
-The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial`; the slots own `rows`; decoding
+The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial` and `carried`; the slots own `rows`; decoding
 owns `sent` and the search; forecasting owns `made`, `made_rows`, `states` and `reads_again`; the statistics own the
 times.
 """
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from app.engine.cost import Cost
-from app.engine.protocol import AnswerSpec, Decode, Event, Forecast, RequestKey, Source, Table, Terms
+from app.engine.protocol import AnswerSpec, Carried, Carry, Decode, Event, Forecast, RequestKey, Source, Table, Terms
 
 Phase = Literal["waiting", "encoding", "decoding", "ended"]
 ORDINARY = Terms()
+NO_CARRY = Carry()
 
 
 class StepTable(Protocol):
@@ -56,6 +57,7 @@ class Request:
     terms: Terms = ORDINARY
     again: bool = False
     trial: int = 0  # see `Submit`
+    carry: Carry = NO_CARRY
 
     phase: Phase = "waiting"
     order: tuple[float, int] = (0.0, 0)  # the smallest is next: finish tag less the lead of its priority, arrival
@@ -63,6 +65,7 @@ class Request:
     encoded_steps: int = 0
 
     partial: object | None = None  # state after the chunks encoded so far, see `encode.Partial`
+    carried: Carried | None = None  # the state that its last event has
     memory: int = 0  # positions of the source's memory that attention may see
     rows: list[int] = field(default_factory=list)  # one row of the running batch per beam
     sent: int = 0  # tokens sent as Progress
@@ -79,6 +82,17 @@ class Request:
     started: float = 0.0
     encoded: float = 0.0
     first_token: float = 0.0
+
+    @property
+    def carries(self) -> bool:
+        """Whether its state comes from a request, or is for one."""
+        return self.carry != NO_CARRY
+
+    @property
+    def rest(self) -> int:
+        """Cell steps to the end of its source, or to the step before it whose state is kept."""
+        keep = self.carry.keep
+        return (keep if keep is not None and keep > self.encoded_steps else self.cost.encode) - self.encoded_steps
 
     @property
     def forecast(self) -> Forecast:

@@ -345,13 +345,13 @@ class Scheduler:
         stays small. A step of many cell steps, such as a frame, is a unit."""
         ordered = sorted(candidates, key=_order)
         unit = math.ceil(self._unit / queue.step) * queue.step
-        rest = min(request.cost.encode - request.encoded_steps for request in ordered)
+        rest = min(request.rest for request in ordered)
         units = min(math.ceil(rest / unit), CHUNK_UNITS)
         units = max(1, min(units, self._budget // unit))
         steps = units * unit
         chosen = ordered[: max(1, self._budget // steps)]
         return [
-            Chunk(request, request.encoded_steps, min(steps, request.cost.encode - request.encoded_steps))
+            Chunk(request, request.encoded_steps, min(steps, request.rest))
             for request in chosen
         ]
 

@@ -1,0 +1,58 @@
+"""States that outlive a request: which models can carry theirs, and whether a given one fits. Free of torch."""
+
+from app.engine.protocol import Carry
+from app.errors import EngineFailed
+from app.store.architecture import CELLS, Architecture, Classifier, Forecaster, Tagger, WindowLanguageModel
+from app.store.encoders import EncoderPart
+from app.store.manifest import Manifest
+
+_FLOAT32 = 4  # bytes
+
+
+def why_not_carried(manifest: Manifest) -> str | None:
+    """Why a model cannot go on from a state of an earlier request; None if it can."""
+    architecture = manifest.architecture
+    if isinstance(architecture, WindowLanguageModel):
+        return f"it reads its last {architecture.window} tokens anew for each token"
+    encoder = architecture.encoder
+    if encoder.kind == "image":
+        return "it reads an image in one step"
+    if encoder.kind == "frames":
+        return "it reads clips of a fixed number of frames"
+    if encoder.recurrence.directions == 2:
+        return "it reads in both directions, so what follows changes what was read"
+    if not encoder.is_divisible:
+        return "it reads a source as a whole, not step by step"
+    return _why_whole(architecture, manifest)
+
+
+def _why_whole(architecture: Architecture, manifest: Manifest) -> str | None:
+    if isinstance(architecture, Tagger) and architecture.crf:
+        return "its CRF chooses the labels of a text together"
+    if isinstance(architecture, Classifier | Forecaster):
+        if architecture.reads_all_outputs:
+            return "its answer needs all outputs of the source again"
+        if architecture.fixed_steps is not None:
+            return f"it reads {architecture.fixed_steps} steps, no more and no fewer"
+    if manifest.series is not None and manifest.series.window is not None:
+        return f"it reads a window of {manifest.series.window} rows anew for each answer"
+    return None
+
+
+def check_carry(manifest: Manifest, carry: Carry, steps: int) -> None:
+    """Raises EngineFailed for a state that the model cannot have, or a step that its source does not have."""
+    if reason := why_not_carried(manifest):
+        raise EngineFailed(f"{manifest.key} cannot carry its state: {reason}")
+    if carry.keep is not None and not 1 <= carry.keep <= steps:
+        raise EngineFailed(f"{manifest.key} reads {steps} steps; the state after step {carry.keep} was requested")
+    start = carry.start
+    if start is None:
+        return
+    encoder = manifest.architecture.encoder
+    assert isinstance(encoder, EncoderPart)  # see `why_not_carried`
+    recurrence = encoder.recurrence
+    needed = recurrence.layers * recurrence.hidden_size * _FLOAT32
+    has_cell = CELLS[recurrence.cell].has_cell
+    sizes = {len(start.hidden), needed if start.cell is None else len(start.cell)}
+    if sizes != {needed} or has_cell != (start.cell is not None):
+        raise EngineFailed(f"the state does not fit {manifest.key}: its layers need {needed} bytes each of hidden and cell")
