@@ -6,6 +6,7 @@ from typing import assert_never, cast
 import torch
 from torch import Tensor
 
+from app.engine.carried_state import recurrent_state
 from app.engine.explain import explained, labelled
 from app.engine.faults import NOT_FINITE, failed
 from app.engine.forecast import start_forecasts
@@ -89,6 +90,13 @@ def poolings_of(model: LoadedModel, wanted: AnswerSpec) -> tuple[Pooling, ...] |
             assert_never(wanted)
 
 
+def own_poolings(model: LoadedModel) -> tuple[Pooling, ...]:
+    """How the answer that a model is made for pools the outputs of its encoder, beside taking the last one."""
+    architecture = model.manifest.architecture
+    pools = isinstance(architecture, ClassifierConfig | ForecasterConfig) and not architecture.reads_all_outputs
+    return _not_last(architecture.pooling) if pools else ()
+
+
 def _not_last(poolings: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
     return tuple(pooling for pooling in poolings if pooling != "last")
 
@@ -130,6 +138,7 @@ def _start_decoding(model: LoadedModel, requests: Sequence[Request], encoded: En
     state = model.network.decoder.start(encoded)
     if unread := _unread(requests):
         _begin_anew(state, unread)
+        _go_on(state, requests, unread)
     memory = state["memory"].shape[1] if "memory" in state else 0
     encoder = model.network.config.encoder
     for request in requests:
@@ -153,6 +162,17 @@ def _begin_anew(state: State, rows: Sequence[int]) -> None:
     parts = cast(dict[str, Tensor], state)
     index = to_device(torch.tensor(rows), parts["hidden"].device)
     parts |= {name: parts[name].index_fill(0, index, 0) for name in ("hidden", "cell") if name in parts}
+
+
+def _go_on(state: State, requests: Sequence[Request], rows: Sequence[int]) -> None:
+    """Replace the state of rows by that with which their request came, if it has one."""
+    parts = cast(dict[str, Tensor], state)
+    for row in rows:
+        if (start := requests[row].carry.start) is not None:
+            given = recurrent_state(start, parts["hidden"][row, None])
+            parts["hidden"][row] = given.hidden[0]
+            if given.cell is not None:
+                parts["cell"][row] = given.cell[0]
 
 
 def _unread(requests: Sequence[Request]) -> list[int]:

@@ -1,11 +1,12 @@
 """States that outlive a request: which models can carry theirs, and whether a given one fits. Free of torch."""
 
-from app.engine.protocol import Carry
-from app.errors import EngineFailed
+from app.engine.protocol import AnswerSpec, Carried, Carry, Embed, Forecast, Label
+from app.errors import ContradictoryOptions, EngineFailed
 from app.store.architecture import CELLS, Architecture, Classifier, Forecaster, Tagger, WindowLanguageModel
 from app.store.encoders import EncoderPart
 from app.store.manifest import Manifest
 
+OF_LAYER = "layer "  # before a pooling of a layer's outputs, without the stages that follow it
 _FLOAT32 = 4  # bytes
 
 
@@ -39,7 +40,32 @@ def _why_whole(architecture: Architecture, manifest: Manifest) -> str | None:
     return None
 
 
-def check_carry(manifest: Manifest, carry: Carry, steps: int) -> None:
+def check_pools(manifest: Manifest, start: Carried, answer: AnswerSpec) -> None:
+    """Raises ContradictoryOptions for a state that was kept without the poolings of an answer."""
+    lacking = sorted(_pools_for(manifest, answer) - start.pools.keys())
+    if lacking and start.steps:
+        raise ContradictoryOptions(
+            f"the state was kept without {' and '.join(lacking)} pooling, which this answer needs: keep one with a request "
+            "of the same kind and options",
+            options=["state"],
+        )
+
+
+def _pools_for(manifest: Manifest, answer: AnswerSpec) -> set[str]:
+    """The poolings of an answer that need more than the last state."""
+    architecture = manifest.architecture
+    if isinstance(answer, Embed):
+        encoder = architecture.encoder
+        has_stages = encoder.kind != "image" and bool(encoder.back)
+        pools = {f"{OF_LAYER if has_stages else ''}{answer.pooling}"}
+    elif isinstance(answer, Label | Forecast) and isinstance(architecture, Classifier | Forecaster):
+        pools = {*architecture.pooling}
+    else:
+        pools = set()
+    return {pool for pool in pools if not pool.endswith(("last", "last_output"))}
+
+
+def check_carry(manifest: Manifest, carry: Carry, answer: AnswerSpec, steps: int) -> None:
     """Raises EngineFailed for a state that the model cannot have, or a step that its source does not have."""
     if reason := why_not_carried(manifest):
         raise EngineFailed(f"{manifest.key} cannot carry its state: {reason}")
@@ -48,6 +74,7 @@ def check_carry(manifest: Manifest, carry: Carry, steps: int) -> None:
     start = carry.start
     if start is None:
         return
+    check_pools(manifest, start, answer)
     encoder = manifest.architecture.encoder
     assert isinstance(encoder, EncoderPart)  # see `why_not_carried`
     recurrence = encoder.recurrence

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from app.engine.beam_search import has_nan, is_settled
+from app.engine.carried_state import keep_decoded
 from app.engine.faults import NOT_FINITE, failed, failed_alone, failed_among_others, in_halves, is_out_of_memory
 from app.engine.forecast import forecasted
 from app.engine.hypotheses import decoded, progress, row_hypotheses
@@ -238,6 +239,8 @@ def _answers(model: LoadedModel, slots: Slots, snapshot: Snapshot, requests: Seq
         hypothesis = hypotheses.get(request)
         if hypothesis and request.decode.stream and (fresh := progress(request, hypothesis)):
             outputs.append((request, fresh))
+        if hypothesis is not None and model.policy.looks_each_step:  # otherwise its row has made further steps
+            keep_decoded(request, slots.state, len(hypothesis.tokens))
         outputs.append((request, decoded(model, request, hypothesis, "length")))
     return outputs
 

@@ -1,7 +1,7 @@
 """Encoding: chunks of sources to recurrent states, and from the last chunk of a source on to its answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from app.engine.answers import answer, poolings_of, start_windows
+from app.engine.answers import answer, own_poolings, poolings_of, start_windows
+from app.engine.carried_state import Partial, keep_state, started, steps_read
 from app.engine.faults import failed_alone, in_halves
 from app.engine.loaded_model import LoadedModel
 from app.engine.protocol import AnswerSpec, Decode, Embed
@@ -19,23 +20,13 @@ from app.engine.sources import padded
 from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, ImageEncoder, RecurrentEncoder
-from app.models.pooling import joined_parts, pooled_part, pooled_parts
+from app.models.pooling import nothing_pooled, pooled_further, pooled_parts
 from app.models.recurrent import last_of
 from app.models.steps import Steps
 from app.models.window_language_model import WindowLanguageModel
 from app.store.architecture import Pooling
 
 _NO_LAYER = 0  # the ids of a source are the state of a window language model
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """A source that is encoded in part: the recurrent state after it, and its outputs so far, each (steps, memory). If
-    the answer needs them pooled only, it has the last one, and by pooling what that keeps of the others (memory,)."""
-
-    state: RecurrentState
-    outputs: list[Tensor]
-    pools: Mapping[Pooling, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +108,26 @@ def _batch(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk], sour
     requests = [chunk.request for chunk in chunks]
     if isinstance(encoder, ImageEncoder):
         return Batch(requests, encoder(sources.squeeze(1), lengths))
-    if all(chunk.is_whole for chunk in chunks):
-        return Batch(requests, encoder(sources, lengths, layers=layers))
+    if all(chunk.is_whole and not chunk.request.carries for chunk in chunks):
+        encoded = encoder(sources, lengths, layers=layers)
+        return Batch(requests, encoded._replace(pools=_sums(model, encoder, requests, encoded)))
     if encoder.config.is_divisible:
         return _encode_parts(model, encoder, layers, chunks, *encoder.embed(sources, lengths))
     return _gather_parts(encoder, layers, chunks, *encoder.features(sources, lengths))
+
+
+def _sums(
+    model: LoadedModel, encoder: RecurrentEncoder, requests: Sequence[Request], encoded: Encoded
+) -> dict[Pooling, Tensor]:
+    """The sums and means of whole sources (batch, memory), with the bits that they have if sources come in parts."""
+    if not encoder.config.is_divisible:
+        return {}
+    wanted = {*chain(*(poolings_of(model, request.answer) or () for request in requests))}
+    steps, dtype = encoded.lengths.unsqueeze(1), encoded.memory.dtype
+    return {
+        pooling: pooled_parts(pooling, pooled_further(pooling, encoded), steps, dtype)
+        for pooling in wanted & {"mean", "sum"}
+    }
 
 
 def _gather_parts(
@@ -153,27 +159,28 @@ def _encode_parts(
     inputs: Tensor,
     steps: Steps,
 ) -> Batch:
-    """Continue each source from its `partial`, with the inputs (batch, steps, input) of the recurrence."""
+    """Continue each source from its `partial`, or from the state that it came with, with the inputs (batch, steps,
+    input) of the recurrence."""
     fresh = Partial(encoder.recurrence.initial_state(1, inputs, layers=layers), [])
-    before = [chunk.request.partial or fresh for chunk in chunks]
+    size = encoder.recurrence.recurrence.hidden_size
+    before = [chunk.request.partial or started(chunk.request, layers, inputs, size) or fresh for chunk in chunks]
     partials = [one for one in before if isinstance(one, Partial)]
     encoded = encoder.unroll(inputs, steps, _stacked([one.state for one in partials]), layers=layers)
     assert encoded.state is not None
     lasts = last_of(encoded.memory, encoded.lengths)
-    wanted = [poolings_of(model, chunk.request.answer) for chunk in chunks]
-    fresh_pools = {pooling: pooled_part(pooling, encoded) for pooling in {*chain(*(one or () for one in wanted))}}
+    wanted = [_kept_poolings(model, chunk.request, layers) for chunk in chunks]
+    pooled = {pooling: _further(pooling, encoded, partials) for pooling in {*chain(*(one or () for one in wanted))}}
     ended: list[Chunk] = []
     states, memories, pools = [], [], []
     after: list[tuple[Request, Partial | None]] = []
     for row, (chunk, so_far, poolings) in enumerate(zip(chunks, partials, wanted, strict=True)):
         cell = encoded.state.cell
         state = RecurrentState(encoded.state.hidden[row, None], None if cell is None else cell[row, None])
-        kept = {pooling: fresh_pools[pooling][row] for pooling in poolings or ()}
-        for pooling, before_it in so_far.pools.items():
-            kept[pooling] = joined_parts(pooling, before_it, kept[pooling])
+        kept = {pooling: pooled[pooling][row] for pooling in poolings or ()}
         outputs = [lasts[row, None]]
         if poolings is None:
             outputs = [*so_far.outputs, encoded.memory[row, : chunk.steps // model.step]]
+        keep_state(chunk, layers, state, kept)
         after.append((chunk.request, None if chunk.is_last else Partial(state, outputs, kept)))
         if chunk.is_last:
             ended.append(chunk)
@@ -190,6 +197,21 @@ def _encode_parts(
     return Batch([chunk.request for chunk in ended], all_read, after)
 
 
+def _kept_poolings(model: LoadedModel, request: Request, layers: int | None) -> tuple[Pooling, ...] | None:
+    """The poolings of an answer, and if the state is kept also those of the model's own answer: another request may
+    ask for it."""
+    poolings = poolings_of(model, request.answer)
+    if poolings is None or request.carry.keep is None or layers is not None:
+        return poolings
+    return tuple(dict.fromkeys((*poolings, *own_poolings(model))))
+
+
+def _further(pooling: Pooling, encoded: Encoded, partials: Sequence[Partial]) -> Tensor:
+    """What a pooling keeps of all parts so far (batch, memory)."""
+    nothing = nothing_pooled(pooling, encoded.memory.shape[2], encoded.memory)
+    return pooled_further(pooling, encoded, torch.stack([one.pools.get(pooling, nothing) for one in partials]))
+
+
 def _pools(
     model: LoadedModel, ended: Sequence[Chunk], pools: Sequence[Mapping[Pooling, Tensor]], memory: Tensor
 ) -> dict[Pooling, Tensor]:
@@ -199,7 +221,7 @@ def _pools(
     together: dict[Pooling, Tensor] = {}
     for pooling in {*chain(*pools)}:
         rows = [
-            pooled_parts(pooling, kept[pooling], chunk.request.cost.encode // model.step, memory.dtype)
+            pooled_parts(pooling, kept[pooling], steps_read(chunk, model.step), memory.dtype)
             if pooling in kept
             else zeros
             for chunk, kept in zip(ended, pools, strict=True)

@@ -194,7 +194,7 @@ class Engine:
             key, submit.model, submit.source, submit.answer, cost, submit.terms, submit.again, submit.trial
         )
         if submit.carry is not None:
-            check_carry(manifest, submit.carry, cost.encode)
+            check_carry(manifest, submit.carry, submit.answer, cost.encode)
             request.carry = submit.carry
         self._statistics.arrived(request, time.monotonic())
         self._versions.use(submit.model)

@@ -109,40 +109,45 @@ def _sum(encoded: Encoded) -> Tensor:
     return encoded.memory.masked_fill(~encoded.read.unsqueeze(2), 0).sum(1)
 
 
-def pooled_part(pooling: Pooling, encoded: Encoded) -> Tensor:
-    """What `pooling` keeps of the outputs of one part of each source (batch, memory): the last, the largest, or their
-    sum. Not for attention and flatten, which need all outputs."""
+def pooled_further(pooling: Pooling, encoded: Encoded, before: Tensor | None = None) -> Tensor:
+    """What `pooling` keeps of the outputs of one part of each source (batch, memory), and of those `before` it: the
+    last, the largest, or their sum. Not for attention and flatten, which need all outputs.
+
+    A sum grows step by step, in float64: it has the same bits wherever a source is cut.
+    """
     match pooling:
         case "last":
             return encoded.summary
         case "last_output":
             return last_of(encoded.memory, encoded.lengths)
         case "max":
-            return _largest(encoded)
+            largest = _largest(encoded)
+            return largest if before is None else torch.maximum(before, largest)
         case "mean" | "sum":
-            return encoded.memory.sum(1, dtype=torch.float64)  # of any number of parts
+            steps = encoded.memory.double()  # those of padding are 0
+            if before is not None:
+                steps = torch.cat((before.unsqueeze(1), steps), 1)
+            return steps.cumsum(1)[:, -1]
         case "attention" | "flatten":
             raise NotImplementedError(f"pooling {pooling} needs all outputs")
         case _:
             assert_never(pooling)
 
 
-def joined_parts(pooling: Pooling, before: Tensor, after: Tensor) -> Tensor:
-    """What `pooling` keeps of two neighbouring parts, from what it keeps of each."""
+def nothing_pooled(pooling: Pooling, memory: int, like: Tensor) -> Tensor:
+    """What `pooling` keeps before the first step (memory,), on the device of `like`."""
     match pooling:
-        case "last" | "last_output":
-            return after
         case "max":
-            return torch.maximum(before, after)
+            return like.new_full((memory,), float("-inf"))
         case "mean" | "sum":
-            return before + after
-        case "attention" | "flatten":
-            raise NotImplementedError(f"pooling {pooling} needs all outputs")
+            return like.new_zeros(memory, dtype=torch.float64)
+        case "last" | "last_output" | "attention" | "flatten":
+            return like.new_zeros(memory)
         case _:
             assert_never(pooling)
 
 
-def pooled_parts(pooling: Pooling, kept: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
+def pooled_parts(pooling: Pooling, kept: Tensor, steps: int | Tensor, dtype: torch.dtype) -> Tensor:
     """The pooled outputs of a source with a number of steps, from what `pooling` keeps of all its parts."""
     return (kept / steps if pooling == "mean" else kept).to(dtype)
 
