@@ -16,7 +16,10 @@ UnrollError
 │   ├── RequestTooSlow      its head or body does not arrive in time
 │   ├── UnknownLanguage
 │   ├── UnknownWord         not in the vocabulary of a model without an unknown token
-│   └── ContradictoryOptions
+│   ├── ContradictoryOptions
+│   ├── InvalidState        a state is not one, was changed or cut, or has another secret or format
+│   ├── StateMismatch       a state is of another model, version or weights
+│   └── NoState             a model cannot go on from a state
 ├── ModelNotFound           no such model or version
 ├── ModelUnavailable        the version is broken or unloading
 ├── ModelNotLoaded          the version could not be loaded before the request's deadline
@@ -136,6 +139,18 @@ class UnknownWord(InputError):
 
 
 class ContradictoryOptions(InputError):
+    pass
+
+
+class InvalidState(InputError):
+    pass
+
+
+class StateMismatch(InputError):
+    pass
+
+
+class NoState(InputError):
     pass
 
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from app.engine.cost import cost_of
-from app.engine.protocol import AnswerSpec, Frames, Pixels, Series, Source, Tokens
+from app.engine.protocol import AnswerSpec, Carried, Carry, Frames, Pixels, Series, Source, Tokens
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
+from app.tasks.states.carrying import NextState
 from app.text.placed_words import PlacedWord
 from app.text.tokenizer import Piece
 
@@ -26,6 +27,7 @@ class ReadSource:
 
     A source may be one of several parts of an input, the sentences of a text or the windows of a series: `part` is its
     number, from 0, and `following` of the first one are the others, each with the text between it and the one before.
+    `carry` says from which state the engine begins and which it keeps; `next` is the state after the source, if wanted.
     `past` of the first window has the targets of the whole series, if they are among the features.
     """
 
@@ -38,6 +40,8 @@ class ReadSource:
     words: Sequence[PlacedWord] = ()
     text: str = ""
     past: NDArray[np.float64] | None = field(default=None, compare=False)
+    carry: Carry | None = None
+    next: NextState | None = None
 
     @property
     def tokens(self) -> int:
@@ -82,6 +86,10 @@ class Job:
     def key(self) -> str:
         """The version as `name/version`."""
         return self.entry.manifest.key
+
+    def state(self, carried: Carried | None) -> str | None:
+        """The text of the state after the input, if it is wanted. Raises InvalidState."""
+        return None if self.read.next is None else self.read.next.sealed(carried)
 
     @property
     def parts(self) -> list["Job"]:

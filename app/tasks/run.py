@@ -1,8 +1,10 @@
 """Inputs of a request to jobs, and jobs to outputs, for any task."""
 
+import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from app.engine.carrying import check_pools
 from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
 from app.errors import InputError, InputTooShort, UnknownLanguage
@@ -13,6 +15,7 @@ from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Following, Job, Output, ReadSource
 from app.tasks.options import LanguagePair, TaskOptions
 from app.tasks.sources.source_kind import Reader
+from app.tasks.states.carrying import check_entries, check_model, opened
 from app.tasks.task import Task
 from app.turns import Pauses
 
@@ -35,7 +38,14 @@ async def prepare(
     """A job for each input, in order. Checks that need no reading of inputs come first. Raises InputTooShort, and what
     the source and the answer raise."""
     task.source.check(inputs, reader.limits, options)
+    carrying = opened(options, reader.keys, returns=task.answer.keeps_states)
+    if carrying.start is not None:
+        check_model(carrying.start, model, version)
+        model, version = carrying.start.model, carrying.start.version
     entries = _entries(task, inputs, options, model, version, catalog, engines)
+    if carrying.is_on:
+        check_entries(carrying, entries)
+        reader = dataclasses.replace(reader, carrying=carrying)
     plans = {id(entry): task.answer.plan(entry, options) for entry in entries}
     pieces = task.answer.needs_pieces(options)
     sources = await task.source.read(inputs, entries, reader, options, pieces=pieces, deadline=deadline)
@@ -45,6 +55,8 @@ async def prepare(
     async def job(entry: Entry, read: ReadSource, index: int) -> Job:
         _check_length(entry, read, index)
         request = task.answer.request(plans[id(entry)], entry, read, options, index)
+        if read.carry is not None and read.carry.start is not None:
+            check_pools(entry.manifest, read.carry.start, request)
         following = [Following(separator, await job(entry, other, index)) for separator, other in read.following]
         await pauses.pause()
         return Job(entry, read, request, options, following)

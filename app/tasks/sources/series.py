@@ -1,13 +1,14 @@
 """The source kind `series`: rows of numbers, scaled and cut as a model reads them."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.protocol import Series, Table
+from app.engine.protocol import Carry, Series, Table
 from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries, counted
 from app.store.manifest import Manifest, SeriesInput
 from app.tasks.catalog import Entry
@@ -30,6 +31,7 @@ from app.tasks.sources.raw_series import (
 from app.tasks.sources.series_place import SeriesPlace
 from app.tasks.sources.series_windows import windows_of
 from app.tasks.sources.source_kind import Reader, SourceKind
+from app.tasks.states.carrying import Carrying, NextState, begun
 
 _PIECE = 65_536  # numbers
 _INLINE_VALUES = 2000  # a thread reads longer series, which would block the event loop
@@ -78,11 +80,18 @@ class SeriesSource(SourceKind[RawSeries]):
         """See `SourceKind.read`. Raises InvalidSeries and InputTooShort."""
         values = [_INLINE_VALUES if isinstance(raw, CsvFile) else values_in(raw) for raw in inputs]
         if sum(values) < _INLINE_VALUES:
-            return self._read_all(inputs, entries, reader.limits, options)
-        return await asyncio.to_thread(self._read_all, inputs, entries, reader.limits, options)
+            return self._read_all(inputs, entries, reader.limits, options, reader.carrying)
+        return await asyncio.to_thread(
+            self._read_all, inputs, entries, reader.limits, options, reader.carrying
+        )
 
     def _read_all(
-        self, inputs: Sequence[RawSeries], entries: Sequence[Entry], limits: SourceLimits, options: TaskOptions
+        self,
+        inputs: Sequence[RawSeries],
+        entries: Sequence[Entry],
+        limits: SourceLimits,
+        options: TaskOptions,
+        carrying: Carrying,
     ) -> list[ReadSource]:
         read: list[ReadSource] = []
         windows = numbers = 0
@@ -97,8 +106,20 @@ class SeriesSource(SourceKind[RawSeries]):
                 windows, numbers = windows + len(starts), numbers + len(starts) * read_steps * len(series.features)
                 _check_windows(windows, numbers, index, limits)
             past = _past(reading, series) if _cuts(options) else None
-            read.append(_source_of(_network_rows(reading, starts, unit, series, place), past))
+            source = _source_of(_network_rows(reading, starts, unit, series, place), past)
+            read.append(_with_state(source, entry.manifest, carrying) if carrying.is_on else source)
         return read
+
+
+def _with_state(read: ReadSource, manifest: Manifest, carrying: Carrying) -> ReadSource:
+    """A series that goes on from a state; the one after its last row is kept."""
+    saved = carrying.start or begun(manifest)
+    keys = carrying.keys
+    return dataclasses.replace(
+        read,
+        carry=Carry(saved.carried, None if keys is None else read.steps),
+        next=None if keys is None else NextState(saved, keys),
+    )
 
 
 def _array(numbers: Sequence[float]) -> NDArray[np.float64]:

@@ -12,16 +12,20 @@ from app.tasks.job import ReadSource
 from app.tasks.options import TaskOptions
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.states.carrying import NOTHING_CARRIED, Carrying
+from app.tasks.states.keys import StateKeys
 
 InputT = TypeVar("InputT")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Limits of sources, and processes that decode image files."""
+    """Limits of sources, processes that decode image files, and the state that the inputs of a request go on from."""
 
     limits: SourceLimits
     decoders: ImageDecoders
+    keys: StateKeys | None = None
+    carrying: Carrying = NOTHING_CARRIED
 
 
 class SourceKind(ABC, Generic[InputT]):

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from app.engine.protocol import Tokens
@@ -12,12 +11,14 @@ from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
 from app.tasks.job import ReadSource
-from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
+from app.tasks.options import TaskOptions
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
+from app.tasks.sources.read_on import read_on
+from app.tasks.sources.reading import Reading, splits, truncates
 from app.tasks.sources.source_kind import Reader, SourceKind
 from app.text.sentences import Span, most_sentences, sentences_of
-from app.text.tokenizer import Piece, TextTokenizer
+from app.text.tokenizer import Piece
 from app.text.white_space import ends_in_space, is_blank
 
 MOST_SENTENCES = 1024  # in an input, beside its first one
@@ -49,7 +50,7 @@ class TextSource(SourceKind[str]):
     def check(self, inputs: Sequence[str], limits: SourceLimits, options: TaskOptions) -> None:
         """See `SourceKind.check`. Errors have the index of the first refused text."""
         for index, text in enumerate(inputs):
-            if len(text) > limits.text_chars and not _truncates(options):
+            if len(text) > limits.text_chars and not truncates(options):
                 raise InputTooLong(
                     f"inputs[{index}] has {len(text)} characters; the limit is {limits.text_chars}: {options.too_long}",
                     input=index,
@@ -71,19 +72,21 @@ class TextSource(SourceKind[str]):
         deadline: float | None,
     ) -> list[ReadSource]:
         """See `SourceKind.read`."""
-        if _truncates(options):
+        if truncates(options):
             most = reader.limits.text_chars
             inputs = [
                 text[-most:] if self.continues or entry.tokenizer.reads_end else text[:most]
                 for text, entry in zip(inputs, entries, strict=True)
             ]
         whole_steps = reader.limits.whole_steps
-        places = [Reading(entry, index, options, pieces, whole_steps) for index, entry in enumerate(entries)]
+        places = [
+            Reading(entry, index, options, pieces, whole_steps, reader.carrying) for index, entry in enumerate(entries)
+        ]
         if _is_read_quickly(inputs, entries, options):
             return self._read_all(inputs, places)
         return await asyncio.to_thread(self._read_all, inputs, places)
 
-    def _read_all(self, texts: Sequence[str], places: Sequence["Reading"]) -> list[ReadSource]:
+    def _read_all(self, texts: Sequence[str], places: Sequence[Reading]) -> list[ReadSource]:
         read: list[ReadSource] = []
         count = 0
         for index, (text, place) in enumerate(zip(texts, places, strict=True)):
@@ -98,7 +101,9 @@ class TextSource(SourceKind[str]):
                 )
         return read
 
-    def _read(self, text: str, place: "Reading") -> ReadSource:
+    def _read(self, text: str, place: Reading) -> ReadSource:
+        if place.carrying.is_on:
+            return read_on(text, place, continues=self.continues)
         if self.continues:
             return _continued(text, place)
         place.check_not_empty(text)
@@ -117,74 +122,6 @@ class TextSource(SourceKind[str]):
             following.append((text[before.end : span.start], _whole(text, place, span, number)))
             before = span
         return dataclasses.replace(_whole(text, place, first), following=following)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a text is read for: its model, its index in the request, the options, and whether its pieces are needed.
-    `whole_steps` is the limit of a text that a model reads as a whole."""
-
-    entry: Entry
-    index: int
-    options: TaskOptions
-    pieces: bool
-    whole_steps: int
-
-    @property
-    def splits(self) -> bool:
-        """Whether each sentence is read on its own."""
-        return _splits(self.entry, self.options)
-
-    @property
-    def truncates(self) -> bool:
-        """Whether a text that is too long is cut."""
-        return _truncates(self.options)
-
-    @property
-    def most(self) -> int | None:
-        """The number of tokens to cut a text to."""
-        return self.limit if self.truncates else None
-
-    @property
-    def limit(self) -> int | None:
-        """The most tokens of a text: the model's limit, and the service's for one that is read as a whole."""
-        encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
-        if encoder.kind == "image" or encoder.is_divisible:
-            return of_model
-        return self.whole_steps if of_model is None else min(of_model, self.whole_steps)
-
-    @property
-    def tokenizer(self) -> TextTokenizer:
-        """The tokenizer of the model."""
-        return self.entry.tokenizer
-
-    def check_not_empty(self, text: str) -> None:
-        """Raises EmptyInput for an empty text, unless the model reads it."""
-        if is_blank(text) and not self.tokenizer.reads_empty:
-            raise EmptyInput(
-                f"inputs[{self.index}] is empty; send a text with at least one character", input=self.index
-            )
-
-    def without_tokens(self) -> EmptyInput:
-        """The error of a text without tokens."""
-        name = self.entry.manifest.name
-        return EmptyInput(f"inputs[{self.index}] has no token of {name}; send a text with words", input=self.index)
-
-    def refused(self, error: UnknownWord | InputTooLong) -> UnknownWord | InputTooLong:
-        """The error of an unknown word, or of a text that cleaning makes too long, with the input and the model."""
-        name = self.entry.manifest.name
-        return type(error)(f"inputs[{self.index}]: {error.detail} of {name}", input=self.index, **error.facts)
-
-    def check_tokens(self, ids: Sequence[int], number: int | None = None) -> None:
-        """Raises InputTooLong for a text, or for sentence `number` of it."""
-        manifest, most = self.entry.manifest, self.limit
-        if most is not None and len(ids) > most:
-            what = f"inputs[{self.index}]" if number is None else f"sentence {number + 1} of inputs[{self.index}]"
-            raise InputTooLong(
-                f"{what} has {len(ids)} tokens; the limit of {manifest.name} is {most}: {self.options.too_long}",
-                input=self.index,
-                limit=most,
-            )
 
 
 def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0) -> ReadSource:
@@ -235,15 +172,6 @@ def _is_read_quickly(texts: Sequence[str], entries: Sequence[Entry], options: Ta
     if len(texts) > _INLINE_SENTENCES or sum(map(len, texts)) > _INLINE_CHARS:
         return False
     counts = (
-        most_sentences(text) if _splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True)
+        most_sentences(text) if splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True)
     )
     return sum(counts) <= _INLINE_SENTENCES
-
-
-def _splits(entry: Entry, options: TaskOptions) -> bool:
-    wanted = options.split_sentences if isinstance(options, SentenceOptions) else None
-    return entry.manifest.one_sentence if wanted is None else wanted
-
-
-def _truncates(options: TaskOptions) -> bool:
-    return isinstance(options, TextOptions) and options.truncate

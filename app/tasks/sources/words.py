@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine.protocol import Tokens
-from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.errors import ContradictoryOptions, EmptyInput, InputTooLong, UnknownWord
 from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
@@ -15,7 +15,9 @@ from app.tasks.options import TaskOptions
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader, SourceKind
-from app.tasks.sources.text import Reading, TextSource
+from app.tasks.sources.read_on import read_words_on
+from app.tasks.sources.reading import Reading
+from app.tasks.sources.text import TextSource
 from app.text.white_space import is_blank
 
 _INLINE_CHARS = 4000  # of a request; a thread reads more, which would block the event loop
@@ -82,7 +84,9 @@ class WordsSource(SourceKind[str | Words]):
     ) -> list[ReadSource]:
         """See `SourceKind.read`."""
         whole_steps = reader.limits.whole_steps
-        places = [Reading(entry, index, options, pieces, whole_steps) for index, entry in enumerate(entries)]
+        places = [
+            Reading(entry, index, options, pieces, whole_steps, reader.carrying) for index, entry in enumerate(entries)
+        ]
 
         def read_all() -> list[ReadSource]:
             return [_read(item, place, reader.limits) for item, place in zip(inputs, places, strict=True)]
@@ -93,6 +97,13 @@ class WordsSource(SourceKind[str | Words]):
 
 
 def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource:
+    if place.carrying.is_on:
+        if isinstance(item, Words):
+            raise ContradictoryOptions(
+                f"inputs[{place.index}] is a list of words, which state and return_state exclude: send a text",
+                options=["state"],
+            )
+        return read_words_on(item, place)
     if place.truncates and isinstance(item, Words):
         item = Words(item.words[: limits.text_chars])
     text, given = _text(item), item.places if isinstance(item, Words) else None

@@ -1,0 +1,91 @@
+"""How a text of a request is read: its model, its options, and the limits that follow; with the errors of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.tasks.catalog import Entry
+from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
+from app.tasks.states.carrying import NOTHING_CARRIED, Carrying
+from app.text.tokenizer import TextTokenizer
+from app.text.white_space import is_blank
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text is read for: its model, its index in the request, the options, and whether its pieces are needed.
+    `whole_steps` is the limit of a text that a model reads as a whole."""
+
+    entry: Entry
+    index: int
+    options: TaskOptions
+    pieces: bool
+    whole_steps: int
+    carrying: Carrying = NOTHING_CARRIED
+
+    @property
+    def splits(self) -> bool:
+        """Whether each sentence is read on its own."""
+        return splits(self.entry, self.options)
+
+    @property
+    def truncates(self) -> bool:
+        """Whether a text that is too long is cut."""
+        return truncates(self.options)
+
+    @property
+    def most(self) -> int | None:
+        """The number of tokens to cut a text to."""
+        return self.limit if self.truncates else None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of a text: the model's limit, and the service's for one that is read as a whole."""
+        encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
+        if encoder.kind == "image" or encoder.is_divisible:
+            return of_model
+        return self.whole_steps if of_model is None else min(of_model, self.whole_steps)
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer of the model."""
+        return self.entry.tokenizer
+
+    def check_not_empty(self, text: str) -> None:
+        """Raises EmptyInput for an empty text, unless the model reads it."""
+        if is_blank(text) and not self.tokenizer.reads_empty:
+            raise EmptyInput(
+                f"inputs[{self.index}] is empty; send a text with at least one character", input=self.index
+            )
+
+    def without_tokens(self) -> EmptyInput:
+        """The error of a text without tokens."""
+        name = self.entry.manifest.name
+        return EmptyInput(f"inputs[{self.index}] has no token of {name}; send a text with words", input=self.index)
+
+    def refused(self, error: UnknownWord | InputTooLong) -> UnknownWord | InputTooLong:
+        """The error of an unknown word, or of a text that cleaning makes too long, with the input and the model."""
+        name = self.entry.manifest.name
+        return type(error)(f"inputs[{self.index}]: {error.detail} of {name}", input=self.index, **error.facts)
+
+    def check_tokens(self, ids: Sequence[int], number: int | None = None) -> None:
+        """Raises InputTooLong for a text, or for sentence `number` of it."""
+        manifest, most = self.entry.manifest, self.limit
+        if most is not None and len(ids) > most:
+            what = f"inputs[{self.index}]" if number is None else f"sentence {number + 1} of inputs[{self.index}]"
+            raise InputTooLong(
+                f"{what} has {len(ids)} tokens; the limit of {manifest.name} is {most}: {self.options.too_long}",
+                input=self.index,
+                limit=most,
+            )
+
+
+def splits(entry: Entry, options: TaskOptions) -> bool:
+    """Whether each sentence of a text is read on its own."""
+    wanted = options.split_sentences if isinstance(options, SentenceOptions) else None
+    return entry.manifest.one_sentence if wanted is None else wanted
+
+
+def truncates(options: TaskOptions) -> bool:
+    """Whether a text that is too long is cut."""
+    return isinstance(options, TextOptions) and options.truncate
