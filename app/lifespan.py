@@ -31,6 +31,7 @@ from app.tasks.catalog import Catalog
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
+from app.tasks.states.keys import StateKeys
 from app.tasks.task import Task
 from app.temporary_folder import check_temporary_folder, service_folder
 
@@ -151,7 +152,7 @@ def _service(
         tasks=parts.tasks,
         catalog=catalog,
         client=client,
-        reader=Reader(limits, decoders),
+        reader=Reader(limits, decoders, _state_keys(settings)),
         answer_limits=AnswerLimits(settings.max_horizon, settings.max_answer_numbers),
         metrics=parts.metrics,
         admission=parts.admission,
@@ -165,6 +166,15 @@ def _service(
             settings.max_version_bytes,
         ),
     )
+
+
+def _state_keys(settings: Settings) -> StateKeys:
+    """The keys that sign states. Without a secret those of one worker are drawn; several would not share them."""
+    most = settings.max_state_bytes
+    if settings.state_secret is None:
+        return StateKeys.drawn(most=most) if settings.workers == 1 else StateKeys([], most=most)
+    secrets = settings.state_secret.get_secret_value().split(",")
+    return StateKeys([secret.strip() for secret in secrets if secret.strip()], most=most)
 
 
 def _log_ready(view: EngineView) -> None:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.api.access.rates import check_rate
 from app.tasks.answers.limits import LONGEST_HORIZON
 
-SECRETS = ("admin_key", "api_keys", "rate_limit_storage")  # passed on in the environment, never on a command line
+SECRETS = ("admin_key", "api_keys", "rate_limit_storage", "state_secret")  # passed on in the environment, never on a command line
 _OWN_PATHS = ("/v1", "/v2", "/hf", "/assets")  # as a prefix they would be ambiguous
 _ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
@@ -185,6 +185,14 @@ class Settings(BaseSettings):
     )
     max_request_pixels: Annotated[int, Field(ge=1)] = Field(
         32_000_000, description="Maximum pixels of all images and frames of one request, in the size that models read."
+    )
+    state_secret: SecretStr | None = Field(
+        None,
+        description="Secrets that sign states, separated by commas: the first one signs, all verify. Services with the "
+        "same secret take each other's states. Without it a service of one worker draws a secret at its start.",
+    )
+    max_state_bytes: Annotated[int, Field(ge=1024)] = Field(
+        1024 * 1024, description="Maximum size of a state in bytes, as a request sends it."
     )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."

@@ -170,7 +170,14 @@ class _Rows:
             self.put([decode.top_k for _, decode in pairs]),
             self.put([decode.top_p for _, decode in pairs]),
             self.put([decode.min_p for _, decode in pairs]),
-            self.put([decode.seed for _, decode in pairs]),
+            self.put([_seed_after(decode.seed, decode.drawn) for _, decode in pairs]),
             is_cut=any(decode.top_k or decode.top_p < 1 or decode.min_p for _, decode in pairs),
             widest=max(decode.top_k for _, decode in pairs) if all(decode.top_k for _, decode in pairs) else 0,
         )
+
+
+def _seed_after(seed: int, drawn: int) -> int:
+    """The seed whose numbers are those of `seed` without the first `drawn`, see `sampling.uniform`; 64 bits with a
+    sign."""
+    moved = (seed + drawn * 0x9E3779B97F4A7C15) % 2**64
+    return moved - 2**64 if moved >= 2**63 else moved

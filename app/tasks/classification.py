@@ -9,12 +9,13 @@ from app.tasks.sources.frames import FramesSource
 from app.tasks.sources.one_of import OneOf
 from app.tasks.sources.series import SeriesSource
 from app.tasks.sources.text import TextSource
+from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
 EXAMPLE_CLIP = base64.b64encode(files("app.web").joinpath("static/example-clip.webp").read_bytes()).decode()
 
 
-class ClassificationOptions(LabelOptions, TextOptions):
+class ClassificationOptions(LabelOptions, TextOptions, CarryOptions):
     """How labels are explained, and how texts are read."""
 
 

@@ -4,12 +4,13 @@ from app.tasks.answers.decoding_options import ContinuationOptions
 from app.tasks.answers.token_kind import TokenKind
 from app.tasks.options import TextOptions
 from app.tasks.sources.text import TextSource
+from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
 _BEGINNING = "This film is one of the"
 
 
-class CompletionOptions(ContinuationOptions, TextOptions):
+class CompletionOptions(ContinuationOptions, TextOptions, CarryOptions):
     """Options of a continuation, and how texts are read."""
 
 

@@ -7,12 +7,13 @@ from app.tasks.sources.frames import FramesSource
 from app.tasks.sources.one_of import OneOf
 from app.tasks.sources.series import SeriesSource
 from app.tasks.sources.text import TextSource
+from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
 _FILM = "A warm, funny film that I would gladly see again."
 
 
-class EmbeddingOptions(StateOptions, TextOptions):
+class EmbeddingOptions(StateOptions, TextOptions, CarryOptions):
     """Which state is returned, and how texts are read."""
 
 

@@ -4,6 +4,7 @@ from app.tasks.answers.values_kind import ValuesKind
 from app.tasks.answers.values_options import ValuesOptions
 from app.tasks.options import WindowOptions
 from app.tasks.sources.series import SeriesSource
+from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
 # The last nine days of 2015 in Seattle: precipitation (mm), highest and lowest temperature (°C), wind (m/s).
@@ -22,7 +23,7 @@ _BY_NAME = [dict(zip(_NAMES, day, strict=True)) for day in _DAYS[-6:]]
 _COLUMNS = {name: [day[place] for day in _DAYS] for place, name in enumerate(_NAMES)}
 
 
-class ForecastOptions(ValuesOptions, WindowOptions):
+class ForecastOptions(ValuesOptions, WindowOptions, CarryOptions):
     """How far to forecast, what to add, and whether to cut the series into windows."""
 
 

@@ -13,6 +13,7 @@ from app.engine.protocol import AnswerSpec, Carried, Carry, Frames, Pixels, Seri
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 from app.tasks.states.carrying import NextState
+from app.tasks.states.saved import SavedState
 from app.text.placed_words import PlacedWord
 from app.text.tokenizer import Piece
 
@@ -27,7 +28,8 @@ class ReadSource:
 
     A source may be one of several parts of an input, the sentences of a text or the windows of a series: `part` is its
     number, from 0, and `following` of the first one are the others, each with the text between it and the one before.
-    `carry` says from which state the engine begins and which it keeps; `next` is the state after the source, if wanted.
+    `carry` says from which state the engine begins and which it keeps; `next` is the state after the source, if
+    wanted; `saved` is the one before a text to continue; `first_char` is the place of `text` in all that was read.
     `past` of the first window has the targets of the whole series, if they are among the features.
     """
 
@@ -42,6 +44,8 @@ class ReadSource:
     past: NDArray[np.float64] | None = field(default=None, compare=False)
     carry: Carry | None = None
     next: NextState | None = None
+    saved: SavedState | None = None
+    first_char: int = 0
 
     @property
     def tokens(self) -> int:

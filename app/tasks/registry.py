@@ -5,6 +5,7 @@ from app.tasks.classification import CLASSIFICATION
 from app.tasks.completion import COMPLETION
 from app.tasks.embedding import EMBEDDING
 from app.tasks.forecasting import FORECASTING
+from app.tasks.priming import PRIMING
 from app.tasks.sentiment import SENTIMENT
 from app.tasks.tagging import TAGGING
 from app.tasks.task import Task
@@ -19,6 +20,7 @@ TASKS: tuple[Task, ...] = (
     TAGGING,
     FORECASTING,
     EMBEDDING,
+    PRIMING,
 )
 BY_NAME = {task.name: task for task in TASKS}
 CHECKS = {task.name: task.check for task in TASKS}

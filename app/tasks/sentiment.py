@@ -9,12 +9,13 @@ from app.tasks.answers.label_results import LabelResult
 from app.tasks.answers.usage import Usage
 from app.tasks.options import TextOptions
 from app.tasks.sources.text import TextSource
+from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
 _POSITIVE, _NEGATIVE = ("positive", "pos"), ("negative", "neg")  # labels of the two ends, in any letter case
 
 
-class SentimentOptions(LabelOptions, TextOptions):
+class SentimentOptions(LabelOptions, TextOptions, CarryOptions):
     """How labels are explained, and how texts are read."""
 
 

@@ -3,12 +3,13 @@
 from app.tasks.answers.tag_kind import TagKind, TagOptions
 from app.tasks.options import TextOptions
 from app.tasks.sources.words import WordsSource
+from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
 _TEXT = "The old man the boats."
 
 
-class TaggingOptions(TagOptions, TextOptions):
+class TaggingOptions(TagOptions, TextOptions, CarryOptions):
     """The members of a tagged word, and how texts are read."""
 
 

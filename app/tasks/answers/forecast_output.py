@@ -58,6 +58,7 @@ def output(job: Job, forecasts: Sequence[Forecasted]) -> ForecastOutput:
         windows=_windows(job, members) if _cuts(job.options) else None,
         model=manifest.name,
         version=manifest.version,
+        state=job.state(forecasts[-1].carried),
         **_errors(job, members),
         **members[-1],
     )

@@ -110,7 +110,7 @@ class LabelKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        labelled = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
+        labelled = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
         assert isinstance(labelled, Labelled)
         manifest = job.entry.manifest
         scores = dict(zip(manifest.labels, labelled.scores, strict=True))
@@ -127,6 +127,7 @@ class LabelKind(AnswerKind):
                 scores=scores,
                 model=manifest.name,
                 version=manifest.version,
+                state=job.state(labelled.carried),
                 **members,
             )
         )

@@ -16,7 +16,7 @@ from app.text.stops import first_stop
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence with what its request asks for. `places` counts its log-probabilities."""
+    """A sentence with what its request asks for. `places` counts its log-probabilities; `ids` are its tokens."""
 
     text: str
     score: float
@@ -24,6 +24,7 @@ class Sentence:
     finish_reason: FinishReason
     tokens: EmittedTokens | None
     attention: TextAttention | GridAttention | None
+    ids: list[int]
 
     @property
     def has_pieces(self) -> bool:
@@ -57,6 +58,7 @@ def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int =
         hypothesis.finish_reason,
         emitted_tokens(job, hypothesis) if options.logprobs is not None else None,
         _attention(job, hypothesis) if options.attention else None,
+        hypothesis.tokens,
     )
 
 
@@ -79,6 +81,7 @@ def join_sentences(job: Job, sentences: Sequence[Sentence], separators: Sequence
         next(reason for reason in order if reason in reasons),
         join_tokens(tokens) if tokens else None,
         join_attention(attention) if attention else None,
+        [token for one in sentences for token in one.ids],
     )
 
 

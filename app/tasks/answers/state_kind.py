@@ -41,6 +41,7 @@ class StateResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["lm-en"])
     version: int = Field(description="Its version.", examples=[1])
+    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
 
 
 class StateAnswer(AnswerForm):
@@ -77,14 +78,19 @@ class StateKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        embedded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
+        embedded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:
             state = _normalized(state)
         manifest = job.entry.manifest
         embedding: Any = JsonArray(state.tolist())
-        return Output(StateResult.model_construct(embedding=embedding, model=manifest.name, version=manifest.version))
+        state_text = job.state(embedded.carried)
+        return Output(
+            StateResult.model_construct(
+                embedding=embedding, model=manifest.name, version=manifest.version, state=state_text
+            )
+        )
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:
         """See `AnswerKind.columns`."""

@@ -65,7 +65,7 @@ class TagKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        tagged = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
+        tagged = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
         assert isinstance(tagged, Tagged)
         manifest, words = job.entry.manifest, job.read.words
         places = [word.first if manifest.tag_at == "first" else word.last for word in words]
@@ -76,7 +76,8 @@ class TagKind(AnswerKind):
             array_of(tagged.chosen)[places, 0].tolist(),
             None if tagged.scores is None else array_of(tagged.scores)[places],
         )
-        members: dict[str, Any] = {"tags": tags, "spans": tags.spans(job.read.text)}
+        members: dict[str, Any] = {"tags": tags, "spans": tags.spans(job.read.text, job.read.first_char)}
+        members["state"] = job.state(tagged.carried)
         return Output(TagResult.model_construct(model=manifest.name, version=manifest.version, **members))
 
     def columns(self, manifest: Manifest) -> tuple[Column, ...]:

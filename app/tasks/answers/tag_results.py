@@ -50,6 +50,7 @@ class TagResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["tag-en"])
     version: int = Field(description="Its version.", examples=[1])
+    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
 
     @property
     def word(self) -> list[str]:
@@ -109,8 +110,9 @@ class WordTags(JsonInPieces, frozen=True, eq=False):
         """The label of each word."""
         return [self.labels[number] for number in self.chosen]
 
-    def spans(self, text: str) -> JsonArray | None:
-        """The spans of the words of a text; None if the labels do not mark them."""
+    def spans(self, text: str, first: int = 0) -> JsonArray | None:
+        """The spans of the words of a text, whose first character has the place `first`; None if the labels do not mark
+        them."""
         if not mark_spans(self.labels):
             return None
         words, scores = self.words, self.scores
@@ -118,7 +120,7 @@ class WordTags(JsonInPieces, frozen=True, eq=False):
             [
                 _SpanJson(
                     span.label,
-                    text[words[span.first].start : words[span.last].end],
+                    text[words[span.first].start - first : words[span.last].end - first],
                     words[span.first].start,
                     words[span.last].end,
                     span.first,

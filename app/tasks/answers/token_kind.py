@@ -12,6 +12,7 @@ from app.errors import ContradictoryOptions, TimedOut
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
+from app.tasks.answers.completed_state import with_state
 from app.tasks.answers.details import check_details
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.token_results import SentenceResult
@@ -55,6 +56,8 @@ class TokenKind(AnswerKind):
             plan = msgspec.structs.replace(plan, seed=(plan.seed + index + _SEEDS * read.part) & MOST_SEED)
         if plan.prefix and read.part:
             plan = msgspec.structs.replace(plan, prefix=[])
+        if plan.temperature and read.saved is not None and read.saved.seed is not None and not _names_seed(options):
+            plan = msgspec.structs.replace(plan, seed=read.saved.seed, drawn=read.saved.drawn)
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
 
     def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
@@ -89,9 +92,9 @@ class TokenKind(AnswerKind):
         """With stop strings it streams, to stop decoding early."""
         assert isinstance(job.request, Decode)
         if not _decoding(job.options).stop or job.request.beams > 1:
-            decoded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
+            decoded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
             assert isinstance(decoded, Decoded)
-            return await output_of(job, decoded)
+            return await with_state(client, job, terms, await output_of(job, decoded), decoded)
         async with aclosing(self._stream_sentence(client, job, terms)) as items:
             async for item in items:
                 if isinstance(item, SentenceOutput):
@@ -137,7 +140,7 @@ class TokenKind(AnswerKind):
         assert isinstance(job.request, Decode)
         transcript = Transcript(job)
         last: Decoded | None = None
-        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost)) as events:
+        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)) as events:
             async for event in events:
                 if isinstance(event, Decoded):
                     last = event
@@ -147,6 +150,7 @@ class TokenKind(AnswerKind):
                 if transcript.is_stopped:
                     break
         rest, output = await transcript.end(last)
+        output = await with_state(client, job, terms, output, last)
         if rest is not None:
             yield rest
         yield output
@@ -175,6 +179,10 @@ async def _until_late(
 def _decoding(options: TaskOptions) -> DecodingOptions:
     assert isinstance(options, DecodingOptions)  # of every task that answers with tokens
     return options
+
+
+def _names_seed(options: TaskOptions) -> bool:
+    return isinstance(options, DecodingOptions) and options.seed is not None
 
 
 def _check_one_sentence(jobs: Sequence[Job]) -> None:

@@ -94,7 +94,7 @@ class ValuesKind(AnswerKind):
 
 
 async def _answer(client: EngineClient, job: Job, terms: Terms) -> Forecasted:
-    forecasted = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost)
+    forecasted = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
     assert isinstance(forecasted, Forecasted)
     return forecasted
 
@@ -112,7 +112,7 @@ async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerato
     assert isinstance(job.request, protocol.Forecast)
     sent = 0
     try:
-        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost)) as events:
+        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)) as events:
             async for event in events:
                 rows = array_of(event.rows)[sent:] if isinstance(event, Forecasted) else array_of(event.rows)
                 sent += len(rows)

@@ -1,5 +1,7 @@
 """Texts that go on from a state, or after which one is kept: the tokens since it, and the text that it keeps unread."""
 
+import dataclasses
+
 import msgspec
 
 from app.engine.protocol import Carried, Carry, Tokens
@@ -25,7 +27,7 @@ def read_on(text: str, place: Reading, *, continues: bool) -> ReadSource:
     before = _before(saved, place)
     ids = [*before, *parts.settled, *parts.rest]
     if not continues and not place.entry.manifest.continues:
-        ids += place.append
+        ids += place.use.append
     if not ids or (not continues and is_blank(unread) and saved.pending is None):
         raise _nothing_new(place)
     place.check_tokens(ids)
@@ -40,16 +42,14 @@ def read_words_on(text: str, place: Reading) -> ReadSource:
     saved = place.carrying.start or begun(place.entry.manifest)
     unread, first = saved.text + text, len(_before(saved, place))
     ids, found = place.tokenizer.encode_words(unread)
-    shift = first - len(place.prepend)  # a state has read what is prepended
+    shift = first - len(place.use.prepend)  # a state has read what is prepended
     words = [_moved(word, shift, saved.chars) for word in found if word is not None]
     assert isinstance(read.source, Tokens)
     assert len(ids) + shift == len(read.source.ids)
-    return ReadSource(read.source, words=words, text=unread, first_char=saved.chars, carry=read.carry, next=read.next)
+    return dataclasses.replace(read, words=words, text=unread, first_char=saved.chars)
 
 
 def _moved(word: PlacedWord, tokens: int, chars: int) -> PlacedWord:
-    import dataclasses
-
     return dataclasses.replace(
         word, first=word.first + tokens, last=word.last + tokens, start=word.start + chars, end=word.end + chars
     )
@@ -89,7 +89,7 @@ def _before(saved: SavedState, place: Reading) -> list[int]:
     """The ids before the text: those of the model, or a decoded token that is not read yet."""
     if saved.pending is not None:
         return [saved.pending]
-    return list(place.prepend) if saved.carried is None else []
+    return list(place.use.prepend) if saved.carried is None else []
 
 
 def _nothing_new(place: Reading) -> EmptyInput:
@@ -109,7 +109,7 @@ def _kept(ids: list[int], settled: int, unread: str, end: int, saved: SavedState
     after = msgspec.structs.replace(saved, text=unread[end:], chars=saved.chars + end)
     if is_moved:
         after = msgspec.structs.replace(after, pending=None, after=[] if end else saved.after)
-    return _with_next(read, NextState(after, keys))
+    return dataclasses.replace(read, next=NextState(after, keys))
 
 
 def _to_continue(ids: list[int], unread: str, saved: SavedState, place: Reading) -> ReadSource:
@@ -127,17 +127,17 @@ def _to_continue(ids: list[int], unread: str, saved: SavedState, place: Reading)
         after = tokenizer.end_of(ids)
     keys = place.carrying.keys
     source = Tokens(prefix) if prefix else Tokens([first], unread=True)
-    read = ReadSource(source, first=first, after=after, carry=_carry(saved.carried, None, ends=keys is not None))
-    if keys is None:
-        return ReadSource(source, first=first, after=after, carry=read.carry, saved=place.carrying.start)
-    following = msgspec.structs.replace(saved, text="", chars=saved.chars + len(unread), pending=first, after=after)
-    return ReadSource(
-        source, first=first, after=after, carry=read.carry, next=NextState(following, keys), saved=place.carrying.start
+    read = ReadSource(
+        source,
+        first=first,
+        after=after,
+        carry=_carry(saved.carried, None, ends=keys is not None),
+        saved=place.carrying.start,
     )
-
-
-def _with_next(read: ReadSource, following: NextState) -> ReadSource:
-    return ReadSource(read.source, carry=read.carry, next=following)
+    if keys is None:
+        return read
+    following = msgspec.structs.replace(saved, text="", chars=saved.chars + len(unread), pending=first, after=after)
+    return dataclasses.replace(read, next=NextState(following, keys))
 
 
 def _carry(start: Carried | None, keep: int | None, *, ends: bool = False) -> Carry | None:

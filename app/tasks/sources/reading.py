@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.store.manifest import TokenizerUse
 from app.tasks.catalog import Entry
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.states.carrying import NOTHING_CARRIED, Carrying
@@ -50,6 +51,13 @@ class Reading:
     def tokenizer(self) -> TextTokenizer:
         """The tokenizer of the model."""
         return self.entry.tokenizer
+
+    @property
+    def use(self) -> TokenizerUse:
+        """How the manifest says that the tokenizer is used."""
+        use = self.entry.manifest.tokenizer
+        assert use is not None  # of every model that reads texts
+        return use
 
     def check_not_empty(self, text: str) -> None:
         """Raises EmptyInput for an empty text, unless the model reads it."""
