@@ -14,7 +14,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.api.access.rates import check_rate
 from app.tasks.answers.limits import LONGEST_HORIZON
 
-SECRETS = ("admin_key", "api_keys", "rate_limit_storage", "state_secret")  # passed on in the environment, never on a command line
+SECRETS = (
+    "admin_key",
+    "api_keys",
+    "rate_limit_storage",
+    "state_secret",
+)  # passed on in the environment, never on a command line
 _OWN_PATHS = ("/v1", "/v2", "/hf", "/assets")  # as a prefix they would be ambiguous
 _ORIGINS = r"^(\*|(https?://[^\s,/*]+)(,https?://[^\s,/*]+)*)?$"
 _DEVICES = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"

@@ -93,8 +93,9 @@ def poolings_of(model: LoadedModel, wanted: AnswerSpec) -> tuple[Pooling, ...] |
 def own_poolings(model: LoadedModel) -> tuple[Pooling, ...]:
     """How the answer that a model is made for pools the outputs of its encoder, beside taking the last one."""
     architecture = model.manifest.architecture
-    pools = isinstance(architecture, ClassifierConfig | ForecasterConfig) and not architecture.reads_all_outputs
-    return _not_last(architecture.pooling) if pools else ()
+    if not isinstance(architecture, ClassifierConfig | ForecasterConfig) or architecture.reads_all_outputs:
+        return ()
+    return _not_last(architecture.pooling)
 
 
 def _not_last(poolings: tuple[Pooling, ...]) -> tuple[Pooling, ...]:

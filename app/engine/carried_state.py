@@ -18,7 +18,6 @@ from app.models.cells import RecurrentState
 from app.store.architecture import Pooling
 
 
-
 @dataclass(frozen=True, slots=True)
 class Partial:
     """A source that is encoded in part: the recurrent state after it, and its outputs so far, each (steps, memory). If

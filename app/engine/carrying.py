@@ -45,8 +45,8 @@ def check_pools(manifest: Manifest, start: Carried, answer: AnswerSpec) -> None:
     lacking = sorted(_pools_for(manifest, answer) - start.pools.keys())
     if lacking and start.steps:
         raise ContradictoryOptions(
-            f"the state was kept without {' and '.join(lacking)} pooling, which this answer needs: keep one with a request "
-            "of the same kind and options",
+            f"the state was kept without {' and '.join(lacking)} pooling, which this answer needs: keep one with a "
+            "request of the same kind and options",
             options=["state"],
         )
 
@@ -82,4 +82,6 @@ def check_carry(manifest: Manifest, carry: Carry, answer: AnswerSpec, steps: int
     has_cell = CELLS[recurrence.cell].has_cell
     sizes = {len(start.hidden), needed if start.cell is None else len(start.cell)}
     if sizes != {needed} or has_cell != (start.cell is not None):
-        raise EngineFailed(f"the state does not fit {manifest.key}: its layers need {needed} bytes each of hidden and cell")
+        raise EngineFailed(
+            f"the state does not fit {manifest.key}: its layers need {needed} bytes each of hidden and cell"
+        )

@@ -350,10 +350,7 @@ class Scheduler:
         units = max(1, min(units, self._budget // unit))
         steps = units * unit
         chosen = ordered[: max(1, self._budget // steps)]
-        return [
-            Chunk(request, request.encoded_steps, min(steps, request.rest))
-            for request in chosen
-        ]
+        return [Chunk(request, request.encoded_steps, min(steps, request.rest)) for request in chosen]
 
     def _wholes(self, queue: _Queue, candidates: list[Request]) -> list[Chunk]:
         """The first in order, and its neighbours in length that fit the budget and bring little padding."""

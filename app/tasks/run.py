@@ -7,7 +7,7 @@ from typing import Any
 from app.engine.carrying import check_pools
 from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
-from app.errors import InputError, InputTooShort, UnknownLanguage
+from app.errors import InputError, InputTooShort, ModelNotFound, StateMismatch, UnknownLanguage
 from app.store.manifest import SourceName
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog, Entry
@@ -42,7 +42,12 @@ async def prepare(
     if carrying.start is not None:
         check_model(carrying.start, model, version)
         model, version = carrying.start.model, carrying.start.version
-    entries = _entries(task, inputs, options, model, version, catalog, engines)
+    try:
+        entries = _entries(task, inputs, options, model, version, catalog, engines)
+    except ModelNotFound as error:
+        if carrying.start is None:
+            raise
+        raise StateMismatch(f"state is one of {model}/{version}, which cannot answer here: {error.detail}") from None
     if carrying.is_on:
         check_entries(carrying, entries)
         reader = dataclasses.replace(reader, carrying=carrying)

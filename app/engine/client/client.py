@@ -98,30 +98,79 @@ class EngineClient:
 
     @overload
     async def answer(
-        self, model: str, source: Source, answer: Label, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Label,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Labelled: ...
     @overload
     async def answer(
-        self, model: str, source: Source, answer: Decode, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Decode,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Decoded: ...
     @overload
     async def answer(
-        self, model: str, source: Source, answer: Tag, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Tag,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Tagged: ...
     @overload
     async def answer(
-        self, model: str, source: Source, answer: Forecast, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Forecast,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Forecasted: ...
     @overload
     async def answer(
-        self, model: str, source: Source, answer: Embed, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Embed,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Embedded: ...
     @overload
     async def answer(
-        self, model: str, source: Source, answer: AnswerSpec, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: AnswerSpec,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Answer: ...
     async def answer(
-        self, model: str, source: Source, answer: AnswerSpec, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: AnswerSpec,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> Answer:
         """Compute the answer to a source. `cost` is its expected cell steps, by which an engine is chosen; without it
         they are estimated without the architecture. Cancelling the call cancels the request. Raises EngineFailed,
@@ -138,14 +187,35 @@ class EngineClient:
 
     @overload
     def stream(
-        self, model: str, source: Source, answer: Decode, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Decode,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> AsyncGenerator[Progress | Decoded, None]: ...
     @overload
     def stream(
-        self, model: str, source: Source, answer: Forecast, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Forecast,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> AsyncGenerator[Values | Forecasted, None]: ...
     async def stream(
-        self, model: str, source: Source, answer: Decode | Forecast, terms: Terms, *, cost: int | None = None, carry: Carry | None = None
+        self,
+        model: str,
+        source: Source,
+        answer: Decode | Forecast,
+        terms: Terms,
+        *,
+        cost: int | None = None,
+        carry: Carry | None = None,
     ) -> AsyncGenerator[Part | Answer, None]:
         """Tokens as they are decoded, and Decoded; or rows as they are made, and Forecasted. Closing the generator
         cancels the request. Raises as `answer` does."""

@@ -1,4 +1,4 @@
-"""The state after a completion: that of the row which decoded it, or of the network which reads its tokens once more."""
+"""The state after a completion: that of its row, or of the network that reads its tokens once more."""
 
 import dataclasses
 

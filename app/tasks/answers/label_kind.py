@@ -110,7 +110,9 @@ class LabelKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        labelled = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
+        labelled = await client.answer(
+            job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry
+        )
         assert isinstance(labelled, Labelled)
         manifest = job.entry.manifest
         scores = dict(zip(manifest.labels, labelled.scores, strict=True))

@@ -78,7 +78,9 @@ class StateKind(AnswerKind):
 
     async def answer(self, client: EngineClient, job: Job, terms: Terms) -> Output:
         """See `AnswerKind.answer`."""
-        embedded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
+        embedded = await client.answer(
+            job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry
+        )
         assert isinstance(embedded, Embedded)
         state = np.frombuffer(embedded.state.numbers, np.float32)
         if isinstance(job.options, StateOptions) and job.options.normalize:

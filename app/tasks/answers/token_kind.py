@@ -11,8 +11,8 @@ from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
 from app.errors import ContradictoryOptions, TimedOut
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
-from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.completed_state import with_state
+from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.details import check_details
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.token_results import SentenceResult
@@ -56,6 +56,7 @@ class TokenKind(AnswerKind):
             plan = msgspec.structs.replace(plan, seed=(plan.seed + index + _SEEDS * read.part) & MOST_SEED)
         if plan.prefix and read.part:
             plan = msgspec.structs.replace(plan, prefix=[])
+        _check_history(plan, read)
         if plan.temperature and read.saved is not None and read.saved.seed is not None and not _names_seed(options):
             plan = msgspec.structs.replace(plan, seed=read.saved.seed, drawn=read.saved.drawn)
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
@@ -92,7 +93,9 @@ class TokenKind(AnswerKind):
         """With stop strings it streams, to stop decoding early."""
         assert isinstance(job.request, Decode)
         if not _decoding(job.options).stop or job.request.beams > 1:
-            decoded = await client.answer(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
+            decoded = await client.answer(
+                job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry
+            )
             assert isinstance(decoded, Decoded)
             return await with_state(client, job, terms, await output_of(job, decoded), decoded)
         async with aclosing(self._stream_sentence(client, job, terms)) as items:
@@ -140,7 +143,9 @@ class TokenKind(AnswerKind):
         assert isinstance(job.request, Decode)
         transcript = Transcript(job)
         last: Decoded | None = None
-        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)) as events:
+        async with aclosing(
+            client.stream(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
+        ) as events:
             async for event in events:
                 if isinstance(event, Decoded):
                     last = event
@@ -179,6 +184,20 @@ async def _until_late(
 def _decoding(options: TaskOptions) -> DecodingOptions:
     assert isinstance(options, DecodingOptions)  # of every task that answers with tokens
     return options
+
+
+def _check_history(plan: Decode, read: ReadSource) -> None:
+    """Raises ContradictoryOptions for rules about decoded tokens, which a state does not hold."""
+    rules = {
+        "no_repeat_ngram_size": plan.no_repeat_ngram > 0,
+        "repetition_penalty": plan.repetition_penalty != 1.0,
+    }
+    wrong = [name for name, used in rules.items() if used]
+    if wrong and read.saved is not None and read.saved.after:
+        raise ContradictoryOptions(
+            f"state follows a completion, whose tokens it does not hold for {wrong[0]}: leave one of them out",
+            options=["state", wrong[0]],
+        )
 
 
 def _names_seed(options: TaskOptions) -> bool:

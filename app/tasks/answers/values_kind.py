@@ -112,7 +112,9 @@ async def _stream(client: EngineClient, job: Job, terms: Terms) -> AsyncGenerato
     assert isinstance(job.request, protocol.Forecast)
     sent = 0
     try:
-        async with aclosing(client.stream(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)) as events:
+        async with aclosing(
+            client.stream(job.key, job.read.source, job.request, terms, cost=job.cost, carry=job.read.carry)
+        ) as events:
             async for event in events:
                 rows = array_of(event.rows)[sent:] if isinstance(event, Forecasted) else array_of(event.rows)
                 sent += len(rows)

@@ -58,7 +58,8 @@ def _moved(word: PlacedWord, tokens: int, chars: int) -> PlacedWord:
 def _check_whole(place: Reading) -> None:
     if place.splits:
         raise ContradictoryOptions(
-            f"{place.entry.manifest.name} reads each sentence on its own: set split_sentences to false to carry a state",
+            f"{place.entry.manifest.name} reads each sentence on its own: set split_sentences to false to carry a "
+            "state",
             options=["split_sentences"],
         )
 

@@ -81,9 +81,7 @@ class SeriesSource(SourceKind[RawSeries]):
         values = [_INLINE_VALUES if isinstance(raw, CsvFile) else values_in(raw) for raw in inputs]
         if sum(values) < _INLINE_VALUES:
             return self._read_all(inputs, entries, reader.limits, options, reader.carrying)
-        return await asyncio.to_thread(
-            self._read_all, inputs, entries, reader.limits, options, reader.carrying
-        )
+        return await asyncio.to_thread(self._read_all, inputs, entries, reader.limits, options, reader.carrying)
 
     def _read_all(
         self,

@@ -171,7 +171,5 @@ def _is_read_quickly(texts: Sequence[str], entries: Sequence[Entry], options: Ta
     """Whether texts are so short and so few that they are read in less than a few milliseconds."""
     if len(texts) > _INLINE_SENTENCES or sum(map(len, texts)) > _INLINE_CHARS:
         return False
-    counts = (
-        most_sentences(text) if splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True)
-    )
+    counts = (most_sentences(text) if splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True))
     return sum(counts) <= _INLINE_SENTENCES

@@ -14,9 +14,9 @@ from app.tasks.job import ReadSource
 from app.tasks.options import TaskOptions
 from app.tasks.sources.language import language_of
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.source_kind import Reader, SourceKind
 from app.tasks.sources.read_on import read_words_on
 from app.tasks.sources.reading import Reading
+from app.tasks.sources.source_kind import Reader, SourceKind
 from app.tasks.sources.text import TextSource
 from app.text.white_space import is_blank
 

@@ -95,9 +95,12 @@ class StateKeys:
 
 def _bytes(text: str) -> bytes:
     try:
-        return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        data = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (binascii.Error, UnicodeEncodeError):
-        raise InvalidState("state is not base64 for URLs, or it was cut: send the text unchanged") from None
+        data = b""
+    if urlsafe_b64encode(data).rstrip(b"=").decode() != text:  # the decoder skips other characters
+        raise InvalidState("state is not base64 for URLs, or it was cut: send the text unchanged")
+    return data
 
 
 def _mac(key: bytes, content: bytes) -> bytes:

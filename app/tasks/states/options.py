@@ -13,8 +13,8 @@ class StartOptions(TaskOptions):
 
     state: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="A state that an earlier answer returned: each input is what came since. Its model answers. Several "
-        "inputs, or several requests, fork it.",
+        description="A state that an earlier answer returned: each input is what came since. Its model answers. "
+        "Several inputs, or several requests, fork it.",
     )
 
 

@@ -1,0 +1,220 @@
+"""States that clients carry: the same answers in pieces cut anywhere, on any service, as often as is wanted."""
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from app.store.architecture import Recurrence, Tagger, TextEncoder
+from tests.conftest import serving_store
+from tests.tiny_numbers import number_drafts
+from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer
+
+TEXT = "A warm, funny film  that I'd gladly see again: e\u0301clairs. 정말 재미\u110b\u1175\u11bb게 봤어요 강력 추천!? ok"
+_TEXTS, _NUMBERS = {"sentiment-en", "sentiment-en-uni", "lm-en"}, {"forecast-state", "forecast-decoder", "forecast-tiny"}
+_MODELS = _TEXTS | _NUMBERS | {"tag-tiny"}
+ROWS = [[0.1 * day, 10.0 + day % 5, 2.0 + day % 3] for day in range(17)]
+
+
+def _publish(folder: Path, *, seed: int = 0) -> Path:
+    store, tokenizer = folder / "store", tiny_tokenizer(folder)
+    for draft in [*drafts(), *number_drafts()]:
+        if draft.name in _MODELS:
+            publish_tiny(draft, store, tokenizer, seed=seed, spread=1.5 if draft.series else 4)
+        if draft.name == "tag-tiny":
+            recurrence = Recurrence(cell="gru", input_size=12, hidden_size=9)
+            encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
+            forward = Tagger(encoder=encoder, labels=len(draft.labels))
+            publish_tiny(draft.model_copy(update={"name": "tag-forward", "architecture": forward}), store, tokenizer)
+    return store
+
+
+def _served(store: Path, folder: Path, secret: str | None = "first", **settings: Any) -> Any:
+    folder.mkdir()
+    of_states = {} if secret is None else {"state_secret": SecretStr(secret)}
+    return serving_store(store, folder, precision="float32", **of_states, **settings)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _publish(tmp_path_factory.mktemp("states"))
+
+
+@pytest.fixture(scope="module")
+def here(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with (
+        _served(store, tmp_path_factory.mktemp("here") / "service") as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        yield client
+
+
+def _one(http: httpx.Client, path: str, inputs: object, **members: object) -> dict[str, Any]:
+    answer = http.post(path, json={"inputs": inputs, **members})
+    assert answer.status_code == 200, answer.text
+    (result,) = answer.json()["results"]
+    return dict(result)
+
+
+def _problem(http: httpx.Client, path: str, inputs: object, **members: object) -> tuple[int, str, str]:
+    answer = http.post(path, json={"inputs": inputs, **members})
+    problem = answer.json()
+    return answer.status_code, problem["type"].removeprefix("/problems/"), problem["detail"]
+
+
+def _in_pieces(http: httpx.Client, path: str, pieces: Sequence[object], **members: object) -> list[dict[str, Any]]:
+    """The answers to pieces, each read on from the state of the one before."""
+    results: list[dict[str, Any]] = []
+    state: dict[str, object] = {}
+    for piece in pieces:
+        results.append(_one(http, path, piece, return_state=True, **members, **state))
+        state = {"state": results[-1].pop("state")}
+    return results
+
+
+def _cut(whole: Any, seed: int, *, first: int = 1) -> list[Any]:
+    draw = random.Random(seed)
+    cuts = sorted(draw.sample(range(first, len(whole)), draw.randrange(1, 6)))
+    return [whole[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("/v1/sentiment", {"model": "sentiment-en-uni"}),
+        ("/v1/classify", {"model": "sentiment-en-uni"}),
+        ("/v1/embed", {"model": "sentiment-en-uni", "pooling": "mean"}),
+        ("/v1/embed", {"model": "lm-en", "pooling": "max"}),
+        ("/v1/embed", {"model": "tag-forward"}),
+    ],
+)
+def test_a_text_cut_anywhere_has_the_answer_of_the_whole(
+    here: httpx.Client, path: str, members: dict[str, object]
+) -> None:
+    whole = _one(here, path, TEXT, **members)
+    for seed in range(4):
+        assert _in_pieces(here, path, _cut(TEXT, seed), **members)[-1] == whole
+
+
+@pytest.mark.parametrize("model", ["forecast-state", "forecast-decoder"])
+def test_a_series_cut_anywhere_has_the_forecast_of_the_whole(here: httpx.Client, model: str) -> None:
+    features = here.get(f"/v1/models/{model}").json()["models"][0]["series"]["features"]
+    rows = [row[: len(features)] for row in ROWS]
+    whole = _one(here, "/v1/forecast", rows, model=model)
+    for seed in range(3):
+        assert _in_pieces(here, "/v1/forecast", _cut(rows, seed), model=model)[-1] == whole
+
+
+def test_words_have_the_tags_and_places_of_the_whole_text(here: httpx.Client) -> None:
+    whole = _one(here, "/v1/tag", TEXT, model="tag-forward")["tags"]
+    for seed in range(3):
+        words: dict[int, object] = {}
+        for result in _in_pieces(here, "/v1/tag", _cut(TEXT, seed), model="tag-forward"):
+            begin = result["tags"][0]["start"]  # the last word of the piece before comes again
+            words = {start: word for start, word in words.items() if start < begin}
+            words |= {word["start"]: word for word in result["tags"]}
+        assert [*words.values()] == whole
+
+
+@pytest.mark.parametrize("drawn", [{}, {"temperature": 1.2, "seed": 6}])
+def test_a_completion_goes_on_as_if_it_had_not_stopped(here: httpx.Client, drawn: dict[str, object]) -> None:
+    members = {"model": "lm-en", "logprobs": 1, **drawn}
+    whole = _one(here, "/v1/complete", TEXT, max_tokens=12, **members)
+    for seed in range(2):
+        *pieces, last = _cut(TEXT, seed)
+        state: dict[str, object] = {}
+        for piece in pieces:
+            state = {"state": _one(here, "/v1/states", piece, model="lm-en", **state)["state"]}
+        part = _one(here, "/v1/complete", last, max_tokens=3, return_state=True, **members, **state)
+        tokens, text = part["tokens"], part["text"]
+        members = {name: value for name, value in members.items() if name != "seed"}  # the state has it
+        while part["finish_reason"] == "length" and len(tokens) < 12:
+            most = min(4, 12 - len(tokens))
+            part = _one(here, "/v1/complete", "", max_tokens=most, return_state=True, state=part["state"], **members)
+            tokens, text = tokens + part["tokens"], text + part["text"]
+        assert (tokens, text) == (whole["tokens"], whole["text"])
+        members |= drawn
+
+
+def test_a_completion_that_was_cut_goes_on_after_its_text(here: httpx.Client) -> None:
+    whole = _one(here, "/v1/complete", TEXT, model="lm-en", max_tokens=6)
+    found = _one(here, "/v1/complete", TEXT, model="lm-en", beams=2, max_tokens=6, return_state=True)
+    for options in ({"stop": [whole["text"][1:3]]}, {"beams": 2}):
+        cut = _one(here, "/v1/complete", TEXT, model="lm-en", max_tokens=6, return_state=True, **options)
+        assert _one(here, "/v1/complete", " and then", state=cut["state"], max_tokens=3)["text"] is not None
+    assert found["state"]
+
+
+def test_a_stream_ends_with_a_state(here: httpx.Client) -> None:
+    members = {"inputs": TEXT, "model": "lm-en", "max_tokens": 4, "return_state": True}
+    streamed = here.post("/v1/complete", json=members | {"stream": True}).text
+    assert _one(here, "/v1/complete", TEXT, model="lm-en", max_tokens=4, return_state=True)["state"] in streamed
+
+
+def test_a_state_forks(here: httpx.Client) -> None:
+    state = _one(here, "/v1/states", "a warm and", model="sentiment-en-uni")["state"]
+    endings = [" funny film", " dull film", "roid"]
+    forks = here.post("/v1/sentiment", json={"inputs": endings, "state": state}).json()["results"]
+    wholes = [_one(here, "/v1/sentiment", f"a warm and{end}", model="sentiment-en-uni") for end in endings]
+    assert [fork["label"] for fork in forks] == [whole["label"] for whole in wholes]
+    for fork, whole in zip(forks, wholes, strict=True):  # one batch of three differs from three by rounding
+        assert fork["score"] == pytest.approx(whole["score"], abs=1e-6)
+
+
+def test_another_service_with_the_secret_goes_on(here: httpx.Client, store: Path, tmp_path: Path) -> None:
+    state = _one(here, "/v1/states", TEXT[:30], model="sentiment-en-uni")["state"]
+    whole = _one(here, "/v1/sentiment", TEXT, model="sentiment-en-uni")
+    with (
+        _served(store, tmp_path / "service", "second, first") as address,
+        httpx.Client(base_url=address, timeout=30) as there,
+    ):
+        assert _one(there, "/v1/sentiment", TEXT[30:], state=state) == whole
+        newer = _one(there, "/v1/sentiment", TEXT[30:], state=state, return_state=True)["state"]
+    status, kind, detail = _problem(here, "/v1/sentiment", "", state=newer)
+    assert (status, kind) == (422, "invalid-state")
+    assert "another secret" in detail
+
+
+def test_a_state_fits_its_weights_and_version_alone(here: httpx.Client, tmp_path: Path) -> None:
+    state = _one(here, "/v1/states", TEXT, model="lm-en")["state"]
+    assert _problem(here, "/v1/complete", "a", state=state, model="lm-ko")[:2] == (409, "state-mismatch")
+    assert _problem(here, "/v1/complete", "a", state=state, model="lm-en", version=2)[:2] == (409, "state-mismatch")
+    assert _problem(here, "/v1/sentiment", "a", state=state)[:2] == (409, "state-mismatch")
+    other = _publish(tmp_path, seed=1)
+    with (
+        _served(other, tmp_path / "service") as address,
+        httpx.Client(base_url=address, timeout=30) as there,
+    ):
+        status, kind, detail = _problem(there, "/v1/complete", "a", state=state)
+    assert (status, kind) == (409, "state-mismatch")
+    assert "other weights" in detail
+
+
+@pytest.mark.parametrize(
+    ("path", "inputs", "members", "reason"),
+    [
+        ("/v1/sentiment", TEXT, {"model": "sentiment-en"}, "both directions"),
+        ("/v1/tag", TEXT, {"model": "tag-tiny"}, "both directions"),
+        ("/v1/forecast", ROWS[:6], {"model": "forecast-tiny"}, "as a whole"),
+    ],
+)
+def test_a_model_that_cannot_says_why(
+    here: httpx.Client, path: str, inputs: object, members: dict[str, object], reason: str
+) -> None:
+    status, kind, detail = _problem(here, path, inputs, return_state=True, **members)
+    assert (status, kind) == (422, "no-state")
+    assert reason in detail
+
+
+def test_options_that_exclude_states_say_so(here: httpx.Client) -> None:
+    state = _one(here, "/v1/states", TEXT, model="sentiment-en-uni")["state"]
+    for members in ({"truncate": True}, {"explain": True}):
+        assert _problem(here, "/v1/sentiment", "a", state=state, **members)[1] == "contradictory-options"
+    after_language = _one(here, "/v1/states", TEXT, model="lm-en")["state"]
+    status, kind, detail = _problem(here, "/v1/embed", "a", state=after_language, pooling="mean")
+    assert (status, kind) == (422, "contradictory-options")
+    assert "without mean pooling" in detail
