@@ -153,6 +153,6 @@ def _check_decode(key: str, vocabulary: int, decode: Decode, slots: int) -> None
         raise EngineFailed(
             f"a request needs max_tokens from 1, n_best from 1 to beams, and at most {MAX_ALTERNATIVES} alternatives"
         )
-    given = decode.prefix if decode.first is None else [decode.first, *decode.prefix]
+    given = [*(() if decode.first is None else (decode.first,)), *decode.prefix, *decode.past]
     if given and not 0 <= min(given) <= max(given) < vocabulary:
         raise EngineFailed(f"{key} decodes tokens from 0 to {vocabulary - 1}; first or prefix has others")

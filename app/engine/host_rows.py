@@ -16,9 +16,13 @@ class HostRows:
         self.history = torch.zeros(capacity, 0, dtype=torch.long)
         self.log_probs = torch.zeros(capacity, 0)
 
-    def start(self, rows: slice) -> None:
-        """Rows that join have no tokens, and run."""
+    def start(self, rows: slice, pasts: Sequence[Sequence[int]]) -> None:
+        """Rows that join have the tokens of earlier requests alone, and run."""
+        self._make_room(max(map(len, pasts)))
         self.progress[:, rows] = 0
+        for row, past in enumerate(pasts, rows.start):
+            self.steps[row] = len(past)
+            self.history[row, : len(past)] = torch.tensor(past, dtype=torch.long)
 
     def extend(self, progress: Tensor, tokens: Tensor, log_probs: Tensor) -> None:
         """Add a unit: progress (2, rows) after it, and what its steps chose, each (steps, rows). Tokens after a row's

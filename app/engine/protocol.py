@@ -102,7 +102,8 @@ class Decode(Message, frozen=True):
     `forbidden` are never chosen; the probabilities of the others stay as they are. The first tokens are `prefix`.
     Each token comes with `alternatives` of the most probable tokens, and with `attention` the weights over the source.
     With `stream` a Progress follows each unit. `first` replaces the model's bos as first input: a completion starts
-    with the last token of its text. `drawn` tokens of the seed were drawn by earlier requests.
+    with the last token of its text. `drawn` tokens of the seed were drawn by earlier requests; `past`
+    are the tokens that they decoded, which count for n-grams and penalties, with one beam.
     """
 
     max_tokens: int
@@ -125,6 +126,7 @@ class Decode(Message, frozen=True):
     stream: bool = False
     first: int | None = None
     drawn: int = 0
+    past: list[int] = []
 
 
 class Tag(Message, frozen=True):

@@ -1,8 +1,8 @@
 """One request in the engine, from its arrival to its last event. Free of torch: the scheduler and its tests need none.
 
-The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial` and `carried`; the slots
-own `rows`; decoding owns `sent` and the search; forecasting owns `made`, `made_rows`, `states` and `reads_again`; the statistics own the
-times.
+The scheduler owns `phase`, `order`, `tag` and `encoded_steps`; encoding owns `partial` and `carried`; the slots own
+`rows`; decoding owns `sent` and the search; forecasting owns `made`, `made_rows`, `states` and `reads_again`; the
+statistics own the times.
 """
 
 from dataclasses import dataclass, field

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -90,7 +91,7 @@ def _is_constrained(decode: Decode) -> bool:
 
 def options_of(requests: Sequence[tuple[Decode, Sequence[int]]], device: torch.device) -> SamplingOptions:
     """Options of running requests, each with its rows."""
-    running = _Rows([(row, decode) for decode, rows in requests for row in rows], device)
+    running = _Rows([(row, _after_past(decode)) for decode, rows in requests for row in rows], device)
     free, bound = running.where(lambda decode: not _is_constrained(decode)), running.where(_is_constrained)
     widths = sorted({decode.beams for decode, _ in requests} - {1})
     return SamplingOptions(
@@ -174,6 +175,19 @@ class _Rows:
             is_cut=any(decode.top_k or decode.top_p < 1 or decode.min_p for _, decode in pairs),
             widest=max(decode.top_k for _, decode in pairs) if all(decode.top_k for _, decode in pairs) else 0,
         )
+
+
+def _after_past(decode: Decode) -> Decode:
+    """Options that count steps from the first token of `past`."""
+    count = len(decode.past)
+    if not count:
+        return decode
+    return msgspec.structs.replace(
+        decode,
+        min_tokens=decode.min_tokens + count if decode.min_tokens else 0,
+        prefix=[*decode.past, *decode.prefix] if decode.prefix else [],
+        drawn=decode.drawn - count,
+    )
 
 
 def _seed_after(seed: int, drawn: int) -> int:

@@ -93,7 +93,7 @@ class Slots:
         mine = slice(self.count, self.count + sum(beams))
         assert mine.stop <= self.capacity
         firsts = [bos if request.decode.first is None else request.decode.first for request in requests]
-        most = [request.decode.max_tokens for request in requests]
+        most = [_tokens(request) for request in requests]
         by_row = [
             (index, firsts[index], most[index], beam) for index, width in enumerate(beams) for beam in range(width)
         ]
@@ -115,10 +115,19 @@ class Slots:
         self.steps[mine] = 0
         self.limits[mine] = limits
         self.history[mine] = past_end
+        pasts = [
+            past
+            for past, width in zip((request.decode.past for request in requests), beams, strict=True)
+            for _ in range(width)
+        ]
+        for row, past in enumerate(pasts, mine.start):
+            if past:
+                self.steps[row] = len(past)
+                self.history[row, : len(past)] = to_device(torch.tensor(past), self.device)
         self.scores[mine] = scores
         self.ended[mine] = RUNNING
         if self.host is not None:
-            self.host.start(mine)
+            self.host.start(mine, pasts)
         for request in requests:  # only now: nothing fails any more
             decode = request.decode
             request.rows = list(range(self.count, self.count + decode.beams))
@@ -165,7 +174,7 @@ class Slots:
         return height, length
 
     def _most_tokens(self) -> int:
-        return 1 + max((request.decode.max_tokens for request in self._requests), default=0)
+        return 1 + max(map(_tokens, self._requests), default=0)
 
     @property
     def _movable(self) -> dict[str, Tensor]:
@@ -325,7 +334,7 @@ class Slots:
         return Snapshot(steps[: self.count], ended[: self.count])
 
     def read(self, rows: Sequence[int], snapshot: Snapshot) -> list[tuple[list[int], list[float]]]:
-        """Tokens, the end token included, and log-probabilities of some rows."""
+        """Tokens, the end token included, and log-probabilities of some rows, without those of earlier requests."""
         if not rows:
             return []
         counts = [int(snapshot.steps[row]) for row in rows]
@@ -333,7 +342,16 @@ class Slots:
         of_rows = (self.history, self.log_probs) if self.host is None else (self.host.history, self.host.log_probs)
         tokens, log_probs = (storage[:, : max(counts)].index_select(0, index).tolist() for storage in of_rows)
         columns_of_rows = zip(tokens, log_probs, counts, strict=True)
-        return [(ids[:count], values[:count]) for ids, values, count in columns_of_rows]
+        pasts = [len(self.owners[row].decode.past) for row in rows]
+        return [
+            (ids[past:count], values[past:count])
+            for (ids, values, count), past in zip(columns_of_rows, pasts, strict=True)
+        ]
 
     def _of_rows(self) -> tuple[Tensor, ...]:
         return self.previous, self.steps, self.limits, self.ended, self.scores, self.history, self.log_probs
+
+
+def _tokens(request: Request) -> int:
+    """The most tokens of a row of a request, with those of earlier requests."""
+    return request.decode.max_tokens + len(request.decode.past)

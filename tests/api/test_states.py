@@ -14,8 +14,13 @@ from tests.conftest import serving_store
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer
 
-TEXT = "A warm, funny film  that I'd gladly see again: e\u0301clairs. 정말 재미\u110b\u1175\u11bb게 봤어요 강력 추천!? ok"
-_TEXTS, _NUMBERS = {"sentiment-en", "sentiment-en-uni", "lm-en"}, {"forecast-state", "forecast-decoder", "forecast-tiny"}
+TEXT = (
+    "A warm, funny film  that I'd gladly see again: e\u0301clairs. 정말 재미\u110b\u1175\u11bb게 봤어요 강력 추천!? ok"
+)
+_TEXTS, _NUMBERS = (
+    {"sentiment-en", "sentiment-en-uni", "lm-en"},
+    {"forecast-state", "forecast-decoder", "forecast-tiny"},
+)
 _MODELS = _TEXTS | _NUMBERS | {"tag-tiny"}
 ROWS = [[0.1 * day, 10.0 + day % 5, 2.0 + day % 3] for day in range(17)]
 
@@ -120,7 +125,15 @@ def test_words_have_the_tags_and_places_of_the_whole_text(here: httpx.Client) ->
         assert [*words.values()] == whole
 
 
-@pytest.mark.parametrize("drawn", [{}, {"temperature": 1.2, "seed": 6}])
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        {},
+        {"temperature": 1.2, "seed": 6},
+        {"no_repeat_ngram_size": 1},
+        {"temperature": 1.5, "seed": 2, "repetition_penalty": 1.7, "min_tokens": 2},
+    ],
+)
 def test_a_completion_goes_on_as_if_it_had_not_stopped(here: httpx.Client, drawn: dict[str, object]) -> None:
     members = {"model": "lm-en", "logprobs": 1, **drawn}
     whole = _one(here, "/v1/complete", TEXT, max_tokens=12, **members)
@@ -131,7 +144,7 @@ def test_a_completion_goes_on_as_if_it_had_not_stopped(here: httpx.Client, drawn
             state = {"state": _one(here, "/v1/states", piece, model="lm-en", **state)["state"]}
         part = _one(here, "/v1/complete", last, max_tokens=3, return_state=True, **members, **state)
         tokens, text = part["tokens"], part["text"]
-        members = {name: value for name, value in members.items() if name != "seed"}  # the state has it
+        members = {name: value for name, value in members.items() if name not in ("seed", "min_tokens")}
         while part["finish_reason"] == "length" and len(tokens) < 12:
             most = min(4, 12 - len(tokens))
             part = _one(here, "/v1/complete", "", max_tokens=most, return_state=True, state=part["state"], **members)

@@ -38,9 +38,15 @@ async def with_state(
         after=tokenizer.end_of([*job.read.after, *tokens]) if tokens else list(saved.after),
         seed=job.request.seed if job.request.temperature else None,
         drawn=job.request.drawn + len(tokens) if job.request.temperature else 0,
+        decoded=[*job.request.past, *tokens] if counts_tokens(job.request) else None,
     )
     state = dataclasses.replace(following, saved=saved).sealed(None)
     return dataclasses.replace(output, result=output.result.model_copy(update={"state": state}))
+
+
+def counts_tokens(decode: Decode) -> bool:
+    """Whether a rule counts the tokens decoded so far."""
+    return decode.no_repeat_ngram > 0 or decode.repetition_penalty != 1.0
 
 
 def _ended_itself(hypothesis: Hypothesis) -> bool:

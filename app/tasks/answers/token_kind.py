@@ -11,7 +11,7 @@ from app.engine.protocol import AnswerSpec, Decode, Decoded, Terms
 from app.errors import ContradictoryOptions, TimedOut
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
-from app.tasks.answers.completed_state import with_state
+from app.tasks.answers.completed_state import counts_tokens, with_state
 from app.tasks.answers.decoding_options import MOST_SEED, DecodingOptions, decode_request
 from app.tasks.answers.details import check_details
 from app.tasks.answers.limits import AnswerLimits
@@ -56,7 +56,7 @@ class TokenKind(AnswerKind):
             plan = msgspec.structs.replace(plan, seed=(plan.seed + index + _SEEDS * read.part) & MOST_SEED)
         if plan.prefix and read.part:
             plan = msgspec.structs.replace(plan, prefix=[])
-        _check_history(plan, read)
+        plan = _with_past(plan, read)
         if plan.temperature and read.saved is not None and read.saved.seed is not None and not _names_seed(options):
             plan = msgspec.structs.replace(plan, seed=read.saved.seed, drawn=read.saved.drawn)
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
@@ -186,18 +186,21 @@ def _decoding(options: TaskOptions) -> DecodingOptions:
     return options
 
 
-def _check_history(plan: Decode, read: ReadSource) -> None:
-    """Raises ContradictoryOptions for rules about decoded tokens, which a state does not hold."""
-    rules = {
-        "no_repeat_ngram_size": plan.no_repeat_ngram > 0,
-        "repetition_penalty": plan.repetition_penalty != 1.0,
-    }
-    wrong = [name for name, used in rules.items() if used]
-    if wrong and read.saved is not None and read.saved.after:
-        raise ContradictoryOptions(
-            f"state follows a completion, whose tokens it does not hold for {wrong[0]}: leave one of them out",
-            options=["state", wrong[0]],
+def _with_past(plan: Decode, read: ReadSource) -> Decode:
+    """The plan with the tokens decoded before the state, if a rule counts them. Raises ContradictoryOptions for a state
+    without them, or for a search."""
+    if read.saved is None or not read.saved.after or not counts_tokens(plan):
+        return plan
+    if read.saved.decoded is None or plan.beams > 1:
+        rule = "no_repeat_ngram_size" if plan.no_repeat_ngram else "repetition_penalty"
+        why = (
+            "beams search anew" if plan.beams > 1 else "it was kept without them: complete with the rule from the start"
         )
+        raise ContradictoryOptions(
+            f"{rule} counts the tokens decoded before the state, and {why}; or leave out {rule}",
+            options=["state", rule],
+        )
+    return msgspec.structs.replace(plan, past=read.saved.decoded)
 
 
 def _names_seed(options: TaskOptions) -> bool:

@@ -10,7 +10,8 @@ class SavedState(msgspec.Struct, array_like=True, frozen=True):
 
     `text` follows what it has read and is read again with what comes, since its tokens may change; `chars` are the
     characters before it. After a completion, `pending` is the last token, which the network has not read, and `after`
-    are the ids whose spelling the next text follows; `seed` has drawn `drawn` tokens.
+    are the ids whose spelling the next text follows; `seed` has drawn `drawn` tokens; `decoded` are
+    all tokens so far, None if no rule counts them.
     """
 
     model: str
@@ -23,3 +24,4 @@ class SavedState(msgspec.Struct, array_like=True, frozen=True):
     after: list[int] = []
     seed: int | None = None
     drawn: int = 0
+    decoded: list[int] | None = None
