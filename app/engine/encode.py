@@ -19,13 +19,14 @@ from app.engine.request import Chunk, Output, Request
 from app.engine.sources import padded
 from app.engine.transfers import to_device
 from app.models.cells import RecurrentState
-from app.models.encoders import Encoded, ImageEncoder, RecurrentEncoder
+from app.models.encoders import Encoded, ImageEncoder, RecurrentEncoder, SeriesEncoder, TextEncoder
 from app.models.pooling import nothing_pooled, pooled_further, pooled_parts
-from app.models.recurrent import last_of
+from app.models.recurrent import Recurrent, last_of
 from app.models.steps import Steps
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import Pooling
+from app.store.architecture import Classifier, Forecaster, Pooling
 
+_LEAST_ROWS = 16  # of a matrix for which MKL and oneDNN take the kernel of large ones
 _NO_LAYER = 0  # the ids of a source are the state of a window language model
 
 
@@ -92,7 +93,7 @@ def _encode(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk]) -> 
     if layers == _NO_LAYER:
         start_windows(model, [chunk.request for chunk in chunks], sources, lengths)
         return []
-    batch = _batch(model, layers, chunks, sources, lengths)
+    batch = _batch(model, layers, chunks, _with_rows(model, sources), lengths)
     outputs: list[Output] = []
     if batch.encoded is not None:
         model.counters.encoded += len(batch.requests)
@@ -100,6 +101,25 @@ def _encode(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk]) -> 
     for request, state in batch.partials:  # only now: a batch that failed runs again in halves
         request.partial = state
     return outputs
+
+
+def _with_rows(model: LoadedModel, sources: Tensor) -> Tensor:
+    """Sources (batch, steps, ...) with further padding, if the product with few of its rows would have other bits than
+    with many: a source has the same state wherever it is cut."""
+    encoder = model.network.encoder
+    if not isinstance(encoder, TextEncoder | SeriesEncoder) or not isinstance(encoder.recurrence, Recurrent):
+        return sources
+    if sources.device.type != "cpu" or not encoder.config.is_divisible or _flattens(model):
+        return sources
+    lacking = -(-_LEAST_ROWS // len(sources)) - sources.shape[1]
+    if lacking <= 0:
+        return sources
+    return torch.cat((sources, sources.new_zeros(len(sources), lacking, *sources.shape[2:])), 1)
+
+
+def _flattens(model: LoadedModel) -> bool:
+    architecture = model.manifest.architecture
+    return isinstance(architecture, Classifier | Forecaster) and "flatten" in architecture.pooling
 
 
 def _batch(model: LoadedModel, layers: int | None, chunks: Sequence[Chunk], sources: Tensor, lengths: Tensor) -> Batch:
