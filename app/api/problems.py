@@ -112,6 +112,7 @@ COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.TimedOut,
     errors.EngineFailed,
 )  # of every task
+STATE_ERRORS: tuple[type[errors.UnrollError], ...] = (errors.InvalidState, errors.StateMismatch, errors.NoState)
 INVALID_REQUEST = KINDS[errors.InputError]
 UNREADABLE_BODY = KINDS[errors.UnreadableBody]
 CROSS_ORIGIN = Kind(400, "cross-origin", "The origin is not allowed")

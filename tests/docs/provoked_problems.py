@@ -162,6 +162,11 @@ def _wrong_models(http: httpx.Client) -> Provoked:
     yield "contradictory-options", translate(n_best=3)
     yield "model-not-found", translate(model="translate-en-fr")
     yield "engine-failed", translate(model="translate-en-ko", version=2)
+    state = http.post("/v1/states", json={"inputs": "this film", "model": "lm-en"}).json()["results"][0]["state"]
+    changed = state[:99] + ("B" if state[99] == "A" else "A") + state[100:]
+    yield "invalid-state", http.post("/v1/complete", json={"inputs": " is", "state": changed})
+    yield "state-mismatch", http.post("/v1/complete", json={"inputs": " is", "state": state, "model": "lm-ko"})
+    yield "no-state", http.post("/v1/sentiment", json={"inputs": "a film", "model": "sentiment-en", "return_state": True})
     body = {"inputs": "a film", "model": "sentiment-en", "version": 2}
     yield "model-unavailable", http.post("/v1/sentiment", json=body)
 

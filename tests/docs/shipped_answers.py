@@ -20,6 +20,7 @@ MORE = {
     "hugging_face_text_classification": ("best",),
 }
 CONSTANTS = {"id": "cmpl-2f0c8f3f6c5e4e58", "created": 1767225600}  # of OpenAI's interface: new in every answer
+_STATE = "VQ..."  # the secret, which is in the text of a state, is new in every service
 _PLACES = 4
 _LONG = 16  # numbers; of a state the first ones are shown
 _SHOWN = 4
@@ -54,7 +55,7 @@ def record_answer(http: httpx.Client, operation: Operation, example: str) -> Any
 
 def _shortened(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _shortened(item) for name, item in value.items()}
+        return {name: _STATE if name == "state" else _shortened(item) for name, item in value.items()}
     if isinstance(value, list):
         if len(value) > _LONG and all(isinstance(item, float) for item in value):
             value = value[:_SHOWN]

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.blocks import BlocksResponse
-from app.api.problems import COMMON_ERRORS, problems
+from app.api.problems import COMMON_ERRORS, STATE_ERRORS, problems
 from app.api.routes import Endpoint, Route
 from app.api.service import service_of
 from app.api.tasks.bodies import body_of
 from app.api.tasks.streams import described_answer, stream_events
-from app.errors import ContradictoryOptions
+from app.errors import ContradictoryOptions, UnrollError
+from app.tasks.states.options import StartOptions
 from app.tasks.task import Task
 
 
@@ -29,11 +30,17 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
             summary=task.face.summary,
             description=task.face.description,
             response_model=task.answer.form,
-            responses={200: described_answer(task), **problems(*COMMON_ERRORS, *body.errors, ContradictoryOptions)},
+            responses={200: described_answer(task), **problems(*_errors(task))},
             openapi_extra=body.described(),
         )
         routes.append(Route(task.face.path, endpoint, task.source))
     return routes, router
+
+
+def _errors(task: Task) -> list[type[UnrollError]]:
+    """The errors of a task's requests, beside those of every operation."""
+    of_states = STATE_ERRORS if issubclass(task.options, StartOptions) else ()
+    return [*COMMON_ERRORS, *body_of(task).errors, ContradictoryOptions, *of_states]
 
 
 def _endpoint(task: Task) -> Endpoint:
