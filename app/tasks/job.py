@@ -28,8 +28,9 @@ class ReadSource:
 
     A source may be one of several parts of an input, the sentences of a text or the windows of a series: `part` is its
     number, from 0, and `following` of the first one are the others, each with the text between it and the one before.
-    `carry` says from which state the engine begins and which it keeps; `next` is the state after the source, if
-    wanted; `saved` is the one before a text to continue; `first_char` is the place of `text` in all that was read.
+    `carry` says from which state the engine begins and which it keeps; `next` is the state after the source, if wanted,
+    and `saved` the one before a text to continue. `unshown` are ids decoded before, whose text that of the answer
+    begins with; `first_char` is the place of `text` in all that was read.
     `past` of the first window has the targets of the whole series, if they are among the features.
     """
 
@@ -45,6 +46,7 @@ class ReadSource:
     carry: Carry | None = None
     next: NextState | None = None
     saved: SavedState | None = None
+    unshown: Sequence[int] = ()
     first_char: int = 0
 
     @property

@@ -136,7 +136,7 @@ def test_words_have_the_tags_and_places_of_the_whole_text(here: httpx.Client) ->
 )
 def test_a_completion_goes_on_as_if_it_had_not_stopped(here: httpx.Client, drawn: dict[str, object]) -> None:
     members = {"model": "lm-en", "logprobs": 1, **drawn}
-    whole = _one(here, "/v1/complete", TEXT, max_tokens=12, **members)
+    whole = _one(here, "/v1/complete", TEXT, max_tokens=12, return_state=True, **members)
     for seed in range(2):
         *pieces, last = _cut(TEXT, seed)
         state: dict[str, object] = {}

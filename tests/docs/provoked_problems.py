@@ -166,7 +166,10 @@ def _wrong_models(http: httpx.Client) -> Provoked:
     changed = state[:99] + ("B" if state[99] == "A" else "A") + state[100:]
     yield "invalid-state", http.post("/v1/complete", json={"inputs": " is", "state": changed})
     yield "state-mismatch", http.post("/v1/complete", json={"inputs": " is", "state": state, "model": "lm-ko"})
-    yield "no-state", http.post("/v1/sentiment", json={"inputs": "a film", "model": "sentiment-en", "return_state": True})
+    yield (
+        "no-state",
+        http.post("/v1/sentiment", json={"inputs": "a film", "model": "sentiment-en", "return_state": True}),
+    )
     body = {"inputs": "a film", "model": "sentiment-en", "version": 2}
     yield "model-unavailable", http.post("/v1/sentiment", json=body)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from app.engine.client import EngineClient
 from app.engine.protocol import Carried, Carry, Decode, Decoded, Embed, Embedded, Hypothesis, Terms, Tokens
+from app.tasks.answers.sentence import shown_ids
 from app.tasks.answers.transcript import SentenceOutput
 from app.tasks.job import Job
 
@@ -29,13 +30,16 @@ async def with_state(
         carried, ended = await _read_again(client, job, terms, tokens), False
     pending = None if ended else tokens[-1] if tokens else job.read.first
     saved = following.saved
-    tokenizer = job.entry.target_tokenizer
+    ids = [*job.read.unshown, *tokens]
+    shown = len(ids) if output.result.finish_reason == "stop" else shown_ids(job, ids)
+    after = [*job.read.after, *ids[:shown]]
     saved = msgspec.structs.replace(
         saved,
         carried=carried,
         chars=saved.chars + len(output.result.text),
         pending=pending,
-        after=tokenizer.end_of([*job.read.after, *tokens]) if tokens else list(saved.after),
+        after=job.entry.target_tokenizer.end_of(after) if shown else after,
+        unshown=ids[shown:],
         seed=job.request.seed if job.request.temperature else None,
         drawn=job.request.drawn + len(tokens) if job.request.temperature else 0,
         decoded=[*job.request.past, *tokens] if counts_tokens(job.request) else None,

@@ -41,13 +41,16 @@ def decoding_options_of(job: Job) -> DecodingOptions:
 def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int = 0) -> Sentence:
     """The sentence of a hypothesis. A stop string cuts it, but keeps `sent_tokens`."""
     options = decoding_options_of(job)
-    text = job.entry.target_tokenizer.unstripped(hypothesis.tokens, after=job.read.after)
+    ids = [*job.read.unshown, *hypothesis.tokens]
+    text = job.entry.target_tokenizer.unstripped(ids, after=job.read.after)
     stop = first_stop(text, options.stop or ())
     if stop is not None:
         text = text[:stop].rstrip()
         hypothesis = _cut(hypothesis, max(sent_tokens, _tokens_needed(job, hypothesis.tokens, len(text))))
     elif hypothesis.finish_reason == "stop" or not job.entry.manifest.continues:
         text = text.rstrip()  # a completion that was cut by its length continues after its last space
+    elif job.read.next is not None:
+        text = job.entry.target_tokenizer.unstripped(ids[: shown_ids(job, ids)], after=job.read.after)
     score = hypothesis.score
     if _is_one_beam(job):
         score = sum(hypothesis.log_probs) / max(1, len(hypothesis.log_probs))
@@ -60,6 +63,16 @@ def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int =
         _attention(job, hypothesis) if options.attention else None,
         hypothesis.tokens,
     )
+
+
+def shown_ids(job: Job, ids: Sequence[int]) -> int:
+    """How many decoded ids are shown by an answer that a later one goes on from: their text no longer changes."""
+    tokenizer, after = job.entry.target_tokenizer, job.read.after
+    settled = tokenizer.settled(ids, after=after)
+    count = len(ids)
+    while count and not settled.startswith(tokenizer.unstripped(ids[:count], after=after)):
+        count -= 1
+    return count
 
 
 def join_sentences(job: Job, sentences: Sequence[Sentence], separators: Sequence[str]) -> Sentence:
@@ -98,8 +111,10 @@ def _is_one_beam(job: Job) -> bool:
 
 def _tokens_needed(job: Job, tokens: list[int], length: int) -> int:
     """The fewest tokens whose text has `length` characters."""
-    settled, after = job.entry.target_tokenizer.settled, job.read.after
-    return bisect_left(range(len(tokens)), length, key=lambda count: len(settled(tokens[:count], after=after)))
+    settled, after, before = job.entry.target_tokenizer.settled, job.read.after, job.read.unshown
+    return bisect_left(
+        range(len(tokens)), length, key=lambda count: len(settled([*before, *tokens[:count]], after=after))
+    )
 
 
 def _cut(hypothesis: protocol.Hypothesis, length: int) -> protocol.Hypothesis:

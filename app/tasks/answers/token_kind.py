@@ -189,7 +189,7 @@ def _decoding(options: TaskOptions) -> DecodingOptions:
 def _with_past(plan: Decode, read: ReadSource) -> Decode:
     """The plan with the tokens decoded before the state, if a rule counts them. Raises ContradictoryOptions for a state
     without them, or for a search."""
-    if read.saved is None or not read.saved.after or not counts_tokens(plan):
+    if read.saved is None or not read.saved.is_completed or not counts_tokens(plan):
         return plan
     if read.saved.decoded is None or plan.beams > 1:
         rule = "no_repeat_ngram_size" if plan.no_repeat_ngram else "repetition_penalty"

@@ -47,6 +47,8 @@ class Transcript:
         self._options = decoding_options_of(job)
         self._stops = self._options.stop or []
         self._text = GrowingText(job.entry.target_tokenizer, job.read.after)
+        for token in job.read.unshown:
+            self._text.add(token)
         self._tokens: list[int] = []
         self._log_probs: list[float] = []
         self._alternatives: list[Alternatives] = []  # of one token each, like `_attention`

@@ -67,7 +67,7 @@ def _check_whole(place: Reading) -> None:
 def _parts(text: str, saved: SavedState, place: Reading) -> SplitText:
     def encode(part: str) -> list[int]:
         if saved.after and text.startswith(part):
-            return _following(part, saved.after, place.tokenizer)
+            return _following(part, [*saved.after, *saved.unshown], place.tokenizer)
         return place.tokenizer.encode_target(part)
 
     try:
@@ -109,7 +109,7 @@ def _kept(ids: list[int], settled: int, unread: str, end: int, saved: SavedState
         return read
     after = msgspec.structs.replace(saved, text=unread[end:], chars=saved.chars + end)
     if is_moved:
-        after = msgspec.structs.replace(after, pending=None, after=[] if end else saved.after)
+        after = msgspec.structs.replace(after, pending=None, unshown=[], after=[] if end else saved.after)
     return dataclasses.replace(read, next=NextState(after, keys))
 
 
@@ -122,8 +122,9 @@ def _to_continue(ids: list[int], unread: str, saved: SavedState, place: Reading)
             input=place.index,
         )
     after: list[int] = []
+    unshown: list[int] = []
     if is_blank(unread):
-        after = saved.after
+        after, unshown = saved.after, saved.unshown
     elif tokenizer.reads_spaces or not ends_in_space(unread):
         after = tokenizer.end_of(ids)
     keys = place.carrying.keys
@@ -132,6 +133,7 @@ def _to_continue(ids: list[int], unread: str, saved: SavedState, place: Reading)
         source,
         first=first,
         after=after,
+        unshown=unshown,
         carry=_carry(saved.carried, None, ends=keys is not None),
         saved=place.carrying.start,
     )

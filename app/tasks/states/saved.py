@@ -10,7 +10,8 @@ class SavedState(msgspec.Struct, array_like=True, frozen=True):
 
     `text` follows what it has read and is read again with what comes, since its tokens may change; `chars` are the
     characters before it. After a completion, `pending` is the last token, which the network has not read, and `after`
-    are the ids whose spelling the next text follows; `seed` has drawn `drawn` tokens; `decoded` are
+    are the ids whose spelling the next text follows; `unshown` are decoded ids whose text may still change, such as some
+    bytes of a character; `seed` has drawn `drawn` tokens; `decoded` are
     all tokens so far, None if no rule counts them.
     """
 
@@ -22,6 +23,12 @@ class SavedState(msgspec.Struct, array_like=True, frozen=True):
     chars: int = 0
     pending: int | None = None
     after: list[int] = []
+    unshown: list[int] = []
     seed: int | None = None
     drawn: int = 0
     decoded: list[int] | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it follows a completion."""
+        return bool(self.pending is not None or self.after or self.unshown)
