@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,9 @@ def _publish(folder: Path, *, seed: int = 0) -> Path:
     return store
 
 
-def _served(store: Path, folder: Path, secret: str | None = "first", **settings: Any) -> Any:
+def _served(store: Path, folder: Path, secret: str = "first") -> AbstractContextManager[str]:
     folder.mkdir()
-    of_states = {} if secret is None else {"state_secret": SecretStr(secret)}
-    return serving_store(store, folder, precision="float32", **of_states, **settings)
+    return serving_store(store, folder, precision="float32", state_secret=SecretStr(secret))
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,12 @@ import msgspec
 import pytest
 import torch
 
-from app.engine.carried_state import Carried
 from app.engine.carrying import check_carry, why_not_carried
 from app.engine.cost import cost_of
 from app.engine.encode import encode
 from app.engine.loaded_model import LoadedModel
 from app.engine.models import Models
-from app.engine.protocol import Carry, Label, Labelled, Tokens
+from app.engine.protocol import Carried, Carry, Label, Labelled, Tokens
 from app.engine.request import Chunk, Request
 from app.errors import ContradictoryOptions, EngineFailed
 from app.models.networks import build_network

@@ -11,7 +11,7 @@ from app.tasks.states.keys import StateKeys
 from app.tasks.states.saved import SavedState
 
 CARRIED = Carried(7, b"\0" * 40, None, {"mean": b"\1" * 8})
-SAVED = SavedState("lm-en", 3, bytes(32), CARRIED, "ein Wo", 12, 5, [4, 5], 9, 2)
+SAVED = SavedState("lm-en", 3, bytes(32), CARRIED, "ein Wo", 12, 5, [4, 5], [6], 9, 2)
 KEYS = StateKeys(["now", "before"], most=4000)
 
 

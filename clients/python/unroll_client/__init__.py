@@ -36,6 +36,7 @@ from unroll_client.policy import Retries, Timeout
 from unroll_client.results import (
     Answers,
     LabelResult,
+    PrimedResult,
     SentenceResult,
     SentimentResult,
     Span,
@@ -76,6 +77,7 @@ __all__ = [
     "NotAllowed",
     "NotReady",
     "Overloaded",
+    "PrimedResult",
     "ProblemError",
     "Readiness",
     "Retries",

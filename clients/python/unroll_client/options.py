@@ -16,6 +16,14 @@ class SentimentOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -135,6 +143,14 @@ class CompleteOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -182,6 +198,14 @@ class ClassifyOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -207,6 +231,14 @@ class TagOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -225,6 +257,14 @@ class ForecastOptions(TypedDict, total=False):
     timeout_ms: Annotated[
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
     ]
     windows: Annotated[
         bool,
@@ -250,6 +290,14 @@ class EmbedOptions(TypedDict, total=False):
         int,
         "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
     ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -262,6 +310,24 @@ class EmbedOptions(TypedDict, total=False):
     normalize: Annotated[bool, "Divide the numbers by their Euclidean norm, so that it is 1."]
 
 
+class StatesOptions(TypedDict, total=False):
+    """Options of `POST /v1/states`."""
+
+    model: Annotated[str, "Name of a model in `GET /v1/models`."]
+    version: Annotated[
+        int, "Version of the model. When left out its default version: the newest, unless another is set."
+    ]
+    priority: Annotated[int, "A higher priority runs sooner."]
+    timeout_ms: Annotated[
+        int,
+        "Deadline of the answer in milliseconds, capped by the limit of the service; the header `X-Timeout-Ms` does the same. At the deadline a sentence is returned with the tokens decoded so far.",
+    ]
+    state: Annotated[
+        str,
+        "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
+    ]
+
+
 OPTIONS: dict[str, type[Any]] = {
     "/v1/sentiment": SentimentOptions,
     "/v1/caption": CaptionOptions,
@@ -271,4 +337,5 @@ OPTIONS: dict[str, type[Any]] = {
     "/v1/tag": TagOptions,
     "/v1/forecast": ForecastOptions,
     "/v1/embed": EmbedOptions,
+    "/v1/states": StatesOptions,
 }

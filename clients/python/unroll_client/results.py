@@ -62,7 +62,7 @@ class LabelExplanation(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult(Value):
-    """The answer to one input. `usage` is set when the call had this input alone.
+    """The answer to one input. `usage` is set when the call had this input alone, `state` with `return_state`.
 
     A task whose answer has no class here has this one: its members are attributes.
     """
@@ -72,6 +72,7 @@ class TaskResult(Value):
     model: str
     version: int
     usage: Usage | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +136,15 @@ class StateResult(TaskResult):
     answer_kind = "state"
 
     embedding: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrimedResult(TaskResult):
+    """A state to go on from, as the option `state` of later calls."""
+
+    answer_kind = "state"
+
+    state: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from unroll_client.options import (
     EmbedOptions,
     ForecastOptions,
     SentimentOptions,
+    StatesOptions,
     TagOptions,
     TranslateOptions,
 )
@@ -39,6 +40,7 @@ from unroll_client.responses import (
 from unroll_client.results import (
     Answers,
     LabelResult,
+    PrimedResult,
     ResultT,
     SentenceResult,
     SentimentResult,
@@ -56,6 +58,7 @@ from unroll_client.tasks import (
     EMBED,
     FORECAST,
     SENTIMENT,
+    STATES,
     TAG,
     TRANSLATE,
     Task,
@@ -209,6 +212,16 @@ class AsyncUnroll:
     async def embed(self, inputs: Any, /, **options: Any) -> Any:
         """Turn texts, series or clips into the states that sum them up. Also raises OSError."""
         return await self.ask(EMBED, inputs, **options)
+
+    @overload
+    async def states(self, inputs: str | Series, /, **options: Unpack[StatesOptions]) -> PrimedResult: ...
+    @overload
+    async def states(
+        self, inputs: Texts | ManySeries, /, **options: Unpack[StatesOptions]
+    ) -> Answers[PrimedResult]: ...
+    async def states(self, inputs: Any, /, **options: Any) -> Any:
+        """Read texts or series once; the state after each is the option `state` of later calls. Also raises OSError."""
+        return await self.ask(STATES, inputs, **options)
 
     @overload
     async def ask(self, task: Task[ResultT], inputs: One, /, **options: Any) -> ResultT: ...

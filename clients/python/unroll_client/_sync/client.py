@@ -23,6 +23,7 @@ from unroll_client.options import (
     EmbedOptions,
     ForecastOptions,
     SentimentOptions,
+    StatesOptions,
     TagOptions,
     TranslateOptions,
 )
@@ -40,6 +41,7 @@ from unroll_client.responses import (
 from unroll_client.results import (
     Answers,
     LabelResult,
+    PrimedResult,
     ResultT,
     SentenceResult,
     SentimentResult,
@@ -57,6 +59,7 @@ from unroll_client.tasks import (
     EMBED,
     FORECAST,
     SENTIMENT,
+    STATES,
     TAG,
     TRANSLATE,
     Task,
@@ -208,6 +211,14 @@ class Unroll:
     def embed(self, inputs: Any, /, **options: Any) -> Any:
         """Turn texts, series or clips into the states that sum them up. Also raises OSError."""
         return self.ask(EMBED, inputs, **options)
+
+    @overload
+    def states(self, inputs: str | Series, /, **options: Unpack[StatesOptions]) -> PrimedResult: ...
+    @overload
+    def states(self, inputs: Texts | ManySeries, /, **options: Unpack[StatesOptions]) -> Answers[PrimedResult]: ...
+    def states(self, inputs: Any, /, **options: Any) -> Any:
+        """Read texts or series once; the state after each is the option `state` of later calls. Also raises OSError."""
+        return self.ask(STATES, inputs, **options)
 
     @overload
     def ask(self, task: Task[ResultT], inputs: One, /, **options: Any) -> ResultT: ...
