@@ -19,7 +19,7 @@ UnrollError
 │   ├── ContradictoryOptions
 │   ├── InvalidState        a state is not one, was changed or cut, or has another secret or format
 │   ├── StateMismatch       a state is of another model, version or weights
-│   └── NoState             a model cannot go on from a state
+│   └── NoState             a model cannot continue from a state
 ├── ModelNotFound           no such model or version
 ├── ModelUnavailable        the version is broken or unloading
 ├── ModelNotLoaded          the version could not be loaded before the request's deadline

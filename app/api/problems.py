@@ -75,7 +75,7 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.ContradictoryOptions: Kind(422, "contradictory-options", "Options contradict each other"),
     errors.InvalidState: Kind(422, "invalid-state", "A state cannot be used"),
     errors.StateMismatch: Kind(409, "state-mismatch", "A state is of another model"),
-    errors.NoState: Kind(422, "no-state", "The model cannot go on from a state"),
+    errors.NoState: Kind(422, "no-state", "The model cannot continue from a state"),
     errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
     errors.ModelNotFound: Kind(404, "model-not-found", "The model does not exist"),
     errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),

@@ -11,7 +11,7 @@ _FLOAT32 = 4  # bytes
 
 
 def why_not_carried(manifest: Manifest) -> str | None:
-    """Why a model cannot go on from a state of an earlier request; None if it can."""
+    """Why a model cannot continue from a state of an earlier request; None if it can."""
     architecture = manifest.architecture
     if isinstance(architecture, WindowLanguageModel):
         return f"it reads its last {architecture.window} tokens anew for each token"

@@ -43,7 +43,7 @@ class AnswerKind(ABC):
 
     kind: ClassVar[AnswerName]
     form: type[AnswerForm]
-    keeps_states: ClassVar[bool] = False  # whether each answer has the state that a later request goes on from
+    keeps_states: ClassVar[bool] = False  # whether each answer has the state that a later request continues from
 
     def given_by(self, manifest: Manifest, *, continues: bool) -> bool:
         """Whether a network gives such answers, which continue the source or not."""

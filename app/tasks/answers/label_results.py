@@ -62,4 +62,4 @@ class LabelResult(BaseModel):
     model: str = Field(description="The model that answered.", examples=["sentiment-en"])
     version: int = Field(description="Its version.", examples=[1])
     explanation: ExplanationInPieces | None = Field(None, description="With `explain` only.")
-    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
+    state: str | None = Field(None, description="Only with `return_state`: the state, to continue from here.")

@@ -1,4 +1,4 @@
-"""The answer kind `state`, as what later requests go on from: a source is read once, and used by many."""
+"""The answer kind `state`, as what later requests continue from: a source is read once, and used by many."""
 
 from pydantic import BaseModel, Field
 
@@ -14,7 +14,7 @@ from app.tasks.options import TaskOptions
 
 
 class PrimedResult(BaseModel):
-    """A state to go on from."""
+    """A state to continue from."""
 
     state: str = Field(description="The state: send it as `state` of later requests.")
     model: str = Field(description="The model that read the source.", examples=["lm-en"])

@@ -66,7 +66,7 @@ def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int =
 
 
 def shown_ids(job: Job, ids: Sequence[int]) -> int:
-    """How many decoded ids are shown by an answer that a later one goes on from: their text no longer changes."""
+    """How many decoded ids are shown by an answer that a later one continues from: their text no longer changes."""
     tokenizer, after = job.entry.target_tokenizer, job.read.after
     settled = tokenizer.settled(ids, after=after)
     count = len(ids)

@@ -41,7 +41,7 @@ class StateResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["lm-en"])
     version: int = Field(description="Its version.", examples=[1])
-    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
+    state: str | None = Field(None, description="Only with `return_state`: the state, to continue from here.")
 
 
 class StateAnswer(AnswerForm):

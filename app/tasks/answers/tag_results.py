@@ -50,7 +50,7 @@ class TagResult(BaseModel):
     )
     model: str = Field(description="The model that answered.", examples=["tag-en"])
     version: int = Field(description="Its version.", examples=[1])
-    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
+    state: str | None = Field(None, description="Only with `return_state`: the state, to continue from here.")
 
     @property
     def word(self) -> list[str]:

@@ -98,4 +98,4 @@ class SentenceResult(Hypothesis):
         None,
         description="Only with `next_tokens`: the most probable next tokens after the input, best first.",
     )
-    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
+    state: str | None = Field(None, description="Only with `return_state`: the state, to continue from here.")

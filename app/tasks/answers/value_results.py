@@ -65,4 +65,4 @@ class ForecastResult(Forecast):
     )
     model: str = Field(description="The model that answered.", examples=["forecast-weather"])
     version: int = Field(description="Its version.", examples=[1])
-    state: str | None = Field(None, description="Only with `return_state`: the state, to go on from here.")
+    state: str | None = Field(None, description="Only with `return_state`: the state, to continue from here.")

@@ -1,4 +1,4 @@
-"""Texts that go on from a state, or after which one is kept: the tokens since it, and the text that it keeps unread."""
+"""Texts that continue from a state, or whose state is kept: the tokens since, and the text that stays unread."""
 
 import dataclasses
 
@@ -95,7 +95,7 @@ def _before(saved: SavedState, place: Reading) -> list[int]:
 
 def _nothing_new(place: Reading) -> EmptyInput:
     return EmptyInput(
-        f"inputs[{place.index}] is empty, and the state has nothing to go on with: send what comes next",
+        f"inputs[{place.index}] is empty, and the state has nothing to continue with: send what comes next",
         input=place.index,
     )
 

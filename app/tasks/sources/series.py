@@ -110,7 +110,7 @@ class SeriesSource(SourceKind[RawSeries]):
 
 
 def _with_state(read: ReadSource, manifest: Manifest, carrying: Carrying) -> ReadSource:
-    """A series that goes on from a state; the one after its last row is kept."""
+    """A series that continues from a state; the one after its last row is kept."""
     saved = carrying.start or begun(manifest)
     keys = carrying.keys
     return dataclasses.replace(

@@ -20,7 +20,7 @@ InputT = TypeVar("InputT")
 
 @dataclass(frozen=True)
 class Reader:
-    """Limits of sources, processes that decode image files, and the state that the inputs of a request go on from."""
+    """Limits of sources, processes that decode image files, and the state from which inputs continue."""
 
     limits: SourceLimits
     decoders: ImageDecoders

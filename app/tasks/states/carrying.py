@@ -1,4 +1,4 @@
-"""The state that the inputs of a request go on from, and the texts of those that its answers return."""
+"""The state that the inputs of a request continue from, and the texts of those that its answers return."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from app.text.settled_text import why_not_settled
 
 @dataclass(frozen=True)
 class Carrying:
-    """`start` is the state that inputs go on from. With `keys` each answer returns one."""
+    """`start` is the state that inputs continue from. With `keys` each answer returns one."""
 
     start: SavedState | None = None
     keys: StateKeys | None = None
@@ -76,7 +76,7 @@ def check_entries(carrying: Carrying, entries: Sequence[Entry]) -> None:
         manifest = entry.manifest
         if reason := why_not_carried(manifest) or _why_not_settled(manifest):
             raise NoState(
-                f"{manifest.name} cannot go on from a state: {reason}; leave out state and return_state, or name "
+                f"{manifest.name} cannot continue from a state: {reason}; leave out state and return_state, or name "
                 "another model",
                 input=index,
             )

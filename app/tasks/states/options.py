@@ -1,4 +1,4 @@
-"""Options of requests that return a state or go on from one."""
+"""Options of requests that return a state or continue from one."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ class CarryOptions(StartOptions):
 
     return_state: bool = Field(
         False,
-        description="Add `state` to each result: a text that a later request sends to go on from here. Models that "
+        description="Add `state` to each result: a text that a later request sends to continue from here. Models that "
         "read in one direction have one.",
     )
 

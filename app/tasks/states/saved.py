@@ -10,9 +10,9 @@ class SavedState(msgspec.Struct, array_like=True, frozen=True):
 
     `text` follows what it has read and is read again with what comes, since its tokens may change; `chars` are the
     characters before it. After a completion, `pending` is the last token, which the network has not read, and `after`
-    are the ids whose spelling the next text follows; `unshown` are decoded ids whose text may still change, such as some
-    bytes of a character; `seed` has drawn `drawn` tokens; `decoded` are
-    all tokens so far, None if no rule counts them.
+    are the ids whose spelling the next text follows; `unshown` are decoded ids whose text may still change, such as
+    some bytes of a character. `seed` has drawn `drawn` tokens; `decoded` are all tokens so far, None if no rule counts
+    them.
     """
 
     model: str

@@ -22,7 +22,7 @@ class SentimentOptions(TypedDict, total=False):
     ]
     return_state: Annotated[
         bool,
-        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
     ]
     truncate: Annotated[
         bool,
@@ -149,7 +149,7 @@ class CompleteOptions(TypedDict, total=False):
     ]
     return_state: Annotated[
         bool,
-        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
     ]
     truncate: Annotated[
         bool,
@@ -204,7 +204,7 @@ class ClassifyOptions(TypedDict, total=False):
     ]
     return_state: Annotated[
         bool,
-        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
     ]
     truncate: Annotated[
         bool,
@@ -237,7 +237,7 @@ class TagOptions(TypedDict, total=False):
     ]
     return_state: Annotated[
         bool,
-        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
     ]
     truncate: Annotated[
         bool,
@@ -264,7 +264,7 @@ class ForecastOptions(TypedDict, total=False):
     ]
     return_state: Annotated[
         bool,
-        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
     ]
     windows: Annotated[
         bool,
@@ -296,7 +296,7 @@ class EmbedOptions(TypedDict, total=False):
     ]
     return_state: Annotated[
         bool,
-        "Add `state` to each result: a text that a later request sends to go on from here. Models that read in one direction have one.",
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
     ]
     truncate: Annotated[
         bool,

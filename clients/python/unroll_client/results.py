@@ -140,7 +140,7 @@ class StateResult(TaskResult):
 
 @dataclass(frozen=True, kw_only=True)
 class PrimedResult(TaskResult):
-    """A state to go on from, as the option `state` of later calls."""
+    """A state to continue from, as the option `state` of later calls."""
 
     answer_kind = "state"
 

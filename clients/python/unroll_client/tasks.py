@@ -64,6 +64,6 @@ CLASSIFY = Task("classify", "/v1/classify", _ANY, LabelResult, "Label texts, ser
 TAG = Task("tag", "/v1/tag", "words", TagResult, "Label the words of texts.")
 FORECAST = Task("forecast", "/v1/forecast", "series", ForecastResult, "Forecast series of numbers.")
 EMBED = Task("embed", "/v1/embed", _ANY, StateResult, "Turn texts, series or clips into the states of a network.")
-STATES = Task("states", "/v1/states", ("text", "series"), PrimedResult, "Read inputs once, to go on from later.")
+STATES = Task("states", "/v1/states", ("text", "series"), PrimedResult, "Read inputs once, to continue from later.")
 
 TASKS: tuple[Task[Any], ...] = (SENTIMENT, CAPTION, TRANSLATE, COMPLETE, CLASSIFY, TAG, FORECAST, EMBED, STATES)
