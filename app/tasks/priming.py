@@ -25,7 +25,7 @@ sent any number of times, to any service with the same `state_secret` and the sa
 Models that read in one direction have such states.
 """,
         inputs="Texts or series to read.",
-        results="A state for each input, in the same order",
+        results="The state after each input, in the same order",
         examples={
             "one": {"summary": "A text to continue", "value": {"inputs": _BEGINNING, "model": "lm-en"}},
         },
