@@ -206,6 +206,18 @@ class RateLimited(UnrollError):
     pass
 
 
+class SessionLost(UnrollError):
+    pass
+
+
+class SessionsOff(UnrollError):
+    pass
+
+
+class SessionsUnreachable(UnrollError):
+    pass
+
+
 class NoTemporaryFolder(UnrollError):
     pass
 

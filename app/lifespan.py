@@ -17,6 +17,8 @@ from app.api.draining import on_stop_signal
 from app.api.head_check import HeadCheck
 from app.api.refusal_report import RefusalReport
 from app.api.service import RequestLimits, Service
+from app.api.sessions.kept import SessionStore
+from app.api.sessions.turn import Sessions
 from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
 from app.engine_metrics import ServiceFigures
@@ -61,6 +63,7 @@ class Parts:
     check: HeadCheck
     refusals: RefusalReport
     guard: Guard
+    sessions: SessionStore | None
     tracing: "Tracing | None"
     engines: Sequence[str] | None
     service_folder: Path | None
@@ -103,7 +106,9 @@ async def run(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         await rollout.begin()
         if any(entry.manifest.image is not None for entry in catalog.entries.values()):
             decoders.start()
-        app.state.service = _service(parts, catalog, client, rollout, decoders)
+        if parts.sessions is not None:
+            stack.push_async_callback(parts.sessions.close)
+        app.state.service = _service(parts, catalog, client, rollout, decoders, parts.sessions)
         parts.check.any_engine_started = lambda: client.view.any_started
         metrics.watch(lambda: _figures(client.view, catalog))
         if parts.engines is not None:
@@ -134,9 +139,15 @@ async def _background(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterato
 
 
 def _service(
-    parts: Parts, catalog: Catalog, client: EngineClient, rollout: Rollout, decoders: ImageDecoders
+    parts: Parts,
+    catalog: Catalog,
+    client: EngineClient,
+    rollout: Rollout,
+    decoders: ImageDecoders,
+    sessions: SessionStore | None,
 ) -> Service:
     settings = parts.settings
+    state_keys = _state_keys(settings)
     limits = SourceLimits(
         text_chars=settings.max_text_chars,
         image_bytes=settings.max_image_bytes,
@@ -152,7 +163,7 @@ def _service(
         tasks=parts.tasks,
         catalog=catalog,
         client=client,
-        reader=Reader(limits, decoders, _state_keys(settings)),
+        reader=Reader(limits, decoders, state_keys),
         answer_limits=AnswerLimits(settings.max_horizon, settings.max_answer_numbers),
         metrics=parts.metrics,
         admission=parts.admission,
@@ -165,6 +176,7 @@ def _service(
             settings.keep_alive_seconds,
             settings.max_version_bytes,
         ),
+        sessions=Sessions(sessions, state_keys),
     )
 
 

@@ -34,8 +34,13 @@ from app.api.openapi.document import TAGS, install_document, operation_id
 from app.api.problems import install_problems, problems_anywhere
 from app.api.refusal_report import RefusalReport
 from app.api.routes import Routes
+from app.api.sessions import routes as sessions
+from app.api.sessions.kept import SessionLimits, SessionStore
+from app.api.sessions.own import OwnSessions
+from app.api.sessions.shared import SharedSessions
 from app.api.tasks.native import native_routes
 from app.api.window import Window
+from app.errors import InvalidAccess
 from app.logs import Logger, request_logger, set_up_logging
 from app.metrics import Metrics
 from app.settings import Settings, is_local
@@ -77,7 +82,7 @@ def create_app(
     lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
     refusals = RefusalReport(metrics, lines)
     parts = lifespan.Parts(
-        settings, tasks, metrics, admission, check, refusals, guard, tracing, engines, service_folder, is_first
+        settings, tasks, metrics, admission, check, refusals, guard, open_sessions(settings), tracing, engines, service_folder, is_first
     )
     app = FastAPI(
         title="Unroll",
@@ -98,7 +103,7 @@ def create_app(
     install_problems(app)
     install_document(app, routes)
     compatible = (router for interface in _COMPATIBLE for router in interface.ROUTERS)
-    for router in (tasks_router, models.router, admin.router, *compatible, health.router, pages.router):
+    for router in (tasks_router, models.router, sessions.router, admin.router, *compatible, health.router, pages.router):
         app.include_router(router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)
@@ -152,6 +157,16 @@ def open_guard(settings: Settings) -> Guard:
         CallerLimits(settings.rate_limit, settings.concurrent_inputs, settings.limit_addresses),
         workers=settings.workers,
     )
+
+
+def open_sessions(settings: Settings) -> SessionStore | None:
+    """The store of sessions: Redis, the memory of a single worker, or none. Raises InvalidAccess."""
+    limits = SessionLimits(settings.session_seconds, settings.max_sessions, settings.max_session_bytes)
+    if settings.session_storage is None:
+        return OwnSessions(limits) if settings.workers == 1 else None
+    if settings.state_secret is None:
+        raise InvalidAccess("session_storage needs state_secret: services that share sessions sign them with it")
+    return SharedSessions(settings.session_storage.get_secret_value(), limits)
 
 
 def _tracing() -> "Tracing | None":

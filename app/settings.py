@@ -18,6 +18,7 @@ SECRETS = (
     "admin_key",
     "api_keys",
     "rate_limit_storage",
+    "session_storage",
     "state_secret",
 )  # passed on in the environment, never on a command line
 _OWN_PATHS = ("/v1", "/v2", "/hf", "/assets")  # as a prefix they would be ambiguous
@@ -198,6 +199,21 @@ class Settings(BaseSettings):
     )
     max_state_bytes: Annotated[int, Field(ge=1024)] = Field(
         1024 * 1024, description="Maximum size of a state in bytes, as a request sends it."
+    )
+    session_storage: Annotated[SecretStr | None, AfterValidator(_checked_storage)] = Field(
+        None,
+        description="Redis URL that keeps sessions for several workers and machines, such as redis://host:6379/0; it "
+        "needs state_secret. Without it a service of one worker keeps them in its memory.",
+    )
+    session_seconds: Annotated[float, Field(gt=0)] = Field(
+        600.0, description="Seconds after its last request in which a session is kept."
+    )
+    max_sessions: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Maximum sessions of each key; the least recently used leave first."
+    )
+    max_session_bytes: Annotated[int, Field(ge=1024)] = Field(
+        64 * 1024 * 1024,
+        description="Maximum bytes of the sessions of each key; the least recently used leave first.",
     )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."

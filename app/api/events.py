@@ -86,7 +86,14 @@ class EventStream(Response):
 
     media_type = EVENT_STREAM
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, deadline: float, keep_alive: float) -> None:
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        *,
+        deadline: float,
+        keep_alive: float,
+        until_end: AsyncExitStack | None = None,
+    ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._events = events

@@ -76,6 +76,9 @@ KINDS: dict[type[errors.UnrollError], Kind] = {
     errors.InvalidState: Kind(422, "invalid-state", "A state cannot be used"),
     errors.StateMismatch: Kind(409, "state-mismatch", "A state is of another model"),
     errors.NoState: Kind(422, "no-state", "The model cannot continue from a state"),
+    errors.SessionLost: Kind(409, "session-lost", "The session is not there"),
+    errors.SessionsOff: Kind(403, "sessions-off", "The service keeps no sessions"),
+    errors.SessionsUnreachable: Kind(503, "sessions-unreachable", "Sessions cannot be read", retry_after=5),
     errors.InputError: Kind(422, "invalid-request", "The request is not valid"),
     errors.ModelNotFound: Kind(404, "model-not-found", "The model does not exist"),
     errors.ModelUnavailable: Kind(503, "model-unavailable", "The model cannot be used"),
@@ -112,7 +115,14 @@ COMMON_ERRORS: tuple[type[errors.UnrollError], ...] = (
     errors.TimedOut,
     errors.EngineFailed,
 )  # of every task
-STATE_ERRORS: tuple[type[errors.UnrollError], ...] = (errors.InvalidState, errors.StateMismatch, errors.NoState)
+STATE_ERRORS: tuple[type[errors.UnrollError], ...] = (
+    errors.InvalidState,
+    errors.StateMismatch,
+    errors.NoState,
+    errors.SessionLost,
+    errors.SessionsOff,
+    errors.SessionsUnreachable,
+)
 INVALID_REQUEST = KINDS[errors.InputError]
 UNREADABLE_BODY = KINDS[errors.UnreadableBody]
 CROSS_ORIGIN = Kind(400, "cross-origin", "The origin is not allowed")

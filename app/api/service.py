@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,12 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.access.guard import client_of, count_inputs
+from app.api.access.guard import client_of, count_inputs, owner_of
 from app.api.access.keys import Keys
 from app.api.admission import TICKET, Admission, Ticket
 from app.api.disconnect import UntilDisconnect
 from app.api.events import EventStream
 from app.api.options import Options
+from app.api.sessions.turn import AskedSession, Sessions, Turn
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
 from app.errors import ModelUnavailable, Overloaded, TooManyInputs
@@ -69,6 +70,7 @@ class Service:
         rollout: Rollout,
         keys: Keys,
         limits: RequestLimits,
+        sessions: Sessions,
     ) -> None:
         self.tasks = {task.name: task for task in tasks}
         self.catalog = catalog
@@ -77,6 +79,7 @@ class Service:
         self.admission = admission
         self.rollout = rollout
         self.keys = keys
+        self.sessions = sessions
         self._reader = reader
         self._answer_limits = answer_limits
         self._limits = limits
@@ -178,9 +181,16 @@ class Service:
         return UntilDisconnect(request.receive, terms.deadline)
 
     async def prepare(
-        self, request: Request, task: Task, inputs: Sequence[Any], options: TaskOptions, chosen: Options, terms: Terms
+        self,
+        request: Request,
+        task: Task,
+        inputs: Sequence[Any],
+        options: TaskOptions,
+        chosen: Options,
+        terms: Terms,
+        turn: Turn | None = None,
     ) -> Jobs:
-        """A job for each input, with the `chosen` model. Admission counts the cost of the jobs from now on. Raises
+        """A job for each input, with the `chosen` model, in the `turn` of a session if there is one. Admission counts the cost of the jobs from now on. Raises
         InputTooLong and Overloaded for jobs that take too many cell steps."""
 
         async def prepare_now() -> list[Job]:
@@ -195,6 +205,7 @@ class Service:
                 reader=self._reader,
                 limits=self._answer_limits,
                 deadline=terms.deadline,
+                session=turn.carrying if turn else None,
             )
             pauses, steps = Pauses(), 0
             for index, job in enumerate(jobs):
@@ -212,7 +223,19 @@ class Service:
         await jobs.begin()
         return jobs
 
-    async def answer(self, request: Request, jobs: Jobs, terms: Terms) -> Sequence[Output]:
+    def turn(
+        self, request: Request, asked: AskedSession | None, terms: Terms, *, inputs: int
+    ) -> AbstractAsyncContextManager[Turn | None]:
+        """The context in which a request of a session is answered; without a session it is None. Raises SessionLost,
+        SessionsOff, SessionsUnreachable, InvalidState and InputError."""
+        if asked is None:
+            return nullcontext()
+        assert terms.deadline is not None
+        return self.sessions.turn(owner_of(request), asked, inputs=inputs, deadline=terms.deadline)
+
+    async def answer(
+        self, request: Request, jobs: Jobs, terms: Terms, turn: Turn | None = None
+    ) -> Sequence[Output]:
         """The output of each job, in order. `jobs` are prepared again while their version is a default that was
         unloaded meanwhile."""
         while True:
@@ -223,10 +246,14 @@ class Service:
                 if jobs.names_version:
                     raise
             await jobs.renew()
+        if turn is not None:
+            await turn.keep(jobs[0], outputs[0])
         self._count(request, jobs, outputs)
         return outputs
 
-    async def stream(self, request: Request, jobs: Jobs, terms: Terms) -> AsyncGenerator[tuple[int, Any], None]:
+    async def stream(
+        self, request: Request, jobs: Jobs, terms: Terms, turn: Turn | None = None
+    ) -> AsyncGenerator[tuple[int, Any], None]:
         """Deltas as they come, each with the index of its job. The last item of a job is its Output. `jobs` are
         prepared again as in `answer`, until the first delta."""
         while True:
@@ -235,6 +262,8 @@ class Service:
                 async with aclosing(self._stream(request, jobs, terms)) as items:
                     async for item in items:
                         has_begun = True
+                        if turn is not None and isinstance(item[1], Output):
+                            await turn.keep(jobs[item[0]], item[1])
                         yield item
                 return
             except ModelUnavailable:
@@ -256,10 +285,12 @@ class Service:
                 yield index, item
         self._count(request, jobs, [outputs[index] for index in range(len(jobs))])
 
-    def event_stream(self, events: AsyncGenerator[bytes, None], terms: Terms) -> EventStream:
-        """The response that sends `events` as they come."""
+    def event_stream(
+        self, events: AsyncGenerator[bytes, None], terms: Terms, until_end: AsyncExitStack | None = None
+    ) -> EventStream:
+        """The response that sends `events` as they come, and then closes `until_end`."""
         assert terms.deadline is not None
-        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive)
+        return EventStream(events, deadline=terms.deadline, keep_alive=self._limits.keep_alive, until_end=until_end)
 
     def _count(self, request: Request, jobs: Jobs, outputs: Sequence[Output]) -> None:
         usage, counters = usage_of(jobs, outputs), self.metrics.task(jobs.task.name)

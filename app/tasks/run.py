@@ -15,7 +15,8 @@ from app.tasks.concurrently import concurrently, interleaved
 from app.tasks.job import Following, Job, Output, ReadSource
 from app.tasks.options import LanguagePair, TaskOptions
 from app.tasks.sources.source_kind import Reader
-from app.tasks.states.carrying import check_entries, check_model, opened
+from app.tasks.states.carrying import Carrying, check_entries, check_model, opened
+from app.tasks.states.options import check_options
 from app.tasks.task import Task
 from app.turns import Pauses
 
@@ -34,11 +35,16 @@ async def prepare(
     reader: Reader,
     limits: AnswerLimits,
     deadline: float | None,
+    session: Carrying | None = None,
 ) -> list[Job]:
-    """A job for each input, in order. Checks that need no reading of inputs come first. Raises InputTooShort, and what
+    """A job for each input, in order; `session` is what those of a session carry. Checks that need no reading of inputs come first. Raises InputTooShort, and what
     the source and the answer raise."""
     task.source.check(inputs, reader.limits, options)
-    carrying = opened(options, reader.keys, returns=task.answer.keeps_states)
+    if session is None:
+        carrying = opened(options, reader.keys, returns=task.answer.keeps_states)
+    else:
+        check_options(options, "a session")
+        carrying = session
     if carrying.start is not None:
         check_model(carrying.start, model, version)
         model, version = carrying.start.model, carrying.start.version

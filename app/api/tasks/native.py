@@ -1,6 +1,7 @@
 """The native routes, such as `POST /v1/sentiment`: one for each task, made from its source and answer kinds."""
 
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -9,10 +10,12 @@ from app.api.blocks import BlocksResponse
 from app.api.problems import COMMON_ERRORS, STATE_ERRORS, problems
 from app.api.routes import Endpoint, Route
 from app.api.service import service_of
+from app.api.sessions.turn import AskedSession
 from app.api.tasks.bodies import body_of
 from app.api.tasks.streams import described_answer, stream_events
 from app.errors import ContradictoryOptions, UnrollError
-from app.tasks.states.options import StartOptions
+from app.tasks.options import TaskOptions
+from app.tasks.states.options import CarryOptions, StartOptions
 from app.tasks.task import Task
 
 
@@ -43,6 +46,13 @@ def _errors(task: Task) -> list[type[UnrollError]]:
     return [*COMMON_ERRORS, *body_of(task).errors, ContradictoryOptions, *of_states]
 
 
+def _session_of(options: TaskOptions, task: Task) -> AskedSession | None:
+    if not isinstance(options, StartOptions) or options.session is None:
+        return None
+    returns = task.answer.keeps_states or (isinstance(options, CarryOptions) and options.return_state)
+    return AskedSession(options.session, options.session_start, options.session_end, options.state, returns)
+
+
 def _endpoint(task: Task) -> Endpoint:
     body = body_of(task)
 
@@ -50,11 +60,15 @@ def _endpoint(task: Task) -> Endpoint:
         service = service_of(request)
         inputs, options = await body.read(request, service)
         terms = service.accept(request, options, inputs=len(inputs))
-        async with service.until_disconnect(request, terms):
-            jobs = await service.prepare(request, task, inputs, options, options, terms)
-            if not task.answer.streams(options):
-                outputs = await service.answer(request, jobs, terms)
-                return BlocksResponse(await task.answer.form.of(jobs, outputs).encoded())
-        return service.event_stream(stream_events(task, service.stream(request, jobs, terms), jobs), terms)
+        async with AsyncExitStack() as session:
+            async with service.until_disconnect(request, terms):
+                asked = _session_of(options, task)
+                turn = await session.enter_async_context(service.turn(request, asked, terms, inputs=len(inputs)))
+                jobs = await service.prepare(request, task, inputs, options, options, terms, turn)
+                if not task.answer.streams(options):
+                    outputs = await service.answer(request, jobs, terms, turn)
+                    return BlocksResponse(await task.answer.form.of(jobs, outputs).encoded())
+            events = stream_events(task, service.stream(request, jobs, terms, turn), jobs)
+            return service.event_stream(events, terms, until_end=session.pop_all())
 
     return endpoint

@@ -55,7 +55,7 @@ def opened(options: TaskOptions, keys: StateKeys | None, *, returns: bool) -> Ca
     returns = returns or (isinstance(options, CarryOptions) and options.return_state)
     if options.state is None and not returns:
         return NOTHING_CARRIED
-    check_options(options)
+    check_options(options, "return_state" if options.state is None else "state")
     keys.check_on()
     return Carrying(None if options.state is None else keys.open(options.state), keys if returns else None)
 

@@ -1,11 +1,13 @@
 """Options of requests that return a state or continue from one."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.errors import ContradictoryOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions, WindowOptions
+
+SessionName = Annotated[str, Field(pattern=r"^[\w.@-]{1,128}$")]
 
 
 class StartOptions(TaskOptions):
@@ -18,6 +20,27 @@ class StartOptions(TaskOptions):
     )
 
 
+    session: SessionName | None = Field(
+        None,
+        description="A session that the service keeps: the input is what came since its last request. The first "
+        "request has `session_start`. Each key has sessions of its own.",
+    )
+    session_start: bool = Field(False, description="Begin the session anew, from `state` if it is there.")
+    session_end: bool = Field(False, description="Forget the session after the answer.")
+
+    @model_validator(mode="after")
+    def _are_of_a_session(self) -> Self:
+        wrong = [name for name in ("session_start", "session_end") if getattr(self, name)]
+        if self.session is None and wrong:
+            raise ContradictoryOptions(f"{wrong[0]} needs a session; name it in session", options=[wrong[0], "session"])
+        if self.session is not None and self.state is not None and not self.session_start:
+            raise ContradictoryOptions(
+                "session goes on from its own state: leave out state, or set session_start to begin from it",
+                options=["session", "state"],
+            )
+        return self
+
+
 class CarryOptions(StartOptions):
     """The state from which inputs go on, and whether the state after them is returned."""
 
@@ -28,8 +51,8 @@ class CarryOptions(StartOptions):
     )
 
 
-def check_options(options: TaskOptions) -> None:
-    """Raises ContradictoryOptions for options that exclude states."""
+def check_options(options: TaskOptions, what: str) -> None:
+    """Raises ContradictoryOptions for options that exclude states, which the request asks for by `what`."""
     excluded = {
         "truncate": isinstance(options, TextOptions) and options.truncate,
         "split_sentences": isinstance(options, SentenceOptions) and bool(options.split_sentences),
@@ -39,7 +62,6 @@ def check_options(options: TaskOptions) -> None:
     }
     wrong = [name for name, used in excluded.items() if used]
     if wrong:
-        names = "state" if isinstance(options, StartOptions) and options.state is not None else "return_state"
         raise ContradictoryOptions(
-            f"{names} and {wrong[0]} exclude each other: leave one of them out", options=[names, wrong[0]]
+            f"{what} and {wrong[0]} exclude each other: leave one of them out", options=[what, wrong[0]]
         )

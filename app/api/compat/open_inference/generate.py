@@ -1,20 +1,21 @@
 """POST /v2/models/{model}/generate and /generate_stream: Triton's generate extension, text to text."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.body import checked, json_body, read_long
-from app.api.compat.open_inference.options import chosen_by, sentence_form
+from app.api.compat.open_inference.options import chosen_by, sentence_form, sequence_of
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import GenerateAnswer, GenerateFailure, GenerateRequest, SentenceParameters
 from app.api.events import data_event, described_event, described_stream
 from app.api.options import Options
-from app.api.problems import COMMON_ERRORS, problems
+from app.api.problems import COMMON_ERRORS, STATE_ERRORS, problems
 from app.api.service import Service, json_response, service_of
+from app.api.sessions.turn import Turn
 from app.engine.protocol import Terms
 from app.errors import ContradictoryOptions, InputError
 from app.store.manifest import Manifest
@@ -42,7 +43,7 @@ STREAMED = described_stream(
     'data: {"model_name":"lm-en","model_version":"1","text_output":"","score":-1.2,"finish_reason":"length"}\n\n',
 )
 _CONTENT = json_body(GenerateRequest, EXAMPLES)
-_ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions)
+_ERRORS = problems(*COMMON_ERRORS, ContradictoryOptions, *STATE_ERRORS)
 router = APIRouter(tags=["Open Inference Protocol"])
 
 
@@ -82,10 +83,14 @@ async def _read(request: Request, *, streamed: bool) -> _TextRequest:
     return _TextRequest(service, manifest, body.id, body.text_input, checked(given, form, "parameters"))
 
 
-async def _jobs(request: Request, prompt: _TextRequest, terms: Terms) -> Jobs:
+async def _jobs(request: Request, prompt: _TextRequest, terms: Terms, turn: Turn | None) -> Jobs:
     return await prompt.service.prepare(
-        request, prompt.task, [prompt.text], prompt.options, _chosen(request, prompt), terms
+        request, prompt.task, [prompt.text], prompt.options, _chosen(request, prompt), terms, turn
     )
+
+
+def _turn(request: Request, prompt: _TextRequest, terms: Terms) -> AbstractAsyncContextManager[Turn | None]:
+    return prompt.service.turn(request, sequence_of(prompt.manifest, prompt.options), terms, inputs=1)
 
 
 def _chosen(request: Request, prompt: _TextRequest) -> Options:
@@ -108,9 +113,9 @@ async def generate(request: Request) -> Response:
     prompt = await _read(request, streamed=False)
     service = prompt.service
     terms = service.accept(request, _chosen(request, prompt), inputs=1)
-    async with service.until_disconnect(request, terms):
-        jobs = await _jobs(request, prompt, terms)
-        (output,) = await service.answer(request, jobs, terms)
+    async with service.until_disconnect(request, terms), _turn(request, prompt, terms) as turn:
+        jobs = await _jobs(request, prompt, terms, turn)
+        (output,) = await service.answer(request, jobs, terms, turn)
     assert isinstance(output, SentenceOutput)
     return json_response(_answer(prompt.id, jobs, output.result.text, output))
 
@@ -133,9 +138,12 @@ async def generate_stream(request: Request) -> Response:
     prompt = prompt._replace(options=prompt.options.model_copy(update={"stream": True}))
     service = prompt.service
     terms = service.accept(request, _chosen(request, prompt), inputs=1)
-    async with service.until_disconnect(request, terms):
-        jobs = await _jobs(request, prompt, terms)
-    return service.event_stream(_events(service.stream(request, jobs, terms), prompt.id, jobs), terms)
+    async with AsyncExitStack() as session:
+        async with service.until_disconnect(request, terms):
+            turn = await session.enter_async_context(_turn(request, prompt, terms))
+            jobs = await _jobs(request, prompt, terms, turn)
+        events = _events(service.stream(request, jobs, terms, turn), prompt.id, jobs)
+        return service.event_stream(events, terms, until_end=session.pop_all())
 
 
 async def _events(

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from app.api.body import JSON, checked, json_body, read_long
 from app.api.compat.open_inference.binary import HEADER, OCTETS, split
 from app.api.compat.open_inference.inputs import input_of
-from app.api.compat.open_inference.options import chosen_by, parameters_form
+from app.api.compat.open_inference.options import chosen_by, parameters_form, sequence_of
 from app.api.compat.open_inference.outputs import check_outputs, encoded, outputs_of_results
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import InferAnswer, InferRequest
-from app.api.problems import COMMON_ERRORS, problems
+from app.api.problems import COMMON_ERRORS, STATE_ERRORS, problems
 from app.api.service import service_of
 from app.api.tasks.files import BINARY
 from app.errors import ContradictoryOptions, InputError, InvalidImage
@@ -47,7 +47,7 @@ _ANSWER: dict[str, Any] = {
     "data follows the JSON",
     "content": {OCTETS: BINARY},
 }
-_ERRORS = problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions)
+_ERRORS = problems(*COMMON_ERRORS, InvalidImage, ContradictoryOptions, *STATE_ERRORS)
 
 
 @for_both(
@@ -76,8 +76,11 @@ async def infer(request: Request) -> Response:
     chosen = chosen_by(request, manifest, parameters)
     terms = service.accept(request, chosen, inputs=tensor.inputs)
     async with service.until_disconnect(request, terms):
-        jobs = await service.prepare(request, task, await tensor.read(task, manifest), parameters, chosen, terms)
-        outputs = await service.answer(request, jobs, terms)
+        inputs = await tensor.read(task, manifest)
+        asked = sequence_of(manifest, parameters)
+        async with service.turn(request, asked, terms, inputs=len(inputs)) as turn:
+            jobs = await service.prepare(request, task, inputs, parameters, chosen, terms, turn)
+            outputs = await service.answer(request, jobs, terms, turn)
     results = [output.result for output in outputs]
     return _answer(body, task, jobs[0].entry.manifest, results, binary=parameters.binary_data_output)
 

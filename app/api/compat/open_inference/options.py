@@ -11,6 +11,7 @@ from app.api.compat.open_inference.schemas import (
     TranslationParameters,
 )
 from app.api.options import Options
+from app.api.sessions.turn import AskedSession
 from app.store.manifest import Manifest
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.values_options import ValuesOptions
@@ -47,3 +48,11 @@ def chosen_by(request: Request, manifest: Manifest, parameters: Parameters) -> O
         priority=parameters.native_priority,
         timeout_ms=parameters.milliseconds,
     )
+
+
+def sequence_of(manifest: Manifest, parameters: Parameters) -> AskedSession | None:
+    """The sequence of a request, as a session: each model has sequences of its own, as in Triton."""
+    if not parameters.sequence_id:
+        return None
+    name = f"{manifest.name}/{parameters.sequence_id}"
+    return AskedSession(name, parameters.sequence_start, parameters.sequence_end)

@@ -20,6 +20,8 @@ _DEFAULT_LEVEL = 11
 _NO_REGION = "send the data with the request"
 _WITHOUT_TENSOR = {"n_best": 1, "logprobs": None, "attention": False, "stream": False}  # options, with their defaults
 
+SequenceId = Annotated[int, Field(ge=0, lt=2**64)]
+SequenceName = Annotated[str, Field(max_length=128, pattern=r"^[^/\x00-\x1f\x7f]*$")]
 TensorName = Annotated[str, Field(max_length=128)]
 Datatype = Annotated[str, Field(max_length=16, description="`BYTES`, `UINT8` or `FP32`.")]
 GivenParameters = Annotated[dict[str, Any], Field(max_length=_MOST_PARAMETERS)] | None
@@ -104,14 +106,24 @@ class Parameters(TaskOptions, Closed):
     )
     timeout_ms: Annotated[int, Field(ge=1)] | None = Field(None, description="Deadline in milliseconds.")
     binary_data_output: bool = Field(False, description="Send outputs after the JSON.")
-    sequence_id: Annotated[object, Only(0, "", instead="send the whole input with each request")] = None
-    sequence_start: Annotated[object, Only(False)] = None
-    sequence_end: Annotated[object, Only(False)] = None
+    sequence_id: SequenceId | SequenceName = Field(
+        0,
+        description="A sequence that the service keeps, as in Triton: the input is what came since its last request. "
+        "0 and an empty string mean none; 42 and `42` are the same.",
+    )
+    sequence_start: bool = Field(False, description="Begin the sequence anew; its first request needs this.")
+    sequence_end: bool = Field(False, description="Forget the sequence after the answer.")
 
     @model_validator(mode="after")
     def _one_timeout(self) -> Self:
         if self.timeout and self.timeout_ms:
             raise PydanticCustomError("timeout", "timeout and timeout_ms are both set; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _are_of_a_sequence(self) -> Self:
+        if not self.sequence_id and (self.sequence_start or self.sequence_end):
+            raise PydanticCustomError("sequence", "sequence_start and sequence_end need a sequence_id; send one")
         return self
 
     @property
