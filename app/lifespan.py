@@ -18,6 +18,7 @@ from app.api.head_check import HeadCheck
 from app.api.refusal_report import RefusalReport
 from app.api.service import RequestLimits, Service
 from app.api.sessions.kept import SessionStore
+from app.api.sessions.own import OwnSessions
 from app.api.sessions.turn import Sessions
 from app.desired_state import DesiredStateFile, create_desired_state
 from app.engine.client import EngineClient, EngineView
@@ -123,6 +124,8 @@ def _watches(parts: Parts, rollout: Rollout) -> list[Coroutine[Any, Any, None]]:
     watches = [rollout.follow(), parts.metrics.share_pending(), parts.refusals.watch(), _tidy_memory()]
     if not parts.guard.is_idle:
         watches.append(watch_access(parts.guard))
+    if isinstance(parts.sessions, OwnSessions):
+        watches.append(_drop_old(parts.sessions))
     if parts.settings.watch_seconds and parts.is_first:
         watches.append(watch(rollout, parts.settings.watch_seconds))
     return watches
@@ -199,6 +202,13 @@ def _log_ready(view: EngineView) -> None:
 def _figures(view: EngineView, catalog: Catalog) -> ServiceFigures:
     engines = dict(zip(view.places, view.ready, strict=True))
     return ServiceFigures(engines, view.count, view.precisions, len(catalog.broken(view)))
+
+
+async def _drop_old(sessions: OwnSessions) -> None:
+    """Drop sessions of keys that send nothing any more, until cancelled."""
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        sessions.drop_old()
 
 
 async def _tidy_memory() -> None:

@@ -82,7 +82,18 @@ def create_app(
     lines = request_logger(settings.log_level, settings.log_format) if settings.log_requests else None
     refusals = RefusalReport(metrics, lines)
     parts = lifespan.Parts(
-        settings, tasks, metrics, admission, check, refusals, guard, open_sessions(settings), tracing, engines, service_folder, is_first
+        settings,
+        tasks,
+        metrics,
+        admission,
+        check,
+        refusals,
+        guard,
+        open_sessions(settings),
+        tracing,
+        engines,
+        service_folder,
+        is_first,
     )
     app = FastAPI(
         title="Unroll",
@@ -103,7 +114,15 @@ def create_app(
     install_problems(app)
     install_document(app, routes)
     compatible = (router for interface in _COMPATIBLE for router in interface.ROUTERS)
-    for router in (tasks_router, models.router, sessions.router, admin.router, *compatible, health.router, pages.router):
+    for router in (
+        tasks_router,
+        models.router,
+        sessions.router,
+        admin.router,
+        *compatible,
+        health.router,
+        pages.router,
+    ):
         app.include_router(router)
     app.mount("/assets/swagger", pages.static_swagger)
     app.mount("/assets/web", pages.static_web)

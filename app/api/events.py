@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import chain
 from typing import Any
 
@@ -81,7 +81,7 @@ def _failure(error: Exception, route: Route | None) -> bytes:
 
 class EventStream(Response):
     """Sends `events` as they come, and a comment after `keep_alive` idle seconds, so that proxies keep the connection
-    open. A failure is the last event: a problem, or the error members of the route's clients. A stream that fails
+    open; `until_end` is closed at the end. A failure is the last event: a problem, or the error members of the route's clients. A stream that fails
     within an event of several blocks ends there: clients ignore an event without its end."""
 
     media_type = EVENT_STREAM
@@ -99,10 +99,15 @@ class EventStream(Response):
         self._events = events
         self._deadline = deadline
         self._keep_alive = keep_alive
+        self._until_end = until_end or AsyncExitStack()
         self._sent_at = 0.0  # time of the last bytes, on the loop's clock
         self._is_within_event = False  # the last bytes were a block of an event, and not its last one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._until_end:
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         self._sent_at = loop.time()

@@ -233,9 +233,7 @@ class Service:
         assert terms.deadline is not None
         return self.sessions.turn(owner_of(request), asked, inputs=inputs, deadline=terms.deadline)
 
-    async def answer(
-        self, request: Request, jobs: Jobs, terms: Terms, turn: Turn | None = None
-    ) -> Sequence[Output]:
+    async def answer(self, request: Request, jobs: Jobs, terms: Terms, turn: Turn | None = None) -> Sequence[Output]:
         """The output of each job, in order. `jobs` are prepared again while their version is a default that was
         unloaded meanwhile."""
         while True:

@@ -1,20 +1,12 @@
 """Sessions in the memory of a service with one front end."""
 
-import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from app.api.sessions.kept import Kept, Place, SessionLimits
-
-
-class _Queue:
-    """The turns of one session: asyncio's lock is given in the order of arrival."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.requests = 0
+from app.api.sessions.turns import Turns
 
 
 class OwnSessions:
@@ -25,20 +17,11 @@ class OwnSessions:
         self._clock = clock
         self._kept: dict[str, OrderedDict[str, Kept]] = {}
         self._sizes: dict[str, int] = {}
-        self._queues: dict[Place, _Queue] = {}
+        self._turns = Turns()
 
-    @asynccontextmanager
-    async def turn(self, place: Place, deadline: float) -> AsyncIterator[None]:
-        """See `SessionStore.turn`; whoever waits is cancelled at the deadline."""
-        queue = self._queues.setdefault(place, _Queue())
-        queue.requests += 1
-        try:
-            async with queue.lock:
-                yield
-        finally:
-            queue.requests -= 1
-            if not queue.requests:
-                del self._queues[place]
+    def turn(self, place: Place, deadline: float) -> AbstractAsyncContextManager[None]:
+        """See `SessionStore.turn`."""
+        return self._turns.of(place)
 
     async def find(self, place: Place) -> Kept | None:
         """See `SessionStore.find`."""

@@ -19,7 +19,6 @@ class StartOptions(TaskOptions):
         "Several inputs, or several requests, fork it.",
     )
 
-
     session: SessionName | None = Field(
         None,
         description="A session that the service keeps: the input is what came since its last request. The first "
