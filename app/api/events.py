@@ -81,8 +81,9 @@ def _failure(error: Exception, route: Route | None) -> bytes:
 
 class EventStream(Response):
     """Sends `events` as they come, and a comment after `keep_alive` idle seconds, so that proxies keep the connection
-    open; `until_end` is closed at the end. A failure is the last event: a problem, or the error members of the route's clients. A stream that fails
-    within an event of several blocks ends there: clients ignore an event without its end."""
+    open; `until_end` is closed at the end. A failure is the last event: a problem, or the error members of the route's
+    clients. A stream that fails within an event of several blocks ends there: clients ignore an event without its end.
+    """
 
     media_type = EVENT_STREAM
 

@@ -190,8 +190,8 @@ class Service:
         terms: Terms,
         turn: Turn | None = None,
     ) -> Jobs:
-        """A job for each input, with the `chosen` model, in the `turn` of a session if there is one. Admission counts the cost of the jobs from now on. Raises
-        InputTooLong and Overloaded for jobs that take too many cell steps."""
+        """A job for each input, with the `chosen` model, in the `turn` of a session if there is one. Admission counts
+        the cost of the jobs from now on. Raises InputTooLong and Overloaded for jobs that take too many cell steps."""
 
         async def prepare_now() -> list[Job]:
             jobs = await prepare(

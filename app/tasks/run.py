@@ -37,8 +37,8 @@ async def prepare(
     deadline: float | None,
     session: Carrying | None = None,
 ) -> list[Job]:
-    """A job for each input, in order; `session` is what those of a session carry. Checks that need no reading of inputs come first. Raises InputTooShort, and what
-    the source and the answer raise."""
+    """A job for each input, in order; `session` is what those of a session carry. Checks that need no reading of inputs
+    come first. Raises InputTooShort, and what the source and the answer raise."""
     task.source.check(inputs, reader.limits, options)
     if session is None:
         carrying = opened(options, reader.keys, returns=task.answer.keeps_states)

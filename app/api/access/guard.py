@@ -47,14 +47,7 @@ class Caller:
         self.most_inputs = most_inputs
         self.inputs = 0
 
-    def owner_of(request: Request) -> str:
-    """The owner of what the service keeps for a request: the name of its key, or empty, since callers without a key
-    cannot be told apart."""
-    caller: Caller | None = request.scope.get(CALLER)
-    return "" if caller is None or caller.key is None else caller.key.name
-
-
-def count_inputs(self, inputs: int) -> None:
+    def count_inputs(self, inputs: int) -> None:
         """Count the inputs of the request. Raises RateLimited above the caller's limit of concurrent inputs."""
         self._guard.count(self, inputs)
 
@@ -153,6 +146,13 @@ def client_of(request: Request) -> str:
     if caller is not None:
         return caller.name
     return request.client.host if request.client else ""
+
+
+def owner_of(request: Request) -> str:
+    """The owner of what the service keeps for a request: the name of its key, or empty, since callers without a key
+    cannot be told apart."""
+    caller: Caller | None = request.scope.get(CALLER)
+    return "" if caller is None or caller.key is None else caller.key.name
 
 
 def count_inputs(request: Request, inputs: int, metrics: Metrics) -> None:
