@@ -195,8 +195,8 @@ def test_a_stream_is_a_request_of_the_session(http: httpx.Client) -> None:
     whole = ask(http, "a warm", path="/v1/complete", **members | {"max_tokens": 8})["text"]
     started = {"inputs": "a warm", "session": "talk", "session_start": True, "stream": True, **members}
     streamed = http.post("/v1/complete", json=started).text
-    (result,) = [line for line in streamed.splitlines() if line.startswith("data: ") and "finish_reason" in line]
-    first = json.loads(result.removeprefix("data: "))["text"]
+    events = [json.loads(line.removeprefix("data: ")) for line in streamed.splitlines() if line.startswith("data: ")]
+    (first,) = [event["result"]["text"] for event in events if "result" in event]
     assert first + ask(http, "", path="/v1/complete", session="talk", max_tokens=4)["text"] == whole
     parts = {"text_input": "a warm", "sequence_id": 5, "sequence_start": True, "max_tokens": 3}
     assert "finish_reason" in http.post("/v2/models/lm-en/generate_stream", json=parts).text
