@@ -13,7 +13,7 @@ from app.engines import bring_up_to_date, open_store, start_engines
 from app.errors import StoreUnreachable
 from app.log_output import LOG_OUTPUT
 from app.logs import set_up_logging
-from app.main import create_app, open_guard
+from app.main import create_app, open_guard, open_sessions
 from app.server.connections import raise_file_limit
 from app.server.front_end import FrontEnd
 from app.settings import Settings, is_local
@@ -33,6 +33,7 @@ def serve(**options: Any) -> None:
     settings = _settings(options)
     with errors_as_messages():
         open_guard(settings)
+        open_sessions(settings)
     reach = _reach(settings)
     set_up_logging(settings.log_level, settings.log_format)
     raise_file_limit()

@@ -79,6 +79,10 @@ def _provoked(folder: Path) -> Provoked:
             yield from _failed_administration(http, store)
         with client_of_ready(create_app(Settings(store=store, request_seconds=1), engines=[endpoint])) as http:
             yield from _too_slow(http)
+        with client_of_ready(create_app(Settings(store=store, workers=2), engines=[endpoint])) as http:
+            yield "sessions-off", http.get("/v1/sessions")
+        with client_of_ready(create_app(_with_redis(store, folder), engines=[endpoint])) as http:
+            yield "sessions-unreachable", http.get("/v1/sessions")
         with client_of_ready(create_app(Settings(store=store), engines=[endpoint])) as http:
             stop_engine()
             yield from _unanswered(http)
@@ -107,6 +111,12 @@ def _with_keys(store: Path) -> Settings:
         admin_key=SecretStr(ADMIN_KEY),
         cors_origins="https://shop.example",
     )
+
+
+def _with_redis(store: Path, folder: Path) -> Settings:
+    """The settings of a service that cannot reach the Redis with its sessions."""
+    nobody = SecretStr(f"redis+unix://{folder}/no-redis")
+    return Settings(store=str(store), session_storage=nobody, state_secret=SecretStr("a secret of the example"))
 
 
 def _failing() -> None:
@@ -170,6 +180,7 @@ def _wrong_models(http: httpx.Client) -> Provoked:
         "no-state",
         http.post("/v1/sentiment", json={"inputs": "a film", "model": "sentiment-en", "return_state": True}),
     )
+    yield "session-lost", http.post("/v1/complete", json={"inputs": " is", "model": "lm-en", "session": "talk-1"})
     body = {"inputs": "a film", "model": "sentiment-en", "version": 2}
     yield "model-unavailable", http.post("/v1/sentiment", json=body)
 

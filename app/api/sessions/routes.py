@@ -11,7 +11,7 @@ from app.api.problems import problems
 from app.api.service import ServiceDependency
 from app.api.sessions.kept import Kept, Place
 from app.api.sessions.turn import lost
-from app.errors import SessionLost, SessionsOff, SessionsUnreachable
+from app.errors import SessionLost, SessionsOff, SessionsUnreachable, TimedOut
 
 _DELETE_SECONDS = 60.0  # to wait for the request that is being answered
 router = APIRouter(tags=["Tasks"])
@@ -62,7 +62,7 @@ async def sessions(request: Request, service: ServiceDependency) -> SessionList:
     "/v1/sessions",
     operation_id="forget_sessions",
     summary="Forget all sessions of a key",
-    responses=problems(SessionsOff, SessionsUnreachable),
+    responses=problems(SessionsOff, SessionsUnreachable, TimedOut),
 )
 async def forget_all(request: Request, service: ServiceDependency) -> ForgottenSessions:
     """Each is forgotten after the request that it answers."""
@@ -79,7 +79,7 @@ async def forget_all(request: Request, service: ServiceDependency) -> ForgottenS
     "/v1/sessions/{name:path}",
     operation_id="forget_session",
     summary="Forget a session",
-    responses=problems(SessionLost, SessionsOff, SessionsUnreachable),
+    responses=problems(SessionLost, SessionsOff, SessionsUnreachable, TimedOut),
 )
 async def forget(
     request: Request,

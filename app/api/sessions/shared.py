@@ -17,7 +17,7 @@ import msgspec
 
 from app.api.sessions.kept import Kept, Place, SessionLimits
 from app.api.sessions.turns import Turns
-from app.errors import InvalidAccess, SessionLost, SessionsUnreachable
+from app.errors import InvalidAccess, SessionLost, SessionsUnreachable, TimedOut
 
 log = logging.getLogger("unroll.sessions")
 _REDIS_SECONDS = 2.0  # timeout of connecting, and of each reply
@@ -90,7 +90,10 @@ class SharedSessions:
     async def _lock(self, place: Place, token: str, deadline: float) -> None:
         wait = _FIRST_WAIT
         while True:
-            expires = max(1, int((deadline - time.monotonic() + _GRACE_SECONDS) * 1000))
+            seconds = deadline - time.monotonic()
+            if seconds < 0:
+                raise TimedOut("another request of the session is still being answered; allow more time")
+            expires = int((seconds + _GRACE_SECONDS) * 1000)
             with _reachable():
                 if await self._redis.set(_lock_of(place), token, nx=True, px=expires):
                     return
