@@ -1,6 +1,7 @@
 """Sessions that the service keeps: natively, as sequences of Triton's client, and in a Redis that services share."""
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from pydantic import SecretStr
+from redis import Redis
 from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
@@ -217,6 +219,31 @@ def test_keys_never_see_each_others_sessions(store: Path, engine: str) -> None:
         assert http.post("/v1/sentiment", json=body, headers=ann).status_code == 200
 
 
+def test_a_session_that_is_not_used_expires(store: Path, engine: str) -> None:
+    with served(store, engine, session_seconds=0.001) as http:
+        ask(http, "a", model=MODEL, session="talk", session_start=True)
+        time.sleep(0.01)
+        assert names(http) == []
+        assert refused(http, "a", session="talk") == (409, "session-lost")
+
+
+def test_the_bytes_of_a_key_are_bounded(store: Path, engine: str) -> None:
+    with served(store, engine) as http:
+        ask(http, "a", model=MODEL, session="one", session_start=True)
+        size = http.get("/v1/sessions").json()["sessions"][0]["bytes"]
+    with served(store, engine, max_session_bytes=max(1024, 2 * size + size // 2)) as http:
+        for name in ("one", "two", "three"):
+            ask(http, "a", model=MODEL, session=name, session_start=True)
+        assert names(http) == ["two", "three"]
+        ask(http, "a", model=MODEL, session="two", session_start=True)
+        assert names(http) == ["three", "two"]
+        long = {"inputs": "a" * 3 * size, "model": MODEL, "session": "four", "session_start": True}
+        refusal = http.post("/v1/sentiment", json=long)
+        assert problem(refusal) == (422, "invalid-state")
+        assert "max_session_bytes" in refusal.json()["detail"]
+        assert names(http) == ["three", "two"]
+
+
 def test_several_workers_without_a_shared_store_refuse(store: Path, engine: str) -> None:
     with served(store, engine, workers=2, state_secret=SecretStr("one")) as http:
         assert refused(http, "a", model=MODEL, session="talk", session_start=True) == (403, "sessions-off")
@@ -247,6 +274,26 @@ def test_services_share_sessions_in_redis(store: Path, engine: str, socket: Path
             ask(here, "a", model=MODEL, session="talk", session_start=True)
         with served(store, engine, **shared) as restarted:
             assert ask(restarted, " film", session="talk") == ask(restarted, "a film", model=MODEL)
+
+
+def test_redis_keeps_sessions_within_their_limits(store: Path, engine: str, socket: Path) -> None:  # noqa: F811
+    with redis_at(socket) as url, Redis(unix_socket_path=str(socket)) as redis:
+        shared: dict[str, Any] = {"session_storage": SecretStr(url), "state_secret": SecretStr("one")}
+        with served(store, engine, **shared) as http:
+            ask(http, "a", model=MODEL, session="one", session_start=True)
+            size = http.get("/v1/sessions").json()["sessions"][0]["bytes"]
+            http.delete("/v1/sessions")
+        assert [key for key in redis.keys() if not key.endswith(b":bytes")] == []
+        with served(store, engine, max_session_bytes=max(1024, 2 * size + size // 2), **shared) as http:
+            for name in ("one", "two", "three"):
+                ask(http, "a", model=MODEL, session=name, session_start=True)
+            assert names(http) == ["two", "three"]
+        with served(store, engine, session_seconds=0.001, **shared) as http:
+            ask(http, "a", model=MODEL, session="talk", session_start=True)
+            time.sleep(0.01)
+            assert names(http) == []
+            assert refused(http, "a", session="talk") == (409, "session-lost")
+        assert redis.keys() == []
 
 
 def test_a_redis_that_is_gone_is_said(store: Path, engine: str, tmp_path: Path) -> None:
