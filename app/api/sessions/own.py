@@ -26,7 +26,8 @@ class OwnSessions:
     async def find(self, place: Place) -> Kept | None:
         """See `SessionStore.find`."""
         self._drop_old(place.owner)
-        return self._kept.get(place.owner, {}).get(place.name)
+        sessions = self._kept.get(place.owner)
+        return None if sessions is None else sessions.get(place.name)
 
     async def keep(self, place: Place, kept: Kept) -> None:
         """See `SessionStore.keep`."""
@@ -52,7 +53,8 @@ class OwnSessions:
     async def of(self, owner: str) -> Sequence[tuple[str, Kept]]:
         """See `SessionStore.of`."""
         self._drop_old(owner)
-        return [*self._kept.get(owner, {}).items()]
+        sessions = self._kept.get(owner)
+        return [] if sessions is None else [*sessions.items()]
 
     async def close(self) -> None:
         """See `SessionStore.close`."""
