@@ -32,10 +32,10 @@ class OwnSessions:
     async def keep(self, place: Place, kept: Kept) -> None:
         """See `SessionStore.keep`."""
         await self.forget(place)
+        self._drop_old(place.owner)
         sessions = self._kept.setdefault(place.owner, OrderedDict())
         sessions[place.name] = kept
         self._sizes[place.owner] = self._sizes.get(place.owner, 0) + len(kept.state)
-        self._drop_old(place.owner)
         while len(sessions) > self.limits.number or self._sizes[place.owner] > self.limits.size:
             await self.forget(Place(place.owner, next(iter(sessions))))
 
