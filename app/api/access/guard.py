@@ -150,7 +150,7 @@ def client_of(request: Request) -> str:
 
 def owner_of(request: Request) -> str:
     """The owner of what the service keeps for a request: the name of its key, or empty, since callers without a key
-    cannot be told apart."""
+    are alike."""
     caller: Caller | None = request.scope.get(CALLER)
     return "" if caller is None or caller.key is None else caller.key.name
 

@@ -15,6 +15,7 @@ from app.api.routes import ErrorMembers, Routes
 
 TAGS = (
     {"name": "Tasks", "description": "Each takes one input or a list, and returns the results in the same order."},
+    {"name": "Sessions", "description": "What the service keeps between the requests of a key."},
     {"name": "Models", "description": "The versions that the service has."},
     {
         "name": "Administration",

@@ -14,7 +14,7 @@ from app.api.sessions.turn import lost
 from app.errors import SessionLost, SessionsOff, SessionsUnreachable, TimedOut
 
 _DELETE_SECONDS = 60.0  # to wait for the request that is being answered
-router = APIRouter(tags=["Tasks"])
+router = APIRouter(tags=["Sessions"])
 
 
 class SessionInfo(BaseModel):

@@ -1,4 +1,4 @@
-"""One request of a session: the state that it goes on from, and the one that is kept after it."""
+"""One request of a session: the state that it continues from, and the one that is kept after it."""
 
 import time
 from collections.abc import AsyncIterator
@@ -80,7 +80,7 @@ class Sessions:
             raise InputError(f"a request of a session has one input, and this one has {inputs}; send them in order")
         async with store.turn(place, deadline):
             if asked.starts:
-                await store.forget(place)  # so that nobody goes on from it if this request fails
+                await store.forget(place)  # so that no request continues from it if this one fails
                 state, before = asked.state, 0
             else:
                 kept = await store.find(place)

@@ -34,7 +34,7 @@ class StartOptions(TaskOptions):
             raise ContradictoryOptions(f"{wrong[0]} needs a session; name it in session", options=[wrong[0], "session"])
         if self.session is not None and self.state is not None and not self.session_start:
             raise ContradictoryOptions(
-                "session goes on from its own state: leave out state, or set session_start to begin from it",
+                "session continues from its own state: leave out state, or set session_start to begin from it",
                 options=["session", "state"],
             )
         return self

@@ -20,6 +20,12 @@ class SentimentOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
     return_state: Annotated[
         bool,
         "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
@@ -147,6 +153,12 @@ class CompleteOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
     return_state: Annotated[
         bool,
         "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
@@ -202,6 +214,12 @@ class ClassifyOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
     return_state: Annotated[
         bool,
         "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
@@ -235,6 +253,12 @@ class TagOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
     return_state: Annotated[
         bool,
         "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
@@ -262,6 +286,12 @@ class ForecastOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
     return_state: Annotated[
         bool,
         "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
@@ -294,6 +324,12 @@ class EmbedOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
     return_state: Annotated[
         bool,
         "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
@@ -326,6 +362,12 @@ class StatesOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    session: Annotated[
+        str,
+        "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
+    ]
+    session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
+    session_end: Annotated[bool, "Forget the session after the answer."]
 
 
 OPTIONS: dict[str, type[Any]] = {
