@@ -10,8 +10,7 @@ from app.api.access.guard import owner_of
 from app.api.problems import problems
 from app.api.service import ServiceDependency
 from app.api.sessions.kept import Kept, Place
-from app.api.sessions.turn import lost
-from app.errors import SessionLost, SessionsOff, SessionsUnreachable, TimedOut
+from app.errors import SessionsOff, SessionsUnreachable, TimedOut
 
 _DELETE_SECONDS = 60.0  # to wait for the request that is being answered
 router = APIRouter(tags=["Sessions"])
@@ -79,19 +78,24 @@ async def forget_all(request: Request, service: ServiceDependency) -> ForgottenS
     "/v1/sessions/{name:path}",
     operation_id="forget_session",
     summary="Forget a session",
-    responses=problems(SessionLost, SessionsOff, SessionsUnreachable, TimedOut),
+    responses=problems(SessionsOff, SessionsUnreachable, TimedOut),
 )
 async def forget(
     request: Request,
     service: ServiceDependency,
-    name: Annotated[str, Path(description="Its name in `GET /v1/sessions`.", max_length=300, examples=["talk-1"])],
+    name: Annotated[
+        str,
+        Path(
+            description="Its name in `GET /v1/sessions`.",
+            openapi_examples={"native": {"summary": "A session", "value": "talk-1"}},
+        ),
+    ],
 ) -> ForgottenSessions:
-    """It is forgotten after the request that it answers."""
+    """It is forgotten after the request that it answers; one that is not there is no error."""
     store, place = service.sessions.store, Place(owner_of(request), name)
     async with store.turn(place, time.monotonic() + _DELETE_SECONDS):
-        if not await store.forget(place):
-            raise lost(name)
-    return ForgottenSessions(forgotten=[name])
+        was_there = await store.forget(place)
+    return ForgottenSessions(forgotten=[name] if was_there else [])
 
 
 def _info(name: str, kept: Kept, expires_in: float) -> SessionInfo:
