@@ -95,6 +95,8 @@ def test_names_that_there_are_not(administered: str, operation: Operation) -> No
     """Parameters of the path, and of the query string."""
     if "{" not in operation.path:
         pytest.skip("nothing is named in its path")
+    if operation.name == "forget_session":
+        pytest.skip("a session that is not there is no error")
     value = next((example["value"] for example in operation.examples.values()), None)
     with httpx.Client(base_url=administered, timeout=30, headers=AUTHORIZED) as http:
         for name in ("nobody", "x" * 200, "%00", "..%00"):
