@@ -206,6 +206,14 @@ def test_a_stream_is_a_request_of_the_session(http: httpx.Client) -> None:
     assert names(http) == ["talk", "lm-en/5"]
 
 
+def test_a_stream_whose_client_hangs_up_leaves_the_session_to_the_next(http: httpx.Client) -> None:
+    ask(http, "a warm", path="/v1/complete", model="lm-en", max_tokens=1, session="talk", session_start=True)
+    long = {"inputs": " film", "session": "talk", "stream": True, "min_tokens": 400, "max_tokens": 400}
+    with http.stream("POST", "/v1/complete", json=long) as answer:
+        next(answer.iter_bytes())
+    assert ask(http, " film", path="/v1/complete", session="talk", max_tokens=1)["finish_reason"] == "length"
+
+
 def test_keys_never_see_each_others_sessions(store: Path, engine: str) -> None:
     entries = [{"name": name, "hash": hash_of(key.encode())} for name, key in KEYS.items()]
     with served(store, engine, api_keys=SecretStr(json.dumps({"keys": entries}))) as http:
