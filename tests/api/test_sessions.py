@@ -1,5 +1,6 @@
 """Sessions that the service keeps: natively, as sequences of Triton's client, and in a Redis that services share."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from app.api.access.keys import hash_of
-from app.errors import InvalidAccess
+from app.api.sessions.kept import Kept, Place, SessionLimits
+from app.api.sessions.shared import SharedSessions
+from app.errors import InvalidAccess, SessionLost
 from app.main import create_app
 from app.settings import Settings
 from tests.api.test_rates import redis_at, socket  # noqa: F401
@@ -304,6 +307,31 @@ def test_redis_keeps_sessions_within_their_limits(store: Path, engine: str, sock
             assert names(http) == []
             assert refused(http, "a", session="talk") == (409, "session-lost")
         assert redis.keys() == []
+
+
+def test_a_lock_in_redis_is_waited_for_and_may_be_lost(store: Path, engine: str, socket: Path) -> None:  # noqa: F811
+    lock = "unroll:{sessions }:lock:talk"
+    with redis_at(socket) as url, Redis(unix_socket_path=str(socket)) as redis:
+        with served(store, engine, session_storage=SecretStr(url), state_secret=SecretStr("one")) as http:
+            ask(http, "a", model=MODEL, session="talk", session_start=True)
+            assert redis.get(lock) is None
+            redis.set(lock, "another process", px=600_000)
+            assert refused(http, " film", session="talk", timeout_ms=100) == (504, "timed-out")
+            assert redis.get(lock) == b"another process"
+            redis.delete(lock)
+            assert ask(http, " film", session="talk") == ask(http, "a film", model=MODEL)
+
+        async def lose() -> None:
+            sessions, place = SharedSessions(url, SessionLimits(600, 10, 10_000)), Place("", "talk")
+            async with sessions.turn(place, time.monotonic() + 30):
+                redis.set(lock, "another process")
+                with pytest.raises(SessionLost, match="another one has session talk"):
+                    await sessions.keep(place, Kept("state", MODEL, 1, 9, time.time()))
+            (kept,) = await sessions.of("")
+            assert kept[1].requests == 2
+            await sessions.close()
+
+        asyncio.run(lose())
 
 
 def test_a_redis_that_is_gone_is_said(store: Path, engine: str, tmp_path: Path) -> None:
