@@ -18,6 +18,7 @@ from app.api.admission import TICKET, Admission, Ticket
 from app.api.disconnect import UntilDisconnect
 from app.api.events import EventStream
 from app.api.options import Options
+from app.api.pieces.open_streams import OpenStreams
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
 from app.errors import ModelUnavailable, Overloaded, TooManyInputs
@@ -68,6 +69,7 @@ class Service:
         admission: Admission,
         rollout: Rollout,
         keys: Keys,
+        streams: OpenStreams,
         limits: RequestLimits,
     ) -> None:
         self.tasks = {task.name: task for task in tasks}
@@ -77,6 +79,7 @@ class Service:
         self.admission = admission
         self.rollout = rollout
         self.keys = keys
+        self.streams = streams
         self._reader = reader
         self._answer_limits = answer_limits
         self._limits = limits

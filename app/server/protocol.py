@@ -15,8 +15,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from app.api.access.guard import CALLER
+from app.api.pieces.opening import READ_PIECES
 from app.api.refusals import LINGER_SECONDS, Refusal, is_small
-from app.errors import MalformedRequest, RequestTooSlow, UnrollError
+from app.errors import Draining, MalformedRequest, RequestTooSlow, UnrollError
 from app.request_context import context_of
 from app.server.bodies import Body
 from app.server.cycle import Cycle
@@ -64,8 +65,7 @@ class HttpProtocol(StagedConnection):
         return (
             self._stage is not Stage.BODY
             or self._is_free
-            or not (arriving := self.cycle.arriving)
-            or not arriving.received
+            or (not self.cycle.takes_pieces and not ((arriving := self.cycle.arriving) and arriving.received))
         )
 
     @property
@@ -90,6 +90,9 @@ class HttpProtocol(StagedConnection):
             case Stage.HEAD:
                 seconds = self._limits.head_seconds
                 self._reject(RequestTooSlow(f"the head did not arrive within {seconds:g} s; send it again"))
+            case Stage.BODY if not self._is_free and self.cycle.takes_pieces:
+                seconds = self._limits.stream_seconds
+                self._give_up(self.cycle, f"no piece arrived for {seconds:g} s; send one more often")
             case Stage.BODY:
                 seconds = self._limits.body_seconds
                 self._give_up(self.cycle, f"the body did not arrive within {seconds:g} s; send it faster")
@@ -121,6 +124,8 @@ class HttpProtocol(StagedConnection):
             self._close()
         else:
             self.cycle.keep_alive = False
+            if self.cycle.takes_pieces and self.cycle.more_body:
+                self.cycle.fail(Draining("the service is about to end; continue elsewhere from the last state"))
             if self.is_unread:
                 self.pause_writing()
 
@@ -223,6 +228,8 @@ class HttpProtocol(StagedConnection):
             self._refuse(*found)
             return
         cycle = self.cycle = self._new_cycle()
+        if self.scope["path"].endswith(READ_PIECES.path):
+            cast(dict[str, Any], self.scope)[READ_PIECES.key] = partial(self._read_pieces, cycle)
         if length != 0:
             cycle.arriving = self._announced(cycle)
         if is_free:
@@ -256,6 +263,15 @@ class HttpProtocol(StagedConnection):
         cycle.on_response = partial(self._answered, cycle)
         return cycle
 
+    def _read_pieces(self, cycle: Cycle) -> None:
+        """The application reads a body that comes piece by piece: it counts as no body that must arrive."""
+        self._end_body(cycle)
+        cycle.takes_pieces = True
+        if self._stage is Stage.BODY:
+            self._enter(Stage.BODY, self._limits.stream_seconds)
+        if self._is_ending:
+            self.shutdown()
+
     def on_chunk_header(self) -> None:
         self._unparsed = 0
 
@@ -265,7 +281,10 @@ class HttpProtocol(StagedConnection):
         cycle = self.cycle
         if self._is_deaf or cycle.response_complete or cycle.failure is not None:
             return
-        if not cycle.response_started:  # else the application discards it
+        if cycle.takes_pieces:
+            if self._stage is Stage.BODY:
+                self._enter(Stage.BODY, self._limits.stream_seconds)
+        elif not cycle.response_started:  # else the application discards it
             self._parts.bodies.receive(cycle.arriving, len(body))
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
@@ -294,6 +313,7 @@ class HttpProtocol(StagedConnection):
     def _answered(self, cycle: Cycle) -> None:
         """A response is complete."""
         self._end_body(cycle)
+        cast(dict[str, Any], cycle.scope).pop(READ_PIECES.key, None)
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._ignore_the_rest()
