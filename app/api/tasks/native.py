@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.api.blocks import BlocksResponse
 from app.api.pieces.answers import PieceAnswers
+from app.api.pieces.described import described_pieces
 from app.api.pieces.opening import READ_PIECES
 from app.api.problems import COMMON_ERRORS, STATE_ERRORS, problems
 from app.api.routes import Endpoint, Route
@@ -43,7 +44,7 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
 
 def _takes_pieces(task: Task) -> bool:
     """Whether it also answers a source that comes in pieces."""
-    return issubclass(task.options, CarryOptions) and task.answer.kind in ("label", "labels", "tags", "values")
+    return issubclass(task.options, CarryOptions) and task.answer.kind in ("label", "tags", "values")
 
 
 def _pieces_route(task: Task, router: APIRouter) -> Route:

@@ -1,0 +1,45 @@
+"""Streams of pieces in the OpenAPI document."""
+
+from typing import Any, Protocol
+
+from app.api.body import JSON, TIMEOUT_PARAMETER
+from app.api.pieces.answers import NDJSON
+from app.api.problems import problems
+from app.errors import UnrollError
+from app.tasks.task import Task
+
+_DESCRIPTION = """Reads a source that comes in pieces, for as long as the client likes. Each line of the body is a JSON
+object: `inputs` is what came since the line before, and the other members, which may come with any line, hold from there
+on. Each line of the answer, sent as soon as it is known, is the answer to all pieces so far; `usage` counts the piece.
+With `return_state` it has the state, from which a later stream or request continues.
+
+Only the new piece is read. A stream without pieces costs nothing but its memory, and ends after `stream_seconds`. What is
+wrong with a later piece is the last line of the answer: `{"error": problem}`.
+"""
+
+
+class Described(Protocol):
+    """A body that describes itself."""
+
+    def described(self) -> dict[str, Any]:
+        """Members of the OpenAPI operation."""
+
+
+def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]]) -> dict[str, Any]:
+    """What FastAPI is told about the route of a task's pieces."""
+    content = body.described()["requestBody"]["content"][JSON]
+    answer = {"$ref": f"#/components/schemas/{task.answer.form.__name__}"}
+    return {
+        "operation_id": f"{task.verb}_pieces",
+        "summary": f"{task.face.summary}, piece by piece",
+        "description": _DESCRIPTION,
+        "response_model": None,
+        "responses": {
+            200: {"description": "A line for each piece", "content": {NDJSON: {"itemSchema": answer}}},
+            **problems(*errors),
+        },
+        "openapi_extra": {
+            "parameters": [TIMEOUT_PARAMETER],
+            "requestBody": {"required": True, "content": {NDJSON: {"itemSchema": content["schema"]}}},
+        },
+    }

@@ -1,0 +1,233 @@
+"""Sources that come in pieces over one request: the same answers as states give, limits, hang-ups and idle streams."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.api.test_states import ROWS, TEXT, _publish
+from tests.conftest import serving_store
+from tests.service.serving import metric, until
+
+_PATH = "/v1/sentiment/stream"
+_MODEL = {"model": "sentiment-en-uni"}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("pieces")
+    (folder / "service").mkdir()
+    store: Path = _publish(folder)
+    with serving_store(
+        store, folder / "service", precision="float32", max_streams=40, max_piece_bytes=4096, stream_seconds=2.0
+    ) as address:
+        yield address
+
+
+class Stream:
+    """A stream of pieces on a socket of its own: what a client sends and reads in turns."""
+
+    def __init__(self, address: str, path: str = _PATH, *headers: str) -> None:
+        parts = urlsplit(address)
+        self._socket = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+        self._file = self._socket.makefile("rb")
+        head = [f"POST {path} HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", *headers]
+        if not any(header.startswith("Content-Type") for header in headers):
+            head.append("Content-Type: application/x-ndjson")
+        self._socket.sendall("\r\n".join([*head, "", ""]).encode())
+        self._has_head = False
+        self.status = 0
+
+    def send(self, *pieces: object) -> None:
+        self.send_bytes(b"".join(json.dumps(piece).encode() + b"\n" for piece in pieces))
+
+    def send_bytes(self, data: bytes) -> None:
+        self._socket.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end(self) -> None:
+        self._socket.sendall(b"0\r\n\r\n")
+
+    def head(self) -> dict[str, str]:
+        self.status = int(self._file.readline().split()[1])
+        headers = {}
+        while line := self._file.readline().strip():
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        self._has_head = True
+        return headers
+
+    def answer(self) -> dict[str, Any] | None:
+        """The next line of the answer, None after the last one."""
+        if not self._has_head:
+            self.head()
+        size = int(self._file.readline(), 16)
+        data = self._file.read(size)
+        self._file.readline()
+        return json.loads(data) if data else None
+
+    def problem(self) -> dict[str, Any]:
+        """The problem that answers instead."""
+        headers = self.head()
+        if "content-length" in headers:
+            return dict(json.loads(self._file.read(int(headers["content-length"]))))
+        self._has_head = True
+        answer = self.answer()
+        assert answer is not None
+        return answer
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@contextmanager
+def _stream(address: str, *arguments: str) -> Iterator[Stream]:
+    stream = Stream(address, *arguments)
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+def _result(answer: dict[str, Any] | None) -> dict[str, Any]:
+    assert answer is not None
+    assert "error" not in answer, answer
+    (result,) = answer["results"]
+    return dict(result)
+
+
+def _at_once(address: str, path: str, inputs: object, **members: object) -> dict[str, Any]:
+    answer = httpx.post(address + path, json={"inputs": inputs, **members}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return _result(answer.json())
+
+
+def test_each_piece_has_the_answer_to_all_pieces_so_far(address: str) -> None:
+    cuts = [0, 3, 17, 18, 40, len(TEXT)]
+    with _stream(address) as stream:
+        for begin, end in zip(cuts, cuts[1:], strict=False):
+            stream.send({"inputs": TEXT[begin:end], **(_MODEL if begin == 0 else {})})
+            assert _result(stream.answer()) == _at_once(address, "/v1/sentiment", TEXT[:end], **_MODEL)
+        stream.end()
+        assert stream.answer() is None
+
+
+def test_pieces_sent_together_are_answered_in_order(address: str) -> None:
+    lines = [json.dumps({"inputs": piece} | _MODEL) for piece in ("A warm, ", "funny ", "film")]
+    answer = httpx.post(
+        address + _PATH, content="\n\n".join(lines), headers={"Content-Type": "application/x-ndjson"}, timeout=30
+    )
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    results = [_result(json.loads(line)) for line in answer.text.splitlines()]
+    assert results[-1] == _at_once(address, "/v1/sentiment", "A warm, funny film", **_MODEL)
+    assert len(results) == 3
+
+
+def test_series_in_pieces(address: str) -> None:
+    options = {"model": "forecast-state", "horizon": 3}
+    rows = [row[:2] for row in ROWS]
+    with _stream(address, "/v1/forecast/stream") as stream:
+        stream.send({"inputs": rows[:9], **options}, {"inputs": rows[9:]})
+        stream.answer()
+        assert _result(stream.answer()) == _at_once(address, "/v1/forecast", rows, **options)
+
+
+def test_words_in_pieces(address: str) -> None:
+    with _stream(address, "/v1/tag/stream") as stream:
+        stream.send({"inputs": "A warm, fun", "model": "tag-forward"}, {"inputs": "ny film"})
+        stream.answer()
+        last = _result(stream.answer())["tags"][-1]
+    whole = _at_once(address, "/v1/tag", "A warm, funny film", model="tag-forward")["tags"][-1]
+    assert last == whole
+
+
+def test_a_state_continues_a_stream_elsewhere(address: str) -> None:
+    with _stream(address) as stream:
+        stream.send({"inputs": "A warm, ", "return_state": True} | _MODEL)
+        state = _result(stream.answer())["state"]
+    with _stream(address) as stream:
+        stream.send({"inputs": "funny film", "state": state})
+        result = _result(stream.answer())
+    assert result == _at_once(address, "/v1/sentiment", "A warm, funny film", **_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("piece", "slug", "status"),
+    [
+        (b"{]\n", "unreadable-body", 400),
+        (b"[1]\n", "unreadable-body", 400),
+        (b'{"inputs": ["a b", "c d"]}\n', "too-many-inputs", 422),
+        (b'{"inputs": "a b", "model": "nothing"}\n', "model-not-found", 404),
+        (b'{"inputs": "a b", "model": "sentiment-en"}\n', "no-state", 422),
+        (b'{"inputs": "a b", "unknown": 1}\n', "invalid-request", 422),
+        (b'{"inputs": "' + b"a" * 5000, "body-too-large", 413),
+    ],
+)
+def test_what_is_wrong_with_the_first_piece_is_a_problem(address: str, piece: bytes, slug: str, status: int) -> None:
+    with _stream(address) as stream:
+        stream.send_bytes(piece)
+        problem = stream.problem()
+        assert problem["type"] == f"/problems/{slug}", problem
+        assert stream.status == problem["status"] == status
+
+
+def test_what_is_wrong_with_a_later_piece_is_the_last_line(address: str) -> None:
+    with _stream(address) as stream:
+        stream.send({"inputs": "A warm, "} | _MODEL, {"inputs": 3}, {"inputs": "funny"})
+        assert _result(stream.answer())
+        answer = stream.answer()
+        assert answer is not None
+        assert answer["error"]["type"] == "/problems/invalid-request"
+        assert stream.answer() is None
+
+
+def test_other_content_is_refused(address: str) -> None:
+    with _stream(address, _PATH, "Content-Type: application/json") as stream:
+        assert stream.problem()["type"] == "/problems/unsupported-media"
+    with _stream(address, _PATH, "Content-Encoding: gzip") as stream:
+        assert stream.problem()["type"] == "/problems/unsupported-media"
+
+
+def test_a_stream_without_pieces_ends(address: str) -> None:
+    with _stream(address) as stream:
+        stream.send({"inputs": "A warm, "} | _MODEL)
+        assert _result(stream.answer())
+        answer = stream.answer()
+        assert answer is not None
+        assert answer["error"]["type"] == "/problems/request-too-slow"
+        assert stream.answer() is None
+
+
+def test_more_streams_than_the_limit_are_refused_until_one_hangs_up(address: str) -> None:
+    streams = [Stream(address) for _ in range(40)]
+    for stream in streams:
+        stream.send({"inputs": "A warm, "} | _MODEL)
+    for stream in streams:
+        assert _result(stream.answer())
+    with _stream(address) as one_more:
+        one_more.send({"inputs": "A warm, "} | _MODEL)
+        assert one_more.problem()["type"] == "/problems/overloaded"
+    for stream in streams:
+        stream.close()
+
+    def has_room() -> bool:
+        with _stream(address) as again:
+            again.send({"inputs": "A warm, "} | _MODEL)
+            again.head()
+            return again.status == 200
+
+    until(has_room)
+
+
+def test_idle_streams_hold_no_place_of_a_request(address: str) -> None:
+    with _stream(address) as stream:
+        stream.send({"inputs": "A warm, "} | _MODEL)
+        assert _result(stream.answer())
+        assert metric(address, "unroll_pending_requests") == 0
