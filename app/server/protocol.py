@@ -228,9 +228,9 @@ class HttpProtocol(StagedConnection):
             self._refuse(*found)
             return
         cycle = self.cycle = self._new_cycle()
-        if self.scope["path"].endswith(READ_PIECES.path):
+        if self.scope["path"].endswith(READ_PIECES.path):  # the application decides at once whether it reads a body
             cast(dict[str, Any], self.scope)[READ_PIECES.key] = partial(self._read_pieces, cycle)
-        if length != 0:
+        elif length != 0:
             cycle.arriving = self._announced(cycle)
         if is_free:
             self._enter(Stage.BODY, self._limits.body_seconds)
@@ -265,7 +265,6 @@ class HttpProtocol(StagedConnection):
 
     def _read_pieces(self, cycle: Cycle) -> None:
         """The application reads a body that comes piece by piece: it counts as no body that must arrive."""
-        self._end_body(cycle)
         cycle.takes_pieces = True
         if self._stage is Stage.BODY:
             self._enter(Stage.BODY, self._limits.stream_seconds)
@@ -284,7 +283,7 @@ class HttpProtocol(StagedConnection):
         if cycle.takes_pieces:
             if self._stage is Stage.BODY:
                 self._enter(Stage.BODY, self._limits.stream_seconds)
-        elif not cycle.response_started:  # else the application discards it
+        elif cycle.arriving is not None and not cycle.response_started:  # else the application discards it
             self._parts.bodies.receive(cycle.arriving, len(body))
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
