@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from tests.api.test_states import ROWS, TEXT, _publish
 from tests.conftest import serving_store
@@ -231,3 +233,49 @@ def test_idle_streams_hold_no_place_of_a_request(address: str) -> None:
         stream.send({"inputs": "A warm, "} | _MODEL)
         assert _result(stream.answer())
         assert metric(address, "unroll_pending_requests") == 0
+
+
+def test_a_socket_has_the_same_answers(address: str) -> None:
+    with connect(address.replace("http", "ws") + _PATH) as socket:
+        for piece, whole in (("A warm, fu", "A warm, fu"), ("nny film", "A warm, funny film")):
+            socket.send(json.dumps({"inputs": piece} | _MODEL, indent=1))
+            result = _result(json.loads(socket.recv(timeout=30)))
+            assert result == _at_once(address, "/v1/sentiment", whole, **_MODEL)
+        assert socket.ping().wait(30)
+
+
+def test_what_is_wrong_with_a_message_ends_the_socket(address: str) -> None:
+    for good in (0, 1):
+        with connect(address.replace("http", "ws") + _PATH) as socket:
+            for _ in range(good):
+                socket.send(json.dumps({"inputs": "A warm, "} | _MODEL))
+                assert _result(json.loads(socket.recv(timeout=30)))
+            socket.send('{"inputs": 3}')
+            assert json.loads(socket.recv(timeout=30))["error"]["type"] == "/problems/invalid-request"
+            with pytest.raises(ConnectionClosed):
+                socket.recv(timeout=30)
+
+
+def test_a_message_that_is_too_long_ends_the_socket(address: str) -> None:
+    with connect(address.replace("http", "ws") + _PATH) as socket:
+        socket.send("a" * 5000)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=30)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
+def test_there_are_no_sockets_elsewhere(address: str) -> None:
+    for path, status in (("/v1/sentiment", 405), ("/v1/nothing/stream", 404)):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(address.replace("http", "ws") + path)
+        assert refused.value.response.status_code == status
+
+
+def test_a_socket_that_hangs_up_frees_its_place(address: str) -> None:
+    def opened() -> bool:
+        with connect(address.replace("http", "ws") + _PATH) as socket:
+            socket.send(json.dumps({"inputs": "A warm, "} | _MODEL))
+            return "results" in json.loads(socket.recv(timeout=30))
+
+    assert all(opened() for _ in range(60))
