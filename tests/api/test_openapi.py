@@ -133,7 +133,7 @@ def test_answer_has_a_schema(operation: Operation) -> None:
     (good,) = [answer for status, answer in operation.described["responses"].items() if status.startswith("2")]
     assert good["description"]
     assert good["content"]
-    assert all(content["itemSchema" if kind == EVENT_STREAM else "schema"] for kind, content in good["content"].items())
+    assert all(content["itemSchema" if kind in (EVENT_STREAM, NDJSON) else "schema"] for kind, content in good["content"].items())
     if JSON in good["content"]:
         assert next(iter(good["content"])) == JSON
         assert list(references(good["content"][JSON]["schema"]))

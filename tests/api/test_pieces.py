@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -113,7 +114,7 @@ def _at_once(address: str, path: str, inputs: object, **members: object) -> dict
 def test_each_piece_has_the_answer_to_all_pieces_so_far(address: str) -> None:
     cuts = [0, 3, 17, 18, 40, len(TEXT)]
     with _stream(address) as stream:
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in pairwise(cuts):
             stream.send({"inputs": TEXT[begin:end], **(_MODEL if begin == 0 else {})})
             assert _result(stream.answer()) == _at_once(address, "/v1/sentiment", TEXT[:end], **_MODEL)
         stream.end()
@@ -279,3 +280,15 @@ def test_a_socket_that_hangs_up_frees_its_place(address: str) -> None:
             return "results" in json.loads(socket.recv(timeout=30))
 
     assert all(opened() for _ in range(60))
+
+
+def test_a_service_that_ends_says_so_on_its_streams(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    with serving_store(_publish(tmp_path), tmp_path / "service", precision="float32") as address:
+        stream = Stream(address)
+        stream.send({"inputs": "A warm, "} | _MODEL)
+        assert _result(stream.answer())
+    answer = stream.answer()
+    stream.close()
+    assert answer is not None
+    assert answer["error"]["type"] == "/problems/draining"

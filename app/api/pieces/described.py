@@ -1,5 +1,6 @@
 """Streams of pieces in the OpenAPI document."""
 
+import json
 from typing import Any, Protocol
 
 from app.api.body import JSON, TIMEOUT_PARAMETER
@@ -27,19 +28,28 @@ class Described(Protocol):
 
 def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]]) -> dict[str, Any]:
     """What FastAPI is told about the route of a task's pieces."""
-    content = body.described()["requestBody"]["content"][JSON]
-    answer = {"$ref": f"#/components/schemas/{task.answer.form.__name__}"}
+    schema = body.described()["requestBody"]["content"][JSON]["schema"]
+    example = next(iter(task.face.examples.values()))
+    content = {
+        "itemSchema": _named(schema["title"]),
+        "examples": {"one": {"summary": example["summary"], "value": json.dumps(example["value"]) + "\n"}},
+    }
     return {
         "operation_id": f"{task.verb}_pieces",
         "summary": f"{task.face.summary}, piece by piece",
         "description": _DESCRIPTION,
         "response_model": None,
         "responses": {
-            200: {"description": "A line for each piece", "content": {NDJSON: {"itemSchema": answer}}},
+            200: {"description": "A line for each piece", "content": {NDJSON: {"itemSchema": _named(task.answer.form.__name__)}}},
             **problems(*errors),
         },
         "openapi_extra": {
             "parameters": [TIMEOUT_PARAMETER],
-            "requestBody": {"required": True, "content": {NDJSON: {"itemSchema": content["schema"]}}},
+            "requestBody": {"required": True, "content": {NDJSON: content}},
         },
     }
+
+
+def _named(schema: str) -> dict[str, str]:
+    """A schema of the same task without pieces."""
+    return {"$ref": f"#/components/schemas/{schema}"}
