@@ -40,7 +40,10 @@ def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]
         "description": _DESCRIPTION,
         "response_model": None,
         "responses": {
-            200: {"description": "A line for each piece", "content": {NDJSON: {"itemSchema": _named(task.answer.form.__name__)}}},
+            200: {
+                "description": "A line for each piece",
+                "content": {NDJSON: {"itemSchema": _named(task.answer.form.__name__)}},
+            },
             **problems(*errors),
         },
         "openapi_extra": {

@@ -62,7 +62,9 @@ class PieceReader:
         returns_state = self._take(line)
         ticket = Ticket(service.admission)
         content = json.dumps(self._members, ensure_ascii=False).encode()
-        request = Request({**self._scope, "headers": self._headers, TICKET: ticket}, _Body(content, self._lines).receive)
+        request = Request(
+            {**self._scope, "headers": self._headers, TICKET: ticket}, _Body(content, self._lines).receive
+        )
         try:
             inputs, options = await self._body.read(request, service)
             if len(inputs) != 1:

@@ -54,7 +54,9 @@ def _pieces_route(task: Task, router: APIRouter) -> Route:
     async def endpoint(request: Request) -> Response:
         return PieceAnswers(task, body, request, service_of(request))
 
-    router.add_api_route(path, endpoint, methods=["POST"], **described_pieces(task, body, _errors(task)))
+    router.add_api_route(
+        path, endpoint, methods=["POST"], response_class=Response, **described_pieces(task, body, _errors(task))
+    )
     return Route(path, endpoint, task.source, takes_pieces=True)
 
 
