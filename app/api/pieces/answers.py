@@ -30,7 +30,7 @@ log = logging.getLogger("unroll.api")
 
 
 class PieceAnswers(Response):
-    """A line for each piece. What is wrong with the first piece is a problem of its own; what is wrong later is the
+    """A line for each piece. A mistake in the first piece is answered with its problem alone; a later one is the
     last line, `{"error": problem}`."""
 
     media_type = NDJSON

@@ -10,12 +10,13 @@ from app.errors import UnrollError
 from app.tasks.task import Task
 
 _DESCRIPTION = """Reads a source that comes in pieces, for as long as the client likes. Each line of the body is a JSON
-object: `inputs` is what came since the line before, and the other members, which may come with any line, hold from there
-on. Each line of the answer, sent as soon as it is known, is the answer to all pieces so far; `usage` counts the piece.
-With `return_state` it has the state, from which a later stream or request continues.
+object: `inputs` is what came since the line before, and the other members, which may come with any line, hold from
+there on. Each line of the answer, sent as soon as it is known, is the answer to all pieces so far; `usage` counts the
+piece. With `return_state` it has the state, from which a later stream or request continues.
 
-Only the new piece is read. A stream without pieces costs nothing but its memory, and ends after `stream_seconds`. What is
-wrong with a later piece is the last line of the answer: `{"error": problem}`.
+Only the new piece is read. A stream without pieces costs nothing but its memory, and ends after `stream_seconds`. A
+mistake in a later piece is the last line of the answer: `{"error": problem}`. A WebSocket at this path has a message
+for each line.
 """
 
 
