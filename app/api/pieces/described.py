@@ -28,7 +28,7 @@ class Described(Protocol):
 
 
 def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]]) -> dict[str, Any]:
-    """What FastAPI is told about the route of a task's pieces."""
+    """The description of the route of a task's pieces, for FastAPI."""
     schema = body.described()["requestBody"]["content"][JSON]["schema"]
     example = next(iter(task.face.examples.values()))
     content = {
