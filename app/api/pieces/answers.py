@@ -56,7 +56,8 @@ class PieceAnswers(Response):
             raise
         except Exception as error:
             if not has_begun:
-                return await (await response_of(self._request, error))(scope, receive, send)
+                await (await response_of(self._request, error))(scope, receive, send)
+                return
             await send({"type": "http.response.body", "body": await self._failure(error), "more_body": True})
         await send({"type": "http.response.body"})
 
