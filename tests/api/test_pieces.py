@@ -13,6 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.api.test_states import ROWS, TEXT, _publish
 from tests.conftest import serving_store
@@ -27,9 +28,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("pieces")
     (folder / "service").mkdir()
     store: Path = _publish(folder)
-    with serving_store(
-        store, folder / "service", precision="float32", max_streams=40, max_piece_bytes=4096, stream_seconds=2.0
-    ) as address:
+    with serving_store(store, folder / "service", precision="float32", max_streams=40, max_piece_bytes=4096) as address:
         yield address
 
 
@@ -198,8 +197,12 @@ def test_other_content_is_refused(address: str) -> None:
         assert stream.problem()["type"] == "/problems/unsupported-media"
 
 
-def test_a_stream_without_pieces_ends(address: str) -> None:
-    with _stream(address) as stream:
+def test_a_stream_without_pieces_ends(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    with (
+        serving_store(_publish(tmp_path), tmp_path / "service", precision="float32", stream_seconds=1.0) as address,
+        _stream(address) as stream,
+    ):
         stream.send({"inputs": "A warm, "} | _MODEL)
         assert _result(stream.answer())
         answer = stream.answer()
@@ -292,3 +295,24 @@ def test_a_service_that_ends_says_so_on_its_streams(tmp_path: Path) -> None:
     stream.close()
     assert answer is not None
     assert answer["error"]["type"] == "/problems/draining"
+
+
+def test_each_piece_counts_towards_the_rate_under_a_path_prefix(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    settings = {"limit_addresses": True, "rate_limit": "3/hour", "root_path": "/unroll"}
+    with serving_store(_publish(tmp_path), tmp_path / "service", precision="float32", **settings) as address:
+        with connect(address.replace("http", "ws") + "/unroll" + _PATH) as socket:
+            for _ in range(3):
+                socket.send(json.dumps({"inputs": "A warm, "} | _MODEL))
+                assert _result(json.loads(socket.recv(timeout=30)))
+            socket.send(json.dumps({"inputs": "A warm, "}))
+            assert json.loads(socket.recv(timeout=30))["error"]["type"] == "/problems/rate-limited"
+        with pytest.raises(InvalidStatus) as refused:
+            connect(address.replace("http", "ws") + "/unroll" + _PATH)
+        assert refused.value.response.status_code == 429
+
+
+def test_a_socket_of_another_site_is_refused(address: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address.replace("http", "ws") + _PATH, origin=Origin("https://elsewhere.example"))
+    assert refused.value.response.status_code == 403
