@@ -15,6 +15,7 @@ from app.api.access.guard import Guard, watch_access
 from app.api.admission import Admission
 from app.api.draining import on_stop_signal
 from app.api.head_check import HeadCheck
+from app.api.pieces.open_streams import OpenStreams
 from app.api.refusal_report import RefusalReport
 from app.api.service import RequestLimits, Service
 from app.api.sessions.kept import SessionStore
@@ -172,6 +173,7 @@ def _service(
         admission=parts.admission,
         rollout=rollout,
         keys=parts.guard.keys,
+        streams=OpenStreams(settings.share(settings.max_streams), settings.max_piece_bytes),
         limits=RequestLimits(
             settings.max_inputs,
             settings.max_pending_steps,

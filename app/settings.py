@@ -215,6 +215,15 @@ class Settings(BaseSettings):
         64 * 1024 * 1024,
         description="Maximum bytes of the sessions of each key; the least recently used leave first.",
     )
+    max_streams: Annotated[int, Field(ge=1)] = Field(
+        2048, description="Maximum streams of pieces that are open at the same time; further ones get 429."
+    )
+    max_piece_bytes: Annotated[int, Field(ge=1024)] = Field(
+        256 * 1024, description="Maximum size of one piece of a stream in bytes."
+    )
+    stream_seconds: Annotated[float, Field(gt=0)] = Field(
+        600.0, description="Seconds that a stream of pieces stays open without a piece."
+    )
     request_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Maximum seconds for one request, and for its body to arrive."
     )

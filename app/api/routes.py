@@ -25,12 +25,14 @@ class Route:
 
     A route of a task has an `endpoint` for POST; `source` is the kind of its inputs, None if it depends on the model
     in the path. `error_members` makes the members of a problem that the route's clients read beside the standard ones.
+    With `takes_pieces` the endpoint reads a body that comes piece by piece, for as long as the client likes.
     """
 
     path: str
     endpoint: Endpoint | None = None
     source: SourceKind[Any] | None = None
     error_members: ErrorMembers | None = None
+    takes_pieces: bool = False
 
 
 class Match(NamedTuple):
@@ -84,3 +86,9 @@ def task_match_of(scope: Scope) -> Match | None:
     """The match of a POST to a task; None for any other request."""
     match = match_of(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
     return match if match is not None and match.route.endpoint is not None else None
+
+
+def takes_pieces(scope: Scope) -> bool:
+    """Whether the body of a request comes piece by piece."""
+    match = task_match_of(scope)
+    return match is not None and match.route.takes_pieces

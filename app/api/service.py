@@ -18,6 +18,7 @@ from app.api.admission import TICKET, Admission, Ticket
 from app.api.disconnect import UntilDisconnect
 from app.api.events import EventStream
 from app.api.options import Options
+from app.api.pieces.open_streams import OpenStreams
 from app.api.sessions.turn import AskedSession, Sessions, Turn
 from app.engine.client import EngineClient
 from app.engine.protocol import Terms
@@ -69,6 +70,7 @@ class Service:
         admission: Admission,
         rollout: Rollout,
         keys: Keys,
+        streams: OpenStreams,
         limits: RequestLimits,
         sessions: Sessions,
     ) -> None:
@@ -80,6 +82,7 @@ class Service:
         self.rollout = rollout
         self.keys = keys
         self.sessions = sessions
+        self.streams = streams
         self._reader = reader
         self._answer_limits = answer_limits
         self._limits = limits

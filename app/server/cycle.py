@@ -46,10 +46,11 @@ class _Held(_Joined):
 
 class Cycle(RequestResponseCycle):
     """`arriving` is its body, if it has one. `fail` makes `receive` raise, so that the application answers with the
-    problem of the error."""
+    problem of the error. With `takes_pieces` its body comes piece by piece, which may take hours."""
 
     arriving: Body | None = None
     failure: UnrollError | None = None
+    takes_pieces = False
     _head: _Joined | None = None  # of the response, until its body follows in the same turn of the event loop
 
     async def run_asgi(self, app: ASGI3Application) -> None:

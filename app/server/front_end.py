@@ -34,6 +34,8 @@ def server_parts(app: FastAPI, settings: Settings) -> ServerParts:
         head_seconds=settings.head_seconds,
         body_seconds=settings.request_seconds,
         idle_seconds=settings.idle_seconds,
+        stream_seconds=settings.stream_seconds,
+        piece_bytes=settings.max_piece_bytes,
         bodies=min(ConnectionLimits.bodies, most_connections() // 2),
         body_bytes=8 * settings.max_body_bytes,
     )

@@ -55,6 +55,12 @@ def without_upgrade(method: bytes, url: bytes, version: str, headers: Sequence[H
     return b"\r\n".join([*lines, b"", b""])
 
 
+def whole_head(method: bytes, url: bytes, version: str, headers: Sequence[Header]) -> bytes:
+    """The head once more."""
+    lines = [b"%b %b HTTP/%b" % (method, url, version.encode()), *(name + b": " + value for name, value in headers)]
+    return b"\r\n".join([*lines, b"", b""])
+
+
 def head_too_large() -> HeadTooLarge:
     return HeadTooLarge(
         f"the head exceeds {HEAD_BYTES} bytes or {HEAD_FIELDS} fields; send fewer or shorter headers", limit=HEAD_BYTES

@@ -15,15 +15,17 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from app.api.access.guard import CALLER
+from app.api.pieces.opening import READ_PIECES
 from app.api.refusals import LINGER_SECONDS, Refusal, is_small
-from app.errors import MalformedRequest, RequestTooSlow, UnrollError
+from app.errors import Draining, MalformedRequest, RequestTooSlow, UnrollError
 from app.request_context import context_of
 from app.server.bodies import Body
 from app.server.cycle import Cycle
-from app.server.heads import body_length, complete_scope, head_too_large, without_upgrade
+from app.server.heads import body_length, complete_scope, head_too_large, whole_head, without_upgrade
 from app.server.intake import Intake
 from app.server.limits import HEAD_BYTES, HEAD_FIELDS, LENGTH_DIGITS
 from app.server.parts import ServerParts
+from app.server.socket import SocketCycle, as_pieces, asks_for_socket
 from app.server.stages import Stage, StagedConnection
 
 
@@ -52,6 +54,7 @@ class HttpProtocol(StagedConnection):
         self._parts = parts
         self._running: Cycle | None = None  # the cycle whose application runs; later ones are pipelined
         self._is_in_head = False
+        self._socket_head = b""  # of the request whose head is parsed once more, if it asks for a WebSocket
         self._will_parse = False
         self._unparsed = 0  # bytes since the parser delivered a part of a message
         self._head_bytes = self._head_fields = 0
@@ -64,8 +67,7 @@ class HttpProtocol(StagedConnection):
         return (
             self._stage is not Stage.BODY
             or self._is_free
-            or not (arriving := self.cycle.arriving)
-            or not arriving.received
+            or (not self.cycle.takes_pieces and not ((arriving := self.cycle.arriving) and arriving.received))
         )
 
     @property
@@ -90,6 +92,9 @@ class HttpProtocol(StagedConnection):
             case Stage.HEAD:
                 seconds = self._limits.head_seconds
                 self._reject(RequestTooSlow(f"the head did not arrive within {seconds:g} s; send it again"))
+            case Stage.BODY if not self._is_free and self.cycle.takes_pieces:
+                seconds = self._limits.stream_seconds
+                self._give_up(self.cycle, f"no piece arrived for {seconds:g} s; send one more often")
             case Stage.BODY:
                 seconds = self._limits.body_seconds
                 self._give_up(self.cycle, f"the body did not arrive within {seconds:g} s; send it faster")
@@ -121,6 +126,8 @@ class HttpProtocol(StagedConnection):
             self._close()
         else:
             self.cycle.keep_alive = False
+            if self.cycle.takes_pieces and self.cycle.more_body:
+                self.cycle.fail(Draining("the service is about to end; continue elsewhere from the last state"))
             if self.is_unread:
                 self.pause_writing()
 
@@ -158,6 +165,9 @@ class HttpProtocol(StagedConnection):
             self._parts.bodies.make_room(cycle.arriving)
 
     def _parse_piece(self, piece: memoryview) -> None:
+        if isinstance(self.cycle, SocketCycle) and not self._is_free:
+            self._read_socket(self.cycle, piece)
+            return
         self._unparsed += len(piece)
         try:
             self._feed(piece)
@@ -181,7 +191,10 @@ class HttpProtocol(StagedConnection):
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 method, version = self.parser.get_method(), self.parser.get_http_version()
-                data = without_upgrade(method, self.url, version, self.headers) + bytes(data[upgrade.args[0] :])
+                head = without_upgrade(method, self.url, version, self.headers)
+                if asks_for_socket(method, self.url, self.headers):
+                    self._socket_head = whole_head(method, self.url, version, self.headers)
+                data = head + bytes(data[upgrade.args[0] :])
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
@@ -219,11 +232,21 @@ class HttpProtocol(StagedConnection):
         length = body_length(self.headers)
         self.flow.body_left = length or 0
         is_free = self._is_free
+        socket_head, self._socket_head = self._socket_head, b""
+        if socket_head:
+            if length != 0 or not is_free:
+                raise MalformedRequest("a WebSocket begins with a request without a body, after earlier answers")
+            as_pieces(cast(dict[str, Any], self.scope))
         if is_free and (found := self._refusal()) is not None:
             self._refuse(*found)
             return
-        cycle = self.cycle = self._new_cycle()
-        if length != 0:
+        cycle = self._new_cycle(SocketCycle if socket_head else Cycle)
+        if isinstance(cycle, SocketCycle):
+            cycle.prepare(socket_head, self._limits.piece_bytes)
+        self.cycle = cycle
+        if self.scope["path"].endswith(READ_PIECES.path):  # the application decides at once whether it reads a body
+            cast(dict[str, Any], self.scope)[READ_PIECES.key] = partial(self._read_pieces, cycle)
+        elif length != 0:
             cycle.arriving = self._announced(cycle)
         if is_free:
             self._enter(Stage.BODY, self._limits.body_seconds)
@@ -239,8 +262,8 @@ class HttpProtocol(StagedConnection):
             return bodies.begin(give_up, caller.name, has_key=True)
         return bodies.begin(give_up, self.client[0] if self.client else "")
 
-    def _new_cycle(self) -> Cycle:
-        cycle = Cycle(
+    def _new_cycle(self, kind: type[Cycle]) -> Cycle:
+        cycle = kind(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -256,6 +279,27 @@ class HttpProtocol(StagedConnection):
         cycle.on_response = partial(self._answered, cycle)
         return cycle
 
+    def _read_pieces(self, cycle: Cycle) -> None:
+        """The application reads a body that comes piece by piece: it counts as no body that must arrive."""
+        if isinstance(cycle, SocketCycle):
+            cycle.open()
+        cycle.takes_pieces = True
+        if self._stage is Stage.BODY:
+            self._enter(Stage.BODY, self._limits.stream_seconds)
+        if self._is_ending:
+            self.shutdown()
+
+    def _read_socket(self, cycle: SocketCycle, piece: memoryview) -> None:
+        if not cycle.is_open:  # the client did not wait for the handshake
+            self.transport.abort()
+            return
+        if cycle.read(bytes(piece)):
+            self._enter(Stage.BODY, self._limits.stream_seconds)
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        if cycle.disconnected:
+            self._linger()
+
     def on_chunk_header(self) -> None:
         self._unparsed = 0
 
@@ -265,7 +309,10 @@ class HttpProtocol(StagedConnection):
         cycle = self.cycle
         if self._is_deaf or cycle.response_complete or cycle.failure is not None:
             return
-        if not cycle.response_started:  # else the application discards it
+        if cycle.takes_pieces:
+            if self._stage is Stage.BODY:
+                self._enter(Stage.BODY, self._limits.stream_seconds)
+        elif cycle.arriving is not None and not cycle.response_started:  # else the application discards it
             self._parts.bodies.receive(cycle.arriving, len(body))
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
@@ -281,6 +328,8 @@ class HttpProtocol(StagedConnection):
                 self.transport.close()
             return
         cycle = self.cycle
+        if isinstance(cycle, SocketCycle):
+            return
         if cycle.response_complete:
             self._enter(Stage.OPEN, self._limits.idle_seconds)
             return
@@ -294,8 +343,11 @@ class HttpProtocol(StagedConnection):
     def _answered(self, cycle: Cycle) -> None:
         """A response is complete."""
         self._end_body(cycle)
+        cast(dict[str, Any], cycle.scope).pop(READ_PIECES.key, None)
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if isinstance(cycle, SocketCycle) and not self.transport.is_closing():
+            self._linger()
+        elif self.transport.is_closing():
             self._ignore_the_rest()
             self._wait_for_reader()
         elif self.pipeline:

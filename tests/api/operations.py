@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from app.api.pieces.answers import NDJSON
 from app.api.problems import MEDIA_TYPE
 from app.main import create_app
 from app.settings import Settings
@@ -40,6 +41,11 @@ class Operation:
         """The content of its request body, by media type."""
         found: dict[str, dict[str, Any]] = self.described.get("requestBody", {}).get("content", {})
         return found
+
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether its body comes piece by piece; `test_pieces.py` sends such bodies."""
+        return NDJSON in self.bodies
 
     @property
     def examples(self) -> dict[str, dict[str, Any]]:

@@ -29,7 +29,8 @@ def wrong_requests(operation: Operation) -> Iterator[dict[str, Any]]:
     yield good | {"content": TOO_LARGE}
     if not operation.bodies:
         return
-    for content in (b"", b"{", b"[]", b'"a"', b'{"a": "\\ud800"}', b"\xff"):
+    yield {"headers": AUTHORIZED | {"Content-Type": next(iter(operation.bodies))}, "content": TOO_LARGE}
+    for content in (b"", b"{", b"[]", b'"a"', b'{"a": "\\ud800"}', b"\xff", b'{"a": 1}'):
         for media_type in (JSON, *operation.bodies, "text/plain"):
             yield {"headers": AUTHORIZED | {"Content-Type": media_type}, "content": content}
     for example in operation.examples.values():

@@ -51,6 +51,10 @@ class Caller:
         """Count the inputs of the request. Raises RateLimited above the caller's limit of concurrent inputs."""
         self._guard.count(self, inputs)
 
+    async def exceeded(self) -> Exceeded | None:
+        """Count one more request. Returns the exceeded rate limit, if any."""
+        return await self._guard.exceeded(self)
+
     def close(self) -> None:
         """Release the inputs of the request."""
         self._guard.release(self)
@@ -164,6 +168,15 @@ def count_inputs(request: Request, inputs: int, metrics: Metrics) -> None:
         except RateLimited as error:
             metrics.refused(reason_of(error))
             raise
+
+
+def rate_limited(exceeded: Exceeded) -> RateLimited:
+    """The error of a request above a rate."""
+    return RateLimited(
+        f"Rate limit of {exceeded.limit} requests per {exceeded.window} s exceeded; retry in {exceeded.seconds} s",
+        limit=exceeded.limit,
+        retry_after_seconds=exceeded.seconds,
+    )
 
 
 def check_administrator(request: Request, keys: Keys, metrics: Metrics) -> None:

@@ -5,12 +5,11 @@ Without keys and limits it is not installed. It puts a `Caller` into the scope.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access.guard import CALLER, Guard, is_public, reason_of
+from app.api.access.guard import CALLER, Guard, is_public, rate_limited, reason_of
 from app.api.access.keys import Role
-from app.api.access.rates import Exceeded
 from app.api.refusals import Refusal, refuse
 from app.api.routes import task_match_of
-from app.errors import NotAllowed, RateLimited, UnrollError
+from app.errors import NotAllowed, UnrollError
 from app.metrics import Metrics
 
 _METRICS = "/metrics"
@@ -51,14 +50,6 @@ class Access:
         if exceeded is not None:
             caller.close()
             self._metrics.refused("rate-limited")
-            return Refusal(_rate_limited(exceeded), exceeded.headers)
+            return Refusal(rate_limited(exceeded), exceeded.headers)
         scope[CALLER] = caller
         return None
-
-
-def _rate_limited(exceeded: Exceeded) -> RateLimited:
-    return RateLimited(
-        f"Rate limit of {exceeded.limit} requests per {exceeded.window} s exceeded; retry in {exceeded.seconds} s",
-        limit=exceeded.limit,
-        retry_after_seconds=exceeded.seconds,
-    )

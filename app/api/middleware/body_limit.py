@@ -4,6 +4,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import KINDS, problem_response
 from app.api.refusals import discard_body, length_of
+from app.api.routes import takes_pieces
 from app.errors import BodyTooLarge
 
 
@@ -19,7 +20,7 @@ class BodyLimit:
         self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or takes_pieces(scope):  # each piece has a limit
             await self._app(scope, receive, send)
             return
         length = length_of(dict(scope["headers"]))

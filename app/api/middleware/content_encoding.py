@@ -13,6 +13,7 @@ from app.api.middleware.body_limit import too_large
 from app.api.middleware.unpacked_bodies import UnpackedBodies
 from app.api.middleware.unpacker import WINDOWS, Unpacker
 from app.api.refusals import Refusal, refuse
+from app.api.routes import takes_pieces
 from app.errors import UnsupportedMedia
 from app.metrics import Metrics
 
@@ -41,6 +42,9 @@ class ContentEncoding:
         packed = [coding for coding in codings if coding not in ("", "identity")]
         if not packed:
             return await self._app(scope, receive, send)
+        if takes_pieces(scope):
+            error = UnsupportedMedia(f"the content encoding is {', '.join(packed)[:40]}; send pieces uncompressed")
+            return await refuse(dict(scope["headers"]), receive, send, Refusal(error))
         if len(packed) > 1 or packed[0] not in WINDOWS:
             named = ", ".join(packed)[:40]
             error = UnsupportedMedia(

@@ -7,6 +7,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.blocks import BlocksResponse
+from app.api.pieces.answers import PieceAnswers
+from app.api.pieces.described import described_pieces
+from app.api.pieces.opening import READ_PIECES
 from app.api.problems import COMMON_ERRORS, STATE_ERRORS, problems
 from app.api.routes import Endpoint, Route
 from app.api.service import service_of
@@ -37,7 +40,27 @@ def native_routes(tasks: Iterable[Task]) -> tuple[list[Route], APIRouter]:
             openapi_extra=body.described(),
         )
         routes.append(Route(task.face.path, endpoint, task.source))
+        if _takes_pieces(task):
+            routes.append(_pieces_route(task, router))
     return routes, router
+
+
+def _takes_pieces(task: Task) -> bool:
+    """Whether it also answers a source that comes in pieces."""
+    return issubclass(task.options, CarryOptions) and task.answer.kind in ("label", "tags", "values")
+
+
+def _pieces_route(task: Task, router: APIRouter) -> Route:
+    path = task.face.path + READ_PIECES.path
+    body = body_of(task)
+
+    async def endpoint(request: Request) -> Response:
+        return PieceAnswers(task, body, request, service_of(request))
+
+    router.add_api_route(
+        path, endpoint, methods=["POST"], response_class=Response, **described_pieces(task, body, _errors(task))
+    )
+    return Route(path, endpoint, task.source, takes_pieces=True)
 
 
 def _errors(task: Task) -> list[type[UnrollError]]:
