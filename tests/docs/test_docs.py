@@ -121,7 +121,7 @@ def test_every_operation_for_programs_has_a_section_with_a_curl_example() -> Non
     sections = re.split(r"^##+ ", text, flags=re.MULTILINE)
     for method, path in operations():
         (section,) = [section for section in sections if section.startswith(f"`{method} {path}`")]
-        place = re.sub(r"\{\w+\}", "[a-z-]+", path)
+        place = re.sub(r"\{\w+\}", lambda _: r"[\w.-]+", path)
         assert re.search(rf"^curl .*http://127\.0\.0\.1:8000{place}\b", section, re.MULTILINE)
 
 
