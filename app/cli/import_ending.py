@@ -34,16 +34,21 @@ def show(conversion: Conversion) -> None:
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:
     """An answer of the version, and what to do next. `folder` is where it was written."""
-    try:
-        click.echo(_answer(conversion, folder, trial))
-    except InputError as error:
-        click.echo(f"no answer: {error.detail}")
+    show_answer(conversion, folder, trial)
     if folder is None:
         click.echo("nothing was written")
         return
     click.echo(f"wrote {folder}; try it:")
     click.echo(f"  unroll serve --store {shlex.quote(str(store))}")
     click.echo(f"  {request_line(conversion)}")
+
+
+def show_answer(conversion: Conversion, folder: Path | None, trial: str | None) -> None:
+    """Answer an input with the version. Raises StoreError if it cannot be served."""
+    try:
+        click.echo(_answer(conversion, folder, trial))
+    except InputError as error:
+        click.echo(f"no answer: {error.detail}")
 
 
 def _answer(conversion: Conversion, folder: Path | None, trial: str | None) -> str:
@@ -66,11 +71,11 @@ def shown(result: Mapping[str, Any]) -> str:
 _KEPT = ("label", "scores", "text", "tags", "values", "rows", "forecast", "targets", "steps")
 
 
-def request_line(conversion: Conversion) -> str:
+def request_line(conversion: Conversion, url: str | None = None) -> str:
     """A command that sends an input to the model."""
     manifest = conversion.manifest
     task = BY_NAME[manifest.task]
-    model = f"--model {manifest.name}"
+    model = f"--model {manifest.name}" + (f" --url {shlex.quote(url)}" if url else "")
     match manifest.source:
         case "text":
             given, _ = example_of(conversion)
