@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import torch
+
 from app.importers.structure import Group, Structure
 
 _ATTENTION = ("att", "score", "energy", "query", "key", "context")
@@ -39,9 +41,8 @@ class Chain:
 
     @property
     def embedding(self) -> Group:
-        """The table of a network that reads texts."""
-        assert self.table is not None
-        return self.table
+        """The table of a network that reads texts. One-hot inputs are the rows of the identity."""
+        return self.table or Group("table", "", {"weight": torch.eye(self.features)})
 
     @property
     def width(self) -> int:

@@ -36,8 +36,19 @@ def known_chain(checkpoint: Checkpoint) -> Chain:
     return chain
 
 
+def reads_words(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the source is ids: of an embedding, or one-hot rows of a vocabulary that the files have."""
+    return chain.table is not None or is_one_hot(checkpoint, chain)
+
+
+def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the inputs are one-hot rows of a vocabulary that the files have, rather than numbers."""
+    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
+    return chain.table is None and any(len(words) == chain.features for words in lists)
+
+
 def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
-    """Whether the names say that there is a label for each token, rather than one for all: shapes do not."""
+    """Whether the names say: a label for each token, rather than one for all. Shapes do not tell."""
     names = [*checkpoint.labels, *(layer.linear.prefix for layer in chain.head)]
     lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
     has_spans = any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)

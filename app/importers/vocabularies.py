@@ -165,7 +165,12 @@ class WordFile:
     file: str
 
 
-BUILT_IN: Mapping[str, Sequence[str]] = {"printable": tuple(string.printable)}  # vocabularies without a file
+_LETTERS = string.ascii_letters + " .,;'"  # of the tutorials on names
+BUILT_IN: Mapping[str, Sequence[str]] = {  # vocabularies without a file
+    "printable": tuple(string.printable),
+    "letters": tuple(_LETTERS),
+    "letters_": tuple(_LETTERS + "_"),
+}
 
 
 def read_words(path: Path, role: Role | None = None) -> WordFile:

@@ -72,7 +72,7 @@ def test_a_version_above_the_limit_is_refused_and_forgotten(service: str, tmp_pa
 
 def _put(service: str, file: str, content: bytes, offset: int = 0, name: str = "mine") -> httpx.Response:
     return httpx.put(
-        f"{service}/v1/models/{name}/versions/1/files/{file}",
+        f"{service}/v1/models/{name}/uploads/1/{file}",
         params={"offset": offset},
         content=content,
         headers={"Authorization": f"Bearer {KEY}"},

@@ -13,9 +13,8 @@ from torch import Tensor
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import Parts, answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain
+from app.importers.general_chain import chain_in, is_one_hot, known_chain
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_series import is_one_hot
 from app.importers.options import Option, OptionValues
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.text_rules.marks import padding_word

@@ -6,7 +6,7 @@ from typing import Any
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import answer_of, encoder_parts, options_of, setting_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, one_or_two
+from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.store.architecture import Classifier, Forecaster, SeriesEncoder
@@ -191,12 +191,6 @@ class SeriesClassifier(_OverSeries):
             tensors={**tensors, **answer.tensors},
             series=self._series(chain, given),
         )
-
-
-def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
-    """Whether the inputs are one-hot rows of a vocabulary that the files have, rather than numbers."""
-    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
-    return chain.table is None and any(len(words) == chain.features for words in lists)
 
 
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:

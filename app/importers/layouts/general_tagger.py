@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, tags_in
+from app.importers.general_chain import chain_in, known_chain, reads_words, tags_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.structure import Group
@@ -27,13 +27,13 @@ class GeneralTagger(Layout):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        if chain is None or chain.table is None or chain.attention or chain.pooled != chain.width:
+        if chain is None or not reads_words(checkpoint, chain) or chain.attention or chain.pooled != chain.width:
             return False
         return chain.crf is not None or tags_in(checkpoint, chain)
 
     def fits(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        return chain is not None and chain.table is not None and chain.pooled == chain.width
+        return chain is not None and reads_words(checkpoint, chain) and chain.pooled == chain.width
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)

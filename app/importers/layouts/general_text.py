@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, one_or_two, tags_in
+from app.importers.general_chain import chain_in, known_chain, one_or_two, reads_words, tags_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.text_options import text_options, vocabulary_of
@@ -29,13 +29,13 @@ class TextClassifier(Layout):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        if chain is None or chain.table is None or chain.crf is not None or tags_in(checkpoint, chain):
+        if chain is None or not reads_words(checkpoint, chain) or chain.crf is not None or tags_in(checkpoint, chain):
             return False
         return chain.outputs != chain.embedding.outputs
 
     def fits(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        return chain is not None and chain.table is not None and chain.crf is None
+        return chain is not None and reads_words(checkpoint, chain) and chain.crf is None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)
