@@ -22,7 +22,8 @@ _DECODED = 4
 def loaded(folder: Path) -> nn.Module:
     """The network of the written file."""
     spec = importlib.util.spec_from_file_location("unroll_exported", folder / MODEL)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     network: nn.Module = module.load()
