@@ -63,9 +63,7 @@ def read_checkpoint(request: ImportRequest) -> Checkpoint:
     return checkpoint_of([read(path) for path in request.checkpoints], names)
 
 
-def convert(
-    checkpoint: Checkpoint, request: ImportRequest, words: Sequence[WordFile] | None = None
-) -> Conversion:
+def convert(checkpoint: Checkpoint, request: ImportRequest, words: Sequence[WordFile] | None = None) -> Conversion:
     """A checkpoint that is read, with the answers of the user; `words` are vocabularies that are read already. Raises
     QuestionsOpen and ImportFailed."""
     files = words if words is not None else [read_words(path, role) for role, path in request.vocabularies]

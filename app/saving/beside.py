@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from app.models.forecaster import Forecaster as ForecasterNetwork
 from app.models.networks import Classifier as ClassifierNetwork
 from app.models.networks import EncoderDecoder as EncoderDecoderNetwork
 from app.models.networks import Network
-from app.saving.calls import answers
+from app.saving.calls import Answers
 from app.store.architecture import (
     Classifier,
     EncoderDecoder,
@@ -35,10 +34,10 @@ def can_compare(converted: Converted) -> bool:
     return not isinstance(architecture, EncoderDecoder) and not isinstance(architecture.encoder, FramesEncoder)
 
 
-def difference(module: Any, converted: Converted, network: Network) -> float:
+def difference(answers: Answers, converted: Converted, network: Network) -> float:
     """The largest difference of their answers to some random sources; infinite if the module cannot be called, or
     answers with other things."""
-    return max(_nearest(module, converted, network, source) for source in sources_of(converted))
+    return max(_nearest(answers, converted, network, source) for source in sources_of(converted))
 
 
 def difference_on(tensors: Sequence[Tensor], converted: Converted, network: Network, source: Tensor) -> float:
@@ -56,7 +55,9 @@ def sources_of(converted: Converted) -> Iterator[Tensor]:
             yield torch.randn(1, steps, architecture.encoder.features, generator=generator)
         else:
             words = architecture.encoder.vocabulary_size  # type: ignore[union-attr]  # see `can_compare`
-            yield torch.randint(1, words, (1, steps), generator=generator) if words > 1 else torch.zeros(1, steps).long()
+            yield (
+                torch.randint(1, words, (1, steps), generator=generator) if words > 1 else torch.zeros(1, steps).long()
+            )
 
 
 def _steps(converted: Converted, number: int) -> int:
@@ -71,10 +72,10 @@ def _steps(converted: Converted, number: int) -> int:
     return max(_STEPS + number, architecture.least_steps)
 
 
-def _nearest(module: Any, converted: Converted, network: Network, source: Tensor) -> float:
+def _nearest(answers: Answers, converted: Converted, network: Network, source: Tensor) -> float:
     encoder = converted.architecture.encoder
     width = encoder.vocabulary_size if encoder.kind == "text" else 0
-    return _nearest_of(answers(module, source, width), converted, network, source)
+    return _nearest_of(answers.of(source, width), converted, network, source)
 
 
 def _nearest_of(tensors: Iterable[Tensor], converted: Converted, network: Network, source: Tensor) -> float:
@@ -122,5 +123,3 @@ def _forecast(network: ForecasterNetwork, source: Tensor, lengths: Tensor) -> Te
     if config.is_fed:
         return network(source, lengths, source[:, -1, : config.targets], config.horizon)  # type: ignore[no-any-return]
     return network.forecast(network.encoder(source, lengths))
-
-

@@ -1,7 +1,7 @@
 """Calling a user's module with a source, although nobody says how: batch first or second, with lengths or a state."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,13 +10,26 @@ from torch import Tensor, nn
 
 from app.saving.content import is_keras
 
-Call = Callable[[Any, Tensor], Any]
 _MOST_ANSWERS = 8  # tensors of an answer
 
 
-def answers(module: Any, source: Tensor, width: int) -> Iterator[Tensor]:
-    """The tensors that the module answers with, for a source of ids (1, steps) or numbers (1, steps, features): each by
-    another way of calling it. `width` is that of one-hot rows of the ids. Ways that fail are left out."""
+class Answers:
+    """What a module answers to sources; each is asked for once."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self._known: dict[bytes, list[Tensor]] = {}
+
+    def of(self, source: Tensor, width: int) -> list[Tensor]:
+        """The tensors that it answers with, for a source of ids (1, steps) or numbers (1, steps, features): each by
+        another way of calling it. `width` is that of one-hot rows of the ids. Ways that fail are left out."""
+        key = bytes(source.numpy().tobytes())
+        if key not in self._known:
+            self._known[key] = list(_answers(self.module, source, width))
+        return self._known[key]
+
+
+def _answers(module: Any, source: Tensor, width: int) -> Iterator[Tensor]:
     if is_keras(module):
         yield from _by_keras(module, source)
         return
@@ -70,7 +83,9 @@ def _sources(module: nn.Module, source: Tensor, width: int) -> Iterator[Tensor]:
     parameter = next(module.parameters())
     source = source.to(parameter.device)
     is_first = any(part.batch_first for part in module.modules() if isinstance(part, nn.RNNBase))
-    forms = [source] if source.is_floating_point() else [source, nn.functional.one_hot(source, width).to(parameter.dtype)]
+    forms = (
+        [source] if source.is_floating_point() else [source, nn.functional.one_hot(source, width).to(parameter.dtype)]
+    )
     for form in forms:
         if form.is_floating_point():
             form = form.to(parameter.dtype)

@@ -21,7 +21,9 @@ _DEPTH = 4  # of objects inside of objects
 
 def is_keras(module: object) -> bool:
     """Whether it is a model of any Keras, without importing one."""
-    ours = any(kind.__module__.partition(".")[0] in ("keras", "tf_keras", "tensorflow") for kind in type(module).__mro__)
+    ours = any(
+        kind.__module__.partition(".")[0] in ("keras", "tf_keras", "tensorflow") for kind in type(module).__mro__
+    )
     return ours and hasattr(module, "get_config")
 
 
@@ -58,7 +60,9 @@ def vocabularies_in(vocabulary: Any) -> list[WordFile]:
 
 
 def _words(vocabulary: Any, role: Role | None) -> WordFile:
-    if isinstance(vocabulary, Path) or (isinstance(vocabulary, str) and (vocabulary in BUILT_IN or _is_file(vocabulary))):
+    if isinstance(vocabulary, Path) or (
+        isinstance(vocabulary, str) and (vocabulary in BUILT_IN or _is_file(vocabulary))
+    ):
         return read_words(Path(vocabulary), role)
     content = plain_of(vocabulary)
     words = list(content) if isinstance(content, str) else words_of(content)

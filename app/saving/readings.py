@@ -16,6 +16,7 @@ from app.importers.network import network_of
 from app.importers.options import Option, OptionValues
 from app.importers.vocabularies import Role, WordFile
 from app.saving.beside import EXACT, can_compare, difference
+from app.saving.calls import Answers
 from app.store.manifest import Feature
 
 _TRIED = (
@@ -51,9 +52,10 @@ class Readings:
 
 
 def readings_of(
-    module: Any, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
+    answers: Answers, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
 ) -> Readings:
     """The values of options that the module itself shows."""
+    module = answers.module
     options = [option for option in layout.options(checkpoint) if option.name not in settings]
     known = Readings()
     for option in options:
@@ -67,7 +69,7 @@ def readings_of(
     choices = [_choices(module, option) for option in order]
     for values in islice(product(*choices), _MOST_READINGS):
         reading = dict(zip((option.name for option in order), values, strict=True))
-        far = _distance(module, layout, checkpoint, files, {**settings, **known.values, **reading})
+        far = _distance(answers, layout, checkpoint, files, {**settings, **known.values, **reading})
         known.nearest = min(known.nearest, far)
         if far <= EXACT:
             known.values |= reading
@@ -103,20 +105,18 @@ def _choices(module: Any, option: Option) -> list[str]:
 
 
 def _distance(
-    module: Any, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
+    answers: Answers, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
 ) -> float:
     """How far the network of a reading is from the module; infinite if there is none."""
     try:
         converted = layout.convert(checkpoint, _given(layout, checkpoint, files, settings))
         network = network_of(converted)
-        return difference(module, converted, network) if can_compare(converted) else math.inf
+        return difference(answers, converted, network) if can_compare(converted) else math.inf
     except (ImportFailed, KeyError, IndexError, RuntimeError, TypeError, ValueError):
         return math.inf
 
 
-def _given(
-    layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
-) -> Given:
+def _given(layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]) -> Given:
     """Answers with names that nobody will see, where the user gave none: the network does not depend on them."""
     usual = {option.name: option.usual or next(iter(option.choices), "") for option in layout.options(checkpoint)}
     values = {**usual, **{name: value for name, value in settings.items() if name in usual}}

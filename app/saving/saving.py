@@ -17,7 +17,7 @@ from app.importers.recognition import recognise
 from app.importers.request import ImportRequest
 from app.importers.vocabularies import WordFile
 from app.saving.beside import EXACT, can_compare, difference, difference_on
-from app.saving.calls import own_answer
+from app.saving.calls import Answers, own_answer
 from app.saving.content import checkpoint_in, is_keras, labels_in, scalers_in, vocabularies_in
 from app.saving.missing import ArgumentsMissing
 from app.saving.readings import Readings, readings_of
@@ -102,8 +102,9 @@ def save(
     check_is_free(store, name, request.version)
     checkpoint = checkpoint_in(module)
     checkpoint = replace(checkpoint, scalers={**checkpoint.scalers, **scalers})
-    conversion, known = _converted(module, checkpoint, request, vocabularies_in(vocabulary), compare=compare)
-    differs = _compared(module, conversion, known, example) if compare else None
+    answers = Answers(module)
+    conversion, known = _converted(answers, checkpoint, request, vocabularies_in(vocabulary), compare=compare)
+    differs = _compared(answers, conversion, example) if compare else None
     CHECKS[conversion.manifest.task](conversion.manifest)
     found = (*known.found, *conversion.found)
     saved = Saved(publish(conversion, store), differs, found, tuple(conversion.usual))
@@ -113,13 +114,13 @@ def save(
 
 
 def _converted(
-    module: Any, checkpoint: Checkpoint, request: ImportRequest, files: Sequence[WordFile], *, compare: bool
+    answers: Answers, checkpoint: Checkpoint, request: ImportRequest, files: Sequence[WordFile], *, compare: bool
 ) -> tuple[Conversion, Readings]:
     checkpoint = replace(checkpoint, given=[file.words for file in files])
     known = Readings()
     if compare:
         chosen = recognise(checkpoint, request.layout).layout
-        known = readings_of(module, chosen, checkpoint, files, request.settings)
+        known = readings_of(answers, chosen, checkpoint, files, request.settings)
         request = replace(request, settings={**request.settings, **known.values})
     try:
         return convert(checkpoint, request, files), known
@@ -127,16 +128,16 @@ def _converted(
         raise ArgumentsMissing(questions, request.name, known.found) from None
 
 
-def _compared(module: Any, conversion: Conversion, known: Readings, example: Any) -> float | None:
+def _compared(answers: Answers, conversion: Conversion, example: Any) -> float | None:
     """None if they cannot be compared. Raises ImportFailed if the answers differ."""
     converted, network = conversion.converted, conversion.network
     if not can_compare(converted):
         return None
     if example is not None:
-        arguments = example if isinstance(example, tuple) else (example,)
+        module, arguments = answers.module, example if isinstance(example, tuple) else (example,)
         differs = difference_on(own_answer(module, arguments), converted, network, _source(module, arguments[0]))
     else:
-        differs = difference(module, converted, network)
+        differs = difference(answers, converted, network)
     if math.isinf(differs) and example is None:
         return None
     if not differs <= EXACT:
