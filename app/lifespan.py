@@ -158,7 +158,11 @@ def _service(
         rollout=rollout,
         keys=parts.guard.keys,
         limits=RequestLimits(
-            settings.max_inputs, settings.max_pending_steps, settings.request_seconds, settings.keep_alive_seconds
+            settings.max_inputs,
+            settings.max_pending_steps,
+            settings.request_seconds,
+            settings.keep_alive_seconds,
+            settings.max_version_bytes,
         ),
     )
 

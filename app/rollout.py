@@ -18,12 +18,13 @@ import msgspec
 
 from app.desired_state import DesiredState, DesiredStateFile
 from app.engine.client import EngineClient, LoadInterrupted
-from app.errors import LoadFailed, ModelNotFound, NotReady
+from app.errors import LoadFailed, ModelNotFound, NotReady, StoreNotWritable
 from app.store.listing import version_folders
 from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, is_version
-from app.store.names import version_number
+from app.store.names import MANIFEST, version_number
 from app.store.stores import Store
+from app.store.uploads import append, finish
 from app.tasks.catalog import Catalog, Entry
 
 log = logging.getLogger("unroll.rollout")
@@ -79,6 +80,19 @@ class Rollout:
             manifest, changed = await self._load(folder)
         await self._file.wait_for_all(changed.revision)
         return manifest
+
+    async def upload(self, name: str, version: int, file: str, offset: int, content: bytes, *, most: int) -> int:
+        """Append a piece to a file of a version that is being uploaded; the manifest, which comes last, makes the
+        version. Returns the bytes of the file so far. Raises ContradictoryOptions, StoreNotWritable."""
+        if not self._store.takes_uploads or not most:
+            reason = "max_version_bytes is 0" if self._store.takes_uploads else "the model store is at a URL"
+            raise StoreNotWritable(f"{reason}: write the version into the model store, then load it")
+        root = self._store.root
+        held = await asyncio.to_thread(append, root, name, version, file, offset, content, most=most)
+        if file == MANIFEST:
+            async with self._file.turn():
+                await asyncio.to_thread(finish, root, name, version)
+        return held
 
     async def unload(self, name: str, version: int | None) -> list[int]:
         """Stop serving a version, or all versions of a name. Returns the versions after their last requests have ended;

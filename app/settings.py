@@ -151,6 +151,10 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
         32 * 1024 * 1024, description="Maximum size of a request body in bytes, checked while the body arrives."
     )
+    max_version_bytes: Annotated[int, Field(ge=0)] = Field(
+        8 * 1024**3,
+        description="Maximum size of a version in bytes that an administrator uploads; 0 forbids uploads.",
+    )
     max_text_chars: Annotated[int, Field(ge=1)] = Field(20_000, description="Maximum length of a text in characters.")
     max_series_steps: Annotated[int, Field(ge=1)] = Field(100_000, description="Maximum steps of a series.")
     max_whole_steps: Annotated[int, Field(ge=1)] = Field(

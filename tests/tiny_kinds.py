@@ -14,23 +14,27 @@ from app.store.architecture import (
     Decoder,
     EncoderDecoder,
     Forecaster,
+    FramesEncoder,
+    ImageEncoder,
     Layer,
     LayerNorm,
     LinearStage,
     Pool,
     Recurrence,
     RecurrenceStage,
+    ResNet,
     SeriesEncoder,
     Tagger,
     TextEncoder,
     ValueDecoder,
     WindowLanguageModel,
 )
-from app.store.manifest import Decoding, Feature, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
+from app.store.manifest import Decoding, Feature, ImageInput, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 from training.loop import BOS, EOS, PAD, UNK
 
 WINDOW = 7
+FRAME_SIZE = 32
 MASK = 5  # an id that texts contain
 _SPREAD = 1.5
 _LABELS = ("left", "right", "up")
@@ -138,6 +142,24 @@ def _classify_pointwise() -> Manifest:
     )
 
 
+def _classify_frames() -> Manifest:
+    """Frames whose images are encoded one by one, and a convolution over them."""
+    resnet = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
+    encoder = FramesEncoder(
+        image=ImageEncoder(resnet=resnet, image_size=FRAME_SIZE, output="pooled"),
+        front=(Convolution(width=6, kernel=2, activation="relu"),),
+        recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8),
+        back=(LinearStage(size=5),),
+    )
+    return _draft(
+        "classify-clips",
+        "classification",
+        Classifier(encoder=encoder, pooling=("last_output", "mean"), labels=3),
+        image=ImageInput(size=FRAME_SIZE, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
+        labels=_LABELS,
+    )
+
+
 def _forecast_repeat() -> Manifest:
     """The summary is the input of every step of a decoder of another size."""
     encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8))
@@ -219,6 +241,7 @@ def kind_drafts() -> list[Manifest]:
         _classify_backward(),
         _classify_flat(),
         _classify_pointwise(),
+        _classify_frames(),
         _forecast_repeat(),
         _forecast_per_step(),
         _forecast_masked(),

@@ -1,8 +1,8 @@
-"""POST /v1/models/{name}/load and /unload, PUT /v1/models/{name}/default, which need an administrator key."""
+"""Models as an administrator changes them: uploads, loads, unloads and defaults. All need an administrator key."""
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel
 
 from app.api.access.guard import check_administrator
@@ -15,10 +15,13 @@ from app.api.schemas import (
     LoadRequest,
     UnloadedVersions,
     UnloadRequest,
+    UploadedPiece,
 )
 from app.api.service import Service, ServiceDependency
 from app.errors import (
     AdminOff,
+    BodyTooLarge,
+    ContradictoryOptions,
     LoadFailed,
     ModelNotFound,
     NotAllowed,
@@ -28,6 +31,7 @@ from app.errors import (
     UnsupportedMedia,
     WrongKey,
 )
+from app.store.names import MOST_VERSION
 
 Name = Annotated[
     str,
@@ -104,6 +108,37 @@ async def set_default(name: Name, request: Request, service: Administrated) -> D
     The model store keeps the setting."""
     body = await read_json(request, DefaultRequest)
     return DefaultVersion(name=name, version=await service.rollout.set_default(name, body.version))
+
+
+@router.put(
+    "/versions/{version}/files/{file}",
+    operation_id="upload_file",
+    summary="Upload a file of a version, piece by piece",
+    responses=problems(
+        AdminOff, NotAllowed, WrongKey, BodyTooLarge, ContradictoryOptions, StoreNotWritable, StoreUnreachable
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def upload(
+    name: Name,
+    version: Annotated[int, Path(ge=1, le=MOST_VERSION, description="A number that the model does not have yet.")],
+    file: Annotated[str, Path(max_length=100, description="Name of a file of the version, such as manifest.json.")],
+    request: Request,
+    service: Administrated,
+    offset: Annotated[int, Query(ge=0, le=2**50, description="Bytes of the file before this piece.")] = 0,
+) -> UploadedPiece:
+    """Appends the body to a file of a new version. The piece at 0 begins the file; each further one begins where the
+    file ends. `manifest.json` comes last, in one piece: the service compares sizes and hashes, and the version is in
+    the model store, not loaded yet. Nothing of a version is visible before."""
+    held = await service.rollout.upload(
+        name, version, file, offset, await request.body(), most=service.most_version_bytes
+    )
+    return UploadedPiece(name=name, version=version, file=file, bytes=held)
 
 
 @router.post(

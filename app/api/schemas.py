@@ -33,6 +33,15 @@ class SeriesInfo(BaseModel):
     interval: str | None = Field(None, description="The time between two steps in words.", examples=["1 day"])
 
 
+class UploadedPiece(BaseModel):
+    """A piece of a file that an administrator uploads."""
+
+    name: str
+    version: int
+    file: str
+    bytes: int = Field(description="Bytes of the file so far: the offset of its next piece.")
+
+
 class ModelInfo(BaseModel):
     """A version in the model store."""
 

@@ -44,12 +44,13 @@ _LONGEST_TIMEOUT = 10  # digits of the header
 @dataclass(frozen=True)
 class RequestLimits:
     """Inputs and cell steps of one request, seconds for one request, idle seconds before a keep-alive comment is sent
-    on a stream."""
+    on a stream, and bytes of a version that is uploaded."""
 
     inputs: int
     steps: int
     seconds: float
     keep_alive: float
+    version_bytes: int = 0
 
 
 class Service:
@@ -85,6 +86,11 @@ class Service:
     def most_inputs(self) -> int:
         """Limit of inputs in one request, at most that of admission: a larger request could never be admitted."""
         return min(self._limits.inputs, self.admission.most_inputs)
+
+    @property
+    def most_version_bytes(self) -> int:
+        """Limit of the size of an uploaded version; 0 forbids uploads."""
+        return self._limits.version_bytes
 
     @property
     def most_frames(self) -> int:

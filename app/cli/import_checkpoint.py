@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import click
 
-from app.cli.import_ending import end_of_import, show
+from app.cli.import_ending import end_of_import, request_line, show, show_answer
 from app.cli.import_line import command_line
 from app.cli.import_readings import show_readings
+from app.cli.into import next_version, send_version
 from app.cli.messages import errors_as_messages
 from app.cli.prompts import answered
 from app.errors import ImportFailed, StoreError, UnrollError, printable
@@ -65,12 +67,14 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
 @click.option("--try", "trial", metavar="INPUT", help="Answer this input; where two readings fit the file, by each.")
 @click.option("--write-mapping", type=click.Path(path_type=Path, dir_okay=False), help="Write a mapping with all keys.")
+@click.option("--into", metavar="URL", help="Send the version to a running service instead of a store, and load it.")
+@click.option("--key", envvar="UNROLL_ADMIN_KEY", help="Administrator's key of that service.")
 @click.option("--dry-run", is_flag=True, help="All steps but the last; writes nothing.")
 @click.pass_context
 def import_(context: click.Context, /, **parameters: Any) -> None:
     """Import a checkpoint of another code base into the model store.
 
-    The import runs no code of the checkpoint. What the files do not contain is asked for in one round.
+    The import runs no code of the checkpoint. It asks for all that the files do not contain in one round.
     """
     with errors_as_messages(), _faults_as_messages():
         _import(context, parameters)
@@ -92,9 +96,9 @@ def _faults_as_messages() -> Iterator[None]:
 
 
 def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
-    store, dry_run = parameters["store"], parameters["dry_run"]
+    store, dry_run, into = parameters["store"], parameters["dry_run"], parameters["into"]
     request = _request(parameters)
-    if not dry_run:
+    if not dry_run and into is None:
         check_is_free(store, request.name, request.version)  # before minutes of reading
     checkpoint = read_checkpoint(request)
     if parameters["write_mapping"]:
@@ -116,6 +120,9 @@ def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
     if parameters["trial"] and conversion.usual:
         show_readings(checkpoint, request, parameters["trial"])
     _check_task(conversion)
+    if into is not None and not dry_run:
+        _send(conversion, parameters)
+        return
     folder = None if dry_run else publish(conversion, store)
     try:
         end_of_import(conversion, store, folder, parameters["trial"])
@@ -123,6 +130,15 @@ def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
         if folder is not None:
             remove_version(folder)
         raise
+
+
+def _send(conversion: Conversion, parameters: Mapping[str, Any]) -> None:
+    """Answer the version here first: a service would refuse a broken one, too."""
+    with tempfile.TemporaryDirectory(prefix="unroll-into-") as name:
+        folder = publish(conversion, Path(name))
+        show_answer(conversion, folder, parameters["trial"])
+        send_version(folder, parameters["into"], parameters["key"])
+    click.echo(f"try it:\n  {request_line(conversion, parameters['into'])}")
 
 
 def _check_task(conversion: Conversion) -> None:
@@ -149,7 +165,7 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _request(parameters: Mapping[str, Any]) -> ImportRequest:
-    name, store = parameters["name"], parameters["store"]
+    name = parameters["name"]
     source, _, target = parameters["languages"].partition(",")
     return ImportRequest(
         name=name,
@@ -164,10 +180,17 @@ def _request(parameters: Mapping[str, Any]) -> ImportRequest:
         scalers=[_scaler(value) for value in parameters["scalers"]],
         task=parameters["task"],
         default=parameters["default"],
-        version=parameters["version"] or 1 + newest_version(store, name),
+        version=parameters["version"] or _next_version(parameters),
         languages=(source or None, target or None),
         licence=parameters["licence"],
     )
+
+
+def _next_version(parameters: Mapping[str, Any]) -> int:
+    name, into = parameters["name"], parameters["into"]
+    if into is not None and not parameters["dry_run"]:
+        return next_version(into, parameters["key"], name)
+    return 1 + newest_version(parameters["store"], name)
 
 
 def _write_mapping(checkpoint: Checkpoint, path: Path) -> None:

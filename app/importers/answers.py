@@ -7,7 +7,7 @@ from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.columns import columns_of
 from app.importers.labels import labels_of
-from app.importers.layout import Given, Needs
+from app.importers.layout import Given, Layout, Needs, Understanding
 from app.importers.options import OptionValues, checked
 from app.importers.questions import Question, QuestionsOpen, of_option
 from app.importers.reading import Plain
@@ -49,6 +49,8 @@ def answer(
     chosen = checked(options, request.settings)
     state = Round(accepts_usual=request.accept_usual)
     for option in options:
+        if option.name in checkpoint.answers:
+            chosen.setdefault(option.name, option.check(checkpoint.answers[option.name]))
         if option.assumed and option.usual is not None:
             chosen.setdefault(option.name, option.usual)
         if option.name not in chosen and (usual := state.ask(of_option(option))) is not None:
@@ -59,10 +61,19 @@ def answer(
     labels = labels_of(needs, request.labels, checkpoint, words.values(), state)
     columns = columns_of(needs.columns, request, checkpoint, state)
     if state.questions:
-        raise QuestionsOpen(layout, layout.understanding(checkpoint), state.questions, recognised.others)
+        raise QuestionsOpen(layout, understanding_of(layout, checkpoint), state.questions, recognised.others)
     values = OptionValues({option.name: chosen[option.name] for option in options})
     given = Given(values, words, contents, labels, columns.features, columns.targets, columns.scalers)
     return given, state
+
+
+def understanding_of(layout: Layout, checkpoint: Checkpoint) -> Understanding:
+    """What the layout understands, without doubts about options that a file answers."""
+    understood = layout.understanding(checkpoint)
+    answered = [f"({name})" for name in checkpoint.answers]
+    return Understanding(
+        understood.facts, [doubt for doubt in understood.unsure if not any(name in doubt for name in answered)]
+    )
 
 
 def _vocabularies(

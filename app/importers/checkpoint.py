@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.onnx import graph_of
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, scaler_of
@@ -25,7 +26,8 @@ class Checkpoint:
     """The content of the files: state dicts, lists of words, of labels, and scalers, each by its path. `0.encoder` is
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
-    files. `given` are the vocabularies that the user gave beside them."""
+    files. `given` are the vocabularies that the user gave beside them. `answers` are values of options that a file
+    says, where a layout has such an option."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class Checkpoint:
     contents: Mapping[str, Plain] = field(default_factory=dict)
     names: Sequence[str] = ()
     given: Sequence[Sequence[str]] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def single(self) -> Tensors | None:
@@ -78,7 +81,14 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     scalers: dict[str, Scaler] = {}
     settings: dict[str, Any] = {}
     contents: dict[str, Plain] = {}
+    answers: dict[str, str] = {}
     for number, content in enumerate(files):
+        if isinstance(content, ForeignObject) and content.name == "onnx.Model":
+            graph = graph_of(content, names[number] if number < len(names) else f"file {number}")
+            networks[str(number)] = graph.tensors
+            answers |= graph.answers
+            if graph.window is not None:
+                settings[f"{number}.window"] = graph.window
         for path, value, plain in _walk(content, str(number)):
             if isinstance(value, Scaler):
                 scalers[path] = value
@@ -91,10 +101,9 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
             else:
                 settings[path] = value
     keras = keras_models_of(files)
-    others = any(isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS) for plain in files)
-    if not networks and not keras and not others:
+    if not networks and not keras:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
-    return Checkpoint(networks, vocabularies, files, keras, labels, scalers, settings, contents, names)
+    return Checkpoint(networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers)
 
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from app.errors import ImportFailed, StoreError, printable
-from app.importers.answers import answer
+from app.importers.answers import answer, understanding_of
 from app.importers.card import CARD, card_of
 from app.importers.checkpoint import Checkpoint, checkpoint_of
 from app.importers.layout import Converted, Layout, Understanding
@@ -86,7 +86,7 @@ def convert(checkpoint: Checkpoint, request: ImportRequest, words: Sequence[Word
         task=request.task,
         default=request.default,
     )
-    understanding = layout.understanding(checkpoint)
+    understanding = understanding_of(layout, checkpoint)
     return Conversion(
         layout, given.values, converted, network, manifest, understanding, tuple(state.found), tuple(state.usual)
     )

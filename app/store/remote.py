@@ -69,6 +69,11 @@ class RemoteStore:
         listing = list_store(self.root)
         return replace(listing, refused=listing.refused | self._refused)
 
+    @property
+    def takes_uploads(self) -> bool:
+        """See `Store`: the mirror would forget what is not at the URL."""
+        return False
+
     def write_default(self, name: str, version: int | None) -> None:
         """See `Store`."""
         content = None if version is None else default_bytes(version)

@@ -23,6 +23,11 @@ class Store(Protocol):
         """The names in the store at the last update."""
         ...
 
+    @property
+    def takes_uploads(self) -> bool:
+        """Whether versions can be written into `root`."""
+        ...
+
     def write_default(self, name: str, version: int | None) -> None:
         """Store the default version of a model; None means the newest. Raises StoreNotWritable."""
         ...
@@ -40,6 +45,11 @@ class FolderStore:
     def listing(self) -> Listing:
         """See `Store`."""
         return list_store(self.root)
+
+    @property
+    def takes_uploads(self) -> bool:
+        """See `Store`."""
+        return True
 
     def write_default(self, name: str, version: int | None) -> None:
         path = self.root / name / DEFAULT_FILE

@@ -34,7 +34,7 @@ class Cleaning:
             places = followed(places, moved)
             if len(text) > most:
                 raise InputTooLong(
-                    f"the text has {len(text)} characters after cleaning; the limit is {most}", limit=most
+                    f"the text has {len(text)} characters after cleaning; the limit is {most} for the rules", limit=most
                 )
         return text, places
 

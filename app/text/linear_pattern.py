@@ -17,6 +17,7 @@ _CHARACTERS = (_codes.LITERAL, _codes.NOT_LITERAL, _codes.ANY, _codes.IN)
 _MOST_TRIES = 64  # ways in which `re` may match at one place
 _MOST_STEPS = 200
 _MOST_REPEATS = 64
+_MOST_KNOWN = 4096  # letters of which a step remembers whether it reads them
 _ENDLESS = _codes.MAXREPEAT
 
 
@@ -176,6 +177,8 @@ class _Program:
     def _reads(self, number: int, step: _Step, letter: str) -> bool:
         known = self._known.setdefault(number, {})
         if letter not in known:
+            if len(known) == _MOST_KNOWN:
+                known.clear()
             known[letter] = step.test.match(letter) is not None
         return known[letter]
 

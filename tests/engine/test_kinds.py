@@ -32,10 +32,10 @@ from app.models.serving.precision import Precision, capability
 from app.store.architecture import Forecaster
 from app.store.manifest import Manifest
 from tests.engine.loop import Loop, answers, load
-from tests.engine.number_references import rows_of, scores_alone, series
+from tests.engine.number_references import frames, rows_of, scores_alone, series
 from tests.engine.references import Reference, open_shipped
 from tests.engine.test_numbers import check
-from tests.tiny_kinds import MASK, WINDOW, kind_drafts, make_kinds_store
+from tests.tiny_kinds import FRAME_SIZE, MASK, WINDOW, kind_drafts, make_kinds_store
 from tests.tiny_store import VOCABULARY
 from training.recipe import Shipped
 
@@ -60,6 +60,10 @@ def loaded(store: Path, precision: Precision = "float32", *keys: str) -> Models:
 def source_for(manifest: Manifest, rng: random.Random, steps: int | None = None) -> Source:
     """A random source with masked steps among others."""
     steps = max(manifest.architecture.least_steps, steps or rng.choice([1, 2, 5, 9, 30]))
+    if manifest.image is not None:
+        generator = torch.Generator().manual_seed(rng.randrange(10**6))
+        size = (min(steps, 7), FRAME_SIZE, FRAME_SIZE, 3)
+        return frames(torch.randint(256, size, generator=generator, dtype=torch.uint8))
     if manifest.series is not None:
         steps = manifest.series.window or steps
         rows = torch.randn(steps, 2, generator=torch.Generator().manual_seed(rng.randrange(10**6)))
@@ -196,11 +200,25 @@ def test_stages_of_single_steps_are_read_in_chunks(store: Path, shipped: dict[st
     assert longest < 900
     for number, source in enumerate(sources):
         check(shipped[key], source, Label(), loop.events[number])
-    assert not any(
-        loaded(store)[other].is_divisible
-        for other in KEYS
-        if other not in (key, "forecast-per-step/1", "forecast-repeat/1")
-    )
+    encoders = {draft.name: draft.architecture.encoder for draft in kind_drafts()}
+    divisible = {name for name, encoder in encoders.items() if encoder.kind != "image" and encoder.is_divisible}
+    assert divisible == {"classify-pointwise", "forecast-per-step", "forecast-repeat"}
+
+
+def test_a_convolution_over_frames_waits_for_all_of_them(store: Path, shipped: dict[str, Shipped]) -> None:
+    """The images are encoded one after the other."""
+    key = "classify-clips/1"
+    models, rng = loaded(store, "float32", key), random.Random(8)
+    sources = [source_for(models[key].manifest, rng, steps) for steps in (7, 2, 3)]
+    loop = Loop(models)
+    for source in sources:
+        loop.add(key, source, Label())
+    chunks = 0
+    while not (plan := loop.turn()).is_idle:
+        chunks += len(plan.chunks)
+    assert chunks > len(sources)
+    for number, source in enumerate(sources):
+        check(shipped[key], source, Label(), loop.events[number])
 
 
 @pytest.mark.parametrize("key", ["window-padded/1", "window-short/1"])

@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.manifest import FixedLength, Replacement, TokenizerUse
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
@@ -76,6 +76,15 @@ def test_an_empty_text_is_read_by_a_model_that_reads_it(classifier: Entry, tmp_p
     ((only,), (good,)) = (read([one], [entry], pieces=True) for one in (text, "Good"))
     assert (only.source, good.source) == (Tokens([0, 0, 0, 1]), Tokens([0, 0, 1, 2]))
     assert [piece.text for piece in only.pieces] == ["<pad>", "<pad>", "<pad>", "<start>"]
+
+
+def test_a_text_that_cleaning_makes_too_long_is_named_by_its_place(classifier: Entry, tmp_path: Path) -> None:
+    build("spaces", ["good"], unk=None).save(str(tmp_path / "tokenizer.json"))
+    use = TokenizerUse(unknown="skip", cleaning=(Replacement(pattern="o", by="o" * 100),) * 4)
+    entry = Entry(classifier.manifest, TextTokenizer(tmp_path, use), classifier.target_tokenizer)
+    with pytest.raises(InputTooLong, match=r"inputs\[1\]: the text has .* characters after cleaning") as caught:
+        read(["good", "good"], [classifier, entry])
+    assert caught.value.facts["input"] == 1
 
 
 def test_each_text_is_encoded_by_its_own_model(translator: Entry, classifier: Entry) -> None:

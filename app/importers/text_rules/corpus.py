@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 
 def word_language_model_dictionary(*texts: str) -> list[str]:
-    """That of pytorch/examples word_language_model: words of train.txt, valid.txt and test.txt in the order in which
-    they first appear, with `<eos>` after each line."""
+    """The dictionary of pytorch/examples word_language_model: words of train.txt, valid.txt and test.txt
+    in the order in which they first appear, with `<eos>` after each line."""
     words: dict[str, None] = {}
     for text in texts:
         for line in _lines(text):

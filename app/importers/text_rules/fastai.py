@@ -1,4 +1,5 @@
-"""fastai's rules for texts (its versions 1 and 2), with spaCy's tokenizer: the extra `spacy`."""
+"""fastai's rules for texts, with spaCy's tokenizer: the extra `spacy`. They are those of its version 2; version 1 marks
+capitals after splitting."""
 
 from collections.abc import Sequence
 

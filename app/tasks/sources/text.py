@@ -170,10 +170,10 @@ class Reading:
         name = self.entry.manifest.name
         return EmptyInput(f"inputs[{self.index}] has no token of {name}; send a text with words", input=self.index)
 
-    def refused(self, error: UnknownWord) -> UnknownWord:
-        """The error of an unknown word, with the input and the model."""
+    def refused(self, error: UnknownWord | InputTooLong) -> UnknownWord | InputTooLong:
+        """The error of an unknown word, or of a text that cleaning makes too long, with the input and the model."""
         name = self.entry.manifest.name
-        return UnknownWord(f"inputs[{self.index}]: {error.detail} of {name}", input=self.index, **error.facts)
+        return type(error)(f"inputs[{self.index}]: {error.detail} of {name}", input=self.index, **error.facts)
 
     def check_tokens(self, ids: Sequence[int], number: int | None = None) -> None:
         """Raises InputTooLong for a text, or for sentence `number` of it."""
@@ -193,7 +193,7 @@ def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0)
     own = text[start : span.end] if span else text
     try:
         ids = _ids(entry, own, place.most)
-    except UnknownWord as error:
+    except (UnknownWord, InputTooLong) as error:
         raise place.refused(error) from None
     if not ids:
         raise place.without_tokens()
@@ -214,7 +214,7 @@ def _continued(text: str, place: Reading) -> ReadSource:
     entry = place.entry
     try:
         ids = entry.tokenizer.encode_prefix(entry.tokenizer.begun(text), most=place.most)
-    except UnknownWord as error:
+    except (UnknownWord, InputTooLong) as error:
         raise place.refused(error) from None
     place.check_tokens(ids)
     own = len(ids) - len(entry.manifest.tokenizer.prepend) if entry.manifest.tokenizer else len(ids)

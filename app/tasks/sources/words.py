@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine.protocol import Tokens
-from app.errors import EmptyInput, UnknownWord
+from app.errors import EmptyInput, InputTooLong, UnknownWord
 from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import Column
@@ -99,7 +99,7 @@ def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource
     place.check_not_empty(text)
     try:
         ids, words = place.tokenizer.encode_words(text, given, most=place.most)
-    except UnknownWord as error:
+    except (UnknownWord, InputTooLong) as error:
         raise place.refused(error) from None
     if not ids:
         raise place.without_tokens()

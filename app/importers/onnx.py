@@ -1,0 +1,412 @@
+"""Graphs of ONNX as a state dict by torch's names, and what the graph says that a state dict does not: poolings and
+functions. Recurrences are `LSTM`, `GRU` and `RNN` nodes, as both exporters of torch write them.
+
+The walk knows for each value what it is: nothing of it is computed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from app.errors import ImportFailed
+from app.importers.reading import ForeignObject
+
+_GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}  # from i, o, f, c and z, r, h
+_ACTIVATIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
+_FUNCTIONS = {
+    "Relu": "relu",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+    "LeakyRelu": "leaky_relu",
+    "Elu": "elu",
+    "Selu": "selu",
+    "Gelu": "gelu",
+    "Softplus": "softplus",
+}
+_SAME = {"Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Cast", "Identity", "Dropout", "Expand"}
+_REDUCED = {
+    "ReduceMean": "mean",
+    "ReduceMax": "max",
+    "ReduceSum": "sum",
+    "GlobalAveragePool": "mean",
+    "GlobalMaxPool": "max",
+}
+_LOOPS = ("Loop", "Scan", "If")
+_FARTHEST = 2**31 - 1  # an end of Slice that means the last step
+_ADVICE = "give the file that the framework itself saved (.pth, .keras)"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Tensors by torch's names in the order of the graph, and values of options that the graph says."""
+
+    tensors: Mapping[str, Tensor]
+    answers: Mapping[str, str]
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A value for each step: the source, an embedding, outputs of a recurrence (of its number)."""
+
+    recurrence: int | None = None
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """Last states: number of the recurrence and direction of each."""
+
+    states: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """Vectors of a source, side by side: the names of poolings, none after a layer of the head."""
+
+    names: tuple[str, ...] = ()
+
+
+_Value = _Steps | _Hidden | _Pooled
+
+
+@dataclass
+class _Walk:
+    constants: dict[str, Tensor]
+    values: dict[str, _Value] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    directions: list[int] = field(default_factory=list)
+    pooling: str | None = None
+    between: list[str] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)  # of the head, by name
+    functions: dict[str, str] = field(default_factory=dict)  # of each layer
+    nonlinearity: str | None = None
+    window: int | None = None
+
+    def constant(self, name: str) -> Tensor | None:
+        return self.constants.get(name)
+
+    def whole(self, name: str) -> list[int]:
+        """The whole numbers of a constant; empty if it is none."""
+        tensor = self.constants.get(name)
+        return [] if tensor is None or tensor.is_floating_point() else [int(n) for n in tensor.flatten().tolist()]
+
+
+def graph_of(stub: ForeignObject, name: str) -> Graph:
+    """Raises ImportFailed for a graph with other parts."""
+    graph = stub.state["graph"]
+    constants = {key: tensor for key, tensor in graph["initializers"].items() if isinstance(tensor, Tensor)}
+    walk = _Walk(constants)
+    for source, shape in graph["inputs"].items():
+        if source not in constants:
+            walk.values[source] = _Steps()
+            lengths = [length for length in shape or [] if isinstance(length, int)]
+            walk.window = lengths[1] if len(shape or []) == 3 and len(lengths) == 3 else walk.window
+    if loop := next((node for node in graph["nodes"] if node["op"] in _LOOPS), None):
+        raise _refused(name, loop)
+    for node in graph["nodes"]:
+        try:
+            _walk_node(walk, node)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            raise _refused(name, node) from error
+        except _Unknown as error:
+            raise _refused(name, node) from error
+    answers = _answers(walk)
+    last = walk.layers[-1] if walk.layers else ""
+    if answers.get("outputs") == "softmax":  # the name says that there are labels
+        walk.tensors = {key.replace(f"{last}.", "classifier."): tensor for key, tensor in walk.tensors.items()}
+    return Graph(walk.tensors, answers, walk.window)
+
+
+class _Unknown(Exception):
+    """A node that has no place in our networks."""
+
+
+def _refused(name: str, node: Mapping[str, Any]) -> ImportFailed:
+    what = f"{node['op']}{' ' + node['name'] if node['name'] else ''}"
+    more = ""
+    if node["op"] in _LOOPS:
+        more = " (Keras and tf2onnx write a recurrence as a loop)"
+    return ImportFailed(f"{name}: node {what} of the ONNX graph is not known here{more}: {_ADVICE}")
+
+
+def _walk_node(walk: _Walk, node: Mapping[str, Any]) -> None:
+    operation, inputs, outputs = node["op"], node["inputs"], node["outputs"]
+    data = [walk.values[name] for name in inputs if name in walk.values]
+    if operation == "Constant":
+        if isinstance(tensor := _constant_of(node["attributes"]), Tensor):
+            walk.constants[outputs[0]] = tensor
+    elif not data:
+        _fold(walk, node)
+    elif operation in _GATES:
+        _recurrence(walk, node)
+    elif operation in _RULES:
+        walk.values[outputs[0]] = _RULES[operation](walk, node, data)
+    elif operation == "Shape":
+        pass
+    else:
+        raise _Unknown
+
+
+def _constant_of(attributes: Mapping[str, Any]) -> Any:
+    if "value" in attributes:
+        return attributes["value"]
+    plain = next((value for key, value in attributes.items() if key.startswith("value_")), None)
+    return torch.tensor(plain) if isinstance(plain, int | float | list) else None
+
+
+def _fold(walk: _Walk, node: Mapping[str, Any]) -> None:
+    """Constants of constants, as far as weights need them. Shapes are not followed."""
+    mine = [walk.constants.get(name) for name in node["inputs"]]
+    if not mine or mine[0] is None:
+        return
+    attributes = node["attributes"]
+    match node["op"]:
+        case "Identity" | "Cast":
+            made = mine[0]
+        case "Transpose":
+            made = mine[0].permute(attributes.get("perm") or list(range(mine[0].dim()))[::-1])
+        case "Unsqueeze" | "Squeeze" | "Reshape":
+            made = mine[0]
+            shape = [int(n) for n in mine[1].flatten().tolist()] if len(mine) > 1 and mine[1] is not None else []
+            if node["op"] == "Reshape":
+                made = made.reshape(shape)
+            elif node["op"] == "Unsqueeze":
+                for axis in shape or attributes.get("axes", []):
+                    made = made.unsqueeze(axis)
+            else:
+                made = made.squeeze()
+        case "Concat":
+            parts = [tensor for tensor in mine if tensor is not None]
+            if len(parts) < len(mine):
+                return
+            made = torch.cat(parts, attributes.get("axis", 0))
+        case _:
+            return
+    walk.constants[node["outputs"][0]] = made.contiguous()
+
+
+def _recurrence(walk: _Walk, node: Mapping[str, Any]) -> None:
+    kind, inputs, attributes = node["op"], node["inputs"], node["attributes"]
+    source = walk.values[inputs[0]]
+    if not isinstance(source, _Steps):
+        raise _Unknown
+    parts = [walk.constants.get(name) if name else None for name in [*inputs, *[""] * 8][:8]]
+    weights, recurrent, bias, _, hidden, cell, peepholes = (parts[place] for place in (1, 2, 3, 4, 5, 6, 7))
+    if weights is None or recurrent is None or peepholes is not None:
+        raise _Unknown
+    if any(state is not None and bool(state.any()) for state in (hidden, cell)):
+        raise _Unknown  # a first state that was learned
+    number = len(walk.directions)
+    directions = len(weights)
+    _check_settings(walk, kind, attributes, directions)
+    size = recurrent.shape[2]
+    order = _GATES[kind]
+    for place in range(directions):
+        end = "_reverse" if place else ""
+        both = bias[place] if bias is not None else weights.new_zeros(2 * len(order) * size)
+        halves = both.chunk(2)
+        for key, tensor in (
+            ("weight_ih", weights[place]),
+            ("weight_hh", recurrent[place]),
+            ("bias_ih", halves[0]),
+            ("bias_hh", halves[1]),
+        ):
+            blocks = tensor.chunk(len(order))
+            walk.tensors[f"rnn{number}.{key}_l0{end}"] = torch.cat([blocks[block] for block in order])
+    walk.directions.append(directions)
+    made: list[_Value] = [_Steps(number), _Hidden(tuple((number, place) for place in range(directions)))]
+    for name, value in zip(node["outputs"], made, strict=False):
+        if name:
+            walk.values[name] = value
+
+
+def _check_settings(walk: _Walk, kind: str, attributes: Mapping[str, Any], directions: int) -> None:
+    functions = list(attributes.get("activations") or _ACTIVATIONS[kind] * directions)
+    if kind == "RNN" and functions == ["Relu"] * directions:
+        walk.nonlinearity = "relu"
+        functions = ["Tanh"] * directions
+    usual = functions == _ACTIVATIONS[kind] * directions
+    if not usual or attributes.get("direction") == "reverse" or attributes.get("input_forget") or "clip" in attributes:
+        raise _Unknown
+    if kind == "GRU" and not attributes.get("linear_before_reset"):
+        raise _Unknown  # not the GRU of torch
+
+
+def _same(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    return data[0]
+
+
+def _gather(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    table, axis = walk.constant(node["inputs"][0]), node["attributes"].get("axis", 0)
+    if table is not None and table.dim() == 2 and axis == 0:
+        walk.tensors["embedding.weight"] = table
+        return _Steps()
+    return _picked(walk, data[0], walk.whole(node["inputs"][1]))
+
+
+def _slice(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    inputs, attributes = node["inputs"], node["attributes"]
+    starts, ends = (
+        walk.whole(inputs[place]) if len(inputs) > place else list(attributes.get(name, []))
+        for place, name in ((1, "starts"), (2, "ends"))
+    )
+    value = data[0]
+    if len(starts) != 1 or len(ends) != 1:
+        raise _Unknown
+    if isinstance(value, _Hidden):
+        states = value.states[starts[0] : min(ends[0], _FARTHEST)]
+        return _Hidden(states)
+    if starts[0] == 0 and ends[0] >= _FARTHEST:
+        return value
+    if starts[0] == -1 and ends[0] >= _FARTHEST:
+        return _picked(walk, value, starts)
+    if walk.window is not None and (starts[0], ends[0]) == (walk.window - 1, walk.window):
+        return _picked(walk, value, [-1])
+    raise _Unknown
+
+
+def _picked(walk: _Walk, value: _Value, index: Sequence[int]) -> _Value:
+    if len(index) != 1:
+        raise _Unknown
+    if isinstance(value, _Hidden):
+        return _Hidden((value.states[index[0]],))
+    is_last = index[0] == -1 or (walk.window is not None and index[0] == walk.window - 1)
+    if isinstance(value, _Steps) and value.recurrence is not None and is_last:
+        return _Pooled((_last(walk, value.recurrence),))
+    raise _Unknown
+
+
+def _last(walk: _Walk, recurrence: int) -> str:
+    if recurrence != len(walk.directions) - 1:
+        raise _Unknown
+    return "last" if walk.directions[recurrence] == 1 else "last_output"
+
+
+def _reduced(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    if not isinstance(data[0], _Steps) or data[0].recurrence is None:
+        raise _Unknown
+    return _Pooled((_REDUCED[node["op"]],))
+
+
+def _concat(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    if len(data) < len(node["inputs"]):
+        raise _Unknown
+    if all(isinstance(value, _Hidden) for value in data):
+        return _Hidden(tuple(state for value in data if isinstance(value, _Hidden) for state in value.states))
+    return _Pooled(tuple(name for value in data for name in _names(walk, value)))
+
+
+def _names(walk: _Walk, value: _Value) -> tuple[str, ...]:
+    """The poolings of a vector."""
+    if isinstance(value, _Pooled):
+        return value.names
+    if isinstance(value, _Steps):
+        raise _Unknown
+    last = len(walk.directions) - 1
+    both = walk.directions[last] == 2
+    states: Mapping[tuple[tuple[int, int], ...], str] = {
+        ((last, 0), (last, 1)): "last",
+        ((last, 1), (last, 0)): "last_backward_first",
+        ((last, 0),): "last_forward" if both else "last",
+        ((last, 1),): "last_backward",
+    }
+    if value.states not in states:
+        raise _Unknown
+    return (states[value.states],)
+
+
+def _gemm(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    attributes = node["attributes"]
+    weight = walk.constant(node["inputs"][1])
+    if weight is None or attributes.get("transA") or attributes.get("alpha", 1.0) != 1.0:
+        raise _Unknown
+    bias = walk.constant(node["inputs"][2]) if len(node["inputs"]) > 2 else None
+    return _linear(walk, data[0], weight if attributes.get("transB") else weight.T, bias)
+
+
+def _matmul(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    weight = walk.constant(node["inputs"][1])
+    if weight is None or weight.dim() != 2:
+        raise _Unknown
+    return _linear(walk, data[0], weight.T, None)
+
+
+def _linear(walk: _Walk, value: _Value, weight: Tensor, bias: Tensor | None) -> _Value:
+    if isinstance(value, _Steps):
+        if value.recurrence is not None:
+            raise _Unknown  # a layer on each output
+        name = f"front{len(walk.between)}"
+        walk.between.append(name)
+        made: _Value = value
+    else:
+        names = _names(walk, value)
+        if not walk.layers:
+            walk.pooling = "+".join(names)
+        elif names:
+            raise _Unknown
+        name = f"fc{len(walk.layers)}"
+        walk.layers.append(name)
+        made = _Pooled()
+    walk.tensors[f"{name}.weight"] = weight.contiguous()
+    walk.tensors[f"{name}.bias"] = bias if bias is not None else weight.new_zeros(len(weight))
+    return made
+
+
+def _add(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    """The bias of the layer before."""
+    bias = next((walk.constants[name] for name in node["inputs"] if name in walk.constants), None)
+    names = walk.between if isinstance(data[0], _Steps) else walk.layers
+    if bias is None or not names or len(data) != 1 or names[-1] in walk.functions:
+        raise _Unknown
+    key = f"{names[-1]}.bias"
+    walk.tensors[key] = walk.tensors[key] + bias.flatten()
+    return data[0]
+
+
+def _function(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    names = walk.between if isinstance(data[0], _Steps) else walk.layers
+    if not names or names[-1] in walk.functions:
+        raise _Unknown
+    operation = node["op"]
+    slope = node["attributes"].get("alpha")
+    if (operation == "LeakyRelu" and abs((slope or 0.01) - 0.01) > 1e-6) or (operation == "Elu" and (slope or 1) != 1):
+        raise _Unknown
+    walk.functions[names[-1]] = _FUNCTIONS.get(operation, "softmax")
+    return data[0]
+
+
+_RULES: Mapping[str, Callable[[_Walk, Mapping[str, Any], Sequence[_Value]], _Value]] = {
+    **dict.fromkeys(_SAME, _same),
+    **dict.fromkeys(_REDUCED, _reduced),
+    **dict.fromkeys((*_FUNCTIONS, "Softmax", "LogSoftmax"), _function),
+    "Gather": _gather,
+    "Slice": _slice,
+    "Concat": _concat,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "Add": _add,
+}
+
+
+def _answers(walk: _Walk) -> dict[str, str]:
+    """Values of options, which hold where a layout has the option."""
+    answers: dict[str, str] = {}
+    if walk.pooling:
+        answers["pooling"] = walk.pooling
+    if walk.nonlinearity:
+        answers["nonlinearity"] = walk.nonlinearity
+    for option, names in (("activation", walk.layers[:-1]), ("front_activation", walk.between)):
+        functions = {walk.functions.get(name, "none") for name in names}
+        if len(functions) > 1:
+            raise ImportFailed(f"layers of the ONNX graph have different functions ({', '.join(sorted(functions))})")
+        if functions:
+            answers[option] = functions.pop()
+    last = walk.functions.get(walk.layers[-1]) if walk.layers else None
+    answers["outputs"] = last if last in ("softmax", "sigmoid") else "none"
+    answers["output_activation"] = "none" if last == "softmax" else last or "none"
+    if answers["outputs"] == "none":
+        del answers["outputs"]
+    return answers
