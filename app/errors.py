@@ -41,6 +41,7 @@ UnrollError
 │   ├── UnsafeCheckpoint    reading the checkpoint would run code from it
 │   ├── UnreadableCheckpoint
 │   └── CheckpointTooLarge  the checkpoint declares more data than its file can hold
+├── ExportFailed            a version cannot be written in another format
 └── StoreError              a version in the model store cannot be used
     ├── InvalidManifest
     ├── InvalidVocabulary
@@ -214,6 +215,10 @@ class EngineFailed(UnrollError):
 
 
 class ImportFailed(UnrollError):
+    pass
+
+
+class ExportFailed(UnrollError):
     pass
 
 
