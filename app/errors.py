@@ -61,6 +61,11 @@ def printable(text: str, *, most: int = _LONGEST) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 number`, `2 numbers`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 class UnrollError(Exception):
     """`detail` says what is wrong, the limit and what to do; `facts` become members of the problem."""
 
