@@ -27,7 +27,7 @@ def encoder_decoder(manifest: Manifest, config: EncoderDecoder) -> Program:
     writer = _Writer(code, config)
     program.method(
         "encode(self, x)",
-        "Token ids (1, steps) to memory (1, steps, features), last states (1, features), and the decoder's first state.",
+        "Token ids (1, steps) to memory (1, steps, features), last states, and the decoder's first state.",
         [*encode, *writer.first_state(), "return x, last, state"],
     )
     feeds = ", fed" if decoder.input_feeding else ""

@@ -75,7 +75,7 @@ def residual_in(checkpoint: Checkpoint) -> Residual | None:
     ]
     blocks = [_block(prefix, under(tensors, prefix)) for prefix in prefixes]
     found = [block for block in blocks if block is not None]
-    if not found or len(found) < len(blocks):
+    if not found or len(found) < len(blocks) or not (len(found) > 1 or _is_named(prefixes[0], found[0])):
         return None
     rest = {key: tensor for key, tensor in tensors.items() if not key.startswith(tuple(prefixes))}
     groups = structure_of(rest).groups
@@ -86,6 +86,11 @@ def residual_in(checkpoint: Checkpoint) -> Residual | None:
             return None
         rest = {key: tensor for key, tensor in rest.items() if not key.startswith((stem.prefix, norm.prefix))}
     return Residual(stem, norm, found, _with(checkpoint, rest))
+
+
+def _is_named(prefix: str, block: ResidualBlock) -> bool:
+    """Whether two convolutions alone are a residual block, rather than one after the other."""
+    return block.has_shortcut or any(word in prefix.lower() for word in ("layer", "stage", "block", "res"))
 
 
 def _block(prefix: str, mine: Tensors) -> ResidualBlock | None:
@@ -106,7 +111,8 @@ def _block(prefix: str, mine: Tensors) -> ResidualBlock | None:
     known = sum(key.startswith(("conv", "bn", "norm", f"{shortcut}.")) for key in mine)
     first = mine["conv1.weight"]
     widths = {int(mine[f"conv{number}.weight"].shape[0]) for number in range(1, count + 1)}
-    if known < len(mine) or len(widths) > 1:
+    changes = int(first.shape[1]) not in widths
+    if known < len(mine) or len(widths) > 1 or (changes and shortcut is None):
         return None
     place = _LATER.search(prefix)
     return ResidualBlock(

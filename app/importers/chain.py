@@ -10,6 +10,7 @@ import torch
 from app.importers.structure import Group, Structure
 
 _ATTENTION = ("att", "score", "energy", "query", "key", "context")
+_LAYERS = ("linear", "table", "convolution")
 _TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
 
@@ -48,6 +49,22 @@ class Chain:
     def width(self) -> int:
         """Features of an output of the last recurrence, both directions together."""
         return self.structure.recurrence(self.recurrences[-1]).output_size
+
+    @property
+    def front_layers(self) -> list[tuple[Group, Group | None]]:
+        """The layers of `front`, each with the norm behind it: the next one of its size that no other has. A norm
+        before the first layer stands alone."""
+        found: list[tuple[Group, Group | None]] = []
+        used: list[Group] = []
+        for place, group in enumerate(self.front):
+            if group.kind in _LAYERS:
+                after = [norm for norm in self.front[place + 1 :] if norm.kind not in _LAYERS and norm not in used]
+                norm = next((norm for norm in after if norm.outputs == group.outputs), None)
+                used += [norm] if norm is not None else []
+                found.append((group, norm))
+            elif group not in used:
+                found.append((group, None))
+        return found
 
     @property
     def directions(self) -> int:
@@ -134,20 +151,18 @@ def _table(groups: Sequence[Group], input_size: int) -> Group | None:
 
 
 def _front(before: Sequence[Group], input_size: int, table: Group | None) -> list[Group]:
-    """The chain of layers that ends in the input of the first recurrence, from its end."""
+    """The chain of layers that ends in the input of the first recurrence, and the norms of its sizes, in the order in
+    which the module defines them."""
     chain: list[Group] = []
     wanted = input_size
     for group in reversed(before):
-        if group.kind == "unknown" or group.outputs != wanted:
-            continue
-        if group.kind in ("linear", "table", "convolution"):
-            chain.insert(0, group)
-            wanted = int(group.weight.shape[1])
-        else:
-            chain.insert(0, group)
+        if group.kind in _LAYERS and group.outputs == wanted:
+            chain.append(group)
+            wanted = group.inputs
     if table is not None and wanted != table.inputs:
         return []
-    return chain
+    sizes = {wanted, *(group.outputs for group in chain)}
+    return [g for g in before if g in chain or (g.kind in ("norm", "layer_norm") and g.outputs in sizes)]
 
 
 def _attention(groups: Sequence[Group], width: int) -> list[Group]:

@@ -89,6 +89,17 @@ def options_of(chain: Chain) -> list[Option]:
         options.append(
             Option("front_activation", "the function after the layers before the recurrence", "relu", FUNCTIONS)
         )
+    if any(norm is not None for _, norm in chain.front_layers):
+        options.append(
+            Option(
+                "front_norm",
+                "where the norm behind a layer before the recurrence is: before or after the layer's function",
+                "before",
+                ("before", "after"),
+                readings=("before", "after"),
+                assumed=True,
+            )
+        )
     if any(group.kind == "convolution" for group in chain.front):
         options += [
             Option("conv_activation", "the function after each convolution", "relu", FUNCTIONS),
@@ -136,8 +147,8 @@ def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
     """The encoder without its embedding."""
     parts = Parts()
     nonlinearity = values.given.get("nonlinearity", "tanh")
-    for group in chain.front:
-        _add_front(parts, group, values)
+    for group, norm in chain.front_layers:
+        _add_front(parts, group, norm, values)
     *earlier, last = chain.recurrences
     for number, group in enumerate(earlier, 1):
         stage = RecurrenceStage(recurrence=chain.structure.recurrence(group, nonlinearity=nonlinearity))
@@ -152,35 +163,39 @@ def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
     return parts
 
 
-def _add_front(parts: Parts, group: Group, values: OptionValues) -> None:
-    if group.kind == "convolution":
+def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionValues) -> None:
+    """A layer with its function and the norm behind it, which comes before the function or after it."""
+    if group.kind in ("norm", "layer_norm"):
+        _add_norm(parts.front, "front", parts, group)
+        return
+    is_convolution = group.kind == "convolution"
+    function = values.text("conv_activation" if is_convolution else "front_activation")
+    norm_first = norm is not None and values.text("front_norm") == "before"
+    settings: dict[str, Any] = {"activation": "none" if norm_first else function}
+    if is_convolution:
         width, _, kernel = group.weight.shape
         padding = values.text("conv_padding")
-        stage = Convolution.model_validate(
-            {
-                "width": width,
-                "kernel": kernel,
-                "padding": int(padding) if padding.isdecimal() else padding,
-                "activation": values.text("conv_activation"),
-            }
-        )
-        _add(parts.front, "front", parts, stage, _with_bias(group))
-        if (size := values.number("conv_pool")) > 1:
-            _add(parts.front, "front", parts, Pool(size=size, stride=size), {})
-    elif group.kind in ("linear", "table"):
-        stage_ = LinearStage.model_validate({"size": group.outputs, "activation": values.text("front_activation")})
-        _add(parts.front, "front", parts, stage_, _with_bias(group))
+        settings |= {"width": width, "kernel": kernel, "padding": int(padding) if padding.isdecimal() else padding}
+        _add(parts.front, "front", parts, Convolution.model_validate(settings), _with_bias(group))
     else:
-        _add_norm(parts.front, "front", parts, group)
+        stage = LinearStage.model_validate({"size": group.outputs, **settings})
+        _add(parts.front, "front", parts, stage, _with_bias(group))
+    if norm is not None:
+        _add_norm(parts.front, "front", parts, norm, function if norm_first else "none")
+    if is_convolution and (size := values.number("conv_pool")) > 1:
+        _add(parts.front, "front", parts, Pool(size=size, stride=size), {})
 
 
-def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group) -> None:
+def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group, function: str = "none") -> None:
     if group.kind == "layer_norm":
         weight = group.weight
         _add(stages, place, parts, LayerNorm(), {"weight": weight, "bias": group.tensors.get("bias", weight * 0)})
+        if function != "none":
+            unchanged = {"scale": torch.ones_like(weight), "shift": torch.zeros_like(weight)}
+            _add(stages, place, parts, Affine.model_validate({"activation": function}), unchanged)
         return
     scale, shift = affine(group)
-    _add(stages, place, parts, Affine(), {"scale": scale, "shift": shift})
+    _add(stages, place, parts, Affine.model_validate({"activation": function}), {"scale": scale, "shift": shift})
 
 
 def _add(stages: list[Stage], place: str, parts: Parts, stage: Stage, tensors: Mapping[str, Tensor]) -> None:

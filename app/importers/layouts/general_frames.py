@@ -54,7 +54,7 @@ class FramesClassifier(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = _clips(checkpoint).chain
-        between = [option for option in options_of(chain) if option.name != "front_activation"]
+        between = [option for option in options_of(chain) if not option.name.startswith("front_")]
         layers = [
             Option(
                 "image_activation", "the function between the layers after the ResNet", "relu", _FUNCTIONS, assumed=True
@@ -154,9 +154,8 @@ def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Te
     """The layers between ResNet and recurrence, each with the norm that follows it."""
     layers: list[Layer] = []
     tensors: dict[str, Tensor] = {}
-    linears = [group for group in chain.front if group.kind in ("linear", "table")]
-    for number, group in enumerate(linears):
-        norm = _norm_after(chain.front, group)
+    linears = [(group, norm) for group, norm in chain.front_layers if group.kind in ("linear", "table")]
+    for number, (group, norm) in enumerate(linears):
         is_last = number == len(linears) - 1
         function = given.values.text("embedding_activation" if is_last else "image_activation")
         layers.append(
@@ -166,11 +165,6 @@ def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Te
         if norm is not None:
             tensors |= prefixed(norm.tensors, f"norm{number}.")
     return tuple(layers), tensors
-
-
-def _norm_after(front: Sequence[Group], group: Group) -> Group | None:
-    place = list(front).index(group) + 1
-    return front[place] if place < len(front) and front[place].kind == "norm" else None
 
 
 def _after(chain: Chain, given: Given) -> tuple[Parts, Answer]:

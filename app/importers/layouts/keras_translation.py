@@ -77,7 +77,7 @@ class KerasTranslation(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         pair, values = pair_of(self.understood(checkpoint)), given.values
-        architecture, tensors = translation.encoder_decoder(pair)
+        architecture, tensors = translation.encoder_decoder(pair, zero_row=given.values.given.get("filling") == "zeros")
         rows = architecture.decoder.vocabulary_size
         source = _source(pair, given)
         target = vocabulary_of("target", rows, given)
