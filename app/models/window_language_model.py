@@ -46,7 +46,8 @@ class WindowLanguageModel(nn.Module):
         """The window (batch, size), which is padded on the left, with its padding on the side of the architecture."""
         if self.config.pad_side == "left":
             return window
-        order = (window == self.config.pad).long().argsort(dim=1, stable=True)
+        assert self.config.pad is not None  # see `step`
+        order = window.eq(self.config.pad).long().argsort(dim=1, stable=True)
         return window.gather(1, order)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class Of2017(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         state = torch.zeros(1, self.hidden)
+        output = state
         for row in rows:
             both = torch.cat((row.unsqueeze(0), state), 1)
             state, output = self.i2h(both), self.i2o(both)

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from app.errors import ExportFailed
 from app.export.onnx.graph import Graph
+from app.export.onnx.protobuf import Attribute
 from app.export.onnx.recurrence import unrolled
 from app.store.architecture import (
     Affine,
@@ -62,9 +63,8 @@ def stages(graph: Graph, rows: str, configs: Stages, prefix: str) -> str:
             case Convolution():
                 weights = graph.weight(f"{ours}.weight"), graph.weight(f"{ours}.bias")
                 sizes = {"kernel_shape": [config.kernel], "dilations": [config.dilation], "strides": [config.stride]}
-                across = graph.nodes("Conv", (graph.turned(rows, 0, 2, 1), *weights), 1, {**sizes, **_padding(config)})[
-                    0
-                ]
+                given = (graph.turned(rows, 0, 2, 1), *weights)
+                across = graph.nodes("Conv", given, 1, {**sizes, **_padding(config)})[0]
                 rows = graph.applied(config.activation, graph.turned(across, 0, 2, 1), config.slope)
             case Pool():
                 rows = _pool(graph, rows, config)
@@ -149,7 +149,7 @@ def _pool(graph: Graph, rows: str, config: Pool) -> str:
     return graph.turned(made, 0, 2, 1)
 
 
-def _padding(config: Convolution | Pool) -> dict[str, object]:
+def _padding(config: Convolution | Pool) -> dict[str, Attribute]:
     match config.padding:
         case "valid":
             return {}

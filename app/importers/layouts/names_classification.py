@@ -49,7 +49,7 @@ class NamesClassification(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         tensors = checkpoint.network
         if "rnn.weight_ih_l0" in tensors:
-            functions = ("tanh", "relu")
+            functions: tuple[str, ...] = ("tanh", "relu")
         else:
             functions = ("tanh", "none", "relu") if "h2h.weight" in tensors else ("none", "tanh", "relu")
             functions = ("none",) if "i2o.weight" in tensors else functions
@@ -63,7 +63,9 @@ class NamesClassification(Layout):
                 ("skip", "refuse", "last"),
                 assumed=True,
             ),
-            Option("accents", "remove: é is read as e (unicodeToAscii); keep", "remove", ("remove", "keep"), assumed=True),
+            Option(
+                "accents", "remove: é is read as e (unicodeToAscii); keep", "remove", ("remove", "keep"), assumed=True
+            ),
         ]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
