@@ -22,7 +22,7 @@ def send_version(folder: Path, url: str, key: str | None) -> None:
             files = sorted(folder.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
             for path in files:
                 for offset, piece in _pieces(path):
-                    place = f"/v1/models/{name}/versions/{version}/files/{path.name}"
+                    place = f"/v1/models/{name}/uploads/{version}/{path.name}"
                     _checked(service.put(place, params={"offset": offset}, content=piece))
             loaded = _checked(service.post(f"/v1/models/{name}/load", json={"version": int(version)}))
     except httpx.HTTPError as error:

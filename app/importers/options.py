@@ -107,7 +107,7 @@ class OptionValues:
 
 
 def checked(options: Sequence[Option], settings: Mapping[str, str]) -> dict[str, str]:
-    """The values that the user set. Raises ImportFailed for an option that there is not, or a value that it cannot
+    """The values that the user set. Raises ImportFailed for an unknown option, or a value that an option cannot
     have."""
     known = {option.name: option for option in options}
     for name in settings:

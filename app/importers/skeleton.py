@@ -75,7 +75,7 @@ def _prefix(path: str, group: Group, *, several: bool) -> str:
 
 
 def halves_of(checkpoint: Checkpoint) -> str | None:
-    """What is missing where the files have one half of a pair; None if they seem whole."""
+    """The missing part where the files have one half of a pair; None if they seem whole."""
     if len(checkpoint.networks) != 1:
         return None
     if missing := missing_of(checkpoint):

@@ -36,12 +36,12 @@ class Group:
 
     @property
     def inputs(self) -> int:
-        """Of a linear layer; columns of a table."""
+        """Inputs of a linear layer; columns of a table."""
         return int(self.weight.shape[1])
 
     @property
     def outputs(self) -> int:
-        """Of a linear layer, a norm or a convolution; rows of a table."""
+        """Outputs of a linear layer, a norm or a convolution; rows of a table."""
         return int(self.weight.shape[0])
 
     def describe(self) -> str:

@@ -26,7 +26,7 @@ _LENGTHS = ("max_length", "max_len", "maxlen", "seq_length", "sequence_length", 
 
 
 def known_words(checkpoint: Checkpoint, rows: int) -> Sequence[str]:
-    """The words that the files have for an embedding of so many rows; empty if there are none."""
+    """The words that the files have for an embedding of this number of rows; empty if there are none."""
     lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
     return next((words for words in lists if len(words) in (rows, rows - 1)), ())
 
@@ -42,7 +42,7 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             usual_rules(found),
             TOKENIZERS,
             depends="other words have other ids, or none",
-            readings=("spaces", "spaces_lower", "basic_english"),
+            readings=() if usual_rules(found) == CHARACTERS else ("spaces", "spaces_lower", "basic_english"),
         ),
         Option(
             "unknown",

@@ -65,7 +65,7 @@ class Convolved(nn.Module):
 
 def _rows(steps: int = 9, features: int = 3, seed: int = 0) -> list[list[float]]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(steps, features, generator=generator).mul(2).round(decimals=3).tolist()  # type: ignore[no-any-return]
+    return torch.rand(steps, features, generator=generator).mul(2).round(decimals=3).tolist()
 
 
 def _same(folder: Path, module: Mine, **source: int) -> None:

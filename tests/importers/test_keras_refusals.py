@@ -84,3 +84,10 @@ def test_weights_alone_with_other_layers_need_the_settings() -> None:
     arrays = {"embedding": [torch.zeros(9, 4)], "normalization": [torch.zeros(4)]}
     with pytest.raises(ImportFailed, match=r"'normalization'.*model.to_json"):
         with_usual_settings(KerasModel(None, None, arrays))
+
+
+def test_numbers_of_a_text_have_no_task() -> None:
+    model = _model(IDS, LSTM, _layer("Dense", "dense", units=2))
+    trained = KerasModel(model.version, model.config, model.weights, compile={"loss": "mse"})
+    with pytest.raises(ImportFailed, match="makes 2 numbers of a text, trained with the loss 'mse'"):
+        understand(trained).kind  # noqa: B018

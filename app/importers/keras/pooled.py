@@ -57,9 +57,14 @@ def classifier(understood: Understood) -> tuple[Classifier, Tensors]:
         window=network.window,
         head=head.layers,
         labels=len(output["output.bias"]),
-        outputs="sigmoid" if function.activation == "sigmoid" and not single else "softmax",
+        outputs="sigmoid" if _are_independent(understood, head.last) and not single else "softmax",
     )
     return architecture, {**network.tensors, **head.tensors, **output}
+
+
+def _are_independent(understood: Understood, last: Linear) -> bool:
+    """Whether each label has a probability of its own."""
+    return last.function.activation == "sigmoid" or (last.free and understood.loss.startswith("binary"))
 
 
 def window_language_model(

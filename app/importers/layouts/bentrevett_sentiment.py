@@ -39,7 +39,8 @@ class _Notebook(Layout):
         return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        both = recurrence(checkpoint.network, self.part).directions == 2
+        tensors = checkpoint.single
+        both = tensors is None or recurrence(tensors, self.part).directions == 2
         return [
             *([_pooling(self.pooling)] if both else []),
             Option(

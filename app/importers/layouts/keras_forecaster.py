@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from app.importers.checkpoint import Checkpoint
 from app.importers.keras import pooled
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.series import columns_of, features_of, series_input, series_options
+from app.importers.keras.series import columns_of, features_of, read_as, series_input, series_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option
@@ -33,11 +33,12 @@ class KerasForecaster(KerasLayout):
         return [*series_options(understood), *([_FEEDBACK] if fed else [])]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
-        return Needs(columns=columns_of(self.understood(checkpoint)))
+        return Needs(columns=columns_of(self.understood(checkpoint), chosen))
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)
         architecture, tensors = pooled.forecaster(understood, targets=len(given.targets))
+        architecture = read_as(architecture, understood, given)
         feedback = given.values.given.get("feedback", "none")
         if feedback != "none":
             architecture = architecture.model_validate(architecture.model_dump() | {"feedback": feedback})

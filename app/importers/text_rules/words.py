@@ -30,7 +30,8 @@ def words(
     `app.text.word_tokenizers`, or `spacy:de`. `rows` are those of the embedding. `unknown`: `found` takes the
     vocabulary's own word for unknown ones, else a last row beyond the vocabulary, else refuses them; `last` is the last
     row; a number is an id. `cleaning` and `lower` come before splitting (spaCy: `lower` after it). A text loses its
-    `stop_words`, compared as they are spelt after splitting. `bos` and `eos` come before and after every source."""
+    `stop_words`, compared as they are spelt after splitting. `bos` and `eos` come before and after every source;
+    those of fastai begin with `xxbos` anyway."""
     check_rules(rules)
     name: Any = "spacy" if rules.startswith("spacy:") else rules
     entries = list(vocabulary)
@@ -45,6 +46,8 @@ def words(
             )
         unknown = len(entries) if rows is None else rows - 1
         entries += [no_word(token) for token in range(len(entries), unknown + 1)]
+    if rules == "fastai" and bos is None and "xxbos" in entries:
+        bos = "xxbos"
     before, after = (() if mark is None else (index_of(entries, mark, "source"),) for mark in (bos, eos))
     use = TokenizerUse(
         split=rules if name == "spacy" else split_of(name),
