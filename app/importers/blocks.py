@@ -4,6 +4,7 @@ convolutions beside it. Strides and the order of concatenation stand in no tenso
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -135,7 +136,7 @@ def branch_in(checkpoint: Checkpoint) -> Branch | None:
         return None
     norms = _norms_behind(groups, convolutions)
     layers = [(convolution, norm) for convolution, norm in zip(convolutions, norms, strict=True) if norm is not None]
-    linked = all(a.outputs == b.inputs for a, b in zip(convolutions, convolutions[1:], strict=False))
+    linked = all(a.outputs == b.inputs for a, b in pairwise(convolutions))
     width = structure_of(tensors).recurrence(recurrences[0]).output_size
     both = width + convolutions[-1].outputs
     head = next((group for group in groups if group.kind in ("linear", "table") and group.inputs == both), None)

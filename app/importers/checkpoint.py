@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.onnx import graph_of
 from app.importers.keras_model import KerasModel, keras_models_of
+from app.importers.onnx import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, scaler_of
 from app.importers.vocabularies import repeats, words_alone, words_of

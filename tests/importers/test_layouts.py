@@ -1,7 +1,7 @@
 """Layouts and variants without recorded answers: an import answers over HTTP like the network that was saved."""
 
-import io
 import copy
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from torch import nn
 from click.testing import CliRunner
 from PIL import Image
+from torch import nn
 
 from app.cli.main import main
 from app.models.resnet import ResNet
@@ -61,6 +61,7 @@ class Made:
         self._import("cvnd", [encoder | linear, decoder], [originals.CVND_WORDS])
         self.normalised = copy.deepcopy(self.cvnd)  # as in many copies of the project
         norm = originals.enlarge(nn.BatchNorm1d(6)).eval()
+        assert norm.running_mean is not None
         norm.running_mean.uniform_(-0.5, 0.5)
         self.normalised.embed = nn.Sequential(self.normalised.embed, norm)
         with_norm = encoder | linear | {f"bn.{key}": tensor for key, tensor in norm.state_dict().items()}

@@ -195,9 +195,7 @@ def test_characters(service: httpx.Client, name: str, steps: int) -> None:
             assert numbers == pytest.approx(case["probabilities"], abs=PROBABILITY)
 
 
-@pytest.mark.parametrize(
-    ("name", "steps", "words"), [("lstm", 10, "greedy_words"), ("lm", 12, "greedy_tokens")]
-)
+@pytest.mark.parametrize(("name", "steps", "words"), [("lstm", 10, "greedy_words"), ("lm", 12, "greedy_tokens")])
 def test_words(service: httpx.Client, name: str, steps: int, words: str) -> None:
     cases = [case for case in _cases(name) if words in case]
     texts = [case["text"] for case in cases]

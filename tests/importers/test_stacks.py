@@ -1,6 +1,7 @@
 """Recurrences of different sizes that keep their state together, and taggers whose tags have no names."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_language_model_of_layers_of_different_sizes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN])
-def test_added_units_change_nothing(cell: type[nn.RNNBase]) -> None:
+def test_added_units_change_nothing(cell: Callable[..., nn.RNNBase]) -> None:
     torch.manual_seed(6)
     modules = [cell(3, 2, batch_first=True), cell(2, 5, num_layers=2, batch_first=True), cell(5, 4, batch_first=True)]
     layers = [(recurrence(module.state_dict(), ""), recurrent_weights(module.state_dict(), "")) for module in modules]

@@ -15,7 +15,7 @@ from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed, under
-from app.importers.structure import Group, structure_of
+from app.importers.structure import structure_of
 from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, resnet_by_name, torchvision_resnet
 from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
 from app.store.manifest import ImageInput

@@ -48,6 +48,7 @@ class NamesClassification(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         tensors = checkpoint.network
+        functions: tuple[str, ...]
         if "rnn.weight_ih_l0" in tensors:
             functions = ("tanh", "relu")
         else:
@@ -63,7 +64,9 @@ class NamesClassification(Layout):
                 ("skip", "refuse", "last"),
                 assumed=True,
             ),
-            Option("accents", "remove: é is read as e (unicodeToAscii); keep", "remove", ("remove", "keep"), assumed=True),
+            Option(
+                "accents", "remove: é is read as e (unicodeToAscii); keep", "remove", ("remove", "keep"), assumed=True
+            ),
         ]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
