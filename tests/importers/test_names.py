@@ -29,7 +29,7 @@ class Of2017(nn.Module):
         for row in rows:
             both = torch.cat((row.unsqueeze(0), state), 1)
             state, output = self.i2h(both), self.i2o(both)
-        return output[0]
+        return output[0]  # type: ignore[no-any-return]
 
 
 class Of2022(Of2017):

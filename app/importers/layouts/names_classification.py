@@ -48,6 +48,7 @@ class NamesClassification(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         tensors = checkpoint.network
+        functions: tuple[str, ...]
         if "rnn.weight_ih_l0" in tensors:
             functions: tuple[str, ...] = ("tanh", "relu")
         else:
