@@ -41,6 +41,7 @@ UnrollError
 │   ├── UnsafeCheckpoint    reading the checkpoint would run code from it
 │   ├── UnreadableCheckpoint
 │   └── CheckpointTooLarge  the checkpoint declares more data than its file can hold
+├── ExportFailed            a version cannot be written in another format
 └── StoreError              a version in the model store cannot be used
     ├── InvalidManifest
     ├── InvalidVocabulary
@@ -58,6 +59,11 @@ def printable(text: str, *, most: int = _LONGEST) -> str:
     anything, and its reasons go to logs, terminals and JSON."""
     shown = text if len(text) <= most else f"{text[:most]}..."
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shown)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 number`, `2 numbers`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 class UnrollError(Exception):
@@ -214,6 +220,10 @@ class EngineFailed(UnrollError):
 
 
 class ImportFailed(UnrollError):
+    pass
+
+
+class ExportFailed(UnrollError):
     pass
 
 

@@ -1,15 +1,17 @@
 """JSON bodies, form fields and query strings to validated forms."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.datastructures import ImmutableMultiDict
 
+from app.api.long_json import long_json
 from app.errors import UnsupportedMedia
 
 JSON = "application/json"
@@ -40,22 +42,34 @@ async def read_json(request: Request, form: type[Form]) -> Form:
     """
     if media_type(request) != JSON:
         raise unsupported_content(request, JSON)
-    return parsed(await request.body(), form)
-
-
-def parsed(content: bytes, form: type[Form]) -> Form:
-    """JSON as a `form`. Raises RequestValidationError."""
-    with _as_request_error(form):
-        return form.model_validate_json(content, strict=True)
+    return await read_long(await request.body(), form)
 
 
 async def read_long(content: bytes, form: type[Form]) -> Form:
     """JSON as a `form`; a thread parses a long one, which would block the event loop. Raises RequestValidationError."""
-    return parsed(content, form) if len(content) <= _INLINE_BYTES else await asyncio.to_thread(parsed, content, form)
+    if is_long(content):
+        return await asyncio.to_thread(_read_in_pieces, content, form)
+    with _as_request_error(form):
+        return form.model_validate_json(content, strict=True)
 
 
-def checked(values: Mapping[str, object], form: type[Form], *where: str) -> Form:
-    """The JSON object at `where` of a body as a `form`. Raises RequestValidationError."""
+def is_long(content: bytes) -> bool:
+    """Whether a thread reads a body, which would block the event loop."""
+    return len(content) > _INLINE_BYTES
+
+
+def _read_in_pieces(content: bytes, form: type[Form]) -> Form:
+    try:
+        values = long_json(content)
+    except ValueError as error:
+        raise RequestValidationError(
+            [{"type": "json_invalid", "loc": ("body",), "msg": f"Invalid JSON: {error}"}]
+        ) from error
+    return checked(values, form)
+
+
+def checked(values: object, form: type[Form], *where: str) -> Form:
+    """The JSON value at `where` of a body as a `form`. Raises RequestValidationError."""
     with _as_request_error(form, *where):
         return form.model_validate(values, strict=True)
 
@@ -131,8 +145,15 @@ def _as_request_error(form: type[BaseModel], *where: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        mistakes = [item | {"loc": ("body", *where, *item["loc"])} for item in error.errors(include_url=False)]
-        for item in mistakes:
-            if item["type"] == "extra_forbidden":
-                item["msg"] = f"is unknown here; the members are {', '.join(form.model_fields)}"
-        raise RequestValidationError(mistakes) from error
+        raise RequestValidationError(
+            [
+                {"type": item["type"], "loc": ("body", *where, *item["loc"]), "msg": _message(item, form)}
+                for item in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+        ) from error
+
+
+def _message(mistake: ErrorDetails, form: type[BaseModel]) -> str:
+    if mistake["type"] == "extra_forbidden":
+        return f"is unknown here; the members are {', '.join(form.model_fields)}"
+    return mistake["msg"]

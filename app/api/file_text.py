@@ -25,6 +25,11 @@ def file_content(text: str) -> bytes:
     return plain
 
 
+def is_image_url(text: str) -> bool:
+    """Whether a text is an image in a `data:` URL."""
+    return text[:40].lstrip().lower().startswith("data:image/")
+
+
 def _from_base64(content: bytes) -> bytes:
     digits = content.translate(_STANDARD, delete=_SPACE).rstrip(b"=")
     return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)

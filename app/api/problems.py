@@ -44,7 +44,9 @@ class Problem(BaseModel):
     row: SkipJsonSchema[None] | int = Field(None, description="The index of the refused row of a series, from 0.")
     column: SkipJsonSchema[None] | str = Field(None, description="The name of the refused column of a series.")
     retry_after_seconds: SkipJsonSchema[None] | int = Field(None, description="The number of `Retry-After`.")
-    errors: SkipJsonSchema[None] | list[Mistake] = Field(None, description="Only of `invalid-request`: all mistakes.")
+    errors: SkipJsonSchema[None] | list[Mistake] = Field(
+        None, description="Only of `invalid-request`: the mistakes; of a list its first one."
+    )
 
 
 class Kind(NamedTuple):
@@ -218,8 +220,9 @@ async def _unroll_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    mistakes = [{"where": _place(item["loc"]), "message": item["msg"]} for item in error.errors()[:_MOST_PLACES]]
-    if any(item["type"] == "json_invalid" for item in error.errors()):
+    found = error.errors()
+    mistakes = [{"where": _place(item["loc"]), "message": item["msg"]} for item in found[:_MOST_PLACES]]
+    if any(item["type"] == "json_invalid" for item in found):
         return problem_response(UNREADABLE_BODY, f"{mistakes[0]['message']}; send a JSON object in UTF-8")
     detail = "; ".join(f"{item['where']}: {item['message']}" for item in mistakes[:3])
     return problem_response(INVALID_REQUEST, detail, errors=mistakes)

@@ -15,6 +15,7 @@ COMMANDS = {
     "import": LazyCommand(
         "app.cli.import_checkpoint", "import_", "Import a checkpoint of another code base into the model store."
     ),
+    "export": LazyCommand("app.cli.export", "export", "Write a version as files that need no Unroll."),
     "layouts": LazyCommand("app.cli.layouts", "layouts", "List the checkpoint layouts that `unroll import` reads."),
     "key": LazyCommand("app.cli.key", "key", "Make keys for callers of the service."),
 }

@@ -15,7 +15,7 @@ from app.engine.protocol import (
     Tag,
     Tokens,
 )
-from app.errors import ContradictoryOptions, EngineFailed
+from app.errors import ContradictoryOptions, EngineFailed, counted
 from app.store.architecture import Classifier, Forecaster
 from app.store.manifest import AnswerName, Manifest, SourceName
 
@@ -140,7 +140,7 @@ def check_layer(manifest: Manifest, layer: int | None) -> None:
     layers = encoder.recurrence.layers
     if layer is not None and not 0 <= layer < layers:
         raise ContradictoryOptions(
-            f"layer is {layer}; {manifest.name} has {layers} layers, counted from 0", options=["layer"]
+            f"layer is {layer}; {manifest.name} has {counted(layers, 'layer')}, counted from 0", options=["layer"]
         )
 
 

@@ -231,10 +231,13 @@ class Catalog:
             return own[0]
         languages = " to ".join(language for language in (source, target) if language)
         if not usable:
-            of_kinds = f" that reads {' or '.join(kinds)}" if kinds and taken else ""
-            raise ModelNotFound(
-                f"the model store has no usable {selection.words}{of_kinds}; /v1/models lists its models"
-            )
+            if kinds and taken:
+                reads = " and ".join(dict.fromkeys(entry.manifest.source for entry in taken))
+                raise ModelNotFound(
+                    f"no {selection.words} of the model store reads {' or '.join(kinds)}; those that it has read "
+                    f"{reads}: {_names(taken)}"
+                )
+            raise ModelNotFound(f"the model store has no usable {selection.words}; /v1/models lists its models")
         of_languages = f" for {languages}" if languages else ""
         raise UnknownLanguage(f"no default {selection.words}{of_languages}; name one in 'model': {_names(usable)}")
 

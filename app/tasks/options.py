@@ -3,8 +3,8 @@
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from app.errors import ContradictoryOptions
 from app.store.manifest import SeriesInput
 from app.tasks.request_form import RequestForm
 
@@ -63,7 +63,9 @@ class WindowOptions(TaskOptions):
     @model_validator(mode="after")
     def _stride_is_of_windows(self) -> Self:
         if self.stride is not None and not self.windows:
-            raise PydanticCustomError("stride", "stride needs windows; set windows to true as well")
+            raise ContradictoryOptions(
+                "stride needs windows; set windows to true as well", options=["stride", "windows"]
+            )
         return self
 
     @staticmethod

@@ -16,6 +16,8 @@ from app.tasks.sources.source_kind import Reader
 from app.tasks.task import Task
 from app.turns import Pauses
 
+_INPUTS: dict[SourceName, str] = {"text": "a text", "image": "an image", "series": "a series", "frames": "a clip"}
+
 
 async def prepare(
     task: Task,
@@ -95,8 +97,8 @@ def _check_kind(entry: Entry, kinds: Sequence[SourceName], index: int) -> None:
     manifest = entry.manifest
     if manifest.source not in kinds:
         raise InputError(
-            f"inputs[{index}] is {' or '.join(kinds)}, but {manifest.name} reads {manifest.source}: send that, or name "
-            "another model",
+            f"inputs[{index}] is {' or '.join(_INPUTS[kind] for kind in kinds)}, but {manifest.name} reads "
+            f"{manifest.source}: send that, or name another model",
             input=index,
         )
 

@@ -1,5 +1,6 @@
 """The words of a text with the tokens of each, for answers that label words."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -63,7 +64,14 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
         start += 1
     while start < end and text[end - 1].isspace():
         end -= 1
+    while start < end < len(text) and _combines(text[end]):  # the tokenizer may end before an accent
+        end += 1
     return start, end
+
+
+def _combines(letter: str) -> bool:
+    """Whether a letter is part of the one before it: an accent, or a vowel or final of decomposed Hangul."""
+    return unicodedata.combining(letter) != 0 or "\u1160" <= letter <= "\u11ff"
 
 
 def _goes_on(text: str, end: int, start: int, *, same: bool) -> bool:

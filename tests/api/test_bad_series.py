@@ -53,7 +53,7 @@ BAD: dict[str, Bad] = {
         of([*GOOD[:3], [1.0, 2.0], *GOOD[4:]]), "invalid-series", "inputs[0], row 3: it has 2 numbers", {"row": 3}
     ),
     "ragged rows of the second series": Bad(
-        of([GOOD, [*GOOD, [1.0]]]), "invalid-series", "inputs[1], row 6: it has 1 numbers", {"input": 1, "row": 6}
+        of([GOOD, [*GOOD, [1.0]]]), "invalid-series", "inputs[1], row 6: it has 1 number", {"input": 1, "row": 6}
     ),
     "too few steps": Bad(
         of(GOOD[:4]),
@@ -150,7 +150,7 @@ BAD: dict[str, Bad] = {
         of(GOOD, horizon=4), "contradictory-options", "horizon is 4; forecast-tiny forecasts at most 3 steps"
     ),
     "horizon 0": Bad(of(GOOD, horizon=0), "invalid-request", "horizon: Input should be greater than or equal to 1"),
-    "stride without windows": Bad(of(GOOD, stride=2), "invalid-request", "stride needs windows"),
+    "stride without windows": Bad(of(GOOD, stride=2), "contradictory-options", "stride needs windows"),
     "stride 0": Bad(of(GOOD, windows=True, stride=0), "invalid-request", "stride: Input should be greater"),
     "an unknown option": Bad(of(GOOD, horizons=2), "invalid-request", "the members are"),
     "a model of another task": Bad(
@@ -158,7 +158,7 @@ BAD: dict[str, Bad] = {
     ),
     "an unknown model": Bad(of(GOOD, model="nobody"), "model-not-found", "the models are forecast", status=404),
     "257 series": Bad(of([GOOD] * 257), "too-many-inputs", "the limit is 256"),
-    "deep lists": Bad(of([[[[[1]]]]]), "invalid-series", "row 0: it has 1 numbers"),
+    "deep lists": Bad(of([[[[[1]]]]]), "invalid-series", "row 0: it has 1 number"),
     "objects in columns": Bad(of({"rain": {"0": 1}, "temperature": [1], "wind": [1]}), "invalid-series", "not a list"),
     "no content type": Bad(
         {"content": b"1,2"}, "unsupported-media", "send one of application/json, text/csv", status=415

@@ -171,7 +171,9 @@ def test_a_model_without_labels_is_not_taken(kinds: httpx.Client) -> None:
 
 def test_no_model_reads_the_inputs(http: httpx.Client) -> None:
     answer = http.post("/v1/classify", json={"inputs": [[1, 2], [3, 4]]})
-    refused(answer, "model-not-found", "the model store has no usable classification model that reads series")
+    refused(
+        answer, "model-not-found", "no classification model of the model store reads series; those that it has read "
+    )
 
 
 def test_sentiment_takes_its_own_models_alone(kinds: httpx.Client) -> None:

@@ -176,7 +176,7 @@ def test_what_openai_has_and_this_service_does_not_is_refused(client: OpenAI) ->
         client.embeddings.create(model="lm-en", input=[5, 6, 7])
     with pytest.raises(openai.NotFoundError, match="there is no embedding model nobody"):
         client.embeddings.create(model="nobody", input=TEXT)
-    with pytest.raises(openai.UnprocessableEntityError, match=r"inputs\[0\] is text, but forecast-tiny reads series"):
+    with pytest.raises(openai.UnprocessableEntityError, match=r"input\[0\] is a text, but forecast-tiny reads series"):
         client.embeddings.create(model="forecast-tiny", input=TEXT)
     with pytest.raises(openai.UnprocessableEntityError, match="empty"):
         client.embeddings.create(model="lm-en", input="")

@@ -68,7 +68,7 @@ def test_malformed_inputs_are_refused(http: httpx.Client, change: dict[str, Any]
         ({"data": [1, 2, 3, 4, 5, -1]}, "not a whole number from 0 to 255"),
         ({"data": [1, 2, 3, 4, 5, 0.5]}, "not a whole number from 0 to 255"),
         ({"data": [1, 2, 3, 4, 5, True]}, "not a whole number from 0 to 255"),
-        ({"data": [[1, 2, 3], 4, 5, 6]}, "pixels has an element that is not a whole number"),
+        ({"data": [[1, 2, 3], 4, 5, 6]}, "element 0 of pixels: [1, 2, 3] is not a whole number"),
         ({"datatype": "FP32"}, "pixels has the datatype FP32; send UINT8"),
     ],
 )  # fmt: skip

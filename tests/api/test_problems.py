@@ -15,6 +15,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "api" / "errors.md"
 _NOT_OF_REQUESTS = (
     errors.StoreError,
     errors.ImportFailed,
+    errors.ExportFailed,
     errors.VersionExists,
     errors.InvalidAccess,
     errors.NoTemporaryFolder,
@@ -22,7 +23,7 @@ _NOT_OF_REQUESTS = (
 
 
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
-    """All errors, except those of the store (/readyz reports them), of `unroll import`, and of the start: no request
+    """All errors, except those of the store (/readyz reports them), of `unroll import` and `unroll export`, and of the start: no request
     raises them."""
     for below in error.__subclasses__():
         if below not in _NOT_OF_REQUESTS:

@@ -128,7 +128,7 @@ def test_a_long_text_has_all_its_words(kinds: httpx.Client) -> None:
         ([["a", ""]], "empty-input", "word 1 of inputs[0] is empty"),
         ([[]], "invalid-request", "inputs[0] should be a text, or a list of at least one word"),
         ([TEXT, 7], "invalid-request", "inputs[1] should be a text, or a list of at least one word"),
-        ([["a", 7]], "invalid-request", "valid string"),
+        ([["a", 7]], "invalid-request", "inputs[0][1] should be a text"),
         ([], "invalid-request", "a text, or a list of texts and of lists of words"),
         ({"words": ["a"]}, "invalid-request", "a text, or a list of texts and of lists of words"),
         (["word " * 5000], "input-too-long", "inputs[0] has 25000 characters"),

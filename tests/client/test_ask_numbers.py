@@ -110,6 +110,19 @@ def test_rows_are_printed_as_they_come(server: str, days: Path) -> None:
     assert "/nowhere.csv" in invoked(server, "forecast", "/nowhere.csv", "--stream", status=1)
 
 
+def test_the_images_of_a_folder_are_in_the_order_of_their_numbers(every_kind_server: str, tmp_path: Path) -> None:
+    images = pictures(12)
+    for number, image in enumerate(images, 1):
+        (tmp_path / f"{number}.png").write_bytes(saved(image))
+    body = {"inputs": {"frames": [text(saved(image)) for image in images]}}
+    expected = httpx.post(f"{every_kind_server}/v1/classify", json=body, timeout=60).json()["results"][0]
+    label, score = invoked(every_kind_server, "classify", tmp_path).split("\t")[:2]
+    assert label == expected["label"]
+    assert float(score) == pytest.approx(expected["score"], abs=1e-4)
+    one = invoked(every_kind_server, "classify", tmp_path / "1.png", status=2)
+    assert "1.png is one image; a clip is an animated image" in one
+
+
 def test_texts_series_and_clips_are_classified(every_kind_server: str, tmp_path: Path) -> None:
     frames = tmp_path / "frames"
     frames.mkdir()

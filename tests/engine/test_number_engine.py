@@ -163,8 +163,8 @@ def test_what_a_model_cannot_do_is_refused(
     ("key", "answer", "words", "option"),
     [
         ("forecast-tiny/1", Forecast(4), "at most 3 steps: set it to 3 or less", "horizon"),
-        ("forecast-tiny/1", Embed(layer=1), "layer is 1; forecast-tiny has 1 layers", "layer"),
-        (CLASSIFY, Label(Explain(layer=1)), "layer is 1; classify-series has 1 layers", "layer"),
+        ("forecast-tiny/1", Embed(layer=1), "layer is 1; forecast-tiny has 1 layer, counted", "layer"),
+        (CLASSIFY, Label(Explain(layer=1)), "layer is 1; classify-series has 1 layer, counted", "layer"),
     ],
 )
 def test_an_option_that_a_model_does_not_have_contradicts(

@@ -160,6 +160,11 @@ CASES: dict[str, tuple[str, str, Work]] = {
         "forecast-state/1",
         each(tables(2, 3, 9, 4), Forecast(5), Forecast(4, stream=True), Forecast(1, states=True)),
     ),
+    "rows by state, in one batch": (
+        "numbers",
+        "forecast-state/1",
+        each(tables(2, 4, 4, 4), Forecast(5, states=True), Forecast(4, stream=True), Forecast(1)),
+    ),
     "rows by a decoder": (
         "numbers",
         "forecast-decoder/1",
@@ -224,7 +229,9 @@ def fail_each(models: Models, key: str, work: Work, step: int, times: int) -> No
     assert_all_equal(run(models, key, work), expected)
 
 
-@pytest.mark.parametrize("case", ["rows at once", "rows by state", "rows by a decoder", "rows by windows"])
+@pytest.mark.parametrize(
+    "case", ["rows at once", "rows by state, in one batch", "rows by a decoder", "rows by windows"]
+)
 def test_a_message_without_memory_gives_no_wrong_answer(
     numbers: Models, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:

@@ -102,6 +102,17 @@ def test_a_still_image_is_a_clip_of_one(kind: str) -> None:
     assert frames.tobytes() == read_image(file.getvalue(), place_of_image(0), TARGET, LIMITS)
 
 
+def test_equal_pictures_that_are_stored_once_count_by_their_time() -> None:
+    file = io.BytesIO()
+    six = [picture(0)] * 6
+    six[0].save(file, "GIF", save_all=True, append_images=[*six[1:], *[picture(3)] * 6], duration=100)
+    with Image.open(io.BytesIO(file.getvalue())) as stored:
+        assert getattr(stored, "n_frames", 1) == 2
+    frames = frames_of(file.getvalue(), 6)
+    assert all(np.array_equal(frame, frames[0]) for frame in frames[:3])
+    assert not np.array_equal(frames[2], frames[3])
+
+
 def test_too_few_frames_are_refused_with_the_number_that_is_needed() -> None:
     with pytest.raises(InputTooShort, match=r"inputs\[2\] has 5 frames, but the model reads 6") as caught:
         frames_of(animated(5, "GIF"), 6)

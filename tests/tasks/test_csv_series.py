@@ -78,6 +78,7 @@ def test_charsets() -> None:
     assert read(content, place, "Windows-1252").tolist() == [[1.5]]
     with pytest.raises(InvalidSeries, match=r"line 1: it is not utf-8.*charset=windows-1252"):
         read(content, place)
+    assert read("wärme\n1\n".encode("utf-16-le"), place, "utf-16le").tolist() == [[1]]
     with pytest.raises(UnsupportedMedia, match="the charset punycode is not supported; send utf-8"):
         read(content, place, "punycode")
 
@@ -94,7 +95,7 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "no header": ("1,2\n3,4\n", "line 1: the first row has numbers; send the names of the columns first", {}),
     "a column twice": ("heat,wind,heat\n1,2,3\n", "column heat: two columns have this name", {"column": "heat"}),
-    "a short row": ("heat,wind\n1,2\n3\n", "line 3: it has 1 fields, and the header 2", {"row": 1}),
+    "a short row": ("heat,wind\n1,2\n3\n", "line 3: it has 1 field, and the header 2", {"row": 1}),
     "a long row": ("heat,wind\n1,2\n3,4,5\n", "line 3: it has 3 fields, and the header 2", {"row": 1}),
     "an open quote": ('heat,wind\n1,"2\n3,4\n', "it is not a valid CSV: unexpected end of data", {}),
     "two ways to write numbers": (
@@ -111,6 +112,32 @@ WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
         "date,heat,wind\n2012-01-02,1,2\n2012-01-01,3,4\n",
         "line 3, column date: 2012-01-01 is before the date of the row above; send the oldest row first",
         {"row": 1, "column": "date"},
+    ),
+    "newest first, with a time zone, a blank and a footer": (
+        "day,heat,wind\n2012-01-03T00:00:00Z,1,2\n2012-01-04,1,2\n,3,4\n2012-01-02,5,6\nTotal,9,12\n",
+        "line 5, column day: 2012-01-02 is before the date of the row above",
+        {"row": 3, "column": "day"},
+    ),
+    "newest month first": ("m,heat,wind\n2012-02,1,2\n2012-01,3,4\n", "line 3, column m: 2012-01 is before", {}),
+    "newest year first": ("y,heat,wind\n2012,1,2\n2011,3,4\n", "line 3, column y: 2011 is before the date", {}),
+    "newest first with slashes": ("heat,wind,d\n1,2,2012/02/03\n3,4,2012/02/02\n", "line 3, column d: 2012/02/02", {}),
+    "points between thousands": (
+        "d;heat;wind\nx;950;2\nx;1.020;4\n",
+        "line 3, column heat: '1.020' has a point that may stand before decimals or between thousands",
+        {"row": 1, "column": "heat"},
+    ),
+    "a date and numbers as the header": ("2012-01-01,1,2\n2012-01-02,3,4\n", "line 1: the first row has numbers", {}),
+    "a title": (
+        "Weather of Seattle\nheat,wind\n1,2\n",
+        "Its columns are Weather of Seattle; line 1 is taken as the",
+        {},
+    ),
+    "UTF-16 without a mark": ("h\0e\0a\0t\0\n\0", "line 1: it has NUL characters; send UTF-8, or name the charset", {}),
+    "a long header": ("|;,\t" * 250_001, "line 1: it has 1000004 characters; the limit of a line is 1000000", {}),
+    "a row of a megabyte": (
+        "heat,wind\n1,2\n" + "," * 1_000_001,
+        "line 3: it has 1000001 characters; the limit of a line",
+        {},
     ),
     "underscores": ("heat,wind\n1_000,2\n", "line 2, column heat: '1_000' is not a number", {}),
     "digits of another script": ("heat,wind\n٣,2\n", "line 2, column heat: '٣' is not a number", {}),
@@ -143,7 +170,11 @@ def test_too_many_rows() -> None:
 @pytest.mark.parametrize(
     ("fields", "usual", "expected"),
     [
-        (["1.234", "5"], None, [1.234, 5]),
+        (["1.234", "5"], ".", [1.234, 5]),
+        (["1.234", "0.871"], None, [1.234, 0.871]),
+        (["1.234", "1020"], None, [1.234, 1020]),
+        (["1.234", ""], ",", [1.234, math.nan]),
+        (["1.234", "5", "0.5"], ",", [1.234, 5, 0.5]),
         (["1,234", "5"], ".", [1234, 5]),
         (["1,234", "5"], ",", [1.234, 5]),
         (["1.234", "0,5"], None, [1234, 0.5]),
@@ -159,7 +190,19 @@ def test_too_many_rows() -> None:
     ],
 )
 def test_numbers(fields: list[str], usual: Any, expected: list[float]) -> None:
-    assert numbers_of(fields, usual=usual) == expected
+    np.testing.assert_array_equal(numbers_of(fields, usual=usual), expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns", "index"), [(["950", "1.020"], 1, 1), (["0.5", "7", "1.5", "8"], 2, None)]
+)
+def test_points_between_thousands(fields: list[str], columns: int, index: int | None) -> None:
+    if index is None:
+        assert len(numbers_of(fields, usual=",", columns=columns)) == len(fields)
+        return
+    with pytest.raises(UnreadableNumber, match="a point that may stand before decimals or between thousands") as raised:
+        numbers_of(fields, usual=",", columns=columns)
+    assert raised.value.index == index
 
 
 @pytest.mark.parametrize("fields", [["1,23,456.5"], ["1.2.3"], ["1 2"], [","], ["+"], ["e5"], ["0x10"], ["1,5", "1.5"]])

@@ -48,6 +48,9 @@ def test_rows_of_one_feature_or_several_series() -> None:
     assert of([[1, 2, 3], [4, 5, 6]], 3) == [[[1, 2, 3], [4, 5, 6]]]
     assert of([[[1], [2]], [[3]]], 1) == [[[1], [2]], [[3]]]
     assert of([[], []], 2) == [[], []]
+    assert of([[1], [2], [3, 4]], 1) == [[[1], [2], [3, 4]]]
+    assert of([{"heat": 0.5, "wind": [1]}], 2) == [[{"heat": 0.5, "wind": [1]}]]
+    assert of([{"day": ["Monday"], "heat": [1], "wind": [2]}], 2) == [{"day": ["Monday"], "heat": [1], "wind": [2]}]
 
 
 def test_steps() -> None:
@@ -56,7 +59,7 @@ def test_steps() -> None:
 
 
 WRONG: list[tuple[SeriesPlace, Any, str, dict[str, Any]]] = [
-    (TWO, [[1, 2], [3]], "row 1: it has 1 numbers; weather reads 2 features: heat, wind", {"row": 1}),
+    (TWO, [[1, 2], [3]], "row 1: it has 1 number; weather reads 2 features: heat, wind", {"row": 1}),
     (TWO, [[1, 2, 3], [4, 5, 6]], "row 0: it has 3 numbers; weather reads 2 features", {"row": 0}),
     (TWO, [[1, 2], 3], "row 1: 3 is not a list, as row 0 is", {"row": 1}),
     (TWO, [[1, 2], [3, "4"]], 'row 1, column wind: "4" is not a number; send', {"row": 1, "column": "wind"}),
@@ -69,9 +72,11 @@ WRONG: list[tuple[SeriesPlace, Any, str, dict[str, Any]]] = [
     (TWO, [{"heat": 1, "wind": 2}, [3, 4]], "row 1: [3, 4] is not an object", {"row": 1}),
     (TWO, [{"heat": 1, "wind": "x" * 99}], f'row 0, column wind: "{"x" * 39}... is not a number', {"row": 0}),
     (TWO, {"heat": [1]}, "has no column wind; weather reads 2 features: heat, wind. Its columns are heat", {}),
-    (TWO, {"heat": [1, 2], "wind": [3]}, "column wind: it has 1 numbers, and column heat has 2", {"column": "wind"}),
+    (TWO, {"heat": [1, 2], "wind": [3]}, "column wind: it has 1 number, and column heat has 2", {"column": "wind"}),
     (TWO, {"heat": [1], "wind": {"0": 3}}, 'column wind: {"0": 3} is not a list of numbers', {"column": "wind"}),
     (TWO, {"heat": [1], "wind": ["3"]}, 'row 0, column wind: "3" is not a number', {"row": 0, "column": "wind"}),
+    (ONE, [[1], [2], [3, 4], [5]], "row 2: it has 2 numbers; sales reads 1 feature: sold", {"row": 2}),
+    (TWO, {"heat": 1, "wind": 2}, "column heat: 1 is not a list of numbers; send a list with a number for each", {}),
     (ONE, ["a"], 'row 0, column sold: "a" is not a number', {"row": 0, "column": "sold"}),
     (ONE, "a", '"a" is not a series', {}),
     (ONE, 5, "5 is not a series", {}),

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from app.store.manifest import FixedLength, TokenizerUse
-from app.text.placed_words import PlacedWord
+from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer import TextTokenizer
 from tests.tiny_store import tiny_tokenizer
 
@@ -90,6 +90,16 @@ def test_words_are_apart_from_punctuation_if_the_tokenizer_says_so(tmp_path: Pat
     assert [word.text for word in known(words)] == ["save", "the", "file", ",", "the", "file", "."]
     assert [(word.first, word.last) for word in known(words)] == [(place, place) for place in range(7)]
     assert len(ids) == 7
+
+
+def test_an_accent_belongs_to_the_letter_before_it() -> None:
+    """A tokenizer that composes letters may end before it."""
+    text = "cafe\u0301 \u1112\u1161\u11ab x"
+    words = split_words(text, [Token(0, 4, 0), Token(6, 7, 1), Token(10, 11, 2)])
+    assert [(word.text, word.start, word.end) for word in words] == [(text[:5], 0, 5), (text[6:9], 6, 9), ("x", 10, 11)]
+    (given,) = given_words(text, [(0, 5)], [Token(0, 4, 0)])
+    assert given is not None
+    assert given.text == text[:5]
 
 
 def test_given_words_keep_their_tokens_together(tmp_path: Path) -> None:

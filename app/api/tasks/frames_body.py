@@ -18,11 +18,12 @@ from app.api.body import (
     read_json,
     unsupported_content,
 )
-from app.api.file_text import file_content
+from app.api.file_text import file_content, is_image_url
 from app.api.service import Service
 from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, with_query
 from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
 from app.errors import EmptyInput, InputTooShort, InvalidImage, UnrollError
+from app.tasks.request_form import RequestForm
 from app.tasks.sources.frames import Clip
 from app.tasks.task import Task
 
@@ -30,7 +31,7 @@ RAW_TYPES = ("image/gif", "image/webp", "image/png", "image/jpeg")
 _FIELD = "frames"
 
 
-class ClipObject(BaseModel):
+class ClipObject(RequestForm):
     """A clip that says so, for requests that name no model."""
 
     frames: str | Annotated[list[str], Field(min_length=1)] = Field(
@@ -65,11 +66,11 @@ def _clip(item: object, where: str) -> object:
 _ClipText = str | Annotated[list[str], Field(min_length=1)] | ClipObject
 
 
-class ClipInputs(BaseModel):
+class ClipInputs(RequestForm):
     """One clip or a list of clips. A list of strings is one clip."""
 
     inputs: Annotated[
-        list[list[str]],
+        Any,
         BeforeValidator(_clips, json_schema_input_type=_ClipText | Annotated[list[_ClipText], Field(min_length=1)]),
     ] = Field(
         description="A clip: a list of images in base64, or one animated GIF or WebP; or a list of clips, each a list, "
@@ -122,6 +123,8 @@ class FramesBody:
     def recognises(self, inputs: object) -> bool:
         """See `PartBody.recognises`."""
         first = inputs[0] if isinstance(inputs, list) and inputs else inputs
+        if isinstance(first, str):
+            return is_image_url(first)
         return isinstance(first, dict) and first.keys() == {_FIELD} and not _is_numbers(first[_FIELD])
 
     async def items(self, inputs: Sequence[Sequence[str]], options: RequestOptions, service: Service) -> Sequence[Clip]:

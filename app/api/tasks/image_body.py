@@ -23,13 +23,14 @@ from app.api.service import Service
 from app.api.tasks.files import BINARY, MULTIPART, described_form, read_files, with_query
 from app.api.tasks.forms import RequestOptions, json_form, multipart_form, options_form
 from app.errors import EmptyInput, InvalidImage, UnrollError
+from app.tasks.request_form import RequestForm
 from app.tasks.task import Task
 
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp")
 _FIELD = "images"
 
 
-class ImageInputs(BaseModel):
+class ImageInputs(RequestForm):
     """One image or a list of images in base64; a `data:` URL is accepted too."""
 
     inputs: Inputs = Field(description="One image file in base64, or a list.")

@@ -1,5 +1,6 @@
 """Inputs of one of several kinds: that of the named model, or that which the request shows."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, Union
 
@@ -7,7 +8,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
-from app.api.body import JSON, checked, json_body, media_type, read_long, unsupported_content
+from app.api.body import JSON, checked, is_long, json_body, media_type, read_long, unsupported_content
 from app.api.service import Service
 from app.api.tasks.files import with_query
 from app.api.tasks.forms import RequestOptions, json_form, options_form
@@ -55,10 +56,14 @@ class OneOfBody:
                 if content_type in part.media_types:
                     return await part.read(request, service)
             raise unsupported_content(request, JSON, *self._media_types)
-        body = await read_long(await request.body(), self.json)
+        content = await request.body()
+        body = await read_long(content, self.json)
         options = with_query(request, body, self._options)
         part = self._part_of(body.inputs, options, service)
-        inputs = self._checked(body.inputs, part, options)
+        if is_long(content):
+            inputs = await asyncio.to_thread(self._checked, body.inputs, part, options)
+        else:
+            inputs = self._checked(body.inputs, part, options)
         return await part.items(inputs, options, service), options
 
     def _part_of(self, inputs: object, options: RequestOptions, service: Service) -> PartBody:

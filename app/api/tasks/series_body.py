@@ -20,7 +20,8 @@ from app.api.service import Service
 from app.api.tasks.files import with_query
 from app.api.tasks.forms import RequestOptions, json_form, options_form
 from app.errors import InputTooShort, InvalidSeries, UnrollError
-from app.tasks.sources.raw_series import CsvFile, RawSeries, series_in
+from app.tasks.request_form import RequestForm
+from app.tasks.sources.raw_series import CsvFile, RawSeries, is_list_of_series, series_in
 from app.tasks.task import Task
 
 CSV = "text/csv"
@@ -48,7 +49,7 @@ _Columns = dict[str, list[_Number]]
 _Inputs = _Rows | _Columns | list[list[list[_Number]]] | list[list[dict[str, _Number]]] | list[_Columns]
 
 
-class SeriesInputs(BaseModel):
+class SeriesInputs(RequestForm):
     """One series or a list of series."""
 
     inputs: Annotated[Any, BeforeValidator(_series, json_schema_input_type=_Inputs)] = Field(
@@ -86,13 +87,18 @@ class SeriesBody:
 
     def recognises(self, inputs: object) -> bool:
         """See `PartBody.recognises`: numbers, lists and objects of them."""
+        if isinstance(inputs, list) and all(item is None for item in inputs):  # missing numbers alone are nothing
+            return False
         return isinstance(inputs, list | dict) and bool(inputs) and not _has_text(inputs)
 
     async def items(self, inputs: Any, options: RequestOptions, service: Service) -> Sequence[RawSeries]:
         """See `PartBody.items`. The number of the model's features says whether they are one series or several. Raises
-        ModelNotFound, ModelUnavailable and UnknownLanguage."""
+        ModelNotFound, ModelUnavailable, UnknownLanguage and TooManyInputs."""
         series = service.chosen(self._task, options, ("series",)).series
-        return series_in(inputs, 0 if series is None else len(series.features))
+        features = 0 if series is None else len(series.features)
+        if is_list_of_series(inputs, features):
+            service.check_count(len(inputs))
+        return series_in(inputs, features)
 
     def described(self) -> dict[str, Any]:
         """See `Body.described`."""

@@ -7,14 +7,16 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from app.api.body import TIMEOUT_PARAMETER, json_body, read_json
+from app.api.file_text import is_image_url
 from app.api.options import Inputs
 from app.api.service import Service
 from app.api.tasks.forms import RequestOptions, json_form
 from app.errors import InputTooShort, UnknownLanguage, UnrollError
+from app.tasks.request_form import RequestForm
 from app.tasks.task import Task
 
 
-class TextInputs(BaseModel):
+class TextInputs(RequestForm):
     """One text or a list of texts."""
 
     inputs: Inputs = Field(description="One text, or a list of texts.")
@@ -39,7 +41,8 @@ class TextBody:
 
     def recognises(self, inputs: object) -> bool:
         """See `PartBody.recognises`."""
-        return isinstance(inputs[0] if isinstance(inputs, list) and inputs else inputs, str)
+        first = inputs[0] if isinstance(inputs, list) and inputs else inputs
+        return isinstance(first, str) and not is_image_url(first)
 
     async def items(self, inputs: Sequence[str], options: RequestOptions, service: Service) -> Sequence[str]:
         """See `PartBody.items`."""

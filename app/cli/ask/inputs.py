@@ -1,5 +1,7 @@
 """Inputs of `unroll ask` by source kind, from arguments, a file of lines or standard input."""
 
+import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +22,7 @@ _KINDS: dict[SourceKind, str] = {
     "words": "a text",
     "image": "the file of an image, or a folder of them",
     "series": f"a CSV file with a header row ({', '.join(_TABLES)}), or a folder of them",
-    "frames": f"an animated image ({', '.join(_MOVING)}), or a folder with the images of one clip, which ends in /",
+    "frames": f"an animated image ({', '.join(_MOVING)}), or a folder with the images of one clip",
 }
 
 
@@ -97,7 +99,11 @@ def _kind_of(given: str, sources: Sequence[SourceKind]) -> SourceKind:
     suffix = Path(given).suffix.lower()
     if suffix in _TABLES and "series" in sources:
         return "series"
-    return "frames" if "frames" in sources and (suffix in _MOVING or given.endswith("/")) else "text"
+    if "frames" not in sources:
+        return "text"
+    if suffix in _IMAGES and suffix not in _MOVING and os.path.isfile(given):
+        raise click.UsageError(f"{given} is one image; a clip is {_KINDS['frames']}")
+    return "frames" if suffix in _MOVING or given.endswith("/") or os.path.isdir(given) else "text"
 
 
 def _files(given: str, suffixes: Iterable[str]) -> list[str]:
@@ -105,7 +111,13 @@ def _files(given: str, suffixes: Iterable[str]) -> list[str]:
     folder = Path(given)
     if not folder.is_dir():
         return [given]
-    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in suffixes), key=_numbered)
+    return [str(path) for path in paths]
+
+
+def _numbered(path: Path) -> list[str | int]:
+    """The name of a file with the numbers in it as numbers: 2.png is before 10.png."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", path.name)]
 
 
 def _read_csv(path: str) -> Csv:
@@ -113,10 +125,11 @@ def _read_csv(path: str) -> Csv:
 
 
 def _read_clip(path: str) -> Clip:
-    """The clip in an animated file, or in the files of a folder by name. Raises OSError."""
-    if not path.endswith("/"):
+    """The clip in an animated file, or in the files of a folder in the order of the numbers in their names. Raises
+    OSError."""
+    if not path.endswith("/") and not Path(path).is_dir():
         return Clip(Path(path).read_bytes())
-    files = sorted(file for file in Path(path).iterdir() if file.suffix.lower() in _IMAGES)
+    files = sorted((file for file in Path(path).iterdir() if file.suffix.lower() in _IMAGES), key=_numbered)
     if not files:
         raise FileNotFoundError(f"{path} has no images ({', '.join(_IMAGES)})")
     return Clip([file.read_bytes() for file in files])

@@ -23,6 +23,7 @@ Kind = Literal[
     "encoder_decoder",
 ]
 _REGRESSIONS = ("mean_", "mse", "mae", "huber", "log_cosh", "logcosh", "poisson", "cosine")
+_MOST_LABELS = 50  # above, outputs that are one fewer than the ids are words
 _FEW_FEATURES = 12  # below, a series classifier may have as many labels as features by chance
 
 
@@ -119,7 +120,8 @@ class Understood:
     def writes_what_it_reads(self) -> bool:
         """Whether its outputs are as many as the ids that it reads."""
         if self.embedding is not None:
-            return self.outputs == len(self.embedding) > 2
+            rows = len(self.embedding)
+            return self.outputs == rows > 2 or (self.outputs == rows - 1 and self.outputs > _MOST_LABELS)
         return self.is_character_wise
 
     @property

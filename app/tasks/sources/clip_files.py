@@ -12,7 +12,7 @@ from PIL import (
     Image,
 )
 
-from app.errors import InputTooLong, InputTooShort
+from app.errors import InputTooLong, InputTooShort, counted
 from app.tasks.sources.image_decoder_messages import Job
 from app.tasks.sources.image_files import FORMATS, Target, opened, pictures_in, pixels
 from app.tasks.sources.limits import SourceLimits
@@ -24,8 +24,9 @@ _USUAL = 100.0  # milliseconds of a picture without a duration, as browsers show
 
 
 def read_clip(job: Job) -> bytes:
-    """The RGB bytes of `job.frames` frames of a file, one after the other; None takes every picture. A still image is a
-    clip of one. Raises as `read_image` does, and InputTooShort."""
+    """The RGB bytes of `job.frames` frames of a file, one after the other; None takes every picture. A frame
+    lasts as long as the shortest picture, at most a tenth of a second; a still image is a clip of one. Raises as
+    `read_image` does, and InputTooShort."""
     place, target, limits = job.place, job.target, job.limits
     assert isinstance(job.image, bytes)
     with opened(job.image, place, target, limits, CLIP_FORMATS) as image:
@@ -45,7 +46,8 @@ def read_clip(job: Job) -> bytes:
 def _chosen(image: Image.Image, pictures: int, place: Place, count: int) -> list[int]:
     """The picture of each of `count` frames."""
     durations = _durations(image, pictures)
-    check_frames(place, round(sum(durations) / min(durations)), count)
+    frame = min(_USUAL, *durations)  # equal neighbours may be one picture that is shown longer
+    check_frames(place, round(sum(durations) / frame), count)
     return sampled(durations, count)
 
 
@@ -78,8 +80,8 @@ def check_frames(place: Place, frames: int, count: int) -> None:
     """Raises InputTooShort for a clip of fewer `frames` than the model reads."""
     if frames < count:
         raise InputTooShort(
-            f"{place} has {frames} frames, but the model reads {count}: send at least {count} images, or an animated "
-            "file of as many",
+            f"{place} has {counted(frames, 'frame')}, but the model reads {count}: send at least {count} images, or an "
+            "animated file of as many",
             input=place.input,
             limit=count,
         )

@@ -21,6 +21,8 @@ _NUMBER = {
     )
     for mark, other in _OTHER.items()
 }  # sign, whole part, its separator, decimals, exponent
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
+_BELOW_1000 = re.compile(r"[+-]?[0-9]{1,3}")
 _SEPARATORS = re.compile(rf"[{_SPACES}.,]")
 
 
@@ -32,11 +34,13 @@ class UnreadableNumber(Exception):
         self.index, self.why = index, why
 
 
-def numbers_of(fields: Sequence[str], *, usual: Mark | None) -> list[float]:
-    """The numbers of all fields of a file; NaN for a missing one. `usual` is the decimal mark of files like it, for one
-    whose numbers do not tell. Raises UnreadableNumber."""
+def numbers_of(fields: Sequence[str], *, usual: Mark | None, columns: int = 1) -> list[float]:
+    """The numbers of all fields of a file, row by row; NaN for a missing one. `usual` is the decimal mark of files like
+    it, for one whose numbers do not tell. Raises UnreadableNumber."""
     stripped = [field.strip().replace("\u2212", "-") for field in fields]
     if all(_PLAIN.fullmatch(field) or field.lower() in MISSING for field in stripped):
+        if usual != ".":
+            _check_points(stripped, columns)
         return [math.nan if field.lower() in MISSING else float(field) for field in stripped]
     mark = _mark(stripped, usual)
     return [_number(field, mark, index) for index, field in enumerate(stripped)]
@@ -45,6 +49,19 @@ def numbers_of(fields: Sequence[str], *, usual: Mark | None) -> list[float]:
 def is_number(field: str) -> bool:
     """Whether a field is a number, however it is written."""
     return any(_parsed(field.strip(), mark) is not None for mark in _OTHER)
+
+
+def _check_points(fields: Sequence[str], columns: int) -> None:
+    """Raises UnreadableNumber if points may stand between thousands: every number with a point has groups of three
+    digits after it, and in a column all others are below 1000."""
+    pointed = [index for index, field in enumerate(fields) if "." in field]
+    if not all(_THOUSANDS.fullmatch(fields[index]) for index in pointed):
+        return
+    for column in sorted({index % columns for index in pointed}):
+        others = [field for field in fields[column::columns] if "." not in field and field.lower() not in MISSING]
+        if others and all(_BELOW_1000.fullmatch(field) for field in others):
+            first = next(index for index in pointed if index % columns == column)
+            raise UnreadableNumber(first, "has a point that may stand before decimals or between thousands")
 
 
 def _mark(fields: Iterable[str], usual: Mark | None) -> Mark:

@@ -96,10 +96,10 @@ def opened(
             limit=limits.image_bytes,
         )
     check_parts(content, place)
-    kind = "image"
+    kind = "an image"
     try:
         with Image.open(io.BytesIO(content), formats=tuple(formats)) as image:
-            kind = f"{image.format} file"
+            kind = f"a {image.format} file"
             check_pixels(image.width, image.height, place, target, limits)
             yield image
     except InputError:
@@ -114,7 +114,7 @@ def opened(
         ) from error
     except Exception as error:  # damaged files make Pillow raise errors of any class, even AssertionError
         raise InvalidImage(
-            f"{place} is a {kind} that is damaged or cut short; send it whole", input=place.input
+            f"{place} is {kind} that is damaged or cut short; send it whole", input=place.input
         ) from error
 
 

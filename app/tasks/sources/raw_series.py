@@ -1,7 +1,6 @@
 """Series as requests carry them to rows of a model's features: JSON of several shapes, a CSV, or an array."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -9,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidSeries, printable
-from app.tasks.sources.series_place import SeriesPlace, listed
+from app.errors import InvalidSeries, counted
+from app.tasks.sources.series_place import SeriesPlace, listed, shown
 
 _NUMBERS = {int, float, type(None)}  # None is a missing number
-_LONGEST = 40  # characters of a value in an error
 
 
 @dataclass(frozen=True)
@@ -54,22 +52,31 @@ class Reading:
 
 
 def series_in(inputs: list[Any] | dict[str, Any], features: int) -> list[JsonSeries]:
-    """The series in the member `inputs` of a request, which is one or a list of them, for a model with that many
-    features. For a single feature, `[[1, 2], [3, 4]]` are two series; for two, it is one with two rows."""
-    if isinstance(inputs, list) and inputs and _is_list_of_series(inputs, features):
+    """The series in the member `inputs` of a request, for a model with that many features."""
+    if isinstance(inputs, list) and is_list_of_series(inputs, features):
         return [JsonSeries(one) for one in inputs]
     return [JsonSeries(inputs)]
 
 
-def _is_list_of_series(inputs: list[Any], features: int) -> bool:
+def is_list_of_series(inputs: list[Any] | dict[str, Any], features: int) -> bool:
+    """Whether the member `inputs` of a request is a list of series, and not one series, for a model with that many
+    features. Its first item tells: for a single feature, `[[1, 2], [3, 4]]` are two series; for two, it is one with two
+    rows."""
+    if not isinstance(inputs, list) or not inputs:
+        return False
     first = inputs[0]
     if isinstance(first, dict):  # of columns, or one row by name
-        return any(isinstance(value, list) for value in first.values())
+        return next((isinstance(value, list) for value in first.values() if _is_column_or_cell(value)), False)
     if not isinstance(first, list):
         return False
     if not first or isinstance(first[0], list | dict):
         return True
-    return features == 1 and any(isinstance(item, list) and len(item) != 1 for item in inputs)
+    return features == 1 and len(first) > 1
+
+
+def _is_column_or_cell(value: object) -> bool:
+    """Whether a member of an object tells if it is columns or a row by name. A text or null may be in either."""
+    return type(value) in (list, int, float)
 
 
 def steps_in(raw: RawSeries) -> int | None:
@@ -87,11 +94,25 @@ def steps_in(raw: RawSeries) -> int | None:
             return 1  # no series at all, which `read_json` refuses
 
 
+def values_in(raw: JsonSeries | ArraySeries) -> int:
+    """About how many values a series has, as its first row or its longest column tells."""
+    steps = steps_in(raw) or 0
+    match raw:
+        case ArraySeries(rows):
+            return rows.size
+        case JsonSeries(dict(columns)):
+            return steps * len(columns)
+        case JsonSeries([list() | dict() as first, *_]):
+            return steps * len(first)
+        case _:
+            return steps
+
+
 def read_json(raw: list[Any] | dict[str, Any], place: SeriesPlace) -> Reading:
     """The rows of a series in JSON. Raises InvalidSeries."""
     if not isinstance(raw, list | dict):
         raise place.refused(
-            f"{_shown(raw)} is not a series; send a list of rows, or an object with a list for each feature"
+            f"{shown(raw)} is not a series; send a list of rows, or an object with a list for each feature"
         )
     if isinstance(raw, dict):
         return Reading(_columns(raw, place))
@@ -112,45 +133,50 @@ def _rows(rows: list[Any], place: SeriesPlace) -> NDArray[np.float64]:
     width = len(place.features)
     for index, row in enumerate(rows):
         if type(row) is not list:
-            raise place.refused(f"{_shown(row)} is not a list, as row 0 is", row=index)
+            raise place.refused(f"{shown(row)} is not a list, as row 0 is", row=index)
         if len(row) != width:
-            raise place.refused(f"it has {len(row)} numbers; {place.reads}", row=index)
+            advice = ". Several series are lists of rows: [[[1], [2]], [[3], [4]]]" if width == 1 else ""
+            raise place.refused(f"it has {counted(len(row), 'number')}; {place.reads}{advice}", row=index)
     return _checked(list(chain.from_iterable(rows)), place, place.features)
 
 
 def _named_rows(rows: list[Any], place: SeriesPlace) -> NDArray[np.float64]:
     for index, row in enumerate(rows):
         if type(row) is not dict:
-            raise place.refused(f"{_shown(row)} is not an object, as row 0 is", row=index)
+            raise place.refused(f"{shown(row)} is not an object, as row 0 is", row=index)
     names = dict.fromkeys(chain.from_iterable(rows))
-    check_names(list(names), place)
+    check_names(names, place)
     return _checked([row.get(name) for row in rows for name in place.features], place, place.features)
 
 
 def _columns(columns: dict[str, Any], place: SeriesPlace) -> NDArray[np.float64]:
-    check_names(list(columns), place)
+    check_names(columns, place)
     steps: dict[str, int] = {}
     for name in place.features:
         column = columns[name]
         if type(column) is not list:
-            raise place.refused(f"{_shown(column)} is not a list of numbers", column=name)
+            raise place.refused(
+                f"{shown(column)} is not a list of numbers; send a list with a number for each step", column=name
+            )
         steps[name] = len(column)
     first = place.features[0]
     for name, count in steps.items():
         if count != steps[first]:
             raise place.refused(
-                f"it has {count} numbers, and column {first} has {steps[first]}; send as many of each", column=name
+                f"it has {counted(count, 'number')}, and column {first} has {steps[first]}; send as many of each",
+                column=name,
             )
     by_column = [_checked(columns[name], place, (name,)) for name in place.features]
     return np.concatenate(by_column, axis=1)
 
 
-def check_names(names: Sequence[str], place: SeriesPlace) -> None:
+def check_names(names: Collection[str], place: SeriesPlace, *, advice: str = "") -> None:
     """Raises InvalidSeries unless a series has a column for each feature; other columns are ignored."""
-    missing = [feature for feature in place.features if feature not in set(names)]
+    given = names if isinstance(names, dict) else set(names)
+    missing = [feature for feature in place.features if feature not in given]
     if missing:
         raise InvalidSeries(
-            f"{place.name} has no column {listed(missing)}; {place.reads}. Its columns are {listed(names)}",
+            f"{place.name} has no column {listed(missing)}; {place.reads}. Its columns are {listed(names)}{advice}",
             input=place.index,
             column=missing[0],
         )
@@ -163,7 +189,7 @@ def _checked(values: list[Any], place: SeriesPlace, columns: Sequence[str]) -> N
         index = next(index for index, value in enumerate(values) if type(value) in wrong)
         row, column = divmod(index, len(columns))
         raise place.refused(
-            f"{_shown(values[index])} is not a number; send a number, or null for a missing one",
+            f"{shown(values[index])} is not a number; send a number, or null for a missing one",
             row=row,
             column=columns[column],
         )
@@ -178,10 +204,3 @@ def _bounded(value: float | None) -> float:
         return np.nan if value is None else float(value)
     except OverflowError:
         return np.inf
-
-
-def _shown(value: object) -> str:
-    try:
-        return printable(json.dumps(value, ensure_ascii=False), most=_LONGEST)
-    except RecursionError:
-        return "a deep list"

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.engine.protocol import Series, Table
-from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries
+from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries, counted
 from app.store.manifest import Manifest, SeriesInput
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
@@ -16,12 +17,22 @@ from app.tasks.options import TaskOptions, WindowOptions
 from app.tasks.scaling import Rows, Scaled, scaled
 from app.tasks.sources.csv_series import read_csv
 from app.tasks.sources.limits import SourceLimits
-from app.tasks.sources.raw_series import ArraySeries, CsvFile, JsonSeries, RawSeries, Reading, read_json, steps_in
+from app.tasks.sources.raw_series import (
+    ArraySeries,
+    CsvFile,
+    JsonSeries,
+    RawSeries,
+    Reading,
+    read_json,
+    steps_in,
+    values_in,
+)
 from app.tasks.sources.series_place import SeriesPlace
 from app.tasks.sources.series_windows import windows_of
 from app.tasks.sources.source_kind import Reader, SourceKind
 
-_INLINE_STEPS = 500  # a thread reads longer series, which would block the event loop
+_PIECE = 65_536  # numbers
+_INLINE_VALUES = 2000  # a thread reads longer series, which would block the event loop
 
 
 class SeriesSource(SourceKind[RawSeries]):
@@ -39,7 +50,7 @@ class SeriesSource(SourceKind[RawSeries]):
         self, manifest: Manifest, column: Column, values: Sequence[Any], shape: Sequence[int]
     ) -> Sequence[RawSeries]:
         """See `SourceKind.from_column`."""
-        return [ArraySeries(np.asarray(value, dtype=np.float64).reshape(shape)) for value in values]
+        return [ArraySeries(_array(value).reshape(shape)) for value in values]
 
     def check(self, inputs: Sequence[RawSeries], limits: SourceLimits, options: TaskOptions) -> None:
         """See `SourceKind.check`. A CSV is checked when it is read."""
@@ -65,8 +76,8 @@ class SeriesSource(SourceKind[RawSeries]):
         deadline: float | None,
     ) -> list[ReadSource]:
         """See `SourceKind.read`. Raises InvalidSeries and InputTooShort."""
-        steps = [steps_in(raw) for raw in inputs]
-        if None not in steps and sum(count or 0 for count in steps) <= _INLINE_STEPS:
+        values = [_INLINE_VALUES if isinstance(raw, CsvFile) else values_in(raw) for raw in inputs]
+        if sum(values) < _INLINE_VALUES:
             return self._read_all(inputs, entries, reader.limits, options)
         return await asyncio.to_thread(self._read_all, inputs, entries, reader.limits, options)
 
@@ -88,6 +99,13 @@ class SeriesSource(SourceKind[RawSeries]):
             past = _past(reading, series) if _cuts(options) else None
             read.append(_source_of(_network_rows(reading, starts, unit, series, place), past))
         return read
+
+
+def _array(numbers: Sequence[float]) -> NDArray[np.float64]:
+    """Numbers as an array, some at a time: other threads run in between."""
+    return np.concatenate(
+        [np.asarray(numbers[place : place + _PIECE], np.float64) for place in range(0, len(numbers), _PIECE)]
+    )
 
 
 def _empty(name: str, index: int) -> EmptyInput:
@@ -125,8 +143,7 @@ def _starts(steps: int, series: SeriesInput, options: TaskOptions, place: Series
     if steps < unit:
         if cuts or series.pad == "refuse":
             raise InputTooShort(
-                f"{place.name} has {steps} step{'' if steps == 1 else 's'}; {place.model} needs {unit}: send "
-                f"{unit - steps} more",
+                f"{place.name} has {counted(steps, 'step')}; {place.model} needs {unit}: send {unit - steps} more",
                 input=place.index,
                 limit=unit,
             )

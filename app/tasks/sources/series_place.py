@@ -1,12 +1,15 @@
 """The place of a series in a request, which its errors name."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
-from app.errors import InvalidSeries, printable
+from app.errors import InvalidSeries, counted, printable
 from app.store.manifest import Manifest
 
 _MOST_NAMES = 12  # of columns in an error
+_LONGEST = 40  # characters of a value in an error
 _LONGEST_NAME = 60  # characters
 
 
@@ -29,8 +32,7 @@ class SeriesPlace:
     @property
     def reads(self) -> str:
         """The model and its features in words."""
-        count = len(self.features)
-        return f"{self.model} reads {count} feature{'' if count == 1 else 's'}: {listed(self.features)}"
+        return f"{self.model} reads {counted(len(self.features), 'feature')}: {listed(self.features)}"
 
     def refused(
         self, what: str, *, row: int | None = None, column: str | None = None, line: int | None = None
@@ -48,7 +50,16 @@ class SeriesPlace:
         return InvalidSeries(f"{', '.join(where)}: {what}", input=self.index, **given)
 
 
-def listed(names: Sequence[object]) -> str:
+def shown(value: object) -> str:
+    """A value of a request in JSON, cut if it is long."""
+    try:
+        beginning = value[: _LONGEST + 1] if isinstance(value, list | str) else value  # the rest is not shown
+        return printable(json.dumps(beginning, ensure_ascii=False), most=_LONGEST)
+    except RecursionError:
+        return "a deep list"
+
+
+def listed(names: Collection[object]) -> str:
     """Names with commas between them; not all, if there are many."""
-    shown = ", ".join(printable(str(name), most=_LONGEST_NAME) for name in names[:_MOST_NAMES])
+    shown = ", ".join(printable(str(name), most=_LONGEST_NAME) for name in islice(names, _MOST_NAMES))
     return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown or "none"

@@ -61,7 +61,8 @@ class WordsSource(SourceKind[str | Words]):
         """See `SourceKind.check`."""
         TextSource().check([_text(item) for item in inputs], limits, options)
         for index, item in enumerate(inputs):
-            blank = next((number for number, word in enumerate(_words(item)) if is_blank(word)), None)
+            words = _words(item)[: limits.text_chars]  # more are cut if they are not refused
+            blank = next((number for number, word in enumerate(words) if is_blank(word)), None)
             if blank is not None:
                 raise EmptyInput(f"word {blank} of inputs[{index}] is empty; leave it out", input=index)
 
@@ -92,6 +93,8 @@ class WordsSource(SourceKind[str | Words]):
 
 
 def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource:
+    if place.truncates and isinstance(item, Words):
+        item = Words(item.words[: limits.text_chars])
     text, given = _text(item), item.places if isinstance(item, Words) else None
     if place.truncates:
         text = text[: limits.text_chars]

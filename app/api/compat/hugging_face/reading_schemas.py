@@ -30,7 +30,9 @@ class TokenClassificationParameters(HuggingFaceForm):
         description="`none`: each word. All others, and when left out: words with one label together. They are alike, "
         "since the model labels whole words.",
     )
-    ignore_labels: list[str] | None = Field(None, description='Labels to leave out; `["O"]` when left out.')
+    ignore_labels: Annotated[list[str], Field(max_length=1000)] | None = Field(
+        None, description='Labels to leave out; `["O"]` when left out.'
+    )
     stride: Annotated[object, Only(instead="a text is read as a whole")] = None
     truncation: Truncation = False
 

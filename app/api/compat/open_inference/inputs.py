@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, assert_never
 
+import numpy as np
+
 from app.api.compat.open_inference.binary import HEADER, unpack_bytes, unpack_floats
 from app.api.compat.open_inference.schemas import InferRequest, InputTensor
 from app.api.compat.open_inference.tensors import Tensor, inputs_of
@@ -15,6 +17,7 @@ from app.api.tasks.image_body import decoded_images
 from app.errors import InputError
 from app.store.manifest import Manifest
 from app.tasks.columns import ANY
+from app.tasks.sources.series_place import SeriesPlace, shown
 from app.tasks.task import Task
 
 
@@ -32,12 +35,14 @@ class InputData:
         return self.shape[0]
 
     async def read(self, task: Task, manifest: Manifest) -> Sequence[Any]:
-        """The inputs of a task for a model. A thread decodes files and arrays. Raises InputError and InvalidImage."""
+        """The inputs of a task for a model. A thread decodes files and arrays. Raises InputError, InvalidImage and
+        InvalidSeries."""
         column = self.tensor.column
-        values = self._texts() if column.type == "text" else await asyncio.to_thread(self._values)
+        is_short = column.type == "text" and len(self.data) <= self.inputs
+        values = self._texts() if is_short else await asyncio.to_thread(self._values, manifest)
         return task.source.from_column(manifest, column, values, self.shape[1:])
 
-    def _values(self) -> Sequence[Any]:
+    def _values(self, manifest: Manifest) -> Sequence[Any]:
         match self.tensor.column.type:
             case "text":
                 return self._texts()
@@ -49,7 +54,7 @@ class InputData:
                 return self._rows(self._octets() if self.binary is None else self.binary)
             case "float32":
                 return self._rows(
-                    self._floats() if self.binary is None else unpack_floats(self.binary, self.tensor.name)
+                    self._floats(manifest) if self.binary is None else unpack_floats(self.binary, self.tensor.name)
                 )
             case _:
                 assert_never(self.tensor.column.type)
@@ -80,13 +85,28 @@ class InputData:
                 whole = [int(element) for element in elements] if float in types else elements
                 if whole == elements:
                     return bytes(whole)
-        raise InputError(f"{self.tensor.name} has an element that is not a whole number from 0 to 255")
+        index = next(index for index, element in enumerate(elements) if not _is_octet(element))
+        raise InputError(
+            f"{self._place(index, len(elements))}: {shown(elements[index])} is not a whole number from 0 to 255"
+        )
 
-    def _floats(self) -> list[float]:
+    def _floats(self, manifest: Manifest) -> list[float]:
         elements = self._elements()
         if set(map(type, elements)) <= {int, float}:
             return elements
-        raise InputError(f"{self.tensor.name} has an element that is not a number")
+        index = next(index for index, element in enumerate(elements) if type(element) not in (int, float))
+        wrong = f"{shown(elements[index])} is not a number; send NaN as bytes for a missing one"
+        if manifest.series is None or len(elements) != math.prod(self.shape):
+            raise InputError(f"{self._place(index, len(elements))}: {wrong}")
+        one, row, column = map(int, np.unravel_index(index, self.shape))
+        place = SeriesPlace.of(one, manifest)
+        raise place.refused(wrong, row=row, column=place.features[column])
+
+    def _place(self, index: int, count: int) -> str:
+        """The place of an element, for errors: in a tensor of the right size, a number for each dimension."""
+        if count != math.prod(self.shape):
+            return f"element {index} of {self.tensor.name}"
+        return f"{self.tensor.name}{[int(side) for side in np.unravel_index(index, self.shape)]}"
 
     def _strings(self) -> list[str]:
         elements = self._elements()
@@ -105,9 +125,13 @@ class InputData:
         """The elements row by row, from flat or nested lists."""
         elements = self.data
         for _ in self.shape[1:]:
-            if elements and set(map(type, elements)) == {list}:
+            if elements and all(type(element) is list for element in elements):
                 elements = list(chain.from_iterable(elements))
         return elements
+
+
+def _is_octet(element: object) -> bool:
+    return isinstance(element, int | float) and not isinstance(element, bool) and element in range(256)
 
 
 def input_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifest) -> InputData:

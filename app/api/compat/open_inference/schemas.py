@@ -13,6 +13,8 @@ from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
 
 MOST_DIMENSIONS = 8
+MOST_TENSORS = 64
+_MOST_PARAMETERS = 100
 LAST_LEVEL = 21  # of priority
 _DEFAULT_LEVEL = 11
 _NO_REGION = "send the data with the request"
@@ -20,6 +22,7 @@ _WITHOUT_TENSOR = {"n_best": 1, "logprobs": None, "attention": False, "stream": 
 
 TensorName = Annotated[str, Field(max_length=128)]
 Datatype = Annotated[str, Field(max_length=16, description="`BYTES`, `UINT8` or `FP32`.")]
+GivenParameters = Annotated[dict[str, Any], Field(max_length=_MOST_PARAMETERS)] | None
 Dimension = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -79,13 +82,15 @@ class InferRequest(Closed):
     id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Returned with the answer.")
     model_name: str | None = Field(None, description="Optional; must match the path.")
     model_version: str | None = Field(None, description="Ignored; name a version in the path.")
-    parameters: dict[str, Any] | None = Field(
+    parameters: GivenParameters = Field(
         None,
         description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; `truncate` of models that read "
         "texts, `split_sentences` of translators; decoding options of models that decode text.",
     )
-    inputs: Annotated[list[InputTensor], Field(min_length=1)]
-    outputs: list[RequestedOutput] | None = Field(None, description="All outputs of the model when left out.")
+    inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=MOST_TENSORS)]
+    outputs: Annotated[list[RequestedOutput], Field(max_length=MOST_TENSORS)] | None = Field(
+        None, description="All outputs of the model when left out."
+    )
 
 
 class Parameters(TaskOptions, Closed):
@@ -177,7 +182,7 @@ class GenerateRequest(RequestForm):
 
     id: Annotated[str, Field(max_length=256)] | None = Field(None, description="Returned with the answer.")
     text_input: str
-    parameters: dict[str, Any] | None = Field(None, description="The parameters of `infer`.")
+    parameters: GivenParameters = Field(None, description="The parameters of `infer`.")
 
 
 class GenerateAnswer(BaseModel):
