@@ -115,7 +115,7 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
             raise _refused(name, node) from error
     answers = _answers(walk)
     last = walk.layers[-1] if walk.layers else ""
-    if answers.get("outputs") == "softmax":  # the name says that there are labels
+    if answers.get("outputs") == "softmax":  # the name marks labels
         walk.tensors = {key.replace(f"{last}.", "classifier."): tensor for key, tensor in walk.tensors.items()}
     return Graph(walk.tensors, answers, walk.window)
 
