@@ -14,7 +14,7 @@ from app.saving.missing import ArgumentsMissing
 from app.store.architecture import Classifier, Forecaster, LanguageModel, Tagger
 from app.store.model_store import open_version
 
-WORDS = ["<pad>", "<unk>", *"film great bad plot actor scene very not boring fine a the was is".split()]
+WORDS = ["<pad>", "<unk>", "film", "great", "bad", "plot", "actor", "scene", "very", "fine", "a", "the", "was", "is"]
 LABELS = ["bad", "so-so", "good"]
 LETTERS = "abcdefg "
 
