@@ -114,7 +114,9 @@ class BlockRnn(_Darts):
         for place, number in enumerate(numbers[:-1]):
             tensors |= prefixed(linear(network, f"fc.{number}."), f"head.{place}.")
         tensors |= prefixed(linear(network, f"fc.{numbers[-1]}."), "output.")
-        head = tuple(Layer(size=len(network[f"fc.{number}.weight"]), activation=activation) for number in numbers[:-1])
+        head = tuple(
+            Layer(size=len(network[f"fc.{number}.weight"]), activation=activation) for number in numbers[:-1]
+        )
         members = {"horizon": horizon, "head": head, "per_step": self._is_per_step(checkpoint)}
         return self._converted(checkpoint, given, members, tensors)
 
