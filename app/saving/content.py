@@ -93,7 +93,7 @@ def scalers_in(scaler: Any) -> tuple[dict[str, Scaler], list[tuple[str | None, s
     objects, words = {}, []
     for role, one in roles:
         if isinstance(one, str | Path):
-            words.append((role, str(one)))
+            words.append((role or "features", str(one)))
             continue
         found = scaler_of(plain_of(one))
         if found is None:
