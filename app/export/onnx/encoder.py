@@ -4,6 +4,7 @@ from typing import assert_never
 
 from app.errors import ExportFailed
 from app.export.onnx.graph import Graph
+from app.export.onnx.protobuf import Attribute
 from app.export.onnx.recurrence import unrolled
 from app.store.architecture import (
     Affine,
@@ -149,7 +150,7 @@ def _pool(graph: Graph, rows: str, config: Pool) -> str:
     return graph.turned(made, 0, 2, 1)
 
 
-def _padding(config: Convolution | Pool) -> dict[str, object]:
+def _padding(config: Convolution | Pool) -> dict[str, Attribute]:
     match config.padding:
         case "valid":
             return {}

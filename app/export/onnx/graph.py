@@ -1,5 +1,6 @@
 """A graph of ONNX while it is written. Values are names; rows are (batch, steps, features)."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 import torch
@@ -45,7 +46,9 @@ class Graph:
         """The first output of a new node."""
         return self.nodes(operator, inputs, 1, attributes)[0]
 
-    def nodes(self, operator: str, inputs: tuple[str, ...], count: int, attributes: dict[str, Attribute]) -> list[str]:
+    def nodes(
+        self, operator: str, inputs: tuple[str, ...], count: int, attributes: Mapping[str, Attribute]
+    ) -> list[str]:
         """All outputs of a new node."""
         self._count += 1
         names = [f"{operator.lower()}_{self._count}" + (f"_{place}" if place else "") for place in range(count)]

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from app.export.onnx.graph import Graph, recurrent_function
+from app.export.onnx.protobuf import Attribute
 from app.store.architecture import CELLS, Join, Recurrence
 
 _ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}  # ONNX has input, output, forget, cell; update, reset, new
@@ -55,12 +56,12 @@ def _ordered(tensor: Tensor, config: Recurrence) -> Tensor:
     return torch.cat([blocks[place] for place in _ORDER.get(config.cell, (0,))])
 
 
-def _attributes(config: Recurrence) -> dict[str, object]:
+def _attributes(config: Recurrence) -> dict[str, Attribute]:
     activation = "relu" if config.cell == "rnn_relu" else config.activation
     gate = recurrent_function(config.recurrent_activation, 0.0)
     own = recurrent_function(activation, config.slope)
     used = {"lstm": [gate, own, own], "gru": [gate, own]}.get(config.cell, [own]) * config.directions
-    attributes: dict[str, object] = {
+    attributes: dict[str, Attribute] = {
         "hidden_size": config.hidden_size,
         "direction": "bidirectional" if config.directions == 2 else "forward",
         "activations": [name for name, _, _ in used],
