@@ -102,8 +102,8 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
     for source, shape in graph["inputs"].items():
         if source not in constants:
             walk.values[source] = _Steps()
-            lengths = [length for length in shape or [] if isinstance(length, int)]
-            walk.window = lengths[1] if len(shape or []) == 3 and len(lengths) == 3 else walk.window
+            if shape is not None and len(shape) == 3 and isinstance(shape[1], int):  # batch x steps x features
+                walk.window = shape[1]
     if loop := next((node for node in graph["nodes"] if node["op"] in _LOOPS), None):
         raise _refused(name, loop)
     for node in graph["nodes"]:
@@ -115,7 +115,7 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
             raise _refused(name, node) from error
     answers = _answers(walk)
     last = walk.layers[-1] if walk.layers else ""
-    if answers.get("outputs") == "softmax":  # the name says that there are labels
+    if answers.get("outputs") == "softmax":  # the name marks labels
         walk.tensors = {key.replace(f"{last}.", "classifier."): tensor for key, tensor in walk.tensors.items()}
     return Graph(walk.tensors, answers, walk.window)
 

@@ -1,7 +1,7 @@
 """The answers of a converted network beside those of the module that it was made from."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -37,12 +37,8 @@ def can_compare(converted: Converted) -> bool:
 def difference(answers: Answers, converted: Converted, network: Network) -> float:
     """The largest difference of their answers to some random sources; infinite if the module cannot be called, or
     answers with other things."""
-    return max(_nearest(answers, converted, network, source) for source in sources_of(converted))
-
-
-def difference_on(tensors: Sequence[Tensor], converted: Converted, network: Network, source: Tensor) -> float:
-    """The same for one source whose answer is known."""
-    return _nearest_of(tensors, converted, network, source)
+    sources = sources_of(converted) if answers.example is None else [answers.example]
+    return max(_nearest(answers, converted, network, source) for source in sources)
 
 
 def sources_of(converted: Converted) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""Calling a user's module with a source, although nobody says how: batch first or second, with lengths or a state."""
+"""Calls a module of the user with a source: batch first or second, with lengths or a state."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -8,22 +8,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from app.errors import ImportFailed
 from app.saving.content import is_keras
 
 _MOST_ANSWERS = 8  # tensors of an answer
 
 
 class Answers:
-    """What a module answers to sources; each is asked for once."""
+    """What a module answers to sources; the module runs once for each. An `example` is the only one:
+    one source, as the module takes it; several arguments in a tuple."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, example: Any = None) -> None:
         self.module = module
         self._known: dict[bytes, list[Tensor]] = {}
+        self.example: Tensor | None = None
+        if example is not None:
+            arguments = example if isinstance(example, tuple) else (example,)
+            self.example = _source(module, arguments[0])
+            self._known[_key(self.example)] = _own_answer(module, arguments)
 
     def of(self, source: Tensor, width: int) -> list[Tensor]:
         """The tensors that it answers with, for a source of ids (1, steps) or numbers (1, steps, features): each by
         another way of calling it. `width` is that of one-hot rows of the ids. Ways that fail are left out."""
-        key = bytes(source.numpy().tobytes())
+        key = _key(source)
         if key not in self._known:
             self._known[key] = list(_answers(self.module, source, width))
         return self._known[key]
@@ -43,7 +50,24 @@ def _answers(module: Any, source: Tensor, width: int) -> Iterator[Tensor]:
                 yield from tensors_in(answer)
 
 
-def own_answer(module: Any, arguments: tuple[Any, ...]) -> list[Tensor]:
+def _source(module: Any, example: Any) -> Tensor:
+    """An example of the user's as (1, steps) or (1, steps, features)."""
+    source = torch.as_tensor(example).detach().cpu()
+    features = source.is_floating_point()
+    if source.dim() == 1 + features:
+        return source.unsqueeze(0)
+    is_first = is_keras(module) or any(part.batch_first for part in module.modules() if isinstance(part, nn.RNNBase))
+    source = source if is_first or source.shape[0] == 1 else source.transpose(0, 1)
+    if source.shape[0] != 1:
+        raise ImportFailed(f"example= has {source.shape[0]} sources: give one")
+    return source
+
+
+def _key(source: Tensor) -> bytes:
+    return bytes(source.numpy().tobytes())
+
+
+def _own_answer(module: Any, arguments: tuple[Any, ...]) -> list[Tensor]:
     """The tensors of its answer to an example of the user's."""
     if is_keras(module):
         return tensors_in(module(*arguments))
@@ -66,15 +90,13 @@ def tensors_in(answer: Any) -> list[Tensor]:
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Without dropout and gradients; afterwards the module is as it was, random numbers included."""
+    """Without dropout and gradients; afterwards the module is as it was."""
     modes = {part: part.training for part in module.modules()}
-    random = torch.get_rng_state()
     module.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        torch.set_rng_state(random)
         for part, mode in modes.items():
             part.training = mode
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
@@ -16,9 +15,9 @@ from app.importers.questions import QuestionsOpen
 from app.importers.recognition import recognise
 from app.importers.request import ImportRequest
 from app.importers.vocabularies import WordFile
-from app.saving.beside import EXACT, can_compare, difference, difference_on
-from app.saving.calls import Answers, own_answer
-from app.saving.content import checkpoint_in, is_keras, labels_in, scalers_in, vocabularies_in
+from app.saving.beside import EXACT, can_compare, difference
+from app.saving.calls import Answers
+from app.saving.content import checkpoint_in, labels_in, scalers_in, vocabularies_in
 from app.saving.missing import ArgumentsMissing
 from app.saving.readings import Readings, readings_of
 from app.store.listing import newest_version
@@ -102,9 +101,10 @@ def save(
     check_is_free(store, name, request.version)
     checkpoint = checkpoint_in(module)
     checkpoint = replace(checkpoint, scalers={**checkpoint.scalers, **scalers})
-    answers = Answers(module)
-    conversion, known = _converted(answers, checkpoint, request, vocabularies_in(vocabulary), compare=compare)
-    differs = _compared(answers, conversion, example) if compare else None
+    with torch.random.fork_rng(devices=[]):  # the random numbers of a training do not change
+        answers = Answers(module, example)
+        conversion, known = _converted(answers, checkpoint, request, vocabularies_in(vocabulary), compare=compare)
+        differs = _compared(answers, conversion) if compare else None
     CHECKS[conversion.manifest.task](conversion.manifest)
     found = (*known.found, *conversion.found)
     saved = Saved(publish(conversion, store), differs, found, tuple(conversion.usual))
@@ -128,17 +128,13 @@ def _converted(
         raise ArgumentsMissing(questions, request.name, known.found) from None
 
 
-def _compared(answers: Answers, conversion: Conversion, example: Any) -> float | None:
+def _compared(answers: Answers, conversion: Conversion) -> float | None:
     """None if they cannot be compared. Raises ImportFailed if the answers differ."""
     converted, network = conversion.converted, conversion.network
     if not can_compare(converted):
         return None
-    if example is not None:
-        module, arguments = answers.module, example if isinstance(example, tuple) else (example,)
-        differs = difference_on(own_answer(module, arguments), converted, network, _source(module, arguments[0]))
-    else:
-        differs = difference(answers, converted, network)
-    if math.isinf(differs) and example is None:
+    differs = difference(answers, converted, network)
+    if math.isinf(differs) and answers.example is None:
         return None
     if not differs <= EXACT:
         raise ImportFailed(
@@ -147,19 +143,6 @@ def _compared(answers: Answers, conversion: Conversion, example: Any) -> float |
             "example=, a source as the module takes it, or compare=False to write the version all the same"
         )
     return differs
-
-
-def _source(module: Any, example: Any) -> Tensor:
-    """An example of the user's as (1, steps) or (1, steps, features)."""
-    source = torch.as_tensor(example).detach().cpu()
-    features = source.is_floating_point()
-    if source.dim() == 1 + features:
-        return source.unsqueeze(0)
-    is_first = is_keras(module) or any(part.batch_first for part in module.modules() if isinstance(part, nn.RNNBase))
-    source = source if is_first or source.shape[0] == 1 else source.transpose(0, 1)
-    if source.shape[0] != 1:
-        raise ImportFailed(f"example= has {source.shape[0]} sources: give one")
-    return source
 
 
 def _word(value: Any) -> str:

@@ -426,7 +426,6 @@ HDF5: dict[Attack, str] = {  # and what the error says
     hdf5_deep_groups: "nested more than",
     hdf5_unknown_filter: "which is a plugin",
     hdf5_header_in_a_loop: "damaged or cut short",
-    hdf5_tree_in_a_loop: "damaged HDF5 file",
     hdf5_lambda: "'mine' is a Lambda, which holds a Python program; nothing of it was run",
     hdf5_deep_settings: "not valid JSON",
     hdf5_cut_short: "damaged or cut short",

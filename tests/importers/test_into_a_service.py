@@ -1,6 +1,8 @@
 """`unroll import --into` sends a version to a running service, which serves it at once."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +46,10 @@ def test_a_running_service_answers_with_it(service: str, tmp_path: Path) -> None
         assert code == 0, printed
         assert f"{service} serves mine/{version}" in printed
         assert f"--url {service}" in printed
+    line = printed.strip().splitlines()[-1].replace("unroll ask", f"{sys.executable} -m app ask")
+    ran = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("step"), ran.stdout
     answer = httpx.post(f"{service}/v1/forecast", json={"inputs": [1, 2, 3]}, timeout=30)  # it is the only one
     assert answer.status_code == 200, answer.text
     assert answer.json()["results"][0]["version"] == 2

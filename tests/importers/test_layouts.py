@@ -61,8 +61,8 @@ class Made:
         self._import("cvnd", [encoder | linear, decoder], [originals.CVND_WORDS])
         self.normalised = copy.deepcopy(self.cvnd)  # as in many copies of the project
         norm = originals.enlarge(nn.BatchNorm1d(6)).eval()
-        norm.get_buffer("running_mean").uniform_(-0.5, 0.5)
-        self.normalised.add_module("embed", nn.Sequential(self.normalised.embed, norm))
+        nn.init.uniform_(norm.get_buffer("running_mean"), -0.5, 0.5)
+        self.normalised.embed = nn.Sequential(self.normalised.embed, norm)
         with_norm = encoder | linear | {f"bn.{key}": tensor for key, tensor in norm.state_dict().items()}
         self._import("cvnd-normalised", [with_norm, decoder], [originals.CVND_WORDS])
         self.own = originals.Own()

@@ -77,7 +77,7 @@ class Tsai(nn.Module):
         self.fc = nn.Linear((10 if both else 5) + 8, labels)
 
     def convolved(self, x: Tensor) -> Tensor:
-        for number in (1, 2, 3):
+        for number in "123":
             x = self.get_submodule(f"convblock{number}")(x)
         return x
 

@@ -15,6 +15,7 @@ from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
+_NEVER = -1000  # transitions that the tutorial forbids have -10000
 _NOT_FOR_TAGS = ("length", "padding", "truncating", "stop_words", "prepend", "append")  # a tag for each word
 
 
@@ -110,6 +111,8 @@ def _crf(crf: Group, given: Given) -> dict[str, Tensor]:
     labels = [label.strip("<>[] ").upper() for label in given.labels]
     starts = [place for place, label in enumerate(labels) if label in ("START", "BOS", "START_TAG")]
     stops = [place for place, label in enumerate(labels) if label in ("STOP", "END", "EOS", "STOP_TAG", "END_TAG")]
+    if not starts and not stops:  # labels without names: nothing goes to START, and nothing comes from STOP
+        starts, stops = ((from_to.amax(side) <= _NEVER).nonzero().flatten().tolist() for side in (0, 1))
     if len(starts) == len(stops) == 1:
         return {"crf.transitions": from_to, "crf.start": from_to[starts[0]], "crf.end": from_to[:, stops[0]]}
     return {

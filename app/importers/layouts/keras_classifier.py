@@ -25,7 +25,7 @@ class KerasTextClassifier(KerasLayout):
     reads_text = True
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        return text_options(self.understood(checkpoint), checkpoint)
+        return text_options(self.understood(checkpoint), checkpoint, imdb=True)
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         understood = self.understood(checkpoint)

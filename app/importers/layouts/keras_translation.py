@@ -52,11 +52,7 @@ class KerasTranslation(KerasLayout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         understood = self.understood(checkpoint)
         pair = pair_of(understood)
-        options = [
-            option
-            for option in text_options(understood, checkpoint, lengths=False)
-            if option.name not in ("start", "splitting", "index_from")
-        ]
+        options = text_options(understood, checkpoint, lengths=False)
         options += length_options(pair.encoder, checkpoint, padding="post")
         if pair.encoder.embedding is None:
             options.append(

@@ -96,8 +96,8 @@ class _Residual(_WithConvolutions):
         require(
             len(strides) == len(found.blocks)
             and all(stride.isdecimal() and 0 < int(stride) <= 64 for stride in strides),
-            f"--set strides={values.text('strides')}: give {len(found.blocks)} numbers from 1 to 64, one for each "
-            "block",
+            f"--set strides={values.text('strides')}: give {len(found.blocks)} numbers from 1 to 64, "
+            "one for each block",
         )
         blocks: list[Block] = []
         tensors: dict[str, Tensor] = {}
