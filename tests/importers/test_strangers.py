@@ -141,6 +141,11 @@ STRANGERS: dict[str, Stranger] = {
             *("--labels", "@/answers/name_classification_rnn_labels.txt"),
         ],
     ),
+    "language_identification": Stranger(
+        "label",
+        ["repos/mattia-venturini+text-language-identification/char-rnn-classification.pt"],
+        ["--vocab", "@/answers/language_letters.json", "--labels", "first,second"],
+    ),
     "imdb_review": Stranger(
         "label",
         ["repos/perceptionfoundry+imdb_Review_sentiment/simple_rnn_imdb.h5"],
