@@ -261,13 +261,10 @@ def _cleaning(value: str) -> tuple[CleaningStep, ...]:
 
 
 def _imdb_unknown(values: OptionValues) -> int | Literal["skip"]:
-    match values.text("unknown"):
-        case "skip":
-            return "skip"
-        case "found":
-            return 2
-        case _:
-            return values.number("unknown")
+    unknown = values.text("unknown")
+    if unknown == "skip":
+        return "skip"
+    return 2 if unknown == "found" else values.number("unknown")
 
 
 def _splitting(value: str) -> Literal["text_to_word_sequence", "split"]:
