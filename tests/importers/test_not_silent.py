@@ -127,7 +127,7 @@ def test_marks_around_a_sentence_have_no_tag(tmp_path: Path) -> None:
         with torch.no_grad():
             outputs, _ = lstm(embedding(torch.tensor(ids)))
             wanted = fc(outputs)[1:-1].argmax(1).tolist()
-        assert [token["label"] for token in result["tokens"]] == ["xyz"[tag] for tag in wanted]
+        assert [word["label"] for word in result["tags"]] == ["xyz"[tag] for tag in wanted]
 
 
 @pytest.mark.parametrize("place", ["beside the state dict", "buffers of the module"])
