@@ -102,8 +102,8 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
     for source, shape in graph["inputs"].items():
         if source not in constants:
             walk.values[source] = _Steps()
-            lengths = [length for length in shape or [] if isinstance(length, int)]
-            walk.window = lengths[1] if len(shape or []) == 3 and len(lengths) == 3 else walk.window
+            if shape is not None and len(shape) == 3 and isinstance(shape[1], int):  # batch x steps x features
+                walk.window = shape[1]
     if loop := next((node for node in graph["nodes"] if node["op"] in _LOOPS), None):
         raise _refused(name, loop)
     for node in graph["nodes"]:
