@@ -14,6 +14,7 @@ from app.importers.layouts import (
     general_series,
     general_tagger,
     general_text,
+    general_translation,
     generic,
     joeynmt,
     keras_classifier,
@@ -61,6 +62,7 @@ _ALL: tuple[Layout, ...] = (
     generic.GenericEncoderDecoder(),
 )
 _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
+    general_translation.GeneralTranslation(),
     general_language_model.GeneralLanguageModel(),
     general_text.TextClassifier(),
     general_tagger.GeneralTagger(),
