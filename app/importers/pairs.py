@@ -3,7 +3,7 @@
 An encoder of images has no recurrence: its features are the memory and the summary."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
 from typing import Literal
@@ -24,7 +24,7 @@ _SIDE = re.compile(r"(?:^|[^a-z])(enc|src|source|dec|tgt|trg|target)")
 _ENCODERS = ("enc", "src", "source")
 _TABLE_NAMES = ("emb", "lut", "lookup", "word_vec")
 _COMBINES = ("combine", "concat", "input", "merge")
-_BRIDGES = ("bridge", "init", "enc2dec", "h2h", "reduce", "encoder")
+_BRIDGES = ("bridge", "init", "enc2dec", "h2h", "reduce", "encoder", "hidden", "cell", "state")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Pair:
     directions of the encoder are added. `combine` is a layer between embedding and context and the recurrence,
     `readout` one before `output`, which is None if it has the weights of the embedding. `gets` is what the decoder's
     recurrence reads beside an embedding; where two fit, the usual one is first. `reads` are the inputs of the first
-    layer after the recurrence in all orders that fit."""
+    layer after the recurrence in all orders that fit. `doubt` counts parts whose names do not say what they are."""
 
     encoder: Reader | None
     decoder: Reader
@@ -61,6 +61,7 @@ class Pair:
     output: Group | None
     gets: Sequence[Literal["nothing", "context", "fed"]]
     reads: Sequence[tuple[ReadoutPart, ...]]
+    doubt: int = 0
 
     @property
     def embedding_size(self) -> int:
@@ -123,11 +124,15 @@ def pair_of(tensors: Tensors, one_hot: Sequence[int] = ()) -> Pair | None:
     encoder = Reader(*read, tables[0].weight, encoders[0].name, tables[0].prefix or None)
     decoder = Reader(*written, tables[1].weight, decoders[0].name, tables[1].prefix or None)
     sizes = [(read[0].output_size, False)] + ([(read[0].hidden_size, True)] if read[0].directions == 2 else [])
-    for memory, is_summed in sizes:
-        pair = linked(encoder, decoder, parts.groups, memory=memory, is_summed=is_summed, may_be_tied=are_named)
-        if pair is not None:
-            return pair
-    return None
+    return likeliest(
+        linked(encoder, decoder, parts.groups, memory=memory, is_summed=is_summed, may_be_tied=are_named)
+        for memory, is_summed in sizes
+    )
+
+
+def likeliest(pairs: Iterable[Pair | None]) -> Pair | None:
+    """The first of those with the least doubt."""
+    return min((pair for pair in pairs if pair is not None), key=lambda pair: pair.doubt, default=None)
 
 
 def reader_of(groups: Sequence[Group], table: Group) -> Reader | None:
@@ -233,7 +238,8 @@ def linked(
         gets = _gets(made)
         reads = _reads(made, readout.inputs if readout is not None else read, gets)
         if gets and reads:
-            return replace(made, gets=gets, reads=reads)
+            doubt = _unlikely((combine, readout, bridge)) + 2 * (output is None)
+            return replace(made, gets=gets, reads=reads, doubt=doubt)
     return None
 
 
@@ -307,7 +313,7 @@ def _reads(pair: Pair, width: int, gets: Sequence[str]) -> list[tuple[ReadoutPar
     chosen: list[tuple[ReadoutPart, ...]] = []
     for several in (1, 2, 3):
         for parts in permutations(sizes, several):
-            if "hidden" in parts and sum(sizes[part] for part in parts) == width:
-                if "context" in parts or not needs_context:
-                    chosen.append(parts)
+            fits = "hidden" in parts and sum(sizes[part] for part in parts) == width
+            if fits and ("context" in parts or not needs_context):
+                chosen.append(parts)
     return sorted(chosen, key=lambda parts: "context" not in parts and len(parts) > 1)

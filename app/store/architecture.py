@@ -159,8 +159,8 @@ class Decoder(CellSettings):
     `bridge` makes the first state. `zeros`; `copy`: the encoder's last state; `join`: that state with its two
     directions side by side; `first`: its first rows (with two directions, both of the lowest layers); `linear` or
     `tanh`: a layer on the encoder's summary; `layerwise` or `layerwise_tanh`: a layer on the last state of each of its
-    layers, the directions side by side, one for all layers, and another one for the cell. `first_input` is the embedding of bos, or the encoder's `summary` (Vinyals
-    et al. 2015, section 3.1).
+    layers, the directions side by side, one for all layers, and another one for the cell. `first_input` is the
+    embedding of bos, or the encoder's `summary` (Vinyals et al. 2015, section 3.1).
     """
 
     vocabulary_size: VocabularySize

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
-from app.importers.options import Option, OptionValues
+from app.importers.options import Option
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
 from app.importers.pair_words import marks_of, start_and_stop, target_options, target_vocabulary, understanding_of
-from app.importers.pairs import Pair, pair_of
+from app.importers.pairs import Pair, likeliest, pair_of
 from app.importers.parts import prefixed
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.vocabularies import Role
@@ -90,10 +90,11 @@ def _found(networks: Sequence[Tensors], one_hot: Sequence[int]) -> Pair | None:
     try:
         if len(networks) == 1:
             return pair_of(networks[0], one_hot)
-        for encoder, decoder in (networks, networks[::-1]):
-            pair = pair_of(prefixed(encoder, "encoder.") | prefixed(decoder, "decoder."), one_hot)
-            if pair is not None:
-                return pair
+        both = [
+            prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.")
+            for encoder, decoder in (networks, networks[::-1])
+        ]
+        return likeliest([pair_of(tensors, one_hot) for tensors in both])
     except ImportFailed:  # tensors that have the names of a recurrence, and not its shapes
         pass
     return None
