@@ -82,6 +82,13 @@ def target_options(checkpoint: Checkpoint, pair: Pair) -> list[Option]:
         Option(
             "max_tokens", "words or characters after which decoding ends", str(usual), kind="whole", most=MOST_TOKENS
         ),
+        Option(
+            "replace_unk",
+            "whether an unknown word in an answer becomes the source word with the highest attention",
+            "no",
+            ("yes", "no"),
+            assumed=True,
+        ),
         Option("beams", "beams of the search; 1: greedy", "1", kind="whole", most=16, assumed=True),
     ]
 
@@ -100,6 +107,16 @@ def _id(name: str, value: str, words: Sequence[str]) -> int:
         return int(value)
     marks = ", ".join(words[:6])
     raise ImportFailed(f"--set {name}={value}: the target vocabulary has no such word; it begins with {marks}")
+
+
+def replaced_word(words: Sequence[str], values: OptionValues) -> int | None:
+    """The id of the unknown word, if words of the source replace it. Raises ImportFailed if there is none."""
+    if not values.is_yes("replace_unk"):
+        return None
+    word = unknown_word(words)
+    if word is None:
+        raise ImportFailed("--set replace_unk=yes: the target vocabulary has no word for unknown ones")
+    return list(words).index(word)
 
 
 def target_vocabulary(pair: Pair, given: Given, start: int) -> Vocabulary:

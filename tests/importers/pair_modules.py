@@ -120,7 +120,9 @@ class Pair(nn.Module):
         if form.summed:
             outputs = outputs[:, : form.of_encoder] + outputs[:, form.of_encoder :]
         parts = list(state) if isinstance(state, tuple) else [state]
-        layers = [encoder.fc_hidden, getattr(encoder, "fc_cell", None)] if form.bridge in ("tanh", "linear") else [None] * 2
+        layers = (
+            [encoder.fc_hidden, getattr(encoder, "fc_cell", None)] if form.bridge in ("tanh", "linear") else [None] * 2
+        )
         started = [self._started(part, layer) for part, layer in zip(parts, layers, strict=False)]
         return outputs, tuple(started) if len(started) == 2 else started[0]
 
@@ -139,7 +141,9 @@ class Pair(nn.Module):
         made: Tensor = layer(joined)
         return torch.tanh(made) if form.bridge == "tanh" else made
 
-    def step(self, token: int, memory: Tensor, state: State, fed: Tensor) -> tuple[Tensor, State, Tensor, Tensor | None]:
+    def step(
+        self, token: int, memory: Tensor, state: State, fed: Tensor
+    ) -> tuple[Tensor, State, Tensor, Tensor | None]:
         """Log-probabilities (words,), the next state, what is fed, and the weights (source,)."""
         form, decoder = self.form, self.decoder
         table = self.embedding if form.shared else decoder.emb
@@ -198,7 +202,9 @@ class Pair(nn.Module):
         return weights @ memory, weights
 
     @torch.no_grad()
-    def greedy(self, ids: Sequence[int], *, start: int, stop: int, most: int) -> tuple[list[int], list[Tensor], list[Tensor | None]]:
+    def greedy(
+        self, ids: Sequence[int], *, start: int, stop: int, most: int
+    ) -> tuple[list[int], list[Tensor], list[Tensor | None]]:
         """Tokens without the end, the log-probabilities of each step, and the weights."""
         memory, state = self.encode(ids)
         token, tokens, all_of_them, attended = start, [], [], []

@@ -1,9 +1,6 @@
 """Encoder-decoders that no repository wrote: recognised by their structure, they decode as the module does."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,8 +11,7 @@ from app.importers.layouts.general_translation import GeneralTranslation
 from app.importers.options import OptionValues
 from app.importers.recognition import recognise
 from app.models.networks import EncoderDecoder, build_network
-from tests.importers.importing import answered, asked, imported, saved
-from tests.importers.originals import WORDS, sentences
+from tests.importers.originals import WORDS
 from tests.importers.pair_modules import Form, Pair
 
 SOURCE = ["<pad>", "<unk>", "<sos>", "<eos>", *WORDS]

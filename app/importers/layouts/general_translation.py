@@ -11,7 +11,14 @@ from app.importers.layout import Converted, Given, Layout, Needs, Understanding,
 from app.importers.options import Option
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
-from app.importers.pair_words import marks_of, start_and_stop, target_options, target_vocabulary, understanding_of
+from app.importers.pair_words import (
+    marks_of,
+    replaced_word,
+    start_and_stop,
+    target_options,
+    target_vocabulary,
+    understanding_of,
+)
 from app.importers.pairs import Pair, likeliest, pair_of
 from app.importers.parts import prefixed
 from app.importers.text_options import known_words, text_options, vocabulary_of
@@ -65,7 +72,13 @@ class GeneralTranslation(Layout):
             tensors=network.tensors,
             source=source,
             target=target_vocabulary(pair, given, start),
-            decoding=Decoding(bos=start, eos=stop, max_tokens=most, beams=values.number("beams")),
+            decoding=Decoding(
+                bos=start,
+                eos=stop,
+                max_tokens=most,
+                beams=values.number("beams"),
+                replace_unknown=replaced_word(given.words["target"], values),
+            ),
             limits=TokenLimits(source_tokens=_MOST_TOKENS, max_tokens=max(most, _MOST_TOKENS)),
         )
 
