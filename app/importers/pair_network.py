@@ -225,7 +225,12 @@ def _bridge(pair: Pair, values: OptionValues) -> tuple[str, dict[str, Tensor]]:
         fixed = {"weight": weight, "bias": torch.zeros(len(weight))}
         return "layerwise", _bridged([fixed] * len(states), states)
     layers = [linear(group.tensors, "") for group in pair.bridge]
-    layers = layers * len(states) if len(layers) == 1 else _hidden_first(pair, layers)
+    if len(layers) == 2:
+        layers = _hidden_first(pair, layers)
+    elif len(states) == 2:
+        is_same = values.text("bridge_cell") == "same"
+        zeros = {name: torch.zeros_like(tensor) for name, tensor in layers[0].items()}
+        layers = [layers[0], dict(layers[0]) if is_same else zeros]
     if is_turned:
         for layer in layers:
             half_size = layer["weight"].shape[1] // 2

@@ -197,6 +197,17 @@ def _bridge_options(pair: Pair) -> list[Option]:
     else:
         asked = [choice for choice in found if choice != "zeros"]
         options = [Option("bridge", _BRIDGES, found[0], found, depends=_WRONG, assumed=len(asked) < 2)]
+    if len(pair.bridge) == 1 and pair.decoder.recurrence.cell == "lstm":
+        options.append(
+            Option(
+                "bridge_cell",
+                f"the first cell state: {pair.bridge[0].name} on the encoder's (same), or zeros",
+                "same",
+                ("same", "zeros"),
+                depends=_WRONG,
+                readings=("same", "zeros"),
+            )
+        )
     if pair.encoder is not None and pair.encoder.recurrence.directions == 2 and (pair.bridge or "join" in found):
         options.append(
             Option(

@@ -9,6 +9,7 @@ from app.importers.layouts import (
     cvnd_captioning,
     darts_rnn,
     fastai_awd_lstm,
+    general_captioning,
     general_frames,
     general_language_model,
     general_series,
@@ -62,6 +63,7 @@ _ALL: tuple[Layout, ...] = (
     generic.GenericEncoderDecoder(),
 )
 _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
+    general_captioning.GeneralCaptioning(),
     general_translation.GeneralTranslation(),
     general_language_model.GeneralLanguageModel(),
     general_text.TextClassifier(),
