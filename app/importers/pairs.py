@@ -264,9 +264,12 @@ def _roles(pair: Pair, rest: Sequence[Group], read: int) -> list[_Roles]:
 
 def _unlikely(roles: _Roles) -> int:
     combine, readout, bridge = roles
-    strange = combine is not None and not _is_named(combine, _COMBINES)
-    strange += readout is not None and side_of(readout.prefix) == "encoder"
-    return int(strange) + sum(not _is_named(group, _BRIDGES) for group in bridge)
+    doubts = [
+        combine is not None and not _is_named(combine, _COMBINES),
+        readout is not None and side_of(readout.prefix) == "encoder",
+        *(not _is_named(group, _BRIDGES) for group in bridge),
+    ]
+    return sum(doubts)
 
 
 def _is_named(group: Group, words: Sequence[str]) -> bool:

@@ -59,7 +59,7 @@ class Attention(nn.Module):
             self.v = nn.Linear(7, 1, bias=False)
         elif form.attention == "vector":
             self.attn = nn.Linear(hidden + memory, hidden)
-            self.v = nn.Parameter(torch.randn(hidden))
+            self.vector = nn.Parameter(torch.randn(hidden))
         elif form.attention == "separate":
             self.W1 = nn.Linear(memory, 5, bias=False)
             self.W2 = nn.Linear(hidden, 5)
@@ -192,7 +192,7 @@ class Pair(nn.Module):
             case "concat":
                 scores = self.decoder.attention.v(torch.tanh(self.decoder.attention.attn(both)))[:, 0]
             case "vector":
-                scores = torch.tanh(self.decoder.attention.attn(both)) @ self.decoder.attention.v
+                scores = torch.tanh(self.decoder.attention.attn(both)) @ self.decoder.attention.vector
             case "separate":
                 attention = self.decoder.attention
                 scores = attention.V(torch.tanh(attention.W1(memory) + attention.W2(query)))[:, 0]

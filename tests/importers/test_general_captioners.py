@@ -59,7 +59,7 @@ class Captioner(nn.Module):
         memory = grid.flatten(1).t()  # positions x features
         pooled = memory.mean(0)
         state: Any = None
-        given = None
+        given = torch.zeros(0)
         if self.form in ("first", "context"):
             given = self.project_bn(self.project(pooled).unsqueeze(0))[0]
         else:
@@ -95,7 +95,8 @@ FORMS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 def test_a_captioner_decodes_as_the_module(name: str, is_split: bool) -> None:
     form, cell, settings = FORMS[name]
     torch.manual_seed(4)
-    module = enlarge(Captioner(form, cell)).eval()
+    module = Captioner(form, cell)
+    enlarge(module).eval()
     networks = [dict(module.state_dict())]
     if is_split:
         encoder = {key: tensor for key, tensor in networks[0].items() if key.startswith(("backbone", "project"))}
@@ -106,7 +107,7 @@ def test_a_captioner_decodes_as_the_module(name: str, is_split: bool) -> None:
     options = {option.name: option.usual or "" for option in layout.options(checkpoint)}
     assert settings.keys() <= options.keys()
     marks = {"start": "<start>", "stop": "<end>", "image_size": "64"}
-    converted = layout.convert(checkpoint, Given(OptionValues(options | marks | settings), {"target": TARGET}))
+    converted = layout.convert(checkpoint, Given(OptionValues({**options, **marks, **settings}), {"target": TARGET}))
     network = build_network(converted.architecture, mean=IMAGENET_MEAN, std=IMAGENET_STD).eval()
     assert isinstance(network, EncoderDecoder)
     network.load_state_dict(dict(converted.tensors))

@@ -82,7 +82,7 @@ def _converted(networks: list[dict[str, torch.Tensor]], settings: Mapping[str, s
     assert isinstance(layout, GeneralTranslation), layout.name
     options = {option.name: option.usual or "" for option in layout.options(checkpoint)}
     assert settings.keys() <= options.keys()
-    values = OptionValues(options | {"unknown": "found", "tokenizer": "spaces"} | settings)
+    values = OptionValues({**options, "unknown": "found", "tokenizer": "spaces", **settings})
     return layout.convert(checkpoint, Given(values, {"source": SOURCE, "target": target}))
 
 
