@@ -23,7 +23,6 @@ _PAIRS = (
     ("mins", "maxs"),
 )
 _NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
-
 _MOST_KEYS = 8  # of a file with the numbers of a scaler alone
 
 

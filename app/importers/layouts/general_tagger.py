@@ -16,7 +16,7 @@ from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
-_NOT_FOR_TAGS = ("stop_words", "pooling")  # a tag for each word
+_NOT_FOR_TAGS = ("stop_words", "pooling", "norm_at")  # a tag for each word
 
 
 class GeneralTagger(Layout):
