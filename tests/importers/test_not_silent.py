@@ -205,3 +205,29 @@ def test_the_place_of_a_norm_is_asked(tmp_path: Path, norm: str, order: str, opt
     with torch.no_grad():
         for text, result in zip(TEXTS, answered(tmp_path, TEXTS), strict=True):
             assert list(result["scores"].values()) == pytest.approx(module(_ids(text)).tolist(), abs=1e-5)
+
+
+def test_cells_in_a_row_are_layers(tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    first, second, linear = nn.LSTMCell(1, 5), nn.LSTMCell(5, 5), nn.Linear(5, 1)
+    state = nn.ModuleDict({"lstm1": first, "lstm2": second, "linear": linear})
+    imported(tmp_path, saved(tmp_path, state), "--usual", "--scaler=none")
+    series = [0.1, 0.7, -0.4, 0.2]
+    one = two = None
+    with torch.no_grad():
+        for value in series:
+            one = first(torch.tensor([[value]]), one)
+            two = second(one[0], two)
+        assert two is not None
+        wanted = linear(two[0]).item()
+    (result,) = answered(tmp_path, [[[value] for value in series]])
+    assert result["values"][0][0] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_thousands_of_columns_are_asked_in_short(tmp_path: Path) -> None:
+    state = nn.ModuleDict({"rnn": nn.RNN(3000, 4), "fc": nn.Linear(4, 1)})
+    printed = asked(tmp_path, saved(tmp_path, state))
+    assert "--features x1..x3000" in printed
+    assert "tf-idf" in printed
+    assert len(printed) < 4000
+    imported(tmp_path, saved(tmp_path, state), "--usual", "--features=x1..x3000")
