@@ -113,8 +113,7 @@ def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, st
         names = _whole(request.features)
         if len(names) != count:
             raise ImportFailed(
-                f"the network reads {count} numbers a step, and --features names {len(names)}: name "
-                "each, in order"
+                f"the network reads {count} numbers a step, and --features names {len(names)}: name each, in order"
             )
         return names
     if scaler is not None and len(scaler.names) == count:

@@ -39,7 +39,7 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _beside(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The other members of a pair's mapping, with the words that begin and end a text as the vocabularies spell them."""
+    """The other members of a pair's mapping, with the marks of a text as the vocabularies spell them."""
     lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
     words = {word for found in lists for word in found}
     bos, eos = (next((mark for mark in marks if mark in words), marks[0]) for marks in (_STARTS, _ENDS))

@@ -36,6 +36,8 @@ _PADDING = Option(
     ("refuse", "left", "right"),
     assumed=True,
 )
+
+
 class _OverSeries(Layout):
     """Recurrences over numbers, without an embedding."""
 
@@ -67,8 +69,8 @@ class _OverSeries(Layout):
         if chain.features < _WORDS:
             return []
         return [
-            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with --vocab "
-            "FILE; a text that tf-idf or a count of words made one row is not supported: no word of it is read by itself"
+            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
         ]
 
     def _more(self, chain: Chain) -> list[Option]:
@@ -168,7 +170,9 @@ class SeriesClassifier(_OverSeries):
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)
-        understood = understanding_of(chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series")
+        understood = understanding_of(
+            chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
+        )
         return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
