@@ -162,29 +162,24 @@ def _fold(walk: _Walk, node: Mapping[str, Any]) -> None:
     mine = [walk.constants.get(name) for name in node["inputs"]]
     if not mine or mine[0] is None:
         return
-    attributes = node["attributes"]
-    match node["op"]:
-        case "Identity" | "Cast":
-            made = mine[0]
-        case "Transpose":
-            made = mine[0].permute(attributes.get("perm") or list(range(mine[0].dim()))[::-1])
-        case "Unsqueeze" | "Squeeze" | "Reshape":
-            made = mine[0]
-            shape = [int(n) for n in mine[1].flatten().tolist()] if len(mine) > 1 and mine[1] is not None else []
-            if node["op"] == "Reshape":
-                made = made.reshape(shape)
-            elif node["op"] == "Unsqueeze":
-                for axis in shape or attributes.get("axes", []):
-                    made = made.unsqueeze(axis)
-            else:
-                made = made.squeeze()
-        case "Concat":
-            parts = [tensor for tensor in mine if tensor is not None]
-            if len(parts) < len(mine):
-                return
-            made = torch.cat(parts, attributes.get("axis", 0))
-        case _:
+    attributes, operation, made = node["attributes"], node["op"], mine[0]
+    shape = [int(n) for n in mine[1].flatten().tolist()] if len(mine) > 1 and mine[1] is not None else []
+    if operation == "Transpose":
+        made = made.permute(attributes.get("perm") or list(range(made.dim()))[::-1])
+    elif operation == "Reshape":
+        made = made.reshape(shape)
+    elif operation == "Unsqueeze":
+        for axis in shape or attributes.get("axes", []):
+            made = made.unsqueeze(axis)
+    elif operation == "Squeeze":
+        made = made.squeeze()
+    elif operation == "Concat":
+        parts = [tensor for tensor in mine if tensor is not None]
+        if len(parts) < len(mine):
             return
+        made = torch.cat(parts, attributes.get("axis", 0))
+    elif operation not in ("Identity", "Cast"):
+        return
     walk.constants[node["outputs"][0]] = made.contiguous()
 
 

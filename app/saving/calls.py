@@ -1,4 +1,4 @@
-"""Calling a user's module with a source, although nobody says how: batch first or second, with lengths or a state."""
+"""Calls a module of the user with a source: batch first or second, with lengths or a state."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _MOST_ANSWERS = 8  # tensors of an answer
 
 
 class Answers:
-    """What a module answers to sources; each is asked for once. With an `example` of the user's, it is the only one:
+    """What a module answers to sources; the module runs once for each. An `example` is the only one:
     one source, as the module takes it; several arguments in a tuple."""
 
     def __init__(self, module: Any, example: Any = None) -> None:

@@ -85,12 +85,13 @@ def labels_in(labels: Any) -> Sequence[str]:
 
 
 def scalers_in(scaler: Any) -> tuple[dict[str, Scaler], list[tuple[str | None, str]]]:
-    """`scaler` of `save`: fitted objects by name, and what is said in words, with its role."""
+    """`scaler` of `save`: fitted objects by name, and descriptions in words, with its role."""
     if scaler is None:
         return {}, []
     by_role = isinstance(scaler, Mapping) and scaler and scaler.keys() <= {"features", "targets"}
     roles: Iterable[tuple[str | None, Any]] = scaler.items() if by_role else [(None, scaler)]
-    objects, words = {}, []
+    objects: dict[str, Scaler] = {}
+    words: list[tuple[str | None, str]] = []
     for role, one in roles:
         if isinstance(one, str | Path):
             words.append((role or "features", str(one)))

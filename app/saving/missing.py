@@ -1,4 +1,4 @@
-"""What `save` still has to be told, as keyword arguments."""
+"""The keyword arguments that `save` lacks."""
 
 from collections.abc import Sequence
 

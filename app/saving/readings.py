@@ -117,7 +117,7 @@ def _distance(
 
 
 def _given(layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]) -> Given:
-    """Answers with names that nobody will see, where the user gave none: the network does not depend on them."""
+    """Answers with names that are not used, where the user gave none: the network does not depend on them."""
     usual = {option.name: option.usual or next(iter(option.choices), "") for option in layout.options(checkpoint)}
     values = {**usual, **{name: value for name, value in settings.items() if name in usual}}
     needs = layout.needs(checkpoint, values)

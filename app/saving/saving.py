@@ -101,7 +101,7 @@ def save(
     check_is_free(store, name, request.version)
     checkpoint = checkpoint_in(module)
     checkpoint = replace(checkpoint, scalers={**checkpoint.scalers, **scalers})
-    with torch.random.fork_rng(devices=[]):  # a training goes on as if nothing had been saved
+    with torch.random.fork_rng(devices=[]):  # the random numbers of a training do not change
         answers = Answers(module, example)
         conversion, known = _converted(answers, checkpoint, request, vocabularies_in(vocabulary), compare=compare)
         differs = _compared(answers, conversion) if compare else None

@@ -80,7 +80,7 @@ MODELS = _models()
 REFUSED = [
     name
     for name, draft in MODELS.items()
-    if draft.source in ("image", "frames") or draft.architecture.encoder.is_masked
+    if draft.source in ("image", "frames") or getattr(draft.architecture.encoder, "is_masked", False)
 ]
 WRITTEN = [name for name in MODELS if name not in REFUSED]
 
@@ -112,7 +112,7 @@ def test_the_model_file_answers_as_the_network(tmp_path: Path, name: str) -> Non
         for ours, theirs in answers_of(draft, network, model, source_of(draft, steps=steps, seed=seed)):
             torch.testing.assert_close(theirs, ours, rtol=EXACT, atol=EXACT)
             seen.append(ours.flatten()[:1])
-    assert len(torch.cat(seen).unique()) > 1
+    assert len(set(torch.cat(seen).tolist())) > 1
     _check_file(tmp_path / "model.py")
 
 
@@ -161,7 +161,8 @@ def test_a_continuation_is_that_of_the_network(tmp_path: Path) -> None:
     network: Any = network_of(draft)
     write_pytorch(draft, network, tmp_path)
     (printed,) = _run([(tmp_path, ["4", "7"])])
-    state, wanted = network.encode(torch.tensor([[4]]), torch.tensor([1])), []
+    state = network.encode(torch.tensor([[4]]), torch.tensor([1]))
+    wanted: list[int] = []
     token = 7
     while len(wanted) < 8:
         logits, state, _ = network.step(torch.tensor([token]), state)

@@ -24,12 +24,11 @@ class Of2017(nn.Module):
         self.hidden = hidden
 
     def forward(self, rows: Tensor) -> Tensor:
-        state = torch.zeros(1, self.hidden)
-        output = state
+        output = state = torch.zeros(1, self.hidden)
         for row in rows:
             both = torch.cat((row.unsqueeze(0), state), 1)
             state, output = self.i2h(both), self.i2o(both)
-        return output[0]  # type: ignore[no-any-return]
+        return output[0]
 
 
 class Of2022(Of2017):

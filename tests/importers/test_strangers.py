@@ -6,6 +6,7 @@ original code: `inputs`, `answers`, and what a user would have beside them.
 """
 
 import json
+import math
 import os
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,6 @@ def _set(**values: str) -> list[str]:
     return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
 
 
-NAMES = "repos/{}/data/names"
 STRANGERS: dict[str, Stranger] = {
     "gold_prediction": Stranger("forecast", ["repos/Abinash1501+Gold-prediction-Project/lstm_model.h5", "scaler.pkl"]),
     "oil_price": Stranger("forecast", ["repos/Maheshdindalakoppa+Oil-Price-Prediction/lstm_model.keras", "scaler.pkl"]),
@@ -65,7 +65,7 @@ STRANGERS: dict[str, Stranger] = {
         [
             *("--scaler", "features=@/repos/Nandhanaa-Mathesvaran+weather-lstm/scaler_X.joblib"),
             *("--scaler", "targets=@/repos/Nandhanaa-Mathesvaran+weather-lstm/scaler_y.joblib"),
-            *("--targets", "T (degC)"),
+            *("--targets", "T (degC)", "--usual"),
         ],
     ),
     "electricity": Stranger(
@@ -125,13 +125,39 @@ STRANGERS: dict[str, Stranger] = {
             "--usual",
         ],
     ),
-    "g2pM": Stranger(
-        "tags",
-        ["packages/g2pM/g2pM/np_ckpt.pkl", "char2idx.pkl"],
+    "name_classifier": Stranger(
+        "label",
+        ["repos/GeniusAng+NLP_Name_Classifier/char-rnn-classification.pt"],
         [
-            *("--layout", "tagger", "--labels", "@/packages/g2pM/g2pM/class2idx.pkl"),
-            *_set(activation="relu", tokenizer="characters", unknown="found", prepend="시", append="끝"),
+            *("--vocab", "@/answers/name_classifier_letters.json"),
+            *("--labels", "@/answers/name_classifier_labels.txt"),
         ],
+    ),
+    "name_classification_rnn": Stranger(
+        "label",
+        ["repos/XuanTung4501+name_classification_RNN/char-rnn-classification.pt"],
+        [
+            *("--vocab", "@/answers/name_classification_rnn_letters.json"),
+            *("--labels", "@/answers/name_classification_rnn_labels.txt"),
+        ],
+    ),
+    "language_identification": Stranger(
+        "label",
+        ["repos/mattia-venturini+text-language-identification/char-rnn-classification.pt"],
+        ["--vocab", "@/answers/language_letters.json", "--labels", "first,second"],
+    ),
+    "imdb_review": Stranger(
+        "label",
+        ["repos/perceptionfoundry+imdb_Review_sentiment/simple_rnn_imdb.h5"],
+        [
+            *("--vocab", "@/answers/imdb_index.json", "--labels", "negative,positive"),
+            *_set(rules="imdb", start="none", unknown="5", splitting="split", padding="pre", truncating="pre"),
+        ],
+    ),
+    "next_word": Stranger(
+        "next",
+        ["repos/varadhanx+LSTM-RNN/next_word_lstm.h5"],
+        [*("--vocab", "@/repos/varadhanx+LSTM-RNN/tokenizer.pickle"), *_set(rules="tokenizer", padding="pre")],
     ),
 }
 CLEANING: dict[str, list[Any]] = {
@@ -212,8 +238,9 @@ def test_what_is_not_taken_is_named(file: str, tmp_path: Path) -> None:
 def _label(answer: Mapping[str, Any], original: Any) -> None:
     """The original's answer is the probabilities in order, a sigmoid for each label, or that of the last label."""
     scores = list(answer["scores"].values())
-    if isinstance(original, list):
-        assert scores[-1] == pytest.approx(original[0], abs=PROBABILITY)
+    if isinstance(original, list | float):
+        last = original[0] if isinstance(original, list) else original
+        assert scores[-1] == pytest.approx(last, abs=PROBABILITY)
     else:
         assert scores == pytest.approx(original.get("sigmoid", original["probabilities"]), abs=PROBABILITY)
 
@@ -226,15 +253,17 @@ def _translation(answer: Mapping[str, Any], original: str) -> None:
     assert answer["text"] == original
 
 
-def _tags(answer: Mapping[str, Any], original: Mapping[str, Any]) -> None:
-    assert [tag["label"] for tag in answer["tags"]] == original["tags"]
+def _next(answer: Mapping[str, Any], original: Mapping[str, Any]) -> None:
+    token = answer["tokens"][0]
+    assert token["text"].strip() == original["next"]
+    assert math.exp(token["logprob"]) == pytest.approx(max(original["probabilities"]), abs=PROBABILITY)
 
 
 KINDS: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
     "forecast": ("/v1/forecast", _values),
     "label": ("/v1/classify", _label),
     "translation": ("/v1/translate", _translation),
-    "tags": ("/v1/tag", _tags),
+    "next": ("/v1/complete", _next),
 }
 
 
@@ -247,7 +276,8 @@ def test_answers_are_those_of_the_original(
     path, compare = KINDS[STRANGERS[name].kind]
     recorded = _recorded(name)
     inputs = recorded["inputs"]
-    answered = service.post(path, json={"inputs": inputs, "model": name.replace("_", "-").lower()})
+    options = {"max_tokens": 1, "logprobs": 0} if path == "/v1/complete" else {}
+    answered = service.post(path, json={"inputs": inputs, "model": name.replace("_", "-").lower(), **options})
     assert answered.status_code == 200, answered.text
     for answer, original in zip(answered.json()["results"], recorded["answers"], strict=True):
         compare(answer, original)

@@ -1,4 +1,4 @@
-"""What came before the ids of a Keras model: options, and the vocabulary that follows from them and from the files."""
+"""The part before the ids of a Keras model: options, and the vocabulary that follows from them and from the files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -128,7 +128,7 @@ def _imdb_options(*, asked: bool) -> list[Option]:
 
 
 def length_options(steps: Steps, checkpoint: Checkpoint, *, padding: str = "pre") -> list[Option]:
-    """`pad_sequences` of a source; its length is asked for if the model does not say it."""
+    """`pad_sequences` of a source; its length is a question if the model does not say it."""
     options = []
     if source_length(steps) is None:
         found = checkpoint.setting(*_LENGTHS)
@@ -261,13 +261,10 @@ def _cleaning(value: str) -> tuple[CleaningStep, ...]:
 
 
 def _imdb_unknown(values: OptionValues) -> int | Literal["skip"]:
-    match values.text("unknown"):
-        case "skip":
-            return "skip"
-        case "found":
-            return 2
-        case _:
-            return values.number("unknown")
+    unknown = values.text("unknown")
+    if unknown == "skip":
+        return "skip"
+    return 2 if unknown == "found" else values.number("unknown")
 
 
 def _splitting(value: str) -> Literal["text_to_word_sequence", "split"]:

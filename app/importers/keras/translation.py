@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def embedding(self) -> Tensor:
-        """That of the source."""
+        """The embedding of the source."""
         return _embedding(self.encoder) if self.source is None else self.source
 
     @property

@@ -1,4 +1,4 @@
-"""What was understood of a Keras model, in words."""
+"""Facts of a Keras model, in words."""
 
 from app.importers.keras.translation import Pair, pair_of
 from app.importers.keras.understood import Understood

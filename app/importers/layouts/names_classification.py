@@ -50,7 +50,7 @@ class NamesClassification(Layout):
         tensors = checkpoint.network
         functions: tuple[str, ...]
         if "rnn.weight_ih_l0" in tensors:
-            functions: tuple[str, ...] = ("tanh", "relu")
+            functions = ("tanh", "relu")
         else:
             functions = ("tanh", "none", "relu") if "h2h.weight" in tensors else ("none", "tanh", "relu")
             functions = ("none",) if "i2o.weight" in tensors else functions
