@@ -51,7 +51,7 @@ def answer(
     for option in options:
         if option.name in checkpoint.answers:
             chosen.setdefault(option.name, option.check(checkpoint.answers[option.name]))
-        if option.assumed and option.usual is not None:
+        if (option.assumed or option.is_idle(chosen)) and option.usual is not None:
             chosen.setdefault(option.name, option.usual)
         if option.name not in chosen and (usual := state.ask(of_option(option))) is not None:
             chosen[option.name] = usual

@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch
 
+from app.importers.attention_parameters import ATTENTION, bare_attention
 from app.importers.structure import Group, Structure
 
-_ATTENTION = ("att", "score", "energy", "query", "key", "context")
 _LAYERS = ("linear", "table", "convolution")
 _TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
@@ -27,7 +27,7 @@ class HeadLayer:
 class Chain:
     """`table` is an embedding. `front` are linear layers, norms and convolutions before the first recurrence, `between`
     norms before the recurrence of that number (from 1), `back` norms over the outputs of the last one. `leftover` has
-    no place."""
+    no place. `is_bare`: the attention's weights are parameters of the module itself."""
 
     structure: Structure
     table: Group | None
@@ -39,6 +39,7 @@ class Chain:
     head: Sequence[HeadLayer]
     crf: Group | None
     leftover: Sequence[Group]
+    is_bare: bool = False
 
     @property
     def embedding(self) -> Group:
@@ -120,8 +121,10 @@ def chain_of(structure: Structure) -> Chain | None:
     used = {id(group) for group in (*front, *(group for groups in between.values() for group in groups))}
     rest = [group for group in rest if id(group) not in used]
     width = structure.recurrence(recurrences[-1]).output_size
-    attention = _attention(rest, width)
-    rest = [group for group in rest if group not in attention]
+    bare = bare_attention(rest, width)
+    attention = bare.layers if bare is not None else _attention(rest, width)
+    used = {id(group) for group in (bare.groups if bare is not None else attention)}
+    rest = [group for group in rest if id(group) not in used]
     head, rest = _head(rest, width)
     back = [
         group
@@ -131,7 +134,7 @@ def chain_of(structure: Structure) -> Chain | None:
     rest = [group for group in rest if group not in back]
     if not head:
         return None
-    return Chain(structure, table, front, recurrences, between, back, attention, head, crf, rest)
+    return Chain(structure, table, front, recurrences, between, back, attention, head, crf, rest, bare is not None)
 
 
 def _are_linked(structure: Structure, recurrences: Sequence[Group]) -> bool:
@@ -169,7 +172,7 @@ def _attention(groups: Sequence[Group], width: int) -> list[Group]:
     """The layers of attention over the outputs: by name, or as layers from the outputs to one score where another layer
     reads the outputs, too."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
-    named = [group for group in linears if any(word in group.prefix.lower() for word in _ATTENTION)]
+    named = [group for group in linears if any(word in group.prefix.lower() for word in ATTENTION)]
     others = [group for group in linears if group not in named]
     if named and others:
         return named if _is_attention(named, width) else []

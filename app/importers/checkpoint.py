@@ -10,14 +10,14 @@ from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.onnx import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
-from app.importers.scalers import Scaler, scaler_of
+from app.importers.scalers import Scaler, beside_numbers, scaler_of
 from app.importers.vocabularies import repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
 _NOT_NETWORKS = ("optim", "sched", "_opt", "amp", "callbacks", "loops")
-_LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "ix_to_tag", "id2tag", "action", "categor", "target_names")
+_LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "tags", "ix_to_tag", "id2tag", "action", "categor", "target_names")
 _FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
 
 
@@ -110,7 +110,12 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
     if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
         return
-    found = scaler_of(plain) or _weights(plain) or _words(plain)
+    scaler = scaler_of(plain)
+    if scaler is not None:
+        yield path, scaler, plain
+        yield from _walk(beside_numbers(plain), path)
+        return
+    found = _weights(plain) or _words(plain)
     if found:
         yield path, found, plain
     elif isinstance(plain, Mapping | ForeignObject):

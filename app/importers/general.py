@@ -28,6 +28,14 @@ from app.store.architecture import (
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
 _SINGLE = ("last", "mean", "max", "sum")
+OUTPUTS = Option(
+    "outputs",
+    "softmax: one of the labels; sigmoid: each label by itself, several may hold (BCEWithLogitsLoss)",
+    "softmax",
+    ("softmax", "sigmoid"),
+    depends="the loss of the training tells; the probabilities differ",
+    readings=("softmax", "sigmoid"),
+)
 _LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 
 
@@ -85,6 +93,16 @@ def options_of(chain: Chain) -> list[Option]:
         options.append(Option("attention_activation", "the function inside the attention", "tanh", FUNCTIONS))
     if chain.attention and len(chain.attention) == 1:
         options.append(Option("attention_activation", "the function on the attention's score", "none", FUNCTIONS))
+    if chain.is_bare:
+        options.append(
+            Option(
+                "attended",
+                "the function on the mean that the attention weights, before the head",
+                "none",
+                FUNCTIONS,
+                readings=FUNCTIONS[:3],
+            )
+        )
     if any(group.kind in ("linear", "table") for group in chain.front):
         options.append(
             Option("front_activation", "the function after the layers before the recurrence", "relu", FUNCTIONS)
@@ -231,17 +249,24 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
     tensors: dict[str, Tensor] = {}
     weights = [dict(linear(layer.linear.tensors, "")) for layer in chain.head]
     weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain)
+    norms = [layer.norm for layer in chain.head]
+    attended = values.given.get("attended", "none")
+    if attended != "none":
+        require(chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone")
+        identity = torch.eye(chain.pooled, dtype=weights[0]["weight"].dtype)
+        layers.insert(0, Layer.model_validate({"size": chain.pooled, "activation": attended}))
+        weights.insert(0, {"weight": identity, "bias": identity.new_zeros(chain.pooled)})
+        norms.insert(0, None)
     members: dict[str, Any] = {"pooling": poolings, "head": tuple(layers[:-1])}
     if window is not None:
         members["window"] = window
     if "attention" in poolings:
         members["attention"], attention = _attention(chain, values)
         tensors |= prefixed(attention, "attention.")
-    for number, (layer, mine) in enumerate(zip(chain.head[:-1], weights[:-1], strict=True)):
+    for number, (norm, mine) in enumerate(zip(norms[:-1], weights[:-1], strict=True)):
         tensors |= prefixed(mine, f"head.{number}.")
-        if layer.norm is not None:
-            norm = dict(layer.norm.tensors)
-            tensors |= prefixed(norm, f"head.norm{number}.")
+        if norm is not None:
+            tensors |= prefixed(norm.tensors, f"head.norm{number}.")
     return Answer(members, tensors | prefixed(weights[-1], "output."), chain.outputs)
 
 

@@ -49,7 +49,7 @@ def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
 
 def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
     """Whether the names say: a label for each token, rather than one for all. Shapes do not tell."""
-    names = [*checkpoint.labels, *(layer.linear.prefix for layer in chain.head)]
+    names = [*map(checkpoint.name_of, checkpoint.labels), *(layer.linear.prefix for layer in chain.head)]
     lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
     has_spans = any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
     return has_spans or any(hint in name.lower() for name in names for hint in _TAGS)

@@ -23,7 +23,6 @@ _PAIRS = (
     ("mins", "maxs"),
 )
 _NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
-_MOST_KEYS = 8  # of a file with the numbers of a scaler
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,18 @@ def scaler_of(plain: Plain) -> Scaler | None:
     """None if this is not a scaler. Raises ImportFailed for a scaler of a kind that is not supported."""
     if isinstance(plain, ForeignObject):
         return _of_sklearn(plain)
-    return _of_numbers(plain) if isinstance(plain, Mapping) and len(plain) <= _MOST_KEYS else None
+    return _of_numbers(plain) if isinstance(plain, Mapping) else None
+
+
+def beside_numbers(plain: Plain) -> Plain:
+    """What a mapping has beside the numbers of a scaler: a network and its settings."""
+    if not isinstance(plain, Mapping):
+        return {}
+    numbers = {name for pair in _PAIRS for name in pair}
+    others = {key: value for key, value in plain.items() if str(key).lower().rstrip("_") not in numbers}
+    if any(isinstance(value, Tensor) and value.dim() > 1 for value in others.values()):
+        return others
+    return {key: value for key, value in others.items() if isinstance(value, Mapping | ForeignObject | str | int | float)}
 
 
 def _of_sklearn(stub: ForeignObject) -> Scaler | None:

@@ -191,7 +191,7 @@ def test_prompts_ask_for_the_same(tmp_path: Path) -> None:
     torch.manual_seed(2)
     module = Mine(nn.LSTM(6, 5, bidirectional=True), nn.Linear(10, 3))
     _vocabulary(tmp_path)
-    typed = "\n".join(["last_output", "spaces_lower", "", "", str(tmp_path / "words.json"), "bad,so-so,good", ""])
+    typed = "\n".join(["last_output", "", "spaces_lower", "", "", str(tmp_path / "words.json"), "bad,so-so,good", ""])
     ran = run_import(tmp_path, saved(tmp_path, module), "--interactive", typed=typed)
     assert ran.exit_code == 0, ran.output
     assert "pooling: last_output" in ran.output

@@ -229,7 +229,10 @@ def test_an_unknown_structure_is_written_as_a_mapping(tmp_path: Path) -> None:
     assert written["parts"] == {"encoder.embedding": "embedding", "encoder.recurrence": "lstm", "output": "fc"}
     assert set(written["keys"]) == set(state)
     chosen = (f"--layout={written['layout']}", f"--set=mapping={mapping}", "--labels=a,b,c", "--usual")
-    imported(tmp_path, saved(tmp_path, state), f"--vocab={_json(tmp_path, VOCABULARY)}", *chosen)
+    given = (saved(tmp_path, state), f"--vocab={_json(tmp_path, VOCABULARY)}", *chosen)
+    assert "no part of the mapping file reads gate" in asked(tmp_path, *given)
+    mapping.write_text(json.dumps(written | {"leave_out": ["gate"]}))
+    imported(tmp_path, *given)
 
 
 def test_replace_unk_of_opennmt_puts_words_of_the_source(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Given, Layout, Needs
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.parts import (
     consists_of,
@@ -22,6 +22,7 @@ from app.importers.parts import (
     reordered,
     two_labels,
 )
+from app.importers.text_options import LENGTHS
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, TextEncoder
@@ -36,7 +37,17 @@ class _Notebook(Layout):
     pooling: str  # of two directions
 
     def matches(self, checkpoint: Checkpoint) -> bool:
+        if checkpoint.setting(*LENGTHS) is not None:  # the notebooks read texts as long as they are
+            return False
         return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        return Understanding(
+            unsure=[
+                "a network of your own often has these names. This layout reads the last state, one of the labels holds, "
+                "and texts are neither cut nor padded: if yours does otherwise, use --layout text-classifier"
+            ]
+        )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         tensors = checkpoint.single

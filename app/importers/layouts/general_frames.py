@@ -10,7 +10,7 @@ from torch import Tensor
 
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, setting_of, understanding_of
 from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
@@ -25,6 +25,8 @@ NORMALISATIONS = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
+_SIZES = ("image_size", "img_size", "resize", "crop_size", "image_height", "img_height", "img_h", "img_x")
+_FRAMES = ("num_frames", "n_frames", "frames", "max_frames", "sequence_length", "seq_len", "seq_length", "clip_len")
 _FUNCTIONS = ("relu", "none", "tanh", "leaky_relu")
 
 
@@ -54,6 +56,7 @@ class FramesClassifier(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = _clips(checkpoint).chain
+        size, frames = _whole(checkpoint, _SIZES, "224"), _whole(checkpoint, _FRAMES, "none")
         between = [option for option in options_of(chain) if not option.name.startswith("front_")]
         layers = [
             Option(
@@ -63,9 +66,9 @@ class FramesClassifier(Layout):
         ]
         return [
             Option(
-                "image_size", "side of the square that images were resized to", "224", kind="whole", least=32, most=1024
+                "image_size", "side of the square that images were resized to", size, kind="whole", least=32, most=1024
             ),
-            Option("frames", "images of a clip that are read, evenly spaced; none: all", "none"),
+            Option("frames", "images of a clip that are read, evenly spaced; none: all", frames),
             Option(
                 "normalisation",
                 "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
@@ -109,6 +112,12 @@ class FramesClassifier(Layout):
             image=ImageInput.model_validate({"size": size, "reading": "plain", "mean": mean, "std": std}),
             frames=None if frames == "none" else int(frames),
         )
+
+
+def _whole(checkpoint: Checkpoint, names: Sequence[str], otherwise: str) -> str:
+    """A whole number that a file has under one of these names."""
+    found = setting_of(checkpoint.settings, names) or ""
+    return found if found.isdecimal() else otherwise
 
 
 def clips_in(checkpoint: Checkpoint) -> Clips | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, setting_of, understanding_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
@@ -35,15 +35,6 @@ _PADDING = Option(
     ("refuse", "left", "right"),
     assumed=True,
 )
-_OUTPUTS = Option(
-    "outputs",
-    "softmax: one label of all; sigmoid: a probability of each label by itself",
-    "softmax",
-    ("softmax", "sigmoid"),
-    assumed=True,
-)
-
-
 class _OverSeries(Layout):
     """Recurrences over numbers, without an embedding."""
 
@@ -170,7 +161,7 @@ class SeriesClassifier(_OverSeries):
         return understanding_of(chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series")
 
     def _more(self, chain: Chain) -> list[Option]:
-        return [_OUTPUTS] if chain.outputs > 1 else []
+        return [OUTPUTS] if chain.outputs > 1 else []
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)

@@ -16,7 +16,7 @@ from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
-_NOT_FOR_TAGS = ("length", "padding", "truncating", "stop_words", "prepend", "append")  # a tag for each word
+_NOT_FOR_TAGS = ("stop_words", "pooling")  # a tag for each word
 
 
 class GeneralTagger(Layout):
@@ -46,7 +46,7 @@ class GeneralTagger(Layout):
         chain = known_chain(checkpoint)
         crf = [_ORDER] if chain.crf is not None and _is_tutorials(chain.crf) else []
         options = [*options_of(chain), *map(_by_word, text_options(checkpoint, chain.embedding.outputs))]
-        return crf + [option for option in options if option.name not in (*_NOT_FOR_TAGS, "pooling")]
+        return crf + [option for option in options if option.name not in _NOT_FOR_TAGS]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -72,14 +72,10 @@ class GeneralTagger(Layout):
                 encoder=encoder, head=answer.members["head"], labels=answer.outputs, crf=chain.crf is not None
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
-            source=vocabulary_of("source", rows, given.words, given.values_with(_DEFAULTS)),
+            source=vocabulary_of("source", rows, given.words, given.values_with({"stop_words": "none"})),
         )
 
 
-_DEFAULTS = {"length": "none", "padding": "left", "truncating": "right", "stop_words": "none"} | {
-    "prepend": "none",
-    "append": "none",
-}
 _ORDER = Option(
     "transitions",
     "to_from: transitions[to, from] as in the tutorial of pytorch.org; from_to: the other way",
@@ -90,7 +86,10 @@ _ORDER = Option(
 
 
 def _by_word(option: Option) -> Option:
-    """Taggers read words as they are, with punctuation as words of its own."""
+    """Taggers read words as they are, with punctuation as words of its own, and sentences as long as they are unless
+    the file has a length."""
+    if option.name == "length" and option.usual == "none":
+        return replace(option, assumed=True)
     return replace(option, usual="spaces_lower") if option.usual == "basic_english" else option
 
 
