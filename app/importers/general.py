@@ -252,7 +252,9 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
     norms = [layer.norm for layer in chain.head]
     attended = values.given.get("attended", "none")
     if attended != "none":
-        require(chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone")
+        require(
+            chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone"
+        )
         identity = torch.eye(chain.pooled, dtype=weights[0]["weight"].dtype)
         layers.insert(0, Layer.model_validate({"size": chain.pooled, "activation": attended}))
         weights.insert(0, {"weight": identity, "bias": identity.new_zeros(chain.pooled)})

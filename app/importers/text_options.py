@@ -64,7 +64,13 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             depends="pad_sequence of PyTorch pads on the right, pad_sequences of Keras on the left",
             idle_where=_NO_LENGTH,
         ),
-        Option("truncating", "with a length, the side at which longer texts are cut", "right", _SIDES, idle_where=_NO_LENGTH),
+        Option(
+            "truncating",
+            "with a length, the side at which longer texts are cut",
+            "right",
+            _SIDES,
+            idle_where=_NO_LENGTH,
+        ),
         Option(
             "cleaning", "none, or a JSON file of steps before splitting, see docs/importing.md", "none", assumed=True
         ),

@@ -83,9 +83,7 @@ def test_a_length_asks_for_its_sides(tmp_path: Path) -> None:
         f"--checkpoint={tmp_path / 'vocab.json'}",
     )
     del module
-    state = nn.ModuleDict(
-        {"embedding": nn.Embedding(len(VOCABULARY), 5), "lstm": nn.LSTM(5, 4), "fc": nn.Linear(4, 2)}
-    )
+    state = nn.ModuleDict({"embedding": nn.Embedding(len(VOCABULARY), 5), "lstm": nn.LSTM(5, 4), "fc": nn.Linear(4, 2)})
     given = (saved(tmp_path, state), given[1])
     printed = asked(tmp_path, *given)
     assert "layout: text-classifier" in printed

@@ -35,6 +35,8 @@ _PADDING = Option(
     ("refuse", "left", "right"),
     assumed=True,
 )
+
+
 class _OverSeries(Layout):
     """Recurrences over numbers, without an embedding."""
 
