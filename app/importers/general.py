@@ -325,8 +325,8 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
             _folded(layer.norm, weights[number + 1])
             norms[number] = None
     if not _is_at_outputs(chain, values):
-        for norm in reversed(chain.back):
-            _folded(norm, weights[0])
+        for behind in reversed(chain.back):
+            _folded(behind, weights[0])
     weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
     attended = values.given.get("attended", "none")
     if attended != "none":
