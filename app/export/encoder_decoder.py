@@ -88,6 +88,17 @@ class _Writer:
             case "join":
                 joined = ".unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)"
                 return [unpacked, *(f"{name} = {name}{joined}" for name in parts), packed]
+            case "layerwise" | "layerwise_tanh":
+                assert isinstance(self.encoder, TextEncoder)  # see `EncoderDecoder`
+                lines, directions = [unpacked], self.encoder.recurrence.directions
+                for name in parts:
+                    made = f"nn.Linear({self.encoder.recurrence.output_size}, {size})"
+                    joined = f"{name}.unflatten(0, (-1, {directions})).transpose(1, 2).flatten(2)"
+                    value = f"{self.code.part(f'bridge_{name}', made, f'decoder.bridge_{name}')}({joined})"
+                    lines.append(
+                        f"{name} = torch.tanh({value})" if decoder.bridge != "layerwise" else f"{name} = {value}"
+                    )
+                return [*lines, packed]
             case "linear" | "tanh":
                 lines = []
                 for name in parts:

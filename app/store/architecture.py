@@ -92,7 +92,7 @@ __all__ = [
 ]
 
 AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
-Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
+Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh", "layerwise", "layerwise_tanh"]
 Horizon = Annotated[int, Field(gt=0, le=10_000)]  # steps ahead
 MOST_POOLED = 2**24  # features of a pooled source
 
@@ -158,8 +158,9 @@ class Decoder(CellSettings):
 
     `bridge` makes the first state. `zeros`; `copy`: the encoder's last state; `join`: that state with its two
     directions side by side; `first`: its first rows (with two directions, both of the lowest layers); `linear` or
-    `tanh`: a layer on the encoder's summary. `first_input` is the embedding of bos, or the encoder's `summary` (Vinyals
-    et al. 2015, section 3.1).
+    `tanh`: a layer on the encoder's summary; `layerwise` or `layerwise_tanh`: a layer on the last state of each of its
+    layers, the directions side by side, one for all layers, and another one for the cell. `first_input` is the
+    embedding of bos, or the encoder's `summary` (Vinyals et al. 2015, section 3.1).
     """
 
     vocabulary_size: VocabularySize
@@ -469,6 +470,8 @@ class EncoderDecoder(Part):
                 rows, width = source.layers if source.directions == 1 else 0, source.hidden_size
             case "join":
                 rows, width = source.layers, source.output_size
+            case "layerwise" | "layerwise_tanh":
+                rows, width = source.layers, decoder.hidden_size
             case "first":
                 rows, width = min(source.layers * source.directions, decoder.layers), source.hidden_size
             case _:

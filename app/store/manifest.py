@@ -293,6 +293,11 @@ class Decoding(Part):
     search: Search = "full"
     until: Until = "beams"
     fixed_steps: bool = False
+    replace_unknown: Id | None = Field(
+        None,
+        description="The id of the unknown word. In the text of an answer it is replaced by the word of the source "
+        "with the highest attention (OpenNMT-py: -replace_unk).",
+    )
 
     @property
     def end(self) -> int:
@@ -468,6 +473,19 @@ class Manifest(Part):
     def _check_decoding(self) -> None:
         if self.decoding is None:
             raise ValueError("a network that answers with tokens needs 'decoding'")
+        if self.decoding.replace_unknown is not None:
+            self._check_replacing(self.decoding.replace_unknown)
+
+    def _check_replacing(self, unknown: int) -> None:
+        """An unknown word has one source word with the highest attention, and shows in the text."""
+        architecture, use = self.architecture, self.target_tokenizer or self.tokenizer
+        chooses = isinstance(architecture, EncoderDecoder) and architecture.decoder.attention.chooses
+        if not chooses or not isinstance(architecture.encoder, TextEncoder) or not architecture.encoder.keeps_steps:
+            raise ValueError(
+                "decoding.replace_unknown needs attention that chooses among the tokens of a text: leave it out"
+            )
+        if use is not None and unknown in use.hidden:
+            raise ValueError("decoding.replace_unknown is a hidden id, which no text shows")
 
     def _check_ids(self) -> None:
         """Every id that the manifest names is one of the network's."""
@@ -484,7 +502,8 @@ class Manifest(Part):
         if decoding is not None:
             end = () if decoding.fixed_steps else (decoding.eos,)
             excluded = {*decoding.suppress, *decoding.forbidden}
-            _check_within("decoding", self.target_vocabulary, (decoding.bos, *end, *excluded))
+            replaced = () if decoding.replace_unknown is None else (decoding.replace_unknown,)
+            _check_within("decoding", self.target_vocabulary, (decoding.bos, *end, *replaced, *excluded))
             if len(excluded) == self.target_vocabulary:
                 raise ValueError("decoding.suppress and decoding.forbidden leave no token to decode")
 

@@ -82,6 +82,8 @@ def entry_of(
         target = _tokenizer(version, manifest.target_tokenizer, known)
     tokenizer.check_ids(manifest.source_vocabulary)
     target.check_ids(manifest.target_vocabulary)
+    if manifest.decoding is not None and manifest.decoding.replace_unknown is not None:
+        target.check_joins_words()
     return Entry(manifest, tokenizer, target)
 
 

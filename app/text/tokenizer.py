@@ -97,6 +97,13 @@ class TextTokenizer:
                 f"{self._use.file} has the id {self._most}; the ids of this network are 0 to {vocabulary - 1}"
             )
 
+    def check_joins_words(self) -> None:
+        """Raises InvalidManifest unless its texts are words with spaces between, one of which can be replaced."""
+        if not self._joins_words:
+            raise InvalidManifest(
+                f"decoding.replace_unknown needs a vocabulary of whole words; {self._use.file} is none: leave it out"
+            )
+
     def _checked_unk(self, vocabulary: dict[str, int]) -> int | None:
         """The file's id for unknown words."""
         unknown, spelling = self._use.unknown, getattr(self._tokenizer.model, "unk_token", None)

@@ -50,6 +50,7 @@ def _translators() -> list[Manifest]:
     architecture = joined.architecture
     assert isinstance(architecture, EncoderDecoder)
     decoder = architecture.decoder.model_copy(update={"layers": 1, "bridge": "join", "vocabulary_size": 40})
+    layerwise = decoder.model_copy(update={"bridge": "layerwise_tanh"})
     return [
         _decoder("zeros", bridge="zeros"),
         _decoder(
@@ -64,6 +65,9 @@ def _translators() -> list[Manifest]:
         _decoder("tied", readout_size=12, tied_output=True, embedding_activation="relu"),
         _decoder("feeding", readout_size=9, input_feeding=True, bridge="linear"),
         joined.model_copy(update={"architecture": EncoderDecoder(encoder=encoder, decoder=decoder)}),
+        joined.model_copy(
+            update={"name": "translate-layerwise", "architecture": EncoderDecoder(encoder=encoder, decoder=layerwise)}
+        ),
     ]
 
 

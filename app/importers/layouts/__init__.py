@@ -9,11 +9,13 @@ from app.importers.layouts import (
     cvnd_captioning,
     darts_rnn,
     fastai_awd_lstm,
+    general_captioning,
     general_frames,
     general_language_model,
     general_series,
     general_tagger,
     general_text,
+    general_translation,
     generic,
     joeynmt,
     keras_classifier,
@@ -61,6 +63,8 @@ _ALL: tuple[Layout, ...] = (
     generic.GenericEncoderDecoder(),
 )
 _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
+    general_captioning.GeneralCaptioning(),
+    general_translation.GeneralTranslation(),
     general_language_model.GeneralLanguageModel(),
     general_text.TextClassifier(),
     general_tagger.GeneralTagger(),

@@ -20,7 +20,7 @@ from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, resnet_by_nam
 from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
 from app.store.manifest import ImageInput
 
-_NORMALISATIONS = {
+NORMALISATIONS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
@@ -70,8 +70,8 @@ class FramesClassifier(Layout):
                 "normalisation",
                 "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
                 "imagenet",
-                tuple(_NORMALISATIONS),
-                readings=tuple(_NORMALISATIONS),
+                tuple(NORMALISATIONS),
+                readings=tuple(NORMALISATIONS),
             ),
             *(layers if chain.front else []),
             *between,
@@ -91,7 +91,7 @@ class FramesClassifier(Layout):
             frames == "none" or (frames.isdecimal() and 0 < int(frames) <= 1000),
             f"--set frames={frames}: use none or a number of images",
         )
-        mean, std = _NORMALISATIONS[values.text("normalisation")]
+        mean, std = NORMALISATIONS[values.text("normalisation")]
         encoder = FramesEncoder(
             image=ImageEncoder(resnet=clips.resnet, image_size=size, output="pooled"),
             head=head,
@@ -113,7 +113,7 @@ class FramesClassifier(Layout):
 
 def clips_in(checkpoint: Checkpoint) -> Clips | None:
     """None if the checkpoint has no ResNet with a recurrence after it."""
-    tensors = _together(checkpoint)
+    tensors = together(checkpoint)
     found = resnet_by_name(tensors) if tensors else None
     if tensors is None or found is None:
         return None
@@ -139,7 +139,7 @@ def _clips(checkpoint: Checkpoint) -> Clips:
     return clips
 
 
-def _together(checkpoint: Checkpoint) -> Tensors | None:
+def together(checkpoint: Checkpoint) -> Tensors | None:
     """One state dict, or an encoder and a decoder, the one with images first."""
     if checkpoint.single is not None:
         return checkpoint.single

@@ -136,6 +136,12 @@ class Reading:
         return _splits(self.entry, self.options)
 
     @property
+    def needs_pieces(self) -> bool:
+        """Whether the answer shows tokens of the source, or words in place of unknown ones."""
+        decoding = self.entry.manifest.decoding
+        return self.pieces or (decoding is not None and decoding.replace_unknown is not None)
+
+    @property
     def truncates(self) -> bool:
         """Whether a text that is too long is cut."""
         return _truncates(self.options)
@@ -198,9 +204,9 @@ def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0)
     if not ids:
         raise place.without_tokens()
     place.check_tokens(ids, number if span else None)
-    pieces = entry.tokenizer.pieces(own, most=place.most) if place.pieces else []
+    pieces = entry.tokenizer.pieces(own, most=place.most) if place.needs_pieces else []
     moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
-    return ReadSource(Tokens(ids), moved, part=number)
+    return ReadSource(Tokens(ids), moved, part=number, text=text if pieces else "")
 
 
 def _ids(entry: Entry, text: str, most: int | None) -> list[int]:
