@@ -5,7 +5,8 @@ Models inside of models are unfolded; their layers have the names `outer/inner`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -16,7 +17,8 @@ Place = tuple[str, int, int]
 """An output of a call: name of the layer, number of the call, number of the output."""
 _MODELS = ("Sequential", "Functional", "Model")
 _MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
-_MOST_LAYERS = 2_000
+_MOST_LAYERS = 2_000  # a layer or a model that is called twice counts twice
+_MOST_LINKS = 20_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,65 @@ class Graph:
     outputs: Sequence[Place]
 
 
+class _Node(NamedTuple):
+    """A call of a layer of a functional model, as its settings describe it."""
+
+    place: tuple[str, int]
+    entry: Mapping[str, Any]
+    inputs: Sequence[Place]
+    states: Sequence[Place]
+    others: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """The calls inside of a functional model, its inputs and its outputs, with the names that they have in it."""
+
+    nodes: Sequence[_Node]
+    inputs: Sequence[Place]
+    outputs: Sequence[Place]
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "_Nodes":
+        nodes = [
+            _Node((str(entry.get("name") or entry["config"]["name"]), number), entry, *_arguments(node))
+            for entry in settings["layers"]
+            for number, node in enumerate(entry.get("inbound_nodes") or [[]])
+        ]
+        return cls(nodes, _places(settings["input_layers"]), _places(settings["output_layers"]))
+
+    @property
+    def links(self) -> int:
+        places = sum(len(node.inputs) + len(node.states) for node in self.nodes)
+        return places + len(self.inputs) + len(self.outputs)
+
+
+class _Calls:
+    """The calls of all models together. Raises ImportFailed where they are too many: a model that is called twice inside
+    of one that is called twice is unfolded four times."""
+
+    def __init__(self) -> None:
+        self.made: list[Call] = []
+        self._layers = self._links = 0
+        self._known: dict[int, _Nodes] = {}
+
+    def count_layers(self, count: int) -> None:
+        self._layers += count
+        if self._layers > _MOST_LAYERS:
+            raise ImportFailed(f"the Keras model has more than {_MOST_LAYERS:,} layers")
+
+    def nodes_of(self, settings: Mapping[str, Any]) -> _Nodes:
+        """Read once, however often the model is called."""
+        nodes = self._known.get(id(settings))
+        if nodes is None:
+            nodes = self._known[id(settings)] = _Nodes.of(settings)
+        self.count_layers(len(nodes.nodes))
+        self._links += nodes.links
+        if self._links > _MOST_LINKS:
+            raise ImportFailed(f"the layers of the Keras model have more than {_MOST_LINKS:,} links")
+        return nodes
+
+
 def graph_of(model: KerasModel) -> Graph:
     """Raises ImportFailed for settings that are no graph of layers."""
     if not isinstance(model.config, Mapping) or kind_of(model.config) not in _MODELS:
@@ -79,9 +140,9 @@ def graph_of(model: KerasModel) -> Graph:
             f"the settings of the Keras model describe a {kind}, whose structure is code of its author; Sequential and "
             "functional models are supported. Build the same network from layers, load the weights, and save that"
         )
-    calls: list[Call] = []
+    calls = _Calls()
     inputs, outputs = _unfold(model, model.config, "", None, calls)
-    return Graph(_needed(calls, outputs), inputs, outputs)
+    return Graph(_needed(calls.made, outputs), inputs, outputs)
 
 
 def kind_of(layer: Mapping[str, Any]) -> str:
@@ -99,20 +160,22 @@ def kind_of(layer: Mapping[str, Any]) -> str:
 
 
 def _unfold(
-    model: KerasModel, config: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: list[Call]
+    model: KerasModel, config: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: "_Calls"
 ) -> tuple[list[Place], list[Place]]:
     """Appends the calls of a model; returns its inputs and outputs. `given` are what it is called with."""
+    calls.count_layers(1)
     settings = config["config"]
     is_sequential = kind_of(config) == "Sequential" or isinstance(settings, list)
     return (_sequential if is_sequential else _functional)(model, settings, prefix, given, calls)
 
 
 def _sequential(
-    model: KerasModel, settings: Any, prefix: str, given: Sequence[Place] | None, calls: list[Call]
+    model: KerasModel, settings: Any, prefix: str, given: Sequence[Place] | None, calls: "_Calls"
 ) -> tuple[list[Place], list[Place]]:
     layers = settings["layers"] if isinstance(settings, Mapping) else settings
     places = list(given or ())
     inputs = list(places)
+    calls.count_layers(len(layers))
     for entry in layers:
         if kind_of(entry) == "InputLayer" and given is not None:
             continue
@@ -123,10 +186,10 @@ def _sequential(
     return inputs, places
 
 
-def _input(name: str, shape: Any, calls: list[Call]) -> Place:
+def _input(name: str, shape: Any, calls: "_Calls") -> Place:
     """The input that old Sequential models leave out: its shape is in the settings of the first layer."""
     call = Call(Layer(name, "InputLayer", {"batch_shape": shape}), 0, ())
-    calls.append(call)
+    calls.made.append(call)
     return call.place
 
 
@@ -149,34 +212,36 @@ def _shape_of(entry: Mapping[str, Any]) -> Any:
 
 
 def _functional(
-    model: KerasModel, settings: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: list[Call]
+    model: KerasModel, settings: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: "_Calls"
 ) -> tuple[list[Place], list[Place]]:
+    nodes = calls.nodes_of(settings)
     made: dict[tuple[str, int], list[Place]] = {}
-    places = _places(settings["input_layers"])
     if given is not None:
-        made = {(name, number): [place] for (name, number, _), place in zip(places, given, strict=True)}
-    waiting = [
-        (str(entry.get("name") or entry["config"]["name"]), entry, number, node)
-        for entry in settings["layers"]
-        for number, node in enumerate(entry.get("inbound_nodes") or [[]])
-    ]
-    while waiting:
-        later = []
-        for name, entry, number, node in waiting:
-            if (name, number) in made:
-                continue
-            inputs, states, others = _arguments(node)
-            if any((place[0], place[1]) not in made for place in (*inputs, *states)):
-                later.append((name, entry, number, node))
-                continue
-            found = _call(
-                model, entry, prefix, _at(made, inputs), _at(made, states), others, calls, number=number, name=name
-            )
-            made[name, number] = found
-        if len(later) == len(waiting):
-            raise ImportFailed(f"the graph of the Keras model has a loop at {later[0][0]!r}")
-        waiting = later
-    return _at(made, places), _at(made, _places(settings["output_layers"]))
+        made = {place[:2]: [its] for place, its in zip(nodes.inputs, given, strict=True)}
+    missing = [{place[:2] for place in (*node.inputs, *node.states)} - made.keys() for node in nodes.nodes]
+    readers: dict[tuple[str, int], list[int]] = {}
+    for index, needs in enumerate(missing):
+        for place in needs:
+            readers.setdefault(place, []).append(index)
+    ready = [index for index, needs in enumerate(missing) if not needs]  # in increasing order, so it is a heap
+    left = set(range(len(nodes.nodes)))
+    while ready:
+        index = heappop(ready)
+        left.remove(index)
+        node = nodes.nodes[index]
+        if node.place in made:
+            continue
+        inputs, states = _at(made, node.inputs), _at(made, node.states)
+        made[node.place] = _call(
+            model, node.entry, prefix, inputs, states, node.others, calls, number=node.place[1], name=node.place[0]
+        )
+        for reader in readers.get(node.place, ()):
+            missing[reader].remove(node.place)
+            if not missing[reader]:
+                heappush(ready, reader)
+    if left:
+        raise ImportFailed(f"the graph of the Keras model has a loop at {nodes.nodes[min(left)].place[0]!r}")
+    return _at(made, nodes.inputs), _at(made, nodes.outputs)
 
 
 def _at(made: Mapping[tuple[str, int], Sequence[Place]], places: Sequence[Place]) -> list[Place]:
@@ -196,7 +261,7 @@ def _call(
     inputs: Sequence[Place],
     states: Sequence[Place],
     others: Mapping[str, Any],
-    calls: list[Call],
+    calls: "_Calls",
     *,
     number: int = 0,
     name: str | None = None,
@@ -205,11 +270,9 @@ def _call(
     name = prefix + (name or str(config.get("name") or kind) if isinstance(config, Mapping) else kind)
     if kind in _MODELS:
         return _unfold(model, entry, f"{name}/", inputs, calls)[1]
-    if len(calls) >= _MOST_LAYERS:
-        raise ImportFailed(f"the Keras model has more than {_MOST_LAYERS:,} layers")
     arrays, texts = model.weights.get(name, ()), model.assets.get(name, {})
-    calls.append(Call(Layer(name, kind, config, arrays, texts), number, inputs, states, others))
-    return [calls[-1].place]
+    calls.made.append(Call(Layer(name, kind, config, arrays, texts), number, inputs, states, others))
+    return [calls.made[-1].place]
 
 
 def _arguments(node: Any) -> tuple[list[Place], list[Place], Mapping[str, Any]]:
