@@ -18,6 +18,8 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
 _NOT_NETWORKS = ("optim", "sched", "_opt", "amp", "callbacks", "loops")
 _LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "ix_to_tag", "id2tag", "action", "categor", "target_names")
+_MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
+_LONGEST_NAME = 1_000
 _FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
 
 
@@ -93,13 +95,14 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
             if isinstance(value, Scaler):
                 scalers[path] = value
             elif isinstance(value, Mapping):
-                networks[path] = _unwrapped(value)
+                networks[path] = value
             elif isinstance(value, list):
                 named = f"{names[number] if number < len(names) else ''}.{path}".lower()
                 (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
                 contents[path] = plain
             else:
                 settings[path] = value
+    networks = {path: _unwrapped(tensors) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
@@ -144,10 +147,22 @@ def _state_dict(mapping: Mapping[Any, Any]) -> dict[str, Tensor] | None:
     return tensors if tensors and not others and all(isinstance(key, str) for key in tensors) else None
 
 
+def _checked(networks: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
+    """Raises ImportFailed for more or longer names than a network has: recognition reads them many times."""
+    count = sum(map(len, networks.values()))
+    if count > _MOST_TENSORS:
+        raise ImportFailed(f"the files have {count:,} tensors; the limit is {_MOST_TENSORS:,}: save the network alone")
+    longest = max((key for tensors in networks.values() for key in tensors), key=len, default="")
+    if len(longest) > _LONGEST_NAME:
+        raise ImportFailed(f"the name {longest[:40]}... of a tensor has more than {_LONGEST_NAME:,} characters")
+    return networks
+
+
 def _unwrapped(tensors: Tensors) -> Tensors:
     """Without the prefixes of wrappers: `nn.DataParallel`, `torch.compile`, Lightning and its like."""
-    network = {key: tensor for key, tensor in tensors.items() if not key.startswith(_BESIDE)}
-    for wrapper in _WRAPPERS:
-        if network and all(key.startswith(wrapper) for key in network):
-            return _unwrapped({key.removeprefix(wrapper): tensor for key, tensor in network.items()})
-    return tensors
+    while True:
+        network = {key: tensor for key, tensor in tensors.items() if not key.startswith(_BESIDE)}
+        wrapper = next((one for one in _WRAPPERS if network and all(key.startswith(one) for key in network)), None)
+        if wrapper is None:
+            return tensors
+        tensors = {key.removeprefix(wrapper): tensor for key, tensor in network.items()}
