@@ -196,11 +196,17 @@ def block_of(
 
 def _norms_behind(groups: Sequence[Group], convolutions: Sequence[Group]) -> list[Group | None]:
     """The norm of each convolution: the next one of its width that no other has."""
+    places = {group: place for place, group in enumerate(groups)}
+    norms: dict[int, list[Group]] = {}
+    for group in reversed(groups):
+        if group.kind == "norm":
+            norms.setdefault(group.outputs, []).append(group)
     found: list[Group | None] = []
-    for convolution in convolutions:
-        place = next(number for number, group in enumerate(groups) if group is convolution)
-        after = [group for group in groups[place + 1 :] if group.kind == "norm" and group not in found]
-        found.append(next((norm for norm in after if norm.outputs == convolution.outputs), None))
+    for convolution in convolutions:  # in the order of the groups: a norm before one is before all later ones
+        mine = norms.get(convolution.outputs, [])
+        while mine and places[mine[-1]] < places[convolution]:
+            mine.pop()
+        found.append(mine.pop() if mine else None)
     return found
 
 

@@ -18,7 +18,7 @@ _CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?(?:transitions|trans_matrix)$")
 _EMBEDDINGS = ("emb", "lut", "wte", "lookup", "word_vec")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """The tensors of a part, without its prefix. `prefix` ends in a dot, unless it is empty."""
 
