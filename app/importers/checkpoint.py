@@ -10,7 +10,7 @@ from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.onnx import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
-from app.importers.scalers import Scaler, scaler_of
+from app.importers.scalers import Scaler, scaler_in
 from app.importers.vocabularies import repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
@@ -113,7 +113,7 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
     if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
         return
-    found = scaler_of(plain) or _weights(plain) or _words(plain)
+    found = scaler_in(plain) or _weights(plain) or _words(plain)
     if found:
         yield path, found, plain
     elif isinstance(plain, Mapping | ForeignObject):
