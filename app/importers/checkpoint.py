@@ -16,7 +16,8 @@ from app.importers.vocabularies import repeats, words_alone, words_of
 Tensors = Mapping[str, Tensor]
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
-_NOT_NETWORKS = ("optim", "sched", "_opt", "amp", "callbacks", "loops")
+_NOT_NETWORKS = {"amp", "callbacks", "loops"}  # whole words of a key
+_BEGINNINGS = ("optim", "sched")
 _LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "ix_to_tag", "id2tag", "action", "categor", "target_names")
 _MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
 _LONGEST_NAME = 1_000
@@ -119,13 +120,19 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     elif isinstance(plain, Mapping | ForeignObject):
         entries = plain if isinstance(plain, Mapping) else {**plain.state, **plain.entries}
         for key, value in entries.items():
-            if not any(word in str(key).lower() for word in _NOT_NETWORKS) and not repeats(str(key), entries):
+            if not _is_of_training(str(key)) and not repeats(str(key), entries):
                 yield from _walk(value, f"{path}.{key}")
     elif isinstance(plain, list | tuple):
         for index, value in enumerate(plain):
             yield from _walk(value, f"{path}.{index}")
     elif isinstance(plain, str | int | float | bool):
         yield path, plain, plain
+
+
+def _is_of_training(key: str) -> bool:
+    """Whether an entry is the state of what trains a network: `optimizer_states`, `lr_sched`, `amp`; not `examples`."""
+    words = key.lower().replace(".", "_").split("_")
+    return "opt" in words[1:] or any(word in _NOT_NETWORKS or word.startswith(_BEGINNINGS) for word in words)
 
 
 def _weights(plain: Plain) -> dict[str, Tensor] | None:

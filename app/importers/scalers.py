@@ -40,7 +40,10 @@ class Scaler:
 
 
 def scaler_in(plain: Plain) -> Scaler | None:
-    """The scaler beside a network; None for anything else, such as a GradScaler, or settings with a minimum."""
+    """A scaler beside a network: plain numbers, or one of sklearn. None for anything else, such as a GradScaler, a module
+    of the class LstmTransformer, settings with a minimum, or a scaler that is not supported."""
+    if isinstance(plain, ForeignObject) and not plain.name.startswith("sklearn."):
+        return None
     with suppress(ImportFailed):
         return scaler_of(plain)
     return None

@@ -1,12 +1,16 @@
 """What files contain: networks with many names or long ones, and lists under names that only look like others."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from app.errors import ImportFailed
 from app.importers.blocks import residual_in
-from app.importers.checkpoint import checkpoint_of
+from app.importers.checkpoint import Checkpoint, checkpoint_of
+from app.importers.reading import read
 
 
 def test_more_tensors_than_networks_have() -> None:
@@ -37,3 +41,35 @@ def test_blocks_are_read_in_one_pass() -> None:
     assert found is not None
     assert len(found.blocks) == count
     assert list(found.rest.network) == ["fc.weight", "fc.bias"]
+
+
+class LstmTransformer(nn.Module):
+    """A module whose class has the name of a kind of sklearn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(2, 3), nn.Linear(3, 1)
+
+
+def _read(folder: Path, content: Any) -> Checkpoint:
+    torch.save(content, folder / "model.pt")
+    return checkpoint_of([read(folder / "model.pt")])
+
+
+def test_a_class_that_only_looks_like_a_scaler(tmp_path: Path) -> None:
+    module = LstmTransformer()
+    assert "fc.weight" in _read(tmp_path, module).network
+    beside = {"model": module.state_dict(), "scaler": torch.amp.GradScaler("cpu"), "n": {"minimum": 9, "maximum": 5}}
+    assert not _read(tmp_path, beside).scalers
+
+
+@pytest.mark.parametrize("name", ["example_vocab", "sampler", "loopster", "adopted"])
+def test_entries_whose_names_contain_words_of_training(name: str) -> None:
+    words = {name: ["a", "b", "c"], "fc.weight": {"w": torch.zeros(1)}}
+    assert list(checkpoint_of([words]).vocabularies) == [f"0.{name}"]
+
+
+@pytest.mark.parametrize("name", ["optimizer_state_dict", "lr_schedulers", "amp", "g_opt", "scheduler", "callbacks"])
+def test_the_state_of_training_is_left_out(name: str) -> None:
+    files = {name: {"exp_avg": torch.zeros(1)}, "model": {"w": torch.zeros(1)}}
+    assert list(checkpoint_of([files]).networks) == ["0.model"]
