@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from app.errors import ImportFailed, StoreError, printable
 from app.importers.answers import answer, understanding_of
-from app.importers.card import CARD, card_of
+from app.importers.card import card_of
 from app.importers.checkpoint import Checkpoint, checkpoint_of
 from app.importers.layout import Converted, Layout, Understanding
 from app.importers.manifest import invalid, manifest_of
