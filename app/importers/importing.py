@@ -26,6 +26,7 @@ from app.importers.vocabularies import WordFile, read_words
 from app.models.networks import Network
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
+from app.store.names import CARD
 from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
 from app.store.weights import distinct_tensors
 
