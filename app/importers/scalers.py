@@ -40,8 +40,8 @@ class Scaler:
 
 
 def scaler_in(plain: Plain) -> Scaler | None:
-    """A scaler beside a network: plain numbers, or one of sklearn. None for anything else, such as a GradScaler, a module
-    of the class LstmTransformer, settings with a minimum, or a scaler that is not supported."""
+    """A scaler beside a network: plain numbers, or one of sklearn. None for anything else, such as a GradScaler, a
+    module of the class LstmTransformer, settings with a minimum, or a scaler that is not supported."""
     if isinstance(plain, ForeignObject) and not plain.name.startswith("sklearn."):
         return None
     with suppress(ImportFailed):

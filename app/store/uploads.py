@@ -134,8 +134,8 @@ def _make_room(root: Path) -> None:
                 shutil.rmtree(folder)
     if unfinished >= _MOST_UNFINISHED:
         raise ContradictoryOptions(
-            f"{unfinished} uploads are not finished (limit {_MOST_UNFINISHED}): send the rest of one. Each is forgotten "
-            "a day after its last piece",
+            f"{unfinished} uploads are not finished (limit {_MOST_UNFINISHED}): send the rest of one. Each is "
+            "forgotten a day after its last piece",
             limit=_MOST_UNFINISHED,
         )
 

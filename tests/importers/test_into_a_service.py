@@ -103,9 +103,10 @@ class _Another(BaseHTTPRequestHandler):
 )
 def test_another_server_is_named(body: bytes, status: int, said: str) -> None:
     handler = type("Handler", (_Another,), {"body": body, "status": status})
-    with HTTPServer(("127.0.0.1", 0), handler) as server, pytest.raises(click.ClickException) as caught:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.handle_request, daemon=True).start()
-        next_version(f"http://127.0.0.1:{server.server_port}", None, "mine")
+        with pytest.raises(click.ClickException) as caught:
+            next_version(f"http://127.0.0.1:{server.server_port}", None, "mine")
     assert said in caught.value.message
 
 

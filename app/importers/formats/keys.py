@@ -75,8 +75,8 @@ class _Numbers:
 def in_short_time(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """The items of a dictionary in an order in which another can be made of them in short time.
 
-    A table of Python has one and a half places for each key. If the lowest keys lie as close at any number of them, each
-    has a place of its own. So more than 10,000 numbers must, and come first, in increasing order. Raises Refused.
+    A table of Python has one and a half places for each key. If the lowest keys lie as close at any number of them,
+    each has a place of its own. So more than 10,000 numbers must, and come first, in increasing order. Raises Refused.
     """
     items = list(pairs)
     numbers = [item for item in items if isinstance(item[0], int | float)]
@@ -87,7 +87,9 @@ def in_short_time(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     numbers.sort(key=lambda item: item[0])
     lowest = numbers[0][0]
     if any(key - lowest >= count + count // 2 + _FREE_NUMBERS for count, (key, _) in enumerate(numbers)):
-        raise Refused(f"one of its dictionaries has more than {_FREE_NUMBERS:,} numbers as keys, with large gaps between")
+        raise Refused(
+            f"one of its dictionaries has more than {_FREE_NUMBERS:,} numbers as keys, with large gaps between"
+        )
     return numbers + [item for item in items if not isinstance(item[0], int | float)]
 
 
