@@ -1,7 +1,7 @@
 """Versions that come over the network piece by piece: files grow in a hidden folder, and become a version together.
 
 Readers skip the folder. The manifest comes last, and names every file with its size and SHA-256. Each piece, and the
-end, locks the folder, so that no piece follows the hash. An upload that nobody ends is removed after a day.
+end, locks the folder, so that no piece follows the hash. An unfinished upload is removed after a day.
 """
 
 import fcntl
