@@ -356,6 +356,11 @@ def entries_on_one_chain(path: Path, canary: Path) -> None:
     path.write_bytes(b"\x80\x02cwords\nWords\n)R" + _numbers(*range(10_001), 2**60))
 
 
+def a_number_again_and_again(path: Path, canary: Path) -> None:
+    """Each time it may be looked for at many places."""
+    path.write_bytes(b"\x80\x02}" + _numbers(*range(10_001), *(5,) * 200))
+
+
 def numbers_with_gaps(path: Path, canary: Path) -> None:
     path.write_bytes(b"\x80\x02cwords\nWords\n)R" + _numbers(*range(0, 400_000, 20)))
 
@@ -476,6 +481,7 @@ OTHERS: dict[Attack, str] = {
     colliding_keys_in_pairs: "collide on purpose",
     numbers_on_one_chain: "collide on purpose",
     entries_on_one_chain: "collide on purpose",
+    a_number_again_and_again: "collide on purpose",
     numbers_with_gaps: "more than 10,000 numbers as keys",
     doubled_key: "a key of its dictionaries is too large",
     long_numbers_as_keys: "a key of its dictionaries is too large",

@@ -68,7 +68,8 @@ class _Numbers:
             self.low = key
         elif key > self.high:
             self.high = key
-        if self.count > _FREE_NUMBERS and not self.high - self.low < _WIDEST:
+        repeated = self.count - len(self.made)
+        if self.count > _FREE_NUMBERS and (repeated > _MOST_COLLISIONS or not self.high - self.low < _WIDEST):
             raise Refused(_COLLIDE)
 
 
