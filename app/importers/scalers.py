@@ -27,10 +27,20 @@ _NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
 
 @dataclass(frozen=True)
 class Scaler:
-    """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown."""
+    """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown.
+    `is_numbers`: it is numbers of a file, which may be something else."""
 
     columns: Sequence[Scaling | None]
     names: Sequence[str] = ()
+    is_numbers: bool = False
+
+    def in_words(self) -> str:
+        """As on the command line."""
+        columns = [column for column in self.columns if column is not None]
+        if columns and isinstance(columns[0], MinMax):
+            parts = [f"{c.minimum:.9g},{c.maximum:.9g},{c.low:g},{c.high:g}" for c in columns if isinstance(c, MinMax)]
+            return "min-max:" + ";".join(parts)
+        return "standard:" + ";".join(f"{c.mean:.9g},{c.std:.9g}" for c in columns if isinstance(c, Standard)) or "none"
 
     def describe(self) -> str:
         methods = {column.method if column else "none" for column in self.columns}
@@ -90,9 +100,9 @@ def _of_numbers(mapping: Mapping[Any, Any]) -> Scaler | None:
                 return None
             names = next((keys[name] for name in _NAMES if isinstance(keys.get(name), list)), ())
             if not first.startswith(("min", "data")):
-                return Scaler([_standard(a, b) for a, b in zip(one, two, strict=True)], names)
+                return Scaler([_standard(a, b) for a, b in zip(one, two, strict=True)], names, is_numbers=True)
             low, high = _numbers(keys.get("feature_range")) or (0.0, 1.0)
-            return Scaler([_min_max(a, b, low, high) for a, b in zip(one, two, strict=True)], names)
+            return Scaler([_min_max(a, b, low, high) for a, b in zip(one, two, strict=True)], names, is_numbers=True)
     return None
 
 
