@@ -1,5 +1,6 @@
 """The chain of a checkpoint that has one network of one chain, and what the names around it say about its task."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +12,8 @@ from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.general import Answer
 from app.importers.structure import structure_of
 
-_TAGS = ("tag", "ner", "pos_", "entity", "ix_to_", "crf")
+_TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _CHAINS: dict[int, tuple[Tensors, Chain | None]] = {}  # of the checkpoint at hand: a layout asks several times
 
 
@@ -52,7 +54,7 @@ def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
     names = [*map(checkpoint.name_of, checkpoint.labels), *(layer.linear.prefix for layer in chain.head)]
     lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
     has_spans = any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
-    return has_spans or any(hint in name.lower() for name in names for hint in _TAGS)
+    return has_spans or any(word.lower() in _TAGS for name in names for word in _WORD.findall(name))
 
 
 def one_or_two(answer: Answer) -> Answer:

@@ -15,6 +15,9 @@ from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
+_MAY_LABEL = (
+    "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names say so alone"
+)
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
 _NOT_FOR_TAGS = ("stop_words", "pooling")  # a tag for each word
 
@@ -40,7 +43,8 @@ class GeneralTagger(Layout):
         chain = known_chain(checkpoint)
         crf = ", CRF " + chain.crf.name if chain.crf else ""
         understood = understanding_of(chain, f"{chain.outputs} tags a word{crf}")
-        return Understanding(understood.facts, [doubt for doubt in understood.unsure if "(pooling)" not in doubt])
+        doubts = [doubt for doubt in understood.unsure if "(pooling)" not in doubt]
+        return Understanding(understood.facts, [*doubts, *([] if chain.crf is not None else [_MAY_LABEL])])
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
