@@ -125,12 +125,15 @@ def chain_of(structure: Structure) -> Chain | None:
     attention = bare.layers if bare is not None else _attention(rest, width)
     used = {id(group) for group in (bare.groups if bare is not None else attention)}
     rest = [group for group in rest if id(group) not in used]
-    head, rest = _head(rest, width)
-    back = [
+    norms = [
         group
         for group in rest
         if group.kind in ("norm", "layer_norm") and group.outputs == width and order[group.prefix] > last
     ]
+    first_linear = min((order[group.prefix] for group in rest if group.kind in ("linear", "table")), default=0)
+    ahead = [group for group in norms if order[group.prefix] < first_linear]
+    head, rest = _head([group for group in rest if group not in ahead], width)
+    back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
     rest = [group for group in rest if group not in back]
     if not head:
         return None

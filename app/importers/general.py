@@ -93,6 +93,28 @@ def options_of(chain: Chain) -> list[Option]:
         options.append(Option("attention_activation", "the function inside the attention", "tanh", FUNCTIONS))
     if chain.attention and len(chain.attention) == 1:
         options.append(Option("attention_activation", "the function on the attention's score", "none", FUNCTIONS))
+    if chain.back and chain.pooled == chain.width:
+        options.append(
+            Option(
+                "norm_at",
+                "where the norm after the recurrence is: pooled, between the pooling and the head; outputs, on every "
+                "output before the pooling",
+                "pooled",
+                ("pooled", "outputs"),
+                depends="both fit the file, and give other answers: look at forward()",
+                readings=("pooled", "outputs"),
+            )
+        )
+    if any(layer.norm is not None and layer.norm_at == "after" and not _is_next(layer) for layer in chain.head):
+        options.append(
+            Option(
+                "head_norm",
+                "where the norm behind a layer of the head is: before or after the layer's function",
+                _usual_order(chain.head),
+                ("before", "after"),
+                readings=("before", "after"),
+            )
+        )
     if chain.is_bare:
         options.append(
             Option(
@@ -115,7 +137,6 @@ def options_of(chain: Chain) -> list[Option]:
                 "before",
                 ("before", "after"),
                 readings=("before", "after"),
-                assumed=True,
             )
         )
     if any(group.kind == "convolution" for group in chain.front):
@@ -156,6 +177,12 @@ def understanding_of(chain: Chain, answer: str) -> Understanding:
         unsure.append("which of the two directions the head reads first is not in the file (pooling)")
     elif len(poolings_of(chain)) > 1:
         unsure.append(f"whether the head reads the last output or another pooling of {chain.pooled} numbers (pooling)")
+    if chain.back:
+        facts.append("norm after the recurrence: " + ", ".join(group.name for group in chain.back))
+        if chain.pooled == chain.width:
+            unsure.append("whether this norm is before or after the pooling is not in the file (norm_at)")
+    if norms := [layer.norm.name for layer in chain.head if layer.norm is not None]:
+        facts.append("norms in the head: " + ", ".join(norms))
     if len(chain.head) > 1:
         unsure.append("the function between the layers of the head is not in the file (activation)")
     return Understanding(facts, unsure)
@@ -176,9 +203,52 @@ def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
             _add_norm(parts.front, "front", parts, norm)
     parts.recurrence = chain.structure.recurrence(last, nonlinearity=nonlinearity)
     parts.tensors |= prefixed(recurrent_weights(chain.structure.tensors, last.prefix), "encoder.recurrence.")
-    for norm in chain.back:
-        _add_norm(parts.back, "back", parts, norm)
+    if _is_at_outputs(chain, values):
+        for norm in chain.back:
+            _add_norm(parts.back, "back", parts, norm)
     return parts
+
+
+def _is_at_outputs(chain: Chain, values: OptionValues) -> bool:
+    """Whether the norms after the recurrence are over its outputs, rather than over what the pooling makes of them."""
+    if values.given.get("norm_at", "outputs") == "outputs":
+        return True
+    pooling = values.given.get("pooling") or poolings_of(chain)[0]
+    is_one_output = pooling == "last_output" or (pooling == "last" and chain.directions == 1)
+    has_layer_norm = any(group.kind == "layer_norm" for group in chain.back)
+    require(
+        is_one_output or not has_layer_norm,
+        f"a layer norm after pooling {pooling} is not supported; batch norms are, and layer norms on every output "
+        "(--set norm_at=outputs)",
+    )
+    return is_one_output
+
+
+def _is_next(layer: HeadLayer) -> bool:
+    """Whether the indices of an nn.Sequential say that the norm follows the layer, without a function between them."""
+    return _steps_between(layer) == 1
+
+
+def _usual_order(head: Sequence[HeadLayer]) -> str:
+    return "after" if any((_steps_between(layer) or 0) > 1 for layer in head) else "before"
+
+
+def _steps_between(layer: HeadLayer) -> int | None:
+    """How many places of an nn.Sequential the norm is behind its layer; None if they are not in one."""
+    if layer.norm is None:
+        return None
+    (parent, place), (other, after) = (
+        (name.rpartition(".")[0], name.rpartition(".")[2]) for name in (layer.linear.name, layer.norm.name)
+    )
+    return int(after) - int(place) if parent == other and place.isdecimal() and after.isdecimal() else None
+
+
+def _folded(norm: Group, behind: dict[str, Tensor]) -> None:
+    """Take batch normalisation into the layer that reads it."""
+    scale, shift = (part.double() for part in affine(norm))
+    weight = behind["weight"].double()
+    behind["bias"] = (behind["bias"].double() + weight @ shift).float()
+    behind["weight"] = (weight * scale).float()
 
 
 def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionValues) -> None:
@@ -248,8 +318,16 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
     layers = [_layer(layer, values) for layer in chain.head]
     tensors: dict[str, Tensor] = {}
     weights = [dict(linear(layer.linear.tensors, "")) for layer in chain.head]
-    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain)
     norms = [layer.norm for layer in chain.head]
+    for number, layer in enumerate(chain.head[:-1]):
+        if _follows_function(layer, values):
+            assert layer.norm is not None
+            _folded(layer.norm, weights[number + 1])
+            norms[number] = None
+    if not _is_at_outputs(chain, values):
+        for norm in reversed(chain.back):
+            _folded(norm, weights[0])
+    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
     attended = values.given.get("attended", "none")
     if attended != "none":
         require(chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone")
@@ -270,17 +348,25 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
     return Answer(members, tensors | prefixed(weights[-1], "output."), chain.outputs)
 
 
+def _follows_function(layer: HeadLayer, values: OptionValues) -> bool:
+    """Whether the norm reads the layer's function: it is a part of the next layer then."""
+    is_after = values.given.get("head_norm", "before") == "after" and not _is_next(layer)
+    return layer.norm is not None and layer.norm_at == "after" and is_after
+
+
 def _layer(layer: HeadLayer, values: OptionValues) -> Layer:
     return Layer.model_validate(
         {
             "size": layer.linear.outputs,
-            "batch_norm": layer.norm_at if layer.norm is not None else False,
+            "batch_norm": layer.norm_at if layer.norm is not None and not _follows_function(layer, values) else False,
             "activation": values.given.get("activation", "none"),
         }
     )
 
 
-def _read_by(pooling: str, weight: Tensor, chain: Chain) -> tuple[Tensor, tuple[str, ...], int | None]:
+def _read_by(
+    pooling: str, weight: Tensor, chain: Chain, values: OptionValues
+) -> tuple[Tensor, tuple[str, ...], int | None]:
     """The weight of the first layer over halves as ours are, forward first; our poolings; and the window."""
     half = chain.width // 2
     if pooling == "last_backward_first":
@@ -294,8 +380,12 @@ def _read_by(pooling: str, weight: Tensor, chain: Chain) -> tuple[Tensor, tuple[
     if pooling == "flatten":
         return weight, ("flatten",), weight.shape[1] // chain.width
     names = tuple(pooling.split("+"))
-    if chain.back and "last" in names:  # norms over the outputs are not part of the last state
-        require(chain.directions == 1, "a norm between a bidirectional recurrence and pooling 'last' is not supported")
+    if chain.back and "last" in names and _is_at_outputs(chain, values):  # the last state is without them
+        require(
+            chain.directions == 1,
+            "a norm over the outputs of a bidirectional recurrence has no part in pooling last: use --set norm_at=pooled "
+            "if it reads the last state, or another pooling",
+        )
         names = tuple("last_output" if name == "last" else name for name in names)
     return weight, names, None
 

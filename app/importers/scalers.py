@@ -23,6 +23,7 @@ _PAIRS = (
     ("mins", "maxs"),
 )
 _NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
+_MOST_KEYS = 8  # of a file with the numbers of a scaler alone
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def _of_numbers(mapping: Mapping[Any, Any]) -> Scaler | None:
     for first, second in _PAIRS:
         if first in keys and second in keys:
             one, two = _numbers(keys[first]), _numbers(keys[second])
-            if not one or len(one) != len(two):
+            is_word = len(keys) > _MOST_KEYS and not isinstance(keys[first], Tensor | list)  # of a vocabulary: an id
+            if not one or len(one) != len(two) or is_word:
                 return None
             names = next((keys[name] for name in _NAMES if isinstance(keys.get(name), list)), ())
             if not first.startswith(("min", "data")):

@@ -151,3 +151,57 @@ def test_a_mapping_that_leaves_tensors_out_is_refused(tmp_path: Path) -> None:
     assert "no part of the mapping file reads cnn" in printed or "vocabulary has" in printed
     mapping.write_text(json.dumps({"parts": parts | {"output": ""}}))
     assert "names no keys for output" in asked(tmp_path, *given, _words(tmp_path))
+
+
+class Normed(nn.Module):
+    """A norm after the recurrence or behind the function of a layer."""
+
+    def __init__(self, norm: str, order: str) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(len(VOCABULARY), 6)
+        self.lstm = nn.GRU(6, 4, bidirectional=True)
+        if norm == "recurrence":
+            self.bn = nn.BatchNorm1d(8)
+        self.fc1 = nn.Linear(8, 5)
+        if norm == "head":
+            self.bn = nn.BatchNorm1d(5)
+        self.fc2 = nn.Linear(5, 3)
+        self._norm, self._order = norm, order
+        nn.init.normal_(self.bn.weight)
+        nn.init.normal_(self.bn.bias)
+        self.bn.running_mean = torch.randn(len(self.bn.weight))
+        self.bn.running_var = torch.rand(len(self.bn.weight)) + 0.5
+
+    def forward(self, ids: list[int]) -> Tensor:
+        outputs, last = self.lstm(self.embedding(torch.tensor(ids)))
+        if self._norm == "recurrence":
+            pooled = {
+                "pooled last": lambda: self.bn(torch.cat((last[-1], last[-2])).unsqueeze(0)),
+                "pooled max": lambda: self.bn(outputs.amax(0, keepdim=True)),
+                "outputs max": lambda: self.bn(outputs).amax(0, keepdim=True),
+            }[self._order]()
+            return self.fc2(torch.relu(self.fc1(pooled)))[0].softmax(0)
+        hidden = self.fc1(outputs.amax(0, keepdim=True))
+        hidden = self.bn(torch.relu(hidden)) if self._order == "after" else torch.relu(self.bn(hidden))
+        return self.fc2(hidden)[0].softmax(0)
+
+
+@pytest.mark.parametrize(
+    ("norm", "order", "options"),
+    [
+        ("recurrence", "pooled last", ("--set=norm_at=pooled", "--set=pooling=last_backward_first")),
+        ("recurrence", "pooled max", ("--set=norm_at=pooled", "--set=pooling=max")),
+        ("recurrence", "outputs max", ("--set=norm_at=outputs", "--set=pooling=max")),
+        ("head", "after", ("--set=head_norm=after", "--set=pooling=max")),
+        ("head", "before", ("--set=head_norm=before", "--set=pooling=max")),
+    ],
+)
+def test_the_place_of_a_norm_is_asked(tmp_path: Path, norm: str, order: str, options: tuple[str, ...]) -> None:
+    torch.manual_seed(8)
+    module = Normed(norm, order).eval()
+    given = (saved(tmp_path, module), _words(tmp_path), "--labels=a,b,c", "--set=tokenizer=spaces_lower")
+    assert options[0].replace("--set=", "--set ").rpartition("=")[0] in asked(tmp_path, *given)
+    imported(tmp_path, *given, *options, "--usual")
+    with torch.no_grad():
+        for text, result in zip(TEXTS, answered(tmp_path, TEXTS), strict=True):
+            assert list(result["scores"].values()) == pytest.approx(module(_ids(text)).tolist(), abs=1e-5)

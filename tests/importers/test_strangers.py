@@ -94,14 +94,17 @@ STRANGERS: dict[str, Stranger] = {
     "fin_sentiment": Stranger(
         "label",
         ["packages/fin_sentiment/fin_sentiment/models/sentiment_lstm.pth"],
-        _set(pooling="last", tokenizer="spaces", unknown="1", length="none", cleaning="@cleaning"),
+        [
+            *_set(pooling="last", outputs="softmax", tokenizer="spaces", unknown="1", length="none"),
+            *_set(cleaning="@cleaning"),
+        ],
     ),
     "kinopoisk": Stranger(
         "label",
         ["repos/DmitryDorzhievich+Kinopoisk/weights.pt", "vocab_to_int.json"],
         [
             *_set(activation="tanh", nonlinearity="tanh", tokenizer="spaces", unknown="skip", length="100"),
-            *_set(outputs="sigmoid", cleaning="@cleaning", stop_words="@/russian_stopwords.txt"),
+            *_set(padding="left", truncating="right", outputs="sigmoid", cleaning="@cleaning", stop_words="@/russian_stopwords.txt"),
             *("--labels", "negative,neutral,positive"),
         ],
     ),
@@ -110,7 +113,7 @@ STRANGERS: dict[str, Stranger] = {
         ["repos/YugShrivastava+RNN_Backend/sentiment_model.pth", "vocab.pkl"],
         [
             *_set(pooling="last", activation="relu", nonlinearity="tanh", tokenizer="nltk", unknown="found"),
-            *_set(length="20", padding="right", cleaning="@cleaning"),
+            *_set(length="20", padding="right", truncating="right", outputs="softmax", cleaning="@cleaning"),
             *("--labels", "negative,positive"),
         ],
     ),
@@ -145,6 +148,24 @@ STRANGERS: dict[str, Stranger] = {
         "label",
         ["repos/mattia-venturini+text-language-identification/char-rnn-classification.pt"],
         ["--vocab", "@/answers/language_letters.json", "--labels", "first,second"],
+    ),
+    "g2pM": Stranger(
+        "tags",
+        ["packages/g2pM/g2pM/np_ckpt.pkl", "char2idx.pkl"],
+        [
+            *("--layout", "tagger", "--labels", "@/packages/g2pM/g2pM/class2idx.pkl"),
+            *_set(activation="relu", tokenizer="characters", unknown="found", prepend="시", append="끝"),
+        ],
+    ),
+    "g2p_fa": Stranger(
+        "translation",
+        ["packages/g2p_fa/g2p_fa/data/weights"],
+        [
+            *("--vocab", "source=@/answers/g2p_fa_source.json", "--vocab", "target=@/answers/g2p_fa_target.json"),
+            *("--layout", "encoder-decoder"),
+            *_set(tokenizer="characters", unknown="2", length="30", padding="right", truncating="right"),
+            *_set(prepend="<sos>", append="<eos>", start="<sos>", stop="<eos>", max_tokens="29"),
+        ],
     ),
     "imdb_review": Stranger(
         "label",
@@ -253,6 +274,12 @@ def _translation(answer: Mapping[str, Any], original: str) -> None:
     assert answer["text"] == original
 
 
+def _tags(answer: Mapping[str, Any], original: Mapping[str, Any]) -> None:
+    """The original's tags of all characters, before a dictionary chooses which of them it shows. The digits of a number
+    are one word of ours, with the tag of the first one."""
+    assert [word["label"] for word in answer["tags"]] == [original["tags"][word["start"]] for word in answer["tags"]]
+
+
 def _next(answer: Mapping[str, Any], original: Mapping[str, Any]) -> None:
     token = answer["tokens"][0]
     assert token["text"].strip() == original["next"]
@@ -263,6 +290,7 @@ KINDS: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
     "forecast": ("/v1/forecast", _values),
     "label": ("/v1/classify", _label),
     "translation": ("/v1/translate", _translation),
+    "tags": ("/v1/tag", _tags),
     "next": ("/v1/complete", _next),
 }
 

@@ -15,6 +15,7 @@ from app.importers.options import Option
 from app.importers.parts import (
     consists_of,
     embedded,
+    is_recurrent,
     linear,
     prefixed,
     recurrence,
@@ -39,7 +40,12 @@ class _Notebook(Layout):
     def matches(self, checkpoint: Checkpoint) -> bool:
         if checkpoint.setting(*LENGTHS) is not None:  # the notebooks read texts as long as they are
             return False
-        return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
+        if not checkpoint.is_state_dict_alone or not consists_of(checkpoint.network, "embedding.", self.part, "fc."):
+            return False
+        tensors = checkpoint.network
+        if not is_recurrent(tensors, self.part) or "fc.weight" not in tensors or tensors["fc.weight"].dim() != 2:
+            return False
+        return tensors["fc.weight"].shape[1] == recurrence(tensors, self.part).output_size
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         return Understanding(

@@ -19,7 +19,7 @@ _MAY_LABEL = (
     "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names say so alone"
 )
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
-_NOT_FOR_TAGS = ("stop_words", "pooling")  # a tag for each word
+_NOT_FOR_TAGS = ("stop_words", "pooling", "norm_at")  # a tag for each word
 
 
 class GeneralTagger(Layout):
