@@ -204,14 +204,14 @@ def _is_attention(named: Sequence[Group], width: int) -> bool:
     return len(named) == 2 and key.inputs == width and score.inputs == key.outputs and score.outputs == 1
 
 
-def _head(groups: Sequence[Group], width: int) -> tuple[list[HeadLayer], list[Group]]:
+def _head(groups: Sequence[Group], width: int, directions: int) -> tuple[list[HeadLayer], list[Group]]:
     """The linear layers in order, each reading the one before, with their norms; and the groups that are not in it."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
     chain: list[Group] = []
     for group in linears:
         if not chain or group.inputs == chain[-1].outputs:
             chain.append(group)
-    if not chain or (chain[0].inputs % width and width % chain[0].inputs):
+    if not chain or (chain[0].inputs % width and (directions == 1 or chain[0].inputs * 2 != width)):
         return [], list(groups)
     norms = [group for group in groups if group.kind == "norm"]
     place = {id(group): number for number, group in enumerate(groups)}

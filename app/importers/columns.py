@@ -66,7 +66,7 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
         if place in scalers:
             raise ImportFailed(f"two scalers are for the {place}: give --scaler features=FILE --scaler targets=FILE")
         scalers[place] = scaler
-        if not given:
+        if not given or scaler.note:
             state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
     if "features" not in scalers:
         usual = next((s.in_words() for path, s in maybe.items() if path.isdecimal()), "none")

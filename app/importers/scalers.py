@@ -26,14 +26,18 @@ _NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
 _MOST_KEYS = 8  # of a file with the numbers of a scaler alone
 
 
+_CLIPS = "clip=True: values outside of the training's are clipped there, and not here"
+
+
 @dataclass(frozen=True)
 class Scaler:
     """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown.
-    `is_numbers`: it is numbers of a file, which may be something else."""
+    `is_numbers`: it is numbers of a file, which may be something else. `note`: what it did in the training, and does not here."""
 
     columns: Sequence[Scaling | None]
     names: Sequence[str] = ()
     is_numbers: bool = False
+    note: str = ""
 
     def in_words(self) -> str:
         """As on the command line."""
@@ -45,7 +49,8 @@ class Scaler:
 
     def describe(self) -> str:
         methods = {column.method if column else "none" for column in self.columns}
-        return f"{' and '.join(sorted(methods))} scaling of {len(self.columns)} columns"
+        note = f" ({self.note})" if self.note else ""
+        return f"{' and '.join(sorted(methods))} scaling of {len(self.columns)} columns{note}"
 
 
 def scaler_of(plain: Plain) -> Scaler | None:
@@ -72,8 +77,13 @@ def _of_sklearn(stub: ForeignObject) -> Scaler | None:
     names = [str(name) for name in _items(state.get("feature_names_in_"))]
     if kind == "MinMaxScaler" and "scale_" in state:
         low, high = map(float, _items(state.get("feature_range", (0, 1))))
-        ranges = zip(_numbers(state["data_min_"]), _numbers(state["data_max_"]), strict=True)
-        return Scaler([_min_max(least, most, low, high) for least, most in ranges], names)
+        least, most = _numbers(state.get("data_min_")), _numbers(state.get("data_max_"))
+        if not least or len(least) != len(most):
+            raise ImportFailed(
+                f"a {stub.name} has no data_min_ and data_max_ of each column: give its numbers, --scaler min-max:MIN,MAX"
+            )
+        columns = [_min_max(one, other, low, high) for one, other in zip(least, most, strict=True)]
+        return Scaler(columns, names, note=_CLIPS if state.get("clip") else "")
     if kind == "StandardScaler" and "scale_" in state:
         scales, means = _numbers(state["scale_"]), _numbers(state.get("mean_"))
         means, scales = means or [0.0] * len(scales), scales or [1.0] * len(means)
@@ -81,7 +91,9 @@ def _of_sklearn(stub: ForeignObject) -> Scaler | None:
     if kind == "MaxAbsScaler" and "scale_" in state:
         return Scaler([_standard(0.0, scale) for scale in _numbers(state["scale_"])], names)
     if kind == "RobustScaler" and "scale_" in state:
-        pairs = zip(_numbers(state["center_"]), _numbers(state["scale_"]), strict=True)
+        centers, scales = _numbers(state.get("center_")), _numbers(state["scale_"])
+        centers, scales = centers or [0.0] * len(scales), scales or [1.0] * len(centers)
+        pairs = zip(centers, scales, strict=True)
         return Scaler([_standard(center, scale) for center, scale in pairs], names)
     if kind.endswith(("Scaler", "Transformer", "Pipeline")):
         raise ImportFailed(

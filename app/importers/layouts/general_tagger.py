@@ -48,7 +48,7 @@ class GeneralTagger(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        crf = [_ORDER] if chain.crf is not None and _is_tutorials(chain.crf) else []
+        crf = [_ORDER, *_ENDS] if chain.crf is not None and _is_tutorials(chain.crf) else []
         options = [*options_of(chain), *map(_by_word, text_options(checkpoint, chain.embedding.outputs))]
         return crf + [option for option in options if option.name not in _NOT_FOR_TAGS]
 
@@ -88,6 +88,16 @@ _ORDER = Option(
     readings=("to_from", "from_to"),
 )
 
+_ENDS = tuple(
+    Option(
+        name,
+        f"the tag that stands {where}: found by its name or by transitions of -10000; its name or number; or none",
+        "found",
+        assumed=True,
+    )
+    for name, where in (("start_tag", "before a sentence"), ("stop_tag", "behind a sentence"))
+)
+
 
 def _by_word(option: Option) -> Option:
     """Taggers read words as they are, with punctuation as words of its own, and sentences as long as they are unless
@@ -116,10 +126,30 @@ def _crf(crf: Group, given: Given) -> dict[str, Tensor]:
     stops = [place for place, label in enumerate(labels) if label in ("STOP", "END", "EOS", "STOP_TAG", "END_TAG")]
     if not starts and not stops:  # labels without names: nothing goes to START, and nothing comes from STOP
         starts, stops = ((from_to.amax(side) <= _NEVER).nonzero().flatten().tolist() for side in (0, 1))
-    if len(starts) == len(stops) == 1:
-        return {"crf.transitions": from_to, "crf.start": from_to[starts[0]], "crf.end": from_to[:, stops[0]]}
+    ends = {}
+    for option, found in (("start_tag", starts), ("stop_tag", stops)):
+        chosen = given.values.text(option)
+        if chosen != "found":
+            found = _places(option, chosen, given.labels, len(matrix))
+        require(
+            chosen == "none" or len(found) == 1,
+            f"which tag stands before a sentence and which one behind it is not known ({option}): name START and STOP in "
+            f"--labels, or use --set {option}=NAME, its number, or none if the CRF has no such tag",
+        )
+        ends[option] = found
+    zeros = from_to.new_zeros(len(matrix))
     return {
         "crf.transitions": from_to,
-        "crf.start": from_to.new_zeros(len(matrix)),
-        "crf.end": from_to.new_zeros(len(matrix)),
+        "crf.start": from_to[ends["start_tag"][0]] if ends["start_tag"] else zeros,
+        "crf.end": from_to[:, ends["stop_tag"][0]] if ends["stop_tag"] else zeros,
     }
+
+
+def _places(option: str, value: str, labels: Sequence[str], count: int) -> list[int]:
+    """The place of a tag by its name or its number."""
+    if value == "none":
+        return []
+    if value in labels:
+        return [list(labels).index(value)]
+    require(value.isdecimal() and int(value) < count, f"--set {option}={value}: there is no such tag; use its name")
+    return [int(value)]
