@@ -35,7 +35,9 @@ def bare_attention(groups: Sequence[Group], width: int) -> BareAttention | None:
     if len(bare) != 1:
         return None
     (group,) = bare
-    vectors = {key: tensor.flatten() for key, tensor in group.tensors.items() if tensor.numel() == max(tensor.shape, default=0)}
+    vectors = {
+        key: tensor.flatten() for key, tensor in group.tensors.items() if tensor.numel() == max(tensor.shape, default=0)
+    }
     matrices = {key: tensor for key, tensor in group.tensors.items() if key not in vectors}
     if len(matrices) == 1:
         (matrix,) = matrices.values()

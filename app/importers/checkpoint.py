@@ -17,7 +17,19 @@ Tensors = Mapping[str, Tensor]
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
 _NOT_NETWORKS = ("optim", "sched", "_opt", "amp", "callbacks", "loops")
-_LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "tags", "ix_to_tag", "id2tag", "action", "categor", "target_names")
+_LABELS = (
+    "label",
+    "class",
+    "tag_to",
+    "tag2",
+    "idx2tag",
+    "tags",
+    "ix_to_tag",
+    "id2tag",
+    "action",
+    "categor",
+    "target_names",
+)
 _FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
 
 

@@ -8,6 +8,7 @@ from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.labels import Asks
 from app.importers.layout import Columns
+from app.importers.numbered import in_short, named_in_short
 from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.request import ImportRequest
@@ -16,6 +17,7 @@ from app.store.manifest import Feature, Standard
 
 _SCALING = ("scal", "norm", "stat")
 _TARGETS = ("target", "label", "y_", "_y", "output")
+_SHOWN = 8
 _FORM = "FILE, min-max:MIN,MAX or standard:MEAN,STD"
 
 
@@ -124,12 +126,12 @@ def _read(text: str) -> Scaler:
 def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, state: Asks) -> Sequence[str]:
     count = needed.features
     if request.features:
-        if len(request.features) != count:
+        names = _whole(request.features)
+        if len(names) != count:
             raise ImportFailed(
-                f"the network reads {count} numbers a step, and --features names {len(request.features)}: name "
-                "each, in order"
+                f"the network reads {count} numbers a step, and --features names {len(names)}: name each, in order"
             )
-        return request.features
+        return names
     if scaler is not None and len(scaler.names) == count:
         return scaler.names
     if count == 1:
@@ -140,7 +142,7 @@ def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, st
             "--features",
             "NAME,NAME",
             f"names of the {count} columns that the network reads, in order",
-            usual=",".join(usual),
+            usual=in_short(usual),
             depends="columns of a CSV are found by these names",
         )
     )
@@ -156,10 +158,11 @@ def _targets(
         return ()
     scaler = scalers.get("targets")
     if request.targets:
-        if len(request.targets) not in needed.targets:
+        names = _whole(request.targets)
+        if len(names) not in needed.targets:
             numbers = " or ".join(map(str, needed.targets))
-            raise ImportFailed(f"the network forecasts {numbers} columns, and --targets names {len(request.targets)}")
-        return request.targets
+            raise ImportFailed(f"the network forecasts {numbers} columns, and --targets names {len(names)}")
+        return names
     count = needed.targets[0]
     if scaler is not None and len(scaler.columns) in needed.targets:
         count = len(scaler.columns)
@@ -172,12 +175,21 @@ def _targets(
         Question(
             "--targets",
             "NAME,NAME",
-            f"names of the columns that the network forecasts ({' or '.join(map(str, needed.targets))})",
-            usual=",".join(usual),
+            f"names of the columns that the network forecasts ({_or(needed.targets)})",
+            usual=in_short(usual),
             depends="a column that it reads, too, is scaled back as that one",
         )
     )
     return usual
+
+
+def _whole(names: Sequence[str]) -> Sequence[str]:
+    """The names, where one may be `x1..x5000`."""
+    return [whole for name in names for whole in named_in_short(name) or [name]]
+
+
+def _or(numbers: Sequence[int]) -> str:
+    return " or ".join(map(str, numbers)) if len(numbers) <= _SHOWN else f"a divisor of {max(numbers)}"
 
 
 def _numbered(count: int) -> list[str]:

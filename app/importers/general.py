@@ -325,12 +325,14 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
             _folded(layer.norm, weights[number + 1])
             norms[number] = None
     if not _is_at_outputs(chain, values):
-        for norm in reversed(chain.back):
-            _folded(norm, weights[0])
+        for behind in reversed(chain.back):
+            _folded(behind, weights[0])
     weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
     attended = values.given.get("attended", "none")
     if attended != "none":
-        require(chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone")
+        require(
+            chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone"
+        )
         identity = torch.eye(chain.pooled, dtype=weights[0]["weight"].dtype)
         layers.insert(0, Layer.model_validate({"size": chain.pooled, "activation": attended}))
         weights.insert(0, {"weight": identity, "bias": identity.new_zeros(chain.pooled)})
@@ -383,8 +385,8 @@ def _read_by(
     if chain.back and "last" in names and _is_at_outputs(chain, values):  # the last state is without them
         require(
             chain.directions == 1,
-            "a norm over the outputs of a bidirectional recurrence has no part in pooling last: use --set norm_at=pooled "
-            "if it reads the last state, or another pooling",
+            "a norm over the outputs of a bidirectional recurrence has no part in pooling last: use another one, or "
+            "--set norm_at=pooled if it reads the last state",
         )
         names = tuple("last_output" if name == "last" else name for name in names)
     return weight, names, None

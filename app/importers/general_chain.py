@@ -10,7 +10,7 @@ from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.general import Answer
-from app.importers.structure import structure_of
+from app.importers.structure import structure_of, with_layers
 
 _TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -25,7 +25,7 @@ def chain_in(checkpoint: Checkpoint) -> Chain | None:
     known = _CHAINS.get(id(tensors))
     if known is None or known[0] is not tensors:
         _CHAINS.clear()
-        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(tensors))
+        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(with_layers(tensors)))
     chain = known[1]
     return None if chain is not None and chain.leftover else chain
 

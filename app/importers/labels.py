@@ -8,6 +8,7 @@ from typing import Protocol
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Needs
+from app.importers.numbered import in_short, named_in_short
 from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.vocabularies import words_of
@@ -32,6 +33,8 @@ def read_labels(text: str) -> list[str]:
         if labels is None:
             raise ImportFailed(f"{path.name} has no labels: give a JSON list of names, in the order of the outputs")
         return labels
+    if (names := named_in_short(text)) is not None:
+        return names
     return [label.strip() for label in next(csv.reader([text], skipinitialspace=True), []) if label.strip()]
 
 
@@ -96,4 +99,4 @@ def _whole(lists: Mapping[str, list[str]], checkpoint: Checkpoint) -> dict[str, 
 
 
 def _joined(labels: Sequence[str]) -> str:
-    return ",".join(f'"{label}"' if "," in label else label for label in labels)
+    return in_short([f'"{label}"' if "," in label else label for label in labels])

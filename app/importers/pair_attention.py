@@ -92,7 +92,7 @@ def _form(groups: Sequence[Group], hidden: int, memory: int, embedding: int) -> 
 
 
 def _two(layers: Sequence[Group], score: Group | None, hidden: int, memory: int) -> _Found | None:
-    """A layer on the hidden state and one on the memory, in this order if it is told."""
+    """A layer on the hidden state and one on the memory, in this order if sizes or names say it."""
     if score is not None and score.inputs != layers[0].outputs:
         return None
     form: Form = "projected" if score is None else "separate"

@@ -53,7 +53,7 @@ MOST_TOKENS = 1000
 
 
 def marks_of(words: Sequence[str]) -> tuple[str | None, str | None]:
-    """The words that start and end a text, as they are spelt; None where there is none."""
+    """The words that start and end a text, as they are spelt; None for one that it does not have."""
     spelt = {word.lower(): word for word in reversed(words)}
     start, stop = (next((spelt[mark] for mark in marks if mark in spelt), None) for marks in (_STARTS, _STOPS))
     return start, stop

@@ -68,7 +68,9 @@ def beside_numbers(plain: Plain) -> Plain:
     others = {key: value for key, value in plain.items() if str(key).lower().rstrip("_") not in numbers}
     if any(isinstance(value, Tensor) and value.dim() > 1 for value in others.values()):
         return others
-    return {key: value for key, value in others.items() if isinstance(value, Mapping | ForeignObject | str | int | float)}
+    return {
+        key: value for key, value in others.items() if isinstance(value, Mapping | ForeignObject | str | int | float)
+    }
 
 
 def _of_sklearn(stub: ForeignObject) -> Scaler | None:

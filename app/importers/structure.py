@@ -77,6 +77,12 @@ def structure_of(tensors: Tensors) -> Structure:
     return Structure(tensors, groups, unknown)
 
 
+def with_layers(tensors: Tensors) -> Tensors:
+    """With each nn.LSTMCell, nn.GRUCell or nn.RNNCell as a layer of one: over the steps of a source it computes what
+    nn.LSTM, nn.GRU or nn.RNN do."""
+    return {f"{key}_l0" if _CELL.fullmatch(key) else key: tensor for key, tensor in tensors.items()}
+
+
 def _by_prefix(tensors: Tensors) -> Iterator[tuple[str, dict[str, Tensor]]]:
     found: dict[str, dict[str, Tensor]] = {}
     for key in tensors:

@@ -52,7 +52,7 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         ),
         Option(
             "length",
-            "words that every text was cut and padded to (on which sides: padding, truncating); none: each is read whole",
+            "words that every text was cut and padded to (sides: padding, truncating); none: each is read whole",
             str(length) if isinstance(length, int) and length > 0 else "none",
             depends="padding is read like words unless the training packed or masked it",
         ),
@@ -64,7 +64,13 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             depends="pad_sequence of PyTorch pads on the right, pad_sequences of Keras on the left",
             idle_where=_NO_LENGTH,
         ),
-        Option("truncating", "with a length, the side at which longer texts are cut", "right", _SIDES, idle_where=_NO_LENGTH),
+        Option(
+            "truncating",
+            "with a length, the side at which longer texts are cut",
+            "right",
+            _SIDES,
+            idle_where=_NO_LENGTH,
+        ),
         Option(
             "cleaning", "none, or a JSON file of steps before splitting, see docs/importing.md", "none", assumed=True
         ),

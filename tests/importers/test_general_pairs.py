@@ -1,17 +1,19 @@
 """Encoder-decoders that no repository wrote: recognised by their structure, they decode as the module does."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import torch
+from torch import nn
 
 from app.importers.checkpoint import checkpoint_of
 from app.importers.layout import Converted, Given
-from app.importers.layouts.general_translation import GeneralTranslation
+from app.importers.layouts.general_translation import GeneralTranslation, pair_in
 from app.importers.options import OptionValues
 from app.importers.recognition import recognise
 from app.models.networks import EncoderDecoder, build_network
@@ -192,3 +194,47 @@ def test_unknown_words_are_replaced_only_with_attention_that_chooses(tmp_path: P
     module = _made(Form("lstm"))
     printed = asked(tmp_path, saved(tmp_path, module), *_vocabularies(tmp_path), "--usual", "--set=replace_unk=yes")
     assert "decoding.replace_unknown needs attention that chooses among the tokens of a text" in printed
+
+
+def _flat(**parts: nn.Module) -> nn.Module:
+    module = nn.Module()
+    for name, part in parts.items():
+        module.add_module(name, part)
+    return module
+
+
+OTHERS: dict[str, Callable[[], nn.Module]] = {
+    "a language model of two layers": lambda: _flat(
+        emb=nn.Embedding(20, 6), lstm1=nn.LSTM(6, 6), lstm2=nn.LSTM(6, 6), fc=nn.Linear(6, 20)
+    ),
+    "a tagger over characters and words": lambda: _flat(
+        char_emb=nn.Embedding(15, 4),
+        char_lstm=nn.LSTM(4, 5, bidirectional=True),
+        word_emb=nn.Embedding(30, 7),
+        lstm=nn.LSTM(17, 8, bidirectional=True),
+        out=nn.Linear(16, 9),
+    ),
+    "a pair over numbers": lambda: _flat(encoder=nn.LSTM(3, 8), decoder=nn.LSTM(8, 8), fc=nn.Linear(8, 3)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_networks_are_no_pairs(name: str) -> None:
+    assert pair_in(checkpoint_of([OTHERS[name]().state_dict()])) is None
+
+
+def test_sides_without_names_are_told_apart_by_their_order() -> None:
+    tables, units = (nn.Embedding(15, 4), nn.Embedding(18, 4)), (nn.GRU(4, 8), nn.GRU(12, 8))
+    module = _flat(e1=tables[0], r1=units[0], e2=tables[1], r2=units[1], proj=nn.Linear(8, 18))
+    pair = pair_in(checkpoint_of([module.state_dict()]))
+    assert pair is not None
+    assert pair.encoder is not None
+    assert (pair.encoder.rows, pair.decoder.rows, pair.gets) == (15, 18, ["context"])
+
+
+def test_characters_may_be_one_hot() -> None:
+    parts = {"encoder": nn.LSTM(18, 8), "decoder": nn.LSTM(19, 8), "fc": nn.Linear(8, 19)}
+    checkpoint = checkpoint_of([_flat(**parts).state_dict()])
+    pair = pair_in(replace(checkpoint, given=[SOURCE, TARGET]))
+    assert pair is not None
+    assert torch.equal(pair.decoder.table, torch.eye(19))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from app.tasks.sources.raw_series import JsonSeries
 from tests.importers.importing import answered, asked, imported, saved
 from tests.importers.originals import WORDS, sentences
 from tests.importers.test_mended import Student
@@ -46,17 +47,20 @@ class Attentive(nn.Module):
 
 
 SCORES: dict[str, tuple[Callable[[Attentive, Tensor], Tensor], dict[str, tuple[int, ...]]]] = {
-    "a vector": (lambda module, outputs: torch.tanh(outputs) @ module.w, {"w": (8,)}),
+    "a vector": (lambda module, outputs: torch.tanh(outputs) @ module.get_parameter("w"), {"w": (8,)}),
     "a vector in three dimensions": (
-        lambda module, outputs: torch.tanh(outputs) @ module.att_weight[0],
+        lambda module, outputs: torch.tanh(outputs) @ module.get_parameter("att_weight")[0],
         {"att_weight": (1, 8, 1)},
     ),
     "a matrix and a vector": (
-        lambda module, outputs: torch.tanh(outputs @ module.w_omega) @ module.u_omega,
+        lambda module, outputs: torch.tanh(outputs @ module.get_parameter("w_omega")) @ module.get_parameter("u_omega"),
         {"w_omega": (8, 8), "u_omega": (8, 1)},
     ),
     "a matrix, a bias and a vector": (
-        lambda module, outputs: torch.tanh(outputs @ module.weight_W + module.bias_W) @ module.weight_proj,
+        lambda module, outputs: (
+            torch.tanh(outputs @ module.get_parameter("weight_W") + module.get_parameter("bias_W"))
+            @ module.get_parameter("weight_proj")
+        ),
         {"weight_W": (8, 7), "bias_W": (7,), "weight_proj": (7, 1)},
     ),
 }
@@ -76,17 +80,10 @@ def test_attention_of_bare_parameters_answers_as_the_module(tmp_path: Path, name
 
 
 def test_a_length_asks_for_its_sides(tmp_path: Path) -> None:
-    module = Student()
-    (tmp_path / "vocab.json").write_text(json.dumps({"word_to_idx": dict(zip(VOCABULARY, range(99))), "max_len": 9}))
-    given = (
-        saved(tmp_path, nn.ModuleDict({"embedding": nn.Embedding(len(VOCABULARY), 5), "lstm": nn.LSTM(5, 4)})),
-        f"--checkpoint={tmp_path / 'vocab.json'}",
-    )
-    del module
-    state = nn.ModuleDict(
-        {"embedding": nn.Embedding(len(VOCABULARY), 5), "lstm": nn.LSTM(5, 4), "fc": nn.Linear(4, 2)}
-    )
-    given = (saved(tmp_path, state), given[1])
+    numbers = {word: number for number, word in enumerate(VOCABULARY)}
+    (tmp_path / "vocab.json").write_text(json.dumps({"word_to_idx": numbers, "max_len": 9}))
+    state = nn.ModuleDict({"embedding": nn.Embedding(len(VOCABULARY), 5), "lstm": nn.LSTM(5, 4), "fc": nn.Linear(4, 2)})
+    given = (saved(tmp_path, state), f"--checkpoint={tmp_path / 'vocab.json'}")
     printed = asked(tmp_path, *given)
     assert "layout: text-classifier" in printed
     assert "--set length=9" in printed
@@ -180,10 +177,12 @@ class Normed(nn.Module):
                 "pooled max": lambda: self.bn(outputs.amax(0, keepdim=True)),
                 "outputs max": lambda: self.bn(outputs).amax(0, keepdim=True),
             }[self._order]()
-            return self.fc2(torch.relu(self.fc1(pooled)))[0].softmax(0)
+            answer: Tensor = self.fc2(torch.relu(self.fc1(pooled)))
+            return answer[0].softmax(0)
         hidden = self.fc1(outputs.amax(0, keepdim=True))
         hidden = self.bn(torch.relu(hidden)) if self._order == "after" else torch.relu(self.bn(hidden))
-        return self.fc2(hidden)[0].softmax(0)
+        answer = self.fc2(hidden)
+        return answer[0].softmax(0)
 
 
 @pytest.mark.parametrize(
@@ -205,3 +204,29 @@ def test_the_place_of_a_norm_is_asked(tmp_path: Path, norm: str, order: str, opt
     with torch.no_grad():
         for text, result in zip(TEXTS, answered(tmp_path, TEXTS), strict=True):
             assert list(result["scores"].values()) == pytest.approx(module(_ids(text)).tolist(), abs=1e-5)
+
+
+def test_cells_in_a_row_are_layers(tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    first, second, linear = nn.LSTMCell(1, 5), nn.LSTMCell(5, 5), nn.Linear(5, 1)
+    state = nn.ModuleDict({"lstm1": first, "lstm2": second, "linear": linear})
+    imported(tmp_path, saved(tmp_path, state), "--usual", "--scaler=none")
+    series = [0.1, 0.7, -0.4, 0.2]
+    one = two = None
+    with torch.no_grad():
+        for value in series:
+            one = first(torch.tensor([[value]]), one)
+            two = second(one[0], two)
+        assert two is not None
+        wanted = linear(two[0]).item()
+    (result,) = answered(tmp_path, [JsonSeries([[value] for value in series])])
+    assert result["values"][0][0] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_thousands_of_columns_are_asked_in_short(tmp_path: Path) -> None:
+    state = nn.ModuleDict({"rnn": nn.RNN(3000, 4), "fc": nn.Linear(4, 1)})
+    printed = asked(tmp_path, saved(tmp_path, state))
+    assert "--features x1..x3000" in printed
+    assert "tf-idf" in printed
+    assert len(printed) < 4000
+    imported(tmp_path, saved(tmp_path, state), "--usual", "--features=x1..x3000")

@@ -104,7 +104,13 @@ STRANGERS: dict[str, Stranger] = {
         ["repos/DmitryDorzhievich+Kinopoisk/weights.pt", "vocab_to_int.json"],
         [
             *_set(activation="tanh", nonlinearity="tanh", tokenizer="spaces", unknown="skip", length="100"),
-            *_set(padding="left", truncating="right", outputs="sigmoid", cleaning="@cleaning", stop_words="@/russian_stopwords.txt"),
+            *_set(
+                padding="left",
+                truncating="right",
+                outputs="sigmoid",
+                cleaning="@cleaning",
+                stop_words="@/russian_stopwords.txt",
+            ),
             *("--labels", "negative,neutral,positive"),
         ],
     ),

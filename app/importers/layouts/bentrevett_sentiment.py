@@ -50,8 +50,8 @@ class _Notebook(Layout):
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         return Understanding(
             unsure=[
-                "a network of your own often has these names. This layout reads the last state, one of the labels holds, "
-                "and texts are neither cut nor padded: if yours does otherwise, use --layout text-classifier"
+                "a network of your own often has these names. This layout reads the last state, one of the labels "
+                "holds, and texts are neither cut nor padded: if yours does otherwise, use --layout text-classifier"
             ]
         )
 

@@ -46,8 +46,8 @@ class _Notebook(Layout):
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         return Understanding(
             unsure=[
-                "a network of your own often has these names. This layout reads words as the notebooks do, between <sos> "
-                "and <eos>, neither cut nor padded: if yours does otherwise, use --layout encoder-decoder"
+                "a network of your own often has these names. This layout reads words as the notebooks do, between "
+                "<sos> and <eos>, neither cut nor padded: if yours does otherwise, use --layout encoder-decoder"
             ]
         )
 

@@ -30,6 +30,7 @@ _WINDOWS = (
 )
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
+_WORDS = 500  # more numbers a step are hardly a series
 _PADDING = Option(
     "short",
     "series with fewer steps than the window: refuse, or pad with zeros on the left or the right",
@@ -65,6 +66,14 @@ class _OverSeries(Layout):
             readings=("none", "10", "30"),
         )
         return [window, _PADDING, *self._more(chain), *options_of(chain)]
+
+    def _doubts(self, chain: Chain) -> list[str]:
+        if chain.features < _WORDS:
+            return []
+        return [
+            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
+        ]
 
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
@@ -108,7 +117,8 @@ class SeriesForecaster(_OverSeries):
         label = [
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
-        return Understanding(understood.facts, [*understood.unsure, *(label if chain.outputs > 1 else [])])
+        label = label if chain.outputs > 1 else []
+        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
@@ -165,7 +175,10 @@ class SeriesClassifier(_OverSeries):
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)
-        return understanding_of(chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series")
+        understood = understanding_of(
+            chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
+        )
+        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []

@@ -121,7 +121,7 @@ def _pair(checkpoint: Checkpoint) -> Pair:
 
 
 def _source_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
-    """Options of the source's text. What stands around it is asked for: no tensor shows it."""
+    """Options of the source's text. No tensor shows what stands around it, so the import asks."""
     words = known_words(checkpoint, rows)
     around = dict(zip(("prepend", "append"), marks_of(words), strict=True))
     options = [

@@ -257,6 +257,6 @@ class _Mapping:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         require(
             not left,
-            f"no part of the mapping file reads {', '.join(names[:_SHOWN])}{more}: without them the network would answer "
-            'wrongly. Name their part, or say that the answers do not need them: "leave_out": ["PREFIX", ...]',
+            f"no part of the mapping file reads {', '.join(names[:_SHOWN])}{more}: without them the network would "
+            'answer wrongly. Name their part, or say that the answers do not need them: "leave_out": ["PREFIX", ...]',
         )
