@@ -132,7 +132,8 @@ def chain_of(structure: Structure) -> Chain | None:
     ]
     first_linear = min((order[group.prefix] for group in rest if group.kind in ("linear", "table")), default=0)
     ahead = [group for group in norms if order[group.prefix] < first_linear]
-    head, rest = _head([group for group in rest if group not in ahead], width)
+    directions = structure.recurrence(recurrences[-1]).directions
+    head, rest = _head([group for group in rest if group not in ahead], width, directions)
     back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
     rest = [group for group in rest if group not in back]
     if not head:

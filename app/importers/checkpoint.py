@@ -122,7 +122,7 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
     if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
         return
-    scaler = scaler_of(plain)
+    scaler = _scaler(plain)
     if scaler is not None:
         yield path, scaler, plain
         yield from _walk(beside_numbers(plain), path)
@@ -140,6 +140,15 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
             yield from _walk(value, f"{path}.{index}")
     elif isinstance(plain, str | int | float | bool):
         yield path, plain, plain
+
+
+def _scaler(plain: Plain) -> Scaler | None:
+    try:
+        return scaler_of(plain)
+    except ImportFailed:
+        if isinstance(plain, Mapping):  # settings, such as {"minimum": 9, "maximum": 5}
+            return None
+        raise
 
 
 def _weights(plain: Plain) -> dict[str, Tensor] | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.importers.chain import Chain, HeadLayer
+from app.importers.doubts import doubts_of
 from app.importers.layout import Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
@@ -150,6 +151,8 @@ def options_of(chain: Chain) -> list[Option]:
                 kind="whole",
                 most=64,
             ),
+            Option("conv_stride", "stride of the convolutions", "1", kind="whole", most=64, assumed=True),
+            Option("conv_dilation", "dilation of the convolutions", "1", kind="whole", most=64, assumed=True),
         ]
     return options
 
@@ -185,7 +188,7 @@ def understanding_of(chain: Chain, answer: str) -> Understanding:
         facts.append("norms in the head: " + ", ".join(norms))
     if len(chain.head) > 1:
         unsure.append("the function between the layers of the head is not in the file (activation)")
-    return Understanding(facts, unsure)
+    return Understanding(facts, [*unsure, *doubts_of(chain)])
 
 
 def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
@@ -264,6 +267,7 @@ def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionVal
         width, _, kernel = group.weight.shape
         padding = values.text("conv_padding")
         settings |= {"width": width, "kernel": kernel, "padding": int(padding) if padding.isdecimal() else padding}
+        settings |= {"stride": values.number("conv_stride"), "dilation": values.number("conv_dilation")}
         _add(parts.front, "front", parts, Convolution.model_validate(settings), _with_bias(group))
     else:
         stage = LinearStage.model_validate({"size": group.outputs, **settings})

@@ -89,6 +89,8 @@ def _of_sklearn(stub: ForeignObject) -> Scaler | None:
     if kind == "StandardScaler" and "scale_" in state:
         scales, means = _numbers(state["scale_"]), _numbers(state.get("mean_"))
         means, scales = means or [0.0] * len(scales), scales or [1.0] * len(means)
+        if not means:
+            return Scaler([None] * int(state.get("n_features_in_") or 1), names)
         return Scaler([_standard(mean, scale) for mean, scale in zip(means, scales, strict=True)], names)
     if kind == "MaxAbsScaler" and "scale_" in state:
         return Scaler([_standard(0.0, scale) for scale in _numbers(state["scale_"])], names)
@@ -97,7 +99,7 @@ def _of_sklearn(stub: ForeignObject) -> Scaler | None:
         centers, scales = centers or [0.0] * len(scales), scales or [1.0] * len(centers)
         pairs = zip(centers, scales, strict=True)
         return Scaler([_standard(center, scale) for center, scale in pairs], names)
-    if kind.endswith(("Scaler", "Transformer", "Pipeline")):
+    if stub.name.startswith("sklearn.") and kind.endswith(("Scaler", "Transformer", "Pipeline")):
         raise ImportFailed(
             f"a {kind} is not supported as a scaler; MinMaxScaler, StandardScaler, MaxAbsScaler and RobustScaler are. "
             "Give its numbers, if it is linear: --scaler standard:MEAN,STD"

@@ -97,6 +97,10 @@ def _fact(module: nn.Module, option: Option) -> str | None:
     if option.name == "conv_padding":
         paddings = {_padding(part) for part in module.modules() if isinstance(part, nn.Conv1d)}
         return paddings.pop() if len(paddings) == 1 else None
+    if option.name in ("conv_stride", "conv_dilation"):
+        name = option.name.removeprefix("conv_")
+        values = {str(getattr(part, name)[0]) for part in module.modules() if isinstance(part, nn.Conv1d)}
+        return values.pop() if len(values) == 1 else None
     return None
 
 
