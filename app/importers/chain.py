@@ -177,7 +177,9 @@ def _attention(groups: Sequence[Group], width: int) -> list[Group]:
     reads the outputs, too."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
     sure = [group for group in linears if is_named_for_attention(group.prefix)]
-    named = sure or [g for g in linears if any(word in g.prefix.lower() for word in MAY_ATTEND) and not _ends(g, linears)]
+    named = sure or [
+        g for g in linears if any(word in g.prefix.lower() for word in MAY_ATTEND) and not _ends(g, linears)
+    ]
     others = [group for group in linears if group not in named]
     if named and not any(group.inputs % width == 0 for group in others):
         return []

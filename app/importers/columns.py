@@ -82,7 +82,8 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
                 usual=usual,
                 values=f"none, {_FORM}",
                 depends="forecasts are scaled back by it; a network that was trained on scaled numbers answers "
-                "nonsense without its scaler" + (f". The files have numbers that may be one: {others}" if maybe else ""),
+                "nonsense without its scaler"
+                + (f". The files have numbers that may be one: {others}" if maybe else ""),
             )
         )
         if taken not in (None, "none") and (scaler := scaler_in_words(taken or "")) is not None:

@@ -26,14 +26,16 @@ def doubts_of(chain: Chain) -> list[str]:
         doubts.append(
             f"the place of {', '.join(square)} is that of the definition: by the size it may be another one, or a gate"
         )
+    if convolutions := [group.name for group in chain.front if group.kind == "convolution"]:
+        doubts.append(f"stride and dilation of {', '.join(convolutions)} are taken as 1 (conv_stride, conv_dilation)")
     last = recurrences[-1][1]
     if chain.pooled > chain.width and (last.layers > 1 or last.cell == "lstm"):
-        others = " or ".join(["those of several layers"] * (last.layers > 1) + ["hidden and cell state"] * (last.cell == "lstm"))
+        others = " or ".join(
+            ["those of several layers"] * (last.layers > 1) + ["hidden and cell state"] * (last.cell == "lstm")
+        )
         doubts.append(f"states side by side have the size that the head reads, too, and are not read here: {others}")
     return doubts
 
 
 def _is_square(group: Group) -> bool:
     return group.kind == "linear" and group.inputs == group.outputs
-
-

@@ -130,14 +130,17 @@ def options_of(chain: Chain) -> list[Option]:
         options.append(
             Option("front_activation", "the function after the layers before the recurrence", "relu", FUNCTIONS)
         )
-    if any(norm is not None for _, norm in chain.front_layers):
+    pairs = [(group, norm) for group, norm in chain.front_layers if norm is not None]
+    if pairs:
+        may_be_input = all(norm.outputs == group.inputs for group, norm in pairs)
         options.append(
             Option(
                 "front_norm",
-                "where the norm behind a layer before the recurrence is: before or after the layer's function",
+                "where the norm behind a layer before the recurrence is: before or after the layer's function"
+                + ("; input: before the layer" if may_be_input else ""),
                 "before",
-                ("before", "after"),
-                readings=("before", "after"),
+                ("before", "after", *["input"] * may_be_input),
+                readings=("before", "after", *["input"] * may_be_input),
             )
         )
     if any(group.kind == "convolution" for group in chain.front):
@@ -259,6 +262,9 @@ def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionVal
     if group.kind in ("norm", "layer_norm"):
         _add_norm(parts.front, "front", parts, group)
         return
+    if norm is not None and values.text("front_norm") == "input":
+        _add_norm(parts.front, "front", parts, norm)
+        norm = None
     is_convolution = group.kind == "convolution"
     function = values.text("conv_activation" if is_convolution else "front_activation")
     norm_first = norm is not None and values.text("front_norm") == "before"

@@ -420,7 +420,11 @@ def _names(walk: _Walk, value: _Value) -> tuple[str, ...]:
 def _gemm(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     attributes = node["attributes"]
     weight = walk.constant(node["inputs"][1])
-    if weight is None or attributes.get("transA") or {attributes.get("alpha", 1.0), attributes.get("beta", 1.0)} != {1.0}:
+    if (
+        weight is None
+        or attributes.get("transA")
+        or {attributes.get("alpha", 1.0), attributes.get("beta", 1.0)} != {1.0}
+    ):
         raise Unknown
     bias = walk.constant(node["inputs"][2]) if len(node["inputs"]) > 2 else None
     return _linear(walk, data[0], weight if attributes.get("transB") else weight.T, bias)

@@ -51,7 +51,23 @@ _FIRST_OF_WORDS = 4  # ids below may be marks that a vocabulary leaves out
 _UNKNOWN = 0  # of torchtext
 _MOST_DIGITS = 18
 _FEW = 6
-_NAMES_WORDS = ("vocab", "word", "char", "letter", "token", "stoi", "itos", "idx", "index", "ix", "2id", "id2", "lang", "dict", "alphabet")
+_NAMES_WORDS = (
+    "vocab",
+    "word",
+    "char",
+    "letter",
+    "token",
+    "stoi",
+    "itos",
+    "idx",
+    "index",
+    "ix",
+    "2id",
+    "id2",
+    "lang",
+    "dict",
+    "alphabet",
+)
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
 
@@ -146,7 +162,9 @@ def _by_mapping(mapping: Mapping[Any, Any]) -> list[str] | None:
 
 
 def _is_id(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isdecimal())
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isdecimal()
+    )
 
 
 def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:

@@ -55,7 +55,12 @@ class Readings:
 
 
 def readings_of(
-    answers: Answers, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str], targets: int = 0
+    answers: Answers,
+    layout: Layout,
+    checkpoint: Checkpoint,
+    files: Sequence[WordFile],
+    settings: Mapping[str, str],
+    targets: int = 0,
 ) -> Readings:
     """The values of options that the module itself shows. `targets` is the number of those that the user named."""
     module = answers.module
@@ -77,7 +82,14 @@ def readings_of(
         if far <= EXACT:
             for option, others in zip(order, choices, strict=True):
                 if option.name in _MAY_NOT_SHOW and any(
-                    _distance(answers, layout, checkpoint, files, {**settings, **known.values, **reading, option.name: other}, targets)
+                    _distance(
+                        answers,
+                        layout,
+                        checkpoint,
+                        files,
+                        {**settings, **known.values, **reading, option.name: other},
+                        targets,
+                    )
                     <= EXACT
                     for other in others
                     if other != reading[option.name]
@@ -120,7 +132,12 @@ def _choices(module: Any, option: Option) -> list[str]:
 
 
 def _distance(
-    answers: Answers, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str], targets: int
+    answers: Answers,
+    layout: Layout,
+    checkpoint: Checkpoint,
+    files: Sequence[WordFile],
+    settings: Mapping[str, str],
+    targets: int,
 ) -> float:
     """How far the network of a reading is from the module; infinite if there is none."""
     try:

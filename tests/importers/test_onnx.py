@@ -39,7 +39,9 @@ def _graph(kind: str, *after: dict[str, Any], weights: dict[str, Tensor] | None 
     )
     nodes = [
         _node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-        _node(kind, ["t", "W", "R", "B", "", "zeros", "zeros"][: 6 if kind == "GRU" else 7], ["sides", "h"], **attributes),
+        _node(
+            kind, ["t", "W", "R", "B", "", "zeros", "zeros"][: 6 if kind == "GRU" else 7], ["sides", "h"], **attributes
+        ),
         _node("Transpose", ["sides"], ["turned"], perm=[0, 2, 1, 3]),
         _node("Reshape", ["turned", "joined"], ["y"]),
         *after,
@@ -107,7 +109,9 @@ def test_what_the_head_reads(nodes: list[dict[str, Any]], pooling: str) -> None:
 
 
 def test_functions_and_window() -> None:
-    graph = _read(_node("ReduceSum", ["y"], ["pooled"], axes=[0]), HEAD, _node("Softmax", ["answer"], ["probabilities"]))
+    graph = _read(
+        _node("ReduceSum", ["y"], ["pooled"], axes=[0]), HEAD, _node("Softmax", ["answer"], ["probabilities"])
+    )
     assert graph.answers["outputs"] == "softmax"
     assert graph.window == 7
     assert "classifier.weight" in graph.tensors

@@ -54,7 +54,14 @@ def test_a_module_shows_its_order(tmp_path: Path, shape: tuple[int, int], rows: 
     torch.manual_seed(2)
     module = Horizon(*shape)
     names = ["a", "b", "c"]
-    arguments = {"features": names, "targets": names, "scaler": "none", "store": tmp_path, "quiet": True, "window": None}
+    arguments = {
+        "features": names,
+        "targets": names,
+        "scaler": "none",
+        "store": tmp_path,
+        "quiet": True,
+        "window": None,
+    }
     kept = unroll.save(module, name="mine", **arguments)
     assert f"order: {'targets' if rows else 'steps'}, as the module answers" in kept.found
     wrong = "steps" if rows else "targets"
@@ -65,9 +72,7 @@ def test_a_module_shows_its_order(tmp_path: Path, shape: tuple[int, int], rows: 
 def test_a_row_of_numbers_shows_no_order(tmp_path: Path) -> None:
     names = ["a", "b", "c"]
     with pytest.raises(ArgumentsMissing) as missing:
-        unroll.save(
-            Horizon(12), name="mine", features=names, targets=names, scaler="none", store=tmp_path, window=None
-        )
+        unroll.save(Horizon(12), name="mine", features=names, targets=names, scaler="none", store=tmp_path, window=None)
     assert missing.value.arguments == ("order",)
 
 

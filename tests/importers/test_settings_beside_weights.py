@@ -21,7 +21,12 @@ def _series() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("settings", "labels"),
-    [({"layers": 1}, 2), ({"n_layers": 2, "bidirectional": 1}, 3), ({"epoch": 1, "fold": 0}, 2), ({"a": "9" * 5000}, 2)],
+    [
+        ({"layers": 1}, 2),
+        ({"n_layers": 2, "bidirectional": 1}, 3),
+        ({"epoch": 1, "fold": 0}, 2),
+        ({"a": "9" * 5000}, 2),
+    ],
 )
 def test_settings_are_no_labels(tmp_path: Path, settings: dict[str, Any], labels: int) -> None:
     content = {"model": _text(labels), "settings": settings}

@@ -122,23 +122,28 @@ class SeriesForecaster(_OverSeries):
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
-        return [
-            Option(
-                "feedback",
-                "steps after those that the network gives at once: none, or forecast rows are appended to the window",
-                "none",
-                ("none", "window"),
-                assumed=True,
-            )
-        ] * fed + [ORDER] * (len(_targets(chain)) > 2) + [
-            Option(
-                "output_activation",
-                "the function on the output",
-                "none",
-                ("none", "relu", "sigmoid", "tanh"),
-                assumed=True,
-            )
-        ]
+        return (
+            [
+                Option(
+                    "feedback",
+                    "steps after those that the network gives at once: none, or forecast rows are appended to the window",
+                    "none",
+                    ("none", "window"),
+                    assumed=True,
+                )
+            ]
+            * fed
+            + [ORDER] * (len(_targets(chain)) > 2)
+            + [
+                Option(
+                    "output_activation",
+                    "the function on the output",
+                    "none",
+                    ("none", "relu", "sigmoid", "tanh"),
+                    assumed=True,
+                )
+            ]
+        )
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)

@@ -15,9 +15,7 @@ from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
-_MAY_LABEL = (
-    "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names say so alone"
-)
+_MAY_LABEL = "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names say so alone"
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
 _NOT_FOR_TAGS = ("stop_words", "pooling", "norm_at")  # a tag for each word
 
