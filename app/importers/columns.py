@@ -60,7 +60,12 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
     """By `features` and `targets`."""
     given = [(role, _read(text), text) for role, text in request.scalers]
     surely = {path: s for path, s in checkpoint.scalers.items() if _is_sure(path, checkpoint.name_of(path), s, needed)}
-    maybe = {path: s for path, s in checkpoint.scalers.items() if path not in surely}
+    counts = {1, needed.features}
+    maybe = {
+        path: s
+        for path, s in checkpoint.scalers.items()
+        if path not in surely and len(s.columns) in counts and all(s.columns)
+    }
     found = [(None, scaler, checkpoint.name_of(path)) for path, scaler in surely.items()]
     scalers: dict[str, Scaler] = {}
     for role, scaler, name in [*given, *(found if not given else [])]:
@@ -72,7 +77,7 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
             state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
     if "features" not in scalers:
         usual = next((s.in_words() for path, s in maybe.items() if path.isdecimal()), "none")
-        others = ", ".join(f"{s.in_words()} of {checkpoint.name_of(path)}" for path, s in maybe.items())
+        others = ", ".join(f"{s.in_words()} of {checkpoint.name_of(path)}" for path, s in list(maybe.items())[:3])[:400]
         taken = state.ask(
             Question(
                 "--scaler",
@@ -86,8 +91,9 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
                 + (f". The files have numbers that may be one: {others}" if maybe else ""),
             )
         )
-        if taken not in (None, "none") and (scaler := scaler_in_words(taken or "")) is not None:
-            scalers["features"] = scaler
+        offered = scaler_in_words(taken) if taken not in (None, "none") else None
+        if offered is not None:
+            scalers["features"] = offered
     return scalers
 
 

@@ -1,6 +1,5 @@
 """What the shapes of a chain leave open: parts that could stand elsewhere, or do something else."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 from app.importers.chain import Chain
@@ -18,8 +17,8 @@ def doubts_of(chain: Chain) -> list[str]:
     ]
     if same:
         doubts.append(
-            f"the order of {', '.join(same)} is that of their definition: by their sizes it may be another one, or they may "
-            "stand side by side"
+            f"the order of {', '.join(same)} is that of their definition: by their sizes it may be another one, or they "
+            "may stand side by side"
         )
     square = [group.name for group in (*chain.front, *(layer.linear for layer in chain.head)) if _is_square(group)]
     if square:

@@ -87,7 +87,7 @@ def _alone(lists: Mapping[str, list[str]], count: int) -> str | None:
 
 
 def _whole(lists: Mapping[str, list[str]], checkpoint: Checkpoint) -> dict[str, list[str]]:
-    """The lists whose words all stand in the files: a dictionary whose ids begin at 1 gets a word 0 that is no label."""
+    """The lists whose words all stand in the files: a dictionary from id 1 on gets a word 0 that is no label."""
     whole = {}
     for path, words in lists.items():
         content = checkpoint.contents.get(path)

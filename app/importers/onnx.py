@@ -386,11 +386,11 @@ def _concat(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Va
     if len(data) < len(node["inputs"]):
         raise Unknown
     axis = node["attributes"].get("axis", 0)
-    if all(isinstance(value, _Hidden) for value in data):
-        if any(_along(value, axis) not in (SIDES, FEATURES) for value in data):
+    hidden = [value for value in data if isinstance(value, _Hidden)]
+    if len(hidden) == len(data):
+        if any(_along(value, axis) not in (SIDES, FEATURES) for value in hidden):
             raise Unknown
-        states = tuple(state for value in data if isinstance(value, _Hidden) for state in value.states)
-        return replace(data[0], states=states)  # type: ignore[call-arg]
+        return replace(hidden[0], states=tuple(state for value in hidden for state in value.states))
     if axis == 0:
         raise Unknown
     return _Pooled(tuple(name for value in data for name in _names(walk, value)))

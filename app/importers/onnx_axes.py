@@ -1,7 +1,7 @@
 """Axes of values in a graph of ONNX, by name: which one has the steps, which the features. Operators move them.
 
-Axes of a source are numbers until a recurrence reads it. Behind a recurrence they are `steps`, `sides` (its directions),
-`batch` and `features`. The layer before a recurrence marks `features`.
+Axes of a source are numbers until a recurrence reads it. Behind a recurrence they are `steps`, `sides` (its
+directions), `batch` and `features`. The layer before a recurrence marks `features`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,8 @@ _CLIPS = "clip=True: values outside of the training's are clipped there, and not
 @dataclass(frozen=True)
 class Scaler:
     """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown.
-    `is_numbers`: it is numbers of a file, which may be something else. `note`: what it did in the training, and does not here."""
+    `is_numbers`: it is numbers of a file, which may be something else. `note`: what it did in the training, and does
+    not here."""
 
     columns: Sequence[Scaling | None]
     names: Sequence[str] = ()
@@ -43,9 +44,10 @@ class Scaler:
         """As on the command line."""
         columns = [column for column in self.columns if column is not None]
         if columns and isinstance(columns[0], MinMax):
-            parts = [f"{c.minimum:.9g},{c.maximum:.9g},{c.low:g},{c.high:g}" for c in columns if isinstance(c, MinMax)]
-            return "min-max:" + ";".join(parts)
-        return "standard:" + ";".join(f"{c.mean:.9g},{c.std:.9g}" for c in columns if isinstance(c, Standard)) or "none"
+            limits = [(c.minimum, c.maximum, c.low, c.high) for c in columns if isinstance(c, MinMax)]
+            return "min-max:" + ";".join(",".join(map(_exact, numbers)) for numbers in limits)
+        moments = [(c.mean, c.std) for c in columns if isinstance(c, Standard)]
+        return "standard:" + ";".join(",".join(map(_exact, numbers)) for numbers in moments)
 
     def describe(self) -> str:
         methods = {column.method if column else "none" for column in self.columns}
@@ -82,7 +84,7 @@ def _of_sklearn(stub: ForeignObject) -> Scaler | None:
         least, most = _numbers(state.get("data_min_")), _numbers(state.get("data_max_"))
         if not least or len(least) != len(most):
             raise ImportFailed(
-                f"a {stub.name} has no data_min_ and data_max_ of each column: give its numbers, --scaler min-max:MIN,MAX"
+                f"a {stub.name} has no data_min_ and data_max_ of each column: give them, --scaler min-max:MIN,MAX"
             )
         columns = [_min_max(one, other, low, high) for one, other in zip(least, most, strict=True)]
         return Scaler(columns, names, note=_CLIPS if state.get("clip") else "")
@@ -158,6 +160,11 @@ def _standard(mean: float, std: float) -> Scaling:
         return Standard(mean=mean, std=std or 1.0)
     except ValidationError as error:
         raise ImportFailed(f"a scaler of mean {mean:g}, std {std:g}: {error.errors()[0]['msg']}") from error
+
+
+def _exact(number: float) -> str:
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def _items(value: Any) -> list[Any]:

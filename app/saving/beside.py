@@ -109,9 +109,9 @@ def _forms(converted: Converted, network: Network, source: Tensor) -> Iterator[T
     rows = logits.double()
     for answer in (rows, rows[-1:]) if isinstance(architecture, LanguageModel) else (rows,):
         if isinstance(architecture, Classifier) and architecture.outputs == "sigmoid":
-            forms = (answer, answer.sigmoid())
+            forms = [answer, answer.sigmoid()]
         else:
-            forms = (answer, answer.softmax(-1), answer.log_softmax(-1))
+            forms = [answer, answer.softmax(-1), answer.log_softmax(-1)]
         for form in forms:
             yield form.flatten()
     if isinstance(network, ClassifierNetwork) and isinstance(architecture, Classifier) and architecture.labels == 2:

@@ -84,6 +84,7 @@ class Strided(nn.Module):
         super().__init__()
         self.conv, self.bn = nn.Conv1d(3, 3, 3, stride=2, padding=1), nn.BatchNorm1d(3)
         self.lstm, self.fc = nn.LSTM(3, 5, batch_first=True), nn.Linear(5, 1)
+        assert self.bn.running_mean is not None
         nn.init.normal_(self.bn.running_mean)
         nn.init.uniform_(self.bn.weight)
 

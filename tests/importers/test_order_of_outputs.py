@@ -1,6 +1,7 @@
 """Several steps of several columns at once: the order of the outputs is asked for, and answered as the module does."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def test_a_module_shows_its_order(tmp_path: Path, shape: tuple[int, int], rows: 
     torch.manual_seed(2)
     module = Horizon(*shape)
     names = ["a", "b", "c"]
-    arguments = {
+    arguments: dict[str, Any] = {
         "features": names,
         "targets": names,
         "scaler": "none",
@@ -95,7 +96,7 @@ class Ends(nn.Module):
 )
 def test_a_module_shows_its_outputs(tmp_path: Path, function: nn.Module, outputs: str | None) -> None:
     torch.manual_seed(2)
-    arguments = {
+    arguments: dict[str, Any] = {
         "vocabulary": [f"w{number}" for number in range(9)],
         "labels": ["a", "b", "c"],
         "tokenizer": "spaces_lower",

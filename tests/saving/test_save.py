@@ -85,7 +85,15 @@ def test_the_version_answers_as_the_module(tmp_path: Path, capsys: pytest.Captur
 def test_all_that_is_missing_is_named_as_keyword_arguments(tmp_path: Path) -> None:
     with pytest.raises(ArgumentsMissing) as missing:
         _save(Sentiment("last"), tmp_path)
-    assert missing.value.arguments == ("tokenizer", "unknown", "length", "vocabulary", "labels")
+    assert missing.value.arguments == (
+        "tokenizer",
+        "unknown",
+        "length",
+        "padding",
+        "truncating",
+        "vocabulary",
+        "labels",
+    )
     assert "save(module, name='mine', tokenizer=" in missing.value.detail
     assert "--" not in missing.value.detail.partition("what is known")[0]
     assert not (tmp_path / "store").exists()

@@ -15,7 +15,10 @@ from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
-_MAY_LABEL = "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names say so alone"
+_MAY_LABEL = (
+    "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names alone "
+    "say so"
+)
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
 _NOT_FOR_TAGS = ("stop_words", "pooling", "norm_at")  # a tag for each word
 
@@ -131,8 +134,8 @@ def _crf(crf: Group, given: Given) -> dict[str, Tensor]:
             found = _places(option, chosen, given.labels, len(matrix))
         require(
             chosen == "none" or len(found) == 1,
-            f"which tag stands before a sentence and which one behind it is not known ({option}): name START and STOP in "
-            f"--labels, or use --set {option}=NAME, its number, or none if the CRF has no such tag",
+            f"which tag stands before a sentence and which one behind it is not known ({option}): name START and STOP "
+            f"in --labels, or use --set {option}=NAME, its number, or none if the CRF has no such tag",
         )
         ends[option] = found
     zeros = from_to.new_zeros(len(matrix))

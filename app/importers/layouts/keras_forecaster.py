@@ -7,8 +7,8 @@ from app.importers.keras import pooled
 from app.importers.keras.models import KerasLayout
 from app.importers.keras.series import columns_of, features_of, read_as, series_input, series_options
 from app.importers.keras.understood import Kind, Understood
-from app.importers.layout import Converted, Given, Needs
 from app.importers.keras.values import Vector
+from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
 
