@@ -17,7 +17,7 @@ def doubts_of(chain: Chain) -> list[str]:
     ]
     if same:
         doubts.append(
-            f"the order of {', '.join(same)} is that of their definition: by their sizes it may be another one, or they "
+            f"the order of {', '.join(same)} is that of their definition: by their sizes it may be another, or they "
             "may stand side by side"
         )
     square = [group.name for group in (*chain.front, *(layer.linear for layer in chain.head)) if _is_square(group)]

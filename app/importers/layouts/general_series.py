@@ -126,7 +126,7 @@ class SeriesForecaster(_OverSeries):
             [
                 Option(
                     "feedback",
-                    "steps after those that the network gives at once: none, or forecast rows are appended to the window",
+                    "steps after those that the network gives at once: none; window: forecast rows are appended to it",
                     "none",
                     ("none", "window"),
                     assumed=True,
