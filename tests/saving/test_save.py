@@ -47,7 +47,9 @@ def _save(module: Any, folder: Path, **arguments: Any) -> unroll.Saved:
 
 
 def _text_arguments() -> dict[str, Any]:
-    return {"vocabulary": WORDS, "labels": LABELS, "tokenizer": "spaces_lower", "unknown": "found", "length": None}
+    return {"vocabulary": WORDS, "labels": LABELS, "tokenizer": "spaces_lower", "unknown": "found", "length": None} | {
+        "outputs": "softmax"
+    }
 
 
 @pytest.mark.parametrize("pool", ["last", "last_backward_first", "last_output", "mean", "max"])
@@ -85,16 +87,9 @@ def test_the_version_answers_as_the_module(tmp_path: Path, capsys: pytest.Captur
 def test_all_that_is_missing_is_named_as_keyword_arguments(tmp_path: Path) -> None:
     with pytest.raises(ArgumentsMissing) as missing:
         _save(Sentiment("last"), tmp_path)
-    assert missing.value.arguments == (
-        "tokenizer",
-        "unknown",
-        "length",
-        "padding",
-        "truncating",
-        "vocabulary",
-        "labels",
-    )
-    assert "save(module, name='mine', tokenizer=" in missing.value.detail
+    texts = ("tokenizer", "unknown", "length", "padding", "truncating")
+    assert missing.value.arguments == ("outputs", *texts, "vocabulary", "labels")
+    assert "save(module, name='mine', outputs=" in missing.value.detail
     assert "--" not in missing.value.detail.partition("what is known")[0]
     assert not (tmp_path / "store").exists()
 
