@@ -49,12 +49,16 @@ def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
     return chain.table is None and any(len(words) == chain.features for words in lists)
 
 
+def has_spans(checkpoint: Checkpoint) -> bool:
+    """Whether the labels of the files are those of words: spans or parts of speech."""
+    lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
+    return any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
+
+
 def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
     """Whether the names say: a label for each token, rather than one for all. Shapes do not tell."""
     names = [*map(checkpoint.name_of, checkpoint.labels), *(layer.linear.prefix for layer in chain.head)]
-    lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
-    has_spans = any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
-    return has_spans or any(word.lower() in _TAGS for name in names for word in _WORD.findall(name))
+    return has_spans(checkpoint) or any(word.lower() in _TAGS for name in names for word in _WORD.findall(name))
 
 
 def one_or_two(answer: Answer) -> Answer:

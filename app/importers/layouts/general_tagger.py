@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, reads_words, tags_in
+from app.importers.general_chain import chain_in, has_spans, known_chain, reads_words, tags_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.structure import Group
@@ -45,7 +45,9 @@ class GeneralTagger(Layout):
         crf = ", CRF " + chain.crf.name if chain.crf else ""
         understood = understanding_of(chain, f"{chain.outputs} tags a word{crf}")
         doubts = [doubt for doubt in understood.unsure if "(pooling)" not in doubt]
-        return Understanding(understood.facts, [*doubts, *([] if chain.crf is not None else [_MAY_LABEL])])
+        return Understanding(
+            understood.facts, [*doubts, *([] if chain.crf is not None or has_spans(checkpoint) else [_MAY_LABEL])]
+        )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
