@@ -1,6 +1,7 @@
 """Attention whose weights are bare parameters of a module, such as `self.w = nn.Parameter(torch.zeros(width))`, as the
 linear layers that compute the same: scores = w . f(outputs), or v . f(outputs @ W + b)."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,14 @@ from torch import Tensor
 
 from app.importers.structure import Group
 
-ATTENTION = ("att", "score", "energy", "query", "key", "context")
+MAY_ATTEND = ("score", "query", "key", "context")  # of layers of heads, too
+_SURE = re.compile(r"(?:^|[^a-z])(?:att(?!r)|energy(?![a-z]))|attn|attention")
 _ALONE = ("layer_norm", "convolution")  # kinds that a lone `attention.weight` has by its shape
+
+
+def is_named_for_attention(prefix: str) -> bool:
+    """Whether a word of a name is attention: `attn.`, `self_attention.`, `att_fc.`, but not `batter.`"""
+    return _SURE.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", prefix).lower()) is not None
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def bare_attention(groups: Sequence[Group], width: int) -> BareAttention | None:
 
 
 def _is_alone(group: Group) -> bool:
-    named = any(word in group.prefix.lower() for word in ATTENTION)
+    named = any(word in group.prefix.lower() for word in ("att", "energy", *MAY_ATTEND))
     return group.kind in _ALONE and named and len(group.tensors) == 1
 
 

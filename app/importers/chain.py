@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from app.importers.attention_parameters import ATTENTION, bare_attention
+from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_named_for_attention
 from app.importers.structure import Group, Structure
 
 _LAYERS = ("linear", "table", "convolution")
@@ -136,7 +136,8 @@ def chain_of(structure: Structure) -> Chain | None:
     ]
     first_linear = min((order[group.prefix] for group in rest if group.kind in ("linear", "table")), default=0)
     ahead = [group for group in norms if order[group.prefix] < first_linear]
-    head, rest = _head([group for group in rest if group not in ahead], width)
+    directions = structure.recurrence(recurrences[-1]).directions
+    head, rest = _head([group for group in rest if group not in ahead], width, directions)
     back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
     rest = [group for group in rest if group not in back]
     if not head:
@@ -179,18 +180,28 @@ def _attention(groups: Sequence[Group], width: int) -> list[Group]:
     """The layers of attention over the outputs: by name, or as layers from the outputs to one score where another layer
     reads the outputs, too."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
-    named = [group for group in linears if any(word in group.prefix.lower() for word in ATTENTION)]
+    sure = [group for group in linears if is_named_for_attention(group.prefix)]
+    named = sure or [
+        g for g in linears if any(word in g.prefix.lower() for word in MAY_ATTEND) and not _ends(g, linears)
+    ]
     others = [group for group in linears if group not in named]
-    if named and others:
+    if named and not any(group.inputs % width == 0 for group in others):
+        return []
+    if named:
         return named if _is_attention(named, width) else []
     for score in linears:
         if score.outputs == 1 and score.inputs == width and score is not linears[-1]:
             return [score]
         key = next((g for g in linears if g is not score and g.inputs == width and g.outputs == score.inputs), None)
         readers = [group for group in linears if group.inputs == width and group not in (key, score)]
-        if score.outputs == 1 and key is not None and readers:
+        if score.outputs == 1 and key is not None and readers and not _ends(score, linears):
             return [key, score]
     return []
+
+
+def _ends(score: Group, linears: Sequence[Group]) -> bool:
+    """Whether a layer may be the last one of the head: it is the last one, and reads one before it."""
+    return score is linears[-1] and any(group.outputs == score.inputs for group in linears[:-1])
 
 
 def _is_attention(named: Sequence[Group], width: int) -> bool:
@@ -200,14 +211,14 @@ def _is_attention(named: Sequence[Group], width: int) -> bool:
     return len(named) == 2 and key.inputs == width and score.inputs == key.outputs and score.outputs == 1
 
 
-def _head(groups: Sequence[Group], width: int) -> tuple[list[HeadLayer], list[Group]]:
+def _head(groups: Sequence[Group], width: int, directions: int) -> tuple[list[HeadLayer], list[Group]]:
     """The linear layers in order, each reading the one before, with their norms; and the groups that are not in it."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
     chain: list[Group] = []
     for group in linears:
         if not chain or group.inputs == chain[-1].outputs:
             chain.append(group)
-    if not chain or (chain[0].inputs % width and width % chain[0].inputs):
+    if not chain or (chain[0].inputs % width and (directions == 1 or chain[0].inputs * 2 != width)):
         return [], list(groups)
     norms = [group for group in groups if group.kind == "norm"]
     place = {id(group): number for number, group in enumerate(groups)}

@@ -11,7 +11,7 @@ from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.onnx import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
-from app.importers.vocabularies import repeats, words_alone, words_of
+from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
@@ -131,7 +131,7 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
         yield path, scaler, plain
         yield from _walk(beside_numbers(plain), path)
         return
-    found = _weights(plain) or _words(plain)
+    found = _weights(plain) or (None if _are_settings(plain, path) else _words(plain))
     if found:
         yield path, found, plain
     elif isinstance(plain, Mapping | ForeignObject):
@@ -156,6 +156,10 @@ def _weights(plain: Plain) -> dict[str, Tensor] | None:
     if isinstance(plain, ForeignObject):
         return state_dict_of(plain)
     return _state_dict(plain) if isinstance(plain, Mapping) else None
+
+
+def _are_settings(plain: Plain, path: str) -> bool:
+    return may_be_settings(plain, path) and not any(word in path.lower() for word in _LABELS)
 
 
 def _words(plain: Plain) -> list[str] | None:

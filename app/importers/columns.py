@@ -13,8 +13,9 @@ from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.request import ImportRequest
 from app.importers.scalers import Scaler, Scaling, scaler_in_words, scaler_of
-from app.store.manifest import Feature
+from app.store.manifest import Feature, Standard
 
+_SCALING = ("scal", "norm", "stat")
 _TARGETS = ("target", "label", "y_", "_y", "output")
 _SHOWN = 8
 _FORM = "FILE, min-max:MIN,MAX or standard:MEAN,STD"
@@ -58,29 +59,51 @@ def columns_of(needed: Columns | None, request: ImportRequest, checkpoint: Check
 def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, state: Asks) -> dict[str, Scaler]:
     """By `features` and `targets`."""
     given = [(role, _read(text), text) for role, text in request.scalers]
-    found = [(None, scaler, checkpoint.name_of(path)) for path, scaler in checkpoint.scalers.items()]
+    surely = {path: s for path, s in checkpoint.scalers.items() if _is_sure(path, checkpoint.name_of(path), s, needed)}
+    counts = {1, needed.features}
+    maybe = {
+        path: s
+        for path, s in checkpoint.scalers.items()
+        if path not in surely and len(s.columns) in counts and all(s.columns)
+    }
+    found = [(None, scaler, checkpoint.name_of(path)) for path, scaler in surely.items()]
     scalers: dict[str, Scaler] = {}
     for role, scaler, name in [*given, *(found if not given else [])]:
         place = role or _role_of(name, scaler, needed, is_alone=len(given or found) == 1)
         if place in scalers:
             raise ImportFailed(f"two scalers are for the {place}: give --scaler features=FILE --scaler targets=FILE")
         scalers[place] = scaler
-        if not given:
+        if not given or scaler.note:
             state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
     if "features" not in scalers:
-        state.ask(
+        usual = next((s.in_words() for path, s in maybe.items() if path.isdecimal()), "none")
+        others = ", ".join(f"{s.in_words()} of {checkpoint.name_of(path)}" for path, s in list(maybe.items())[:3])[:400]
+        taken = state.ask(
             Question(
                 "--scaler",
                 _FORM,
                 name="features" if scalers else "",
                 meaning="how the numbers were scaled before the network read them",
-                usual="none",
+                usual=usual,
                 values=f"none, {_FORM}",
                 depends="forecasts are scaled back by it; a network that was trained on scaled numbers answers "
-                "nonsense without its scaler",
+                "nonsense without its scaler"
+                + (f". The files have numbers that may be one: {others}" if maybe else ""),
             )
         )
+        offered = scaler_in_words(taken) if taken not in (None, "none") else None
+        if offered is not None:
+            scalers["features"] = offered
     return scalers
+
+
+def _is_sure(path: str, name: str, scaler: Scaler, needed: Columns) -> bool:
+    """Whether something found in a file is a scaler of its columns: by its class or its name, or a mean and a deviation
+    of each column. Limits of a learning rate are none."""
+    if not scaler.is_numbers or any(hint in (name if path.isdecimal() else path).lower() for hint in _SCALING):
+        return True
+    is_standard = all(isinstance(column, Standard) for column in scaler.columns)
+    return is_standard and len(scaler.columns) in (needed.features, *needed.targets)
 
 
 def _role_of(name: str, scaler: Scaler, needed: Columns, *, is_alone: bool) -> str:

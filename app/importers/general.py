@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.importers.chain import Chain, HeadLayer
+from app.importers.doubts import doubts_of
 from app.importers.layout import Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
@@ -129,14 +130,17 @@ def options_of(chain: Chain) -> list[Option]:
         options.append(
             Option("front_activation", "the function after the layers before the recurrence", "relu", FUNCTIONS)
         )
-    if any(norm is not None for _, norm in chain.front_layers):
+    pairs = [(group, norm) for group, norm in chain.front_layers if norm is not None]
+    if pairs:
+        may_be_input = all(norm.outputs == group.inputs for group, norm in pairs)
         options.append(
             Option(
                 "front_norm",
-                "where the norm behind a layer before the recurrence is: before or after the layer's function",
+                "where the norm behind a layer before the recurrence is: before or after the layer's function"
+                + ("; input: before the layer" if may_be_input else ""),
                 "before",
-                ("before", "after"),
-                readings=("before", "after"),
+                ("before", "after", *["input"] * may_be_input),
+                readings=("before", "after", *["input"] * may_be_input),
             )
         )
     if any(group.kind == "convolution" for group in chain.front):
@@ -150,6 +154,8 @@ def options_of(chain: Chain) -> list[Option]:
                 kind="whole",
                 most=64,
             ),
+            Option("conv_stride", "stride of the convolutions", "1", kind="whole", most=64, assumed=True),
+            Option("conv_dilation", "dilation of the convolutions", "1", kind="whole", most=64, assumed=True),
         ]
     return options
 
@@ -185,7 +191,7 @@ def understanding_of(chain: Chain, answer: str) -> Understanding:
         facts.append("norms in the head: " + ", ".join(norms))
     if len(chain.head) > 1:
         unsure.append("the function between the layers of the head is not in the file (activation)")
-    return Understanding(facts, unsure)
+    return Understanding(facts, [*unsure, *doubts_of(chain)])
 
 
 def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
@@ -256,6 +262,9 @@ def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionVal
     if group.kind in ("norm", "layer_norm"):
         _add_norm(parts.front, "front", parts, group)
         return
+    if norm is not None and values.text("front_norm") == "input":
+        _add_norm(parts.front, "front", parts, norm)
+        norm = None
     is_convolution = group.kind == "convolution"
     function = values.text("conv_activation" if is_convolution else "front_activation")
     norm_first = norm is not None and values.text("front_norm") == "before"
@@ -264,6 +273,7 @@ def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionVal
         width, _, kernel = group.weight.shape
         padding = values.text("conv_padding")
         settings |= {"width": width, "kernel": kernel, "padding": int(padding) if padding.isdecimal() else padding}
+        settings |= {"stride": values.number("conv_stride"), "dilation": values.number("conv_dilation")}
         _add(parts.front, "front", parts, Convolution.model_validate(settings), _with_bias(group))
     else:
         stage = LinearStage.model_validate({"size": group.outputs, **settings})

@@ -14,7 +14,7 @@ from app.store.architecture import Recurrence
 Kind = Literal["recurrence", "cell", "table", "linear", "norm", "layer_norm", "convolution", "image", "crf", "unknown"]
 _RECURRENT = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?$")
 _CELL = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh)$")
-_CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?(?:transitions|trans_matrix)$")
+_CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?transitions$")
 _EMBEDDINGS = ("emb", "lut", "wte", "lookup", "word_vec")
 
 
@@ -98,7 +98,7 @@ def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
     if "weight_ih" in mine:
         return "cell"
     if any(_CRF.fullmatch(key) for key in mine):
-        return "crf"
+        return "crf" if _is_crf(mine) else "unknown"
     weight = mine.get("weight")
     if weight is None or not mine.keys() <= {
         "weight",
@@ -114,6 +114,17 @@ def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
         return "table" if "bias" not in mine and _is_table(prefix, weight) else "linear"
     kinds: dict[int, Kind] = {1: "layer_norm", 3: "convolution", 4: "image"}
     return kinds.get(weight.dim(), "unknown")
+
+
+def _is_crf(mine: Mapping[str, Tensor]) -> bool:
+    """Whether it has the transitions of pytorch-crf or of the tutorial, and nothing that forbids some of them."""
+    keys = set(mine)
+    if "_constraint_mask" in keys and bool((mine["_constraint_mask"] == 1).all()):  # of AllenNLP
+        keys.remove("_constraint_mask")
+    matrix = mine.get("transitions")
+    if matrix is None or matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
+        return False
+    return keys in ({"transitions"}, {"transitions", "start_transitions", "end_transitions"})
 
 
 def _is_recurrence(mine: Mapping[str, Tensor]) -> bool:

@@ -50,7 +50,25 @@ _BY_WORD = (
 )
 _FIRST_OF_WORDS = 4  # ids below may be marks that a vocabulary leaves out
 _UNKNOWN = 0  # of torchtext
-_MOST_DIGITS = 19
+_MOST_DIGITS = 18
+_FEW = 6
+_NAMES_WORDS = (
+    "vocab",
+    "word",
+    "char",
+    "letter",
+    "token",
+    "stoi",
+    "itos",
+    "idx",
+    "index",
+    "ix",
+    "2id",
+    "id2",
+    "lang",
+    "dict",
+    "alphabet",
+)
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
 
@@ -70,6 +88,18 @@ def words_of(plain: Plain) -> list[str] | None:
 def words_alone(mapping: Mapping[Any, Any]) -> list[str] | None:
     """Words by id of a dictionary that is nothing but a vocabulary: a Tokenizer of Keras, or words and their ids."""
     return _named(mapping) if mapping.get("class_name") == "Tokenizer" else _by_mapping(mapping)
+
+
+def may_be_settings(plain: Plain, path: str) -> bool:
+    """Whether a small dictionary inside of a file may be settings, such as `{"layers": 1}`, rather than words and their
+    ids: nothing on its path says that it has words."""
+    return (
+        isinstance(plain, Mapping)
+        and "." in path
+        and len(plain) < _FEW
+        and all(isinstance(value, int) for value in plain.values())
+        and not any(name in path.lower() for name in _NAMES_WORDS)
+    )
 
 
 def repeats(name: str, siblings: Mapping[Any, Any]) -> bool:
@@ -134,7 +164,7 @@ def _by_mapping(mapping: Mapping[Any, Any]) -> list[str] | None:
 
 def _is_id(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and value.isdecimal() and len(value) < _MOST_DIGITS
+        isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isdecimal()
     )
 
 

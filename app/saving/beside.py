@@ -82,7 +82,9 @@ def _nearest_of(tensors: Iterable[Tensor], converted: Converted, network: Networ
         theirs = tensor.double().flatten() if not tensor.is_complex() else tensor.new_empty(0)
         for form in ours:
             if form.numel() == theirs.numel():
-                distance = float((form - theirs).abs().max() / theirs.abs().max().clamp(min=1))
+                distance = float((form.flatten() - theirs).abs().max() / theirs.abs().max().clamp(min=1))
+                if form.dim() > 1 and tensor.squeeze().dim() > 1 and form.squeeze().shape != tensor.squeeze().shape:
+                    distance = max(distance, 1.0)  # the same numbers, and other steps and columns
                 nearest = min(nearest, distance if math.isfinite(distance) else math.inf)
         if nearest <= EXACT:
             return nearest
@@ -96,7 +98,9 @@ def _forms(converted: Converted, network: Network, source: Tensor) -> Iterator[T
     lengths = torch.tensor([source.shape[1]])
     match network:
         case ForecasterNetwork():
-            yield _forecast(network, source, lengths).double().flatten()
+            forecast = _forecast(network, source, lengths).double()[0]
+            yield forecast
+            yield forecast.T
             return
         case EncoderDecoderNetwork():
             logits = network.decoder.unroll(source, network.decoder.start_at_zero(source))[0]
@@ -104,7 +108,11 @@ def _forms(converted: Converted, network: Network, source: Tensor) -> Iterator[T
             logits = network(source, lengths)[0]
     rows = logits.double()
     for answer in (rows, rows[-1:]) if isinstance(architecture, LanguageModel) else (rows,):
-        for form in (answer, answer.softmax(-1), answer.log_softmax(-1), answer.sigmoid()):
+        if isinstance(architecture, Classifier) and architecture.outputs == "sigmoid":
+            forms = [answer, answer.sigmoid()]
+        else:
+            forms = [answer, answer.softmax(-1), answer.log_softmax(-1)]
+        for form in forms:
             yield form.flatten()
     if isinstance(network, ClassifierNetwork) and isinstance(architecture, Classifier) and architecture.labels == 2:
         one = (rows[1] - rows[0]).view(1)  # one output, a sigmoid

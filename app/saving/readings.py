@@ -28,7 +28,10 @@ _TRIED = (
     "conv_activation",
     "conv_padding",
     "output_activation",
+    "outputs",
+    "order",
 )
+_MAY_NOT_SHOW = ("outputs", "order")  # logits, and rows without steps and columns, are the same under all readings
 _FUNCTIONS = {
     nn.ReLU: "relu",
     nn.Tanh: "tanh",
@@ -52,9 +55,14 @@ class Readings:
 
 
 def readings_of(
-    answers: Answers, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
+    answers: Answers,
+    layout: Layout,
+    checkpoint: Checkpoint,
+    files: Sequence[WordFile],
+    settings: Mapping[str, str],
+    targets: int = 0,
 ) -> Readings:
-    """The values of options that the module itself shows."""
+    """The values of options that the module itself shows. `targets` is the number of those that the user named."""
     module = answers.module
     options = [option for option in layout.options(checkpoint) if option.name not in settings]
     known = Readings()
@@ -69,9 +77,24 @@ def readings_of(
     choices = [_choices(module, option) for option in order]
     for values in islice(product(*choices), _MOST_READINGS):
         reading = dict(zip((option.name for option in order), values, strict=True))
-        far = _distance(answers, layout, checkpoint, files, {**settings, **known.values, **reading})
+        far = _distance(answers, layout, checkpoint, files, {**settings, **known.values, **reading}, targets)
         known.nearest = min(known.nearest, far)
         if far <= EXACT:
+            for option, others in zip(order, choices, strict=True):
+                if option.name in _MAY_NOT_SHOW and any(
+                    _distance(
+                        answers,
+                        layout,
+                        checkpoint,
+                        files,
+                        {**settings, **known.values, **reading, option.name: other},
+                        targets,
+                    )
+                    <= EXACT
+                    for other in others
+                    if other != reading[option.name]
+                ):
+                    del reading[option.name]
             known.values |= reading
             known.found += [f"{name}: {value}, as the module answers" for name, value in reading.items()]
             break
@@ -86,6 +109,10 @@ def _fact(module: nn.Module, option: Option) -> str | None:
     if option.name == "conv_padding":
         paddings = {_padding(part) for part in module.modules() if isinstance(part, nn.Conv1d)}
         return paddings.pop() if len(paddings) == 1 else None
+    if option.name in ("conv_stride", "conv_dilation"):
+        name = option.name.removeprefix("conv_")
+        values = {str(getattr(part, name)[0]) for part in module.modules() if isinstance(part, nn.Conv1d)}
+        return values.pop() if len(values) == 1 else None
     return None
 
 
@@ -105,18 +132,25 @@ def _choices(module: Any, option: Option) -> list[str]:
 
 
 def _distance(
-    answers: Answers, layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]
+    answers: Answers,
+    layout: Layout,
+    checkpoint: Checkpoint,
+    files: Sequence[WordFile],
+    settings: Mapping[str, str],
+    targets: int,
 ) -> float:
     """How far the network of a reading is from the module; infinite if there is none."""
     try:
-        converted = layout.convert(checkpoint, _given(layout, checkpoint, files, settings))
+        converted = layout.convert(checkpoint, _given(layout, checkpoint, files, settings, targets))
         network = network_of(converted)
         return difference(answers, converted, network) if can_compare(converted) else math.inf
     except (ImportFailed, KeyError, IndexError, RuntimeError, TypeError, ValueError):
         return math.inf
 
 
-def _given(layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str]) -> Given:
+def _given(
+    layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], settings: Mapping[str, str], targets: int
+) -> Given:
     """Answers with names that are not used, where the user gave none: the network does not depend on them."""
     usual = {option.name: option.usual or next(iter(option.choices), "") for option in layout.options(checkpoint)}
     values = {**usual, **{name: value for name, value in settings.items() if name in usual}}
@@ -131,7 +165,7 @@ def _given(layout: Layout, checkpoint: Checkpoint, files: Sequence[WordFile], se
         words,
         labels=[f"l{number}" for number in range(needs.labels or 0)],
         features=_columns(columns.features) if columns else (),
-        targets=_columns(columns.targets[0]) if columns and columns.targets else (),
+        targets=_columns(targets or columns.targets[0]) if columns and columns.targets else (),
     )
 
 

@@ -120,7 +120,7 @@ def _converted(
     known = Readings()
     if compare:
         chosen = recognise(checkpoint, request.layout).layout
-        known = readings_of(answers, chosen, checkpoint, files, request.settings)
+        known = readings_of(answers, chosen, checkpoint, files, request.settings, len(request.targets))
         request = replace(request, settings={**request.settings, **known.values})
     try:
         return convert(checkpoint, request, files), known

@@ -88,8 +88,8 @@ def test_all_that_is_missing_is_named_as_keyword_arguments(tmp_path: Path) -> No
     with pytest.raises(ArgumentsMissing) as missing:
         _save(Sentiment("last"), tmp_path)
     texts = ("tokenizer", "unknown", "length", "padding", "truncating")
-    assert missing.value.arguments == ("outputs", *texts, "vocabulary", "labels")
-    assert "save(module, name='mine', outputs=" in missing.value.detail
+    assert missing.value.arguments == (*texts, "vocabulary", "labels")
+    assert "save(module, name='mine', tokenizer=" in missing.value.detail
     assert "--" not in missing.value.detail.partition("what is known")[0]
     assert not (tmp_path / "store").exists()
 

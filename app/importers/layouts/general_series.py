@@ -1,6 +1,7 @@
 """Forecasters and classifiers of series, recognised by their structure: recurrences over numbers, and a head."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.importers.chain import Chain
@@ -9,6 +10,7 @@ from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of,
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
+from app.importers.rows import ORDER, steps_first
 from app.store.architecture import Classifier, Forecaster, SeriesEncoder
 from app.store.manifest import SeriesInput
 
@@ -120,23 +122,28 @@ class SeriesForecaster(_OverSeries):
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
-        return [
-            Option(
-                "feedback",
-                "steps after those that the network gives at once: none, or forecast rows are appended to the window",
-                "none",
-                ("none", "window"),
-                assumed=True,
-            )
-        ] * fed + [
-            Option(
-                "output_activation",
-                "the function on the output",
-                "none",
-                ("none", "relu", "sigmoid", "tanh"),
-                assumed=True,
-            )
-        ]
+        return (
+            [
+                Option(
+                    "feedback",
+                    "steps after those that the network gives at once: none; window: forecast rows are appended to it",
+                    "none",
+                    ("none", "window"),
+                    assumed=True,
+                )
+            ]
+            * fed
+            + [ORDER] * (len(_targets(chain)) > 2)
+            + [
+                Option(
+                    "output_activation",
+                    "the function on the output",
+                    "none",
+                    ("none", "relu", "sigmoid", "tanh"),
+                    assumed=True,
+                )
+            ]
+        )
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -145,6 +152,9 @@ class SeriesForecaster(_OverSeries):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
         (encoder, tensors), answer = self._encoder(chain, given), answer_of(chain, given.values)
+        count = len(given.targets)
+        if given.values.given.get("order") == "targets":
+            answer = replace(answer, tensors=steps_first(answer.tensors, count))
         return Converted(
             architecture=Forecaster.model_validate(
                 {
