@@ -541,7 +541,7 @@ class WindowLanguageModel(_Pooled):
 
     kind: Literal["window_language_model"] = "window_language_model"
     encoder: TextEncoder
-    window: Window
+    window: Annotated[int, Field(gt=0, le=1000)]
     pad: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     pad_side: Literal["left", "right"] = "left"
 

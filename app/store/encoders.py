@@ -9,6 +9,7 @@ from app.store.recurrence import Join, MaskedOutputs, Recurrence
 from app.store.stages import (
     Block,
     Head,
+    RecurrenceStage,
     Stages,
     describe,
     least_before,
@@ -26,6 +27,7 @@ Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
 ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
 MaskId = Annotated[int, Field(ge=0, lt=2**31)]
 _MOST_NEEDED = 10_000  # steps that a source must have
+_SLOWER = 10  # a step of a cell that torch.nn does not compute, in steps of one that it does
 _MOST_FRAMES_NEEDED = 256
 _RESNET_LAYERS = {
     ("basic", (2, 2, 2, 2)): "ResNet-18",
@@ -110,6 +112,13 @@ class EncoderPart(Part):
         """Whether a source can be encoded in chunks, each from the state after the one before."""
         forward = self.recurrence.directions == 1 and not self.recurrence.reverse and not self.is_masked
         return forward and self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
+
+    def whole_steps(self, limit: int) -> int:
+        """The most steps of a source that is read as a whole, where `limit` is that of a network of usual cells."""
+        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
+        if all(recurrence.is_usual for recurrence in (self.recurrence, *stages)):
+            return limit
+        return max(self.least_steps(), limit // _SLOWER)
 
     def _describe(self, source: str) -> str:
         front = f"{describe(self.front)}, " if self.front else ""
