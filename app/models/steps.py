@@ -62,7 +62,7 @@ def unroll(
     row's length, and the state at each row's end. See `Recurrent.unroll`.
 
     Steps that are not read keep the state: the others move to the front of their row, and their outputs back to their
-    places. A row without any keeps its first state.
+    places. A row without any keeps its first state. What `repeat` repeats before the first that is read is the state.
     """
     lengths, read = steps
     if recurrence.recurrence.reverse:
@@ -78,8 +78,12 @@ def unroll(
     outputs, last = recurrence.unroll(compact, counts.clamp(min=1), first, layers=layers)
     places = read.cumsum(1) - 1  # of the step that was read last
     outputs = _at(outputs, places.clamp(min=0))
-    given = read if masked_outputs == "zero" else places >= 0
-    return outputs.masked_fill(~given.unsqueeze(2), 0), _unless_empty(last, first, counts)
+    if masked_outputs == "zero":
+        outputs = outputs.masked_fill(~read.unsqueeze(2), 0)
+    else:
+        before = first.hidden[:, -recurrence.recurrence.directions :].flatten(1).unsqueeze(1)
+        outputs = torch.where((places >= 0).unsqueeze(2), outputs, before)
+    return outputs, _unless_empty(last, first, counts)
 
 
 def _at(sequence: Tensor, places: Tensor) -> Tensor:
