@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from app.store.part import Part, Size, VocabularySize, Window
 from app.store.recurrence import Join, MaskedOutputs, Recurrence
 from app.store.stages import (
-    Block,
     MOST_NEEDED,
+    Block,
     Head,
     RecurrenceStage,
     Stages,

@@ -491,7 +491,9 @@ class Manifest(Part):
         if most is not None and most < least:
             raise ValueError(f"limits.source_tokens is {most}, but the network needs {least} tokens")
         if length is not None and length.pad is not None and most is not None and length.to > most:
-            raise ValueError(f"tokenizer.length pads every text to {length.to} tokens, but limits.source_tokens is {most}")
+            raise ValueError(
+                f"tokenizer.length pads every text to {length.to} tokens, but limits.source_tokens is {most}"
+            )
 
     def _check_decoding(self) -> None:
         if self.decoding is None:

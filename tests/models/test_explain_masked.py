@@ -16,7 +16,7 @@ def test_each_beginning_of_a_padded_text(side: str) -> None:
     encoder = TextEncoder(vocabulary_size=9, mask_id=0, recurrence=recurrence)
     config = Classifier(encoder=encoder, pooling=("last",), labels=3)
     assert config.explains_in_one_pass
-    network = randomised(build_network(config).eval())
+    network = randomised(build_network(config, mean=[], std=[]).eval())
     text, padding = torch.tensor([3, 5, 0, 7]), torch.zeros(296, dtype=torch.long)
     source = torch.cat((padding, text) if side == "left" else (text, padding))
     pieces = _probabilities(network, source, *network.encoder.embed(source[None], torch.tensor([300])))

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.store.architecture import Classifier, TextEncoder
 from app.store.manifest import FixedLength, TokenizerUse
 from app.store.recurrence import Recurrence
 from app.store.stages import Convolution
-from app.store.architecture import Classifier, TextEncoder
 from tests.tiny_kinds import _draft
 
 

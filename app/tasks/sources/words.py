@@ -100,7 +100,9 @@ def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource
     if place.truncates and len(text) > most:
         first = len(text) - most if reads_end else 0
         text = text[first : first + most]
-        given = given and [(start - first, end - first) for start, end in given if first <= start and end <= first + most]
+        given = given and [
+            (start - first, end - first) for start, end in given if first <= start and end <= first + most
+        ]
     place.check_not_empty(text)
     try:
         ids, words = place.tokenizer.encode_words(text, given, most=place.most)
