@@ -8,12 +8,12 @@ import torch
 from app.engine.check import check
 from app.engine.cost import cost_of
 from app.engine.models import Models
-from app.engine.protocol import Decode, Embed, Tokens
+from app.engine.protocol import Decode, Decoded, Embed, Tokens
 from app.errors import EngineFailed
 from app.store.architecture import Convolution, Recurrence, TextEncoder, WindowLanguageModel
 from tests.engine.loop import Loop, load
-from tests.tiny_kinds import VOCABULARY, _decoding, _draft
-from tests.tiny_store import publish_tiny, tiny_tokenizer
+from tests.tiny_kinds import _decoding, _draft
+from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 from training.loop import PAD
 
 ANSWER = Decode(3, first=7, min_tokens=3)
@@ -44,7 +44,9 @@ def test_long_windows_take_turns(tmp_path: Path) -> None:
             assert model.counters.decode_steps - before <= 1
         before = model.counters.decode_steps
     assert most == 1
-    assert all(len(events[-1].hypotheses[0].tokens) == 3 for events in loop.events.values())
+    for events in loop.events.values():
+        assert isinstance(events[-1], Decoded)
+        assert len(events[-1].hypotheses[0].tokens) == 3
 
 
 def test_an_embedding_needs_the_steps_of_the_stages(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from app.tasks.sources.text import Reading
 from app.tasks.sources.words import _read
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import build
-from tests.tiny_kinds import VOCABULARY, _draft
-from tests.tiny_store import publish_tiny, tiny_tokenizer
+from tests.tiny_kinds import _draft
+from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 
 TEXT = "a warm and funny film that i would gladly see again"
 
