@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from app.models.explain import _probabilities
+from app.models.encoders import TextEncoder as Encoder
+from app.models.networks import Classifier as Network
 from app.models.networks import build_network
 from app.store.architecture import Classifier, Recurrence, TextEncoder
 from tests.models.series_references import randomised
@@ -17,6 +19,8 @@ def test_each_beginning_of_a_padded_text(side: str) -> None:
     config = Classifier(encoder=encoder, pooling=("last",), labels=3)
     assert config.explains_in_one_pass
     network = randomised(build_network(config, mean=[], std=[]).eval())
+    assert isinstance(network, Network)
+    assert isinstance(network.encoder, Encoder)
     text, padding = torch.tensor([3, 5, 0, 7]), torch.zeros(296, dtype=torch.long)
     source = torch.cat((padding, text) if side == "left" else (text, padding))
     pieces = _probabilities(network, source, *network.encoder.embed(source[None], torch.tensor([300])))

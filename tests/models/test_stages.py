@@ -96,9 +96,9 @@ def test_the_last_cell_does_not_see_a_longer_neighbour(name: str, in_front: bool
     last = lstm if in_front else lstm.model_copy(update={"input_size": 4})
     encoder = randomised(SeriesEncoder(SeriesEncoderConfig(features=FEATURES, front=front, recurrence=last)))
     if name == "growing":
-        weights = encoder.front[0].recurrence.weight_hh_l0
-        weights.copy_(20 * torch.eye(FEATURES))
-        encoder.front[0].recurrence.bias_hh_l0.fill_(1.0)
+        growing = encoder.get_submodule("front.0.recurrence")
+        growing.get_parameter("weight_hh_l0").copy_(20 * torch.eye(FEATURES))
+        growing.get_parameter("bias_hh_l0").fill_(1.0)
     short, long = torch.randn(1, 5, FEATURES), torch.randn(1, 40, FEATURES)
     both = torch.cat((nn.functional.pad(short, (0, 0, 0, 35)), long))
     alone = encoder(short, torch.tensor([5])).state

@@ -52,7 +52,7 @@ class SourceWords:
         if not self._words:
             return text
         words = iter(self._words[self._used :])
-        if (end := text.rfind(" ")) > self._searched:  # no word goes on behind it
+        if (end := text.rfind(" ")) > self._searched:  # a space ends a word
             self._put += self._replaced(text[self._searched : end], words)
             self._searched, self._used = end, len(self._words) - length_hint(words)
         return self._put + self._replaced(text[self._searched :], words)
