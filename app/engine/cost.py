@@ -32,8 +32,8 @@ _TOKENS_PER_SOURCE_TOKEN, _MORE_TOKENS = 2, 8  # longest usual answer to a text:
 
 class Cost(NamedTuple):
     """Cell steps to encode the source once, expected cell steps to compute the answer, rows of the running batch, which
-    only answers need that are made step by step (a row that reads a long window anew counts as several), and how often the source is encoded: again for each row of a forecast
-    whose window moves."""
+    only answers need that are made step by step (a row that reads a long window anew counts as several), and how often
+    the source is encoded: again for each row of a forecast whose window moves."""
 
     encode: int
     answer: int = 0
