@@ -88,7 +88,7 @@ class TextTokenizer:
 
     @property
     def longest(self) -> int | None:
-        """Where a source is cut, whatever its text; None if it is not."""
+        """The most ids of a source, where more are cut; None for any number."""
         return self._use.length.to if self._use.length else None
 
     def whole_length(self, text: str) -> int:
