@@ -306,7 +306,14 @@ class Classifier(_Pooled):
     def explains_in_one_pass(self) -> bool:
         """Whether one pass over a source gives the label after each of its steps."""
         poolings = {"attention", "flatten"} | ({"last"} if self.encoder.back else set())
-        return self.encoder.is_divisible and not poolings & set(self.pooling)
+        encoder = self.encoder
+        if encoder.is_masked:  # the state after each step is an output where the masked ones repeat it
+            return encoder.reads_forward and encoder.masked_outputs == "repeat" and self._reads_state_alone
+        return encoder.is_divisible and not poolings & set(self.pooling)
+
+    @property
+    def _reads_state_alone(self) -> bool:
+        return self.pooling == ("last",) and not self.encoder.back
 
     def describe(self) -> str:
         labels = f"{self.labels} {'independent ' if self.outputs == 'sigmoid' else ''}labels"
@@ -541,7 +548,7 @@ class WindowLanguageModel(_Pooled):
 
     kind: Literal["window_language_model"] = "window_language_model"
     encoder: TextEncoder
-    window: Window
+    window: Annotated[int, Field(gt=0, le=1000)]
     pad: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     pad_side: Literal["left", "right"] = "left"
 

@@ -78,7 +78,8 @@ CleaningStep = Replacement | Literal["lower", "lower_ascii", "without_accents"]
 
 
 class TokenizerUse(Part):
-    """How texts become ids and ids become text. The file has the format of the `tokenizers` library."""
+    """How texts become ids and ids become text. The file has the format of the `tokenizers` library. A manifest may
+    have `left_pad` with `to` and `id` instead of `length`, as it once was."""
 
     file: FileName = "tokenizer.json"
     prepend: Ids = Field((), max_length=64, description="Ids put before every source.")
@@ -122,6 +123,16 @@ class TokenizerUse(Part):
         description="Replacement for a word outside the vocabulary: unk (the file's unknown token), refuse (an error "
         "that names the word), skip (nothing), or an id.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _length_was_left_pad(cls, values: object) -> object:
+        if not isinstance(values, dict) or "left_pad" not in values or "length" in values:
+            return values
+        old = values["left_pad"]
+        if isinstance(old, dict):
+            old = {("pad" if key == "id" else key): value for key, value in old.items()}
+        return {key: value for key, value in values.items() if key != "left_pad"} | {"length": old}
 
 
 class ImageInput(Part):
@@ -457,6 +468,8 @@ class Manifest(Part):
         window = self.series.window if self.series is not None else self.frames
         if window is not None and window < least:
             raise ValueError(f"series.window or frames is {window}, but the network needs {least} steps")
+        if self.tokenizer is not None and isinstance(architecture.encoder, TextEncoder):
+            self._check_length(self.tokenizer.length, least)
         if not isinstance(architecture, Classifier | Forecaster) or "flatten" not in architecture.pooling:
             return
         length = self.frames
@@ -468,6 +481,18 @@ class Manifest(Part):
             raise ValueError(
                 f"pooling 'flatten' reads {architecture.window} steps: series.window, frames or the length of "
                 "'tokenizer' must be the same"
+            )
+
+    def _check_length(self, length: FixedLength | None, least: int) -> None:
+        """Some text is long enough for the network, and short enough for the limit."""
+        most = self.limits.source_tokens
+        if length is not None and length.to < least:
+            raise ValueError(f"tokenizer.length.to is {length.to}, but the network needs {least} tokens")
+        if most is not None and most < least:
+            raise ValueError(f"limits.source_tokens is {most}, but the network needs {least} tokens")
+        if length is not None and length.pad is not None and most is not None and length.to > most:
+            raise ValueError(
+                f"tokenizer.length pads every text to {length.to} tokens, but limits.source_tokens is {most}"
             )
 
     def _check_decoding(self) -> None:

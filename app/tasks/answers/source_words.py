@@ -1,7 +1,8 @@
 """Words of a source in place of the unknown word of an answer (OpenNMT-py: `-replace_unk`)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import length_hint
 
 import numpy as np
 
@@ -19,6 +20,7 @@ class SourceWords:
     def __init__(self, job: Job) -> None:
         self._unknown = decoding_of(job.entry).replace_unknown
         self._words: list[str] = []
+        self._put, self._searched, self._used = "", 0, 0  # of a text that grows
         if self._unknown is None:
             return
         read = job.read
@@ -40,5 +42,17 @@ class SourceWords:
         """The text of these tokens, or of the first of them, with the words in place of the unknown one."""
         if not self._words:
             return text
-        words = iter(self._words)
+        return self._replaced(text, iter(self._words))
+
+    def _replaced(self, text: str, words: Iterator[str]) -> str:
         return self._mark.sub(lambda mark: next(words, mark.group()), text)
+
+    def put_into_growing(self, text: str) -> str:
+        """`put_into` for a text that begins with the one of the call before: only what is new is searched."""
+        if not self._words:
+            return text
+        words = iter(self._words[self._used :])
+        if (end := text.rfind(" ")) > self._searched:  # a space ends a word
+            self._put += self._replaced(text[self._searched : end], words)
+            self._searched, self._used = end, len(self._words) - length_hint(words)
+        return self._put + self._replaced(text[self._searched :], words)

@@ -68,7 +68,9 @@ class Transcript:
                 self._alternatives.append(progress.alternatives.rows(index, index + 1))
             if progress.attention is not None:
                 self._attention.append(progress.attention.rows(index, index + 1))
-            new = self._words.put_into(self._text.settled)[len(self._sent_text) :]  # no stop string begins before it
+            new = self._words.put_into_growing(self._text.settled)[
+                len(self._sent_text) :
+            ]  # no stop string begins before it
             if first_stop(new, self._stops) is not None:
                 self.is_stopped = True
                 return

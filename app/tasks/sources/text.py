@@ -157,7 +157,8 @@ class Reading:
         encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
         if encoder.kind == "image" or encoder.is_divisible:
             return of_model
-        return self.whole_steps if of_model is None else min(of_model, self.whole_steps)
+        most = encoder.whole_steps(self.whole_steps) if encoder.kind == "text" else self.whole_steps
+        return most if of_model is None else min(of_model, most)
 
     @property
     def tokenizer(self) -> TextTokenizer:
