@@ -15,6 +15,7 @@ from app.importers.structure import Group, structure_of
 from app.store.architecture import Block
 
 _BLOCK = re.compile(r"((?:.*\.)?)conv1\.weight")
+_DOT = re.compile(r"\.")
 _SHORTCUTS = ("downsample", "shortcut", "skip", "residual", "identity")
 _LATER = re.compile(r"(?:layer|stage)s?_?(\d+)\.(\d+)\.$")
 
@@ -74,11 +75,13 @@ def residual_in(checkpoint: Checkpoint) -> Residual | None:
     prefixes = [
         match[1] for key in tensors if (match := _BLOCK.fullmatch(key)) and f"{match[1]}conv2.weight" in tensors
     ]
-    blocks = [_block(prefix, under(tensors, prefix)) for prefix in prefixes]
+    parts = _parts(tensors, prefixes)
+    blocks = [_block(prefix, mine) for prefix, mine in parts.items()]
     found = [block for block in blocks if block is not None]
     if not found or len(found) < len(blocks) or not (len(found) > 1 or _is_named(prefixes[0], found[0])):
         return None
-    rest = {key: tensor for key, tensor in tensors.items() if not key.startswith(tuple(prefixes))}
+    used = {prefix + key for prefix, mine in parts.items() for key in mine}
+    rest = {key: tensor for key, tensor in tensors.items() if key not in used}
     groups = structure_of(rest).groups
     stem = next((group for group in groups if group.kind == "convolution"), None)
     norm = _norms_behind(groups, [stem])[0] if stem is not None else None
@@ -87,6 +90,16 @@ def residual_in(checkpoint: Checkpoint) -> Residual | None:
             return None
         rest = {key: tensor for key, tensor in rest.items() if not key.startswith((stem.prefix, norm.prefix))}
     return Residual(stem, norm, found, _with(checkpoint, rest))
+
+
+def _parts(tensors: Tensors, prefixes: Sequence[str]) -> dict[str, dict[str, Tensor]]:
+    """The tensors under each prefix, without the prefix, in one pass over all keys."""
+    found: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in prefixes}
+    for key, tensor in tensors.items():
+        for start in (0, *(dot.end() for dot in _DOT.finditer(key))):
+            if key[:start] in found:
+                found[key[:start]][key[start:]] = tensor
+    return found
 
 
 def _is_named(prefix: str, block: ResidualBlock) -> bool:
@@ -183,11 +196,17 @@ def block_of(
 
 def _norms_behind(groups: Sequence[Group], convolutions: Sequence[Group]) -> list[Group | None]:
     """The norm of each convolution: the next one of its width that no other has."""
+    places = {group: place for place, group in enumerate(groups)}
+    norms: dict[int, list[Group]] = {}
+    for group in reversed(groups):
+        if group.kind == "norm":
+            norms.setdefault(group.outputs, []).append(group)
     found: list[Group | None] = []
-    for convolution in convolutions:
-        place = next(number for number, group in enumerate(groups) if group is convolution)
-        after = [group for group in groups[place + 1 :] if group.kind == "norm" and group not in found]
-        found.append(next((norm for norm in after if norm.outputs == convolution.outputs), None))
+    for convolution in convolutions:  # in the order of the groups: a norm before one is before all later ones
+        mine = norms.get(convolution.outputs, [])
+        while mine and places[mine[-1]] < places[convolution]:
+            mine.pop()
+        found.append(mine.pop() if mine else None)
     return found
 
 

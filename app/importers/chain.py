@@ -56,12 +56,16 @@ class Chain:
         """The layers of `front`, each with the norm behind it: the next one of its size that no other has. A norm
         before the first layer stands alone."""
         found: list[tuple[Group, Group | None]] = []
-        used: list[Group] = []
+        used: set[Group] = set()
         for place, group in enumerate(self.front):
             if group.kind in _LAYERS:
-                after = [norm for norm in self.front[place + 1 :] if norm.kind not in _LAYERS and norm not in used]
-                norm = next((norm for norm in after if norm.outputs == group.outputs), None)
-                used += [norm] if norm is not None else []
+                after = (
+                    norm
+                    for norm in self.front[place + 1 :]
+                    if norm.kind not in _LAYERS and norm.outputs == group.outputs and norm not in used
+                )
+                norm = next(after, None)
+                used |= {norm} if norm is not None else set()
                 found.append((group, norm))
             elif group not in used:
                 found.append((group, None))
@@ -168,8 +172,8 @@ def _front(before: Sequence[Group], input_size: int, table: Group | None) -> lis
             wanted = group.inputs
     if table is not None and wanted != table.inputs:
         return []
-    sizes = {wanted, *(group.outputs for group in chain)}
-    return [g for g in before if g in chain or (g.kind in ("norm", "layer_norm") and g.outputs in sizes)]
+    sizes, layers = {wanted, *(group.outputs for group in chain)}, set(chain)
+    return [g for g in before if g in layers or (g.kind in ("norm", "layer_norm") and g.outputs in sizes)]
 
 
 def _attention(groups: Sequence[Group], width: int) -> list[Group]:

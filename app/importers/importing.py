@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from app.errors import ImportFailed, StoreError, printable
 from app.importers.answers import answer, understanding_of
-from app.importers.card import CARD, card_of
+from app.importers.card import card_of
 from app.importers.checkpoint import Checkpoint, checkpoint_of
 from app.importers.layout import Converted, Layout, Understanding
 from app.importers.manifest import invalid, manifest_of
@@ -26,6 +26,7 @@ from app.importers.vocabularies import WordFile, read_words
 from app.models.networks import Network
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
+from app.store.names import CARD
 from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
 from app.store.weights import distinct_tensors
 

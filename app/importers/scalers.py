@@ -1,6 +1,7 @@
 """Scalers of series: of sklearn, in files with plain numbers, and in words on the command line."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,16 @@ class Scaler:
         methods = {column.method if column else "none" for column in self.columns}
         note = f" ({self.note})" if self.note else ""
         return f"{' and '.join(sorted(methods))} scaling of {len(self.columns)} columns{note}"
+
+
+def scaler_in(plain: Plain) -> Scaler | None:
+    """A scaler beside a network: plain numbers, or one of sklearn. None for anything else, such as a GradScaler, a
+    module of the class LstmTransformer, settings with a minimum, or a scaler that is not supported."""
+    if isinstance(plain, ForeignObject) and not plain.name.startswith("sklearn."):
+        return None
+    with suppress(ImportFailed):
+        return scaler_of(plain)
+    return None
 
 
 def scaler_of(plain: Plain) -> Scaler | None:

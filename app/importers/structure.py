@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from app.importers.checkpoint import Tensors
-from app.importers.parts import recurrence
+from app.importers.parts import prefixed, recurrence
 from app.store.architecture import Recurrence
 
 Kind = Literal["recurrence", "cell", "table", "linear", "norm", "layer_norm", "convolution", "image", "crf", "unknown"]
@@ -18,7 +18,7 @@ _CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?transitions$")
 _EMBEDDINGS = ("emb", "lut", "wte", "lookup", "word_vec")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """The tensors of a part, without its prefix. `prefix` ends in a dot, unless it is empty."""
 
@@ -62,7 +62,7 @@ class Structure:
 
     def recurrence(self, group: Group, *, nonlinearity: str = "tanh") -> Recurrence:
         """The architecture of a recurrent group. Raises ImportFailed if it is none that torch.nn has."""
-        return recurrence(self.tensors, group.prefix, nonlinearity=nonlinearity)
+        return recurrence(prefixed(group.tensors, group.prefix), group.prefix, nonlinearity=nonlinearity)
 
 
 def structure_of(tensors: Tensors) -> Structure:

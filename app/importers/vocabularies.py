@@ -4,6 +4,7 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,7 +50,6 @@ _BY_WORD = (
 )
 _FIRST_OF_WORDS = 4  # ids below may be marks that a vocabulary leaves out
 _UNKNOWN = 0  # of torchtext
-_MOST_DIGITS = 18
 _FEW = 6
 _NAMES_WORDS = (
     "vocab",
@@ -68,6 +68,7 @@ _NAMES_WORDS = (
     "dict",
     "alphabet",
 )
+_MOST_DIGITS = 19
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
 
@@ -163,13 +164,15 @@ def _by_mapping(mapping: Mapping[Any, Any]) -> list[str] | None:
 
 def _is_id(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isdecimal()
+        isinstance(value, str) and value.isdecimal() and len(value) < _MOST_DIGITS
     )
 
 
 def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:
     words: dict[int, str] = {}
-    for number, word in items:
+    for number, word in sorted(items, key=itemgetter(0)):
+        if number > len(words) + _FIRST_OF_WORDS:
+            raise _missing(words)  # at once: ids that are far apart may collide in a table
         if number in words and number != _UNKNOWN:
             raise ImportFailed(
                 f"two words of the vocabulary have the same id {number}; give a list of words, word 0 first"
@@ -183,9 +186,13 @@ def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:
         number: no_word(number) for number in range(_FIRST_OF_WORDS) if number not in words and len(words) > number
     }
     if sorted(words) != list(range(len(words))):
-        missing = next(number for number in range(len(words)) if number not in words)
-        raise ImportFailed(f"the vocabulary has no word with id {missing}")
+        raise _missing(words)
     return [words[number] for number in range(len(words))]
+
+
+def _missing(words: Mapping[int, str]) -> ImportFailed:
+    missing = next(number for number in range(len(words) + 1) if number not in words)
+    return ImportFailed(f"the vocabulary has no word with id {missing}")
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,11 @@ class TextTokenizer:
         return self._use.empty == "read"
 
     @property
+    def cleans_quickly(self) -> bool:
+        """Whether cleaning takes no more than a fraction of the time of splitting."""
+        return self._cleaning.is_quick
+
+    @property
     def reads_end(self) -> bool:
         """Whether a text that is too long loses its beginning."""
         return self._use.length is not None and self._use.length.cut_side == "left"

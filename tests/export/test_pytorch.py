@@ -137,7 +137,7 @@ def test_what_torch_alone_cannot_answer_is_refused(tmp_path: Path, name: str) ->
 
 def test_text_of_a_manifest_stays_text(tmp_path: Path) -> None:
     """Export runs the file that it writes: a name in a manifest must not be code."""
-    attack = '"""\nimport pathlib; pathlib.Path("ran").touch()\n"""\\'
+    attack = '"""\nimport pathlib; pathlib.Path("ran").touch()\n"""\\\0'
     draft = MODELS["forecast-tiny"]
     assert draft.series is not None
     features = tuple(feature.model_copy(update={"name": attack + feature.name}) for feature in draft.series.features)

@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+import click
 import httpx
 import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
 
+from app.cli.into import next_version
 from app.cli.main import main
 from tests.conftest import serving_store
 from tests.importers.importing import saved
@@ -67,6 +72,42 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
     code, printed = _into("http://127.0.0.1:9", tmp_path, _forecaster())
     assert code == 1
     assert "http://127.0.0.1:9 does not answer" in printed
+
+
+class _Another(BaseHTTPRequestHandler):
+    """A server of something else."""
+
+    body = b""
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{}", 200, "is no Unroll service"),
+        (b"<html>", 200, "is no Unroll service"),
+        (b"[]", 200, "is no Unroll service"),
+        (b'{"models": [1], "broken": []}', 200, "is no Unroll service"),
+        (b'{"models": [], "broken": [{"model": 1}]}', 200, "is no Unroll service"),
+        (b"[]", 500, "status 500"),
+        (b'{"detail": "\\u001b]0;title\\u0007"}', 500, r"\x1b]0;title\x07"),
+    ],
+)
+def test_another_server_is_named(body: bytes, status: int, said: str) -> None:
+    handler = type("Handler", (_Another,), {"body": body, "status": status})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(click.ClickException) as caught:
+            next_version(f"http://127.0.0.1:{server.server_port}", None, "mine")
+    assert said in caught.value.message
 
 
 def test_a_version_above_the_limit_is_refused_and_forgotten(service: str, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from app.errors import ImportFailed
 from app.importers.keras import recurrent, stages
 from app.importers.keras.activations import Function, function_layer, function_of
 from app.importers.keras.attending import weights_of
-from app.importers.keras.graph import Call, Graph, Layer, Place
+from app.importers.keras.graph import Call, Graph, Layer
 from app.importers.keras.inputs import as_state, embedding, masking, source, steps_of, vector_of, vectorization
 from app.importers.keras.joining import attended, beside, of_weights, times_weights
+from app.importers.keras.nodes import Place
 from app.importers.keras.reshaping import last_step, permuted, pooled, repeated, reshaped
 from app.importers.keras.values import Linear, Pooled, Source, State, Steps, Value, Vector, Weighted, Weights
 from app.store.architecture import RecurrenceStage

@@ -240,6 +240,8 @@ def _is_read_quickly(texts: Sequence[str], entries: Sequence[Entry], options: Ta
     """Whether texts are so short and so few that they are read in less than a few milliseconds."""
     if len(texts) > _INLINE_SENTENCES or sum(map(len, texts)) > _INLINE_CHARS:
         return False
+    if not all(entry.tokenizer.cleans_quickly for entry in entries):
+        return False
     counts = (
         most_sentences(text) if _splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True)
     )

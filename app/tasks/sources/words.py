@@ -87,9 +87,10 @@ class WordsSource(SourceKind[str | Words]):
         def read_all() -> list[ReadSource]:
             return [_read(item, place, reader.limits) for item, place in zip(inputs, places, strict=True)]
 
-        if sum(len(_text(item)) for item in inputs) > _INLINE_CHARS:
-            return await asyncio.to_thread(read_all)
-        return read_all()
+        is_short = sum(len(_text(item)) for item in inputs) <= _INLINE_CHARS
+        if is_short and all(entry.tokenizer.cleans_quickly for entry in entries):
+            return read_all()
+        return await asyncio.to_thread(read_all)
 
 
 def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource:
