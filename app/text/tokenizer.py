@@ -152,7 +152,7 @@ class TextTokenizer:
         return None if most is None else max(1, most - len(self._use.prepend) - len(self._use.append))
 
     def _shortened(self, own: Sequence[T], most: int | None) -> Sequence[T]:
-        """Those of a text's own ids that fit into `most`."""
+        """The ids of a text that fit into `most` with those that are added."""
         room = self._room(most)
         if room is None:
             return own

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from app.models.explain import _probabilities
 from app.models.encoders import TextEncoder as Encoder
+from app.models.explain import _probabilities
 from app.models.networks import Classifier as Network
 from app.models.networks import build_network
 from app.store.architecture import Classifier, Recurrence, TextEncoder
