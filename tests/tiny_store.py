@@ -227,6 +227,11 @@ def _tagger() -> Manifest:
     )
 
 
+FORWARD = {
+    "sentiment-en-gru": "sentiment-en-uni"
+}  # an included model of which examples carry the state, and its small one
+
+
 def drafts() -> list[Manifest]:
     """Manifests of the seven models of texts and images, before they are published."""
     return [

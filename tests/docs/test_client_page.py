@@ -16,6 +16,7 @@ from app.cli.ask.command import ask
 from app.cli.main import main
 from app.tasks.registry import TASKS
 from tests.api.clips import pictures
+from tests.tiny_store import FORWARD
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -39,6 +40,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_python_example_runs(block: str, server: str, folder: Path) -> None:
     assert "http://127.0.0.1:8000" in block
     code = block.replace("http://127.0.0.1:8000", server)
+    for included, small in FORWARD.items():
+        code = code.replace(included, small)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout
