@@ -171,6 +171,17 @@ def test_series_in_pieces(address: str) -> None:
         assert _result(stream.answer()) == _at_once(address, "/v1/forecast", rows, **options)
 
 
+def test_a_piece_has_a_deadline_of_its_own(address: str) -> None:
+    rows = [row[:2] for row in ROWS]
+    with _stream(address, "/v1/forecast/stream") as stream:
+        stream.send({"inputs": rows[:9], "model": "forecast-state", "horizon": 10_000, "timeout_ms": 100})
+        late = _result(stream.answer())
+        assert late["finish_reason"] == "deadline"
+        assert len(late["values"]) < 10_000
+        stream.send({"inputs": rows[9:], "horizon": 3, "timeout_ms": 60_000})
+        assert _result(stream.answer()) == _at_once(address, "/v1/forecast", rows, model="forecast-state", horizon=3)
+
+
 def test_words_in_pieces(address: str) -> None:
     with _stream(address, "/v1/tag/stream") as stream:
         stream.send({"inputs": "A warm, fun", "model": "tag-forward"}, {"inputs": "ny film"})
