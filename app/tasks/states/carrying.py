@@ -74,7 +74,7 @@ def check_entries(carrying: Carrying, entries: Sequence[Entry]) -> None:
     """Raises NoState for a model that cannot carry its state, and StateMismatch for other weights."""
     for index, entry in enumerate(entries):
         manifest = entry.manifest
-        if reason := why_not_carried(manifest) or _why_not_settled(manifest):
+        if reason := why_no_state(manifest):
             raise NoState(
                 f"{manifest.name} cannot continue from a state: {reason}; leave out state and return_state, or name "
                 "another model",
@@ -97,5 +97,7 @@ def begun(manifest: Manifest) -> SavedState:
     return SavedState(manifest.name, manifest.version, weights_of(manifest))
 
 
-def _why_not_settled(manifest: Manifest) -> str | None:
-    return None if manifest.tokenizer is None else why_not_settled(manifest.tokenizer)
+def why_no_state(manifest: Manifest) -> str | None:
+    """Why requests cannot continue from a state of a model; None if they can."""
+    unsettled = None if manifest.tokenizer is None else why_not_settled(manifest.tokenizer)
+    return why_not_carried(manifest) or unsettled

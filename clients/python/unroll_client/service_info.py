@@ -49,6 +49,7 @@ class ModelInfo(Value):
     default: bool
     default_version: bool
     licence: str
+    carries_state: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
