@@ -1,0 +1,139 @@
+// The memory, kept: a text is typed on and only what is new is read; two endings are tried from a saved point.
+
+import { choice, element, said } from "./dom.js";
+import { Job } from "./job.js";
+import { KINDS } from "./keptkinds.js";
+import { endingsJob } from "./keptendings.js";
+import { drawKept } from "./keptfacts.js";
+import { isStale, read, readCurl } from "./keptrequests.js";
+import { Latest } from "./latest.js";
+import { modelsWhere, whenModels } from "./models.js";
+import { Readings } from "./readings.js";
+import { answeredBy } from "./results.js";
+import { headed, jobParts, showSection } from "./section.js";
+import { say, whenSpoken } from "./words.js";
+
+const STARTS = {
+  sentiment: { en: "It begins like a masterpiece,", ko: "처음 한 시간은 정말 좋았는데" },
+  completion: { en: "This film is one of the", ko: "이 영화는 정말" },
+};
+const SHOWN = 120; // characters before the new ones that are shown
+
+/** Connect the section. */
+export function keptJob() {
+  const textarea = element("textarea", { id: "kept-text", rows: 5, spellcheck: false });
+  const models = element("div", { className: "choices" });
+  const save = said("button", "keptSave", { type: "button", className: "button", disabled: true });
+  save.dataset.off = "";
+  const typed = element("div", { id: "kept-typed" }, ...jobParts("keptRun", [models, said("label", "keptLabel", { htmlFor: textarea.id }), textarea, said("p", "keptAgain", { id: "kept-again", className: "hint" })], [save]));
+  const place = element("div", { id: "kept-endings", hidden: true });
+  const section = headed("kept");
+  section.append(typed, place);
+
+  const readings = new Readings();
+  let model = null;
+  let shown = null; // the reading that the answer shows
+  let begun = ""; // the text that the page began with: another one is the visitor's
+
+  const kind = () => KINDS[model?.task] ?? KINDS.sentiment;
+  const written = () => kind().whole(textarea.value);
+
+  function request() {
+    const text = written();
+    const nothing = !model || kind().isNothing(kind().inputs(text, "", model)) || !text.trim();
+    const before = readings.before(text);
+    return { sources: [nothing ? "" : text], advice: kind().advice, text, before, kind: kind(), model, curl: nothing ? "" : readCurl(kind(), model, text, before) };
+  }
+
+  async function ask({ text, before, kind, model }, signal) {
+    if (before && kind.isNothing(kind.inputs(text, before.text, model))) return { ...before, now: 0, kept: before.all, known: text, kind };
+    try {
+      const reading = await read(kind, model, text, before, signal);
+      readings.keep(reading);
+      return { ...reading, known: kind.settled(before?.text ?? ""), kind };
+    } catch (problem) {
+      offer(null);
+      if (before && isStale(problem)) {
+        readings.forget();
+        problem.advice = "keptStale";
+      }
+      throw problem;
+    }
+  }
+
+  function offer(reading) {
+    shown = reading;
+    job.allow(save, Boolean(reading));
+  }
+
+  const draw = (answer, done) => {
+    if (done) offer(answer);
+    return [drawReading(answer)];
+  };
+  const job = new Job("kept-typed", { request, ask, draw, summary: ({ result, kind }) => kind.summary(result) });
+  const follow = () => (request().sources[0] ? job.run() : clear());
+  const latest = new Latest(follow, () => {});
+  const endings = endingsJob(place, {
+    back(point) {
+      choose(point.model.name);
+      textarea.value = point.text;
+      readings.keep(point);
+      textarea.focus();
+      latest.push({});
+    },
+    stale: () => readings.forget(),
+  });
+
+  function choose(name) {
+    const served = modelsKept();
+    const before = model;
+    model = served.find((one) => one.name === name) ?? served[0] ?? null;
+    models.replaceChildren(choice(say("model"), served.map(nameOf), model?.name, choose));
+    if (model && textarea.value === begun) textarea.value = begun = startOf(model);
+    if (model?.name === before?.name && model?.version === before?.version) return job.showCurl();
+    readings.forget();
+    clear();
+  }
+
+  function clear() {
+    job.clear();
+    offer(null);
+    job.showCurl();
+  }
+
+  textarea.addEventListener("input", () => latest.push({}));
+  textarea.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) job.run();
+  });
+  save.addEventListener("click", () => endings.from({ ...shown, model }));
+  whenModels(() => {
+    choose(model?.name);
+    showSection("kept", model !== null);
+  });
+  whenSpoken(() => choose(model?.name));
+}
+
+/** The models that carry a state and have a view here, by task. */
+function modelsKept() {
+  return Object.keys(KINDS).flatMap((task) => modelsWhere((model) => model.carries_state && model.task === task));
+}
+
+function nameOf({ name, task }) {
+  return [name, `${name} (${say({ sentiment: "sentimentNav", completion: "completeNav", forecasting: "forecastNav" }[task])})`];
+}
+
+function startOf({ task, languages, series }) {
+  if (task === "forecasting") return `${series.features.join(",")}\n`;
+  return STARTS[task][languages[0]] ?? STARTS[task].en;
+}
+
+function drawReading({ text, known, result, kind, ...counts }) {
+  const old = known.length > SHOWN ? `…${known.slice(-SHOWN)}` : known;
+  return element(
+    "div",
+    { className: "result" },
+    element("p", { className: "kept" }, element("span", { textContent: old }), element("mark", { textContent: text.slice(known.length) })),
+    ...kind.draw(result),
+    drawKept(kind, counts, answeredBy(result)),
+  );
+}
