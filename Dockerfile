@@ -41,6 +41,7 @@ RUN python -m venv --without-pip /opt/venv
 WORKDIR /src
 COPY pyproject.toml setup.py README.md ./
 COPY app app
+COPY unroll unroll
 COPY clients clients
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --prefix /opt/app . \
     && ls /opt/app/lib/python3.11/site-packages/app/models/serving/native/_kernels*.so

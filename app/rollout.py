@@ -90,8 +90,7 @@ class Rollout:
         root = self._store.root
         held = await asyncio.to_thread(append, root, name, version, file, offset, content, most=most)
         if file == MANIFEST:
-            async with self._file.turn():
-                await asyncio.to_thread(finish, root, name, version)
+            await asyncio.to_thread(finish, root, name, version)
         return held
 
     async def unload(self, name: str, version: int | None) -> list[int]:

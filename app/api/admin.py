@@ -111,7 +111,7 @@ async def set_default(name: Name, request: Request, service: Administrated) -> D
 
 
 @router.put(
-    "/versions/{version}/files/{file}",
+    "/uploads/{version}/{file}",
     operation_id="upload_file",
     summary="Upload a file of a version, piece by piece",
     responses=problems(
@@ -126,8 +126,23 @@ async def set_default(name: Name, request: Request, service: Administrated) -> D
 )
 async def upload(
     name: Name,
-    version: Annotated[int, Path(ge=1, le=MOST_VERSION, description="A number that the model does not have yet.")],
-    file: Annotated[str, Path(max_length=100, description="Name of a file of the version, such as manifest.json.")],
+    version: Annotated[
+        int,
+        Path(
+            ge=1,
+            le=MOST_VERSION,
+            description="A number that the model does not have yet.",
+            openapi_examples={"new": {"summary": "A new version", "value": 1000}},
+        ),
+    ],
+    file: Annotated[
+        str,
+        Path(
+            max_length=100,
+            description="Name of a file of the version, such as manifest.json.",
+            openapi_examples={"card": {"summary": "The model card", "value": "MODEL_CARD.md"}},
+        ),
+    ],
     request: Request,
     service: Administrated,
     offset: Annotated[int, Query(ge=0, le=2**50, description="Bytes of the file before this piece.")] = 0,

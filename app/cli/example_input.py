@@ -15,6 +15,7 @@ from app.store.manifest import Manifest, SeriesInput
 from app.tasks.sources.frames import Clip
 from app.tasks.sources.raw_series import CsvFile, JsonSeries
 
+_MARKS = ("SOS", "EOS", "BOS", "PAD", "UNK")  # around a text, in vocabularies that write them like words
 _WORDS = 6
 _STEPS = 12  # of a model that reads a series of any length
 _MOST_SHOWN = 60  # characters
@@ -78,7 +79,7 @@ def _text(conversion: Conversion) -> str:
     vocabulary = conversion.converted.source or conversion.converted.target
     assert vocabulary is not None
     known = vocabulary.tokenizer.get_vocab(with_added_tokens=False)
-    words = [word for word in sorted(known, key=known.__getitem__) if word.isalpha()]
+    words = [word for word in sorted(known, key=known.__getitem__) if word.isalpha() and word not in _MARKS]
     if not words:
         return "a"
     is_letters = all(len(word) == 1 for word in words)

@@ -74,7 +74,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 def import_(context: click.Context, /, **parameters: Any) -> None:
     """Import a checkpoint of another code base into the model store.
 
-    The import runs no code of the checkpoint. What the files do not contain is asked for in one round.
+    The import runs no code of the checkpoint. It asks for all that the files do not contain in one round.
     """
     with errors_as_messages(), _faults_as_messages():
         _import(context, parameters)

@@ -3,9 +3,9 @@
 import json
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import click
 
@@ -14,9 +14,11 @@ from app.cli.in_process import answers
 from app.errors import InputError
 from app.importers.importing import Conversion, publish
 from app.importers.questions import describe
+from app.store.manifest import Manifest
 from app.tasks.registry import BY_NAME
 
 _MOST_SHOWN = 300  # characters of an answer
+_HERE = "http://127.0.0.1:8000"  # where `unroll serve` listens
 
 
 def show(conversion: Conversion) -> None:
@@ -64,8 +66,16 @@ def _answer(conversion: Conversion, folder: Path | None, trial: str | None) -> s
 def shown(result: Mapping[str, Any]) -> str:
     """A result in one line."""
     kept = {key: value for key, value in result.items() if key in _KEPT} or result
-    text = json.dumps(kept, ensure_ascii=False)
+    text = json.dumps(_rounded(kept), ensure_ascii=False)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
 _KEPT = ("label", "scores", "text", "tags", "values", "rows", "forecast", "targets", "steps")
@@ -76,9 +86,25 @@ def request_line(conversion: Conversion, url: str | None = None) -> str:
     manifest = conversion.manifest
     task = BY_NAME[manifest.task]
     model = f"--model {manifest.name}" + (f" --url {shlex.quote(url)}" if url else "")
+    given, _ = example_of(conversion)
     match manifest.source:
         case "text":
-            given, _ = example_of(conversion)
             return f"unroll ask {task.verb} {shlex.quote(given)} {model}"
-        case _:
+        case "series":
+            return _series_line(manifest, given.value, task.verb, model, url or _HERE)
+        case "image" | "frames":
             return f"unroll ask {task.verb} FILE {model}"
+        case _:
+            assert_never(manifest.source)
+
+
+def _series_line(manifest: Manifest, rows: Sequence[Sequence[float]], verb: str, model: str, url: str) -> str:
+    """A CSV for a forecast; JSON for a label, since the inputs of that task may be of other kinds."""
+    assert manifest.series is not None
+    rounded = [[float(f"{number:.6g}") for number in row] for row in rows]
+    if verb != "forecast":
+        body = json.dumps({"model": manifest.name, "inputs": rounded})
+        return f"curl {url.rstrip('/')}/v1/{verb} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+    names = [feature.name for feature in manifest.series.features]
+    lines = [",".join(names), *(",".join(f"{number:g}" for number in row) for row in rounded)]
+    return f"printf '%s\\n' {shlex.join(lines)} | unroll ask forecast - {model}"

@@ -7,7 +7,8 @@ from typing import Any
 import click
 import httpx
 
-from app.store.names import MANIFEST
+from app.errors import printable
+from app.store.names import MANIFEST, version_number
 
 _PIECE = 8 * 2**20
 _SECONDS = 600.0  # of a load
@@ -22,12 +23,15 @@ def send_version(folder: Path, url: str, key: str | None) -> None:
             files = sorted(folder.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
             for path in files:
                 for offset, piece in _pieces(path):
-                    place = f"/v1/models/{name}/versions/{version}/files/{path.name}"
+                    place = f"/v1/models/{name}/uploads/{version}/{path.name}"
                     _checked(service.put(place, params={"offset": offset}, content=piece))
             loaded = _checked(service.post(f"/v1/models/{name}/load", json={"version": int(version)}))
+            served = f"{loaded['name']}/{int(loaded['version'])}"
     except httpx.HTTPError as error:
-        raise click.ClickException(f"{url} does not answer: {error}") from error
-    click.echo(f"{url} serves {loaded['name']}/{loaded['version']}")
+        raise _no_answer(url, error) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _another_server(url) from error
+    click.echo(f"{url} serves {printable(served)}")
 
 
 def next_version(url: str, key: str | None, name: str) -> int:
@@ -35,12 +39,22 @@ def next_version(url: str, key: str | None, name: str) -> int:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         listed = _checked(httpx.get(f"{url.rstrip('/')}/v1/models", headers=headers, timeout=30))
+        versions = [int(model["version"]) for model in listed["models"] if model["name"] == name]
+        broken = [item["model"].rpartition("/") for item in listed["broken"]]
+        versions += [number for other, _, text in broken if other == name and (number := version_number(text))]
     except httpx.HTTPError as error:
-        raise click.ClickException(f"{url} does not answer: {error}") from error
-    versions = [int(model["version"]) for model in listed["models"] if model["name"] == name]
-    broken = [item["model"].rpartition("/") for item in listed["broken"]]
-    versions += [int(number) for other, _, number in broken if other == name and number.isdecimal()]
+        raise _no_answer(url, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _another_server(url) from error
     return 1 + max(versions, default=0)
+
+
+def _no_answer(url: str, error: httpx.HTTPError) -> click.ClickException:
+    return click.ClickException(f"{url} does not answer: {printable(str(error))}")
+
+
+def _another_server(url: str) -> click.ClickException:
+    return click.ClickException(f"{url} is no Unroll service: its answers are others. Check the address after --into")
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -56,8 +70,8 @@ def _checked(response: httpx.Response) -> dict[str, Any]:
         content: dict[str, Any] = response.json()
         return content
     try:
-        reason = response.json()["detail"]
-    except (ValueError, KeyError):
+        reason = printable(str(response.json()["detail"]))
+    except (ValueError, KeyError, TypeError):
         reason = f"status {response.status_code}"
     advice = ""
     if response.status_code in (401, 403):

@@ -16,6 +16,8 @@ def answered(request: ImportRequest, questions: QuestionsOpen) -> ImportRequest:
     """The request with an answer to each question."""
     click.echo(questions.seen)
     for question in questions.questions:
+        if question.idle_where is not None and question.idle_where in request.settings.items():
+            continue
         request = _with(request, question, _ask(question))
     return dataclasses.replace(request, layout=questions.layout.name)
 

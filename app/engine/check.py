@@ -16,7 +16,7 @@ from app.engine.protocol import (
     Tokens,
 )
 from app.errors import ContradictoryOptions, EngineFailed, counted
-from app.store.architecture import Classifier, Forecaster
+from app.store.architecture import Classifier, Forecaster, WindowLanguageModel
 from app.store.manifest import AnswerName, Manifest, SourceName
 
 MAX_ALTERNATIVES = 20
@@ -48,7 +48,15 @@ def check(manifest: Manifest, source: Source, answer: AnswerSpec, *, slots: int)
             pass  # it has no option that a model cannot take
         case _:
             assert_never(answer)
-    _check_content(manifest, source)
+    _check_content(manifest, source, least_steps(manifest, answer))
+
+
+def least_steps(manifest: Manifest, answer: AnswerSpec) -> int:
+    """The fewest steps of a source for an answer. What a language model continues is padded, what it embeds is not."""
+    architecture = manifest.architecture
+    if isinstance(answer, Embed) and isinstance(architecture, WindowLanguageModel):
+        return architecture.encoder.least_steps()
+    return architecture.least_steps
 
 
 def _check_kinds(manifest: Manifest, source: Source, answer: AnswerSpec) -> None:
@@ -61,28 +69,27 @@ def _check_kinds(manifest: Manifest, source: Source, answer: AnswerSpec) -> None
         raise EngineFailed(f"{manifest.key} gives answers of kind {manifest.answer}, not {wanted}")
 
 
-def _check_content(manifest: Manifest, source: Source) -> None:
+def _check_content(manifest: Manifest, source: Source, least: int) -> None:
     match source:
         case Tokens():
             last = manifest.source_vocabulary - 1
             if not source.ids or not 0 <= min(source.ids) <= max(source.ids) <= last:
                 raise EngineFailed(f"{manifest.key} needs at least one token id, each from 0 to {last}")
-            _check_length(manifest, len(source.ids))
+            _check_length(manifest, len(source.ids), least)
         case Pixels():
             _check_images(manifest, source.size, 1, source.data)
         case Frames():
             _check_images(manifest, source.size, source.count, source.data)
-            _check_length(manifest, source.count)
+            _check_length(manifest, source.count, least)
         case Series():
             _check_series(manifest, source)
-            _check_length(manifest, len(source.rows))
+            _check_length(manifest, len(source.rows), least)
         case _:
             assert_never(source)
 
 
-def _check_length(manifest: Manifest, steps: int) -> None:
-    architecture = manifest.architecture
-    least, fixed = architecture.least_steps, None
+def _check_length(manifest: Manifest, steps: int, least: int) -> None:
+    architecture, fixed = manifest.architecture, None
     if isinstance(architecture, Classifier | Forecaster):
         fixed = architecture.fixed_steps
     if steps < least or (fixed is not None and steps > fixed):

@@ -4,6 +4,7 @@ Front end, client and engine all use these functions: admission, the choice of a
 Free of torch.
 """
 
+import math
 from typing import NamedTuple, assert_never
 
 from app.engine.protocol import (
@@ -23,6 +24,7 @@ from app.engine.protocol import (
 from app.store.architecture import Architecture, Classifier, Forecaster, WindowLanguageModel
 
 IMAGE_STEPS = 256  # cost of a source image, and of each frame
+_WINDOW_STEPS = 100  # cell steps of a row of the running batch that reads its window anew
 _SLOW_PASS = 2  # cost of a step that keeps its gates, in cell steps
 _CAPTION_TOKENS = 20  # usual length of a decoded caption
 _TOKENS_PER_SOURCE_TOKEN, _MORE_TOKENS = 2, 8  # longest usual answer to a text: 2 * source + 8
@@ -30,8 +32,8 @@ _TOKENS_PER_SOURCE_TOKEN, _MORE_TOKENS = 2, 8  # longest usual answer to a text:
 
 class Cost(NamedTuple):
     """Cell steps to encode the source once, expected cell steps to compute the answer, rows of the running batch, which
-    only answers need that are made step by step, and how often the source is encoded: again for each row of a forecast
-    whose window moves."""
+    only answers need that are made step by step (a row that reads a long window anew counts as several), and how often
+    the source is encoded: again for each row of a forecast whose window moves."""
 
     encode: int
     answer: int = 0
@@ -58,7 +60,8 @@ def cost_of(source: Source, answer: AnswerSpec, architecture: Architecture | Non
         case Decode():
             tokens = answer.beams * min(answer.max_tokens, _likely_tokens(source))
             if isinstance(architecture, WindowLanguageModel):
-                return Cost(steps, tokens * architecture.window, answer.beams)  # each token reads the window anew
+                rows = answer.beams * math.ceil(architecture.window / _WINDOW_STEPS)
+                return Cost(steps, tokens * architecture.window, rows)  # each token reads the window anew
             return Cost(steps, tokens, answer.beams)
         case Forecast():
             return _cost_of_forecast(steps, answer.horizon, architecture)

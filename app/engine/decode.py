@@ -34,7 +34,7 @@ def decode(model: LoadedModel, steps: int) -> list[Output]:
     try:
         with model.number_types():
             if model.policy.looks_each_step:
-                _look_each_step(model, steps, outputs)
+                _look_each_step(model, model.bounded(steps), outputs)
             else:
                 _look_once(model, steps, outputs)
         for slots in model.groups:

@@ -147,6 +147,13 @@ class LoadedModel:
         assert self.manifest.decoding is not None  # every model that decodes has it, see `Manifest`
         return self.manifest.decoding
 
+    def bounded(self, steps: int) -> int:
+        """The steps of a unit: fewer where each of them reads the windows of all running rows anew."""
+        architecture = self.manifest.architecture
+        if not isinstance(architecture, WindowLanguageModel):
+            return steps
+        return min(steps, max(1, self.policy.budget // (max(1, self.slots.count) * architecture.window)))
+
     @property
     def is_divisible(self) -> bool:
         """Whether a source can be encoded in chunks. Frames always can: at least their images are encoded apart."""

@@ -95,7 +95,9 @@ class Decode(Message, frozen=True):
     """Answer with tokens. The defaults decode greedily; `max_tokens` limits each hypothesis.
 
     `beams` hypotheses are searched side by side; the answer has the `n_best` of them, by log-probability divided by
-    ((5 + tokens) / 6) ** `length_penalty` (Wu et al. 2016, section 7); `penalty_tokens` are counted, too. With `temperature` above 0 tokens are sampled:
+    ((5 + tokens) / 6) ** `length_penalty` (Wu et al. 2016, section 7); `penalty_tokens` are counted, too.
+
+    With `temperature` above 0 tokens are sampled:
     from the `top_k` most probable (0: all), from the fewest that hold `top_p` of the probability, and from those with
     at least `min_p` times the best one's probability; the same `seed` gives the same sample. `repetition_penalty` after
     Keskar et al. (2019, section 4.1). `no_repeat_ngram` forbids a second n-gram of this size (0: allowed). Tokens in

@@ -314,7 +314,7 @@ class Scheduler:
         free = self._slots - queue.rows
         for request in heapq.nsmallest(_LOOK_AHEAD, self._startable(queue), key=_order):
             free -= request.cost.rows
-            if free < 0:
+            if free < 0 and (candidates or queue.rows):  # one that needs more than there are runs alone
                 break
             candidates.append(request)
         return candidates

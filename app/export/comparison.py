@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from app.export.onnx.network import run_onnx
 from app.export.pytorch import MODEL
 from app.models.forecaster import Forecaster as ForecasterNetwork
 from app.models.networks import EncoderDecoder as EncoderDecoderNetwork
 from app.models.networks import Network
 from app.models.window_language_model import WindowLanguageModel as WindowNetwork
-from app.store.architecture import Forecaster, LanguageModel, SeriesEncoder
-from app.store.manifest import Manifest
+from app.store.architecture import CELLS, Classifier, Forecaster, LanguageModel, SeriesEncoder, Tagger
+from app.store.manifest import Feature, Manifest
 
 _STEPS = 7  # of a source of any length
 _DECODED = 4
@@ -22,7 +23,8 @@ _DECODED = 4
 def loaded(folder: Path) -> nn.Module:
     """The network of the written file."""
     spec = importlib.util.spec_from_file_location("unroll_exported", folder / MODEL)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     network: nn.Module = module.load()
@@ -95,3 +97,46 @@ def _decoded(
             answer, fed, theirs = model.step(tokens, memory, last, theirs, fed)
         pairs.append((logits, answer))
     return pairs
+
+
+@torch.no_grad()
+def onnx_difference(manifest: Manifest, network: Network, folder: Path) -> float | None:
+    """The same for the written graph; None without onnxruntime."""
+    source, architecture = source_of(manifest), manifest.architecture
+    inputs = {"ids": source}
+    if manifest.series is not None:
+        inputs = {"rows": _unscaled(source, manifest.series.features)}
+    if isinstance(architecture, LanguageModel):
+        made = architecture.recurrence
+        zeros = torch.zeros(made.layers, 1, made.hidden_size)
+        inputs |= {"hidden": zeros} | ({"cell": zeros} if CELLS[made.cell].has_cell else {})
+    outputs = run_onnx(folder, inputs)
+    if outputs is None:
+        return None
+    ((ours, _),) = answers_of(manifest, network, _Nothing(), source)
+    match architecture:
+        case Classifier():
+            ours = ours.softmax(-1) if architecture.outputs == "softmax" else ours.sigmoid()
+        case Tagger():
+            ours = ours.softmax(-1)
+        case Forecaster():
+            assert manifest.series is not None
+            ours = _unscaled(ours, manifest.series.targets)
+        case _:
+            pass
+    return float((ours - outputs[0]).abs().max())
+
+
+def _unscaled(rows: Tensor, features: tuple[Feature, ...]) -> Tensor:
+    """Scaled rows in their own units."""
+    pairs = torch.tensor([feature.affine for feature in features], dtype=torch.float64)
+    rows = rows.double() * pairs[:, 1] + pairs[:, 0]
+    is_log = torch.tensor([feature.log1p for feature in features])
+    return torch.where(is_log, rows.expm1(), rows).float()
+
+
+class _Nothing:
+    """In place of the model of `answers_of`, where the network alone is asked."""
+
+    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        return arguments

@@ -27,7 +27,7 @@ def encoder_decoder(manifest: Manifest, config: EncoderDecoder) -> Program:
     writer = _Writer(code, config)
     program.method(
         "encode(self, x)",
-        "Token ids (1, steps) to memory (1, steps, features), last states (1, features), and the decoder's first state.",
+        "Token ids (1, steps) to memory (1, steps, features), last states, and the decoder's first state.",
         [*encode, *writer.first_state(), "return x, last, state"],
     )
     feeds = ", fed" if decoder.input_feeding else ""
@@ -88,6 +88,17 @@ class _Writer:
             case "join":
                 joined = ".unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)"
                 return [unpacked, *(f"{name} = {name}{joined}" for name in parts), packed]
+            case "layerwise" | "layerwise_tanh":
+                assert isinstance(self.encoder, TextEncoder)  # see `EncoderDecoder`
+                lines, directions = [unpacked], self.encoder.recurrence.directions
+                for name in parts:
+                    made = f"nn.Linear({self.encoder.recurrence.output_size}, {size})"
+                    joined = f"{name}.unflatten(0, (-1, {directions})).transpose(1, 2).flatten(2)"
+                    value = f"{self.code.part(f'bridge_{name}', made, f'decoder.bridge_{name}')}({joined})"
+                    lines.append(
+                        f"{name} = torch.tanh({value})" if decoder.bridge != "layerwise" else f"{name} = {value}"
+                    )
+                return [*lines, packed]
             case "linear" | "tanh":
                 lines = []
                 for name in parts:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from app.errors import ExportFailed, ModelNotFound
-from app.export.comparison import difference, loaded
+from app.export.comparison import difference, loaded, onnx_difference
+from app.export.onnx.network import write_onnx
 from app.export.pytorch import write_pytorch
 from app.models.networks import Network, build_network
 from app.store.manifest import Manifest
@@ -61,17 +62,19 @@ def export(store: Path, name: str, number: int, format: Format, folder: Path) ->
 
 
 def _write(manifest: Manifest, network: Network, format: Format, folder: Path) -> float | None:
+    differs: float | None
     match format:
         case "pytorch":
             write_pytorch(manifest, network, folder)
             differs = difference(manifest, network, loaded(folder))
-            if not differs <= _MOST_DIFFERENCE:
-                raise ExportFailed(f"a fault of Unroll: answers of the written network differ by {differs:.2g}")
-            return differs
         case "onnx":
-            raise ExportFailed("not yet")
+            write_onnx(manifest, network, folder)
+            differs = onnx_difference(manifest, network, folder)
         case _:
             assert_never(format)
+    if differs is not None and not differs <= _MOST_DIFFERENCE:
+        raise ExportFailed(f"a fault of Unroll: answers of the written network differ by {differs:.2g}")
+    return differs
 
 
 def _check_is_empty(folder: Path) -> None:

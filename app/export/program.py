@@ -62,7 +62,7 @@ def _head(manifest: Manifest, version: str, reads: str) -> str:
 
 def _quoted(text: str) -> str:
     """A manifest may contain any text; inside a docstring it stays text."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "\\x00")
 
 
 def _function(signature: str, doc: str, lines: Sequence[str]) -> list[str]:

@@ -51,7 +51,9 @@ def answer(
     for option in options:
         if option.name in checkpoint.answers:
             chosen.setdefault(option.name, option.check(checkpoint.answers[option.name]))
-        if option.assumed and option.usual is not None:
+        if option.of_rows:
+            continue
+        if (option.assumed or option.is_idle(chosen)) and option.usual is not None:
             chosen.setdefault(option.name, option.usual)
         if option.name not in chosen and (usual := state.ask(of_option(option))) is not None:
             chosen[option.name] = usual
@@ -60,6 +62,12 @@ def answer(
     words, contents = _vocabularies(needs, files, checkpoint, state)
     labels = labels_of(needs, request.labels, checkpoint, words.values(), state)
     columns = columns_of(needs.columns, request, checkpoint, state)
+    outputs = max(needs.columns.targets, default=0) if needs.columns else 0
+    for option in options:
+        if option.of_rows and option.name not in chosen:
+            is_idle = not 1 < len(columns.targets) < outputs
+            value = option.usual if is_idle else state.ask(of_option(option))
+            chosen |= {option.name: value} if value is not None else {}
     if state.questions:
         raise QuestionsOpen(layout, understanding_of(layout, checkpoint), state.questions, recognised.others)
     values = OptionValues({option.name: chosen[option.name] for option in options})

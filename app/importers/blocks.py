@@ -4,6 +4,7 @@ convolutions beside it. Strides and the order of concatenation stand in no tenso
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from app.importers.structure import Group, structure_of
 from app.store.architecture import Block
 
 _BLOCK = re.compile(r"((?:.*\.)?)conv1\.weight")
+_DOT = re.compile(r"\.")
 _SHORTCUTS = ("downsample", "shortcut", "skip", "residual", "identity")
 _LATER = re.compile(r"(?:layer|stage)s?_?(\d+)\.(\d+)\.$")
 
@@ -73,11 +75,13 @@ def residual_in(checkpoint: Checkpoint) -> Residual | None:
     prefixes = [
         match[1] for key in tensors if (match := _BLOCK.fullmatch(key)) and f"{match[1]}conv2.weight" in tensors
     ]
-    blocks = [_block(prefix, under(tensors, prefix)) for prefix in prefixes]
+    parts = _parts(tensors, prefixes)
+    blocks = [_block(prefix, mine) for prefix, mine in parts.items()]
     found = [block for block in blocks if block is not None]
-    if not found or len(found) < len(blocks):
+    if not found or len(found) < len(blocks) or not (len(found) > 1 or _is_named(prefixes[0], found[0])):
         return None
-    rest = {key: tensor for key, tensor in tensors.items() if not key.startswith(tuple(prefixes))}
+    used = {prefix + key for prefix, mine in parts.items() for key in mine}
+    rest = {key: tensor for key, tensor in tensors.items() if key not in used}
     groups = structure_of(rest).groups
     stem = next((group for group in groups if group.kind == "convolution"), None)
     norm = _norms_behind(groups, [stem])[0] if stem is not None else None
@@ -86,6 +90,21 @@ def residual_in(checkpoint: Checkpoint) -> Residual | None:
             return None
         rest = {key: tensor for key, tensor in rest.items() if not key.startswith((stem.prefix, norm.prefix))}
     return Residual(stem, norm, found, _with(checkpoint, rest))
+
+
+def _parts(tensors: Tensors, prefixes: Sequence[str]) -> dict[str, dict[str, Tensor]]:
+    """The tensors under each prefix, without the prefix, in one pass over all keys."""
+    found: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in prefixes}
+    for key, tensor in tensors.items():
+        for start in (0, *(dot.end() for dot in _DOT.finditer(key))):
+            if key[:start] in found:
+                found[key[:start]][key[start:]] = tensor
+    return found
+
+
+def _is_named(prefix: str, block: ResidualBlock) -> bool:
+    """Whether two convolutions alone are a residual block, rather than one after the other."""
+    return block.has_shortcut or any(word in prefix.lower() for word in ("layer", "stage", "block", "res"))
 
 
 def _block(prefix: str, mine: Tensors) -> ResidualBlock | None:
@@ -106,7 +125,8 @@ def _block(prefix: str, mine: Tensors) -> ResidualBlock | None:
     known = sum(key.startswith(("conv", "bn", "norm", f"{shortcut}.")) for key in mine)
     first = mine["conv1.weight"]
     widths = {int(mine[f"conv{number}.weight"].shape[0]) for number in range(1, count + 1)}
-    if known < len(mine) or len(widths) > 1:
+    changes = int(first.shape[1]) not in widths
+    if known < len(mine) or len(widths) > 1 or (changes and shortcut is None):
         return None
     place = _LATER.search(prefix)
     return ResidualBlock(
@@ -129,7 +149,7 @@ def branch_in(checkpoint: Checkpoint) -> Branch | None:
         return None
     norms = _norms_behind(groups, convolutions)
     layers = [(convolution, norm) for convolution, norm in zip(convolutions, norms, strict=True) if norm is not None]
-    linked = all(a.outputs == b.inputs for a, b in zip(convolutions, convolutions[1:], strict=False))
+    linked = all(a.outputs == b.inputs for a, b in pairwise(convolutions))
     width = structure_of(tensors).recurrence(recurrences[0]).output_size
     both = width + convolutions[-1].outputs
     head = next((group for group in groups if group.kind in ("linear", "table") and group.inputs == both), None)
@@ -176,11 +196,17 @@ def block_of(
 
 def _norms_behind(groups: Sequence[Group], convolutions: Sequence[Group]) -> list[Group | None]:
     """The norm of each convolution: the next one of its width that no other has."""
+    places = {group: place for place, group in enumerate(groups)}
+    norms: dict[int, list[Group]] = {}
+    for group in reversed(groups):
+        if group.kind == "norm":
+            norms.setdefault(group.outputs, []).append(group)
     found: list[Group | None] = []
-    for convolution in convolutions:
-        place = next(number for number, group in enumerate(groups) if group is convolution)
-        after = [group for group in groups[place + 1 :] if group.kind == "norm" and group not in found]
-        found.append(next((norm for norm in after if norm.outputs == convolution.outputs), None))
+    for convolution in convolutions:  # in the order of the groups: a norm before one is before all later ones
+        mine = norms.get(convolution.outputs, [])
+        while mine and places[mine[-1]] < places[convolution]:
+            mine.pop()
+        found.append(mine.pop() if mine else None)
     return found
 
 

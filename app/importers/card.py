@@ -4,8 +4,6 @@ from app.importers.layout import Layout
 from app.importers.options import OptionValues
 from app.store.manifest import Manifest
 
-CARD = "MODEL_CARD.md"
-
 
 def card_of(manifest: Manifest, layout: Layout, options: OptionValues) -> str:
     """The whole `MODEL_CARD.md`."""

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import torch
+
+from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_named_for_attention
 from app.importers.structure import Group, Structure
 
-_ATTENTION = ("att", "score", "energy", "query", "key", "context")
+_LAYERS = ("linear", "table", "convolution")
 _TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
 
@@ -24,7 +27,7 @@ class HeadLayer:
 class Chain:
     """`table` is an embedding. `front` are linear layers, norms and convolutions before the first recurrence, `between`
     norms before the recurrence of that number (from 1), `back` norms over the outputs of the last one. `leftover` has
-    no place."""
+    no place. `is_bare`: the attention's weights are parameters of the module itself."""
 
     structure: Structure
     table: Group | None
@@ -36,17 +39,37 @@ class Chain:
     head: Sequence[HeadLayer]
     crf: Group | None
     leftover: Sequence[Group]
+    is_bare: bool = False
 
     @property
     def embedding(self) -> Group:
-        """The table of a network that reads texts."""
-        assert self.table is not None
-        return self.table
+        """The table of a network that reads texts. One-hot inputs are the rows of the identity."""
+        return self.table or Group("table", "", {"weight": torch.eye(self.features)})
 
     @property
     def width(self) -> int:
         """Features of an output of the last recurrence, both directions together."""
         return self.structure.recurrence(self.recurrences[-1]).output_size
+
+    @property
+    def front_layers(self) -> list[tuple[Group, Group | None]]:
+        """The layers of `front`, each with the norm behind it: the next one of its size that no other has. A norm
+        before the first layer stands alone."""
+        found: list[tuple[Group, Group | None]] = []
+        used: set[Group] = set()
+        for place, group in enumerate(self.front):
+            if group.kind in _LAYERS:
+                after = (
+                    norm
+                    for norm in self.front[place + 1 :]
+                    if norm.kind not in _LAYERS and norm.outputs == group.outputs and norm not in used
+                )
+                norm = next(after, None)
+                used |= {norm} if norm is not None else set()
+                found.append((group, norm))
+            elif group not in used:
+                found.append((group, None))
+        return found
 
     @property
     def directions(self) -> int:
@@ -102,18 +125,24 @@ def chain_of(structure: Structure) -> Chain | None:
     used = {id(group) for group in (*front, *(group for groups in between.values() for group in groups))}
     rest = [group for group in rest if id(group) not in used]
     width = structure.recurrence(recurrences[-1]).output_size
-    attention = _attention(rest, width)
-    rest = [group for group in rest if group not in attention]
-    head, rest = _head(rest, width)
-    back = [
+    bare = bare_attention(rest, width)
+    attention = bare.layers if bare is not None else _attention(rest, width)
+    used = {id(group) for group in (bare.groups if bare is not None else attention)}
+    rest = [group for group in rest if id(group) not in used]
+    norms = [
         group
         for group in rest
         if group.kind in ("norm", "layer_norm") and group.outputs == width and order[group.prefix] > last
     ]
+    first_linear = min((order[group.prefix] for group in rest if group.kind in ("linear", "table")), default=0)
+    ahead = [group for group in norms if order[group.prefix] < first_linear]
+    directions = structure.recurrence(recurrences[-1]).directions
+    head, rest = _head([group for group in rest if group not in ahead], width, directions)
+    back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
     rest = [group for group in rest if group not in back]
     if not head:
         return None
-    return Chain(structure, table, front, recurrences, between, back, attention, head, crf, rest)
+    return Chain(structure, table, front, recurrences, between, back, attention, head, crf, rest, bare is not None)
 
 
 def _are_linked(structure: Structure, recurrences: Sequence[Group]) -> bool:
@@ -133,38 +162,46 @@ def _table(groups: Sequence[Group], input_size: int) -> Group | None:
 
 
 def _front(before: Sequence[Group], input_size: int, table: Group | None) -> list[Group]:
-    """The chain of layers that ends in the input of the first recurrence, from its end."""
+    """The chain of layers that ends in the input of the first recurrence, and the norms of its sizes, in the order in
+    which the module defines them."""
     chain: list[Group] = []
     wanted = input_size
     for group in reversed(before):
-        if group.kind == "unknown" or group.outputs != wanted:
-            continue
-        if group.kind in ("linear", "table", "convolution"):
-            chain.insert(0, group)
-            wanted = int(group.weight.shape[1])
-        else:
-            chain.insert(0, group)
+        if group.kind in _LAYERS and group.outputs == wanted:
+            chain.append(group)
+            wanted = group.inputs
     if table is not None and wanted != table.inputs:
         return []
-    return chain
+    sizes, layers = {wanted, *(group.outputs for group in chain)}, set(chain)
+    return [g for g in before if g in layers or (g.kind in ("norm", "layer_norm") and g.outputs in sizes)]
 
 
 def _attention(groups: Sequence[Group], width: int) -> list[Group]:
     """The layers of attention over the outputs: by name, or as layers from the outputs to one score where another layer
     reads the outputs, too."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
-    named = [group for group in linears if any(word in group.prefix.lower() for word in _ATTENTION)]
+    sure = [group for group in linears if is_named_for_attention(group.prefix)]
+    named = sure or [
+        g for g in linears if any(word in g.prefix.lower() for word in MAY_ATTEND) and not _ends(g, linears)
+    ]
     others = [group for group in linears if group not in named]
-    if named and others:
+    if named and not any(group.inputs % width == 0 for group in others):
+        return []
+    if named:
         return named if _is_attention(named, width) else []
     for score in linears:
         if score.outputs == 1 and score.inputs == width and score is not linears[-1]:
             return [score]
         key = next((g for g in linears if g is not score and g.inputs == width and g.outputs == score.inputs), None)
         readers = [group for group in linears if group.inputs == width and group not in (key, score)]
-        if score.outputs == 1 and key is not None and readers:
+        if score.outputs == 1 and key is not None and readers and not _ends(score, linears):
             return [key, score]
     return []
+
+
+def _ends(score: Group, linears: Sequence[Group]) -> bool:
+    """Whether a layer may be the last one of the head: it is the last one, and reads one before it."""
+    return score is linears[-1] and any(group.outputs == score.inputs for group in linears[:-1])
 
 
 def _is_attention(named: Sequence[Group], width: int) -> bool:
@@ -174,14 +211,14 @@ def _is_attention(named: Sequence[Group], width: int) -> bool:
     return len(named) == 2 and key.inputs == width and score.inputs == key.outputs and score.outputs == 1
 
 
-def _head(groups: Sequence[Group], width: int) -> tuple[list[HeadLayer], list[Group]]:
+def _head(groups: Sequence[Group], width: int, directions: int) -> tuple[list[HeadLayer], list[Group]]:
     """The linear layers in order, each reading the one before, with their norms; and the groups that are not in it."""
     linears = [group for group in groups if group.kind in ("linear", "table")]
     chain: list[Group] = []
     for group in linears:
         if not chain or group.inputs == chain[-1].outputs:
             chain.append(group)
-    if not chain or (chain[0].inputs % width and width % chain[0].inputs):
+    if not chain or (chain[0].inputs % width and (directions == 1 or chain[0].inputs * 2 != width)):
         return [], list(groups)
     norms = [group for group in groups if group.kind == "norm"]
     place = {id(group): number for number, group in enumerate(groups)}

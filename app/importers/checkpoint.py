@@ -10,14 +10,29 @@ from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.onnx import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
-from app.importers.scalers import Scaler, scaler_of
-from app.importers.vocabularies import repeats, words_alone, words_of
+from app.importers.scalers import Scaler, beside_numbers, scaler_in
+from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
-_NOT_NETWORKS = ("optim", "sched", "_opt", "amp", "callbacks", "loops")
-_LABELS = ("label", "class", "tag_to", "tag2", "idx2tag", "ix_to_tag", "id2tag", "action", "categor", "target_names")
+_NOT_NETWORKS = {"amp", "callbacks", "loops"}  # whole words of a key
+_BEGINNINGS = ("optim", "sched")
+_LABELS = (
+    "label",
+    "class",
+    "tag_to",
+    "tag2",
+    "idx2tag",
+    "tags",
+    "ix_to_tag",
+    "id2tag",
+    "action",
+    "categor",
+    "target_names",
+)
+_MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
+_LONGEST_NAME = 1_000
 _FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
 
 
@@ -93,13 +108,14 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
             if isinstance(value, Scaler):
                 scalers[path] = value
             elif isinstance(value, Mapping):
-                networks[path] = _unwrapped(value)
+                networks[path] = value
             elif isinstance(value, list):
                 named = f"{names[number] if number < len(names) else ''}.{path}".lower()
                 (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
                 contents[path] = plain
             else:
                 settings[path] = value
+    networks = {path: _unwrapped(tensors) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
@@ -110,13 +126,18 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
     if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
         return
-    found = scaler_of(plain) or _weights(plain) or _words(plain)
+    scaler = scaler_in(plain)
+    if scaler is not None:
+        yield path, scaler, plain
+        yield from _walk(beside_numbers(plain), path)
+        return
+    found = _weights(plain) or (None if _are_settings(plain, path) else _words(plain))
     if found:
         yield path, found, plain
     elif isinstance(plain, Mapping | ForeignObject):
         entries = plain if isinstance(plain, Mapping) else {**plain.state, **plain.entries}
         for key, value in entries.items():
-            if not any(word in str(key).lower() for word in _NOT_NETWORKS) and not repeats(str(key), entries):
+            if not _is_of_training(str(key)) and not repeats(str(key), entries):
                 yield from _walk(value, f"{path}.{key}")
     elif isinstance(plain, list | tuple):
         for index, value in enumerate(plain):
@@ -125,10 +146,20 @@ def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
         yield path, plain, plain
 
 
+def _is_of_training(key: str) -> bool:
+    """Whether an entry is the state of what trains a network: `optimizer_states`, `lr_sched`, `amp`; not `examples`."""
+    words = key.lower().replace(".", "_").split("_")
+    return "opt" in words[1:] or any(word in _NOT_NETWORKS or word.startswith(_BEGINNINGS) for word in words)
+
+
 def _weights(plain: Plain) -> dict[str, Tensor] | None:
     if isinstance(plain, ForeignObject):
         return state_dict_of(plain)
     return _state_dict(plain) if isinstance(plain, Mapping) else None
+
+
+def _are_settings(plain: Plain, path: str) -> bool:
+    return may_be_settings(plain, path) and not any(word in path.lower() for word in _LABELS)
 
 
 def _words(plain: Plain) -> list[str] | None:
@@ -144,10 +175,22 @@ def _state_dict(mapping: Mapping[Any, Any]) -> dict[str, Tensor] | None:
     return tensors if tensors and not others and all(isinstance(key, str) for key in tensors) else None
 
 
+def _checked(networks: Mapping[str, Tensors]) -> Mapping[str, Tensors]:
+    """Raises ImportFailed for more or longer names than a network has: recognition reads them many times."""
+    count = sum(map(len, networks.values()))
+    if count > _MOST_TENSORS:
+        raise ImportFailed(f"the files have {count:,} tensors; the limit is {_MOST_TENSORS:,}: save the network alone")
+    longest = max((key for tensors in networks.values() for key in tensors), key=len, default="")
+    if len(longest) > _LONGEST_NAME:
+        raise ImportFailed(f"the name {longest[:40]}... of a tensor has more than {_LONGEST_NAME:,} characters")
+    return networks
+
+
 def _unwrapped(tensors: Tensors) -> Tensors:
     """Without the prefixes of wrappers: `nn.DataParallel`, `torch.compile`, Lightning and its like."""
-    network = {key: tensor for key, tensor in tensors.items() if not key.startswith(_BESIDE)}
-    for wrapper in _WRAPPERS:
-        if network and all(key.startswith(wrapper) for key in network):
-            return _unwrapped({key.removeprefix(wrapper): tensor for key, tensor in network.items()})
-    return tensors
+    while True:
+        network = {key: tensor for key, tensor in tensors.items() if not key.startswith(_BESIDE)}
+        wrapper = next((one for one in _WRAPPERS if network and all(key.startswith(one) for key in network)), None)
+        if wrapper is None:
+            return tensors
+        tensors = {key.removeprefix(wrapper): tensor for key, tensor in network.items()}

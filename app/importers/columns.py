@@ -8,13 +8,16 @@ from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.labels import Asks
 from app.importers.layout import Columns
+from app.importers.numbered import in_short, named_in_short
 from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.request import ImportRequest
 from app.importers.scalers import Scaler, Scaling, scaler_in_words, scaler_of
-from app.store.manifest import Feature
+from app.store.manifest import Feature, Standard
 
+_SCALING = ("scal", "norm", "stat")
 _TARGETS = ("target", "label", "y_", "_y", "output")
+_SHOWN = 8
 _FORM = "FILE, min-max:MIN,MAX or standard:MEAN,STD"
 
 
@@ -56,29 +59,51 @@ def columns_of(needed: Columns | None, request: ImportRequest, checkpoint: Check
 def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, state: Asks) -> dict[str, Scaler]:
     """By `features` and `targets`."""
     given = [(role, _read(text), text) for role, text in request.scalers]
-    found = [(None, scaler, checkpoint.name_of(path)) for path, scaler in checkpoint.scalers.items()]
+    surely = {path: s for path, s in checkpoint.scalers.items() if _is_sure(path, checkpoint.name_of(path), s, needed)}
+    counts = {1, needed.features}
+    maybe = {
+        path: s
+        for path, s in checkpoint.scalers.items()
+        if path not in surely and len(s.columns) in counts and all(s.columns)
+    }
+    found = [(None, scaler, checkpoint.name_of(path)) for path, scaler in surely.items()]
     scalers: dict[str, Scaler] = {}
     for role, scaler, name in [*given, *(found if not given else [])]:
         place = role or _role_of(name, scaler, needed, is_alone=len(given or found) == 1)
         if place in scalers:
             raise ImportFailed(f"two scalers are for the {place}: give --scaler features=FILE --scaler targets=FILE")
         scalers[place] = scaler
-        if not given:
+        if not given or scaler.note:
             state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
     if "features" not in scalers:
-        state.ask(
+        usual = next((s.in_words() for path, s in maybe.items() if path.isdecimal()), "none")
+        others = ", ".join(f"{s.in_words()} of {checkpoint.name_of(path)}" for path, s in list(maybe.items())[:3])[:400]
+        taken = state.ask(
             Question(
                 "--scaler",
                 _FORM,
                 name="features" if scalers else "",
                 meaning="how the numbers were scaled before the network read them",
-                usual="none",
+                usual=usual,
                 values=f"none, {_FORM}",
                 depends="forecasts are scaled back by it; a network that was trained on scaled numbers answers "
-                "nonsense without its scaler",
+                "nonsense without its scaler"
+                + (f". The files have numbers that may be one: {others}" if maybe else ""),
             )
         )
+        offered = scaler_in_words(taken) if taken not in (None, "none") else None
+        if offered is not None:
+            scalers["features"] = offered
     return scalers
+
+
+def _is_sure(path: str, name: str, scaler: Scaler, needed: Columns) -> bool:
+    """Whether something found in a file is a scaler of its columns: by its class or its name, or a mean and a deviation
+    of each column. Limits of a learning rate are none."""
+    if not scaler.is_numbers or any(hint in (name if path.isdecimal() else path).lower() for hint in _SCALING):
+        return True
+    is_standard = all(isinstance(column, Standard) for column in scaler.columns)
+    return is_standard and len(scaler.columns) in (needed.features, *needed.targets)
 
 
 def _role_of(name: str, scaler: Scaler, needed: Columns, *, is_alone: bool) -> str:
@@ -108,12 +133,12 @@ def _read(text: str) -> Scaler:
 def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, state: Asks) -> Sequence[str]:
     count = needed.features
     if request.features:
-        if len(request.features) != count:
+        names = _whole(request.features)
+        if len(names) != count:
             raise ImportFailed(
-                f"the network reads {count} numbers a step, and --features names {len(request.features)}: name "
-                "each, in order"
+                f"the network reads {count} numbers a step, and --features names {len(names)}: name each, in order"
             )
-        return request.features
+        return names
     if scaler is not None and len(scaler.names) == count:
         return scaler.names
     if count == 1:
@@ -124,7 +149,7 @@ def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, st
             "--features",
             "NAME,NAME",
             f"names of the {count} columns that the network reads, in order",
-            usual=",".join(usual),
+            usual=in_short(usual),
             depends="columns of a CSV are found by these names",
         )
     )
@@ -140,10 +165,11 @@ def _targets(
         return ()
     scaler = scalers.get("targets")
     if request.targets:
-        if len(request.targets) not in needed.targets:
+        names = _whole(request.targets)
+        if len(names) not in needed.targets:
             numbers = " or ".join(map(str, needed.targets))
-            raise ImportFailed(f"the network forecasts {numbers} columns, and --targets names {len(request.targets)}")
-        return request.targets
+            raise ImportFailed(f"the network forecasts {numbers} columns, and --targets names {len(names)}")
+        return names
     count = needed.targets[0]
     if scaler is not None and len(scaler.columns) in needed.targets:
         count = len(scaler.columns)
@@ -156,12 +182,21 @@ def _targets(
         Question(
             "--targets",
             "NAME,NAME",
-            f"names of the columns that the network forecasts ({' or '.join(map(str, needed.targets))})",
-            usual=",".join(usual),
+            f"names of the columns that the network forecasts ({_or(needed.targets)})",
+            usual=in_short(usual),
             depends="a column that it reads, too, is scaled back as that one",
         )
     )
     return usual
+
+
+def _whole(names: Sequence[str]) -> Sequence[str]:
+    """The names, where one may be `x1..x5000`."""
+    return [whole for name in names for whole in named_in_short(name) or [name]]
+
+
+def _or(numbers: Sequence[int]) -> str:
+    return " or ".join(map(str, numbers)) if len(numbers) <= _SHOWN else f"a divisor of {max(numbers)}"
 
 
 def _numbered(count: int) -> list[str]:

@@ -81,7 +81,7 @@ def head_of(awd: AwdLstm) -> list[HeadBlock] | None:
 
 
 def missing_of(checkpoint: Checkpoint) -> str | None:
-    """What is missing where the file is fastai's encoder alone."""
+    """The missing part where the file is fastai's encoder alone."""
     awd = awd_lstm_in(checkpoint)
     if awd is None or awd.head:
         return None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.importers.chain import Chain, HeadLayer
+from app.importers.doubts import doubts_of
 from app.importers.layout import Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
@@ -28,6 +29,14 @@ from app.store.architecture import (
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
 _SINGLE = ("last", "mean", "max", "sum")
+OUTPUTS = Option(
+    "outputs",
+    "softmax: one of the labels; sigmoid: each label by itself, several may hold (BCEWithLogitsLoss)",
+    "softmax",
+    ("softmax", "sigmoid"),
+    depends="the loss of the training tells; the probabilities differ",
+    readings=("softmax", "sigmoid"),
+)
 _LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 
 
@@ -85,9 +94,54 @@ def options_of(chain: Chain) -> list[Option]:
         options.append(Option("attention_activation", "the function inside the attention", "tanh", FUNCTIONS))
     if chain.attention and len(chain.attention) == 1:
         options.append(Option("attention_activation", "the function on the attention's score", "none", FUNCTIONS))
+    if chain.back and chain.pooled == chain.width:
+        options.append(
+            Option(
+                "norm_at",
+                "where the norm after the recurrence is: pooled, between the pooling and the head; outputs, on every "
+                "output before the pooling",
+                "pooled",
+                ("pooled", "outputs"),
+                depends="both fit the file, and give other answers: look at forward()",
+                readings=("pooled", "outputs"),
+            )
+        )
+    if any(layer.norm is not None and layer.norm_at == "after" and not _is_next(layer) for layer in chain.head):
+        options.append(
+            Option(
+                "head_norm",
+                "where the norm behind a layer of the head is: before or after the layer's function",
+                _usual_order(chain.head),
+                ("before", "after"),
+                readings=("before", "after"),
+            )
+        )
+    if chain.is_bare:
+        options.append(
+            Option(
+                "attended",
+                "the function on the mean that the attention weights, before the head",
+                "none",
+                FUNCTIONS,
+                readings=FUNCTIONS[:3],
+            )
+        )
     if any(group.kind in ("linear", "table") for group in chain.front):
         options.append(
             Option("front_activation", "the function after the layers before the recurrence", "relu", FUNCTIONS)
+        )
+    pairs = [(group, norm) for group, norm in chain.front_layers if norm is not None]
+    if pairs:
+        may_be_input = all(norm.outputs == group.inputs for group, norm in pairs)
+        options.append(
+            Option(
+                "front_norm",
+                "where the norm behind a layer before the recurrence is: before or after the layer's function"
+                + ("; input: before the layer" if may_be_input else ""),
+                "before",
+                ("before", "after", *["input"] * may_be_input),
+                readings=("before", "after", *["input"] * may_be_input),
+            )
         )
     if any(group.kind == "convolution" for group in chain.front):
         options += [
@@ -100,6 +154,8 @@ def options_of(chain: Chain) -> list[Option]:
                 kind="whole",
                 most=64,
             ),
+            Option("conv_stride", "stride of the convolutions", "1", kind="whole", most=64, assumed=True),
+            Option("conv_dilation", "dilation of the convolutions", "1", kind="whole", most=64, assumed=True),
         ]
     return options
 
@@ -127,17 +183,23 @@ def understanding_of(chain: Chain, answer: str) -> Understanding:
         unsure.append("which of the two directions the head reads first is not in the file (pooling)")
     elif len(poolings_of(chain)) > 1:
         unsure.append(f"whether the head reads the last output or another pooling of {chain.pooled} numbers (pooling)")
+    if chain.back:
+        facts.append("norm after the recurrence: " + ", ".join(group.name for group in chain.back))
+        if chain.pooled == chain.width:
+            unsure.append("whether this norm is before or after the pooling is not in the file (norm_at)")
+    if norms := [layer.norm.name for layer in chain.head if layer.norm is not None]:
+        facts.append("norms in the head: " + ", ".join(norms))
     if len(chain.head) > 1:
         unsure.append("the function between the layers of the head is not in the file (activation)")
-    return Understanding(facts, unsure)
+    return Understanding(facts, [*unsure, *doubts_of(chain)])
 
 
 def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
     """The encoder without its embedding."""
     parts = Parts()
     nonlinearity = values.given.get("nonlinearity", "tanh")
-    for group in chain.front:
-        _add_front(parts, group, values)
+    for group, norm in chain.front_layers:
+        _add_front(parts, group, norm, values)
     *earlier, last = chain.recurrences
     for number, group in enumerate(earlier, 1):
         stage = RecurrenceStage(recurrence=chain.structure.recurrence(group, nonlinearity=nonlinearity))
@@ -147,40 +209,91 @@ def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
             _add_norm(parts.front, "front", parts, norm)
     parts.recurrence = chain.structure.recurrence(last, nonlinearity=nonlinearity)
     parts.tensors |= prefixed(recurrent_weights(chain.structure.tensors, last.prefix), "encoder.recurrence.")
-    for norm in chain.back:
-        _add_norm(parts.back, "back", parts, norm)
+    if _is_at_outputs(chain, values):
+        for norm in chain.back:
+            _add_norm(parts.back, "back", parts, norm)
     return parts
 
 
-def _add_front(parts: Parts, group: Group, values: OptionValues) -> None:
-    if group.kind == "convolution":
+def _is_at_outputs(chain: Chain, values: OptionValues) -> bool:
+    """Whether the norms after the recurrence are over its outputs, rather than over what the pooling makes of them."""
+    if values.given.get("norm_at", "outputs") == "outputs":
+        return True
+    pooling = values.given.get("pooling") or poolings_of(chain)[0]
+    is_one_output = pooling == "last_output" or (pooling == "last" and chain.directions == 1)
+    has_layer_norm = any(group.kind == "layer_norm" for group in chain.back)
+    require(
+        is_one_output or not has_layer_norm,
+        f"a layer norm after pooling {pooling} is not supported; batch norms are, and layer norms on every output "
+        "(--set norm_at=outputs)",
+    )
+    return is_one_output
+
+
+def _is_next(layer: HeadLayer) -> bool:
+    """Whether the indices of an nn.Sequential say that the norm follows the layer, without a function between them."""
+    return _steps_between(layer) == 1
+
+
+def _usual_order(head: Sequence[HeadLayer]) -> str:
+    return "after" if any((_steps_between(layer) or 0) > 1 for layer in head) else "before"
+
+
+def _steps_between(layer: HeadLayer) -> int | None:
+    """How many places of an nn.Sequential the norm is behind its layer; None if they are not in one."""
+    if layer.norm is None:
+        return None
+    (parent, place), (other, after) = (
+        (name.rpartition(".")[0], name.rpartition(".")[2]) for name in (layer.linear.name, layer.norm.name)
+    )
+    return int(after) - int(place) if parent == other and place.isdecimal() and after.isdecimal() else None
+
+
+def _folded(norm: Group, behind: dict[str, Tensor]) -> None:
+    """Take batch normalisation into the layer that reads it."""
+    scale, shift = (part.double() for part in affine(norm))
+    weight = behind["weight"].double()
+    behind["bias"] = (behind["bias"].double() + weight @ shift).float()
+    behind["weight"] = (weight * scale).float()
+
+
+def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionValues) -> None:
+    """A layer with its function and the norm behind it, which comes before the function or after it."""
+    if group.kind in ("norm", "layer_norm"):
+        _add_norm(parts.front, "front", parts, group)
+        return
+    if norm is not None and values.text("front_norm") == "input":
+        _add_norm(parts.front, "front", parts, norm)
+        norm = None
+    is_convolution = group.kind == "convolution"
+    function = values.text("conv_activation" if is_convolution else "front_activation")
+    norm_first = norm is not None and values.text("front_norm") == "before"
+    settings: dict[str, Any] = {"activation": "none" if norm_first else function}
+    if is_convolution:
         width, _, kernel = group.weight.shape
         padding = values.text("conv_padding")
-        stage = Convolution.model_validate(
-            {
-                "width": width,
-                "kernel": kernel,
-                "padding": int(padding) if padding.isdecimal() else padding,
-                "activation": values.text("conv_activation"),
-            }
-        )
-        _add(parts.front, "front", parts, stage, _with_bias(group))
-        if (size := values.number("conv_pool")) > 1:
-            _add(parts.front, "front", parts, Pool(size=size, stride=size), {})
-    elif group.kind in ("linear", "table"):
-        stage_ = LinearStage.model_validate({"size": group.outputs, "activation": values.text("front_activation")})
-        _add(parts.front, "front", parts, stage_, _with_bias(group))
+        settings |= {"width": width, "kernel": kernel, "padding": int(padding) if padding.isdecimal() else padding}
+        settings |= {"stride": values.number("conv_stride"), "dilation": values.number("conv_dilation")}
+        _add(parts.front, "front", parts, Convolution.model_validate(settings), _with_bias(group))
     else:
-        _add_norm(parts.front, "front", parts, group)
+        stage = LinearStage.model_validate({"size": group.outputs, **settings})
+        _add(parts.front, "front", parts, stage, _with_bias(group))
+    if norm is not None:
+        _add_norm(parts.front, "front", parts, norm, function if norm_first else "none")
+    if is_convolution and (size := values.number("conv_pool")) > 1:
+        _add(parts.front, "front", parts, Pool(size=size, stride=size), {})
 
 
-def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group) -> None:
+def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group, function: str = "none") -> None:
     if group.kind == "layer_norm":
         weight = group.weight
         _add(stages, place, parts, LayerNorm(), {"weight": weight, "bias": group.tensors.get("bias", weight * 0)})
+        if function != "none":
+            unchanged = {"scale": torch.ones_like(weight), "shift": torch.zeros_like(weight)}
+            _add(stages, place, parts, Affine.model_validate({"activation": function}), unchanged)
         return
     scale, shift = affine(group)
-    _add(stages, place, parts, Affine(), {"scale": scale, "shift": shift})
+    _add(stages, place, parts, Affine.model_validate({"activation": function}), {"scale": scale, "shift": shift})
 
 
 def _add(stages: list[Stage], place: str, parts: Parts, stage: Stage, tensors: Mapping[str, Tensor]) -> None:
@@ -215,32 +328,57 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
     layers = [_layer(layer, values) for layer in chain.head]
     tensors: dict[str, Tensor] = {}
     weights = [dict(linear(layer.linear.tensors, "")) for layer in chain.head]
-    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain)
+    norms = [layer.norm for layer in chain.head]
+    for number, layer in enumerate(chain.head[:-1]):
+        if _follows_function(layer, values):
+            assert layer.norm is not None
+            _folded(layer.norm, weights[number + 1])
+            norms[number] = None
+    if not _is_at_outputs(chain, values):
+        for behind in reversed(chain.back):
+            _folded(behind, weights[0])
+    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
+    attended = values.given.get("attended", "none")
+    if attended != "none":
+        require(
+            chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone"
+        )
+        identity = torch.eye(chain.pooled, dtype=weights[0]["weight"].dtype)
+        layers.insert(0, Layer.model_validate({"size": chain.pooled, "activation": attended}))
+        weights.insert(0, {"weight": identity, "bias": identity.new_zeros(chain.pooled)})
+        norms.insert(0, None)
     members: dict[str, Any] = {"pooling": poolings, "head": tuple(layers[:-1])}
     if window is not None:
         members["window"] = window
     if "attention" in poolings:
         members["attention"], attention = _attention(chain, values)
         tensors |= prefixed(attention, "attention.")
-    for number, (layer, mine) in enumerate(zip(chain.head[:-1], weights[:-1], strict=True)):
+    for number, (norm, mine) in enumerate(zip(norms[:-1], weights[:-1], strict=True)):
         tensors |= prefixed(mine, f"head.{number}.")
-        if layer.norm is not None:
-            norm = dict(layer.norm.tensors)
-            tensors |= prefixed(norm, f"head.norm{number}.")
+        if norm is not None:
+            tensors |= prefixed(norm.tensors, f"head.norm{number}.")
     return Answer(members, tensors | prefixed(weights[-1], "output."), chain.outputs)
+
+
+def _follows_function(layer: HeadLayer, values: OptionValues) -> bool:
+    """Whether the norm reads the layer's function: it is a part of the next layer then."""
+    is_after = values.given.get("head_norm", "before") == "after" and not _is_next(layer)
+    return layer.norm is not None and layer.norm_at == "after" and is_after
 
 
 def _layer(layer: HeadLayer, values: OptionValues) -> Layer:
     return Layer.model_validate(
         {
             "size": layer.linear.outputs,
-            "batch_norm": layer.norm_at if layer.norm is not None else False,
+            "batch_norm": layer.norm_at if layer.norm is not None and not _follows_function(layer, values) else False,
             "activation": values.given.get("activation", "none"),
         }
     )
 
 
-def _read_by(pooling: str, weight: Tensor, chain: Chain) -> tuple[Tensor, tuple[str, ...], int | None]:
+def _read_by(
+    pooling: str, weight: Tensor, chain: Chain, values: OptionValues
+) -> tuple[Tensor, tuple[str, ...], int | None]:
     """The weight of the first layer over halves as ours are, forward first; our poolings; and the window."""
     half = chain.width // 2
     if pooling == "last_backward_first":
@@ -254,8 +392,12 @@ def _read_by(pooling: str, weight: Tensor, chain: Chain) -> tuple[Tensor, tuple[
     if pooling == "flatten":
         return weight, ("flatten",), weight.shape[1] // chain.width
     names = tuple(pooling.split("+"))
-    if chain.back and "last" in names:  # norms over the outputs are not part of the last state
-        require(chain.directions == 1, "a norm between a bidirectional recurrence and pooling 'last' is not supported")
+    if chain.back and "last" in names and _is_at_outputs(chain, values):  # the last state is without them
+        require(
+            chain.directions == 1,
+            "a norm over the outputs of a bidirectional recurrence has no part in pooling last: use another one, or "
+            "--set norm_at=pooled if it reads the last state",
+        )
         names = tuple("last_output" if name == "last" else name for name in names)
     return weight, names, None
 

@@ -1,5 +1,6 @@
 """The chain of a checkpoint that has one network of one chain, and what the names around it say about its task."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,9 +10,10 @@ from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.general import Answer
-from app.importers.structure import structure_of
+from app.importers.structure import structure_of, with_layers
 
-_TAGS = ("tag", "ner", "pos_", "entity", "ix_to_", "crf")
+_TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _CHAINS: dict[int, tuple[Tensors, Chain | None]] = {}  # of the checkpoint at hand: a layout asks several times
 
 
@@ -23,7 +25,7 @@ def chain_in(checkpoint: Checkpoint) -> Chain | None:
     known = _CHAINS.get(id(tensors))
     if known is None or known[0] is not tensors:
         _CHAINS.clear()
-        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(tensors))
+        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(with_layers(tensors)))
     chain = known[1]
     return None if chain is not None and chain.leftover else chain
 
@@ -36,12 +38,27 @@ def known_chain(checkpoint: Checkpoint) -> Chain:
     return chain
 
 
-def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
-    """Whether the names say that there is a label for each token, rather than one for all: shapes do not."""
-    names = [*checkpoint.labels, *(layer.linear.prefix for layer in chain.head)]
+def reads_words(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the source is ids: of an embedding, or one-hot rows of a vocabulary that the files have."""
+    return chain.table is not None or is_one_hot(checkpoint, chain)
+
+
+def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the inputs are one-hot rows of a vocabulary that the files have, rather than numbers."""
+    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
+    return chain.table is None and any(len(words) == chain.features for words in lists)
+
+
+def has_spans(checkpoint: Checkpoint) -> bool:
+    """Whether the labels of the files are those of words: spans or parts of speech."""
     lists: Sequence[Sequence[str]] = list(checkpoint.labels.values())
-    has_spans = any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
-    return has_spans or any(hint in name.lower() for name in names for hint in _TAGS)
+    return any(any(word.startswith(("B-", "I-", "<START>", "NN", "VB")) for word in words) for words in lists)
+
+
+def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
+    """Whether the names say: a label for each token, rather than one for all. Shapes do not tell."""
+    names = [*map(checkpoint.name_of, checkpoint.labels), *(layer.linear.prefix for layer in chain.head)]
+    return has_spans(checkpoint) or any(word.lower() in _TAGS for name in names for word in _WORD.findall(name))
 
 
 def one_or_two(answer: Answer) -> Answer:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from app.errors import ImportFailed, StoreError, printable
 from app.importers.answers import answer, understanding_of
-from app.importers.card import CARD, card_of
+from app.importers.card import card_of
 from app.importers.checkpoint import Checkpoint, checkpoint_of
 from app.importers.layout import Converted, Layout, Understanding
 from app.importers.manifest import invalid, manifest_of
@@ -22,10 +22,11 @@ from app.importers.options import OptionValues
 from app.importers.reading import read
 from app.importers.recognition import recognise
 from app.importers.request import ImportRequest
-from app.importers.vocabularies import read_words
+from app.importers.vocabularies import WordFile, read_words
 from app.models.networks import Network
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
+from app.store.names import CARD
 from app.store.publishing import check_is_free, file_entry, publishing, write_manifest
 from app.store.weights import distinct_tensors
 
@@ -63,9 +64,10 @@ def read_checkpoint(request: ImportRequest) -> Checkpoint:
     return checkpoint_of([read(path) for path in request.checkpoints], names)
 
 
-def convert(checkpoint: Checkpoint, request: ImportRequest) -> Conversion:
-    """A checkpoint that is read, with the answers of the user. Raises QuestionsOpen and ImportFailed."""
-    files = [read_words(path, role) for role, path in request.vocabularies]
+def convert(checkpoint: Checkpoint, request: ImportRequest, words: Sequence[WordFile] | None = None) -> Conversion:
+    """A checkpoint that is read, with the answers of the user; `words` are vocabularies that are read already. Raises
+    QuestionsOpen and ImportFailed."""
+    files = words if words is not None else [read_words(path, role) for role, path in request.vocabularies]
     checkpoint = replace(checkpoint, given=[file.words for file in files])
     recognised = recognise(checkpoint, request.layout)
     layout = recognised.layout

@@ -18,7 +18,10 @@ def is_model(plain: Plain) -> bool:
 
 def is_settings(plain: Plain) -> bool:
     """Whether it is what `model.to_json()` writes."""
-    return isinstance(plain, Mapping) and "class_name" in plain and isinstance(plain.get("config"), Mapping | list)
+    if not isinstance(plain, Mapping) or "class_name" not in plain:
+        return False
+    config = plain.get("config")
+    return isinstance(config, list) or (isinstance(config, Mapping) and plain["class_name"] != "Tokenizer")
 
 
 def with_settings(model: ForeignObject, settings: Mapping[str, Any]) -> ForeignObject:

@@ -1,13 +1,14 @@
 """The names of a network's labels: from the command line, from a file, or from the checkpoint."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Needs
+from app.importers.numbered import in_short, named_in_short
 from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.vocabularies import words_of
@@ -32,6 +33,8 @@ def read_labels(text: str) -> list[str]:
         if labels is None:
             raise ImportFailed(f"{path.name} has no labels: give a JSON list of names, in the order of the outputs")
         return labels
+    if (names := named_in_short(text)) is not None:
+        return names
     return [label.strip() for label in next(csv.reader([text], skipinitialspace=True), []) if label.strip()]
 
 
@@ -44,17 +47,21 @@ def labels_of(
     if given:
         check_labels(given, needs.labels)
         return given
-    if path := _place(needs.labels, checkpoint, [list(words) for words in used]):
-        labels = (checkpoint.labels.get(path) or checkpoint.vocabularies.get(path)) or ()
+    if path := _alone(_whole(checkpoint.labels, checkpoint), needs.labels):
+        labels = checkpoint.labels[path]
         state.found.append(f"labels: {', '.join(labels[:_SHOWN])} of {checkpoint.name_of(path)}")
         return labels
-    usual = needs.usual_labels or [str(number) for number in range(needs.labels)]
+    reads = [list(words) for words in used]
+    others = {path: words for path, words in checkpoint.vocabularies.items() if words not in reads}
+    maybe = _alone(_whole(others, checkpoint), needs.labels)
+    usual = (others[maybe] if maybe else needs.usual_labels) or [str(number) for number in range(needs.labels)]
     question = Question(
         "--labels",
         "NAME,NAME",
         f"names of the {needs.labels} labels in the order of the network's outputs, or a file with them",
         usual=_joined(usual),
-        depends="the names in the answers; another order names every answer wrongly",
+        depends="the names in the answers; another order names every answer wrongly"
+        + (f". These are those of {checkpoint.name_of(maybe)}, which may be something else" if maybe else ""),
     )
     return usual if state.ask(question) is not None else ()
 
@@ -71,15 +78,25 @@ def check_labels(labels: Sequence[str], count: int) -> None:
         )
 
 
-def _place(count: int, checkpoint: Checkpoint, used: Sequence[list[str]]) -> str | None:
-    """The path of the only list in the files that can be the labels."""
-    named = {path: words for path, words in checkpoint.labels.items() if len(words) == count}
-    others = {path: words for path, words in checkpoint.vocabularies.items() if len(words) == count}
-    for lists in (named, {path: words for path, words in others.items() if words not in used}):
-        if len({tuple(words) for words in lists.values()}) == 1 and len(set(next(iter(lists.values())))) == count:
-            return next(iter(lists))
+def _alone(lists: Mapping[str, list[str]], count: int) -> str | None:
+    """The path of the only list of `count` different words."""
+    fitting = {path: words for path, words in lists.items() if len(words) == count}
+    if len({tuple(words) for words in fitting.values()}) == 1 and len(set(next(iter(fitting.values())))) == count:
+        return next(iter(fitting))
     return None
 
 
+def _whole(lists: Mapping[str, list[str]], checkpoint: Checkpoint) -> dict[str, list[str]]:
+    """The lists whose words all stand in the files: a dictionary from id 1 on gets a word 0 that is no label."""
+    whole = {}
+    for path, words in lists.items():
+        content = checkpoint.contents.get(path)
+        entries = [*content.keys(), *content.values()] if isinstance(content, Mapping) else []
+        own = {entry for entry in entries if isinstance(entry, str)}.intersection(words)
+        if not own or len(own) == len(set(words)):
+            whole[path] = words
+    return whole
+
+
 def _joined(labels: Sequence[str]) -> str:
-    return ",".join(f'"{label}"' if "," in label else label for label in labels)
+    return in_short([f'"{label}"' if "," in label else label for label in labels])

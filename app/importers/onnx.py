@@ -5,13 +5,29 @@ The walk knows for each value what it is: nothing of it is computed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.onnx_axes import (
+    BATCH,
+    FEATURES,
+    NEW,
+    OUTPUTS,
+    SIDES,
+    STATES,
+    STEPS,
+    Axes,
+    Unknown,
+    permuted,
+    place_of,
+    reshaped,
+    squeezed,
+    unsqueezed,
+)
 from app.importers.reading import ForeignObject
 
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}  # from i, o, f, c and z, r, h
@@ -26,7 +42,8 @@ _FUNCTIONS = {
     "Gelu": "gelu",
     "Softplus": "softplus",
 }
-_SAME = {"Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Cast", "Identity", "Dropout", "Expand"}
+_SAME = {"Cast", "Identity", "Dropout"}
+_MOVED = {"Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten"}
 _REDUCED = {
     "ReduceMean": "mean",
     "ReduceMax": "max",
@@ -53,6 +70,7 @@ class _Steps:
     """A value for each step: the source, an embedding, outputs of a recurrence (of its number)."""
 
     recurrence: int | None = None
+    axes: Axes = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,7 @@ class _Hidden:
     """Last states: number of the recurrence and direction of each."""
 
     states: tuple[tuple[int, int], ...]
+    axes: Axes = STATES
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,12 @@ class _Walk:
     functions: dict[str, str] = field(default_factory=dict)  # of each layer
     nonlinearity: str | None = None
     window: int | None = None
+    shape: Sequence[Any] = ()  # of the source
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of axes that are known."""
+        return {str(axis): size for axis, size in enumerate(self.shape) if isinstance(size, int)}
 
     def constant(self, name: str) -> Tensor | None:
         return self.constants.get(name)
@@ -101,9 +126,8 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
     walk = _Walk(constants)
     for source, shape in graph["inputs"].items():
         if source not in constants:
-            walk.values[source] = _Steps()
-            lengths = [length for length in shape or [] if isinstance(length, int)]
-            walk.window = lengths[1] if len(shape or []) == 3 and len(lengths) == 3 else walk.window
+            walk.values[source] = _Steps(axes=tuple(str(axis) for axis in range(len(shape or ()))))
+            walk.shape = walk.shape or shape or ()
     if loop := next((node for node in graph["nodes"] if node["op"] in _LOOPS), None):
         raise _refused(name, loop)
     for node in graph["nodes"]:
@@ -111,17 +135,13 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
             _walk_node(walk, node)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise _refused(name, node) from error
-        except _Unknown as error:
+        except Unknown as error:
             raise _refused(name, node) from error
     answers = _answers(walk)
     last = walk.layers[-1] if walk.layers else ""
-    if answers.get("outputs") == "softmax":  # the name says that there are labels
+    if answers.get("outputs") == "softmax":  # the name marks labels
         walk.tensors = {key.replace(f"{last}.", "classifier."): tensor for key, tensor in walk.tensors.items()}
     return Graph(walk.tensors, answers, walk.window)
-
-
-class _Unknown(Exception):
-    """A node that has no place in our networks."""
 
 
 def _refused(name: str, node: Mapping[str, Any]) -> ImportFailed:
@@ -147,7 +167,7 @@ def _walk_node(walk: _Walk, node: Mapping[str, Any]) -> None:
     elif operation == "Shape":
         pass
     else:
-        raise _Unknown
+        raise Unknown
 
 
 def _constant_of(attributes: Mapping[str, Any]) -> Any:
@@ -162,43 +182,39 @@ def _fold(walk: _Walk, node: Mapping[str, Any]) -> None:
     mine = [walk.constants.get(name) for name in node["inputs"]]
     if not mine or mine[0] is None:
         return
-    attributes = node["attributes"]
-    match node["op"]:
-        case "Identity" | "Cast":
-            made = mine[0]
-        case "Transpose":
-            made = mine[0].permute(attributes.get("perm") or list(range(mine[0].dim()))[::-1])
-        case "Unsqueeze" | "Squeeze" | "Reshape":
-            made = mine[0]
-            shape = [int(n) for n in mine[1].flatten().tolist()] if len(mine) > 1 and mine[1] is not None else []
-            if node["op"] == "Reshape":
-                made = made.reshape(shape)
-            elif node["op"] == "Unsqueeze":
-                for axis in shape or attributes.get("axes", []):
-                    made = made.unsqueeze(axis)
-            else:
-                made = made.squeeze()
-        case "Concat":
-            parts = [tensor for tensor in mine if tensor is not None]
-            if len(parts) < len(mine):
-                return
-            made = torch.cat(parts, attributes.get("axis", 0))
-        case _:
+    attributes, operation, made = node["attributes"], node["op"], mine[0]
+    shape = [int(n) for n in mine[1].flatten().tolist()] if len(mine) > 1 and mine[1] is not None else []
+    if operation == "Transpose":
+        made = made.permute(attributes.get("perm") or list(range(made.dim()))[::-1])
+    elif operation == "Reshape":
+        made = made.reshape(shape)
+    elif operation == "Unsqueeze":
+        for axis in shape or attributes.get("axes", []):
+            made = made.unsqueeze(axis)
+    elif operation == "Squeeze":
+        made = made.squeeze()
+    elif operation == "Concat":
+        parts = [tensor for tensor in mine if tensor is not None]
+        if len(parts) < len(mine):
             return
+        made = torch.cat(parts, attributes.get("axis", 0))
+    elif operation not in ("Identity", "Cast"):
+        return
     walk.constants[node["outputs"][0]] = made.contiguous()
 
 
 def _recurrence(walk: _Walk, node: Mapping[str, Any]) -> None:
     kind, inputs, attributes = node["op"], node["inputs"], node["attributes"]
     source = walk.values[inputs[0]]
-    if not isinstance(source, _Steps):
-        raise _Unknown
+    if not isinstance(source, _Steps) or any(name in walk.values for name in inputs[5:7]):
+        raise Unknown
+    _check_is_read_by_steps(walk, source)
     parts = [walk.constants.get(name) if name else None for name in [*inputs, *[""] * 8][:8]]
     weights, recurrent, bias, _, hidden, cell, peepholes = (parts[place] for place in (1, 2, 3, 4, 5, 6, 7))
     if weights is None or recurrent is None or peepholes is not None:
-        raise _Unknown
+        raise Unknown
     if any(state is not None and bool(state.any()) for state in (hidden, cell)):
-        raise _Unknown  # a first state that was learned
+        raise Unknown  # a first state that was learned
     number = len(walk.directions)
     directions = len(weights)
     _check_settings(walk, kind, attributes, directions)
@@ -217,10 +233,28 @@ def _recurrence(walk: _Walk, node: Mapping[str, Any]) -> None:
             blocks = tensor.chunk(len(order))
             walk.tensors[f"rnn{number}.{key}_l0{end}"] = torch.cat([blocks[block] for block in order])
     walk.directions.append(directions)
-    made: list[_Value] = [_Steps(number), _Hidden(tuple((number, place) for place in range(directions)))]
+    made: list[_Value] = [_Steps(number, OUTPUTS), _Hidden(tuple((number, place) for place in range(directions)))]
     for name, value in zip(node["outputs"], made, strict=False):
         if name:
             walk.values[name] = value
+
+
+def _check_is_read_by_steps(walk: _Walk, source: _Steps) -> None:
+    """Whether a recurrence reads (steps, batch, features). The window is the length of the steps."""
+    axes = source.axes
+    if source.recurrence is not None:
+        if axes != (STEPS, BATCH, FEATURES):
+            raise Unknown
+        return
+    if not axes:
+        return
+    if len(axes) != 3 or not axes[0].isdecimal() or axes[1] == FEATURES or FEATURES in axes[:2] or axes[2] == NEW:
+        raise Unknown
+    steps = int(axes[0])
+    if axes[1] != NEW and isinstance(walk.shape[int(axes[1])], int) and not isinstance(walk.shape[steps], int):
+        raise Unknown  # it recurs over the rows of a batch
+    if len(walk.shape) == 3 and isinstance(walk.shape[steps], int):
+        walk.window = walk.shape[steps]
 
 
 def _check_settings(walk: _Walk, kind: str, attributes: Mapping[str, Any], directions: int) -> None:
@@ -229,22 +263,58 @@ def _check_settings(walk: _Walk, kind: str, attributes: Mapping[str, Any], direc
         walk.nonlinearity = "relu"
         functions = ["Tanh"] * directions
     usual = functions == _ACTIVATIONS[kind] * directions
-    if not usual or attributes.get("direction") == "reverse" or attributes.get("input_forget") or "clip" in attributes:
-        raise _Unknown
+    if not usual or attributes.get("direction") == "reverse" or attributes.get("input_forget"):
+        raise Unknown
+    if attributes.get("layout") or "clip" in attributes:
+        raise Unknown
     if kind == "GRU" and not attributes.get("linear_before_reset"):
-        raise _Unknown  # not the GRU of torch
+        raise Unknown  # not the GRU of torch
 
 
 def _same(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     return data[0]
 
 
+def _moved(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
+    """Axes in other places. Vectors have two, whatever is done to them."""
+    value, operation, attributes = data[0], node["op"], node["attributes"]
+    if isinstance(value, _Pooled):
+        return value
+    numbers = walk.whole(node["inputs"][1]) if len(node["inputs"]) > 1 else []
+    order = attributes.get("perm")
+    axes = value.axes or tuple(str(place) for place in range(len(order or ())))
+    number = value.recurrence if isinstance(value, _Steps) else value.states[0][0]
+    directions = 1 if number is None else walk.directions[number]
+    if operation == "Transpose":
+        axes = permuted(axes, order or range(len(axes))[::-1])
+    elif operation == "Squeeze":
+        axes = squeezed(axes, numbers or attributes.get("axes", []), directions)
+    elif operation == "Unsqueeze":
+        axes = unsqueezed(axes, numbers or attributes.get("axes", []))
+    elif operation == "Reshape":
+        axes = reshaped(axes, numbers, walk.sizes, directions)
+    elif axes == (BATCH, SIDES, FEATURES):  # Flatten
+        axes = (BATCH, FEATURES)
+    elif axes != (BATCH, FEATURES):
+        raise Unknown
+    return replace(value, axes=axes)
+
+
+def _along(value: _Value, axis: int) -> str:
+    """The name of an axis."""
+    if isinstance(value, _Pooled):
+        raise Unknown
+    return value.axes[place_of(value.axes, axis)]
+
+
 def _gather(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     table, axis = walk.constant(node["inputs"][0]), node["attributes"].get("axis", 0)
     if table is not None and table.dim() == 2 and axis == 0:
+        if not isinstance(data[0], _Steps) or data[0].recurrence is not None:
+            raise Unknown
         walk.tensors["embedding.weight"] = table
-        return _Steps()
-    return _picked(walk, data[0], walk.whole(node["inputs"][1]))
+        return _Steps(axes=(*data[0].axes, FEATURES) if data[0].axes else ())
+    return _picked(walk, data[0], walk.whole(node["inputs"][1]), axis)
 
 
 def _slice(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
@@ -254,48 +324,75 @@ def _slice(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Val
         for place, name in ((1, "starts"), (2, "ends"))
     )
     value = data[0]
-    if len(starts) != 1 or len(ends) != 1:
-        raise _Unknown
+    axes, steps = (
+        walk.whole(inputs[place]) if len(inputs) > place and inputs[place] else list(attributes.get(name, usual))
+        for place, name, usual in ((3, "axes", [0]), (4, "steps", [1]))
+    )
+    if len(starts) != 1 or len(ends) != 1 or len(axes) != 1 or steps != [1]:
+        raise Unknown
     if isinstance(value, _Hidden):
+        if _along(value, axes[0]) != SIDES:
+            raise Unknown
         states = value.states[starts[0] : min(ends[0], _FARTHEST)]
-        return _Hidden(states)
+        return replace(value, states=states)
     if starts[0] == 0 and ends[0] >= _FARTHEST:
         return value
     if starts[0] == -1 and ends[0] >= _FARTHEST:
-        return _picked(walk, value, starts)
+        return _picked(walk, value, starts, axes[0])
     if walk.window is not None and (starts[0], ends[0]) == (walk.window - 1, walk.window):
-        return _picked(walk, value, [-1])
-    raise _Unknown
+        return _picked(walk, value, [-1], axes[0])
+    raise Unknown
 
 
-def _picked(walk: _Walk, value: _Value, index: Sequence[int]) -> _Value:
-    if len(index) != 1:
-        raise _Unknown
+def _picked(walk: _Walk, value: _Value, index: Sequence[int], axis: int) -> _Value:
+    if len(index) != 1 or _along(value, axis) != (SIDES if isinstance(value, _Hidden) else STEPS):
+        raise Unknown
     if isinstance(value, _Hidden):
-        return _Hidden((value.states[index[0]],))
+        return _Hidden((value.states[index[0]],), tuple(name for name in value.axes if name != SIDES))
     is_last = index[0] == -1 or (walk.window is not None and index[0] == walk.window - 1)
     if isinstance(value, _Steps) and value.recurrence is not None and is_last:
+        _check_is_joined(walk, value)
         return _Pooled((_last(walk, value.recurrence),))
-    raise _Unknown
+    raise Unknown
+
+
+def _check_is_joined(walk: _Walk, value: _Steps) -> None:
+    """Whether both directions of an output are side by side."""
+    if SIDES in value.axes and value.recurrence is not None and walk.directions[value.recurrence] > 1:
+        raise Unknown
 
 
 def _last(walk: _Walk, recurrence: int) -> str:
     if recurrence != len(walk.directions) - 1:
-        raise _Unknown
+        raise Unknown
     return "last" if walk.directions[recurrence] == 1 else "last_output"
 
 
 def _reduced(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
-    if not isinstance(data[0], _Steps) or data[0].recurrence is None:
-        raise _Unknown
+    value, inputs = data[0], node["inputs"]
+    if not isinstance(value, _Steps) or value.recurrence is None:
+        raise Unknown
+    if node["op"].startswith("Global"):
+        places = [-1] if value.axes == (BATCH, FEATURES, STEPS) else []
+    else:
+        places = walk.whole(inputs[1]) if len(inputs) > 1 else node["attributes"].get("axes", [])
+    if len(places) != 1 or _along(value, places[0]) != STEPS:
+        raise Unknown
+    _check_is_joined(walk, value)
     return _Pooled((_REDUCED[node["op"]],))
 
 
 def _concat(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     if len(data) < len(node["inputs"]):
-        raise _Unknown
-    if all(isinstance(value, _Hidden) for value in data):
-        return _Hidden(tuple(state for value in data if isinstance(value, _Hidden) for state in value.states))
+        raise Unknown
+    axis = node["attributes"].get("axis", 0)
+    hidden = [value for value in data if isinstance(value, _Hidden)]
+    if len(hidden) == len(data):
+        if any(_along(value, axis) not in (SIDES, FEATURES) for value in hidden):
+            raise Unknown
+        return replace(hidden[0], states=tuple(state for value in hidden for state in value.states))
+    if axis == 0:
+        raise Unknown
     return _Pooled(tuple(name for value in data for name in _names(walk, value)))
 
 
@@ -304,7 +401,9 @@ def _names(walk: _Walk, value: _Value) -> tuple[str, ...]:
     if isinstance(value, _Pooled):
         return value.names
     if isinstance(value, _Steps):
-        raise _Unknown
+        raise Unknown
+    if SIDES in value.axes and len(value.states) > 1:
+        raise Unknown
     last = len(walk.directions) - 1
     both = walk.directions[last] == 2
     states: Mapping[tuple[tuple[int, int], ...], str] = {
@@ -314,15 +413,19 @@ def _names(walk: _Walk, value: _Value) -> tuple[str, ...]:
         ((last, 1),): "last_backward",
     }
     if value.states not in states:
-        raise _Unknown
+        raise Unknown
     return (states[value.states],)
 
 
 def _gemm(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     attributes = node["attributes"]
     weight = walk.constant(node["inputs"][1])
-    if weight is None or attributes.get("transA") or attributes.get("alpha", 1.0) != 1.0:
-        raise _Unknown
+    if (
+        weight is None
+        or attributes.get("transA")
+        or {attributes.get("alpha", 1.0), attributes.get("beta", 1.0)} != {1.0}
+    ):
+        raise Unknown
     bias = walk.constant(node["inputs"][2]) if len(node["inputs"]) > 2 else None
     return _linear(walk, data[0], weight if attributes.get("transB") else weight.T, bias)
 
@@ -330,23 +433,23 @@ def _gemm(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Valu
 def _matmul(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     weight = walk.constant(node["inputs"][1])
     if weight is None or weight.dim() != 2:
-        raise _Unknown
+        raise Unknown
     return _linear(walk, data[0], weight.T, None)
 
 
 def _linear(walk: _Walk, value: _Value, weight: Tensor, bias: Tensor | None) -> _Value:
     if isinstance(value, _Steps):
         if value.recurrence is not None:
-            raise _Unknown  # a layer on each output
+            raise Unknown  # a layer on each output
         name = f"front{len(walk.between)}"
         walk.between.append(name)
-        made: _Value = value
+        made: _Value = replace(value, axes=(*value.axes[:-1], FEATURES)) if value.axes else value
     else:
         names = _names(walk, value)
         if not walk.layers:
             walk.pooling = "+".join(names)
         elif names:
-            raise _Unknown
+            raise Unknown
         name = f"fc{len(walk.layers)}"
         walk.layers.append(name)
         made = _Pooled()
@@ -360,7 +463,7 @@ def _add(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value
     bias = next((walk.constants[name] for name in node["inputs"] if name in walk.constants), None)
     names = walk.between if isinstance(data[0], _Steps) else walk.layers
     if bias is None or not names or len(data) != 1 or names[-1] in walk.functions:
-        raise _Unknown
+        raise Unknown
     key = f"{names[-1]}.bias"
     walk.tensors[key] = walk.tensors[key] + bias.flatten()
     return data[0]
@@ -369,17 +472,21 @@ def _add(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value
 def _function(walk: _Walk, node: Mapping[str, Any], data: Sequence[_Value]) -> _Value:
     names = walk.between if isinstance(data[0], _Steps) else walk.layers
     if not names or names[-1] in walk.functions:
-        raise _Unknown
+        raise Unknown
     operation = node["op"]
     slope = node["attributes"].get("alpha")
     if (operation == "LeakyRelu" and abs((slope or 0.01) - 0.01) > 1e-6) or (operation == "Elu" and (slope or 1) != 1):
-        raise _Unknown
+        raise Unknown
+    is_other = node["attributes"].get("approximate", "none") != "none"  # of Gelu
+    if is_other or (operation in ("Softmax", "LogSoftmax") and node["attributes"].get("axis", -1) not in (-1, 1)):
+        raise Unknown
     walk.functions[names[-1]] = _FUNCTIONS.get(operation, "softmax")
     return data[0]
 
 
 _RULES: Mapping[str, Callable[[_Walk, Mapping[str, Any], Sequence[_Value]], _Value]] = {
     **dict.fromkeys(_SAME, _same),
+    **dict.fromkeys(_MOVED, _moved),
     **dict.fromkeys(_REDUCED, _reduced),
     **dict.fromkeys((*_FUNCTIONS, "Softmax", "LogSoftmax"), _function),
     "Gather": _gather,

@@ -17,7 +17,9 @@ class Option:
     """`usual` is the value in the repository's own code. It is a default only with `--usual`: a wrong value gives wrong
     answers and no error. `depends` says what another value changes.
 
-    An `assumed` option is not asked for: its usual value is taken, and shown.
+    An `assumed` option is not asked for: its usual value is taken, and shown. An option that is `idle_where` another
+    one has a value is not asked for either once that is known. One `of_rows` matters only where a network forecasts
+    several rows of several columns at once.
 
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
     `whole` number is from `least` to `most`. `readings` are values whose answers differ in a way that an example shows
@@ -33,10 +35,16 @@ class Option:
     most: float = _MOST_TOKENS
     readings: Sequence[str] = ()
     assumed: bool = False
+    idle_where: tuple[str, str] | None = None
+    of_rows: bool = False
 
     @property
     def flag(self) -> str:
         return f"--set {self.name}="
+
+    def is_idle(self, chosen: Mapping[str, str]) -> bool:
+        """Whether its value does not matter, given those of other options."""
+        return self.idle_where is not None and chosen.get(self.idle_where[0]) == self.idle_where[1]
 
     @property
     def values(self) -> str:
@@ -107,7 +115,7 @@ class OptionValues:
 
 
 def checked(options: Sequence[Option], settings: Mapping[str, str]) -> dict[str, str]:
-    """The values that the user set. Raises ImportFailed for an option that there is not, or a value that it cannot
+    """The values that the user set. Raises ImportFailed for an unknown option, or a value that an option cannot
     have."""
     known = {option.name: option for option in options}
     for name in settings:

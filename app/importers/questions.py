@@ -12,7 +12,8 @@ from app.importers.options import Option
 @dataclass(frozen=True)
 class Question:
     """A fact that is missing. `flag` is the option that gives it, such as `--set` or `--labels`, `name` the name before
-    the equals sign, if it has one, and `form` stands for the value. `depends` says what another value changes."""
+    the equals sign, if it has one, and `form` stands for the value. `depends` says what another value changes. Where
+    another option has the value of `idle_where`, it does not matter."""
 
     flag: str
     form: str
@@ -22,6 +23,7 @@ class Question:
     choices: Sequence[str] = ()
     values: str = ""
     depends: str = ""
+    idle_where: tuple[str, str] | None = None
 
     @property
     def subject(self) -> str:
@@ -51,6 +53,7 @@ def of_option(option: Option) -> Question:
         choices=option.choices,
         values=option.values if option.choices or option.usual is None else "",
         depends=option.depends,
+        idle_where=option.idle_where,
     )
 
 

@@ -118,7 +118,7 @@ def _run_child(name: str, descriptor: int, folder: Path, size: int, limits: Read
     if ran.returncode < 0:
         raise UnreadableCheckpoint(
             f"{name}: {signal.Signals(-ran.returncode).name} ended the process that read it: the file is damaged, or "
-            "an attack. Save only the weights, with torch.save(model.state_dict(), ...)"
+            "an attack. Save the model again"
         )
     try:
         answer = json.loads(ran.stdout)

@@ -1,6 +1,7 @@
 """Scalers of series: of sklearn, in files with plain numbers, and in words on the command line."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,26 +24,69 @@ _PAIRS = (
     ("mins", "maxs"),
 )
 _NAMES = ("features", "columns", "names", "feature_names", "feature_names_in")
-_MOST_KEYS = 8  # of a file with the numbers of a scaler
+_MOST_KEYS = 8  # of a file with the numbers of a scaler alone
+
+
+_CLIPS = "clip=True: values outside of the training's are clipped there, and not here"
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown."""
+    """The scaling of each column that it was fitted on; None leaves a column as it is. `names` may be unknown.
+    `is_numbers`: it is numbers of a file, which may be something else. `note`: what it did in the training, and does
+    not here."""
 
     columns: Sequence[Scaling | None]
     names: Sequence[str] = ()
+    is_numbers: bool = False
+    note: str = ""
+
+    def in_words(self) -> str:
+        """As on the command line."""
+        columns = [column for column in self.columns if column is not None]
+        if columns and isinstance(columns[0], MinMax):
+            limits = [(c.minimum, c.maximum, c.low, c.high) for c in columns if isinstance(c, MinMax)]
+            return "min-max:" + ";".join(",".join(map(_exact, numbers)) for numbers in limits)
+        moments = [(c.mean, c.std) for c in columns if isinstance(c, Standard)]
+        return "standard:" + ";".join(",".join(map(_exact, numbers)) for numbers in moments)
 
     def describe(self) -> str:
         methods = {column.method if column else "none" for column in self.columns}
-        return f"{' and '.join(sorted(methods))} scaling of {len(self.columns)} columns"
+        note = f" ({self.note})" if self.note else ""
+        return f"{' and '.join(sorted(methods))} scaling of {len(self.columns)} columns{note}"
+
+
+def scaler_in(plain: Plain) -> Scaler | None:
+    """A scaler beside a network: plain numbers, or one of sklearn. None for anything else, such as a GradScaler, a
+    module of the class LstmTransformer, or settings with a minimum.
+
+    Raises ImportFailed for a scaler of sklearn that is not supported.
+    """
+    if isinstance(plain, ForeignObject):
+        return scaler_of(plain) if plain.name.startswith("sklearn.") else None
+    with suppress(ImportFailed):
+        return scaler_of(plain)
+    return None
 
 
 def scaler_of(plain: Plain) -> Scaler | None:
     """None if this is not a scaler. Raises ImportFailed for a scaler of a kind that is not supported."""
     if isinstance(plain, ForeignObject):
         return _of_sklearn(plain)
-    return _of_numbers(plain) if isinstance(plain, Mapping) and len(plain) <= _MOST_KEYS else None
+    return _of_numbers(plain) if isinstance(plain, Mapping) else None
+
+
+def beside_numbers(plain: Plain) -> Plain:
+    """What a mapping has beside the numbers of a scaler: a network and its settings."""
+    if not isinstance(plain, Mapping):
+        return {}
+    numbers = {name for pair in _PAIRS for name in pair}
+    others = {key: value for key, value in plain.items() if str(key).lower().rstrip("_") not in numbers}
+    if any(isinstance(value, Tensor) and value.dim() > 1 for value in others.values()):
+        return others
+    return {
+        key: value for key, value in others.items() if isinstance(value, Mapping | ForeignObject | str | int | float)
+    }
 
 
 def _of_sklearn(stub: ForeignObject) -> Scaler | None:
@@ -51,18 +95,27 @@ def _of_sklearn(stub: ForeignObject) -> Scaler | None:
     names = [str(name) for name in _items(state.get("feature_names_in_"))]
     if kind == "MinMaxScaler" and "scale_" in state:
         low, high = map(float, _items(state.get("feature_range", (0, 1))))
-        ranges = zip(_numbers(state["data_min_"]), _numbers(state["data_max_"]), strict=True)
-        return Scaler([_min_max(least, most, low, high) for least, most in ranges], names)
+        least, most = _numbers(state.get("data_min_")), _numbers(state.get("data_max_"))
+        if not least or len(least) != len(most):
+            raise ImportFailed(
+                f"a {stub.name} has no data_min_ and data_max_ of each column: give them, --scaler min-max:MIN,MAX"
+            )
+        columns = [_min_max(one, other, low, high) for one, other in zip(least, most, strict=True)]
+        return Scaler(columns, names, note=_CLIPS if state.get("clip") else "")
     if kind == "StandardScaler" and "scale_" in state:
         scales, means = _numbers(state["scale_"]), _numbers(state.get("mean_"))
         means, scales = means or [0.0] * len(scales), scales or [1.0] * len(means)
+        if not means:
+            return Scaler([None] * int(state.get("n_features_in_") or 1), names)
         return Scaler([_standard(mean, scale) for mean, scale in zip(means, scales, strict=True)], names)
     if kind == "MaxAbsScaler" and "scale_" in state:
         return Scaler([_standard(0.0, scale) for scale in _numbers(state["scale_"])], names)
     if kind == "RobustScaler" and "scale_" in state:
-        pairs = zip(_numbers(state["center_"]), _numbers(state["scale_"]), strict=True)
+        centers, scales = _numbers(state.get("center_")), _numbers(state["scale_"])
+        centers, scales = centers or [0.0] * len(scales), scales or [1.0] * len(centers)
+        pairs = zip(centers, scales, strict=True)
         return Scaler([_standard(center, scale) for center, scale in pairs], names)
-    if kind.endswith(("Scaler", "Transformer", "Pipeline")):
+    if stub.name.startswith("sklearn.") and kind.endswith(("Scaler", "Transformer", "Pipeline")):
         raise ImportFailed(
             f"a {kind} is not supported as a scaler; MinMaxScaler, StandardScaler, MaxAbsScaler and RobustScaler are. "
             "Give its numbers, if it is linear: --scaler standard:MEAN,STD"
@@ -76,13 +129,14 @@ def _of_numbers(mapping: Mapping[Any, Any]) -> Scaler | None:
     for first, second in _PAIRS:
         if first in keys and second in keys:
             one, two = _numbers(keys[first]), _numbers(keys[second])
-            if not one or len(one) != len(two):
+            is_word = len(keys) > _MOST_KEYS and not isinstance(keys[first], Tensor | list)  # of a vocabulary: an id
+            if not one or len(one) != len(two) or is_word:
                 return None
             names = next((keys[name] for name in _NAMES if isinstance(keys.get(name), list)), ())
             if not first.startswith(("min", "data")):
-                return Scaler([_standard(a, b) for a, b in zip(one, two, strict=True)], names)
+                return Scaler([_standard(a, b) for a, b in zip(one, two, strict=True)], names, is_numbers=True)
             low, high = _numbers(keys.get("feature_range")) or (0.0, 1.0)
-            return Scaler([_min_max(a, b, low, high) for a, b in zip(one, two, strict=True)], names)
+            return Scaler([_min_max(a, b, low, high) for a, b in zip(one, two, strict=True)], names, is_numbers=True)
     return None
 
 
@@ -120,6 +174,11 @@ def _standard(mean: float, std: float) -> Scaling:
         return Standard(mean=mean, std=std or 1.0)
     except ValidationError as error:
         raise ImportFailed(f"a scaler of mean {mean:g}, std {std:g}: {error.errors()[0]['msg']}") from error
+
+
+def _exact(number: float) -> str:
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def _items(value: Any) -> list[Any]:

@@ -9,6 +9,8 @@ from app.importers.structure import Group, Structure, structure_of
 
 _CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
 _PAIR = ("encoder.embedding", "encoder.recurrence", "decoder.embedding", "decoder.recurrence", "decoder.output")
+_STARTS = ("<bos>", "<sos>", "<s>", "<start>", "SOS", "BOS", "[CLS]", "sos", "start_", "sostok")
+_ENDS = ("<eos>", "</s>", "<end>", "EOS", "[SEP]", "eos", "_end", "eostok")
 _DECODERS = ("decoder", "attn", "out", "fc", "linear", "lm_head", "generator")
 
 
@@ -27,12 +29,21 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "why": _why(structures, len(recurrences)),
         "layout": "generic-encoder-decoder" if is_pair else "generic-classifier",
         "parts": parts,
+        **(_beside(checkpoint) if is_pair else {}),
         "keys": {
             (f"{path}.{key}" if several else key): str(tuple(tensor.shape))
             for path, tensors in checkpoint.networks.items()
             for key, tensor in tensors.items()
         },
     }
+
+
+def _beside(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The other members of a pair's mapping, with the marks of a text as the vocabularies spell them."""
+    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
+    words = {word for found in lists for word in found}
+    bos, eos = (next((mark for mark in marks if mark in words), marks[0]) for marks in (_STARTS, _ENDS))
+    return {"bos": bos, "eos": eos, "prepend": [], "append": [eos], "decoder": {"bridge": "copy"}}
 
 
 def _why(structures: dict[str, Structure], recurrences: int) -> str:
@@ -50,6 +61,12 @@ def _why(structures: dict[str, Structure], recurrences: int) -> str:
             names = ", ".join(group.name for group in chain.leftover[:4])
             more = f" and {len(chain.leftover) - 4} more" if len(chain.leftover) > 4 else ""
             return f"beside {_chained(chain)} there are parts that have no place: {names}{more}"
+    readers = [group for structure in structures.values() for group in structure.of("table")]
+    if recurrences == 2 and not readers:
+        return (
+            "it has 2 recurrences that are not one after the other, and no embedding: if it is an encoder-decoder over "
+            "numbers (seq2seq forecasting), no layout and no mapping file has it yet"
+        )
     if recurrences > 1:
         return f"it has {recurrences} recurrences that are not one after the other"
     return "its layers do not make one chain from the source to the answer"
@@ -75,7 +92,7 @@ def _prefix(path: str, group: Group, *, several: bool) -> str:
 
 
 def halves_of(checkpoint: Checkpoint) -> str | None:
-    """What is missing where the files have one half of a pair; None if they seem whole."""
+    """The missing part where the files have one half of a pair; None if they seem whole."""
     if len(checkpoint.networks) != 1:
         return None
     if missing := missing_of(checkpoint):

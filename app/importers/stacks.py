@@ -42,7 +42,7 @@ def stacked(layers: Sequence[Layer]) -> Layer:
 
 
 def _widened(tensor: Tensor, blocks: int, rows: int, columns: int | None) -> Tensor:
-    """With so many rows in each block, and so many columns; what is added is 0."""
+    """With this number of rows in each block, and of columns; the rest is 0."""
     parts = [_padded(part, 0, rows) for part in tensor.chunk(blocks)]
     whole = torch.cat(parts)
     return whole if columns is None else _padded(whole, 1, columns)

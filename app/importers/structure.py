@@ -8,17 +8,17 @@ from typing import Literal
 from torch import Tensor
 
 from app.importers.checkpoint import Tensors
-from app.importers.parts import recurrence
+from app.importers.parts import prefixed, recurrence
 from app.store.architecture import Recurrence
 
 Kind = Literal["recurrence", "cell", "table", "linear", "norm", "layer_norm", "convolution", "image", "crf", "unknown"]
 _RECURRENT = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?$")
 _CELL = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh)$")
-_CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?(?:transitions|trans_matrix)$")
+_CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?transitions$")
 _EMBEDDINGS = ("emb", "lut", "wte", "lookup", "word_vec")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """The tensors of a part, without its prefix. `prefix` ends in a dot, unless it is empty."""
 
@@ -36,12 +36,12 @@ class Group:
 
     @property
     def inputs(self) -> int:
-        """Of a linear layer; columns of a table."""
+        """Inputs of a linear layer; columns of a table."""
         return int(self.weight.shape[1])
 
     @property
     def outputs(self) -> int:
-        """Of a linear layer, a norm or a convolution; rows of a table."""
+        """Outputs of a linear layer, a norm or a convolution; rows of a table."""
         return int(self.weight.shape[0])
 
     def describe(self) -> str:
@@ -62,7 +62,7 @@ class Structure:
 
     def recurrence(self, group: Group, *, nonlinearity: str = "tanh") -> Recurrence:
         """The architecture of a recurrent group. Raises ImportFailed if it is none that torch.nn has."""
-        return recurrence(self.tensors, group.prefix, nonlinearity=nonlinearity)
+        return recurrence(prefixed(group.tensors, group.prefix), group.prefix, nonlinearity=nonlinearity)
 
 
 def structure_of(tensors: Tensors) -> Structure:
@@ -75,6 +75,12 @@ def structure_of(tensors: Tensors) -> Structure:
             unknown += [prefix + key for key in mine]
         groups.append(Group(kind, prefix, mine))
     return Structure(tensors, groups, unknown)
+
+
+def with_layers(tensors: Tensors) -> Tensors:
+    """With each nn.LSTMCell, nn.GRUCell or nn.RNNCell as a layer of one: over the steps of a source it computes what
+    nn.LSTM, nn.GRU or nn.RNN do."""
+    return {f"{key}_l0" if _CELL.fullmatch(key) else key: tensor for key, tensor in tensors.items()}
 
 
 def _by_prefix(tensors: Tensors) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -92,7 +98,7 @@ def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
     if "weight_ih" in mine:
         return "cell"
     if any(_CRF.fullmatch(key) for key in mine):
-        return "crf"
+        return "crf" if _is_crf(mine) else "unknown"
     weight = mine.get("weight")
     if weight is None or not mine.keys() <= {
         "weight",
@@ -108,6 +114,17 @@ def _kind(prefix: str, mine: Mapping[str, Tensor]) -> Kind:
         return "table" if "bias" not in mine and _is_table(prefix, weight) else "linear"
     kinds: dict[int, Kind] = {1: "layer_norm", 3: "convolution", 4: "image"}
     return kinds.get(weight.dim(), "unknown")
+
+
+def _is_crf(mine: Mapping[str, Tensor]) -> bool:
+    """Whether it has the transitions of pytorch-crf or of the tutorial, and nothing that forbids some of them."""
+    keys = set(mine)
+    if "_constraint_mask" in keys and bool((mine["_constraint_mask"] == 1).all()):  # of AllenNLP
+        keys.remove("_constraint_mask")
+    matrix = mine.get("transitions")
+    if matrix is None or matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
+        return False
+    return keys in ({"transitions"}, {"transitions", "start_transitions", "end_transitions"})
 
 
 def _is_recurrence(mine: Mapping[str, Tensor]) -> bool:

@@ -22,11 +22,12 @@ from app.text.word_tokenizers import RULES, no_word
 CHARACTERS = "characters"
 TOKENIZERS = (*(rule for rule in RULES if not rule.startswith("spacy")), "spacy:en", "spacy:de")
 _SIDES = ("left", "right")
-_LENGTHS = ("max_length", "max_len", "maxlen", "seq_length", "sequence_length", "max_seq_len", "seq_len")
+_NO_LENGTH = ("length", "none")
+LENGTHS = ("max_length", "max_len", "maxlen", "seq_length", "sequence_length", "max_seq_len", "seq_len")
 
 
 def known_words(checkpoint: Checkpoint, rows: int) -> Sequence[str]:
-    """The words that the files have for an embedding of so many rows; empty if there are none."""
+    """The words that the files have for an embedding of this number of rows; empty if there are none."""
     lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
     return next((words for words in lists if len(words) in (rows, rows - 1)), ())
 
@@ -34,7 +35,7 @@ def known_words(checkpoint: Checkpoint, rows: int) -> Sequence[str]:
 def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
     """The usual values follow from the words, if the files have them."""
     found = known_words(checkpoint, rows)
-    length = checkpoint.setting(*_LENGTHS)
+    length = checkpoint.setting(*LENGTHS)
     return [
         Option(
             "tokenizer",
@@ -42,7 +43,7 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             usual_rules(found),
             TOKENIZERS,
             depends="other words have other ids, or none",
-            readings=("spaces", "spaces_lower", "basic_english"),
+            readings=() if usual_rules(found) == CHARACTERS else ("spaces", "spaces_lower", "basic_english"),
         ),
         Option(
             "unknown",
@@ -51,12 +52,25 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         ),
         Option(
             "length",
-            "words that every text was cut and padded to; none: each is read as long as it is",
+            "words that every text was cut and padded to (sides: padding, truncating); none: each is read whole",
             str(length) if isinstance(length, int) and length > 0 else "none",
             depends="padding is read like words unless the training packed or masked it",
         ),
-        Option("padding", "side of the padding; none: texts are cut only", "left", (*_SIDES, "none"), assumed=True),
-        Option("truncating", "side at which longer texts are cut", "right", _SIDES, assumed=True),
+        Option(
+            "padding",
+            "with a length, the side of the padding; none: texts are cut only",
+            "right",
+            (*_SIDES, "none"),
+            depends="pad_sequence of PyTorch pads on the right, pad_sequences of Keras on the left",
+            idle_where=_NO_LENGTH,
+        ),
+        Option(
+            "truncating",
+            "with a length, the side at which longer texts are cut",
+            "right",
+            _SIDES,
+            idle_where=_NO_LENGTH,
+        ),
         Option(
             "cleaning", "none, or a JSON file of steps before splitting, see docs/importing.md", "none", assumed=True
         ),

@@ -4,6 +4,7 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +50,25 @@ _BY_WORD = (
 )
 _FIRST_OF_WORDS = 4  # ids below may be marks that a vocabulary leaves out
 _UNKNOWN = 0  # of torchtext
+_MOST_DIGITS = 18
+_FEW = 6
+_NAMES_WORDS = (
+    "vocab",
+    "word",
+    "char",
+    "letter",
+    "token",
+    "stoi",
+    "itos",
+    "idx",
+    "index",
+    "ix",
+    "2id",
+    "id2",
+    "lang",
+    "dict",
+    "alphabet",
+)
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
 
@@ -68,6 +88,18 @@ def words_of(plain: Plain) -> list[str] | None:
 def words_alone(mapping: Mapping[Any, Any]) -> list[str] | None:
     """Words by id of a dictionary that is nothing but a vocabulary: a Tokenizer of Keras, or words and their ids."""
     return _named(mapping) if mapping.get("class_name") == "Tokenizer" else _by_mapping(mapping)
+
+
+def may_be_settings(plain: Plain, path: str) -> bool:
+    """Whether a small dictionary inside of a file may be settings, such as `{"layers": 1}`, rather than words and their
+    ids: nothing on its path says that it has words."""
+    return (
+        isinstance(plain, Mapping)
+        and "." in path
+        and len(plain) < _FEW
+        and all(isinstance(value, int) for value in plain.values())
+        and not any(name in path.lower() for name in _NAMES_WORDS)
+    )
 
 
 def repeats(name: str, siblings: Mapping[Any, Any]) -> bool:
@@ -131,12 +163,16 @@ def _by_mapping(mapping: Mapping[Any, Any]) -> list[str] | None:
 
 
 def _is_id(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal())
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isdecimal()
+    )
 
 
 def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:
     words: dict[int, str] = {}
-    for number, word in items:
+    for number, word in sorted(items, key=itemgetter(0)):
+        if number > len(words) + _FIRST_OF_WORDS:
+            raise _missing(words)  # at once: ids that are far apart may collide in a table
         if number in words and number != _UNKNOWN:
             raise ImportFailed(
                 f"two words of the vocabulary have the same id {number}; give a list of words, word 0 first"
@@ -150,9 +186,13 @@ def _ordered(items: Sequence[tuple[int, str]]) -> list[str]:
         number: no_word(number) for number in range(_FIRST_OF_WORDS) if number not in words and len(words) > number
     }
     if sorted(words) != list(range(len(words))):
-        missing = next(number for number in range(len(words)) if number not in words)
-        raise ImportFailed(f"the vocabulary has no word with id {missing}")
+        raise _missing(words)
     return [words[number] for number in range(len(words))]
+
+
+def _missing(words: Mapping[int, str]) -> ImportFailed:
+    missing = next(number for number in range(len(words) + 1) if number not in words)
+    return ImportFailed(f"the vocabulary has no word with id {missing}")
 
 
 @dataclass(frozen=True)
@@ -165,7 +205,12 @@ class WordFile:
     file: str
 
 
-BUILT_IN: Mapping[str, Sequence[str]] = {"printable": tuple(string.printable)}  # vocabularies without a file
+_LETTERS = string.ascii_letters + " .,;'"  # of the tutorials on names
+BUILT_IN: Mapping[str, Sequence[str]] = {  # vocabularies without a file
+    "printable": tuple(string.printable),
+    "letters": tuple(_LETTERS),
+    "letters_": tuple(_LETTERS + "_"),
+}
 
 
 def read_words(path: Path, role: Role | None = None) -> WordFile:

@@ -139,9 +139,12 @@ def unroll_by_steps(
 ) -> tuple[Tensor, Tensor | None]:
     """`Computation.unroll` for cells without a kernel of torch."""
     outputs = []
+    # Where no row has ended, there is nothing to keep. Asking a GPU would wait for it.
+    shortest = int(lengths.min()) if lengths.device.type == "cpu" else 0
     for position in range(inputs.shape[1]):
         hidden, following = step(inputs[:, position], hidden, cell, weights)
         outputs.append(hidden)
         if cell is not None and following is not None:
-            cell = torch.where((position < lengths).unsqueeze(1), following, cell)
+            ended = position >= shortest
+            cell = torch.where((position < lengths).unsqueeze(1), following, cell) if ended else following
     return torch.stack(outputs, 1), cell

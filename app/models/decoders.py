@@ -17,7 +17,16 @@ from app.store.architecture import Decoder as DecoderConfig
 class Decoder(nn.Module):
     """`start` makes the first state, `step` decodes one token per row, `unroll` takes all steps of known targets."""
 
-    def __init__(self, config: DecoderConfig, *, memory_size: int, summary_size: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: DecoderConfig,
+        *,
+        memory_size: int,
+        summary_size: int,
+        state_size: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        """`state_size` is the width of the last state of a layer of the encoder, its directions side by side."""
         super().__init__()
         self.config = config
         self.attends = config.attention.kind != "none"
@@ -43,6 +52,10 @@ class Decoder(nn.Module):
             self.bridge_hidden = nn.Linear(summary_size, config.layers * config.hidden_size)
             if self.has_cell:
                 self.bridge_cell = nn.Linear(summary_size, config.layers * config.hidden_size)
+        elif config.bridge in ("layerwise", "layerwise_tanh"):
+            self.bridge_hidden = nn.Linear(state_size or summary_size, config.hidden_size)
+            if self.has_cell:
+                self.bridge_cell = nn.Linear(state_size or summary_size, config.hidden_size)
         sizes = {"hidden": config.hidden_size, "context": context_size, "embedding": config.embedding_size}
         width = sum(sizes[name] for name in config.readout)
         if config.readout_size is not None:
@@ -102,12 +115,22 @@ class Decoder(nn.Module):
                 return RecurrentState(
                     hidden, self._bridged(self.bridge_cell, encoded.summary) if self.has_cell else None
                 )
+            case "layerwise" | "layerwise_tanh":
+                assert encoded.state is not None
+                hidden, cell = encoded.state
+                hidden = self._layerwise(self.bridge_hidden, hidden)
+                return RecurrentState(hidden, None if cell is None else self._layerwise(self.bridge_cell, cell))
             case _:
                 assert_never(bridge)
 
     def _joined_rows(self, last: Tensor) -> Tensor:
         """An encoder's last hidden or cell (batch, layers * 2, hidden) to (batch, layers, 2 * hidden)."""
         return last.reshape(len(last), self.config.layers, self.config.hidden_size)
+
+    def _layerwise(self, layer: nn.Linear, last: Tensor) -> Tensor:
+        """An encoder's last hidden or cell (batch, layers * directions, hidden) to (batch, layers, hidden)."""
+        values: Tensor = layer(last.reshape(len(last), self.config.layers, -1))
+        return torch.tanh(values) if self.config.bridge == "layerwise_tanh" else values
 
     def _first_rows(self, last: Tensor) -> Tensor:
         """An encoder's last hidden or cell (batch, layers * directions, hidden) to (batch, layers, hidden)."""

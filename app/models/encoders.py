@@ -111,6 +111,8 @@ class RecurrentEncoder(nn.Module):
         """The inputs that `embed` returns to the encoded source, without its branch. The stages of `back` follow the
         last layer only."""
         config = self.config
+        if len(self.front):
+            inputs = steps.zeroed(inputs)
         outputs, state = unroll(
             self.recurrence, inputs, steps, state, masked_outputs=config.masked_outputs, layers=layers
         )

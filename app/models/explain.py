@@ -69,7 +69,7 @@ def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: S
     In one direction a state does not depend on later steps, so one pass gives all rows. Otherwise, as in two directions
     or with convolutions, each prefix is encoded by itself."""
     if network.config.explains_in_one_pass:
-        encoded = yield from _encoded(network.encoder, inputs)
+        encoded = yield from _encoded(network.encoder, inputs, steps)
         return network.probabilities(network.label_prefixes(encoded))[0]
     parts, first, length = [], 1, len(source)
     while first <= length:
@@ -87,12 +87,14 @@ def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: S
     return torch.cat(parts)
 
 
-def _encoded(encoder: RecurrentEncoder, inputs: Tensor) -> InPieces[Encoded]:
+def _encoded(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps) -> InPieces[Encoded]:
     """inputs (1, source, input) encoded in one direction, each piece from the state after the one before."""
     parts: list[Encoded] = []
     state: RecurrentState | None = None
-    for part in torch.split(inputs, _PIECE, 1):
-        parts.append(encoder.unroll(part, Steps(torch.tensor([part.shape[1]])), state))
+    for start in range(0, inputs.shape[1], _PIECE):
+        part = inputs[:, start : start + _PIECE]
+        read = None if steps.read is None else steps.read[:, start : start + _PIECE]
+        parts.append(encoder.unroll(part, Steps(torch.tensor([part.shape[1]]), read), state))
         state = parts[-1].state
         yield
     memory, mask = (torch.cat([getattr(part, name) for part in parts], 1) for name in ("memory", "memory_mask"))

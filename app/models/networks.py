@@ -138,6 +138,7 @@ class EncoderDecoder(nn.Module):
             config.decoder,
             memory_size=config.encoder.memory_size,
             summary_size=config.encoder.summary_size,
+            state_size=config.encoder.recurrence.output_size if isinstance(config.encoder, TextEncoderConfig) else None,
             dropout=dropout,
         )
         if isinstance(config, LanguageModelConfig):

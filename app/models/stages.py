@@ -121,5 +121,5 @@ class Recurrence(nn.Module):
     def forward(self, rows: Tensor, steps: Steps) -> tuple[Tensor, Steps]:
         """See `Stages.forward`. Each row starts from zeros. A mask stays in the order of the source, also behind
         `reverse` (Keras)."""
-        outputs, _ = unroll(self.recurrence, rows, steps, masked_outputs=self.config.masked_outputs)
+        outputs, _ = unroll(self.recurrence, steps.zeroed(rows), steps, masked_outputs=self.config.masked_outputs)
         return joined_directions(outputs, self.config.recurrence.directions, self.config.join), steps

@@ -27,6 +27,11 @@ class Steps(NamedTuple):
         real = self.real(width)
         return real if self.read is None else real & self.read
 
+    def zeroed(self, rows: Tensor) -> Tensor:
+        """rows (batch, steps, features) with zeros past each row's length, where stages leave any numbers. A cell that
+        keeps its value there does so only if they are finite and small."""
+        return rows.masked_fill(~self.real(rows.shape[1]).unsqueeze(2), 0)
+
 
 def joined_directions(values: Tensor, directions: int, join: Join) -> Tensor:
     """values (..., directions * hidden), forward first, to (..., directions * hidden) or (..., hidden)."""
@@ -57,7 +62,7 @@ def unroll(
     row's length, and the state at each row's end. See `Recurrent.unroll`.
 
     Steps that are not read keep the state: the others move to the front of their row, and their outputs back to their
-    places. A row without any keeps its first state.
+    places. A row without any keeps its first state. What `repeat` repeats before the first that is read is the state.
     """
     lengths, read = steps
     if recurrence.recurrence.reverse:
@@ -69,11 +74,16 @@ def unroll(
     order = (~read).long().argsort(dim=1, stable=True)  # those that are read come first
     counts = read.sum(1)
     first = recurrence.initial_state(len(inputs), inputs, layers=layers) if state is None else state
-    outputs, last = recurrence.unroll(_at(inputs, order), counts.clamp(min=1), first, layers=layers)
+    compact = Steps(counts).zeroed(_at(inputs, order))
+    outputs, last = recurrence.unroll(compact, counts.clamp(min=1), first, layers=layers)
     places = read.cumsum(1) - 1  # of the step that was read last
     outputs = _at(outputs, places.clamp(min=0))
-    given = read if masked_outputs == "zero" else places >= 0
-    return outputs.masked_fill(~given.unsqueeze(2), 0), _unless_empty(last, first, counts)
+    if masked_outputs == "zero":
+        outputs = outputs.masked_fill(~read.unsqueeze(2), 0)
+    else:
+        before = first.hidden[:, -recurrence.recurrence.directions :].flatten(1).unsqueeze(1)
+        outputs = torch.where((places >= 0).unsqueeze(2), outputs, before)
+    return outputs, _unless_empty(last, first, counts)
 
 
 def _at(sequence: Tensor, places: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class WindowLanguageModel(nn.Module):
         held = (state["held"] + 1).clamp(max=size)
         if self.config.pad is None:  # the text alone, padded on the right
             places = (size - held + torch.arange(size, device=window.device)).clamp(max=size - 1)
+            if places.device.type == "cpu":  # a GPU has one width for all steps, and does not wait for this one
+                places = places[:, : int(held.max())]
             logits = self.forward(window.gather(1, places), held.squeeze(1))
         else:
             logits = self.forward(self._padded(window), torch.full_like(tokens, size))
@@ -46,7 +48,8 @@ class WindowLanguageModel(nn.Module):
         """The window (batch, size), which is padded on the left, with its padding on the side of the architecture."""
         if self.config.pad_side == "left":
             return window
-        order = (window == self.config.pad).long().argsort(dim=1, stable=True)
+        assert self.config.pad is not None  # see `step`
+        order = window.eq(self.config.pad).long().argsort(dim=1, stable=True)
         return window.gather(1, order)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Tensor:

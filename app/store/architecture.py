@@ -92,7 +92,7 @@ __all__ = [
 ]
 
 AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive", "gated"]
-Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh"]
+Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh", "layerwise", "layerwise_tanh"]
 Horizon = Annotated[int, Field(gt=0, le=10_000)]  # steps ahead
 MOST_POOLED = 2**24  # features of a pooled source
 
@@ -158,8 +158,9 @@ class Decoder(CellSettings):
 
     `bridge` makes the first state. `zeros`; `copy`: the encoder's last state; `join`: that state with its two
     directions side by side; `first`: its first rows (with two directions, both of the lowest layers); `linear` or
-    `tanh`: a layer on the encoder's summary. `first_input` is the embedding of bos, or the encoder's `summary` (Vinyals
-    et al. 2015, section 3.1).
+    `tanh`: a layer on the encoder's summary; `layerwise` or `layerwise_tanh`: a layer on the last state of each of its
+    layers, the directions side by side, one for all layers, and another one for the cell. `first_input` is the
+    embedding of bos, or the encoder's `summary` (Vinyals et al. 2015, section 3.1).
     """
 
     vocabulary_size: VocabularySize
@@ -305,7 +306,14 @@ class Classifier(_Pooled):
     def explains_in_one_pass(self) -> bool:
         """Whether one pass over a source gives the label after each of its steps."""
         poolings = {"attention", "flatten"} | ({"last"} if self.encoder.back else set())
-        return self.encoder.is_divisible and not poolings & set(self.pooling)
+        encoder = self.encoder
+        if encoder.is_masked:  # the state after each step is an output where the masked ones repeat it
+            return encoder.reads_forward and encoder.masked_outputs == "repeat" and self._reads_state_alone
+        return encoder.is_divisible and not poolings & set(self.pooling)
+
+    @property
+    def _reads_state_alone(self) -> bool:
+        return self.pooling == ("last",) and not self.encoder.back
 
     def describe(self) -> str:
         labels = f"{self.labels} {'independent ' if self.outputs == 'sigmoid' else ''}labels"
@@ -469,6 +477,8 @@ class EncoderDecoder(Part):
                 rows, width = source.layers if source.directions == 1 else 0, source.hidden_size
             case "join":
                 rows, width = source.layers, source.output_size
+            case "layerwise" | "layerwise_tanh":
+                rows, width = source.layers, decoder.hidden_size
             case "first":
                 rows, width = min(source.layers * source.directions, decoder.layers), source.hidden_size
             case _:
@@ -538,7 +548,7 @@ class WindowLanguageModel(_Pooled):
 
     kind: Literal["window_language_model"] = "window_language_model"
     encoder: TextEncoder
-    window: Window
+    window: Annotated[int, Field(gt=0, le=1000)]
     pad: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     pad_side: Literal["left", "right"] = "left"
 

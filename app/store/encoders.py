@@ -7,8 +7,10 @@ from pydantic import Field, model_validator
 from app.store.part import Part, Size, VocabularySize, Window
 from app.store.recurrence import Join, MaskedOutputs, Recurrence
 from app.store.stages import (
+    MOST_NEEDED,
     Block,
     Head,
+    RecurrenceStage,
     Stages,
     describe,
     least_before,
@@ -25,7 +27,7 @@ fixed."""
 Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
 ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
 MaskId = Annotated[int, Field(ge=0, lt=2**31)]
-_MOST_NEEDED = 10_000  # steps that a source must have
+_SLOWER = 10  # a step of a cell that torch.nn does not compute, in steps of one that it does
 _MOST_FRAMES_NEEDED = 256
 _RESNET_LAYERS = {
     ("basic", (2, 2, 2, 2)): "ResNet-18",
@@ -68,8 +70,8 @@ class EncoderPart(Part):
                 f"recurrence.input_size is {self.recurrence.input_size}, but it reads {features} numbers a step"
             )
         size_after(self.back, self.summary_size)
-        if self.least_steps() > _MOST_NEEDED:
-            raise ValueError(f"the stages need {self.least_steps():,} steps; the limit is {_MOST_NEEDED:,}")
+        if self.least_steps() > MOST_NEEDED:
+            raise ValueError(f"the stages need {self.least_steps():,} steps; the limit is {MOST_NEEDED:,}")
         return self
 
     @property
@@ -108,8 +110,20 @@ class EncoderPart(Part):
     @property
     def is_divisible(self) -> bool:
         """Whether a source can be encoded in chunks, each from the state after the one before."""
-        forward = self.recurrence.directions == 1 and not self.recurrence.reverse and not self.is_masked
+        return self.reads_forward and not self.is_masked
+
+    @property
+    def reads_forward(self) -> bool:
+        """Whether no output changes with the steps after it."""
+        forward = self.recurrence.directions == 1 and not self.recurrence.reverse
         return forward and self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
+
+    def whole_steps(self, limit: int) -> int:
+        """The most steps of a source that is read as a whole, where `limit` is that of a network of usual cells."""
+        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
+        if all(recurrence.is_usual for recurrence in (self.recurrence, *stages)):
+            return limit
+        return max(self.least_steps(), limit // _SLOWER)
 
     def _describe(self, source: str) -> str:
         front = f"{describe(self.front)}, " if self.front else ""

@@ -78,7 +78,8 @@ CleaningStep = Replacement | Literal["lower", "lower_ascii", "without_accents"]
 
 
 class TokenizerUse(Part):
-    """How texts become ids and ids become text. The file has the format of the `tokenizers` library."""
+    """How texts become ids and ids become text. The file has the format of the `tokenizers` library. A manifest may
+    have `left_pad` with `to` and `id` instead of `length`, as it once was."""
 
     file: FileName = "tokenizer.json"
     prepend: Ids = Field((), max_length=64, description="Ids put before every source.")
@@ -122,6 +123,16 @@ class TokenizerUse(Part):
         description="Replacement for a word outside the vocabulary: unk (the file's unknown token), refuse (an error "
         "that names the word), skip (nothing), or an id.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _length_was_left_pad(cls, values: object) -> object:
+        if not isinstance(values, dict) or "left_pad" not in values or "length" in values:
+            return values
+        old = values["left_pad"]
+        if isinstance(old, dict):
+            old = {("pad" if key == "id" else key): value for key, value in old.items()}
+        return {key: value for key, value in values.items() if key != "left_pad"} | {"length": old}
 
 
 class ImageInput(Part):
@@ -293,6 +304,11 @@ class Decoding(Part):
     search: Search = "full"
     until: Until = "beams"
     fixed_steps: bool = False
+    replace_unknown: Id | None = Field(
+        None,
+        description="The id of the unknown word. In the text of an answer it is replaced by the word of the source "
+        "with the highest attention (OpenNMT-py: -replace_unk).",
+    )
 
     @property
     def end(self) -> int:
@@ -452,6 +468,8 @@ class Manifest(Part):
         window = self.series.window if self.series is not None else self.frames
         if window is not None and window < least:
             raise ValueError(f"series.window or frames is {window}, but the network needs {least} steps")
+        if self.tokenizer is not None and isinstance(architecture.encoder, TextEncoder):
+            self._check_length(self.tokenizer.length, least)
         if not isinstance(architecture, Classifier | Forecaster) or "flatten" not in architecture.pooling:
             return
         length = self.frames
@@ -465,9 +483,34 @@ class Manifest(Part):
                 "'tokenizer' must be the same"
             )
 
+    def _check_length(self, length: FixedLength | None, least: int) -> None:
+        """Some text is long enough for the network, and short enough for the limit."""
+        most = self.limits.source_tokens
+        if length is not None and length.to < least:
+            raise ValueError(f"tokenizer.length.to is {length.to}, but the network needs {least} tokens")
+        if most is not None and most < least:
+            raise ValueError(f"limits.source_tokens is {most}, but the network needs {least} tokens")
+        if length is not None and length.pad is not None and most is not None and length.to > most:
+            raise ValueError(
+                f"tokenizer.length pads every text to {length.to} tokens, but limits.source_tokens is {most}"
+            )
+
     def _check_decoding(self) -> None:
         if self.decoding is None:
             raise ValueError("a network that answers with tokens needs 'decoding'")
+        if self.decoding.replace_unknown is not None:
+            self._check_replacing(self.decoding.replace_unknown)
+
+    def _check_replacing(self, unknown: int) -> None:
+        """An unknown word has one source word with the highest attention, and shows in the text."""
+        architecture, use = self.architecture, self.target_tokenizer or self.tokenizer
+        chooses = isinstance(architecture, EncoderDecoder) and architecture.decoder.attention.chooses
+        if not chooses or not isinstance(architecture.encoder, TextEncoder) or not architecture.encoder.keeps_steps:
+            raise ValueError(
+                "decoding.replace_unknown needs attention that chooses among the tokens of a text: leave it out"
+            )
+        if use is not None and unknown in use.hidden:
+            raise ValueError("decoding.replace_unknown is a hidden id, which no text shows")
 
     def _check_ids(self) -> None:
         """Every id that the manifest names is one of the network's."""
@@ -484,7 +527,8 @@ class Manifest(Part):
         if decoding is not None:
             end = () if decoding.fixed_steps else (decoding.eos,)
             excluded = {*decoding.suppress, *decoding.forbidden}
-            _check_within("decoding", self.target_vocabulary, (decoding.bos, *end, *excluded))
+            replaced = () if decoding.replace_unknown is None else (decoding.replace_unknown,)
+            _check_within("decoding", self.target_vocabulary, (decoding.bos, *end, *replaced, *excluded))
             if len(excluded) == self.target_vocabulary:
                 raise ValueError("decoding.suppress and decoding.forbidden leave no token to decode")
 

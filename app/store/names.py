@@ -3,6 +3,7 @@
 import re
 
 MANIFEST = "manifest.json"
+CARD = "MODEL_CARD.md"
 DEFAULT_FILE = "default.json"  # in the model's folder, beside its versions
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 NAME_IN_WORDS = "at most 64 of a-z, 0-9, dot, - and _, and begins with a letter or digit"

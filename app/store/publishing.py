@@ -43,7 +43,7 @@ def publishing(store: Path, name: str, version: int, *, replaces: bool = False) 
         fresh.chmod(0o755)
         yield fresh
         for path in (*fresh.rglob("*"), fresh):
-            _to_disk(path)
+            to_disk(path)
         if replaces and target.exists():
             remove_version(target)
         try:
@@ -51,7 +51,7 @@ def publishing(store: Path, name: str, version: int, *, replaces: bool = False) 
         except OSError:  # another writer published the version meanwhile: the target is not empty
             check_is_free(store, name, version)
             raise
-        _to_disk(models)
+        to_disk(models)
 
 
 @contextmanager
@@ -127,7 +127,8 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -13,6 +13,7 @@ from app.store.recurrence import Activation, Join, MaskedOutputs, Recurrence, Sl
 Kernel = Annotated[int, Field(gt=0, le=1025)]  # steps of a convolution over time
 Stride = Annotated[int, Field(gt=0, le=1025)]
 Zeros = Annotated[int, Field(ge=0, le=1025)]  # added on both sides of a source, as in PyTorch
+MOST_NEEDED = 10_000  # steps that a source must have, and that a window over neighbouring steps has
 BatchNorm = Annotated[
     bool | Literal["before", "after"], Field(description="Before or after the linear layer; true is after.")
 ]
@@ -135,6 +136,8 @@ class _Windowed(StagePart):
     def _every_window_has_a_step(self) -> Self:
         if isinstance(self.padding, int) and 0 < self.padding >= self.reach:
             raise ValueError(f"padding is {self.padding}; it must be less than {self.reach}, the steps of a window")
+        if self.reach > MOST_NEEDED:
+            raise ValueError(f"a window of {self.reach:,} steps is too long; the limit is {MOST_NEEDED:,}")
         return self
 
     @property

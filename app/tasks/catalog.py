@@ -82,6 +82,8 @@ def entry_of(
         target = _tokenizer(version, manifest.target_tokenizer, known)
     tokenizer.check_ids(manifest.source_vocabulary)
     target.check_ids(manifest.target_vocabulary)
+    if manifest.decoding is not None and manifest.decoding.replace_unknown is not None:
+        target.check_joins_words()
     return Entry(manifest, tokenizer, target)
 
 
@@ -176,7 +178,7 @@ class Catalog:
         if len({other.name for other in same}) == 1:
             return True
         chosen = [other for other in same if other.default and other.languages == manifest.languages]
-        return manifest.default and manifest.default_since == max(other.default_since for other in chosen)
+        return manifest.default and manifest.name == max(chosen, key=_default_since).name  # the first of several
 
     def _rank(self, manifest: Manifest) -> tuple[str, bool, int]:
         return manifest.name, manifest.version != self.defaults.get(manifest.name), -manifest.version
@@ -221,14 +223,13 @@ class Catalog:
         taken = [entry for entry in self.usable(engines) if selection.takes(entry.manifest)]
         usable = [entry for entry in taken if kinds is None or entry.manifest.source in kinds]
         usable.sort(key=lambda entry: (entry.manifest.task != selection.task, -entry.manifest.default_since))
-        for entry in usable:
-            manifest = entry.manifest
-            fits = source in (None, manifest.source_language) and target in (None, manifest.target_language)
-            if manifest.default and fits:
-                return entry
         own = [entry for entry in usable if entry.manifest.task == selection.task]
+        if chosen := _chosen(own, source, target):
+            return chosen
         if len({entry.manifest.name for entry in own}) == 1 and _may_read(own[0].manifest, source, target):
             return own[0]
+        if chosen := _chosen(usable, source, target):
+            return chosen
         languages = " to ".join(language for language in (source, target) if language)
         if not usable:
             if kinds and taken:
@@ -240,6 +241,20 @@ class Catalog:
             raise ModelNotFound(f"the model store has no usable {selection.words}; /v1/models lists its models")
         of_languages = f" for {languages}" if languages else ""
         raise UnknownLanguage(f"no default {selection.words}{of_languages}; name one in 'model': {_names(usable)}")
+
+
+def _default_since(manifest: Manifest) -> int:
+    return manifest.default_since
+
+
+def _chosen(entries: Sequence[Entry], source: str | None, target: str | None) -> Entry | None:
+    """The first that is a default, of these languages."""
+    for entry in entries:
+        manifest = entry.manifest
+        fits = source in (None, manifest.source_language) and target in (None, manifest.target_language)
+        if manifest.default and fits:
+            return entry
+    return None
 
 
 def _may_read(manifest: Manifest, source: str | None, target: str | None) -> bool:

@@ -20,8 +20,8 @@ from app.text.tokenizer import Piece
 
 @dataclass(frozen=True, slots=True)
 class ReadSource:
-    """A source in the form of the engine. `pieces` are its tokens with their places in the text, if needed; `words` and
-    `text` are for an answer that labels words.
+    """A source in the form of the engine. `pieces` are its tokens with their places in `text`, if needed; `words` are
+    for an answer that labels words.
 
     For an answer that continues the source, `first` is the first input of the decoder, and `after` are the last ids of
     the source, which the text of the answer follows.

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from app.engine.carrying import check_pools
+from app.engine.check import least_steps
 from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
 from app.errors import InputError, InputTooShort, ModelNotFound, StateMismatch, UnknownLanguage
@@ -64,8 +65,9 @@ async def prepare(
     pauses = Pauses()
 
     async def job(entry: Entry, read: ReadSource, index: int) -> Job:
-        _check_length(entry, read, index)
-        request = task.answer.request(plans[id(entry)], entry, read, options, index)
+        plan = plans[id(entry)]
+        _check_length(entry, read, least_steps(entry.manifest, plan), index)
+        request = task.answer.request(plan, entry, read, options, index)
         if read.carry is not None and read.carry.start is not None:
             check_pools(entry.manifest, read.carry.start, request)
         following = [Following(separator, await job(entry, other, index)) for separator, other in read.following]
@@ -77,14 +79,16 @@ async def prepare(
     return jobs
 
 
-def _check_length(entry: Entry, read: ReadSource, index: int) -> None:
+def _check_length(entry: Entry, read: ReadSource, least: int, index: int) -> None:
     """Raises InputTooShort."""
-    manifest, least = entry.manifest, entry.manifest.architecture.least_steps
+    manifest = entry.manifest
     if read.steps < least:
+        is_sentence = manifest.source == "text" and (read.part or read.following)
+        what = f"sentence {read.part + 1} of inputs[{index}]" if is_sentence else f"inputs[{index}]"
         unit = "token" if manifest.source == "text" else "step"
         count = f"{read.steps} {unit}{'' if read.steps == 1 else 's'}"
         raise InputTooShort(
-            f"inputs[{index}] has {count}; {manifest.name} needs {least}: send {least - read.steps} more",
+            f"{what} has {count}; {manifest.name} needs {least}: send {least - read.steps} more",
             input=index,
             limit=least,
         )

@@ -15,6 +15,7 @@ _REFERENCE = re.compile(r"\\(?:g<(\w+)>|([1-9]\d?)|(.))", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "\\": "\\"}
 _MOST_GROWTH = 8  # times the length of a text
 _FREE_GROWTH = 10_000  # characters
+_MOST_COST = 400  # steps for a character: a tenth of a millisecond
 _ASCII_LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
@@ -23,6 +24,14 @@ class Cleaning:
 
     def __init__(self, steps: Sequence[CleaningStep]) -> None:
         self._steps = [_step(step) for step in steps]
+        cost = sum(step.cost for step in self._steps if isinstance(step, _Replacing))
+        if cost > _MOST_COST:
+            raise InvalidManifest(
+                f"tokenizer.cleaning: its patterns take {cost} steps for a character; the limit is {_MOST_COST}: use "
+                "fewer patterns that `re` would match in quadratic time, and shorter ones"
+            )
+        self.is_quick = cost == 0
+        """Whether a text of a few thousand characters takes less than a few milliseconds."""
 
     def __call__(self, text: str) -> Placed:
         """The cleaned text, and for each of its characters the index of the original one. Raises InputTooLong if it
@@ -96,6 +105,7 @@ class _Replacing:
             self._parts = _parts(replacement.by, self._pattern)
         except ValueError as error:
             raise InvalidManifest(f"tokenizer.cleaning: {error}") from error
+        self.cost = self._pattern.cost
 
     def __call__(self, text: str) -> Placed:
         changes = ((match.start, match.end, self._new_text(match)) for match in self._pattern.matches(text))

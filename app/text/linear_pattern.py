@@ -9,6 +9,7 @@ which place each step of the pattern has failed: it never tries the same step at
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ _CHARACTERS = (_codes.LITERAL, _codes.NOT_LITERAL, _codes.ANY, _codes.IN)
 _MOST_TRIES = 64  # ways in which `re` may match at one place
 _MOST_STEPS = 200
 _MOST_REPEATS = 64
+_MOST_AHEAD, _MOST_WAYS = 8, 8  # of a lookaround, which is tried anew at each place
 _MOST_KNOWN = 4096  # letters of which a step remembers whether it reads them
 _ENDLESS = _codes.MAXREPEAT
 
@@ -43,6 +45,7 @@ class LinearPattern:
         if tree.getwidth()[0] == 0:
             raise ValueError(f"{pattern!r} may match an empty text; write a pattern that matches a character")
         self._program = None if _is_simple(tree) else _Program(tree, pattern)
+        self.cost = self._program.cost if self._program is not None else 0  # steps for a character; none if `re` reads
         self.group_count = self._compiled.groups
         self.group_names = self._compiled.groupindex
 
@@ -106,7 +109,9 @@ class _Program:
         self._state, self._pattern = tree.state, pattern
         self._steps: list[_Step] = [_Step("match", 0)]
         self._known: dict[int, dict[str, bool]] = {}
+        self._ahead = 0  # steps of lookarounds at one place
         self._start = self._add_all(tree, 0, tree.state.flags)
+        self.cost = len(self._steps) + self._ahead
         self._firsts = self._first_steps()
         self._none = (-1,) * (2 * tree.state.groups)
 
@@ -115,7 +120,7 @@ class _Program:
         begins = {letter: self._begins(letter) for letter in set(text)}
         place = 0
         while place < len(text):
-            found = self._match(self._start, text, place, failed) if begins[text[place]] else None
+            found = self._match(self._start, text, place, failed, self._none) if begins[text[place]] else None
             if found is None:
                 place += 1
                 continue
@@ -147,10 +152,10 @@ class _Program:
         return firsts
 
     def _match(
-        self, start: int, text: str, place: int, failed: list[bytearray] | dict[int, Any]
+        self, start: int, text: str, place: int, failed: list[bytearray] | dict[int, Any], marks: tuple[int, ...]
     ) -> tuple[int, tuple[int, ...]] | None:
-        """The end of the match that begins at a place, and the ends of its groups."""
-        waiting = [(start, place, self._none)]
+        """The end of the match that begins at a place, and the ends of its groups, which are `marks` so far."""
+        waiting = [(start, place, marks)]
         while waiting:
             number, place, marks = waiting.pop()
             while True:
@@ -169,8 +174,10 @@ class _Program:
                     marks = (*marks[: step.other], place, *marks[step.other + 1 :])
                 elif step.kind == "match":
                     return place, marks
-                elif not self._holds(step, text, place):
+                elif (held := self._held(step, text, place, marks)) is None:
                     break
+                else:
+                    marks = held
                 number = step.next
         return None
 
@@ -182,15 +189,15 @@ class _Program:
             known[letter] = step.test.match(letter) is not None
         return known[letter]
 
-    def _holds(self, step: _Step, text: str, place: int) -> bool:
+    def _held(self, step: _Step, text: str, place: int, marks: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The ends of groups behind a condition; None if it does not hold at a place."""
         if step.kind == "at":
-            return bool(step.test.match(text, place))
+            return marks if step.test.match(text, place) else None
         wanted, behind = step.test
-        if behind > place:
-            return not wanted
-        failed = _Fresh()
-        found = self._match(step.other, text, place - behind, failed)
-        return bool((found is not None) == wanted)
+        found = self._match(step.other, text, place - behind, _Fresh(), marks) if behind <= place else None
+        if (found is not None) != wanted:
+            return None
+        return found[1] if found is not None else marks
 
     def _add(self, step: _Step) -> int:
         if len(self._steps) == _MOST_STEPS:
@@ -224,12 +231,23 @@ class _Program:
         if code in (_codes.ASSERT, _codes.ASSERT_NOT):
             direction, body = value
             least, most = body.getwidth()
-            if most > _MOST_REPEATS:
-                raise ValueError(f"{self._pattern!r} looks ahead without a limit, which may take quadratic time")
+            self._ahead += (most + 1) * self._ways_of(body, most)
             inner = self._add_all(body, 0, flags)
             test = code is _codes.ASSERT, least if direction < 0 else 0
             return self._add(_Step("look", after, inner, test))
         raise ValueError(f"{self._pattern!r} has a part that may take quadratic time: {str(code).lower()}")
+
+    def _ways_of(self, body: Any, most: int) -> int:
+        """In how many ways a lookaround may match at one place. Raises ValueError for too many."""
+        ways = _MOST_WAYS + 1
+        with suppress(_Unbounded):
+            ways = _tries(body, is_last=False)
+        if most > _MOST_AHEAD or ways > _MOST_WAYS:
+            raise ValueError(
+                f"{self._pattern!r} looks ahead without a limit of {_MOST_AHEAD} characters and {_MOST_WAYS} ways of "
+                "matching, which takes long"
+            )
+        return ways
 
     def _add_repeat(self, value: Any, after: int, flags: int, *, is_lazy: bool) -> int:
         least, most, body = value

@@ -82,9 +82,23 @@ class TextTokenizer:
         return self._use.empty == "read"
 
     @property
+    def cleans_quickly(self) -> bool:
+        """Whether cleaning takes no more than a fraction of the time of splitting."""
+        return self._cleaning.is_quick
+
+    @property
     def reads_end(self) -> bool:
         """Whether a text that is too long loses its beginning."""
-        return self._use.length is not None and self._use.length.cut_side == "left"
+        return self._use.length is not None and (self._use.length.cut_side == "left") != self._use.reverse
+
+    @property
+    def longest(self) -> int | None:
+        """The most ids of a source, where more are cut; None for any number."""
+        return self._use.length.to if self._use.length else None
+
+    def whole_length(self, text: str) -> int:
+        """Source ids of a text before it is cut or padded."""
+        return len(self._use.prepend) + len(self._read(text)) + len(self._use.append)
 
     @property
     def _pad(self) -> int | None:
@@ -95,6 +109,13 @@ class TextTokenizer:
         if not self._most < vocabulary:
             raise InvalidManifest(
                 f"{self._use.file} has the id {self._most}; the ids of this network are 0 to {vocabulary - 1}"
+            )
+
+    def check_joins_words(self) -> None:
+        """Raises InvalidManifest unless its texts are words with spaces between, one of which can be replaced."""
+        if not self._joins_words:
+            raise InvalidManifest(
+                f"decoding.replace_unknown needs a vocabulary of whole words; {self._use.file} is none: leave it out"
             )
 
     def _checked_unk(self, vocabulary: dict[str, int]) -> int | None:
@@ -108,8 +129,8 @@ class TextTokenizer:
 
     def encode(self, text: str, *, most: int | None = None) -> list[int]:
         """Source ids of a text, with prepended and appended ids; empty if the text has no tokens. Of a text with more
-        than `most` ids the end is left out."""
-        return self._source(self.encode_target(text)[: self._room(most)])
+        than `most` ids the end is left out, or the beginning (`reads_end`)."""
+        return self._source(self._shortened(self.encode_target(text), most))
 
     def _source(self, ids: Sequence[int]) -> list[int]:
         """The source with these ids of a text."""
@@ -130,6 +151,13 @@ class TextTokenizer:
             return None  # the source is cut where the model's own code cuts it
         return None if most is None else max(1, most - len(self._use.prepend) - len(self._use.append))
 
+    def _shortened(self, own: Sequence[T], most: int | None) -> Sequence[T]:
+        """The ids of a text that fit into `most` with those that are added."""
+        room = self._room(most)
+        if room is None:
+            return own
+        return own[-room:] if self.reads_end else own[:room]
+
     def encode_target(self, text: str) -> list[int]:
         """Ids of an output text, without prepended or appended ids."""
         if self._reads_plainly:
@@ -141,7 +169,7 @@ class TextTokenizer:
     def pieces(self, text: str, *, most: int | None = None) -> list[Piece]:
         """Spelling and characters of each source id of `encode`. Prepended ids have the empty range at the start of the
         text, appended ids the one at its end."""
-        pieces = [self._piece(token, text) for token in self._read(text)[: self._room(most)]]
+        pieces = [self._piece(token, text) for token in self._shortened(self._read(text), most)]
         if not (pieces or self.reads_empty):
             return []
         before = [Piece(self.piece(token), 0, 0) for token in self._use.prepend]
@@ -164,7 +192,7 @@ class TextTokenizer:
     ) -> tuple[list[int], list[PlacedWord | None]]:
         """Source ids as `encode` gives them, and the words of the text, with the places of their tokens in these ids.
         The words are at `places`, with None for one without a token; without `places` the tokenizer splits the text."""
-        own = self._read(text)[: self._room(most)]
+        own = self._shortened(self._read(text), most)
         ids = self._source([token.id for token in own])
         if not ids:
             return [], []

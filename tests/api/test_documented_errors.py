@@ -80,7 +80,7 @@ def test_wrong_requests(administered: str, operation: Operation) -> None:
     with httpx.Client(base_url=administered, timeout=30) as http:
         found = seen(http, operation, wrong_requests(operation))
     assert (413, "/problems/body-too-large") in found
-    assert not operation.bodies or (422, "/problems/invalid-request") in found
+    assert JSON not in operation.bodies or (422, "/problems/invalid-request") in found
     assert found <= operation.problems(), found - operation.problems()
 
 
@@ -102,7 +102,11 @@ def test_names_that_there_are_not(administered: str, operation: Operation) -> No
     with httpx.Client(base_url=administered, timeout=30, headers=AUTHORIZED) as http:
         for name in ("nobody", "x" * 200, "%00", "..%00"):
             url = operation.path.replace("{model}", name).replace("{name}", name).replace("{version}", "1")
-            problem = http.request(operation.method, url, json=value).json()
+            answer = http.request(operation.method, url, json=value)
+            if answer.is_success:
+                assert operation.name == "upload_file", "which gives new names"
+                continue
+            problem = answer.json()
             assert (problem["status"], problem["type"]) in operation.problems()
 
 

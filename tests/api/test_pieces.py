@@ -299,7 +299,7 @@ def test_a_service_that_ends_says_so_on_its_streams(tmp_path: Path) -> None:
 
 def test_each_piece_counts_towards_the_rate_under_a_path_prefix(tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
-    settings = {"limit_addresses": True, "rate_limit": "3/hour", "root_path": "/unroll"}
+    settings: dict[str, Any] = {"limit_addresses": True, "rate_limit": "3/hour", "root_path": "/unroll"}
     with serving_store(_publish(tmp_path), tmp_path / "service", precision="float32", **settings) as address:
         with connect(address.replace("http", "ws") + "/unroll" + _PATH) as socket:
             for _ in range(3):

@@ -23,8 +23,8 @@ _NOT_OF_REQUESTS = (
 
 
 def subclasses(error: type[errors.UnrollError]) -> Iterator[type[errors.UnrollError]]:
-    """All errors, except those of the store (/readyz reports them), of `unroll import` and `unroll export`, and of the start: no request
-    raises them."""
+    """All errors, except those of the store (/readyz reports them), of `unroll import` and `unroll export`, and of
+    the start: no request raises them."""
     for below in error.__subclasses__():
         if below not in _NOT_OF_REQUESTS:
             yield below

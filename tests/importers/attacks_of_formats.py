@@ -342,6 +342,29 @@ def colliding_keys_in_pairs(path: Path, canary: Path) -> None:
     path.write_bytes(b"\x80\x02(" + keys + b"d.")
 
 
+def _numbers(*numbers: int) -> bytes:
+    return b"(" + b"".join(pickle.dumps(number, 2)[2:-1] + b"N" for number in numbers) + b"u."
+
+
+def numbers_on_one_chain(path: Path, canary: Path) -> None:
+    """Different hashes, and the same chain of places in the table."""
+    path.write_bytes(b"\x80\x02}" + _numbers(*range(10_001), 2**60))
+
+
+def entries_on_one_chain(path: Path, canary: Path) -> None:
+    """The same in an object."""
+    path.write_bytes(b"\x80\x02cwords\nWords\n)R" + _numbers(*range(10_001), 2**60))
+
+
+def a_number_again_and_again(path: Path, canary: Path) -> None:
+    """Each time it may be looked for at many places."""
+    path.write_bytes(b"\x80\x02}" + _numbers(*range(10_001), *(5,) * 200))
+
+
+def numbers_with_gaps(path: Path, canary: Path) -> None:
+    path.write_bytes(b"\x80\x02cwords\nWords\n)R" + _numbers(*range(0, 400_000, 20)))
+
+
 def doubled_key(path: Path, canary: Path) -> None:
     """The hash of a tuple of two times the one before, sixty times."""
     path.write_bytes(b"\x80\x02})" + b"2\x86" * 60 + b"Ns.")
@@ -426,7 +449,6 @@ HDF5: dict[Attack, str] = {  # and what the error says
     hdf5_deep_groups: "nested more than",
     hdf5_unknown_filter: "which is a plugin",
     hdf5_header_in_a_loop: "damaged or cut short",
-    hdf5_tree_in_a_loop: "damaged HDF5 file",
     hdf5_lambda: "'mine' is a Lambda, which holds a Python program; nothing of it was run",
     hdf5_deep_settings: "not valid JSON",
     hdf5_cut_short: "damaged or cut short",
@@ -457,6 +479,10 @@ OTHERS: dict[Attack, str] = {
     gzip_in_gzip: "format is unknown",
     colliding_tuples: "collide on purpose",
     colliding_keys_in_pairs: "collide on purpose",
+    numbers_on_one_chain: "collide on purpose",
+    entries_on_one_chain: "collide on purpose",
+    a_number_again_and_again: "collide on purpose",
+    numbers_with_gaps: "more than 10,000 numbers as keys",
     doubled_key: "a key of its dictionaries is too large",
     long_numbers_as_keys: "a key of its dictionaries is too large",
     call_of_a_function_of_the_user: "it uses __main__.run_it, which could run code",

@@ -34,13 +34,18 @@ def by_class(groups: Arrays, root: str = "layers") -> bytes:
 
 
 def archive(
-    path: Path, config: Any, groups: Arrays, assets: Mapping[str, str] | None = None, version: str = "3.3.3"
+    path: Path,
+    config: Any,
+    groups: Arrays,
+    assets: Mapping[str, str] | None = None,
+    version: str = "3.3.3",
+    root: str = "layers",
 ) -> None:
     """A `.keras` file."""
     with zipfile.ZipFile(path, "w") as opened:
         opened.writestr("metadata.json", json.dumps({"keras_version": version}))
         opened.writestr("config.json", json.dumps({**config, "compile_config": {"loss": "mse"}}))
-        opened.writestr("model.weights.h5", by_class(groups))
+        opened.writestr("model.weights.h5", by_class(groups, root))
         for name, content in (assets or {}).items():
             opened.writestr(f"assets/{name}", content)
 

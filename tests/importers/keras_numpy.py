@@ -98,13 +98,13 @@ def recurrent(layer: Settings, arrays: list[Array], x: Array, mask: Array | None
     back, last = unroll(inner["class_name"], flipped, arrays[half:], x, mask, keras, zeros=True)
     whole = inner["config"]["return_sequences"]
     one, other = (ahead, back[:, ::-1]) if whole else (first[0], last[0])
-    merged = {
-        "concat": lambda: np.concatenate([one, other], -1),
-        "sum": lambda: one + other,
-        "ave": lambda: (one + other) / 2,
-        "mul": lambda: one * other,
-    }[config["merge_mode"]]()
-    return merged, mask if whole else None
+    merged: dict[str, Array] = {
+        "concat": np.concatenate([one, other], -1),
+        "sum": one + other,
+        "ave": (one + other) / 2,
+        "mul": one * other,
+    }
+    return merged[config["merge_mode"]], mask if whole else None
 
 
 def convolved(config: Settings, arrays: list[Array], x: Array, keras: int) -> Array:
@@ -120,7 +120,8 @@ def convolved(config: Settings, arrays: list[Array], x: Array, keras: int) -> Ar
     x = np.pad(x, ((0, 0), (before, after), (0, 0)))
     places = range(0, x.shape[1] - reach + 1, stride)
     rows = [sum(x[:, p + k * dilation] @ kernel[k] for k in range(width)) + bias for p in places]
-    return function(config["activation"], keras)(np.stack(rows, 1))
+    made: Array = function(config["activation"], keras)(np.stack(rows, 1))
+    return made
 
 
 def through(layer: Settings, arrays: list[Array], x: Array, mask: Array | None, keras: int) -> tuple[Array, Any]:

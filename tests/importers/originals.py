@@ -123,7 +123,7 @@ class Cvnd(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(features, 6)
+        self.embed: nn.Module = nn.Linear(features, 6)
         self.word_embeddings = nn.Embedding(len(CVND_WORDS), 6)
         self.lstm = nn.LSTM(6, 8, 2, batch_first=True)
         self.hidden2vocab = nn.Linear(8, len(CVND_WORDS))

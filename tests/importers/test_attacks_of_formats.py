@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 import app
-from app.errors import UnsafeCheckpoint
+from app.errors import UnreadableCheckpoint, UnsafeCheckpoint
 from app.importers.formats import parse
 from app.importers.formats.bounds import Bounds
 from app.importers.formats.refusals import Refused, TooLarge, Unreadable
 from app.importers.reading import read
 from app.importers.untrusted.passing import write
 from tests.importers.attacks import ATTACKS, Attack, endless_words, huge_frame, huge_memo_index
-from tests.importers.attacks_of_formats import HDF5, OTHERS, hdf5_external_link, hdf5_repeated_text
+from tests.importers.attacks_of_formats import HDF5, OTHERS, hdf5_external_link, hdf5_repeated_text, hdf5_tree_in_a_loop
 
 ALL = HDF5 | OTHERS
 LARGEST = 1024**3
@@ -36,6 +36,12 @@ def test_the_parser_refuses_it(attack: Attack, tmp_path: Path) -> None:
 def test_a_file_of_hdf5_is_read_in_the_confined_process(tmp_path: Path) -> None:
     hdf5_external_link(tmp_path / "model.h5", tmp_path / "canary")
     with pytest.raises(UnsafeCheckpoint, match=r"model\.h5: its part layers/lstm is a link to another file"):
+        read(tmp_path / "model.h5")
+
+
+def test_a_file_that_ends_the_process_is_refused(tmp_path: Path) -> None:
+    hdf5_tree_in_a_loop(tmp_path / "model.h5", tmp_path / "canary")  # the library's own recursion uses up the stack
+    with pytest.raises(UnreadableCheckpoint, match=r"model\.h5: .*damaged"):
         read(tmp_path / "model.h5")
 
 

@@ -40,9 +40,32 @@ class Mine(nn.Module):
         return answer
 
 
+class Convolved(nn.Module):
+    """Two convolutions with batch normalisation and relu, all of one width; with `norms_last` pooled, too."""
+
+    def __init__(self, *, norms_last: bool = False) -> None:
+        super().__init__()
+        parts = {
+            "conv1": nn.Conv1d(3, 4, 3, padding=1),
+            "bn1": nn.BatchNorm1d(4),
+            "conv2": nn.Conv1d(4, 4, 3, padding=1),
+            "bn2": nn.BatchNorm1d(4),
+        }
+        for name in ("conv1", "conv2", "bn1", "bn2") if norms_last else parts:
+            self.add_module(name, parts[name])
+        self.pool = 2 if norms_last else 1
+
+    def forward(self, rows: Tensor) -> Tensor:
+        features = rows.T.unsqueeze(0)
+        for number in "12":
+            features = torch.relu(self.get_submodule(f"bn{number}")(self.get_submodule(f"conv{number}")(features)))
+            features = nn.functional.max_pool1d(features, self.pool)
+        return features[0].T
+
+
 def _rows(steps: int = 9, features: int = 3, seed: int = 0) -> list[list[float]]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(steps, features, generator=generator).mul(2).round(decimals=3).tolist()  # type: ignore[no-any-return]
+    return torch.rand(steps, features, generator=generator).mul(2).round(decimals=3).tolist()
 
 
 def _same(folder: Path, module: Mine, **source: int) -> None:
@@ -137,6 +160,22 @@ FORECASTERS: dict[str, tuple[Callable[[], Mine], tuple[str, ...]]] = {
             pool=lambda outputs, last: outputs.flatten(),
         ),
         ("--set=window=9",),
+    ),
+    "convolutions with norms before the recurrence": (
+        lambda: Mine(nn.LSTM(4, 5, batch_first=True), head=nn.Linear(5, 1), before=Convolved()),
+        (),
+    ),
+    "convolutions that are defined before their norms": (
+        lambda: Mine(nn.LSTM(4, 5, batch_first=True), head=nn.Linear(5, 1), before=Convolved(norms_last=True)),
+        ("--set=conv_pool=2",),
+    ),
+    "a layer with a norm before the recurrence": (
+        lambda: Mine(
+            nn.LSTM(4, 5, batch_first=True),
+            head=nn.Linear(5, 1),
+            before=nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.ReLU()),
+        ),
+        (),
     ),
     "a layer before the recurrence": (
         lambda: Mine(

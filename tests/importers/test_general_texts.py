@@ -191,7 +191,7 @@ def test_prompts_ask_for_the_same(tmp_path: Path) -> None:
     torch.manual_seed(2)
     module = Mine(nn.LSTM(6, 5, bidirectional=True), nn.Linear(10, 3))
     _vocabulary(tmp_path)
-    typed = "\n".join(["last_output", "spaces_lower", "", "", str(tmp_path / "words.json"), "bad,so-so,good", ""])
+    typed = "\n".join(["last_output", "", "spaces_lower", "", "", str(tmp_path / "words.json"), "bad,so-so,good", ""])
     ran = run_import(tmp_path, saved(tmp_path, module), "--interactive", typed=typed)
     assert ran.exit_code == 0, ran.output
     assert "pooling: last_output" in ran.output
@@ -249,7 +249,7 @@ def test_a_tagger_answers_as_the_module(tmp_path: Path, kind: str) -> None:
 def _best(kind: str, logits: Tensor, state: dict[str, Tensor], tags: int) -> list[int]:
     """The best sequence, by trying all of them for the CRFs."""
     if kind == "plain":
-        return logits.argmax(1).tolist()  # type: ignore[no-any-return]
+        return logits.argmax(1).tolist()
     if kind == "pytorch-crf":
         start, end = state["crf.start_transitions"], state["crf.end_transitions"]
         pairs = state["crf.transitions"]
@@ -259,7 +259,7 @@ def _best(kind: str, logits: Tensor, state: dict[str, Tensor], tags: int) -> lis
     paths = torch.cartesian_prod(*[torch.arange(tags)] * len(logits)).view(-1, len(logits))
     scores = start[paths[:, 0]] + end[paths[:, -1]] + logits[torch.arange(len(logits)), paths].sum(1)
     scores = scores + pairs[paths[:, :-1], paths[:, 1:]].sum(1)
-    return paths[scores.argmax()].tolist()  # type: ignore[no-any-return]
+    return paths[scores.argmax()].tolist()
 
 
 class Model(nn.Module):

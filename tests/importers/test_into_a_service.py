@@ -1,15 +1,22 @@
 """`unroll import --into` sends a version to a running service, which serves it at once."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+import click
 import httpx
 import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
 
+from app.cli.into import next_version
 from app.cli.main import main
 from tests.conftest import serving_store
 from tests.importers.importing import saved
@@ -44,6 +51,10 @@ def test_a_running_service_answers_with_it(service: str, tmp_path: Path) -> None
         assert code == 0, printed
         assert f"{service} serves mine/{version}" in printed
         assert f"--url {service}" in printed
+    line = printed.strip().splitlines()[-1].replace("unroll ask", f"{sys.executable} -m app ask")
+    ran = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("step"), ran.stdout
     answer = httpx.post(f"{service}/v1/forecast", json={"inputs": [1, 2, 3]}, timeout=30)  # it is the only one
     assert answer.status_code == 200, answer.text
     assert answer.json()["results"][0]["version"] == 2
@@ -63,6 +74,42 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "http://127.0.0.1:9 does not answer" in printed
 
 
+class _Another(BaseHTTPRequestHandler):
+    """A server of something else."""
+
+    body = b""
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{}", 200, "is no Unroll service"),
+        (b"<html>", 200, "is no Unroll service"),
+        (b"[]", 200, "is no Unroll service"),
+        (b'{"models": [1], "broken": []}', 200, "is no Unroll service"),
+        (b'{"models": [], "broken": [{"model": 1}]}', 200, "is no Unroll service"),
+        (b"[]", 500, "status 500"),
+        (b'{"detail": "\\u001b]0;title\\u0007"}', 500, r"\x1b]0;title\x07"),
+    ],
+)
+def test_another_server_is_named(body: bytes, status: int, said: str) -> None:
+    handler = type("Handler", (_Another,), {"body": body, "status": status})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(click.ClickException) as caught:
+            next_version(f"http://127.0.0.1:{server.server_port}", None, "mine")
+    assert said in caught.value.message
+
+
 def test_a_version_above_the_limit_is_refused_and_forgotten(service: str, tmp_path: Path) -> None:
     code, printed = _into(service, tmp_path, nn.ModuleDict({"lstm": nn.LSTM(1, 150), "fc": nn.Linear(150, 1)}))
     assert code == 1
@@ -72,7 +119,7 @@ def test_a_version_above_the_limit_is_refused_and_forgotten(service: str, tmp_pa
 
 def _put(service: str, file: str, content: bytes, offset: int = 0, name: str = "mine") -> httpx.Response:
     return httpx.put(
-        f"{service}/v1/models/{name}/versions/1/files/{file}",
+        f"{service}/v1/models/{name}/uploads/1/{file}",
         params={"offset": offset},
         content=content,
         headers={"Authorization": f"Bearer {KEY}"},

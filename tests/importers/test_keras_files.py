@@ -42,6 +42,20 @@ def test_a_keras_file(tmp_path: Path) -> None:
     assert found.state["assets"] == {"words": {"vocabulary.txt": "\n[UNK]\nthe\n"}}
 
 
+def test_a_keras_file_that_was_written_on_windows(tmp_path: Path) -> None:
+    """Its groups have names such as layers\\lstm\\cell, which are no paths in HDF5."""
+    config = model(layer("Bidirectional", "both"), layer("Dropout", "drop"), *TWELVE)
+    groups = {
+        r"layers\bidirectional\forward_layer\cell/vars/0": numbers(7, 2),
+        r"layers\bidirectional\backward_layer\cell/vars/0": numbers(8, 2),
+        r"layers\dropout/vars": None,
+        **{"layers/".replace("/", "\\") + path.replace("/cell", r"\cell"): array for path, array in GROUPS.items()},
+        **{f"layers/lstm_{number}".replace("/", "\\") + "/vars": None for number in range(1, 12)},
+    }
+    archive(tmp_path / "x.keras", config, groups, root="")
+    assert firsts(read(tmp_path / "x.keras")) == {"both": [7, 8]} | {f"mine{n}": [n] for n in range(12)}
+
+
 def parsed(content: bytes) -> Any:
     """In this process, without the child."""
     return parse(content, Bounds(len(content)))

@@ -7,6 +7,7 @@ import torch
 
 from app.errors import ImportFailed
 from app.importers.keras import pooled
+from app.importers.keras.graph import graph_of
 from app.importers.keras.understood import understand
 from app.importers.keras.weights_alone import with_usual_settings
 from app.importers.keras_model import KerasModel
@@ -84,3 +85,37 @@ def test_weights_alone_with_other_layers_need_the_settings() -> None:
     arrays = {"embedding": [torch.zeros(9, 4)], "normalization": [torch.zeros(4)]}
     with pytest.raises(ImportFailed, match=r"'normalization'.*model.to_json"):
         with_usual_settings(KerasModel(None, None, arrays))
+
+
+def test_numbers_of_a_text_have_no_task() -> None:
+    model = _model(IDS, LSTM, _layer("Dense", "dense", units=2))
+    trained = KerasModel(model.version, model.config, model.weights, compile={"loss": "mse"})
+    with pytest.raises(ImportFailed, match="makes 2 numbers of a text, trained with the loss 'mse'"):
+        understand(trained).kind  # noqa: B018
+
+
+def _calling(inner: Settings, times: int) -> Settings:
+    """A functional model that calls another so many times."""
+    source = {**_layer("InputLayer", "source", batch_shape=[None, 5]), "inbound_nodes": []}
+    caller = {**inner, "name": "inner", "inbound_nodes": [[["source", 0, 0, {}]]] * times}
+    ends = {"input_layers": [["source", 0, 0]], "output_layers": [["source", 0, 0]]}
+    return {"class_name": "Functional", "config": {"name": "model", "layers": [source, caller], **ends}}
+
+
+def test_models_without_layers_count_too() -> None:
+    config: Settings = {"class_name": "Sequential", "config": {"layers": []}}
+    for _ in range(4):
+        config = _calling(config, 100)
+    with pytest.raises(ImportFailed, match="more than 2,000 layers"):
+        graph_of(KerasModel("2.9.0", config, {}))
+
+
+def test_layers_may_stand_in_any_order() -> None:
+    source = {**_layer("InputLayer", "d0", batch_shape=[None, 5]), "inbound_nodes": []}
+    layers = [
+        {**_layer("Dropout", f"d{number}"), "inbound_nodes": [[[f"d{number - 1}", 0, 0, {}]]]}
+        for number in range(1, 1500)
+    ]
+    config = {"layers": [*layers[::-1], source], "input_layers": [["d0", 0, 0]], "output_layers": [["d1499", 0, 0]]}
+    graph = graph_of(KerasModel("2.9.0", {"class_name": "Functional", "config": config}, {}))
+    assert [call.layer.name for call in graph.calls] == [f"d{number}" for number in range(1500)]

@@ -119,12 +119,18 @@ class Translator:
         names = [f"state_{number}" for number in self.states]
         encoder = [layer for layer in layers if layer[1][0] in ("source", "embed_in", "encoder")]
         inputs = [(_layer("InputLayer", name, shape=[None, UNITS]), (name, (), ())) for name in names]
-        own = [layer for layer in layers if layer[1][0] in ("target", "embed_out", "dense")]
+        own = [layer for layer in layers if layer[1][0] in ("target", "embed_out", "dense", "beside")]
         decoder = (
             _layer(self.cell, "decoder", **self.cells),
             ("decoder", [("embed_out", 0)], [(name, 0) for name in names]),
         )
         outputs = [("encoder", number) for number in self.states]
+        if self.attention is not None:
+            names = ["memory", *names]
+            inputs.append((_layer("InputLayer", "memory", shape=[None, None, UNITS]), ("memory", (), ())))
+            read = ("attention", [("decoder", 0), ("memory", 0)], ())
+            own.append((_layer(self.attention, "attention"), read))
+            outputs = [("encoder", 0), *outputs]
         states = [("decoder", number) for number in self.states]
         return (
             _model(encoder, ["source"], outputs, self.arrays, keras),
@@ -185,8 +191,9 @@ def test_training_models(keras: int, cell: str, attention: str | None, mask: boo
 @pytest.mark.parametrize("keras", [2, 3])
 @pytest.mark.parametrize("cell", ["LSTM", "GRU"])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_encoder_and_decoder_apart(keras: int, cell: str, is_first: bool) -> None:
-    translator = Translator(keras, cell=cell)
+@pytest.mark.parametrize("attention", [None, "AdditiveAttention"])
+def test_encoder_and_decoder_apart(keras: int, cell: str, is_first: bool, attention: str | None) -> None:
+    translator = Translator(keras, cell=cell, attention=attention)
     models = translator.apart(keras)
     answer = _converted(understand_pair(*(models if is_first else models[::-1])))
     np.testing.assert_allclose(answer, translator.answer(), atol=1e-5)

@@ -1,5 +1,6 @@
 """Layouts and variants without recorded answers: an import answers over HTTP like the network that was saved."""
 
+import copy
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from torch import nn
 
 from app.cli.main import main
 from app.models.resnet import ResNet
@@ -57,6 +59,12 @@ class Made:
         linear = {f"embed.{key}": tensor for key, tensor in self.cvnd.embed.state_dict().items()}
         decoder = {key: tensor for key, tensor in self.cvnd.state_dict().items() if not key.startswith("embed.")}
         self._import("cvnd", [encoder | linear, decoder], [originals.CVND_WORDS])
+        self.normalised = copy.deepcopy(self.cvnd)  # as in many copies of the project
+        norm = originals.enlarge(nn.BatchNorm1d(6)).eval()
+        nn.init.uniform_(norm.get_buffer("running_mean"), -0.5, 0.5)
+        self.normalised.embed = nn.Sequential(self.normalised.embed, norm)
+        with_norm = encoder | linear | {f"bn.{key}": tensor for key, tensor in norm.state_dict().items()}
+        self._import("cvnd-normalised", [with_norm, decoder], [originals.CVND_WORDS])
         self.own = originals.Own()
         mapping = self._folder / "mapping.json"
         mapping.write_text(
@@ -170,15 +178,17 @@ def _captions(service: httpx.Client, name: str, pictures: list[Image.Image]) -> 
     return list(zip([ask([file])[0] for file in files], ask(files), strict=True))
 
 
-def test_cvnd(made: Made, service: httpx.Client) -> None:
+@pytest.mark.parametrize("name", ["cvnd", "cvnd-normalised"])
+def test_cvnd(made: Made, service: httpx.Client, name: str) -> None:
+    student = made.cvnd if name == "cvnd" else made.normalised
     pictures = [_picture(seed) for seed in range(6)]
     wanted = []
     for picture in pictures:
         middle = picture.resize((384, 256), Image.Resampling.BILINEAR).crop((80, 16, 304, 240))
         with torch.no_grad():
-            wanted.append(made.cvnd.answer(made.resnet(_normalised(middle)).mean((2, 3))))
+            wanted.append(student.answer(made.resnet(_normalised(middle)).mean((2, 3))))
     assert len({tuple(answer.words) for answer in wanted}) > 2
-    for original, answers in zip(wanted, _captions(service, "cvnd", pictures), strict=True):
+    for original, answers in zip(wanted, _captions(service, name, pictures), strict=True):
         for answer in answers:
             assert [token["text"] for token in answer["tokens"]] == original.words
             numbers = [token["logprob"] for token in answer["tokens"]]

@@ -229,4 +229,32 @@ def test_an_unknown_structure_is_written_as_a_mapping(tmp_path: Path) -> None:
     assert written["parts"] == {"encoder.embedding": "embedding", "encoder.recurrence": "lstm", "output": "fc"}
     assert set(written["keys"]) == set(state)
     chosen = (f"--layout={written['layout']}", f"--set=mapping={mapping}", "--labels=a,b,c", "--usual")
-    imported(tmp_path, saved(tmp_path, state), f"--vocab={_json(tmp_path, VOCABULARY)}", *chosen)
+    given = (saved(tmp_path, state), f"--vocab={_json(tmp_path, VOCABULARY)}", *chosen)
+    assert "no part of the mapping file reads gate" in asked(tmp_path, *given)
+    mapping.write_text(json.dumps(written | {"leave_out": ["gate"]}))
+    imported(tmp_path, *given)
+
+
+def test_replace_unk_of_opennmt_puts_words_of_the_source(tmp_path: Path) -> None:
+    """`-replace_unk` of its `translate.py`: the source token at the maximum of the attention."""
+    file = RECORDED / "opennmt" / "m_step_1200.pt"
+    for name, value in (("plain", "no"), ("replaced", "yes")):
+        imported(tmp_path, f"--checkpoint={file}", "--usual", f"--set=replace_unk={value}", name=name)
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    texts = ["a b c", "xyzzy b Quux", "c zz a yy b", "b a qq"]
+    with serving_store(tmp_path / "store", folder) as address, httpx.Client(base_url=address, timeout=60) as client:
+        body = {"inputs": texts, "attention": True, "prefix": "<unk> <unk>", "split_sentences": False, "beams": 2}
+        plain, replaced = (
+            client.post("/v1/translate", json=body | {"model": name}).json()["results"]
+            for name in ("plain", "replaced")
+        )
+    for text, one, other in zip(texts, plain, replaced, strict=True):
+        rows = one["attention"]["weights"]
+        words = one["text"].split()
+        assert words[:2] == ["<unk>", "<unk>"]
+        for place, word in enumerate(words):
+            if word == "<unk>":
+                words[place] = text.split()[rows[place].index(max(rows[place]))]
+        assert other["text"] == " ".join(words)
+        assert other["attention"] == one["attention"]

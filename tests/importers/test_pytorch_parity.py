@@ -2,6 +2,7 @@
 batch with all others; tokens, tags and labels exactly, probabilities to 1e-5, log-probabilities and values in their own
 units to 1e-4."""
 
+import base64
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,22 +148,16 @@ def test_series_are_labelled(service: httpx.Client, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cnnlstm", "resnetcrnn"])
 def test_clips(service: httpx.Client, name: str) -> None:
+    """In a batch as JSON, alone as files of a form."""
     cases, labels = _cases(name), _kit(name)["labels"]
-
-    def ask(several: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        files = [
-            (f"clips[{number}]", (frame, (FAMILIES / FRAMES / frame).read_bytes()))
-            for number, case in enumerate(several)
-            for frame in case["frames"]
-        ]
-        answer = service.post("/v1/classify", files=files, data={"model": name})
-        assert answer.status_code == 200, answer.text
-        results: list[dict[str, Any]] = answer.json()["results"]
-        return results
-
-    together = ask(cases)
-    for case, one in zip(cases, together, strict=True):
-        for answer in (one, ask([case])[0]):
+    files = [[(FAMILIES / FRAMES / frame).read_bytes() for frame in case["frames"]] for case in cases]
+    clips = [{"frames": [base64.b64encode(image).decode() for image in images]} for images in files]
+    together = _ask(service, "/v1/classify", name, clips)
+    for case, images, one in zip(cases, files, together, strict=True):
+        parts = [("frames", (f"{number}.png", image)) for number, image in enumerate(images)]
+        alone = service.post("/v1/classify", files=parts, data={"model": name})
+        assert alone.status_code == 200, alone.text
+        for answer in (one, alone.json()["results"][0]):
             assert answer["label"] == case["label"]
             assert [answer["scores"][label] for label in labels] == pytest.approx(
                 case["probabilities"], abs=PROBABILITY

@@ -76,10 +76,15 @@ class Tsai(nn.Module):
             self.add_module(f"convblock{number}", block)
         self.fc = nn.Linear((10 if both else 5) + 8, labels)
 
+    def convolved(self, x: Tensor) -> Tensor:
+        for number in "123":
+            x = self.get_submodule(f"convblock{number}")(x)
+        return x
+
     def forward(self, x: Tensor) -> Tensor:
         x = x.transpose(1, 2)  # batch x channels x steps, as tsai has it
         output, _ = self.rnn(x if self.shuffled else x.transpose(1, 2))
-        rows = self.convblock3(self.convblock2(self.convblock1(x)))
+        rows = self.convolved(x)
         return self.fc(torch.cat((output[:, -1], rows.mean(2)), 1))  # type: ignore[no-any-return]
 
 
@@ -87,7 +92,7 @@ class ConvolutionsFirst(Tsai):
     def forward(self, x: Tensor) -> Tensor:
         x = x.transpose(1, 2)
         output, _ = self.rnn(x.transpose(1, 2))
-        rows = self.convblock3(self.convblock2(self.convblock1(x)))
+        rows = self.convolved(x)
         return self.fc(torch.cat((rows.mean(2), output[:, -1]), 1))  # type: ignore[no-any-return]
 
 

@@ -6,7 +6,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded
-from app.models.pieces import InPieces, Result
 from app.store.architecture import AttentionKind, Decoder, Recurrence
 
 
@@ -146,13 +145,3 @@ def _first_state(config: Decoder, weights: dict[str, Tensor], encoded: Encoded, 
 
 def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): values for name, values in weights.items() if name.startswith(prefix)}
-
-
-def in_one_go(pieces: InPieces[Result]) -> Result:
-    """The result of work that is done in pieces."""
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as complete:
-            result: Result = complete.value
-            return result

@@ -9,10 +9,10 @@ import torch
 from app.models.encoders import TextEncoder
 from app.models.explain import explain
 from app.models.networks import Classifier
+from app.models.pieces import at_once
 from app.store.architecture import CellKind, FramesEncoder, Pooling, Recurrence, SeriesEncoder
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import TextEncoder as TextEncoderConfig
-from tests.models.references import in_one_go
 
 VOCABULARY = 30
 GATES: dict[CellKind, set[str]] = {
@@ -48,7 +48,7 @@ def test_each_row_is_the_answer_to_the_text_that_ends_there(
 ) -> None:
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (length,))
-    found = in_one_go(explain(network, tokens, None, None)).probabilities
+    found = at_once(explain(network, tokens, None, None)).probabilities
     assert found.shape == (length, 3)
     for end in range(1, length + 1):
         alone = network(tokens[None, :end], torch.tensor([end])).softmax(1)[0]
@@ -62,7 +62,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (9,))
     encoded = network.encoder(tokens[None], torch.tensor([9]))
-    found = in_one_go(explain(network, tokens, 1, None)).directions
+    found = at_once(explain(network, tokens, 1, None)).directions
     assert len(found) == directions
     torch.testing.assert_close(torch.cat([one.hidden for one in found], 1), encoded.memory[0], rtol=0, atol=1e-5)
     ends = [one.hidden[0 if number else -1] for number, one in enumerate(found)]
@@ -78,7 +78,7 @@ def test_activations_are_those_of_the_network(cell: CellKind, directions: Litera
 def test_gates_explain_the_next_cell() -> None:
     """The returned activations obey the LSTM's equation: cell = forget * previous cell + input * candidate."""
     tokens = torch.randint(VOCABULARY, (8,))
-    (found,) = in_one_go(explain(classifier("lstm", 1, layers=1), tokens, 0, None)).directions
+    (found,) = at_once(explain(classifier("lstm", 1, layers=1), tokens, 0, None)).directions
     assert found.cell is not None
     before = torch.cat((torch.zeros(1, 6), found.cell[:-1]))
     gates = found.gates
@@ -89,7 +89,7 @@ def test_gates_explain_the_next_cell() -> None:
 def test_layers_below_are_run_first() -> None:
     network = classifier("gru", 2)
     tokens = torch.randint(VOCABULARY, (5,))
-    (forward, backward) = in_one_go(explain(network, tokens, 0, None)).directions
+    (forward, backward) = at_once(explain(network, tokens, 0, None)).directions
     assert isinstance(network.encoder, TextEncoder)
     embedded = network.encoder.embedding(tokens)[None]
     below = torch.nn.GRU(5, 6, bidirectional=True, batch_first=True)
@@ -104,8 +104,8 @@ def test_layers_below_are_run_first() -> None:
 def test_the_units_that_change_most_are_chosen(cell: CellKind, directions: Literal[1, 2]) -> None:
     network = classifier(cell, directions)
     tokens = torch.randint(VOCABULARY, (40,))
-    whole = in_one_go(explain(network, tokens, 1, None))
-    few = in_one_go(explain(network, tokens, 1, 4))
+    whole = at_once(explain(network, tokens, 1, None))
+    few = at_once(explain(network, tokens, 1, 4))
     assert torch.equal(few.probabilities, whole.probabilities)
     for every, chosen in zip(whole.directions, few.directions, strict=True):
         changes = [sum(abs(later - before) for before, later in pairwise(unit)) for unit in every.hidden.T.tolist()]
@@ -151,7 +151,7 @@ def over_frames(directions: Literal[1, 2]) -> Classifier:
 
 def check_prefixes(network: Classifier, source: torch.Tensor) -> None:
     """Each row is the answer to the source that ends there, and the activations are the network's."""
-    found = in_one_go(explain(network, source, 0, None))
+    found = at_once(explain(network, source, 0, None))
     assert found.probabilities.shape == (len(source), 3)
     for end in range(1, len(source) + 1):
         alone = network(source[None, :end], torch.tensor([end])).softmax(1)[0]

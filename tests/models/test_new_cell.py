@@ -14,6 +14,7 @@ from torch import Tensor
 from app.models.cells import COMPUTATIONS, Computation, Weights
 from app.models.explain import explain
 from app.models.networks import Classifier, EncoderDecoder
+from app.models.pieces import at_once
 from app.models.recurrent import Recurrent
 from app.models.serving import precision
 from app.models.serving.precision import Capability, prepare
@@ -28,7 +29,7 @@ from app.store.architecture import (
 )
 from app.store.architecture import Classifier as ClassifierConfig
 from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
-from tests.models.references import in_one_go, mask_of
+from tests.models.references import mask_of
 
 MINIMAL, COUPLED = cast(CellKind, "minimal_gated"), cast(CellKind, "coupled_lstm")
 VOCABULARY, INPUT, HIDDEN, WIDTH = 40, 6, 18, 9
@@ -203,12 +204,12 @@ def test_it_trains(kind: CellKind) -> None:
 def test_it_is_explained_without_gates(kind: CellKind, directions: Literal[1, 2]) -> None:
     network = classifier(kind, directions)
     tokens = torch.randint(VOCABULARY, (WIDTH,))
-    activations = in_one_go(explain(network, tokens, 0, None)).directions
+    activations = at_once(explain(network, tokens, 0, None)).directions
     encoded = network.encoder(tokens.unsqueeze(0), torch.tensor([WIDTH]))
     torch.testing.assert_close(torch.cat([one.hidden for one in activations], 1), encoded.memory[0])
     assert all((one.cell is not None) == CELLS[kind].has_cell and not one.gates for one in activations)
     whole = network(tokens.unsqueeze(0), torch.tensor([WIDTH])).softmax(1)
-    torch.testing.assert_close(in_one_go(explain(network, tokens, None, None)).probabilities[-1:], whole)
+    torch.testing.assert_close(at_once(explain(network, tokens, None, None)).probabilities[-1:], whole)
 
 
 @every_kind

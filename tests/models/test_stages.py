@@ -8,9 +8,11 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from app.models.encoders import SeriesEncoder
 from app.models.stages import Stages
 from app.models.steps import Steps
-from app.store.architecture import Convolution, Pool, Recurrence, Stage, TextEncoder
+from app.store.architecture import Convolution, Pool, Recurrence, RecurrenceStage, Stage, TextEncoder
+from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
 from app.store.architecture import Stages as StagesConfig
 from tests.models.references import mask_of
 from tests.models.series_references import randomised
@@ -73,6 +75,36 @@ def windows(rows: Tensor, config: Convolution | Pool, reach: int, stride: int) -
     else:
         first, count = -config.padding, (length + 2 * config.padding - reach) // stride + 1
     return [[first + number * stride + place for place in range(reach)] for number in range(count)]
+
+
+GROWING = {"kind": "recurrence", "recurrence": {"cell": "rnn_relu", "input_size": FEATURES, "hidden_size": FEATURES}}
+BEFORE_A_CELL: dict[str, dict[str, Any]] = {
+    **{name: {"kind": "pool"} | pool for name, pool in POOLS.items()},
+    "convolution": {"kind": "convolution", "width": FEATURES, "kernel": 3},
+    "growing": GROWING,
+}
+
+
+@pytest.mark.parametrize("in_front", [False, True], ids=["stage", "encoder"])
+@pytest.mark.parametrize("name", BEFORE_A_CELL)
+@torch.no_grad()
+def test_the_last_cell_does_not_see_a_longer_neighbour(name: str, in_front: bool) -> None:
+    """What a stage leaves past a row's length may be infinite; a cell behind it keeps its value all the same."""
+    stage = ADAPTER.validate_python(BEFORE_A_CELL[name])
+    lstm = Recurrence(cell="lstm", input_size=FEATURES, hidden_size=4)
+    front = (stage,) if in_front else (stage, RecurrenceStage(recurrence=lstm))
+    last = lstm if in_front else lstm.model_copy(update={"input_size": 4})
+    encoder = randomised(SeriesEncoder(SeriesEncoderConfig(features=FEATURES, front=front, recurrence=last)))
+    if name == "growing":
+        growing = encoder.get_submodule("front.0.recurrence")
+        growing.get_parameter("weight_hh_l0").copy_(20 * torch.eye(FEATURES))
+        growing.get_parameter("bias_hh_l0").fill_(1.0)
+    short, long = torch.randn(1, 5, FEATURES), torch.randn(1, 40, FEATURES)
+    both = torch.cat((nn.functional.pad(short, (0, 0, 0, 35)), long))
+    alone = encoder(short, torch.tensor([5])).state
+    beside = encoder(both, torch.tensor([5, 40])).state
+    torch.testing.assert_close(beside.cell[:1], alone.cell)
+    torch.testing.assert_close(beside.hidden[:1], alone.hidden)
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)

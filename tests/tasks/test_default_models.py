@@ -56,3 +56,19 @@ def test_the_latest_choice_of_several_is_the_default(tiny_store: Path, tmp_path:
     assert _default(catalog, "sentiment", source="en") == "b-imported"
     chosen = [name for name, _ in catalog.entries if catalog.is_default(catalog.entries[name, 1].manifest, NO_ENGINES)]
     assert chosen == ["b-imported"]
+
+
+def test_the_only_model_of_a_task_comes_before_a_default_of_another(tiny_store: Path, tmp_path: Path) -> None:
+    _copy(tiny_store, tmp_path, "sentiment-en", "sentiment-en", default=True)
+    _copy(tiny_store, tmp_path, "sentiment-en", "mine", task="classification", source_language=None)
+    catalog = open_catalog(tmp_path, CHECKS)
+    assert _default(catalog, "classification", source="en") == "mine"
+    assert catalog.is_default(catalog.entries["mine", 1].manifest, NO_ENGINES)
+
+
+def test_of_two_defaults_as_old_as_each_other_one_is_the_default(tiny_store: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _copy(tiny_store, tmp_path, "sentiment-en", name, default=True, source_language="en")
+    catalog = open_catalog(tmp_path, CHECKS)
+    chosen = [name for name, _ in catalog.entries if catalog.is_default(catalog.entries[name, 1].manifest, NO_ENGINES)]
+    assert chosen == [_default(catalog, "sentiment", source="en")]

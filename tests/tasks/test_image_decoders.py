@@ -89,7 +89,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_is_decoded() -> None
         started = time.monotonic()
         with pytest.raises(InvalidImage, match=r"takes longer than 0\.5 s to decode") as caught:
             await decoders.decode(job(slow_jpeg(), 2))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert caught.value.facts == {"input": 2}
         assert await decoders.decode(job(SMALL)) == read_image(SMALL, place_of_image(0), TARGET, LIMITS)
         assert processes() != [before]
@@ -135,7 +135,7 @@ def test_closing_ends_a_decoder_at_work() -> None:
         await asyncio.sleep(0.5)
         started = time.monotonic()
         await decoders.close()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
         with pytest.raises(asyncio.CancelledError):
             await slow
 

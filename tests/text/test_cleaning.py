@@ -123,3 +123,11 @@ def test_a_hostile_text_is_cleaned(text: str) -> None:
         "without_accents",
     ]
     assert Cleaning(steps)(text)
+
+
+def test_patterns_that_take_long_together_are_refused() -> None:
+    step = replacement(r"(?:a{0,30}b)+c")
+    assert not Cleaning([step]).is_quick
+    assert Cleaning([replacement(r"[^a-z]")] * 64).is_quick
+    with pytest.raises(InvalidManifest, match="steps for a character; the limit is 400"):
+        Cleaning([step] * 16)

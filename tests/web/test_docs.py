@@ -63,6 +63,7 @@ def execute(visit: Visit, operation: Operation, block: Locator) -> None:
 
 
 @pytest.mark.slow  # test_access.py and test_root_path.py run a few operations
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("tag", [tag for tag in TAGS if tag != ADMINISTRATION])
 def test_every_operation_runs(visit: Visit, tag: str) -> None:
     visit.go("/docs")

@@ -5,6 +5,7 @@ DESCRIPTIONS: dict[str, str] = {
     "get_model": "Versions of the name, and which of them cannot be used",
     "load_model": "The version is loaded and warm in every engine",
     "set_default_version": "The version that now answers for the name",
+    "upload_file": "The bytes of the file so far",
     "unload_model": "The unloaded versions",
     "list_sessions": "The sessions of the key",
     "forget_sessions": "The names of the sessions that were forgotten",

@@ -27,8 +27,9 @@ class Bounds:
 
     @property
     def seconds(self) -> int:
-        """Limit of computing time. An honest pickle takes about a second per MiB."""
-        return 8 + 4 * self.file // _MIB
+        """Limit of computing time. Only tensors make large files that are quick to read; all else is limited by
+        `nodes`."""
+        return 10 + self.file // (32 * _MIB)
 
     @property
     def memory(self) -> int:

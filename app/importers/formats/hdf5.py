@@ -17,7 +17,7 @@ from app.importers.formats.refusals import Refused, TooLarge, Unreadable
 from app.importers.formats.storages import NumberType, TensorView, Views
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_DEEPEST = 32  # levels of groups
+DEEPEST = 32  # levels of groups
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, lzf: within the library
 
 
@@ -65,8 +65,8 @@ class Group:
                 raise Unreadable(f"its part {self.path}{path} is a link to another part, which Keras does not write")
             found = _read(lambda: found[part])  # noqa: B023
         where = f"{self.path}{path}"
-        if where.count("/") > _DEEPEST:
-            raise TooLarge(f"its groups are nested more than {_DEEPEST} deep")
+        if where.count("/") > DEEPEST:
+            raise TooLarge(f"its groups are nested more than {DEEPEST} deep")
         if isinstance(found, h5py.Group):
             return Group(found, f"{where}/" if parts else self.path, self._bounds, self._views)
         return Numbers(found, where, self._bounds, self._views) if isinstance(found, h5py.Dataset) else None

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.importers.formats import hdf5, keras_model
 from app.importers.formats.bounds import Bounds
+from app.importers.formats.hdf5_windows import with_paths
 from app.importers.formats.unpickling import Unpickling
 
 
@@ -12,4 +13,4 @@ def matches(content: bytes, bounds: Bounds) -> bool:
 
 
 def parse(content: bytes, unpickling: Unpickling) -> Any:
-    return keras_model.from_hdf5(hdf5.opened(content, unpickling.bounds, unpickling.views))
+    return keras_model.from_hdf5(with_paths(hdf5.opened(content, unpickling.bounds, unpickling.views)))

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.importers.formats import hdf5, keras_model
 from app.importers.formats.archive import Archive
+from app.importers.formats.hdf5_windows import with_paths
 from app.importers.formats.refusals import Unreadable
 from app.importers.formats.unpickling import Unpickling
 
@@ -28,7 +29,7 @@ def parse(archive: Archive, unpickling: Unpickling) -> Any:
         except (ValueError, RecursionError) as error:
             raise Unreadable(f"its {_METADATA} is not valid JSON: {error}") from error
         version = str(found["keras_version"]) if isinstance(found, dict) and "keras_version" in found else None
-    root = hdf5.opened(archive.read(_WEIGHTS), unpickling.bounds, unpickling.views)
+    root = with_paths(hdf5.opened(archive.read(_WEIGHTS), unpickling.bounds, unpickling.views))
     return keras_model.from_archive(root, config, version, _assets(archive))
 
 

@@ -14,7 +14,7 @@ class Stub:
         self.args: tuple[Any, ...] = ()
         self.state: dict[Any, Any] = {}
         self.items: list[Any] = []
-        self.entries: list[tuple[Any, Any]] = []
+        self.entries: dict[Any, Any] = {}
 
     def set_state(self, state: Any) -> None:
         """Set the attributes, in the forms that `__reduce__` knows; any other value becomes the attribute `state`."""

@@ -197,14 +197,11 @@ class PlainUnpickler(pickle._Unpickler):
     dispatch[pickle.DICT[0]] = load_dict
 
     def _set(self, made: Any, items: list[Any]) -> None:
-        pairs = list(zip(items[::2], items[1::2], strict=True))
-        if isinstance(made, Stub):
-            made.entries += pairs
-        elif isinstance(made, dict):
-            for key, value in pairs:
-                self._keys.put(made, key, value)
-        else:
+        target = made.entries if isinstance(made, Stub) else made
+        if not isinstance(target, dict):
             raise Refused("it sets items of something that is not a dictionary")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self._keys.put(target, key, value)
 
     def get_extension(self, code: int) -> None:
         raise Refused("it uses the extension registry of pickle")

@@ -73,6 +73,11 @@ _WAYS_OUT = (
         b"keras",
         "It is a pickled object of Keras: save a model with model.save('model.keras'), and a Tokenizer with to_json()",
     ),
+    (
+        b"sklearn.feature_extraction",
+        "It is a vectorizer of scikit-learn: a text becomes one row of numbers, a weight for each word, so a recurrent "
+        "network reads one step, and nothing recurs. Unroll reads texts word by word, and has no such vectorizer",
+    ),
     (b"sklearn", "Save the numbers of a scaler as JSON, and other steps of scikit-learn are not supported"),
 )
 

@@ -54,19 +54,17 @@ def function_of(layer: Layer, setting: str = "activation", *, keras_2: bool) -> 
 def function_layer(layer: Layer, *, keras_2: bool) -> Function:
     """The function of a layer that is nothing else. Raises ImportFailed."""
     config = layer.config
-    match layer.kind:
-        case "Activation":
-            return function_of(layer, keras_2=keras_2)
-        case "LeakyReLU":
-            return Function("leaky_relu", float(config.get("negative_slope", config.get("alpha", 0.3))))
-        case "ELU":
-            if float(config.get("alpha", 1.0)) != 1.0:
-                raise layer.refuse(f"alpha {config['alpha']} is not supported, only 1")
-            return Function("elu")
-        case "ReLU":
-            if config.get("max_value") is not None or config.get("threshold"):
-                raise layer.refuse("max_value and threshold are not supported")
-            slope = float(config.get("negative_slope") or 0)
-            return Function("leaky_relu", slope) if slope else Function("relu")
-        case _:
-            return Function(is_softmax=True)
+    if layer.kind == "Activation":
+        return function_of(layer, keras_2=keras_2)
+    if layer.kind == "LeakyReLU":
+        return Function("leaky_relu", float(config.get("negative_slope", config.get("alpha", 0.3))))
+    if layer.kind == "ELU":
+        if float(config.get("alpha", 1.0)) != 1.0:
+            raise layer.refuse(f"alpha {config['alpha']} is not supported, only 1")
+        return Function("elu")
+    if layer.kind == "ReLU":
+        if config.get("max_value") is not None or config.get("threshold"):
+            raise layer.refuse("max_value and threshold are not supported")
+        slope = float(config.get("negative_slope") or 0)
+        return Function("leaky_relu", slope) if slope else Function("relu")
+    return Function(is_softmax=True)

@@ -3,20 +3,21 @@
 Models inside of models are unfolded; their layers have the names `outer/inner`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.keras.nodes import Nodes, Place
 from app.importers.keras_model import KerasModel
 
-Place = tuple[str, int, int]
-"""An output of a call: name of the layer, number of the call, number of the output."""
 _MODELS = ("Sequential", "Functional", "Model")
 _MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
-_MOST_LAYERS = 2_000
+_MOST_LAYERS = 2_000  # a layer or a model that is called twice counts twice
+_MOST_LINKS = 20_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,32 @@ class Graph:
     outputs: Sequence[Place]
 
 
+class _Calls:
+    """The calls of all models together. Raises ImportFailed where they are too many: a model that is called twice
+    inside of one that is called twice is unfolded four times."""
+
+    def __init__(self) -> None:
+        self.made: list[Call] = []
+        self._layers = self._links = 0
+        self._known: dict[int, Nodes] = {}
+
+    def count_layers(self, count: int) -> None:
+        self._layers += count
+        if self._layers > _MOST_LAYERS:
+            raise ImportFailed(f"the Keras model has more than {_MOST_LAYERS:,} layers")
+
+    def nodes_of(self, settings: Mapping[str, Any]) -> Nodes:
+        """Read once, however often the model is called."""
+        nodes = self._known.get(id(settings))
+        if nodes is None:
+            nodes = self._known[id(settings)] = Nodes.of(settings)
+        self.count_layers(len(nodes.nodes))
+        self._links += nodes.links
+        if self._links > _MOST_LINKS:
+            raise ImportFailed(f"the layers of the Keras model have more than {_MOST_LINKS:,} links")
+        return nodes
+
+
 def graph_of(model: KerasModel) -> Graph:
     """Raises ImportFailed for settings that are no graph of layers."""
     if not isinstance(model.config, Mapping) or kind_of(model.config) not in _MODELS:
@@ -79,9 +106,9 @@ def graph_of(model: KerasModel) -> Graph:
             f"the settings of the Keras model describe a {kind}, whose structure is code of its author; Sequential and "
             "functional models are supported. Build the same network from layers, load the weights, and save that"
         )
-    calls: list[Call] = []
+    calls = _Calls()
     inputs, outputs = _unfold(model, model.config, "", None, calls)
-    return Graph(_needed(calls, outputs), inputs, outputs)
+    return Graph(_needed(calls.made, outputs), inputs, outputs)
 
 
 def kind_of(layer: Mapping[str, Any]) -> str:
@@ -99,20 +126,22 @@ def kind_of(layer: Mapping[str, Any]) -> str:
 
 
 def _unfold(
-    model: KerasModel, config: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: list[Call]
+    model: KerasModel, config: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: "_Calls"
 ) -> tuple[list[Place], list[Place]]:
     """Appends the calls of a model; returns its inputs and outputs. `given` are what it is called with."""
+    calls.count_layers(1)
     settings = config["config"]
     is_sequential = kind_of(config) == "Sequential" or isinstance(settings, list)
     return (_sequential if is_sequential else _functional)(model, settings, prefix, given, calls)
 
 
 def _sequential(
-    model: KerasModel, settings: Any, prefix: str, given: Sequence[Place] | None, calls: list[Call]
+    model: KerasModel, settings: Any, prefix: str, given: Sequence[Place] | None, calls: "_Calls"
 ) -> tuple[list[Place], list[Place]]:
     layers = settings["layers"] if isinstance(settings, Mapping) else settings
     places = list(given or ())
     inputs = list(places)
+    calls.count_layers(len(layers))
     for entry in layers:
         if kind_of(entry) == "InputLayer" and given is not None:
             continue
@@ -123,10 +152,10 @@ def _sequential(
     return inputs, places
 
 
-def _input(name: str, shape: Any, calls: list[Call]) -> Place:
+def _input(name: str, shape: Any, calls: "_Calls") -> Place:
     """The input that old Sequential models leave out: its shape is in the settings of the first layer."""
     call = Call(Layer(name, "InputLayer", {"batch_shape": shape}), 0, ())
-    calls.append(call)
+    calls.made.append(call)
     return call.place
 
 
@@ -149,34 +178,36 @@ def _shape_of(entry: Mapping[str, Any]) -> Any:
 
 
 def _functional(
-    model: KerasModel, settings: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: list[Call]
+    model: KerasModel, settings: Mapping[str, Any], prefix: str, given: Sequence[Place] | None, calls: "_Calls"
 ) -> tuple[list[Place], list[Place]]:
+    nodes = calls.nodes_of(settings)
     made: dict[tuple[str, int], list[Place]] = {}
-    places = _places(settings["input_layers"])
     if given is not None:
-        made = {(name, number): [place] for (name, number, _), place in zip(places, given, strict=True)}
-    waiting = [
-        (str(entry.get("name") or entry["config"]["name"]), entry, number, node)
-        for entry in settings["layers"]
-        for number, node in enumerate(entry.get("inbound_nodes") or [[]])
-    ]
-    while waiting:
-        later = []
-        for name, entry, number, node in waiting:
-            if (name, number) in made:
-                continue
-            inputs, states, others = _arguments(node)
-            if any((place[0], place[1]) not in made for place in (*inputs, *states)):
-                later.append((name, entry, number, node))
-                continue
-            found = _call(
-                model, entry, prefix, _at(made, inputs), _at(made, states), others, calls, number=number, name=name
-            )
-            made[name, number] = found
-        if len(later) == len(waiting):
-            raise ImportFailed(f"the graph of the Keras model has a loop at {later[0][0]!r}")
-        waiting = later
-    return _at(made, places), _at(made, _places(settings["output_layers"]))
+        made = {place[:2]: [its] for place, its in zip(nodes.inputs, given, strict=True)}
+    missing = [{place[:2] for place in (*node.inputs, *node.states)} - made.keys() for node in nodes.nodes]
+    readers: dict[tuple[str, int], list[int]] = {}
+    for index, needs in enumerate(missing):
+        for place in needs:
+            readers.setdefault(place, []).append(index)
+    ready = [index for index, needs in enumerate(missing) if not needs]  # in increasing order, so it is a heap
+    left = set(range(len(nodes.nodes)))
+    while ready:
+        index = heappop(ready)
+        left.remove(index)
+        node = nodes.nodes[index]
+        if node.place in made:
+            continue
+        inputs, states = _at(made, node.inputs), _at(made, node.states)
+        made[node.place] = _call(
+            model, node.entry, prefix, inputs, states, node.others, calls, number=node.place[1], name=node.place[0]
+        )
+        for reader in readers.get(node.place, ()):
+            missing[reader].remove(node.place)
+            if not missing[reader]:
+                heappush(ready, reader)
+    if left:
+        raise ImportFailed(f"the graph of the Keras model has a loop at {nodes.nodes[min(left)].place[0]!r}")
+    return _at(made, nodes.inputs), _at(made, nodes.outputs)
 
 
 def _at(made: Mapping[tuple[str, int], Sequence[Place]], places: Sequence[Place]) -> list[Place]:
@@ -196,7 +227,7 @@ def _call(
     inputs: Sequence[Place],
     states: Sequence[Place],
     others: Mapping[str, Any],
-    calls: list[Call],
+    calls: "_Calls",
     *,
     number: int = 0,
     name: str | None = None,
@@ -205,50 +236,9 @@ def _call(
     name = prefix + (name or str(config.get("name") or kind) if isinstance(config, Mapping) else kind)
     if kind in _MODELS:
         return _unfold(model, entry, f"{name}/", inputs, calls)[1]
-    if len(calls) >= _MOST_LAYERS:
-        raise ImportFailed(f"the Keras model has more than {_MOST_LAYERS:,} layers")
     arrays, texts = model.weights.get(name, ()), model.assets.get(name, {})
-    calls.append(Call(Layer(name, kind, config, arrays, texts), number, inputs, states, others))
-    return [calls[-1].place]
-
-
-def _arguments(node: Any) -> tuple[list[Place], list[Place], Mapping[str, Any]]:
-    """Inputs, initial states and other arguments of a call, in both dialects."""
-    if isinstance(node, Mapping):
-        inputs = list(_tensors(node.get("args", ())))
-        kwargs = node.get("kwargs") or {}
-        states = list(_tensors(kwargs.get("initial_state")))
-        inputs += [place for key in ("inputs", "query", "value") for place in _tensors(kwargs.get(key))]
-        return inputs, states, {**kwargs, "args": node.get("args", ())}
-    places = _places(node) if node else []
-    states = []
-    for entry in node or ():
-        kwargs = entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], Mapping) else {}
-        given = kwargs.get("initial_state")
-        states += _places(given) if given else []
-    return places, states, {}
-
-
-def _tensors(value: Any) -> Iterator[Place]:
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            name, number, output = value["config"]["keras_history"][:3]
-            yield str(name), int(number), int(output)
-        else:
-            for inner in value.values():
-                yield from _tensors(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _tensors(inner)
-
-
-def _places(value: Any) -> list[Place]:
-    """`[name, node, tensor, ...]`, or a list or dictionary of such."""
-    if isinstance(value, Mapping):
-        return [place for inner in value.values() for place in _places(inner)]
-    if isinstance(value, list | tuple) and len(value) >= 3 and isinstance(value[0], str):
-        return [(value[0], int(value[1]), int(value[2]))]
-    return [place for inner in value for place in _places(inner)] if isinstance(value, list | tuple) else []
+    calls.made.append(Call(Layer(name, kind, config, arrays, texts), number, inputs, states, others))
+    return [calls.made[-1].place]
 
 
 def _needed(calls: Sequence[Call], outputs: Sequence[Place]) -> list[Call]:

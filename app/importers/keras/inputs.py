@@ -34,6 +34,8 @@ def vector_of(layer: Layer, value: Value) -> Vector:
         stage = value.steps.pieces[-1].stage
         if isinstance(stage, RecurrenceStage) and (stage.recurrence.directions == 1 or stage.join == "concatenate"):
             return Vector((Pooled(value.steps, "last"),), value.steps.size)
+    if isinstance(value, Source):
+        raise layer.refuse(f"it joins the input {value.name!r}; a network here reads one input")
     raise layer.refuse("it must read one vector; cell states and single directions are not supported")
 
 

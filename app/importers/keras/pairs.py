@@ -3,8 +3,9 @@
 from functools import lru_cache
 
 from app.errors import ImportFailed
-from app.importers.keras.graph import Graph, Place, graph_of
+from app.importers.keras.graph import Graph, graph_of
 from app.importers.keras.inputs import as_state, source
+from app.importers.keras.nodes import Place
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Steps, Value
 from app.importers.keras.walk import Walk

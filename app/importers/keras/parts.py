@@ -10,6 +10,7 @@ from app.errors import ImportFailed
 from app.importers.keras.activations import Function
 from app.importers.keras.recurrent import stacked
 from app.importers.keras.values import Linear, Piece, Pooled, Source, Steps, Vector
+from app.importers.layout import require
 from app.importers.parts import prefixed
 from app.store.architecture import (
     AttentionPooling,
@@ -188,3 +189,14 @@ def linear_layers(pieces: Sequence[Piece]) -> list[Linear]:
 def output_tensors(last: Linear) -> dict[str, Tensor]:
     """The output layer by our names."""
     return {"output.weight": last.weight, "output.bias": last.bias}
+
+
+def for_rows(last: Linear, rows: int) -> Linear:
+    """An output layer with as many outputs as the network has ids. The ones that Keras has no output for are never
+    decoded."""
+    missing = rows - len(last.bias)
+    require(missing >= 0, f"the network writes {len(last.bias)} ids and reads {rows}")
+    if not missing:
+        return last
+    weight = torch.cat((last.weight, last.weight.new_zeros(missing, last.weight.shape[1])))
+    return replace(last, weight=weight, bias=torch.cat((last.bias, last.bias.new_full((missing,), -1e9))))

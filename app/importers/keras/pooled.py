@@ -10,7 +10,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.keras.activations import Function
-from app.importers.keras.parts import encoder_of, head_of, linear_layers, output_tensors, pooled_network
+from app.importers.keras.parts import encoder_of, for_rows, head_of, linear_layers, output_tensors, pooled_network
 from app.importers.keras.recurrent import stacked, widened
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Linear, Piece, Repeat, Steps, Vector
@@ -57,9 +57,14 @@ def classifier(understood: Understood) -> tuple[Classifier, Tensors]:
         window=network.window,
         head=head.layers,
         labels=len(output["output.bias"]),
-        outputs="sigmoid" if function.activation == "sigmoid" and not single else "softmax",
+        outputs="sigmoid" if _are_independent(understood, head.last) and not single else "softmax",
     )
     return architecture, {**network.tensors, **head.tensors, **output}
+
+
+def _are_independent(understood: Understood, last: Linear) -> bool:
+    """Whether each label has a probability of its own."""
+    return last.function.activation == "sigmoid" or (last.free and understood.loss.startswith("binary"))
 
 
 def window_language_model(
@@ -75,11 +80,7 @@ def window_language_model(
         embedding = torch.cat((embedding, embedding.new_zeros(pad + 1 - size, embedding.shape[1])))
     network = pooled_network(vector, embedding=embedding)
     head = head_of(vector.layers, _pooled_size(vector))
-    last = head.last
-    if len(embedding) > len(last.bias):  # the ids beyond are never an answer
-        more = len(embedding) - len(last.bias)
-        weight = torch.cat((last.weight, last.weight.new_zeros(more, last.weight.shape[1])))
-        last = replace(last, weight=weight, bias=torch.cat((last.bias, last.bias.new_full((more,), -1e9))))
+    last = for_rows(head.last, len(embedding))
     assert isinstance(network.encoder, TextEncoder)
     architecture = WindowLanguageModel(
         encoder=network.encoder,
@@ -127,19 +128,19 @@ def language_model(understood: Understood) -> tuple[LanguageModel, Tensors]:
         recurrence=stage.recurrence,
         readout_size=None if readout is None else len(readout.bias),
     )
-    last = _fitted(linear[-1], len(embedding), steps.size if readout is None else None, stage)
+    last = for_rows(_fitted(linear[-1], steps.size if readout is None else None, stage), len(embedding))
     tensors = {
         "encoder.embedding.weight": embedding,
         **prefixed(pieces.tensors, "encoder."),
         **prefixed(output_tensors(last), "decoder."),
     }
     if readout is not None:
-        readout = _fitted(readout, len(readout.bias), steps.size, stage)
+        readout = _fitted(readout, steps.size, stage)
         tensors |= {"decoder.readout.weight": readout.weight, "decoder.readout.bias": readout.bias}
     return architecture, tensors
 
 
-def _fitted(layer: Linear, outputs: int, inputs: int | None, stage: RecurrenceStage) -> Linear:
+def _fitted(layer: Linear, inputs: int | None, stage: RecurrenceStage) -> Linear:
     """A layer over a recurrence that was widened: the further units count nothing."""
     width = stage.recurrence.hidden_size
     if inputs is None or inputs == width:
@@ -231,7 +232,7 @@ def _repeated(output: Steps, targets: int) -> tuple[Forecaster, Tensors]:
         layers=stage.recurrence.layers,
         reads="summary",
     )
-    first = [_fitted(linear[0], len(linear[0].bias), steps.size, stage), *linear[1:]]
+    first = [_fitted(linear[0], steps.size, stage), *linear[1:]]
     head = head_of(first, stage.recurrence.hidden_size)
     architecture = Forecaster(
         encoder=network.encoder,

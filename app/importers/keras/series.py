@@ -1,18 +1,37 @@
 """Options of Keras models over series, and the columns and windows that follow."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from app.importers.keras.parts import source_length
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Repeat, Source, Steps, Vector
 from app.importers.layout import Columns, Given
 from app.importers.options import Option
+from app.store.architecture import Classifier, Forecaster
 from app.store.manifest import SeriesInput
+
+LOOK_BACK = "look_back"
+T = TypeVar("T", Classifier, Forecaster)
 
 
 def series_options(understood: Understood) -> list[Option]:
     """Keras reads other lengths than the shape says, unless a layer needs that one."""
     size = source_length(understood.root)
     options = []
-    if size is not None and not needs_window(understood):
+    if may_be_look_back(understood):
+        columns = understood.root.first_size
+        options.append(
+            Option(
+                "rows",
+                f"the network reads one step of {columns} numbers: columns, one row of {columns} columns; or "
+                f"look_back, {columns} steps of one column (reshaped to samples, 1, look_back)",
+                "columns",
+                ("columns", "look_back"),
+                depends="what a series is",
+            )
+        )
+    elif size is not None and not needs_window(understood):
         options.append(
             Option(
                 "window",
@@ -38,6 +57,12 @@ def needs_window(understood: Understood) -> bool:
     return True
 
 
+def may_be_look_back(understood: Understood) -> bool:
+    """Whether its only step may be a window of one column."""
+    root = understood.root
+    return source_length(root) == 1 and root.first_size > 1 and root.mask is None and not root.is_transposed
+
+
 def features_of(understood: Understood) -> int:
     """Columns of the series."""
     origin = understood.root.origin
@@ -45,9 +70,11 @@ def features_of(understood: Understood) -> int:
     return int(origin.shape[1] or 1) if len(origin.shape) > 1 else 1
 
 
-def columns_of(understood: Understood) -> Columns:
+def columns_of(understood: Understood, chosen: Mapping[str, str]) -> Columns:
     """The columns, and the numbers of targets that the outputs may have."""
     features, output = features_of(understood), understood.output
+    if chosen.get("rows") == LOOK_BACK:
+        features = 1
     if understood.kind == "classifier":
         return Columns(features)
     if isinstance(output, Steps):
@@ -60,8 +87,19 @@ def columns_of(understood: Understood) -> Columns:
     return Columns(features, (usual, *(number for number in divisors if number != usual)))
 
 
+def read_as(architecture: T, understood: Understood, given: Given) -> T:
+    """The network as it reads a series: with `look_back` its features are the steps of one column."""
+    if given.values.given.get("rows") != LOOK_BACK:
+        return architecture
+    columns = understood.root.first_size
+    encoder = architecture.encoder.model_copy(update={"features": 1, "transposed": columns})
+    return architecture.model_validate(architecture.model_copy(update={"encoder": encoder}).model_dump())
+
+
 def series_input(understood: Understood, given: Given, *, window: bool = False) -> SeriesInput:
     """The rows that the network reads. `window`: its length is fixed in any case."""
     size = source_length(understood.root)
+    if given.values.given.get("rows") == LOOK_BACK:
+        size, window = understood.root.first_size, True
     fixed = window or needs_window(understood) or given.values.given.get("window") == "fixed"
     return SeriesInput(features=tuple(given.features), targets=tuple(given.targets), window=size if fixed else None)

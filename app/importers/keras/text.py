@@ -1,4 +1,4 @@
-"""What came before the ids of a Keras model: options, and the vocabulary that follows from them and from the files."""
+"""The part before the ids of a Keras model: options, and the vocabulary that follows from them and from the files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -45,6 +45,14 @@ CLEANING = Option(
 )
 
 
+_UNKNOWN = Option(
+    "unknown",
+    "a word outside the vocabulary, unless a Tokenizer says it: found, skip, refuse, last or an id",
+    "found",
+    assumed=True,
+)
+
+
 def vectorization_options(understood: Understood) -> list[Option]:
     """Only what the layer does not say: a function of the user's."""
     layer = _source(understood).vectorization
@@ -71,22 +79,25 @@ def text_options(
     lengths: bool = True,
     padding: str = "pre",
     rules: str | None = None,
+    imdb: bool = False,
 ) -> list[Option]:
-    """How a text became ids. `lengths`: with that of sources; `padding` is its usual side, `rules` the usual ones."""
+    """How a text became ids. `lengths`: with that of sources; `padding` is its usual side, `rules` the usual ones.
+    `imdb`: with the ids of keras.datasets.imdb."""
     if _source(understood).vectorization is not None:
         return vectorization_options(understood)
-    is_imdb = any(IMDB in name.lower() for name in checkpoint.names)
+    is_imdb = imdb and any(IMDB in name.lower() for name in checkpoint.names)
     usual = rules or (IMDB if is_imdb else TOKENIZER if understood.embedding is not None else CHARACTERS)
     options = [
         Option(
             "rules",
-            "how a text became ids: tokenizer, by Keras' Tokenizer (its JSON or pickle, or its word_index); imdb, by "
-            "keras.datasets.imdb; characters; or another splitting, see docs/tokenizers.md",
+            "how a text became ids: tokenizer, by Keras' Tokenizer (its JSON or pickle, or its word_index); "
+            f"{'imdb, by keras.datasets.imdb; ' if imdb else ''}characters; or another splitting, see "
+            "docs/tokenizers.md",
             usual,
-            tuple(dict.fromkeys((TOKENIZER, IMDB, CHARACTERS, *TOKENIZERS))),
+            tuple(dict.fromkeys((TOKENIZER, *([IMDB] if imdb else []), CHARACTERS, *TOKENIZERS))),
             depends="other words have other ids, or none",
         ),
-        *_imdb_options(asked=is_imdb),
+        *(_imdb_options(asked=is_imdb) if imdb else [_UNKNOWN]),
         CLEANING,
         Option("stop_words", "none, or a file with words that were left out", "none", assumed=True),
     ]
@@ -117,7 +128,7 @@ def _imdb_options(*, asked: bool) -> list[Option]:
 
 
 def length_options(steps: Steps, checkpoint: Checkpoint, *, padding: str = "pre") -> list[Option]:
-    """`pad_sequences` of a source; its length is asked for if the model does not say it."""
+    """`pad_sequences` of a source; its length is a question if the model does not say it."""
     options = []
     if source_length(steps) is None:
         found = checkpoint.setting(*_LENGTHS)
@@ -250,13 +261,10 @@ def _cleaning(value: str) -> tuple[CleaningStep, ...]:
 
 
 def _imdb_unknown(values: OptionValues) -> int | Literal["skip"]:
-    match values.text("unknown"):
-        case "skip":
-            return "skip"
-        case "found":
-            return 2
-        case _:
-            return values.number("unknown")
+    unknown = values.text("unknown")
+    if unknown == "skip":
+        return "skip"
+    return 2 if unknown == "found" else values.number("unknown")
 
 
 def _splitting(value: str) -> Literal["text_to_word_sequence", "split"]:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.keras.parts import Encoder, encoder_of, linear_layers, source_of
+from app.importers.keras.parts import Encoder, encoder_of, for_rows, linear_layers, source_of
 from app.importers.keras.recurrent import stacked, widened
 from app.importers.keras.understood import Understood
-from app.importers.keras.values import Attended, Beside, Linear, Piece, Repeat, State, Steps
+from app.importers.keras.values import Attended, Beside, Linear, Piece, Repeat, Steps
 from app.importers.layout import require
 from app.importers.parts import prefixed
 from app.store.architecture import (
@@ -30,13 +30,19 @@ Tensors = Mapping[str, Tensor]
 @dataclass(frozen=True)
 class Pair:
     """Encoder and decoder of a model, before their conversion. `parts` are what the layers of `linear` read; the steps
-    of `decoder` are the recurrence alone."""
+    of `decoder` are the recurrence alone. `source` takes the place of the encoder's embedding."""
 
     encoder: Steps
     decoder: Steps
     parts: Sequence[Steps | Attended]
     linear: Sequence[Linear]
     repeats: int | None = None
+    source: Tensor | None = None
+
+    @property
+    def embedding(self) -> Tensor:
+        """The embedding of the source."""
+        return _embedding(self.encoder) if self.source is None else self.source
 
     @property
     def attended(self) -> Attended | None:
@@ -75,15 +81,20 @@ def pair_of(understood: Understood) -> Pair:
     return Pair(encoder, decoder, parts, linear)
 
 
-def encoder_decoder(pair: Pair) -> tuple[EncoderDecoder, Tensors]:
-    """The network. Raises ImportFailed for what ours has no place for."""
+def encoder_decoder(pair: Pair, *, zero_row: bool = False) -> tuple[EncoderDecoder, Tensors]:
+    """The network. `zero_row` gives one-hot sources one more id, whose row is zeros.
+
+    Raises ImportFailed for what ours has no place for."""
+    if zero_row:
+        rows = _embedding(pair.encoder)
+        pair = replace(pair, source=torch.cat((rows, rows.new_zeros(1, rows.shape[1]))))
     return _repeating(pair) if pair.repeats is not None else _started(pair)
 
 
 def _started(pair: Pair) -> tuple[EncoderDecoder, Tensors]:
     decoder, encoder = pair.decoder, pair.encoder
     recurrence = _one_recurrence(decoder.pieces)
-    bridge, encoded = _bridge(decoder.started_by, encoder, recurrence)
+    bridge, encoded = _bridge(pair, recurrence)
     attention, tensors = _attention(pair, encoder)
     readout = _readout(pair)
     embedding = _embedding(decoder)
@@ -94,7 +105,7 @@ def _started(pair: Pair) -> tuple[EncoderDecoder, Tensors]:
     assert isinstance(encoded.config, TextEncoder)
     first = _spread(layers[0], readout, sizes, stage.recurrence.hidden_size)
     layers = [first, *layers[1:]]
-    output = _for_rows(layers[-1], len(embedding))
+    output = for_rows(layers[-1], len(embedding))
     architecture = EncoderDecoder(
         encoder=encoded.config,
         decoder=Decoder(
@@ -131,17 +142,6 @@ def _embedding(steps: Steps) -> Tensor:
     return torch.eye(steps.first_size)
 
 
-def _for_rows(last: Linear, rows: int) -> Linear:
-    """An output layer with as many outputs as the decoder has ids. The ones that Keras has no output for are never
-    decoded."""
-    missing = rows - len(last.bias)
-    require(missing >= 0, f"the decoder writes {len(last.bias)} ids and reads {rows}")
-    if not missing:
-        return last
-    weight = torch.cat((last.weight, last.weight.new_zeros(missing, last.weight.shape[1])))
-    return replace(last, weight=weight, bias=torch.cat((last.bias, last.bias.new_full((missing,), -1e9))))
-
-
 def _one_recurrence(pieces: Sequence[Piece]) -> Piece:
     """The decoder's recurrences as the layers of one."""
     for piece in pieces:
@@ -157,8 +157,9 @@ def _one_recurrence(pieces: Sequence[Piece]) -> Piece:
     return made[0]
 
 
-def _bridge(states: Sequence[State], encoder: Steps, decoder: Piece) -> tuple[Bridge, Encoder]:
+def _bridge(pair: Pair, decoder: Piece) -> tuple[Bridge, Encoder]:
     """How the encoder's last states start the decoder, and the encoder."""
+    states, encoder, embedding = pair.decoder.started_by, pair.encoder, pair.embedding
     stage = decoder.stage
     assert isinstance(stage, RecurrenceStage)
     tensors = stage.recurrence.cell == "lstm"
@@ -177,7 +178,7 @@ def _bridge(states: Sequence[State], encoder: Steps, decoder: Piece) -> tuple[Br
     places = [len(state.steps.pieces) - 1 for state in each]
     pieces = list(encoder.pieces)
     if len(each) == 1:
-        made = encoder_of(encoder, embedding=_embedding(encoder), layers=pieces)
+        made = encoder_of(encoder, embedding=embedding, layers=pieces)
         recurrence, direction = made.config.recurrence, each[0].direction
         if recurrence.directions == 1:
             return "copy", made
@@ -189,7 +190,7 @@ def _bridge(states: Sequence[State], encoder: Steps, decoder: Piece) -> tuple[Br
     if len(one) > 1:
         one = stacked(widened(last))
     require(len(one) == 1, "the layers of the encoder differ in their functions, which is not supported")
-    made = encoder_of(encoder, embedding=_embedding(encoder), layers=[*pieces[: places[0]], *one])
+    made = encoder_of(encoder, embedding=embedding, layers=[*pieces[: places[0]], *one])
     return ("copy" if each[0].direction is None and made.config.recurrence.directions == 1 else "join"), made
 
 
@@ -252,7 +253,7 @@ def _spread(layer: Linear, readout: Sequence[str], sizes: Sequence[int], hidden:
 
 def _repeating(pair: Pair) -> tuple[EncoderDecoder, Tensors]:
     """The summary is the input of each step, whatever was decoded before."""
-    encoded = encoder_of(pair.encoder)
+    encoded = encoder_of(pair.encoder, embedding=pair.embedding)
     recurrence = _one_recurrence(pair.decoder.pieces)
     stage = recurrence.stage
     assert isinstance(stage, RecurrenceStage)

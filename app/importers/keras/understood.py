@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.keras.graph import graph_of
+from app.importers.keras.inputs import as_state
 from app.importers.keras.values import Beside, Repeat, Source, State, Steps, Value, Vector
 from app.importers.keras.walk import Walk
 from app.importers.keras_model import KerasModel
@@ -21,6 +22,8 @@ Kind = Literal[
     "forecaster",
     "encoder_decoder",
 ]
+_REGRESSIONS = ("mean_", "mse", "mae", "huber", "log_cosh", "logcosh", "poisson", "cosine")
+_MOST_LABELS = 50  # above, outputs that are one fewer than the ids are words
 _FEW_FEATURES = 12  # below, a series classifier may have as many labels as features by chance
 
 
@@ -100,13 +103,25 @@ class Understood:
             return "forecaster"
         if self.writes_what_it_reads:
             return "window_language_model"
+        if self.reads_text and self._is_regression:
+            raise ImportFailed(
+                f"the Keras model makes {self.outputs} numbers of a text, trained with the loss {self.loss!r}, for "
+                "which Unroll has no task: it has labels of texts"
+            )
         return "classifier" if self.reads_text or self.is_classifier else "forecaster"
+
+    @property
+    def _is_regression(self) -> bool:
+        """Whether its outputs are numbers in themselves, no logits."""
+        layers = self.output.layers if isinstance(self.output, Vector) else ()
+        return self.loss.startswith(_REGRESSIONS) and bool(layers) and layers[-1].function.activation != "sigmoid"
 
     @property
     def writes_what_it_reads(self) -> bool:
         """Whether its outputs are as many as the ids that it reads."""
         if self.embedding is not None:
-            return self.outputs == len(self.embedding) > 2
+            rows = len(self.embedding)
+            return self.outputs == rows > 2 or (self.outputs == rows - 1 and self.outputs > _MOST_LABELS)
         return self.is_character_wise
 
     @property
@@ -115,14 +130,20 @@ class Understood:
             return True
         layers = self.output.layers if isinstance(self.output, Vector) else ()
         is_sigmoid = bool(layers) and layers[-1].function.activation == "sigmoid"
-        return is_sigmoid and not self.loss.startswith(("mean_", "mse", "mae", "huber", "log_cosh"))
+        return is_sigmoid and not self.loss.startswith(_REGRESSIONS)
 
 
 @lru_cache(maxsize=4)
 def understand(model: KerasModel) -> Understood:
     """Raises ImportFailed with what is not supported."""
     walk = Walk(graph_of(model), keras_2=model.is_of_keras_2)
-    outputs = [value for value in walk.outputs if not isinstance(value, State)]
+    outputs = [value for value in walk.outputs if as_state(value) is None] or walk.outputs[:1]
+    if len(walk.outputs) > 1 and all(as_state(value) is not None for value in walk.outputs):
+        raise ImportFailed(
+            "the Keras model answers with the states of an encoder: it is one half of an encoder-decoder. Add the "
+            "model of the decoder, which starts from these states, as another --checkpoint; or give the training model "
+            "alone"
+        )
     if len(outputs) != 1:
         raise ImportFailed(
             f"the Keras model has {len(walk.outputs)} outputs, and Unroll serves one: save a model with the output "

@@ -7,11 +7,12 @@ from app.errors import ImportFailed
 from app.importers.keras import recurrent, stages
 from app.importers.keras.activations import Function, function_layer, function_of
 from app.importers.keras.attending import weights_of
-from app.importers.keras.graph import Call, Graph, Layer, Place
+from app.importers.keras.graph import Call, Graph, Layer
 from app.importers.keras.inputs import as_state, embedding, masking, source, steps_of, vector_of, vectorization
 from app.importers.keras.joining import attended, beside, of_weights, times_weights
+from app.importers.keras.nodes import Place
 from app.importers.keras.reshaping import last_step, permuted, pooled, repeated, reshaped
-from app.importers.keras.values import Linear, Pooled, State, Steps, Value, Vector, Weighted, Weights
+from app.importers.keras.values import Linear, Pooled, Source, State, Steps, Value, Vector, Weighted, Weights
 from app.store.architecture import RecurrenceStage
 
 _PASSED = (
@@ -130,7 +131,13 @@ class Walk:
         piece = recurrent.recurrence_of(layer, before.size, keras_2=self._keras_2)
         given = [state for state in (as_state(state) for state in states) if state is not None]
         if len(given) != len(states):
-            raise layer.refuse("its first state must be the last one of another recurrent layer")
+            inputs = any(isinstance(state, Source) for state in states)
+            raise layer.refuse(
+                "it starts from states that are inputs of the model, so this is the decoder of an encoder-decoder: add "
+                "the model of the encoder as another --checkpoint, or give the training model alone"
+                if inputs
+                else "its first state must be the last one of another recurrent layer"
+            )
         steps = replace(before.then(piece), started_by=(*before.started_by, *given))
         settings = recurrent.one_way(layer).config
         outer = layer.config if layer.kind == "Bidirectional" else settings

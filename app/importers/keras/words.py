@@ -1,5 +1,6 @@
-"""What was understood of a Keras model, in words."""
+"""Facts of a Keras model, in words."""
 
+from app.importers.keras.translation import Pair, pair_of
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Source, Steps, Vector
 from app.importers.layout import Understanding
@@ -11,6 +12,10 @@ def described(understood: Understood) -> Understanding:
     version = understood.model.version
     facts = [f"a Keras model{f' of version {version}' if version else ''}: {understood.kind.replace('_', ' ')}"]
     root = understood.root
+    if understood.kind == "encoder_decoder":
+        pair = pair_of(understood)
+        root = pair.encoder
+        facts.append(_attention(pair))
     source = root.origin
     assert isinstance(source, Source)
     if root.embedding is not None:
@@ -21,6 +26,12 @@ def described(understood: Understood) -> Understanding:
     facts += [f"layers: {words}" for words in _stages(understood)]
     facts.append(f"{understood.outputs:,} outputs" + (" and a softmax" if understood.is_softmax else ""))
     return Understanding(facts, _unsure(understood))
+
+
+def _attention(pair: Pair) -> str:
+    rows = "embeddings" if pair.encoder.embedding is not None else "one-hot rows"
+    how = "no attention" if pair.attended is None else f"{pair.attended.layer.kind} over the outputs of the encoder"
+    return f"{rows} of {pair.rows[0]:,} ids in the source and {pair.rows[1]:,} in the target, {how}"
 
 
 def _stages(understood: Understood) -> list[str]:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Given, Layout, Needs
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.parts import (
     consists_of,
     embedded,
+    is_recurrent,
     linear,
     prefixed,
     recurrence,
@@ -22,6 +23,7 @@ from app.importers.parts import (
     reordered,
     two_labels,
 )
+from app.importers.text_options import LENGTHS
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, TextEncoder
@@ -36,10 +38,26 @@ class _Notebook(Layout):
     pooling: str  # of two directions
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return checkpoint.is_state_dict_alone and consists_of(checkpoint.network, "embedding.", self.part, "fc.")
+        if checkpoint.setting(*LENGTHS) is not None:  # the notebooks read texts as long as they are
+            return False
+        if not checkpoint.is_state_dict_alone or not consists_of(checkpoint.network, "embedding.", self.part, "fc."):
+            return False
+        tensors = checkpoint.network
+        if not is_recurrent(tensors, self.part) or "fc.weight" not in tensors or tensors["fc.weight"].dim() != 2:
+            return False
+        return tensors["fc.weight"].shape[1] == recurrence(tensors, self.part).output_size
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        return Understanding(
+            unsure=[
+                "a network of your own often has these names. This layout reads the last state, one of the labels "
+                "holds, and texts are neither cut nor padded: if yours does otherwise, use --layout text-classifier"
+            ]
+        )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        both = recurrence(checkpoint.network, self.part).directions == 2
+        tensors = checkpoint.single
+        both = tensors is None or recurrence(tensors, self.part).directions == 2
         return [
             *([_pooling(self.pooling)] if both else []),
             Option(

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Given, Layout, Needs
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.parts import (
     columns,
@@ -24,6 +24,7 @@ from app.importers.parts import (
     recurrent_weights,
     under,
 )
+from app.importers.text_options import CHARACTERS, usual_rules
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
@@ -41,6 +42,14 @@ class _Notebook(Layout):
     """All notebooks: vocabularies with start and end, greedy decoding."""
 
     vocabularies: Sequence[Role] = ("source", "target")
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        return Understanding(
+            unsure=[
+                "a network of your own often has these names. This layout reads words as the notebooks do, between "
+                "<sos> and <eos>, neither cut nor padded: if yours does otherwise, use --layout encoder-decoder"
+            ]
+        )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         rules = ("spacy:de", "spacy:en", "spaces", "spaces_lower")
@@ -111,8 +120,10 @@ def _decoder_of(tensors: Tensors, **others: Any) -> Decoder:
 
 
 def _is_whole(checkpoint: Checkpoint, *more: str) -> bool:
-    """Whether it is one network of encoder, decoder and these parts."""
+    """Whether it is one network of encoder, decoder and these parts, over words."""
     tensors = checkpoint.single
+    if any(usual_rules(words) == CHARACTERS for words in (*checkpoint.vocabularies.values(), *checkpoint.given)):
+        return False
     return tensors is not None and any(consists_of(tensors, *_ENCODER, *_DECODER, output, *more) for output in _OUTPUTS)
 
 

@@ -10,7 +10,8 @@ from app.importers.parts import consists_of, is_recurrent, pair, under
 
 
 class Cvnd(Captioning):
-    """`encoder-N.pkl` and `decoder-N.pkl`. `embed` is the layer over the ResNet, without normalisation."""
+    """`encoder-N.pkl` and `decoder-N.pkl`. `embed` is the layer over the ResNet; many copies have batch normalisation
+    after it."""
 
     name = "cvnd-captioning"
     source = "udacity/CVND---Image-Captioning-Project and its copies"
@@ -26,7 +27,7 @@ class Cvnd(Captioning):
     def split(self, checkpoint: Checkpoint) -> tuple[Tensors, Tensors] | None:
         return pair(
             checkpoint,
-            lambda encoder: consists_of(encoder, "resnet.", "embed."),
+            lambda encoder: consists_of(encoder, "resnet.", "embed.", *_norms(encoder)),
             lambda decoder: _names(decoder) is not None,
         )
 
@@ -39,13 +40,19 @@ class Cvnd(Captioning):
             encoder,
             decoder,
             projection="embed.",
-            batch_norm=None,
+            batch_norm=next(iter(_norms(encoder)), None),
             embedding=embedding,
             recurrent=recurrent,
             output=output,
             max_tokens=values.number("max_tokens"),
             image={"resize": "crop", "shorter_side": 256} if crops else {"resize": "squash"},
         )
+
+
+def _norms(encoder: Tensors) -> list[str]:
+    """The prefix of batch normalisation after `embed`, if there is one."""
+    names = [key.removesuffix("running_mean") for key in encoder if key.endswith("running_mean")]
+    return [name for name in names if not name.startswith(("resnet.", "embed."))][:1]
 
 
 def _names(decoder: Tensors) -> tuple[str, str, str] | None:

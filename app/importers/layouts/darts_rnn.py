@@ -57,8 +57,8 @@ class _Darts(Layout):
         parameters = _whole(checkpoint, "nr_params")
         require(
             parameters == 1,
-            f"the network answers with {parameters} parameters of a distribution for each number (likelihood), which is "
-            "not supported: train it without",
+            f"the network answers with {parameters} parameters of a distribution for each number (likelihood), which "
+            "is not supported: train it without",
         )
         require(
             not checkpoint.setting("use_reversible_instance_norm"),
@@ -125,7 +125,8 @@ class BlockRnn(_Darts):
         parameters = _whole(checkpoint, "nr_params", 1)
         require(
             rows in (targets * parameters, targets * parameters * steps),
-            f"its last layer has {rows} outputs; {targets} targets and {steps} steps need {targets} or {targets * steps}",
+            f"its last layer has {rows} outputs; {targets} targets and {steps} steps need {targets} or "
+            f"{targets * steps}",
         )
         return rows == targets * parameters and steps > 1
 

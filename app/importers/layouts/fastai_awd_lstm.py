@@ -102,7 +102,8 @@ class FastaiClassifier(_AwdLstm):
 
 def _answer(blocks: Sequence[HeadBlock]) -> Answer:
     """The last norm goes into the output layer, whose inputs it scales and shifts."""
-    head, tensors = [], {}
+    head: list[Layer] = []
+    tensors: dict[str, Tensor] = {}
     *before, last = blocks
     for number, block in enumerate(before):
         head.append(Layer(size=len(block.linear["weight"]), batch_norm="before", activation="relu"))

@@ -10,21 +10,23 @@ from torch import Tensor
 
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, setting_of, understanding_of
 from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed, under
-from app.importers.structure import Group, structure_of
+from app.importers.structure import structure_of
 from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, resnet_by_name, torchvision_resnet
 from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
 from app.store.manifest import ImageInput
 
-_NORMALISATIONS = {
+NORMALISATIONS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
+_SIZES = ("image_size", "img_size", "resize", "crop_size", "image_height", "img_height", "img_h", "img_x")
+_FRAMES = ("num_frames", "n_frames", "frames", "max_frames", "sequence_length", "seq_len", "seq_length", "clip_len")
 _FUNCTIONS = ("relu", "none", "tanh", "leaky_relu")
 
 
@@ -54,7 +56,8 @@ class FramesClassifier(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = _clips(checkpoint).chain
-        between = [option for option in options_of(chain) if option.name != "front_activation"]
+        size, frames = _whole(checkpoint, _SIZES, "224"), _whole(checkpoint, _FRAMES, "none")
+        between = [option for option in options_of(chain) if not option.name.startswith("front_")]
         layers = [
             Option(
                 "image_activation", "the function between the layers after the ResNet", "relu", _FUNCTIONS, assumed=True
@@ -63,15 +66,15 @@ class FramesClassifier(Layout):
         ]
         return [
             Option(
-                "image_size", "side of the square that images were resized to", "224", kind="whole", least=32, most=1024
+                "image_size", "side of the square that images were resized to", size, kind="whole", least=32, most=1024
             ),
-            Option("frames", "images of a clip that are read, evenly spaced; none: all", "none"),
+            Option("frames", "images of a clip that are read, evenly spaced; none: all", frames),
             Option(
                 "normalisation",
                 "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
                 "imagenet",
-                tuple(_NORMALISATIONS),
-                readings=tuple(_NORMALISATIONS),
+                tuple(NORMALISATIONS),
+                readings=tuple(NORMALISATIONS),
             ),
             *(layers if chain.front else []),
             *between,
@@ -91,7 +94,7 @@ class FramesClassifier(Layout):
             frames == "none" or (frames.isdecimal() and 0 < int(frames) <= 1000),
             f"--set frames={frames}: use none or a number of images",
         )
-        mean, std = _NORMALISATIONS[values.text("normalisation")]
+        mean, std = NORMALISATIONS[values.text("normalisation")]
         encoder = FramesEncoder(
             image=ImageEncoder(resnet=clips.resnet, image_size=size, output="pooled"),
             head=head,
@@ -111,9 +114,15 @@ class FramesClassifier(Layout):
         )
 
 
+def _whole(checkpoint: Checkpoint, names: Sequence[str], otherwise: str) -> str:
+    """A whole number that a file has under one of these names."""
+    found = setting_of(checkpoint.settings, names) or ""
+    return found if found.isdecimal() else otherwise
+
+
 def clips_in(checkpoint: Checkpoint) -> Clips | None:
     """None if the checkpoint has no ResNet with a recurrence after it."""
-    tensors = _together(checkpoint)
+    tensors = together(checkpoint)
     found = resnet_by_name(tensors) if tensors else None
     if tensors is None or found is None:
         return None
@@ -139,7 +148,7 @@ def _clips(checkpoint: Checkpoint) -> Clips:
     return clips
 
 
-def _together(checkpoint: Checkpoint) -> Tensors | None:
+def together(checkpoint: Checkpoint) -> Tensors | None:
     """One state dict, or an encoder and a decoder, the one with images first."""
     if checkpoint.single is not None:
         return checkpoint.single
@@ -154,9 +163,8 @@ def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Te
     """The layers between ResNet and recurrence, each with the norm that follows it."""
     layers: list[Layer] = []
     tensors: dict[str, Tensor] = {}
-    linears = [group for group in chain.front if group.kind in ("linear", "table")]
-    for number, group in enumerate(linears):
-        norm = _norm_after(chain.front, group)
+    linears = [(group, norm) for group, norm in chain.front_layers if group.kind in ("linear", "table")]
+    for number, (group, norm) in enumerate(linears):
         is_last = number == len(linears) - 1
         function = given.values.text("embedding_activation" if is_last else "image_activation")
         layers.append(
@@ -166,11 +174,6 @@ def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Te
         if norm is not None:
             tensors |= prefixed(norm.tensors, f"norm{number}.")
     return tuple(layers), tensors
-
-
-def _norm_after(front: Sequence[Group], group: Group) -> Group | None:
-    place = list(front).index(group) + 1
-    return front[place] if place < len(front) and front[place].kind == "norm" else None
 
 
 def _after(chain: Chain, given: Given) -> tuple[Parts, Answer]:

@@ -13,10 +13,12 @@ from torch import Tensor
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import Parts, answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain
+from app.importers.general_chain import chain_in, is_one_hot, known_chain
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_series import is_one_hot
 from app.importers.options import Option, OptionValues
+from app.importers.parts import prefixed, recurrent_weights
+from app.importers.stacks import Layer as StackLayer
+from app.importers.stacks import is_stack, stacked, widened_output
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.text_rules.marks import padding_word
 from app.importers.vocabularies import Role
@@ -119,12 +121,17 @@ class GeneralLanguageModel(Layout):
         if window == "none":
             require(
                 _keeps_state(chain),
-                "only a network of one recurrence in one direction with one layer after it can keep its state: say how "
-                "many words it reads with --set window=N",
+                "only a network of recurrences of one kind in one direction, with one layer after them, can keep its "
+                "state: say how many words it reads with --set window=N",
             )
-            assert parts.recurrence is not None
-            architecture = LanguageModel(vocabulary_size=rows, recurrence=parts.recurrence)
-            tensors |= {f"decoder.{key}": tensor for key, tensor in answer.tensors.items()}
+            recurrence, weights = stacked(_layers(chain, values.given.get("nonlinearity", "tanh")))
+            architecture = LanguageModel(vocabulary_size=rows, recurrence=recurrence)
+            tensors = {
+                "encoder.embedding.weight": table,
+                **prefixed(weights, "encoder.recurrence."),
+                "decoder.output.weight": widened_output(answer.tensors["output.weight"], recurrence.hidden_size),
+                "decoder.output.bias": answer.tensors["output.bias"],
+            }
         else:
             architecture = _over_windows(rows, table, parts, answer.members, int(window), _pad(values, words))
             tensors |= answer.tensors
@@ -157,8 +164,18 @@ def _rows(chain: Chain) -> int:
 
 
 def _keeps_state(chain: Chain) -> bool:
-    is_plain = not (chain.front or chain.back or chain.attention) and len(chain.recurrences) == len(chain.head) == 1
-    return is_plain and chain.directions == 1 and chain.pooled == chain.width
+    is_plain = not (chain.front or chain.back or chain.attention or any(chain.between.values()))
+    recurrences = [recurrence for recurrence, _ in _layers(chain)]
+    return is_plain and len(chain.head) == 1 and is_stack(recurrences) and chain.pooled == chain.width
+
+
+def _layers(chain: Chain, nonlinearity: str = "tanh") -> list[StackLayer]:
+    """The recurrences with their weights."""
+    structure = chain.structure
+    return [
+        (structure.recurrence(group, nonlinearity=nonlinearity), recurrent_weights(structure.tensors, group.prefix))
+        for group in chain.recurrences
+    ]
 
 
 def _over_windows(

@@ -1,14 +1,16 @@
 """Forecasters and classifiers of series, recognised by their structure: recurrences over numbers, and a head."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import answer_of, encoder_parts, options_of, setting_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, one_or_two
+from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
+from app.importers.rows import ORDER, steps_first
 from app.store.architecture import Classifier, Forecaster, SeriesEncoder
 from app.store.manifest import SeriesInput
 
@@ -28,18 +30,12 @@ _WINDOWS = (
 )
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
+_WORDS = 500  # more numbers a step are hardly a series
 _PADDING = Option(
     "short",
     "series with fewer steps than the window: refuse, or pad with zeros on the left or the right",
     "refuse",
     ("refuse", "left", "right"),
-    assumed=True,
-)
-_OUTPUTS = Option(
-    "outputs",
-    "softmax: one label of all; sigmoid: a probability of each label by itself",
-    "softmax",
-    ("softmax", "sigmoid"),
     assumed=True,
 )
 
@@ -70,6 +66,14 @@ class _OverSeries(Layout):
             readings=("none", "10", "30"),
         )
         return [window, _PADDING, *self._more(chain), *options_of(chain)]
+
+    def _doubts(self, chain: Chain) -> list[str]:
+        if chain.features < _WORDS:
+            return []
+        return [
+            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
+        ]
 
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
@@ -113,27 +117,33 @@ class SeriesForecaster(_OverSeries):
         label = [
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
-        return Understanding(understood.facts, [*understood.unsure, *(label if chain.outputs > 1 else [])])
+        label = label if chain.outputs > 1 else []
+        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
-        return [
-            Option(
-                "feedback",
-                "steps after those that the network gives at once: none, or forecast rows are appended to the window",
-                "none",
-                ("none", "window"),
-                assumed=True,
-            )
-        ] * fed + [
-            Option(
-                "output_activation",
-                "the function on the output",
-                "none",
-                ("none", "relu", "sigmoid", "tanh"),
-                assumed=True,
-            )
-        ]
+        return (
+            [
+                Option(
+                    "feedback",
+                    "steps after those that the network gives at once: none; window: forecast rows are appended to it",
+                    "none",
+                    ("none", "window"),
+                    assumed=True,
+                )
+            ]
+            * fed
+            + [ORDER] * (len(_targets(chain)) > 2)
+            + [
+                Option(
+                    "output_activation",
+                    "the function on the output",
+                    "none",
+                    ("none", "relu", "sigmoid", "tanh"),
+                    assumed=True,
+                )
+            ]
+        )
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -142,6 +152,9 @@ class SeriesForecaster(_OverSeries):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
         (encoder, tensors), answer = self._encoder(chain, given), answer_of(chain, given.values)
+        count = len(given.targets)
+        if given.values.given.get("order") == "targets":
+            answer = replace(answer, tensors=steps_first(answer.tensors, count))
         return Converted(
             architecture=Forecaster.model_validate(
                 {
@@ -167,10 +180,13 @@ class SeriesClassifier(_OverSeries):
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)
-        return understanding_of(chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series")
+        understood = understanding_of(
+            chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
+        )
+        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
-        return [_OUTPUTS] if chain.outputs > 1 else []
+        return [OUTPUTS] if chain.outputs > 1 else []
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -191,12 +207,6 @@ class SeriesClassifier(_OverSeries):
             tensors={**tensors, **answer.tensors},
             series=self._series(chain, given),
         )
-
-
-def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
-    """Whether the inputs are one-hot rows of a vocabulary that the files have, rather than numbers."""
-    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
-    return chain.table is None and any(len(words) == chain.features for words in lists)
 
 
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, tags_in
+from app.importers.general_chain import chain_in, has_spans, known_chain, reads_words, tags_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.structure import Group
@@ -15,7 +15,12 @@ from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
 from app.store.architecture import Tagger, TextEncoder
 
-_NOT_FOR_TAGS = ("length", "padding", "truncating", "stop_words", "prepend", "append")  # a tag for each word
+_MAY_LABEL = (
+    "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names alone "
+    "say so"
+)
+_NEVER = -1000  # transitions that the tutorial forbids have -10000
+_NOT_FOR_TAGS = ("stop_words", "pooling", "norm_at")  # a tag for each word
 
 
 class GeneralTagger(Layout):
@@ -27,25 +32,28 @@ class GeneralTagger(Layout):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        if chain is None or chain.table is None or chain.attention or chain.pooled != chain.width:
+        if chain is None or not reads_words(checkpoint, chain) or chain.attention or chain.pooled != chain.width:
             return False
         return chain.crf is not None or tags_in(checkpoint, chain)
 
     def fits(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        return chain is not None and chain.table is not None and chain.pooled == chain.width
+        return chain is not None and reads_words(checkpoint, chain) and chain.pooled == chain.width
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)
         crf = ", CRF " + chain.crf.name if chain.crf else ""
         understood = understanding_of(chain, f"{chain.outputs} tags a word{crf}")
-        return Understanding(understood.facts, [doubt for doubt in understood.unsure if "(pooling)" not in doubt])
+        doubts = [doubt for doubt in understood.unsure if "(pooling)" not in doubt]
+        return Understanding(
+            understood.facts, [*doubts, *([] if chain.crf is not None or has_spans(checkpoint) else [_MAY_LABEL])]
+        )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        crf = [_ORDER] if chain.crf is not None and _is_tutorials(chain.crf) else []
+        crf = [_ORDER, *_ENDS] if chain.crf is not None and _is_tutorials(chain.crf) else []
         options = [*options_of(chain), *map(_by_word, text_options(checkpoint, chain.embedding.outputs))]
-        return crf + [option for option in options if option.name not in (*_NOT_FOR_TAGS, "pooling")]
+        return crf + [option for option in options if option.name not in _NOT_FOR_TAGS]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -71,14 +79,10 @@ class GeneralTagger(Layout):
                 encoder=encoder, head=answer.members["head"], labels=answer.outputs, crf=chain.crf is not None
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
-            source=vocabulary_of("source", rows, given.words, given.values_with(_DEFAULTS)),
+            source=vocabulary_of("source", rows, given.words, given.values_with({"stop_words": "none"})),
         )
 
 
-_DEFAULTS = {"length": "none", "padding": "left", "truncating": "right", "stop_words": "none"} | {
-    "prepend": "none",
-    "append": "none",
-}
 _ORDER = Option(
     "transitions",
     "to_from: transitions[to, from] as in the tutorial of pytorch.org; from_to: the other way",
@@ -87,9 +91,22 @@ _ORDER = Option(
     readings=("to_from", "from_to"),
 )
 
+_ENDS = tuple(
+    Option(
+        name,
+        f"the tag that stands {where}: found by its name or by transitions of -10000; its name or number; or none",
+        "found",
+        assumed=True,
+    )
+    for name, where in (("start_tag", "before a sentence"), ("stop_tag", "behind a sentence"))
+)
+
 
 def _by_word(option: Option) -> Option:
-    """Taggers read words as they are, with punctuation as words of its own."""
+    """Taggers read words as they are, with punctuation as words of its own, and sentences as long as they are unless
+    the file has a length."""
+    if option.name == "length" and option.usual == "none":
+        return replace(option, assumed=True)
     return replace(option, usual="spaces_lower") if option.usual == "basic_english" else option
 
 
@@ -110,10 +127,32 @@ def _crf(crf: Group, given: Given) -> dict[str, Tensor]:
     labels = [label.strip("<>[] ").upper() for label in given.labels]
     starts = [place for place, label in enumerate(labels) if label in ("START", "BOS", "START_TAG")]
     stops = [place for place, label in enumerate(labels) if label in ("STOP", "END", "EOS", "STOP_TAG", "END_TAG")]
-    if len(starts) == len(stops) == 1:
-        return {"crf.transitions": from_to, "crf.start": from_to[starts[0]], "crf.end": from_to[:, stops[0]]}
+    if not starts and not stops:  # labels without names: nothing goes to START, and nothing comes from STOP
+        starts, stops = ((from_to.amax(side) <= _NEVER).nonzero().flatten().tolist() for side in (0, 1))
+    ends = {}
+    for option, found in (("start_tag", starts), ("stop_tag", stops)):
+        chosen = given.values.text(option)
+        if chosen != "found":
+            found = _places(option, chosen, given.labels, len(matrix))
+        require(
+            chosen == "none" or len(found) == 1,
+            f"which tag stands before a sentence and which one behind it is not known ({option}): name START and STOP "
+            f"in --labels, or use --set {option}=NAME, its number, or none if the CRF has no such tag",
+        )
+        ends[option] = found
+    zeros = from_to.new_zeros(len(matrix))
     return {
         "crf.transitions": from_to,
-        "crf.start": from_to.new_zeros(len(matrix)),
-        "crf.end": from_to.new_zeros(len(matrix)),
+        "crf.start": from_to[ends["start_tag"][0]] if ends["start_tag"] else zeros,
+        "crf.end": from_to[:, ends["stop_tag"][0]] if ends["stop_tag"] else zeros,
     }
+
+
+def _places(option: str, value: str, labels: Sequence[str], count: int) -> list[int]:
+    """The place of a tag by its name or its number."""
+    if value == "none":
+        return []
+    if value in labels:
+        return [list(labels).index(value)]
+    require(value.isdecimal() and int(value) < count, f"--set {option}={value}: there is no such tag; use its name")
+    return [int(value)]

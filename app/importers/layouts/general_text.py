@@ -3,20 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
-from app.importers.general_chain import chain_in, known_chain, one_or_two, tags_in
+from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_chain import chain_in, known_chain, one_or_two, reads_words, tags_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
 from app.store.architecture import Classifier, TextEncoder
 
-_OUTPUTS = Option(
-    "outputs",
-    "softmax: one label of all; sigmoid: a probability of each label by itself",
-    "softmax",
-    ("softmax", "sigmoid"),
-    assumed=True,
+_MAY_TAG = (
+    "whether a text has one label, or each of its words has one (--layout tagger), is not in the file: the parts are "
+    "the same"
 )
 
 
@@ -29,22 +26,24 @@ class TextClassifier(Layout):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        if chain is None or chain.table is None or chain.crf is not None or tags_in(checkpoint, chain):
+        if chain is None or not reads_words(checkpoint, chain) or chain.crf is not None or tags_in(checkpoint, chain):
             return False
         return chain.outputs != chain.embedding.outputs
 
     def fits(self, checkpoint: Checkpoint) -> bool:
         chain = chain_in(checkpoint)
-        return chain is not None and chain.table is not None and chain.crf is None
+        return chain is not None and reads_words(checkpoint, chain) and chain.crf is None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         chain = known_chain(checkpoint)
         outputs = chain.outputs
-        return understanding_of(chain, "a sigmoid" if outputs == 1 else f"{outputs} labels of a text")
+        understood = understanding_of(chain, "a sigmoid" if outputs == 1 else f"{outputs} labels of a text")
+        tagger = [_MAY_TAG] if outputs > 1 and not chain.attention and chain.pooled == chain.width else []
+        return Understanding(understood.facts, [*understood.unsure, *tagger])
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        outputs = [_OUTPUTS] if chain.outputs > 1 else []
+        outputs = [OUTPUTS] if chain.outputs > 1 else []
         return [*options_of(chain), *outputs, *text_options(checkpoint, chain.embedding.outputs)]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -35,6 +36,9 @@ _PAIR = (
     *("decoder.attention.key", "decoder.attention.query", "decoder.attention.score", "decoder.attention.gate"),
     *("decoder.bridge_hidden", "decoder.bridge_cell", "decoder.readout", "decoder.input"),
 )
+_MEANINGS = {"bos": "begins", "eos": "ends"}
+_MARKS = ("sos", "eos", "bos", "sostok", "eostok", "start", "end", "\t", "\n")
+_SHOWN = 8
 _OF_THE_SKELETON = ("why", "layout", "keys")  # members that `--write-mapping` adds
 _MAPPING = Option("mapping", "a JSON file from our parts to the prefixes of your keys, see docs/importing.md")
 _WITHOUT_BIAS = ("decoder.embedding", "decoder.attention.score")  # softmax drops a score's bias
@@ -45,6 +49,7 @@ class _Generic(Layout):
     """Must be chosen with `--layout`: any network could match."""
 
     is_generic = True
+    parts: Sequence[str]
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         return False
@@ -54,7 +59,11 @@ class _Generic(Layout):
 
     def _rows(self, checkpoint: Checkpoint, chosen: Mapping[str, str], part: str) -> int | None:
         """Rows of the weight of a part, if the mapping is known."""
-        return len(_Mapping(checkpoint, chosen["mapping"]).weight(part)) if "mapping" in chosen else None
+        if "mapping" not in chosen:
+            return None
+        mapping = _Mapping(checkpoint, chosen["mapping"])
+        mapping.check_parts(self.parts)
+        return len(mapping.weight(part))
 
 
 class GenericClassifier(_Generic):
@@ -62,6 +71,7 @@ class GenericClassifier(_Generic):
 
     name = "generic-classifier"
     source = "your own classifier, with a mapping file"
+    parts = _CLASSIFIER
     vocabularies: Sequence[Role] = ("source",)
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
@@ -72,7 +82,7 @@ class GenericClassifier(_Generic):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values
         mapping = _Mapping(checkpoint, values.text("mapping"))
-        mapping.check_parts(_CLASSIFIER)
+        mapping.check_parts(self.parts)
         source = words["source"]
         output = mapping.prefix("output")
         layer = two_labels(mapping.tensors, output) if mapping.outputs == 1 else linear(mapping.tensors, output)
@@ -104,6 +114,7 @@ class GenericEncoderDecoder(_Generic):
 
     name = "generic-encoder-decoder"
     source = "your own encoder-decoder, with a mapping file"
+    parts = _PAIR
     vocabularies: Sequence[Role] = ("source", "target")
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
@@ -114,11 +125,11 @@ class GenericEncoderDecoder(_Generic):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         words, values = given.words, given.values
         mapping = _Mapping(checkpoint, values.text("mapping"))
-        mapping.check_parts(_PAIR)
+        mapping.check_parts(self.parts)
         source, target = words["source"], words["target"]
         check_words(target, len(mapping.weight("decoder.embedding")), "target")
         recurrent = recurrence(mapping.tensors, mapping.prefix("decoder.recurrence"))
-        bos, eos = (index_of(target, str(mapping.rest.pop(name, f"<{name}>")), "target") for name in ("bos", "eos"))
+        bos, eos = (mapping.mark(name, target) for name in ("bos", "eos"))
         most = int(mapping.rest.pop("max_tokens", 50))
         try:
             embedding, others = mapping.weight("decoder.embedding"), dict(mapping.rest.pop("decoder", {}))
@@ -215,5 +226,37 @@ class _Mapping:
             for name in ("prepend", "append")
         }
 
+    def mark(self, name: str, words: Sequence[str]) -> int:
+        """The id of the word that begins (`bos`) or ends (`eos`) an answer. Raises ImportFailed if there is none."""
+        usual = f"<{name}>"
+        named = name in self.rest
+        word = str(self.rest.pop(name, usual))
+        if named or word in words:
+            return index_of(words, word, "target")
+        others = [other for other in words if other.startswith(("<", "[", "_")) or other.lower() in _MARKS]
+        seen = f"; these look like marks: {', '.join(others[:_SHOWN])}" if others else ""
+        raise ImportFailed(
+            f"the mapping file does not name the word that {_MEANINGS[name]} an answer, and the target vocabulary has "
+            f"no {usual}{seen}. Name it: {json.dumps({name: others[0] if others else 'WORD'}, ensure_ascii=False)}. "
+            'Words around a source are named as lists: "prepend": [...], "append": [...]'
+        )
+
     def check_nothing_is_left(self) -> None:
+        """Raises ImportFailed for members and tensors that nothing reads: a network without a part of it answers
+        wrongly. A tensor that is equal to one that is read may be left over: parts may share it."""
+        leave = tuple(f"{prefix.removesuffix('.')}." for prefix in self.rest.pop("leave_out", ()))
         require(not self.rest, f"the mapping file has unknown members: {', '.join(self.rest)}")
+        used = tuple(self.prefix(part) for part in self._parts)
+        read = [tensor for key, tensor in self.tensors.items() if key.startswith(used)]
+        left = [
+            key
+            for key, tensor in self.tensors.items()
+            if not key.startswith((*used, *leave)) and not any(torch.equal(tensor, other) for other in read)
+        ]
+        names = list(dict.fromkeys(key.rpartition(".")[0] or key for key in left))
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        require(
+            not left,
+            f"no part of the mapping file reads {', '.join(names[:_SHOWN])}{more}: without them the network would "
+            'answer wrongly. Name their part, or say that the answers do not need them: "leave_out": ["PREFIX", ...]',
+        )

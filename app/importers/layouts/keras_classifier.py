@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from app.importers.checkpoint import Checkpoint
 from app.importers.keras import pooled
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.series import columns_of, series_input, series_options
+from app.importers.keras.series import columns_of, read_as, series_input, series_options
 from app.importers.keras.text import source_vocabulary, text_needs, text_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
@@ -25,7 +25,7 @@ class KerasTextClassifier(KerasLayout):
     reads_text = True
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
-        return text_options(self.understood(checkpoint), checkpoint)
+        return text_options(self.understood(checkpoint), checkpoint, imdb=True)
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         understood = self.understood(checkpoint)
@@ -51,9 +51,10 @@ class KerasSeriesClassifier(KerasLayout):
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         understood = self.understood(checkpoint)
-        return Needs(labels=max(2, understood.outputs), columns=columns_of(understood))
+        return Needs(labels=max(2, understood.outputs), columns=columns_of(understood, chosen))
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)
         architecture, tensors = pooled.classifier(understood)
+        architecture = read_as(architecture, understood, given)
         return Converted(architecture, tensors, series=series_input(understood, given))

@@ -52,11 +52,7 @@ class KerasTranslation(KerasLayout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         understood = self.understood(checkpoint)
         pair = pair_of(understood)
-        options = [
-            option
-            for option in text_options(understood, checkpoint, lengths=False)
-            if option.name not in ("start", "splitting", "index_from")
-        ]
+        options = text_options(understood, checkpoint, lengths=False)
         options += length_options(pair.encoder, checkpoint, padding="post")
         if pair.encoder.embedding is None:
             options.append(
@@ -77,7 +73,7 @@ class KerasTranslation(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         pair, values = pair_of(self.understood(checkpoint)), given.values
-        architecture, tensors = translation.encoder_decoder(pair)
+        architecture, tensors = translation.encoder_decoder(pair, zero_row=given.values.given.get("filling") == "zeros")
         rows = architecture.decoder.vocabulary_size
         source = _source(pair, given)
         target = vocabulary_of("target", rows, given)

@@ -54,6 +54,13 @@ class OpenNMT(Layout):
                 assumed=True,
             ),
             Option(
+                "replace_unk",
+                "-replace_unk: an unknown word becomes the source word with the highest attention",
+                "no",
+                ("yes", "no"),
+                assumed=True,
+            ),
+            Option(
                 "max_tokens", "-max_length: steps after which decoding ends", "100", kind="whole", most=_MOST_TOKENS
             ),
         ]
@@ -113,6 +120,7 @@ class OpenNMT(Layout):
                 beams=values.number("beams"),
                 length_penalty=values.real("alpha"),
                 penalty_tokens=1,
+                replace_unknown=index_of(target, "<unk>", "target") if values.is_yes("replace_unk") else None,
                 search="gaps",
                 until="best",
             ),

@@ -75,7 +75,8 @@ class _Residual(_WithConvolutions):
         assert isinstance(found, Residual)
         understood = self.rest.understanding(found.rest)
         widths = ", ".join(str(block.width) for block in found.blocks)
-        fact = f"over {found.channels} numbers a step: {'a convolution and ' if found.stem else ''}residual blocks of {widths}"
+        stem = "a convolution and " if found.stem else ""
+        fact = f"over {found.channels} numbers a step: {stem}residual blocks of {widths}"
         return Understanding(
             [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *understood.unsure]
         )
@@ -95,7 +96,8 @@ class _Residual(_WithConvolutions):
         require(
             len(strides) == len(found.blocks)
             and all(stride.isdecimal() and 0 < int(stride) <= 64 for stride in strides),
-            f"--set strides={values.text('strides')}: give {len(found.blocks)} numbers from 1 to 64, one for each block",
+            f"--set strides={values.text('strides')}: give {len(found.blocks)} numbers from 1 to 64, "
+            "one for each block",
         )
         blocks: list[Block] = []
         tensors: dict[str, Tensor] = {}

@@ -10,6 +10,7 @@ import msgspec
 
 from app.importers.formats.allowed_calls import AllowedCall
 from app.importers.formats.bounds import Bounds
+from app.importers.formats.keys import in_short_time
 from app.importers.formats.numpy_arrays import unwrapped
 from app.importers.formats.refusals import TooLarge, Unreadable
 from app.importers.formats.storages import NumberType, Storage, TensorView
@@ -109,7 +110,7 @@ class _Writer:
                 "args": [self.node(item) for item in value.args],
                 "state": self._pairs(value.state.items()),
                 "items": [self.node(item) for item in value.items],
-                "entries": self._pairs(value.entries),
+                "entries": self._pairs(value.entries.items()),
             }
         if isinstance(value, StubClass):
             return value.name
@@ -118,7 +119,7 @@ class _Writer:
         raise Unreadable(f"it contains a {type(value).__name__}, which is not plain data")
 
     def _pairs(self, pairs: Any) -> list[Any]:
-        return [[self.node(key), self.node(value)] for key, value in pairs]
+        return [[self.node(key), self.node(value)] for key, value in in_short_time(pairs)]
 
     def _tensor(self, view: TensorView) -> str:
         number = self._numbers.get(id(view))

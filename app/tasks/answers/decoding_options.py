@@ -137,7 +137,7 @@ def decode_request(entry: Entry, options: DecodingOptions) -> Decode:
         forbidden=list(decoding.forbidden),
         prefix=prefix,
         alternatives=max(options.logprobs or 0, next_tokens),
-        attention=options.attention,
+        attention=options.attention or decoding.replace_unknown is not None,
     )
 
 

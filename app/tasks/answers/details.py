@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.engine.protocol import Decode
 from app.errors import InputTooLong
+from app.tasks.answers.sentence import decoding_options_of
 from app.tasks.job import Job
 
 MAX_DETAILS = 1_000_000  # numbers in the answer to a request
@@ -22,10 +23,11 @@ def check_details(jobs: Sequence[Job]) -> None:
 
 
 def _most_numbers(job: Job) -> int:
-    """The numbers of an answer. Attention is over all sentences of an input."""
+    """The numbers of an answer. Attention is over all sentences of an input; what the model needs of it for the words
+    in place of unknown ones is not shown, and does not count."""
     request = job.request
     assert isinstance(request, Decode)
     encoder = job.entry.manifest.architecture.encoder
     positions = encoder.memory_length if encoder.kind == "image" else job.tokens
-    of_token = (positions if request.attention else 0) + _ALTERNATIVE * request.alternatives
+    of_token = (positions if decoding_options_of(job).attention else 0) + _ALTERNATIVE * request.alternatives
     return request.n_best * len(job.parts) * request.max_tokens * of_token

@@ -155,6 +155,14 @@ def _check_explained(manifest: Manifest, steps: int, index: int) -> None:
     most = MOST_EXPLAINED[manifest.architecture.explains_in_one_pass]
     if steps > most:
         words = "tokens" if manifest.source == "text" else "steps"
+        use = manifest.tokenizer
+        if use is not None and use.length is not None and use.length.pad is not None and use.length.to > most:
+            raise InputTooLong(
+                f"{manifest.name} pads every text to {use.length.to} tokens; the limit of explain is {most}: leave out "
+                "explain",
+                input=index,
+                limit=most,
+            )
         raise InputTooLong(
             f"inputs[{index}] has {steps} {words}; the limit of explain is {most} for {manifest.name}: shorten the "
             "input, or leave out explain",

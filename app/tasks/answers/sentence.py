@@ -10,6 +10,7 @@ from app.engine.protocol import Decode, FinishReason, Frames, Pixels, Series, To
 from app.tasks.answers.attention_weights import GridAttention, TextAttention, join_attention
 from app.tasks.answers.decoding_options import DecodingOptions, decoding_of
 from app.tasks.answers.emitted_tokens import EmittedTokens, join_tokens
+from app.tasks.answers.source_words import SourceWords
 from app.tasks.job import Job
 from app.text.stops import first_stop
 
@@ -41,12 +42,14 @@ def decoding_options_of(job: Job) -> DecodingOptions:
 def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int = 0) -> Sentence:
     """The sentence of a hypothesis. A stop string cuts it, but keeps `sent_tokens`."""
     options = decoding_options_of(job)
+    words = SourceWords(job)
+    words.add(hypothesis.tokens, hypothesis.attention)
     ids = [*job.read.unshown, *hypothesis.tokens]
-    text = job.entry.target_tokenizer.unstripped(ids, after=job.read.after)
+    text = words.put_into(job.entry.target_tokenizer.unstripped(ids, after=job.read.after))
     stop = first_stop(text, options.stop or ())
     if stop is not None:
         text = text[:stop].rstrip()
-        hypothesis = _cut(hypothesis, max(sent_tokens, _tokens_needed(job, hypothesis.tokens, len(text))))
+        hypothesis = _cut(hypothesis, max(sent_tokens, _tokens_needed(job, hypothesis.tokens, words, len(text))))
     elif hypothesis.finish_reason == "stop" or not job.entry.manifest.continues:
         text = text.rstrip()  # a completion that was cut by its length continues after its last space
     elif job.read.next is not None:
@@ -109,11 +112,13 @@ def _is_one_beam(job: Job) -> bool:
     return isinstance(job.request, Decode) and job.request.beams == 1
 
 
-def _tokens_needed(job: Job, tokens: list[int], length: int) -> int:
+def _tokens_needed(job: Job, tokens: list[int], words: SourceWords, length: int) -> int:
     """The fewest tokens whose text has `length` characters."""
     settled, after, before = job.entry.target_tokenizer.settled, job.read.after, job.read.unshown
     return bisect_left(
-        range(len(tokens)), length, key=lambda count: len(settled([*before, *tokens[:count]], after=after))
+        range(len(tokens)),
+        length,
+        key=lambda count: len(words.put_into(settled([*before, *tokens[:count]], after=after))),
     )
 
 

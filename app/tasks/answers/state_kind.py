@@ -10,7 +10,6 @@ from app.engine.check import check_layer
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Embed, Embedded, Terms
 from app.json_pieces import AS_IT_IS, JsonArray
-from app.store.architecture import Recurrence
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.usage import Usage
@@ -104,10 +103,3 @@ def _normalized(state: NDArray[np.float32]) -> NDArray[np.float32]:
     """A state divided by its norm. The squares of large numbers of float32 fit float64 only."""
     norm = float(np.linalg.norm(state.astype(np.float64)))
     return (state / (norm or 1.0)).astype(np.float32)
-
-
-def recurrence_of(manifest: Manifest) -> Recurrence:
-    """The recurrence of a model with a recurrent encoder."""
-    encoder = manifest.architecture.encoder
-    assert encoder.kind != "image"  # see `StateKind.given_by`
-    return encoder.recurrence

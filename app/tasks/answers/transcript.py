@@ -11,6 +11,7 @@ from app.errors import TimedOut
 from app.tasks.answers.decoding_options import ContinuationOptions
 from app.tasks.answers.emitted_tokens import EmittedTokens, possible_tokens
 from app.tasks.answers.sentence import Sentence, decoding_options_of, emitted_tokens, join_sentences, sentence_of
+from app.tasks.answers.source_words import SourceWords
 from app.tasks.answers.token_results import Hypothesis, NextToken, SentenceResult
 from app.tasks.job import Job, Output
 from app.text.growing_text import GrowingText
@@ -49,6 +50,7 @@ class Transcript:
         self._text = GrowingText(job.entry.target_tokenizer, job.read.after)
         for token in job.read.unshown:
             self._text.add(token)
+        self._words = SourceWords(job)
         self._tokens: list[int] = []
         self._log_probs: list[float] = []
         self._alternatives: list[Alternatives] = []  # of one token each, like `_attention`
@@ -59,6 +61,7 @@ class Transcript:
 
     def feed(self, progress: Progress) -> Iterator[Delta]:
         """Take tokens; each may complete a delta. A stop string ends the deltas."""
+        self._words.add(progress.tokens, progress.attention)
         for index, token in enumerate(progress.tokens):
             self._text.add(token)
             self._tokens.append(token)
@@ -67,7 +70,9 @@ class Transcript:
                 self._alternatives.append(progress.alternatives.rows(index, index + 1))
             if progress.attention is not None:
                 self._attention.append(progress.attention.rows(index, index + 1))
-            new = self._text.settled[len(self._sent_text) :]  # no stop string begins before it
+            new = self._words.put_into_growing(self._text.settled)[
+                len(self._sent_text) :
+            ]  # no stop string begins before it
             if first_stop(new, self._stops) is not None:
                 self.is_stopped = True
                 return
@@ -77,7 +82,7 @@ class Transcript:
     def _settle(self, text: str) -> Delta | None:
         """The delta up to `text`. It has tokens if `text` contains all their text, spaces at its end included."""
         tokens = None
-        if self._options.logprobs is not None and text == self._text.unstripped:
+        if self._options.logprobs is not None and text == self._words.put_into(self._text.unstripped):
             tokens = emitted_tokens(self._job, self._hypothesis(begin=self._sent_tokens))
             self._sent_tokens = len(self._tokens)
         return self._delta(text, tokens)

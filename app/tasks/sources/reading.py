@@ -30,6 +30,12 @@ class Reading:
         return splits(self.entry, self.options)
 
     @property
+    def needs_pieces(self) -> bool:
+        """Whether the answer shows tokens of the source, or words in place of unknown ones."""
+        decoding = self.entry.manifest.decoding
+        return self.pieces or (decoding is not None and decoding.replace_unknown is not None)
+
+    @property
     def truncates(self) -> bool:
         """Whether a text that is too long is cut."""
         return truncates(self.options)
@@ -45,7 +51,8 @@ class Reading:
         encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
         if encoder.kind == "image" or encoder.is_divisible:
             return of_model
-        return self.whole_steps if of_model is None else min(of_model, self.whole_steps)
+        most = encoder.whole_steps(self.whole_steps) if encoder.kind == "text" else self.whole_steps
+        return most if of_model is None else min(of_model, most)
 
     @property
     def tokenizer(self) -> TextTokenizer:

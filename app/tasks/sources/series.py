@@ -179,12 +179,15 @@ def _cuts(options: TaskOptions) -> bool:
 
 def _check_whole(steps: int, manifest: Manifest, place: SeriesPlace, limits: SourceLimits) -> None:
     encoder = manifest.architecture.encoder
-    if encoder.kind == "series" and not encoder.is_divisible and steps > limits.whole_steps:
+    if encoder.kind != "series" or encoder.is_divisible:
+        return
+    most = encoder.whole_steps(limits.whole_steps)
+    if steps > most:
         raise InputTooLong(
-            f"{place.name} has {steps} steps; {place.model} reads a series as a whole, of at most {limits.whole_steps} "
-            "steps (max_whole_steps): send the last ones",
+            f"{place.name} has {steps} steps; {place.model} reads a series as a whole, of at most {most} steps "
+            "(max_whole_steps): send the last ones",
             input=place.index,
-            limit=limits.whole_steps,
+            limit=most,
         )
 
 

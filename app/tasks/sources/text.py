@@ -135,9 +135,9 @@ def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0)
     if not ids:
         raise place.without_tokens()
     place.check_tokens(ids, number if span else None)
-    pieces = entry.tokenizer.pieces(own, most=place.most) if place.pieces else []
+    pieces = entry.tokenizer.pieces(own, most=place.most) if place.needs_pieces else []
     moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
-    return ReadSource(Tokens(ids), moved, part=number)
+    return ReadSource(Tokens(ids), moved, part=number, text=text if pieces else "")
 
 
 def _ids(entry: Entry, text: str, most: int | None) -> list[int]:
@@ -170,6 +170,8 @@ def _continued(text: str, place: Reading) -> ReadSource:
 def _is_read_quickly(texts: Sequence[str], entries: Sequence[Entry], options: TaskOptions) -> bool:
     """Whether texts are so short and so few that they are read in less than a few milliseconds."""
     if len(texts) > _INLINE_SENTENCES or sum(map(len, texts)) > _INLINE_CHARS:
+        return False
+    if not all(entry.tokenizer.cleans_quickly for entry in entries):
         return False
     counts = (most_sentences(text) if splits(entry, options) else 1 for text, entry in zip(texts, entries, strict=True))
     return sum(counts) <= _INLINE_SENTENCES

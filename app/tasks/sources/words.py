@@ -91,9 +91,10 @@ class WordsSource(SourceKind[str | Words]):
         def read_all() -> list[ReadSource]:
             return [_read(item, place, reader.limits) for item, place in zip(inputs, places, strict=True)]
 
-        if sum(len(_text(item)) for item in inputs) > _INLINE_CHARS:
-            return await asyncio.to_thread(read_all)
-        return read_all()
+        is_short = sum(len(_text(item)) for item in inputs) <= _INLINE_CHARS
+        if is_short and all(entry.tokenizer.cleans_quickly for entry in entries):
+            return read_all()
+        return await asyncio.to_thread(read_all)
 
 
 def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource:
@@ -104,12 +105,16 @@ def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource
                 options=["state"],
             )
         return read_words_on(item, place)
+    reads_end, most = place.tokenizer.reads_end, limits.text_chars
     if place.truncates and isinstance(item, Words):
-        item = Words(item.words[: limits.text_chars])
+        item = Words(item.words[-most:] if reads_end else item.words[:most])
     text, given = _text(item), item.places if isinstance(item, Words) else None
-    if place.truncates:
-        text = text[: limits.text_chars]
-        given = given and [(start, end) for start, end in given if end <= len(text)]
+    if place.truncates and len(text) > most:
+        first = len(text) - most if reads_end else 0
+        text = text[first : first + most]
+        given = given and [
+            (start - first, end - first) for start, end in given if first <= start and end <= first + most
+        ]
     place.check_not_empty(text)
     try:
         ids, words = place.tokenizer.encode_words(text, given, most=place.most)
@@ -118,6 +123,14 @@ def _read(item: str | Words, place: Reading, limits: SourceLimits) -> ReadSource
     if not ids:
         raise place.without_tokens()
     place.check_tokens(ids)
+    longest = place.tokenizer.longest
+    if longest is not None and not place.truncates and (count := place.tokenizer.whole_length(text)) > longest:
+        raise InputTooLong(
+            f"inputs[{place.index}] has {count} tokens; the limit of {place.entry.manifest.name} is {longest}: "
+            f"{place.options.too_long}",
+            input=place.index,
+            limit=longest,
+        )
     known = [word for word in words if word is not None]
     if len(known) < len(words) and not place.truncates:
         number = words.index(None)

@@ -11,6 +11,7 @@ _HEAD = '''# Generated from docs/openapi.json by `make client`; change the reque
 from typing import Annotated, Any, Literal, TypedDict
 '''
 _TAG = "Tasks"
+_JSON = "application/json"  # streams of pieces have the options of their task
 _NOT_OPTIONS = ("inputs", "stream")
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
@@ -21,7 +22,7 @@ def options_module(openapi: Path) -> str:
     names, classes = {}, []
     for path, operation in _tasks(document):
         names[path] = f"{operation['operationId'].title().replace('_', '')}Options"
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        schema = operation["requestBody"]["content"][_JSON]["schema"]
         members = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
         lines = [f'class {names[path]}(TypedDict, total=False):\n    """Options of `POST {path}`."""\n']
         lines += [_member(name, member) for name, member in members.items() if name not in _NOT_OPTIONS]
@@ -33,7 +34,7 @@ def options_module(openapi: Path) -> str:
 def _tasks(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if _TAG in operation["tags"]:
+            if _TAG in operation["tags"] and _JSON in operation["requestBody"]["content"]:
                 yield path, operation
 
 
