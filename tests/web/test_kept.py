@@ -198,10 +198,7 @@ def test_the_next_tokens_follow_and_endings_go_on(visit: Visit) -> None:
         max_tokens=16,
     )
     expect(results.locator(".sentence")).to_have_text(
-        [
-            f"{ending}{whole['text']}"
-            for ending, whole in zip((" no sense", " a warm film"), wholes, strict=True)
-        ]
+        [f"{ending}{whole['text']}" for ending, whole in zip((" no sense", " a warm film"), wholes, strict=True)]
     )
     expect(endings(section).locator(".model")).to_have_text("lm-en/1")
     visit.check()
@@ -217,10 +214,11 @@ def test_a_state_of_a_service_that_began_anew_says_so(
         wait_until_ready(other)
 
         def elsewhere(route: Route) -> None:
-            route.continue_(url=route.request.url.replace(visit.server, other))
+            answer = httpx.post(f"{other}/v1/sentiment", json=sent_by(route.request), timeout=30)
+            route.fulfill(status=answer.status_code, body=answer.content, content_type=answer.headers["content-type"])
 
         visit.page.route("**/v1/sentiment", elsewhere)
-        written(section).press("End")
+        written(section).press("ControlOrMeta+End")
         written(section).press_sequentially("s")
         told = section.locator("#kept-typed").get_by_role("alert")
         expect(told).to_contain_text("A state cannot be used")
@@ -245,13 +243,15 @@ def test_a_state_that_was_changed_says_so(visit: Visit) -> None:
         route.continue_(post_data=json.dumps({**body, "state": body["state"][:-8]}))
 
     visit.page.route("**/v1/sentiment", cut)
-    written(section).press("End")
+    written(section).press("ControlOrMeta+End")
     written(section).press_sequentially("s")
     expect(section.locator("#kept-typed").get_by_role("alert")).to_contain_text("it was cut or changed; send it whole")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize(("model", "part"), [(SENTIMENT, "#kept-typed"), (LANGUAGE, "#kept-typed"), (SENTIMENT, "#kept-endings")])
+@pytest.mark.parametrize(
+    ("model", "part"), [(SENTIMENT, "#kept-typed"), (LANGUAGE, "#kept-typed"), (SENTIMENT, "#kept-endings")]
+)
 def test_the_curl_commands_keep_a_state_and_continue_from_it(visit: Visit, model: str, part: str) -> None:
     section = opened(visit, model, "it's a warm")
     type_on(section, ' "film" that')
@@ -283,6 +283,7 @@ def test_a_forecast_goes_on_with_new_rows(browser: Browser, number_server: str) 
     section = job(visit, "The memory, kept")
     section.get_by_label("Model").select_option("forecast-state")
     expect(written(section)).to_have_value("temperature,wind\n")
+    expect(section.get_by_text("A row is read when its line has ended.")).to_be_visible()
     written(section).fill("\n".join(rows) + "\n")
     expect(fact(section, "now")).to_have_text("rows read now: 3")
     written(section).press("ControlOrMeta+End")
@@ -302,6 +303,27 @@ def test_a_forecast_goes_on_with_new_rows(browser: Browser, number_server: str) 
     expect(endings(section).locator(".now")).to_have_text("rows read now: 3")
     visit.check()
     visit.close()
+
+
+def test_labels_of_a_classifier_follow(browser: Browser, tmp_path: Path) -> None:
+    [draft] = [draft for draft in drafts() if draft.name == SENTIMENT]
+    update = {"name": "classify-topic", "task": "classification", "labels": ("sport", "science")}
+    publish_tiny(draft.model_copy(update=update), tmp_path / "store", tiny_tokenizer(tmp_path))
+    with serving_store(tmp_path / "store", tmp_path) as address:
+        visit = Visit.apart(browser, address)
+        section = opened(visit, "classify-topic")
+        type_on(section, " again")
+        [result] = asked(visit, "/v1/classify", inputs=f"{TEXT} again", model="classify-topic")
+        expect(section.locator("#kept-typed .label")).to_have_text(result["label"])
+        most = sorted(result["scores"].items(), key=lambda item: -item[1])
+        expect(section.locator("#kept-typed .shares li")).to_have_text(
+            [f"{label}{percent(share)}" for label, share in most]
+        )
+        results = try_endings(section, " the plot", " the acting is worse")
+        wholes = asked(visit, "/v1/classify", inputs=[f"{TEXT} the plot", f"{TEXT} the acting is worse"])
+        expect(results.locator(".label")).to_have_text([whole["label"] for whole in wholes])
+        visit.check()
+        visit.close()
 
 
 def test_the_keyboard_reads_and_saves_a_point(visit: Visit) -> None:
@@ -338,9 +360,13 @@ def test_in_korean_on_a_narrow_screen(browser: Browser, server: str) -> None:
         assert boxes[0]["x"] < boxes[1]["x"]  # side by side
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
     for role in ("textbox", "button", "combobox"):
-        unnamed = [one for one in section.get_by_role(role).all() if not one.evaluate(  # type: ignore[arg-type]
-            "control => (control.ariaLabel ?? control.labels?.[0]?.textContent ?? '') + control.textContent"
-        ).strip()]
+        unnamed = [
+            one
+            for one in section.get_by_role(role).all()
+            if not one.evaluate(  # type: ignore[arg-type]
+                "control => (control.ariaLabel ?? control.labels?.[0]?.textContent ?? '') + control.textContent"
+            ).strip()
+        ]
         assert unnamed == []
     visit.check()
     visit.close()

@@ -2,12 +2,12 @@
 
 import { choice, element, said } from "./dom.js";
 import { Job } from "./job.js";
-import { KINDS } from "./keptkinds.js";
 import { endingsJob } from "./keptendings.js";
-import { drawKept } from "./keptfacts.js";
+import { drawKept, endOf } from "./keptfacts.js";
+import { kindOf, modelsKept } from "./keptkinds.js";
 import { isStale, read, readCurl } from "./keptrequests.js";
 import { Latest } from "./latest.js";
-import { modelsWhere, whenModels } from "./models.js";
+import { whenModels } from "./models.js";
 import { Readings } from "./readings.js";
 import { answeredBy } from "./results.js";
 import { headed, jobParts, showSection } from "./section.js";
@@ -17,7 +17,6 @@ const STARTS = {
   sentiment: { en: "It begins like a masterpiece,", ko: "처음 한 시간은 정말 좋았는데" },
   completion: { en: "This film is one of the", ko: "이 영화는 정말" },
 };
-const SHOWN = 120; // characters before the new ones that are shown
 
 /** Connect the section. */
 export function keptJob() {
@@ -25,7 +24,8 @@ export function keptJob() {
   const models = element("div", { className: "choices" });
   const save = said("button", "keptSave", { type: "button", className: "button", disabled: true });
   save.dataset.off = "";
-  const typed = element("div", { id: "kept-typed" }, ...jobParts("keptRun", [models, said("label", "keptLabel", { htmlFor: textarea.id }), textarea, said("p", "keptAgain", { id: "kept-again", className: "hint" })], [save]));
+  const hint = element("p", { className: "hint" });
+  const typed = element("div", { id: "kept-typed" }, ...jobParts("keptRun", [models, said("label", "keptLabel", { htmlFor: textarea.id }), textarea, hint], [save]));
   const place = element("div", { id: "kept-endings", hidden: true });
   const section = headed("kept");
   section.append(typed, place);
@@ -35,20 +35,20 @@ export function keptJob() {
   let shown = null; // the reading that the answer shows
   let begun = ""; // the text that the page began with: another one is the visitor's
 
-  const kind = () => KINDS[model?.task] ?? KINDS.sentiment;
-  const written = () => kind().whole(textarea.value);
-
   function request() {
-    const text = written();
-    const nothing = !model || kind().isNothing(kind().inputs(text, "", model)) || !text.trim();
+    if (!model) return { sources: [""], curl: "" };
+    const kind = kindOf(model);
+    const text = kind.whole(textarea.value);
     const before = readings.before(text);
-    return { sources: [nothing ? "" : text], advice: kind().advice, text, before, kind: kind(), model, curl: nothing ? "" : readCurl(kind(), model, text, before) };
+    const isNothing = !text.trim() || kind.isNothing(kind.inputs(text, "", model));
+    return { sources: [isNothing ? "" : text], advice: kind.advice, text, before, kind, model, curl: isNothing ? "" : readCurl(kind, model, text, before) };
   }
 
   async function ask({ text, before, kind, model }, signal) {
     if (before && kind.isNothing(kind.inputs(text, before.text, model))) return { ...before, now: 0, kept: before.all, known: text, kind };
     try {
       const reading = await read(kind, model, text, before, signal);
+      signal.throwIfAborted(); // such as by another model
       readings.keep(reading);
       return { ...reading, known: kind.settled(before?.text ?? ""), kind };
     } catch (problem) {
@@ -66,12 +66,17 @@ export function keptJob() {
     job.allow(save, Boolean(reading));
   }
 
+  function follow() {
+    const [text] = request().sources;
+    if (!text) clear();
+    else if (text !== shown?.text) return job.run();
+  }
+
   const draw = (answer, done) => {
     if (done) offer(answer);
     return [drawReading(answer)];
   };
   const job = new Job("kept-typed", { request, ask, draw, summary: ({ result, kind }) => kind.summary(result) });
-  const follow = () => (request().sources[0] ? job.run() : clear());
   const latest = new Latest(follow, () => {});
   const endings = endingsJob(place, {
     back(point) {
@@ -89,6 +94,7 @@ export function keptJob() {
     const before = model;
     model = served.find((one) => one.name === name) ?? served[0] ?? null;
     models.replaceChildren(choice(say("model"), served.map(nameOf), model?.name, choose));
+    hint.textContent = model ? say(`keptAgain_${kindOf(model).unit}`) : "";
     if (model && textarea.value === begun) textarea.value = begun = startOf(model);
     if (model?.name === before?.name && model?.version === before?.version) return job.showCurl();
     readings.forget();
@@ -113,26 +119,21 @@ export function keptJob() {
   whenSpoken(() => choose(model?.name));
 }
 
-/** The models that carry a state and have a view here, by task. */
-function modelsKept() {
-  return Object.keys(KINDS).flatMap((task) => modelsWhere((model) => model.carries_state && model.task === task));
-}
-
 function nameOf({ name, task }) {
-  return [name, `${name} (${say({ sentiment: "sentimentNav", completion: "completeNav", forecasting: "forecastNav" }[task])})`];
+  return [name, `${name} (${say(`keptTask_${task}`)})`];
 }
 
 function startOf({ task, languages, series }) {
-  if (task === "forecasting") return `${series.features.join(",")}\n`;
-  return STARTS[task][languages[0]] ?? STARTS[task].en;
+  if (series) return `${series.features.join(",")}\n`;
+  const starts = STARTS[task] ?? STARTS.sentiment;
+  return starts[languages[0]] ?? starts.en;
 }
 
 function drawReading({ text, known, result, kind, ...counts }) {
-  const old = known.length > SHOWN ? `…${known.slice(-SHOWN)}` : known;
   return element(
     "div",
     { className: "result" },
-    element("p", { className: "kept" }, element("span", { textContent: old }), element("mark", { textContent: text.slice(known.length) })),
+    element("p", { className: "kept" }, element("span", { textContent: endOf(known) }), element("mark", { textContent: text.slice(known.length) })),
     ...kind.draw(result),
     drawKept(kind, counts, answeredBy(result)),
   );

@@ -2,8 +2,8 @@
 
 import { element, said } from "./dom.js";
 import { Job } from "./job.js";
-import { drawKept } from "./keptfacts.js";
-import { KINDS } from "./keptkinds.js";
+import { drawKept, endOf } from "./keptfacts.js";
+import { kindOf } from "./keptkinds.js";
 import { endingsCurl, isStale, readEndings } from "./keptrequests.js";
 import { Latest } from "./latest.js";
 import { answeredBy } from "./results.js";
@@ -27,11 +27,11 @@ export function endingsJob(place, { back, stale }) {
   let begun = [];
 
   const endings = () => areas.map((area) => area.value);
-  const request = () => ({ endings: endings(), point, curl: point ? endingsCurl(KINDS[point.model.task], point.model, point, endings()) : "" });
+  const request = () => ({ endings: endings(), point, curl: point ? endingsCurl(kindOf(point.model), point.model, point, endings()) : "" });
 
   async function ask({ endings, point }, signal) {
     try {
-      return { ...(await readEndings(KINDS[point.model.task], point.model, point, endings, signal)), endings, point };
+      return { ...(await readEndings(kindOf(point.model), point.model, point, endings, signal)), endings, point };
     } catch (problem) {
       if (isStale(problem)) {
         stale();
@@ -51,7 +51,7 @@ export function endingsJob(place, { back, stale }) {
     /** Save a point, and try the endings from it. */
     from(saved) {
       point = saved;
-      text.textContent = point.text;
+      text.textContent = endOf(point.text);
       place.hidden = false;
       if (endings().every((one, at) => one === (begun[at] ?? ""))) {
         begun = startsOf(point);
@@ -64,19 +64,20 @@ export function endingsJob(place, { back, stale }) {
 }
 
 /** The endings that a visitor finds; of a series, its last row and its first row. */
-function startsOf({ text, model: { task, languages } }) {
-  if (task !== "forecasting") return ENDINGS[task][languages[0]] ?? ENDINGS[task].en;
+function startsOf({ text, model: { task, languages, series } }) {
+  const endings = ENDINGS[task] ?? ENDINGS.sentiment;
+  if (!series) return endings[languages[0]] ?? endings.en;
   const [, first, ...others] = text.trimEnd().split("\n");
   return [others.at(-1) ?? first, first];
 }
 
 function summaryOf(result, ending, { model }) {
-  const { summary, endingSummary = summary } = KINDS[model.task];
+  const { summary, endingSummary = summary } = kindOf(model);
   return endingSummary(result, ending);
 }
 
 function draw({ results, endings, point, now, kept }) {
-  const kind = KINDS[point.model.task];
+  const kind = kindOf(point.model);
   const drawOne = kind.drawEnding ?? kind.draw;
   const lang = point.model.languages.at(-1) ?? "";
   const drawn = results.map((result, at) => element("div", { className: "result" }, ...drawOne(result, endings[at], lang)));

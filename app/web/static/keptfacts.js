@@ -1,7 +1,14 @@
-// How much was read, how much was kept, and the size of the state.
+// What a state has read, as a reader sees it: how much, the size of the state, and the end of its text.
 
 import { drawFacts } from "./results.js";
 import { language, say } from "./words.js";
+
+const SHOWN = 160; // characters
+
+/** The end of a text. */
+export function endOf(text) {
+  return text.length > SHOWN ? `…${text.slice(-SHOWN)}` : text;
+}
 
 /** The facts of an answer: `now` steps were read, and the state had read `kept`; without `state` it returned none. */
 export function drawKept({ unit }, { now, kept, state }, ...facts) {

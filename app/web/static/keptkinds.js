@@ -3,14 +3,16 @@
 
 import { readCsv } from "./csv.js";
 import { element, table } from "./dom.js";
+import { modelsWhere } from "./models.js";
 import { drawShares, labelWords } from "./results.js";
 import { drawVerdict } from "./verdict.js";
 import { number, percent, say } from "./words.js";
 
 const NEXT = 5; // next tokens to show
+const LABELS = 5; // most probable labels to show
 const ENDING = 16; // tokens that continue an ending
 
-const TEXT = {
+const TEXTS = {
   unit: "tokens",
   advice: "writeFirst",
   whole: (text) => text,
@@ -20,7 +22,7 @@ const TEXT = {
   count: (_, usage) => usage.source_tokens,
 };
 
-const SERIES = {
+const ROWS = {
   unit: "rows",
   advice: "writeNumbersFirst",
   whole: (text) => text.slice(0, text.lastIndexOf("\n") + 1), // the last line may still grow
@@ -30,23 +32,17 @@ const SERIES = {
   count: rowsOf,
 };
 
-/**
- * Of each task: `path` and `options` read new input and return a state; `after` answers from that state if the same request
- * does not; `ending` answers an ending. `whole(text)` is what can be read of a text while it is typed, `inputs(text, known,
- * model)` what it has beyond its beginning `known`, `settled(text)` its beginning that is not read again when it goes on, and
- * `count(inputs, usage)` a number of its `unit`.
- */
-export const KINDS = {
-  sentiment: {
-    ...TEXT,
-    path: "v1/sentiment",
-    options: { return_state: true },
-    ending: { path: "v1/sentiment", options: {} },
-    draw: drawVerdict,
-    summary: ({ label, score }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
-  },
+const SOURCES = { text: TEXTS, series: ROWS };
+
+const LABEL = {
+  draw: drawVerdict,
+  summary: ({ label, score }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
+};
+
+const TASKS = {
+  sentiment: { ...LABEL, ...answeredAt("v1/sentiment") },
+  classification: { ...LABEL, ...answeredAt("v1/classify"), draw: drawLabel },
   completion: {
-    ...TEXT,
     path: "v1/states",
     options: {},
     after: { path: "v1/complete", options: { max_tokens: 1, next_tokens: NEXT } },
@@ -57,14 +53,31 @@ export const KINDS = {
     endingSummary: ({ text }, ending) => ending + text,
   },
   forecasting: {
-    ...SERIES,
-    path: "v1/forecast",
-    options: { return_state: true },
-    ending: { path: "v1/forecast", options: {} },
+    ...answeredAt("v1/forecast"),
     draw: drawValues,
     summary: ({ values, targets }) => targets.map((name, at) => `${name} ${values.map((row) => number(row[at])).join(", ")}`).join("; "),
   },
 };
+
+/** The models that carry a state and have a view here, by task. */
+export function modelsKept() {
+  return Object.keys(TASKS).flatMap((task) => modelsWhere((model) => model.carries_state && model.task === task && model.source in SOURCES));
+}
+
+/**
+ * Of a model: `path` and `options` read new input and return a state; `after` answers from that state if the same request
+ * does not; `ending` answers an ending. `whole(text)` is what can be read of a text while it is typed, `inputs(text, known,
+ * model)` what it has beyond its beginning `known`, `settled(text)` its beginning that is not read again when it goes on, and
+ * `count(inputs, usage)` a number of its `unit`.
+ */
+export function kindOf({ task, source }) {
+  return { ...SOURCES[source], ...TASKS[task] };
+}
+
+/** A task whose answer returns the state. */
+function answeredAt(path) {
+  return { path, options: { return_state: true }, ending: { path, options: {} } };
+}
 
 /** The rows of a CSV, as columns by name, that come after those of its beginning `known`. */
 function rowsSince(text, known, { series: { features } }) {
@@ -75,6 +88,14 @@ function rowsSince(text, known, { series: { features } }) {
 
 function rowsOf(inputs) {
   return [inputs].flat().reduce((sum, columns) => sum + (Object.values(columns)[0]?.length ?? 0), 0);
+}
+
+function drawLabel({ label, scores }) {
+  const shares = Object.entries(scores).sort(([, one], [, other]) => other - one).slice(0, LABELS);
+  return [
+    element("strong", { className: "label", textContent: labelWords(label) }),
+    element("ol", { className: "shares" }, ...drawShares(shares.map(([name, share]) => [labelWords(name), share]))),
+  ];
 }
 
 function drawNext({ next }) {

@@ -6,6 +6,10 @@ export default {
   keptAbout:
     "The hidden state is the network's memory: numbers of fixed size that sum up the input so far, however long it was. The service " +
     "returns it, this page keeps it and sends it back, and only what you type on is read. Save a point, and try two endings from it.",
+  keptTask_sentiment: "sentiment",
+  keptTask_classification: "classification",
+  keptTask_completion: "language model",
+  keptTask_forecasting: "forecast",
   keptLabel: "Type on",
   keptRun: "Read",
   keptSave: "Save this point",
@@ -15,7 +19,8 @@ export default {
   keptBefore_tokens: "tokens kept: {count}",
   keptBefore_rows: "rows kept: {count}",
   keptSize: "state: {bytes} bytes",
-  keptAgain: "The last word may still grow: the state keeps it as text, and it is read again.",
+  keptAgain_tokens: "The last word may still grow: the state keeps it as text, and it is read again.",
+  keptAgain_rows: "A row is read when its line has ended.",
   keptNext: "The most probable next tokens; ␣ is a space.",
   keptStep: "step",
   keptStale: "The page has forgotten its states. Press Read to read the text from its beginning.",

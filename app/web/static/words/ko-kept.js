@@ -6,6 +6,10 @@ export default {
   keptAbout:
     "은닉 상태는 신경망의 기억입니다. 지금까지 읽은 것을, 아무리 길어도 크기가 정해진 숫자들에 담습니다. 서비스가 돌려준 상태를 이 페이지가 보관했다가 " +
     "다시 보내므로, 새로 쓴 부분만 읽습니다. 지점을 저장하고 두 가지 결말을 이어 보세요.",
+  keptTask_sentiment: "감성 분석",
+  keptTask_classification: "분류",
+  keptTask_completion: "언어 모델",
+  keptTask_forecasting: "예측",
   keptLabel: "이어서 쓰기",
   keptRun: "읽기",
   keptSave: "이 지점 저장",
@@ -15,7 +19,8 @@ export default {
   keptBefore_tokens: "상태에 담긴 토큰 {count}개",
   keptBefore_rows: "상태에 담긴 행 {count}개",
   keptSize: "상태 {bytes}바이트",
-  keptAgain: "마지막 단어는 더 길어질 수 있어, 글 그대로 상태에 두었다가 다시 읽습니다.",
+  keptAgain_tokens: "마지막 단어는 더 길어질 수 있어, 글 그대로 상태에 두었다가 다시 읽습니다.",
+  keptAgain_rows: "줄을 바꾸면 그 행을 읽습니다.",
   keptNext: "다음에 올 확률이 높은 토큰입니다. ␣는 빈칸입니다.",
   keptStep: "단계",
   keptStale: "보관한 상태를 모두 버렸습니다. 읽기를 누르면 글을 처음부터 읽습니다.",
