@@ -15,8 +15,8 @@ class Usage(BaseModel):
     emitted_tokens: int = Field(description="Decoded tokens of all hypotheses; 0 for other answers.", examples=[0])
     kept_steps: int | None = Field(
         None,
-        description="Only of requests that continue from a state: the steps, tokens or rows, that it had read before. They are not "
-        "read again, and count for each input.",
+        description="Only with a state or a session: the steps (tokens or rows) that it had read, which are not read "
+        "again. They count for each input.",
         examples=[41],
     )
 
