@@ -1,5 +1,6 @@
 """States that clients carry: the same answers in pieces cut anywhere, on any service, as often as is wanted."""
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -7,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from pydantic import SecretStr
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 from app.store.architecture import Recurrence, Tagger, TextEncoder
 from tests.conftest import serving_store
@@ -22,6 +25,7 @@ _TEXTS, _NUMBERS = (
     {"sentiment-en", "sentiment-en-uni", "lm-en"},
     {"forecast-state", "forecast-decoder", "forecast-tiny"},
 )
+_UNI = "sentiment-en-uni"
 _MODELS = _TEXTS | _NUMBERS | {"tag-tiny"}
 ROWS = [[0.1 * day, 10.0 + day % 5, 2.0 + day % 3] for day in range(17)]
 
@@ -253,3 +257,86 @@ def test_usage_counts_what_a_state_had_read(here: httpx.Client) -> None:
 def test_the_list_of_models_says_which_carry_a_state(here: httpx.Client) -> None:
     carrying = {model["name"] for model in here.get("/v1/models").json()["models"] if model["carries_state"]}
     assert carrying == {"sentiment-en-uni", "lm-en", "forecast-state", "forecast-decoder", "tag-forward"}
+
+
+def _infer(here: httpx.Client, text: str, *, outputs: Sequence[str] = (), **members: Any) -> dict[str, Any]:
+    """The outputs of tritonclient's `infer`, with its binary tensors."""
+    with InferenceServerClient(f"{here.base_url.host}:{here.base_url.port}", network_timeout=30) as client:
+        tensors = []
+        for name, value in {"text_input": text, **members.pop("tensors", {})}.items():
+            tensors.append(InferInput(name, [1], "BYTES"))
+            tensors[-1].set_data_from_numpy(np.array([value.encode()], dtype=np.object_))
+        answer = client.infer(
+            _UNI, tensors, outputs=[InferRequestedOutput(name) for name in outputs] or None, **members
+        )
+        return {item["name"]: answer.as_numpy(item["name"]) for item in answer.get_response()["outputs"]}
+
+
+def test_a_state_is_a_tensor_of_tritons_client(here: httpx.Client) -> None:
+    whole = _infer(here, "A warm, funny film")
+    assert "state" not in whole
+    (state,) = _infer(here, "A warm, fun", outputs=["state"])["state"].tolist()
+    assert set(_infer(here, "A warm, fun", parameters={"return_state": True})) == {*whole, "state"}
+    for continued in (
+        _infer(here, "ny film", tensors={"state": state.decode()}),
+        _infer(here, "ny film", parameters={"state": state.decode()}),
+    ):
+        assert {name: value.tolist() for name, value in continued.items()} == {
+            name: value.tolist() for name, value in whole.items()
+        }
+    natively = here.post("/v1/sentiment", json={"inputs": "ny film", "state": state.decode()}).json()["results"][0]
+    assert natively["score"] == pytest.approx(float(whole["score"][0]))
+
+
+def test_metadata_has_the_state_of_models_that_carry_it(here: httpx.Client) -> None:
+    tensor = {"name": "state", "datatype": "BYTES", "shape": [-1]}
+    for model, carries in (("sentiment-en-uni", True), ("lm-en", True), ("sentiment-en", False), ("tag-tiny", False)):
+        metadata = here.get(f"/v2/models/{model}").json()
+        assert (tensor in metadata["inputs"], tensor in metadata["outputs"]) == (carries, carries), model
+        configured = here.get(f"/v2/models/{model}/config").json()
+        optional = [item["name"] for item in configured["input"] if item.get("optional")]
+        assert optional == (["state"] if carries else []), model
+
+
+def test_generate_continues_from_a_state(here: httpx.Client) -> None:
+    def generate(text: str, count: int, path: str = "generate", **members: Any) -> httpx.Response:
+        body = {"text_input": text, "max_tokens": count, **members}
+        return here.post(f"/v2/models/lm-en/{path}", json=body)
+
+    whole = generate("a warm", 8).json()
+    first = generate("a warm", 4, return_state=True).json()
+    rest = generate("", 4, parameters={"state": first["state"]}).json()
+    assert first["text_output"] + rest["text_output"] == whole["text_output"]
+    assert "state" not in rest
+    streamed = generate("a warm", 4, "generate_stream", return_state=True).text.split("\n\n")
+    last = json.loads(next(event for event in reversed(streamed) if event).removeprefix("data: "))
+    assert generate("", 4, state=last["state"]).json()["text_output"] == rest["text_output"]
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "tensors", "problem"),
+    [
+        ("sentiment-en-uni", {"state": "x"}, {"state": ["x"]}, "invalid-request"),
+        ("sentiment-en-uni", {}, {"state": ["x", "y"]}, "invalid-request"),
+        ("sentiment-en-uni", {}, {"state": ["x"]}, "invalid-state"),
+        ("sentiment-en-uni", {"sequence_id": 4}, {"state": ["x"]}, "invalid-request"),
+        ("sentiment-en", {}, {"state": ["x"]}, "invalid-request"),
+        ("sentiment-en", {"return_state": True}, {}, "no-state"),
+        ("sentiment-en-uni", {"return_state": True, "truncate": True}, {}, "contradictory-options"),
+    ],
+)
+def test_wrong_states_of_tensors_are_refused(
+    here: httpx.Client, model: str, parameters: dict[str, Any], tensors: dict[str, list[str]], problem: str
+) -> None:
+    sent = {"text_input": ["a film"], **tensors}
+    inputs = [{"name": name, "shape": [len(data)], "datatype": "BYTES", "data": data} for name, data in sent.items()]
+    answer = here.post(f"/v2/models/{model}/infer", json={"inputs": inputs, "parameters": parameters})
+    assert answer.json()["type"] == f"/problems/{problem}", answer.text
+
+
+def test_a_sequence_begins_from_a_state(here: httpx.Client) -> None:
+    (state,) = _infer(here, "A warm, fun", outputs=["state"])["state"].tolist()
+    begun = _infer(here, "ny fi", tensors={"state": state.decode()}, sequence_id=9, sequence_start=True)
+    assert "state" not in begun
+    ended = _infer(here, "lm", sequence_id=9, sequence_end=True)
+    assert ended["scores"].tolist() == _infer(here, "A warm, funny film")["scores"].tolist()

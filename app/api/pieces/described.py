@@ -32,6 +32,7 @@ def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]
     schema = body.described()["requestBody"]["content"][JSON]["schema"]
     example = next(iter(task.face.examples.values()))
     content = {
+        "schema": {"type": "string", "description": "Lines of JSON."},
         "itemSchema": _named(schema["title"]),
         "examples": {"one": {"summary": example["summary"], "value": json.dumps(example["value"]) + "\n"}},
     }

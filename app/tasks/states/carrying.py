@@ -13,7 +13,7 @@ from app.store.model_store import WEIGHTS
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 from app.tasks.states.keys import StateKeys
-from app.tasks.states.options import CarryOptions, StartOptions, check_options
+from app.tasks.states.options import GivenStateOptions, ReturnedStateOptions, check_options
 from app.tasks.states.saved import SavedState
 from app.text.settled_text import why_not_settled
 
@@ -50,9 +50,9 @@ class NextState:
 def opened(options: TaskOptions, keys: StateKeys | None, *, returns: bool) -> Carrying:
     """What a request carries; with `returns` its answers have a state in any case. Raises InvalidState and
     ContradictoryOptions."""
-    if keys is None or not isinstance(options, StartOptions):
+    if keys is None or not isinstance(options, GivenStateOptions):
         return NOTHING_CARRIED
-    returns = returns or (isinstance(options, CarryOptions) and options.return_state)
+    returns = returns or (isinstance(options, ReturnedStateOptions) and options.return_state)
     if options.state is None and not returns:
         return NOTHING_CARRIED
     check_options(options, "return_state" if options.state is None else "state")
@@ -98,6 +98,7 @@ def begun(manifest: Manifest) -> SavedState:
 
 
 def why_no_state(manifest: Manifest) -> str | None:
-    """Why requests cannot continue from a state of a model; None if they can."""
-    unsettled = None if manifest.tokenizer is None else why_not_settled(manifest.tokenizer)
-    return why_not_carried(manifest) or unsettled
+    """Why a model cannot continue from a state of an earlier request; None if it can."""
+    if reason := why_not_carried(manifest):
+        return reason
+    return None if manifest.tokenizer is None else why_not_settled(manifest.tokenizer)

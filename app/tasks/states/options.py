@@ -10,7 +10,7 @@ from app.tasks.options import SentenceOptions, TaskOptions, TextOptions, WindowO
 SessionName = Annotated[str, Field(pattern=r"^[\w.@-]{1,128}$")]
 
 
-class StartOptions(TaskOptions):
+class GivenStateOptions(TaskOptions):
     """The state from which inputs go on."""
 
     state: Annotated[str, Field(min_length=1)] | None = Field(
@@ -18,6 +18,10 @@ class StartOptions(TaskOptions):
         description="A state that an earlier answer returned: each input is what came since. Its model answers. "
         "Several inputs, or several requests, fork it.",
     )
+
+
+class StartOptions(GivenStateOptions):
+    """A state from which inputs go on, or a session that keeps it."""
 
     session: SessionName | None = Field(
         None,
@@ -40,7 +44,7 @@ class StartOptions(TaskOptions):
         return self
 
 
-class CarryOptions(StartOptions):
+class ReturnedStateOptions(GivenStateOptions):
     """The state from which inputs go on, and whether the state after them is returned."""
 
     return_state: bool = Field(
@@ -48,6 +52,10 @@ class CarryOptions(StartOptions):
         description="Add `state` to each result: a text that a later request sends to continue from here. Models that "
         "read in one direction have one.",
     )
+
+
+class CarryOptions(StartOptions, ReturnedStateOptions):
+    """States that a client carries, or a session keeps."""
 
 
 def check_options(options: TaskOptions, what: str) -> None:

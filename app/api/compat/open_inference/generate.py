@@ -166,4 +166,5 @@ def _answer(id_: str | None, jobs: Jobs, text: str, output: SentenceOutput | Non
         text_output=text,
         score=output.result.score if output else None,
         finish_reason=output.result.finish_reason if output else None,
+        state=output.result.state if output else None,
     )

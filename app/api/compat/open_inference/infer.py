@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from app.api.body import JSON, checked, json_body, read_long
 from app.api.compat.open_inference.binary import HEADER, OCTETS, split
-from app.api.compat.open_inference.inputs import input_of
-from app.api.compat.open_inference.options import chosen_by, parameters_form, sequence_of
+from app.api.compat.open_inference.inputs import inputs_of
+from app.api.compat.open_inference.options import chosen_by, parameters_form, sequence_of, with_states
 from app.api.compat.open_inference.outputs import check_outputs, encoded, outputs_of_results
 from app.api.compat.open_inference.paths import for_both, manifest_of
 from app.api.compat.open_inference.schemas import InferAnswer, InferRequest
@@ -70,13 +70,14 @@ async def infer(request: Request) -> Response:
     if body.model_name not in (None, manifest.name):
         raise InputError(f"model_name is {body.model_name!r}, but the path names {manifest.name}; leave it out")
     task = service.task_of(manifest)
-    tensor = input_of(body, tail, task, manifest)
+    tensors = inputs_of(body, tail, task, manifest)
     check_outputs(body.outputs or (), task, manifest)
-    parameters = checked(body.parameters or {}, parameters_form(task), "parameters")
+    given = with_states(body.parameters or {}, tensors.state, body.outputs or ())
+    parameters = checked(given, parameters_form(task), "parameters")
     chosen = chosen_by(request, manifest, parameters)
-    terms = service.accept(request, chosen, inputs=tensor.inputs)
+    terms = service.accept(request, chosen, inputs=tensors.source.inputs)
     async with service.until_disconnect(request, terms):
-        inputs = await tensor.read(task, manifest)
+        inputs = await tensors.source.read(task, manifest)
         asked = sequence_of(manifest, parameters)
         async with service.turn(request, asked, terms, inputs=len(inputs)) as turn:
             jobs = await service.prepare(request, task, inputs, parameters, chosen, terms, turn)

@@ -2,17 +2,18 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, assert_never
 
 import numpy as np
 
 from app.api.compat.open_inference.binary import HEADER, unpack_bytes, unpack_floats
 from app.api.compat.open_inference.schemas import InferRequest, InputTensor
-from app.api.compat.open_inference.tensors import Tensor, inputs_of
+from app.api.compat.open_inference.tensors import STATE, Tensor, sources_of, states_of
 from app.api.tasks.image_body import decoded_images
 from app.errors import InputError
 from app.store.manifest import Manifest
@@ -41,6 +42,14 @@ class InputData:
         is_short = column.type == "text" and len(self.data) <= self.inputs
         values = self._texts() if is_short else await asyncio.to_thread(self._values, manifest)
         return task.source.from_column(manifest, column, values, self.shape[1:])
+
+    def one_text(self) -> str:
+        """The text of a tensor of one element. Raises InputError."""
+        if self.inputs != 1:
+            raise InputError(
+                f"{self.tensor.name} has {self.inputs} elements; send one, from which all inputs of a request go on"
+            )
+        return self._texts()[0]
 
     def _values(self, manifest: Manifest) -> Sequence[Any]:
         match self.tensor.column.type:
@@ -134,36 +143,61 @@ def _is_octet(element: object) -> bool:
     return isinstance(element, int | float) and not isinstance(element, bool) and element in range(256)
 
 
-def input_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifest) -> InputData:
-    """The input tensor of a request to a model, checked against its name, datatype and shape. Raises InputError."""
-    takes = {tensor.name: tensor for tensor in inputs_of(task, manifest)}
-    names = " or ".join(takes)
+@dataclass(frozen=True)
+class Inputs:
+    """The input tensors of a request: its source, and the state before it."""
+
+    source: InputData
+    given_state: InputData | None
+
+    @property
+    def state(self) -> str | None:
+        """The state from which each input goes on. Raises InputError."""
+        return None if self.given_state is None else self.given_state.one_text()
+
+
+def inputs_of(body: InferRequest, tail: memoryview, task: Task, manifest: Manifest) -> Inputs:
+    """The input tensors of a request to a model, checked against their names, datatypes and shapes. Raises
+    InputError."""
+    sources, states = ({tensor.name: tensor for tensor in of(task, manifest)} for of in (sources_of, states_of))
+    takes, names = sources | states, " or ".join(sources) + (", and state beside it" if states else "")
     for place, other in enumerate(body.inputs):
         if other.name not in takes:
             raise InputError(f"inputs[{place}] is {other.name!r}; {manifest.name} takes {names}")
-    if len(body.inputs) > 1:
+    counts = Counter(sent.name in sources for sent in body.inputs)
+    if counts[True] != 1 or counts[False] > 1:
         raise InputError(f"the request has {len(body.inputs)} input tensors; {manifest.name} takes one, {names}")
-    (sent,) = body.inputs
-    tensor = takes[sent.name]
+    read = {sent.name: _read(sent, takes[sent.name], data) for sent, data in _with_data(body.inputs, tail)}
+    return Inputs(next(read[name] for name in read if name in sources), read.get(STATE.name))
+
+
+def _read(sent: InputTensor, tensor: Tensor, binary: memoryview | None) -> InputData:
     if sent.datatype != tensor.datatype:
         raise InputError(f"{sent.name} has the datatype {sent.datatype}; send {tensor.datatype}")
     if not _fits(sent.shape, tensor.shape):
         raise InputError(
             f"{sent.name} has the shape {sent.shape}; send {_shape_in_words(tensor)}, with no dimension of 0"
         )
-    return InputData(tensor, sent.shape, sent.data or [], _binary(sent, tail))
+    return InputData(tensor, sent.shape, sent.data or [], binary)
 
 
-def _binary(sent: InputTensor, tail: memoryview) -> memoryview | None:
-    size = sent.parameters.binary_data_size if sent.parameters else None
-    if (size is None) == (sent.data is None):
-        raise InputError(f"{sent.name} needs either 'data' or the parameter binary_data_size")
-    if (size or 0) != len(tail):
+def _with_data(inputs: Sequence[InputTensor], tail: memoryview) -> list[tuple[InputTensor, memoryview | None]]:
+    """The tensors, each with its bytes after the JSON, where they follow in the order of the tensors."""
+    sizes = [sent.parameters.binary_data_size if sent.parameters else None for sent in inputs]
+    for sent, size in zip(inputs, sizes, strict=True):
+        if (size is None) == (sent.data is None):
+            raise InputError(f"{sent.name} needs either 'data' or the parameter binary_data_size")
+    whole = sum(size or 0 for size in sizes)
+    if whole != len(tail):
         raise InputError(
-            f"{len(tail)} bytes follow the JSON, but binary_data_size is {size or 0}: set it to the number of bytes, "
+            f"{len(tail)} bytes follow the JSON, but binary_data_size is {whole}: set it to the number of bytes, "
             f"and the header {HEADER} to the length of the JSON"
         )
-    return None if size is None else tail
+    ends = accumulate(size or 0 for size in sizes)
+    return [
+        (sent, None if size is None else tail[end - size : end])
+        for sent, size, end in zip(inputs, sizes, ends, strict=True)
+    ]
 
 
 def _fits(shape: list[int], expected: tuple[int, ...]) -> bool:

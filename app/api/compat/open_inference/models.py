@@ -19,7 +19,7 @@ from app.api.compat.open_inference.schemas import (
     TensorConfiguration,
     TensorMetadata,
 )
-from app.api.compat.open_inference.tensors import Tensor, inputs_of, outputs_of
+from app.api.compat.open_inference.tensors import Tensor, answers_of, sources_of, states_of
 from app.api.problems import problems
 from app.api.service import Service, ServiceDependency
 from app.engine.figures import Durations
@@ -79,16 +79,17 @@ async def all_statistics(service: ServiceDependency) -> Statistics:
 
 @for_both(router.get, "", summary="Metadata of {}", example=_EXAMPLE, responses=_ERRORS)
 async def metadata(request: Request, service: ServiceDependency) -> ModelMetadata:
-    """Names, datatypes and shapes of the tensors of `infer`. A request has one of the inputs. A response has the
-    requested outputs, or all."""
+    """Names, datatypes and shapes of the tensors of `infer`. A request has one of the inputs, and `state` beside it if
+    it continues. A response has the requested outputs, or all but `state`."""
     manifest = manifest_of(request, service)
     task = service.task_of(manifest)
+    states = states_of(task, manifest)
     versions = [entry.manifest.version for entry in service.catalog.of_name(manifest.name, service.client.view)]
     return ModelMetadata(
         name=manifest.name,
         versions=[str(version) for version in sorted(versions)],
-        inputs=[_described(tensor) for tensor in inputs_of(task, manifest)],
-        outputs=[_described(tensor) for tensor in outputs_of(task, manifest)],
+        inputs=[_described(tensor) for tensor in (*sources_of(task, manifest), *states)],
+        outputs=[_described(tensor) for tensor in (*answers_of(task, manifest), *states)],
     )
 
 
@@ -119,14 +120,15 @@ async def configuration(request: Request, service: ServiceDependency) -> ModelCo
     """The tensors without their batch dimension, and the limit of the batch size, for Triton's tools."""
     manifest = manifest_of(request, service)
     task = service.task_of(manifest)
-    inputs = [_configured(tensor) for tensor in inputs_of(task, manifest)]
-    if len(inputs) > 1:
-        inputs = [tensor.model_copy(update={"optional": True}) for tensor in inputs]
+    sources = [_configured(tensor) for tensor in sources_of(task, manifest)]
+    if len(sources) > 1:
+        sources = [_optional(tensor) for tensor in sources]
+    states = [_configured(tensor) for tensor in states_of(task, manifest)]
     return ModelConfiguration(
         name=manifest.name,
         max_batch_size=service.most_inputs,
-        input=inputs,
-        output=[_configured(tensor) for tensor in outputs_of(task, manifest)],
+        input=[*sources, *map(_optional, states)],
+        output=[*(_configured(tensor) for tensor in answers_of(task, manifest)), *states],
     )
 
 
@@ -152,6 +154,10 @@ def _described(tensor: Tensor) -> TensorMetadata:
 
 def _configured(tensor: Tensor) -> TensorConfiguration:
     return TensorConfiguration(name=tensor.name, data_type=_TYPES[tensor.datatype], dims=list(tensor.shape[1:]))
+
+
+def _optional(tensor: TensorConfiguration) -> TensorConfiguration:
+    return tensor.model_copy(update={"optional": True})
 
 
 def _statistics(service: Service, manifest: Manifest) -> ModelStatistics:

@@ -1,17 +1,24 @@
 """Parameters of a request under `/v2`."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from fastapi import Request
 
 from app.api.compat.open_inference.schemas import (
     ContinuationParameters,
     ForecastParameters,
     Parameters,
+    RequestedOutput,
     SentenceParameters,
+    StateParameters,
     TextParameters,
     TranslationParameters,
 )
+from app.api.compat.open_inference.tensors import STATE
 from app.api.options import Options
 from app.api.sessions.turn import AskedSession
+from app.errors import InputError
 from app.store.manifest import Manifest
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.values_options import ValuesOptions
@@ -40,6 +47,18 @@ def sentence_form(task: Task) -> type[SentenceParameters]:
     return form
 
 
+def with_states(parameters: dict[str, Any], state: str | None, outputs: Sequence[RequestedOutput]) -> dict[str, Any]:
+    """Parameters with the state that is an input tensor, and whether one is among the outputs. Raises InputError."""
+    given = dict(parameters)
+    if state is not None:
+        if STATE.name in given:
+            raise InputError("state is an input tensor and a parameter; send it once")
+        given[STATE.name] = state
+    if any(output.name == STATE.name for output in outputs):
+        given["return_state"] = True
+    return given
+
+
 def chosen_by(request: Request, manifest: Manifest, parameters: Parameters) -> Options:
     """The model that answers, and when. Its version is open unless the path names it."""
     return Options(
@@ -55,4 +74,7 @@ def sequence_of(manifest: Manifest, parameters: Parameters) -> AskedSession | No
     if not parameters.sequence_id:
         return None
     name = f"{manifest.name}/{parameters.sequence_id}"
-    return AskedSession(name, parameters.sequence_start, parameters.sequence_end)
+    starts, ends = parameters.sequence_start, parameters.sequence_end
+    if not isinstance(parameters, StateParameters):
+        return AskedSession(name, starts, ends)
+    return AskedSession(name, starts, ends, parameters.state, parameters.return_state)

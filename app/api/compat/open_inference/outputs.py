@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.api.compat.open_inference.binary import pack_bytes, pack_floats
 from app.api.compat.open_inference.schemas import OutputTensor, RequestedOutput
-from app.api.compat.open_inference.tensors import Tensor, outputs_of, tensor_of
+from app.api.compat.open_inference.tensors import STATE, Tensor, answers_of, states_of, tensor_of
 from app.errors import InputError, TimedOut
 from app.json_pieces import JsonArray
 from app.store.manifest import Manifest
@@ -54,9 +54,11 @@ class OutputData:
 
 
 def outputs_of_results(results: Sequence[BaseModel], task: Task, manifest: Manifest) -> list[OutputData]:
-    """Results as output tensors: one for each column of the answer kind. Raises TimedOut for results of other sizes."""
+    """Results as output tensors: one for each column of the answer kind, and the states if they have some. Raises
+    TimedOut for results of other sizes."""
     outputs = []
-    for tensor in outputs_of(task, manifest):
+    has_states = getattr(results[0], STATE.name, None) is not None
+    for tensor in (*answers_of(task, manifest), *([STATE] if has_states else [])):
         column = tensor.column
         values: list[Any] = [getattr(result, column.name) for result in results]
         if column.shape:
@@ -89,7 +91,7 @@ def _padded(column: Column, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]
 
 def check_outputs(requested: Sequence[RequestedOutput], task: Task, manifest: Manifest) -> None:
     """Check the requested outputs, before any work. Raises InputError."""
-    names = [tensor.name for tensor in outputs_of(task, manifest)]
+    names = [tensor.name for tensor in (*answers_of(task, manifest), *states_of(task, manifest))]
     seen: set[str] = set()
     for place, output in enumerate(requested):
         if output.name not in names:

@@ -11,6 +11,7 @@ from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.values_options import ValuesOptions
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
+from app.tasks.states.options import ReturnedStateOptions
 
 MOST_DIMENSIONS = 8
 MOST_TENSORS = 64
@@ -87,7 +88,8 @@ class InferRequest(Closed):
     parameters: GivenParameters = Field(
         None,
         description="`priority`, `timeout`, `timeout_ms` and `binary_data_output`; `truncate` of models that read "
-        "texts, `split_sentences` of translators; decoding options of models that decode text.",
+        "texts, `state` and `return_state` of models that carry their state, `split_sentences` of translators; "
+        "decoding options of models that decode text.",
     )
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=MOST_TENSORS)]
     outputs: Annotated[list[RequestedOutput], Field(max_length=MOST_TENSORS)] | None = Field(
@@ -136,7 +138,19 @@ class Parameters(TaskOptions, Closed):
         return _DEFAULT_LEVEL - (self.priority or _DEFAULT_LEVEL)
 
 
-class TextParameters(TextOptions, Parameters):
+class StateParameters(ReturnedStateOptions, Parameters):
+    """Parameters of a request to a model that may carry its state."""
+
+    @model_validator(mode="after")
+    def _begins_a_sequence_from_it(self) -> Self:
+        if self.sequence_id and self.state is not None and not self.sequence_start:
+            raise PydanticCustomError(
+                "sequence", "a sequence continues from its own state: leave out state, or set sequence_start"
+            )
+        return self
+
+
+class TextParameters(TextOptions, StateParameters):
     """Parameters of a request to a model that reads texts."""
 
 
@@ -151,7 +165,7 @@ class SentenceParameters(DecodingOptions, Parameters):
         return self
 
 
-class ForecastParameters(ValuesOptions, Parameters):
+class ForecastParameters(ValuesOptions, StateParameters):
     """Parameters of a request to a model that forecasts."""
 
     @model_validator(mode="after")
@@ -160,7 +174,7 @@ class ForecastParameters(ValuesOptions, Parameters):
         return self
 
 
-class ContinuationParameters(TextOptions, SentenceParameters):
+class ContinuationParameters(TextOptions, StateParameters, SentenceParameters):
     """Parameters of a request to a model that reads and decodes text."""
 
 
@@ -208,6 +222,7 @@ class GenerateAnswer(BaseModel):
         None, description="As in the results of the native tasks; in a stream only in the last event."
     )
     finish_reason: str | None = Field(None, description="As for `score`.", examples=["stop"])
+    state: str | None = Field(None, description="With `return_state`; as for `score`.")
 
 
 class ServerMetadata(BaseModel):
@@ -263,7 +278,7 @@ class TensorConfiguration(BaseModel):
     name: str
     data_type: str = Field(examples=["TYPE_STRING"])
     dims: list[int]
-    optional: bool | None = Field(None, description="True if a request sends one of several inputs.")
+    optional: bool | None = Field(None, description="True for `state`, and for one of several sources.")
 
 
 class ModelConfiguration(BaseModel):
