@@ -362,8 +362,8 @@ def test_in_korean_on_a_narrow_screen(browser: Browser, server: str) -> None:
         assert boxes[0]["x"] < boxes[1]["x"]  # side by side
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
     for role in ("textbox", "button", "combobox"):
-        controls = section.get_by_role(role)  # type: ignore[arg-type]
-        assert controls.count() == section.get_by_role(role, name=re.compile(r"\S")).count() > 0  # type: ignore[arg-type]
+        controls = section.get_by_role(role)
+        assert controls.count() == section.get_by_role(role, name=re.compile(r"\S")).count() > 0
     visit.check()
     visit.close()
 

@@ -20,16 +20,16 @@ class SentimentOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
+    ]
     session: Annotated[
         str,
         "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
     ]
     session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
     session_end: Annotated[bool, "Forget the session after the answer."]
-    return_state: Annotated[
-        bool,
-        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
-    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -153,16 +153,16 @@ class CompleteOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
+    ]
     session: Annotated[
         str,
         "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
     ]
     session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
     session_end: Annotated[bool, "Forget the session after the answer."]
-    return_state: Annotated[
-        bool,
-        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
-    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -214,16 +214,16 @@ class ClassifyOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
+    ]
     session: Annotated[
         str,
         "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
     ]
     session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
     session_end: Annotated[bool, "Forget the session after the answer."]
-    return_state: Annotated[
-        bool,
-        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
-    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -253,16 +253,16 @@ class TagOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
+    ]
     session: Annotated[
         str,
         "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
     ]
     session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
     session_end: Annotated[bool, "Forget the session after the answer."]
-    return_state: Annotated[
-        bool,
-        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
-    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
@@ -286,16 +286,16 @@ class ForecastOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
+    ]
     session: Annotated[
         str,
         "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
     ]
     session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
     session_end: Annotated[bool, "Forget the session after the answer."]
-    return_state: Annotated[
-        bool,
-        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
-    ]
     windows: Annotated[
         bool,
         "Cut the series into windows as long as the model's (6 steps if it reads any number), and answer each: a backtest over past data.",
@@ -324,16 +324,16 @@ class EmbedOptions(TypedDict, total=False):
         str,
         "A state that an earlier answer returned: each input is what came since. Its model answers. Several inputs, or several requests, fork it.",
     ]
+    return_state: Annotated[
+        bool,
+        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
+    ]
     session: Annotated[
         str,
         "A session that the service keeps: the input is what came since its last request. The first request has `session_start`. Each key has sessions of its own.",
     ]
     session_start: Annotated[bool, "Begin the session anew, from `state` if it is there."]
     session_end: Annotated[bool, "Forget the session after the answer."]
-    return_state: Annotated[
-        bool,
-        "Add `state` to each result: a text that a later request sends to continue from here. Models that read in one direction have one.",
-    ]
     truncate: Annotated[
         bool,
         "Cut a text with too many characters or tokens, or each such sentence that is read on its own, instead of refusing it: its end is left out; of a text to continue, its beginning.",
