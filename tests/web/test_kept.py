@@ -104,7 +104,8 @@ def test_only_what_is_typed_on_is_read(visit: Visit, asked_for: list[Request]) -
     section = opened(visit)
     expect(fact(section, "before")).to_have_text("tokens kept: 0")
     asked_for.clear()
-    type_on(section, " that i would see")
+    type_on(section, " that i would se")
+    type_on(section, "e")
     bodies = [sent_by(request) for request in asked_for]
     assert all(len(body["inputs"]) < len(TEXT) and "model" not in body for body in bodies)
     assert "".join(body["inputs"] for body in bodies) == " that i would see"  # nothing was sent twice
@@ -227,6 +228,11 @@ def test_a_state_of_a_service_that_began_anew_says_so(
         expect(told.locator("[lang=en]")).to_contain_text("state was signed with another secret")
         expect(told).to_contain_text("HTTP 422")
         expect(button(section, "Save this point")).to_be_disabled()
+        count = len(asked_for)
+        written(section).press_sequentially(" and")
+        expect(section.locator("#kept-typed .curl code")).to_contain_text(f"{TEXT}s and")
+        expect(told).to_contain_text("A state cannot be used")  # until the visitor asks for a new beginning
+        assert len(asked_for) == count
         button(endings(section), "Try both").click()
         expect(endings(section).get_by_role("alert")).to_contain_text("This point is of no use any more.")
         button(section, "Read").click()

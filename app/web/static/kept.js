@@ -33,6 +33,7 @@ export function keptJob() {
   const readings = new Readings();
   let model = null;
   let shown = null; // the reading that the answer shows
+  let isLost = false; // whether a state was refused: the text is read anew when the visitor says so
   let begun = ""; // the text that the page began with: another one is the visitor's
 
   function request() {
@@ -50,11 +51,13 @@ export function keptJob() {
       const reading = await read(kind, model, text, before, signal);
       signal.throwIfAborted(); // such as by another model
       readings.keep(reading);
+      isLost = false;
       return { ...reading, known: kind.settled(before?.text ?? ""), kind };
     } catch (problem) {
       offer(null);
       if (before && isStale(problem)) {
         readings.forget();
+        isLost = true;
         problem.advice = "keptStale";
       }
       throw problem;
@@ -69,7 +72,7 @@ export function keptJob() {
   function follow() {
     const [text] = request().sources;
     if (!text) clear();
-    else if (text !== shown?.text) return job.run();
+    else if (text !== shown?.text && !isLost) return job.run();
   }
 
   const draw = (answer, done) => {
@@ -102,6 +105,7 @@ export function keptJob() {
   }
 
   function clear() {
+    isLost = false;
     job.clear();
     offer(null);
     job.showCurl();
@@ -133,7 +137,7 @@ function drawReading({ text, known, result, kind, ...counts }) {
   return element(
     "div",
     { className: "result" },
-    element("p", { className: "kept" }, element("span", { textContent: endOf(known) }), element("mark", { textContent: text.slice(known.length) })),
+    element("p", { className: "kept" }, element("span", { textContent: endOf(known) }), element("mark", { textContent: endOf(text.slice(known.length)) })),
     ...kind.draw(result),
     drawKept(kind, counts, answeredBy(result)),
   );

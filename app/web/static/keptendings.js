@@ -11,7 +11,7 @@ import { jobParts } from "./section.js";
 import { say } from "./words.js";
 
 const ENDINGS = {
-  sentiment: { en: [" and it only gets better.", " but the rest is dull and boring."], ko: [" 끝까지 재미있었다.", " 뒤로 갈수록 지루하다."] },
+  sentiment: { en: [" and it is wonderful to the last minute.", " but the rest is dull and boring."], ko: [" 끝까지 재미있었다.", " 뒤로 갈수록 지루하다."] },
   completion: { en: [" best", " worst"], ko: [" 재미있게", " 지루하게"] },
 };
 
