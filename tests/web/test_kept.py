@@ -234,11 +234,14 @@ def test_a_state_of_a_service_that_began_anew_says_so(
         expect(told).to_contain_text("A state cannot be used")  # until the visitor asks for a new beginning
         assert len(asked_for) == count
         button(endings(section), "Try both").click()
-        expect(endings(section).get_by_role("alert")).to_contain_text("This point is of no use any more.")
+        expect(endings(section).get_by_role("alert")).to_contain_text("This point can no longer be used.")
         button(section, "Read").click()
         expect(fact(section, "before")).to_have_text("tokens kept: 0")
         assert "state" not in sent_by(asked_for[-1])
         expect(told).to_be_empty()
+        button(endings(section), "Return to this point").click()
+        expect(section.locator("#kept-typed .kept")).to_have_text(TEXT)
+        assert "state" not in sent_by(asked_for[-1])
         visit.page.unroute("**/v1/sentiment")
 
 

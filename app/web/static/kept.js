@@ -82,10 +82,10 @@ export function keptJob() {
   const job = new Job("kept-typed", { request, ask, draw, summary: ({ result, kind }) => kind.summary(result) });
   const latest = new Latest(follow, () => {});
   const endings = endingsJob(place, {
-    back(point) {
+    back(point, { isUsable }) {
       choose(point.model.name);
       textarea.value = point.text;
-      readings.keep(point);
+      if (isUsable) readings.keep(point);
       textarea.focus();
       latest.push({});
     },

@@ -15,7 +15,7 @@ const ENDINGS = {
   completion: { en: [" best", " worst"], ko: [" 재미있게", " 지루하게"] },
 };
 
-/** Connect the part of the section. `back(point)` returns to a saved point, `stale()` hears that states are of no use now. */
+/** Connect the part of the section. `back(point, { isUsable })` returns to a saved point, `stale()` hears that states are of no use now. */
 export function endingsJob(place, { back, stale }) {
   const areas = [1, 2].map((number) => element("textarea", { id: `kept-ending-${number}`, rows: 3, spellcheck: false }));
   const fields = areas.map((area, at) => element("div", {}, said("label", `keptEnding${at + 1}`, { htmlFor: area.id }), area));
@@ -24,6 +24,7 @@ export function endingsJob(place, { back, stale }) {
   const parts = jobParts("keptTry", [element("div", { className: "pair" }, ...fields)], [again]);
   place.append(said("h3", "keptPoint"), text, ...parts);
   let point = null;
+  let refused = null; // a point whose state is of no use now
   let begun = [];
 
   const endings = () => areas.map((area) => area.value);
@@ -34,6 +35,7 @@ export function endingsJob(place, { back, stale }) {
       return { ...(await readEndings(kindOf(point.model), point.model, point, endings, signal)), endings, point };
     } catch (problem) {
       if (isStale(problem)) {
+        refused = point;
         stale();
         problem.advice = "keptPointStale";
       }
@@ -45,7 +47,7 @@ export function endingsJob(place, { back, stale }) {
   const job = new Job("kept-endings", { request, ask, draw, summary });
   const latest = new Latest(() => job.run(), () => {});
   for (const area of areas) area.addEventListener("input", () => latest.push({}));
-  again.addEventListener("click", () => back(point));
+  again.addEventListener("click", () => back(point, { isUsable: point !== refused }));
 
   return {
     /** Save a point, and try the endings from it. */

@@ -29,6 +29,6 @@ export default {
   keptEnding2: "Ending 2",
   keptTry: "Try both",
   keptBack: "Return to this point",
-  keptPointStale: "This point is of no use any more. Read the text again, and save a new point.",
+  keptPointStale: "This point can no longer be used. Read the text again, and save a new point.",
   "hint_kept-endings": "Press Try both. The two endings are read from the same state.",
 };
