@@ -115,9 +115,9 @@ def serving_store(store: Path, folder: Path, tasks: Sequence[Task] = TASKS, **se
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The address of `app` on the server of `unroll serve`, with a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def serving(app: FastAPI, listener: socket.socket | None = None) -> Iterator[str]:
+    """The address of `app` on the server of `unroll serve`, at the `listener` or with a free port."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     with _in_thread(FrontEnd(app), [listener]):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 

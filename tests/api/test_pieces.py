@@ -2,8 +2,9 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class Stream:
     """A stream of pieces on a socket of its own: what a client sends and reads in turns."""
 
-    def __init__(self, address: str, path: str = _PATH, *headers: str) -> None:
+    def __init__(self, address: str, path: str = _PATH, *headers: str, receives: int = 0, sends: int = 0) -> None:
         parts = urlsplit(address)
-        self._socket = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+        self._socket = socket.socket()
+        self._socket.settimeout(60)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option, size in ((socket.SO_RCVBUF, receives), (socket.SO_SNDBUF, sends)):
+            if size:
+                self._socket.setsockopt(socket.SOL_SOCKET, option, size)
+        self._socket.connect((parts.hostname, parts.port))
         self._file = self._socket.makefile("rb")
         head = [f"POST {path} HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", *headers]
         if not any(header.startswith("Content-Type") for header in headers):
@@ -48,6 +55,28 @@ class Stream:
 
     def send(self, *pieces: object) -> None:
         self.send_bytes(b"".join(json.dumps(piece).encode() + b"\n" for piece in pieces))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send_raw(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def send_some(self, data: bytes | memoryview) -> int:
+        """Send what can be sent now; the number of bytes."""
+        return self._socket.send(data, socket.MSG_DONTWAIT)
+
+    def finish_later(self, data: bytes) -> None:
+        """Send the rest of a piece, in a thread."""
+
+        def finish() -> None:
+            with suppress(OSError):  # it is closed
+                self.send_raw(data)
+
+        threading.Thread(target=finish, daemon=True).start()
+
+    def receive(self) -> bytes:
+        return self._socket.recv(65_536)
 
     def send_bytes(self, data: bytes) -> None:
         self._socket.sendall(b"%x\r\n%b\r\n" % (len(data), data))
@@ -84,8 +113,9 @@ class Stream:
         return answer
 
     def close(self) -> None:
-        self._file.close()
         self._socket.close()
+        with suppress(OSError):
+            self._file.close()
 
 
 @contextmanager
@@ -169,6 +199,11 @@ def test_a_state_continues_a_stream_elsewhere(address: str) -> None:
         (b'{"inputs": "a b", "model": "nothing"}\n', "model-not-found", 404),
         (b'{"inputs": "a b", "model": "sentiment-en"}\n', "no-state", 422),
         (b'{"inputs": "a b", "unknown": 1}\n', "invalid-request", 422),
+        (
+            b'{"inputs": "a b", "model": "sentiment-en-uni", "session": "s", "session_start": true}\n',
+            "contradictory-options",
+            422,
+        ),
         (b'{"inputs": "' + b"a" * 5000, "body-too-large", 413),
     ],
 )

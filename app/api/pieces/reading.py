@@ -16,6 +16,7 @@ from app.api.pieces.lines import Lines
 from app.api.service import Service
 from app.errors import ContradictoryOptions, TooManyInputs
 from app.request_context import REQUEST_CONTEXT, RequestContext, context_of
+from app.tasks.states.options import StartOptions
 from app.tasks.task import Task
 
 _LEFT_OUT = (b"content-type", b"content-length", b"transfer-encoding")
@@ -69,6 +70,11 @@ class PieceReader:
             inputs, options = await self._body.read(request, service)
             if len(inputs) != 1:
                 raise TooManyInputs(f"a piece has {len(inputs)} inputs; send one in each line", limit=1)
+            if isinstance(options, StartOptions) and options.session is not None:
+                raise ContradictoryOptions(
+                    "a stream keeps its state itself: leave out session, or send each piece as a request of it",
+                    options=["session"],
+                )
             if task.answer.streams(options):
                 raise ContradictoryOptions("each piece has one answer; leave out stream", options=["stream"])
             terms = service.accept(request, options, inputs=1)

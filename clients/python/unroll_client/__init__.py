@@ -5,8 +5,10 @@ into `results`, `forecasts` or `errors`. The I/O is in `_async`; `_sync` is gene
 """
 
 from unroll_client._async.client import AsyncUnroll
+from unroll_client._async.pieces import AsyncPieces
 from unroll_client._async.stream import AsyncForecastStream, AsyncStream
 from unroll_client._sync.client import Unroll
+from unroll_client._sync.pieces import Pieces
 from unroll_client._sync.stream import ForecastStream, Stream
 from unroll_client.errors import (
     ConnectionFailed,
@@ -29,6 +31,7 @@ from unroll_client.options import (
     EmbedOptions,
     ForecastOptions,
     SentimentOptions,
+    StatesOptions,
     TagOptions,
     TranslateOptions,
 )
@@ -48,14 +51,19 @@ from unroll_client.results import (
     WordTag,
 )
 from unroll_client.series import Csv
-from unroll_client.service_info import ModelInfo, ModelList, Readiness
+from unroll_client.service_info import ModelInfo, ModelList, Readiness, SessionInfo
 from unroll_client.sources import Clip, Image
-from unroll_client.tasks import TASKS, Task
+from unroll_client.tasks import CLASSIFY, FORECAST, SENTIMENT, TAG, TASKS, Task
 
 __all__ = [
+    "CLASSIFY",
+    "FORECAST",
+    "SENTIMENT",
+    "TAG",
     "TASKS",
     "Answers",
     "AsyncForecastStream",
+    "AsyncPieces",
     "AsyncStream",
     "AsyncUnroll",
     "CaptionOptions",
@@ -77,6 +85,7 @@ __all__ = [
     "NotAllowed",
     "NotReady",
     "Overloaded",
+    "Pieces",
     "PrimedResult",
     "ProblemError",
     "Readiness",
@@ -86,8 +95,10 @@ __all__ = [
     "SentimentResult",
     "ServiceFailed",
     "ServiceTimedOut",
+    "SessionInfo",
     "Span",
     "StateResult",
+    "StatesOptions",
     "Stream",
     "TagOptions",
     "TagResult",

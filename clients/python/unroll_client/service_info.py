@@ -80,3 +80,29 @@ class Readiness(Value):
 
     def __bool__(self) -> bool:
         return self.status == "ready"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionInfo(Value):
+    """A session that the service keeps; `expires_in` is in seconds, without a further request."""
+
+    name: str
+    model: str
+    version: int
+    bytes: int
+    requests: int
+    expires_in: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionList(Value):
+    """The sessions of a key, the least recently used first."""
+
+    sessions: list[SessionInfo]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten(Value):
+    """The names of sessions that were there, and are forgotten."""
+
+    forgotten: list[str]

@@ -4,10 +4,12 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
+from urllib.parse import quote
 
 import httpx
 
 from unroll_client._async.http import AsyncHttp
+from unroll_client._async.pieces import AsyncPieces
 from unroll_client._async.stream import AsyncForecastStream, AsyncStream
 from unroll_client.address import DEFAULT_URL
 from unroll_client.calls import Call, make_call, make_call_async
@@ -48,7 +50,7 @@ from unroll_client.results import (
     TagResult,
 )
 from unroll_client.series import ManySeries, Series
-from unroll_client.service_info import ModelList, Readiness
+from unroll_client.service_info import Forgotten, ModelList, Readiness, SessionInfo, SessionList
 from unroll_client.sources import Clip, Clips, Image, Images, Many, One, Texts, TextsOrWords
 from unroll_client.streamed import StreamedAnswer
 from unroll_client.tasks import (
@@ -251,6 +253,21 @@ class AsyncUnroll:
         call = make_call(task, inputs, options)
         kind = AsyncForecastStream if task.answer == "values" else AsyncStream
         return kind(self._events(call), StreamedAnswer(call))
+
+    def pieces(self, task: Task[ResultT], /, **options: Any) -> AsyncPieces[ResultT]:
+        """A stream of a task that reads a source piece by piece, such as `SENTIMENT`. The first piece opens it."""
+        return AsyncPieces(self._http, task, options)
+
+    async def sessions(self) -> list[SessionInfo]:
+        """The sessions that the service keeps for the key."""
+        request = {"method": "GET", "url": "/v1/sessions"}
+        return read_value(SessionList, await self._http.request(request)).sessions
+
+    async def forget_sessions(self, *names: str) -> list[str]:
+        """Forget these sessions, or all of the key without names. The names of those that were there."""
+        paths = [f"/{quote(name, safe='')}" for name in names] or [""]
+        requests = [{"method": "DELETE", "url": f"/v1/sessions{path}"} for path in paths]
+        return [name for one in requests for name in read_value(Forgotten, await self._http.request(one)).forgotten]
 
     async def models(self) -> ModelList:
         """The versions that are served, and the broken ones."""

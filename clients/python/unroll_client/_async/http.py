@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 
 from unroll_client._async.bounded import AsyncBounded
+from unroll_client._async.socket import AsyncSocket
 from unroll_client.address import client_arguments
-from unroll_client.errors import UnrollClientError
+from unroll_client.errors import UnexpectedAnswer, UnrollClientError
+from unroll_client.frames import accepted, new_key
 from unroll_client.policy import Retries, Timeout, seconds_left, service_timeout_ms
 from unroll_client.responses import check_status, request_error
 
@@ -23,6 +25,10 @@ class AsyncHttp:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+    def deadline(self) -> float | None:
+        """The end of a request that starts now."""
+        return self._timeout.deadline()
 
     async def request(
         self, request: dict[str, Any], *, timeout_ms: int | None = None, stream: bool = False
@@ -45,6 +51,28 @@ class AsyncHttp:
     async def send_once(self, request: dict[str, Any]) -> httpx.Response:
         """A response with any status. Raises UnrollClientError."""
         return await self.send(request, self._timeout.deadline())
+
+    async def socket(self, url: str, deadline: float | None) -> AsyncSocket:
+        """A WebSocket. Raises UnrollClientError."""
+        key = new_key()
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        headers = upgrade | {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+        timeout = self._timeout.for_httpx(deadline)
+        prepared = self._client.build_request("GET", url, headers=headers, timeout=timeout)
+        try:
+            response = await self._client.send(prepared, stream=True)
+            if response.status_code == 101 and response.headers.get("Sec-WebSocket-Accept") == accepted(key):
+                return AsyncSocket(response)
+            try:
+                if response.status_code != 101:
+                    await response.aread()
+            finally:
+                await response.aclose()
+        except httpx.RequestError as error:
+            raise request_error(error) from error
+        if response.status_code != 101:
+            check_status(response)
+        raise UnexpectedAnswer(f"{response.url} opens no WebSocket; a proxy before the service must pass Upgrade")
 
     async def send(self, request: dict[str, Any], deadline: float | None, *, stream: bool = False) -> httpx.Response:
         """One attempt. With `stream` the body of a 200 is not read. Raises UnrollClientError."""

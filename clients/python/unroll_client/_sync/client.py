@@ -5,10 +5,12 @@ from collections.abc import Generator
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
+from urllib.parse import quote
 
 import httpx
 
 from unroll_client._sync.http import Http
+from unroll_client._sync.pieces import Pieces
 from unroll_client._sync.stream import ForecastStream, Stream
 from unroll_client.address import DEFAULT_URL
 from unroll_client.calls import Call, make_call
@@ -49,7 +51,7 @@ from unroll_client.results import (
     TagResult,
 )
 from unroll_client.series import ManySeries, Series
-from unroll_client.service_info import ModelList, Readiness
+from unroll_client.service_info import Forgotten, ModelList, Readiness, SessionInfo, SessionList
 from unroll_client.sources import Clip, Clips, Image, Images, Many, One, Texts, TextsOrWords
 from unroll_client.streamed import StreamedAnswer
 from unroll_client.tasks import (
@@ -246,6 +248,21 @@ class Unroll:
         call = make_call(task, inputs, options)
         kind = ForecastStream if task.answer == "values" else Stream
         return kind(self._events(call), StreamedAnswer(call))
+
+    def pieces(self, task: Task[ResultT], /, **options: Any) -> Pieces[ResultT]:
+        """A stream of a task that reads a source piece by piece, such as `SENTIMENT`. The first piece opens it."""
+        return Pieces(self._http, task, options)
+
+    def sessions(self) -> list[SessionInfo]:
+        """The sessions that the service keeps for the key."""
+        request = {"method": "GET", "url": "/v1/sessions"}
+        return read_value(SessionList, self._http.request(request)).sessions
+
+    def forget_sessions(self, *names: str) -> list[str]:
+        """Forget these sessions, or all of the key without names. The names of those that were there."""
+        paths = [f"/{quote(name, safe='')}" for name in names] or [""]
+        requests = [{"method": "DELETE", "url": f"/v1/sessions{path}"} for path in paths]
+        return [name for one in requests for name in read_value(Forgotten, self._http.request(one)).forgotten]
 
     def models(self) -> ModelList:
         """The versions that are served, and the broken ones."""

@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 
 from unroll_client._sync.bounded import Bounded
+from unroll_client._sync.socket import Socket
 from unroll_client.address import client_arguments
-from unroll_client.errors import UnrollClientError
+from unroll_client.errors import UnexpectedAnswer, UnrollClientError
+from unroll_client.frames import accepted, new_key
 from unroll_client.policy import Retries, Timeout, seconds_left, service_timeout_ms
 from unroll_client.responses import check_status, request_error
 
@@ -24,6 +26,10 @@ class Http:
 
     def close(self) -> None:
         self._client.close()
+
+    def deadline(self) -> float | None:
+        """The end of a request that starts now."""
+        return self._timeout.deadline()
 
     def request(
         self, request: dict[str, Any], *, timeout_ms: int | None = None, stream: bool = False
@@ -46,6 +52,28 @@ class Http:
     def send_once(self, request: dict[str, Any]) -> httpx.Response:
         """A response with any status. Raises UnrollClientError."""
         return self.send(request, self._timeout.deadline())
+
+    def socket(self, url: str, deadline: float | None) -> Socket:
+        """A WebSocket. Raises UnrollClientError."""
+        key = new_key()
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        headers = upgrade | {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+        timeout = self._timeout.for_httpx(deadline)
+        prepared = self._client.build_request("GET", url, headers=headers, timeout=timeout)
+        try:
+            response = self._client.send(prepared, stream=True)
+            if response.status_code == 101 and response.headers.get("Sec-WebSocket-Accept") == accepted(key):
+                return Socket(response)
+            try:
+                if response.status_code != 101:
+                    response.read()
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            raise request_error(error) from error
+        if response.status_code != 101:
+            check_status(response)
+        raise UnexpectedAnswer(f"{response.url} opens no WebSocket; a proxy before the service must pass Upgrade")
 
     def send(self, request: dict[str, Any], deadline: float | None, *, stream: bool = False) -> httpx.Response:
         """One attempt. With `stream` the body of a 200 is not read. Raises UnrollClientError."""
