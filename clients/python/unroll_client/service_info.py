@@ -46,10 +46,10 @@ class ModelInfo(Value):
     frames: int | None = None
     quality: list[QualityFigure]
     state: str
+    carries_state: bool
     default: bool
     default_version: bool
     licence: str
-    carries_state: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
