@@ -14,6 +14,7 @@ from app.errors import ModelNotFound, ModelUnavailable
 from app.store.architecture import Forecaster
 from app.store.manifest import Manifest
 from app.tasks.catalog import Catalog, Entry
+from app.tasks.states.carrying import why_no_state
 
 router = APIRouter(tags=["Models"])
 Named = Annotated[
@@ -80,6 +81,7 @@ def _info(manifest: Manifest, default_version: int, view: EngineView, *, is_defa
         frames=manifest.frames,
         quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
         state=view.state_of(manifest.key),
+        carries_state=why_no_state(manifest) is None,
         default=is_default,
         default_version=manifest.version == default_version,
         licence=manifest.licence,

@@ -63,6 +63,7 @@ class ModelInfo(BaseModel):
     state: Literal["loaded", "loading", "available"] = Field(
         description="`loaded` in an engine, `loading`, or `available`: its next request loads it."
     )
+    carries_state: bool = Field(description="Whether requests can return its state and continue from one.")
     default: bool = Field(description="Whether it answers requests that name no model.")
     default_version: bool = Field(description="Whether it answers requests that name the model without a version.")
     licence: str

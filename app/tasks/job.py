@@ -55,6 +55,11 @@ class ReadSource:
         return len(self.source.ids) if isinstance(self.source, Tokens) else 0
 
     @property
+    def kept_steps(self) -> int | None:
+        """Steps that the state before it had read; None without a state."""
+        return None if self.carry is None or self.carry.start is None else self.carry.start.steps
+
+    @property
     def steps(self) -> int:
         """Steps over which a recurrence reads it: tokens, rows or frames."""
         match self.source:

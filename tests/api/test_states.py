@@ -237,6 +237,28 @@ def test_options_that_exclude_states_say_so(here: httpx.Client) -> None:
     assert "without mean pooling" in detail
 
 
+def test_usage_counts_what_a_state_had_read(here: httpx.Client) -> None:
+    def usage(inputs: object, **members: object) -> dict[str, Any]:
+        answer = here.post("/v1/sentiment", json={"inputs": inputs, "model": "sentiment-en-uni", **members})
+        return dict(answer.json()["usage"])
+
+    cut = TEXT.index("gladly")
+    whole, state = usage(TEXT), _one(here, "/v1/states", TEXT[:cut], model="sentiment-en-uni")["state"]
+    assert "kept_steps" not in whole
+    one, two = usage(TEXT[cut:], state=state), usage([TEXT[cut:], "."], state=state)
+    assert one["kept_steps"] > 5
+    assert one["kept_steps"] + one["source_tokens"] == whole["source_tokens"]
+    assert two["kept_steps"] == 2 * one["kept_steps"]
+    rows = here.post("/v1/states", json={"inputs": ROWS, "model": "forecast-decoder"}).json()["results"][0]["state"]
+    answer = here.post("/v1/forecast", json={"inputs": ROWS[:2], "state": rows})
+    assert answer.json()["usage"]["kept_steps"] == len(ROWS)
+
+
+def test_the_list_of_models_says_which_carry_a_state(here: httpx.Client) -> None:
+    carrying = {model["name"] for model in here.get("/v1/models").json()["models"] if model["carries_state"]}
+    assert carrying == {"sentiment-en-uni", "lm-en", "forecast-state", "forecast-decoder", "tag-forward"}
+
+
 def _infer(here: httpx.Client, text: str, *, outputs: Sequence[str] = (), **members: Any) -> dict[str, Any]:
     """The outputs of tritonclient's `infer`, with its binary tensors."""
     with InferenceServerClient(f"{here.base_url.host}:{here.base_url.port}", network_timeout=30) as client:

@@ -160,6 +160,16 @@ def test_no_inputs_no_answers(kind: Kind, server: str, task: str) -> None:
 
 
 @kinds
+def test_usage_has_the_steps_that_states_had_read(kind: Kind, server: str) -> None:
+    primed = result_of(kind, server, lambda client: client.states("a warm and funny", model="lm-en"))
+    one = result_of(kind, server, lambda client: client.complete(" film", state=primed.state, max_tokens=1))
+    many = result_of(kind, server, lambda client: client.complete([" film"] * 100, state=primed.state, max_tokens=1))
+    assert primed.usage.kept_steps is None
+    assert one.usage.kept_steps > 2
+    assert many.usage.kept_steps == 100 * one.usage.kept_steps  # in several parts
+
+
+@kinds
 def test_long_lists_are_sent_in_parts_and_come_back_in_order(kind: Kind, server: str) -> None:
     """The service of the tests accepts 64 inputs, which the client learns from the first refusal."""
     texts = [f"save the file {number}" for number in range(150)]

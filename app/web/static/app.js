@@ -5,6 +5,7 @@ import { clipJob } from "./clip.js";
 import { compareJob } from "./compare.js";
 import { completeJob } from "./complete.js";
 import { forecastJob } from "./forecast.js";
+import { keptJob } from "./kept.js";
 import { keyWanted, whenKey } from "./key.js";
 import { wireKeyDialog } from "./keydialog.js";
 import { modelsOf, watchReadiness, whenModels } from "./models.js";
@@ -46,6 +47,7 @@ const jobs = {
 };
 compareJob();
 clipJob();
+keptJob();
 throughputPanel();
 whenModels(() => {
   for (const [task, job] of Object.entries(jobs)) job.setServed(modelsOf(task).length > 0);

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { whenKey } from "./key.js";
 import { problemTitle } from "./problems.js";
 import { post, Problem } from "./requests.js";
+import { showSection } from "./section.js";
 import { duration, number, say, whenSpoken } from "./words.js";
 
 const EMPTY = "empty-input"; // an empty input is not sent
@@ -111,8 +112,7 @@ export class Job {
 
   /** Show the section, or hide it if no model does this task. */
   setServed(served) {
-    this.#section.hidden = !served;
-    document.querySelector(`.sections a[href="#${this.#section.id}"]`).hidden = !served;
+    showSection(this.#section.id, served);
   }
 
   #become(state) {

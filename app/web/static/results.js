@@ -1,7 +1,7 @@
 // Parts of a result that all tasks show: its text, and the facts about it.
 
 import { element } from "./dom.js";
-import { canSay, number, say } from "./words.js";
+import { canSay, number, percent, say } from "./words.js";
 
 export function drawFacts(...facts) {
   return element("p", { className: "facts" }, ...facts.map((fact) => element("span", fact)));
@@ -31,4 +31,13 @@ export function drawSentence(text, lang) {
 /** A label in the language of the page, or else as the model names it. */
 export function labelWords(label) {
   return canSay(`label.${label}`) ? say(`label.${label}`) : label;
+}
+
+/** Pairs of a text and its probability, as bars. */
+export function drawShares(pairs) {
+  return pairs.map(([text, share]) => {
+    const bar = element("span", { className: "share" });
+    bar.style.width = `${share * 100}%`;
+    return element("li", {}, bar, element("span", { className: "text", textContent: text }), element("span", { className: "percent", textContent: percent(share, 1) }));
+  });
 }

@@ -5,19 +5,36 @@ import { element, said } from "./dom.js";
 
 /** Fill the section `id`; `controls` are the parts of its form, `buttons` stand beside the one that sends it. */
 export function furnish(id, controls, buttons = []) {
+  const section = headed(id);
+  section.append(...jobParts(`${id}Run`, controls, buttons));
+  return section;
+}
+
+/** The section `id` with its heading alone. */
+export function headed(id) {
   const section = document.getElementById(id);
   section.setAttribute("aria-labelledby", `${id}-title`);
-  const clock = element("span", { className: "clock", ariaHidden: "true" });
-  const run = element("div", { className: "run" }, said("button", `${id}Run`, { type: "submit", className: "primary" }), ...buttons, clock);
-  section.append(
-    element("header", {}, element("div", {}, said("h2", `${id}Title`, { id: `${id}-title` }), said("p", `${id}About`))),
-    element("div", { className: "sides" }, element("form", { noValidate: true }, ...controls, run), element("div", { className: "answer" })),
-    element("div", { className: "curl" }),
-  );
+  section.append(element("header", {}, element("div", {}, said("h2", `${id}Title`, { id: `${id}-title` }), said("p", `${id}About`))));
   return section;
+}
+
+/** The form of a job, whose button says `run`, the place of its answer, and that of its curl command. */
+export function jobParts(run, controls, buttons = []) {
+  const clock = element("span", { className: "clock", ariaHidden: "true" });
+  const row = element("div", { className: "run" }, said("button", run, { type: "submit", className: "primary" }), ...buttons, clock);
+  return [
+    element("div", { className: "sides" }, element("form", { noValidate: true }, ...controls, row), element("div", { className: "answer" })),
+    element("div", { className: "curl" }),
+  ];
 }
 
 /** A button that chooses files; `own` are the properties of its input. */
 export function chooser(id, key, own) {
   return [element("input", { type: "file", id, className: "unseen", ...own }), said("label", key, { htmlFor: id, className: "button" })];
+}
+
+/** Show a section and its link, or hide both. */
+export function showSection(id, shown) {
+  document.getElementById(id).hidden = !shown;
+  document.querySelector(`.sections a[href="#${id}"]`).hidden = !shown;
 }

@@ -10,7 +10,8 @@ import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { textRequest } from "./requests.js";
 import { answeredBy, drawFacts, labelWords } from "./results.js";
 import { linesOf, wireText } from "./textjob.js";
-import { number, percent, say, whenSpoken } from "./words.js";
+import { drawVerdict } from "./verdict.js";
+import { percent, say, whenSpoken } from "./words.js";
 
 const UNITS = 64; // that are shown: more rows would be thinner than a pixel
 const START = "It begins like a masterpiece, and then nothing happens.\n배우들 연기는 좋은데 이야기가 너무 지루하다.";
@@ -65,24 +66,6 @@ function drawResult(result, text) {
     drawFacts({ textContent: say("probability", { percent: percent(result.score, 1) }) }, answeredBy(result)),
     ...drawWords(result, text),
   );
-}
-
-function drawVerdict({ label, polarity }) {
-  const sign = polarity < 0 ? "negative" : "positive";
-  const degree = number(polarity, { signed: true });
-  const bar = element("span", { className: `bar ${sign}` });
-  bar.style.width = `${Math.abs(polarity) * 50}%`;
-  const meter = element("div", { className: "meter", role: "meter", ariaLabel: say("degree") }, bar);
-  Object.assign(meter, { ariaValueMin: "-1", ariaValueMax: "1", ariaValueNow: polarity.toFixed(2), ariaValueText: degree });
-  return [
-    element(
-      "div",
-      { className: "verdict" },
-      element("strong", { className: `label ${sign}`, textContent: labelWords(label) }),
-      element("span", { className: "degree", textContent: degree }),
-    ),
-    meter,
-  ];
 }
 
 /** The text coloured by its sentiment after each token, a line, its numbers and, if requested, the memory. */

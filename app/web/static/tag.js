@@ -6,7 +6,7 @@ import { modelsOf, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { strip } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
-import { answeredBy, drawFacts, labelWords } from "./results.js";
+import { answeredBy, drawFacts, drawShares, labelWords } from "./results.js";
 import { furnish } from "./section.js";
 import { linesOf, wireText } from "./textjob.js";
 import { percent, say, whenSpoken } from "./words.js";
@@ -63,7 +63,7 @@ function drawResult({ tags, spans, ...result }, source) {
   cursor.watch((at) => show(at));
   function show(at) {
     readout.textContent = at === null ? say("pointAtTag") : describe(tags[at]);
-    shares.replaceChildren(...(at === null ? [] : drawShares(tags[at].scores)));
+    shares.replaceChildren(...(at === null ? [] : drawShares(mostOf(tags[at].scores))));
   }
   show(null);
   return element(
@@ -78,14 +78,10 @@ function drawResult({ tags, spans, ...result }, source) {
   );
 }
 
-/** The most probable labels of a word as bars. */
-function drawShares(scores) {
-  const most = Object.entries(scores).sort(([, one], [, other]) => other - one).slice(0, MOST);
-  return most.map(([label, share]) => {
-    const bar = element("span", { className: "share" });
-    bar.style.width = `${share * 100}%`;
-    return element("li", {}, bar, element("span", { className: "text", textContent: labelWords(label) }), element("span", { className: "percent", textContent: percent(share, 1) }));
-  });
+/** The most probable labels of a word. */
+function mostOf(scores) {
+  const sorted = Object.entries(scores).sort(([, one], [, other]) => other - one);
+  return sorted.slice(0, MOST).map(([label, share]) => [labelWords(label), share]);
 }
 
 /** The spans as buttons that point at their first word. */

@@ -46,10 +46,12 @@ def read_answers(call: Call[ResultT], response: httpx.Response) -> Answers[Resul
 
 def join_answers(parts: list[Answers[ResultT]]) -> Answers[ResultT]:
     """The answers of the parts of a call, in order."""
+    kept = [part.usage.kept_steps for part in parts if part.usage.kept_steps is not None]
     usage = Usage(
         inputs=sum(part.usage.inputs for part in parts),
         source_tokens=sum(part.usage.source_tokens for part in parts),
         emitted_tokens=sum(part.usage.emitted_tokens for part in parts),
+        kept_steps=sum(kept) if kept else None,
     )
     return Answers([result for part in parts for result in part], usage)
 

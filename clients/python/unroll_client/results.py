@@ -10,11 +10,12 @@ AnswerKind = Literal["label", "tokens", "tags", "values", "state"]
 
 @dataclass(frozen=True, kw_only=True)
 class Usage(Value):
-    """What a request cost."""
+    """What a request cost. `kept_steps` are those that its states had read before."""
 
     inputs: int
     source_tokens: int
     emitted_tokens: int
+    kept_steps: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,7 @@ class ModelInfo(Value):
     frames: int | None = None
     quality: list[QualityFigure]
     state: str
+    carries_state: bool
     default: bool
     default_version: bool
     licence: str

@@ -1,9 +1,11 @@
 // English texts of the page.
 
+import kept from "./en-kept.js";
 import problems from "./en-problems.js";
 
 export default {
   ...problems,
+  ...kept,
   skip: "Skip to the tasks",
   sections: "Sections",
   pages: "Pages",

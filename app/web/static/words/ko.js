@@ -1,9 +1,11 @@
 // Korean texts of the page.
 
+import kept from "./ko-kept.js";
 import problems from "./ko-problems.js";
 
 export default {
   ...problems,
+  ...kept,
   skip: "작업으로 건너뛰기",
   sections: "구역",
   pages: "페이지",
