@@ -39,6 +39,8 @@ def append(root: Path, name: str, version: int, file: str, offset: int, content:
         raise ContradictoryOptions(
             f"{name}/{file}: names of models and files are plain, without a folder or a dot first"
         )
+    if not content:
+        raise ContradictoryOptions(f"the body is empty: send a piece of {file}")
     _check_free(root, name, version)
     folder = _folder(root, name, version)
     try:

@@ -26,6 +26,12 @@ def test_only_some_uploads_may_be_unfinished(tmp_path: Path) -> None:
     assert append(tmp_path, "mine", 4, "weights", 2, b"c", most=1_000) == 3, "the others go on"
 
 
+def test_an_empty_piece_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContradictoryOptions, match="the body is empty: send a piece of weights"):
+        _piece(tmp_path, "mine", content=b"")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_an_upload_is_forgotten_after_a_day(tmp_path: Path) -> None:
     old = tmp_path / "mine" / ".upload-1"
     _piece(tmp_path, "mine")
