@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ from app.tasks.registry import TASKS
 from app.tasks.task import Task
 from tests.tiny_numbers import make_number_store
 from tests.tiny_store import make_tiny_store
+
+START_SECONDS = 150  # for a service to start: a machine with other work is many times slower
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("UNROLL_LOG_REQUESTS", "false")  # no test of most services reads the log
@@ -144,14 +147,16 @@ def _in_thread(web: uvicorn.Server, sockets: list[socket.socket] | None = None) 
         thread.join()
 
 
-def wait_until_ready(address: str, *, seconds: float = 60) -> None:
-    """Return when `/readyz` answers 200; fail after `seconds`."""
-    end = time.monotonic() + seconds
+def wait_until_ready(address: str, *, process: subprocess.Popen[str] | None = None) -> None:
+    """Return when `/readyz` answers 200. Fails when the service's process has ended, or after a long time."""
+    end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
+        has_ended = process is not None and process.poll() is not None
         try:
             if httpx.get(f"{address}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             pass
+        assert not has_ended, f"the process of {address} ended before it was ready"
         time.sleep(0.05)
-    raise AssertionError(f"{address} was not ready within {seconds} s")
+    raise AssertionError(f"{address} was not ready within {START_SECONDS} s")

@@ -28,9 +28,8 @@ def ask(served: Served, **headers: str) -> int:
 def end(served: Served) -> str:
     """End the service. Returns all its output."""
     served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(30) == 0
-    assert served.process.stdout is not None
-    return "".join(served.log) + served.process.stdout.read()
+    assert served.process.wait(100) == 0
+    return served.whole_log()
 
 
 @pytest.mark.slow  # several services are started
