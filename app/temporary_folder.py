@@ -33,8 +33,8 @@ def check_temporary_folder() -> None:
         ) from None
     if (size := len(os.fsencode(folder))) > _LONGEST:
         raise NoTemporaryFolder(
-            f"the path of the folder for temporary files, {folder}, has {size} bytes, and sockets in it may have paths of "
-            f"{_SOCKET_PATH} only: name a folder of at most {_LONGEST} bytes in TMPDIR; a symbolic link will do"
+            f"the path of the folder for temporary files, {folder}, has {size} bytes; the limit is {_LONGEST}, "
+            "since paths of sockets are limited: name another folder in TMPDIR, such as a symbolic link to this one"
         )
     try:
         with tempfile.TemporaryFile() as file:

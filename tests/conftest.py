@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,14 @@ from tests.tiny_numbers import make_number_store
 from tests.tiny_store import make_tiny_store
 
 START_SECONDS = 150  # for a service to start: a machine with other work is many times slower
+PATIENCE = 100.0  # seconds, where a test waits for what must happen
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("UNROLL_LOG_REQUESTS", "false")  # no test of most services reads the log
+os.environ.setdefault("UNROLL_REQUEST_SECONDS", str(PATIENCE))
+os.environ.setdefault("UNROLL_HEARTBEAT_SECONDS", str(PATIENCE))
+_usual = signature(httpx.get).parameters["timeout"].default  # of all functions and clients: 5 s
+_usual.connect = _usual.read = _usual.write = _usual.pool = PATIENCE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -86,7 +92,7 @@ def server(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
 @pytest.fixture
 def http(server: str) -> Iterator[httpx.Client]:
     """A client of the server."""
-    with httpx.Client(base_url=server, timeout=30) as client:
+    with httpx.Client(base_url=server, timeout=PATIENCE) as client:
         yield client
 
 

@@ -111,11 +111,12 @@ def _telling_more(process: subprocess.Popen[str], log: list[str], reader: Thread
     try:
         yield
     except AssertionError as failure:
-        with suppress(psutil.NoSuchProcess):
-            for one in (*psutil.Process(process.pid).children(recursive=True), process):
-                one.send_signal(signal.SIGABRT)  # faulthandler prints the threads
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            children = psutil.Process(process.pid).children(recursive=True)
+            for pid in (*(child.pid for child in children), process.pid):
+                os.kill(pid, signal.SIGABRT)  # faulthandler prints the threads
         reader.join(DUMP_SECONDS)
-        raise AssertionError(f"{failure}; {' '.join(map(str, process.args))} printed:\n{''.join(log)}") from None
+        raise AssertionError(f"{failure}; the service printed:\n{''.join(log)}") from None
 
 
 def until(condition: Callable[[], bool], *, seconds: float = 100) -> None:

@@ -52,7 +52,7 @@ def watched(tiny_store: Path) -> Iterator[Watched]:
 
 def ask(watched: Watched, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
     """On a new connection, so that any worker may answer."""
-    return httpx.post(f"{watched.served.address}{path}", json=body, headers=headers, timeout=60)
+    return httpx.post(f"{watched.served.address}{path}", json=body, headers=headers)
 
 
 def scrape(watched: Watched) -> dict[str, float]:

@@ -48,7 +48,7 @@ def result_of(visit: Visit, text: str, **options: Any) -> dict[str, Any]:
         params=options,
         content=text.encode(),
         headers={"Content-Type": "text/csv"},
-        timeout=30,
+        timeout=100,
     )
     [result] = answer.raise_for_status().json()["results"]
     return dict(result)
@@ -286,9 +286,27 @@ def test_the_error_of_past_windows(visit: Visit) -> None:
     visit.check()
 
 
+def test_a_file_that_is_chosen_before_the_models_are_known(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.page.route("**/v1/models", held.append)
+    visit.go("/")
+    section = job(visit, "Forecast")
+    file = FilePayload(name="days.csv", mimeType="text/csv", buffer=EXAMPLE.encode())
+    section.get_by_label("Choose a CSV file").set_input_files(file)
+    expect(section.locator(".model")).to_be_visible()
+    assert plot(section, "temp_min").count() == 0
+    for route in held:
+        route.continue_()
+    expect(plot(section, "temp_min")).to_be_visible()
+    drag(visit, section, "temp_min", 57, down=15)
+    expect(button(section, "Undo")).to_be_enabled()
+    visit.check()
+
+
 def test_a_chosen_file_with_decimal_commas(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Forecast")
+    expect(section.get_by_label("Numbers as CSV")).to_have_value(EXAMPLE)
     header, *rows = EXAMPLE.split()
     semicolons = [header.replace(",", ";"), *(row.replace(",", ";").replace(".", ",") for row in [*rows, *rows])]
     content = "\r\n".join(line[11:] if line[:2] == "20" else line.partition(";")[2] for line in semicolons)
@@ -371,7 +389,7 @@ def test_of_a_long_text_that_is_pasted_the_last_rows_are_kept(visit: Visit) -> N
 def test_the_curl_commands_give_the_answer_of_the_page(visit: Visit) -> None:
     section = forecast(visit)
     command = section.locator("code").text_content() or ""
-    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=20)
+    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=100)
     first, end = json.JSONDecoder().raw_decode(ran.stdout.decode())
     second = json.loads(ran.stdout.decode()[end:])
     [result], [cut] = first["results"], second["results"]
