@@ -207,7 +207,7 @@ EXAMPLES = [
 @pytest.fixture(scope="module")
 def administrator(administered: str) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-    with httpx.Client(base_url=administered, timeout=30, headers=headers) as client:
+    with httpx.Client(base_url=administered, headers=headers) as client:
         yield client
 
 

@@ -31,7 +31,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         "series": SeriesInput(features=draft.series.features, window=WINDOW),
     }
     publish_tiny(draft.model_copy(update=members), folder / "store", tiny_tokenizer(folder))
-    with serving_store(folder / "store", folder) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with serving_store(folder / "store", folder) as address, httpx.Client(base_url=address) as client:
         yield client
 
 

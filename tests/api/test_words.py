@@ -50,7 +50,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("words")
     with (
         serving_store(_words_store(folder), folder) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address) as client,
     ):
         yield client
 

@@ -15,7 +15,7 @@ from app.text.tokenizer import TextTokenizer
 from tests.conftest import engine_in_thread
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.engine.test_engine import until
-from tests.shipped.conftest import STORE
+from tests.shipped.conftest import STORE, results_of
 from training.cards import card_of
 from training.evaluate import RECIPES, recipe_of
 
@@ -77,7 +77,7 @@ def test_measured_quality_is_above_its_floor(name: str, measure: str) -> None:
     ],
 )
 def test_sentiment_makes_sense(http: httpx.Client, text: str, label: str) -> None:
-    (result,) = http.post("/v1/sentiment", json={"inputs": text}).json()["results"]
+    (result,) = results_of(http.post("/v1/sentiment", json={"inputs": text}))
     assert result["label"] == label
     assert (result["polarity"] > 0) == (label == "positive")
 
@@ -86,7 +86,7 @@ def test_sentiment_makes_sense(http: httpx.Client, text: str, label: str) -> Non
     "text", ["It begins well, but the end is a terrible disappointment.", "재미있을 줄 알았는데 최악"]
 )
 def test_explanations_follow_the_text(http: httpx.Client, text: str) -> None:
-    (result,) = http.post("/v1/sentiment", json={"inputs": text, "explain": True}).json()["results"]
+    (result,) = results_of(http.post("/v1/sentiment", json={"inputs": text, "explain": True}))
     explanation = result["explanation"]
     assert explanation["method"] == "one pass"
     positive = [row[1] for row in explanation["probabilities"]]
@@ -98,7 +98,7 @@ def test_explanations_follow_the_text(http: httpx.Client, text: str) -> None:
 @pytest.mark.parametrize(("text", "letters"), [("This film is one of the", "[a-z]{2}"), ("이 영화는", "[가-힣]")])
 def test_language_models_go_on_in_their_language(http: httpx.Client, text: str, letters: str) -> None:
     body = {"inputs": text, "next_tokens": 10, "max_tokens": 12}
-    (result,) = http.post("/v1/complete", json=body).json()["results"]
+    (result,) = results_of(http.post("/v1/complete", json=body))
     assert re.search(letters, result["text"])
     probabilities = [item["probability"] for item in result["next"]]
     assert probabilities == sorted(probabilities, reverse=True)
@@ -107,7 +107,7 @@ def test_language_models_go_on_in_their_language(http: httpx.Client, text: str, 
 
 def test_translations_are_korean(http: httpx.Client) -> None:
     inputs = ["Save the changes", "The file could not be opened.", "Returns a new list."]
-    results = http.post("/v1/translate", json={"inputs": inputs}).json()["results"]
+    results = results_of(http.post("/v1/translate", json={"inputs": inputs}))
     assert all(re.search("[가-힣]{2}", result["text"]) for result in results)
     assert all(result["finish_reason"] == "stop" for result in results)
     assert len({result["text"] for result in results}) == 3
@@ -115,7 +115,7 @@ def test_translations_are_korean(http: httpx.Client) -> None:
 
 def test_captions_are_sentences(http: httpx.Client) -> None:
     image = STORE.parent.joinpath("app/web/static/example.webp").read_bytes()
-    (result,) = http.post("/v1/caption", content=image, headers={"Content-Type": "image/webp"}).json()["results"]
+    (result,) = results_of(http.post("/v1/caption", content=image, headers={"Content-Type": "image/webp"}))
     assert len(result["text"].split()) >= 3
     assert result["finish_reason"] == "stop"
 
