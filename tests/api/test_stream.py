@@ -36,6 +36,7 @@ def assert_same(one: Any, other: Any) -> None:
     assert one == pytest.approx(other, abs=1e-4) if isinstance(one, float) else one == other
 
 
+MANY = 64  # inputs, whose long translations take seconds
 INPUTS = [f"save the file {number}" for number in range(6)]
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -80,7 +81,8 @@ def test_inputs_are_interleaved(http: httpx.Client) -> None:
 
 
 def test_first_event_comes_long_before_the_last(http: httpx.Client, endless: str) -> None:
-    body = {"inputs": endless, "max_tokens": 4000, "stream": True}
+    """Most of the work is still to be done."""
+    body = {"inputs": [endless] * MANY, "max_tokens": 4000, "min_tokens": 4000, "stream": True}
     with http.stream("POST", TRANSLATE, json=body) as answer:
         assert next(answer.iter_lines()) == "event: token"
         assert "unroll_pending_requests 1.0" in http.get("/metrics").text
@@ -139,15 +141,15 @@ def test_hang_up_stops_the_rows(
     logging.getLogger("uvicorn.error").addHandler(caplog.handler)
     until(lambda: engine_figure(http, "running") == 0)
     cancelled = engine_figure(http, "cancelled_total")
-    body = {"inputs": [endless] * 2, "max_tokens": 4000, "min_tokens": 4000, "stream": stream}
+    body = {"inputs": [endless] * MANY, "max_tokens": 4000, "min_tokens": 4000, "stream": stream}
     content = json.dumps(body).encode()
     with connected(server) as leaving:
         leaving.sendall(head(TRANSLATE, length(len(content))) + content)
         if stream:
             assert leaving.recv(1)
         else:
-            until(lambda: engine_figure(http, "running") == 2)
-    until(lambda: engine_figure(http, "cancelled_total") >= cancelled + 2)
+            until(lambda: engine_figure(http, "running") == MANY)
+    until(lambda: engine_figure(http, "cancelled_total") >= cancelled + MANY)
     until(lambda: engine_figure(http, "running") == 0)
     logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
     assert caplog.records == []  # a disconnect is no error of the service
