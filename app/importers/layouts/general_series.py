@@ -6,7 +6,16 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general import (
+    OUTPUTS,
+    answer_of,
+    check_steps,
+    encoder_parts,
+    of_steps,
+    options_of,
+    setting_of,
+    understanding_of,
+)
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
@@ -30,6 +39,7 @@ _WINDOWS = (
 )
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
+_IMAGE = 64  # more may be the output of another network
 _WORDS = 500  # more numbers a step are hardly a series
 _PADDING = Option(
     "short",
@@ -65,11 +75,16 @@ class _OverSeries(Layout):
             depends="of a longer series only the last steps are read, as in the training",
             readings=("none", "10", "30"),
         )
-        return [window, _PADDING, *self._more(chain), *options_of(chain)]
+        return [of_steps(window, chain), _PADDING, *self._more(chain), *options_of(chain)]
 
     def _doubts(self, chain: Chain) -> list[str]:
-        if chain.features < _WORDS:
+        if chain.features < _IMAGE:
             return []
+        if chain.features < _WORDS:
+            return [
+                f"{chain.features} numbers a step may be features that another network makes of images or words: it "
+                "is not in the files; give its file, too, if there is one"
+            ]
         return [
             f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
             "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
@@ -79,6 +94,7 @@ class _OverSeries(Layout):
         raise NotImplementedError
 
     def _series(self, chain: Chain, given: Given) -> SeriesInput:
+        check_steps(chain, given.values, "window")
         value = given.values.text("window")
         require(
             value == "none" or (value.isdecimal() and 0 < int(value) <= 10_000),
