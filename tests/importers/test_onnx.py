@@ -151,3 +151,11 @@ def test_the_window_is_the_length_of_the_steps(shape: list[Any], order: list[int
     stub.state["graph"]["inputs"] = {"x": shape}
     stub.state["graph"]["nodes"][0]["attributes"]["perm"] = order
     assert graph_of(stub, "m.onnx").window == 7
+
+
+def test_a_graph_inside_of_a_node_is_named() -> None:
+    stub = _graph("LSTM", _node("If", ["y"], ["z"]))
+    with pytest.raises(
+        ImportFailed, match="graphs inside of its node If, and these are not read: only LSTM, GRU and RNN"
+    ):
+        graph_of(stub, "model.onnx")
