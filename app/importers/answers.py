@@ -15,6 +15,7 @@ from app.importers.reading import Plain
 from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
 from app.importers.vocabularies import BUILT_IN, Role, WordFile
+from app.importers.whole_modules import with_function
 
 _HINTS: Mapping[Role, Sequence[str]] = {
     "source": ("source", "src", "input", "lang1", "de_vocab"),
@@ -51,7 +52,7 @@ def answer(
     """`files` are the vocabularies of the request. Raises QuestionsOpen with all that is missing, and ImportFailed for
     an answer that cannot be right."""
     layout = recognised.layout
-    options = layout.options(checkpoint)
+    options = [with_function(option, checkpoint.functions) for option in layout.options(checkpoint)]
     chosen = checked(options, request.settings)
     state = Round(accepts_usual=request.accept_usual)
     for option in options:

@@ -41,19 +41,6 @@ class _OverSeries(Layout):
         window = of_steps(window_option(checkpoint.settings), chain)
         return [window, SHORT, *self._more(chain), *options_of(chain)]
 
-    def _doubts(self, chain: Chain) -> list[str]:
-        if chain.features < _IMAGE:
-            return []
-        if chain.features < _WORDS:
-            return [
-                f"{chain.features} numbers a step may be features that another network makes of images or words: it "
-                "is not in the files; give its file, too, if there is one"
-            ]
-        return [
-            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
-            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
-        ]
-
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
 
@@ -81,7 +68,7 @@ class SeriesForecaster(_OverSeries):
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
         label = label if chain.outputs > 1 else []
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure, *label])
+        return Understanding(understood.facts, [*width_doubts(chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
@@ -146,7 +133,7 @@ class SeriesClassifier(_OverSeries):
         understood = understanding_of(
             chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
         )
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
+        return Understanding(understood.facts, [*width_doubts(chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []
@@ -170,6 +157,21 @@ class SeriesClassifier(_OverSeries):
             tensors={**tensors, **answer.tensors},
             series=series_input(given),
         )
+
+
+def width_doubts(chain: Chain) -> list[str]:
+    """Whether so many numbers a step are those of a series."""
+    if chain.features < _IMAGE:
+        return []
+    if chain.features < _WORDS:
+        return [
+            f"{chain.features} numbers a step may be features that another network makes of images or words: it "
+            "is not in the files; give its file, too, if there is one"
+        ]
+    return [
+        f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+        "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
+    ]
 
 
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:
