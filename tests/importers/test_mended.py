@@ -267,4 +267,8 @@ def test_an_image_encoder_alone_names_both_pairs(tmp_path: Path) -> None:
     assert "over frames of a clip, or with an embedding over words" in printed
     assert "--checkpoint ENCODER --checkpoint DECODER" in printed
     decoder = nn.ModuleDict({"LSTM": nn.LSTM(64, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
-    assert "features that another network makes of images" in asked(tmp_path, saved(tmp_path, decoder))
+    told = "features that another network makes of images"
+    assert told in asked(tmp_path, saved(tmp_path, decoder))
+    decoder = nn.ModuleDict({"LSTM": nn.LSTM(24, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
+    assert told not in asked(tmp_path, saved(tmp_path, decoder))
+    assert told in asked(tmp_path, saved(tmp_path, decoder, "rnn_decoder.pth"))

@@ -68,7 +68,7 @@ class SeriesForecaster(_OverSeries):
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
         label = label if chain.outputs > 1 else []
-        return Understanding(understood.facts, [*width_doubts(chain), *understood.unsure, *label])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
@@ -133,7 +133,7 @@ class SeriesClassifier(_OverSeries):
         understood = understanding_of(
             chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
         )
-        return Understanding(understood.facts, [*width_doubts(chain), *understood.unsure])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []
@@ -159,14 +159,15 @@ class SeriesClassifier(_OverSeries):
         )
 
 
-def width_doubts(chain: Chain) -> list[str]:
-    """Whether so many numbers a step are those of a series."""
-    if chain.features < _IMAGE:
+def source_doubts(checkpoint: Checkpoint, chain: Chain) -> list[str]:
+    """Whether the numbers of a step are those of a series."""
+    names = [checkpoint.name_of(path) for path in checkpoint.networks]
+    if chain.features < _IMAGE and not any("decoder" in name.lower() for name in names):
         return []
     if chain.features < _WORDS:
         return [
-            f"{chain.features} numbers a step may be features that another network makes of images or words: it "
-            "is not in the files; give its file, too, if there is one"
+            f"{chain.features} numbers a step may be features that another network makes of images or words, which is "
+            "not in the files: give its file, too, if there is one (--checkpoint ENCODER --checkpoint DECODER)"
         ]
     return [
         f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
