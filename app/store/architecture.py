@@ -368,7 +368,7 @@ class ValueDecoder(CellSettings):
     layers: Layers = 1
     reads: Literal["fed", "summary"] = "fed"
     first_input: Literal["last", "zeros"] = "last"
-    continues: bool = Field(False, description="Of `summary`: start from the encoder's last state.")
+    continues: bool = Field(False, description="With `summary`, start from the encoder's last state.")
 
     def recurrence(self, input_size: int) -> Recurrence:
         """Its recurrence over inputs of that size. All values are validated already."""
