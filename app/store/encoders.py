@@ -119,12 +119,18 @@ class EncoderPart(Part):
         forward = self.recurrence.directions == 1 and not self.recurrence.reverse
         return forward and self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
 
+    @property
+    def slow_layers(self) -> int:
+        """Layers, in each direction, of cells that torch.nn does not compute: a source passes them step by step."""
+        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
+        every = (self.recurrence, *stages)
+        return sum(one.layers * one.directions for one in every if not one.is_usual)
+
     def whole_steps(self, limit: int) -> int:
         """The most steps of a source that is read as a whole, where `limit` is that of a network of usual cells."""
-        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
-        if all(recurrence.is_usual for recurrence in (self.recurrence, *stages)):
+        if not self.slow_layers:
             return limit
-        return max(self.least_steps(), limit // _SLOWER)
+        return max(self.least_steps(), limit // max(_SLOWER, self.slow_layers))
 
     def _describe(self, source: str) -> str:
         front = f"{describe(self.front)}, " if self.front else ""

@@ -144,7 +144,9 @@ def test_where_a_norm_is_and_what_the_head_reads_are_asked(tmp_path: Path, modul
 
 def test_readings_differ_by_the_place_of_a_norm(tmp_path: Path, modules: dict[str, Mine]) -> None:
     """Each reading is one that the network answers with."""
-    printed = imported(tmp_path, *_given(tmp_path, modules["mean"]), "--set=pooling=mean", "--usual", f"--try={TEXTS[0]}")
+    printed = imported(
+        tmp_path, *_given(tmp_path, modules["mean"]), "--set=pooling=mean", "--usual", f"--try={TEXTS[0]}"
+    )
     assert "--set norm_at=outputs" in printed
     assert "not supported" not in printed
 
