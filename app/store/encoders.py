@@ -1,5 +1,6 @@
 """Encoders, as a manifest describes them: what reads a source. Nothing here imports torch."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -118,6 +119,16 @@ class EncoderPart(Part):
         """Whether no output changes with the steps after it."""
         forward = self.recurrence.directions == 1 and not self.recurrence.reverse
         return forward and self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
+
+    def differing_beginnings(self, read: Sequence[bool]) -> list[int]:
+        """The lengths of the beginnings of a source that may be encoded differently than the one before. `read` says
+        which of its steps are not masked: what follows the first masked step in a row changes nothing."""
+        alone = self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
+        return [
+            length
+            for length in range(1, len(read) + 1)
+            if not alone or length == 1 or read[length - 1] or read[length - 2]
+        ]
 
     @property
     def slow_layers(self) -> int:

@@ -25,7 +25,7 @@ def check_details(jobs: Sequence[Job]) -> None:
     if unshown > MAX_UNSHOWN:
         raise InputTooLong(
             f"the model finds words for unknown ones by attention, of which the request may have {unshown} numbers; "
-            f"the limit is {MAX_UNSHOWN}: send fewer or shorter inputs, or set max_tokens or n_best to a smaller number",
+            f"the limit is {MAX_UNSHOWN}: send fewer or shorter inputs, or set max_tokens or n_best lower",
             limit=MAX_UNSHOWN,
         )
 
