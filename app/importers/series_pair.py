@@ -9,7 +9,7 @@ from app.importers.chain import chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.pairs import layers_of, side_of
 from app.importers.parts import prefixed
-from app.importers.structure import Group, structure_of
+from app.importers.structure import Group, structure_of, with_layers
 from app.store.architecture import Recurrence
 
 Reads = Literal["fed", "summary"]
@@ -63,7 +63,8 @@ def _pair_of(tensors: Tensors) -> SeriesPair | None:
     recurrences = structure.of("recurrence", "cell")
     encoders = [group for group in recurrences if side_of(group.prefix) == "encoder"]
     decoders = [group for group in recurrences if side_of(group.prefix) == "decoder"]
-    if not encoders and not decoders and len(recurrences) == 2 and chain_of(structure) is None:
+    is_chain = chain_of(structure_of(with_layers(tensors))) is not None
+    if not encoders and not decoders and len(recurrences) == 2 and not is_chain:
         encoders, decoders = recurrences[:1], recurrences[1:]
     if not encoders or not decoders or len(encoders) + len(decoders) < len(recurrences):
         return None

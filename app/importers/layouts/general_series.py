@@ -11,11 +11,13 @@ from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_o
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
+from app.importers.side_by_side import check_steps, of_steps
 from app.importers.windows import SHORT, series_input, window_option
 from app.store.architecture import Classifier, Forecaster, SeriesEncoder
 
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
+_IMAGE = 64  # more may be the output of another network
 _WORDS = 500  # more numbers a step are hardly a series
 
 
@@ -36,20 +38,14 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        return [window_option(checkpoint.settings), SHORT, *self._more(chain), *options_of(chain)]
-
-    def _doubts(self, chain: Chain) -> list[str]:
-        if chain.features < _WORDS:
-            return []
-        return [
-            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
-            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
-        ]
+        window = of_steps(window_option(checkpoint.settings), chain)
+        return [window, SHORT, *self._more(chain), *options_of(chain)]
 
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
 
     def _encoder(self, chain: Chain, given: Given) -> tuple[SeriesEncoder, dict[str, Any]]:
+        check_steps(chain, given.values, "window")
         parts = encoder_parts(chain, given.values)
         assert parts.recurrence is not None
         encoder = SeriesEncoder(
@@ -72,7 +68,7 @@ class SeriesForecaster(_OverSeries):
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
         label = label if chain.outputs > 1 else []
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure, *label])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
@@ -137,7 +133,7 @@ class SeriesClassifier(_OverSeries):
         understood = understanding_of(
             chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
         )
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []
@@ -161,6 +157,22 @@ class SeriesClassifier(_OverSeries):
             tensors={**tensors, **answer.tensors},
             series=series_input(given),
         )
+
+
+def source_doubts(checkpoint: Checkpoint, chain: Chain) -> list[str]:
+    """Whether the numbers of a step are those of a series."""
+    names = [checkpoint.name_of(path) for path in checkpoint.networks]
+    if chain.features < _IMAGE and not any("decoder" in name.lower() for name in names):
+        return []
+    if chain.features < _WORDS:
+        return [
+            f"{chain.features} numbers a step may be features that another network makes of images or words, which is "
+            "not in the files: give its file, too, if there is one (--checkpoint ENCODER --checkpoint DECODER)"
+        ]
+    return [
+        f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+        "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
+    ]
 
 
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:
