@@ -40,7 +40,7 @@ def show(conversion: Conversion) -> None:
 
 
 def show_doubts(conversion: Conversion) -> None:
-    """What the import took without knowing it."""
+    """The guesses of an import."""
     if conversion.doubts:
         click.secho("check these: each was guessed, and a wrong guess gives wrong answers and no error", fg="yellow")
         for doubt in conversion.doubts:

@@ -88,7 +88,7 @@ def _without_recurrence(structures: dict[str, Structure]) -> str:
 
 
 def _wrong_head(structure: Structure) -> str | None:
-    """What is wrong with a head that reads another number than the outputs of the last recurrence have."""
+    """The reason why a head does not fit: it reads another number than the outputs of the last recurrence have."""
     recurrences = structure.of("recurrence")
     linears, tables = structure.of("linear"), structure.of("table")
     if not recurrences or not linears:
