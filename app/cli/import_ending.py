@@ -17,6 +17,7 @@ from app.importers.questions import describe
 from app.store.manifest import Manifest
 from app.tasks.registry import BY_NAME
 
+_FILES = {"image": " with a picture of yours as FILE", "frames": " with an animated GIF or WebP of yours as FILE"}
 _MOST_SHOWN = 300  # characters of an answer
 _HERE = "http://127.0.0.1:8000"  # where `unroll serve` listens
 
@@ -28,19 +29,34 @@ def show(conversion: Conversion) -> None:
     click.echo(f"network: {conversion.manifest.architecture.describe()}")
     for found in conversion.found:
         click.echo(f"found: {found}")
-    for key, value in conversion.options.given.items():
-        click.echo(f"{key}: {value}")
+    values = conversion.options.given
+    for key, value in values.items():
+        if key not in (*conversion.assumed, *conversion.idle):
+            click.echo(f"{key}: {value}")
+    if conversion.assumed:
+        click.echo("assumed: " + ", ".join(f"{key}={values[key]}" for key in conversion.assumed))
     for usual in conversion.usual:
         click.echo(f"usual: {usual}")
+
+
+def show_doubts(conversion: Conversion) -> None:
+    """The guesses of an import: doubts that are not settled, and usual values."""
+    usual = ", ".join(value.removeprefix("--set ").removeprefix("--") for value in conversion.usual)
+    guesses = [*conversion.doubts, *([f"taken as usual: {usual}"] if usual else [])]
+    if guesses:
+        click.secho("check these: each was guessed, and a wrong guess gives wrong answers and no error", fg="yellow")
+        for guess in guesses:
+            click.secho(f"  - {guess}", fg="yellow")
 
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:
     """An answer of the version, and what to do next. `folder` is where it was written."""
     show_answer(conversion, folder, trial)
+    show_doubts(conversion)
     if folder is None:
         click.echo("nothing was written")
         return
-    click.echo(f"wrote {folder}; try it:")
+    click.echo(f"wrote {folder}; try it{_FILES.get(conversion.manifest.source, '')}:")
     click.echo(f"  unroll serve --store {shlex.quote(str(store))}")
     click.echo(f"  {request_line(conversion)}")
 

@@ -8,8 +8,10 @@ from typing import Literal
 import torch
 
 from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_named_for_attention
+from app.importers.pairs import side_of
 from app.importers.structure import Group, Structure
 
+LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 _LAYERS = ("linear", "table", "convolution")
 _TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
@@ -109,8 +111,9 @@ def chain_of(structure: Structure) -> Chain | None:
         return None
     order = {group.prefix: number for number, group in enumerate(structure.groups)}
     first, last = (order[recurrences[place].prefix] for place in (0, -1))
-    crf = next(iter(structure.of("crf")), None)
-    rest = structure.of("table", "linear", "norm", "layer_norm", "convolution", "unknown")
+    crfs = structure.of("crf")
+    crf = crfs[0] if crfs else None
+    rest = [group for group in structure.groups if group.kind != "recurrence" and group is not crf]
     input_size = structure.recurrence(recurrences[0]).input_size
     table = _table(rest, input_size)
     rest = [group for group in rest if group is not table]
@@ -139,6 +142,9 @@ def chain_of(structure: Structure) -> Chain | None:
     directions = structure.recurrence(recurrences[-1]).directions
     head, rest = _head([group for group in rest if group not in ahead], width, directions)
     back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
+    if head:  # over several poolings side by side
+        pooled = [g for g in rest if g.kind in ("norm", "layer_norm") and g not in back and order[g.prefix] > last]
+        back += [group for group in pooled if group.outputs == head[0].linear.inputs != width]
     rest = [group for group in rest if group not in back]
     if not head:
         return None
@@ -148,7 +154,10 @@ def chain_of(structure: Structure) -> Chain | None:
 def _are_linked(structure: Structure, recurrences: Sequence[Group]) -> bool:
     """Whether each recurrence reads the outputs of the one before."""
     made = [structure.recurrence(group) for group in recurrences]
-    is_pair = len(made) > 1 and any(group.prefix.startswith(("decoder.", "dec.")) for group in recurrences)
+    sides = {side_of(group.prefix) for group in recurrences}
+    is_pair = len(made) > 1 and (
+        sides >= {"encoder", "decoder"} or any(group.prefix.startswith(("decoder.", "dec.")) for group in recurrences)
+    )
     return not is_pair and all(after.input_size == before.output_size for before, after in pairwise(made))
 
 

@@ -15,6 +15,7 @@ from app.importers.parts import prefixed
 from app.store.architecture import (
     AttentionPooling,
     Layer,
+    LayerNorm,
     LinearStage,
     Pooling,
     RecurrenceStage,
@@ -107,6 +108,7 @@ class PooledNetwork:
     attention: AttentionPooling | None
     tensors: Mapping[str, Tensor]
     encoder: TextEncoder | SeriesEncoder
+    norm: LayerNorm | None = None
 
     @property
     def window(self) -> int | None:
@@ -135,13 +137,18 @@ def pooled_network(vector: Vector, *, embedding: Tensor | None = None) -> Pooled
     if attention is not None:
         tensors |= prefixed(attention[1], "attention.")
     pooling = tuple(part.pooling for part in vector.parts)
-    return PooledNetwork(steps, pooling, attention[0] if attention else None, tensors, encoder.config)
+    norm = None
+    if vector.norm is not None:
+        tensors |= prefixed(vector.norm.tensors, "head.norm.")
+        assert isinstance(vector.norm.stage, LayerNorm)
+        norm = vector.norm.stage
+    return PooledNetwork(steps, pooling, attention[0] if attention else None, tensors, encoder.config, norm)
 
 
 def _check_same(part: Pooled, steps: Steps) -> None:
     mine, all_ = part.steps.pieces, steps.pieces
     same = part.steps.origin == steps.origin and all(a is b for a, b in zip(mine, all_, strict=False))
-    if part.pooling == "last":
+    if part.pooling in ("last", "last_cell"):
         same = same and part.steps.recurrences == steps.recurrences
     else:
         same = same and len(mine) == len(all_)

@@ -55,6 +55,7 @@ def classifier(understood: Understood) -> tuple[Classifier, Tensors]:
         pooling=network.pooling,
         attention=network.attention,
         window=network.window,
+        norm=network.norm,
         head=head.layers,
         labels=len(output["output.bias"]),
         outputs="sigmoid" if _are_independent(understood, head.last) and not single else "softmax",
@@ -87,6 +88,7 @@ def window_language_model(
         pooling=network.pooling,
         attention=network.attention,
         window=window,
+        norm=network.norm,
         pad=pad,
         pad_side=pad_side,
         head=head.layers,
@@ -179,6 +181,7 @@ def forecaster(understood: Understood, *, targets: int) -> tuple[Forecaster, Ten
         pooling=network.pooling,
         attention=network.attention,
         window=network.window,
+        norm=network.norm,
         head=head.layers,
         targets=targets,
         horizon=len(head.last.bias) // targets,
@@ -212,7 +215,7 @@ def _repeated(output: Steps, targets: int) -> tuple[Forecaster, Tensors]:
     """RepeatVector: a decoder that reads the summary in each step."""
     assert isinstance(output.origin, Repeat)
     vector = output.origin.vector
-    require(not vector.layers, "a layer between the encoder and RepeatVector is not supported")
+    require(vector.is_plain, "a layer between the encoder and RepeatVector is not supported")
     network = pooled_network(vector)
     steps, linear = _over_steps(output)
     head_size = steps.size
