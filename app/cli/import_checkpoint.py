@@ -116,7 +116,7 @@ def _import(context: click.Context, parameters: Mapping[str, Any]) -> None:
         ) from questions
     except UnknownStructure as unknown:
         raise click.ClickException(f"{unknown.detail}\n{json.dumps(unknown.skeleton, indent=2)}") from unknown
-    show(conversion)
+    show(conversion, checkpoint)
     if parameters["trial"] and conversion.usual:
         show_readings(checkpoint, request, parameters["trial"])
     _check_task(conversion)
@@ -138,7 +138,7 @@ def _send(conversion: Conversion, parameters: Mapping[str, Any]) -> None:
         folder = publish(conversion, Path(name))
         show_answer(conversion, folder, parameters["trial"])
         send_version(folder, parameters["into"], parameters["key"])
-    click.echo(f"try it:\n  {request_line(conversion, parameters['into'])}")
+    click.echo(f"try it:\n  {request_line(conversion, parameters['trial'], parameters['into'])}")
 
 
 def _check_task(conversion: Conversion) -> None:

@@ -3,7 +3,8 @@
 import json
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -11,27 +12,40 @@ import click
 
 from app.cli.example_input import example_of, given_input
 from app.cli.in_process import answers
+from app.cli.program import program
 from app.errors import InputError
+from app.importers.checkpoint import Checkpoint
 from app.importers.importing import Conversion, publish
 from app.importers.questions import describe
 from app.store.manifest import Manifest
 from app.tasks.registry import BY_NAME
+from app.tasks.sources.raw_series import JsonSeries
 
 _MOST_SHOWN = 300  # characters of an answer
 _HERE = "http://127.0.0.1:8000"  # where `unroll serve` listens
+_EXAMPLES = {"image": "example.webp", "frames": "example-clip.webp"}
 
 
-def show(conversion: Conversion) -> None:
+def show(conversion: Conversion, checkpoint: Checkpoint) -> None:
     """The layout, what was understood, and where each value is from."""
     click.echo(f"layout: {conversion.layout.name}, {conversion.layout.source}")
     click.echo(describe(conversion.understanding), nl=False)
     click.echo(f"network: {conversion.manifest.architecture.describe()}")
     for found in conversion.found:
         click.echo(f"found: {found}")
-    for key, value in conversion.options.given.items():
-        click.echo(f"{key}: {value}")
+    if values := ", ".join(_other_values(conversion, checkpoint)):
+        click.echo(f"values: {values}")
     for usual in conversion.usual:
         click.echo(f"usual: {usual}")
+
+
+def _other_values(conversion: Conversion, checkpoint: Checkpoint) -> Iterator[str]:
+    """Those that the user set, that are in the files, and that are not asked for."""
+    chosen = conversion.options.given
+    for option in conversion.layout.options(checkpoint):
+        is_shown = f"{option.flag}{chosen[option.name]}" in conversion.usual
+        if not is_shown and not option.is_idle(chosen):
+            yield f"{option.name}={chosen[option.name]}"
 
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:
@@ -41,8 +55,8 @@ def end_of_import(conversion: Conversion, store: Path, folder: Path | None, tria
         click.echo("nothing was written")
         return
     click.echo(f"wrote {folder}; try it:")
-    click.echo(f"  unroll serve --store {shlex.quote(str(store))}")
-    click.echo(f"  {request_line(conversion)}")
+    click.echo(f"  {program()} serve --store {shlex.quote(str(store))}")
+    click.echo(f"  {request_line(conversion, trial)}")
 
 
 def show_answer(conversion: Conversion, folder: Path | None, trial: str | None) -> None:
@@ -81,21 +95,33 @@ def _rounded(value: Any) -> Any:
 _KEPT = ("label", "scores", "text", "tags", "values", "rows", "forecast", "targets", "steps")
 
 
-def request_line(conversion: Conversion, url: str | None = None) -> str:
-    """A command that sends an input to the model."""
+def request_line(conversion: Conversion, trial: str | None = None, url: str | None = None) -> str:
+    """A command that sends an input to the model: that of `--try`, or an example."""
     manifest = conversion.manifest
-    task = BY_NAME[manifest.task]
+    verb = BY_NAME[manifest.task].verb
     model = f"--model {manifest.name}" + (f" --url {shlex.quote(url)}" if url else "")
-    given, _ = example_of(conversion)
     match manifest.source:
         case "text":
-            return f"unroll ask {task.verb} {shlex.quote(given)} {model}"
+            given = example_of(conversion)[0] if trial is None or trial.startswith("-") else trial
         case "series":
-            return _series_line(manifest, given.value, task.verb, model, url or _HERE)
+            if trial is None or verb != "forecast" or not Path(trial).is_file():
+                return _series_line(manifest, _rows(conversion, trial), verb, model, url or _HERE)
+            given = trial
         case "image" | "frames":
-            return f"unroll ask {task.verb} FILE {model}"
+            given = trial or str(files("app.web").joinpath(f"static/{_EXAMPLES[manifest.source]}"))
         case _:
             assert_never(manifest.source)
+    return f"{program()} ask {verb} {shlex.quote(given)} {model}"
+
+
+def _rows(conversion: Conversion, trial: str | None) -> Sequence[Sequence[float]]:
+    """Rows of the input of `--try` where it lists them, or those of an example."""
+    series = given_input(conversion.manifest, trial)[0] if trial is not None else None
+    rows = series.value if isinstance(series, JsonSeries) else None
+    if not isinstance(rows, list) or None in rows:
+        rows = example_of(conversion)[0].value
+    listed: list[list[float]] = [row if isinstance(row, list) else [row] for row in rows]
+    return listed
 
 
 def _series_line(manifest: Manifest, rows: Sequence[Sequence[float]], verb: str, model: str, url: str) -> str:
@@ -107,4 +133,4 @@ def _series_line(manifest: Manifest, rows: Sequence[Sequence[float]], verb: str,
         return f"curl {url.rstrip('/')}/v1/{verb} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
     names = [feature.name for feature in manifest.series.features]
     lines = [",".join(names), *(",".join(f"{number:g}" for number in row) for row in rounded)]
-    return f"printf '%s\\n' {shlex.join(lines)} | unroll ask forecast - {model}"
+    return f"printf '%s\\n' {shlex.join(lines)} | {program()} ask forecast - {model}"

@@ -1,6 +1,7 @@
 """`unroll.save`: a trained network from a training script or a notebook into the model store."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,8 +42,9 @@ class Saved:
             if self.difference is None
             else f"answers as the module does: they differ by {self.difference:.1e} at most"
         )
+        store = shlex.quote(str(self.folder.parent.parent))
         lines = [*(f"found: {fact}" for fact in self.found), *(f"usual: {value}" for value in self.usual), compared]
-        return "\n".join([*lines, f"wrote {self.folder}; serve it: unroll serve --store {self.folder.parent.parent}"])
+        return "\n".join([*lines, f"wrote {self.folder}; serve it: unroll serve --store {store}"])
 
 
 def save(
