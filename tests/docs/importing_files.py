@@ -1,7 +1,7 @@
 """Trains the models that docs/importing.md and the README import: `python -m tests.docs.importing_files`.
 
-It stands for a user's training scripts, and uses nothing of Unroll. It needs torch, Keras on torch, scikit-learn, joblib
-and Pillow, and writes docs/importing/. The answers on the pages are those of the files that are there: after a new
+It stands for a user's training scripts, and uses nothing of Unroll. It needs torch, Keras on torch, scikit-learn,
+joblib and Pillow, and writes docs/importing/. The answers on the pages are those of the files that are there: after a new
 training `python -m tests.docs.importing_page` writes them.
 """
 
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 FOLDER = Path(__file__).parents[2] / "docs" / "importing"
-GOOD = "good great warm funny lovely bright fine clever".split()
-BAD = "bad dull slow cold weak awful boring flat".split()
-REST = "a the film story plot was is and very so this it".split()
+GOOD = ["good", "great", "warm", "funny", "lovely", "bright", "fine", "clever"]
+BAD = ["bad", "dull", "slow", "cold", "weak", "awful", "boring", "flat"]
+REST = ["a", "the", "film", "story", "plot", "was", "is", "and", "very", "so", "this", "it"]
 
 
 class Classifier(nn.Module):
@@ -248,7 +248,7 @@ def characters() -> None:
 def tagger() -> None:
     tags = numbered(["O", "B-PER", "B-LOC", "B-ORG"])
     names = {"Ann": "B-PER", "Bob": "B-PER", "Paris": "B-LOC", "London": "B-LOC", "Acme": "B-ORG"}
-    words = ["<unk>", *names, *"lives in works at visits with .".split()]
+    words = ["<unk>", *names, "lives", "in", "works", "at", "visits", "with", "."]
     ids, network = numbered(words), Tagger(len(words), len(tags))
 
     def loss() -> Tensor:
@@ -262,8 +262,8 @@ def tagger() -> None:
 
 def translator() -> None:
     marks = ["<pad>", "<sos>", "<eos>", "<unk>"]
-    source = numbered([*marks, *"un deux trois quatre cinq six".split()])
-    target = numbered([*marks, *"one two three four five six".split()])
+    source = numbered([*marks, "un", "deux", "trois", "quatre", "cinq", "six"])
+    target = numbered([*marks, "one", "two", "three", "four", "five", "six"])
     network = Translator(len(source), len(target))
 
     def loss() -> Tensor:
