@@ -18,7 +18,7 @@ class Option:
     answers and no error. `depends` says what another value changes.
 
     An `assumed` option is not asked for: its usual value is taken, and shown. An option that is `idle_where` another
-    one has a value is not asked for either once that is known. One `of_rows` matters only where a network forecasts
+    one has a value, or that matters `only_where` one has, is not asked for either once that is known. One `of_rows` matters only where a network forecasts
     several rows of several columns at once.
 
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
@@ -36,6 +36,7 @@ class Option:
     readings: Sequence[str] = ()
     assumed: bool = False
     idle_where: tuple[str, str] | None = None
+    only_where: tuple[str, str] | None = None
     of_rows: bool = False
 
     @property
@@ -44,6 +45,8 @@ class Option:
 
     def is_idle(self, chosen: Mapping[str, str]) -> bool:
         """Whether its value does not matter, given those of other options."""
+        if self.only_where is not None and chosen.get(self.only_where[0], self.only_where[1]) != self.only_where[1]:
+            return True
         return self.idle_where is not None and chosen.get(self.idle_where[0]) == self.idle_where[1]
 
     @property

@@ -45,6 +45,7 @@ CLEANING = Option(
 )
 
 
+_OF_IMDB = ("rules", IMDB)
 _UNKNOWN = Option(
     "unknown",
     "a word outside the vocabulary, unless a Tokenizer says it: found, skip, refuse, last or an id",
@@ -106,7 +107,7 @@ def text_options(
 
 def _imdb_options(*, asked: bool) -> list[Option]:
     return [
-        Option("start", "rules imdb: the id before every text; none", "1", assumed=not asked),
+        Option("start", "rules imdb: the id before every text; none", "1", assumed=not asked, only_where=_OF_IMDB),
         Option(
             "unknown",
             "rules imdb: the id of an unknown word, or skip; 5 with word_index.get(word, 2) + 3. Other rules: found, "
@@ -115,7 +116,13 @@ def _imdb_options(*, asked: bool) -> list[Option]:
             assumed=not asked,
         ),
         Option(
-            "index_from", "rules imdb: what is added to the rank of a word", "3", kind="whole", least=0, assumed=True
+            "index_from",
+            "rules imdb: what is added to the rank of a word",
+            "3",
+            kind="whole",
+            least=0,
+            assumed=True,
+            only_where=_OF_IMDB,
         ),
         Option(
             "splitting",
@@ -123,6 +130,7 @@ def _imdb_options(*, asked: bool) -> list[Option]:
             "text_to_word_sequence",
             ("text_to_word_sequence", "split"),
             assumed=not asked,
+            only_where=_OF_IMDB,
         ),
     ]
 
