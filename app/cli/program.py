@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def program() -> str:
-    """`unroll`, or the path by which it was called where a shell does not find it: an environment that is not active."""
+    """`unroll`, or the path by which it was called where a shell does not find it, as in an inactive environment."""
     called = Path(sys.argv[0])
     return shlex.quote(sys.argv[0]) if called.name == "unroll" and shutil.which("unroll") is None else "unroll"

@@ -18,8 +18,8 @@ class Option:
     answers and no error. `depends` says what another value changes.
 
     An `assumed` option is not asked for: its usual value is taken, and shown. An option that is `idle_where` another
-    one has a value, or that matters `only_where` one has, is not asked for either once that is known. One `of_rows` matters only where a network forecasts
-    several rows of several columns at once.
+    one has a value, or that matters `only_where` one has, is not asked for either once that is known. One `of_rows`
+    matters only where a network forecasts several rows of several columns at once.
 
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
     `whole` number is from `least` to `most`. `readings` are values whose answers differ in a way that an example shows

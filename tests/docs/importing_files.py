@@ -1,8 +1,8 @@
 """Trains the models that docs/importing.md and the README import: `python -m tests.docs.importing_files`.
 
 It stands for a user's training scripts, and uses nothing of Unroll. It needs torch, Keras on torch, scikit-learn,
-joblib and Pillow, and writes docs/importing/. The answers on the pages are those of the files that are there: after a new
-training `python -m tests.docs.importing_page` writes them.
+joblib and Pillow, and writes docs/importing/. The answers on the pages are those of the files that are there: after a
+new training `python -m tests.docs.importing_page` writes them.
 """
 
 import json
