@@ -43,6 +43,16 @@ def source_of(manifest: Manifest, *, steps: int | None = None, seed: int = 0) ->
     return torch.randint(manifest.source_vocabulary, (1, steps), generator=generator)
 
 
+def example_of(manifest: Manifest) -> str:
+    """The arguments of a model file: the ids of a source, or the rows of a series in their own units."""
+    rows: list[Any] = source_of(manifest)[0].tolist()
+    if manifest.series is None:
+        return " ".join(map(str, rows))
+    scales = [feature.affine for feature in manifest.series.features]
+    in_units = ([number * scale + shift for number, (shift, scale) in zip(row, scales, strict=True)] for row in rows)
+    return " ".join(",".join(f"{number:.4g}" for number in row) for row in in_units)
+
+
 @torch.no_grad()
 def difference(manifest: Manifest, network: Network, model: nn.Module) -> float:
     """The largest difference between their answers (logits, or scaled numbers)."""
