@@ -24,6 +24,7 @@ FOLDER = Path(os.environ.get("UNROLL_STRANGERS", "-"))
 pytestmark = [
     pytest.mark.skipif(not FOLDER.is_dir(), reason="UNROLL_STRANGERS does not name the folder of strangers' files"),
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # all imports are in one fixture
 ]
 PROBABILITY, VALUE = 1e-5, 1e-4
 
@@ -185,6 +186,45 @@ STRANGERS: dict[str, Stranger] = {
         "next",
         ["repos/varadhanx+LSTM-RNN/next_word_lstm.h5"],
         [*("--vocab", "@/repos/varadhanx+LSTM-RNN/tokenizer.pickle"), *_set(rules="tokenizer", padding="pre")],
+    ),
+    "neuro_names": Stranger(
+        "next",
+        ["repos/SurAyush+NeuroNames/lstm_model.pth"],
+        [
+            "--vocab",
+            "@/answers/neuro_names_letters.json",
+            "--layout",
+            "language-model",
+            "--usual",
+            *_set(window="none", start="~", end=".", activation="relu", tokenizer="characters", unknown="refuse"),
+        ],
+    ),
+    "comment_counts": Stranger(
+        "forecast",
+        ["repos/LoveAlwaysWin310+sentiment_analysis/lstm_model.pth"],
+        [
+            "--scaler",
+            "@/answers/comment_counts_scaler.joblib",
+            *_set(window="4", pooling="attention", attention_activation="tanh"),
+        ],
+    ),
+    "rainfall": Stranger(
+        "forecast",
+        ["repos/StephanieHsu0+rainfall-predictor/models/lstm_model.pth"],
+        [
+            *_set(window="24", pooling="last"),
+            "--scaler",
+            "none",
+            "--features",
+            "pressure,temperature,humidity,wind,rain,rain_3h,rain_6h",
+            "--targets",
+            "rain",
+        ],
+    ),
+    "next_word_pytorch": Stranger(
+        "next",
+        ["repos/Shirshadas24+LSTM_nextword_predict/lstm_model.pth", "vocab.pkl"],
+        _set(window="61", pad="0", start="none", end="none", tokenizer="nltk", unknown="found"),
     ),
 }
 CLEANING: dict[str, list[Any]] = {

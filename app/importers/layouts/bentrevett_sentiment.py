@@ -45,7 +45,9 @@ class _Notebook(Layout):
         tensors = checkpoint.network
         if not is_recurrent(tensors, self.part) or "fc.weight" not in tensors or tensors["fc.weight"].dim() != 2:
             return False
-        return tensors["fc.weight"].shape[1] == recurrence(tensors, self.part).output_size
+        outputs, inputs = tensors["fc.weight"].shape
+        predicts_words = "embedding.weight" in tensors and outputs == len(tensors["embedding.weight"])
+        return not predicts_words and inputs == recurrence(tensors, self.part).output_size
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         return Understanding(
