@@ -11,6 +11,7 @@ from torch import Tensor
 from app.importers.chain import Chain, HeadLayer
 from app.importers.doubts import doubts_of
 from app.importers.layout import Understanding, require
+from app.importers.norms import affine, taken_in
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
 from app.importers.structure import Group
@@ -249,14 +250,6 @@ def _steps_between(layer: HeadLayer) -> int | None:
     return int(after) - int(place) if parent == other and place.isdecimal() and after.isdecimal() else None
 
 
-def _folded(norm: Group, behind: dict[str, Tensor]) -> None:
-    """Take batch normalisation into the layer that reads it."""
-    scale, shift = (part.double() for part in affine(norm))
-    weight = behind["weight"].double()
-    behind["bias"] = (behind["bias"].double() + weight @ shift).float()
-    behind["weight"] = (weight * scale).float()
-
-
 def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionValues) -> None:
     """A layer with its function and the norm behind it, which comes before the function or after it."""
     if group.kind in ("norm", "layer_norm"):
@@ -292,21 +285,13 @@ def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group, funct
             unchanged = {"scale": torch.ones_like(weight), "shift": torch.zeros_like(weight)}
             _add(stages, place, parts, Affine.model_validate({"activation": function}), unchanged)
         return
-    scale, shift = affine(group)
+    scale, shift = affine(group.tensors)
     _add(stages, place, parts, Affine.model_validate({"activation": function}), {"scale": scale, "shift": shift})
 
 
 def _add(stages: list[Stage], place: str, parts: Parts, stage: Stage, tensors: Mapping[str, Tensor]) -> None:
     parts.tensors |= prefixed(tensors, f"encoder.{place}.{len(stages)}.")
     stages.append(stage)
-
-
-def affine(norm: Group, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """Scale and shift of batch normalisation as it is after training."""
-    mean, variance = norm.tensors["running_mean"].double(), norm.tensors["running_var"].double()
-    scale = norm.weight.double() / torch.sqrt(variance + epsilon)
-    bias = norm.tensors.get("bias", torch.zeros_like(norm.weight)).double()
-    return scale.float(), (bias - mean * scale).float()
 
 
 def _with_bias(group: Group) -> dict[str, Tensor]:
@@ -332,11 +317,11 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
     for number, layer in enumerate(chain.head[:-1]):
         if _follows_function(layer, values):
             assert layer.norm is not None
-            _folded(layer.norm, weights[number + 1])
+            weights[number + 1] = taken_in(layer.norm.tensors, weights[number + 1])
             norms[number] = None
     if not _is_at_outputs(chain, values):
         for behind in reversed(chain.back):
-            _folded(behind, weights[0])
+            weights[0] = taken_in(behind.tensors, weights[0])
     weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
     attended = values.given.get("attended", "none")
     if attended != "none":

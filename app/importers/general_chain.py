@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.general import Answer
+from app.importers.parts import two_labels
 from app.importers.structure import structure_of, with_layers
 
 _TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
@@ -62,9 +61,8 @@ def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
 
 
 def one_or_two(answer: Answer) -> Answer:
-    """One output with a sigmoid as two with a softmax: softmax over (0, x) gives 1 - sigmoid(x) and sigmoid(x)."""
+    """With two labels in place of one output."""
     if answer.outputs > 1:
         return answer
     output = {key: tensor for key, tensor in answer.tensors.items() if key.startswith("output.")}
-    doubled = {key: torch.cat((torch.zeros_like(tensor), tensor)) for key, tensor in output.items()}
-    return replace(answer, tensors={**answer.tensors, **doubled}, outputs=2)
+    return replace(answer, tensors={**answer.tensors, **two_labels(output)}, outputs=2)

@@ -512,9 +512,3 @@ def test_characters_of_the_kits(tmp_path: Path) -> None:
         if "error" not in case:
             assert tokenizer.decode(case["output_ids"]) == case["output"].removesuffix("\n")
             assert opened(characters(source), tmp_path).encode(case["text"]) == [*map(source.index, case["text"])]
-
-
-def test_the_dictionary_of_a_kit() -> None:
-    folder = kit("pytorch_word_language_model")
-    corpus = (folder / "lstm_train.txt").read_text(encoding="utf-8")
-    assert word_language_model_dictionary(corpus) == content(folder / "lstm_idx2word.json")

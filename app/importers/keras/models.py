@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras.pairs import understand_pair
+from app.importers.keras.two_models import understand_pair
 from app.importers.keras.understood import Kind, Understood, understand
 from app.importers.keras.weights_alone import ASSUMED, with_usual_settings
 from app.importers.keras.words import described

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras.parts import source_length
+from app.importers.keras.encoders import source_length
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Source, Steps
 from app.importers.layout import Given

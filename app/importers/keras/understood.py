@@ -40,6 +40,18 @@ class Understood:
         return _root(self.output)
 
     @property
+    def vector(self) -> Vector:
+        """The output of a network that pools."""
+        assert isinstance(self.output, Vector)
+        return self.output
+
+    @property
+    def steps(self) -> Steps:
+        """The output of a network that answers in each step."""
+        assert isinstance(self.output, Steps)
+        return self.output
+
+    @property
     def embedding(self) -> Tensor | None:
         """The embedding of the source."""
         return self.root.embedding

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras import translation
+from app.importers.keras.encoder_decoders import encoder_decoder
+from app.importers.keras.encoders import source_length
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.parts import source_length
+from app.importers.keras.pairs import Pair, pair_of
 from app.importers.keras.text import length_of, length_options, text_options, vocabulary_of
-from app.importers.keras.translation import Pair, pair_of
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.layouts.keras_language_model import unspelt_ids
@@ -73,7 +73,7 @@ class KerasTranslation(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         pair, values = pair_of(self.understood(checkpoint)), given.values
-        architecture, tensors = translation.encoder_decoder(pair, zero_row=given.values.given.get("filling") == "zeros")
+        architecture, tensors = encoder_decoder(pair, zero_row=given.values.given.get("filling") == "zeros")
         rows = architecture.decoder.vocabulary_size
         source = _source(pair, given)
         target = vocabulary_of("target", rows, given)
