@@ -52,7 +52,7 @@ def _at_once(code: Code, config: Forecaster) -> list[str]:
 
 def _head(code: Code, config: Forecaster, inputs: int, *, over_steps: bool = False) -> list[str]:
     outputs = config.targets if over_steps or config.is_stepwise else config.horizon * config.targets
-    lines = head(code, config.head, inputs, outputs, over_steps=over_steps)
+    lines = head(code, config.head, inputs, outputs, config.norm, over_steps=over_steps)
     if config.output_activation != "none":
         lines.append(f"x = {applied(config.output_activation, 'x', config.slope)}")
     return [*lines, "return x"]

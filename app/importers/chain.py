@@ -139,6 +139,9 @@ def chain_of(structure: Structure) -> Chain | None:
     directions = structure.recurrence(recurrences[-1]).directions
     head, rest = _head([group for group in rest if group not in ahead], width, directions)
     back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
+    if head:  # over several poolings side by side
+        pooled = [g for g in rest if g.kind in ("norm", "layer_norm") and g not in back and order[g.prefix] > last]
+        back += [group for group in pooled if group.outputs == head[0].linear.inputs != width]
     rest = [group for group in rest if group not in back]
     if not head:
         return None

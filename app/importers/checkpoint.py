@@ -1,8 +1,8 @@
 """What the files of a user contain: networks, vocabularies, labels, scalers, at any place in the nested data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from app.importers.scalers import Scaler, beside_numbers, scaler_in
 from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
 
 Tensors = Mapping[str, Tensor]
+Made = TypeVar("Made")
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
 _NOT_NETWORKS = {"amp", "callbacks", "loops"}  # whole words of a key
@@ -55,6 +56,14 @@ class Checkpoint:
     names: Sequence[str] = ()
     given: Sequence[Sequence[str]] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
+        """What a function makes of this checkpoint, which layouts ask for several times."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
 
     @property
     def single(self) -> Tensors | None:

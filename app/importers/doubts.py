@@ -27,12 +27,10 @@ def doubts_of(chain: Chain) -> list[str]:
         )
     if convolutions := [group.name for group in chain.front if group.kind == "convolution"]:
         doubts.append(f"stride and dilation of {', '.join(convolutions)} are taken as 1 (conv_stride, conv_dilation)")
-    last = recurrences[-1][1]
-    if chain.pooled > chain.width and (last.layers > 1 or last.cell == "lstm"):
-        others = " or ".join(
-            ["those of several layers"] * (last.layers > 1) + ["hidden and cell state"] * (last.cell == "lstm")
+    if chain.pooled > chain.width and recurrences[-1][1].layers > 1:
+        doubts.append(
+            "states side by side have the size that the head reads, too, and are not read here: those of several layers"
         )
-        doubts.append(f"states side by side have the size that the head reads, too, and are not read here: {others}")
     return doubts
 
 

@@ -55,15 +55,18 @@ def poolings_of(chain: Chain) -> list[str]:
     """The poolings whose width is that of the head's input, the usual one first."""
     width, read, directions = chain.width, chain.pooled, chain.directions
     attention = ["attention"] if chain.attention else []
+    has_cell = chain.structure.recurrence(chain.recurrences[-1]).cell == "lstm"
     if read == width:
         both = ["last", "last_backward_first", "last_output", "mean", "max", "sum"]
-        return attention + (both if directions == 2 else list(_SINGLE))
+        return attention + (both if directions == 2 else list(_SINGLE)) + ["last_cell"] * has_cell
     if read * 2 == width and directions == 2:
         return [*attention, "last_backward", "last_forward", "last_sum"]
     times = read // width
     if times <= _LARGEST_CAT:
         names = ("mean", "max", "last", *attention) if times == 2 else ("last", "max", "mean", *attention)
-        return ["+".join(names) for names in permutations(names, times)] + ["flatten"]
+        usual, *others = ("+".join(names) for names in permutations(names, times))
+        states = ["last+last_cell", "last_cell+last"] if has_cell and times == 2 else []
+        return [usual, *states, *others, "flatten"]
     return ["flatten"]
 
 
@@ -76,7 +79,8 @@ def options_of(chain: Chain) -> list[Option]:
             Option(
                 "pooling",
                 "what the head reads of the recurrence's outputs"
-                + (_HALVES if chain.directions == 2 and "last_backward_first" in poolings else ""),
+                + (_HALVES if chain.directions == 2 and "last_backward_first" in poolings else "")
+                + (_STATES if "last+last_cell" in poolings else ""),
                 poolings[0],
                 poolings,
                 depends="each gives other answers, and no error: look at what forward() does after the recurrence",
@@ -161,6 +165,7 @@ def options_of(chain: Chain) -> list[Option]:
     return options
 
 
+_STATES = "; last+last_cell: hidden and cell state, cat(h[-1], c[-1])"
 _HALVES = "; last: cat(h[-2], h[-1]), last_backward_first: cat(h[-1], h[-2]), last_output: output[:, -1]"
 
 
@@ -210,25 +215,16 @@ def encoder_parts(chain: Chain, values: OptionValues) -> Parts:
             _add_norm(parts.front, "front", parts, norm)
     parts.recurrence = chain.structure.recurrence(last, nonlinearity=nonlinearity)
     parts.tensors |= prefixed(recurrent_weights(chain.structure.tensors, last.prefix), "encoder.recurrence.")
-    if _is_at_outputs(chain, values):
-        for norm in chain.back:
-            _add_norm(parts.back, "back", parts, norm)
+    for norm in _norms(chain, values)[0]:
+        _add_norm(parts.back, "back", parts, norm)
     return parts
 
 
-def _is_at_outputs(chain: Chain, values: OptionValues) -> bool:
-    """Whether the norms after the recurrence are over its outputs, rather than over what the pooling makes of them."""
-    if values.given.get("norm_at", "outputs") == "outputs":
-        return True
-    pooling = values.given.get("pooling") or poolings_of(chain)[0]
-    is_one_output = pooling == "last_output" or (pooling == "last" and chain.directions == 1)
-    has_layer_norm = any(group.kind == "layer_norm" for group in chain.back)
-    require(
-        is_one_output or not has_layer_norm,
-        f"a layer norm after pooling {pooling} is not supported; batch norms are, and layer norms on every output "
-        "(--set norm_at=outputs)",
-    )
-    return is_one_output
+def _norms(chain: Chain, values: OptionValues) -> tuple[Sequence[Group], Sequence[Group]]:
+    """The norms after the recurrence: over its outputs, and over what the pooling makes of them."""
+    if chain.pooled != chain.width:  # the sizes tell
+        return [g for g in chain.back if g.outputs == chain.width], [g for g in chain.back if g.outputs != chain.width]
+    return (chain.back, ()) if values.given.get("norm_at", "outputs") == "outputs" else ((), chain.back)
 
 
 def _is_next(layer: HeadLayer) -> bool:
@@ -319,11 +315,9 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
             assert layer.norm is not None
             weights[number + 1] = taken_in(layer.norm.tensors, weights[number + 1])
             norms[number] = None
-    if not _is_at_outputs(chain, values):
-        for behind in reversed(chain.back):
-            weights[0] = taken_in(behind.tensors, weights[0])
-    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
     attended = values.given.get("attended", "none")
+    layer_norm = _folded_norms(_norms(chain, values)[1], weights[0])
+    weights[0]["weight"], poolings, window = _read_by(chosen, weights[0]["weight"], chain, values)
     if attended != "none":
         require(
             chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone"
@@ -333,6 +327,10 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
         weights.insert(0, {"weight": identity, "bias": identity.new_zeros(chain.pooled)})
         norms.insert(0, None)
     members: dict[str, Any] = {"pooling": poolings, "head": tuple(layers[:-1])}
+    if layer_norm is not None:
+        require(attended == "none", "a layer norm after pooling attention takes no function (--set attended=none)")
+        members["norm"] = LayerNorm()
+        tensors |= prefixed(_pooled_norm(layer_norm, chosen, chain), "head.norm.")
     if window is not None:
         members["window"] = window
     if "attention" in poolings:
@@ -343,6 +341,32 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
         if norm is not None:
             tensors |= prefixed(norm.tensors, f"head.norm{number}.")
     return Answer(members, tensors | prefixed(weights[-1], "output."), chain.outputs)
+
+
+def _folded_norms(norms: Sequence[Group], behind: dict[str, Tensor]) -> Group | None:
+    """Take the batch norms after the pooling into the layer that reads them, and return the layer norm before them."""
+    first, *others = norms or (None,)
+    batch_norms = [*([first] * (first is not None and first.kind == "norm")), *others]
+    names = ", ".join(norm.name for norm in norms)
+    require(
+        all(norm.kind == "norm" for norm in batch_norms),
+        f"of norms one after the other after the pooling ({names}) only the first may be a layer norm",
+    )
+    for norm in reversed(batch_norms):
+        behind.update(taken_in(norm.tensors, behind))
+    return first if first is not None and first.kind == "layer_norm" else None
+
+
+def _pooled_norm(norm: Group, pooling: str, chain: Chain) -> dict[str, Tensor]:
+    """A layer norm over what a pooling makes, which may have the halves in another order than ours."""
+    require(
+        pooling not in ("last_forward", "last_backward", "last_sum"),
+        f"a layer norm after pooling {pooling} is not supported: it is over half of the states",
+    )
+    tensors = {"weight": norm.weight, "bias": norm.tensors.get("bias", torch.zeros_like(norm.weight))}
+    if pooling != "last_backward_first":
+        return tensors
+    return {name: tensor.roll(chain.width // 2) for name, tensor in tensors.items()}
 
 
 def _follows_function(layer: HeadLayer, values: OptionValues) -> bool:
@@ -377,7 +401,7 @@ def _read_by(
     if pooling == "flatten":
         return weight, ("flatten",), weight.shape[1] // chain.width
     names = tuple(pooling.split("+"))
-    if chain.back and "last" in names and _is_at_outputs(chain, values):  # the last state is without them
+    if "last" in names and _norms(chain, values)[0]:  # the last state is without them
         require(
             chain.directions == 1,
             "a norm over the outputs of a bidirectional recurrence has no part in pooling last: use another one, or "

@@ -6,26 +6,23 @@ from dataclasses import replace
 
 from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
-from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.checkpoint import Checkpoint
 from app.importers.general import Answer
 from app.importers.parts import two_labels
 from app.importers.structure import structure_of, with_layers
 
 _TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_CHAINS: dict[int, tuple[Tensors, Chain | None]] = {}  # of the checkpoint at hand: a layout asks several times
 
 
 def chain_in(checkpoint: Checkpoint) -> Chain | None:
     """None if the checkpoint has no such network."""
+    return checkpoint.once(_chain)
+
+
+def _chain(checkpoint: Checkpoint) -> Chain | None:
     tensors = checkpoint.single
-    if tensors is None:
-        return None
-    known = _CHAINS.get(id(tensors))
-    if known is None or known[0] is not tensors:
-        _CHAINS.clear()
-        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(with_layers(tensors)))
-    chain = known[1]
+    chain = None if tensors is None else chain_of(structure_of(with_layers(tensors)))
     return None if chain is not None and chain.leftover else chain
 
 

@@ -38,7 +38,7 @@ class Forecaster(nn.Module):
             width, outputs = config.decoder.hidden_size, config.targets
         elif config.per_step:
             width, outputs = config.encoder.memory_size, config.targets
-        self.head = Head(config.head, width)
+        self.head = Head(config.head, width, config.norm)
         self.output = nn.Linear(self.head.output_size, outputs)
         self.dropout = nn.Dropout(dropout)
         self._function = function_of(config.output_activation, config.slope)

@@ -18,7 +18,7 @@ class WindowLanguageModel(nn.Module):
         self.config = config
         self.encoder = TextEncoder(config.encoder, dropout=dropout)
         self.attention = attention_of(config.attention, config.encoder.memory_size)
-        self.head = Head(config.head, config.pooled_size)
+        self.head = Head(config.head, config.pooled_size, config.norm)
         self.output = nn.Linear(self.head.output_size, config.vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 

@@ -234,12 +234,13 @@ class AttentionPooling(Part):
 
 class _Pooled(Part):
     """Base of networks whose encoder's outputs are pooled over time. `window` is the length of every source, which
-    pooling `flatten` needs; its features are step by step."""
+    pooling `flatten` needs; its features are step by step. `norm`: layer normalisation of what the head reads."""
 
     encoder: RecurrentEncoder
     pooling: PoolingParts = ("last",)
     attention: AttentionPooling | None = None
     window: Window | None = None
+    norm: LayerNorm | None = None
     head: Head = ()
 
     @model_validator(mode="after")
@@ -256,6 +257,8 @@ class _Pooled(Part):
             and self.encoder.memory_size != self.encoder.summary_size
         ):
             raise ValueError("dot attention needs outputs as wide as the summary")
+        if "last_cell" in self.pooling and not CELLS[self.encoder.recurrence.cell].has_cell:
+            raise ValueError("pooling 'last_cell' needs a recurrence whose cell is lstm")
         if self.pooled_size > MOST_POOLED:
             raise ValueError(f"pooled, a source has {self.pooled_size:,} features; the limit is {MOST_POOLED:,}")
         return self
@@ -265,7 +268,11 @@ class _Pooled(Part):
         """Features of a pooled source, those of the encoder's branch included."""
         encoder = self.encoder
         steps = encoder.memory_length(self.window) if self.window is not None else 0
-        sizes: dict[Pooling, int] = {"last": encoder.summary_size, "flatten": steps * encoder.memory_size}
+        sizes: dict[Pooling, int] = {
+            "last": encoder.summary_size,
+            "last_cell": encoder.summary_size,
+            "flatten": steps * encoder.memory_size,
+        }
         return sum(sizes.get(pooling, encoder.memory_size) for pooling in self.pooling) + encoder.branch_size
 
     @property
@@ -305,7 +312,7 @@ class Classifier(_Pooled):
     @property
     def explains_in_one_pass(self) -> bool:
         """Whether one pass over a source gives the label after each of its steps."""
-        poolings = {"attention", "flatten"} | ({"last"} if self.encoder.back else set())
+        poolings = {"attention", "flatten", "last_cell"} | ({"last"} if self.encoder.back else set())
         encoder = self.encoder
         if encoder.is_masked:  # the state after each step is an output where the masked ones repeat it
             return encoder.reads_forward and encoder.masked_outputs == "repeat" and self._reads_state_alone

@@ -18,8 +18,9 @@ from app.store.stages import (
     steps_after,
 )
 
-Pooling = Literal["last", "last_output", "max", "mean", "sum", "attention", "flatten"]
+Pooling = Literal["last", "last_cell", "last_output", "max", "mean", "sum", "attention", "flatten"]
 """How outputs over time become one vector. `last`: the last states of the top layer, both directions joined.
+`last_cell`: its last cell states, of an LSTM.
 `last_output`: the output of the last step, after the stages of `back`; with two directions its backward half has read
 one step. `max`, `mean`, `sum`: over the steps; those that the recurrence does not read count in `max` alone.
 `attention`: a mean weighted by `AttentionPooling`. `flatten`: all steps side by side, of a source whose length is

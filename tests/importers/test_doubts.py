@@ -61,7 +61,6 @@ def _doubts(**parts: nn.Module) -> str:
         ({"fc": nn.Linear(4, 4), "lstm": nn.LSTM(4, 4), "out": nn.Linear(4, 2)}, "the place of fc"),
         ({"lstm": nn.LSTM(3, 4), "gate": nn.Linear(4, 4), "fc": nn.Linear(4, 2)}, "the place of gate"),
         ({"gru": nn.GRU(3, 4, 2), "fc": nn.Linear(8, 2)}, "those of several layers"),
-        ({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(8, 2)}, "hidden and cell state"),
         ({"conv": nn.Conv1d(3, 4, 3), "lstm": nn.LSTM(4, 5), "fc": nn.Linear(5, 2)}, "conv_stride"),
     ],
 )

@@ -1,7 +1,5 @@
 """An encoder and a decoder that were saved as two models: the outputs of one are inputs of the other."""
 
-from functools import lru_cache
-
 from app.errors import ImportFailed
 from app.importers.keras.graph import Graph, graph_of
 from app.importers.keras.inputs import as_state, source
@@ -12,7 +10,6 @@ from app.importers.keras.walk import Walk
 from app.importers.keras_model import KerasModel
 
 
-@lru_cache(maxsize=4)
 def understand_pair(one: KerasModel, other: KerasModel) -> Understood:
     """The two in any order. Raises ImportFailed if they are not an encoder and its decoder."""
     walks = [(model, _walked(model)) for model in (one, other)]

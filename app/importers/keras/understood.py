@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
@@ -145,7 +145,6 @@ class Understood:
         return is_sigmoid and not self.loss.startswith(_REGRESSIONS)
 
 
-@lru_cache(maxsize=4)
 def understand(model: KerasModel) -> Understood:
     """Raises ImportFailed with what is not supported."""
     walk = Walk(graph_of(model), keras_2=model.is_of_keras_2)

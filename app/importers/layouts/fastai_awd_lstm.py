@@ -44,7 +44,7 @@ class FastaiClassifier(_AwdLstm):
     source = "fastai, text_classifier_learner with AWD_LSTM"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        awd = awd_lstm_in(checkpoint)
+        awd = checkpoint.once(awd_lstm_in)
         return awd is not None and head_of(awd) is not None
 
     def _head_facts(self, awd: AwdLstm) -> list[str]:
@@ -120,7 +120,7 @@ class FastaiLanguageModel(_AwdLstm):
     source = "fastai, language_model_learner with AWD_LSTM"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        awd = awd_lstm_in(checkpoint)
+        awd = checkpoint.once(awd_lstm_in)
         return awd is not None and "1.decoder.weight" in awd.head and awd.layers[-1][0].directions == 1
 
     def _head_facts(self, awd: AwdLstm) -> list[str]:
@@ -171,7 +171,7 @@ class FastaiLanguageModel(_AwdLstm):
 
 
 def _known(checkpoint: Checkpoint) -> AwdLstm:
-    awd = awd_lstm_in(checkpoint)
+    awd = checkpoint.once(awd_lstm_in)
     require(awd is not None, "this is no AWD-LSTM of fastai: choose another --layout")
     assert awd is not None
     return awd

@@ -54,7 +54,7 @@ class GeneralCaptioning(Layout):
     vocabularies: Sequence[Role] = ("target",)
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return captioner_in(checkpoint) is not None
+        return checkpoint.once(captioner_in) is not None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         made = _captioner(checkpoint)
@@ -185,7 +185,7 @@ def _captioners(rest: Tensors, resnet: ResNet, images: Mapping[str, Tensor]) -> 
 
 
 def _captioner(checkpoint: Checkpoint) -> Captioner:
-    made = captioner_in(checkpoint)
+    made = checkpoint.once(captioner_in)
     require(made is not None, "this is no ResNet with a decoder of words: choose another --layout")
     assert made is not None
     return made

@@ -46,7 +46,7 @@ class FramesClassifier(Layout):
     source = "a classifier of clips, recognised by its structure"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return clips_in(checkpoint) is not None
+        return checkpoint.once(clips_in) is not None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         clips = _clips(checkpoint)
@@ -142,7 +142,7 @@ def clips_in(checkpoint: Checkpoint) -> Clips | None:
 
 
 def _clips(checkpoint: Checkpoint) -> Clips:
-    clips = clips_in(checkpoint)
+    clips = checkpoint.once(clips_in)
     require(clips is not None, "this is no ResNet with a recurrence and a head after it: choose another --layout")
     assert clips is not None
     return clips

@@ -65,7 +65,7 @@ class _WithConvolutions(Layout):
 
 class _Residual(_WithConvolutions):
     def found(self, checkpoint: Checkpoint) -> Residual | None:
-        found = residual_in(checkpoint)
+        found = checkpoint.once(residual_in)
         if found is None or not self.rest.fits(found.rest):
             return None
         return found if known_chain(found.rest).features == found.blocks[-1].width else None
@@ -134,7 +134,7 @@ class _Residual(_WithConvolutions):
 
 class _Fcn(_WithConvolutions):
     def found(self, checkpoint: Checkpoint) -> Branch | None:
-        found = branch_in(checkpoint)
+        found = checkpoint.once(branch_in)
         return found if found is not None and self.rest.fits(found.rest) else None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
