@@ -1,5 +1,6 @@
 """What the files of a user contain: networks, vocabularies, labels, scalers, at any place in the nested data."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ _LABELS = (
     "categor",
     "target_names",
 )
+_WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
 _LONGEST_NAME = 1_000
 _FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
@@ -84,11 +86,18 @@ class Checkpoint:
 
     def setting(self, *names: str) -> Any:
         """The first setting whose path ends in one of these names, or None."""
+        return next(self._settings(names), None)
+
+    def whole_setting(self, *names: str) -> int | None:
+        """The first of these settings that is a whole number above 0, or None."""
+        numbers = (int(value) for value in self._settings(names) if _WHOLE.fullmatch(str(value)))
+        return next(numbers, None)
+
+    def _settings(self, names: Sequence[str]) -> Iterator[Any]:
         for name in names:
             for path, value in self.settings.items():
                 if path.rpartition(".")[2].lower() == name.lower():
-                    return value
-        return None
+                    yield value
 
     def name_of(self, path: str) -> str:
         """A path with the name of its file, for people: `vocab.pkl`, `model.pt: tokens`."""

@@ -420,13 +420,3 @@ def _attention(chain: Chain, values: OptionValues) -> tuple[AttentionPooling, di
     key = keys[0]
     config = {"kind": "additive", "size": key.outputs, "activation": function}
     return AttentionPooling.model_validate(config), tensors | prefixed(_with_bias(key), "key.")
-
-
-def setting_of(settings: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """The first of these settings that a checkpoint has, as text."""
-    for name in names:
-        for path, value in settings.items():
-            last = path.rpartition(".")[2].lower()
-            if last == name and isinstance(value, int | float | str) and not isinstance(value, bool):
-                return str(value)
-    return None

@@ -106,7 +106,15 @@ def text_options(
 
 def _imdb_options(*, asked: bool) -> list[Option]:
     return [
-        Option("start", "rules imdb: the id before every text; none", "1", assumed=not asked),
+        Option(
+            "start",
+            "rules imdb: the id before every text; none",
+            "1",
+            kind="whole",
+            least=0,
+            or_none=True,
+            assumed=not asked,
+        ),
         Option(
             "unknown",
             "rules imdb: the id of an unknown word, or skip; 5 with word_index.get(word, 2) + 3. Other rules: found, "
@@ -131,12 +139,13 @@ def length_options(steps: Steps, checkpoint: Checkpoint, *, padding: str = "pre"
     """`pad_sequences` of a source; its length is a question if the model does not say it."""
     options = []
     if source_length(steps) is None:
-        found = checkpoint.setting(*_LENGTHS)
         options.append(
             Option(
                 "maxlen",
                 "ids that every text was padded and cut to; none: each is read as long as it is",
-                str(found) if isinstance(found, int) and found > 0 else "none",
+                str(checkpoint.whole_setting(*_LENGTHS) or "none"),
+                kind="whole",
+                or_none=True,
                 depends="" if steps.read else "the network reads padding like words",
             )
         )
@@ -158,10 +167,8 @@ def length_options(steps: Steps, checkpoint: Checkpoint, *, padding: str = "pre"
 def length_of(steps: Steps, values: OptionValues, *, pad: int = 0) -> FixedLength | None:
     """The length of sources by the options."""
     size = source_length(steps)
-    if size is None and (given := values.given.get("maxlen", "none")) != "none":
-        if not given.isdecimal():
-            raise ImportFailed(f"--set maxlen={given}: use none, or a number of ids")
-        size = int(given)
+    if size is None and "maxlen" in values.given:
+        size = values.number_or_none("maxlen")
     return padded(size, padding=values.text("padding"), truncating=values.text("truncating"), pad=pad)
 
 
@@ -202,7 +209,7 @@ def vocabulary_of(
             _ranks(listed, given.contents.get(role)),
             rows,
             splitting=_splitting(values.text("splitting")),
-            start=None if values.text("start") == "none" else values.number("start"),
+            start=values.number_or_none("start"),
             unknown=_imdb_unknown(values),
             index_from=values.number("index_from"),
             length=length,

@@ -85,8 +85,7 @@ class GeneralCaptioning(Layout):
         made, values = _captioner(checkpoint), given.values
         if made.pair.has_context and not made.is_grid:
             values = OptionValues({**values.given, "attention": "fixed"})
-        size, grid = values.number("image_size"), values.given.get("grid", "none")
-        require(grid == "none" or grid.isdecimal(), f"--set grid={grid}: use none or a number of positions")
+        size, grid = values.number("image_size"), values.number_or_none("grid") if made.is_grid else None
         try:
             network = network_of(made.pair, values)
             settings: dict[str, Any] = {"first_input": "summary"} if made.reads_first else {}
@@ -96,7 +95,7 @@ class GeneralCaptioning(Layout):
                         "resnet": made.resnet,
                         "image_size": size,
                         "output": "grid" if made.is_grid else "pooled",
-                        "grid_side": None if grid == "none" else int(grid),
+                        "grid_side": grid,
                         "projection": None
                         if made.projection is None
                         else Projection(size=made.projection.outputs, batch_norm=made.norm is not None),
@@ -193,7 +192,12 @@ def _captioner(checkpoint: Checkpoint) -> Captioner:
 
 def _image_options(made: Captioner) -> list[Option]:
     grid = Option(
-        "grid", "positions of the image on a side that the decoder attends to; none: as the ResNet gives them", "none"
+        "grid",
+        "positions of the image on a side that the decoder attends to; none: as the ResNet gives them",
+        "none",
+        kind="whole",
+        most=64,
+        or_none=True,
     )
     return [
         Option("image_size", "side of the square that images became", "224", kind="whole", least=32, most=1024),

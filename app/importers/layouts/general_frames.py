@@ -10,7 +10,7 @@ from torch import Tensor
 
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, understanding_of
 from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
@@ -56,7 +56,8 @@ class FramesClassifier(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = _clips(checkpoint).chain
-        size, frames = _whole(checkpoint, _SIZES, "224"), _whole(checkpoint, _FRAMES, "none")
+        size = str(checkpoint.whole_setting(*_SIZES) or 224)
+        frames = str(checkpoint.whole_setting(*_FRAMES) or "none")
         between = [option for option in options_of(chain) if not option.name.startswith("front_")]
         layers = [
             Option(
@@ -68,7 +69,14 @@ class FramesClassifier(Layout):
             Option(
                 "image_size", "side of the square that images were resized to", size, kind="whole", least=32, most=1024
             ),
-            Option("frames", "images of a clip that are read, evenly spaced; none: all", frames),
+            Option(
+                "frames",
+                "images of a clip that are read, evenly spaced; none: all",
+                frames,
+                kind="whole",
+                most=1000,
+                or_none=True,
+            ),
             Option(
                 "normalisation",
                 "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
@@ -89,11 +97,7 @@ class FramesClassifier(Layout):
         head, tensors = _layers(chain, given)
         parts, answer = _after(chain, given)
         assert parts.recurrence is not None
-        size, frames = values.number("image_size"), values.text("frames")
-        require(
-            frames == "none" or (frames.isdecimal() and 0 < int(frames) <= 1000),
-            f"--set frames={frames}: use none or a number of images",
-        )
+        size, frames = values.number("image_size"), values.number_or_none("frames")
         mean, std = NORMALISATIONS[values.text("normalisation")]
         encoder = FramesEncoder(
             image=ImageEncoder(resnet=clips.resnet, image_size=size, output="pooled"),
@@ -110,14 +114,8 @@ class FramesClassifier(Layout):
                 **answer.tensors,
             },
             image=ImageInput.model_validate({"size": size, "reading": "plain", "mean": mean, "std": std}),
-            frames=None if frames == "none" else int(frames),
+            frames=frames,
         )
-
-
-def _whole(checkpoint: Checkpoint, names: Sequence[str], otherwise: str) -> str:
-    """A whole number that a file has under one of these names."""
-    found = setting_of(checkpoint.settings, names) or ""
-    return found if found.isdecimal() else otherwise
 
 
 def clips_in(checkpoint: Checkpoint) -> Clips | None:

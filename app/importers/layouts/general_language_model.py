@@ -70,7 +70,7 @@ class GeneralLanguageModel(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
         found = known_words(checkpoint, _rows(chain))
-        window = checkpoint.setting(
+        window = checkpoint.whole_setting(
             "window", "seq_length", "seq_len", "sequence_length", "max_sequence_len", "block_size"
         )
         is_kept = _keeps_state(chain)
@@ -79,7 +79,9 @@ class GeneralLanguageModel(Layout):
             Option(
                 "window",
                 "none: the state is kept from word to word; a number: each word is predicted from that many last ids",
-                "none" if is_kept or not isinstance(window, int) else str(window),
+                "none" if is_kept else str(window or "none"),
+                kind="whole",
+                or_none=True,
                 depends="a model that was trained on windows forgets what is before them",
                 readings=("none", "10", "40") if is_kept else (),
             ),
@@ -111,14 +113,13 @@ class GeneralLanguageModel(Layout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain, values = known_chain(checkpoint), given.values
         rows, words = _rows(chain), list(given.words["source"])
-        window = values.text("window")
-        require(window == "none" or window.isdecimal(), f"--set window={window}: use none or a number of words")
+        window = values.number_or_none("window")
         start, end = (_id(values.text(name), words, name) for name in ("start", "end"))
         parts, answer = encoder_parts(chain, values), answer_of(chain, values)
         table = chain.table.weight if chain.table is not None else torch.eye(rows)
         tensors = {"encoder.embedding.weight": table, **parts.tensors}
         architecture: LanguageModel | WindowLanguageModel
-        if window == "none":
+        if window is None:
             require(
                 _keeps_state(chain),
                 "only a network of recurrences of one kind in one direction, with one layer after them, can keep its "
@@ -133,7 +134,7 @@ class GeneralLanguageModel(Layout):
                 "decoder.output.bias": answer.tensors["output.bias"],
             }
         else:
-            architecture = _over_windows(rows, table, parts, answer.members, int(window), _pad(values, words))
+            architecture = _over_windows(rows, table, parts, answer.members, window, _pad(values, words))
             tensors |= answer.tensors
         return Converted(
             architecture=architecture,

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
@@ -57,11 +57,12 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        usual = setting_of(checkpoint.settings, _WINDOWS) or "none"
         window = Option(
             "window",
             "steps that the network reads: the length of the training's windows; none: all steps of a series",
-            usual if usual.isdecimal() or usual == "none" else "none",
+            str(checkpoint.whole_setting(*_WINDOWS) or "none"),
+            kind="whole",
+            or_none=True,
             depends="of a longer series only the last steps are read, as in the training",
             readings=("none", "10", "30"),
         )
@@ -79,18 +80,14 @@ class _OverSeries(Layout):
         raise NotImplementedError
 
     def _series(self, chain: Chain, given: Given) -> SeriesInput:
-        value = given.values.text("window")
-        require(
-            value == "none" or (value.isdecimal() and 0 < int(value) <= 10_000),
-            f"--set window={value}: use none, or a number of steps from 1 to 10000",
-        )
+        window = given.values.number_or_none("window")
         short = given.values.text("short")
-        require(value != "none" or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
+        require(window is not None or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
         return SeriesInput.model_validate(
             {
                 "features": tuple(given.features),
                 "targets": tuple(given.targets),
-                "window": None if value == "none" else int(value),
+                "window": window,
                 "pad": short,
             }
         )

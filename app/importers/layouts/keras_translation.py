@@ -134,8 +134,8 @@ def _decoding_options(pair: Pair, checkpoint: Checkpoint) -> list[Option]:
                 assumed=True,
             ),
         ]
-    most = checkpoint.setting("max_decoder_seq_length", "max_decoder_length", "max_target_length")
-    usual = most + 1 if isinstance(most, int) else source_length(pair.decoder) or 50
+    most = checkpoint.whole_setting("max_decoder_seq_length", "max_decoder_length", "max_target_length")
+    usual = most + 1 if most is not None else source_length(pair.decoder) or 50
     is_one_hot = pair.decoder.embedding is None
     start, stop = (
         next((words[mark] for mark in marks if mark in words), marks[-1] if is_one_hot else marks[1])
