@@ -15,14 +15,13 @@ from app.importers.checkpoint import Tensors
 from app.importers.pair_attention import PairAttention, attention_among
 from app.importers.parts import recurrence, recurrent_weights
 from app.importers.stacks import is_stack, stacked
-from app.importers.structure import Group, Structure, structure_of
+from app.importers.structure import Group, Structure, is_named_table, structure_of
 from app.store.architecture import Recurrence
 
 Side = Literal["encoder", "decoder"]
 ReadoutPart = Literal["hidden", "context", "embedding"]
 _SIDE = re.compile(r"(?:^|[^a-z])(enc|src|source|dec|tgt|trg|target)")
 _ENCODERS = ("enc", "src", "source")
-_TABLE_NAMES = ("emb", "lut", "lookup", "word_vec")
 _COMBINES = ("combine", "concat", "input", "merge")
 _BRIDGES = ("bridge", "init", "enc2dec", "h2h", "reduce", "encoder", "hidden", "cell", "state")
 
@@ -180,7 +179,7 @@ def _tables(
         for group in parts.groups
         if group.kind == "table" or (group.kind == "linear" and "bias" not in group.tensors)
     ]
-    named = [group for group in tables if any(word in group.prefix.lower() for word in _TABLE_NAMES)]
+    named = [group for group in tables if is_named_table(group.prefix)]
     tables = named or [group for group in tables if group.kind == "table"]
     sources = [group for group in tables if side_of(group.prefix) != "decoder" and group.inputs == read.input_size]
     targets = [group for group in tables if side_of(group.prefix) != "encoder" and group.inputs <= written.input_size]

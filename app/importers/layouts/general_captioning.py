@@ -10,22 +10,20 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_frames import NORMALISATIONS, together
 from app.importers.options import Option, OptionValues
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
 from app.importers.pair_words import start_and_stop, target_options, target_vocabulary, understanding_of
 from app.importers.pairs import Pair, linked, reader_of
-from app.importers.parts import linear, prefixed, under
-from app.importers.structure import Group, structure_of
-from app.importers.torchvision import resnet_by_name, torchvision_resnet
+from app.importers.parts import linear, prefixed
+from app.importers.structure import Group, is_named_table, structure_of
 from app.importers.vocabularies import Role
 from app.store.architecture import EncoderDecoder, ImageEncoder, Projection, ResNet
 from app.store.manifest import Decoding, ImageInput, TokenLimits
 
 _MOST_TOKENS = 200
-_TABLE_NAMES = ("emb", "lut", "lookup", "word")
 
 
 @dataclass(frozen=True)
@@ -129,20 +127,9 @@ class GeneralCaptioning(Layout):
 
 def captioner_in(checkpoint: Checkpoint) -> Captioner | None:
     """None if the checkpoint has no ResNet with a decoder of words."""
-    tensors = together(checkpoint)
-    found = resnet_by_name(tensors) if tensors else None
-    if tensors is None or found is None:
-        return None
-    prefix, is_numbered = found
-    head = f"{prefix}fc."
-    rest = {key: tensor for key, tensor in tensors.items() if not key.startswith(prefix) or key.startswith(head)}
-    if any(tensor.dim() > 3 for tensor in rest.values()):
-        return None
-    mine = under(tensors, prefix)
-    children = mine if is_numbered else {key: tensor for key, tensor in mine.items() if not key.startswith("fc.")}
+    images = images_in(checkpoint)
     try:
-        resnet, images = torchvision_resnet(children, numbered=is_numbered)
-        return next(_captioners(rest, resnet, images), None)
+        return None if images is None else next(_captioners(images.rest, *images.resnet()), None)
     except ImportFailed:
         return None
 
@@ -154,11 +141,7 @@ def _captioners(rest: Tensors, resnet: ResNet, images: Mapping[str, Tensor]) -> 
     recurrences = structure.of("recurrence", "cell")
     norms = structure.of("norm")
     others = [group for group in structure.groups if group.kind not in ("recurrence", "cell", "norm")]
-    tables = [
-        group
-        for group in others
-        if group.kind == "table" and any(word in group.prefix.lower() for word in _TABLE_NAMES)
-    ]
+    tables = [group for group in others if group.kind == "table" and is_named_table(group.prefix)]
     tables = tables or [group for group in others if group.kind == "table"]
     if not recurrences or not tables or len(norms) > 1:
         return
@@ -208,12 +191,6 @@ def _image_options(made: Captioner) -> list[Option]:
             ("squash", "crop"),
             readings=("squash", "crop"),
         ),
-        Option(
-            "normalisation",
-            "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
-            "imagenet",
-            tuple(NORMALISATIONS),
-            readings=tuple(NORMALISATIONS),
-        ),
+        NORMALISATION,
         *([grid] if made.is_grid else []),
     ]

@@ -9,22 +9,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from app.importers.chain import Chain, chain_of
-from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.checkpoint import Checkpoint
 from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, understanding_of
 from app.importers.general_chain import one_or_two
+from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
-from app.importers.parts import linear, prefixed, under
+from app.importers.parts import linear, prefixed
 from app.importers.structure import structure_of
-from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, resnet_by_name, torchvision_resnet
 from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
 from app.store.manifest import ImageInput
 
-NORMALISATIONS = {
-    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-}
 _SIZES = ("image_size", "img_size", "resize", "crop_size", "image_height", "img_height", "img_h", "img_x")
 _FRAMES = ("num_frames", "n_frames", "frames", "max_frames", "sequence_length", "seq_len", "seq_length", "clip_len")
 _FUNCTIONS = ("relu", "none", "tanh", "leaky_relu")
@@ -77,13 +72,7 @@ class FramesClassifier(Layout):
                 most=1000,
                 or_none=True,
             ),
-            Option(
-                "normalisation",
-                "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
-                "imagenet",
-                tuple(NORMALISATIONS),
-                readings=tuple(NORMALISATIONS),
-            ),
+            NORMALISATION,
             *(layers if chain.front else []),
             *between,
         ]
@@ -120,23 +109,12 @@ class FramesClassifier(Layout):
 
 def clips_in(checkpoint: Checkpoint) -> Clips | None:
     """None if the checkpoint has no ResNet with a recurrence after it."""
-    tensors = together(checkpoint)
-    found = resnet_by_name(tensors) if tensors else None
-    if tensors is None or found is None:
+    images = images_in(checkpoint)
+    chain = None if images is None else chain_of(structure_of(images.rest))
+    if images is None or chain is None or chain.table is not None or chain.leftover or chain.crf is not None:
         return None
-    prefix, is_numbered = found
-    mine = under(tensors, prefix)
-    rest = {
-        key: tensor for key, tensor in tensors.items() if not key.startswith(prefix) or key.startswith(f"{prefix}fc.")
-    }
-    if any(tensor.dim() > 3 for tensor in rest.values()):
-        return None
-    chain = chain_of(structure_of(rest))
-    if chain is None or chain.table is not None or chain.leftover or chain.crf is not None:
-        return None
-    children = mine if is_numbered else {key: tensor for key, tensor in mine.items() if not key.startswith("fc.")}
-    resnet, images = torchvision_resnet(children, numbered=is_numbered)
-    return Clips(resnet, images, chain) if chain.features == resnet.output_size else None
+    resnet, tensors = images.resnet()
+    return Clips(resnet, tensors, chain) if chain.features == resnet.output_size else None
 
 
 def _clips(checkpoint: Checkpoint) -> Clips:
@@ -144,17 +122,6 @@ def _clips(checkpoint: Checkpoint) -> Clips:
     require(clips is not None, "this is no ResNet with a recurrence and a head after it: choose another --layout")
     assert clips is not None
     return clips
-
-
-def together(checkpoint: Checkpoint) -> Tensors | None:
-    """One state dict, or an encoder and a decoder, the one with images first."""
-    if checkpoint.single is not None:
-        return checkpoint.single
-    if len(checkpoint.networks) != 2:
-        return None
-    one, other = checkpoint.networks.values()
-    encoder, decoder = (one, other) if any(tensor.dim() == 4 for tensor in one.values()) else (other, one)
-    return prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.")
 
 
 def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Tensor]]:
