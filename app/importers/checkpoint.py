@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel, keras_models_of
-from app.importers.onnx import graph_of
+from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
 from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
