@@ -7,8 +7,8 @@ import torch
 
 from app.errors import ImportFailed
 from app.importers.keras.classifiers import classifier
-from app.importers.keras.graph import graph_of
 from app.importers.keras.understood import understand
+from app.importers.keras.unfolding import graph_of
 from app.importers.keras.weights_alone import with_usual_settings
 from app.importers.keras_model import KerasModel
 from tests.importers.keras_numpy import Settings

@@ -1,10 +1,11 @@
 """An encoder and a decoder that were saved as two models: the outputs of one are inputs of the other."""
 
 from app.errors import ImportFailed
-from app.importers.keras.graph import Graph, graph_of
+from app.importers.keras.graph import Graph
 from app.importers.keras.inputs import as_state, source
 from app.importers.keras.nodes import Place
 from app.importers.keras.understood import Understood
+from app.importers.keras.unfolding import graph_of
 from app.importers.keras.values import Steps, Value
 from app.importers.keras.walk import Walk
 from app.importers.keras_model import KerasModel

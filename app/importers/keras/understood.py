@@ -8,8 +8,8 @@ from typing import Literal
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.keras.graph import graph_of
 from app.importers.keras.inputs import as_state
+from app.importers.keras.unfolding import graph_of
 from app.importers.keras.values import Beside, Repeat, Source, State, Steps, Value, Vector
 from app.importers.keras.walk import Walk
 from app.importers.keras_model import KerasModel
@@ -50,6 +50,13 @@ class Understood:
         """The output of a network that answers in each step."""
         assert isinstance(self.output, Steps)
         return self.output
+
+    @property
+    def source(self) -> Source:
+        """The input of a network that reads a text."""
+        origin = self.root.origin
+        assert isinstance(origin, Source)
+        return origin
 
     @property
     def embedding(self) -> Tensor | None:

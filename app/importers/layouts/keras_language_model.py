@@ -8,7 +8,8 @@ from app.importers.checkpoint import Checkpoint
 from app.importers.keras.encoders import source_length
 from app.importers.keras.language_models import language_model, window_language_model
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.text import text_needs, text_options, vocabulary_of
+from app.importers.keras.text import text_needs, vocabulary_of
+from app.importers.keras.text_options import text_options
 from app.importers.keras.understood import Kind, Understood
 from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from app.importers.checkpoint import Checkpoint
 from app.importers.keras.classifiers import tagger
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.text import source_vocabulary, text_needs, text_options
+from app.importers.keras.text import source_vocabulary, text_needs
+from app.importers.keras.text_options import text_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option

@@ -8,7 +8,8 @@ from app.importers.keras.encoder_decoders import encoder_decoder
 from app.importers.keras.encoders import source_length
 from app.importers.keras.models import KerasLayout
 from app.importers.keras.pairs import Pair, pair_of
-from app.importers.keras.text import length_of, length_options, text_options, vocabulary_of
+from app.importers.keras.text import length_of, vocabulary_of
+from app.importers.keras.text_options import length_options, text_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.layouts.keras_language_model import unspelt_ids
