@@ -13,10 +13,12 @@ from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option, OptionValues
+from app.importers.pair_links import linked
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
+from app.importers.pair_recognition import reader_of
 from app.importers.pair_words import start_and_stop, target_options, target_vocabulary, understanding_of
-from app.importers.pairs import Pair, linked, reader_of
+from app.importers.pairs import Pair
 from app.importers.parts import linear, prefixed
 from app.importers.structure import Group, is_named_table, structure_of
 from app.importers.vocabularies import Role

@@ -11,6 +11,7 @@ from app.importers.layout import Converted, Given, Layout, Needs, Understanding,
 from app.importers.options import Option
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
+from app.importers.pair_recognition import likeliest, pair_of
 from app.importers.pair_words import (
     marks_of,
     replaced_word,
@@ -19,7 +20,7 @@ from app.importers.pair_words import (
     target_vocabulary,
     understanding_of,
 )
-from app.importers.pairs import Pair, likeliest, pair_of
+from app.importers.pairs import Pair
 from app.importers.parts import prefixed
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.vocabularies import Role
