@@ -12,7 +12,7 @@ from app.cli.main import main
 from tests.service.serving import serving
 
 
-def imported(name: str, store: Path, checkpoints: Sequence[Path], options: Sequence[str]) -> None:
+def import_into(name: str, store: Path, checkpoints: Sequence[Path], options: Sequence[str]) -> None:
     """A version in the store, with the usual values of what the files and the options do not say."""
     arguments = ["import", "--name", name.replace("_", "-"), "--store", str(store), "--usual", *options]
     for checkpoint in checkpoints:
@@ -22,7 +22,7 @@ def imported(name: str, store: Path, checkpoints: Sequence[Path], options: Seque
 
 
 @contextmanager
-def asked(store: Path) -> Iterator[httpx.Client]:
+def service_of(store: Path) -> Iterator[httpx.Client]:
     """A client of a service with all that is in the store."""
     with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=120) as client:
         yield client

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.importers.asking import asked, both_ways, imported
+from tests.importers.asking import ask, both_ways, import_into, service_of
 from tests.importers.kits import FAMILIES, needs_families
 
 pytestmark = [needs_families, pytest.mark.slow]
@@ -76,7 +76,7 @@ def _cases(name: str) -> Any:
 def _import(name: str, store: Path) -> None:
     kit, checkpoints, options = ENTRIES[name]
     folder = FAMILIES / kit
-    imported(
+    import_into(
         name, store, [folder / one for one in checkpoints], [option.replace("@", f"{folder}/") for option in options]
     )
 
@@ -87,7 +87,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
-    with asked(store) as client:
+    with service_of(store) as client:
         yield client
 
 

@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from app.cli.main import main
-from tests.importers.asking import ask, asked, both_ways, imported
+from tests.importers.asking import ask, both_ways, import_into, service_of
 from tests.importers.kits import KITS, expected, needs_kits
 from tests.service.serving import serving
 
@@ -56,7 +56,7 @@ def _import(name: str, store: Path) -> None:
         role, equals, file = option.rpartition("=")
         is_file = "." in option
         arguments.append(f"{role}{equals}{KITS / kit / file}" if is_file else option)
-    imported(name, store, [KITS / kit / one for one in checkpoints], arguments)
+    import_into(name, store, [KITS / kit / one for one in checkpoints], arguments)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
-    with asked(store) as client:
+    with service_of(store) as client:
         yield client
 
 

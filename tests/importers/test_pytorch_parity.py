@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import main
-from tests.importers.asking import ask, asked, both_ways, imported
+from tests.importers.asking import ask, both_ways, import_into, service_of
 from tests.importers.kits import FAMILIES, needs_families
 
 pytestmark = [needs_families, pytest.mark.slow]
@@ -77,7 +77,7 @@ def _cases(name: str) -> list[Mapping[str, Any]]:
 def _import(name: str, store: Path) -> None:
     kit, checkpoints, options = ENTRIES[name]
     folder = FAMILIES / kit
-    imported(
+    import_into(
         name, store, [folder / one for one in checkpoints], [option.replace("@", f"{folder}/") for option in options]
     )
 
@@ -88,7 +88,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
-    with asked(store) as client:
+    with service_of(store) as client:
         yield client
 
 
