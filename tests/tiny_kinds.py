@@ -142,6 +142,27 @@ def _classify_pointwise() -> Manifest:
     )
 
 
+def _classify_states() -> Manifest:
+    """Hidden and cell state side by side, normalised: a text of any length is read in chunks."""
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=8, layers=2)
+    architecture = Classifier(
+        encoder=TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence),
+        pooling=("last", "last_cell", "mean"),
+        norm=LayerNorm(epsilon=1e-3),
+        head=(Layer(size=6, batch_norm="before", activation="tanh"),),
+        labels=3,
+    )
+    return _draft("classify-states", "classification", architecture, labels=_LABELS)
+
+
+def _classify_cells() -> Manifest:
+    """The cells of both directions, added."""
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=8, directions=2)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence, join="sum")
+    architecture = Classifier(encoder=encoder, pooling=("last_cell",), labels=3)
+    return _draft("classify-cells", "classification", architecture, labels=_LABELS)
+
+
 def _classify_frames() -> Manifest:
     """Frames whose images are encoded one by one, and a convolution over them."""
     resnet = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
@@ -241,6 +262,8 @@ def kind_drafts() -> list[Manifest]:
         _classify_backward(),
         _classify_flat(),
         _classify_pointwise(),
+        _classify_states(),
+        _classify_cells(),
         _classify_frames(),
         _forecast_repeat(),
         _forecast_per_step(),

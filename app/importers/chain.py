@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_named_for_attention
+from app.importers.pairs import side_of
 from app.importers.structure import Group, Structure, is_named_table
 
 _LAYERS = ("linear", "table", "convolution")
@@ -150,7 +151,10 @@ def chain_of(structure: Structure) -> Chain | None:
 def _are_linked(structure: Structure, recurrences: Sequence[Group]) -> bool:
     """Whether each recurrence reads the outputs of the one before."""
     made = [structure.recurrence(group) for group in recurrences]
-    is_pair = len(made) > 1 and any(group.prefix.startswith(("decoder.", "dec.")) for group in recurrences)
+    sides = {side_of(group.prefix) for group in recurrences}
+    is_pair = len(made) > 1 and (
+        sides >= {"encoder", "decoder"} or any(group.prefix.startswith(("decoder.", "dec.")) for group in recurrences)
+    )
     return not is_pair and all(after.input_size == before.output_size for before, after in pairwise(made))
 
 

@@ -45,7 +45,7 @@ def pair_of(tensors: Tensors, one_hot: Sequence[int] = ()) -> Pair | None:
         encoders, decoders = encoders or others, decoders or others
     if not encoders or not decoders or len(encoders) + len(decoders) != len(recurrences):
         return None
-    read, written = _layers(encoders), _layers(decoders)
+    read, written = layers_of(encoders), layers_of(decoders)
     if read is None or written is None or written[0].directions != 1:
         return None
     for group in recurrences:
@@ -69,7 +69,7 @@ def likeliest(pairs: Iterable[Pair | None]) -> Pair | None:
 
 def reader_of(groups: Sequence[Group], table: Group) -> Reader | None:
     """These recurrences as one, over the ids of a table."""
-    made = _layers(groups)
+    made = layers_of(groups)
     return None if made is None else Reader(*made, table.weight, groups[0].name, table.prefix)
 
 
@@ -87,7 +87,7 @@ def _with_vectors(groups: Sequence[Group]) -> list[Group]:
     return found
 
 
-def _layers(groups: Sequence[Group]) -> tuple[Recurrence, Tensors] | None:
+def layers_of(groups: Sequence[Group]) -> tuple[Recurrence, Tensors] | None:
     """Recurrences one after the other, or cells, as the layers of one; None if they are not."""
     made = []
     for group in groups:

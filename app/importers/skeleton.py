@@ -64,12 +64,22 @@ def _why(structures: dict[str, Structure], recurrences: int) -> str:
     readers = [group for structure in structures.values() for group in structure.of("table")]
     if recurrences == 2 and not readers:
         return (
-            "it has 2 recurrences that are not one after the other, and no embedding: if it is an encoder-decoder over "
-            "numbers (seq2seq forecasting), no layout and no mapping file has it yet"
+            "it has 2 recurrences that are not one after the other, and no embedding. Of encoder-decoders over numbers "
+            "(seq2seq forecasting) layout series-encoder-decoder takes an encoder and a decoder of the same cell and "
+            "size, and linear layers after the decoder, whose inputs are its own rows or the encoder's last state; "
+            f"beside these there are {_beside_recurrences(structures)}. Attention over numbers, layers between both "
+            "sides, and encoders in two directions with a fed decoder are not supported; no mapping file has them either"
         )
     if recurrences > 1:
         return f"it has {recurrences} recurrences that are not one after the other"
     return "its layers do not make one chain from the source to the answer"
+
+
+def _beside_recurrences(structures: dict[str, Structure]) -> str:
+    groups = [
+        group for made in structures.values() for group in made.groups if group.kind not in ("recurrence", "cell")
+    ]
+    return ", ".join(group.name for group in groups[:6]) or "no other parts"
 
 
 def _chained(chain: Chain) -> str:

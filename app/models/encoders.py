@@ -27,8 +27,8 @@ NO_POOLS: Mapping[Pooling, Tensor] = MappingProxyType({})
 class Encoded(NamedTuple):
     """memory (batch, source, memory), its mask (batch, source), summary (batch, summary), the last recurrent state, the
     output of a second path over the source (batch, branch), and which steps the recurrence read (batch, source), None
-    for all. `last_cell` (batch, summary) is the summary's cell, if the recurrence has one. `pools` are outputs that were pooled while the source was read in parts (batch, memory): `memory` has the
-    last one alone."""
+    for all. `pools` are outputs that were pooled while the source was read in parts (batch, memory): `memory` has the
+    last one alone. `last_cell` (batch, summary) is the summary's cell, if the recurrence has one."""
 
     memory: Tensor
     memory_mask: Tensor

@@ -52,7 +52,9 @@ class Forecaster(nn.Module):
         summary = pooled(config.pooling, encoded, self.attention)
         if self.decoder is not None:
             inputs = summary.unsqueeze(1).repeat(1, config.horizon, 1)
-            outputs, _ = self.decoder.recurrence.unroll(inputs, torch.full_like(encoded.lengths, config.horizon))
+            assert config.decoder is not None
+            first = encoded.state if config.decoder.continues else None
+            outputs, _ = self.decoder.recurrence.unroll(inputs, torch.full_like(encoded.lengths, config.horizon), first)
             return self._rows(outputs)
         return self._rows(summary).view(-1, config.horizon, config.targets)
 

@@ -360,14 +360,15 @@ class ValueDecoder(CellSettings):
 
     `reads` is the input of its steps. `fed`: the row before; its state starts as the encoder's last one, and it makes
     as many rows as are wanted (Sutskever et al. 2014, section 2, over numbers). The first input is the last row of the
-    source (`last`; its targets) or zeros. `summary`: the pooled source, in each step; its state starts at zero, and it
-    makes the rows of the horizon (Keras: RepeatVector).
+    source (`last`; its targets) or zeros. `summary`: the pooled source, in each step; its state starts at zero, or as
+    the encoder's last one (`continues`), and it makes the rows of the horizon (Keras: RepeatVector).
     """
 
     hidden_size: Size
     layers: Layers = 1
     reads: Literal["fed", "summary"] = "fed"
     first_input: Literal["last", "zeros"] = "last"
+    continues: bool = Field(False, description="Of `summary`: start from the encoder's last state.")
 
     def recurrence(self, input_size: int) -> Recurrence:
         """Its recurrence over inputs of that size. All values are validated already."""
@@ -400,7 +401,6 @@ class Forecaster(_Pooled):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        recurrence = self.encoder.recurrence
         shape = (self.horizon, self.targets, self.decoder, self.per_step)
         if self.feedback != "none" and shape != (1, self.encoder.features, None, False):
             raise ValueError("feedback needs horizon 1, as many targets as features, no decoder and no per_step")
@@ -414,11 +414,13 @@ class Forecaster(_Pooled):
         if self.decoder is not None and self.decoder.reads == "fed":
             if self.pooling != ("last",) or self.encoder.branch:
                 raise ValueError("a decoder of values continues the encoder's last state: no pooling, no branch")
+            if self.decoder.first_input == "last" and self.targets > self.encoder.features:
+                raise ValueError("first_input 'last' needs the targets among the features")
+        if self.decoder is not None and (self.decoder.reads == "fed" or self.decoder.continues):
+            recurrence = self.encoder.recurrence
             given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
             if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
                 raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")
-            if self.decoder.first_input == "last" and self.targets > self.encoder.features:
-                raise ValueError("first_input 'last' needs the targets among the features")
         return self
 
     @property

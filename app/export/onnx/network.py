@@ -105,7 +105,8 @@ def _forecast(manifest: Manifest, config: Forecaster, graph: Graph) -> None:
         summary = graph.node("Unsqueeze", pooled(graph, config, source), graph.constant([1]))
         repeated = graph.node("Tile", summary, graph.constant([1, config.horizon, 1]))
         made = config.decoder.recurrence(config.pooled_size)
-        rows, _, _ = unrolled(graph, repeated, made, "decoder.recurrence")
+        first = source.states if config.decoder.continues else ()
+        rows, _, _ = unrolled(graph, repeated, made, "decoder.recurrence", state=first)
     else:
         rows = pooled(graph, config, source)
     values = graph.applied(config.output_activation, head(graph, rows, config.head, config.norm), config.slope)

@@ -10,7 +10,7 @@ from app.errors import ImportFailed
 from app.importers.keras.stacking import stacked
 from app.importers.keras.values import Piece, Pooled, Source, Steps, Vector
 from app.importers.parts import prefixed
-from app.store.architecture import AttentionPooling, Pooling, RecurrenceStage, SeriesEncoder, TextEncoder
+from app.store.architecture import AttentionPooling, LayerNorm, Pooling, RecurrenceStage, SeriesEncoder, TextEncoder
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class PooledNetwork:
     attention: AttentionPooling | None
     tensors: Mapping[str, Tensor]
     encoder: TextEncoder | SeriesEncoder
+    norm: LayerNorm | None = None
 
     @property
     def members(self) -> dict[str, Any]:
@@ -106,6 +107,7 @@ class PooledNetwork:
             "pooling": self.pooling,
             "attention": self.attention,
             "window": self.window,
+            "norm": self.norm,
         }
 
     @property
@@ -135,13 +137,18 @@ def pooled_network(vector: Vector, *, embedding: Tensor | None = None) -> Pooled
     if attention is not None:
         tensors |= prefixed(attention[1], "attention.")
     pooling = tuple(part.pooling for part in vector.parts)
-    return PooledNetwork(steps, pooling, attention[0] if attention else None, tensors, encoder.config)
+    norm = None
+    if vector.norm is not None:
+        tensors |= prefixed(vector.norm.tensors, "head.norm.")
+        assert isinstance(vector.norm.stage, LayerNorm)
+        norm = vector.norm.stage
+    return PooledNetwork(steps, pooling, attention[0] if attention else None, tensors, encoder.config, norm)
 
 
 def _check_same(part: Pooled, steps: Steps) -> None:
     mine, all_ = part.steps.pieces, steps.pieces
     same = part.steps.origin == steps.origin and all(a is b for a, b in zip(mine, all_, strict=False))
-    if part.pooling == "last":
+    if part.pooling in ("last", "last_cell"):
         same = same and part.steps.recurrences == steps.recurrences
     else:
         same = same and len(mine) == len(all_)

@@ -60,7 +60,7 @@ def _repeated(output: Steps, targets: int) -> tuple[Forecaster, Tensors]:
     """RepeatVector: a decoder that reads the summary in each step."""
     assert isinstance(output.origin, Repeat)
     vector = output.origin.vector
-    require(not vector.layers, "a layer between the encoder and RepeatVector is not supported")
+    require(vector.is_plain, "a layer between the encoder and RepeatVector is not supported")
     network = pooled_network(vector)
     steps, linear = over_steps(output)
     recurrence = forward_recurrence(steps.pieces)

@@ -46,7 +46,7 @@ def pair_of(understood: Understood) -> Pair:
     before, linear = over_steps(output)
     if isinstance(output.origin, Repeat):
         vector = output.origin.vector
-        if vector.layers or [part.pooling for part in vector.parts] != ["last"]:
+        if not vector.is_plain or [part.pooling for part in vector.parts] != ["last"]:
             raise ImportFailed("RepeatVector must repeat the last output of an encoder")
         return Pair(vector.parts[0].steps, before, (before,), linear, output.origin.count)
     parts: Sequence[Steps | Attended] = (before,)

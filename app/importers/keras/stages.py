@@ -79,10 +79,10 @@ def _check_axis(layer: Layer, last: int) -> None:
         raise layer.refuse(f"axis {axis} is not supported, only the last one")
 
 
-def layer_norm(layer: Layer, size: int) -> Piece:
-    """LayerNormalization over the features of a step."""
+def layer_norm(layer: Layer, size: int, *, axis: int) -> Piece:
+    """LayerNormalization over `size` features at `axis`."""
     config, arrays = layer.config, [array.float() for array in layer.arrays]
-    _check_axis(layer, 2)
+    _check_axis(layer, axis)
     weight = arrays.pop(0) if config.get("scale", True) else torch.ones(size)
     bias = arrays.pop(0) if config.get("center", True) else torch.zeros(size)
     return Piece(LayerNorm(epsilon=float(config.get("epsilon", 1e-3))), {"weight": weight, "bias": bias}, layer)

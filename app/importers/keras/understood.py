@@ -168,7 +168,7 @@ def understand(model: KerasModel) -> Understood:
             "that answers"
         )
     output = outputs[0]
-    if isinstance(output, Vector) and not output.layers and [part.pooling for part in output.parts] == ["flatten"]:
+    if isinstance(output, Vector) and output.is_plain and [part.pooling for part in output.parts] == ["flatten"]:
         output = output.parts[0].steps  # a Flatten at the end only lays the steps side by side
     if not isinstance(output, Vector | Steps):
         raise ImportFailed("the Keras model's output is not made of layers")

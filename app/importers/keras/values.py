@@ -159,13 +159,19 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Vector:
-    """Pooled steps side by side, and linear layers over that. `shape` is what its features are made of: rows of
-    targets."""
+    """Pooled steps side by side, perhaps layer normalisation, and linear layers over that. `shape` is what its features
+    are made of: rows of targets."""
 
     parts: Sequence[Pooled]
     size: int
     layers: Sequence[Linear] = ()
     shape: tuple[int, ...] | None = None
+    norm: Piece | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is over the pooled steps."""
+        return not self.layers and self.norm is None
 
     @property
     def pooled_size(self) -> int:

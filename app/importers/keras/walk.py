@@ -179,8 +179,13 @@ def _scaled(layer: Layer, value: Value) -> Value:
 
 
 def _layer_norm(layer: Layer, value: Value) -> Value:
+    if isinstance(value, Vector | State):
+        vector = vector_of(layer, value)
+        if not vector.is_plain:
+            raise layer.refuse("over one vector, it must be the first layer behind the pooling")
+        return replace(vector, norm=stages.layer_norm(layer, vector.size, axis=1))
     steps = steps_of(layer, value)
-    return steps.then(stages.layer_norm(layer, steps.size))
+    return steps.then(stages.layer_norm(layer, steps.size, axis=2))
 
 
 _OTHERS: Mapping[str, Callable[[Layer, Value], Value]] = {

@@ -8,36 +8,15 @@ from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
 from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
-from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
+from app.importers.windows import SHORT, series_input, window_option
 from app.store.architecture import Classifier, Forecaster, SeriesEncoder
-from app.store.manifest import SeriesInput
 
-_WINDOWS = (
-    "window",
-    "window_size",
-    "lookback",
-    "look_back",
-    "seq_length",
-    "seq_len",
-    "sequence_length",
-    "input_chunk_length",
-    "n_steps",
-    "time_step",
-    "time_steps",
-    "timesteps",
-)
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
 _WORDS = 500  # more numbers a step are hardly a series
-_PADDING = Option(
-    "short",
-    "series with fewer steps than the window: refuse, or pad with zeros on the left or the right",
-    "refuse",
-    ("refuse", "left", "right"),
-    assumed=True,
-)
 
 
 class _OverSeries(Layout):
@@ -57,16 +36,7 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        window = Option(
-            "window",
-            "steps that the network reads: the length of the training's windows; none: all steps of a series",
-            str(checkpoint.whole_setting(*_WINDOWS) or "none"),
-            kind="whole",
-            or_none=True,
-            depends="of a longer series only the last steps are read, as in the training",
-            readings=("none", "10", "30"),
-        )
-        return [window, _PADDING, *self._more(chain), *options_of(chain)]
+        return [window_option(checkpoint), SHORT, *self._more(chain), *options_of(chain)]
 
     def _doubts(self, chain: Chain) -> list[str]:
         if chain.features < _WORDS:
@@ -78,19 +48,6 @@ class _OverSeries(Layout):
 
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
-
-    def _series(self, chain: Chain, given: Given) -> SeriesInput:
-        window = given.values.number_or_none("window")
-        short = given.values.text("short")
-        require(window is not None or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
-        return SeriesInput.model_validate(
-            {
-                "features": tuple(given.features),
-                "targets": tuple(given.targets),
-                "window": window,
-                "pad": short,
-            }
-        )
 
     def _encoder(self, chain: Chain, given: Given) -> tuple[SeriesEncoder, dict[str, Any]]:
         parts = encoder_parts(chain, given.values)
@@ -164,7 +121,7 @@ class SeriesForecaster(_OverSeries):
                 }
             ),
             tensors={**tensors, **answer.tensors},
-            series=self._series(chain, given),
+            series=series_input(given),
         )
 
 
@@ -202,7 +159,7 @@ class SeriesClassifier(_OverSeries):
                 }
             ),
             tensors={**tensors, **answer.tensors},
-            series=self._series(chain, given),
+            series=series_input(given),
         )
 
 
