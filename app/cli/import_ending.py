@@ -28,15 +28,28 @@ def show(conversion: Conversion) -> None:
     click.echo(f"network: {conversion.manifest.architecture.describe()}")
     for found in conversion.found:
         click.echo(f"found: {found}")
-    for key, value in conversion.options.given.items():
-        click.echo(f"{key}: {value}")
+    values = conversion.options.given
+    for key, value in values.items():
+        if key not in conversion.assumed:
+            click.echo(f"{key}: {value}")
+    if conversion.assumed:
+        click.echo("assumed: " + ", ".join(f"{key}={values[key]}" for key in conversion.assumed))
     for usual in conversion.usual:
         click.echo(f"usual: {usual}")
+
+
+def show_doubts(conversion: Conversion) -> None:
+    """What the import took without knowing it."""
+    if conversion.doubts:
+        click.secho("check these: each was guessed, and a wrong guess gives wrong answers and no error", fg="yellow")
+        for doubt in conversion.doubts:
+            click.secho(f"  - {doubt}", fg="yellow")
 
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:
     """An answer of the version, and what to do next. `folder` is where it was written."""
     show_answer(conversion, folder, trial)
+    show_doubts(conversion)
     if folder is None:
         click.echo("nothing was written")
         return

@@ -13,6 +13,7 @@ from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
 from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
+from app.importers.whole_modules import answers_in, functions_in
 
 Tensors = Mapping[str, Tensor]
 Made = TypeVar("Made")
@@ -45,7 +46,7 @@ class Checkpoint:
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
     files. `given` are the vocabularies that the user gave beside them. `answers` are values of options that a file
-    says, where a layout has such an option."""
+    says, where a layout has such an option, and `functions` those among the modules of a pickled one."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Checkpoint:
     names: Sequence[str] = ()
     given: Sequence[Sequence[str]] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
+    functions: Sequence[str] = ()
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
@@ -115,6 +117,7 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     settings: dict[str, Any] = {}
     contents: dict[str, Plain] = {}
     answers: dict[str, str] = {}
+    functions: list[str] = []
     for number, content in enumerate(files):
         if isinstance(content, ForeignObject) and content.name == "onnx.Model":
             graph = graph_of(content, names[number] if number < len(names) else f"file {number}")
@@ -127,6 +130,9 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
                 scalers[path] = value
             elif isinstance(value, Mapping):
                 networks[path] = value
+                if isinstance(plain, ForeignObject):
+                    answers |= answers_in(plain)
+                    functions += functions_in(plain)
             elif isinstance(value, list):
                 named = f"{names[number] if number < len(names) else ''}.{path}".lower()
                 (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
@@ -137,7 +143,14 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     keras = keras_models_of(files)
     if not networks and not keras:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
-    return Checkpoint(networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers)
+    if keras and not networks and not any(model.weights for model in keras):
+        raise ImportFailed(
+            "the file contains the settings of a Keras model and no weights of any layer: save the model after it was "
+            "built or trained, model.save(...)"
+        )
+    return Checkpoint(
+        networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers, functions
+    )
 
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:

@@ -23,7 +23,8 @@ def doubts_of(chain: Chain) -> list[str]:
     square = [group.name for group in (*chain.front, *(layer.linear for layer in chain.head)) if _is_square(group)]
     if square:
         doubts.append(
-            f"the place of {', '.join(square)} is that of the definition: by the size it may be another one, or a gate"
+            f"the place of {', '.join(square)} is that of the definition: by the size it may be another one, or one "
+            "beside another part, such as a gate"
         )
     if convolutions := [group.name for group in chain.front if group.kind == "convolution"]:
         doubts.append(f"stride and dilation of {', '.join(convolutions)} are taken as 1 (conv_stride, conv_dilation)")
@@ -35,4 +36,4 @@ def doubts_of(chain: Chain) -> list[str]:
 
 
 def _is_square(group: Group) -> bool:
-    return group.kind == "linear" and group.inputs == group.outputs
+    return group.kind in ("linear", "convolution") and group.weight.shape[0] == group.weight.shape[1]

@@ -89,6 +89,14 @@ def target_options(checkpoint: Checkpoint, pair: Pair) -> list[Option]:
             ("yes", "no"),
             assumed=True,
         ),
+        Option(
+            "marks",
+            "the words that start and fill up a target, if a decoder answers with one: hide, or show as original code "
+            "mostly does",
+            "hide",
+            ("hide", "show"),
+            assumed=True,
+        ),
         Option("beams", "beams of the search; 1: greedy", "1", kind="whole", most=16, assumed=True),
     ]
 
@@ -120,11 +128,12 @@ def replaced_word(words: Sequence[str], values: OptionValues) -> int | None:
 
 
 def target_vocabulary(pair: Pair, given: Given, start: int) -> Vocabulary:
-    """Answers leave out what starts and fills up."""
+    """Answers leave out what starts and fills up, unless `marks` shows it."""
     words, rows = given.words["target"], pair.decoder.rows
     check_words(words, rows, "target")
     padding = padding_word(words)
     hidden = tuple(dict.fromkeys([start, *([] if padding is None else [list(words).index(padding)])]))
+    hidden = () if given.values.text("marks") == "show" else hidden
     if given.values.text("target_words") == CHARACTERS:
         made = characters(list(words))
         return Vocabulary(made.tokenizer, made.use.model_copy(update={"hidden": hidden}))

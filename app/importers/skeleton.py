@@ -114,9 +114,9 @@ def halves_of(checkpoint: Checkpoint) -> str | None:
     name = checkpoint.name_of(path)
     if images and not recurrences:
         return (
-            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half is the "
-            "decoder, with an embedding, an LSTM and an output layer. Give both: --checkpoint ENCODER --checkpoint "
-            "DECODER"
+            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half has the "
+            "recurrence and the output layer, over frames of a clip, or with an embedding over words. Give both: "
+            "--checkpoint ENCODER --checkpoint DECODER"
         )
     if not images and len(recurrences) == 1 and tables and not linears and len(structure.groups) == len(tables) + 1:
         return (

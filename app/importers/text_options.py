@@ -42,13 +42,14 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             "how texts were split into words, see docs/tokenizers.md",
             usual_rules(found),
             TOKENIZERS,
-            depends="other words have other ids, or none",
+            depends="other words have other ids, or none. Patterns that were removed first, or stop words: --set "
+            "cleaning=FILE, --set stop_words=FILE",
             readings=() if usual_rules(found) == CHARACTERS else ("spaces", "spaces_lower", "basic_english"),
         ),
         Option(
             "unknown",
             "a word outside the vocabulary: found (its own, <unk>), skip, refuse, last (the last row), or an id",
-            "found" if not found or unknown_word(found) or len(found) < rows else "refuse",
+            usual_unknown(found, rows),
         ),
         Option(
             "length",
@@ -80,6 +81,14 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         Option("prepend", "word before every text; none", "none", assumed=True),
         Option("append", "word after every text; none", "none", assumed=True),
     ]
+
+
+def usual_unknown(found: Sequence[str], rows: int) -> str:
+    """What words outside of a vocabulary are: its word for them, a last row, or left out where only padding has a row
+    beside the words, as in `[vocab[word] for word in words if word in vocab]`."""
+    if not found or unknown_word(found) or len(found) < rows:
+        return "found"
+    return "skip" if padding_word(found) is not None else "refuse"
 
 
 def usual_rules(found: Sequence[str]) -> str:

@@ -6,7 +6,15 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general import (
+    OUTPUTS,
+    answer_of,
+    check_steps,
+    encoder_parts,
+    of_steps,
+    options_of,
+    understanding_of,
+)
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
@@ -16,6 +24,7 @@ from app.store.architecture import Classifier, Forecaster, SeriesEncoder
 
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
+_IMAGE = 64  # more may be the output of another network
 _WORDS = 500  # more numbers a step are hardly a series
 
 
@@ -36,11 +45,16 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        return [window_option(checkpoint), SHORT, *self._more(chain), *options_of(chain)]
+        return [of_steps(window_option(checkpoint), chain), SHORT, *self._more(chain), *options_of(chain)]
 
     def _doubts(self, chain: Chain) -> list[str]:
-        if chain.features < _WORDS:
+        if chain.features < _IMAGE:
             return []
+        if chain.features < _WORDS:
+            return [
+                f"{chain.features} numbers a step may be features that another network makes of images or words: it "
+                "is not in the files; give its file, too, if there is one"
+            ]
         return [
             f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
             "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
@@ -105,6 +119,7 @@ class SeriesForecaster(_OverSeries):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
+        check_steps(chain, given.values, "window")
         (encoder, tensors), answer = self._encoder(chain, given), answer_of(chain, given.values)
         count = len(given.targets)
         if given.values.given.get("order") == "targets":
@@ -148,6 +163,7 @@ class SeriesClassifier(_OverSeries):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
+        check_steps(chain, given.values, "window")
         (encoder, tensors), answer = self._encoder(chain, given), one_or_two(answer_of(chain, given.values))
         return Converted(
             architecture=Classifier.model_validate(

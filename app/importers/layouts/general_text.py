@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general import (
+    OUTPUTS,
+    answer_of,
+    check_steps,
+    encoder_parts,
+    of_steps,
+    options_of,
+    understanding_of,
+)
 from app.importers.general_chain import chain_in, known_chain, one_or_two, reads_words, tags_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
@@ -44,7 +52,9 @@ class TextClassifier(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
         outputs = [OUTPUTS] if chain.outputs > 1 else []
-        return [*options_of(chain), *outputs, *text_options(checkpoint, chain.embedding.outputs)]
+        texts = text_options(checkpoint, chain.embedding.outputs)
+        texts = [of_steps(option, chain) if option.name == "length" else option for option in texts]
+        return [*options_of(chain), *outputs, *texts]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -59,6 +69,7 @@ class TextClassifier(Layout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
         values = given.values
+        check_steps(chain, values, "length")
         parts, answer = encoder_parts(chain, values), answer_of(chain, values)
         assert parts.recurrence is not None
         answer = one_or_two(answer)

@@ -74,10 +74,12 @@ def graph_of(stub: ForeignObject, name: str) -> Graph:
 
 def _refused(name: str, node: Mapping[str, Any]) -> ImportFailed:
     what = f"{node['op']}{' ' + node['name'] if node['name'] else ''}"
-    more = ""
     if node["op"] in _LOOPS:
-        more = " (Keras and tf2onnx write a recurrence as a loop)"
-    return ImportFailed(f"{name}: node {what} of the ONNX graph is not known here{more}: {_ADVICE}")
+        return ImportFailed(
+            f"{name}: the ONNX graph has graphs inside of its node {what}, and these are not read: only LSTM, GRU and "
+            f"RNN nodes of the graph itself are (Keras and tf2onnx write a recurrence as a loop): {_ADVICE}"
+        )
+    return ImportFailed(f"{name}: node {what} of the ONNX graph is not known here: {_ADVICE}")
 
 
 def _walk_node(walk: Walk, node: Mapping[str, Any]) -> None:
