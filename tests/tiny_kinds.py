@@ -30,6 +30,7 @@ from app.store.architecture import (
     WindowLanguageModel,
 )
 from app.store.manifest import Decoding, Feature, ImageInput, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
+from tests.tiny_numbers import draft
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 from training.loop import BOS, EOS, PAD, UNK
 
@@ -44,17 +45,7 @@ _COLUMNS = (Feature(name="warmth", scaling=Standard(mean=1, std=2)), Feature(nam
 def _draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
     if architecture.encoder.kind == "text":
         members = {"tokenizer": TokenizerUse(), "limits": TokenLimits(source_tokens=2000), **members}
-    return Manifest(
-        name=name,
-        version=1,
-        task=task,
-        description="Tiny and untrained.",
-        architecture=architecture,
-        parameters=1,
-        files={},
-        licence="Apache-2.0",
-        **members,
-    )
+    return draft(name, task, architecture, **members)
 
 
 def _decoding() -> Decoding:
@@ -278,6 +269,6 @@ def kind_drafts() -> list[Manifest]:
 def make_kinds_store(folder: Path) -> Path:
     """A store in `folder` with all these models."""
     tokenizer = tiny_tokenizer(folder)
-    for draft in kind_drafts():
-        publish_tiny(draft, folder / "store", tokenizer, spread=_SPREAD)
+    for manifest in kind_drafts():
+        publish_tiny(manifest, folder / "store", tokenizer, spread=_SPREAD)
     return folder / "store"

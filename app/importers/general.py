@@ -26,6 +26,7 @@ from app.store.architecture import (
     Recurrence,
     RecurrenceStage,
     Stage,
+    TextEncoder,
 )
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
@@ -49,6 +50,18 @@ class Parts:
     back: list[Stage] = field(default_factory=list)
     recurrence: Recurrence | None = None
     tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def over(self, table: Tensor) -> TextEncoder:
+        """The encoder of texts whose ids have this embedding (rows, size)."""
+        assert self.recurrence is not None
+        rows, size = table.shape
+        return TextEncoder(
+            vocabulary_size=rows,
+            embedding_size=size if self.front else None,
+            front=tuple(self.front),
+            recurrence=self.recurrence,
+            back=tuple(self.back),
+        )
 
 
 def poolings_of(chain: Chain) -> list[str]:

@@ -5,14 +5,12 @@ last `window` ids anew, as in most tutorials on the next word.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import Parts, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option, OptionValues
@@ -22,7 +20,7 @@ from app.importers.stacks import is_stack, stacked, widened_output
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.text_rules.marks import padding_word
 from app.importers.vocabularies import Role
-from app.store.architecture import LanguageModel, TextEncoder, WindowLanguageModel
+from app.store.architecture import LanguageModel, WindowLanguageModel
 from app.store.manifest import Decoding, TokenLimits
 
 _STARTS = ("<bos>", "<s>", "<sos>", "<start>", "xxbos", "<go>", "<eos>", "</s>", "<end>")
@@ -134,7 +132,9 @@ class GeneralLanguageModel(Layout):
                 "decoder.output.bias": answer.tensors["output.bias"],
             }
         else:
-            architecture = _over_windows(rows, table, parts, answer.members, window, _pad(values, words))
+            architecture = WindowLanguageModel.model_validate(
+                {**answer.members, "encoder": parts.over(table), "window": window, "pad": _pad(values, words)}
+            )
             tensors |= answer.tensors
         return Converted(
             architecture=architecture,
@@ -177,21 +177,6 @@ def _layers(chain: Chain, nonlinearity: str = "tanh") -> list[StackLayer]:
         (structure.recurrence(group, nonlinearity=nonlinearity), recurrent_weights(structure.tensors, group.prefix))
         for group in chain.recurrences
     ]
-
-
-def _over_windows(
-    rows: int, table: Tensor, parts: Parts, members: Mapping[str, Any], window: int, pad: int | None
-) -> WindowLanguageModel:
-    encoder = TextEncoder.model_validate(
-        {
-            "vocabulary_size": rows,
-            "embedding_size": table.shape[1] if parts.front else None,
-            "front": tuple(parts.front),
-            "recurrence": parts.recurrence,
-            "back": tuple(parts.back),
-        }
-    )
-    return WindowLanguageModel.model_validate({**members, "encoder": encoder, "window": window, "pad": pad})
 
 
 def _pad(values: OptionValues, words: Sequence[str]) -> int | None:
