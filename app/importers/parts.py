@@ -103,6 +103,15 @@ def linear(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     return {"weight": weight, "bias": tensors.get(f"{prefix}bias", weight.new_zeros(len(weight)))}
 
 
+def composed(first: Tensors, second: Tensors) -> dict[str, Tensor]:
+    """Two linear layers without a function between them as one."""
+    weight = second["weight"].double()
+    return {
+        "weight": (weight @ first["weight"].double()).float(),
+        "bias": (weight @ first["bias"].double() + second["bias"].double()).float(),
+    }
+
+
 def columns(weight: Tensor, sizes: Iterable[int]) -> list[Tensor]:
     """A weight (out, in) split by the parts of its input."""
     sizes = list(sizes)
