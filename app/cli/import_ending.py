@@ -17,6 +17,7 @@ from app.importers.questions import describe
 from app.store.manifest import Manifest
 from app.tasks.registry import BY_NAME
 
+_FILES = {"image": " with a picture of yours as FILE", "frames": " with an animated GIF or WebP of yours as FILE"}
 _MOST_SHOWN = 300  # characters of an answer
 _HERE = "http://127.0.0.1:8000"  # where `unroll serve` listens
 
@@ -30,7 +31,7 @@ def show(conversion: Conversion) -> None:
         click.echo(f"found: {found}")
     values = conversion.options.given
     for key, value in values.items():
-        if key not in conversion.assumed:
+        if key not in (*conversion.assumed, *conversion.idle):
             click.echo(f"{key}: {value}")
     if conversion.assumed:
         click.echo("assumed: " + ", ".join(f"{key}={values[key]}" for key in conversion.assumed))
@@ -53,7 +54,7 @@ def end_of_import(conversion: Conversion, store: Path, folder: Path | None, tria
     if folder is None:
         click.echo("nothing was written")
         return
-    click.echo(f"wrote {folder}; try it:")
+    click.echo(f"wrote {folder}; try it{_FILES.get(conversion.manifest.source, '')}:")
     click.echo(f"  unroll serve --store {shlex.quote(str(store))}")
     click.echo(f"  {request_line(conversion)}")
 

@@ -1,7 +1,7 @@
 """A chain of foreign parts as an encoder, a pooling and a head of ours. The general layouts add source and answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
 
@@ -81,33 +81,6 @@ def poolings_of(chain: Chain) -> list[str]:
         states = ["last+last_cell", "last_cell+last"] if has_cell and times == 2 else []
         return [usual, *states, *others, "flatten"]
     return ["flatten"]
-
-
-def steps_read(chain: Chain) -> int | None:
-    """The steps that the head reads side by side, where its size leaves no other pooling."""
-    if poolings_of(chain) != ["flatten"] or any(group.kind == "convolution" for group in chain.front):
-        return None
-    return chain.pooled // chain.width
-
-
-def of_steps(option: Option, chain: Chain) -> Option:
-    """The option for the length of a source, which the size of the head may say."""
-    steps = steps_read(chain)
-    if steps is None:
-        return option
-    meaning = f"{option.meaning}. The head reads {steps} steps side by side"
-    return replace(option, meaning=meaning, usual=str(steps), choices=(str(steps),), kind="text", readings=())
-
-
-def check_steps(chain: Chain, values: OptionValues, name: str) -> None:
-    """Raises ImportFailed if the head reads another number of steps than the option `name` says."""
-    if values.given.get("pooling") != "flatten" or any(group.kind == "convolution" for group in chain.front):
-        return
-    steps, value = chain.pooled // chain.width, values.text(name)
-    require(
-        value == str(steps),
-        f"--set {name}={value}: pooling flatten reads {steps} steps side by side: use --set {name}={steps}",
-    )
 
 
 def options_of(chain: Chain) -> list[Option]:

@@ -34,7 +34,8 @@ from app.store.weights import distinct_tensors
 @dataclass(frozen=True)
 class Conversion:
     """A checkpoint as a version of ours, ready to be published. `found` says what the files contained beside weights,
-    `usual` which usual values were taken, `assumed` which options were not asked for, `doubts` what may be wrong."""
+    `usual` which usual values were taken, `assumed` which options were not asked for, `idle` which do not
+    matter, `doubts` what may be wrong."""
 
     layout: Layout
     options: OptionValues
@@ -45,6 +46,7 @@ class Conversion:
     found: Sequence[str] = ()
     usual: Sequence[str] = ()
     assumed: Sequence[str] = ()
+    idle: Sequence[str] = ()
     doubts: Sequence[str] = ()
 
 
@@ -100,7 +102,8 @@ def convert(checkpoint: Checkpoint, request: ImportRequest, words: Sequence[Word
         tuple(state.found),
         tuple(state.usual),
         tuple(state.assumed),
-        tuple(open_doubts(understanding, request, given.values.given)),
+        tuple(state.idle),
+        tuple(open_doubts(understanding, request)),
     )
 
 

@@ -10,7 +10,7 @@ from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.pair_recognition import layers_of
 from app.importers.pairs import side_of
 from app.importers.parts import prefixed
-from app.importers.structure import Group, structure_of
+from app.importers.structure import Group, structure_of, with_layers
 from app.store.architecture import Recurrence
 
 Reads = Literal["fed", "summary"]
@@ -64,7 +64,8 @@ def _pair_of(tensors: Tensors) -> SeriesPair | None:
     recurrences = structure.of("recurrence", "cell")
     encoders = [group for group in recurrences if side_of(group.prefix) == "encoder"]
     decoders = [group for group in recurrences if side_of(group.prefix) == "decoder"]
-    if not encoders and not decoders and len(recurrences) == 2 and chain_of(structure) is None:
+    is_chain = chain_of(structure_of(with_layers(tensors))) is not None
+    if not encoders and not decoders and len(recurrences) == 2 and not is_chain:
         encoders, decoders = recurrences[:1], recurrences[1:]
     if not encoders or not decoders or len(encoders) + len(decoders) < len(recurrences):
         return None

@@ -1,7 +1,9 @@
 """Pickled modules of PyTorch: their objects say what no tensor does, such as the functions beside the layers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from app.importers.options import Option
 from app.importers.reading import ForeignObject
 
 _MODULES = "torch.nn.modules."
@@ -14,6 +16,7 @@ _FUNCTIONS = {
     "GELU": "gelu",
     "SELU": "selu",
 }
+_BETWEEN = ("activation", "front_activation", "conv_activation")
 _OF_CONVOLUTIONS = {"conv_stride": "stride", "conv_dilation": "dilation", "conv_padding": "padding"}
 
 
@@ -21,6 +24,15 @@ def functions_in(stub: ForeignObject) -> list[str]:
     """The functions among the modules inside a module, in order. `forward` says where each is called."""
     kinds = (module.name.rpartition(".")[2] for module in _inside(stub))
     return [_FUNCTIONS[kind] for kind in kinds if kind in _FUNCTIONS]
+
+
+def with_function(option: Option, functions: Sequence[str]) -> Option:
+    """The option for a function between layers, with the only one of a pickled module as its usual value. A sigmoid may
+    be that of the output."""
+    others = set(functions) - {"sigmoid"}
+    if len(others) != 1 or option.name not in _BETWEEN or not others <= set(option.choices):
+        return option
+    return replace(option, usual=others.pop())
 
 
 def answers_in(stub: ForeignObject) -> dict[str, str]:

@@ -195,6 +195,7 @@ def test_prompts_ask_for_the_same(tmp_path: Path) -> None:
     ran = run_import(tmp_path, saved(tmp_path, module), "--interactive", typed=typed)
     assert ran.exit_code == 0, ran.output
     assert "pooling: last_output" in ran.output
+    assert "\nlayout: " in ran.output.partition("labels")[2], "the summary begins a line"
     (result,) = answered(tmp_path, ["the film"])
     assert list(result["scores"]) == ["bad", "so-so", "good"]
 

@@ -258,3 +258,17 @@ def test_replace_unk_of_opennmt_puts_words_of_the_source(tmp_path: Path) -> None
                 words[place] = text.split()[rows[place].index(max(rows[place]))]
         assert other["text"] == " ".join(words)
         assert other["attention"] == one["attention"]
+
+
+def test_an_image_encoder_alone_names_both_pairs(tmp_path: Path) -> None:
+    """The other half of a classifier of clips has no embedding."""
+    state = {f"resnet.0.{key}": tensor for key, tensor in nn.Conv2d(3, 8, 7).state_dict().items()}
+    printed = asked(tmp_path, saved(tmp_path, state | {"fc1.weight": torch.ones(4, 8), "fc1.bias": torch.ones(4)}))
+    assert "over frames of a clip, or with an embedding over words" in printed
+    assert "--checkpoint ENCODER --checkpoint DECODER" in printed
+    decoder = nn.ModuleDict({"LSTM": nn.LSTM(64, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
+    told = "features that another network makes of images"
+    assert told in asked(tmp_path, saved(tmp_path, decoder))
+    decoder = nn.ModuleDict({"LSTM": nn.LSTM(24, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
+    assert told not in asked(tmp_path, saved(tmp_path, decoder))
+    assert told in asked(tmp_path, saved(tmp_path, decoder, "rnn_decoder.pth"))

@@ -210,7 +210,8 @@ def test_cells_in_a_row_are_layers(tmp_path: Path) -> None:
     torch.manual_seed(9)
     first, second, linear = nn.LSTMCell(1, 5), nn.LSTMCell(5, 5), nn.Linear(5, 1)
     state = nn.ModuleDict({"lstm1": first, "lstm2": second, "linear": linear})
-    imported(tmp_path, saved(tmp_path, state), "--usual", "--scaler=none")
+    printed = imported(tmp_path, saved(tmp_path, state), "--usual", "--scaler=none")
+    assert "layout: series-forecaster" in printed
     series = [0.1, 0.7, -0.4, 0.2]
     one = two = None
     with torch.no_grad():

@@ -49,6 +49,13 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["weights"]
 
 
+@pytest.mark.parametrize("file", ["{file}", ".hidden", "a b", "a/b", "", "a" * 101, "né"])
+def test_names_of_files_are_plain(tmp_path: Path, file: str) -> None:
+    with pytest.raises(ContradictoryOptions, match="letters, digits, dot, - and _"):
+        _piece(tmp_path, "mine", file=file)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_version_has_the_files_of_its_manifest_and_no_others(tiny_store: Path, tmp_path: Path) -> None:
     source = tiny_store / "sentiment-en" / "1"
     files = [path for path in source.iterdir() if path.name != MANIFEST]

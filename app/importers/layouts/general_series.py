@@ -6,19 +6,12 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import (
-    OUTPUTS,
-    answer_of,
-    check_steps,
-    encoder_parts,
-    of_steps,
-    options_of,
-    understanding_of,
-)
+from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
+from app.importers.side_by_side import check_steps, of_steps
 from app.importers.windows import SHORT, series_input, window_option
 from app.store.architecture import Classifier, Forecaster, SeriesEncoder
 
@@ -45,25 +38,14 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        return [of_steps(window_option(checkpoint), chain), SHORT, *self._more(chain), *options_of(chain)]
-
-    def _doubts(self, chain: Chain) -> list[str]:
-        if chain.features < _IMAGE:
-            return []
-        if chain.features < _WORDS:
-            return [
-                f"{chain.features} numbers a step may be features that another network makes of images or words: it "
-                "is not in the files; give its file, too, if there is one"
-            ]
-        return [
-            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
-            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
-        ]
+        window = of_steps(window_option(checkpoint), chain)
+        return [window, SHORT, *self._more(chain), *options_of(chain)]
 
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
 
     def _encoder(self, chain: Chain, given: Given) -> tuple[SeriesEncoder, dict[str, Any]]:
+        check_steps(chain, given.values, "window")
         parts = encoder_parts(chain, given.values)
         assert parts.recurrence is not None
         encoder = SeriesEncoder(
@@ -86,7 +68,7 @@ class SeriesForecaster(_OverSeries):
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
         label = label if chain.outputs > 1 else []
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure, *label])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
@@ -119,7 +101,6 @@ class SeriesForecaster(_OverSeries):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
-        check_steps(chain, given.values, "window")
         (encoder, tensors), answer = self._encoder(chain, given), answer_of(chain, given.values)
         count = len(given.targets)
         if given.values.given.get("order") == "targets":
@@ -152,7 +133,7 @@ class SeriesClassifier(_OverSeries):
         understood = understanding_of(
             chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
         )
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []
@@ -163,7 +144,6 @@ class SeriesClassifier(_OverSeries):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
-        check_steps(chain, given.values, "window")
         (encoder, tensors), answer = self._encoder(chain, given), one_or_two(answer_of(chain, given.values))
         return Converted(
             architecture=Classifier.model_validate(
@@ -177,6 +157,22 @@ class SeriesClassifier(_OverSeries):
             tensors={**tensors, **answer.tensors},
             series=series_input(given),
         )
+
+
+def source_doubts(checkpoint: Checkpoint, chain: Chain) -> list[str]:
+    """Whether the numbers of a step are those of a series."""
+    names = [checkpoint.name_of(path) for path in checkpoint.networks]
+    if chain.features < _IMAGE and not any("decoder" in name.lower() for name in names):
+        return []
+    if chain.features < _WORDS:
+        return [
+            f"{chain.features} numbers a step may be features that another network makes of images or words, which is "
+            "not in the files: give its file, too, if there is one (--checkpoint ENCODER --checkpoint DECODER)"
+        ]
+    return [
+        f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+        "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
+    ]
 
 
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:

@@ -14,7 +14,7 @@ from app.importers.blocks import Branch, Residual, block_of, branch_in, in_order
 from app.importers.checkpoint import Checkpoint
 from app.importers.general_chain import known_chain
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster
+from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster, source_doubts
 from app.importers.options import Option
 from app.importers.parts import prefixed
 from app.store.architecture import Block, Classifier, Forecaster, SeriesEncoder
@@ -77,8 +77,11 @@ class _Residual(_WithConvolutions):
         widths = ", ".join(str(block.width) for block in found.blocks)
         stem = "a convolution and " if found.stem else ""
         fact = f"over {found.channels} numbers a step: {stem}residual blocks of {widths}"
+        doubts = [
+            doubt for doubt in understood.unsure if doubt not in source_doubts(found.rest, known_chain(found.rest))
+        ]
         return Understanding(
-            [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *understood.unsure]
+            [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *doubts]
         )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
