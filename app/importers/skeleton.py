@@ -68,7 +68,7 @@ def _why(structures: dict[str, Structure], recurrences: int) -> str:
             "(seq2seq forecasting) layout series-encoder-decoder takes an encoder and a decoder of the same cell and "
             "size, and linear layers after the decoder, whose inputs are its own rows or the encoder's last state; "
             f"beside these there are {_beside_recurrences(structures)}. Attention over numbers, layers between both "
-            "sides, and encoders in two directions with a fed decoder are not supported; no mapping file has them either"
+            "sides, and encoders in two directions with a fed decoder are not supported, and no mapping file has them"
         )
     if recurrences > 1:
         return f"it has {recurrences} recurrences that are not one after the other"

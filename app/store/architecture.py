@@ -95,6 +95,7 @@ AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive
 Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh", "layerwise", "layerwise_tanh"]
 Horizon = Annotated[int, Field(gt=0, le=10_000)]  # steps ahead
 MOST_POOLED = 2**24  # features of a pooled source
+MOST_SLOW_STEPS = 10_000  # of one token, through all layers whose steps are computed one by one
 
 
 class Attention(Part):
@@ -368,7 +369,7 @@ class ValueDecoder(CellSettings):
     layers: Layers = 1
     reads: Literal["fed", "summary"] = "fed"
     first_input: Literal["last", "zeros"] = "last"
-    continues: bool = Field(False, description="Of `summary`: start from the encoder's last state.")
+    continues: bool = Field(False, description="With `summary`, start from the encoder's last state.")
 
     def recurrence(self, input_size: int) -> Recurrence:
         """Its recurrence over inputs of that size. All values are validated already."""
@@ -567,6 +568,11 @@ class WindowLanguageModel(_Pooled):
             raise ValueError("pooling 'flatten', and stages that need more than one step, need 'pad'")
         if self.pad is not None and self.pad >= self.vocabulary_size:
             raise ValueError(f"pad is {self.pad}; the ids are 0 to {self.vocabulary_size - 1}")
+        if (slow := self.encoder.slow_layers) * self.window > MOST_SLOW_STEPS:
+            raise ValueError(
+                f"each token would read {self.window} ids through {slow} layers of cells that torch.nn does not "
+                f"compute; the limit of the window is {MOST_SLOW_STEPS // slow}"
+            )
         return self
 
     @property
