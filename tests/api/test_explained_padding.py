@@ -1,7 +1,6 @@
 """Explanations of models that pad every text: over HTTP, with padding that is masked and padding that is read."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -33,7 +32,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         use = TokenizerUse(length=FixedLength(to=LENGTH, pad=PAD))
         draft = _draft(name, "classification", network, labels=("bad", "good"), tokenizer=use)
         publish_tiny(draft, folder / "store", tokenizer)
-    with serving_store(folder / "store", tmp_path_factory.mktemp("engine")) as address, httpx.Client(base_url=address) as client:
+    with (
+        serving_store(folder / "store", tmp_path_factory.mktemp("engine")) as address,
+        httpx.Client(base_url=address) as client,
+    ):
         client.timeout = httpx.Timeout(60)
         yield client
 
