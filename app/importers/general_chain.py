@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import Answer
+from app.importers.general_answer import Answer
 from app.importers.parts import two_labels
 from app.importers.structure import structure_of, with_layers
 

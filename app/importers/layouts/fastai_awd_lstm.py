@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import AwdLstm, HeadBlock, awd_lstm_in, head_of
-from app.importers.general import Answer
+from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.norms import taken_in

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import Answer, Parts, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import Answer, answer_of
 from app.importers.general_chain import one_or_two
+from app.importers.general_encoder import Parts, encoder_parts
+from app.importers.general_options import options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option

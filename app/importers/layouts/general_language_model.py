@@ -10,8 +10,11 @@ import torch
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import prefixed, recurrent_weights

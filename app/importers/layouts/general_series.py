@@ -6,8 +6,11 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import OUTPUTS, options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import FUNCTIONS
+from app.importers.general_options import FUNCTIONS
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed

@@ -6,8 +6,11 @@ from dataclasses import replace
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, has_spans, known_chain, reads_words, tags_in
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.structure import Group

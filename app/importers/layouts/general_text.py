@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, known_chain, one_or_two, reads_words, tags_in
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import OUTPUTS, options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.side_by_side import check_steps, of_steps

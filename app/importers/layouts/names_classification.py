@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer
+from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
