@@ -11,6 +11,7 @@ from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_na
 from app.importers.pairs import side_of
 from app.importers.structure import Group, Structure, is_named_table
 
+LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 _LAYERS = ("linear", "table", "convolution")
 
 

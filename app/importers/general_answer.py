@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.importers.chain import Chain, HeadLayer
 from app.importers.general_encoder import norms_of
-from app.importers.general_options import is_next, poolings_of
+from app.importers.general_options import DOT, is_next, poolings_of
 from app.importers.layout import require
 from app.importers.norms import taken_in
 from app.importers.options import OptionValues
@@ -61,7 +61,12 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
         tensors |= prefixed(_pooled_norm(layer_norm, chosen, chain), "head.norm.")
     if window is not None:
         members["window"] = window
-    if "attention" in poolings:
+    if chosen == DOT:
+        require(
+            not norms_of(chain, values)[0], "pooling attention_dot reads outputs without a norm: --set norm_at=pooled"
+        )
+        members["attention"] = AttentionPooling(kind="dot")
+    elif "attention" in poolings:
         members["attention"], attention = _attention(chain, values)
         tensors |= prefixed(attention, "attention.")
     for number, (norm, mine) in enumerate(zip(norms[:-1], weights[:-1], strict=True)):
@@ -73,8 +78,8 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
 
 def _folded_norms(norms: Sequence[Group], behind: dict[str, Tensor]) -> Group | None:
     """Take the batch norms after the pooling into the layer that reads them, and return the layer norm before them."""
-    first, *others = norms or (None,)
-    batch_norms = [*([first] * (first is not None and first.kind == "norm")), *others]
+    layer_norm = norms[0] if norms and norms[0].kind == "layer_norm" else None
+    batch_norms = norms if layer_norm is None else norms[1:]
     names = ", ".join(norm.name for norm in norms)
     require(
         all(norm.kind == "norm" for norm in batch_norms),
@@ -82,7 +87,7 @@ def _folded_norms(norms: Sequence[Group], behind: dict[str, Tensor]) -> Group | 
     )
     for norm in reversed(batch_norms):
         behind.update(taken_in(norm.tensors, behind))
-    return first if first is not None and first.kind == "layer_norm" else None
+    return layer_norm
 
 
 def _pooled_norm(norm: Group, pooling: str, chain: Chain) -> dict[str, Tensor]:
@@ -128,7 +133,7 @@ def _read_by(
         return torch.cat((weight, weight), 1), ("last",), None
     if pooling == "flatten":
         return weight, ("flatten",), weight.shape[1] // chain.width
-    names = tuple(pooling.split("+"))
+    names = ("attention",) if pooling == DOT else tuple(pooling.split("+"))
     if "last" in names and norms_of(chain, values)[0]:  # the last state is without them
         require(
             chain.directions == 1,

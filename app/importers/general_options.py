@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from itertools import permutations
 
-from app.importers.chain import Chain, HeadLayer
+from app.importers.chain import LARGEST_CAT, Chain, HeadLayer
 from app.importers.options import Option
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
+DOT = "attention_dot"  # has no weights
 _SINGLE = ("last", "mean", "max", "sum")
 OUTPUTS = Option(
     "outputs",
@@ -44,7 +45,7 @@ _CONVOLUTIONS = (
     Option("conv_stride", "stride of the convolutions", "1", kind="whole", most=64, assumed=True),
     Option("conv_dilation", "dilation of the convolutions", "1", kind="whole", most=64, assumed=True),
 )
-_LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
+_DOT = "; attention_dot: the outputs weighted by softmax(outputs @ last state)"
 _STATES = "; last+last_cell: hidden and cell state, cat(h[-1], c[-1])"
 _HALVES = "; last: cat(h[-2], h[-1]), last_backward_first: cat(h[-1], h[-2]), last_output: output[:, -1]"
 
@@ -56,11 +57,12 @@ def poolings_of(chain: Chain) -> list[str]:
     has_cell = chain.structure.recurrence(chain.recurrences[-1]).cell == "lstm"
     if read == width:
         both = ["last", "last_backward_first", "last_output", "mean", "max", "sum"]
-        return attention + (both if directions == 2 else list(_SINGLE)) + ["last_cell"] * has_cell
+        others = ["last_cell"] * has_cell + [DOT] * (not attention)
+        return attention + (both if directions == 2 else list(_SINGLE)) + others
     if read * 2 == width and directions == 2:
         return [*attention, "last_backward", "last_forward", "last_sum"]
     times = read // width
-    if times <= _LARGEST_CAT:
+    if times <= LARGEST_CAT:
         names = ("mean", "max", "last", *attention) if times == 2 else ("last", "max", "mean", *attention)
         usual, *others = ("+".join(names) for names in permutations(names, times))
         states = ["last+last_cell", "last_cell+last"] if has_cell and times == 2 else []
@@ -90,6 +92,7 @@ def _poolings(chain: Chain) -> list[Option]:
     meaning = "what the head reads of the recurrence's outputs"
     meaning += _HALVES if chain.directions == 2 and "last_backward_first" in poolings else ""
     meaning += _STATES if "last+last_cell" in poolings else ""
+    meaning += _DOT if DOT in poolings else ""
     depends = "each gives other answers, and no error: look at what forward() does after the recurrence"
     return [Option("pooling", meaning, poolings[0], poolings, depends=depends, readings=poolings[:4])]
 

@@ -157,7 +157,7 @@ def _manifest(folder: Path) -> Manifest:
     try:
         content = path.read_bytes() if path.stat().st_size <= _MANIFEST_BYTES else b""
         return Manifest.model_validate(msgspec.json.decode(content))
-    except (OSError, ValueError, ValidationError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, ValidationError, msgspec.DecodeError, RecursionError) as error:
         raise ContradictoryOptions(f"{MANIFEST} is missing or invalid: {str(error)[:200]}") from error
 
 

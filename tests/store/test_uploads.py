@@ -72,3 +72,10 @@ def test_a_version_has_the_files_of_its_manifest_and_no_others(tiny_store: Path,
         append(tmp_path, "sentiment-en", 1, "weights", 0, b"a", most=10**9)
     shutil.rmtree(made)
     assert append(tmp_path, "sentiment-en", 1, "weights", 0, b"a", most=10**9) == 1
+
+
+@pytest.mark.parametrize("manifest", [b"[" * 200_000, b"{", b"[]"])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, manifest: bytes) -> None:
+    append(tmp_path, "mine", 1, MANIFEST, 0, manifest, most=10**9)
+    with pytest.raises(ContradictoryOptions, match="missing or invalid"):
+        finish(tmp_path, "mine", 1)
