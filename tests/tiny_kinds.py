@@ -30,6 +30,7 @@ from app.store.architecture import (
     WindowLanguageModel,
 )
 from app.store.manifest import Decoding, Feature, ImageInput, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
+from tests.tiny_numbers import draft
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 from training.loop import BOS, EOS, PAD, UNK
 
@@ -44,17 +45,7 @@ _COLUMNS = (Feature(name="warmth", scaling=Standard(mean=1, std=2)), Feature(nam
 def _draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
     if architecture.encoder.kind == "text":
         members = {"tokenizer": TokenizerUse(), "limits": TokenLimits(source_tokens=2000), **members}
-    return Manifest(
-        name=name,
-        version=1,
-        task=task,
-        description="Tiny and untrained.",
-        architecture=architecture,
-        parameters=1,
-        files={},
-        licence="Apache-2.0",
-        **members,
-    )
+    return draft(name, task, architecture, **members)
 
 
 def _decoding() -> Decoding:
@@ -140,6 +131,27 @@ def _classify_pointwise() -> Manifest:
     return _draft(
         "classify-pointwise", "classification", architecture, labels=_LABELS, series=SeriesInput(features=_COLUMNS)
     )
+
+
+def _classify_states() -> Manifest:
+    """Hidden and cell state side by side, normalised: a text of any length is read in chunks."""
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=8, layers=2)
+    architecture = Classifier(
+        encoder=TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence),
+        pooling=("last", "last_cell", "mean"),
+        norm=LayerNorm(epsilon=1e-3),
+        head=(Layer(size=6, batch_norm="before", activation="tanh"),),
+        labels=3,
+    )
+    return _draft("classify-states", "classification", architecture, labels=_LABELS)
+
+
+def _classify_cells() -> Manifest:
+    """The cells of both directions, added."""
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=8, directions=2)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence, join="sum")
+    architecture = Classifier(encoder=encoder, pooling=("last_cell",), labels=3)
+    return _draft("classify-cells", "classification", architecture, labels=_LABELS)
 
 
 def _classify_frames() -> Manifest:
@@ -241,6 +253,8 @@ def kind_drafts() -> list[Manifest]:
         _classify_backward(),
         _classify_flat(),
         _classify_pointwise(),
+        _classify_states(),
+        _classify_cells(),
         _classify_frames(),
         _forecast_repeat(),
         _forecast_per_step(),
@@ -255,6 +269,6 @@ def kind_drafts() -> list[Manifest]:
 def make_kinds_store(folder: Path) -> Path:
     """A store in `folder` with all these models."""
     tokenizer = tiny_tokenizer(folder)
-    for draft in kind_drafts():
-        publish_tiny(draft, folder / "store", tokenizer, spread=_SPREAD)
+    for manifest in kind_drafts():
+        publish_tiny(manifest, folder / "store", tokenizer, spread=_SPREAD)
     return folder / "store"

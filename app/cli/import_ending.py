@@ -3,7 +3,7 @@
 import json
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, assert_never
@@ -14,7 +14,6 @@ from app.cli.example_input import example_of, given_input
 from app.cli.in_process import answers
 from app.cli.program import program
 from app.errors import InputError
-from app.importers.checkpoint import Checkpoint
 from app.importers.importing import Conversion, publish
 from app.importers.questions import describe
 from app.store.manifest import Manifest
@@ -26,31 +25,35 @@ _HERE = "http://127.0.0.1:8000"  # where `unroll serve` listens
 _EXAMPLES = {"image": "example.webp", "frames": "example-clip.webp"}
 
 
-def show(conversion: Conversion, checkpoint: Checkpoint) -> None:
+def show(conversion: Conversion) -> None:
     """The layout, what was understood, and where each value is from."""
     click.echo(f"layout: {conversion.layout.name}, {conversion.layout.source}")
     click.echo(describe(conversion.understanding), nl=False)
     click.echo(f"network: {conversion.manifest.architecture.describe()}")
     for found in conversion.found:
         click.echo(f"found: {found}")
-    if values := ", ".join(_other_values(conversion, checkpoint)):
-        click.echo(f"values: {values}")
+    values = conversion.options.given
+    for key, value in values.items():
+        if key not in (*conversion.assumed, *conversion.idle):
+            click.echo(f"{key}: {value}")
+    if conversion.assumed:
+        click.echo("assumed: " + ", ".join(f"{key}={values[key]}" for key in conversion.assumed))
     for usual in conversion.usual:
         click.echo(f"usual: {usual}")
 
 
-def _other_values(conversion: Conversion, checkpoint: Checkpoint) -> Iterator[str]:
-    """Those that the user set, that are in the files, and that are not asked for."""
-    chosen = conversion.options.given
-    for option in conversion.layout.options(checkpoint):
-        is_shown = f"{option.flag}{chosen[option.name]}" in conversion.usual
-        if not is_shown and not option.is_idle(chosen):
-            yield f"{option.name}={chosen[option.name]}"
+def show_doubts(conversion: Conversion) -> None:
+    """What the import took without knowing it."""
+    if conversion.doubts:
+        click.secho("check these: each was guessed, and a wrong guess gives wrong answers and no error", fg="yellow")
+        for doubt in conversion.doubts:
+            click.secho(f"  - {doubt}", fg="yellow")
 
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:
     """An answer of the version, and what to do next. `folder` is where it was written."""
     show_answer(conversion, folder, trial)
+    show_doubts(conversion)
     if folder is None:
         click.echo("nothing was written")
         return

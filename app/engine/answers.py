@@ -90,7 +90,7 @@ def poolings_of(model: LoadedModel, wanted: AnswerSpec) -> tuple[Pooling, ...] |
 
 
 def _not_last(poolings: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
-    return tuple(pooling for pooling in poolings if pooling != "last")
+    return tuple(pooling for pooling in poolings if pooling not in ("last", "last_cell"))
 
 
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:

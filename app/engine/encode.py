@@ -186,7 +186,9 @@ def _encode_parts(
     whole = to_device(torch.tensor([len(memory) for memory in memories]), inputs.device)
     memory = pad_sequence(memories, batch_first=True)
     mask = torch.arange(memory.shape[1], device=inputs.device) < whole.unsqueeze(1)
-    all_read = Encoded(memory, mask, last.hidden[:, -1], last, pools=_pools(model, ended, pools, memory))
+    top_cell = None if last.cell is None else last.cell[:, -1]
+    kept_pools = _pools(model, ended, pools, memory)
+    all_read = Encoded(memory, mask, last.hidden[:, -1], last, pools=kept_pools, last_cell=top_cell)
     return Batch([chunk.request for chunk in ended], all_read, after)
 
 

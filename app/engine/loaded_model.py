@@ -148,10 +148,13 @@ class LoadedModel:
         return self.manifest.decoding
 
     def bounded(self, steps: int) -> int:
-        """The steps of a unit: fewer where each of them reads the windows of all running rows anew."""
+        """The steps of a unit: fewer where each of them reads the windows of all running rows anew. A GPU reads them at
+        once, unless its host computes each step of a cell by itself."""
         architecture = self.manifest.architecture
         if not isinstance(architecture, WindowLanguageModel):
             return steps
+        if not self.policy.looks_each_step:
+            return 1 if architecture.encoder.slow_layers else steps
         return min(steps, max(1, self.policy.budget // (max(1, self.slots.count) * architecture.window)))
 
     @property

@@ -189,7 +189,8 @@ class Models(Mapping[str, LoadedModel]):
             model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision == "auto")
             if isinstance(network, TokenNetwork):
                 model.apart = Slots(self._slots, self.device, looks_each_step=False)
-                model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
+                if model.bounded(self._unit) == self._unit:  # a graph of a slow step has too many kernels
+                    model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
             _warm(model)
         model.weights_bytes = _served_bytes(network, weights)
         if isinstance(network, Classifier) and model.exact is None and self.device.type == "cpu":

@@ -12,7 +12,10 @@ from app.store.architecture import (
     Forecaster,
     FramesEncoder,
     Head,
+    Join,
+    LayerNorm,
     Pooling,
+    Recurrence,
     SeriesEncoder,
     TextEncoder,
     WindowLanguageModel,
@@ -62,17 +65,19 @@ def pooled(code: Code, config: Pooled) -> list[str]:
         if pooling == "attention":
             assert config.attention is not None  # see `Classifier`
             lines += _attention(code, config.attention, config.encoder.memory_size)
-        values.append(_pooled(pooling))
+        values.append(_pooled(pooling, config.encoder.recurrence, config.encoder.join))
     if config.encoder.branch_size:
         values.append("branch")
     value = values[0] if len(values) == 1 else f"torch.cat([{', '.join(values)}], 1)"
     return [*lines, f"x = {value}"]
 
 
-def _pooled(pooling: Pooling) -> str:
+def _pooled(pooling: Pooling, recurrence: Recurrence, join: Join) -> str:
     match pooling:
         case "last":
             return "last"
+        case "last_cell":
+            return last_of(recurrence, join, part=1)
         case "last_output":
             return "x[:, -1]"
         case "max":
@@ -100,9 +105,13 @@ def _attention(code: Code, config: AttentionPooling, size: int) -> list[str]:
     return [f"weights = {score}({applied(function, f'{key}(x)', config.slope)}).softmax(1)"]
 
 
-def head(code: Code, layers: Head, inputs: int, outputs: int, *, over_steps: bool = False) -> list[str]:
+def head(
+    code: Code, layers: Head, inputs: int, outputs: int, norm: LayerNorm | None = None, *, over_steps: bool = False
+) -> list[str]:
     """Lines of the head's layers and the output layer."""
     lines = []
+    if norm is not None:
+        lines.append(f"x = {code.part('norm', f'nn.LayerNorm({inputs}, eps={norm.epsilon})', 'head.norm')}(x)")
     for number, config in enumerate(layers):
         ours = f"head.{number}"
         lines += layer(code, config, inputs, f"head{number}", ours, f"head.norm{number}", over_steps=over_steps)

@@ -12,7 +12,7 @@ def classifier(manifest: Manifest, config: Classifier) -> Program:
     """A source to the score of each label."""
     code = Code()
     lines = [*encoder(code, config.encoder), *pooled(code, config)]
-    lines += head(code, config.head, config.pooled_size, config.labels)
+    lines += head(code, config.head, config.pooled_size, config.labels, config.norm)
     program = Program(code, sources.text(manifest) if manifest.tokenizer else "")
     program.constants.append(f"LABELS = {list(manifest.labels)!r}")
     if manifest.series is not None:

@@ -51,7 +51,7 @@ def window_language_model(manifest: Manifest, config: WindowLanguageModel) -> Pr
     """The same, but each step reads the last ids anew."""
     code = Code()
     lines = [*encoder(code, config.encoder), *pooled(code, config)]
-    lines += head(code, config.head, config.pooled_size, config.vocabulary_size)
+    lines += head(code, config.head, config.pooled_size, config.vocabulary_size, config.norm)
     program = Program(code, sources.text(manifest) + "\nIt continues them by the most probable ids.")
     program.method(
         "forward(self, x)",

@@ -37,9 +37,9 @@ def unrolled(call: str, config: Recurrence, rows: str = "x", *, state: str = "")
     return [*flip, f"{rows}, {state or 'state'} = {call}({rows}{given})"]
 
 
-def last_of(config: Recurrence, join: Join, state: str = "state") -> str:
-    """The last states of the top layer (batch, features), both directions joined."""
-    hidden = f"{state}[0]" if has_cell(config) else state
+def last_of(config: Recurrence, join: Join, state: str = "state", *, part: int = 0) -> str:
+    """The last states of the top layer (batch, features), both directions joined; with `part` 1 its cell states."""
+    hidden = f"{state}[{part}]" if has_cell(config) else state
     if config.directions == 1:
         return f"{hidden}[-1]"
     if join == "concatenate":

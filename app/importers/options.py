@@ -22,8 +22,8 @@ class Option:
     matters only where a network forecasts several rows of several columns at once.
 
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
-    `whole` number is from `least` to `most`. `readings` are values whose answers differ in a way that an example shows
-    (`--try`)."""
+    `whole` number is from `least` to `most`, or the word none with `or_none`. `readings` are values whose answers
+    differ in a way that an example shows (`--try`)."""
 
     name: str
     meaning: str
@@ -33,6 +33,7 @@ class Option:
     kind: Literal["text", "whole", "real"] = "text"
     least: float = 1
     most: float = _MOST_TOKENS
+    or_none: bool = False
     readings: Sequence[str] = ()
     assumed: bool = False
     idle_where: tuple[str, str] | None = None
@@ -56,7 +57,8 @@ class Option:
             return ", ".join(self.choices)
         if self.kind == "text":
             return ""
-        return f"{'a whole number' if self.kind == 'whole' else 'a number'} from {self.least:g} to {self.most:g}"
+        number = f"{'a whole number' if self.kind == 'whole' else 'a number'} from {self.least:g} to {self.most:g}"
+        return f"none or {number}" if self.or_none else number
 
     def check(self, value: str) -> str:
         """The value in its usual form. Raises ImportFailed if an option cannot have it."""
@@ -64,7 +66,7 @@ class Option:
             value = next((name for name, forms in _ANSWERS.items() if value.lower() in forms), value)
         if self.choices:
             self._check_choice(value)
-        elif self.kind != "text":
+        elif self.kind != "text" and not (self.or_none and value == "none"):
             self._check_number(value)
         elif not value:
             raise ImportFailed(f"{self.flag} has no value: {self.meaning}")
@@ -105,6 +107,10 @@ class OptionValues:
             return int(self.given[name])
         except ValueError as error:
             raise ImportFailed(f"--set {name}={self.given[name]}: the value must be a whole number") from error
+
+    def number_or_none(self, name: str) -> int | None:
+        """Raises ImportFailed if it is neither a whole number nor none."""
+        return None if self.given[name] == "none" else self.number(name)
 
     def real(self, name: str) -> float:
         """Raises ImportFailed if it is not a number."""

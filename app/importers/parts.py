@@ -90,7 +90,7 @@ def decoder_of(embedding: Tensor, recurrent: Recurrence, /, **others: Any) -> De
     sizes = {
         "vocabulary_size": len(embedding),
         "embedding_size": embedding.shape[1],
-        "cell": recurrent.cell,
+        **recurrent.settings,
         "hidden_size": recurrent.hidden_size,
         "layers": recurrent.layers,
     }
@@ -101,6 +101,15 @@ def linear(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     """`weight` and `bias` of a linear layer. A missing bias is 0."""
     weight = tensors[f"{prefix}weight"]
     return {"weight": weight, "bias": tensors.get(f"{prefix}bias", weight.new_zeros(len(weight)))}
+
+
+def composed(first: Tensors, second: Tensors) -> dict[str, Tensor]:
+    """Two linear layers without a function between them as one."""
+    weight = second["weight"].double()
+    return {
+        "weight": (weight @ first["weight"].double()).float(),
+        "bias": (weight @ first["bias"].double() + second["bias"].double()).float(),
+    }
 
 
 def columns(weight: Tensor, sizes: Iterable[int]) -> list[Tensor]:
@@ -117,8 +126,7 @@ def reordered(weight: Tensor, sizes: Iterable[int], order: Iterable[int]) -> Ten
     return torch.cat([parts[index] for index in order], 1)
 
 
-def two_labels(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
+def two_labels(layer: Tensors) -> dict[str, Tensor]:
     """A layer of one output with a sigmoid as a layer of two outputs with a softmax. The first output is 0: softmax
     over (0, x) gives 1 - sigmoid(x) and sigmoid(x)."""
-    layer = linear(tensors, prefix)
     return {name: torch.cat((torch.zeros_like(value), value)) for name, value in layer.items()}

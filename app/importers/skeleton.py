@@ -6,6 +6,7 @@ from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import missing_of
 from app.importers.structure import Group, Structure, structure_of
+from app.importers.torchvision import resnet_by_name
 
 _CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
 _PAIR = ("encoder.embedding", "encoder.recurrence", "decoder.embedding", "decoder.recurrence", "decoder.output")
@@ -51,7 +52,7 @@ def _why(structures: dict[str, Structure], recurrences: int) -> str:
     if not structures:
         return "the files contain no tensors by name"
     if not recurrences:
-        return "it has no recurrent layer of torch.nn (keys such as rnn.weight_ih_l0 and rnn.weight_hh_l0)"
+        return _without_recurrence(structures)
     if unknown:
         more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
         return f"these tensors belong to no part that Unroll has: {', '.join(unknown[:4])}{more}"
@@ -64,12 +65,54 @@ def _why(structures: dict[str, Structure], recurrences: int) -> str:
     readers = [group for structure in structures.values() for group in structure.of("table")]
     if recurrences == 2 and not readers:
         return (
-            "it has 2 recurrences that are not one after the other, and no embedding: if it is an encoder-decoder over "
-            "numbers (seq2seq forecasting), no layout and no mapping file has it yet"
+            "it has 2 recurrences that are not one after the other, and no embedding. Of encoder-decoders over numbers "
+            "(seq2seq forecasting) layout series-encoder-decoder takes an encoder and a decoder of the same cell and "
+            "size, and linear layers after the decoder, whose inputs are its own rows or the encoder's last state; "
+            f"beside these there are {_beside_recurrences(structures)}. Attention over numbers, layers between both "
+            "sides, and encoders in two directions with a fed decoder are not supported, and no mapping file has them"
         )
     if recurrences > 1:
         return f"it has {recurrences} recurrences that are not one after the other"
-    return "its layers do not make one chain from the source to the answer"
+    return next(filter(None, map(_wrong_head, structures.values())), None) or (
+        "its layers do not make one chain from the source to the answer"
+    )
+
+
+def _without_recurrence(structures: dict[str, Structure]) -> str:
+    if projected := next((key for made in structures.values() for key in made.unknown if "weight_hr_l" in key), None):
+        return f"{projected} projects the outputs of an LSTM (proj_size), which is not supported"
+    none = "it has no recurrent layer of torch.nn (keys such as rnn.weight_ih_l0 and rnn.weight_hh_l0)"
+    if any(made.of("image") for made in structures.values()):
+        return f"{none}, and its convolutions over images are no ResNet of torchvision. A ConvLSTM is not supported"
+    return none
+
+
+def _wrong_head(structure: Structure) -> str | None:
+    """What is wrong with a head that reads another number than the outputs of the last recurrence have."""
+    recurrences = structure.of("recurrence")
+    linears, tables = structure.of("linear"), structure.of("table")
+    if not recurrences or not linears:
+        return None
+    last = recurrences[-1]
+    width = structure.recurrence(last).output_size
+    order = list(structure.groups)
+    reader = next((group for group in linears if order.index(group) > order.index(last)), None)
+    if reader is None or reader.inputs % width == 0:
+        return None
+    more = reader.inputs - width
+    beside = next((table.name for table in tables if table.inputs == more), None)
+    what = f"{beside} beside them (as in an RCNN)" if beside else "other numbers beside them, or a part of them,"
+    return (
+        f"{reader.name} reads {reader.inputs} numbers, and the outputs of {last.name} have {width}: {what} "
+        f"{'is' if beside else 'are'} not supported"
+    )
+
+
+def _beside_recurrences(structures: dict[str, Structure]) -> str:
+    groups = [
+        group for made in structures.values() for group in made.groups if group.kind not in ("recurrence", "cell")
+    ]
+    return ", ".join(group.name for group in groups[:6]) or "no other parts"
 
 
 def _chained(chain: Chain) -> str:
@@ -102,11 +145,11 @@ def halves_of(checkpoint: Checkpoint) -> str | None:
     recurrences, linears = structure.of("recurrence", "cell"), structure.of("linear")
     tables, images = structure.of("table"), structure.of("image")
     name = checkpoint.name_of(path)
-    if images and not recurrences:
+    if images and not recurrences and resnet_by_name(tensors):
         return (
-            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half is the "
-            "decoder, with an embedding, an LSTM and an output layer. Give both: --checkpoint ENCODER --checkpoint "
-            "DECODER"
+            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half has the "
+            "recurrence and the output layer, over frames of a clip, or with an embedding over words. Give both: "
+            "--checkpoint ENCODER --checkpoint DECODER"
         )
     if not images and len(recurrences) == 1 and tables and not linears and len(structure.groups) == len(tables) + 1:
         return (

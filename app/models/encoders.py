@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
     """memory (batch, source, memory), its mask (batch, source), summary (batch, summary), the last recurrent state, the
     output of a second path over the source (batch, branch), and which steps the recurrence read (batch, source), None
     for all. `pools` are outputs that were pooled while the source was read in parts (batch, memory): `memory` has the
-    last one alone."""
+    last one alone. `last_cell` (batch, summary) is the summary's cell, if the recurrence has one."""
 
     memory: Tensor
     memory_mask: Tensor
@@ -37,6 +37,7 @@ class Encoded(NamedTuple):
     branch: Tensor | None = None
     read: Tensor | None = None
     pools: Mapping[Pooling, Tensor] = NO_POOLS
+    last_cell: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Encoded":
         """Some sources of the batch, by their index (rows,)."""
@@ -46,7 +47,10 @@ class Encoded(NamedTuple):
         branch = None if self.branch is None else self.branch[index]
         read = None if self.read is None else self.read[index]
         pools = {pooling: pool[index] for pooling, pool in self.pools.items()}
-        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read, pools)
+        cell = None if self.last_cell is None else self.last_cell[index]
+        return Encoded(
+            self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read, pools, cell
+        )
 
     @property
     def lengths(self) -> Tensor:
@@ -122,8 +126,12 @@ class RecurrentEncoder(nn.Module):
             outputs, steps = self.back(outputs, steps)
         mask = steps.real(outputs.shape[1])
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
-        summary = joined_directions(state.hidden[:, -directions:].flatten(1), directions, config.join)
-        return Encoded(memory, mask, summary, state, read=steps.read)
+        summary, last_cell = (
+            None if part is None else joined_directions(part[:, -directions:].flatten(1), directions, config.join)
+            for part in (state.hidden, state.cell)
+        )
+        assert summary is not None
+        return Encoded(memory, mask, summary, state, read=steps.read, last_cell=last_cell)
 
 
 class TextEncoder(RecurrentEncoder):

@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         self.config = config
         self.encoder = _recurrent_encoder(config.encoder, dropout=dropout, mean=mean, std=std)
         self.attention = attention_of(config.attention, config.encoder.memory_size)
-        self.head = Head(config.head, config.pooled_size)
+        self.head = Head(config.head, config.pooled_size, config.norm)
         self.output = nn.Linear(self.head.output_size, config.labels)
         self.dropout = nn.Dropout(dropout)
 

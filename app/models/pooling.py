@@ -71,6 +71,8 @@ def _pooled(pooling: Pooling, encoded: Encoded, attention: AttentionPooling | No
     match pooling:
         case "last":
             return encoded.summary
+        case "last_cell":
+            return _last_cell(encoded)
         case "last_output":
             return last_of(memory, encoded.lengths)
         case "max":
@@ -98,6 +100,11 @@ def last_outputs(encoded: Encoded, count: int) -> Tensor:
     return encoded.memory.gather(1, places.unsqueeze(2).expand(-1, -1, encoded.memory.shape[2]))
 
 
+def _last_cell(encoded: Encoded) -> Tensor:
+    assert encoded.last_cell is not None  # of an LSTM, see `Classifier`
+    return encoded.last_cell
+
+
 def _largest(encoded: Encoded) -> Tensor:
     return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
 
@@ -115,6 +122,8 @@ def pooled_part(pooling: Pooling, encoded: Encoded) -> Tensor:
     match pooling:
         case "last":
             return encoded.summary
+        case "last_cell":
+            return _last_cell(encoded)
         case "last_output":
             return last_of(encoded.memory, encoded.lengths)
         case "max":
@@ -130,7 +139,7 @@ def pooled_part(pooling: Pooling, encoded: Encoded) -> Tensor:
 def joined_parts(pooling: Pooling, before: Tensor, after: Tensor) -> Tensor:
     """What `pooling` keeps of two neighbouring parts, from what it keeps of each."""
     match pooling:
-        case "last" | "last_output":
+        case "last" | "last_cell" | "last_output":
             return after
         case "max":
             return torch.maximum(before, after)
@@ -149,7 +158,7 @@ def pooled_parts(pooling: Pooling, kept: Tensor, steps: int, dtype: torch.dtype)
 
 def pooled_prefixes(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
     """`pooled` for each prefix of a source encoded in one direction: (batch, source, features), undefined past a row's
-    length. Not for attention and flatten."""
+    length. Not for attention, flatten and last_cell."""
     return torch.cat([_pooled_prefixes(pooling, encoded) for pooling in poolings], 2)
 
 
@@ -166,7 +175,7 @@ def _pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
             return memory.cumsum(1) / steps.view(1, -1, 1)
         case "sum":
             return memory.cumsum(1)
-        case "attention" | "flatten":
+        case "attention" | "flatten" | "last_cell":
             raise NotImplementedError(f"pooling {pooling} reads each prefix anew")
         case _:
             assert_never(pooling)

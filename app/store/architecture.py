@@ -95,6 +95,7 @@ AttentionKind = Literal["none", "fixed", "location", "dot", "general", "additive
 Bridge = Literal["zeros", "copy", "join", "first", "linear", "tanh", "layerwise", "layerwise_tanh"]
 Horizon = Annotated[int, Field(gt=0, le=10_000)]  # steps ahead
 MOST_POOLED = 2**24  # features of a pooled source
+MOST_SLOW_STEPS = 10_000  # of one token, through all layers whose steps are computed one by one
 
 
 class Attention(Part):
@@ -234,12 +235,13 @@ class AttentionPooling(Part):
 
 class _Pooled(Part):
     """Base of networks whose encoder's outputs are pooled over time. `window` is the length of every source, which
-    pooling `flatten` needs; its features are step by step."""
+    pooling `flatten` needs; its features are step by step. `norm`: layer normalisation of what the head reads."""
 
     encoder: RecurrentEncoder
     pooling: PoolingParts = ("last",)
     attention: AttentionPooling | None = None
     window: Window | None = None
+    norm: LayerNorm | None = None
     head: Head = ()
 
     @model_validator(mode="after")
@@ -256,6 +258,8 @@ class _Pooled(Part):
             and self.encoder.memory_size != self.encoder.summary_size
         ):
             raise ValueError("dot attention needs outputs as wide as the summary")
+        if "last_cell" in self.pooling and not CELLS[self.encoder.recurrence.cell].has_cell:
+            raise ValueError("pooling 'last_cell' needs a recurrence whose cell is lstm")
         if self.pooled_size > MOST_POOLED:
             raise ValueError(f"pooled, a source has {self.pooled_size:,} features; the limit is {MOST_POOLED:,}")
         return self
@@ -265,7 +269,11 @@ class _Pooled(Part):
         """Features of a pooled source, those of the encoder's branch included."""
         encoder = self.encoder
         steps = encoder.memory_length(self.window) if self.window is not None else 0
-        sizes: dict[Pooling, int] = {"last": encoder.summary_size, "flatten": steps * encoder.memory_size}
+        sizes: dict[Pooling, int] = {
+            "last": encoder.summary_size,
+            "last_cell": encoder.summary_size,
+            "flatten": steps * encoder.memory_size,
+        }
         return sum(sizes.get(pooling, encoder.memory_size) for pooling in self.pooling) + encoder.branch_size
 
     @property
@@ -305,7 +313,7 @@ class Classifier(_Pooled):
     @property
     def explains_in_one_pass(self) -> bool:
         """Whether one pass over a source gives the label after each of its steps."""
-        poolings = {"attention", "flatten"} | ({"last"} if self.encoder.back else set())
+        poolings = {"attention", "flatten", "last_cell"} | ({"last"} if self.encoder.back else set())
         encoder = self.encoder
         if encoder.is_masked:  # the state after each step is an output where the masked ones repeat it
             return encoder.reads_forward and encoder.masked_outputs == "repeat" and self._reads_state_alone
@@ -353,14 +361,15 @@ class ValueDecoder(CellSettings):
 
     `reads` is the input of its steps. `fed`: the row before; its state starts as the encoder's last one, and it makes
     as many rows as are wanted (Sutskever et al. 2014, section 2, over numbers). The first input is the last row of the
-    source (`last`; its targets) or zeros. `summary`: the pooled source, in each step; its state starts at zero, and it
-    makes the rows of the horizon (Keras: RepeatVector).
+    source (`last`; its targets) or zeros. `summary`: the pooled source, in each step; its state starts at zero, or as
+    the encoder's last one (`continues`), and it makes the rows of the horizon (Keras: RepeatVector).
     """
 
     hidden_size: Size
     layers: Layers = 1
     reads: Literal["fed", "summary"] = "fed"
     first_input: Literal["last", "zeros"] = "last"
+    continues: bool = Field(False, description="With `summary`, start from the encoder's last state.")
 
     def recurrence(self, input_size: int) -> Recurrence:
         """Its recurrence over inputs of that size. All values are validated already."""
@@ -393,7 +402,6 @@ class Forecaster(_Pooled):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        recurrence = self.encoder.recurrence
         shape = (self.horizon, self.targets, self.decoder, self.per_step)
         if self.feedback != "none" and shape != (1, self.encoder.features, None, False):
             raise ValueError("feedback needs horizon 1, as many targets as features, no decoder and no per_step")
@@ -407,11 +415,13 @@ class Forecaster(_Pooled):
         if self.decoder is not None and self.decoder.reads == "fed":
             if self.pooling != ("last",) or self.encoder.branch:
                 raise ValueError("a decoder of values continues the encoder's last state: no pooling, no branch")
+            if self.decoder.first_input == "last" and self.targets > self.encoder.features:
+                raise ValueError("first_input 'last' needs the targets among the features")
+        if self.decoder is not None and (self.decoder.reads == "fed" or self.decoder.continues):
+            recurrence = self.encoder.recurrence
             given = (recurrence.cell, recurrence.layers, recurrence.hidden_size, recurrence.directions)
             if given != (self.decoder.cell, self.decoder.layers, self.decoder.hidden_size, 1):
                 raise ValueError("a decoder of values needs an encoder whose last state has the shape of its own")
-            if self.decoder.first_input == "last" and self.targets > self.encoder.features:
-                raise ValueError("first_input 'last' needs the targets among the features")
         return self
 
     @property
@@ -558,6 +568,11 @@ class WindowLanguageModel(_Pooled):
             raise ValueError("pooling 'flatten', and stages that need more than one step, need 'pad'")
         if self.pad is not None and self.pad >= self.vocabulary_size:
             raise ValueError(f"pad is {self.pad}; the ids are 0 to {self.vocabulary_size - 1}")
+        if (slow := self.encoder.slow_layers) * self.window > MOST_SLOW_STEPS:
+            raise ValueError(
+                f"each token would read {self.window} ids through {slow} layers of cells that torch.nn does not "
+                f"compute; the limit of the window is {MOST_SLOW_STEPS // slow}"
+            )
         return self
 
     @property

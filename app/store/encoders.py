@@ -1,5 +1,6 @@
 """Encoders, as a manifest describes them: what reads a source. Nothing here imports torch."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -18,8 +19,9 @@ from app.store.stages import (
     steps_after,
 )
 
-Pooling = Literal["last", "last_output", "max", "mean", "sum", "attention", "flatten"]
+Pooling = Literal["last", "last_cell", "last_output", "max", "mean", "sum", "attention", "flatten"]
 """How outputs over time become one vector. `last`: the last states of the top layer, both directions joined.
+`last_cell`: its last cell states, of an LSTM.
 `last_output`: the output of the last step, after the stages of `back`; with two directions its backward half has read
 one step. `max`, `mean`, `sum`: over the steps; those that the recurrence does not read count in `max` alone.
 `attention`: a mean weighted by `AttentionPooling`. `flatten`: all steps side by side, of a source whose length is
@@ -118,12 +120,28 @@ class EncoderPart(Part):
         forward = self.recurrence.directions == 1 and not self.recurrence.reverse
         return forward and self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
 
+    def differing_beginnings(self, read: Sequence[bool]) -> list[int]:
+        """The lengths of the beginnings of a source that may be encoded differently than the one before. `read` says
+        which of its steps are not masked: what follows the first masked step in a row changes nothing."""
+        alone = self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
+        return [
+            length
+            for length in range(1, len(read) + 1)
+            if not alone or length == 1 or read[length - 1] or read[length - 2]
+        ]
+
+    @property
+    def slow_layers(self) -> int:
+        """Layers, in each direction, of cells that torch.nn does not compute: a source passes them step by step."""
+        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
+        every = (self.recurrence, *stages)
+        return sum(one.layers * one.directions for one in every if not one.is_usual)
+
     def whole_steps(self, limit: int) -> int:
         """The most steps of a source that is read as a whole, where `limit` is that of a network of usual cells."""
-        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
-        if all(recurrence.is_usual for recurrence in (self.recurrence, *stages)):
+        if not self.slow_layers:
             return limit
-        return max(self.least_steps(), limit // _SLOWER)
+        return max(self.least_steps(), limit // max(_SLOWER, self.slow_layers))
 
     def _describe(self, source: str) -> str:
         front = f"{describe(self.front)}, " if self.front else ""

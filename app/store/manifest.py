@@ -38,6 +38,7 @@ Float32 = Annotated[float, Field(ge=-3e38, le=3e38)]  # a network reads it
 Deviation = Annotated[float, Field(ge=1e-30, le=3e38)]  # the same, and numbers are divided by it
 _LEAST_SCALE = 1e-300  # numbers are divided by it in float64
 _MOST_NUMBERS = 4_000_000  # in a window
+_MOST_SLOW_STEPS = 50_000  # of one source, through all layers whose steps are computed one by one
 
 
 def _plain_name(name: str) -> str:
@@ -470,6 +471,7 @@ class Manifest(Part):
             raise ValueError(f"series.window or frames is {window}, but the network needs {least} steps")
         if self.tokenizer is not None and isinstance(architecture.encoder, TextEncoder):
             self._check_length(self.tokenizer.length, least)
+        self._check_slow_cells()
         if not isinstance(architecture, Classifier | Forecaster) or "flatten" not in architecture.pooling:
             return
         length = self.frames
@@ -481,6 +483,27 @@ class Manifest(Part):
             raise ValueError(
                 f"pooling 'flatten' reads {architecture.window} steps: series.window, frames or the length of "
                 "'tokenizer' must be the same"
+            )
+
+    @property
+    def fixed_source(self) -> int | None:
+        """The steps of every source, where the manifest says them: a window, or a length that texts are padded to."""
+        if self.series is not None:
+            return self.series.window
+        length = None if self.tokenizer is None else self.tokenizer.length
+        is_padded = length is not None and length.pad is not None
+        return length.to if length is not None and is_padded else self.frames
+
+    def _check_slow_cells(self) -> None:
+        """One source does not hold the engine for long, although its steps are computed one by one."""
+        encoder, steps = self.architecture.encoder, self.fixed_source
+        if isinstance(encoder, ImageEncoder) or steps is None or encoder.is_divisible:
+            return
+        slow = encoder.slow_layers
+        if slow * steps > _MOST_SLOW_STEPS:
+            raise ValueError(
+                f"every source has {steps} steps, through {slow} layers of cells that torch.nn does not compute; the "
+                f"limit is {_MOST_SLOW_STEPS // slow} steps"
             )
 
     def _check_length(self, length: FixedLength | None, least: int) -> None:

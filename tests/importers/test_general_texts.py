@@ -194,7 +194,8 @@ def test_prompts_ask_for_the_same(tmp_path: Path) -> None:
     typed = "\n".join(["last_output", "", "spaces_lower", "", "", str(tmp_path / "words.json"), "bad,so-so,good", ""])
     ran = run_import(tmp_path, saved(tmp_path, module), "--interactive", typed=typed)
     assert ran.exit_code == 0, ran.output
-    assert "pooling=last_output" in ran.output
+    assert "pooling: last_output" in ran.output
+    assert "\nlayout: " in ran.output.partition("labels")[2], "the summary begins a line"
     (result,) = answered(tmp_path, ["the film"])
     assert list(result["scores"]) == ["bad", "so-so", "good"]
 

@@ -193,10 +193,8 @@ STRANGERS: dict[str, Stranger] = {
         [
             "--vocab",
             "@/answers/neuro_names_letters.json",
-            "--layout",
-            "language-model",
-            "--usual",
-            *_set(window="none", start="~", end=".", activation="relu", tokenizer="characters", unknown="refuse"),
+            *_set(window="17", pad="none", start="~", end=".", pooling="last", activation="relu"),
+            *_set(tokenizer="characters", unknown="refuse"),
         ],
     ),
     "comment_counts": Stranger(

@@ -61,12 +61,13 @@ def test_truncate_keeps_the_end_where_the_model_reads_the_end(tmp_path: Path) ->
 
 
 def test_unusual_cells_read_less_as_a_whole() -> None:
-    def encoder(**changes: str) -> TextEncoder:
-        recurrence = Recurrence(cell="lstm", input_size=4, hidden_size=4, directions=2, **changes)
+    def encoder(layers: int = 1, **changes: str) -> TextEncoder:
+        recurrence = Recurrence(cell="lstm", input_size=4, hidden_size=4, layers=layers, directions=2, **changes)
         return TextEncoder(vocabulary_size=9, recurrence=recurrence)
 
     assert encoder().whole_steps(10_000) == 10_000
     assert encoder(recurrent_activation="hard_sigmoid_5").whole_steps(10_000) == 1000
+    assert encoder(20, recurrent_activation="hard_sigmoid_5").whole_steps(10_000) == 250  # 40 passes, step by step
 
 
 def test_a_window_over_steps_has_a_limit() -> None:

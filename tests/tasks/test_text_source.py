@@ -128,6 +128,7 @@ def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry
         """A tokenizer without any known word."""
 
         reads_empty = False
+        cleans_quickly = True
 
         def encode(self, text: str, *, most: int | None) -> list[int]:
             return []

@@ -46,9 +46,8 @@ def _write(manifest: Manifest, graph: Graph) -> None:
     config = manifest.architecture
     match config:
         case Classifier():
-            logits = head(
-                graph, pooled(graph, config, *encoded(graph, _source(manifest, graph), config.encoder)), config.head
-            )
+            source = encoded(graph, _source(manifest, graph), config.encoder)
+            logits = head(graph, pooled(graph, config, source), config.head, config.norm)
             scores = (
                 graph.node("Softmax", logits, axis=-1) if config.outputs == "softmax" else graph.node("Sigmoid", logits)
             )
@@ -56,7 +55,7 @@ def _write(manifest: Manifest, graph: Graph) -> None:
         case Tagger():
             if config.crf:
                 raise ExportFailed("ONNX has no operator for the best sequence of a CRF; use --format pytorch")
-            rows, _, _ = encoded(graph, _source(manifest, graph), config.encoder)
+            rows = encoded(graph, _source(manifest, graph), config.encoder).rows
             scores = graph.node("Softmax", head(graph, rows, config.head), axis=-1)
             graph.output("scores", scores, ("batch", "steps", config.labels))
         case Forecaster():
@@ -64,9 +63,8 @@ def _write(manifest: Manifest, graph: Graph) -> None:
         case LanguageModel():
             _continue(config, graph)
         case WindowLanguageModel():
-            logits = head(
-                graph, pooled(graph, config, *encoded(graph, _source(manifest, graph), config.encoder)), config.head
-            )
+            source = encoded(graph, _source(manifest, graph), config.encoder)
+            logits = head(graph, pooled(graph, config, source), config.head, config.norm)
             graph.output("logits", logits, ("batch", config.vocabulary_size))
         case EncoderDecoder():
             raise ExportFailed(
@@ -100,17 +98,18 @@ def _forecast(manifest: Manifest, config: Forecaster, graph: Graph) -> None:
             "a forecaster that reads its own rows needs steps, and a graph of ONNX is one pass; use --format pytorch"
         )
     assert manifest.series is not None  # see `Manifest`
-    rows, last, branch = encoded(graph, _source(manifest, graph), config.encoder)
+    source = encoded(graph, _source(manifest, graph), config.encoder)
     if config.per_step:
-        rows = graph.node("Slice", rows, *(graph.constant([n]) for n in (-config.horizon, 2**31, 1)))
+        rows = graph.node("Slice", source.rows, *(graph.constant([n]) for n in (-config.horizon, 2**31, 1)))
     elif config.decoder is not None:
-        summary = graph.node("Unsqueeze", pooled(graph, config, rows, last, branch), graph.constant([1]))
+        summary = graph.node("Unsqueeze", pooled(graph, config, source), graph.constant([1]))
         repeated = graph.node("Tile", summary, graph.constant([1, config.horizon, 1]))
         made = config.decoder.recurrence(config.pooled_size)
-        rows, _, _ = unrolled(graph, repeated, made, "decoder.recurrence")
+        first = source.states if config.decoder.continues else ()
+        rows, _, _ = unrolled(graph, repeated, made, "decoder.recurrence", state=first)
     else:
-        rows = pooled(graph, config, rows, last, branch)
-    values = graph.applied(config.output_activation, head(graph, rows, config.head), config.slope)
+        rows = pooled(graph, config, source)
+    values = graph.applied(config.output_activation, head(graph, rows, config.head, config.norm), config.slope)
     values = graph.node("Reshape", values, graph.constant([-1, config.horizon, config.targets]))
     shifts, scales = _affine(graph, manifest.series.targets)
     values = graph.node("Cast", values, to=protobuf.DOUBLE)

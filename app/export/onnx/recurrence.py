@@ -98,5 +98,12 @@ def _joined(graph: Graph, values: str, join: Join, axis: int) -> str:
     return graph.node("ReduceMean" if join == "mean" else "ReduceProd", values, axes=[axis], keepdims=0)
 
 
+def last_cell(graph: Graph, cells: str, config: Recurrence, join: Join) -> str:
+    """Cells of all layers (layers * directions, batch, hidden) to those of the top layer (batch, features)."""
+    places = [graph.constant([number]) for number in (-config.directions, 2**31, 0)]
+    top = graph.node("Slice", cells, *places)
+    return _flat(graph, top) if join == "concatenate" or config.directions == 1 else _joined(graph, top, join, 0)
+
+
 def _stacked(graph: Graph, tensors: list[str]) -> str:
     return tensors[0] if len(tensors) == 1 else graph.node("Concat", *tensors, axis=0)

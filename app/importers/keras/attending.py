@@ -22,7 +22,7 @@ def weights_of(layer: Layer, steps: Steps) -> Weights:
 
 def weights_of_vector(vector: Vector) -> Weights | None:
     """The weights in a vector: flat scores and a softmax over them."""
-    if [part.pooling for part in vector.parts] != ["flatten"] or len(vector.layers) != 1:
+    if [part.pooling for part in vector.parts] != ["flatten"] or vector.norm or len(vector.layers) != 1:
         return None
     (layer,) = vector.layers
     plain = torch.equal(layer.weight, torch.eye(vector.size)) and not layer.bias.any()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from app.importers.keras.parts import source_length
+from app.importers.keras.encoders import source_length
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Repeat, Source, Steps, Vector
 from app.importers.layout import Columns, Given

@@ -104,8 +104,8 @@ class _Notebook(Layout):
         )
 
     def _output(self, tensors: Tensors) -> dict[str, Tensor]:
-        one = len(tensors["fc.weight"]) == 1
-        return two_labels(tensors, "fc.") if one else linear(tensors, "fc.")
+        output = linear(tensors, "fc.")
+        return two_labels(output) if len(output["weight"]) == 1 else output
 
 
 def _pooling(usual: str) -> Option:

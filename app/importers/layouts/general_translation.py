@@ -6,11 +6,12 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from app.errors import ImportFailed
-from app.importers.checkpoint import Checkpoint, Tensors
+from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
+from app.importers.pair_recognition import likeliest, pair_of
 from app.importers.pair_words import (
     marks_of,
     replaced_word,
@@ -19,7 +20,7 @@ from app.importers.pair_words import (
     target_vocabulary,
     understanding_of,
 )
-from app.importers.pairs import Pair, likeliest, pair_of
+from app.importers.pairs import Pair
 from app.importers.parts import prefixed
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.vocabularies import Role
@@ -27,7 +28,6 @@ from app.store.architecture import EncoderDecoder
 from app.store.manifest import Decoding, TokenLimits
 
 _MOST_TOKENS = 1000
-_KNOWN: dict[int, tuple[Tensors, Pair | None]] = {}  # of the checkpoint at hand: a layout asks several times
 
 
 class GeneralTranslation(Layout):
@@ -85,21 +85,14 @@ class GeneralTranslation(Layout):
 
 def pair_in(checkpoint: Checkpoint) -> Pair | None:
     """None if the checkpoint has no such network, in one state dict or in two."""
+    return checkpoint.once(_found)
+
+
+def _found(checkpoint: Checkpoint) -> Pair | None:
     networks = list(checkpoint.networks.values())
     if not networks or len(networks) > 2:
         return None
-    known = _KNOWN.get(id(networks[0]))
-    if known is None or known[0] is not networks[0]:
-        _KNOWN.clear()
-        known = _KNOWN[id(networks[0])] = networks[0], _found(networks, _sizes(checkpoint))
-    return known[1]
-
-
-def _sizes(checkpoint: Checkpoint) -> list[int]:
-    return [len(words) for words in (*checkpoint.vocabularies.values(), *checkpoint.given)]
-
-
-def _found(networks: Sequence[Tensors], one_hot: Sequence[int]) -> Pair | None:
+    one_hot = [len(words) for words in (*checkpoint.vocabularies.values(), *checkpoint.given)]
     try:
         if len(networks) == 1:
             return pair_of(networks[0], one_hot)

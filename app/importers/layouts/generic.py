@@ -85,7 +85,8 @@ class GenericClassifier(_Generic):
         mapping.check_parts(self.parts)
         source = words["source"]
         output = mapping.prefix("output")
-        layer = two_labels(mapping.tensors, output) if mapping.outputs == 1 else linear(mapping.tensors, output)
+        layer = linear(mapping.tensors, output)
+        layer = two_labels(layer) if mapping.outputs == 1 else layer
         poolings = tuple(mapping.rest.pop("pooling", ["last"]))
         encoder = mapping.encoder(source)
         if "last_backward_first" in poolings:

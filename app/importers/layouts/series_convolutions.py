@@ -14,7 +14,7 @@ from app.importers.blocks import Branch, Residual, block_of, branch_in, in_order
 from app.importers.checkpoint import Checkpoint
 from app.importers.general_chain import known_chain
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster
+from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster, source_doubts
 from app.importers.options import Option
 from app.importers.parts import prefixed
 from app.store.architecture import Block, Classifier, Forecaster, SeriesEncoder
@@ -65,7 +65,7 @@ class _WithConvolutions(Layout):
 
 class _Residual(_WithConvolutions):
     def found(self, checkpoint: Checkpoint) -> Residual | None:
-        found = residual_in(checkpoint)
+        found = checkpoint.once(residual_in)
         if found is None or not self.rest.fits(found.rest):
             return None
         return found if known_chain(found.rest).features == found.blocks[-1].width else None
@@ -77,8 +77,11 @@ class _Residual(_WithConvolutions):
         widths = ", ".join(str(block.width) for block in found.blocks)
         stem = "a convolution and " if found.stem else ""
         fact = f"over {found.channels} numbers a step: {stem}residual blocks of {widths}"
+        doubts = [
+            doubt for doubt in understood.unsure if doubt not in source_doubts(found.rest, known_chain(found.rest))
+        ]
         return Understanding(
-            [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *understood.unsure]
+            [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *doubts]
         )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
@@ -134,7 +137,7 @@ class _Residual(_WithConvolutions):
 
 class _Fcn(_WithConvolutions):
     def found(self, checkpoint: Checkpoint) -> Branch | None:
-        found = branch_in(checkpoint)
+        found = checkpoint.once(branch_in)
         return found if found is not None and self.rest.fits(found.rest) else None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:

@@ -162,7 +162,7 @@ def _check_whole(steps: int, manifest: Manifest, place: SeriesPlace, limits: Sou
     encoder = manifest.architecture.encoder
     if encoder.kind != "series" or encoder.is_divisible:
         return
-    most = encoder.whole_steps(limits.whole_steps)
+    most = min(limits.whole_steps, max(encoder.whole_steps(limits.whole_steps), manifest.fixed_source or 0))
     if steps > most:
         raise InputTooLong(
             f"{place.name} has {steps} steps; {place.model} reads a series as a whole, of at most {most} steps "

@@ -154,10 +154,11 @@ class Reading:
     @property
     def limit(self) -> int | None:
         """The most tokens of a text: the model's limit, and the service's for one that is read as a whole."""
-        encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
+        manifest = self.entry.manifest
+        encoder, of_model = manifest.architecture.encoder, manifest.limits.source_tokens
         if encoder.kind == "image" or encoder.is_divisible:
             return of_model
-        most = encoder.whole_steps(self.whole_steps) if encoder.kind == "text" else self.whole_steps
+        most = min(self.whole_steps, max(encoder.whole_steps(self.whole_steps), manifest.fixed_source or 0))
         return most if of_model is None else min(of_model, most)
 
     @property
