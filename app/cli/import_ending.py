@@ -34,7 +34,7 @@ def show(conversion: Conversion) -> None:
         click.echo(f"found: {found}")
     values = conversion.options.given
     for key, value in values.items():
-        if key not in (*conversion.assumed, *conversion.idle):
+        if key not in (*conversion.assumed, *conversion.idle) and f"--set {key}={value}" not in conversion.usual:
             click.echo(f"{key}: {value}")
     if conversion.assumed:
         click.echo("assumed: " + ", ".join(f"{key}={values[key]}" for key in conversion.assumed))
