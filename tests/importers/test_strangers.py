@@ -222,7 +222,10 @@ STRANGERS: dict[str, Stranger] = {
     "next_word_pytorch": Stranger(
         "next",
         ["repos/Shirshadas24+LSTM_nextword_predict/lstm_model.pth", "vocab.pkl"],
-        _set(window="61", pad="0", start="none", end="none", tokenizer="nltk", unknown="found"),
+        [
+            *_set(window="61", pad="0", start="none", end="none", tokenizer="nltk", unknown="found"),
+            *_set(cleaning="@cleaning"),
+        ],
     ),
 }
 CLEANING: dict[str, list[Any]] = {
@@ -232,6 +235,7 @@ CLEANING: dict[str, list[Any]] = {
         {"pattern": r"<.*?>", "by": ""},
         {"pattern": "[" + "".join(f"\\{mark}" for mark in string.punctuation) + "]", "by": ""},
     ],
+    "next_word_pytorch": ["lower"],
     "rnn_backend": [
         "lower",
         {"pattern": r"http\S+|www\S+|https\S+", "by": ""},
@@ -243,8 +247,8 @@ NOT_TAKEN = {
     "packages/silero_vad/silero_vad/data/silero_vad.jit": "TorchScript",
     "packages/flavorfetcher/flavorfetcher/data/100_2021-04-20 10_38_24.203316_3_epochs_re-run_model.h5": "Concatenate",
     "packages/textgenrnn/textgenrnn/textgenrnn_weights.hdf5": "attention",
-    "repos/ayush-cpu-art+Sentiment-Analysis/simple_rnn_imdb.h5": "missing",
-    "repos/Aadii0916+Next-word-predict/lstm_model.h5": "missing",
+    "repos/ayush-cpu-art+Sentiment-Analysis/simple_rnn_imdb.h5": "no weights of any layer",
+    "repos/Aadii0916+Next-word-predict/lstm_model.h5": "no weights of any layer",
     "repos/TrigyaT+nepali_text_sentiment_analysis/sentiment_model.pth": "no recurrent layer",
 }  # what its refusal names
 
