@@ -14,18 +14,11 @@ from app.importers.layout import Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
 from app.importers.structure import Group
-from app.store.architecture import (
-    Affine,
-    AttentionPooling,
-    Convolution,
-    Layer,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    Recurrence,
-    RecurrenceStage,
-    Stage,
-)
+from app.store.layer import Layer
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, Stage
+from app.store.windowed_stages import Convolution, Pool
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
 _SINGLE = ("last", "mean", "max", "sum")
@@ -360,8 +353,8 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
 
 def _folded_norms(norms: Sequence[Group], behind: dict[str, Tensor]) -> Group | None:
     """Take the batch norms after the pooling into the layer that reads them, and return the layer norm before them."""
-    first, *others = norms or (None,)
-    batch_norms = [*([first] * (first is not None and first.kind == "norm")), *others]
+    has_layer_norm = bool(norms) and norms[0].kind == "layer_norm"
+    batch_norms = norms[1:] if has_layer_norm else norms
     names = ", ".join(norm.name for norm in norms)
     require(
         all(norm.kind == "norm" for norm in batch_norms),
@@ -369,7 +362,7 @@ def _folded_norms(norms: Sequence[Group], behind: dict[str, Tensor]) -> Group | 
     )
     for norm in reversed(batch_norms):
         _folded(norm, behind)
-    return first if first is not None and first.kind == "layer_norm" else None
+    return norms[0] if has_layer_norm else None
 
 
 def _pooled_norm(norm: Group, pooling: str, chain: Chain) -> dict[str, Tensor]:

@@ -14,7 +14,10 @@ from app.importers.pair_attention import PairAttention
 from app.importers.pair_options import NO_ATTENTION, contexts_of
 from app.importers.pairs import Pair, Reader
 from app.importers.parts import columns, decoder_of, embedded, linear, prefixed, reordered
-from app.store.architecture import Attention, Decoder, Recurrence, TextEncoder
+from app.store.attention import Attention
+from app.store.decoder import Decoder
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
 
 
 @dataclass(frozen=True)

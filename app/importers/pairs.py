@@ -16,7 +16,7 @@ from app.importers.pair_attention import PairAttention, attention_among
 from app.importers.parts import recurrence, recurrent_weights
 from app.importers.stacks import is_stack, stacked
 from app.importers.structure import Group, Structure, structure_of
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Side = Literal["encoder", "decoder"]
 ReadoutPart = Literal["hidden", "context", "embedding"]

@@ -10,7 +10,7 @@ from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.pairs import layers_of, side_of
 from app.importers.parts import prefixed
 from app.importers.structure import Group, structure_of, with_layers
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Reads = Literal["fed", "summary"]
 

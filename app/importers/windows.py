@@ -6,7 +6,7 @@ from typing import Any
 from app.importers.general import setting_of
 from app.importers.layout import Given, require
 from app.importers.options import Option
-from app.store.manifest import SeriesInput
+from app.store.series_input import SeriesInput
 
 _SETTINGS = (
     "window",

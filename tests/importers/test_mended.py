@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from app.models.resnet import ResNet
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.conftest import serving_store
 from tests.importers.importing import answered, asked, imported, run_import, saved
 from tests.importers.originals import CVND_WORDS, WORDS, sentences

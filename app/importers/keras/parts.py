@@ -12,16 +12,11 @@ from app.importers.keras.recurrent import stacked
 from app.importers.keras.values import Linear, Piece, Pooled, Source, Steps, Vector
 from app.importers.layout import require
 from app.importers.parts import prefixed
-from app.store.architecture import (
-    AttentionPooling,
-    Layer,
-    LayerNorm,
-    LinearStage,
-    Pooling,
-    RecurrenceStage,
-    SeriesEncoder,
-    TextEncoder,
-)
+from app.store.encoder_part import Pooling
+from app.store.encoders import SeriesEncoder, TextEncoder
+from app.store.layer import Layer
+from app.store.pooled import AttentionPooling
+from app.store.stages import LayerNorm, LinearStage, RecurrenceStage
 
 
 @dataclass(frozen=True)

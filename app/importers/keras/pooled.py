@@ -16,18 +16,13 @@ from app.importers.keras.understood import Understood
 from app.importers.keras.values import Linear, Piece, Repeat, Steps, Vector
 from app.importers.layout import require
 from app.importers.parts import prefixed, two_labels
-from app.store.architecture import (
-    Classifier,
-    Forecaster,
-    LanguageModel,
-    LinearStage,
-    RecurrenceStage,
-    SeriesEncoder,
-    Tagger,
-    TextEncoder,
-    ValueDecoder,
-    WindowLanguageModel,
-)
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.language_model import LanguageModel
+from app.store.stages import LinearStage, RecurrenceStage
+from app.store.tagger import Tagger
+from app.store.window_language_model import WindowLanguageModel
 
 Tensors = Mapping[str, Tensor]
 

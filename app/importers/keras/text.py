@@ -20,7 +20,7 @@ from app.importers.text_rules.text_vectorization import STANDARDIZE, text_vector
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import CleaningStep, FixedLength, Replacement
+from app.store.text_input import CleaningStep, FixedLength, Replacement
 from app.text.word_tokenizers import no_word
 
 TOKENIZER, IMDB = "tokenizer", "imdb"

@@ -14,15 +14,11 @@ from app.importers.keras.understood import Understood
 from app.importers.keras.values import Attended, Beside, Linear, Piece, Repeat, Steps
 from app.importers.layout import require
 from app.importers.parts import prefixed
-from app.store.architecture import (
-    Attention,
-    Bridge,
-    Decoder,
-    EncoderDecoder,
-    LinearStage,
-    RecurrenceStage,
-    TextEncoder,
-)
+from app.store.attention import Attention
+from app.store.decoder import Bridge, Decoder
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
+from app.store.stages import LinearStage, RecurrenceStage
 
 Tensors = Mapping[str, Tensor]
 

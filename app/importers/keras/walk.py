@@ -13,7 +13,7 @@ from app.importers.keras.joining import attended, beside, of_weights, times_weig
 from app.importers.keras.nodes import Place
 from app.importers.keras.reshaping import last_step, permuted, pooled, repeated, reshaped
 from app.importers.keras.values import Linear, Pooled, Source, State, Steps, Value, Vector, Weighted, Weights
-from app.store.architecture import RecurrenceStage
+from app.store.stages import RecurrenceStage
 
 _PASSED = (
     "Dropout",

@@ -21,8 +21,10 @@ from app.importers.parts import linear, prefixed, under
 from app.importers.structure import Group, structure_of
 from app.importers.torchvision import resnet_by_name, torchvision_resnet
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder, ImageEncoder, Projection, ResNet
-from app.store.manifest import Decoding, ImageInput, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.image_encoder import ImageEncoder, Projection, ResNet
+from app.store.image_input import ImageInput
 
 _MOST_TOKENS = 200
 _TABLE_NAMES = ("emb", "lut", "lookup", "word")

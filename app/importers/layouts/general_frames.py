@@ -17,8 +17,11 @@ from app.importers.options import Option
 from app.importers.parts import linear, prefixed, under
 from app.importers.structure import structure_of
 from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, resnet_by_name, torchvision_resnet
-from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
-from app.store.manifest import ImageInput
+from app.store.classifier import Classifier
+from app.store.encoders import FramesEncoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
 
 NORMALISATIONS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
