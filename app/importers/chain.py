@@ -11,6 +11,7 @@ from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_na
 from app.importers.pairs import side_of
 from app.importers.structure import Group, Structure
 
+LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 _LAYERS = ("linear", "table", "convolution")
 _TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
@@ -110,8 +111,9 @@ def chain_of(structure: Structure) -> Chain | None:
         return None
     order = {group.prefix: number for number, group in enumerate(structure.groups)}
     first, last = (order[recurrences[place].prefix] for place in (0, -1))
-    crf = next(iter(structure.of("crf")), None)
-    rest = structure.of("table", "linear", "norm", "layer_norm", "convolution", "unknown")
+    crfs = structure.of("crf")
+    crf = crfs[0] if crfs else None
+    rest = [group for group in structure.groups if group.kind != "recurrence" and group is not crf]
     input_size = structure.recurrence(recurrences[0]).input_size
     table = _table(rest, input_size)
     rest = [group for group in rest if group is not table]

@@ -12,6 +12,7 @@ from app.importers.onnx import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
 from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
+from app.importers.weight_norm import with_whole_weights
 from app.importers.whole_modules import answers_in, functions_in
 
 Tensors = Mapping[str, Tensor]
@@ -121,7 +122,7 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
                 contents[path] = plain
             else:
                 settings[path] = value
-    networks = {path: _unwrapped(tensors) for path, tensors in _checked(networks).items()}
+    networks = {path: _unwrapped(with_whole_weights(tensors)) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from app.importers.chain import Chain
+from app.importers.chain import LARGEST_CAT, Chain
 from app.importers.structure import Group
 
 
@@ -28,9 +28,11 @@ def doubts_of(chain: Chain) -> list[str]:
         )
     if convolutions := [group.name for group in chain.front if group.kind == "convolution"]:
         doubts.append(f"stride and dilation of {', '.join(convolutions)} are taken as 1 (conv_stride, conv_dilation)")
-    if chain.pooled > chain.width and recurrences[-1][1].layers > 1:
+    if chain.width < chain.pooled <= LARGEST_CAT * chain.width:
+        layers = "several layers, or of " if recurrences[-1][1].layers > 1 else ""
         doubts.append(
-            "states side by side have the size that the head reads, too, and are not read here: those of several layers"
+            f"states of {layers}several sources (two texts) side by side have the size that the head reads, too, and "
+            "are not read here"
         )
     return doubts
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from app.importers.chain import Chain, HeadLayer
+from app.importers.chain import LARGEST_CAT, Chain, HeadLayer
 from app.importers.doubts import doubts_of
 from app.importers.layout import Understanding, require
 from app.importers.options import Option, OptionValues
@@ -21,6 +21,7 @@ from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, St
 from app.store.windowed_stages import Convolution, Pool
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
+DOT = "attention_dot"  # has no weights
 _SINGLE = ("last", "mean", "max", "sum")
 OUTPUTS = Option(
     "outputs",
@@ -30,7 +31,6 @@ OUTPUTS = Option(
     depends="the loss of the training tells; the probabilities differ",
     readings=("softmax", "sigmoid"),
 )
-_LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 
 
 @dataclass
@@ -50,11 +50,12 @@ def poolings_of(chain: Chain) -> list[str]:
     has_cell = chain.structure.recurrence(chain.recurrences[-1]).cell == "lstm"
     if read == width:
         both = ["last", "last_backward_first", "last_output", "mean", "max", "sum"]
-        return attention + (both if directions == 2 else list(_SINGLE)) + ["last_cell"] * has_cell
+        others = ["last_cell"] * has_cell + [DOT] * (not attention)
+        return attention + (both if directions == 2 else list(_SINGLE)) + others
     if read * 2 == width and directions == 2:
         return [*attention, "last_backward", "last_forward", "last_sum"]
     times = read // width
-    if times <= _LARGEST_CAT:
+    if times <= LARGEST_CAT:
         names = ("mean", "max", "last", *attention) if times == 2 else ("last", "max", "mean", *attention)
         usual, *others = ("+".join(names) for names in permutations(names, times))
         states = ["last+last_cell", "last_cell+last"] if has_cell and times == 2 else []
@@ -72,7 +73,8 @@ def options_of(chain: Chain) -> list[Option]:
                 "pooling",
                 "what the head reads of the recurrence's outputs"
                 + (_HALVES if chain.directions == 2 and "last_backward_first" in poolings else "")
-                + (_STATES if "last+last_cell" in poolings else ""),
+                + (_STATES if "last+last_cell" in poolings else "")
+                + (_DOT if DOT in poolings else ""),
                 poolings[0],
                 poolings,
                 depends="each gives other answers, and no error: look at what forward() does after the recurrence",
@@ -157,6 +159,7 @@ def options_of(chain: Chain) -> list[Option]:
     return options
 
 
+_DOT = "; attention_dot: the outputs weighted by softmax(outputs @ last state)"
 _STATES = "; last+last_cell: hidden and cell state, cat(h[-1], c[-1])"
 _HALVES = "; last: cat(h[-2], h[-1]), last_backward_first: cat(h[-1], h[-2]), last_output: output[:, -1]"
 
@@ -341,7 +344,12 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
         tensors |= prefixed(_pooled_norm(layer_norm, chosen, chain), "head.norm.")
     if window is not None:
         members["window"] = window
-    if "attention" in poolings:
+    if chosen == DOT:
+        require(
+            not _norms(chain, values)[0], "pooling attention_dot reads outputs without a norm: --set norm_at=pooled"
+        )
+        members["attention"] = AttentionPooling(kind="dot")
+    elif "attention" in poolings:
         members["attention"], attention = _attention(chain, values)
         tensors |= prefixed(attention, "attention.")
     for number, (norm, mine) in enumerate(zip(norms[:-1], weights[:-1], strict=True)):
@@ -408,7 +416,7 @@ def _read_by(
         return torch.cat((weight, weight), 1), ("last",), None
     if pooling == "flatten":
         return weight, ("flatten",), weight.shape[1] // chain.width
-    names = tuple(pooling.split("+"))
+    names = ("attention",) if pooling == DOT else tuple(pooling.split("+"))
     if "last" in names and _norms(chain, values)[0]:  # the last state is without them
         require(
             chain.directions == 1,

@@ -42,8 +42,8 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
             "how texts were split into words, see docs/tokenizers.md",
             usual_rules(found),
             TOKENIZERS,
-            depends="other words have other ids, or none. Patterns that were removed first, or stop words: --set "
-            "cleaning=FILE, --set stop_words=FILE",
+            depends="other words have other ids, or none. If patterns or stop words were removed first, say so: "
+            "options cleaning and stop_words",
             readings=() if usual_rules(found) == CHARACTERS else ("spaces", "spaces_lower", "basic_english"),
         ),
         Option(

@@ -55,6 +55,12 @@ def _kaggle(net: Net, ids: Tensor) -> Tensor:
     return net.out(torch.relu(net.linear(pooled))).sigmoid()  # type: ignore[no-any-return]
 
 
+def _attending(net: Net, ids: Tensor) -> Tensor:
+    outputs, (last, _) = net.lstm(net.emb(ids))
+    weights = (outputs @ last.flatten()).softmax(0)
+    return net.out(weights @ outputs).softmax(0)  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class Form:
     """`said` are questions that the user must see, `options` the answers that are not the usual ones. `beside` is what
@@ -132,6 +138,25 @@ FORMS = {
         ),
         (),
         ("--set head_norm=after",),
+    ),
+    "attention of the last states, which has no weights": Form(
+        lambda: Net(
+            lambda net, ids: _attending(net, ids),
+            emb=_embedding(),
+            lstm=nn.LSTM(6, 4, bidirectional=True),
+            out=nn.Linear(8, 3),
+        ),
+        ("--set=pooling=attention_dot",),
+        ("softmax(outputs @ last state)",),
+    ),
+    "weights of layers as lengths and directions": Form(
+        lambda: Net(
+            lambda net, ids: net.fc2(net.fc1(net.lstm(net.emb(ids))[1][0][-1]).relu()).softmax(0),
+            emb=_embedding(),
+            lstm=nn.LSTM(6, 4),
+            fc1=nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)),
+            fc2=nn.utils.parametrizations.weight_norm(nn.Linear(5, 3), dim=1),
+        ),
     ),
     "the outputs of every step side by side": Form(
         lambda: Net(
@@ -211,7 +236,8 @@ def test_what_was_guessed_is_said_at_the_end(tmp_path: Path) -> None:
     printed = imported(tmp_path, saved(tmp_path, content), "--usual")
     _, _, guessed = printed.partition("check these: each was guessed")
     guessed = guessed.partition("wrote ")[0]
-    for doubt in ("(pooling)", "the order of lstm1 and lstm2", "the place of gate", "--layout tagger"):
+    usual = "taken as usual: pooling=last, activation=relu, outputs=softmax, tokenizer=spaces_lower, unknown=found"
+    for doubt in ("(pooling)", "the order of lstm1 and lstm2", "the place of gate", "--layout tagger", usual):
         assert doubt in guessed, doubt
     settled = ("--layout=text-classifier", "--set=pooling=last", "--set=activation=relu")
     printed = imported(tmp_path, saved(tmp_path, content), "--usual", *settled, name="other")

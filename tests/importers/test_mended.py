@@ -260,15 +260,43 @@ def test_replace_unk_of_opennmt_puts_words_of_the_source(tmp_path: Path) -> None
         assert other["attention"] == one["attention"]
 
 
-def test_an_image_encoder_alone_names_both_pairs(tmp_path: Path) -> None:
-    """The other half of a classifier of clips has no embedding."""
-    state = {f"resnet.0.{key}": tensor for key, tensor in nn.Conv2d(3, 8, 7).state_dict().items()}
-    printed = asked(tmp_path, saved(tmp_path, state | {"fc1.weight": torch.ones(4, 8), "fc1.bias": torch.ones(4)}))
+def test_a_half_of_a_classifier_of_clips_asks_for_the_other(tmp_path: Path) -> None:
+    """Its decoder has no embedding."""
+    encoder, _, _ = _yunjey(tmp_path)
+    printed = asked(tmp_path, encoder)
     assert "over frames of a clip, or with an embedding over words" in printed
-    assert "--checkpoint ENCODER --checkpoint DECODER" in printed
     decoder = nn.ModuleDict({"LSTM": nn.LSTM(64, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
     told = "features that another network makes of images"
     assert told in asked(tmp_path, saved(tmp_path, decoder))
     decoder = nn.ModuleDict({"LSTM": nn.LSTM(24, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
     assert told not in asked(tmp_path, saved(tmp_path, decoder))
     assert told in asked(tmp_path, saved(tmp_path, decoder, "rnn_decoder.pth"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"lstm": nn.LSTM(6, 5, proj_size=3), "fc": nn.Linear(3, 2)}, "lstm.weight_hr_l0 projects the outputs"),
+        ({"cell": nn.Conv2d(9, 24, 3), "fc": nn.Linear(5, 2)}, "A ConvLSTM is not supported"),
+        ({"lstm": nn.LSTM(6, 5), "fc": nn.Linear(11, 2)}, "fc reads 11 numbers, and the outputs of lstm have 5: emb"),
+        ({"lstm": nn.LSTM(6, 5), "fc": nn.Linear(8, 2)}, "have 5: other numbers beside them"),
+        ({"lstm": nn.LSTM(9, 5), "fc": nn.Linear(5, 2)}, "lstm reads 9 numbers a step, and emb has 6 columns"),
+        (
+            {"emb_2": nn.Embedding(9, 6), "lstm": nn.LSTM(6, 5), "fc": nn.Linear(5, 2)},
+            "several embeddings (emb, emb_2)",
+        ),
+        ({"features": nn.Conv2d(3, 6, 3), "lstm": nn.LSTM(6, 5), "fc": nn.Linear(5, 2)}, "have no place: features"),
+        (
+            {"letters": nn.GRU(4, 3), "words": nn.GRU(9, 5), "fc": nn.Linear(5, 2)},
+            "letters reads 4 numbers and gives 3",
+        ),
+    ],
+)
+def test_why_a_structure_is_unknown(tmp_path: Path, parts: dict[str, nn.Module], told: str) -> None:
+    assert told in asked(tmp_path, saved(tmp_path, nn.ModuleDict({"emb": nn.Embedding(16, 6), **parts})))
+
+
+def test_two_networks_of_the_same_parts_are_named(tmp_path: Path) -> None:
+    state = nn.ModuleDict({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(4, 2)}).state_dict()
+    printed = asked(tmp_path, saved(tmp_path, {"model": state, "ema": state}))
+    assert "2 networks of the same parts: model.pt: model, model.pt: ema" in printed
