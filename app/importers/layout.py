@@ -16,7 +16,10 @@ from app.importers.scalers import Scaler
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Architecture
-from app.store.manifest import Decoding, Feature, ImageInput, SeriesInput, TaskName, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.description import TaskName
+from app.store.image_input import ImageInput
+from app.store.series_input import Feature, SeriesInput
 
 Words = Mapping[Role, Sequence[str]]
 

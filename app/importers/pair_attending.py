@@ -9,7 +9,7 @@ from app.importers.pair_attention import PairAttention
 from app.importers.pair_options import NO_ATTENTION, contexts_of
 from app.importers.pairs import Pair
 from app.importers.parts import columns, linear, prefixed
-from app.store.architecture import Attention
+from app.store.attention import Attention
 
 
 def attention_of(pair: Pair, values: OptionValues, *, reads: bool) -> tuple[Attention, dict[str, Tensor]]:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.store.architecture import CELLS, CellKind, Decoder, Recurrence
+from app.store.decoder import Decoder
+from app.store.recurrence import CELLS, CellKind, Recurrence
 
 _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh)_l\d+(?:_reverse)?")
 _CELLS: dict[int, CellKind] = {CELLS[kind].blocks: kind for kind in ("lstm", "gru", "rnn_tanh")}  # of torch.nn

@@ -11,7 +11,7 @@ from app.importers.pair_recognition import layers_of
 from app.importers.pairs import side_of
 from app.importers.parts import prefixed
 from app.importers.structure import Group, structure_of, with_layers
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Reads = Literal["fed", "summary"]
 

@@ -12,7 +12,7 @@ import pytest
 
 import app
 from app.models.cells import COMPUTATIONS
-from app.store.architecture import CELLS, CellKind
+from app.store.recurrence import CELLS, CellKind
 
 ROOT = Path(app.__file__).parents[1]
 FOLDERS = ("app/models", "app/importers", "app/store")

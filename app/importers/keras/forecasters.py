@@ -12,7 +12,8 @@ from app.importers.keras.understood import Understood
 from app.importers.keras.values import Linear, Repeat, Steps
 from app.importers.layout import require
 from app.importers.parts import prefixed
-from app.store.architecture import Forecaster, SeriesEncoder, ValueDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
 
 Tensors = Mapping[str, Tensor]
 

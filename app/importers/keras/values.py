@@ -10,7 +10,10 @@ from torch import Tensor
 
 from app.importers.keras.activations import Function
 from app.importers.keras.graph import Layer
-from app.store.architecture import AttentionPooling, Pooling, Recurrence, RecurrenceStage, Stage
+from app.store.encoder_part import Pooling
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.stages import RecurrenceStage, Stage
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,12 @@ from app.importers.stacks import stacked, widened_output
 from app.importers.text_rules.fastai import fastai
 from app.importers.tokenizer import check_words
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, LanguageModel, Layer, RecurrenceStage, Stage, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.classifier import Classifier
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoders import TextEncoder
+from app.store.language_model import LanguageModel
+from app.store.layer import Layer
+from app.store.stages import RecurrenceStage, Stage
 
 _LANGUAGE = Option("language", "language of spaCy's rules", "en", assumed=True)
 _MOST_TOKENS = 1000

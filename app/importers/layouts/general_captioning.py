@@ -22,8 +22,10 @@ from app.importers.pairs import Pair
 from app.importers.parts import linear, prefixed
 from app.importers.structure import Group, is_named_table, structure_of
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder, ImageEncoder, Projection, ResNet
-from app.store.manifest import Decoding, ImageInput, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.image_encoder import ImageEncoder, Projection, ResNet
+from app.store.image_input import ImageInput
 
 _MOST_TOKENS = 200
 

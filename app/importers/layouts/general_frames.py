@@ -20,8 +20,11 @@ from app.importers.layout import Converted, Given, Layout, Needs, Understanding,
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed
 from app.importers.structure import structure_of
-from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
-from app.store.manifest import ImageInput
+from app.store.classifier import Classifier
+from app.store.encoders import FramesEncoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
 
 _SIZES = ("image_size", "img_size", "resize", "crop_size", "image_height", "img_height", "img_h", "img_x")
 _FRAMES = ("num_frames", "n_frames", "frames", "max_frames", "sequence_length", "seq_len", "seq_length", "clip_len")

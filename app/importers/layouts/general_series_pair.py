@@ -14,7 +14,10 @@ from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed
 from app.importers.series_pair import SeriesPair, series_pair_in
 from app.importers.windows import SHORT, series_input, window_option
-from app.store.architecture import Forecaster, Layer, Recurrence, SeriesEncoder, ValueDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.layer import Layer
+from app.store.recurrence import Recurrence
 
 _HORIZONS = ("horizon", "output_chunk_length", "pred_len", "prediction_length", "target_len", "target_length")
 _READS = Option(

@@ -24,8 +24,8 @@ from app.importers.pairs import Pair
 from app.importers.parts import prefixed
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
 
 _MOST_TOKENS = 1000
 
