@@ -28,6 +28,15 @@ def pair(
     return None
 
 
+def as_sides(checkpoint: Checkpoint) -> list[Tensors]:
+    """The state dict of an encoder-decoder; of two state dicts both ways to be `encoder.` and `decoder.`; else none."""
+    networks = list(checkpoint.networks.values())
+    if len(networks) == 1:
+        return networks
+    ways = (networks, networks[::-1]) if len(networks) == 2 else ()
+    return [prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.") for encoder, decoder in ways]
+
+
 def under(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     """The tensors under a prefix, without the prefix."""
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}

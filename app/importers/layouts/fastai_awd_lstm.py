@@ -9,7 +9,7 @@ from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import AwdLstm, HeadBlock, awd_lstm_in, head_of
 from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.norms import taken_in
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed
@@ -175,7 +175,4 @@ class FastaiLanguageModel(_AwdLstm):
 
 
 def _known(checkpoint: Checkpoint) -> AwdLstm:
-    awd = checkpoint.once(awd_lstm_in)
-    require(awd is not None, "this is no AWD-LSTM of fastai: choose another --layout")
-    assert awd is not None
-    return awd
+    return known(checkpoint.once(awd_lstm_in), "AWD-LSTM of fastai")

@@ -16,7 +16,7 @@ from app.importers.general_encoder import Parts, encoder_parts
 from app.importers.general_options import options_of
 from app.importers.general_understanding import understanding_of
 from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed
 from app.importers.structure import structure_of
@@ -124,10 +124,7 @@ def clips_in(checkpoint: Checkpoint) -> Clips | None:
 
 
 def _clips(checkpoint: Checkpoint) -> Clips:
-    clips = checkpoint.once(clips_in)
-    require(clips is not None, "this is no ResNet with a recurrence and a head after it: choose another --layout")
-    assert clips is not None
-    return clips
+    return known(checkpoint.once(clips_in), "ResNet with a recurrence and a head after it")
 
 
 def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Tensor]]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.general_options import FUNCTIONS
-from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed
 from app.importers.series_pair import SeriesPair, series_pair_in
@@ -128,10 +128,7 @@ _WORDS = {"fed": "its row before", "summary": "the encoder's last state in each 
 
 
 def _pair(checkpoint: Checkpoint) -> SeriesPair:
-    pair = checkpoint.once(series_pair_in)
-    require(pair is not None, "this is no encoder-decoder over numbers: choose another --layout")
-    assert pair is not None
-    return pair
+    return known(checkpoint.once(series_pair_in), "encoder-decoder over numbers")
 
 
 def _decoder(pair: SeriesPair, values: OptionValues) -> ValueDecoder:
