@@ -89,5 +89,5 @@ def _check_targets(last: Linear, targets: int) -> None:
 
 
 def _function(head: Head) -> dict[str, Any]:
-    """That of the output layer."""
+    """The function of the output layer, as members of a forecaster."""
     return {"output_activation": head.last.function.activation, "slope": head.last.function.slope}

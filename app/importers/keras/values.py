@@ -35,7 +35,7 @@ class Piece:
 
     @property
     def recurrence(self) -> Recurrence:
-        """That of a stage which is one."""
+        """Its recurrence, where the stage is one."""
         assert isinstance(self.stage, RecurrenceStage)
         return self.stage.recurrence
 
