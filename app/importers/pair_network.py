@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor
@@ -163,6 +163,8 @@ def _attention(pair: Pair, values: OptionValues, *, reads: bool) -> tuple[Attent
             return Attention(kind="location", size=layer.outputs), prefixed(linear(layer.tensors, ""), "score.")
         case "concat" | "energy" | "separate":
             return _additive(pair, found, values)
+        case _:
+            assert_never(found.form)
 
 
 def _general(pair: Pair, found: PairAttention, values: OptionValues) -> Tensor:
