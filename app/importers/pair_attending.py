@@ -1,5 +1,7 @@
 """The attention of a foreign decoder as ours: its kind, and tensors by our names."""
 
+from typing import assert_never
+
 import torch
 from torch import Tensor
 
@@ -31,6 +33,8 @@ def attention_of(pair: Pair, values: OptionValues, *, reads: bool) -> tuple[Atte
             return Attention(kind="location", size=layer.outputs), prefixed(linear(layer.tensors, ""), "score.")
         case "concat" | "energy" | "separate":
             return _additive(pair, found, values)
+        case _:
+            assert_never(found.form)
 
 
 def _general(pair: Pair, found: PairAttention, values: OptionValues) -> Tensor:
