@@ -6,22 +6,21 @@
 from pathlib import Path
 from typing import Any
 
-from app.store.architecture import (
-    Architecture,
-    Block,
-    Classifier,
-    Forecaster,
-    FramesEncoder,
-    ImageEncoder,
-    Layer,
-    Recurrence,
-    ResNet,
-    SeriesEncoder,
-    Tagger,
-    TextEncoder,
-    ValueDecoder,
-)
-from app.store.manifest import Feature, ImageInput, Manifest, MinMax, SeriesInput, Standard, TokenizerUse, TokenLimits
+from app.store.architecture import Architecture
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.decoding import TokenLimits
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.scaling import MinMax, Standard
+from app.store.series_input import Feature, SeriesInput
+from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 
 WINDOW = 6

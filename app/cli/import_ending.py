@@ -43,11 +43,13 @@ def show(conversion: Conversion) -> None:
 
 
 def show_doubts(conversion: Conversion) -> None:
-    """What the import took without knowing it."""
-    if conversion.doubts:
+    """The guesses of an import: doubts that nobody settled, and usual values."""
+    usual = ", ".join(value.removeprefix("--set ").removeprefix("--") for value in conversion.usual)
+    guesses = [*conversion.doubts, *([f"taken as usual: {usual}"] if usual else [])]
+    if guesses:
         click.secho("check these: each was guessed, and a wrong guess gives wrong answers and no error", fg="yellow")
-        for doubt in conversion.doubts:
-            click.secho(f"  - {doubt}", fg="yellow")
+        for guess in guesses:
+            click.secho(f"  - {guess}", fg="yellow")
 
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:

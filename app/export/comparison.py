@@ -13,8 +13,14 @@ from app.models.forecaster import Forecaster as ForecasterNetwork
 from app.models.networks import EncoderDecoder as EncoderDecoderNetwork
 from app.models.networks import Network
 from app.models.window_language_model import WindowLanguageModel as WindowNetwork
-from app.store.architecture import CELLS, Classifier, Forecaster, LanguageModel, SeriesEncoder, Tagger
-from app.store.manifest import Feature, Manifest
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
+from app.store.series_input import Feature
+from app.store.tagger import Tagger
 
 _STEPS = 7  # of a source of any length
 _DECODED = 4

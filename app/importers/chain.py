@@ -110,8 +110,9 @@ def chain_of(structure: Structure) -> Chain | None:
         return None
     order = {group.prefix: number for number, group in enumerate(structure.groups)}
     first, last = (order[recurrences[place].prefix] for place in (0, -1))
-    crf = next(iter(structure.of("crf")), None)
-    rest = structure.of("table", "linear", "norm", "layer_norm", "convolution", "unknown")
+    crfs = structure.of("crf")
+    crf = crfs[0] if crfs else None
+    rest = [group for group in structure.groups if group.kind != "recurrence" and group is not crf]
     input_size = structure.recurrence(recurrences[0]).input_size
     table = _table(rest, input_size)
     rest = [group for group in rest if group is not table]

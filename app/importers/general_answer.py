@@ -15,11 +15,9 @@ from app.importers.norms import taken_in
 from app.importers.options import OptionValues
 from app.importers.parts import linear, prefixed
 from app.importers.structure import Group
-from app.store.architecture import (
-    AttentionPooling,
-    Layer,
-    LayerNorm,
-)
+from app.store.layer import Layer
+from app.store.pooled import AttentionPooling
+from app.store.stages import LayerNorm
 
 
 @dataclass(frozen=True)

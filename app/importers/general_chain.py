@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
 from app.importers.general_answer import Answer
+from app.importers.layout import known
 from app.importers.parts import two_labels
 from app.importers.structure import structure_of, with_layers
 
@@ -28,10 +28,7 @@ def _chain(checkpoint: Checkpoint) -> Chain | None:
 
 def known_chain(checkpoint: Checkpoint) -> Chain:
     """The chain of a checkpoint that a general layout matches."""
-    chain = chain_in(checkpoint)
-    if chain is None:
-        raise ImportFailed("this is no network of one recurrence after the other and a head: choose another --layout")
-    return chain
+    return known(chain_in(checkpoint), "network of one recurrence after the other and a head")
 
 
 def reads_words(checkpoint: Checkpoint, chain: Chain) -> bool:

@@ -12,17 +12,10 @@ from app.importers.norms import affine
 from app.importers.options import OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
 from app.importers.structure import Group
-from app.store.architecture import (
-    Affine,
-    Convolution,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    Recurrence,
-    RecurrenceStage,
-    Stage,
-    TextEncoder,
-)
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, Stage
+from app.store.windowed_stages import Convolution, Pool
 
 
 @dataclass

@@ -8,7 +8,7 @@ from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.options import Option
 from app.importers.parts import prefixed, under
 from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, resnet_by_name, torchvision_resnet
-from app.store.architecture import ResNet
+from app.store.image_encoder import ResNet
 
 NORMALISATIONS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),

@@ -1,5 +1,7 @@
 """The attention of a foreign decoder as ours: its kind, and tensors by our names."""
 
+from typing import assert_never
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from app.importers.pair_attention import PairAttention
 from app.importers.pair_options import NO_ATTENTION, contexts_of
 from app.importers.pairs import Pair
 from app.importers.parts import columns, linear, prefixed
-from app.store.architecture import Attention
+from app.store.attention import Attention
 
 
 def attention_of(pair: Pair, values: OptionValues, *, reads: bool) -> tuple[Attention, dict[str, Tensor]]:
@@ -31,6 +33,8 @@ def attention_of(pair: Pair, values: OptionValues, *, reads: bool) -> tuple[Atte
             return Attention(kind="location", size=layer.outputs), prefixed(linear(layer.tensors, ""), "score.")
         case "concat" | "energy" | "separate":
             return _additive(pair, found, values)
+        case _:
+            assert_never(found.form)
 
 
 def _general(pair: Pair, found: PairAttention, values: OptionValues) -> Tensor:

@@ -13,7 +13,9 @@ from app.importers.pair_attending import attention_of
 from app.importers.pair_bridges import bridge_of
 from app.importers.pairs import Pair, Reader
 from app.importers.parts import composed, decoder_of, embedded, linear, prefixed, reordered
-from app.store.architecture import Decoder, Recurrence, TextEncoder
+from app.store.decoder import Decoder
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from app.importers.pairs import Pair, Reader, side_of
 from app.importers.parts import recurrence, recurrent_weights
 from app.importers.stacks import is_stack, stacked
 from app.importers.structure import Group, Structure, is_named_table, structure_of
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 
 @dataclass

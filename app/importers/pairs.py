@@ -12,7 +12,7 @@ from torch import Tensor
 from app.importers.checkpoint import Tensors
 from app.importers.pair_attention import PairAttention
 from app.importers.structure import Group
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Side = Literal["encoder", "decoder"]
 ReadoutPart = Literal["hidden", "context", "embedding"]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.store.architecture import CELLS, CellKind, Decoder, Recurrence
+from app.store.decoder import Decoder
+from app.store.recurrence import CELLS, CellKind, Recurrence
 
 _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh)_l\d+(?:_reverse)?")
 _CELLS: dict[int, CellKind] = {CELLS[kind].blocks: kind for kind in ("lstm", "gru", "rnn_tanh")}  # of torch.nn
@@ -25,6 +26,15 @@ def pair(
             if is_encoder(encoder) and is_decoder(decoder):
                 return encoder, decoder
     return None
+
+
+def as_sides(checkpoint: Checkpoint) -> list[Tensors]:
+    """The state dict of an encoder-decoder; of two state dicts both ways to be `encoder.` and `decoder.`; else none."""
+    networks = list(checkpoint.networks.values())
+    if len(networks) == 1:
+        return networks
+    ways = (networks, networks[::-1]) if len(networks) == 2 else ()
+    return [prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.") for encoder, decoder in ways]
 
 
 def under(tensors: Tensors, prefix: str) -> dict[str, Tensor]:

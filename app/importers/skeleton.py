@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import missing_of
 from app.importers.structure import Group, Structure, structure_of
 from app.importers.torchvision import resnet_by_name
+from app.importers.unknown_structure import reason_of
 
 _CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
 _PAIR = ("encoder.embedding", "encoder.recurrence", "decoder.embedding", "decoder.recurrence", "decoder.output")
@@ -27,7 +27,7 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
         likely = _likely(part, structures)
         parts[part] = "" if likely is None else _prefix(*likely, several=several)
     return {
-        "why": _why(structures, len(recurrences)),
+        "why": reason_of({checkpoint.name_of(path): structure for path, structure in structures.items()}),
         "layout": "generic-encoder-decoder" if is_pair else "generic-classifier",
         "parts": parts,
         **(_beside(checkpoint) if is_pair else {}),
@@ -45,78 +45,6 @@ def _beside(checkpoint: Checkpoint) -> dict[str, Any]:
     words = {word for found in lists for word in found}
     bos, eos = (next((mark for mark in marks if mark in words), marks[0]) for marks in (_STARTS, _ENDS))
     return {"bos": bos, "eos": eos, "prepend": [], "append": [eos], "decoder": {"bridge": "copy"}}
-
-
-def _why(structures: dict[str, Structure], recurrences: int) -> str:
-    unknown = [key for structure in structures.values() for key in structure.unknown]
-    if not structures:
-        return "the files contain no tensors by name"
-    if not recurrences:
-        return _without_recurrence(structures)
-    if unknown:
-        more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
-        return f"these tensors belong to no part that Unroll has: {', '.join(unknown[:4])}{more}"
-    for structure in structures.values():
-        chain = chain_of(structure)
-        if chain is not None and chain.leftover:
-            names = ", ".join(group.name for group in chain.leftover[:4])
-            more = f" and {len(chain.leftover) - 4} more" if len(chain.leftover) > 4 else ""
-            return f"beside {_chained(chain)} there are parts that have no place: {names}{more}"
-    readers = [group for structure in structures.values() for group in structure.of("table")]
-    if recurrences == 2 and not readers:
-        return (
-            "it has 2 recurrences that are not one after the other, and no embedding. Of encoder-decoders over numbers "
-            "(seq2seq forecasting) layout series-encoder-decoder takes an encoder and a decoder of the same cell and "
-            "size, and linear layers after the decoder, whose inputs are its own rows or the encoder's last state; "
-            f"beside these there are {_beside_recurrences(structures)}. Attention over numbers, layers between both "
-            "sides, and encoders in two directions with a fed decoder are not supported, and no mapping file has them"
-        )
-    if recurrences > 1:
-        return f"it has {recurrences} recurrences that are not one after the other"
-    return next(filter(None, map(_wrong_head, structures.values())), None) or (
-        "its layers do not make one chain from the source to the answer"
-    )
-
-
-def _without_recurrence(structures: dict[str, Structure]) -> str:
-    if projected := next((key for made in structures.values() for key in made.unknown if "weight_hr_l" in key), None):
-        return f"{projected} projects the outputs of an LSTM (proj_size), which is not supported"
-    none = "it has no recurrent layer of torch.nn (keys such as rnn.weight_ih_l0 and rnn.weight_hh_l0)"
-    if any(made.of("image") for made in structures.values()):
-        return f"{none}, and its convolutions over images are no ResNet of torchvision. A ConvLSTM is not supported"
-    return none
-
-
-def _wrong_head(structure: Structure) -> str | None:
-    """What is wrong with a head that reads another number than the outputs of the last recurrence have."""
-    recurrences = structure.of("recurrence")
-    linears, tables = structure.of("linear"), structure.of("table")
-    if not recurrences or not linears:
-        return None
-    last = recurrences[-1]
-    width = structure.recurrence(last).output_size
-    order = list(structure.groups)
-    reader = next((group for group in linears if order.index(group) > order.index(last)), None)
-    if reader is None or reader.inputs % width == 0:
-        return None
-    more = reader.inputs - width
-    beside = next((table.name for table in tables if table.inputs == more), None)
-    what = f"{beside} beside them (as in an RCNN)" if beside else "other numbers beside them, or a part of them,"
-    return (
-        f"{reader.name} reads {reader.inputs} numbers, and the outputs of {last.name} have {width}: {what} "
-        f"{'is' if beside else 'are'} not supported"
-    )
-
-
-def _beside_recurrences(structures: dict[str, Structure]) -> str:
-    groups = [
-        group for made in structures.values() for group in made.groups if group.kind not in ("recurrence", "cell")
-    ]
-    return ", ".join(group.name for group in groups[:6]) or "no other parts"
-
-
-def _chained(chain: Chain) -> str:
-    return ", ".join(group.name for group in (*chain.recurrences, *(layer.linear for layer in chain.head)))
 
 
 def _likely(part: str, structures: dict[str, Structure]) -> tuple[str, Group] | None:

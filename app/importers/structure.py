@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.importers.checkpoint import Tensors
 from app.importers.parts import prefixed, recurrence
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Kind = Literal["recurrence", "cell", "table", "linear", "norm", "layer_norm", "convolution", "image", "crf", "unknown"]
 _RECURRENT = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?$")

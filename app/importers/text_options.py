@@ -16,7 +16,7 @@ from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import CleaningStep, FixedLength
+from app.store.text_input import CleaningStep, FixedLength
 from app.text.word_tokenizers import RULES, no_word
 
 CHARACTERS = "characters"

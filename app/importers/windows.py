@@ -3,7 +3,7 @@
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Given, require
 from app.importers.options import Option
-from app.store.manifest import SeriesInput
+from app.store.series_input import SeriesInput
 
 _SETTINGS = (
     "window",

@@ -17,7 +17,7 @@ from app.importers.options import Option, OptionValues
 from app.importers.vocabularies import Role, WordFile
 from app.saving.beside import EXACT, can_compare, difference
 from app.saving.calls import Answers
-from app.store.manifest import Feature
+from app.store.series_input import Feature
 
 _TRIED = (
     "nonlinearity",

@@ -236,7 +236,8 @@ def test_what_was_guessed_is_said_at_the_end(tmp_path: Path) -> None:
     printed = imported(tmp_path, saved(tmp_path, content), "--usual")
     _, _, guessed = printed.partition("check these: each was guessed")
     guessed = guessed.partition("wrote ")[0]
-    for doubt in ("(pooling)", "the order of lstm1 and lstm2", "the place of gate", "--layout tagger"):
+    usual = "taken as usual: pooling=last, activation=relu, outputs=softmax, tokenizer=spaces_lower, unknown=found"
+    for doubt in ("(pooling)", "the order of lstm1 and lstm2", "the place of gate", "--layout tagger", usual):
         assert doubt in guessed, doubt
     settled = ("--layout=text-classifier", "--set=pooling=last", "--set=activation=relu")
     printed = imported(tmp_path, saved(tmp_path, content), "--usual", *settled, name="other")

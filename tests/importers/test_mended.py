@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from app.models.resnet import ResNet
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.conftest import serving_store
 from tests.importers.importing import answered, asked, imported, run_import, saved
 from tests.importers.originals import CVND_WORDS, WORDS, sentences
@@ -292,7 +292,23 @@ def test_a_half_of_a_classifier_of_clips_asks_for_the_other(tmp_path: Path) -> N
         ({"cell": nn.Conv2d(9, 24, 3), "fc": nn.Linear(5, 2)}, "A ConvLSTM is not supported"),
         ({"lstm": nn.LSTM(6, 5), "fc": nn.Linear(11, 2)}, "fc reads 11 numbers, and the outputs of lstm have 5: emb"),
         ({"lstm": nn.LSTM(6, 5), "fc": nn.Linear(8, 2)}, "have 5: other numbers beside them"),
+        ({"lstm": nn.LSTM(9, 5), "fc": nn.Linear(5, 2)}, "lstm reads 9 numbers a step, and emb has 6 columns"),
+        (
+            {"emb_2": nn.Embedding(9, 6), "lstm": nn.LSTM(6, 5), "fc": nn.Linear(5, 2)},
+            "several embeddings (emb, emb_2)",
+        ),
+        ({"features": nn.Conv2d(3, 6, 3), "lstm": nn.LSTM(6, 5), "fc": nn.Linear(5, 2)}, "have no place: features"),
+        (
+            {"letters": nn.GRU(4, 3), "words": nn.GRU(9, 5), "fc": nn.Linear(5, 2)},
+            "letters reads 4 numbers and gives 3",
+        ),
     ],
 )
 def test_why_a_structure_is_unknown(tmp_path: Path, parts: dict[str, nn.Module], told: str) -> None:
     assert told in asked(tmp_path, saved(tmp_path, nn.ModuleDict({"emb": nn.Embedding(16, 6), **parts})))
+
+
+def test_two_networks_of_the_same_parts_are_named(tmp_path: Path) -> None:
+    state = nn.ModuleDict({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(4, 2)}).state_dict()
+    printed = asked(tmp_path, saved(tmp_path, {"model": state, "ema": state}))
+    assert "2 networks of the same parts: model.pt: model, model.pt: ema" in printed

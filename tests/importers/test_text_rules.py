@@ -23,7 +23,7 @@ from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.text_vectorization import STANDARDIZE, text_vectorization, vocabulary_lines
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary, check_rules, word_vocabulary
-from app.store.manifest import FixedLength, Replacement
+from app.store.text_input import FixedLength, Replacement
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import no_word
 

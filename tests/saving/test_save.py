@@ -11,8 +11,11 @@ import unroll
 from app.cli.in_process import answers
 from app.errors import ImportFailed
 from app.saving.missing import ArgumentsMissing
-from app.store.architecture import Classifier, Forecaster, LanguageModel, Tagger
+from app.store.classifier import Classifier
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
 from app.store.model_store import open_version
+from app.store.tagger import Tagger
 
 WORDS = ["<pad>", "<unk>", "film", "great", "bad", "plot", "actor", "scene", "very", "fine", "a", "the", "was", "is"]
 LABELS = ["bad", "so-so", "good"]

@@ -6,7 +6,7 @@ from app.importers.keras.pairs import Pair
 from app.importers.keras.stacking import as_one
 from app.importers.keras.values import Piece
 from app.importers.layout import require
-from app.store.architecture import Bridge
+from app.store.decoder import Bridge
 
 
 def bridge_of(pair: Pair, decoder: Piece) -> tuple[Bridge, Encoder]:

@@ -10,7 +10,9 @@ from app.importers.keras.understood import Understood
 from app.importers.keras.values import Linear
 from app.importers.layout import require
 from app.importers.parts import prefixed, two_labels
-from app.store.architecture import Classifier, Tagger, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
+from app.store.tagger import Tagger
 
 Tensors = Mapping[str, Tensor]
 

@@ -16,7 +16,9 @@ from app.importers.keras.values import Attended, Linear
 from app.importers.layout import require
 from app.importers.parts import decoder_of, prefixed
 from app.importers.stacks import widened_output
-from app.store.architecture import Attention, EncoderDecoder, TextEncoder
+from app.store.attention import Attention
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
 
 Tensors = Mapping[str, Tensor]
 

@@ -10,7 +10,10 @@ from app.errors import ImportFailed
 from app.importers.keras.stacking import stacked
 from app.importers.keras.values import Piece, Pooled, Source, Steps, Vector
 from app.importers.parts import prefixed
-from app.store.architecture import AttentionPooling, LayerNorm, Pooling, RecurrenceStage, SeriesEncoder, TextEncoder
+from app.store.encoder_part import Pooling
+from app.store.encoders import SeriesEncoder, TextEncoder
+from app.store.pooled import AttentionPooling
+from app.store.stages import LayerNorm, RecurrenceStage
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from app.importers.keras.understood import Understood
 from app.importers.keras.values import Linear, Repeat, Steps
 from app.importers.layout import require
 from app.importers.parts import prefixed
-from app.store.architecture import Forecaster, SeriesEncoder, ValueDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
 
 Tensors = Mapping[str, Tensor]
 
@@ -88,5 +89,5 @@ def _check_targets(last: Linear, targets: int) -> None:
 
 
 def _function(head: Head) -> dict[str, Any]:
-    """That of the output layer."""
+    """The function of the output layer, as members of a forecaster."""
     return {"output_activation": head.last.function.activation, "slope": head.last.function.slope}

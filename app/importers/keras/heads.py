@@ -12,7 +12,8 @@ from app.importers.keras.values import Linear, Piece, Steps
 from app.importers.layout import require
 from app.importers.parts import prefixed
 from app.importers.stacks import widened_output
-from app.store.architecture import Layer, LinearStage
+from app.store.layer import Layer
+from app.store.stages import LinearStage
 
 
 @dataclass(frozen=True)

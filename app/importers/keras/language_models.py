@@ -12,7 +12,9 @@ from app.importers.keras.stacking import forward_recurrence
 from app.importers.keras.understood import Understood
 from app.importers.layout import require
 from app.importers.parts import prefixed
-from app.store.architecture import LanguageModel, TextEncoder, WindowLanguageModel
+from app.store.encoders import TextEncoder
+from app.store.language_model import LanguageModel
+from app.store.window_language_model import WindowLanguageModel
 
 Tensors = Mapping[str, Tensor]
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from app.importers.keras.activations import Function, function_of
 from app.importers.keras.graph import Layer, kind_of
 from app.importers.keras.values import Piece
-from app.store.architecture import CELLS, CellKind, Join, Recurrence, RecurrenceStage
+from app.store.recurrence import CELLS, CellKind, Join, Recurrence
+from app.store.stages import RecurrenceStage
 
 _CELLS: dict[str, CellKind] = {
     "LSTM": "lstm",

@@ -6,7 +6,7 @@ from app.importers import stacks
 from app.importers.keras.values import Piece
 from app.importers.layout import require
 from app.importers.parts import prefixed, under
-from app.store.architecture import RecurrenceStage
+from app.store.stages import RecurrenceStage
 
 
 def stacked(pieces: Sequence[Piece]) -> list[Piece]:

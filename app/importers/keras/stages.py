@@ -7,7 +7,8 @@ from app.importers.keras.activations import Function
 from app.importers.keras.graph import Layer
 from app.importers.keras.values import Piece
 from app.importers.norms import scale_and_shift as batch_norm
-from app.store.architecture import Affine, Convolution, LayerNorm, LinearStage, Pool
+from app.store.stages import Affine, LayerNorm, LinearStage
+from app.store.windowed_stages import Convolution, Pool
 
 
 def dense_arrays(layer: Layer, inputs: int) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from app.importers.text_rules.text_vectorization import text_vectorization, voca
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import CleaningStep, FixedLength, Replacement
+from app.store.text_input import CleaningStep, FixedLength, Replacement
 from app.text.word_tokenizers import no_word
 
 _CLEANINGS: Mapping[str, tuple[CleaningStep, ...]] = {

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from app.importers.keras.activations import Function
 from app.importers.keras.graph import Layer
-from app.store.architecture import AttentionPooling, Pooling, Recurrence, RecurrenceStage, Stage
+from app.store.encoder_part import Pooling
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.stages import RecurrenceStage, Stage
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Piece:
 
     @property
     def recurrence(self) -> Recurrence:
-        """That of a stage which is one."""
+        """Its recurrence, where the stage is one."""
         assert isinstance(self.stage, RecurrenceStage)
         return self.stage.recurrence
 

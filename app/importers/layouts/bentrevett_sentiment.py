@@ -26,7 +26,8 @@ from app.importers.parts import (
 from app.importers.text_options import LENGTHS
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
 
 
 class _Notebook(Layout):

@@ -9,7 +9,7 @@ from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import AwdLstm, HeadBlock, awd_lstm_in, head_of
 from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.norms import taken_in
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed
@@ -17,8 +17,12 @@ from app.importers.stacks import stacked, widened_output
 from app.importers.text_rules.fastai import fastai
 from app.importers.tokenizer import check_words
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, LanguageModel, Layer, RecurrenceStage, Stage, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.classifier import Classifier
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoders import TextEncoder
+from app.store.language_model import LanguageModel
+from app.store.layer import Layer
+from app.store.stages import RecurrenceStage, Stage
 
 _LANGUAGE = Option("language", "language of spaCy's rules", "en", assumed=True)
 _MOST_TOKENS = 1000
@@ -171,7 +175,4 @@ class FastaiLanguageModel(_AwdLstm):
 
 
 def _known(checkpoint: Checkpoint) -> AwdLstm:
-    awd = checkpoint.once(awd_lstm_in)
-    require(awd is not None, "this is no AWD-LSTM of fastai: choose another --layout")
-    assert awd is not None
-    return awd
+    return known(checkpoint.once(awd_lstm_in), "AWD-LSTM of fastai")

@@ -11,7 +11,7 @@ from torch import Tensor
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known
 from app.importers.options import Option, OptionValues
 from app.importers.pair_links import linked
 from app.importers.pair_network import network_of
@@ -22,8 +22,10 @@ from app.importers.pairs import Pair
 from app.importers.parts import linear, prefixed
 from app.importers.structure import Group, is_named_table, structure_of
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder, ImageEncoder, Projection, ResNet
-from app.store.manifest import Decoding, ImageInput, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.image_encoder import ImageEncoder, Projection, ResNet
+from app.store.image_input import ImageInput
 
 _MOST_TOKENS = 200
 
@@ -169,10 +171,7 @@ def _captioners(rest: Tensors, resnet: ResNet, images: Mapping[str, Tensor]) -> 
 
 
 def _captioner(checkpoint: Checkpoint) -> Captioner:
-    made = checkpoint.once(captioner_in)
-    require(made is not None, "this is no ResNet with a decoder of words: choose another --layout")
-    assert made is not None
-    return made
+    return known(checkpoint.once(captioner_in), "ResNet with a decoder of words")
 
 
 def _image_options(made: Captioner) -> list[Option]:

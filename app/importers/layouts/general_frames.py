@@ -16,12 +16,15 @@ from app.importers.general_encoder import Parts, encoder_parts
 from app.importers.general_options import options_of
 from app.importers.general_understanding import understanding_of
 from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed
 from app.importers.structure import structure_of
-from app.store.architecture import Classifier, FramesEncoder, ImageEncoder, Layer, ResNet
-from app.store.manifest import ImageInput
+from app.store.classifier import Classifier
+from app.store.encoders import FramesEncoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
 
 _SIZES = ("image_size", "img_size", "resize", "crop_size", "image_height", "img_height", "img_h", "img_x")
 _FRAMES = ("num_frames", "n_frames", "frames", "max_frames", "sequence_length", "seq_len", "seq_length", "clip_len")
@@ -121,10 +124,7 @@ def clips_in(checkpoint: Checkpoint) -> Clips | None:
 
 
 def _clips(checkpoint: Checkpoint) -> Clips:
-    clips = checkpoint.once(clips_in)
-    require(clips is not None, "this is no ResNet with a recurrence and a head after it: choose another --layout")
-    assert clips is not None
-    return clips
+    return known(checkpoint.once(clips_in), "ResNet with a recurrence and a head after it")
 
 
 def _layers(chain: Chain, given: Given) -> tuple[tuple[Layer, ...], dict[str, Tensor]]:

@@ -23,8 +23,9 @@ from app.importers.stacks import is_stack, stacked, widened_output
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.text_rules.marks import padding_word
 from app.importers.vocabularies import Role
-from app.store.architecture import LanguageModel, WindowLanguageModel
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.language_model import LanguageModel
+from app.store.window_language_model import WindowLanguageModel
 
 _STARTS = ("<bos>", "<s>", "<sos>", "<start>", "xxbos", "<go>", "<eos>", "</s>", "<end>")
 _ENDS = ("<eos>", "</s>", "<end>", "xxeos")

@@ -16,7 +16,9 @@ from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
 from app.importers.side_by_side import check_steps, of_steps
 from app.importers.windows import SHORT, series_input, window_option
-from app.store.architecture import Classifier, Forecaster, SeriesEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
 
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096

@@ -9,12 +9,15 @@ from pydantic import ValidationError
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.general_options import FUNCTIONS
-from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed
 from app.importers.series_pair import SeriesPair, series_pair_in
 from app.importers.windows import SHORT, series_input, window_option
-from app.store.architecture import Forecaster, Layer, Recurrence, SeriesEncoder, ValueDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.layer import Layer
+from app.store.recurrence import Recurrence
 
 _HORIZONS = ("horizon", "output_chunk_length", "pred_len", "prediction_length", "target_len", "target_length")
 _READS = Option(
@@ -125,10 +128,7 @@ _WORDS = {"fed": "its row before", "summary": "the encoder's last state in each 
 
 
 def _pair(checkpoint: Checkpoint) -> SeriesPair:
-    pair = checkpoint.once(series_pair_in)
-    require(pair is not None, "this is no encoder-decoder over numbers: choose another --layout")
-    assert pair is not None
-    return pair
+    return known(checkpoint.once(series_pair_in), "encoder-decoder over numbers")
 
 
 def _decoder(pair: SeriesPair, values: OptionValues) -> ValueDecoder:

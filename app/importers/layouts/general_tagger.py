@@ -16,7 +16,7 @@ from app.importers.options import Option
 from app.importers.structure import Group
 from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import Tagger
+from app.store.tagger import Tagger
 
 _MAY_LABEL = (
     "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names alone "

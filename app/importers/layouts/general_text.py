@@ -13,7 +13,7 @@ from app.importers.options import Option
 from app.importers.side_by_side import check_steps, of_steps
 from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier
+from app.store.classifier import Classifier
 
 _MAY_TAG = (
     "whether a text has one label, or each of its words has one (--layout tagger), is not in the file: the parts are "

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known
 from app.importers.options import Option
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
@@ -21,11 +21,11 @@ from app.importers.pair_words import (
     understanding_of,
 )
 from app.importers.pairs import Pair
-from app.importers.parts import prefixed
+from app.importers.parts import as_sides
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
 
 _MOST_TOKENS = 1000
 
@@ -89,28 +89,15 @@ def pair_in(checkpoint: Checkpoint) -> Pair | None:
 
 
 def _found(checkpoint: Checkpoint) -> Pair | None:
-    networks = list(checkpoint.networks.values())
-    if not networks or len(networks) > 2:
-        return None
     one_hot = [len(words) for words in (*checkpoint.vocabularies.values(), *checkpoint.given)]
     try:
-        if len(networks) == 1:
-            return pair_of(networks[0], one_hot)
-        both = [
-            prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.")
-            for encoder, decoder in (networks, networks[::-1])
-        ]
-        return likeliest([pair_of(tensors, one_hot) for tensors in both])
+        return likeliest([pair_of(tensors, one_hot) for tensors in as_sides(checkpoint)])
     except ImportFailed:  # tensors that have the names of a recurrence, and not its shapes
-        pass
-    return None
+        return None
 
 
 def _pair(checkpoint: Checkpoint) -> Pair:
-    pair = pair_in(checkpoint)
-    require(pair is not None, "this is no encoder-decoder over texts: choose another --layout")
-    assert pair is not None
-    return pair
+    return known(pair_in(checkpoint), "encoder-decoder over texts")
 
 
 def _source_options(checkpoint: Checkpoint, rows: int) -> list[Option]:

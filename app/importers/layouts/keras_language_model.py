@@ -15,8 +15,9 @@ from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import LanguageModel, WindowLanguageModel
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.language_model import LanguageModel
+from app.store.window_language_model import WindowLanguageModel
 
 _MOST_TOKENS = 1000
 _MOST_WINDOW = 10_000

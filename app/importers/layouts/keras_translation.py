@@ -17,7 +17,8 @@ from app.importers.options import Option, OptionValues
 from app.importers.text_rules.keras_tokenizer import tokenizer_of
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import Decoding, FixedLength, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.text_input import FixedLength
 
 _MOST_TOKENS = 1000
 _STARTS = (

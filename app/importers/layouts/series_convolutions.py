@@ -17,7 +17,10 @@ from app.importers.layout import Columns, Converted, Given, Layout, Needs, Under
 from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster, source_doubts
 from app.importers.options import Option
 from app.importers.parts import prefixed
-from app.store.architecture import Block, Classifier, Forecaster, SeriesEncoder
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
 
 _STRIDES = Option("strides", "the stride of the first convolution of each residual block", depends="2 halves the steps")
 _STEM_STRIDE = Option("stem_stride", "the stride of the first convolution", "2", kind="whole", most=64)

@@ -11,7 +11,8 @@ from app.importers.options import Option
 from app.importers.parts import consists_of, embedded, linear, prefixed, recurrence, recurrent_weights, two_labels
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
 
 
 class Udacity(Layout):

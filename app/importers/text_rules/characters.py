@@ -6,7 +6,7 @@ from typing import Literal
 from tokenizers import decoders
 
 from app.importers.tokenizer import Vocabulary, checked, index_of
-from app.store.manifest import CleaningStep, FixedLength, TokenizerUse
+from app.store.text_input import CleaningStep, FixedLength, TokenizerUse
 from app.text.word_tokenizers import CHARACTERS, word_file
 
 
