@@ -32,7 +32,8 @@ class Classifier(nn.Module):
         self.fc = nn.Linear(32, 2)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.fc(self.lstm(self.embedding(ids))[0].mean(1))
+        answer: Tensor = self.fc(self.lstm(self.embedding(ids))[0].mean(1))
+        return answer
 
 
 class Forecaster(nn.Module):
@@ -44,7 +45,8 @@ class Forecaster(nn.Module):
         self.linear = nn.Linear(24, 1)
 
     def forward(self, window: Tensor) -> Tensor:
-        return self.linear(self.lstm(window)[0][:, -1])
+        answer: Tensor = self.linear(self.lstm(window)[0][:, -1])
+        return answer
 
 
 class Characters(nn.Module):
@@ -57,7 +59,8 @@ class Characters(nn.Module):
         self.decoder = nn.Linear(48, characters)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.decoder(self.gru(self.embedding(ids))[0])
+        answer: Tensor = self.decoder(self.gru(self.embedding(ids))[0])
+        return answer
 
 
 class Tagger(nn.Module):
@@ -68,7 +71,8 @@ class Tagger(nn.Module):
         self.hidden2tag = nn.Linear(24, tags)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.hidden2tag(self.lstm(self.word_embeddings(ids))[0])
+        answer: Tensor = self.hidden2tag(self.lstm(self.word_embeddings(ids))[0])
+        return answer
 
 
 class Translator(nn.Module):
@@ -87,7 +91,8 @@ class Translator(nn.Module):
         memory, state = self.encoder(self.src_embedding(source))
         outputs = self.decoder(self.tgt_embedding(target), state)[0]
         weights = (outputs @ memory.transpose(1, 2)).softmax(2)
-        return self.out(torch.tanh(self.concat(torch.cat((outputs, weights @ memory), 2))))
+        answer: Tensor = self.out(torch.tanh(self.concat(torch.cat((outputs, weights @ memory), 2))))
+        return answer
 
 
 class TwoHeads(nn.Module):
@@ -101,7 +106,8 @@ class TwoHeads(nn.Module):
         self.domain = nn.Linear(8, 4)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.head(self.net["gru"](self.emb(ids))[0][:, -1])
+        answer: Tensor = self.head(self.net["gru"](self.emb(ids))[0][:, -1])
+        return answer
 
 
 class Block(nn.Module):
@@ -116,7 +122,8 @@ class Block(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         kept = self.downsample(image) if hasattr(self, "downsample") else image
-        return torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(image))))) + kept)
+        answer: Tensor = torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(image))))) + kept)
+        return answer
 
 
 class ImageEncoder(nn.Module):
@@ -138,7 +145,8 @@ class ImageEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         with torch.no_grad():
             vectors = self.resnet.eval()(images).flatten(1)
-        return self.bn(self.linear(vectors))
+        answer: Tensor = self.bn(self.linear(vectors))
+        return answer
 
 
 class ImageDecoder(nn.Module):
@@ -150,7 +158,8 @@ class ImageDecoder(nn.Module):
 
     def forward(self, vectors: Tensor, words: Tensor) -> Tensor:
         steps = torch.cat((vectors.unsqueeze(1), self.embed(words)), 1)
-        return self.linear(self.lstm(steps)[0])
+        answer: Tensor = self.linear(self.lstm(steps)[0])
+        return answer
 
 
 def numbered(words: Iterable[str]) -> dict[str, int]:
@@ -161,7 +170,7 @@ def train(steps: int, loss: Callable[[], Tensor], *modules: nn.Module) -> None:
     optimizer = torch.optim.Adam([weight for module in modules for weight in module.parameters()], 0.01)
     for _ in range(steps):
         optimizer.zero_grad()
-        loss().backward()
+        loss().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 

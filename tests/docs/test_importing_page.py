@@ -1,7 +1,6 @@
 """docs/importing.md and the README: each import and export prints what the page shows."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ SHOWN = [(page, number) for page in PAGES for number in range(len(blocks(page)))
 
 
 @pytest.fixture(scope="module")
-def printed() -> Iterator[dict[tuple[Path, int], str]]:
+def printed() -> dict[tuple[Path, int], str]:
     """What the commands of each transcript print, those of a page in one folder."""
     now: dict[tuple[Path, int], str] = {}
     for page, place in PAGES.items():
