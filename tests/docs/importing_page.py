@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+import pytest
 import torch
 from click.testing import CliRunner
 
@@ -59,7 +60,11 @@ def saving(code: str) -> str:
 def _printed(command: str) -> str:
     program, *arguments = shlex.split(command.replace("\\\n", " "))
     if program.rpartition("/")[2] == "unroll":
-        return CliRunner().invoke(main, arguments).output
+        with pytest.MonkeyPatch.context() as patch:
+            if "/" in program:  # an environment that is not active
+                patch.setattr(sys, "argv", [program])
+                patch.setenv("PATH", "")
+            return CliRunner().invoke(main, arguments).output
     if program == "cat":
         return "".join(Path(file).read_text(encoding="utf8") for file in arguments)
     assert program == "python", command
