@@ -4,32 +4,28 @@ language model. Real files, random weights; `make_kinds_store` publishes them al
 from pathlib import Path
 from typing import Any
 
-from app.store.architecture import (
-    Affine,
-    Architecture,
-    Attention,
-    AttentionPooling,
-    Classifier,
-    Convolution,
-    Decoder,
-    EncoderDecoder,
-    Forecaster,
-    FramesEncoder,
-    ImageEncoder,
-    Layer,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    Recurrence,
-    RecurrenceStage,
-    ResNet,
-    SeriesEncoder,
-    Tagger,
-    TextEncoder,
-    ValueDecoder,
-    WindowLanguageModel,
-)
-from app.store.manifest import Decoding, Feature, ImageInput, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
+from app.store.architecture import Architecture
+from app.store.attention import Attention
+from app.store.classifier import Classifier
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
+from app.store.manifest import Manifest
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.scaling import Standard
+from app.store.series_input import Feature, SeriesInput
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage
+from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
+from app.store.window_language_model import WindowLanguageModel
+from app.store.windowed_stages import Convolution, Pool
+from tests.tiny_numbers import draft
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 from training.loop import BOS, EOS, PAD, UNK
 
@@ -44,17 +40,7 @@ _COLUMNS = (Feature(name="warmth", scaling=Standard(mean=1, std=2)), Feature(nam
 def _draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
     if architecture.encoder.kind == "text":
         members = {"tokenizer": TokenizerUse(), "limits": TokenLimits(source_tokens=2000), **members}
-    return Manifest(
-        name=name,
-        version=1,
-        task=task,
-        description="Tiny and untrained.",
-        architecture=architecture,
-        parameters=1,
-        files={},
-        licence="Apache-2.0",
-        **members,
-    )
+    return draft(name, task, architecture, **members)
 
 
 def _decoding() -> Decoding:
@@ -278,6 +264,6 @@ def kind_drafts() -> list[Manifest]:
 def make_kinds_store(folder: Path) -> Path:
     """A store in `folder` with all these models."""
     tokenizer = tiny_tokenizer(folder)
-    for draft in kind_drafts():
-        publish_tiny(draft, folder / "store", tokenizer, spread=_SPREAD)
+    for manifest in kind_drafts():
+        publish_tiny(manifest, folder / "store", tokenizer, spread=_SPREAD)
     return folder / "store"

@@ -14,9 +14,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from app.models.networks import EncoderDecoder
-from app.store.architecture import Attention, Decoder, Recurrence, TextEncoder
-from app.store.architecture import EncoderDecoder as Architecture
-from app.store.manifest import Decoding, Manifest, TokenizerUse, TokenLimits, Training
+from app.store.attention import Attention
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder as Architecture
+from app.store.encoders import TextEncoder
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.text_input import TokenizerUse
+from app.store.training_facts import Training
 from training.cards import CardText
 from training.data import Pair, read_enko
 from training.loop import (

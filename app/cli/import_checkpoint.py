@@ -139,7 +139,7 @@ def _send(conversion: Conversion, parameters: Mapping[str, Any]) -> None:
         show_answer(conversion, folder, parameters["trial"])
         show_doubts(conversion)
         send_version(folder, parameters["into"], parameters["key"])
-    click.echo(f"try it:\n  {request_line(conversion, parameters['into'])}")
+    click.echo(f"try it:\n  {request_line(conversion, parameters['trial'], parameters['into'])}")
 
 
 def _check_task(conversion: Conversion) -> None:

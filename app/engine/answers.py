@@ -29,9 +29,9 @@ from app.models.networks import Classifier, EncoderDecoder, TokenNetwork
 from app.models.pooling import pooled
 from app.models.state import State
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import Forecaster as ForecasterConfig
-from app.store.architecture import Pooling
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.encoder_part import Pooling
+from app.store.forecaster import Forecaster as ForecasterConfig
 
 
 def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:

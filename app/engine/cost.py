@@ -21,7 +21,11 @@ from app.engine.protocol import (
     Tag,
     Tokens,
 )
-from app.store.architecture import Architecture, Classifier, Forecaster, RecurrentEncoder, WindowLanguageModel
+from app.store.architecture import Architecture
+from app.store.classifier import Classifier
+from app.store.encoders import RecurrentEncoder
+from app.store.forecaster import Forecaster
+from app.store.window_language_model import WindowLanguageModel
 
 IMAGE_STEPS = 256  # cost of a source image, and of each frame
 _WINDOW_STEPS = 100  # cell steps of a row of the running batch that reads its window anew

@@ -23,7 +23,7 @@ from app.models.pooling import joined_parts, pooled_part, pooled_parts
 from app.models.recurrent import last_of
 from app.models.steps import Steps
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import Pooling
+from app.store.encoder_part import Pooling
 
 _NO_LAYER = 0  # the ids of a source are the state of a window language model
 

@@ -22,8 +22,9 @@ from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.tf32 import products_in_tf32
 from app.models.serving.unrolled import PackedRecurrent
-from app.store.architecture import WindowLanguageModel
-from app.store.manifest import Decoding, Manifest
+from app.store.decoding import Decoding
+from app.store.manifest import Manifest
+from app.store.window_language_model import WindowLanguageModel
 
 log = logging.getLogger("unroll.engine")
 CALM_UNITS = 64

@@ -6,20 +6,15 @@ from app.errors import ExportFailed
 from app.export.code import Code, applied
 from app.export.recurrence import joined, last_of, name_of, recurrence, unrolled
 from app.export.stages import block, layer, stages
-from app.store.architecture import (
-    AttentionPooling,
-    Classifier,
-    Forecaster,
-    FramesEncoder,
-    Head,
-    Join,
-    LayerNorm,
-    Pooling,
-    Recurrence,
-    SeriesEncoder,
-    TextEncoder,
-    WindowLanguageModel,
-)
+from app.store.classifier import Classifier
+from app.store.encoder_part import Pooling
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster
+from app.store.layer import Head
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Join, Recurrence
+from app.store.stages import LayerNorm
+from app.store.window_language_model import WindowLanguageModel
 
 Pooled = Classifier | Forecaster | WindowLanguageModel
 

@@ -5,7 +5,7 @@ from app.export.code import Code, applied
 from app.export.encoder import encoder, head, pooled
 from app.export.program import Program
 from app.export.recurrence import has_cell, name_of, recurrence
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
 
 _ROWS = "Rows (batch, steps, features) to the rows that follow (batch, {}, targets), all scaled."

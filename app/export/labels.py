@@ -4,8 +4,9 @@ from app.export import sources
 from app.export.code import Code
 from app.export.encoder import encoder, head, pooled
 from app.export.program import Program
-from app.store.architecture import Classifier, Tagger
+from app.store.classifier import Classifier
 from app.store.manifest import Manifest
+from app.store.tagger import Tagger
 
 
 def classifier(manifest: Manifest, config: Classifier) -> Program:

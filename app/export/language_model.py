@@ -6,8 +6,10 @@ from app.export.code import Code
 from app.export.encoder import encoder, head, pooled
 from app.export.program import Program
 from app.export.recurrence import name_of, recurrence
-from app.store.architecture import LanguageModel, WindowLanguageModel
-from app.store.manifest import Decoding, Manifest
+from app.store.decoding import Decoding
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.window_language_model import WindowLanguageModel
 
 
 def language_model(manifest: Manifest, config: LanguageModel) -> Program:

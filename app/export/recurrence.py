@@ -1,7 +1,7 @@
 """Recurrences as code: `torch.nn` where it has the cell, and otherwise a class with the equations of the cell."""
 
 from app.export.code import INDENT, Code, applied
-from app.store.architecture import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, Recurrence
 
 _CELL = "Recurrence"
 _CLASSES = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "gru": "GRU", "lstm": "LSTM"}

@@ -9,11 +9,10 @@ import torch
 
 from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_named_for_attention
 from app.importers.pairs import side_of
-from app.importers.structure import Group, Structure
+from app.importers.structure import Group, Structure, is_named_table
 
 LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 _LAYERS = ("linear", "table", "convolution")
-_TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _table(groups: Sequence[Group], input_size: int) -> Group | None:
     """The embedding: as many columns as the first part that reads it has inputs."""
     readers = {input_size, *(int(group.weight.shape[1]) for group in groups if group.kind == "convolution")}
     candidates = [group for group in groups if group.kind == "table" and group.inputs in readers]
-    named = [group for group in candidates if any(word in group.prefix.lower() for word in _TABLES)]
+    named = [group for group in candidates if is_named_table(group.prefix) or "encoder" in group.prefix.lower()]
     chosen = named or candidates
     return max(chosen, key=lambda group: group.outputs, default=None)
 

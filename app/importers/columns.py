@@ -13,7 +13,8 @@ from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.request import ImportRequest
 from app.importers.scalers import Scaler, Scaling, scaler_in_words, scaler_of
-from app.store.manifest import Feature, Standard
+from app.store.scaling import Standard
+from app.store.series_input import Feature
 
 _SCALING = ("scal", "norm", "stat")
 _TARGETS = ("target", "label", "y_", "_y", "output")

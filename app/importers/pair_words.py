@@ -62,9 +62,9 @@ def marks_of(words: Sequence[str]) -> tuple[str | None, str | None]:
 def target_options(checkpoint: Checkpoint, pair: Pair) -> list[Option]:
     words = known_words(checkpoint, pair.decoder.rows) or next(iter(checkpoint.given[-1:]), ())
     start, stop = marks_of(words)
-    most = checkpoint.setting(*_LENGTHS)
+    most = checkpoint.whole_setting(*_LENGTHS)
     is_long = words and sum(len(word) == 1 for word in words) > 0.8 * len(words)
-    usual = most if isinstance(most, int) and 0 < most <= MOST_TOKENS else 200 if is_long else 50
+    usual = most if most is not None and most <= MOST_TOKENS else 200 if is_long else 50
     return [
         Option(
             "target_words",

@@ -7,10 +7,11 @@ from typing import Literal
 from app.errors import ImportFailed
 from app.importers.chain import chain_of
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.pairs import layers_of, side_of
-from app.importers.parts import prefixed
+from app.importers.pair_recognition import layers_of
+from app.importers.pairs import side_of
+from app.importers.parts import as_sides
 from app.importers.structure import Group, structure_of, with_layers
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Reads = Literal["fed", "summary"]
 
@@ -43,19 +44,11 @@ class SeriesPair:
 
 def series_pair_in(checkpoint: Checkpoint) -> SeriesPair | None:
     """None if the checkpoint has no such network, in one state dict or in two."""
-    networks = list(checkpoint.networks.values())
     try:
-        if len(networks) == 1:
-            return _pair_of(networks[0])
-        if len(networks) == 2:
-            both = [
-                _pair_of(prefixed(one, "encoder.") | prefixed(other, "decoder."))
-                for one, other in (networks, networks[::-1])
-            ]
-            return next((pair for pair in both if pair is not None), None)
+        pairs = [_pair_of(tensors) for tensors in as_sides(checkpoint)]
     except ImportFailed:  # tensors that have the names of a recurrence, and not its shapes
-        pass
-    return None
+        return None
+    return next((pair for pair in pairs if pair is not None), None)
 
 
 def _pair_of(tensors: Tensors) -> SeriesPair | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from app.importers.chain import Chain
-from app.importers.general import poolings_of
+from app.importers.general_options import poolings_of
 from app.importers.layout import require
 from app.importers.options import Option, OptionValues
 

@@ -16,7 +16,7 @@ from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import CleaningStep, FixedLength
+from app.store.text_input import CleaningStep, FixedLength
 from app.text.word_tokenizers import RULES, no_word
 
 CHARACTERS = "characters"
@@ -35,7 +35,7 @@ def known_words(checkpoint: Checkpoint, rows: int) -> Sequence[str]:
 def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
     """The usual values follow from the words, if the files have them."""
     found = known_words(checkpoint, rows)
-    length = checkpoint.setting(*LENGTHS)
+    length = checkpoint.whole_setting(*LENGTHS)
     return [
         Option(
             "tokenizer",
@@ -54,7 +54,9 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         Option(
             "length",
             "words that every text was cut and padded to (sides: padding, truncating); none: each is read whole",
-            str(length) if isinstance(length, int) and length > 0 else "none",
+            str(length or "none"),
+            kind="whole",
+            or_none=True,
             depends="padding is read like words unless the training packed or masked it",
         ),
         Option(
@@ -156,16 +158,14 @@ def _word(value: str, found: Sequence[str], name: str) -> str | None:
 
 def length_of(values: OptionValues, found: Sequence[str]) -> FixedLength | None:
     """The fixed length that the options say. Padding has the id of the vocabulary's word for it, or 0."""
-    value = values.text("length")
-    if value == "none":
+    length = values.number_or_none("length")
+    if length is None:
         return None
-    if not value.isdecimal() or not 0 < int(value) <= 10_000:
-        raise ImportFailed(f"--set length={value}: use none, or a number of words from 1 to 10000")
     word = padding_word(found)
     side = values.text("padding")
     return FixedLength.model_validate(
         {
-            "to": int(value),
+            "to": length,
             "pad": None if side == "none" else list(found).index(word) if word is not None else 0,
             "pad_side": "left" if side == "none" else side,
             "cut_side": values.text("truncating"),

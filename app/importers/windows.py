@@ -1,12 +1,9 @@
 """Windows of a series: options of the layouts over numbers, and how a series becomes the network's input."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from app.importers.general import setting_of
+from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Given, require
 from app.importers.options import Option
-from app.store.manifest import SeriesInput
+from app.store.series_input import SeriesInput
 
 _SETTINGS = (
     "window",
@@ -31,13 +28,14 @@ SHORT = Option(
 )
 
 
-def window_option(settings: Mapping[str, Any]) -> Option:
+def window_option(checkpoint: Checkpoint) -> Option:
     """The usual value is in the settings of a checkpoint, if they have one."""
-    usual = setting_of(settings, _SETTINGS) or "none"
     return Option(
         "window",
         "steps that the network reads: the length of the training's windows; none: all steps of a series",
-        usual if usual.isdecimal() or usual == "none" else "none",
+        str(checkpoint.whole_setting(*_SETTINGS) or "none"),
+        kind="whole",
+        or_none=True,
         depends="of a longer series only the last steps are read, as in the training",
         readings=("none", "10", "30"),
     )
@@ -45,18 +43,13 @@ def window_option(settings: Mapping[str, Any]) -> Option:
 
 def series_input(given: Given) -> SeriesInput:
     """By the values of `window` and `short`. Raises ImportFailed."""
-    value = given.values.text("window")
-    require(
-        value == "none" or (value.isdecimal() and 0 < int(value) <= 10_000),
-        f"--set window={value}: use none, or a number of steps from 1 to 10000",
-    )
-    short = given.values.text("short")
-    require(value != "none" or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
+    window, short = given.values.number_or_none("window"), given.values.text("short")
+    require(window is not None or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
     return SeriesInput.model_validate(
         {
             "features": tuple(given.features),
             "targets": tuple(given.targets),
-            "window": None if value == "none" else int(value),
+            "window": window,
             "pad": short,
         }
     )

@@ -4,7 +4,7 @@ RNN after Elman (1990); LSTM after Hochreiter and Schmidhuber (1997) with forget
 et al. (2014) as in `torch.nn.GRU`. Parameters have the names and the layout of `torch.nn`, so a state dict of
 `torch.nn.LSTM` loads unchanged.
 
-A new kind of cell is an entry in `app.store.architecture.CELLS` and one in `COMPUTATIONS`, here.
+A new kind of cell is an entry in `app.store.recurrence.CELLS` and one in `COMPUTATIONS`, here.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from app.store.architecture import CellKind
+from app.store.recurrence import CellKind
 
 _SATURATED = 1e4  # sigmoid(1e4) is exactly 1 and sigmoid(-1e4) exactly 0, in float32 and bfloat16
 _ONE_LAYER = (True, 1, 0.0)  # arguments of torch's kernels: biases, layers, dropout

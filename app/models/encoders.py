@@ -14,12 +14,12 @@ from app.models.recurrent import Recurrent
 from app.models.resnet import ResNet
 from app.models.stages import Stages
 from app.models.steps import Steps, joined_directions, unroll
-from app.store.architecture import FramesEncoder as FramesEncoderConfig
-from app.store.architecture import ImageEncoder as ImageEncoderConfig
-from app.store.architecture import Pooling
-from app.store.architecture import RecurrentEncoder as RecurrentEncoderConfig
-from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
-from app.store.architecture import TextEncoder as TextEncoderConfig
+from app.store.encoder_part import Pooling
+from app.store.encoders import FramesEncoder as FramesEncoderConfig
+from app.store.encoders import RecurrentEncoder as RecurrentEncoderConfig
+from app.store.encoders import SeriesEncoder as SeriesEncoderConfig
+from app.store.encoders import TextEncoder as TextEncoderConfig
+from app.store.image_encoder import ImageEncoder as ImageEncoderConfig
 
 NO_POOLS: Mapping[Pooling, Tensor] = MappingProxyType({})
 
@@ -158,7 +158,7 @@ class SeriesEncoder(RecurrentEncoder):
         super().__init__()
         self._add_recurrence(config, dropout)
         self.branch = Blocks(config.branch, config.features)
-        self._is_transposed = config.transposed is not None
+        self._is_transposed = config.is_transposed
         self._mask_value = config.mask_value
 
     def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:

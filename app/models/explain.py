@@ -14,7 +14,7 @@ from app.models.gates import Gated, computation_of, gated_step, projected
 from app.models.networks import Classifier
 from app.models.pieces import InPieces
 from app.models.steps import Steps
-from app.store.architecture import CELLS, CellSettings
+from app.store.recurrence import CELLS, CellSettings
 
 _PIECE = 16  # cell steps of a piece
 _PREFIX_STEPS = 1024  # padded cell steps of a piece, when each prefix is encoded by itself

@@ -9,8 +9,8 @@ from app.models.encoders import Encoded, SeriesEncoder
 from app.models.head import Head
 from app.models.pooling import attention_of, last_outputs, pooled
 from app.models.recurrent import Recurrent
-from app.store.architecture import Forecaster as ForecasterConfig
-from app.store.architecture import ValueDecoder as ValueDecoderConfig
+from app.store.forecaster import Forecaster as ForecasterConfig
+from app.store.forecaster import ValueDecoder as ValueDecoderConfig
 
 
 class ValueDecoder(nn.Module):

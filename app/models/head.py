@@ -5,7 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from app.models.activations import function_of
-from app.store.architecture import Layer, LayerNorm
+from app.store.layer import Layer
+from app.store.stages import LayerNorm
 
 
 class Head(nn.Module):
@@ -19,8 +20,8 @@ class Head(nn.Module):
         width = inputs
         for number, layer in enumerate(layers):
             self.add_module(str(number), nn.Linear(width, layer.size))
-            if (norm := norm_of(layer, width)) is not None:
-                self.add_module(f"norm{number}", norm)
+            if (batch_norm := norm_of(layer, width)) is not None:
+                self.add_module(f"norm{number}", batch_norm)
             width = layer.size
         self.output_size = width
 

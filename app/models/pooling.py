@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from app.models.activations import function_of
 from app.models.encoders import Encoded
 from app.models.recurrent import last_of
-from app.store.architecture import AttentionPooling as AttentionConfig
-from app.store.architecture import Pooling
+from app.store.encoder_part import Pooling
+from app.store.pooled import AttentionPooling as AttentionConfig
 
 
 class AttentionPooling(nn.Module):
-    """The mean of the outputs, weighted by a softmax over their scores. See `app.store.architecture`."""
+    """The mean of the outputs, weighted by a softmax over their scores. See `app.store.pooled`."""
 
     def __init__(self, config: AttentionConfig, memory_size: int) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from app.models.encoders import TextEncoder
 from app.models.head import Head
 from app.models.pooling import attention_of, pooled
 from app.models.state import State
-from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
+from app.store.window_language_model import WindowLanguageModel as WindowLanguageModelConfig
 
 
 class WindowLanguageModel(nn.Module):

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from app.errors import InputTooLong, InvalidManifest
-from app.store.manifest import CleaningStep, Replacement
+from app.store.text_input import CleaningStep, Replacement
 from app.text.linear_pattern import LinearPattern, Match
 from app.text.words import in_lower_case
 

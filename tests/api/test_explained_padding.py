@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.architecture import Classifier, Recurrence, TextEncoder
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
+from app.store.text_input import FixedLength, TokenizerUse
 from tests.conftest import serving_store
 from tests.tiny_kinds import _draft
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer

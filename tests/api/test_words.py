@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.manifest import FixedLength, Manifest, TokenizerUse
+from app.store.manifest import Manifest
 from app.store.publishing import file_entry, write_manifest
+from app.store.text_input import FixedLength, TokenizerUse
 from app.text.word_tokenizers import build
 from tests.api.sse import events_of
 from tests.conftest import serving_store

@@ -18,7 +18,7 @@ from app.engine.config import EngineConfig
 from app.engine.process import EngineProcesses, engine_devices, on_device
 from app.engine.protocol import Decode, Decoded, Label, Pixels, Progress, Status, Terms, Tokens
 from app.errors import EngineFailed, TimedOut
-from app.store.architecture import Classifier
+from app.store.classifier import Classifier
 from app.store.hashes import FOLDER, Hashes
 from tests.conftest import PATIENCE
 from tests.tiny_store import IMAGE_SIZE, drafts, publish_tiny

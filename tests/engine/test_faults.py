@@ -41,7 +41,7 @@ from app.errors import ContradictoryOptions, EngineFailed
 from app.models.encoders import Encoded, TextEncoder
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.state import State
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
 from app.store.manifest import Manifest
 from app.store.model_store import open_version
 from tests.engine.failing_allocations import FailingAllocations

@@ -29,7 +29,7 @@ from app.errors import ContradictoryOptions, EngineFailed
 from app.models.networks import EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.precision import Precision, capability
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
 from tests.engine.loop import Loop, answers, load
 from tests.engine.number_references import frames, rows_of, scores_alone, series

@@ -11,7 +11,10 @@ from app.engine.models import Models
 from app.engine.policy import Policy
 from app.engine.protocol import Decode, Decoded, Embed, Tokens
 from app.errors import EngineFailed
-from app.store.architecture import Convolution, Recurrence, TextEncoder, WindowLanguageModel
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
+from app.store.window_language_model import WindowLanguageModel
+from app.store.windowed_stages import Convolution
 from tests.engine.loop import Loop, load
 from tests.tiny_kinds import _decoding, _draft
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer

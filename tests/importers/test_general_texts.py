@@ -297,7 +297,7 @@ def test_a_model_of_one_hot_characters_continues_as_the_module(tmp_path: Path, t
     content = {"state_dict": model.state_dict(), "tokens": tuple(letters), "n_hidden": 8}
     printed = imported(tmp_path, saved(tmp_path, content), "--usual", "--set=max_tokens=12")
     assert "layout: language-model" in printed
-    assert "tokenizer: characters" in printed
+    assert "tokenizer=characters" in printed
     (result,) = answered(tmp_path, [text])
     wanted = "".join(letters[token] for token in model.greedy([letters.index(letter) for letter in text], 12))
     assert result["text"] == wanted.rstrip()

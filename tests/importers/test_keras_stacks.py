@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.importers.keras import pooled
+from app.importers.keras.classifiers import classifier
+from app.importers.keras.forecasters import forecaster
 from app.importers.keras.understood import understand
 from app.importers.keras_model import KerasModel
 from app.importers.layout import Converted
@@ -65,7 +66,7 @@ def test_classifiers_of_texts(seed: int) -> None:
     outputs, last = ((1, "sigmoid"), (3, "softmax"), (4, "sigmoid"))[seed % 3]
     stack = _stack(seed, text=True, outputs=outputs, last=last)
     ids = _padded(np.random.default_rng(seed).integers(1, IDS, (4, STEPS)), 0)
-    architecture, tensors = pooled.classifier(understand(stack.model))
+    architecture, tensors = classifier(understand(stack.model))
     network = network_of(Converted(architecture, tensors))
     with torch.no_grad():
         logits = network(torch.from_numpy(ids), torch.full((4,), STEPS))
@@ -81,7 +82,7 @@ def test_classifiers_of_texts(seed: int) -> None:
 def test_forecasters(seed: int) -> None:
     stack = _stack(seed, text=False, outputs=2, last=("linear", "tanh")[seed % 2])
     rows = _padded(np.random.default_rng(seed).normal(size=(4, STEPS, 3)), 0.0)
-    architecture, tensors = pooled.forecaster(understand(stack.model), targets=1)
+    architecture, tensors = forecaster(understand(stack.model), targets=1)
     network = network_of(Converted(architecture, tensors))
     with torch.no_grad():
         answer = network(torch.from_numpy(rows).float(), torch.full((4,), STEPS)).numpy()
@@ -109,7 +110,7 @@ def test_both_states_of_an_lstm_side_by_side(order: tuple[str, str]) -> None:
         for layer, arrays in zip(stack.layers, stack.arrays, strict=True)
     }
     rows = np.random.default_rng(3).normal(size=(4, STEPS, 3))
-    architecture, tensors = pooled.forecaster(understand(KerasModel("3.9.0", config, weights)), targets=1)
+    architecture, tensors = forecaster(understand(KerasModel("3.9.0", config, weights)), targets=1)
     network = network_of(Converted(architecture, tensors))
     with torch.no_grad():
         answer = network(torch.from_numpy(rows).float(), torch.full((4,), STEPS)).numpy()

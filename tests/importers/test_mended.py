@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from app.models.resnet import ResNet
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.conftest import serving_store
 from tests.importers.importing import answered, asked, imported, run_import, saved
 from tests.importers.originals import CVND_WORDS, WORDS, sentences
@@ -128,13 +128,25 @@ def test_half_of_a_pair_says_what_is_missing(tmp_path: Path, half: int) -> None:
     ("option", "told"),
     [
         ("--set=max_tokens=0", "--set max_tokens=0: the value must be a whole number from 1 to 200"),
-        ("--set=max_tokens=1000", "--set max_tokens=1000: the value must be a whole number from 1 to 200"),
-        ("--set=max_tokens=many", "--set max_tokens=many: the value must be a whole number from 1 to 200"),
-        ("--set=image_size=-1", "--set image_size=-1: the value must be a whole number from 32 to 1024"),
+        pytest.param(
+            "--set=max_tokens=1000",
+            "--set max_tokens=1000: the value must be a whole number from 1 to 200",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "--set=max_tokens=many",
+            "--set max_tokens=many: the value must be a whole number from 1 to 200",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "--set=image_size=-1",
+            "--set image_size=-1: the value must be a whole number from 32 to 1024",
+            marks=pytest.mark.slow,
+        ),
         ("--set=colour=red", "this layout has no option colour; its options: image_size, max_tokens"),
         ("--labels=a,b", "leave out --labels"),
-        ("--scaler=none", "leave out --features, --targets and --scaler"),
-        ("--task=knitting", "there is no task knitting"),
+        pytest.param("--scaler=none", "leave out --features, --targets and --scaler", marks=pytest.mark.slow),
+        pytest.param("--task=knitting", "there is no task knitting", marks=pytest.mark.slow),
         ("--task=sentiment", "the task sentiment is text to label; this network is image to tokens"),
     ],
 )
@@ -147,9 +159,9 @@ def test_values_that_cannot_be_are_refused(tmp_path: Path, option: str, told: st
     ("options", "told"),
     [
         (["--labels=a,a,b"], "two labels have the same name, 'a'"),
-        (["--labels=a,b"], "the network has 3 labels, not 2"),
+        pytest.param(["--labels=a,b"], "the network has 3 labels, not 2", marks=pytest.mark.slow),
         (["--labels=a,b,c", "--set=tokenizer=spacy:zz"], "spacy:zz"),
-        (["--labels=a,b,c", "--set=tokenizer=words"], "the value must be one of"),
+        pytest.param(["--labels=a,b,c", "--set=tokenizer=words"], "the value must be one of", marks=pytest.mark.slow),
         (["--labels=a,b,c", "--set=pooling=first"], "the value must be one of last, last_backward_first, last_output"),
     ],
 )

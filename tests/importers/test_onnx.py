@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from app.errors import ImportFailed
-from app.importers.onnx import Graph, graph_of
+from app.importers.onnx.graph import Graph, graph_of
 from app.importers.reading import ForeignObject
 
 _ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}  # from torch's gates to ONNX's

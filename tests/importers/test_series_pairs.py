@@ -3,6 +3,7 @@ module does, as many rows as are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -129,7 +130,7 @@ def service(modules: dict[str, Network], tmp_path_factory: pytest.TempPathFactor
 def test_the_service_forecasts_as_the_module(service: httpx.Client, modules: dict[str, Network], name: str) -> None:
     """Series of several lengths in one request."""
     inputs = [_series(WIDTHS.get(name, 1), seed) for seed in range(4)]
-    body = {"model": name, "inputs": inputs}
+    body: dict[str, Any] = {"model": name, "inputs": inputs}
     horizon = 5
     if isinstance(modules[name], Seq2Seq):
         horizon = 7

@@ -10,7 +10,11 @@ from app.models.explain import _probabilities
 from app.models.networks import Classifier as Network
 from app.models.networks import build_network
 from app.models.pieces import at_once
-from app.store.architecture import AttentionPooling, Classifier, LinearStage, Recurrence, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.stages import LinearStage
 from tests.models.series_references import randomised
 
 

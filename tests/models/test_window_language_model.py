@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import WindowLanguageModel as Config
+from app.store.window_language_model import WindowLanguageModel as Config
 
 VOCABULARY, WINDOW = 15, 6
 

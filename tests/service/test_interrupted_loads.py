@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from app.models.networks import build_network
-from app.store.architecture import Classifier
+from app.store.classifier import Classifier
 from app.store.manifest import Manifest
 from tests.conftest import wait_until_ready
 from tests.service.serving import Served, serving

@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from app.models.networks import Classifier, Tagger
-from app.store.manifest import Quality
 from app.store.model_store import open_version
+from app.store.training_facts import Quality
 from tests.shipped.conftest import STORE
 from training.classify_digits_motion import prefix_logits
 from training.moving_digits import DIRECTIONS, FRAMES, SIZE

@@ -4,10 +4,13 @@ from typing import Any, Literal
 
 import pytest
 
-from app.store.architecture import Classifier, TextEncoder
-from app.store.manifest import FixedLength, Manifest, TokenizerUse, TokenLimits
+from app.store.classifier import Classifier
+from app.store.decoding import TokenLimits
+from app.store.encoders import TextEncoder
+from app.store.manifest import Manifest
 from app.store.recurrence import Recurrence
-from app.store.stages import Convolution
+from app.store.text_input import FixedLength, TokenizerUse
+from app.store.windowed_stages import Convolution
 from tests.tiny_kinds import _draft
 
 

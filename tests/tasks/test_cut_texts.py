@@ -6,10 +6,12 @@ import pytest
 
 from app.engine.protocol import Tokens
 from app.errors import InputTooLong, InputTooShort
-from app.store.architecture import Recurrence, Tagger, TextEncoder
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.encoders import TextEncoder
 from app.store.model_store import open_version
-from app.store.stages import Convolution
+from app.store.recurrence import Recurrence
+from app.store.tagger import Tagger
+from app.store.text_input import FixedLength, TokenizerUse
+from app.store.windowed_stages import Convolution
 from app.tasks.catalog import Entry, entry_of, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.registry import BY_NAME, CHECKS

@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong
-from app.store.manifest import FixedLength, Replacement, TokenizerUse
+from app.store.text_input import FixedLength, Replacement, TokenizerUse
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions

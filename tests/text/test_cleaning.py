@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputTooLong, InvalidManifest
-from app.store.manifest import CleaningStep, Replacement, TokenizerUse
+from app.store.text_input import CleaningStep, Replacement, TokenizerUse
 from app.text.cleaning import Cleaning
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import build

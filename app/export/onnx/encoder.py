@@ -6,24 +6,15 @@ from app.errors import ExportFailed
 from app.export.onnx.graph import Graph
 from app.export.onnx.protobuf import Attribute
 from app.export.onnx.recurrence import last_cell, unrolled
-from app.store.architecture import (
-    Affine,
-    AttentionPooling,
-    Block,
-    Classifier,
-    Convolution,
-    Forecaster,
-    FramesEncoder,
-    Head,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    RecurrenceStage,
-    SeriesEncoder,
-    Stages,
-    TextEncoder,
-    WindowLanguageModel,
-)
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster
+from app.store.layer import Head
+from app.store.pooled import AttentionPooling
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, Stages
+from app.store.window_language_model import WindowLanguageModel
+from app.store.windowed_stages import Convolution, Pool
 
 _HALF = 2  # stride of the pool of a block
 

@@ -13,17 +13,16 @@ from app.export.onnx.encoder import encoded, head, pooled
 from app.export.onnx.graph import Graph
 from app.export.onnx.recurrence import unrolled
 from app.models.networks import Network
-from app.store.architecture import (
-    CELLS,
-    Classifier,
-    EncoderDecoder,
-    Forecaster,
-    LanguageModel,
-    SeriesEncoder,
-    Tagger,
-    WindowLanguageModel,
-)
-from app.store.manifest import Feature, Manifest
+from app.store.classifier import Classifier
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
+from app.store.series_input import Feature
+from app.store.tagger import Tagger
+from app.store.window_language_model import WindowLanguageModel
 from app.version import VERSION
 
 FILE = "model.onnx"

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from app.export.onnx.graph import Graph, recurrent_function
 from app.export.onnx.protobuf import Attribute
-from app.store.architecture import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, Recurrence
 
 _ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}  # ONNX has input, output, forget, cell; update, reset, new
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from app.importers.keras.graph import Layer
 from app.importers.keras.values import Piece, Pooled, Steps, Vector, Weights
-from app.store.architecture import AttentionPooling, LinearStage
+from app.store.pooled import AttentionPooling
+from app.store.stages import LinearStage
 
 
 def weights_of(layer: Layer, steps: Steps) -> Weights:

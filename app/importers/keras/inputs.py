@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from app.importers.keras.graph import Layer
 from app.importers.keras.values import Attended, Beside, Pooled, Source, State, Steps, Value, Vector
-from app.store.architecture import Pooling, RecurrenceStage
+from app.store.encoder_part import Pooling
+from app.store.stages import RecurrenceStage
 
 
 def source(layer: Layer) -> Source:

@@ -6,14 +6,19 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import OUTPUTS, options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
 from app.importers.side_by_side import check_steps, of_steps
 from app.importers.windows import SHORT, series_input, window_option
-from app.store.architecture import Classifier, Forecaster, SeriesEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
 
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
@@ -38,7 +43,7 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        window = of_steps(window_option(checkpoint.settings), chain)
+        window = of_steps(window_option(checkpoint), chain)
         return [window, SHORT, *self._more(chain), *options_of(chain)]
 
     def _more(self, chain: Chain) -> list[Option]:

@@ -8,13 +8,16 @@ from pydantic import ValidationError
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import FUNCTIONS, setting_of
-from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
+from app.importers.general_options import FUNCTIONS
+from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, known, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import linear, prefixed
 from app.importers.series_pair import SeriesPair, series_pair_in
 from app.importers.windows import SHORT, series_input, window_option
-from app.store.architecture import Forecaster, Layer, Recurrence, SeriesEncoder, ValueDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.layer import Layer
+from app.store.recurrence import Recurrence
 
 _HORIZONS = ("horizon", "output_chunk_length", "pred_len", "prediction_length", "target_len", "target_length")
 _READS = Option(
@@ -50,7 +53,7 @@ class SeriesPairForecaster(Layout):
     source = "an encoder-decoder from a series to the rows that follow, recognised by its structure"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return series_pair_in(checkpoint) is not None
+        return checkpoint.once(series_pair_in) is not None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         pair = _pair(checkpoint)
@@ -71,15 +74,14 @@ class SeriesPairForecaster(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         pair = _pair(checkpoint)
-        horizon = setting_of(checkpoint.settings, _HORIZONS) or "1"
         options = [
-            window_option(checkpoint.settings),
+            window_option(checkpoint),
             SHORT,
             Option(
                 "horizon",
                 "rows that a forecast has"
                 + (", unless a request asks for another number" if "fed" in pair.reads else ""),
-                horizon if horizon.isdecimal() else "1",
+                str(checkpoint.whole_setting(*_HORIZONS) or 1),
                 kind="whole",
             ),
         ]
@@ -126,10 +128,7 @@ _WORDS = {"fed": "its row before", "summary": "the encoder's last state in each 
 
 
 def _pair(checkpoint: Checkpoint) -> SeriesPair:
-    pair = series_pair_in(checkpoint)
-    require(pair is not None, "this is no encoder-decoder over numbers: choose another --layout")
-    assert pair is not None
-    return pair
+    return known(checkpoint.once(series_pair_in), "encoder-decoder over numbers")
 
 
 def _decoder(pair: SeriesPair, values: OptionValues) -> ValueDecoder:

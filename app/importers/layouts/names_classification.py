@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer
+from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
@@ -21,7 +21,9 @@ from app.importers.parts import consists_of, is_recurrent, linear, prefixed, rec
 from app.importers.text_rules.characters import characters
 from app.importers.tokenizer import check_words
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, Recurrence, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
 
 _WITH_UNDERSCORE = 58  # letters of the version of 2024, whose last one stands for all others
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from app.models.cells import COMPUTATIONS, Weights
 from app.models.recurrent import Recurrent, RecurrentLayers
-from app.store.architecture import CellKind
+from app.store.recurrence import CellKind
 
 _MODULES: dict[CellKind, Callable[..., nn.RNNBase]] = {  # the cells of cuDNN; torch lays their weights out
     "rnn_tanh": nn.RNN,

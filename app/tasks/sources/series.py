@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from app.engine.protocol import Series, Table
 from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries, counted
-from app.store.manifest import Manifest, SeriesInput
+from app.store.manifest import Manifest
+from app.store.series_input import SeriesInput
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.job import ReadSource

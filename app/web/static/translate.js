@@ -2,6 +2,7 @@
 
 import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
+import { modelChoice } from "./modelchoice.js";
 import { languagesOf } from "./models.js";
 import { heatmap } from "./plots/heatmap.js";
 import { wordOf } from "./plots/strip.js";
@@ -22,7 +23,8 @@ const EXAMPLES = [
 export function translateJob() {
   const textarea = document.getElementById("translate-text");
   textarea.value = START;
-  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { stream: true, ...(attention && { attention }) });
+  const model = modelChoice(document.getElementById("translate-model"), "translation", "byDefault", () => job.showCurl());
+  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { ...model(), stream: true, ...(attention && { attention }) });
   const job = new Job("translate", {
     request,
     ask: (_, signal, progress) => withAttention(request, (asked) => streamed(asked, signal, progress)),

@@ -60,7 +60,7 @@ export default {
   sentimentNav: "Sentiment",
   sentimentAbout:
     "Is a text positive or negative, and how does the prediction change word by word? The script of the text " +
-    "selects the English or the Korean model.",
+    "selects the English or the Korean model. Other classifiers of texts answer with their own labels.",
   sentimentLabel: "Text, English or Korean",
   sentimentRun: "Analyse",
   byScript: "by the script of the text",

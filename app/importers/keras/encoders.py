@@ -1,27 +1,19 @@
-"""Parts of our networks from what the walk found: encoders, heads, outputs."""
+"""Encoders of our networks from what the walk found, alone or with what pools their outputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.keras.activations import Function
-from app.importers.keras.recurrent import stacked
-from app.importers.keras.values import Linear, Piece, Pooled, Source, Steps, Vector
-from app.importers.layout import require
+from app.importers.keras.stacking import stacked
+from app.importers.keras.values import Piece, Pooled, Source, Steps, Vector
 from app.importers.parts import prefixed
-from app.store.architecture import (
-    AttentionPooling,
-    Layer,
-    LayerNorm,
-    LinearStage,
-    Pooling,
-    RecurrenceStage,
-    SeriesEncoder,
-    TextEncoder,
-)
+from app.store.encoder_part import Pooling
+from app.store.encoders import SeriesEncoder, TextEncoder
+from app.store.pooled import AttentionPooling
+from app.store.stages import LayerNorm, RecurrenceStage
 
 
 @dataclass(frozen=True)
@@ -111,6 +103,17 @@ class PooledNetwork:
     norm: LayerNorm | None = None
 
     @property
+    def members(self) -> dict[str, Any]:
+        """What an architecture has of it."""
+        return {
+            "encoder": self.encoder,
+            "pooling": self.pooling,
+            "attention": self.attention,
+            "window": self.window,
+            "norm": self.norm,
+        }
+
+    @property
     def window(self) -> int | None:
         """The length of each source, where pooling needs it."""
         return source_length(self.steps) if "flatten" in self.pooling else None
@@ -156,54 +159,3 @@ def _check_same(part: Pooled, steps: Steps) -> None:
         raise ImportFailed(
             "the Keras model joins branches that read its input in different ways, which is not supported"
         )
-
-
-@dataclass(frozen=True)
-class Head:
-    """The layers of a head, and its last one, with the tensors of the layers by our names."""
-
-    layers: tuple[Layer, ...]
-    last: Linear
-    tensors: Mapping[str, Tensor]
-
-
-def head_of(layers: Sequence[Linear], size: int) -> Head:
-    """Linear layers over a vector of this size. Raises ImportFailed for a softmax in the middle."""
-    linear = list(layers) or [Linear(torch.eye(size), torch.zeros(size))]
-    *inner, last = linear
-    tensors: dict[str, Tensor] = {}
-    configs = []
-    for number, layer in enumerate(inner):
-        if layer.function.is_softmax:
-            raise ImportFailed("the Keras model has a layer after a softmax, which is not supported")
-        function = layer.function
-        configs.append(Layer(size=len(layer.weight), activation=function.activation, slope=function.slope))
-        tensors |= {f"{number}.weight": layer.weight, f"{number}.bias": layer.bias}
-    return Head(tuple(configs), last, prefixed(tensors, "head."))
-
-
-def linear_layers(pieces: Sequence[Piece]) -> list[Linear]:
-    """Stages that are linear layers on each step, as such."""
-    made = []
-    for piece in pieces:
-        stage = piece.stage
-        assert isinstance(stage, LinearStage)
-        function = Function(stage.activation, stage.slope)
-        made.append(Linear(piece.tensors["weight"], piece.tensors["bias"], function))
-    return made
-
-
-def output_tensors(last: Linear) -> dict[str, Tensor]:
-    """The output layer by our names."""
-    return {"output.weight": last.weight, "output.bias": last.bias}
-
-
-def for_rows(last: Linear, rows: int) -> Linear:
-    """An output layer with as many outputs as the network has ids. The ones that Keras has no output for are never
-    decoded."""
-    missing = rows - len(last.bias)
-    require(missing >= 0, f"the network writes {len(last.bias)} ids and reads {rows}")
-    if not missing:
-        return last
-    weight = torch.cat((last.weight, last.weight.new_zeros(missing, last.weight.shape[1])))
-    return replace(last, weight=weight, bias=torch.cat((last.bias, last.bias.new_full((missing,), -1e9))))
