@@ -72,11 +72,14 @@ def _without_recurrence(structures: Sequence[Structure]) -> str:
 
 def _wrong_source(structure: Structure) -> str | None:
     """The reason why an embedding does not fit: there are several, or other numbers beside it."""
-    tables = [group for group in structure.of("table") if "emb" in group.prefix.lower()]
-    recurrences = structure.of("recurrence")
-    if not tables or not recurrences:
+    recurrences, order = structure.of("recurrence"), list(structure.groups)
+    if not recurrences:
         return None
     first = recurrences[0]
+    before = order[: order.index(first)]
+    tables = [group for group in structure.of("table") if group in before or "emb" in group.prefix.lower()]
+    if not tables:
+        return None
     size = structure.recurrence(first).input_size
     if len(tables) > 1:
         names = ", ".join(group.name for group in tables)
