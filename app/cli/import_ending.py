@@ -40,7 +40,7 @@ def show(conversion: Conversion) -> None:
 
 
 def show_doubts(conversion: Conversion) -> None:
-    """The guesses of an import: doubts that nobody settled, and usual values."""
+    """The guesses of an import: doubts that are not settled, and usual values."""
     usual = ", ".join(value.removeprefix("--set ").removeprefix("--") for value in conversion.usual)
     guesses = [*conversion.doubts, *([f"taken as usual: {usual}"] if usual else [])]
     if guesses:
