@@ -176,6 +176,17 @@ def _forecast_repeat() -> Manifest:
     return _draft("forecast-repeat", "forecasting", architecture, series=series)
 
 
+def _forecast_continued() -> Manifest:
+    """The same, and the decoder starts from the encoder's last state."""
+    encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8, layers=2))
+    decoder = ValueDecoder(cell="lstm", hidden_size=8, layers=2, reads="summary", continues=True)
+    architecture = Forecaster(
+        encoder=encoder, targets=2, horizon=4, decoder=decoder, norm=LayerNorm(), head=(Layer(size=5),)
+    )
+    series = SeriesInput(features=_COLUMNS, targets=_COLUMNS)
+    return _draft("forecast-continued", "forecasting", architecture, series=series)
+
+
 def _forecast_per_step() -> Manifest:
     """One row of each of the last outputs."""
     encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="gru", input_size=2, hidden_size=8))
@@ -252,6 +263,7 @@ def kind_drafts() -> list[Manifest]:
         _classify_cells(),
         _classify_frames(),
         _forecast_repeat(),
+        _forecast_continued(),
         _forecast_per_step(),
         _forecast_masked(),
         _tag_stages(),

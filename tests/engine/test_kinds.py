@@ -202,7 +202,8 @@ def test_stages_of_single_steps_are_read_in_chunks(store: Path, shipped: dict[st
         check(shipped[key], source, Label(), loop.events[number])
     encoders = {draft.name: draft.architecture.encoder for draft in kind_drafts()}
     divisible = {name for name, encoder in encoders.items() if encoder.kind != "image" and encoder.is_divisible}
-    assert divisible == {"classify-pointwise", "classify-states", "forecast-per-step", "forecast-repeat"}
+    forecasts = {"forecast-continued", "forecast-per-step", "forecast-repeat"}
+    assert divisible == {"classify-pointwise", "classify-states", *forecasts}
 
 
 def test_a_convolution_over_frames_waits_for_all_of_them(store: Path, shipped: dict[str, Shipped]) -> None:
