@@ -43,7 +43,7 @@ def test_the_parts_of_a_module_answer_for_it(tmp_path: Path) -> None:
         "conv_padding": "1",
     }
     printed = imported(tmp_path, f"--checkpoint={tmp_path / 'whole.pt'}", "--usual")
-    for value in ("activation: tanh", "nonlinearity: relu", "conv_stride: 2", "conv_padding: 1"):
+    for value in ("--set activation=tanh", "nonlinearity: relu", "conv_stride: 2", "conv_padding: 1"):
         assert value in printed, value
     assert "stride and dilation" not in printed
 
