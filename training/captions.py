@@ -8,12 +8,12 @@ from pycocoevalcap.cider.cider import Cider
 from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 from torch import Tensor
 
-from app.engine.protocol import Emit, Emitted, Pixels
-from app.engine.runner import Item, Portion, Runner
+from app.engine.protocol import Emit, Pixels
 from app.models.networks import EncoderDecoder
 from training.data import Photo
 from training.loop import device_of, greedy
 from training.recipe import Shipped
+from training.searching import searched
 
 LONGEST = 24
 
@@ -41,23 +41,9 @@ def cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
 
 
 def searched_rows(shipped: Shipped, pixels: Tensor, *, beams: int) -> list[list[int]]:
-    """Token ids of captions by beam search, by the engine's own code, for photos as uint8 (photos, 224, 224, 3)."""
-    batch = 25
-    runner = Runner(torch.device("cpu"), slots=batch * beams, precision="float32")
-    runner.add(shipped.manifest, shipped.network)
-    key, emit = shipped.manifest.key, Emit(max_tokens=LONGEST, beams=beams)
-    found: dict[int, list[int]] = {}
-    for start in range(0, len(pixels), batch):
-        items = [
-            Item((b"", start + place), Pixels(image.shape[0], image.numpy().tobytes()), emit)
-            for place, image in enumerate(pixels[start : start + batch])
-        ]
-        runner.consume(key, [Portion(item, 0, 1) for item in items])
-        while runner.models[key].slots.count:
-            for (_, number), event in runner.emit(key, 6):
-                assert isinstance(event, Emitted)
-                found[number] = event.hypotheses[0].tokens
-    return [found[number] for number in range(len(pixels))]
+    """Token ids of captions by beam search, for photos as uint8 (photos, 224, 224, 3)."""
+    sources = [Pixels(image.shape[0], image.numpy().tobytes()) for image in pixels]
+    return list(searched(shipped, sources, Emit(max_tokens=LONGEST, beams=beams)))
 
 
 def caption_rows(network: EncoderDecoder, pixels: Tensor) -> list[list[int]]:
