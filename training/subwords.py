@@ -13,7 +13,7 @@ def train_subwords(texts: Iterable[str], *, size: int, lowercase: bool = False, 
     `tags`, which are never part of a text."""
     lower = [normalizers.Lowercase()] if lowercase else []
     pieces = [pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Digits(individual_digits=True)]
-    return _trained(texts, size, lower, pieces)
+    return _trained(texts, size, lower, pieces, tags)
 
 
 def train_subwords_of_words(texts: Iterable[str], *, size: int, pattern: str) -> Tokenizer:
@@ -28,6 +28,7 @@ def _trained(
     size: int,
     rules: Sequence[normalizers.Normalizer],
     pieces: Sequence[pre_tokenizers.PreTokenizer],
+    tags: Sequence[str] = (),
 ) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace("\u2581", "_"), *rules])
