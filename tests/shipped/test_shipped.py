@@ -10,7 +10,7 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.engine.protocol import Decode, Decoded, Label, Terms, Tokens
-from app.store.model_store import open_version, read_store
+from app.store.model_store import read_store
 from app.text.tokenizer import TextTokenizer
 from tests.conftest import engine_in_thread
 from tests.engine.references import Reference, label_alone, open_shipped
@@ -125,7 +125,7 @@ def test_batches_answer_as_one_at_a_time(tmp_path: Path) -> None:
     """60 mixed requests on trained weights get the same tokens as alone."""
     rng = random.Random(3)
     words = ["open", "the", "file", "save", "changes", "in", "a", "new", "window", "selected", "items", "before"]
-    keys = ("sentiment-en/1", "translate-en-ko/1")
+    keys = tuple(recipe_of(name).newest(STORE).manifest.key for name in ("sentiment-en", "translate-en-ko"))
     shipped = {key: open_shipped(STORE, key) for key in keys}
     work = []
     for _ in range(60):
