@@ -141,7 +141,9 @@ target (polite, formal, plain, casual), read off its last word; served without a
 chooses the register by the sentence.""",
     limits="""Short everyday sentences and the language of software: user interfaces and manuals. Rare words,
 names, numbers in words and idioms are often wrong or left out, and a fluent answer may say something
-else than its source: see the numbers for news and encyclopedias (ud-pud). Long sentences lose parts.
+else than its source: of the first 20 sentences of the test of `phrases` 8 are right or nearly with 4
+beams, of 21 shorter ones ("Where is the bathroom?") all; greedy answers are worse. See the numbers
+for news and encyclopedias (ud-pud). Long sentences lose parts. On software it is four points below version 1, which knew nothing else.
 The register is mixed: everyday sentences mostly end in -yo, some are plain or casual. `phrases` was
 written by one team, and its test resembles its training part; the published tests do not. Software
 strings that differ in words (one menu entry beside another) do cross the split, which flatters
@@ -306,7 +308,7 @@ RECIPE = Recipe(
         parameters=1,
         files={},
         licence="Apache-2.0; trained on texts of several licences, see MODEL_CARD.md",
-        training=Training(recipe="python -m training.translate_en_ko", minutes=86),
+        training=Training(recipe="python -m training.translate_en_ko", minutes=100),
     ),
     card=CARD,
     train=train,
