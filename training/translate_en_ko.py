@@ -113,47 +113,47 @@ TAG_IDS = tuple(range(FIRST_TAG, FIRST_TAG + len(TAGS)))  # before a source, nev
 NAME = "translate-en-ko"
 CONFIG = Config()
 CARD = CardText(
-    data="""218,076 different sentence pairs, see `training/enko.py`. Everyday: 16,186 written by hand for this
-project (`phrases`), 7,369 of Tatoeba (two collections), 675 of school English (jhe), 695 of African
-Storybook, 8,490 requests of StyleKQC (English by kosp2e), 3 of the 10 wordings of each meaning.
-Software: 57,428 of the gettext catalogues of 17 Debian packages (GIMP, Inkscape, Evolution, VLC,
-Krita, digiKam, Audacity, Git, GnuCash, GNOME, coreutils, LibreOffice and others), 13,768 of
-LibreOffice help, 36,976 of the Korean translation of the Python documentation, 27,067 of tldr-pages
-and 508 of Minetest. The rest: 28,940 of games (Cataclysm DDA 14,714, Shattered Pixel Dungeon 5,253,
-Tales of Maj'Eyal 2,455, Warzone 2100 1,919, Wesnoth 1,163, Freeciv 1,149, Dungeon Crawl 1,123, Flare
-780, SuperTux 384), 2,698 of Scratch, 4,941 of IoT for Beginners (machine translated), 1,231 of the
-Open Source Guides, 744 of Django Girls, 857 of Tux Paint and its stamps, 854 news sentences of the
-Korean-English news corpus (its dev part), 68 of the Declaration of Human Rights, and names: 2,982 of
-CLDR, 3,095 of OpenStreetMap, 2,504 of KGeography. An epoch draws from each source by its share:
-every pair of `phrases`, nine in ten of Tatoeba, one in thirteen of software (late: all, one in seven).
+    data="""218,076 different sentence pairs, see `training/enko.py`. Everyday: 16,186 written by hand
+for this project (`phrases`), 7,369 of Tatoeba (two collections), 675 of school English (jhe), 695 of
+African Storybook, 8,490 requests of StyleKQC (English by kosp2e), 3 of the 10 wordings of each meaning.
+Software: 57,428 of the gettext catalogues of 17 Debian packages (GIMP, Inkscape, Evolution, VLC, Krita,
+digiKam, Audacity, Git, GnuCash, GNOME, coreutils, LibreOffice and others), 13,768 of LibreOffice help,
+36,976 of the Korean translation of the Python documentation, 27,067 of tldr-pages and 508 of Minetest.
+The rest: 28,940 of games (Cataclysm DDA 14,714, Shattered Pixel Dungeon 5,253, Tales of Maj'Eyal 2,455,
+Warzone 2100 1,919, Wesnoth 1,163, Freeciv 1,149, Dungeon Crawl 1,123, Flare 780, SuperTux 384), 2,698
+of Scratch, 4,941 of IoT for Beginners (machine translated), 1,231 of the Open Source Guides, 744 of
+Django Girls, 857 of Tux Paint and its stamps, 854 news sentences of the Korean-English news corpus (its
+dev part), 68 of the Declaration of Human Rights, and names: 2,982 of CLDR, 3,095 of OpenStreetMap,
+2,504 of KGeography. An epoch draws from each source by its share: every pair of `phrases`, nine in ten
+of Tatoeba, one in thirteen of software (late: all, one in seven).
 
-Split by normalised source text (lower case, letters only, digits alike), so that sources which
-differ only in punctuation or numbers are in the same part: 3 % test, 1.5 % dev by SHA-256, see
-`training/data.py`; of `phrases` 3.2 %, of which the first 500 are the test. laser-tatoeba-6w,
-jhe-eval and ud-pud are published tests, and what has its English in the data above was left out of
-them. No pair is trained on whose English, normalised, is in one of these tests, nor one whose Korean
-is in the test of `phrases`. Pairs of more than 80 subwords on a side are left out of training, not of
-the test. One subword tokenizer (byte-pair encoding, 12,000 subwords, bytes for unseen characters) for
-both languages is trained on the training part alone. The weights start from version 1 of this model
-(the same network, trained on software alone); its embeddings of shared subwords were kept, those of
-new ones start as means. Before half of the sources a tag stands that names the register of the
-target (polite, formal, plain, casual), read off its last word; served without a tag, the model
-chooses the register by the sentence.""",
-    limits="""Short everyday sentences and the language of software: user interfaces and manuals. Rare words,
-names, numbers in words and idioms are often wrong or left out, and a fluent answer may say something
-else than its source: of the first 20 sentences of the test of `phrases` 8 are right or nearly with 4
-beams, of 21 shorter ones ("Where is the bathroom?") all; greedy answers are worse. See the numbers
-for news and encyclopedias (ud-pud). Long sentences lose parts. On software it is four points below version 1, which knew nothing else.
-The register is mixed: everyday sentences mostly end in -yo, some are plain or casual. `phrases` was
-written by one team, and its test resembles its training part; the published tests do not. Software
-strings that differ in words (one menu entry beside another) do cross the split, which flatters
-them.""",
-    terms="""`phrases`: CC0. Tatoeba, laser-tatoeba-6w: CC-BY 2.0 FR; StyleKQC, kosp2e, Django Girls, jhe, news
-corpus, ud-pud, Cataclysm DDA, Flare: CC-BY-SA 3.0 or 4.0; African Storybook, tldr-pages, Open Source
-Guides: CC-BY 4.0; IoT for Beginners: MIT; OpenStreetMap names: ISC; CLDR: Unicode-3.0; Scratch:
+Split by normalised source text (lower case, letters only, digits alike), so that sources which differ
+only in punctuation or numbers are in the same part: 3 % test, 1.5 % dev by SHA-256, see
+`training/data.py`; of `phrases` 3.2 %, of which the first 500 are the test. laser-tatoeba-6w, jhe-eval
+and ud-pud are published tests, and what has its English in the data above was left out of them. No pair
+is trained on whose English, normalised, is in one of these tests, nor one whose Korean is in the test
+of `phrases`. Pairs of more than 80 subwords on a side are left out of training, not of the test. One
+subword tokenizer (byte-pair encoding, 12,000 subwords, bytes for unseen characters) for both languages
+is trained on the training part alone. The weights start from version 1 of this model (the same network,
+trained on software alone); its embeddings of shared subwords were kept, those of new ones start as
+means. Before half of the sources a tag stands that names the register of the target (polite, formal,
+plain, casual), read off its last word; served without a tag, the model chooses the register by the
+sentence.""",
+    limits="""Short everyday sentences and the language of software: user interfaces and manuals. Rare
+words, names, numbers in words and idioms are often wrong or left out, and a fluent answer may say
+something else than its source: of the first 20 sentences of the test of `phrases` 8 are right or nearly
+with 4 beams, of 21 shorter ones ("Where is the bathroom?") all; greedy answers are worse. See the
+numbers for news and encyclopedias (ud-pud). Long sentences lose parts. On software it is four points
+below version 1, which knew nothing else. The register is mixed: everyday sentences mostly end in -yo,
+some are plain or casual. `phrases` was written by one team, and its test resembles its training part;
+the published tests do not. Software strings that differ in words (one menu entry beside another) do
+cross the split, which flatters them.""",
+    terms="""`phrases`: CC0. Tatoeba, laser-tatoeba-6w: CC-BY 2.0 FR; StyleKQC, kosp2e, Django Girls,
+jhe, news corpus, ud-pud, Cataclysm DDA, Flare: CC-BY-SA 3.0 or 4.0; African Storybook, tldr-pages, Open
+Source Guides: CC-BY 4.0; IoT for Beginners: MIT; OpenStreetMap names: ISC; CLDR: Unicode-3.0; Scratch:
 AGPL-3.0; other games, Tux Paint and KGeography: GPL-2.0 or later or GPL-3.0; Minetest: LGPL-2.1 or
-later. Catalogues: the licences of their packages (mostly GPL, LGPL and MPL); LibreOffice help:
-MPL-2.0; Python documentation: PSF licence. Weights: Apache-2.0, as the rest of this repository.""",
+later. Catalogues: the licences of their packages (mostly GPL, LGPL and MPL); LibreOffice help: MPL-2.0;
+Python documentation: PSF licence. Weights: Apache-2.0, as the rest of this repository.""",
 )
 
 
