@@ -19,11 +19,18 @@ def start_from(network: nn.Module, tokenizer: Tokenizer, version: Version) -> bo
     by_rows = {name for name in stored if len(stored[name]) == len(stored["decoder.embedding.weight"])}
     if any(name not in own or (name not in by_rows and stored[name].shape != own[name].shape) for name in stored):
         return False
-    rows = _rows_of(tokenizer, Tokenizer.from_file(str(version.folder / version.manifest.tokenizer.file)))
+    rows = _rows_of(tokenizer, tokenizer_of(version))
     with torch.no_grad():
         for name, tensor in stored.items():
             own[name].copy_(_by_rows(tensor, own[name], rows) if name in by_rows else tensor)
     return True
+
+
+def tokenizer_of(version: Version) -> Tokenizer:
+    """The subword tokenizer of a version that reads texts."""
+    use = version.manifest.tokenizer
+    assert use is not None  # see `Manifest`
+    return Tokenizer.from_file(str(version.folder / use.file))
 
 
 def _rows_of(tokenizer: Tokenizer, earlier: Tokenizer) -> list[list[int]]:
