@@ -10,14 +10,14 @@ from app.models.networks import EncoderDecoder
 from app.store.architecture import EncoderDecoder as Architecture
 from app.store.model_store import open_version
 from training.subwords import train_subwords
-from training.warm_start import start_from
+from training.warm_start import start_from, tokenizer_of
 
 VERSION = "translate-en-ko/1"
 
 
 def test_shared_subwords_keep_their_rows_and_new_ones_are_means(tiny_store: Path) -> None:
     version = open_version(tiny_store / VERSION)
-    earlier = Tokenizer.from_file(str(version.folder / version.manifest.tokenizer.file))
+    earlier = tokenizer_of(version)
     tokenizer = train_subwords(["open the door and close the window"] * 3, size=300, tags=["<polite>"])
     architecture = version.manifest.architecture
     assert isinstance(architecture, Architecture)
@@ -43,7 +43,7 @@ def test_another_architecture_is_left_as_it_is(tiny_store: Path) -> None:
     wider = architecture.decoder.model_copy(update={"hidden_size": architecture.decoder.hidden_size + 1})
     network = _network(architecture.model_copy(update={"decoder": wider}), size=300)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    tokenizer = Tokenizer.from_file(str(version.folder / version.manifest.tokenizer.file))
+    tokenizer = tokenizer_of(version)
     assert not start_from(network, tokenizer, version)
     torch.testing.assert_close(network.state_dict(), before)
 
