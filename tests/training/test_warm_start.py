@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 
 from app.models.networks import EncoderDecoder
 from app.store.architecture import EncoderDecoder as Architecture
