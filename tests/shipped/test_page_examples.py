@@ -36,7 +36,7 @@ TRANSLATIONS = {
     "I love you.": "사랑해.",
     "Where is the bathroom?": "화장실이 어디예요?",
     "The train leaves at seven.": "기차가 일곱 시에 출발해요.",
-    "The file could not be found.": "파일을 찾을 수 없습니다.",
+    "Open file": "파일 열기",
 }
 
 

@@ -15,7 +15,7 @@ const EXAMPLES = [
   ["en", "I love you."],
   ["en", "Where is the bathroom?"],
   ["en", "The train leaves at seven."],
-  ["en", "The file could not be found."],
+  ["en", "Open file"],
 ];
 
 /** Connect the section. */

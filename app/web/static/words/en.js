@@ -158,7 +158,7 @@ export default {
   translateNav: "Translate",
   translateAbout:
     "From English to Korean, streamed during decoding, with the attention of each token. Works best with short " +
-    "sentences from software and its manuals.",
+    "everyday sentences and with those of software; names, numbers and long sentences often come out wrong.",
   translateLabel: "English, one sentence per line",
   translateRun: "Translate",
   alignment: "Alignment",
