@@ -13,10 +13,10 @@ import { percent, say } from "./words.js";
 
 const START = "Do you want to save the changes before closing?";
 const EXAMPLES = [
+  ["en", "I love you."],
+  ["en", "Where is the bathroom?"],
+  ["en", "The train leaves at seven."],
   ["en", "Open file"],
-  ["en", "The file could not be found."],
-  ["en", "Returns a new list."],
-  ["en", "Select the text you want to copy."],
 ];
 
 /** Connect the section. */

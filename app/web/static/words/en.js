@@ -114,8 +114,9 @@ export default {
   compareTitle: "RNN, GRU and LSTM on the same text",
   compareNav: "Compare",
   compareAbout:
-    "The same training with different cells. All networks read the text at once; each line shows one prediction " +
-    "after each word. Old words fade: sooner in a plain RNN, later with gates. No network is always right.",
+    "Networks with different cells read the text at once; each line shows one prediction after each word. They differ in more than " +
+    "the cell: the LSTM is wider and began as a language model. Each label is read from the maximum and the mean over all words, so " +
+    "even a plain RNN keeps an old word. No network is always right.",
   compareLabel: "Text",
   compareRun: "Compare",
   networks: "Networks",
@@ -158,7 +159,7 @@ export default {
   translateNav: "Translate",
   translateAbout:
     "From English to Korean, streamed during decoding, with the attention of each token. Works best with short " +
-    "sentences from software and its manuals.",
+    "everyday sentences and with those of software; names, numbers and long sentences often come out wrong.",
   translateLabel: "English, one sentence per line",
   translateRun: "Translate",
   alignment: "Alignment",
