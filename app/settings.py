@@ -166,8 +166,8 @@ class Settings(BaseSettings):
     max_whole_steps: Annotated[int, Field(ge=1)] = Field(
         10_000,
         description="Maximum steps of a text or a series that a model reads as a whole: in both directions, or through "
-        "convolutions; a tenth of it for cells with functions that PyTorch's own lack. Until such a source is encoded, "
-        "the engine does nothing else.",
+        "convolutions; a tenth of it, or less through more than ten layers, for cells with functions that PyTorch's "
+        "own lack. Until such a source is encoded, the engine does nothing else.",
     )
     max_windows: Annotated[int, Field(ge=1)] = Field(4096, description="Maximum windows of one request.")
     max_window_numbers: Annotated[int, Field(ge=1)] = Field(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from app.store.publishing import held_folder
 
 _PREFIX = "unroll-service-"
 _NEEDED = 2**20  # bytes
+_SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # bytes that the path of a socket may have
+_LONGEST = _SOCKET_PATH - len(f"/{_PREFIX}12345678/engine-999")  # of the folder's path
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")  # Python uses the first one whose folder can be written
 _ADVICE = "free space or name another folder in TMPDIR; in a container with a read-only root, mount one (--tmpfs /tmp)"
 
@@ -28,6 +31,11 @@ def check_temporary_folder() -> None:
             f"no folder for temporary files is writable ({expected} and the usual ones are full or read-only), and the "
             f"processes need one for their sockets: {_ADVICE}"
         ) from None
+    if (size := len(os.fsencode(folder))) > _LONGEST:
+        raise NoTemporaryFolder(
+            f"the path of the folder for temporary files, {folder}, has {size} bytes; the limit is {_LONGEST}, "
+            "since paths of sockets are limited: name another folder in TMPDIR, such as a symbolic link to this one"
+        )
     try:
         with tempfile.TemporaryFile() as file:
             file.write(bytes(_NEEDED))

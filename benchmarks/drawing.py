@@ -17,6 +17,7 @@ from app.engine.models import Models
 from app.engine.protocol import Decode, Tokens
 from app.engine.request import Request, whole
 from app.store.model_store import open_version
+from benchmarks.stores import newest_folder
 
 STEPS, UNIT = 96, 6
 WAYS = {
@@ -60,11 +61,11 @@ def endless(folder: Path) -> LoadedModel:
 def main(store: Path, rows: int) -> None:
     """Compare ways of drawing with greedy decoding."""
     torch.set_num_threads(1)
-    for key in ("lm-en/1", "translate-en-ko/1"):
-        model = endless(store / key)
-        rates = {name: tokens_per_cpu_second(model, how, rows) for name, how in WAYS.items()}
-        for name, rate in rates.items():
-            print(f"{key}, {name}: {rate:,.0f} tokens per CPU second, {rates['greedy'] / rate:.2f} times greedy")
+    for name in ("lm-en", "translate-en-ko"):
+        model = endless(newest_folder(store, name))
+        rates = {way: tokens_per_cpu_second(model, how, rows) for way, how in WAYS.items()}
+        for way, rate in rates.items():
+            print(f"{name}, {way}: {rate:,.0f} tokens per CPU second, {rates['greedy'] / rate:.2f} times greedy")
 
 
 if __name__ == "__main__":

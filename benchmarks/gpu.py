@@ -29,9 +29,15 @@ from app.engine.protocol import Decode, Failed, Label, Pixels, Source, Tokens
 from app.engine.request import Output, Request, whole
 from app.models.networks import build_network
 from app.models.serving.precision import Precision
-from app.store.architecture import Attention, Decoder, EncoderDecoder, Recurrence, TextEncoder
-from app.store.manifest import Decoding, Manifest, TokenizerUse
+from app.store.attention import Attention
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
+from app.store.manifest import Manifest
 from app.store.model_store import read_store
+from app.store.recurrence import Recurrence
+from app.store.text_input import TokenizerUse
 from benchmarks.options import OUTPUT, STORE, Counts, Names
 
 UNIT = 6

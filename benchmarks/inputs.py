@@ -14,8 +14,10 @@ from PIL import Image, ImageEnhance
 from app.engine.client import EngineView
 from app.engine.protocol import AnswerSpec, Decode, Forecast, Label, Pixels, Series, Source, Table, Tokens
 from app.errors import ModelNotFound, UnknownLanguage
-from app.store.architecture import Forecaster
-from app.store.manifest import Manifest, SeriesInput, SourceName
+from app.store.description import SourceName
+from app.store.forecaster import Forecaster
+from app.store.manifest import Manifest
+from app.store.series_input import SeriesInput
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.registry import BY_NAME, CHECKS
 from app.tasks.scaling import scaled

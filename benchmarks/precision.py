@@ -14,6 +14,7 @@ import torch
 from app.models.networks import Classifier, EncoderDecoder
 from app.models.serving.precision import Precision
 from app.store.model_store import Version, open_version
+from benchmarks.stores import newest_folder
 from training.recipe import load_shipped
 
 MODELS = ("sentiment-en", "sentiment-ko", "translate-en-ko", "caption-en")
@@ -104,7 +105,7 @@ def main(store: Path, threads: tuple[int, ...], seconds: float) -> None:
     click.echo("| model | what | rows | threads | " + " | ".join(f"{name}, ms" for name in PRECISIONS) + " |")
     click.echo("|---|---|" + "--:|" * (2 + len(PRECISIONS)))
     for model in MODELS:
-        version = open_version(store / model / "1")
+        version = open_version(newest_folder(store, model))
         networks = {name: _network(version, name) for name in PRECISIONS}
         for count in threads:
             torch.set_num_threads(count)

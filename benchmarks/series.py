@@ -7,8 +7,12 @@ import numpy as np
 import torch
 
 from app.models.networks import build_network
-from app.store.architecture import Classifier, Recurrence, SeriesEncoder
-from app.store.manifest import Feature, Manifest, SeriesInput, Standard
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.scaling import Standard
+from app.store.series_input import Feature, SeriesInput
 from app.tasks.scaling import Rows, unscaled
 from training.cards import CardText
 from training.publish import publish

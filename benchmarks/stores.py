@@ -6,8 +6,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.store.listing import newest_version
 from benchmarks.inputs import workload
 from benchmarks.series import publish_classifier
+
+
+def newest_folder(store: Path, name: str) -> Path:
+    """The folder of a model's newest version."""
+    return store / name / str(newest_version(store, name))
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,15 @@ from app.tasks.task import Task
 from tests.tiny_numbers import make_number_store
 from tests.tiny_store import make_tiny_store
 
+START_SECONDS = 150  # for a service to start: a machine with other work is many times slower
+PATIENCE = 100.0  # seconds, where a test waits for what must happen
+
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("UNROLL_LOG_REQUESTS", "false")  # no test of most services reads the log
+os.environ.setdefault("UNROLL_REQUEST_SECONDS", str(PATIENCE))
+os.environ.setdefault("UNROLL_HEARTBEAT_SECONDS", str(PATIENCE))
+_usual = signature(httpx.get).parameters["timeout"].default  # of all functions and clients: 5 s
+_usual.connect = _usual.read = _usual.write = _usual.pool = PATIENCE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,7 +92,7 @@ def server(tiny_store: Path, engine_endpoint: str) -> Iterator[str]:
 @pytest.fixture
 def http(server: str) -> Iterator[httpx.Client]:
     """A client of the server."""
-    with httpx.Client(base_url=server, timeout=30) as client:
+    with httpx.Client(base_url=server, timeout=PATIENCE) as client:
         yield client
 
 
@@ -144,14 +153,16 @@ def _in_thread(web: uvicorn.Server, sockets: list[socket.socket] | None = None) 
         thread.join()
 
 
-def wait_until_ready(address: str, *, seconds: float = 60) -> None:
-    """Return when `/readyz` answers 200; fail after `seconds`."""
-    end = time.monotonic() + seconds
+def wait_until_ready(address: str, *, process: subprocess.Popen[str] | None = None) -> None:
+    """Return when `/readyz` answers 200. Fails when the service's process has ended, or after a long time."""
+    end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
+        has_ended = process is not None and process.poll() is not None
         try:
             if httpx.get(f"{address}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             pass
+        assert not has_ended, f"the process of {address} ended before it was ready"
         time.sleep(0.05)
-    raise AssertionError(f"{address} was not ready within {seconds} s")
+    raise AssertionError(f"{address} was not ready within {START_SECONDS} s")

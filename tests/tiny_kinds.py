@@ -4,32 +4,28 @@ language model. Real files, random weights; `make_kinds_store` publishes them al
 from pathlib import Path
 from typing import Any
 
-from app.store.architecture import (
-    Affine,
-    Architecture,
-    Attention,
-    AttentionPooling,
-    Classifier,
-    Convolution,
-    Decoder,
-    EncoderDecoder,
-    Forecaster,
-    FramesEncoder,
-    ImageEncoder,
-    Layer,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    Recurrence,
-    RecurrenceStage,
-    ResNet,
-    SeriesEncoder,
-    Tagger,
-    TextEncoder,
-    ValueDecoder,
-    WindowLanguageModel,
-)
-from app.store.manifest import Decoding, Feature, ImageInput, Manifest, SeriesInput, Standard, TokenizerUse, TokenLimits
+from app.store.architecture import Architecture
+from app.store.attention import Attention
+from app.store.classifier import Classifier
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
+from app.store.manifest import Manifest
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.scaling import Standard
+from app.store.series_input import Feature, SeriesInput
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage
+from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
+from app.store.window_language_model import WindowLanguageModel
+from app.store.windowed_stages import Convolution, Pool
+from tests.tiny_numbers import draft
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 from training.loop import BOS, EOS, PAD, UNK
 
@@ -44,17 +40,7 @@ _COLUMNS = (Feature(name="warmth", scaling=Standard(mean=1, std=2)), Feature(nam
 def _draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
     if architecture.encoder.kind == "text":
         members = {"tokenizer": TokenizerUse(), "limits": TokenLimits(source_tokens=2000), **members}
-    return Manifest(
-        name=name,
-        version=1,
-        task=task,
-        description="Tiny and untrained.",
-        architecture=architecture,
-        parameters=1,
-        files={},
-        licence="Apache-2.0",
-        **members,
-    )
+    return draft(name, task, architecture, **members)
 
 
 def _decoding() -> Decoding:
@@ -142,6 +128,27 @@ def _classify_pointwise() -> Manifest:
     )
 
 
+def _classify_states() -> Manifest:
+    """Hidden and cell state side by side, normalised: a text of any length is read in chunks."""
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=8, layers=2)
+    architecture = Classifier(
+        encoder=TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence),
+        pooling=("last", "last_cell", "mean"),
+        norm=LayerNorm(epsilon=1e-3),
+        head=(Layer(size=6, batch_norm="before", activation="tanh"),),
+        labels=3,
+    )
+    return _draft("classify-states", "classification", architecture, labels=_LABELS)
+
+
+def _classify_cells() -> Manifest:
+    """The cells of both directions, added."""
+    recurrence = Recurrence(cell="lstm", input_size=6, hidden_size=8, directions=2)
+    encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence, join="sum")
+    architecture = Classifier(encoder=encoder, pooling=("last_cell",), labels=3)
+    return _draft("classify-cells", "classification", architecture, labels=_LABELS)
+
+
 def _classify_frames() -> Manifest:
     """Frames whose images are encoded one by one, and a convolution over them."""
     resnet = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
@@ -167,6 +174,17 @@ def _forecast_repeat() -> Manifest:
     architecture = Forecaster(encoder=encoder, targets=2, horizon=4, decoder=decoder, output_activation="softplus")
     series = SeriesInput(features=_COLUMNS, targets=_COLUMNS, window=WINDOW)
     return _draft("forecast-repeat", "forecasting", architecture, series=series)
+
+
+def _forecast_continued() -> Manifest:
+    """The same, and the decoder starts from the encoder's last state."""
+    encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8, layers=2))
+    decoder = ValueDecoder(cell="lstm", hidden_size=8, layers=2, reads="summary", continues=True)
+    architecture = Forecaster(
+        encoder=encoder, targets=2, horizon=4, decoder=decoder, norm=LayerNorm(), head=(Layer(size=5),)
+    )
+    series = SeriesInput(features=_COLUMNS, targets=_COLUMNS)
+    return _draft("forecast-continued", "forecasting", architecture, series=series)
 
 
 def _forecast_per_step() -> Manifest:
@@ -241,8 +259,11 @@ def kind_drafts() -> list[Manifest]:
         _classify_backward(),
         _classify_flat(),
         _classify_pointwise(),
+        _classify_states(),
+        _classify_cells(),
         _classify_frames(),
         _forecast_repeat(),
+        _forecast_continued(),
         _forecast_per_step(),
         _forecast_masked(),
         _tag_stages(),
@@ -255,6 +276,6 @@ def kind_drafts() -> list[Manifest]:
 def make_kinds_store(folder: Path) -> Path:
     """A store in `folder` with all these models."""
     tokenizer = tiny_tokenizer(folder)
-    for draft in kind_drafts():
-        publish_tiny(draft, folder / "store", tokenizer, spread=_SPREAD)
+    for manifest in kind_drafts():
+        publish_tiny(manifest, folder / "store", tokenizer, spread=_SPREAD)
     return folder / "store"

@@ -6,22 +6,21 @@
 from pathlib import Path
 from typing import Any
 
-from app.store.architecture import (
-    Architecture,
-    Block,
-    Classifier,
-    Forecaster,
-    FramesEncoder,
-    ImageEncoder,
-    Layer,
-    Recurrence,
-    ResNet,
-    SeriesEncoder,
-    Tagger,
-    TextEncoder,
-    ValueDecoder,
-)
-from app.store.manifest import Feature, ImageInput, Manifest, MinMax, SeriesInput, Standard, TokenizerUse, TokenLimits
+from app.store.architecture import Architecture
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.decoding import TokenLimits
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster, ValueDecoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.layer import Layer
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.scaling import MinMax, Standard
+from app.store.series_input import Feature, SeriesInput
+from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
 from tests.tiny_store import VOCABULARY, publish_tiny, tiny_tokenizer
 
 WINDOW = 6
@@ -35,7 +34,8 @@ WIND = Feature(name="wind")
 _RESNET = ResNet(block="basic", blocks=(1, 1, 1, 1), stem_width=4, widths=(4, 6, 8, 10))
 
 
-def _draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
+def draft(name: str, task: str, architecture: Architecture, **members: Any) -> Manifest:
+    """The manifest of a tiny model, before its files are written."""
     return Manifest(
         name=name,
         version=1,
@@ -58,7 +58,7 @@ def _forecast_tiny() -> Manifest:
     )
     series = SeriesInput(features=(RAIN, WARMTH, WIND), targets=(WARMTH, RAIN), window=WINDOW, interval="1 day")
     architecture = Forecaster(encoder=encoder, head=(Layer(size=7),), targets=2, horizon=3)
-    return _draft("forecast-tiny", "forecasting", architecture, series=series, default=True)
+    return draft("forecast-tiny", "forecasting", architecture, series=series, default=True)
 
 
 def _forecast_state() -> Manifest:
@@ -66,7 +66,7 @@ def _forecast_state() -> Manifest:
     encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8, layers=2))
     series = SeriesInput(features=(WARMTH, WIND), targets=(WARMTH, WIND), missing="previous")
     architecture = Forecaster(encoder=encoder, targets=2, feedback="state")
-    return _draft("forecast-state", "forecasting", architecture, series=series)
+    return draft("forecast-state", "forecasting", architecture, series=series)
 
 
 def _forecast_window() -> Manifest:
@@ -74,7 +74,7 @@ def _forecast_window() -> Manifest:
     encoder = SeriesEncoder(features=1, recurrence=Recurrence(cell="gru", input_size=1, hidden_size=8, directions=2))
     series = SeriesInput(features=(WARMTH,), targets=(WARMTH,), window=WINDOW, pad="left")
     architecture = Forecaster(encoder=encoder, pooling=("last", "mean"), targets=1, feedback="window")
-    return _draft("forecast-window", "forecasting", architecture, series=series)
+    return draft("forecast-window", "forecasting", architecture, series=series)
 
 
 def _forecast_decoder() -> Manifest:
@@ -83,7 +83,7 @@ def _forecast_decoder() -> Manifest:
     decoder = ValueDecoder(cell="gru", hidden_size=8, layers=2)
     series = SeriesInput(features=(RAIN, WARMTH, WIND), targets=(WARMTH,))
     architecture = Forecaster(encoder=encoder, targets=1, horizon=4, decoder=decoder)
-    return _draft("forecast-decoder", "forecasting", architecture, series=series)
+    return draft("forecast-decoder", "forecasting", architecture, series=series)
 
 
 def _classify_series() -> Manifest:
@@ -94,7 +94,7 @@ def _classify_series() -> Manifest:
         branch=(Block(kind="plain", width=6, kernels=(5,)), Block(kind="plain", width=4, kernels=(3,))),
     )
     series = SeriesInput(features=(WARMTH, WIND))
-    return _draft(
+    return draft(
         "classify-series",
         "classification",
         Classifier(encoder=encoder, pooling=("last",), labels=3),
@@ -110,7 +110,7 @@ def _classify_frames() -> Manifest:
         image=ImageEncoder(resnet=_RESNET, image_size=FRAME_SIZE, output="pooled"),
         recurrence=Recurrence(cell="lstm", input_size=10, hidden_size=8),
     )
-    return _draft(
+    return draft(
         "classify-frames",
         "classification",
         Classifier(encoder=encoder, pooling=("last", "max"), labels=3),
@@ -124,7 +124,7 @@ def _classify_frames() -> Manifest:
 def _tagger(name: str, *, crf: bool, default: bool) -> Manifest:
     recurrence = Recurrence(cell="lstm", input_size=12, hidden_size=10, directions=2)
     encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
-    return _draft(
+    return draft(
         name,
         "tagging",
         Tagger(encoder=encoder, labels=len(TAGS), crf=crf),

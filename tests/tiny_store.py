@@ -8,32 +8,23 @@ import torch
 from tokenizers import Tokenizer
 
 from app.models.networks import build_network
-from app.store.architecture import (
-    Attention,
-    Block,
-    Classifier,
-    Decoder,
-    EncoderDecoder,
-    Forecaster,
-    FramesEncoder,
-    ImageEncoder,
-    LanguageModel,
-    Recurrence,
-    ResNet,
-    SeriesEncoder,
-    Tagger,
-    TextEncoder,
-)
-from app.store.manifest import (
-    Decoding,
-    Feature,
-    ImageInput,
-    Manifest,
-    SeriesInput,
-    Standard,
-    TokenizerUse,
-    TokenLimits,
-)
+from app.store.attention import Attention
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.scaling import Standard
+from app.store.series_input import Feature, SeriesInput
+from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
 from training.cards import CardText
 from training.loop import BOS, EOS, PAD, UNK
 from training.publish import publish

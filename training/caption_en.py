@@ -21,9 +21,15 @@ from tqdm import tqdm
 
 from app.models.encoders import ImageEncoder as ImageEncoderModule
 from app.models.networks import EncoderDecoder
-from app.store.architecture import Attention, Decoder, ImageEncoder
-from app.store.architecture import EncoderDecoder as Architecture
-from app.store.manifest import Decoding, ImageInput, Manifest, TokenizerUse, TokenLimits, Training
+from app.store.attention import Attention
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder as Architecture
+from app.store.image_encoder import ImageEncoder
+from app.store.image_input import ImageInput
+from app.store.manifest import Manifest
+from app.store.text_input import TokenizerUse
+from app.store.training_facts import Training
 from training.captions import bleu, caption_rows, cider, plain_caption, searched_rows
 from training.cards import CardText
 from training.data import Photo, read_flickr8k

@@ -8,16 +8,12 @@ from pycocoevalcap.cider.cider import Cider
 from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 from torch import Tensor
 
-from app.engine.cost import cost_of
-from app.engine.decode import decode
-from app.engine.encode import encode
-from app.engine.models import Models
-from app.engine.protocol import Decode, Decoded, Pixels
-from app.engine.request import Request, whole
+from app.engine.protocol import Decode, Pixels
 from app.models.networks import EncoderDecoder
 from training.data import Photo
 from training.loop import device_of, greedy
 from training.recipe import Shipped
+from training.searching import searched
 
 LONGEST = 24
 
@@ -44,23 +40,9 @@ def cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
 
 
 def searched_rows(shipped: Shipped, pixels: Tensor, *, beams: int) -> list[list[int]]:
-    """Token ids of captions by beam search, by the engine's own code, for photos as uint8 (photos, 224, 224, 3)."""
-    batch = 25
-    models = Models(torch.device("cpu"), slots=batch * beams, precision="float32")
-    models.add(shipped.manifest, shipped.network)
-    model, answer = models[shipped.manifest.key], Decode(max_tokens=LONGEST, beams=beams)
-    found: dict[int, list[int]] = {}
-    for start in range(0, len(pixels), batch):
-        requests = []
-        for place, image in enumerate(pixels[start : start + batch]):
-            source = Pixels(image.shape[0], image.numpy().tobytes())
-            requests.append(Request((b"", start + place), model.key, source, answer, cost_of(source, answer)))
-        encode(model, [whole(request) for request in requests])
-        while model.slots.count:
-            for request, event in decode(model, 6):
-                assert isinstance(event, Decoded)
-                found[request.key[1]] = event.hypotheses[0].tokens
-    return [found[number] for number in range(len(pixels))]
+    """Token ids of captions by beam search, for photos as uint8 (photos, 224, 224, 3)."""
+    sources = [Pixels(image.shape[0], image.numpy().tobytes()) for image in pixels]
+    return list(searched(shipped, sources, Decode(max_tokens=LONGEST, beams=beams)))
 
 
 def caption_rows(network: EncoderDecoder, pixels: Tensor) -> list[list[int]]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from app.store.architecture import Tagger
-from app.store.manifest import Manifest, Quality
+from app.store.manifest import Manifest
+from app.store.tagger import Tagger
+from app.store.training_facts import Quality
 from training.curves import CURVE
 
 

@@ -12,10 +12,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from app.models.networks import Classifier
-from app.store.architecture import CellKind, Pooling, Recurrence, TextEncoder
-from app.store.architecture import Classifier as Architecture
-from app.store.manifest import Manifest, TokenizerUse, TokenLimits, Training
+from app.store.classifier import Classifier as Architecture
+from app.store.decoding import TokenLimits
+from app.store.encoder_part import Pooling
+from app.store.encoders import TextEncoder
+from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
+from app.store.recurrence import CellKind, Recurrence
+from app.store.text_input import TokenizerUse
+from app.store.training_facts import Training
 from app.text.tokenizer import TextTokenizer
 from training.calibration import calibrate
 from training.data import Rated

@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from app.models.networks import Classifier
-from app.store.architecture import Classifier as Architecture
-from app.store.architecture import FramesEncoder, ImageEncoder, Recurrence, ResNet
-from app.store.manifest import ImageInput, Manifest, Training
+from app.store.classifier import Classifier as Architecture
+from app.store.encoders import FramesEncoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.training_facts import Training
 from training.cards import CardText
 from training.loop import Schedule, best_device, chunks, device_of, fit
 from training.moving_digits import DIRECTIONS, FRAMES, SIZE, Clips, clips_of, read_digits, shuffled

@@ -42,7 +42,7 @@ def split_of(key: str, *, test: float, dev: float) -> Split:
     return "dev" if place < test + dev else "train"
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
+def rows_of(path: Path) -> Iterator[list[str]]:
     with gzip.open(path, "rt", encoding="utf8", newline="\n") as lines:
         for line in lines:
             yield line.rstrip("\n").split("\t")
@@ -52,7 +52,7 @@ def read_nsmc(data: Path, split: Split, *, neutral: bool = False) -> list[Rated]
     """Korean film reviews, 1 to 4 against 9 to 10, split by film: 5 % test, 2 % dev. 5 to 8 are left out unless
     `neutral`."""
     rated = []
-    for _, film, rating, text in _rows(data / "nsmc.tsv.gz"):
+    for _, film, rating, text in rows_of(data / "nsmc.tsv.gz"):
         stars = int(rating)
         if not text.strip() or (5 <= stars <= 8 and not neutral):
             continue
@@ -64,7 +64,7 @@ def read_nsmc(data: Path, split: Split, *, neutral: bool = False) -> list[Rated]
 def read_imdb(data: Path, split: Split) -> list[Rated]:
     """English film reviews (Maas et al. 2011). The test split is the published one; 4 % of train is dev, by text."""
     rated = []
-    for published, rating, text in _rows(data / "imdb50k.tsv.gz"):
+    for published, rating, text in rows_of(data / "imdb50k.tsv.gz"):
         stars = int(rating)
         mine = "test" if published == "test" else split_of(text, test=0, dev=0.04)
         if mine == split:
@@ -107,7 +107,7 @@ def normalised_source(text: str) -> str:
 def read_enko(data: Path, split: Split) -> list[Pair]:
     """English and Korean sentences, split by normalised source: 3 % test, 1.5 % dev."""
     pairs = []
-    for origin, source, target in _rows(data / "enko.tsv.gz"):
+    for origin, source, target in rows_of(data / "enko.tsv.gz"):
         key = normalised_source(source)
         if key and target.strip() and split_of(f"source {key}", test=0.03, dev=0.015) == split:
             pairs.append(Pair(origin.split(":")[0], source.strip(), target.strip()))

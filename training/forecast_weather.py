@@ -14,9 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from app.models.forecaster import Forecaster
-from app.store.architecture import Block, Recurrence, SeriesEncoder
-from app.store.architecture import Forecaster as Architecture
-from app.store.manifest import Feature, Manifest, SeriesInput, Standard, Training
+from app.store.block import Block
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster as Architecture
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.scaling import Standard
+from app.store.series_input import Feature, SeriesInput
+from app.store.training_facts import Training
 from app.tasks import scaling
 from training.cards import CardText
 from training.loop import Schedule, chunks, fit

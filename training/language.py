@@ -12,8 +12,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from app.models.networks import EncoderDecoder
-from app.store.architecture import LanguageModel, Recurrence
-from app.store.manifest import Decoding, Manifest, TokenizerUse, TokenLimits, Training
+from app.store.decoding import Decoding, TokenLimits
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.text_input import TokenizerUse
+from app.store.training_facts import Training
 from training.cards import CardText
 from training.loop import (
     BOS,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.store.architecture import ResNet
+from app.store.image_encoder import ResNet
 
 ARCHITECTURE = ResNet(block="bottleneck", blocks=(3, 4, 6, 3), widths=(32, 64, 128, 256), stride_at="1x1")
 MEAN = [123 / 255, 117 / 255, 104 / 255]  # RGB, of pixels from 0 to 1

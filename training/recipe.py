@@ -13,9 +13,10 @@ import torch
 from app.models.networks import Network, build_network
 from app.models.serving.precision import Precision, prepare
 from app.store.listing import newest_version
-from app.store.manifest import Manifest, Quality
+from app.store.manifest import Manifest
 from app.store.model_store import Version, open_version
 from app.store.publishing import write_manifest
+from app.store.training_facts import Quality
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer
 from training.cards import CardText, write_card

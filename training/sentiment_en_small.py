@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from app.store.architecture import CellKind
+from app.store.recurrence import CellKind
 from training.classify import draft_manifest, train_classifier
 from training.data import read_imdb, read_snippets
 from training.loop import Schedule

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
+FIRST_TAG = 4 + 256
 
 
-def train_subwords(texts: Iterable[str], *, size: int, lowercase: bool = False) -> Tokenizer:
-    """A tokenizer of `size` subwords. Ids: pad 0, bos 1, eos 2, unk 3, then 256 bytes for unseen characters."""
+def train_subwords(texts: Iterable[str], *, size: int, lowercase: bool = False, tags: Sequence[str] = ()) -> Tokenizer:
+    """A tokenizer of `size` subwords. Ids: pad 0, bos 1, eos 2, unk 3, then 256 bytes for unseen characters, then
+    `tags`, which are never part of a text."""
     lower = [normalizers.Lowercase()] if lowercase else []
     pieces = [pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Digits(individual_digits=True)]
-    return _trained(texts, size, lower, pieces)
+    return _trained(texts, size, lower, pieces, tags)
 
 
 def train_subwords_of_words(texts: Iterable[str], *, size: int, pattern: str) -> Tokenizer:
@@ -26,6 +28,7 @@ def _trained(
     size: int,
     rules: Sequence[normalizers.Normalizer],
     pieces: Sequence[pre_tokenizers.PreTokenizer],
+    tags: Sequence[str] = (),
 ) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace("\u2581", "_"), *rules])
@@ -35,7 +38,7 @@ def _trained(
         vocab_size=size,
         min_frequency=2,
         limit_alphabet=2000,
-        special_tokens=[PAD, BOS, EOS, UNK, *(f"<0x{byte:02X}>" for byte in range(256))],
+        special_tokens=[PAD, BOS, EOS, UNK, *(f"<0x{byte:02X}>" for byte in range(256)), *tags],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

@@ -16,9 +16,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from app.models.networks import Tagger
-from app.store.architecture import Recurrence, TextEncoder
-from app.store.architecture import Tagger as Architecture
-from app.store.manifest import Manifest, TokenizerUse, TokenLimits, Training
+from app.store.decoding import TokenLimits
+from app.store.encoders import TextEncoder
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.tagger import Tagger as Architecture
+from app.store.text_input import TokenizerUse
+from app.store.training_facts import Training
 from training.cards import CardText
 from training.loop import UNK, Schedule, batches_by_length, best_device, device_of, fit, pad_rows, sorted_batches
 from training.recipe import Figure, Recipe, Shipped

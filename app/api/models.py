@@ -11,7 +11,7 @@ from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, Name
 from app.api.service import Service, ServiceDependency
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.states.carrying import why_no_state

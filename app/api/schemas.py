@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.store.manifest import SourceName
+from app.store.description import SourceName
 from app.tasks.request_form import RequestForm
 
 

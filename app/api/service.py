@@ -26,7 +26,8 @@ from app.errors import ModelUnavailable, Overloaded, TooManyInputs
 from app.metrics import Metrics
 from app.request_context import REQUEST_CONTEXT
 from app.rollout import Rollout
-from app.store.manifest import AnswerName, Manifest, SourceName
+from app.store.description import AnswerName, SourceName
+from app.store.manifest import Manifest
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Catalog, Selection

@@ -11,7 +11,8 @@ import click
 from PIL import Image
 
 from app.importers.importing import Conversion
-from app.store.manifest import Manifest, SeriesInput
+from app.store.manifest import Manifest
+from app.store.series_input import SeriesInput
 from app.tasks.sources.frames import Clip
 from app.tasks.sources.raw_series import CsvFile, JsonSeries
 

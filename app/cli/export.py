@@ -1,5 +1,6 @@
 """`unroll export`."""
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -36,4 +37,4 @@ def export(name: str, folder: Path, version: int | None, form: Literal["pytorch"
     if written.difference is not None:
         click.echo(f"compared with the version on a random source: answers differ by {written.difference:.1e} at most")
     if form == "pytorch":
-        click.echo(f"try it:\n  python {folder / 'model.py'} ...")
+        click.echo(f"try it:\n  python {shlex.quote(str(folder / 'model.py'))} {written.source}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from app.cli.import_ending import end_of_import, request_line, show, show_answer
+from app.cli.import_ending import end_of_import, request_line, show, show_answer, show_doubts
 from app.cli.import_line import command_line
 from app.cli.import_readings import show_readings
 from app.cli.into import next_version, send_version
@@ -137,8 +137,9 @@ def _send(conversion: Conversion, parameters: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="unroll-into-") as name:
         folder = publish(conversion, Path(name))
         show_answer(conversion, folder, parameters["trial"])
+        show_doubts(conversion)
         send_version(folder, parameters["into"], parameters["key"])
-    click.echo(f"try it:\n  {request_line(conversion, parameters['into'])}")
+    click.echo(f"try it:\n  {request_line(conversion, parameters['trial'], parameters['into'])}")
 
 
 def _check_task(conversion: Conversion) -> None:

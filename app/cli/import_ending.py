@@ -4,6 +4,7 @@ import json
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -11,14 +12,17 @@ import click
 
 from app.cli.example_input import example_of, given_input
 from app.cli.in_process import answers
+from app.cli.program import program
 from app.errors import InputError
 from app.importers.importing import Conversion, publish
 from app.importers.questions import describe
 from app.store.manifest import Manifest
 from app.tasks.registry import BY_NAME
+from app.tasks.sources.raw_series import JsonSeries
 
 _MOST_SHOWN = 300  # characters of an answer
 _HERE = "http://127.0.0.1:8000"  # where `unroll serve` listens
+_EXAMPLES = {"image": "example.webp", "frames": "example-clip.webp"}
 
 
 def show(conversion: Conversion) -> None:
@@ -28,21 +32,36 @@ def show(conversion: Conversion) -> None:
     click.echo(f"network: {conversion.manifest.architecture.describe()}")
     for found in conversion.found:
         click.echo(f"found: {found}")
-    for key, value in conversion.options.given.items():
-        click.echo(f"{key}: {value}")
+    values = conversion.options.given
+    for key, value in values.items():
+        if key not in (*conversion.assumed, *conversion.idle) and f"--set {key}={value}" not in conversion.usual:
+            click.echo(f"{key}: {value}")
+    if conversion.assumed:
+        click.echo("assumed: " + ", ".join(f"{key}={values[key]}" for key in conversion.assumed))
     for usual in conversion.usual:
         click.echo(f"usual: {usual}")
+
+
+def show_doubts(conversion: Conversion) -> None:
+    """What the import took without knowing it."""
+    usual = ", ".join(value.removeprefix("--set ").removeprefix("--") for value in conversion.usual)
+    guesses = [*conversion.doubts, *([f"taken as usual: {usual}"] if usual else [])]
+    if guesses:
+        click.secho("check these: each was guessed, and a wrong guess gives wrong answers and no error", fg="yellow")
+        for guess in guesses:
+            click.secho(f"  - {guess}", fg="yellow")
 
 
 def end_of_import(conversion: Conversion, store: Path, folder: Path | None, trial: str | None) -> None:
     """An answer of the version, and what to do next. `folder` is where it was written."""
     show_answer(conversion, folder, trial)
+    show_doubts(conversion)
     if folder is None:
         click.echo("nothing was written")
         return
     click.echo(f"wrote {folder}; try it:")
-    click.echo(f"  unroll serve --store {shlex.quote(str(store))}")
-    click.echo(f"  {request_line(conversion)}")
+    click.echo(f"  {program()} serve --store {shlex.quote(str(store))}")
+    click.echo(f"  {request_line(conversion, trial)}")
 
 
 def show_answer(conversion: Conversion, folder: Path | None, trial: str | None) -> None:
@@ -81,21 +100,33 @@ def _rounded(value: Any) -> Any:
 _KEPT = ("label", "scores", "text", "tags", "values", "rows", "forecast", "targets", "steps")
 
 
-def request_line(conversion: Conversion, url: str | None = None) -> str:
-    """A command that sends an input to the model."""
+def request_line(conversion: Conversion, trial: str | None = None, url: str | None = None) -> str:
+    """A command that sends an input to the model: that of `--try`, or an example."""
     manifest = conversion.manifest
-    task = BY_NAME[manifest.task]
+    verb = BY_NAME[manifest.task].verb
     model = f"--model {manifest.name}" + (f" --url {shlex.quote(url)}" if url else "")
-    given, _ = example_of(conversion)
     match manifest.source:
         case "text":
-            return f"unroll ask {task.verb} {shlex.quote(given)} {model}"
+            given = example_of(conversion)[0] if trial is None or trial.startswith("-") else trial
         case "series":
-            return _series_line(manifest, given.value, task.verb, model, url or _HERE)
+            if trial is None or verb != "forecast" or not Path(trial).is_file():
+                return _series_line(manifest, _rows(conversion, trial), verb, model, url or _HERE)
+            given = trial
         case "image" | "frames":
-            return f"unroll ask {task.verb} FILE {model}"
+            given = trial or str(files("app.web").joinpath(f"static/{_EXAMPLES[manifest.source]}"))
         case _:
             assert_never(manifest.source)
+    return f"{program()} ask {verb} {shlex.quote(given)} {model}"
+
+
+def _rows(conversion: Conversion, trial: str | None) -> Sequence[Sequence[float]]:
+    """Rows of the input of `--try` where it lists them, or those of an example."""
+    series = given_input(conversion.manifest, trial)[0] if trial is not None else None
+    rows = series.value if isinstance(series, JsonSeries) else None
+    if not isinstance(rows, list) or None in rows:
+        rows = example_of(conversion)[0].value
+    listed: list[list[float]] = [row if isinstance(row, list) else [row] for row in rows]
+    return listed
 
 
 def _series_line(manifest: Manifest, rows: Sequence[Sequence[float]], verb: str, model: str, url: str) -> str:
@@ -107,4 +138,4 @@ def _series_line(manifest: Manifest, rows: Sequence[Sequence[float]], verb: str,
         return f"curl {url.rstrip('/')}/v1/{verb} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
     names = [feature.name for feature in manifest.series.features]
     lines = [",".join(names), *(",".join(f"{number:g}" for number in row) for row in rounded)]
-    return f"printf '%s\\n' {shlex.join(lines)} | unroll ask forecast - {model}"
+    return f"printf '%s\\n' {shlex.join(lines)} | {program()} ask forecast - {model}"

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.cli.program import program
+
 _PLACES = {  # of parameters that the user gives once or several times
     "checkpoints": "--checkpoint",
     "vocabularies": "--vocab",
@@ -25,7 +27,7 @@ _PLACES = {  # of parameters that the user gives once or several times
 def command_line(parameters: Mapping[str, Any], given: Sequence[str], added: Sequence[str]) -> str:
     """The whole command with the arguments that the user gave and those that are added, ready to be copied. `given` are
     the names of the parameters that the user set."""
-    words = ["unroll", "import", "--name", parameters["name"]]
+    words = ["import", "--name", parameters["name"]]
     for name, flag in _PLACES.items():
         value = parameters.get(name)
         if name not in given or value in (None, "", ()) or (name == "layout" and "--layout" in added):
@@ -34,4 +36,4 @@ def command_line(parameters: Mapping[str, Any], given: Sequence[str], added: Seq
             words += [flag, str(one)]
     if parameters.get("default"):
         words.append("--default")
-    return shlex.join([*words, *added])
+    return f"{program()} {shlex.join([*words, *added])}"

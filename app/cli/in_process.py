@@ -7,6 +7,7 @@ import asyncio
 import json
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,16 @@ from app.tasks.run import answer_all, prepare
 from app.tasks.sources.image_decoders import ImageDecoders
 from app.tasks.sources.limits import SourceLimits
 from app.tasks.sources.source_kind import Reader
+from app.temporary_folder import check_temporary_folder
 
-_SECONDS = 300.0  # to load a version
+_SECONDS = 300.0  # to load a version, and then to answer all inputs
+_STOP_SECONDS = 30.0  # for the engine to end its step; it ends with the process otherwise
 
 
 def answers(folders: Sequence[Path], inputs: Sequence[Any]) -> list[list[dict[str, Any]]]:
     """The results of each version in a folder, one for each input. Raises UnrollError: StoreError if a version cannot
-    be served, InputError for an input that it does not read."""
+    be served, InputError for an input that it does not read, TimedOut if the engine does not answer."""
+    check_temporary_folder()
     with tempfile.TemporaryDirectory(prefix="unroll-try-") as name:
         folder = Path(name)
         versions = {f"{path.parent.name}/{path.name}": str(path) for path in folders}
@@ -39,13 +43,13 @@ def answers(folders: Sequence[Path], inputs: Sequence[Any]) -> list[list[dict[st
         endpoint = f"ipc://{folder}/engine"
         engine = Engine(EngineConfig(endpoint=endpoint, store=name, desired_state=str(state), device="cpu"))
         engine.load()
-        thread = threading.Thread(target=engine.run)
+        thread = threading.Thread(target=engine.run, daemon=True)
         thread.start()
         try:
             return asyncio.run(_answers(endpoint, folders, inputs))
         finally:
             engine.stop()
-            thread.join()
+            thread.join(_STOP_SECONDS)
 
 
 async def _answers(endpoint: str, folders: Sequence[Path], inputs: Sequence[Any]) -> list[list[dict[str, Any]]]:
@@ -85,7 +89,7 @@ async def _of(
         limits=AnswerLimits(),
         deadline=None,
     )
-    outputs = await answer_all(task, client, jobs, Terms())
+    outputs = await answer_all(task, client, jobs, Terms(deadline=time.monotonic() + _SECONDS))
     body = json.loads(b"".join(await task.answer.form.of(jobs, outputs).encoded()))
     results: list[dict[str, Any]] = body["results"]
     return results

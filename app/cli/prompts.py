@@ -19,6 +19,7 @@ def answered(request: ImportRequest, questions: QuestionsOpen) -> ImportRequest:
         if question.idle_where is not None and question.idle_where in request.settings.items():
             continue
         request = _with(request, question, _ask(question))
+    click.echo()
     return dataclasses.replace(request, layout=questions.layout.name)
 
 

@@ -30,9 +30,9 @@ from app.models.networks import Classifier, EncoderDecoder, TokenNetwork
 from app.models.pooling import pooled
 from app.models.state import State
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import Forecaster as ForecasterConfig
-from app.store.architecture import Pooling
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.encoder_part import Pooling
+from app.store.forecaster import Forecaster as ForecasterConfig
 
 
 def answer(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:
@@ -99,7 +99,7 @@ def own_poolings(model: LoadedModel) -> tuple[Pooling, ...]:
 
 
 def _not_last(poolings: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
-    return tuple(pooling for pooling in poolings if pooling != "last")
+    return tuple(pooling for pooling in poolings if pooling not in ("last", "last_cell"))
 
 
 def _label(model: LoadedModel, requests: Sequence[Request], encoded: Encoded) -> list[Output]:

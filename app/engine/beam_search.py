@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from app.engine.request import Request
-from app.store.manifest import Search, Until
+from app.store.decoding import Search, Until
 
 _NEVER = float("-inf")
 

@@ -15,7 +15,7 @@ from app.engine.carrying import OF_LAYER
 from app.engine.protocol import Carried
 from app.engine.request import Chunk, Request
 from app.models.cells import RecurrentState
-from app.store.architecture import Pooling
+from app.store.encoder_part import Pooling
 
 
 @dataclass(frozen=True, slots=True)

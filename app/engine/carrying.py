@@ -2,9 +2,14 @@
 
 from app.engine.protocol import AnswerSpec, Carried, Carry, Embed, Forecast, Label
 from app.errors import ContradictoryOptions, EngineFailed
-from app.store.architecture import CELLS, Architecture, Classifier, Forecaster, Tagger, WindowLanguageModel
-from app.store.encoders import EncoderPart
+from app.store.architecture import Architecture
+from app.store.classifier import Classifier
+from app.store.encoder_part import EncoderPart
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
+from app.store.tagger import Tagger
+from app.store.window_language_model import WindowLanguageModel
 
 OF_LAYER = "layer "  # before a pooling of a layer's outputs, without the stages that follow it
 _FLOAT32 = 4  # bytes
@@ -62,7 +67,7 @@ def _pools_for(manifest: Manifest, answer: AnswerSpec) -> set[str]:
         pools = {*architecture.pooling}
     else:
         pools = set()
-    return {pool for pool in pools if not pool.endswith(("last", "last_output"))}
+    return {pool for pool in pools if not pool.endswith(("last", "last_cell", "last_output"))}
 
 
 def check_carry(manifest: Manifest, carry: Carry, answer: AnswerSpec, steps: int) -> None:

@@ -16,8 +16,11 @@ from app.engine.protocol import (
     Tokens,
 )
 from app.errors import ContradictoryOptions, EngineFailed, counted
-from app.store.architecture import Classifier, Forecaster, WindowLanguageModel
-from app.store.manifest import AnswerName, Manifest, SourceName
+from app.store.classifier import Classifier
+from app.store.description import AnswerName, SourceName
+from app.store.forecaster import Forecaster
+from app.store.manifest import Manifest
+from app.store.window_language_model import WindowLanguageModel
 
 MAX_ALTERNATIVES = 20
 _SOURCES: dict[type[Source], SourceName] = {Tokens: "text", Pixels: "image", Series: "series", Frames: "frames"}
@@ -89,9 +92,7 @@ def _check_content(manifest: Manifest, source: Source, least: int) -> None:
 
 
 def _check_length(manifest: Manifest, steps: int, least: int) -> None:
-    architecture, fixed = manifest.architecture, None
-    if isinstance(architecture, Classifier | Forecaster):
-        fixed = architecture.fixed_steps
+    fixed = manifest.architecture.fixed_steps
     if steps < least or (fixed is not None and steps > fixed):
         needed = f"at least {least}" if fixed is None else str(fixed)
         raise EngineFailed(f"{manifest.key} needs sources of {needed} steps, and got {steps}")
@@ -119,8 +120,7 @@ def check_explained(manifest: Manifest, layer: int | None) -> None:
     architecture = manifest.architecture
     assert isinstance(architecture, Classifier)  # its answers are labels
     if not architecture.explains_steps:
-        encoder = architecture.encoder
-        is_transposed = encoder.kind == "series" and encoder.transposed is not None
+        is_transposed = architecture.encoder.is_transposed
         steps = "feature by feature" if is_transposed else f"at least {architecture.least_steps} steps"
         how = f"reads a window as a whole, {steps}"
         detail = f"{manifest.key} {how}: its label cannot be explained; leave out explain"

@@ -21,7 +21,11 @@ from app.engine.protocol import (
     Tag,
     Tokens,
 )
-from app.store.architecture import Architecture, Classifier, Forecaster, WindowLanguageModel
+from app.store.architecture import Architecture
+from app.store.classifier import Classifier
+from app.store.encoders import RecurrentEncoder
+from app.store.forecaster import Forecaster
+from app.store.window_language_model import WindowLanguageModel
 
 IMAGE_STEPS = 256  # cost of a source image, and of each frame
 _WINDOW_STEPS = 100  # cell steps of a row of the running batch that reads its window anew
@@ -91,17 +95,25 @@ def explain_steps(source: Source, explain: Explain, architecture: Architecture |
     changes what the network makes of those before it; for activations also a slow pass through the layers up to
     theirs. Frames are read once more."""
     encoder = None if architecture is None else architecture.encoder
-    one_pass, directions = True, 1
+    one_pass, directions, anew = True, 1, 0
     if encoder is not None and encoder.kind != "image":
         directions = encoder.recurrence.directions
-    if isinstance(architecture, Classifier):
-        one_pass = architecture.explains_in_one_pass
+    if isinstance(architecture, Classifier) and not architecture.explains_in_one_pass:
+        one_pass, anew = False, sum(read_anew(source, architecture.encoder))
     steps, again = encode_steps(source), 0
     if isinstance(source, Frames):
         steps, again = source.count, steps
     layers = 0 if explain.layer is None else explain.layer + 1
-    passes = steps if one_pass else steps * (steps + 1) // 2
+    passes = steps if one_pass else anew
     return again + passes + _SLOW_PASS * layers * directions * steps
+
+
+def read_anew(source: Source, encoder: RecurrentEncoder) -> list[int]:
+    """The lengths of the beginnings of a source that are read, each by itself, where one pass does not do."""
+    if isinstance(source, Tokens) and encoder.kind == "text" and encoder.mask_id is not None:
+        return encoder.differing_beginnings([token != encoder.mask_id for token in source.ids])
+    steps = source.count if isinstance(source, Frames) else encode_steps(source)
+    return list(range(1, steps + 1))
 
 
 def _cost_of_forecast(steps: int, horizon: int, architecture: Architecture | None) -> Cost:

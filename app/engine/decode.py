@@ -36,7 +36,7 @@ def decode(model: LoadedModel, steps: int) -> list[Output]:
             if model.policy.looks_each_step:
                 _look_each_step(model, model.bounded(steps), outputs)
             else:
-                _look_once(model, steps, outputs)
+                _look_once(model, model.bounded(steps), outputs)
         for slots in model.groups:
             outputs += in_halves(list(slots.streams), partial(_progress, slots), failed_alone, model.count_error)
     except Exception as error:  # between steps, where no request is the cause

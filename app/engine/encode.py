@@ -24,7 +24,9 @@ from app.models.pooling import nothing_pooled, pooled_further, pooled_parts
 from app.models.recurrent import Recurrent, last_of
 from app.models.steps import Steps
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import Classifier, Forecaster, Pooling
+from app.store.classifier import Classifier
+from app.store.encoder_part import Pooling
+from app.store.forecaster import Forecaster
 
 _LEAST_ROWS = 16  # of a matrix for which MKL and oneDNN take the kernel of large ones
 _NO_LAYER = 0  # the ids of a source are the state of a window language model
@@ -213,7 +215,9 @@ def _encode_parts(
     whole = to_device(torch.tensor([len(memory) for memory in memories]), inputs.device)
     memory = pad_sequence(memories, batch_first=True)
     mask = torch.arange(memory.shape[1], device=inputs.device) < whole.unsqueeze(1)
-    all_read = Encoded(memory, mask, last.hidden[:, -1], last, pools=_pools(model, ended, pools, memory))
+    top_cell = None if last.cell is None else last.cell[:, -1]
+    kept_pools = _pools(model, ended, pools, memory)
+    all_read = Encoded(memory, mask, last.hidden[:, -1], last, pools=kept_pools, last_cell=top_cell)
     return Batch([chunk.request for chunk in ended], all_read, after)
 
 

@@ -22,8 +22,9 @@ from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.segments import padded_steps, padded_to_longest
 from app.models.serving.tf32 import products_in_tf32
 from app.models.serving.unrolled import PackedRecurrent
-from app.store.architecture import WindowLanguageModel
-from app.store.manifest import Decoding, Manifest
+from app.store.decoding import Decoding
+from app.store.manifest import Manifest
+from app.store.window_language_model import WindowLanguageModel
 
 log = logging.getLogger("unroll.engine")
 CALM_UNITS = 64
@@ -148,10 +149,13 @@ class LoadedModel:
         return self.manifest.decoding
 
     def bounded(self, steps: int) -> int:
-        """The steps of a unit: fewer where each of them reads the windows of all running rows anew."""
+        """The steps of a unit: fewer where each of them reads the windows of all running rows anew. A GPU reads them at
+        once, unless its host computes each step of a cell by itself."""
         architecture = self.manifest.architecture
         if not isinstance(architecture, WindowLanguageModel):
             return steps
+        if not self.policy.looks_each_step:
+            return 1 if architecture.encoder.slow_layers else steps
         return min(steps, max(1, self.policy.budget // (max(1, self.slots.count) * architecture.window)))
 
     @property

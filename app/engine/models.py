@@ -41,14 +41,17 @@ from app.models.networks import Classifier, EncoderDecoder, Network, TokenNetwor
 from app.models.pieces import InPieces
 from app.models.serving.native import NativeLinear, NativeRecurrent
 from app.models.serving.precision import Precision, precision_of, prepare, prepare_for_gpu
-from app.store.architecture import Architecture, Forecaster, LanguageModel, Tagger, WritesTokens
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
-from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
+from app.store.architecture import Architecture, WritesTokens
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
+from app.store.forecaster import Forecaster
 from app.store.hashes import HashOf, sha256_of
+from app.store.language_model import LanguageModel
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS, Version, check_hashes, inspect_version
+from app.store.tagger import Tagger
 from app.store.weights import WithoutValues, check_weights, distinct_tensors, load_in_pieces, load_weights
+from app.store.window_language_model import WindowLanguageModel as WindowLanguageModelConfig
 
 _WARM_STEPS, _WARM_FRAMES = 8, 2  # of a source: another number of them needs no other kernel
 _AS_STORED = "float32"  # in the words of `prepare`
@@ -189,7 +192,8 @@ class Models(Mapping[str, LoadedModel]):
             model = LoadedModel(manifest, network, slots, words, self._slots, self.policy, tf32=precision == "auto")
             if isinstance(network, TokenNetwork):
                 model.apart = Slots(self._slots, self.device, looks_each_step=False)
-                model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
+                if model.bounded(self._unit) == self._unit:  # a graph of a slow step has too many kernels
+                    model.units = Units(network, slots, model.decoding.end, steps=self._unit, memories=memories)
             _warm(model)
         model.weights_bytes = _served_bytes(network, weights)
         if isinstance(network, Classifier) and model.exact is None and self.device.type == "cpu":
@@ -275,8 +279,7 @@ def _warm_source(model: LoadedModel) -> Source:
 
 
 def _warm_steps(architecture: Architecture, usual: int = _WARM_STEPS) -> int:
-    fixed = architecture.fixed_steps if isinstance(architecture, ClassifierConfig | Forecaster) else None
-    return fixed or max(usual, architecture.least_steps)
+    return architecture.fixed_steps or max(usual, architecture.least_steps)
 
 
 def _warm_answer(architecture: Architecture) -> AnswerSpec:

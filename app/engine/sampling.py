@@ -12,7 +12,7 @@ from app.engine.beam_search import search
 from app.engine.constraints import LEAST, constrain
 from app.engine.sampling_options import SampledRows, SamplingOptions
 from app.models.serving import native
-from app.store.manifest import Search
+from app.store.decoding import Search
 
 _LEAST_TEMPERATURE = 1e-30  # a lower one is the same: it leaves the most probable token alone
 

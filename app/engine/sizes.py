@@ -1,7 +1,9 @@
 """Memory that versions need in an engine, known before they are loaded. Free of torch."""
 
-from app.store.architecture import CELLS, WindowLanguageModel, WritesTokens
+from app.store.architecture import WritesTokens
 from app.store.model_store import Version
+from app.store.recurrence import CELLS
+from app.store.window_language_model import WindowLanguageModel
 
 FIXED_BYTES = 2**16  # of a loaded version without its weights: modules, and numbers of its rows
 _ID_BYTES = 8

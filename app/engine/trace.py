@@ -16,7 +16,7 @@ from app.engine.constraints import LEAST
 from app.engine.request import End, Request, Trace
 from app.engine.sampling import Choice, Ends
 from app.engine.sampling_options import SamplingOptions
-from app.store.manifest import Until
+from app.store.decoding import Until
 
 
 class StepResult(NamedTuple):

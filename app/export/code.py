@@ -6,7 +6,7 @@ from typing import assert_never
 
 from torch import Tensor
 
-from app.store.architecture import Activation
+from app.store.recurrence import Activation
 
 INDENT = " " * 4
 

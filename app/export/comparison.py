@@ -13,8 +13,14 @@ from app.models.forecaster import Forecaster as ForecasterNetwork
 from app.models.networks import EncoderDecoder as EncoderDecoderNetwork
 from app.models.networks import Network
 from app.models.window_language_model import WindowLanguageModel as WindowNetwork
-from app.store.architecture import CELLS, Classifier, Forecaster, LanguageModel, SeriesEncoder, Tagger
-from app.store.manifest import Feature, Manifest
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
+from app.store.series_input import Feature
+from app.store.tagger import Tagger
 
 _STEPS = 7  # of a source of any length
 _DECODED = 4
@@ -41,6 +47,16 @@ def source_of(manifest: Manifest, *, steps: int | None = None, seed: int = 0) ->
     length = manifest.tokenizer.length if manifest.tokenizer else None
     steps = (length.to if length else None) or steps or max(_STEPS, architecture.least_steps)
     return torch.randint(manifest.source_vocabulary, (1, steps), generator=generator)
+
+
+def example_of(manifest: Manifest) -> str:
+    """The arguments of a model file: the ids of a source, or the rows of a series in their own units."""
+    rows: list[Any] = source_of(manifest)[0].tolist()
+    if manifest.series is None:
+        return " ".join(map(str, rows))
+    scales = [feature.affine for feature in manifest.series.features]
+    in_units = ([number * scale + shift for number, (shift, scale) in zip(row, scales, strict=True)] for row in rows)
+    return " ".join(",".join(f"{number:.4g}" for number in row) for row in in_units)
 
 
 @torch.no_grad()

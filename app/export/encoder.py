@@ -6,17 +6,15 @@ from app.errors import ExportFailed
 from app.export.code import Code, applied
 from app.export.recurrence import joined, last_of, name_of, recurrence, unrolled
 from app.export.stages import block, layer, stages
-from app.store.architecture import (
-    AttentionPooling,
-    Classifier,
-    Forecaster,
-    FramesEncoder,
-    Head,
-    Pooling,
-    SeriesEncoder,
-    TextEncoder,
-    WindowLanguageModel,
-)
+from app.store.classifier import Classifier
+from app.store.encoder_part import Pooling
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster
+from app.store.layer import Head
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Join, Recurrence
+from app.store.stages import LayerNorm
+from app.store.window_language_model import WindowLanguageModel
 
 Pooled = Classifier | Forecaster | WindowLanguageModel
 
@@ -62,17 +60,19 @@ def pooled(code: Code, config: Pooled) -> list[str]:
         if pooling == "attention":
             assert config.attention is not None  # see `Classifier`
             lines += _attention(code, config.attention, config.encoder.memory_size)
-        values.append(_pooled(pooling))
+        values.append(_pooled(pooling, config.encoder.recurrence, config.encoder.join))
     if config.encoder.branch_size:
         values.append("branch")
     value = values[0] if len(values) == 1 else f"torch.cat([{', '.join(values)}], 1)"
     return [*lines, f"x = {value}"]
 
 
-def _pooled(pooling: Pooling) -> str:
+def _pooled(pooling: Pooling, recurrence: Recurrence, join: Join) -> str:
     match pooling:
         case "last":
             return "last"
+        case "last_cell":
+            return last_of(recurrence, join, part=1)
         case "last_output":
             return "x[:, -1]"
         case "max":
@@ -100,9 +100,13 @@ def _attention(code: Code, config: AttentionPooling, size: int) -> list[str]:
     return [f"weights = {score}({applied(function, f'{key}(x)', config.slope)}).softmax(1)"]
 
 
-def head(code: Code, layers: Head, inputs: int, outputs: int, *, over_steps: bool = False) -> list[str]:
+def head(
+    code: Code, layers: Head, inputs: int, outputs: int, norm: LayerNorm | None = None, *, over_steps: bool = False
+) -> list[str]:
     """Lines of the head's layers and the output layer."""
     lines = []
+    if norm is not None:
+        lines.append(f"x = {code.part('norm', f'nn.LayerNorm({inputs}, eps={norm.epsilon})', 'head.norm')}(x)")
     for number, config in enumerate(layers):
         ours = f"head.{number}"
         lines += layer(code, config, inputs, f"head{number}", ours, f"head.norm{number}", over_steps=over_steps)

@@ -9,8 +9,10 @@ from app.export.encoder import encoder
 from app.export.language_model import choice
 from app.export.program import Program
 from app.export.recurrence import name_of, recurrence
-from app.store.architecture import CELLS, EncoderDecoder, TextEncoder
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
 from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
 
 
 def encoder_decoder(manifest: Manifest, config: EncoderDecoder) -> Program:

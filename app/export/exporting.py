@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from app.errors import ExportFailed, ModelNotFound
-from app.export.comparison import difference, loaded, onnx_difference
+from app.export.comparison import difference, example_of, loaded, onnx_difference
 from app.export.onnx.network import write_onnx
 from app.export.pytorch import write_pytorch
 from app.models.networks import Network, build_network
@@ -22,10 +22,11 @@ _MOST_DIFFERENCE = 1e-3  # of logits, by rounding
 @dataclass(frozen=True)
 class Exported:
     """The files that were written, and how far the answers of the exported network are from those of the version; None
-    if nothing here can run it."""
+    if nothing here can run it. `source` is an input as the model file takes it."""
 
     files: tuple[Path, ...]
     difference: float | None
+    source: str
 
 
 def network_of(version: Version) -> Network:
@@ -58,7 +59,7 @@ def export(store: Path, name: str, number: int, format: Format, folder: Path) ->
         raise
     for file in (MANIFEST, *manifest.tokenizer_files):
         shutil.copyfile(place / file, folder / file)
-    return Exported(tuple(sorted(path for path in folder.iterdir() if path.is_file())), differs)
+    return Exported(tuple(sorted(path for path in folder.iterdir() if path.is_file())), differs, example_of(manifest))
 
 
 def _write(manifest: Manifest, network: Network, format: Format, folder: Path) -> float | None:

@@ -5,7 +5,7 @@ from app.export.code import Code, applied
 from app.export.encoder import encoder, head, pooled
 from app.export.program import Program
 from app.export.recurrence import has_cell, name_of, recurrence
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
 
 _ROWS = "Rows (batch, steps, features) to the rows that follow (batch, {}, targets), all scaled."
@@ -44,7 +44,8 @@ def _at_once(code: Code, config: Forecaster) -> list[str]:
     if config.decoder is not None:
         made = config.decoder.recurrence(config.pooled_size)
         call = recurrence(code, f"decoder_{name_of(made)}", made, "decoder.recurrence")
-        lines += [f"x, _ = {call}(x.unsqueeze(1).repeat(1, {config.horizon}, 1))"]
+        first = ", state" if config.decoder.continues else ""
+        lines += [f"x, _ = {call}(x.unsqueeze(1).repeat(1, {config.horizon}, 1){first})"]
         return [*lines, *_head(code, config, config.decoder.hidden_size, over_steps=True)]
     lines += _head(code, config, config.pooled_size)[:-1]
     return [*lines, f"return x.view(-1, {config.horizon}, {config.targets})"]
@@ -52,7 +53,7 @@ def _at_once(code: Code, config: Forecaster) -> list[str]:
 
 def _head(code: Code, config: Forecaster, inputs: int, *, over_steps: bool = False) -> list[str]:
     outputs = config.targets if over_steps or config.is_stepwise else config.horizon * config.targets
-    lines = head(code, config.head, inputs, outputs, over_steps=over_steps)
+    lines = head(code, config.head, inputs, outputs, config.norm, over_steps=over_steps)
     if config.output_activation != "none":
         lines.append(f"x = {applied(config.output_activation, 'x', config.slope)}")
     return [*lines, "return x"]

@@ -4,15 +4,16 @@ from app.export import sources
 from app.export.code import Code
 from app.export.encoder import encoder, head, pooled
 from app.export.program import Program
-from app.store.architecture import Classifier, Tagger
+from app.store.classifier import Classifier
 from app.store.manifest import Manifest
+from app.store.tagger import Tagger
 
 
 def classifier(manifest: Manifest, config: Classifier) -> Program:
     """A source to the score of each label."""
     code = Code()
     lines = [*encoder(code, config.encoder), *pooled(code, config)]
-    lines += head(code, config.head, config.pooled_size, config.labels)
+    lines += head(code, config.head, config.pooled_size, config.labels, config.norm)
     program = Program(code, sources.text(manifest) if manifest.tokenizer else "")
     program.constants.append(f"LABELS = {list(manifest.labels)!r}")
     if manifest.series is not None:

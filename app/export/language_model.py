@@ -6,8 +6,10 @@ from app.export.code import Code
 from app.export.encoder import encoder, head, pooled
 from app.export.program import Program
 from app.export.recurrence import name_of, recurrence
-from app.store.architecture import LanguageModel, WindowLanguageModel
-from app.store.manifest import Decoding, Manifest
+from app.store.decoding import Decoding
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.window_language_model import WindowLanguageModel
 
 
 def language_model(manifest: Manifest, config: LanguageModel) -> Program:
@@ -51,7 +53,7 @@ def window_language_model(manifest: Manifest, config: WindowLanguageModel) -> Pr
     """The same, but each step reads the last ids anew."""
     code = Code()
     lines = [*encoder(code, config.encoder), *pooled(code, config)]
-    lines += head(code, config.head, config.pooled_size, config.vocabulary_size)
+    lines += head(code, config.head, config.pooled_size, config.vocabulary_size, config.norm)
     program = Program(code, sources.text(manifest) + "\nIt continues them by the most probable ids.")
     program.method(
         "forward(self, x)",

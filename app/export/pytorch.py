@@ -11,16 +11,14 @@ from app.export.labels import classifier, tagger
 from app.export.language_model import language_model, window_language_model
 from app.export.program import Program
 from app.models.networks import Network
-from app.store.architecture import (
-    Classifier,
-    EncoderDecoder,
-    Forecaster,
-    LanguageModel,
-    Tagger,
-    WindowLanguageModel,
-)
+from app.store.classifier import Classifier
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
 from app.store.manifest import Manifest
+from app.store.tagger import Tagger
 from app.store.weights import distinct_tensors
+from app.store.window_language_model import WindowLanguageModel
 from app.version import VERSION
 
 MODEL, WEIGHTS = "model.py", "weights.pt"

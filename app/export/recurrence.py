@@ -1,7 +1,7 @@
 """Recurrences as code: `torch.nn` where it has the cell, and otherwise a class with the equations of the cell."""
 
 from app.export.code import INDENT, Code, applied
-from app.store.architecture import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, Recurrence
 
 _CELL = "Recurrence"
 _CLASSES = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "gru": "GRU", "lstm": "LSTM"}
@@ -37,9 +37,9 @@ def unrolled(call: str, config: Recurrence, rows: str = "x", *, state: str = "")
     return [*flip, f"{rows}, {state or 'state'} = {call}({rows}{given})"]
 
 
-def last_of(config: Recurrence, join: Join, state: str = "state") -> str:
-    """The last states of the top layer (batch, features), both directions joined."""
-    hidden = f"{state}[0]" if has_cell(config) else state
+def last_of(config: Recurrence, join: Join, state: str = "state", *, part: int = 0) -> str:
+    """The last states of the top layer (batch, features), both directions joined; with `part` 1 its cell states."""
+    hidden = f"{state}[{part}]" if has_cell(config) else state
     if config.directions == 1:
         return f"{hidden}[-1]"
     if join == "concatenate":

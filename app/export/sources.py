@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from app.export.program import Program
-from app.store.manifest import Feature, Manifest, SeriesInput, TokenizerUse
+from app.store.manifest import Manifest
+from app.store.series_input import Feature, SeriesInput
+from app.store.text_input import TokenizerUse
 
 IDS = "ids = torch.tensor([[int(argument) for argument in arguments]])"
 

@@ -4,17 +4,10 @@ from typing import assert_never
 
 from app.export.code import Code, applied
 from app.export.recurrence import joined, name_of, recurrence, unrolled
-from app.store.architecture import (
-    Affine,
-    Block,
-    Convolution,
-    Layer,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    RecurrenceStage,
-    Stages,
-)
+from app.store.block import Block
+from app.store.layer import Layer
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, Stages
+from app.store.windowed_stages import Convolution, Pool
 
 _ACROSS = "x.transpose(1, 2)"  # features before steps, as convolutions read them
 

@@ -1,6 +1,7 @@
 """The answers to the questions of a layout: from the user, from the files, or usual values."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import ImportFailed
@@ -14,20 +15,26 @@ from app.importers.reading import Plain
 from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
 from app.importers.vocabularies import BUILT_IN, Role, WordFile
+from app.importers.whole_modules import with_function
 
 _HINTS: Mapping[Role, Sequence[str]] = {
     "source": ("source", "src", "input", "lang1", "de_vocab"),
     "target": ("target", "trg", "tgt", "output", "lang2", "en_vocab"),
 }
+_BRACKETS = re.compile(r"\((--layout [a-z-]+|[a-z_]+(?:, [a-z_]+)*)\)")
 
 
 @dataclass
 class Round:
-    """The state of a round: what is known, where it is from, and what is still open."""
+    """The state of a round: what is known, where it is from, what is still open, which answer may be wrong,
+    which options were not asked for, and which do not matter."""
 
     questions: list[Question] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     usual: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
     accepts_usual: bool = False
 
     def ask(self, question: Question) -> str | None:
@@ -45,7 +52,7 @@ def answer(
     """`files` are the vocabularies of the request. Raises QuestionsOpen with all that is missing, and ImportFailed for
     an answer that cannot be right."""
     layout = recognised.layout
-    options = layout.options(checkpoint)
+    options = [with_function(option, checkpoint.functions) for option in layout.options(checkpoint)]
     chosen = checked(options, request.settings)
     state = Round(accepts_usual=request.accept_usual)
     for option in options:
@@ -53,8 +60,9 @@ def answer(
             chosen.setdefault(option.name, option.check(checkpoint.answers[option.name]))
         if option.of_rows:
             continue
-        if (option.assumed or option.is_idle(chosen)) and option.usual is not None:
-            chosen.setdefault(option.name, option.usual)
+        if (option.assumed or option.is_idle(chosen)) and option.usual is not None and option.name not in chosen:
+            chosen[option.name] = option.usual
+            (state.idle if option.is_idle(chosen) else state.assumed).append(option.name)
         if option.name not in chosen and (usual := state.ask(of_option(option))) is not None:
             chosen[option.name] = usual
     known = {option.name: option.usual for option in options if option.usual is not None} | chosen
@@ -69,19 +77,31 @@ def answer(
             value = option.usual if is_idle else state.ask(of_option(option))
             chosen |= {option.name: value} if value is not None else {}
     if state.questions:
-        raise QuestionsOpen(layout, understanding_of(layout, checkpoint), state.questions, recognised.others)
+        raise QuestionsOpen(layout, understanding_of(layout, checkpoint, state), state.questions, recognised.others)
     values = OptionValues({option.name: chosen[option.name] for option in options})
     given = Given(values, words, contents, labels, columns.features, columns.targets, columns.scalers)
     return given, state
 
 
-def understanding_of(layout: Layout, checkpoint: Checkpoint) -> Understanding:
-    """What the layout understands, without doubts about options that a file answers."""
+def understanding_of(layout: Layout, checkpoint: Checkpoint, state: Round) -> Understanding:
+    """What the layout understands, without doubts about options that a file answers, and doubts about answers."""
     understood = layout.understanding(checkpoint)
-    answered = [f"({name})" for name in checkpoint.answers]
-    return Understanding(
-        understood.facts, [doubt for doubt in understood.unsure if not any(name in doubt for name in answered)]
-    )
+    return Understanding(understood.facts, [*_unsettled(understood.unsure, checkpoint.answers), *state.unsure])
+
+
+def open_doubts(understanding: Understanding, request: ImportRequest) -> list[str]:
+    """The doubts that the user has not settled: neither by the options that they name in brackets, nor by --layout."""
+    return _unsettled(understanding.unsure, {*request.settings, *(["--layout"] if request.layout else [])})
+
+
+def _unsettled(doubts: Sequence[str], settled: Collection[str]) -> list[str]:
+    """The doubts that name no options in brackets, or others than those of `settled`."""
+    found = []
+    for doubt in doubts:
+        named = [name for inside in _BRACKETS.findall(doubt) for name in inside.split(", ")]
+        if not named or not all(name.partition(" ")[0] in settled for name in named):
+            found.append(doubt)
+    return found
 
 
 def _vocabularies(

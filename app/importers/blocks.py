@@ -12,7 +12,7 @@ from torch import Tensor
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.parts import prefixed, under
 from app.importers.structure import Group, structure_of
-from app.store.architecture import Block
+from app.store.block import Block
 
 _BLOCK = re.compile(r"((?:.*\.)?)conv1\.weight")
 _DOT = re.compile(r"\.")

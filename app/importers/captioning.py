@@ -13,8 +13,10 @@ from app.importers.parts import decoder_of, embedded, linear, prefixed, recurren
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.torchvision import IMAGENET_MEAN, IMAGENET_STD, torchvision_resnet
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder, ImageEncoder, Projection
-from app.store.manifest import Decoding, ImageInput, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.image_encoder import ImageEncoder, Projection
+from app.store.image_input import ImageInput
 
 MOST_TOKENS = 200
 

@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 
 from app.importers.attention_parameters import MAY_ATTEND, bare_attention, is_named_for_attention
-from app.importers.structure import Group, Structure
+from app.importers.pairs import side_of
+from app.importers.structure import Group, Structure, is_named_table
 
+LARGEST_CAT = 3  # poolings side by side; a wider head reads all steps side by side
 _LAYERS = ("linear", "table", "convolution")
-_TABLES = ("emb", "lut", "wte", "lookup", "word_vec", "encoder")
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ def chain_of(structure: Structure) -> Chain | None:
         return None
     order = {group.prefix: number for number, group in enumerate(structure.groups)}
     first, last = (order[recurrences[place].prefix] for place in (0, -1))
-    crf = next(iter(structure.of("crf")), None)
-    rest = structure.of("table", "linear", "norm", "layer_norm", "convolution", "unknown")
+    crfs = structure.of("crf")
+    crf = crfs[0] if crfs else None
+    rest = [group for group in structure.groups if group.kind != "recurrence" and group is not crf]
     input_size = structure.recurrence(recurrences[0]).input_size
     table = _table(rest, input_size)
     rest = [group for group in rest if group is not table]
@@ -139,6 +141,9 @@ def chain_of(structure: Structure) -> Chain | None:
     directions = structure.recurrence(recurrences[-1]).directions
     head, rest = _head([group for group in rest if group not in ahead], width, directions)
     back = [*ahead, *(group for group in norms if group not in ahead and group in rest)]
+    if head:  # over several poolings side by side
+        pooled = [g for g in rest if g.kind in ("norm", "layer_norm") and g not in back and order[g.prefix] > last]
+        back += [group for group in pooled if group.outputs == head[0].linear.inputs != width]
     rest = [group for group in rest if group not in back]
     if not head:
         return None
@@ -148,7 +153,10 @@ def chain_of(structure: Structure) -> Chain | None:
 def _are_linked(structure: Structure, recurrences: Sequence[Group]) -> bool:
     """Whether each recurrence reads the outputs of the one before."""
     made = [structure.recurrence(group) for group in recurrences]
-    is_pair = len(made) > 1 and any(group.prefix.startswith(("decoder.", "dec.")) for group in recurrences)
+    sides = {side_of(group.prefix) for group in recurrences}
+    is_pair = len(made) > 1 and (
+        sides >= {"encoder", "decoder"} or any(group.prefix.startswith(("decoder.", "dec.")) for group in recurrences)
+    )
     return not is_pair and all(after.input_size == before.output_size for before, after in pairwise(made))
 
 
@@ -156,7 +164,7 @@ def _table(groups: Sequence[Group], input_size: int) -> Group | None:
     """The embedding: as many columns as the first part that reads it has inputs."""
     readers = {input_size, *(int(group.weight.shape[1]) for group in groups if group.kind == "convolution")}
     candidates = [group for group in groups if group.kind == "table" and group.inputs in readers]
-    named = [group for group in candidates if any(word in group.prefix.lower() for word in _TABLES)]
+    named = [group for group in candidates if is_named_table(group.prefix) or "encoder" in group.prefix.lower()]
     chosen = named or candidates
     return max(chosen, key=lambda group: group.outputs, default=None)
 

@@ -1,19 +1,23 @@
 """What the files of a user contain: networks, vocabularies, labels, scalers, at any place in the nested data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel, keras_models_of
-from app.importers.onnx import graph_of
+from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
 from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
+from app.importers.weight_norm import with_whole_weights
+from app.importers.whole_modules import answers_in, functions_in
 
 Tensors = Mapping[str, Tensor]
+Made = TypeVar("Made")
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_model.")
 _BESIDE = ("criterion.", "loss", "train_", "val_", "test_", "metric")  # what Lightning keeps beside the network
 _NOT_NETWORKS = {"amp", "callbacks", "loops"}  # whole words of a key
@@ -31,6 +35,7 @@ _LABELS = (
     "categor",
     "target_names",
 )
+_WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
 _LONGEST_NAME = 1_000
 _FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
@@ -42,7 +47,7 @@ class Checkpoint:
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
     files. `given` are the vocabularies that the user gave beside them. `answers` are values of options that a file
-    says, where a layout has such an option."""
+    says, where a layout has such an option, and `functions` those among the modules of a pickled one."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
@@ -55,6 +60,15 @@ class Checkpoint:
     names: Sequence[str] = ()
     given: Sequence[Sequence[str]] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
+    functions: Sequence[str] = ()
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
+        """What a function makes of this checkpoint, which layouts ask for several times."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
 
     @property
     def single(self) -> Tensors | None:
@@ -75,11 +89,18 @@ class Checkpoint:
 
     def setting(self, *names: str) -> Any:
         """The first setting whose path ends in one of these names, or None."""
+        return next(self._settings(names), None)
+
+    def whole_setting(self, *names: str) -> int | None:
+        """The first of these settings that is a whole number above 0, or None."""
+        numbers = (int(value) for value in self._settings(names) if _WHOLE.fullmatch(str(value)))
+        return next(numbers, None)
+
+    def _settings(self, names: Sequence[str]) -> Iterator[Any]:
         for name in names:
             for path, value in self.settings.items():
                 if path.rpartition(".")[2].lower() == name.lower():
-                    return value
-        return None
+                    yield value
 
     def name_of(self, path: str) -> str:
         """A path with the name of its file, for people: `vocab.pkl`, `model.pt: tokens`."""
@@ -97,6 +118,7 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     settings: dict[str, Any] = {}
     contents: dict[str, Plain] = {}
     answers: dict[str, str] = {}
+    functions: list[str] = []
     for number, content in enumerate(files):
         if isinstance(content, ForeignObject) and content.name == "onnx.Model":
             graph = graph_of(content, names[number] if number < len(names) else f"file {number}")
@@ -109,17 +131,27 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
                 scalers[path] = value
             elif isinstance(value, Mapping):
                 networks[path] = value
+                if isinstance(plain, ForeignObject):
+                    answers |= answers_in(plain)
+                    functions += functions_in(plain)
             elif isinstance(value, list):
                 named = f"{names[number] if number < len(names) else ''}.{path}".lower()
                 (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
                 contents[path] = plain
             else:
                 settings[path] = value
-    networks = {path: _unwrapped(tensors) for path, tensors in _checked(networks).items()}
+    networks = {path: _unwrapped(with_whole_weights(tensors)) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
         raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
-    return Checkpoint(networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers)
+    if keras and not networks and not any(model.weights for model in keras):
+        raise ImportFailed(
+            "the file contains the settings of a Keras model and no weights of any layer: save the model after it was "
+            "built or trained, model.save(...)"
+        )
+    return Checkpoint(
+        networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers, functions
+    )
 
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:

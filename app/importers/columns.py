@@ -13,7 +13,8 @@ from app.importers.questions import Question
 from app.importers.reading import read
 from app.importers.request import ImportRequest
 from app.importers.scalers import Scaler, Scaling, scaler_in_words, scaler_of
-from app.store.manifest import Feature, Standard
+from app.store.scaling import Standard
+from app.store.series_input import Feature
 
 _SCALING = ("scal", "norm", "stat")
 _TARGETS = ("target", "label", "y_", "_y", "output")
@@ -73,7 +74,13 @@ def _scalers(needed: Columns, request: ImportRequest, checkpoint: Checkpoint, st
         if place in scalers:
             raise ImportFailed(f"two scalers are for the {place}: give --scaler features=FILE --scaler targets=FILE")
         scalers[place] = scaler
-        if not given or scaler.note:
+        is_guess = role is None and place == "targets" and len(scaler.columns) != needed.features
+        if is_guess:
+            state.unsure.append(
+                f"whether {name} is the scaler of the targets (--scaler targets={name}): it has "
+                f"{_columns(len(scaler.columns))}, and the network reads {needed.features}"
+            )
+        if not given or scaler.note or is_guess:
             state.found.append(f"scaler of the {place}: {scaler.describe()}, {name}")
     if "features" not in scalers:
         usual = next((s.in_words() for path, s in maybe.items() if path.isdecimal()), "none")
@@ -109,6 +116,8 @@ def _is_sure(path: str, name: str, scaler: Scaler, needed: Columns) -> bool:
 def _role_of(name: str, scaler: Scaler, needed: Columns, *, is_alone: bool) -> str:
     if not is_alone and any(hint in name.lower() for hint in _TARGETS):
         return "targets"
+    if len(scaler.columns) == 1 and scaler_in_words(name) is not None:  # that of every column
+        return "features"
     if len(scaler.columns) != needed.features and len(scaler.columns) in needed.targets:
         return "targets"
     return "features"
@@ -193,6 +202,10 @@ def _targets(
 def _whole(names: Sequence[str]) -> Sequence[str]:
     """The names, where one may be `x1..x5000`."""
     return [whole for name in names for whole in named_in_short(name) or [name]]
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'s' if count > 1 else ''}"
 
 
 def _or(numbers: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from app.importers.chain import Chain
+from app.importers.chain import LARGEST_CAT, Chain
 from app.importers.structure import Group
 
 
@@ -23,18 +23,19 @@ def doubts_of(chain: Chain) -> list[str]:
     square = [group.name for group in (*chain.front, *(layer.linear for layer in chain.head)) if _is_square(group)]
     if square:
         doubts.append(
-            f"the place of {', '.join(square)} is that of the definition: by the size it may be another one, or a gate"
+            f"the place of {', '.join(square)} is that of the definition: by the size it may be another one, or one "
+            "beside another part, such as a gate"
         )
     if convolutions := [group.name for group in chain.front if group.kind == "convolution"]:
         doubts.append(f"stride and dilation of {', '.join(convolutions)} are taken as 1 (conv_stride, conv_dilation)")
-    last = recurrences[-1][1]
-    if chain.pooled > chain.width and (last.layers > 1 or last.cell == "lstm"):
-        others = " or ".join(
-            ["those of several layers"] * (last.layers > 1) + ["hidden and cell state"] * (last.cell == "lstm")
+    if chain.width < chain.pooled <= LARGEST_CAT * chain.width:
+        layers = "several layers, or of " if recurrences[-1][1].layers > 1 else ""
+        doubts.append(
+            f"states of {layers}several sources (two texts) side by side have the size that the head reads, too, and "
+            "are not read here"
         )
-        doubts.append(f"states side by side have the size that the head reads, too, and are not read here: {others}")
     return doubts
 
 
 def _is_square(group: Group) -> bool:
-    return group.kind == "linear" and group.inputs == group.outputs
+    return group.kind in ("linear", "convolution") and group.weight.shape[0] == group.weight.shape[1]

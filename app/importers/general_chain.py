@@ -4,38 +4,31 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
-from app.errors import ImportFailed
 from app.importers.chain import Chain, chain_of
-from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer
+from app.importers.checkpoint import Checkpoint
+from app.importers.general_answer import Answer
+from app.importers.layout import known
+from app.importers.parts import two_labels
 from app.importers.structure import structure_of, with_layers
 
 _TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_CHAINS: dict[int, tuple[Tensors, Chain | None]] = {}  # of the checkpoint at hand: a layout asks several times
 
 
 def chain_in(checkpoint: Checkpoint) -> Chain | None:
     """None if the checkpoint has no such network."""
+    return checkpoint.once(_chain)
+
+
+def _chain(checkpoint: Checkpoint) -> Chain | None:
     tensors = checkpoint.single
-    if tensors is None:
-        return None
-    known = _CHAINS.get(id(tensors))
-    if known is None or known[0] is not tensors:
-        _CHAINS.clear()
-        known = _CHAINS[id(tensors)] = tensors, chain_of(structure_of(with_layers(tensors)))
-    chain = known[1]
+    chain = None if tensors is None else chain_of(structure_of(with_layers(tensors)))
     return None if chain is not None and chain.leftover else chain
 
 
 def known_chain(checkpoint: Checkpoint) -> Chain:
     """The chain of a checkpoint that a general layout matches."""
-    chain = chain_in(checkpoint)
-    if chain is None:
-        raise ImportFailed("this is no network of one recurrence after the other and a head: choose another --layout")
-    return chain
+    return known(chain_in(checkpoint), "network of one recurrence after the other and a head")
 
 
 def reads_words(checkpoint: Checkpoint, chain: Chain) -> bool:
@@ -62,9 +55,8 @@ def tags_in(checkpoint: Checkpoint, chain: Chain) -> bool:
 
 
 def one_or_two(answer: Answer) -> Answer:
-    """One output with a sigmoid as two with a softmax: softmax over (0, x) gives 1 - sigmoid(x) and sigmoid(x)."""
+    """With two labels in place of one output."""
     if answer.outputs > 1:
         return answer
     output = {key: tensor for key, tensor in answer.tensors.items() if key.startswith("output.")}
-    doubled = {key: torch.cat((torch.zeros_like(tensor), tensor)) for key, tensor in output.items()}
-    return replace(answer, tensors={**answer.tensors, **doubled}, outputs=2)
+    return replace(answer, tensors={**answer.tensors, **two_labels(output)}, outputs=2)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from app.errors import ImportFailed, StoreError, printable
-from app.importers.answers import answer, understanding_of
+from app.importers.answers import answer, open_doubts, understanding_of
 from app.importers.card import card_of
 from app.importers.checkpoint import Checkpoint, checkpoint_of
 from app.importers.layout import Converted, Layout, Understanding
@@ -34,7 +34,8 @@ from app.store.weights import distinct_tensors
 @dataclass(frozen=True)
 class Conversion:
     """A checkpoint as a version of ours, ready to be published. `found` says what the files contained beside weights,
-    `usual` which usual values were taken."""
+    `usual` which usual values were taken, `assumed` which options were not asked for, `idle` which do not
+    matter, `doubts` what may be wrong."""
 
     layout: Layout
     options: OptionValues
@@ -44,6 +45,9 @@ class Conversion:
     understanding: Understanding
     found: Sequence[str] = ()
     usual: Sequence[str] = ()
+    assumed: Sequence[str] = ()
+    idle: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
 
 def import_checkpoint(request: ImportRequest, store: Path) -> tuple[Conversion, Path]:
@@ -87,9 +91,19 @@ def convert(checkpoint: Checkpoint, request: ImportRequest, words: Sequence[Word
         task=request.task,
         default=request.default,
     )
-    understanding = understanding_of(layout, checkpoint)
+    understanding = understanding_of(layout, checkpoint, state)
     return Conversion(
-        layout, given.values, converted, network, manifest, understanding, tuple(state.found), tuple(state.usual)
+        layout,
+        given.values,
+        converted,
+        network,
+        manifest,
+        understanding,
+        tuple(state.found),
+        tuple(state.usual),
+        tuple(state.assumed),
+        tuple(state.idle),
+        tuple(open_doubts(understanding, request)),
     )
 
 

@@ -20,6 +20,7 @@ class Asks(Protocol):
     """A round of questions: see `app.importers.answers.Round`."""
 
     found: list[str]
+    unsure: list[str]
 
     def ask(self, question: Question) -> str | None: ...
 

@@ -6,7 +6,7 @@ its `options`, what else it `needs`, and to `convert` the checkpoint with all th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
@@ -16,9 +16,13 @@ from app.importers.scalers import Scaler
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
 from app.store.architecture import Architecture
-from app.store.manifest import Decoding, Feature, ImageInput, SeriesInput, TaskName, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.description import TaskName
+from app.store.image_input import ImageInput
+from app.store.series_input import Feature, SeriesInput
 
 Words = Mapping[Role, Sequence[str]]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,13 @@ class Layout(Protocol):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         """Raises ImportFailed if a part does not fit."""
+
+
+def known(found: Found | None, what: str) -> Found:
+    """What a layout finds in a checkpoint. Raises ImportFailed if there is nothing: the user chose the layout."""
+    if found is None:
+        raise ImportFailed(f"this is no {what}: choose another --layout")
+    return found
 
 
 def require(condition: bool, message: str) -> None:

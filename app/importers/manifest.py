@@ -10,18 +10,18 @@ from app.errors import ImportFailed
 from app.importers.labels import check_labels
 from app.importers.layout import Converted
 from app.models.networks import Network
-from app.store.architecture import (
-    Architecture,
-    Classifier,
-    EncoderDecoder,
-    Forecaster,
-    ImageEncoder,
-    LanguageModel,
-    Tagger,
-    TextEncoder,
-    WindowLanguageModel,
-)
-from app.store.manifest import Manifest, TaskName, TokenizerUse
+from app.store.architecture import Architecture
+from app.store.classifier import Classifier
+from app.store.description import TaskName
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
+from app.store.forecaster import Forecaster
+from app.store.image_encoder import ImageEncoder
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
+from app.store.window_language_model import WindowLanguageModel
 
 _SENTIMENTS = {"negative", "positive", "neutral", "neg", "pos", "very negative", "very positive"}
 SOURCE_FILE, TARGET_FILE = "tokenizer.json", "target_tokenizer.json"

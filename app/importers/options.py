@@ -18,12 +18,12 @@ class Option:
     answers and no error. `depends` says what another value changes.
 
     An `assumed` option is not asked for: its usual value is taken, and shown. An option that is `idle_where` another
-    one has a value is not asked for either once that is known. One `of_rows` matters only where a network forecasts
-    several rows of several columns at once.
+    one has a value, or that matters `only_where` one has, is not asked for either once that is known. One `of_rows`
+    matters only where a network forecasts several rows of several columns at once.
 
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
-    `whole` number is from `least` to `most`. `readings` are values whose answers differ in a way that an example shows
-    (`--try`)."""
+    `whole` number is from `least` to `most`, or the word none with `or_none`. `readings` are values whose answers
+    differ in a way that an example shows (`--try`)."""
 
     name: str
     meaning: str
@@ -33,9 +33,11 @@ class Option:
     kind: Literal["text", "whole", "real"] = "text"
     least: float = 1
     most: float = _MOST_TOKENS
+    or_none: bool = False
     readings: Sequence[str] = ()
     assumed: bool = False
     idle_where: tuple[str, str] | None = None
+    only_where: tuple[str, str] | None = None
     of_rows: bool = False
 
     @property
@@ -44,6 +46,8 @@ class Option:
 
     def is_idle(self, chosen: Mapping[str, str]) -> bool:
         """Whether its value does not matter, given those of other options."""
+        if self.only_where is not None and chosen.get(self.only_where[0], self.only_where[1]) != self.only_where[1]:
+            return True
         return self.idle_where is not None and chosen.get(self.idle_where[0]) == self.idle_where[1]
 
     @property
@@ -53,7 +57,8 @@ class Option:
             return ", ".join(self.choices)
         if self.kind == "text":
             return ""
-        return f"{'a whole number' if self.kind == 'whole' else 'a number'} from {self.least:g} to {self.most:g}"
+        number = f"{'a whole number' if self.kind == 'whole' else 'a number'} from {self.least:g} to {self.most:g}"
+        return f"none or {number}" if self.or_none else number
 
     def check(self, value: str) -> str:
         """The value in its usual form. Raises ImportFailed if an option cannot have it."""
@@ -61,7 +66,7 @@ class Option:
             value = next((name for name, forms in _ANSWERS.items() if value.lower() in forms), value)
         if self.choices:
             self._check_choice(value)
-        elif self.kind != "text":
+        elif self.kind != "text" and not (self.or_none and value == "none"):
             self._check_number(value)
         elif not value:
             raise ImportFailed(f"{self.flag} has no value: {self.meaning}")
@@ -102,6 +107,10 @@ class OptionValues:
             return int(self.given[name])
         except ValueError as error:
             raise ImportFailed(f"--set {name}={self.given[name]}: the value must be a whole number") from error
+
+    def number_or_none(self, name: str) -> int | None:
+        """Raises ImportFailed if it is neither a whole number nor none."""
+        return None if self.given[name] == "none" else self.number(name)
 
     def real(self, name: str) -> float:
         """Raises ImportFailed if it is not a number."""

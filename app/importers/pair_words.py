@@ -62,9 +62,9 @@ def marks_of(words: Sequence[str]) -> tuple[str | None, str | None]:
 def target_options(checkpoint: Checkpoint, pair: Pair) -> list[Option]:
     words = known_words(checkpoint, pair.decoder.rows) or next(iter(checkpoint.given[-1:]), ())
     start, stop = marks_of(words)
-    most = checkpoint.setting(*_LENGTHS)
+    most = checkpoint.whole_setting(*_LENGTHS)
     is_long = words and sum(len(word) == 1 for word in words) > 0.8 * len(words)
-    usual = most if isinstance(most, int) and 0 < most <= MOST_TOKENS else 200 if is_long else 50
+    usual = most if most is not None and most <= MOST_TOKENS else 200 if is_long else 50
     return [
         Option(
             "target_words",
@@ -87,6 +87,14 @@ def target_options(checkpoint: Checkpoint, pair: Pair) -> list[Option]:
             "whether an unknown word in an answer becomes the source word with the highest attention",
             "no",
             ("yes", "no"),
+            assumed=True,
+        ),
+        Option(
+            "marks",
+            "the words that start and fill up a target, if a decoder answers with one: hide, or show as original code "
+            "mostly does",
+            "hide",
+            ("hide", "show"),
             assumed=True,
         ),
         Option("beams", "beams of the search; 1: greedy", "1", kind="whole", most=16, assumed=True),
@@ -120,11 +128,12 @@ def replaced_word(words: Sequence[str], values: OptionValues) -> int | None:
 
 
 def target_vocabulary(pair: Pair, given: Given, start: int) -> Vocabulary:
-    """Answers leave out what starts and fills up."""
+    """Answers leave out what starts and fills up, unless `marks` shows it."""
     words, rows = given.words["target"], pair.decoder.rows
     check_words(words, rows, "target")
     padding = padding_word(words)
     hidden = tuple(dict.fromkeys([start, *([] if padding is None else [list(words).index(padding)])]))
+    hidden = () if given.values.text("marks") == "show" else hidden
     if given.values.text("target_words") == CHARACTERS:
         made = characters(list(words))
         return Vocabulary(made.tokenizer, made.use.model_copy(update={"hidden": hidden}))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.store.architecture import CELLS, CellKind, Decoder, Recurrence
+from app.store.decoder import Decoder
+from app.store.recurrence import CELLS, CellKind, Recurrence
 
 _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh)_l\d+(?:_reverse)?")
 _CELLS: dict[int, CellKind] = {CELLS[kind].blocks: kind for kind in ("lstm", "gru", "rnn_tanh")}  # of torch.nn
@@ -25,6 +26,15 @@ def pair(
             if is_encoder(encoder) and is_decoder(decoder):
                 return encoder, decoder
     return None
+
+
+def as_sides(checkpoint: Checkpoint) -> list[Tensors]:
+    """The state dict of an encoder-decoder; of two state dicts both ways to be `encoder.` and `decoder.`; else none."""
+    networks = list(checkpoint.networks.values())
+    if len(networks) == 1:
+        return networks
+    ways = (networks, networks[::-1]) if len(networks) == 2 else ()
+    return [prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.") for encoder, decoder in ways]
 
 
 def under(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
@@ -90,7 +100,7 @@ def decoder_of(embedding: Tensor, recurrent: Recurrence, /, **others: Any) -> De
     sizes = {
         "vocabulary_size": len(embedding),
         "embedding_size": embedding.shape[1],
-        "cell": recurrent.cell,
+        **recurrent.settings,
         "hidden_size": recurrent.hidden_size,
         "layers": recurrent.layers,
     }
@@ -101,6 +111,15 @@ def linear(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     """`weight` and `bias` of a linear layer. A missing bias is 0."""
     weight = tensors[f"{prefix}weight"]
     return {"weight": weight, "bias": tensors.get(f"{prefix}bias", weight.new_zeros(len(weight)))}
+
+
+def composed(first: Tensors, second: Tensors) -> dict[str, Tensor]:
+    """Two linear layers without a function between them as one."""
+    weight = second["weight"].double()
+    return {
+        "weight": (weight @ first["weight"].double()).float(),
+        "bias": (weight @ first["bias"].double() + second["bias"].double()).float(),
+    }
 
 
 def columns(weight: Tensor, sizes: Iterable[int]) -> list[Tensor]:
@@ -117,8 +136,7 @@ def reordered(weight: Tensor, sizes: Iterable[int], order: Iterable[int]) -> Ten
     return torch.cat([parts[index] for index in order], 1)
 
 
-def two_labels(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
+def two_labels(layer: Tensors) -> dict[str, Tensor]:
     """A layer of one output with a sigmoid as a layer of two outputs with a softmax. The first output is 0: softmax
     over (0, x) gives 1 - sigmoid(x) and sigmoid(x)."""
-    layer = linear(tensors, prefix)
     return {name: torch.cat((torch.zeros_like(value), value)) for name, value in layer.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.importers.vocabularies import Role
-from app.store.manifest import TaskName
+from app.store.description import TaskName
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.reading import ForeignObject, Plain
-from app.store.manifest import MinMax, Standard
+from app.store.scaling import MinMax, Standard
 
 Scaling = MinMax | Standard
 _PAIRS = (

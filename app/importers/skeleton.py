@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from app.importers.chain import Chain, chain_of
 from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import missing_of
 from app.importers.structure import Group, Structure, structure_of
+from app.importers.torchvision import resnet_by_name
+from app.importers.unknown_structure import reason_of
 
 _CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
 _PAIR = ("encoder.embedding", "encoder.recurrence", "decoder.embedding", "decoder.recurrence", "decoder.output")
@@ -26,7 +27,7 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
         likely = _likely(part, structures)
         parts[part] = "" if likely is None else _prefix(*likely, several=several)
     return {
-        "why": _why(structures, len(recurrences)),
+        "why": reason_of({checkpoint.name_of(path): structure for path, structure in structures.items()}),
         "layout": "generic-encoder-decoder" if is_pair else "generic-classifier",
         "parts": parts,
         **(_beside(checkpoint) if is_pair else {}),
@@ -44,36 +45,6 @@ def _beside(checkpoint: Checkpoint) -> dict[str, Any]:
     words = {word for found in lists for word in found}
     bos, eos = (next((mark for mark in marks if mark in words), marks[0]) for marks in (_STARTS, _ENDS))
     return {"bos": bos, "eos": eos, "prepend": [], "append": [eos], "decoder": {"bridge": "copy"}}
-
-
-def _why(structures: dict[str, Structure], recurrences: int) -> str:
-    unknown = [key for structure in structures.values() for key in structure.unknown]
-    if not structures:
-        return "the files contain no tensors by name"
-    if not recurrences:
-        return "it has no recurrent layer of torch.nn (keys such as rnn.weight_ih_l0 and rnn.weight_hh_l0)"
-    if unknown:
-        more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
-        return f"these tensors belong to no part that Unroll has: {', '.join(unknown[:4])}{more}"
-    for structure in structures.values():
-        chain = chain_of(structure)
-        if chain is not None and chain.leftover:
-            names = ", ".join(group.name for group in chain.leftover[:4])
-            more = f" and {len(chain.leftover) - 4} more" if len(chain.leftover) > 4 else ""
-            return f"beside {_chained(chain)} there are parts that have no place: {names}{more}"
-    readers = [group for structure in structures.values() for group in structure.of("table")]
-    if recurrences == 2 and not readers:
-        return (
-            "it has 2 recurrences that are not one after the other, and no embedding: if it is an encoder-decoder over "
-            "numbers (seq2seq forecasting), no layout and no mapping file has it yet"
-        )
-    if recurrences > 1:
-        return f"it has {recurrences} recurrences that are not one after the other"
-    return "its layers do not make one chain from the source to the answer"
-
-
-def _chained(chain: Chain) -> str:
-    return ", ".join(group.name for group in (*chain.recurrences, *(layer.linear for layer in chain.head)))
 
 
 def _likely(part: str, structures: dict[str, Structure]) -> tuple[str, Group] | None:
@@ -102,11 +73,11 @@ def halves_of(checkpoint: Checkpoint) -> str | None:
     recurrences, linears = structure.of("recurrence", "cell"), structure.of("linear")
     tables, images = structure.of("table"), structure.of("image")
     name = checkpoint.name_of(path)
-    if images and not recurrences:
+    if images and not recurrences and resnet_by_name(tensors):
         return (
-            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half is the "
-            "decoder, with an embedding, an LSTM and an output layer. Give both: --checkpoint ENCODER --checkpoint "
-            "DECODER"
+            f"{name} has an image encoder without a recurrence, which is one half of a pair: the other half has the "
+            "recurrence and the output layer, over frames of a clip, or with an embedding over words. Give both: "
+            "--checkpoint ENCODER --checkpoint DECODER"
         )
     if not images and len(recurrences) == 1 and tables and not linears and len(structure.groups) == len(tables) + 1:
         return (

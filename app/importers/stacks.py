@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Tensors
-from app.store.architecture import CELLS, Recurrence
+from app.store.recurrence import CELLS, Recurrence
 
 Layer = tuple[Recurrence, Tensors]
 

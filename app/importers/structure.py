@@ -9,13 +9,13 @@ from torch import Tensor
 
 from app.importers.checkpoint import Tensors
 from app.importers.parts import prefixed, recurrence
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 
 Kind = Literal["recurrence", "cell", "table", "linear", "norm", "layer_norm", "convolution", "image", "crf", "unknown"]
 _RECURRENT = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?$")
 _CELL = re.compile(r"((?:.*\.)?)(?:weight|bias)_(?:ih|hh)$")
 _CRF = re.compile(r"((?:.*\.)?)(?:start_|end_)?transitions$")
-_EMBEDDINGS = ("emb", "lut", "wte", "lookup", "word_vec")
+_TABLES = ("emb", "lut", "wte", "lookup", "word_vec")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +137,12 @@ def _is_recurrence(mine: Mapping[str, Tensor]) -> bool:
     return kept.shape[0] % kept.shape[1] == 0 and kept.shape[0] // kept.shape[1] in (1, 3, 4)
 
 
+def is_named_table(prefix: str) -> bool:
+    """Whether a part has the name of an embedding."""
+    return any(word in prefix.lower() for word in _TABLES)
+
+
 def _is_table(prefix: str, weight: Tensor) -> bool:
     """Whether a matrix without bias is an embedding, rather than a linear layer: by its name, or by more rows than
     columns. What reads it decides later."""
-    named = any(word in prefix.lower() for word in _EMBEDDINGS)
-    return named or weight.shape[0] > weight.shape[1]
+    return is_named_table(prefix) or weight.shape[0] > weight.shape[1]

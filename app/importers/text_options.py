@@ -16,7 +16,7 @@ from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import CleaningStep, FixedLength
+from app.store.text_input import CleaningStep, FixedLength
 from app.text.word_tokenizers import RULES, no_word
 
 CHARACTERS = "characters"
@@ -35,25 +35,28 @@ def known_words(checkpoint: Checkpoint, rows: int) -> Sequence[str]:
 def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
     """The usual values follow from the words, if the files have them."""
     found = known_words(checkpoint, rows)
-    length = checkpoint.setting(*LENGTHS)
+    length = checkpoint.whole_setting(*LENGTHS)
     return [
         Option(
             "tokenizer",
             "how texts were split into words, see docs/tokenizers.md",
             usual_rules(found),
             TOKENIZERS,
-            depends="other words have other ids, or none",
+            depends="other words have other ids, or none. If patterns or stop words were removed first, say so: "
+            "options cleaning and stop_words",
             readings=() if usual_rules(found) == CHARACTERS else ("spaces", "spaces_lower", "basic_english"),
         ),
         Option(
             "unknown",
             "a word outside the vocabulary: found (its own, <unk>), skip, refuse, last (the last row), or an id",
-            "found" if not found or unknown_word(found) or len(found) < rows else "refuse",
+            usual_unknown(found, rows),
         ),
         Option(
             "length",
             "words that every text was cut and padded to (sides: padding, truncating); none: each is read whole",
-            str(length) if isinstance(length, int) and length > 0 else "none",
+            str(length or "none"),
+            kind="whole",
+            or_none=True,
             depends="padding is read like words unless the training packed or masked it",
         ),
         Option(
@@ -78,6 +81,14 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         Option("prepend", "word before every text; none", "none", assumed=True),
         Option("append", "word after every text; none", "none", assumed=True),
     ]
+
+
+def usual_unknown(found: Sequence[str], rows: int) -> str:
+    """What words outside of a vocabulary are: its word for them, a last row, or left out where only padding has a row
+    beside the words, as in `[vocab[word] for word in words if word in vocab]`."""
+    if not found or unknown_word(found) or len(found) < rows:
+        return "found"
+    return "skip" if padding_word(found) is not None else "refuse"
 
 
 def usual_rules(found: Sequence[str]) -> str:
@@ -147,16 +158,14 @@ def _word(value: str, found: Sequence[str], name: str) -> str | None:
 
 def length_of(values: OptionValues, found: Sequence[str]) -> FixedLength | None:
     """The fixed length that the options say. Padding has the id of the vocabulary's word for it, or 0."""
-    value = values.text("length")
-    if value == "none":
+    length = values.number_or_none("length")
+    if length is None:
         return None
-    if not value.isdecimal() or not 0 < int(value) <= 10_000:
-        raise ImportFailed(f"--set length={value}: use none, or a number of words from 1 to 10000")
     word = padding_word(found)
     side = values.text("padding")
     return FixedLength.model_validate(
         {
-            "to": int(value),
+            "to": length,
             "pad": None if side == "none" else list(found).index(word) if word is not None else 0,
             "pad_side": "left" if side == "none" else side,
             "cut_side": values.text("truncating"),

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from app.errors import ImportFailed, InvalidManifest, MissingExtra
 from app.importers.text_rules.marks import unknown_word
-from app.store.manifest import CleaningStep, TokenizerUse
+from app.store.text_input import CleaningStep, TokenizerUse
 from app.text.cleaning import Cleaning
 from app.text.word_tokenizers import RULES, build, split_of
 from app.text.words import cutter

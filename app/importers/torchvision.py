@@ -5,7 +5,7 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Tensors
-from app.store.architecture import ResNet
+from app.store.image_encoder import ResNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _RESNET_CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}

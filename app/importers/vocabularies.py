@@ -98,8 +98,16 @@ def may_be_settings(plain: Plain, path: str) -> bool:
         and "." in path
         and len(plain) < _FEW
         and all(isinstance(value, int) for value in plain.values())
+        and not _are_tags(plain)
         and not any(name in path.lower() for name in _NAMES_WORDS)
     )
+
+
+def _are_tags(plain: Mapping[Any, Any]) -> bool:
+    """Whether names have the ids from 0 on, and are in capitals or with marks as no setting is: B-PER, <START>."""
+    names = [name for name in plain if isinstance(name, str)]
+    are_ids = sorted(plain.values()) == list(range(len(plain)))
+    return are_ids and len(names) == len(plain) and all(name == name.upper() for name in names)
 
 
 def repeats(name: str, siblings: Mapping[Any, Any]) -> bool:

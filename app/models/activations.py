@@ -7,7 +7,7 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from app.store.architecture import Activation
+from app.store.recurrence import Activation
 
 Function = Callable[[Tensor], Tensor]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from app.models.serving import native
-from app.store.architecture import Attention as AttentionConfig
+from app.store.attention import Attention as AttentionConfig
 
 
 class Attention(nn.Module):

@@ -10,13 +10,13 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from app.store.architecture import Block as BlockConfig
+from app.store.block import Block as BlockConfig
 
 _POOL_STRIDE = 2
 
 
 class Block(nn.Module):
-    """One block. See `app.store.architecture.Block`."""
+    """One block. See `app.store.block.Block`."""
 
     def __init__(self, config: BlockConfig, inputs: int) -> None:
         super().__init__()

@@ -10,8 +10,8 @@ from app.models.cells import RecurrentState
 from app.models.encoders import Encoded, TextEncoder
 from app.models.recurrent import Recurrent
 from app.models.state import State
-from app.store.architecture import CELLS
-from app.store.architecture import Decoder as DecoderConfig
+from app.store.decoder import Decoder as DecoderConfig
+from app.store.recurrence import CELLS
 
 
 class Decoder(nn.Module):

@@ -14,12 +14,12 @@ from app.models.recurrent import Recurrent
 from app.models.resnet import ResNet
 from app.models.stages import Stages
 from app.models.steps import Steps, joined_directions, unroll
-from app.store.architecture import FramesEncoder as FramesEncoderConfig
-from app.store.architecture import ImageEncoder as ImageEncoderConfig
-from app.store.architecture import Pooling
-from app.store.architecture import RecurrentEncoder as RecurrentEncoderConfig
-from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
-from app.store.architecture import TextEncoder as TextEncoderConfig
+from app.store.encoder_part import Pooling
+from app.store.encoders import FramesEncoder as FramesEncoderConfig
+from app.store.encoders import RecurrentEncoder as RecurrentEncoderConfig
+from app.store.encoders import SeriesEncoder as SeriesEncoderConfig
+from app.store.encoders import TextEncoder as TextEncoderConfig
+from app.store.image_encoder import ImageEncoder as ImageEncoderConfig
 
 NO_POOLS: Mapping[Pooling, Tensor] = MappingProxyType({})
 
@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
     """memory (batch, source, memory), its mask (batch, source), summary (batch, summary), the last recurrent state, the
     output of a second path over the source (batch, branch), and which steps the recurrence read (batch, source), None
     for all. `pools` are outputs that were pooled while the source was read in parts (batch, memory): `memory` has the
-    last one alone."""
+    last one alone. `last_cell` (batch, summary) is the summary's cell, if the recurrence has one."""
 
     memory: Tensor
     memory_mask: Tensor
@@ -37,6 +37,7 @@ class Encoded(NamedTuple):
     branch: Tensor | None = None
     read: Tensor | None = None
     pools: Mapping[Pooling, Tensor] = NO_POOLS
+    last_cell: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Encoded":
         """Some sources of the batch, by their index (rows,)."""
@@ -46,7 +47,10 @@ class Encoded(NamedTuple):
         branch = None if self.branch is None else self.branch[index]
         read = None if self.read is None else self.read[index]
         pools = {pooling: pool[index] for pooling, pool in self.pools.items()}
-        return Encoded(self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read, pools)
+        cell = None if self.last_cell is None else self.last_cell[index]
+        return Encoded(
+            self.memory[index], self.memory_mask[index], self.summary[index], state, branch, read, pools, cell
+        )
 
     @property
     def lengths(self) -> Tensor:
@@ -122,8 +126,12 @@ class RecurrentEncoder(nn.Module):
             outputs, steps = self.back(outputs, steps)
         mask = steps.real(outputs.shape[1])
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
-        summary = joined_directions(state.hidden[:, -directions:].flatten(1), directions, config.join)
-        return Encoded(memory, mask, summary, state, read=steps.read)
+        summary, last_cell = (
+            None if part is None else joined_directions(part[:, -directions:].flatten(1), directions, config.join)
+            for part in (state.hidden, state.cell)
+        )
+        assert summary is not None
+        return Encoded(memory, mask, summary, state, read=steps.read, last_cell=last_cell)
 
 
 class TextEncoder(RecurrentEncoder):
@@ -150,7 +158,7 @@ class SeriesEncoder(RecurrentEncoder):
         super().__init__()
         self._add_recurrence(config, dropout)
         self.branch = Blocks(config.branch, config.features)
-        self._is_transposed = config.transposed is not None
+        self._is_transposed = config.is_transposed
         self._mask_value = config.mask_value
 
     def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:

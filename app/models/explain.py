@@ -14,7 +14,7 @@ from app.models.gates import Gated, computation_of, gated_step, projected
 from app.models.networks import Classifier
 from app.models.pieces import InPieces
 from app.models.steps import Steps
-from app.store.architecture import CELLS, CellSettings
+from app.store.recurrence import CELLS, CellSettings
 
 _PIECE = 16  # cell steps of a piece
 _PREFIX_STEPS = 1024  # padded cell steps of a piece, when each prefix is encoded by itself
@@ -67,15 +67,18 @@ def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: S
     """The probability of each label if the source (steps, ...) ended after each step (steps, labels).
 
     In one direction a state does not depend on later steps, so one pass gives all rows. Otherwise, as in two directions
-    or with convolutions, each prefix is encoded by itself."""
+    or with convolutions, each prefix is encoded by itself, unless it only ends in more masked steps than the one
+    before."""
     if network.config.explains_in_one_pass:
         encoded = yield from _encoded(network.encoder, inputs, steps)
         return network.probabilities(network.label_prefixes(encoded))[0]
-    parts, first, length = [], 1, len(source)
-    while first <= length:
-        count = min(length + 1 - first, max(1, _PREFIX_STEPS // min(length, first + 63)), 64)
-        lengths = torch.arange(first, first + count)
-        end = int(lengths[-1])
+    all_read = [True] * len(source) if steps.read is None else steps.read[0].tolist()
+    chosen = network.config.encoder.differing_beginnings(all_read)
+    parts, first = [], 0
+    while first < len(chosen):
+        count = max(1, min(64, _PREFIX_STEPS // chosen[min(first + 63, len(chosen) - 1)]))
+        lengths = torch.tensor(chosen[first : first + count])
+        count, end = len(lengths), int(lengths[-1])
         if network.config.encoder.reads_steps_alone:
             read = None if steps.read is None else steps.read[:, :end].expand(count, -1)
             encoded = network.encoder.unroll(inputs[:, :end].expand(count, -1, -1), Steps(lengths, read))
@@ -84,7 +87,8 @@ def _probabilities(network: Classifier, source: Tensor, inputs: Tensor, steps: S
         parts.append(network.probabilities(network.label(encoded)))
         first += count
         yield
-    return torch.cat(parts)
+    places = torch.bucketize(torch.arange(1, len(source) + 1), torch.tensor(chosen), right=True) - 1
+    return torch.cat(parts)[places]
 
 
 def _encoded(encoder: RecurrentEncoder, inputs: Tensor, steps: Steps) -> InPieces[Encoded]:

@@ -9,8 +9,8 @@ from app.models.encoders import Encoded, SeriesEncoder
 from app.models.head import Head
 from app.models.pooling import attention_of, last_outputs, pooled
 from app.models.recurrent import Recurrent
-from app.store.architecture import Forecaster as ForecasterConfig
-from app.store.architecture import ValueDecoder as ValueDecoderConfig
+from app.store.forecaster import Forecaster as ForecasterConfig
+from app.store.forecaster import ValueDecoder as ValueDecoderConfig
 
 
 class ValueDecoder(nn.Module):
@@ -38,7 +38,7 @@ class Forecaster(nn.Module):
             width, outputs = config.decoder.hidden_size, config.targets
         elif config.per_step:
             width, outputs = config.encoder.memory_size, config.targets
-        self.head = Head(config.head, width)
+        self.head = Head(config.head, width, config.norm)
         self.output = nn.Linear(self.head.output_size, outputs)
         self.dropout = nn.Dropout(dropout)
         self._function = function_of(config.output_activation, config.slope)
@@ -52,7 +52,9 @@ class Forecaster(nn.Module):
         summary = pooled(config.pooling, encoded, self.attention)
         if self.decoder is not None:
             inputs = summary.unsqueeze(1).repeat(1, config.horizon, 1)
-            outputs, _ = self.decoder.recurrence.unroll(inputs, torch.full_like(encoded.lengths, config.horizon))
+            assert config.decoder is not None
+            first = encoded.state if config.decoder.continues else None
+            outputs, _ = self.decoder.recurrence.unroll(inputs, torch.full_like(encoded.lengths, config.horizon), first)
             return self._rows(outputs)
         return self._rows(summary).view(-1, config.horizon, config.targets)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.models.activations import Function, function_of
 from app.models.cells import COMPUTATIONS, Computation, Weights, unroll_by_steps
-from app.store.architecture import CellKind, CellSettings
+from app.store.recurrence import CellKind, CellSettings
 
 
 class Gated(NamedTuple):

@@ -1,30 +1,34 @@
-"""A head: linear layers, each with a function after it."""
+"""A head: perhaps layer normalisation, and linear layers, each with a function after it."""
 
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from app.models.activations import function_of
-from app.store.architecture import Layer
+from app.store.layer import Layer
+from app.store.stages import LayerNorm
 
 
 class Head(nn.Module):
     """The layers of an architecture's `head`: parameters `0.weight`, `0.bias`, `1.weight` ..., and `norm0.weight` of
-    the batch normalisation before or after layer 0."""
+    the batch normalisation before or after layer 0. `norm.weight` is that of layer normalisation before all of them."""
 
-    def __init__(self, layers: tuple[Layer, ...], inputs: int) -> None:
+    def __init__(self, layers: tuple[Layer, ...], inputs: int, norm: LayerNorm | None = None) -> None:
         super().__init__()
         self.layers = layers
+        self.norm = None if norm is None else nn.LayerNorm(inputs, norm.epsilon)
         width = inputs
         for number, layer in enumerate(layers):
             self.add_module(str(number), nn.Linear(width, layer.size))
-            if (norm := norm_of(layer, width)) is not None:
-                self.add_module(f"norm{number}", norm)
+            if (batch_norm := norm_of(layer, width)) is not None:
+                self.add_module(f"norm{number}", batch_norm)
             width = layer.size
         self.output_size = width
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., inputs) to (..., output_size)."""
+        if self.norm is not None:
+            features = self.norm(features)
         for number, layer in enumerate(self.layers):
             norm = self.get_submodule(f"norm{number}") if layer.norm else None
             features = through(layer, self.get_submodule(str(number)), norm, features)

@@ -14,16 +14,16 @@ from app.models.pooling import attention_of, pooled, pooled_prefixes
 from app.models.state import State
 from app.models.window_language_model import WindowLanguageModel
 from app.store.architecture import Architecture
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
-from app.store.architecture import Forecaster as ForecasterConfig
-from app.store.architecture import FramesEncoder as FramesEncoderConfig
-from app.store.architecture import ImageEncoder as ImageEncoderConfig
-from app.store.architecture import LanguageModel as LanguageModelConfig
-from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
-from app.store.architecture import Tagger as TaggerConfig
-from app.store.architecture import TextEncoder as TextEncoderConfig
-from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
+from app.store.encoders import FramesEncoder as FramesEncoderConfig
+from app.store.encoders import SeriesEncoder as SeriesEncoderConfig
+from app.store.encoders import TextEncoder as TextEncoderConfig
+from app.store.forecaster import Forecaster as ForecasterConfig
+from app.store.image_encoder import ImageEncoder as ImageEncoderConfig
+from app.store.language_model import LanguageModel as LanguageModelConfig
+from app.store.tagger import Tagger as TaggerConfig
+from app.store.window_language_model import WindowLanguageModel as WindowLanguageModelConfig
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         self.config = config
         self.encoder = _recurrent_encoder(config.encoder, dropout=dropout, mean=mean, std=std)
         self.attention = attention_of(config.attention, config.encoder.memory_size)
-        self.head = Head(config.head, config.pooled_size)
+        self.head = Head(config.head, config.pooled_size, config.norm)
         self.output = nn.Linear(self.head.output_size, config.labels)
         self.dropout = nn.Dropout(dropout)
 

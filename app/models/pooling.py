@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from app.models.activations import function_of
 from app.models.encoders import Encoded
 from app.models.recurrent import last_of
-from app.store.architecture import AttentionPooling as AttentionConfig
-from app.store.architecture import Pooling
+from app.store.encoder_part import Pooling
+from app.store.pooled import AttentionPooling as AttentionConfig
 
 
 class AttentionPooling(nn.Module):
-    """The mean of the outputs, weighted by a softmax over their scores. See `app.store.architecture`."""
+    """The mean of the outputs, weighted by a softmax over their scores. See `app.store.pooled`."""
 
     def __init__(self, config: AttentionConfig, memory_size: int) -> None:
         super().__init__()
@@ -71,6 +71,8 @@ def _pooled(pooling: Pooling, encoded: Encoded, attention: AttentionPooling | No
     match pooling:
         case "last":
             return encoded.summary
+        case "last_cell":
+            return _last_cell(encoded)
         case "last_output":
             return last_of(memory, encoded.lengths)
         case "max":
@@ -98,6 +100,11 @@ def last_outputs(encoded: Encoded, count: int) -> Tensor:
     return encoded.memory.gather(1, places.unsqueeze(2).expand(-1, -1, encoded.memory.shape[2]))
 
 
+def _last_cell(encoded: Encoded) -> Tensor:
+    assert encoded.last_cell is not None  # of an LSTM, see `Classifier`
+    return encoded.last_cell
+
+
 def _largest(encoded: Encoded) -> Tensor:
     return encoded.memory.masked_fill(~encoded.memory_mask.unsqueeze(2), float("-inf")).amax(1)
 
@@ -118,6 +125,8 @@ def pooled_further(pooling: Pooling, encoded: Encoded, before: Tensor | None = N
     match pooling:
         case "last":
             return encoded.summary
+        case "last_cell":
+            return _last_cell(encoded)
         case "last_output":
             return last_of(encoded.memory, encoded.lengths)
         case "max":
@@ -141,7 +150,7 @@ def nothing_pooled(pooling: Pooling, memory: int, like: Tensor) -> Tensor:
             return like.new_full((memory,), float("-inf"))
         case "mean" | "sum":
             return like.new_zeros(memory, dtype=torch.float64)
-        case "last" | "last_output" | "attention" | "flatten":
+        case "last" | "last_cell" | "last_output" | "attention" | "flatten":
             return like.new_zeros(memory)
         case _:
             assert_never(pooling)
@@ -154,7 +163,7 @@ def pooled_parts(pooling: Pooling, kept: Tensor, steps: int | Tensor, dtype: tor
 
 def pooled_prefixes(poolings: tuple[Pooling, ...], encoded: Encoded) -> Tensor:
     """`pooled` for each prefix of a source encoded in one direction: (batch, source, features), undefined past a row's
-    length. Not for attention and flatten."""
+    length. Not for attention, flatten and last_cell."""
     return torch.cat([_pooled_prefixes(pooling, encoded) for pooling in poolings], 2)
 
 
@@ -171,7 +180,7 @@ def _pooled_prefixes(pooling: Pooling, encoded: Encoded) -> Tensor:
             return memory.cumsum(1) / steps.view(1, -1, 1)
         case "sum":
             return memory.cumsum(1)
-        case "attention" | "flatten":
+        case "attention" | "flatten" | "last_cell":
             raise NotImplementedError(f"pooling {pooling} reads each prefix anew")
         case _:
             assert_never(pooling)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from app.models.cells import RecurrentState, Weights, joined, unroll_by_steps
 from app.models.gates import computation_of
-from app.store.architecture import CELLS, Recurrence
+from app.store.recurrence import CELLS, Recurrence
 
 
 def reverse_within(sequence: Tensor, lengths: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ load unchanged. Widths are free.
 
 from torch import Tensor, nn
 
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:

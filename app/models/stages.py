@@ -12,15 +12,15 @@ from app.models.head import norm_of, through
 from app.models.recurrent import Recurrent
 from app.models.steps import Steps, joined_directions, unroll
 from app.models.windowed import Convolution, Pool
-from app.store.architecture import Affine as AffineConfig
-from app.store.architecture import Block as BlockConfig
-from app.store.architecture import Convolution as ConvolutionConfig
-from app.store.architecture import LayerNorm as LayerNormConfig
-from app.store.architecture import LinearStage as LinearConfig
-from app.store.architecture import Pool as PoolConfig
-from app.store.architecture import RecurrenceStage as RecurrenceConfig
-from app.store.architecture import Stage
-from app.store.architecture import Stages as StagesConfig
+from app.store.block import Block as BlockConfig
+from app.store.stages import Affine as AffineConfig
+from app.store.stages import LayerNorm as LayerNormConfig
+from app.store.stages import LinearStage as LinearConfig
+from app.store.stages import RecurrenceStage as RecurrenceConfig
+from app.store.stages import Stage
+from app.store.stages import Stages as StagesConfig
+from app.store.windowed_stages import Convolution as ConvolutionConfig
+from app.store.windowed_stages import Pool as PoolConfig
 
 
 class Stages(nn.ModuleList):

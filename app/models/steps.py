@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.models.cells import RecurrentState
 from app.models.recurrent import RecurrentLayers, reverse_within
-from app.store.architecture import Join, MaskedOutputs
+from app.store.recurrence import Join, MaskedOutputs
 
 
 class Steps(NamedTuple):

@@ -7,7 +7,7 @@ from app.models.encoders import TextEncoder
 from app.models.head import Head
 from app.models.pooling import attention_of, pooled
 from app.models.state import State
-from app.store.architecture import WindowLanguageModel as WindowLanguageModelConfig
+from app.store.window_language_model import WindowLanguageModel as WindowLanguageModelConfig
 
 
 class WindowLanguageModel(nn.Module):
@@ -18,7 +18,7 @@ class WindowLanguageModel(nn.Module):
         self.config = config
         self.encoder = TextEncoder(config.encoder, dropout=dropout)
         self.attention = attention_of(config.attention, config.encoder.memory_size)
-        self.head = Head(config.head, config.pooled_size)
+        self.head = Head(config.head, config.pooled_size, config.norm)
         self.output = nn.Linear(self.head.output_size, config.vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 
@@ -41,16 +41,19 @@ class WindowLanguageModel(nn.Module):
                 places = places[:, : int(held.max())]
             logits = self.forward(window.gather(1, places), held.squeeze(1))
         else:
-            logits = self.forward(self._padded(window), torch.full_like(tokens, size))
+            logits = self.forward(self._padded(window, held), torch.full_like(tokens, size))
         return logits, State(window=window, held=held), None
 
-    def _padded(self, window: Tensor) -> Tensor:
-        """The window (batch, size), which is padded on the left, with its padding on the side of the architecture."""
+    def _padded(self, window: Tensor, held: Tensor) -> Tensor:
+        """The window (batch, size), which is padded on the left before the ids that are `held` (batch, 1), with its
+        padding on the side of the architecture."""
         if self.config.pad_side == "left":
             return window
         assert self.config.pad is not None  # see `step`
-        order = window.eq(self.config.pad).long().argsort(dim=1, stable=True)
-        return window.gather(1, order)
+        size = window.shape[1]
+        places = torch.arange(size, device=window.device)
+        moved = window.gather(1, (size - held + places).clamp(max=size - 1))
+        return moved.masked_fill(places >= held, self.config.pad)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Tensor:
         """tokens (batch, source), lengths (batch,) to the logits of the next token (batch, vocabulary)."""

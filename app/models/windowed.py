@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from app.models.activations import function_of
 from app.models.steps import Steps
-from app.store.architecture import Convolution as ConvolutionConfig
-from app.store.architecture import Pool as PoolConfig
+from app.store.windowed_stages import Convolution as ConvolutionConfig
+from app.store.windowed_stages import Pool as PoolConfig
 
 
 class Convolution(nn.Module):

@@ -12,14 +12,11 @@ from app.models.networks import Classifier as ClassifierNetwork
 from app.models.networks import EncoderDecoder as EncoderDecoderNetwork
 from app.models.networks import Network
 from app.saving.calls import Answers
-from app.store.architecture import (
-    Classifier,
-    EncoderDecoder,
-    FramesEncoder,
-    LanguageModel,
-    SeriesEncoder,
-    Tagger,
-)
+from app.store.classifier import Classifier
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import FramesEncoder, SeriesEncoder
+from app.store.language_model import LanguageModel
+from app.store.tagger import Tagger
 
 EXACT = 1e-4  # the largest difference by rounding, relative to numbers above 1
 _SOURCES = 2

@@ -17,17 +17,21 @@ from app.importers.options import Option, OptionValues
 from app.importers.vocabularies import Role, WordFile
 from app.saving.beside import EXACT, can_compare, difference
 from app.saving.calls import Answers
-from app.store.manifest import Feature
+from app.store.series_input import Feature
 
 _TRIED = (
     "nonlinearity",
     "activation",
     "pooling",
+    "norm_at",
     "attention_activation",
     "front_activation",
     "conv_activation",
     "conv_padding",
     "output_activation",
+    "decoder_reads",
+    "first_input",
+    "first_state",
     "outputs",
     "order",
 )
@@ -71,8 +75,6 @@ def readings_of(
             known.values[option.name] = value
             known.found.append(f"{option.name}: {value}, of the module's parts")
     tried = [option for option in options if option.name in _TRIED and option.name not in known.values]
-    if not tried:
-        return known
     order = sorted(tried, key=lambda option: _TRIED.index(option.name))
     choices = [_choices(module, option) for option in order]
     for values in islice(product(*choices), _MOST_READINGS):

@@ -1,6 +1,7 @@
 """`unroll.save`: a trained network from a training script or a notebook into the model store."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,8 +42,9 @@ class Saved:
             if self.difference is None
             else f"answers as the module does: they differ by {self.difference:.1e} at most"
         )
+        store = shlex.quote(str(self.folder.parent.parent))
         lines = [*(f"found: {fact}" for fact in self.found), *(f"usual: {value}" for value in self.usual), compared]
-        return "\n".join([*lines, f"wrote {self.folder}; serve it: unroll serve --store {self.folder.parent.parent}"])
+        return "\n".join([*lines, f"wrote {self.folder}; serve it: unroll serve --store {store}"])
 
 
 def save(
@@ -119,13 +121,31 @@ def _converted(
     checkpoint = replace(checkpoint, given=[file.words for file in files])
     known = Readings()
     if compare:
-        chosen = recognise(checkpoint, request.layout).layout
-        known = readings_of(answers, chosen, checkpoint, files, request.settings, len(request.targets))
-        request = replace(request, settings={**request.settings, **known.values})
+        layout, known = _read_as(answers, checkpoint, request, files)
+        request = replace(request, layout=layout, settings={**request.settings, **known.values})
     try:
         return convert(checkpoint, request, files), known
     except QuestionsOpen as questions:
         raise ArgumentsMissing(questions, request.name, known.found) from None
+
+
+def _read_as(
+    answers: Answers, checkpoint: Checkpoint, request: ImportRequest, files: Sequence[WordFile]
+) -> tuple[str, Readings]:
+    """The layout that answers as the module does, of those that fit its tensors; the usual one if none does. A module
+    may have the names of a repository's, and not its forward."""
+    recognised = recognise(checkpoint, request.layout)
+    fitting = [recognised.layout]
+    if request.layout is None:
+        fitting += [recognise(checkpoint, name).layout for name in recognised.others]
+    given = request.settings.keys()
+    fitting = [one for one in fitting if given <= {option.name for option in one.options(checkpoint)}] or fitting[:1]
+    readings = []
+    for layout in fitting:
+        readings.append(readings_of(answers, layout, checkpoint, files, request.settings, len(request.targets)))
+        if readings[-1].nearest <= EXACT:
+            return layout.name, readings[-1]
+    return fitting[0].name, readings[0]
 
 
 def _compared(answers: Answers, conversion: Conversion) -> float | None:

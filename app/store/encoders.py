@@ -4,131 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.store.part import Part, Size, VocabularySize, Window
-from app.store.recurrence import Join, MaskedOutputs, Recurrence
-from app.store.stages import (
-    MOST_NEEDED,
-    Block,
-    Head,
-    RecurrenceStage,
-    Stages,
-    describe,
-    least_before,
-    size_after,
-    steps_after,
-)
+from app.store.block import Block
+from app.store.encoder_part import EncoderPart
+from app.store.image_encoder import ImageEncoder
+from app.store.layer import Head
+from app.store.part import Size, VocabularySize, Window
+from app.store.stages import describe
 
-Pooling = Literal["last", "last_output", "max", "mean", "sum", "attention", "flatten"]
-"""How outputs over time become one vector. `last`: the last states of the top layer, both directions joined.
-`last_output`: the output of the last step, after the stages of `back`; with two directions its backward half has read
-one step. `max`, `mean`, `sum`: over the steps; those that the recurrence does not read count in `max` alone.
-`attention`: a mean weighted by `AttentionPooling`. `flatten`: all steps side by side, of a source whose length is
-fixed."""
-Blocks = Annotated[int, Field(gt=0, le=64)]  # of one stage of a ResNet
-ImageSize = Annotated[int, Field(gt=0, le=1024)]  # pixels; the weights do not bound it
 MaskId = Annotated[int, Field(ge=0, lt=2**31)]
-_SLOWER = 10  # a step of a cell that torch.nn does not compute, in steps of one that it does
 _MOST_FRAMES_NEEDED = 256
-_RESNET_LAYERS = {
-    ("basic", (2, 2, 2, 2)): "ResNet-18",
-    ("basic", (3, 4, 6, 3)): "ResNet-34",
-    ("bottleneck", (3, 4, 6, 3)): "ResNet-50",
-    ("bottleneck", (3, 4, 23, 3)): "ResNet-101",
-    ("bottleneck", (3, 8, 36, 3)): "ResNet-152",
-}
-
-
-class EncoderPart(Part):
-    """Base of the encoders with a recurrence: the stages of `front`, the recurrence, its directions joined by `join`,
-    and the stages of `back` over its outputs.
-
-    A subclass whose source may have masked steps, which a recurrence does not read, has `is_masked`. They keep the
-    state; `masked_outputs` is what stands in the outputs there.
-    """
-
-    front: Stages = ()
-    recurrence: Recurrence
-    join: Join = "concatenate"
-    masked_outputs: MaskedOutputs = "repeat"
-    back: Stages = ()
-
-    @property
-    def source_size(self) -> int:
-        """Features of a step that the stages of `front` read."""
-        raise NotImplementedError
-
-    @property
-    def is_masked(self) -> bool:
-        """Whether a source may have steps that the recurrence does not read."""
-        return False
-
-    @model_validator(mode="after")
-    def _recurrence_fits(self) -> Self:
-        features = size_after(self.front, self.source_size)
-        if self.recurrence.input_size != features:
-            raise ValueError(
-                f"recurrence.input_size is {self.recurrence.input_size}, but it reads {features} numbers a step"
-            )
-        size_after(self.back, self.summary_size)
-        if self.least_steps() > MOST_NEEDED:
-            raise ValueError(f"the stages need {self.least_steps():,} steps; the limit is {MOST_NEEDED:,}")
-        return self
-
-    @property
-    def summary_size(self) -> int:
-        """Features of the summary, the joined last states."""
-        return self.recurrence.joined_size(self.join)
-
-    @property
-    def memory_size(self) -> int:
-        """Features of an output."""
-        return size_after(self.back, self.summary_size)
-
-    @property
-    def branch_size(self) -> int:
-        """Features that a second path over the source adds to the pooled outputs."""
-        return 0
-
-    def memory_length(self, steps: int) -> int:
-        """Outputs for a source of this number of steps; below 1, it is too short."""
-        return steps_after(self.back, steps_after(self.front, steps))
-
-    def least_steps(self, outputs: int = 1) -> int:
-        """The fewest steps of a source with this number of outputs."""
-        return least_before(self.front, least_before(self.back, outputs))
-
-    @property
-    def reads_steps_alone(self) -> bool:
-        """Whether an input of the recurrence is made from one step of the source, and nothing else reads the source."""
-        return all(stage.is_pointwise for stage in self.front)
-
-    @property
-    def keeps_steps(self) -> bool:
-        """Whether there is one output for each step, in the order of the source."""
-        return all(stage.keeps_steps for stage in (*self.front, *self.back)) and not self.recurrence.reverse
-
-    @property
-    def is_divisible(self) -> bool:
-        """Whether a source can be encoded in chunks, each from the state after the one before."""
-        return self.reads_forward and not self.is_masked
-
-    @property
-    def reads_forward(self) -> bool:
-        """Whether no output changes with the steps after it."""
-        forward = self.recurrence.directions == 1 and not self.recurrence.reverse
-        return forward and self.reads_steps_alone and all(stage.is_pointwise for stage in self.back)
-
-    def whole_steps(self, limit: int) -> int:
-        """The most steps of a source that is read as a whole, where `limit` is that of a network of usual cells."""
-        stages = [stage.recurrence for stage in (*self.front, *self.back) if isinstance(stage, RecurrenceStage)]
-        if all(recurrence.is_usual for recurrence in (self.recurrence, *stages)):
-            return limit
-        return max(self.least_steps(), limit // _SLOWER)
-
-    def _describe(self, source: str) -> str:
-        front = f"{describe(self.front)}, " if self.front else ""
-        back = f", {describe(self.back)}" if self.back else ""
-        return f"{front}{self.recurrence.describe()} encoder over {source}{back}"
 
 
 class TextEncoder(EncoderPart):
@@ -202,6 +86,11 @@ class SeriesEncoder(EncoderPart):
         return self.mask_value is not None
 
     @property
+    def is_transposed(self) -> bool:
+        """See `EncoderPart.is_transposed`."""
+        return self.transposed is not None
+
+    @property
     def branch_size(self) -> int:
         """See `EncoderPart.branch_size`."""
         return self.branch[-1].width if self.branch else 0
@@ -222,74 +111,6 @@ class SeriesEncoder(EncoderPart):
     def describe(self) -> str:
         branch = f" beside {describe(self.branch)}" if self.branch else ""
         return self._describe(f"{self.features} features") + branch
-
-
-class ResNet(Part):
-    """A residual network (He et al. 2016, sections 3.3 and 4.1).
-
-    `widths` are the widths of the four stages before expansion (torchvision's `planes`). `stride_at` names the
-    convolution of a bottleneck that halves the resolution: `1x1` in the paper and in Caffe's models, `3x3` in
-    torchvision's.
-    """
-
-    block: Literal["basic", "bottleneck"]
-    blocks: tuple[Blocks, Blocks, Blocks, Blocks]
-    stem_width: Size = 64
-    widths: tuple[Size, Size, Size, Size] = (64, 128, 256, 512)
-    stride_at: Literal["1x1", "3x3"] = "3x3"
-
-    @property
-    def output_size(self) -> int:
-        return self.widths[-1] * (4 if self.block == "bottleneck" else 1)
-
-    def describe(self) -> str:
-        name = _RESNET_LAYERS.get((self.block, self.blocks), f"ResNet {self.blocks}")
-        return name if self.widths[0] == 64 else f"{name} of width {self.widths[0]}/64"
-
-
-class Projection(Part):
-    """A linear layer on a pooled image; `batch_norm` adds batch normalisation after it (Ioffe and Szegedy 2015)."""
-
-    size: Size
-    batch_norm: bool = False
-
-
-class ImageEncoder(Part):
-    """Pixels to a memory with one row per position of the last feature map (`grid`), or with one row (`pooled`).
-
-    Each side of the feature map is 1/32 of the image's. `grid_side` resizes the feature map to that many positions a
-    side, by adaptive average pooling.
-    """
-
-    kind: Literal["image"] = "image"
-    resnet: ResNet
-    image_size: ImageSize = 224
-    output: Literal["grid", "pooled"] = "grid"
-    grid_side: Annotated[int, Field(gt=0, le=64)] | None = None
-    projection: Projection | None = None
-
-    @model_validator(mode="after")
-    def _only_pooled_is_projected(self) -> Self:
-        if self.projection is not None and self.output != "pooled":
-            raise ValueError("projection needs output 'pooled'")
-        return self
-
-    @property
-    def memory_size(self) -> int:
-        return self.resnet.output_size if self.projection is None else self.projection.size
-
-    @property
-    def summary_size(self) -> int:
-        return self.memory_size
-
-    @property
-    def memory_length(self) -> int:
-        """Rows of memory for one image."""
-        side = self.grid_side or -(-self.image_size // 32)
-        return side * side if self.output == "grid" else 1
-
-    def describe(self) -> str:
-        return f"{self.resnet.describe()} encoder at {self.image_size} x {self.image_size} ({self.output})"
 
 
 class FramesEncoder(EncoderPart):

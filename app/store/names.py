@@ -11,6 +11,7 @@ MOST_VERSION = 999_999_999_999_999  # 15 digits: exact in every JSON reader, and
 
 _NAME = re.compile(NAME[1:-1])
 _VERSION = re.compile("[1-9][0-9]{0,14}")
+_PLAIN_FILE = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _FILE = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]{0,99}")
 
 
@@ -26,3 +27,8 @@ def version_number(name: str) -> int | None:
 def is_file_name(name: str) -> bool:
     """Whether a manifest may list a file of this name: it has no folder and is not hidden."""
     return _FILE.fullmatch(name) is not None and name.isprintable()
+
+
+def is_plain_file_name(name: str) -> bool:
+    """Whether a file of this name may be uploaded: no `{file}` of a template, no spaces."""
+    return _PLAIN_FILE.fullmatch(name) is not None

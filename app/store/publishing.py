@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.errors import VersionExists
+from app.store.file_entry import FileEntry
 from app.store.hashes import sha256_of
-from app.store.manifest import FileEntry, Manifest
+from app.store.manifest import Manifest
 from app.store.names import MANIFEST
 from app.store.regular_files import size_of
 

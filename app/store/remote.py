@@ -16,9 +16,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.errors import StoreNotWritable, StoreUnreachable, printable
+from app.store.file_entry import FileEntry
 from app.store.hashes import sha256_of
 from app.store.listing import MOST_DEFAULT_BYTES, Listing, list_store, version_folders
-from app.store.manifest import FileEntry, Manifest
+from app.store.manifest import Manifest
 from app.store.model_store import MOST_MANIFEST_BYTES
 from app.store.names import DEFAULT_FILE, MANIFEST, is_model_name, version_number
 from app.store.publishing import publishing, remove_version, write_whole

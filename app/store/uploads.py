@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from app.errors import ContradictoryOptions, StoreNotWritable, VersionExists
 from app.store.hashes import sha256_of
 from app.store.manifest import Manifest
-from app.store.names import CARD, MANIFEST, is_file_name, is_model_name
+from app.store.names import CARD, MANIFEST, is_model_name, is_plain_file_name
 from app.store.publishing import check_is_free, to_disk
 
 _MOST_FILES = 32
@@ -35,10 +35,13 @@ def append(root: Path, name: str, version: int, file: str, offset: int, content:
 
     Raises ContradictoryOptions for a name or a place that cannot be, VersionExists, StoreNotWritable.
     """
-    if not is_model_name(name) or not is_file_name(file) or file.startswith("."):
+    if not is_model_name(name) or not is_plain_file_name(file):
         raise ContradictoryOptions(
-            f"{name}/{file}: names of models and files are plain, without a folder or a dot first"
+            f"{name}/{file}: names of models and files are letters, digits, dot, - and _, at most 100, without a dot "
+            "first"
         )
+    if not content:
+        raise ContradictoryOptions(f"the body is empty: send a piece of {file}")
     _check_free(root, name, version)
     folder = _folder(root, name, version)
     try:
@@ -156,7 +159,7 @@ def _manifest(folder: Path) -> Manifest:
     try:
         content = path.read_bytes() if path.stat().st_size <= _MANIFEST_BYTES else b""
         return Manifest.model_validate(msgspec.json.decode(content))
-    except (OSError, ValueError, ValidationError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, ValidationError, msgspec.DecodeError, RecursionError) as error:
         raise ContradictoryOptions(f"{MANIFEST} is missing or invalid: {str(error)[:200]}") from error
 
 

@@ -24,7 +24,7 @@ random (`temperature`). With `stream` the answer comes as server-sent events dur
         inputs="Images to describe.",
         results="A sentence about each image, in the same order",
         examples={
-            "photo": {"summary": "A photo in base64", "value": {"inputs": EXAMPLE_IMAGE}},
+            "photo": {"summary": "An image in base64", "value": {"inputs": EXAMPLE_IMAGE}},
             "beams": {
                 "summary": "Beam search, the two best",
                 "value": {"inputs": EXAMPLE_IMAGE, "beams": 4, "n_best": 2},

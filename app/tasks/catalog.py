@@ -17,11 +17,13 @@ from app.errors import (
     UnknownLanguage,
     printable,
 )
+from app.store.description import SourceName
 from app.store.hashes import HashOf, sha256_of
 from app.store.listing import version_folders
-from app.store.manifest import Manifest, SourceName, TokenizerUse
+from app.store.manifest import Manifest
 from app.store.model_store import BrokenVersion, Version, check_hashes, inspect_version
 from app.store.names import version_number
+from app.store.text_input import TokenizerUse
 from app.text.tokenizer import TextTokenizer
 
 log = logging.getLogger("unroll.catalog")

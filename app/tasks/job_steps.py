@@ -2,7 +2,7 @@
 
 from app.engine.protocol import Forecast
 from app.errors import InputTooLong
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.tasks.job import Job
 
 

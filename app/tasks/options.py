@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from app.errors import ContradictoryOptions
-from app.store.manifest import SeriesInput
+from app.store.series_input import SeriesInput
 from app.tasks.request_form import RequestForm
 
 _UNIT = 6  # steps of a window of a model that reads any number of steps

@@ -9,7 +9,7 @@ from app.engine.check import least_steps
 from app.engine.client import EngineClient, EngineView
 from app.engine.protocol import Terms
 from app.errors import InputError, InputTooShort, ModelNotFound, StateMismatch, UnknownLanguage
-from app.store.manifest import SourceName
+from app.store.description import SourceName
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.catalog import Catalog, Entry
 from app.tasks.concurrently import concurrently, interleaved

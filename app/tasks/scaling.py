@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.manifest import Feature
+from app.store.series_input import Feature
 
 Rows = NDArray[np.float64]  # (steps, columns)
 Scaled = NDArray[np.float32]  # (steps, columns)

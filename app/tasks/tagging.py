@@ -6,7 +6,7 @@ from app.tasks.sources.words import WordsSource
 from app.tasks.states.options import CarryOptions
 from app.tasks.task import Face, Task
 
-_TEXT = "The old man the boats."
+_TEXT = "I can open the can."
 
 
 class TaggingOptions(TagOptions, TextOptions, CarryOptions):

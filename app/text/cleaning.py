@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from app.errors import InputTooLong, InvalidManifest
-from app.store.manifest import CleaningStep, Replacement
+from app.store.text_input import CleaningStep, Replacement
 from app.text.linear_pattern import LinearPattern, Match
 from app.text.words import in_lower_case
 
@@ -39,13 +39,18 @@ class Cleaning:
         most = _MOST_GROWTH * len(text) + _FREE_GROWTH
         places: Sequence[int] = range(len(text))
         for step in self._steps:
-            text, moved = step(text)
+            text, moved = step.within(text, most) if isinstance(step, _Replacing) else step(text)
             places = followed(places, moved)
-            if len(text) > most:
-                raise InputTooLong(
-                    f"the text has {len(text)} characters after cleaning; the limit is {most} for the rules", limit=most
-                )
+            _check_growth(len(text), most)
         return text, places
+
+
+def _check_growth(characters: int, most: int) -> None:
+    if characters > most:
+        raise InputTooLong(
+            f"the text has at least {characters} characters after cleaning; the limit is {most} for the rules",
+            limit=most,
+        )
 
 
 def followed(places: Sequence[int], moved: Sequence[int]) -> Sequence[int]:
@@ -108,11 +113,26 @@ class _Replacing:
         self.cost = self._pattern.cost
 
     def __call__(self, text: str) -> Placed:
-        changes = ((match.start, match.end, self._new_text(match)) for match in self._pattern.matches(text))
-        return replaced(text, changes)
+        return replaced(text, self._changes(text))
+
+    def within(self, text: str, most: int) -> Placed:
+        """The same. Raises InputTooLong as soon as the text would have more than `most` characters."""
+        return replaced(text, _counted(self._changes(text), len(text), most))
+
+    def _changes(self, text: str) -> Iterator[tuple[int, int, str]]:
+        return ((match.start, match.end, self._new_text(match)) for match in self._pattern.matches(text))
 
     def _new_text(self, match: Match) -> str:
         return "".join(part if isinstance(part, str) else match.groups[part] for part in self._parts)
+
+
+def _counted(changes: Iterable[tuple[int, int, str]], characters: int, most: int) -> Iterator[tuple[int, int, str]]:
+    """The changes of a text with this number of characters, while it stays within `most`."""
+    for change in changes:
+        start, end, by = change
+        characters += len(by) - (end - start)
+        _check_growth(characters, most)
+        yield change
 
 
 def _parts(by: str, pattern: LinearPattern) -> list[str | int]:

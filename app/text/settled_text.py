@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from app.store.manifest import Replacement, TokenizerUse
+from app.store.text_input import Replacement, TokenizerUse
 
 Encode = Callable[[str], Sequence[int]]
 

@@ -11,7 +11,7 @@ from tokenizers import decoders
 from tokenizers.models import WordLevel
 
 from app.errors import InvalidManifest, UnknownWord
-from app.store.manifest import TokenizerUse
+from app.store.text_input import TokenizerUse
 from app.text.cleaning import Cleaning, Placed, followed
 from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer_file import read_tokenizer

@@ -8,8 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.store.listing import newest_version
+
 BATCH = {"sentiment": 32, "translate": 32, "caption": 8}  # maximum requests in a batch
-FOLDERS = {"sentiment": "sentiment-en/1", "translate": "translate-en-ko/1", "caption": "caption-en/1"}
+MODELS = {"sentiment": "sentiment-en", "translate": "translate-en-ko", "caption": "caption-en"}
 CONTENT_TYPES = {"sentiment": "application/json", "translate": "application/json", "caption": "image/jpeg"}
 
 
@@ -38,12 +40,17 @@ def config(*, wait: float = 5.0, variant: str = "") -> Config:
     return Config(
         job=job,
         port=int(os.environ["PEERS_PORT"]),
-        folder=Path(os.environ.get("PEERS_FOLDER") or Path("model_store", FOLDERS[job])).resolve(),
+        folder=Path(os.environ.get("PEERS_FOLDER") or _newest_folder(MODELS[job])).resolve(),
         workers=int(os.environ.get("PEERS_WORKERS") or len(os.sched_getaffinity(0))),
         batch=int(os.environ.get("PEERS_BATCH") or BATCH[job]),
         wait=float(os.environ.get("PEERS_WAIT") or wait),
         variant=os.environ.get("PEERS_VARIANT") or variant,
     )
+
+
+def _newest_folder(name: str) -> Path:
+    store = Path("model_store")
+    return store / name / str(newest_version(store, name))
 
 
 def read_command_line() -> None:

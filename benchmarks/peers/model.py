@@ -17,8 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from app.models.forecaster import Forecaster
 from app.models.networks import Classifier, EncoderDecoder, Network, build_network
 from app.models.state import State
-from app.store.manifest import Decoding, Manifest, SeriesInput
+from app.store.decoding import Decoding
+from app.store.manifest import Manifest
 from app.store.model_store import Version, open_version
+from app.store.series_input import SeriesInput
 from app.store.weights import load_weights
 from app.tasks.scaling import scaled, unscaled
 from app.tasks.sources.image import target_of

@@ -1,6 +1,6 @@
 """Fixtures of the tests of the HTTP interface."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,19 @@ def endless(server: str) -> str:
     """A text whose translation by the tiny store's model ends only at `max_tokens`, with a limit of 4000."""
     for number in range(20):
         text = f"save the file {number}"
-        answer = httpx.post(f"{server}/v1/translate", json={"inputs": text, "max_tokens": 4000}, timeout=60)
+        answer = httpx.post(f"{server}/v1/translate", json={"inputs": text, "max_tokens": 4000})
         if answer.json()["results"][0]["finish_reason"] == "length":
             return text
     raise AssertionError("the tiny translator ends every text; choose other weights")
+
+
+def with_more_time(ask: Callable[[int], httpx.Response]) -> httpx.Response:
+    """The first answer with a part of a text, by growing timeouts in milliseconds: a busy machine has none at first."""
+    for milliseconds in (100, 400, 1600, 6400):
+        answer = ask(milliseconds)
+        if answer.status_code != 504:
+            break
+    return answer
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +59,7 @@ def every_kind_server(every_kind: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def kinds(every_kind_server: str) -> Iterator[httpx.Client]:
     """A client of the server over all tasks."""
-    with httpx.Client(base_url=every_kind_server, timeout=30) as client:
+    with httpx.Client(base_url=every_kind_server) as client:
         yield client
 
 
@@ -78,5 +87,5 @@ def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def numbers(number_server: str) -> Iterator[httpx.Client]:
     """A client of that server."""
-    with httpx.Client(base_url=number_server, timeout=30) as client:
+    with httpx.Client(base_url=number_server) as client:
         yield client

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from app.store.architecture import Forecaster
-from app.store.manifest import Feature, Manifest, MinMax, Standard
+from app.store.forecaster import Forecaster
+from app.store.manifest import Manifest
+from app.store.scaling import MinMax, Standard
+from app.store.series_input import Feature
 from tests.models import series_references
 from tests.tiny_numbers import number_drafts
 

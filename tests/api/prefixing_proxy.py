@@ -20,7 +20,7 @@ def prefixing_proxy(service: str, *, strips: bool) -> FastAPI:
         path = path.removeprefix(PREFIX) if strips else path
         headers = [(name, value) for name, value in request.headers.items() if name not in _OF_CONNECTION]
         query = f"?{request.url.query}" if request.url.query else ""
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=100) as client:
             answer = await client.request(
                 request.method, f"{service}{path or '/'}{query}", headers=headers, content=await request.body()
             )

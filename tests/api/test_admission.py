@@ -21,7 +21,7 @@ from app.errors import Overloaded
 from app.main import create_app
 from app.settings import Settings
 from tests.clock import Clock
-from tests.conftest import serving, wait_until_ready
+from tests.conftest import PATIENCE, serving, wait_until_ready
 from tests.service.serving import serving as serving_process
 
 
@@ -212,7 +212,7 @@ def head(path: str, length: int) -> bytes:
 
 def connected(address: str) -> socket.socket:
     parts = urlsplit(address)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+    return socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[bytes, bytes], dict[str, object]]:
@@ -227,7 +227,7 @@ def occupied(tight: str, endless: str) -> Iterator[str]:
     """The service with an admitted request that is not answered for a while."""
     body = json.dumps({"inputs": endless, "max_tokens": 4000, "min_tokens": 4000}).encode()
     with connected(tight) as connection:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while "unroll_pending_requests 1.0" not in httpx.get(f"{tight}/metrics").text:
             connection.sendall(head("/v1/translate", len(body)) + body)
             assert time.monotonic() < end, "the request was never admitted"
@@ -288,7 +288,7 @@ def test_other_paths_are_not_counted(occupied: str) -> None:
 
 
 def test_what_is_over_makes_room(tight: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while "unroll_pending_requests 0.0" not in httpx.get(f"{tight}/metrics").text:  # a client has just hung up
         assert time.monotonic() < end, "the request of a client that hung up is still pending"
         time.sleep(0.05)
@@ -315,4 +315,4 @@ def test_after_sigterm_whoever_is_connected_is_answered_for_the_last_time(tiny_s
             for connection in (late, silent, slow):
                 status, headers, _ = read_answer(connection)
                 assert (status, headers[b"connection"]) == (200, b"close")
-        assert served.process.wait(20) == 0
+        assert served.process.wait(PATIENCE) == 0

@@ -319,7 +319,7 @@ def test_neighbours_of_bad_requests_are_unharmed(http: httpx.Client, server: str
     def keep_asking(number: int) -> None:
         path, sent = good[number]
         count = 0
-        with httpx.Client(base_url=server, timeout=30) as client:
+        with httpx.Client(base_url=server) as client:
             while not finished.is_set() or count == 0:
                 answer = client.post(path, **sent)
                 count += 1
@@ -361,7 +361,7 @@ def test_endless_body_is_refused_while_it_is_sent(server: str, path: str, head: 
     """The sender never ends by itself: only a response during the body ends this test."""
     address = urlsplit(server)
     answered = threading.Event()
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=100) as connection:
 
         def send_for_ever() -> None:
             piece = bytes(65536)
@@ -395,7 +395,7 @@ def test_endless_body_is_refused_while_it_is_sent(server: str, path: str, head: 
 def test_client_that_sends_all_before_it_listens_gets_the_answer(server: str) -> None:
     """Like http.client and browsers. The body exceeds the buffers of the sockets, so the server must keep reading."""
     address = urlsplit(server)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=100) as connection:
         body = bytes(30_000_000)
         connection.sendall(
             f"POST {CAPTION} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"

@@ -290,7 +290,7 @@ def test_tritons_client_sends_and_gets_arrays(every_kind_server: str, kinds: htt
     frames.set_data_from_numpy(pixels)
     texts = InferInput("text_input", [2], "BYTES")
     texts.set_data_from_numpy(np.array([b"save the file", b"file"], dtype=np.object_))
-    with InferenceServerClient(every_kind_server.removeprefix("http://"), network_timeout=30) as triton:
+    with InferenceServerClient(every_kind_server.removeprefix("http://"), network_timeout=100) as triton:
         scores = triton.infer(OF_FRAMES, [frames]).as_numpy("scores")
         tagged = triton.infer("tag-tiny", [texts])
     assert scores == pytest.approx(np.array([list(clip["scores"].values())] * 2), abs=1e-6)

@@ -15,7 +15,7 @@ def tight(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A client of a service with low limits."""
     limits: dict[str, Any] = {"max_pending_steps": 3000, "max_whole_steps": 40, "max_window_numbers": 1000}
     folder = tmp_path_factory.mktemp("costly")
-    with serving_store(number_store, folder, **limits) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with serving_store(number_store, folder, **limits) as address, httpx.Client(base_url=address) as client:
         yield client
 
 

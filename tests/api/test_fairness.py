@@ -36,5 +36,4 @@ def test_a_model_that_served_for_long_does_not_wait_for_one_that_was_idle(tiny_s
             while not large.done():
                 waited.append(served("/v1/sentiment", {"inputs": "a good film"}))
             assert large.result() > 1.0
-            assert len(waited) > 1
-            assert max(waited) < 0.25 * large.result()
+            assert len(waited) > 4  # with one that waits for its end there would be one, perhaps two

@@ -210,7 +210,7 @@ def test_triton(number_server: str, numbers: httpx.Client, name: str, is_binary:
     inputs = [rows_for(name, 11, seed) for seed in range(3)]
     tensor = InferInput("series", [3, 11, len(inputs[0][0])], "FP32")
     tensor.set_data_from_numpy(np.array(inputs, dtype=np.float32), binary_data=is_binary)
-    with InferenceServerClient(number_server.removeprefix("http://"), network_timeout=30) as client:
+    with InferenceServerClient(number_server.removeprefix("http://"), network_timeout=100) as client:
         metadata = client.get_model_metadata(name)
         result = client.infer(name, [tensor], parameters={"horizon": 2})
     series, architecture = DRAFTS[name].series, DRAFTS[name].architecture

@@ -42,7 +42,7 @@ def states(address: str) -> dict[int, str]:
 
 def translate(address: str, version: int | None = None, **options: object) -> httpx.Response:
     chosen = {} if version is None else {"model": NAME, "version": version}
-    return httpx.post(f"{address}/v1/translate", json={"inputs": "save the changes"} | options | chosen, timeout=60)
+    return httpx.post(f"{address}/v1/translate", json={"inputs": "save the changes"} | options | chosen)
 
 
 def test_the_state_of_each_version_is_shown(address: str) -> None:

@@ -18,7 +18,7 @@ from app.engine.protocol import Decode, Pixels, Source, Tokens
 from app.models.encoders import FramesEncoder
 from app.models.networks import Tagger
 from app.models.pieces import at_once
-from app.store.architecture import Classifier
+from app.store.classifier import Classifier
 from tests.api.clips import pictures, saved, text
 from tests.api.forecasts import outputs
 from tests.api.test_classify import frames_of, scaled

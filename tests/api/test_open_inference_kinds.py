@@ -19,7 +19,7 @@ is_binary = pytest.mark.parametrize("is_binary", [True, False], ids=["binary", "
 
 @pytest.fixture
 def triton(every_kind_server: str) -> Iterator[InferenceServerClient]:
-    with InferenceServerClient(every_kind_server.removeprefix("http://"), network_timeout=30) as client:
+    with InferenceServerClient(every_kind_server.removeprefix("http://"), network_timeout=100) as client:
         yield client
 
 

@@ -37,7 +37,7 @@ def address(store: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def triton(address: str) -> Iterator[InferenceServerClient]:
-    with InferenceServerClient(address.removeprefix("http://"), network_timeout=30) as client:
+    with InferenceServerClient(address.removeprefix("http://"), network_timeout=100) as client:
         yield client
 
 

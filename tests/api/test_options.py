@@ -2,13 +2,13 @@
 
 import base64
 import math
-import time
 from typing import Any
 
 import httpx
 import pytest
 
 from app.tasks.answers.details import MAX_DETAILS
+from tests.api.conftest import with_more_time
 from tests.api.test_answers import png
 
 TEXT = "save the changes"
@@ -311,22 +311,17 @@ def test_numbers_have_to_be_finite(http: httpx.Client, option: str, value: str) 
 
 
 def test_sentence_out_of_time_is_answered_as_far_as_it_came(http: httpx.Client, endless: str) -> None:
-    started = time.perf_counter()
-    answer = http.post(TRANSLATE, json={"inputs": endless, "max_tokens": 4000, "timeout_ms": 100})
-    taken = time.perf_counter() - started
+    body = {"inputs": endless, "max_tokens": 4000}
+    answer = with_more_time(lambda ms: http.post(TRANSLATE, json={**body, "timeout_ms": ms}))
     (result,) = answer.json()["results"]
     assert result["finish_reason"] == "deadline"
     assert 0 < answer.json()["usage"]["emitted_tokens"] < 4000
-    assert taken < 5
 
 
 def test_timeout_in_a_header_and_body_wins(http: httpx.Client, endless: str) -> None:
     soon = {"X-Timeout-Ms": "100"}
     body = {"inputs": endless, "max_tokens": 4000}
-    for _ in range(20):  # a busy machine may not have begun it
-        answer = http.post(TRANSLATE, json=body, headers=soon)
-        if answer.status_code == 200:
-            break
+    answer = with_more_time(lambda ms: http.post(TRANSLATE, json=body, headers={"X-Timeout-Ms": str(ms)}))
     assert answer.json()["results"][0]["finish_reason"] == "deadline"
     (result,) = http.post(TRANSLATE, json=body | {"max_tokens": 50, "timeout_ms": 50_000}, headers=soon).json()[
         "results"

@@ -25,7 +25,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder: Path = tmp_path_factory.mktemp("sentences")
     with (
         serving_store(store_in(folder), folder) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address) as client,
     ):
         yield client
 
@@ -38,7 +38,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
         engine_in_thread(store, folder, slots=1) as endpoint,
         serving(create_app(Settings(store=store), engines=[endpoint])) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address) as client,
     ):
         wait_until_ready(address)
         yield client

@@ -13,7 +13,9 @@ import pytest
 from pydantic import SecretStr
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
-from app.store.architecture import Recurrence, Tagger, TextEncoder
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
+from app.store.tagger import Tagger
 from tests.conftest import serving_store
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.store.architecture import Block, Classifier, Recurrence, SeriesEncoder
-from app.store.manifest import SeriesInput
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.recurrence import Recurrence
+from app.store.series_input import SeriesInput
 from tests.conftest import serving_store
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import publish_tiny, tiny_tokenizer
@@ -31,7 +34,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         "series": SeriesInput(features=draft.series.features, window=WINDOW),
     }
     publish_tiny(draft.model_copy(update=members), folder / "store", tiny_tokenizer(folder))
-    with serving_store(folder / "store", folder) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with serving_store(folder / "store", folder) as address, httpx.Client(base_url=address) as client:
         yield client
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.manifest import FixedLength, Manifest, TokenizerUse
+from app.store.manifest import Manifest
 from app.store.publishing import file_entry, write_manifest
+from app.store.text_input import FixedLength, TokenizerUse
 from app.text.word_tokenizers import build
 from tests.api.sse import events_of
 from tests.conftest import serving_store
@@ -50,7 +51,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("words")
     with (
         serving_store(_words_store(folder), folder) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address) as client,
     ):
         yield client
 

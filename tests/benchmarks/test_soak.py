@@ -379,7 +379,7 @@ def test_the_roles_of_a_service(tiny_store: Path) -> None:
     """A process has a role as soon as it runs its program, and none when it ends."""
     with serving(tiny_store, "--engines", "1", "--workers", "2") as served:
         processes, seen = Processes(served.process.pid, workers=2), dict[int, set[Role]]()
-        httpx.post(f"{served.address}/v1/caption", json={"inputs": EXAMPLE_IMAGE}, timeout=60)
+        httpx.post(f"{served.address}/v1/caption", json={"inputs": EXAMPLE_IMAGE})
         for kills in range(3):
             (engine,) = processes.of(Role.ENGINE)
             engine.kill()

@@ -50,7 +50,7 @@ def lines_of(text: str) -> list[dict[str, Any]]:
 
 
 def plain(server: str, path: str, **body: Any) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = httpx.post(f"{server}{path}", json=body, timeout=60).json()["results"]
+    results: list[dict[str, Any]] = httpx.post(f"{server}{path}", json=body).json()["results"]
     return results
 
 

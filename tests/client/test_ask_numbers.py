@@ -27,7 +27,7 @@ def days(tmp_path: Path) -> Path:
 
 def forecast(server: str, **options: Any) -> dict[str, Any]:
     body = {"inputs": ROWS, **options}
-    result: dict[str, Any] = httpx.post(f"{server}/v1/forecast", json=body, timeout=60).json()["results"][0]
+    result: dict[str, Any] = httpx.post(f"{server}/v1/forecast", json=body).json()["results"][0]
     return result
 
 
@@ -115,7 +115,7 @@ def test_the_images_of_a_folder_are_in_the_order_of_their_numbers(every_kind_ser
     for number, image in enumerate(images, 1):
         (tmp_path / f"{number}.png").write_bytes(saved(image))
     body = {"inputs": {"frames": [text(saved(image)) for image in images]}}
-    expected = httpx.post(f"{every_kind_server}/v1/classify", json=body, timeout=60).json()["results"][0]
+    expected = httpx.post(f"{every_kind_server}/v1/classify", json=body).json()["results"][0]
     label, score = invoked(every_kind_server, "classify", tmp_path).split("\t")[:2]
     assert label == expected["label"]
     assert float(score) == pytest.approx(expected["score"], abs=1e-4)

@@ -58,7 +58,7 @@ DECODING: list[dict[str, Any]] = [
 
 
 def plain(server: str, path: str, **body: Any) -> Any:
-    answer = httpx.post(f"{server}{path}", json=body, timeout=60)
+    answer = httpx.post(f"{server}{path}", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

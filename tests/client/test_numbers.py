@@ -57,7 +57,7 @@ class Table:
 
 
 def plain(server: str, path: str, **body: Any) -> Any:
-    answer = httpx.post(f"{server}{path}", json=body, timeout=60)
+    answer = httpx.post(f"{server}{path}", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

@@ -22,9 +22,9 @@ from app.engine.config import EngineConfig
 from app.engine.sizes import needed_bytes
 from app.main import create_app
 from app.settings import Settings
-from app.store.manifest import TokenizerUse
 from app.store.model_store import inspect_version
 from app.store.remote import RemoteStore
+from app.store.text_input import TokenizerUse
 from app.text.word_tokenizers import build
 from tests.docs.services import client_of, client_of_ready, running_engine
 from tests.service.serving import until

@@ -19,7 +19,8 @@ from app.importers.layouts import LAYOUTS
 from app.main import create_app
 from app.metrics import Metrics
 from app.settings import Settings
-from app.store.manifest import Manifest, TokenizerUse
+from app.store.manifest import Manifest
+from app.store.text_input import TokenizerUse
 from app.text.word_tokenizers import RULES, split_of
 from tests.docs import generated
 

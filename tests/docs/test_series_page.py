@@ -53,7 +53,7 @@ def run(call: str, address: str, folder: Path) -> tuple[Any, httpx.Response]:
     header = arguments[arguments.index("-H") + 1].split(": ")
     data = arguments[-1]
     content = (folder / data[1:]).read_bytes() if data.startswith("@") else data.encode()
-    return content, httpx.post(url, content=content, headers=[(header[0], header[1])], timeout=30)
+    return content, httpx.post(url, content=content, headers=[(header[0], header[1])])
 
 
 def test_the_training_has_30_lines() -> None:

@@ -15,9 +15,10 @@ from app.engine.protocol import Carried, Carry, Label, Labelled, Tokens
 from app.engine.request import Chunk, Request
 from app.errors import ContradictoryOptions, EngineFailed
 from app.models.networks import build_network
-from app.store.architecture import Classifier, Recurrence, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
 from app.store.manifest import Manifest
-from app.store.recurrence import CellKind
+from app.store.recurrence import CellKind, Recurrence
 from tests.tiny_store import drafts
 
 LENGTH = 61

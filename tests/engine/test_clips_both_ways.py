@@ -9,9 +9,12 @@ from torch import Tensor
 from app.engine.models import Models
 from app.engine.protocol import Embed, Embedded, Event, Label, Labelled
 from app.models.networks import Classifier, build_network
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import FramesEncoder, ImageEncoder, Recurrence, ResNet
-from app.store.manifest import ImageInput, Manifest
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.encoders import FramesEncoder
+from app.store.image_encoder import ImageEncoder, ResNet
+from app.store.image_input import ImageInput
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
 from tests.engine.loop import Loop
 from tests.engine.number_references import frames, rows_of
 

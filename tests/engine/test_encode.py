@@ -19,12 +19,14 @@ from app.engine.scheduler import CHUNK_UNITS, Scheduler
 from app.models.encoders import Encoded, TextEncoder
 from app.models.networks import Classifier
 from app.models.serving.precision import Precision
-from app.store.architecture import Attention, Decoder, Recurrence
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
-from app.store.architecture import TextEncoder as TextEncoderConfig
+from app.store.attention import Attention
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.decoder import Decoder
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
+from app.store.encoders import TextEncoder as TextEncoderConfig
 from app.store.manifest import Manifest
 from app.store.model_store import open_version
+from app.store.recurrence import Recurrence
 from tests.engine.conftest import Way
 from tests.engine.references import Reference, label_alone, open_shipped
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer

@@ -59,7 +59,7 @@ def start_client(tiny_store: Path) -> Iterator[StartClient]:
     context.term()
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = 100) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

@@ -41,7 +41,7 @@ from app.errors import ContradictoryOptions, EngineFailed
 from app.models.encoders import Encoded, TextEncoder
 from app.models.networks import Classifier, EncoderDecoder, build_network
 from app.models.state import State
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
 from app.store.manifest import Manifest
 from app.store.model_store import open_version
 from tests.engine.failing_allocations import FailingAllocations
@@ -288,7 +288,7 @@ def test_requests_of_a_front_end_that_goes_before_they_start_take_no_rows(
             front_end.send(pack(submit))
         loop._receive()
         assert len(loop._scheduler) == 3
-    end = time.monotonic() + 10
+    end = time.monotonic() + 100
     while loop._front_ends.send(b"goes", Events([])) and time.monotonic() < end:  # a socket closes beside this thread
         time.sleep(0.001)
     while len(loop._scheduler):

@@ -29,7 +29,7 @@ from app.errors import ContradictoryOptions, EngineFailed
 from app.models.networks import EncoderDecoder
 from app.models.serving.native.recurrent import NativeRecurrent
 from app.models.serving.precision import Precision, capability
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
 from tests.engine.loop import Loop, answers, load
 from tests.engine.number_references import frames, rows_of, scores_alone, series
@@ -202,7 +202,8 @@ def test_stages_of_single_steps_are_read_in_chunks(store: Path, shipped: dict[st
         check(shipped[key], source, Label(), loop.events[number])
     encoders = {draft.name: draft.architecture.encoder for draft in kind_drafts()}
     divisible = {name for name, encoder in encoders.items() if encoder.kind != "image" and encoder.is_divisible}
-    assert divisible == {"classify-pointwise", "forecast-per-step", "forecast-repeat"}
+    forecasts = {"forecast-continued", "forecast-per-step", "forecast-repeat"}
+    assert divisible == {"classify-pointwise", "classify-states", *forecasts}
 
 
 def test_a_convolution_over_frames_waits_for_all_of_them(store: Path, shipped: dict[str, Shipped]) -> None:

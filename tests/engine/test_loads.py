@@ -38,7 +38,7 @@ class Loads:
 
     def advance(self, until: Callable[[], bool]) -> None:
         """Turns of the loop until the condition holds."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while not until():
             assert time.monotonic() < end, "it did not happen"
             replies, outputs = self.versions.advance()

@@ -21,8 +21,13 @@ from app.engine.protocol import (
     Tokens,
 )
 from app.models.networks import build_network
-from app.store.architecture import Architecture, Classifier, Forecaster, Recurrence, SeriesEncoder, Tagger, TextEncoder
+from app.store.architecture import Architecture
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.tagger import Tagger
 from tests.engine.loop import answers
 from tests.engine.number_references import rows_of, series
 from tests.tiny_numbers import TAGS, number_drafts

@@ -30,8 +30,13 @@ from app.engine.protocol import (
 )
 from app.engine.scheduler import CHUNK_UNITS
 from app.models.networks import build_network
-from app.store.architecture import Classifier, Forecaster, Pooling, Recurrence, SeriesEncoder
-from app.store.manifest import Feature, Manifest, SeriesInput
+from app.store.classifier import Classifier
+from app.store.encoder_part import Pooling
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.series_input import Feature, SeriesInput
 from tests.engine.loop import Loop, answers, load
 from tests.engine.number_references import (
     embedded_alone,

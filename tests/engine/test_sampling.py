@@ -23,7 +23,7 @@ from app.engine.sampling import draw, sample, uniform
 from app.engine.sampling_options import SampledRows
 from app.models.networks import EncoderDecoder, build_network
 from app.models.serving.precision import Precision
-from app.store.manifest import Search, Until
+from app.store.decoding import Search, Until
 from app.store.model_store import open_version
 from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer

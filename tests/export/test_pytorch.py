@@ -16,8 +16,14 @@ from app.errors import ExportFailed
 from app.export.comparison import answers_of, loaded, source_of
 from app.export.pytorch import write_pytorch
 from app.models.networks import Network, build_network
-from app.store.architecture import Attention, EncoderDecoder, LanguageModel, Recurrence, TextEncoder
-from app.store.manifest import Decoding, Manifest, TokenizerUse
+from app.store.attention import Attention
+from app.store.decoding import Decoding
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import Recurrence
+from app.store.text_input import TokenizerUse
 from app.tasks.sources.raw_series import JsonSeries
 from app.text.tokenizer import TextTokenizer
 from tests.tiny_kinds import kind_drafts

@@ -135,6 +135,11 @@ def through(layer: Settings, arrays: list[Array], x: Array, mask: Array | None, 
         case "Dense":
             bias = arrays[1] if len(arrays) > 1 else 0
             return function(config["activation"], keras)(x @ arrays[0] + bias), mask
+        case "LayerNormalization":
+            scale, shift = arrays
+            apart = x - x.mean(-1, keepdims=True)
+            deviation = np.sqrt((apart**2).mean(-1, keepdims=True) + config["epsilon"])
+            return apart / deviation * scale + shift, mask
         case "BatchNormalization":
             gamma, beta, mean, variance = arrays
             return (x - mean) / np.sqrt(variance + config["epsilon"]) * gamma + beta, mask

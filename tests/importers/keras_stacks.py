@@ -43,6 +43,9 @@ class Stack:
         self.add("BatchNormalization", *[(size,)] * 4, epsilon=1e-3, axis=-1)
         self.arrays[-1][3] = np.abs(self.arrays[-1][3]) + 0.3
 
+    def normalise_features(self) -> None:
+        self.add("LayerNormalization", (self.size,), (self.size,), epsilon=1e-3, axis=-1)
+
     def convolve(self) -> None:
         width, units = self._draw.randint(1, 3), 5
         padding = self._draw.choice(("same", "causal", "valid"))

@@ -60,8 +60,8 @@ def _doubts(**parts: nn.Module) -> str:
         ({"lstm1": nn.LSTM(4, 4), "lstm2": nn.LSTM(4, 4), "fc": nn.Linear(4, 2)}, "the order of lstm1 and lstm2"),
         ({"fc": nn.Linear(4, 4), "lstm": nn.LSTM(4, 4), "out": nn.Linear(4, 2)}, "the place of fc"),
         ({"lstm": nn.LSTM(3, 4), "gate": nn.Linear(4, 4), "fc": nn.Linear(4, 2)}, "the place of gate"),
-        ({"gru": nn.GRU(3, 4, 2), "fc": nn.Linear(8, 2)}, "those of several layers"),
-        ({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(8, 2)}, "hidden and cell state"),
+        ({"gru": nn.GRU(3, 4, 2), "fc": nn.Linear(8, 2)}, "states of several layers, or of several sources"),
+        ({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(8, 2)}, "states of several sources"),
         ({"conv": nn.Conv1d(3, 4, 3), "lstm": nn.LSTM(4, 5), "fc": nn.Linear(5, 2)}, "conv_stride"),
     ],
 )

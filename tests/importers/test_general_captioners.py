@@ -18,7 +18,7 @@ from app.importers.options import OptionValues
 from app.importers.recognition import recognise
 from app.models.networks import IMAGENET_MEAN, IMAGENET_STD, EncoderDecoder, build_network
 from app.models.resnet import ResNet
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.importers.importing import answered, imported, saved
 from tests.importers.originals import WORDS, enlarge
 

@@ -207,7 +207,7 @@ def test_prefixes_of_wrappers_fall_away(tmp_path: Path) -> None:
     state = {f"model._orig_mod.module.{key}": tensor for key, tensor in module.state_dict().items()}
     file = {"state_dict": {**state, "criterion.weight": torch.ones(2)}, "hyper_parameters": {"window": 9, "hidden": 5}}
     printed = imported(tmp_path, saved(tmp_path, file), *USUAL)
-    assert "window: 9" in printed  # from the hyper-parameters
+    assert "window=9" in printed  # from the hyper-parameters
     _same(tmp_path, module)
 
 

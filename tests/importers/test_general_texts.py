@@ -195,6 +195,7 @@ def test_prompts_ask_for_the_same(tmp_path: Path) -> None:
     ran = run_import(tmp_path, saved(tmp_path, module), "--interactive", typed=typed)
     assert ran.exit_code == 0, ran.output
     assert "pooling: last_output" in ran.output
+    assert "\nlayout: " in ran.output.partition("labels")[2], "the summary begins a line"
     (result,) = answered(tmp_path, ["the film"])
     assert list(result["scores"]) == ["bad", "so-so", "good"]
 
@@ -296,7 +297,7 @@ def test_a_model_of_one_hot_characters_continues_as_the_module(tmp_path: Path, t
     content = {"state_dict": model.state_dict(), "tokens": tuple(letters), "n_hidden": 8}
     printed = imported(tmp_path, saved(tmp_path, content), "--usual", "--set=max_tokens=12")
     assert "layout: language-model" in printed
-    assert "tokenizer: characters" in printed
+    assert "tokenizer=characters" in printed
     (result,) = answered(tmp_path, [text])
     wanted = "".join(letters[token] for token in model.greedy([letters.index(letter) for letter in text], 12))
     assert result["text"] == wanted.rstrip()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.errors import ImportFailed, UnsafeCheckpoint
+from app.importers.checkpoint import checkpoint_of
 from app.importers.formats import parse
 from app.importers.formats.bounds import Bounds
 from app.importers.keras_files import is_model, is_settings, with_settings
@@ -114,6 +115,12 @@ def test_a_whole_h5_file(tmp_path: Path) -> None:
     found = read(tmp_path / "x.h5")
     assert (found.state["version"], found.state["config"], found.state["compile"]) == ("2.2.4", config, {"loss": "mse"})
     assert firsts(found) == {"bi": [0, 1, 2, 3, 4, 5], "block/last": [8]}
+
+
+def test_settings_without_weights_are_no_network(tmp_path: Path) -> None:
+    by_layer(tmp_path / "x.h5", {}, model(layer("Embedding", "ids", input_dim=9, output_dim=4)))
+    with pytest.raises(ImportFailed, match="the settings of a Keras model and no weights of any layer"):
+        checkpoint_of([read(tmp_path / "x.h5")])
 
 
 def test_weights_of_keras_2(tmp_path: Path) -> None:

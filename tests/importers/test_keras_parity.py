@@ -10,11 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from app.cli.main import main
+from tests.importers.asking import ask, both_ways, import_into, service_of
 from tests.importers.kits import FAMILIES, needs_families
-from tests.service.serving import serving
 
 pytestmark = [needs_families, pytest.mark.slow]
 PROBABILITY, VALUE = 1e-5, 1e-4
@@ -77,12 +75,10 @@ def _cases(name: str) -> Any:
 
 def _import(name: str, store: Path) -> None:
     kit, checkpoints, options = ENTRIES[name]
-    arguments = ["import", "--name", name.replace("_", "-"), "--store", str(store), "--usual"]
-    for checkpoint in checkpoints:
-        arguments += ["--checkpoint", str(FAMILIES / kit / checkpoint)]
-    arguments += [option.replace("@", f"{FAMILIES / kit}/") for option in options]
-    ran = CliRunner().invoke(main, arguments)
-    assert ran.exit_code == 0, ran.output
+    folder = FAMILIES / kit
+    import_into(
+        name, store, [folder / one for one in checkpoints], [option.replace("@", f"{folder}/") for option in options]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,23 +87,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
-    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+    with service_of(store) as client:
         yield client
-
-
-def _ask(service: httpx.Client, path: str, name: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
-    asked = {"inputs": inputs, "model": name.replace("_", "-"), **options}
-    answer = service.post(path, json=asked)
-    assert answer.status_code == 200, answer.text
-    results: list[dict[str, Any]] = answer.json()["results"]
-    return results
-
-
-def _both_ways(service: httpx.Client, path: str, name: str, inputs: Sequence[Any], **options: Any) -> Any:
-    """For each input the answer to it alone and the answer in a batch."""
-    together = _ask(service, path, name, inputs, **options)
-    alone = [_ask(service, path, name, [one], **options)[0] for one in inputs]
-    return zip(alone, together, strict=True)
 
 
 def _answered(cases: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -123,7 +104,7 @@ def test_texts(service: httpx.Client, name: str) -> None:
     labels, cases = kit.get("labels") or ["negative", "positive"], _answered(kit["cases"])
     texts = [case["text"] for case in cases]
     path = "/v1/sentiment" if set(labels) == {"negative", "positive"} else "/v1/classify"
-    for case, answers in zip(cases, _both_ways(service, path, name, texts), strict=True):
+    for case, answers in zip(cases, both_ways(service, path, name, texts), strict=True):
         output = case["output"]
         expected = output if len(output) > 1 else [1 - output[0], output[0]]
         for answer in answers:
@@ -134,7 +115,7 @@ def test_texts(service: httpx.Client, name: str) -> None:
 @pytest.mark.parametrize("name", ["airline_lstm", "airline_numbers", "weather_lstm"])
 def test_forecasts(service: httpx.Client, name: str) -> None:
     cases = [case for case in _answered(_cases(name)["cases"]) if None not in case["output"]]
-    answered = _both_ways(service, "/v1/forecast", name, [case["input"] for case in cases])
+    answered = both_ways(service, "/v1/forecast", name, [case["input"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert answer["values"] == [pytest.approx(case["output"], rel=VALUE, abs=VALUE)]
@@ -143,7 +124,7 @@ def test_forecasts(service: httpx.Client, name: str) -> None:
 def test_series_are_labelled(service: httpx.Client) -> None:
     kit = _cases("motions_lstm")
     cases = _answered(kit["cases"])
-    answered = _both_ways(service, "/v1/classify", "motions_lstm", [case["input"] for case in cases])
+    answered = both_ways(service, "/v1/classify", "motions_lstm", [case["input"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             scores = [answer["scores"][label] for label in kit["labels"]]
@@ -154,7 +135,7 @@ def test_series_are_labelled(service: httpx.Client) -> None:
 def test_sentences(service: httpx.Client, name: str) -> None:
     cases = _answered(_cases(name)["cases"])
     texts = [case["text"] for case in cases]
-    for case, answers in zip(cases, _both_ways(service, "/v1/translate", name, texts, logprobs=0), strict=True):
+    for case, answers in zip(cases, both_ways(service, "/v1/translate", name, texts, logprobs=0), strict=True):
         for answer in answers:
             numbers = [token["logprob"] for token in answer["tokens"]]
             assert numbers == pytest.approx(case["token_logprobs"], rel=VALUE, abs=VALUE)
@@ -174,7 +155,7 @@ def test_what_the_original_refuses(service: httpx.Client) -> None:
 def test_next_words(service: httpx.Client) -> None:
     cases = _answered(_cases("next_word_lstm")["cases"])
     texts = [case["text"] for case in cases]
-    answered = _both_ways(service, "/v1/complete", "next_word_lstm", texts, max_tokens=6, logprobs=0)
+    answered = both_ways(service, "/v1/complete", "next_word_lstm", texts, max_tokens=6, logprobs=0)
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert [token["text"].strip() for token in answer["tokens"]] == case["words"]
@@ -185,7 +166,7 @@ def test_next_words(service: httpx.Client) -> None:
 def test_next_characters(service: httpx.Client) -> None:
     cases = _answered(_cases("char_gen")["cases"])
     texts = [case["text"] for case in cases]
-    answered = _both_ways(service, "/v1/complete", "char_gen", texts, max_tokens=30, logprobs=0)
+    answered = both_ways(service, "/v1/complete", "char_gen", texts, max_tokens=30, logprobs=0)
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert answer["text"] == case["output"]
@@ -199,13 +180,13 @@ def _probabilities(answer: Mapping[str, Any]) -> list[float]:
 def test_models_answer_side_by_side(service: httpx.Client) -> None:
     """Requests to all models at once give what they give alone."""
 
-    def ask(name: str) -> tuple[Any, Any]:
+    def answers(name: str) -> tuple[Any, Any]:
         texts = [case["text"] for case in _answered(_cases(name)["cases"])]
         path = "/v1/classify" if name in ("keras3_bigru", "textvec_gru_max_softmax") else "/v1/sentiment"
-        return name, _ask(service, path, name, texts)
+        return name, ask(service, path, name, texts)
 
     names = SENTIMENTS * 2
     with ThreadPoolExecutor(8) as pool:
-        for name, results in pool.map(ask, names):
+        for name, results in pool.map(answers, names):
             for case, answer in zip(_answered(_cases(name)["cases"]), results, strict=True):
                 assert answer["label"] == case["label"]

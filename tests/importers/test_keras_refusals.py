@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from app.errors import ImportFailed
-from app.importers.keras import pooled
-from app.importers.keras.graph import graph_of
+from app.importers.keras.classifiers import classifier
 from app.importers.keras.understood import understand
+from app.importers.keras.unfolding import graph_of
 from app.importers.keras.weights_alone import with_usual_settings
 from app.importers.keras_model import KerasModel
 from tests.importers.keras_numpy import Settings
@@ -67,7 +67,7 @@ def test_a_model_that_is_code() -> None:
 def test_a_network_without_a_recurrence() -> None:
     mean = _layer("GlobalAveragePooling1D", "mean")
     with pytest.raises(ImportFailed, match="no recurrent layer"):
-        pooled.classifier(understand(_model(IDS, mean, _layer("Activation", "end", activation="softmax"))))
+        classifier(understand(_model(IDS, mean, _layer("Activation", "end", activation="softmax"))))
 
 
 def test_weights_alone_are_taken_as_they_usually_are() -> None:
@@ -77,7 +77,7 @@ def test_weights_alone_are_taken_as_they_usually_are() -> None:
     cell = [torch.randn(4, 8), torch.randn(2, 8), torch.randn(8)]
     arrays |= {"bidirectional": [*cell, *cell], "dense": [torch.randn(4, 1), torch.randn(1)]}
     understood = understand(with_usual_settings(KerasModel(None, None, arrays)))
-    architecture, _ = pooled.classifier(understood)
+    architecture, _ = classifier(understood)
     assert architecture.describe() == "bidirectional LSTM-2 encoder over 9 tokens, last pooling, 2 labels"
 
 

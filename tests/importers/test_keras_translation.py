@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from app.errors import ImportFailed
-from app.importers.keras import translation
-from app.importers.keras.pairs import understand_pair
-from app.importers.keras.translation import pair_of
+from app.importers.keras.encoder_decoders import encoder_decoder
+from app.importers.keras.pairs import pair_of
+from app.importers.keras.two_models import understand_pair
 from app.importers.keras.understood import Understood, understand
 from app.importers.keras_model import KerasModel
 from app.importers.layout import Converted
@@ -170,7 +170,7 @@ def _model(
 
 
 def _converted(understood: Understood) -> Array:
-    architecture, tensors = translation.encoder_decoder(pair_of(understood))
+    architecture, tensors = encoder_decoder(pair_of(understood))
     network = network_of(Converted(architecture, tensors))
     with torch.no_grad():
         logits = network(torch.from_numpy(IDS), torch.full((len(IDS),), IDS.shape[1]), torch.from_numpy(TOKENS))

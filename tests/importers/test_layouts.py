@@ -17,7 +17,7 @@ from torch import nn
 
 from app.cli.main import main
 from app.models.resnet import ResNet
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.conftest import serving_store
 from tests.importers import originals
 from tests.importers.originals import WORDS, sentences

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from app.models.resnet import ResNet
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.conftest import serving_store
 from tests.importers.importing import answered, asked, imported, run_import, saved
 from tests.importers.originals import CVND_WORDS, WORDS, sentences
@@ -128,13 +128,25 @@ def test_half_of_a_pair_says_what_is_missing(tmp_path: Path, half: int) -> None:
     ("option", "told"),
     [
         ("--set=max_tokens=0", "--set max_tokens=0: the value must be a whole number from 1 to 200"),
-        ("--set=max_tokens=1000", "--set max_tokens=1000: the value must be a whole number from 1 to 200"),
-        ("--set=max_tokens=many", "--set max_tokens=many: the value must be a whole number from 1 to 200"),
-        ("--set=image_size=-1", "--set image_size=-1: the value must be a whole number from 32 to 1024"),
+        pytest.param(
+            "--set=max_tokens=1000",
+            "--set max_tokens=1000: the value must be a whole number from 1 to 200",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "--set=max_tokens=many",
+            "--set max_tokens=many: the value must be a whole number from 1 to 200",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "--set=image_size=-1",
+            "--set image_size=-1: the value must be a whole number from 32 to 1024",
+            marks=pytest.mark.slow,
+        ),
         ("--set=colour=red", "this layout has no option colour; its options: image_size, max_tokens"),
         ("--labels=a,b", "leave out --labels"),
-        ("--scaler=none", "leave out --features, --targets and --scaler"),
-        ("--task=knitting", "there is no task knitting"),
+        pytest.param("--scaler=none", "leave out --features, --targets and --scaler", marks=pytest.mark.slow),
+        pytest.param("--task=knitting", "there is no task knitting", marks=pytest.mark.slow),
         ("--task=sentiment", "the task sentiment is text to label; this network is image to tokens"),
     ],
 )
@@ -147,9 +159,9 @@ def test_values_that_cannot_be_are_refused(tmp_path: Path, option: str, told: st
     ("options", "told"),
     [
         (["--labels=a,a,b"], "two labels have the same name, 'a'"),
-        (["--labels=a,b"], "the network has 3 labels, not 2"),
+        pytest.param(["--labels=a,b"], "the network has 3 labels, not 2", marks=pytest.mark.slow),
         (["--labels=a,b,c", "--set=tokenizer=spacy:zz"], "spacy:zz"),
-        (["--labels=a,b,c", "--set=tokenizer=words"], "the value must be one of"),
+        pytest.param(["--labels=a,b,c", "--set=tokenizer=words"], "the value must be one of", marks=pytest.mark.slow),
         (["--labels=a,b,c", "--set=pooling=first"], "the value must be one of last, last_backward_first, last_output"),
     ],
 )
@@ -258,3 +270,45 @@ def test_replace_unk_of_opennmt_puts_words_of_the_source(tmp_path: Path) -> None
                 words[place] = text.split()[rows[place].index(max(rows[place]))]
         assert other["text"] == " ".join(words)
         assert other["attention"] == one["attention"]
+
+
+def test_a_half_of_a_classifier_of_clips_asks_for_the_other(tmp_path: Path) -> None:
+    """Its decoder has no embedding."""
+    encoder, _, _ = _yunjey(tmp_path)
+    printed = asked(tmp_path, encoder)
+    assert "over frames of a clip, or with an embedding over words" in printed
+    decoder = nn.ModuleDict({"LSTM": nn.LSTM(64, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
+    told = "features that another network makes of images"
+    assert told in asked(tmp_path, saved(tmp_path, decoder))
+    decoder = nn.ModuleDict({"LSTM": nn.LSTM(24, 4), "fc1": nn.Linear(4, 3), "fc2": nn.Linear(3, 2)})
+    assert told not in asked(tmp_path, saved(tmp_path, decoder))
+    assert told in asked(tmp_path, saved(tmp_path, decoder, "rnn_decoder.pth"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"lstm": nn.LSTM(6, 5, proj_size=3), "fc": nn.Linear(3, 2)}, "lstm.weight_hr_l0 projects the outputs"),
+        ({"cell": nn.Conv2d(9, 24, 3), "fc": nn.Linear(5, 2)}, "A ConvLSTM is not supported"),
+        ({"lstm": nn.LSTM(6, 5), "fc": nn.Linear(11, 2)}, "fc reads 11 numbers, and the outputs of lstm have 5: emb"),
+        ({"lstm": nn.LSTM(6, 5), "fc": nn.Linear(8, 2)}, "have 5: other numbers beside them"),
+        ({"lstm": nn.LSTM(9, 5), "fc": nn.Linear(5, 2)}, "lstm reads 9 numbers a step, and emb has 6 columns"),
+        (
+            {"emb_2": nn.Embedding(9, 6), "lstm": nn.LSTM(6, 5), "fc": nn.Linear(5, 2)},
+            "several embeddings (emb, emb_2)",
+        ),
+        ({"features": nn.Conv2d(3, 6, 3), "lstm": nn.LSTM(6, 5), "fc": nn.Linear(5, 2)}, "have no place: features"),
+        (
+            {"letters": nn.GRU(4, 3), "words": nn.GRU(9, 5), "fc": nn.Linear(5, 2)},
+            "letters reads 4 numbers and gives 3",
+        ),
+    ],
+)
+def test_why_a_structure_is_unknown(tmp_path: Path, parts: dict[str, nn.Module], told: str) -> None:
+    assert told in asked(tmp_path, saved(tmp_path, nn.ModuleDict({"emb": nn.Embedding(16, 6), **parts})))
+
+
+def test_two_networks_of_the_same_parts_are_named(tmp_path: Path) -> None:
+    state = nn.ModuleDict({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(4, 2)}).state_dict()
+    printed = asked(tmp_path, saved(tmp_path, {"model": state, "ema": state}))
+    assert "2 networks of the same parts: model.pt: model, model.pt: ema" in printed

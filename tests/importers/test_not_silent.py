@@ -66,7 +66,9 @@ SCORES: dict[str, tuple[Callable[[Attentive, Tensor], Tensor], dict[str, tuple[i
 }
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name.startswith("a matrix") else name for name in SCORES]
+)
 def test_attention_of_bare_parameters_answers_as_the_module(tmp_path: Path, name: str) -> None:
     torch.manual_seed(4)
     score, shapes = SCORES[name]
@@ -189,10 +191,10 @@ class Normed(nn.Module):
     ("norm", "order", "options"),
     [
         ("recurrence", "pooled last", ("--set=norm_at=pooled", "--set=pooling=last_backward_first")),
-        ("recurrence", "pooled max", ("--set=norm_at=pooled", "--set=pooling=max")),
+        pytest.param("recurrence", "pooled max", ("--set=norm_at=pooled", "--set=pooling=max"), marks=pytest.mark.slow),
         ("recurrence", "outputs max", ("--set=norm_at=outputs", "--set=pooling=max")),
         ("head", "after", ("--set=head_norm=after", "--set=pooling=max")),
-        ("head", "before", ("--set=head_norm=before", "--set=pooling=max")),
+        pytest.param("head", "before", ("--set=head_norm=before", "--set=pooling=max"), marks=pytest.mark.slow),
     ],
 )
 def test_the_place_of_a_norm_is_asked(tmp_path: Path, norm: str, order: str, options: tuple[str, ...]) -> None:
@@ -210,7 +212,8 @@ def test_cells_in_a_row_are_layers(tmp_path: Path) -> None:
     torch.manual_seed(9)
     first, second, linear = nn.LSTMCell(1, 5), nn.LSTMCell(5, 5), nn.Linear(5, 1)
     state = nn.ModuleDict({"lstm1": first, "lstm2": second, "linear": linear})
-    imported(tmp_path, saved(tmp_path, state), "--usual", "--scaler=none")
+    printed = imported(tmp_path, saved(tmp_path, state), "--usual", "--scaler=none")
+    assert "layout: series-forecaster" in printed
     series = [0.1, 0.7, -0.4, 0.2]
     one = two = None
     with torch.no_grad():

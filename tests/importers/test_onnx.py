@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from app.errors import ImportFailed
-from app.importers.onnx import Graph, graph_of
+from app.importers.onnx.graph import Graph, graph_of
 from app.importers.reading import ForeignObject
 
 _ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}  # from torch's gates to ONNX's
@@ -137,7 +137,6 @@ def test_functions_and_window() -> None:
         [*BOTH, *JOINED, _node("Gemm", ["pooled", "fc", "bias"], ["answer"], transB=1, beta=0.5)],
         [*BOTH, *JOINED, HEAD, _node("Gelu", ["answer"], ["z"], approximate="tanh")],
         [*BOTH, *JOINED, HEAD, _node("Softmax", ["answer"], ["z"], axis=0)],
-        [_node("Loop", ["y"], ["pooled"])],
     ],
 )
 def test_what_is_unknown_is_refused_with_its_name(nodes: list[dict[str, Any]]) -> None:
@@ -151,3 +150,10 @@ def test_the_window_is_the_length_of_the_steps(shape: list[Any], order: list[int
     stub.state["graph"]["inputs"] = {"x": shape}
     stub.state["graph"]["nodes"][0]["attributes"]["perm"] = order
     assert graph_of(stub, "m.onnx").window == 7
+
+
+@pytest.mark.parametrize("kind", ["If", "Loop", "Scan"])
+def test_a_graph_inside_of_a_node_is_named(kind: str) -> None:
+    told = rf"m\.onnx: the ONNX graph has graphs inside of its node {kind}, .* only LSTM, GRU and RNN nodes"
+    with pytest.raises(ImportFailed, match=told):
+        _read(_node(kind, ["y"], ["pooled"]))

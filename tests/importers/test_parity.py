@@ -14,6 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from app.cli.main import main
+from tests.importers.asking import ask, both_ways, import_into, service_of
 from tests.importers.kits import KITS, expected, needs_kits
 from tests.service.serving import serving
 
@@ -50,15 +51,12 @@ ENTRIES: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
 
 def _import(name: str, store: Path) -> None:
     kit, checkpoints, options = ENTRIES[name]
-    arguments = ["import", "--name", name, "--store", str(store), "--usual"]
-    for checkpoint in checkpoints:
-        arguments += ["--checkpoint", str(KITS / kit / checkpoint)]
+    arguments = []
     for option in options:
         role, equals, file = option.rpartition("=")
         is_file = "." in option
         arguments.append(f"{role}{equals}{KITS / kit / file}" if is_file else option)
-    ran = CliRunner().invoke(main, arguments)
-    assert ran.exit_code == 0, ran.output
+    import_into(name, store, [KITS / kit / one for one in checkpoints], arguments)
 
 
 @pytest.fixture(scope="module")
@@ -67,22 +65,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
-    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=60) as client:
+    with service_of(store) as client:
         yield client
-
-
-def _ask(service: httpx.Client, path: str, name: str, inputs: Sequence[str], **options: Any) -> list[dict[str, Any]]:
-    answer = service.post(path, json={"inputs": inputs, "model": name, **options})
-    assert answer.status_code == 200, answer.text
-    results: list[dict[str, Any]] = answer.json()["results"]
-    return results
-
-
-def _both_ways(service: httpx.Client, path: str, name: str, inputs: Sequence[str], **options: Any) -> Any:
-    """For each input the answer to it alone and the answer in a batch."""
-    together = _ask(service, path, name, inputs, **options)
-    alone = [_ask(service, path, name, [text], **options)[0] for text in inputs]
-    return zip(alone, together, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +77,7 @@ def test_sentiment(service: httpx.Client, name: str, file: str) -> None:
     kit = expected(SENTIMENT, file)
     cases = kit["cases"]
     texts = [case["text"] for case in cases]
-    for case, answers in zip(cases, _both_ways(service, "/v1/sentiment", name, texts), strict=True):
+    for case, answers in zip(cases, both_ways(service, "/v1/sentiment", name, texts), strict=True):
         for answer in answers:
             assert answer["label"] == kit["class_names"][case["predicted_class"]]
             scores = [answer["scores"][label] for label in kit["class_names"]]
@@ -114,7 +98,7 @@ def test_bentrevett_seq2seq(service: httpx.Client, name: str, file: str) -> None
     cases = expected(SEQ2SEQ, file)["cases"]
     texts = [case["text"] for case in cases]
     attends = name == "tut3"
-    answered = _both_ways(service, "/v1/translate", name, texts, logprobs=0, attention=attends)
+    answered = both_ways(service, "/v1/translate", name, texts, logprobs=0, attention=attends)
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert ["<sos>", *(token["text"] for token in answer["tokens"])] == case["output_tokens"]
@@ -137,7 +121,7 @@ def test_pytorch_tutorial(service: httpx.Client, name: str, file: str) -> None:
     cases = expected(TUTORIAL, file)["cases"]
     texts = [case["text"] for case in cases]
     attends = name != "plain"
-    answered = _both_ways(service, "/v1/translate", name, texts, logprobs=0, attention=attends)
+    answered = both_ways(service, "/v1/translate", name, texts, logprobs=0, attention=attends)
     for case, answers in zip(cases, answered, strict=True):
         words = case["output_words"]
         for answer in answers:
@@ -153,17 +137,15 @@ def test_pytorch_tutorial(service: httpx.Client, name: str, file: str) -> None:
 
 def test_text_is_normalised_as_in_the_tutorial(service: httpx.Client) -> None:
     raw, normalised = "Je   vais BIEN", "je vais bien"
-    assert _ask(service, "/v1/translate", "attention", [raw]) == _ask(
-        service, "/v1/translate", "attention", [normalised]
-    )
+    assert ask(service, "/v1/translate", "attention", [raw]) == ask(service, "/v1/translate", "attention", [normalised])
 
 
 @pytest.mark.parametrize("name", ["one-file", "whole"])
 def test_one_file_with_everything(service: httpx.Client, name: str) -> None:
     """Readers of the tutorial save everything in one file in several ways. Other files have the same weights."""
     texts = [case["text"] for case in expected(TUTORIAL, "expected_attn.json")["cases"]]
-    answers = _ask(service, "/v1/translate", name, texts)
-    others = [_ask(service, "/v1/translate", other, texts) for other in ("plain", "attention")]
+    answers = ask(service, "/v1/translate", name, texts)
+    others = [ask(service, "/v1/translate", other, texts) for other in ("plain", "attention")]
     assert any(
         [answer["text"] for answer in answers] == [answer["text"] for answer in other]
         and [answer["score"] for answer in answers]

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import main
+from tests.importers.asking import ask, both_ways, import_into, service_of
 from tests.importers.kits import FAMILIES, needs_families
-from tests.service.serving import serving
 
 pytestmark = [needs_families, pytest.mark.slow]
 PROBABILITY, VALUE = 1e-5, 1e-4
@@ -76,12 +76,10 @@ def _cases(name: str) -> list[Mapping[str, Any]]:
 
 def _import(name: str, store: Path) -> None:
     kit, checkpoints, options = ENTRIES[name]
-    arguments = ["import", "--name", name.replace("_", "-"), "--store", str(store), "--usual"]
-    for checkpoint in checkpoints:
-        arguments += ["--checkpoint", str(FAMILIES / kit / checkpoint)]
-    arguments += [option.replace("@", f"{FAMILIES / kit}/") for option in options]
-    ran = CliRunner().invoke(main, arguments)
-    assert ran.exit_code == 0, f"{name}: {ran.output}"
+    folder = FAMILIES / kit
+    import_into(
+        name, store, [folder / one for one in checkpoints], [option.replace("@", f"{folder}/") for option in options]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,28 +88,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = tmp_path_factory.mktemp("imported")
     for name in ENTRIES:
         _import(name, store)
-    with serving(store, "--engines", "1") as served, httpx.Client(base_url=served.address, timeout=120) as client:
+    with service_of(store) as client:
         yield client
-
-
-def _ask(service: httpx.Client, path: str, name: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
-    answer = service.post(path, json={"inputs": inputs, "model": name.replace("_", "-"), **options})
-    assert answer.status_code == 200, answer.text
-    results: list[dict[str, Any]] = answer.json()["results"]
-    return results
-
-
-def _both_ways(service: httpx.Client, path: str, name: str, inputs: Sequence[Any], **options: Any) -> Any:
-    """For each input the answer to it alone and the answer in a batch."""
-    together = _ask(service, path, name, inputs, **options)
-    alone = [_ask(service, path, name, [one], **options)[0] for one in inputs]
-    return zip(alone, together, strict=True)
 
 
 @pytest.mark.parametrize("name", ["lstm_airline", "lstm_airline_numbers", "gru_weather"])
 def test_forecasts(service: httpx.Client, name: str) -> None:
     cases = _cases(name)
-    answered = _both_ways(service, "/v1/forecast", name, [case["input"] for case in cases])
+    answered = both_ways(service, "/v1/forecast", name, [case["input"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert answer["values"] == [pytest.approx(case["output"], rel=VALUE, abs=VALUE)]
@@ -119,7 +103,7 @@ def test_forecasts(service: httpx.Client, name: str) -> None:
 
 def test_several_steps_ahead(service: httpx.Client) -> None:
     cases = _cases("block_rnn")
-    answered = _both_ways(service, "/v1/forecast", "block_rnn", [case["input"] for case in cases])
+    answered = both_ways(service, "/v1/forecast", "block_rnn", [case["input"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert [row[0] for row in answer["values"]] == pytest.approx(case["output"], rel=VALUE, abs=VALUE)
@@ -128,7 +112,7 @@ def test_several_steps_ahead(service: httpx.Client) -> None:
 @pytest.mark.parametrize("name", ["lstm_airline_legacy", "lstm_airline_dynamo"])
 def test_onnx(service: httpx.Client, name: str) -> None:
     pairs = [pair for case in _cases(name) for pair in zip(case["input"], case["output"], strict=True)]
-    answered = _both_ways(service, "/v1/forecast", name, [rows for rows, _ in pairs])
+    answered = both_ways(service, "/v1/forecast", name, [rows for rows, _ in pairs])
     for (_, output), answers in zip(pairs, answered, strict=True):
         for answer in answers:
             assert answer["values"] == [pytest.approx(output, abs=PROBABILITY)]
@@ -137,7 +121,7 @@ def test_onnx(service: httpx.Client, name: str) -> None:
 @pytest.mark.parametrize("name", ["resnet_lstm_motions", "lstm_fcn_italy"])
 def test_series_are_labelled(service: httpx.Client, name: str) -> None:
     cases, labels = _cases(name), _kit(name)["labels"]
-    answered = _both_ways(service, "/v1/classify", name, [case["input"] for case in cases])
+    answered = both_ways(service, "/v1/classify", name, [case["input"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert answer["label"] == case["label"]
@@ -152,7 +136,7 @@ def test_clips(service: httpx.Client, name: str) -> None:
     cases, labels = _cases(name), _kit(name)["labels"]
     files = [[(FAMILIES / FRAMES / frame).read_bytes() for frame in case["frames"]] for case in cases]
     clips = [{"frames": [base64.b64encode(image).decode() for image in images]} for images in files]
-    together = _ask(service, "/v1/classify", name, clips)
+    together = ask(service, "/v1/classify", name, clips)
     for case, images, one in zip(cases, files, together, strict=True):
         parts = [("frames", (f"{number}.png", image)) for number, image in enumerate(images)]
         alone = service.post("/v1/classify", files=parts, data={"model": name})
@@ -167,7 +151,7 @@ def test_clips(service: httpx.Client, name: str) -> None:
 @pytest.mark.parametrize("name", ["bilstm_tagger", "lstm_tagger"])
 def test_tags(service: httpx.Client, name: str) -> None:
     cases = _cases(name)
-    answered = _both_ways(service, "/v1/tag", name, [case["text"] for case in cases])
+    answered = both_ways(service, "/v1/tag", name, [case["text"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         rows = case.get("log_probs") or [_log_softmax(row) for row in case["logits"]]
         for answer in answers:
@@ -186,7 +170,7 @@ def _log_softmax(row: Sequence[float]) -> list[float]:
 def test_characters(service: httpx.Client, name: str, steps: int) -> None:
     cases = _cases(name)
     texts = [case["text"] for case in cases]
-    answered = _both_ways(service, "/v1/complete", name, texts, max_tokens=steps, logprobs=0)
+    answered = both_ways(service, "/v1/complete", name, texts, max_tokens=steps, logprobs=0)
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert "".join(token["text"] for token in answer["tokens"])[: len(case["output"])] == case["output"]
@@ -199,7 +183,7 @@ def test_characters(service: httpx.Client, name: str, steps: int) -> None:
 def test_words(service: httpx.Client, name: str, steps: int, words: str) -> None:
     cases = [case for case in _cases(name) if words in case]
     texts = [case["text"] for case in cases]
-    answered = _both_ways(service, "/v1/complete", name, texts, max_tokens=steps, logprobs=0)
+    answered = both_ways(service, "/v1/complete", name, texts, max_tokens=steps, logprobs=0)
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert [token["text"].strip() for token in answer["tokens"]] == case[words]
@@ -210,7 +194,7 @@ def test_words(service: httpx.Client, name: str, steps: int, words: str) -> None
 @pytest.mark.parametrize("name", ["clas", "clas_no_opt"])
 def test_texts(service: httpx.Client, name: str) -> None:
     cases = _cases(name)
-    answered = _both_ways(service, "/v1/sentiment", name, [case["text"] for case in cases])
+    answered = both_ways(service, "/v1/sentiment", name, [case["text"] for case in cases])
     for case, answers in zip(cases, answered, strict=True):
         for answer in answers:
             assert answer["label"] == case["label"]
@@ -232,11 +216,11 @@ def test_models_answer_side_by_side(service: httpx.Client) -> None:
     """Requests to several models at once give what they give alone."""
     names = ["lstm_airline", "gru_weather", "block_rnn"] * 3
 
-    def ask(name: str) -> tuple[str, list[dict[str, Any]]]:
-        return name, _ask(service, "/v1/forecast", name, [case["input"] for case in _cases(name)])
+    def answers(name: str) -> tuple[str, list[dict[str, Any]]]:
+        return name, ask(service, "/v1/forecast", name, [case["input"] for case in _cases(name)])
 
     with ThreadPoolExecutor(8) as pool:
-        for name, results in pool.map(ask, names):
+        for name, results in pool.map(answers, names):
             for case, answer in zip(_cases(name), results, strict=True):
                 numbers = [number for row in answer["values"] for number in row]
                 assert numbers == pytest.approx(case["output"], rel=VALUE, abs=VALUE)

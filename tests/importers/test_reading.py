@@ -212,10 +212,3 @@ def test_the_serving_process_cannot_unpickle() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 assert (node.value.id, node.attr) not in {("torch", "load"), ("numpy", "load"), ("np", "load")}, file
     assert looked > 50
-
-
-def test_serving_imports_no_importer() -> None:
-    code = "import sys, app.main, app.cli.serve, app.engine.engine\n"
-    code += "print([module for module in sys.modules if module.startswith('app.imp')])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"

@@ -104,10 +104,14 @@ def test_opennmt(service: httpx.Client, number: int) -> None:
     ("settings", "told"),
     [
         (["init_hidden=zero", "version=1"], "--set beams=1"),
-        (["init_hidden=zero", "activation=relu"], "only tanh is supported"),
-        (["init_hidden=last"], "a decoder of size 24 cannot start from the 32 outputs of the encoder"),
+        pytest.param(["init_hidden=zero", "activation=relu"], "only tanh is supported", marks=pytest.mark.slow),
+        pytest.param(
+            ["init_hidden=last"],
+            "a decoder of size 24 cannot start from the 32 outputs of the encoder",
+            marks=pytest.mark.slow,
+        ),
         ([], "--set init_hidden=...  model: decoder: init_hidden (last, zero)"),
-        (["init_hidden=zero", "beam_alpha=much"], "the value must be a number"),
+        pytest.param(["init_hidden=zero", "beam_alpha=much"], "the value must be a number", marks=pytest.mark.slow),
     ],
 )
 def test_what_joeynmt_has_and_this_has_not(tmp_path: Path, settings: Sequence[str], told: str) -> None:

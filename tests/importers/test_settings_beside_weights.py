@@ -1,5 +1,6 @@
 """Numbers beside the weights are labels or scalers only where the file says so; otherwise they are offered."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,29 @@ def test_a_scaler_by_name_is_found(tmp_path: Path, name: str) -> None:
 def test_numbers_beside_the_weights_are_offered(tmp_path: Path) -> None:
     printed = imported(tmp_path, saved(tmp_path, {"model": _series(), "min": 2.0, "max": 9.0}), "--usual")
     assert "--scaler min-max:2,9,0,1" in printed
+
+
+def test_a_scaler_in_words_is_that_of_the_features(tmp_path: Path) -> None:
+    """One column in words is that of every column, as the question for it says; not that of one target."""
+    given = (
+        saved(tmp_path, nn.ModuleDict({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(4, 1)})),
+        "--usual",
+        "--features=a,b,c",
+    )
+    for text in ("none", "min-max:0,20"):
+        printed = imported(tmp_path, *given, f"--scaler={text}", name=text.partition(":")[0])
+        assert "--scaler" not in printed.replace("check", ""), printed
+
+
+def test_a_scaler_of_fewer_columns_than_features_is_doubted(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps({"mean": [2.0], "std": [3.0]}))
+    state = nn.ModuleDict({"lstm": nn.LSTM(3, 4), "fc": nn.Linear(4, 1)})
+    given = (saved(tmp_path, state), "--usual", "--features=a,b,c", "--targets=a")
+    printed = imported(tmp_path, *given, f"--scaler={tmp_path / 'one.json'}")
+    doubt = "it has 1 column, and the network reads 3"
+    assert doubt in printed.partition("check these")[2]
+    assert "usual: --scaler features=none" in printed
+    printed = imported(
+        tmp_path, *given, f"--scaler=targets={tmp_path / 'one.json'}", "--scaler=features=none", name="other"
+    )
+    assert doubt not in printed

@@ -24,6 +24,7 @@ FOLDER = Path(os.environ.get("UNROLL_STRANGERS", "-"))
 pytestmark = [
     pytest.mark.skipif(not FOLDER.is_dir(), reason="UNROLL_STRANGERS does not name the folder of strangers' files"),
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # all imports are in one fixture
 ]
 PROBABILITY, VALUE = 1e-5, 1e-4
 
@@ -186,6 +187,46 @@ STRANGERS: dict[str, Stranger] = {
         ["repos/varadhanx+LSTM-RNN/next_word_lstm.h5"],
         [*("--vocab", "@/repos/varadhanx+LSTM-RNN/tokenizer.pickle"), *_set(rules="tokenizer", padding="pre")],
     ),
+    "neuro_names": Stranger(
+        "next",
+        ["repos/SurAyush+NeuroNames/lstm_model.pth"],
+        [
+            "--vocab",
+            "@/answers/neuro_names_letters.json",
+            *_set(window="17", pad="none", start="~", end=".", pooling="last", activation="relu"),
+            *_set(tokenizer="characters", unknown="refuse"),
+        ],
+    ),
+    "comment_counts": Stranger(
+        "forecast",
+        ["repos/LoveAlwaysWin310+sentiment_analysis/lstm_model.pth"],
+        [
+            "--scaler",
+            "@/answers/comment_counts_scaler.joblib",
+            *_set(window="4", pooling="attention", attention_activation="tanh"),
+        ],
+    ),
+    "rainfall": Stranger(
+        "forecast",
+        ["repos/StephanieHsu0+rainfall-predictor/models/lstm_model.pth"],
+        [
+            *_set(window="24", pooling="last"),
+            "--scaler",
+            "none",
+            "--features",
+            "pressure,temperature,humidity,wind,rain,rain_3h,rain_6h",
+            "--targets",
+            "rain",
+        ],
+    ),
+    "next_word_pytorch": Stranger(
+        "next",
+        ["repos/Shirshadas24+LSTM_nextword_predict/lstm_model.pth", "vocab.pkl"],
+        [
+            *_set(window="61", pad="0", start="none", end="none", tokenizer="nltk", unknown="found"),
+            *_set(cleaning="@cleaning"),
+        ],
+    ),
 }
 CLEANING: dict[str, list[Any]] = {
     "fin_sentiment": ["lower", {"pattern": r"[^a-zA-Z0-9\s]", "by": ""}],
@@ -194,6 +235,7 @@ CLEANING: dict[str, list[Any]] = {
         {"pattern": r"<.*?>", "by": ""},
         {"pattern": "[" + "".join(f"\\{mark}" for mark in string.punctuation) + "]", "by": ""},
     ],
+    "next_word_pytorch": ["lower"],
     "rnn_backend": [
         "lower",
         {"pattern": r"http\S+|www\S+|https\S+", "by": ""},
@@ -205,8 +247,8 @@ NOT_TAKEN = {
     "packages/silero_vad/silero_vad/data/silero_vad.jit": "TorchScript",
     "packages/flavorfetcher/flavorfetcher/data/100_2021-04-20 10_38_24.203316_3_epochs_re-run_model.h5": "Concatenate",
     "packages/textgenrnn/textgenrnn/textgenrnn_weights.hdf5": "attention",
-    "repos/ayush-cpu-art+Sentiment-Analysis/simple_rnn_imdb.h5": "missing",
-    "repos/Aadii0916+Next-word-predict/lstm_model.h5": "missing",
+    "repos/ayush-cpu-art+Sentiment-Analysis/simple_rnn_imdb.h5": "no weights of any layer",
+    "repos/Aadii0916+Next-word-predict/lstm_model.h5": "no weights of any layer",
     "repos/TrigyaT+nepali_text_sentiment_analysis/sentiment_model.pth": "no recurrent layer",
 }  # what its refusal names
 

@@ -14,8 +14,7 @@ import pytest
 from app.errors import ImportFailed, InvalidVocabulary
 from app.importers.reading import ForeignObject
 from app.importers.text_options import TOKENIZERS
-from app.importers.text_rules.characters import PRINTABLE, characters, sorted_characters
-from app.importers.text_rules.corpus import sorted_words, word_language_model_dictionary
+from app.importers.text_rules.characters import characters
 from app.importers.text_rules.fastai import fastai
 from app.importers.text_rules.imdb import imdb
 from app.importers.text_rules.keras_tokenizer import FILTERS, KerasTokenizer, keras_tokenizer, tokenizer_of
@@ -24,7 +23,7 @@ from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.text_vectorization import STANDARDIZE, text_vectorization, vocabulary_lines
 from app.importers.text_rules.words import words
 from app.importers.tokenizer import Vocabulary, check_rules, word_vocabulary
-from app.store.manifest import FixedLength, Replacement
+from app.store.text_input import FixedLength, Replacement
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import no_word
 
@@ -309,10 +308,10 @@ def test_imdb_is_refused_if_it_does_not_fit() -> None:
 
 
 def test_characters_have_their_ids(tmp_path: Path) -> None:
-    printable = opened(characters(PRINTABLE), tmp_path)
+    printable = opened(characters(string.printable), tmp_path)
     assert printable.encode("a b\n") == [string.printable.index(letter) for letter in "a b\n"]
     assert printable.decode(printable.encode(" to be ")) == " to be "
-    letters = sorted_characters("hello world")
+    letters = sorted(set("hello world"))
     one_hot = opened(characters([*letters, no_word(len(letters))], unknown=len(letters)), tmp_path)
     assert one_hot.encode("how?") == [*map(letters.index, "how"), len(letters)]
     marked = opened(characters(["<s>", "</s>", *letters], bos="<s>", eos="</s>", unknown="skip", lower=True), tmp_path)
@@ -373,12 +372,6 @@ def test_rules_that_there_are_not_are_refused() -> None:
             check_rules(rules)
         with pytest.raises(ImportFailed, match=reason):
             word_vocabulary(["a"], rules, unk=None)
-
-
-def test_dictionaries_of_a_corpus() -> None:
-    assert word_language_model_dictionary("b a\n\nc b\n", "d a") == ["b", "a", "<eos>", "c", "d"]
-    assert word_language_model_dictionary("a\r\nb") == ["a", "<eos>", "b"]
-    assert sorted_words(["b a", "c a"]) == ["a", "b", "c"]
 
 
 def test_fastai_fills_its_vocabulary_up(tmp_path: Path) -> None:
@@ -519,9 +512,3 @@ def test_characters_of_the_kits(tmp_path: Path) -> None:
         if "error" not in case:
             assert tokenizer.decode(case["output_ids"]) == case["output"].removesuffix("\n")
             assert opened(characters(source), tmp_path).encode(case["text"]) == [*map(source.index, case["text"])]
-
-
-def test_the_dictionary_of_a_kit() -> None:
-    folder = kit("pytorch_word_language_model")
-    corpus = (folder / "lstm_train.txt").read_text(encoding="utf-8")
-    assert word_language_model_dictionary(corpus) == content(folder / "lstm_idx2word.json")

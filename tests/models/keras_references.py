@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from app.models.cells import Weights
-from app.store.architecture import Activation, CellSettings
+from app.store.recurrence import Activation, CellSettings
 
 FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,

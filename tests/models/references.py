@@ -6,7 +6,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from app.models.cells import RecurrentState
 from app.models.encoders import Encoded
-from app.store.architecture import AttentionKind, Decoder, Recurrence
+from app.store.attention import AttentionKind
+from app.store.decoder import Decoder
+from app.store.recurrence import Recurrence
 
 
 def mask_of(lengths: Tensor, width: int) -> Tensor:

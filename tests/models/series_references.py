@@ -7,7 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from app.store.architecture import Block, Forecaster, Layer, Recurrence, SeriesEncoder
+from app.store.block import Block
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.layer import Layer
+from app.store.recurrence import Recurrence
 from tests.models.references import torch_module
 
 Weights = dict[str, Tensor]

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from app.models.attention import Attention
-from app.store.architecture import Attention as AttentionConfig
-from app.store.architecture import AttentionKind
+from app.store.attention import Attention as AttentionConfig
+from app.store.attention import AttentionKind
 from tests.models.references import attend, mask_of
 
 KINDS: list[AttentionKind] = ["dot", "general", "additive", "gated"]

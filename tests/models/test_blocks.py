@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from app.models.blocks import Block, Blocks
-from app.store.architecture import Block as BlockConfig
+from app.store.block import Block as BlockConfig
 from tests.models.references import mask_of
 from tests.models.series_references import blocks, randomised, steps_of
 

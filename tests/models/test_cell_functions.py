@@ -8,7 +8,7 @@ from torch import Tensor
 
 from app.models.activations import function_of
 from app.models.recurrent import Recurrent
-from app.store.architecture import Activation, Recurrence
+from app.store.recurrence import Activation, Recurrence
 from tests.models.keras_references import FUNCTIONS, SLOPE, layer
 
 INPUT, HIDDEN, STEPS = 3, 5, 9

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from app.models.cells import RecurrentState
 from app.models.recurrent import Recurrent, last_of, reverse_within
-from app.store.architecture import CellKind, Recurrence
+from app.store.recurrence import CellKind, Recurrence
 from tests.models.references import mask_of, torch_module, unroll_packed
 
 CELLS: list[CellKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]

@@ -10,8 +10,9 @@ from app.models.cells import RecurrentState
 from app.models.decoders import Decoder
 from app.models.encoders import Encoded
 from app.models.state import State
-from app.store.architecture import Attention, AttentionKind, CellKind
-from app.store.architecture import Decoder as DecoderConfig
+from app.store.attention import Attention, AttentionKind
+from app.store.decoder import Decoder as DecoderConfig
+from app.store.recurrence import CellKind
 from tests.models.references import decode, mask_of
 
 Bridge = Literal["zeros", "copy", "linear", "tanh"]

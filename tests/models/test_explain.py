@@ -10,9 +10,11 @@ from app.models.encoders import TextEncoder
 from app.models.explain import explain
 from app.models.networks import Classifier
 from app.models.pieces import at_once
-from app.store.architecture import CellKind, FramesEncoder, Pooling, Recurrence, SeriesEncoder
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import TextEncoder as TextEncoderConfig
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.encoder_part import Pooling
+from app.store.encoders import FramesEncoder, SeriesEncoder
+from app.store.encoders import TextEncoder as TextEncoderConfig
+from app.store.recurrence import CellKind, Recurrence
 
 VOCABULARY = 30
 GATES: dict[CellKind, set[str]] = {

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from app.models.cells import RecurrentState
 from app.models.recurrent import Recurrent
 from app.models.serving.flat import FlatRecurrent
-from app.store.architecture import CellKind, Recurrence
+from app.store.recurrence import CellKind, Recurrence
 
 CELLS: list[CellKind] = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
 INPUT, HIDDEN, SOURCE = 6, 5, 9

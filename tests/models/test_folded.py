@@ -8,7 +8,7 @@ import torch
 from app.models.resnet import ResNet
 from app.models.serving.folded import FoldedResNet
 from app.models.serving.precision import capability
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 from tests.models.test_resnet import THIN, randomised
 
 

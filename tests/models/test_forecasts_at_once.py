@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from app.models.forecaster import Forecaster
-from app.store.architecture import Forecaster as Config
+from app.store.forecaster import Forecaster as Config
 
 FEATURES, HIDDEN, STEPS, HORIZON = 3, 4, 9, 4
 LENGTHS = torch.tensor([5, STEPS, 4])

@@ -9,9 +9,9 @@ from torch import Tensor
 from app.models.encoders import Encoded, SeriesEncoder, TextEncoder
 from app.models.recurrent import Recurrent
 from app.models.steps import joined_directions
-from app.store.architecture import Join, MaskedOutputs, Recurrence
-from app.store.architecture import SeriesEncoder as SeriesConfig
-from app.store.architecture import TextEncoder as TextConfig
+from app.store.encoders import SeriesEncoder as SeriesConfig
+from app.store.encoders import TextEncoder as TextConfig
+from app.store.recurrence import Join, MaskedOutputs, Recurrence
 from tests.models.keras_references import layer
 
 VOCABULARY, SIZE, HIDDEN = 12, 3, 4

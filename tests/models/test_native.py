@@ -22,7 +22,7 @@ from app.models.serving.native import (
 )
 from app.models.serving.native.cell import NativeKind
 from app.models.serving.native.matrix import activated
-from app.store.architecture import CELLS, Recurrence
+from app.store.recurrence import CELLS, Recurrence
 from tests.models.references import torch_module, unroll_packed
 
 pytestmark = pytest.mark.skipif(

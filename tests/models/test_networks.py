@@ -10,12 +10,17 @@ from torch import Tensor
 from app.models.encoders import Encoded, ImageEncoder
 from app.models.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, EncoderDecoder, build_network
 from app.models.resnet import ResNet
-from app.store.architecture import Architecture, Attention, CellKind, Decoder, Pooling, Recurrence, TextEncoder
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
-from app.store.architecture import ImageEncoder as ImageEncoderConfig
-from app.store.architecture import LanguageModel as LanguageModelConfig
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.architecture import Architecture
+from app.store.attention import Attention
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.decoder import Decoder
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
+from app.store.encoder_part import Pooling
+from app.store.encoders import TextEncoder
+from app.store.image_encoder import ImageEncoder as ImageEncoderConfig
+from app.store.image_encoder import ResNet as ResNetConfig
+from app.store.language_model import LanguageModel as LanguageModelConfig
+from app.store.recurrence import CellKind, Recurrence
 from tests.models.references import decode, encode_row
 
 VOCABULARY, EMBEDDING, HIDDEN, LABELS, SOURCE, TARGET = 13, 4, 5, 3, 8, 4

@@ -18,17 +18,12 @@ from app.models.pieces import at_once
 from app.models.recurrent import Recurrent
 from app.models.serving import precision
 from app.models.serving.precision import Capability, prepare
-from app.store.architecture import (
-    CELLS,
-    Attention,
-    Cell,
-    CellKind,
-    Decoder,
-    Recurrence,
-    TextEncoder,
-)
-from app.store.architecture import Classifier as ClassifierConfig
-from app.store.architecture import EncoderDecoder as EncoderDecoderConfig
+from app.store.attention import Attention
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.decoder import Decoder
+from app.store.encoder_decoder import EncoderDecoder as EncoderDecoderConfig
+from app.store.encoders import TextEncoder
+from app.store.recurrence import CELLS, Cell, CellKind, Recurrence
 from tests.models.references import mask_of
 
 MINIMAL, COUPLED = cast(CellKind, "minimal_gated"), cast(CellKind, "coupled_lstm")

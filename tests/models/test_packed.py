@@ -13,7 +13,7 @@ from app.models.serving.fused import FusedLSTM
 from app.models.serving.packed import PackedCell, PackedEmbedding, PackedKind, PackedLinear
 from app.models.serving.precision import capability
 from app.models.serving.unrolled import PackedLayer, PackedRecurrent
-from app.store.architecture import Recurrence
+from app.store.recurrence import Recurrence
 from tests.models.references import mask_of
 
 WIDTH = 9

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from app.models.networks import Classifier
 from app.models.pooling import AttentionPooling, pooled
-from app.store.architecture import AttentionPooling as AttentionConfig
-from app.store.architecture import Classifier as ClassifierConfig
+from app.store.classifier import Classifier as ClassifierConfig
+from app.store.pooled import AttentionPooling as AttentionConfig
 
 VOCABULARY, HIDDEN, WIDTH = 20, 4, 8
 LENGTHS = torch.tensor([3, WIDTH, 1, 6])

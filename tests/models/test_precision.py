@@ -15,7 +15,8 @@ from app.models.serving.flat import FlatRecurrent
 from app.models.serving.folded import FoldedConvolution
 from app.models.serving.one_by_one import OneByOne
 from app.models.serving.precision import Capability, Precision, precision_of, prepare, prepare_for_gpu, rounding
-from app.store.architecture import FramesEncoder, ImageEncoder, SeriesEncoder, TextEncoder
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.image_encoder import ImageEncoder
 from app.store.manifest import Manifest
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import IMAGE_SIZE, VOCABULARY, drafts

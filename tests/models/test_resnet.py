@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.models.resnet import Block, ResNet
-from app.store.architecture import ImageEncoder as ImageEncoderConfig
-from app.store.architecture import ResNet as ResNetConfig
+from app.store.image_encoder import ImageEncoder as ImageEncoderConfig
+from app.store.image_encoder import ResNet as ResNetConfig
 
 Kind = Literal["basic", "bottleneck"]
 Place = Literal["1x1", "3x3"]

@@ -10,7 +10,8 @@ from torch import Tensor
 from app.models.forecaster import Forecaster, moved
 from app.models.networks import Classifier, build_network
 from app.models.pooling import pooled
-from app.store.architecture import Architecture, Block
+from app.store.architecture import Architecture
+from app.store.block import Block
 from tests.models.references import mask_of
 from tests.models.series_references import forecast, head, linear, randomised, series_features, steps_of, under
 

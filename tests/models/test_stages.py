@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from app.models.encoders import SeriesEncoder
 from app.models.stages import Stages
 from app.models.steps import Steps
-from app.store.architecture import Convolution, Pool, Recurrence, RecurrenceStage, Stage, TextEncoder
-from app.store.architecture import SeriesEncoder as SeriesEncoderConfig
-from app.store.architecture import Stages as StagesConfig
+from app.store.encoders import SeriesEncoder as SeriesEncoderConfig
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
+from app.store.stages import RecurrenceStage, Stage
+from app.store.stages import Stages as StagesConfig
+from app.store.windowed_stages import Convolution, Pool
 from tests.models.references import mask_of
 from tests.models.series_references import randomised
 

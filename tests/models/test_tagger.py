@@ -8,8 +8,10 @@ from torch import Tensor
 
 from app.models.networks import Tagger, build_network
 from app.models.pieces import at_once
-from app.store.architecture import Layer, Recurrence, TextEncoder
-from app.store.architecture import Tagger as TaggerConfig
+from app.store.encoders import TextEncoder
+from app.store.layer import Layer
+from app.store.recurrence import Recurrence
+from app.store.tagger import Tagger as TaggerConfig
 from tests.models.references import encode_row
 from tests.models.series_references import every_path, head, linear, path_score, randomised, under
 

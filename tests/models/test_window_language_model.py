@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from app.models.window_language_model import WindowLanguageModel
-from app.store.architecture import WindowLanguageModel as Config
+from app.store.window_language_model import WindowLanguageModel as Config
 
 VOCABULARY, WINDOW = 15, 6
 
@@ -21,6 +21,7 @@ def model(**changes: Any) -> WindowLanguageModel:
 MODELS: dict[str, dict[str, Any]] = {
     "padded": {"pad": 0},
     "padded, flat": {"pad": 3, "pooling": ["flatten", "last"]},
+    "padded on the right": {"pad": 3, "pad_side": "right", "pooling": ["last", "flatten"]},
     "padded and masked": {"pad": 0, "encoder": {"mask_id": 0}},
     "padded, with a convolution": {
         "pad": 0,
@@ -51,7 +52,8 @@ def test_a_step_reads_the_window_anew(name: str) -> None:
             text.append(int(tokens[row]))
             window = text[-WINDOW:]
             if pad is not None:
-                window = [pad] * (WINDOW - len(window)) + window
+                padding = [pad] * (WINDOW - len(window))
+                window = padding + window if network.config.pad_side == "left" else window + padding
             alone = network(torch.tensor([window]), torch.tensor([len(window)]))[0]
             torch.testing.assert_close(logits[row], alone, rtol=1e-5, atol=1e-5)
 

@@ -11,8 +11,11 @@ import unroll
 from app.cli.in_process import answers
 from app.errors import ImportFailed
 from app.saving.missing import ArgumentsMissing
-from app.store.architecture import Classifier, Forecaster, LanguageModel, Tagger
+from app.store.classifier import Classifier
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
 from app.store.model_store import open_version
+from app.store.tagger import Tagger
 
 WORDS = ["<pad>", "<unk>", "film", "great", "bad", "plot", "actor", "scene", "very", "fine", "a", "the", "was", "is"]
 LABELS = ["bad", "so-so", "good"]
@@ -67,6 +70,26 @@ def test_a_module_shows_how_it_reads_its_outputs(tmp_path: Path, pool: str) -> N
     assert "activation: tanh, as the module answers" in saved.found
     architecture = open_version(saved.folder).manifest.architecture
     assert isinstance(architecture, Classifier)
+
+
+def test_a_module_may_have_the_names_of_a_repository_and_a_forward_of_its_own(tmp_path: Path) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(len(WORDS), 6)
+            self.lstm = nn.LSTM(6, 5, bidirectional=True, batch_first=True)
+            self.fc = nn.Linear(10, 3)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            outputs: Tensor = self.fc(self.lstm(self.embedding(ids))[0].mean(1))
+            return outputs
+
+    torch.manual_seed(3)
+    for options in ({}, {"length": 9, "padding": "right"}):
+        saved = _save(Named(), tmp_path, vocabulary=WORDS, labels=LABELS, usual=True, **options)
+        assert saved.difference is not None
+        assert saved.difference < 1e-5
+        assert "pooling: mean, as the module answers" in saved.found
 
 
 def test_the_version_answers_as_the_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

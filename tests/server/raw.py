@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tests.conftest import PATIENCE
+
 BODY = b'{"inputs": "a good film"}'
 
 
@@ -18,7 +20,7 @@ class Answer(NamedTuple):
     body: Any
 
 
-def connected(address: str, *, seconds: float = 20) -> socket.socket:
+def connected(address: str, *, seconds: float = PATIENCE) -> socket.socket:
     parts = urlsplit(address)
     return socket.create_connection((parts.hostname, parts.port), timeout=seconds)
 
@@ -58,9 +60,9 @@ def ask(address: str, *parts: bytes) -> Answer:
         return read_answer(connection)
 
 
-def is_closed(connection: socket.socket, *, seconds: float) -> bool:
-    """Whether the other end closes the connection within `seconds`."""
-    connection.settimeout(seconds)
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other end closes the connection, before it would for being idle by default."""
+    connection.settimeout(60)
     try:
         while connection.recv(65536):
             pass

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.server.raw import BODY, connected, head, length
 
 STREAM = json.dumps({"inputs": "save the file", "stream": True, "max_tokens": 200, "min_tokens": 200}).encode()
@@ -36,12 +37,15 @@ def test_connections_and_requests_are_no_garbage(server: str, request_bytes: byt
                 connection.sendall(request_bytes)
                 if reads:
                     assert connection.recv(reads)
-        end, ours = time.monotonic() + 10, Counter[str]()
-        while time.monotonic() < end:  # the last ones may be ending
-            time.sleep(0.1)
-            ours = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith("app."))
-            if not ours["HttpProtocol"] + ours["Cycle"] + ours["Jobs"]:
-                break
-        assert ours["HttpProtocol"] + ours["Cycle"] + ours["Jobs"] < REQUESTS / 4, ours  # other tests may leave some
+        end = time.monotonic() + PATIENCE
+        while sum(left().values()) >= REQUESTS / 4:  # other tests may leave some
+            assert time.monotonic() < end, left()
+            time.sleep(0.1)  # the last ones may be ending
     finally:
         gc.enable()
+
+
+def left() -> Counter[str]:
+    """How many connections and requests there are, by their types."""
+    ours = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith("app."))
+    return Counter({name: ours[name] for name in ("HttpProtocol", "Cycle", "Jobs")})

@@ -1,10 +1,11 @@
 """What arrives on a connection of a real server: odd heads, upgrades, limits of size and time."""
 
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.conftest import serving, wait_until_ready
 from tests.server.raw import BODY, ask, connected, head, is_closed, length, read_answer
+from tests.service.serving import until
 
 HEAD_SECONDS, REQUEST_SECONDS, IDLE_SECONDS = 1.0, 1.5, 2.0
 JAVA = Path(__file__).with_name("Post.java")
@@ -107,14 +109,13 @@ def test_what_is_no_request_gets_a_problem_and_the_connection_closes(
         assert answer.headers[b"content-type"] == b"application/problem+json"
         assert answer.headers[b"connection"] == b"close"
         assert answer.headers[b"x-request-id"]
-        assert is_closed(connection, seconds=5)
+        assert is_closed(connection)
 
 
 def test_a_head_without_end_is_refused_while_it_arrives(server: str) -> None:
     """And costs neither memory nor the time of others."""
     with connected(server) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: ")
-        began = time.monotonic()
         sent = 0
         try:
             while sent < 60_000_000:
@@ -122,7 +123,6 @@ def test_a_head_without_end_is_refused_while_it_arrives(server: str) -> None:
         except OSError:
             pass  # closed, after the response
         assert httpx.get(f"{server}/healthz").status_code == 200
-        assert time.monotonic() - began < 10
     with connected(server) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 70_000)
         assert read_answer(connection).status == 431
@@ -160,7 +160,7 @@ def test_garbage_after_a_refusal_is_dropped(server: str, framing: str, caplog: p
         with connected(server) as connection:
             connection.sendall(request + garbage)
             assert read_answer(connection).status >= 400
-            assert is_closed(connection, seconds=5)
+            assert is_closed(connection)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -168,28 +168,30 @@ def test_garbage_after_a_refusal_is_dropped(server: str, framing: str, caplog: p
 def test_an_idle_connection_closes(impatient: str, is_late: bool) -> None:
     """Also when the rest of a body came after the response."""
     with connected(impatient) as connection:
+        began = time.monotonic()
         connection.sendall(head("/healthz", length(1), method="GET"))
         if not is_late:
             connection.sendall(b"x")
         assert read_answer(connection).status == 200
         if is_late:
             connection.sendall(b"x")
-        began = time.monotonic()
-        assert is_closed(connection, seconds=IDLE_SECONDS + 3)
+        assert is_closed(connection)
         assert time.monotonic() - began > IDLE_SECONDS / 2
 
 
-def test_an_empty_line_after_a_request_is_ignored(impatient: str) -> None:
+def test_an_empty_line_after_a_request_is_ignored(server: str, impatient: str) -> None:
     """RFC 9112, section 2.2: old clients send one after a body. It gets no response."""
+    request = head("/healthz", method="GET")
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(request)
+            assert read_answer(connection).status == 200
+            connection.sendall(b"\r\n")
+            time.sleep(0.2)
     with connected(impatient) as connection:
-        connection.sendall(head("/healthz", method="GET"))
+        connection.sendall(request)
         assert read_answer(connection).status == 200
         connection.sendall(b"\r\n")
-        time.sleep(HEAD_SECONDS / 2)
-        connection.sendall(head("/healthz", method="GET"))
-        assert read_answer(connection).status == 200
-        connection.sendall(b"\r\n")
-        connection.settimeout(HEAD_SECONDS + 3)
         assert connection.recv(100) == b""
 
 
@@ -198,7 +200,7 @@ def test_the_rest_of_a_body_must_come_soon_after_the_response(server: str) -> No
     with connected(server) as connection:
         connection.sendall(head("/healthz", length(1), method="GET"))
         assert read_answer(connection).status == 200
-        assert is_closed(connection, seconds=5)
+        assert is_closed(connection)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_a_head_that_does_not_come_ends_the_connection(impatient: str, sent: byt
         if sent:
             answer = read_answer(connection)
             assert answer.body["type"] == "/problems/request-too-slow"
-        assert is_closed(connection, seconds=seconds + 2)
+        assert is_closed(connection)
     assert time.monotonic() - began >= seconds
 
 
@@ -229,19 +231,20 @@ def test_a_body_that_does_not_come_is_given_up(impatient: str, framing: str) -> 
             assert time.monotonic() - began >= REQUEST_SECONDS, path
             assert (answer.status, answer.headers[b"connection"]) == (408, b"close"), path
             assert answer.body["type"] == "/problems/request-too-slow", path
-            assert is_closed(connection, seconds=3), path
-    assert time.monotonic() - began < REQUEST_SECONDS + 3
+            assert is_closed(connection), path
 
 
 def test_bytes_that_trickle_do_not_extend_the_limits(impatient: str) -> None:
     with connected(impatient) as connection:
         connection.sendall(head("/v1/sentiment", length(1000)))
-        began = time.monotonic()
-        with suppress(ConnectionError):
-            while time.monotonic() - began < 10:
-                connection.sendall(b" ")
-                time.sleep(0.1)
-        assert time.monotonic() - began < REQUEST_SECONDS + 3
+        with pytest.raises(ConnectionError):
+            _trickle(connection, 900)
+
+
+def _trickle(connection: socket.socket, size: int) -> None:
+    for _ in range(size):
+        connection.sendall(b" ")
+        time.sleep(0.1)
 
 
 def test_slow_bodies_lock_nobody_out(server: str) -> None:
@@ -256,7 +259,7 @@ def test_slow_bodies_lock_nobody_out(server: str) -> None:
         for _ in range(20):
             assert httpx.post(f"{server}/v1/sentiment", json={"inputs": "a good film"}).status_code == 200
         large = {"inputs": ["a good film " * 100] * 60}
-        assert httpx.post(f"{server}/v1/sentiment", json=large, timeout=60).status_code == 200
+        assert httpx.post(f"{server}/v1/sentiment", json=large).status_code == 200
     finally:
         for connection in slow:
             connection.close()
@@ -267,14 +270,12 @@ def test_a_pipeline_ends_with_its_connection(server: str) -> None:
     before = _counter(server, "unroll_http_requests_total", 'status="499"')
     body = b'{"inputs": "save the file", "max_tokens": 4000, "min_tokens": 4000}'
     with connected(server) as connection:
+        until(lambda: not _counter(server, "unroll_pending_requests"))
         connection.sendall((head("/v1/translate", length(len(body))) + body) * 2)
-        time.sleep(0.1)
-    end = time.monotonic() + 10
-    while _counter(server, "unroll_http_requests_total", 'status="499"') == before:
-        assert time.monotonic() < end, "the running request was not cancelled"
-        time.sleep(0.05)
+        until(lambda: _counter(server, "unroll_pending_requests") == 1)
+    until(lambda: _counter(server, "unroll_http_requests_total", 'status="499"') > before)
 
 
-def _counter(address: str, name: str, label: str) -> float:
+def _counter(address: str, name: str, label: str = "") -> float:
     lines = httpx.get(f"{address}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(name) and label in line)

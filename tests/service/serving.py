@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -9,20 +10,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import psutil
 
-from tests.conftest import wait_until_ready
+from tests.conftest import START_SECONDS, wait_until_ready
+
+DUMP_SECONDS = 10  # for the stacks of a process that does not start
 
 
 @dataclass(frozen=True)
 class Served:
-    """A running service; `log` is its output before the address."""
+    """A running service. `log` is what it has printed so far: a thread reads it, or the pipe would fill up."""
 
     process: subprocess.Popen[str]
     address: str
-    log: tuple[str, ...]
+    log: list[str]
+    reader: Thread
+
+    def whole_log(self) -> str:
+        """All that the service and its children print until they have ended."""
+        self.reader.join()
+        return "".join(self.log)
 
     def engines(self) -> list[psutil.Process]:
         """The engine processes that are alive."""
@@ -60,26 +70,56 @@ def started(command: Sequence[str], address: str, **environment: str) -> Iterato
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"} | environment,
     )
+    log: list[str] = []
+    reader = Thread(target=_read, args=(process, log), daemon=True)
+    reader.start()
     try:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if found := re.search(address, line):
-                break
-        else:
-            raise AssertionError("it ended at once: " + "".join(lines))
-        served = Served(process, found[0], tuple(lines))
-        wait_until_ready(served.address)
+        with _telling_more(process, log, reader):
+            served = Served(process, _address(process, log, address), log, reader)
+            wait_until_ready(served.address, process=process)
         yield served
     finally:
         process.kill()
         process.wait()
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+def _read(process: subprocess.Popen[str], log: list[str]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        log.extend(process.stdout)
+
+
+def _address(process: subprocess.Popen[str], log: list[str], address: str) -> str:
+    """The first match of the pattern in the output."""
+    found: list[re.Match[str]] = []
+
+    def is_printed() -> bool:
+        has_ended = process.poll() is not None
+        found.extend(filter(None, (re.search(address, line) for line in list(log))))
+        assert found or not has_ended, "the process ended without an address"
+        return bool(found)
+
+    until(is_printed, seconds=START_SECONDS)
+    return found[0][0]
+
+
+@contextmanager
+def _telling_more(process: subprocess.Popen[str], log: list[str], reader: Thread) -> Iterator[None]:
+    """Adds to a failure all that the process printed, and where each of its threads and those of its children were."""
+    try:
+        yield
+    except AssertionError as failure:
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            children = psutil.Process(process.pid).children(recursive=True)
+            for pid in (*(child.pid for child in children), process.pid):
+                os.kill(pid, signal.SIGABRT)  # faulthandler prints the threads
+        reader.join(DUMP_SECONDS)
+        raise AssertionError(f"{failure}; the service printed:\n{''.join(log)}") from None
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 100) -> None:
     """Return when the condition holds; fail after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():

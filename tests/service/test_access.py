@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from app.api.access.keys import hash_of, new_token
+from tests.conftest import PATIENCE
 from tests.service.serving import Served, started, until
 
 TEXT = {"inputs": "a warm and funny film"}
@@ -22,15 +23,14 @@ def command(store: Path, *options: str) -> list[str]:
 
 
 def ask(served: Served, **headers: str) -> int:
-    return httpx.post(f"{served.address}/v1/sentiment", json=TEXT, headers=headers, timeout=30).status_code
+    return httpx.post(f"{served.address}/v1/sentiment", json=TEXT, headers=headers, timeout=PATIENCE).status_code
 
 
 def end(served: Served) -> str:
     """End the service. Returns all its output."""
     served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(30) == 0
-    assert served.process.stdout is not None
-    return "".join(served.log) + served.process.stdout.read()
+    assert served.process.wait(PATIENCE) == 0
+    return served.whole_log()
 
 
 @pytest.mark.slow  # several services are started

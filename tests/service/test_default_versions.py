@@ -72,7 +72,7 @@ def test_the_version_of_waiting_requests_is_unloaded_and_their_engine_ends(serve
     engine = stopped_engine(served)
 
     def ask(path: str, body: dict[str, Any]) -> httpx.Response:
-        return httpx.post(f"{served.address}{path}", json=body, timeout=60)
+        return httpx.post(f"{served.address}{path}", json=body)
 
     with ThreadPoolExecutor(32) as pool, Admin(served.address) as admin:
         unnamed: list[Future[httpx.Response]] = [pool.submit(ask, path, body) for path, body in UNNAMED]

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import wait_until_ready
+from tests.conftest import PATIENCE, wait_until_ready
 
 FILES = 256
 TEXT = {"inputs": "a good film"}
@@ -40,7 +40,7 @@ def unread(
 
     def end() -> str:
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         return log
 
@@ -61,12 +61,10 @@ def _free_port() -> int:
 @pytest.mark.slow
 def test_a_log_that_nobody_reads_stops_nothing(tiny_store: Path) -> None:
     with unread(tiny_store) as (address, _, end):
-        with httpx.Client(base_url=address, timeout=20) as client:
+        with httpx.Client(base_url=address) as client:
             for _ in range(400):  # lines of 150 KB; a pipe holds 64 KB
                 assert client.post("/v1/sentiment", json=TEXT).status_code == 200
-        began = time.monotonic()
         log = end()
-        assert time.monotonic() - began < 15
         assert '"event":"request"' in log
 
 
@@ -79,11 +77,11 @@ def test_idle_connections_make_room_for_new_ones(tiny_store: Path) -> None:
     with unread(tiny_store, "--head-seconds", "600", prepare=limited) as (address, files, end), ExitStack() as idle:
         place = urlsplit(address)
         for number in range(2 * FILES):
-            connection = idle.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            connection = idle.enter_context(socket.create_connection((place.hostname, place.port), timeout=PATIENCE))
             connection.sendall(b"" if number % 2 else b"POST /v1/sentiment HTTP/1.1\r\n")
             if number % 64 == 0:
-                assert httpx.get(f"{address}/healthz", timeout=10).status_code == 200
-        assert httpx.post(f"{address}/v1/sentiment", json=TEXT, timeout=10).status_code == 200
+                assert httpx.get(f"{address}/healthz").status_code == 200
+        assert httpx.post(f"{address}/v1/sentiment", json=TEXT).status_code == 200
         assert files() < FILES - 64  # half of the reserve is left: each new connection closed another one
         log = end()
     assert "connections are open, the limit of open files" in log
@@ -100,7 +98,7 @@ def test_the_oldest_idle_connection_makes_room(tiny_store: Path) -> None:
         place = urlsplit(address)
 
         def connect() -> socket.socket:
-            return opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            return opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=PATIENCE))
 
         for _ in range(FILES // 2 + 16):  # more than there is room for
             kept = connect()
@@ -125,21 +123,21 @@ def test_bodies_that_never_come_leave_room(tiny_store: Path, path: str) -> None:
     with unread(tiny_store, prepare=limited) as (address, _, _), ExitStack() as opened:
         place = urlsplit(address)
         for _ in range(FILES):
-            connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=PATIENCE))
             lines = f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Content-Length: 1"
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
-        assert httpx.get(f"{address}/healthz", timeout=5).status_code == 200
-        assert httpx.post(f"{address}/v1/sentiment", json=TEXT, timeout=5).status_code == 200
+        assert httpx.get(f"{address}/healthz").status_code == 200
+        assert httpx.post(f"{address}/v1/sentiment", json=TEXT).status_code == 200
 
 
 @pytest.mark.slow
 def test_clients_that_do_not_read_do_not_keep_the_service_from_ending(tiny_store: Path) -> None:
-    with unread(tiny_store, "--drain-seconds", "100") as (address, _, end), ExitStack() as opened:
+    with unread(tiny_store, "--drain-seconds", "1000") as (address, _, end), ExitStack() as opened:
         place = urlsplit(address)
         for _ in range(5):
-            connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+            connection = opened.enter_context(socket.create_connection((place.hostname, place.port), timeout=PATIENCE))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         time.sleep(1)
-        log = end()  # within 30 s
+        log = end()
     assert "Traceback" not in log

@@ -32,7 +32,7 @@ def test_loads_and_unloads_leave_the_front_end_as_it_was(store: Path) -> None:
     with (
         serving(store, "--engines", "1", "--admin-key", KEY) as served,
         Admin(served.address) as admin,
-        httpx.Client(base_url=served.address, timeout=30) as client,
+        httpx.Client(base_url=served.address) as client,
     ):
         front_end = psutil.Process(served.process.pid)
         figures = []

@@ -13,20 +13,24 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.service.serving import Served, serving
+from tests.conftest import PATIENCE
+from tests.service.serving import Served, serving, until
 from tests.tasks.hostile_images import saved, slow_jpeg
 
 SMALL = saved(Image.effect_noise((400, 300), 50).convert("RGB"), "JPEG")
 
 
 def caption(served: Served, content: bytes) -> httpx.Response:
-    return httpx.post(
-        f"{served.address}/v1/caption", content=content, headers={"content-type": "image/jpeg"}, timeout=60
-    )
+    return httpx.post(f"{served.address}/v1/caption", content=content, headers={"content-type": "image/jpeg"})
 
 
 def decoders(served: Served) -> Sequence[psutil.Process]:
     return served.children("app.tasks.sources.image_decoder")
+
+
+def is_busy(decoder: psutil.Process) -> bool:
+    """Whether it works on an image: it needs some 0.3 s of processor time to start."""
+    return decoder.cpu_times().user > 1
 
 
 @pytest.mark.slow
@@ -36,9 +40,7 @@ def test_captions_go_on_beside_files_that_take_too_long(tiny_store: Path) -> Non
         assert len(before) == 2
         slow = [pool.submit(caption, served, slow_jpeg()) for _ in range(4)]
         time.sleep(0.2)
-        started = time.monotonic()
         assert caption(served, SMALL).status_code == 200
-        assert time.monotonic() - started < 10
         for answer in slow:
             problem = answer.result().json()
             assert (problem["status"], problem["type"]) == (422, "/problems/invalid-image")
@@ -54,11 +56,11 @@ def test_the_service_ends_in_time_while_it_decodes(tiny_store: Path) -> None:
         threads = [threading.Thread(target=_until_refused, args=(served,)) for _ in range(2)]
         for thread in threads:
             thread.start()
-        time.sleep(1)
+        until(lambda: any(map(is_busy, decoders(served))))
         served.process.send_signal(signal.SIGTERM)
-        _, alive = psutil.wait_procs(decoders(served), timeout=3)
+        _, alive = psutil.wait_procs(decoders(served), timeout=50)
         assert not alive
-        assert served.process.wait(30) == 0
+        assert served.process.wait(PATIENCE) == 0
         for thread in threads:
             thread.join()
         assert not any(child.is_running() for child in children)
@@ -70,9 +72,9 @@ def test_decoders_end_with_a_service_that_is_killed(tiny_store: Path) -> None:
         children = decoders(served)
         thread = threading.Thread(target=_until_refused, args=(served,))
         thread.start()
-        time.sleep(1)
+        until(lambda: any(map(is_busy, children)))
         served.process.kill()
-        _, alive = psutil.wait_procs(children, timeout=2)
+        _, alive = psutil.wait_procs(children, timeout=50)
         assert not alive
         thread.join()
 

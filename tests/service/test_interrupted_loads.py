@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from app.models.networks import build_network
-from app.store.architecture import Classifier
+from app.store.classifier import Classifier
 from app.store.manifest import Manifest
+from tests.conftest import wait_until_ready
 from tests.service.serving import Served, serving
 from tests.service.versions import KEY, Admin, put_version
 from training.cards import CardText
@@ -37,11 +38,11 @@ def served(tiny_store: Path, tmp_path: Path) -> Iterator[Served]:
 def load(served: Served, path: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {KEY}"}
     body = {"version": 2} if path.startswith("/v1") else {"parameters": {"version": 2}}
-    return httpx.post(f"{served.address}{path}", json=body, headers=headers, timeout=60)
+    return httpx.post(f"{served.address}{path}", json=body, headers=headers)
 
 
 def version_of(served: Served) -> int:
-    answer = httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a film"}, timeout=30)
+    answer = httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a film"})
     version: int = answer.json()["results"][0]["version"]
     return version
 
@@ -53,13 +54,17 @@ def broken(served: Served) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_engine_that_ends_during_a_load(served: Served, path: str) -> None:
-    (engine,) = served.engines()
-    engine.send_signal(signal.SIGSTOP)  # the load cannot end before the engine does
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load, served, path)
-        time.sleep(0.5)
-        engine.kill()  # as the kernel does when memory is short
-        answer = loading.result()
+    for seconds in (0.5, 2, 8, 32):  # until the load has reached the engine before it ends
+        (engine,) = served.engines()
+        engine.send_signal(signal.SIGSTOP)  # the load cannot end before the engine does
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(load, served, path)
+            time.sleep(seconds)
+            engine.kill()  # as the kernel does when memory is short
+            answer = loading.result()
+        if "no engine is ready" not in answer.text:
+            break
+        wait_until_ready(served.address)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
     assert int(answer.headers["retry-after"]) >= 1
     reason = "an engine ended while it loaded it; the system may have killed it for its memory"
@@ -120,7 +125,7 @@ def test_a_served_version_stays_served_when_a_load_lacks_memory(tiny_store: Path
             assert admin.load(NAME, 4).status_code == 503
         assert broken(served) == {}
         body = {"inputs": "a film", "model": NAME, "version": 4}
-        answer = httpx.post(f"{served.address}/v1/sentiment", json=body, timeout=60)
+        answer = httpx.post(f"{served.address}/v1/sentiment", json=body)
         assert answer.status_code == 200, answer.text
 
 
@@ -138,9 +143,7 @@ def test_a_load_during_an_unload_is_not_answered_by_it(served: Served, tmp_path:
         loaded = load(served, PATHS[0])
         assert unloading.result().status_code == 200
     assert (loaded.status_code, loaded.json()["type"]) == (422, "/problems/load-failed")
-    began = time.monotonic()
     body = {"inputs": "a film", "model": NAME, "version": 2}
-    answer = httpx.post(f"{served.address}/v1/sentiment", json=body, timeout=30)
+    answer = httpx.post(f"{served.address}/v1/sentiment", json=body)
     assert answer.json()["type"] in ("/problems/model-unavailable", "/problems/model-not-found")
-    assert time.monotonic() - began < 10
     assert version_of(served) == 1

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any, get_args
 
 import httpx
@@ -26,13 +25,14 @@ class Watched:
     """A service, its output, and the receiver of its spans."""
 
     served: Served
-    printed: list[str]
     received: Received
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Its log lines, each of which is JSON."""
-        return [json.loads(line) for line in list(self.printed)]
+        """Its log lines after the address, each of which is JSON."""
+        log = list(self.served.log)
+        (first,) = [place for place, line in enumerate(log) if self.served.address in line]
+        return [json.loads(line) for line in log[first + 1 :]]
 
     def requests(self) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["event"] == "request"]
@@ -46,19 +46,13 @@ def watched(tiny_store: Path) -> Iterator[Watched]:
     with receiving() as received:
         environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = received.address
         with started(command, r"(?<= on )http://127\.0\.0\.1:\d+", **environment) as served:
-            printed: list[str] = []
-            reader = Thread(target=lambda: printed.extend(iter(served.process.stdout.readline, "")))  # type: ignore[union-attr]
-            reader.start()
             until(lambda: len(serving_pids(served)) == 2)
-            yield Watched(served, printed, received)
-            served.process.terminate()
-            served.process.wait()
-            reader.join()
+            yield Watched(served, received)
 
 
 def ask(watched: Watched, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
     """On a new connection, so that any worker may answer."""
-    return httpx.post(f"{watched.served.address}{path}", json=body, headers=headers, timeout=60)
+    return httpx.post(f"{watched.served.address}{path}", json=body, headers=headers)
 
 
 def scrape(watched: Watched) -> dict[str, float]:
@@ -158,7 +152,7 @@ def test_no_text_is_written_anywhere(watched: Watched) -> None:
     until(lambda: any(line["request_id"] == "last" for line in watched.requests()))
     until(lambda: len(watched.received.spans) > 0)
     assert len([line for line in watched.requests() if line["status"] >= 400]) >= 4
-    assert MARKER not in "".join(watched.printed)
+    assert MARKER not in "".join(watched.served.log)
     assert MARKER not in str(watched.received.spans)
 
 

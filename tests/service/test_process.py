@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.service.serving import metric, serving, started, until
 
 LONG = {"inputs": "save the changes before closing", "min_tokens": 1500, "max_tokens": 1500}
@@ -22,7 +23,7 @@ PATIENT = ("--request-seconds", "100", "--drain-seconds", "100")
 
 
 def translate(address: str) -> httpx.Response:
-    return httpx.post(f"{address}/v1/translate", json=LONG, timeout=100)
+    return httpx.post(f"{address}/v1/translate", json=LONG, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("engines", ["2", pytest.param("1", marks=pytest.mark.slow)])
@@ -50,7 +51,7 @@ def test_sigterm_lets_requests_end_and_ends_with_status_0(tiny_store: Path) -> N
         until(lambda: metric(served.address, "unroll_engine_running") >= 1)
         served.process.send_signal(signal.SIGTERM)
         assert [future.result().status_code for future in asked] == [200] * 4
-        assert served.process.wait(30) == 0
+        assert served.process.wait(PATIENCE) == 0
         assert not any(engine.is_running() for engine in engines)
 
 
@@ -63,7 +64,7 @@ def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> 
     def client(address: str) -> None:
         while not outcomes["refused"]:
             try:
-                answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a good film"}, timeout=30)
+                answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a good film"}, timeout=PATIENCE)
                 outcomes[str(answer.status_code)] += 1
             except httpx.ConnectError:
                 outcomes["refused"] += 1
@@ -77,7 +78,7 @@ def test_sigterm_under_load_fails_no_request(tiny_store: Path, workers: str) -> 
         for future in asked:
             future.result()
         assert outcomes.keys() == {"200", "refused"}
-        assert served.process.wait(30) == 0
+        assert served.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.slow
@@ -89,7 +90,7 @@ def test_draining_is_bounded(tiny_store: Path) -> None:
         asked = pool.submit(httpx.post, f"{served.address}/v1/translate", json=endless, timeout=60)
         until(lambda: metric(served.address, "unroll_engine_running") >= 1)
         served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(20) == 0
+        assert served.process.wait(PATIENCE) == 0
         answer = asked.result()
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/draining")
 
@@ -100,7 +101,7 @@ def test_engines_end_with_the_front_end(tiny_store: Path) -> None:
         assert len(engines) == 2
         served.process.kill()
         served.process.wait()
-        psutil.wait_procs(engines, timeout=20)
+        psutil.wait_procs(engines, timeout=PATIENCE)
         assert not any(engine.is_running() for engine in engines)
 
 
@@ -141,7 +142,7 @@ def test_a_port_in_use_is_said_plainly(tiny_store: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "app", "serve", "--store", str(tiny_store), "--port", port]
-        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert "another --port" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -160,7 +161,7 @@ _OUT_OF_RANGE = (["--port", "70000"], ["--engines", "-1"], ["--workers", "0"])
 )
 def test_settings_that_cannot_be_are_said_plainly(options: list[str]) -> None:
     command = [sys.executable, "-m", "app", "serve", *options]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert options[0].removeprefix("--") in ended.stderr

@@ -1,10 +1,11 @@
-"""The folder for temporary files: full, not writable, and after a service was killed; and kernels that are missing."""
+"""The folder for temporary files: full, not writable, with a long path, after a service was killed; missing kernels."""
 
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 import app
+from tests.conftest import PATIENCE
 from tests.service.serving import started, until
 
 ADDRESS = r"(?<= on )http://127\.0\.0\.1:\d+"
@@ -33,13 +35,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder with a short path, unlike `tmp_path`: the paths of sockets in it are limited."""
+    with tempfile.TemporaryDirectory(prefix="unroll-test-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
 def refused(store: Path, folder: Path, **arguments: object) -> str:
     ended = subprocess.run(
         command(store),
         env=os.environ | {"TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         **arguments,  # type: ignore[call-overload]
     )
@@ -71,14 +80,35 @@ def test_a_full_disk_is_named_and_another_folder_used(tiny_store: Path, small_di
         assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
 
 
+def folder_of(parent: Path, size: int) -> Path:
+    """A folder whose path has `size` bytes, some of them in letters of three."""
+    folder = parent / "한국"
+    folder = folder.with_name(folder.name + "x" * (size - len(os.fsencode(folder))))
+    folder.mkdir()
+    return folder
+
+
+def test_a_path_that_is_too_long_for_sockets(tiny_store: Path, place: Path) -> None:
+    folder = folder_of(place, 73)
+    (line,) = refused(tiny_store, folder).splitlines()
+    assert line.startswith(
+        f"Error: the path of the folder for temporary files, {folder}, has 73 bytes; the limit is 72,"
+    )
+    assert "TMPDIR" in line
+
+
+@pytest.mark.slow
+def test_the_longest_path_is_used(tiny_store: Path, place: Path) -> None:
+    with started(command(tiny_store), ADDRESS, TMPDIR=str(folder_of(place, 72))) as served:
+        assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
+
+
 def folders(place: Path) -> set[str]:
     return {path.name for path in place.iterdir()}
 
 
 @pytest.mark.slow  # several services are started
-def test_the_next_service_removes_the_folder_of_a_killed_one(tiny_store: Path, tmp_path: Path) -> None:
-    place = tmp_path / "t"
-    place.mkdir()
+def test_the_next_service_removes_the_folder_of_a_killed_one(tiny_store: Path, place: Path) -> None:
     (place / "unroll-of-somebody").mkdir()
     with (
         started(command(tiny_store), ADDRESS, TMPDIR=str(place)) as first,
@@ -98,20 +128,20 @@ def test_the_next_service_removes_the_folder_of_a_killed_one(tiny_store: Path, t
             for served in (living, third):
                 assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
             third.process.terminate()
-            assert third.process.wait(30) == 0
+            assert third.process.wait(PATIENCE) == 0
         assert folders(place) == after & both
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: files of another user are NOT tested")
-def test_folders_of_other_users_and_locked_ones_are_left_alone(tiny_store: Path, tmp_path: Path) -> None:
-    foreign, locked, dead = (tmp_path / f"unroll-service-{name}" for name in ("foreign", "locked", "dead"))
+def test_folders_of_other_users_and_locked_ones_are_left_alone(tiny_store: Path, place: Path) -> None:
+    foreign, locked, dead = (place / f"unroll-service-{name}" for name in ("foreign", "locked", "dead"))
     for folder in (foreign, locked, dead):
         folder.mkdir(mode=0o700)
     os.chown(foreign, 65534, 65534)
     held = os.open(locked, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     try:
-        with started(command(tiny_store), ADDRESS, TMPDIR=str(tmp_path)):
+        with started(command(tiny_store), ADDRESS, TMPDIR=str(place)):
             assert foreign.exists()
             assert locked.exists()
             assert not dead.exists()
@@ -129,8 +159,7 @@ def test_missing_kernels_are_said_once(tiny_store: Path, tmp_path: Path) -> None
     with started(command(tiny_store, *options), ADDRESS, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1") as served:
         assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
         served.process.terminate()
-        assert served.process.stdout is not None
-        log = [*served.log, *served.process.stdout]
-    (line,) = [line for line in log if "kernels" in line]
+        log = served.whole_log()
+    (line,) = [line for line in log.splitlines() if "kernels" in line]
     assert "the native kernels are not compiled" in line
     assert "install a C compiler" in line

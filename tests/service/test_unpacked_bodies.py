@@ -37,7 +37,7 @@ def memory(served: Served) -> int:
 def begun(served: Served, body: bytes) -> socket.socket:
     """A connection that has sent all of a request but the last byte."""
     address = urlsplit(served.address)
-    connection = socket.create_connection((str(address.hostname), address.port or 0), timeout=30)
+    connection = socket.create_connection((str(address.hostname), address.port or 0), timeout=100)
     head = (
         f"POST /v1/sentiment HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         "Content-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n"
@@ -85,7 +85,7 @@ def test_bodies_of_unanswered_requests_are_bounded(served: Served) -> None:
 def test_ended_requests_hold_nothing(served: Served) -> None:
     """Answered, refused, damaged and abandoned ones, each more often than the limit allows at once."""
     good = large(b'{"inputs": "a film"}')
-    with httpx.Client(base_url=served.address, timeout=30, headers=HEADERS) as client:
+    with httpx.Client(base_url=served.address, headers=HEADERS) as client:
         for _ in range(2 * MOST):
             assert client.post("/v1/sentiment", content=good).status_code == 200
             assert client.post("/v1/sentiment", content=large(b'{"inputs": 1}')).status_code == 422

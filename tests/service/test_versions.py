@@ -33,7 +33,7 @@ def store(tiny_store: Path, tmp_path: Path) -> Path:
 
 
 def version_of(address: str, **asked: object) -> int:
-    answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a film", **asked}, timeout=30)
+    answer = httpx.post(f"{address}/v1/sentiment", json={"inputs": "a film", **asked})
     assert answer.status_code == 200, answer.text
     version: int = answer.json()["results"][0]["version"]
     return version
@@ -55,7 +55,7 @@ class Load:
         self._threads = [threading.Thread(target=self._ask, args=(path,)) for path in (*TASKS, *TASKS)]
 
     def _ask(self, path: str) -> None:
-        with httpx.Client(base_url=self._address, timeout=30) as client:
+        with httpx.Client(base_url=self._address) as client:
             while not self._stop.is_set():
                 began = time.monotonic()
                 answer = client.post(path, json=TASKS[path])
@@ -133,7 +133,7 @@ def test_a_failed_load_leaves_the_old_version_serving(store: Path) -> None:
         put_version(store, NAME, 2)
         assert admin.load(NAME, 2).status_code == 200
         assert loaded(served.address) == [2, 1]
-        until(lambda: version_of(served.address) == 2, seconds=1)
+        until(lambda: version_of(served.address) == 2)
     assert {status for _, _, status, _ in load.answers} == {200}
 
 
@@ -206,7 +206,7 @@ def test_unloading_lets_running_requests_end(store: Path) -> None:
     with administered(store, "--engines", "1") as (served, admin):
         answers: list[httpx.Response] = []
         asking = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{served.address}/v1/translate", json=long, timeout=60))
+            target=lambda: answers.append(httpx.post(f"{served.address}/v1/translate", json=long))
         )
         asking.start()
         until(lambda: metric(served.address, "unroll_engine_running") == 1)

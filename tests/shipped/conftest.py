@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.service.serving import serving
 
 STORE = Path(__file__).parents[2] / "model_store"
@@ -21,8 +22,15 @@ def shipped_service() -> Iterator[str]:
 
 @pytest.fixture
 def http(shipped_service: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=shipped_service, timeout=60) as client:
+    with httpx.Client(base_url=shipped_service, timeout=PATIENCE + 20) as client:
         yield client
+
+
+def results_of(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The results in an answer, which is no problem."""
+    assert answer.status_code == 200, answer.text
+    results: list[dict[str, Any]] = answer.json()["results"]
+    return results
 
 
 def rounded(value: Any) -> Any:

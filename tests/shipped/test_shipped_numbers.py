@@ -6,10 +6,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from app.models.networks import Classifier, Tagger
-from app.store.manifest import Quality
-from app.store.model_store import open_version
+from app.store.training_facts import Quality
 from tests.shipped.conftest import STORE
 from training.classify_digits_motion import prefix_logits
+from training.evaluate import recipe_of
 from training.moving_digits import DIRECTIONS, FRAMES, SIZE
 from training.recipe import Shipped, load_shipped
 from training.tag_en import tags_of
@@ -19,7 +19,7 @@ BASELINES = ("persistence", "climatology", "linear regression")
 
 
 def figures(name: str) -> dict[str, float]:
-    quality: tuple[Quality, ...] = open_version(STORE / name / "1").manifest.quality
+    quality: tuple[Quality, ...] = recipe_of(name).newest(STORE).manifest.quality
     return {item.measure: item.value for item in quality}
 
 
@@ -29,7 +29,7 @@ def test_the_weather_is_forecast_better_than_by_a_baseline(target: str, baseline
     error = figures("forecast-weather")
     measure = f"mean absolute error of {target}"
     assert error[measure] < error[f"{measure} by {baseline}"]
-    card = (STORE / "forecast-weather" / "1" / "MODEL_CARD.md").read_text(encoding="utf8")
+    card = recipe_of("forecast-weather").newest(STORE).folder.joinpath("MODEL_CARD.md").read_text(encoding="utf8")
     assert f"| {measure} by {baseline} |" in card
 
 
@@ -54,7 +54,7 @@ def test_tags_are_better_than_the_most_frequent_ones() -> None:
 
 @pytest.fixture(scope="module")
 def motion() -> Shipped:
-    return load_shipped(open_version(STORE / "classify-digits-motion" / "1"))
+    return load_shipped(recipe_of("classify-digits-motion").newest(STORE))
 
 
 def letters(direction: str, *, ink: str = "white", ground: str = "black") -> Tensor:
@@ -92,7 +92,7 @@ def test_a_letter_moves_as_it_is_drawn(motion: Shipped, direction: str) -> None:
     ],
 )
 def test_words_get_their_part_of_speech(text: str, tags: str) -> None:
-    shipped = load_shipped(open_version(STORE / "tag-en" / "1"))
+    shipped = load_shipped(recipe_of("tag-en").newest(STORE))
     assert isinstance(shipped.network, Tagger)
     with torch.inference_mode():
         (labels,) = tags_of(shipped.network, [shipped.tokenizer.encode(text)])

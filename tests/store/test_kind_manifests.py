@@ -51,3 +51,12 @@ def test_a_window_language_model_writes_the_ids_that_it_reads() -> None:
     assert manifest.source_vocabulary == manifest.target_vocabulary == VOCABULARY
     with pytest.raises(ValueError, match="needs 'decoding'"):
         changed("window-padded", decoding=None)
+
+
+def test_only_an_lstm_has_a_last_cell() -> None:
+    architecture = DRAFTS["classify-states"].model_dump()["architecture"]
+    recurrence = {**architecture["encoder"]["recurrence"], "cell": "gru"}
+    gru = {**architecture, "encoder": {**architecture["encoder"], "recurrence": recurrence}}
+    with pytest.raises(ValueError, match="pooling 'last_cell' needs a recurrence whose cell is lstm"):
+        changed("classify-states", architecture=gru)
+    assert changed("classify-states", architecture={**gru, "pooling": ("last", "mean")})

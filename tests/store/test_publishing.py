@@ -75,7 +75,7 @@ def test_a_writer_at_work_is_no_leftover(store: Path) -> None:
     assert process.stdout.readline() == "manifest.json\n"
     with publishing(store, NAME, 3) as folder:
         shutil.copytree(store / NAME / "1", folder, dirs_exist_ok=True)
-    assert process.wait(30) == 0
+    assert process.wait(100) == 0
     assert sorted(path.name for path in (store / NAME).iterdir()) == ["1", "2", "3"]
 
 
@@ -111,7 +111,7 @@ def test_a_copy_of_a_store_replaces_what_changed(store: Path) -> None:
 
 def test_many_writers_at_once_do_not_take_each_other_for_leftovers(store: Path) -> None:
     processes = [writer(store, version, pause=0) for version in range(2, 8)]
-    assert [process.wait(60) for process in processes] == [0] * 6
+    assert [process.wait(100) for process in processes] == [0] * 6
     assert sorted(path.name for path in (store / NAME).iterdir()) == [*"1234567"]
     assert not read_store(store).versions[1:]  # whose manifests name the first, as these are bare copies
 

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.store.manifest import Feature, ImageInput, Manifest, MinMax, SeriesInput, Standard
+from app.store.image_input import ImageInput
+from app.store.manifest import Manifest
+from app.store.scaling import MinMax, Standard
+from app.store.series_input import Feature, SeriesInput
 from tests.tiny_numbers import number_drafts
 
 DRAFTS = {draft.name: draft for draft in number_drafts()}

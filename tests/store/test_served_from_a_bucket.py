@@ -33,7 +33,7 @@ def upload(folder: Path, url: str) -> None:
 
 
 def version_of(served: Served) -> int:
-    answer = httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a film"}, timeout=30)
+    answer = httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a film"})
     assert answer.status_code == 200, answer.text
     version: int = answer.json()["results"][0]["version"]
     return version

@@ -1,13 +1,16 @@
 """The length of a tokenizer in a manifest: as it once was, and what no text could fit."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from app.store.architecture import Classifier, TextEncoder
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.classifier import Classifier
+from app.store.decoding import TokenLimits
+from app.store.encoders import TextEncoder
+from app.store.manifest import Manifest
 from app.store.recurrence import Recurrence
-from app.store.stages import Convolution
+from app.store.text_input import FixedLength, TokenizerUse
+from app.store.windowed_stages import Convolution
 from tests.tiny_kinds import _draft
 
 
@@ -33,3 +36,26 @@ def test_a_length_that_no_text_fits_is_refused(length: dict[str, Any] | None, li
     use = TokenizerUse.model_validate({"length": length})
     with pytest.raises(ValueError, match=words):
         _draft("short", "classification", network, labels=("a", "b"), tokenizer=use, limits={"source_tokens": limit})
+
+
+@pytest.mark.parametrize(("gates", "fits"), [("sigmoid", True), ("hard_sigmoid_5", False)])
+def test_a_source_of_fixed_length_passes_slow_cells_in_bounded_time(
+    gates: Literal["sigmoid", "hard_sigmoid_5"], fits: bool
+) -> None:
+    recurrence = Recurrence(
+        cell="lstm", input_size=4, hidden_size=4, layers=10, directions=2, recurrent_activation=gates
+    )
+    encoder = TextEncoder(vocabulary_size=30, recurrence=recurrence)
+    network = Classifier(encoder=encoder, pooling=("last",), labels=2)
+
+    def draft(length: int) -> Manifest:
+        use = TokenizerUse(length=FixedLength(to=length, pad=0))
+        limits = TokenLimits(source_tokens=9000)
+        return _draft("slow", "classification", network, labels=("a", "b"), tokenizer=use, limits=limits)
+
+    assert draft(2500)
+    if fits:
+        assert draft(2501)
+        return
+    with pytest.raises(ValueError, match=r"2501 steps, through 20 layers of cells.*limit is 2500 steps"):
+        draft(2501)

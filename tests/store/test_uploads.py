@@ -26,6 +26,12 @@ def test_only_some_uploads_may_be_unfinished(tmp_path: Path) -> None:
     assert append(tmp_path, "mine", 4, "weights", 2, b"c", most=1_000) == 3, "the others go on"
 
 
+def test_an_empty_piece_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContradictoryOptions, match="the body is empty: send a piece of weights"):
+        _piece(tmp_path, "mine", content=b"")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_an_upload_is_forgotten_after_a_day(tmp_path: Path) -> None:
     old = tmp_path / "mine" / ".upload-1"
     _piece(tmp_path, "mine")
@@ -49,6 +55,13 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["weights"]
 
 
+@pytest.mark.parametrize("file", ["{file}", ".hidden", "a b", "a/b", "", "a" * 101, "né"])
+def test_names_of_files_are_plain(tmp_path: Path, file: str) -> None:
+    with pytest.raises(ContradictoryOptions, match="letters, digits, dot, - and _"):
+        _piece(tmp_path, "mine", file=file)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_version_has_the_files_of_its_manifest_and_no_others(tiny_store: Path, tmp_path: Path) -> None:
     source = tiny_store / "sentiment-en" / "1"
     files = [path for path in source.iterdir() if path.name != MANIFEST]
@@ -65,3 +78,10 @@ def test_a_version_has_the_files_of_its_manifest_and_no_others(tiny_store: Path,
         append(tmp_path, "sentiment-en", 1, "weights", 0, b"a", most=10**9)
     shutil.rmtree(made)
     assert append(tmp_path, "sentiment-en", 1, "weights", 0, b"a", most=10**9) == 1
+
+
+@pytest.mark.parametrize("manifest", [b"[" * 200_000, b"{", b"[]"])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, manifest: bytes) -> None:
+    append(tmp_path, "mine", 1, MANIFEST, 0, manifest, most=10**9)
+    with pytest.raises(ContradictoryOptions, match="missing or invalid"):
+        finish(tmp_path, "mine", 1)

@@ -6,10 +6,12 @@ import pytest
 
 from app.engine.protocol import Tokens
 from app.errors import InputTooLong, InputTooShort
-from app.store.architecture import Recurrence, Tagger, TextEncoder
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.encoders import TextEncoder
 from app.store.model_store import open_version
-from app.store.stages import Convolution
+from app.store.recurrence import Recurrence
+from app.store.tagger import Tagger
+from app.store.text_input import FixedLength, TokenizerUse
+from app.store.windowed_stages import Convolution
 from app.tasks.catalog import Entry, entry_of, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.registry import BY_NAME, CHECKS
@@ -61,12 +63,13 @@ def test_truncate_keeps_the_end_where_the_model_reads_the_end(tmp_path: Path) ->
 
 
 def test_unusual_cells_read_less_as_a_whole() -> None:
-    def encoder(**changes: str) -> TextEncoder:
-        recurrence = Recurrence(cell="lstm", input_size=4, hidden_size=4, directions=2, **changes)
+    def encoder(layers: int = 1, **changes: str) -> TextEncoder:
+        recurrence = Recurrence(cell="lstm", input_size=4, hidden_size=4, layers=layers, directions=2, **changes)
         return TextEncoder(vocabulary_size=9, recurrence=recurrence)
 
     assert encoder().whole_steps(10_000) == 10_000
     assert encoder(recurrent_activation="hard_sigmoid_5").whole_steps(10_000) == 1000
+    assert encoder(20, recurrent_activation="hard_sigmoid_5").whole_steps(10_000) == 250  # 40 passes, step by step
 
 
 def test_a_window_over_steps_has_a_limit() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from app.engine.protocol import Series
 from app.errors import InputError
-from app.store.manifest import Manifest, SeriesInput
+from app.store.manifest import Manifest
+from app.store.series_input import SeriesInput
 from app.tasks.catalog import Entry
 from app.tasks.forecasting import ForecastOptions
 from app.tasks.job import ReadSource

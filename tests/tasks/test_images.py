@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from app.errors import EmptyInput, InputTooLong, InvalidImage, UnrollError, UnsupportedMedia
-from app.store.manifest import ImageInput
+from app.store.image_input import ImageInput
 from app.tasks.sources.image import target_of
 from app.tasks.sources.image_files import RawImage, Target, read_image, read_raw
 from app.tasks.sources.limits import SourceLimits

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from app.store.manifest import Feature, MinMax, SeriesInput, Standard
+from app.store.scaling import MinMax, Standard
+from app.store.series_input import Feature, SeriesInput
 from app.tasks.scaling import middles, scaled, unscaled
 
 COLUMNS = (

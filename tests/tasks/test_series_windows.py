@@ -7,7 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from app.store.manifest import Feature, MinMax, SeriesInput, Standard
+from app.store.scaling import MinMax, Standard
+from app.store.series_input import Feature, SeriesInput
 from app.tasks.sources.series_windows import windows_of
 
 FEATURES = (

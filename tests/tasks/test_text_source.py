@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.protocol import Tokens
 from app.errors import EmptyInput, InputTooLong
-from app.store.manifest import FixedLength, Replacement, TokenizerUse
+from app.store.text_input import FixedLength, Replacement, TokenizerUse
 from app.tasks.catalog import Entry, open_catalog
 from app.tasks.job import ReadSource
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
@@ -123,19 +123,12 @@ def test_more_tokens_than_the_model_takes_are_refused(translator: Entry, before:
     assert caught.value.facts == {"input": before, "limit": most}
 
 
-def test_a_text_without_any_token_is_refused(tiny_store: Path, classifier: Entry) -> None:
-    class Deaf:
-        """A tokenizer without any known word."""
-
-        reads_empty = False
-        cleans_quickly = True
-
-        def encode(self, text: str, *, most: int | None) -> list[int]:
-            return []
-
-    deaf = Entry(classifier.manifest, Deaf(), classifier.target_tokenizer)  # type: ignore[arg-type]
+def test_a_text_without_any_token_is_refused(classifier: Entry, tmp_path: Path) -> None:
+    build("spaces", ["good"], unk=None).save(str(tmp_path / "tokenizer.json"))
+    tokenizer = TextTokenizer(tmp_path, TokenizerUse(unknown="skip"))
+    entry = Entry(classifier.manifest, tokenizer, classifier.target_tokenizer)
     with pytest.raises(EmptyInput) as caught:
-        read(["a", "b"], [classifier, deaf])
+        read(["a", "bad"], [classifier, entry])
     assert caught.value.facts == {"input": 1}
 
 

@@ -71,7 +71,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def post(url: str, **body: Any) -> Any:
-    answer = httpx.post(url, json=body, timeout=30)
+    answer = httpx.post(url, json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputTooLong, InvalidManifest
-from app.store.manifest import CleaningStep, Replacement, TokenizerUse
+from app.store.text_input import CleaningStep, Replacement, TokenizerUse
 from app.text.cleaning import Cleaning
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import build
@@ -112,6 +112,14 @@ def test_a_text_does_not_grow_without_limit() -> None:
     growing = Cleaning([replacement("[a-z]", "a" * 100)] * 10)
     with pytest.raises(InputTooLong, match="after cleaning; the limit is"):
         growing("a" * 1000)
+
+
+def test_growth_is_measured_while_a_replacement_is_made() -> None:
+    """49 times as many characters are not made before they are counted."""
+    with pytest.raises(
+        InputTooLong, match=r"the text has at least 1700\d\d characters after cleaning; the limit is 170000"
+    ):
+        Cleaning([replacement("(.)", r"\1" * 49)])("b" * 20_000)
 
 
 @pytest.mark.parametrize("text", ["<" * 100_000, "é" * 100_000, " " * 100_000 + "x", "Σ'" * 50_000])

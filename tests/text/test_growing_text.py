@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.manifest import TokenizerUse
+from app.store.text_input import TokenizerUse
 from app.text.growing_text import GrowingText
 from app.text.tokenizer import TextTokenizer
 from tests.tiny_store import tiny_tokenizer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.text_input import FixedLength, TokenizerUse
 from app.text.placed_words import PlacedWord, Token, given_words, split_words
 from app.text.tokenizer import TextTokenizer
 from tests.tiny_store import tiny_tokenizer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.manifest import TokenizerUse
+from app.store.text_input import TokenizerUse
 from app.text.tokenizer import TextTokenizer
 
 SHIPPED = Path(__file__).parents[2] / "model_store" / "translate-en-ko" / "1"

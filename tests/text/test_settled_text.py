@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.manifest import FixedLength, Replacement, TokenizerUse
+from app.store.text_input import FixedLength, Replacement, TokenizerUse
 from app.text.settled_text import split_text, why_not_settled
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import Rules, build

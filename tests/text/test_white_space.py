@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.store.manifest import TokenizerUse
 from app.store.model_store import open_version
+from app.store.text_input import TokenizerUse
 from app.text.tokenizer import TextTokenizer
 from app.text.white_space import ends_in_space, is_blank, plain
 from tests.tiny_store import tiny_tokenizer

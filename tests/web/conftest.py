@@ -16,7 +16,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-WAIT_MILLISECONDS = 30_000
+WAIT_MILLISECONDS = 100_000
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
 

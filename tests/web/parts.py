@@ -31,7 +31,7 @@ def cells(place: Locator, summary: str = "Numbers as a table") -> list[list[str]
 
 def asked(visit: Visit, path: str, **members: Any) -> list[dict[str, Any]]:
     """The response of the API."""
-    answer = httpx.post(visit.server + path, json=members, timeout=30)
+    answer = httpx.post(visit.server + path, json=members)
     results: list[dict[str, Any]] = answer.raise_for_status().json()["results"]
     return results
 

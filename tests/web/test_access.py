@@ -215,5 +215,7 @@ def test_the_curl_command_names_the_variable_of_the_key(visit: Visit, name: str,
     assert '-H "Authorization: Bearer $UNROLL_API_KEY"' in command
     assert TOKEN not in visit.page.content()
     told = os.environ | {"UNROLL_API_KEY": TOKEN}
-    ran = subprocess.run(command, shell=True, env=told, capture_output=True, check=True, timeout=20, cwd=picture.parent)
+    ran = subprocess.run(
+        command, shell=True, env=told, capture_output=True, check=True, timeout=100, cwd=picture.parent
+    )
     assert json.loads(ran.stdout)["results"]

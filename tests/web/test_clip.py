@@ -36,7 +36,7 @@ def files(shades: tuple[int, ...]) -> list[FilePayload]:
 def explained(visit: Visit, images: list[bytes]) -> dict[str, Any]:
     """The result of the API for the images of a clip."""
     fields = [("frames", (f"{at}.png", image)) for at, image in enumerate(images)]
-    answer = httpx.post(f"{visit.server}/v1/classify", files=fields, data={"explain": "true"}, timeout=30)
+    answer = httpx.post(f"{visit.server}/v1/classify", files=fields, data={"explain": "true"})
     [result] = answer.raise_for_status().json()["results"]
     return dict(result)
 
@@ -57,7 +57,7 @@ def shown_rows(result: dict[str, Any]) -> list[list[str]]:
 def test_the_label_after_each_frame_of_the_example(visit: Visit) -> None:
     section = classified(visit)
     answer = httpx.post(
-        f"{visit.server}/v1/classify?explain=true", content=CLIP, headers={"Content-Type": "image/webp"}, timeout=30
+        f"{visit.server}/v1/classify?explain=true", content=CLIP, headers={"Content-Type": "image/webp"}, timeout=100
     )
     [result] = answer.raise_for_status().json()["results"]
     assert [row[1:] for row in cells(section)] == shown_rows(result)

@@ -80,7 +80,7 @@ def test_every_operation_runs(visit: Visit, tag: str) -> None:
 
 
 @pytest.mark.slow  # test_access.py tests pages with a key
-def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> None:
+def test_an_administrator_shows_a_key(browser: Browser, administered: str, picture: Path) -> None:
     visit = Visit.apart(browser, administered)
     visit.go("/docs")
     authorize(visit, "Bearer", ADMIN_KEY)
@@ -88,6 +88,8 @@ def test_an_administrator_shows_a_key(browser: Browser, administered: str) -> No
         if operation.described["tags"] == [ADMINISTRATION]:
             opened = block(visit, operation)
             next(examples(opened, operation))
+            for file in opened.locator(".opblock-section-request-body input[type=file]").all():
+                file.set_input_files(picture)
             execute(visit, operation, opened)
     visit.check()
     visit.close()

@@ -48,7 +48,7 @@ def result_of(visit: Visit, text: str, **options: Any) -> dict[str, Any]:
         params=options,
         content=text.encode(),
         headers={"Content-Type": "text/csv"},
-        timeout=30,
+        timeout=100,
     )
     [result] = answer.raise_for_status().json()["results"]
     return dict(result)
@@ -101,8 +101,8 @@ def test_the_line_of_the_example_continues_as_the_forecast(visit: Visit) -> None
         [f"+{step + 1}", *(shown(value) for value in row)] for step, row in enumerate(result["values"])
     ]
     for name in ("temp_max", "temp_min", "precipitation", "wind"):
-        assert plot(section, name).locator("circle.point:not(.next)").count() == 60
-        assert plot(section, name).locator("circle.next").count() == (3 if name.startswith("temp") else 0)
+        expect(plot(section, name).locator("circle.point:not(.next)")).to_have_count(60)
+        expect(plot(section, name).locator("circle.next")).to_have_count(3 if name.startswith("temp") else 0)
     last = plot(section, "temp_max").locator("circle.point:not(.next)").last
     x, y = (float(last.get_attribute(side) or "") for side in ("cx", "cy"))
     start = [float(number) for number in re.findall(r"[\d.]+", line(section, "temp_max", "next") or "")[:2]]
@@ -286,9 +286,27 @@ def test_the_error_of_past_windows(visit: Visit) -> None:
     visit.check()
 
 
+def test_a_file_that_is_chosen_before_the_models_are_known(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.page.route("**/v1/models", lambda route: held.append(route))
+    visit.go("/")
+    section = job(visit, "Forecast")
+    file = FilePayload(name="days.csv", mimeType="text/csv", buffer=EXAMPLE.encode())
+    section.get_by_label("Choose a CSV file").set_input_files(file)
+    expect(section.locator(".model")).to_be_visible()
+    expect(plot(section, "temp_min")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(plot(section, "temp_min")).to_be_visible()
+    drag(visit, section, "temp_min", 57, down=15)
+    expect(button(section, "Undo changes")).to_be_enabled()
+    visit.check()
+
+
 def test_a_chosen_file_with_decimal_commas(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Forecast")
+    expect(section.get_by_label("Numbers as CSV")).to_have_value(EXAMPLE)
     header, *rows = EXAMPLE.split()
     semicolons = [header.replace(",", ";"), *(row.replace(",", ";").replace(".", ",") for row in [*rows, *rows])]
     content = "\r\n".join(line[11:] if line[:2] == "20" else line.partition(";")[2] for line in semicolons)
@@ -319,7 +337,7 @@ def test_a_dropped_file(visit: Visit) -> None:
     )
     expect(section).to_contain_text("days.csv: 8 rows")
     expect(section.locator(".model")).to_be_visible()
-    assert plot(section, "wind").locator("circle").count() == 8
+    expect(plot(section, "wind").locator("circle")).to_have_count(8)
     visit.check()
 
 
@@ -371,7 +389,7 @@ def test_of_a_long_text_that_is_pasted_the_last_rows_are_kept(visit: Visit) -> N
 def test_the_curl_commands_give_the_answer_of_the_page(visit: Visit) -> None:
     section = forecast(visit)
     command = section.locator("code").text_content() or ""
-    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=20)
+    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=100)
     first, end = json.JSONDecoder().raw_decode(ran.stdout.decode())
     second = json.loads(ran.stdout.decode()[end:])
     [result], [cut] = first["results"], second["results"]
@@ -395,8 +413,8 @@ def test_a_forecast_of_any_length(browser: Browser, number_server: str) -> None:
     assert [row[1:] for row in cells(section)] == [
         [shown(value, 2 - at) for at, value in enumerate(row)] for row in result["values"]
     ]
-    assert plot(section, "temperature").locator("circle.point:not(.next)").count() == 11
-    assert plot(section, "wind").locator("circle.point:not(.next)").count() == 12
+    expect(plot(section, "temperature").locator("circle.point:not(.next)")).to_have_count(11)
+    expect(plot(section, "wind").locator("circle.point:not(.next)")).to_have_count(12)
     assert (line(section, "temperature", "past") or "").count("M") == 2
     expect(section).to_contain_text("the hidden state after all rows up to it")
     drag(visit, section, "wind", 3, down=-60)

@@ -203,7 +203,7 @@ def test_the_curl_command_gives_the_answer_of_the_page(visit: Visit, name: str, 
         button(section, {"Sentiment": "Analyse", "Caption": "Describe"}.get(name, name)).click()
     expect(section.locator(".model").first).to_be_visible()
     command = section.locator("code").text_content() or ""
-    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=20, cwd=picture.parent)
+    ran = subprocess.run(command, shell=True, capture_output=True, check=True, timeout=100, cwd=picture.parent)
     if name == "Translate":  # a stream
         told = [json.loads(data) for data in re.findall(rb"^event: result\ndata: (.*)$", ran.stdout, re.MULTILINE)]
         answers = [one["result"] for one in sorted(told, key=lambda one: one["input"])]

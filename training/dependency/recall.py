@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.models.recurrent import Recurrent
-from app.store.architecture import CellKind, Recurrence
+from app.store.recurrence import CellKind, Recurrence
 
 SYMBOLS, DISTRACTORS = 8, 8
 CHANCE = 1 / SYMBOLS

@@ -14,7 +14,7 @@ from app.api.tasks.series_body import SeriesBody
 from app.api.tasks.text_body import TextBody
 from app.api.tasks.words_body import WordsBody
 from app.errors import UnrollError
-from app.store.manifest import SourceName
+from app.store.description import SourceName
 from app.tasks.sources.image import ImageSource
 from app.tasks.sources.one_of import OneOf
 from app.tasks.sources.words import WordsSource

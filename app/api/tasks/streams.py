@@ -8,7 +8,7 @@ from app.api.events import event
 from app.api.tasks.event_forms import StreamDone
 from app.api.tasks.token_events import STREAMED_TOKENS, token_events
 from app.api.tasks.value_events import STREAMED_VALUES, value_events
-from app.store.manifest import AnswerName
+from app.store.description import AnswerName
 from app.tasks.answers.usage import usage_of
 from app.tasks.job import Job, Output
 from app.tasks.task import Task

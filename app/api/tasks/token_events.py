@@ -33,7 +33,7 @@ STREAMED_TOKENS = described_stream(
     example='event: token\ndata: {"input":0,"text":"파일"}\n\n'
     'event: token\ndata: {"input":0,"text":" 열기"}\n\n'
     'event: result\ndata: {"input":0,"result":{"text":"파일 열기","score":-0.31,"finish_reason":"stop",'
-    '"model":"translate-en-ko","version":1}}\n\n'
+    '"model":"translate-en-ko","version":2}}\n\n'
     'event: done\ndata: {"usage":{"inputs":1,"source_tokens":3,"emitted_tokens":2}}\n\n',
 )
 

@@ -1,38 +1,36 @@
 """Encoders, stages, poolings and heads as operators of ONNX."""
 
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from app.errors import ExportFailed
 from app.export.onnx.graph import Graph
 from app.export.onnx.protobuf import Attribute
-from app.export.onnx.recurrence import unrolled
-from app.store.architecture import (
-    Affine,
-    AttentionPooling,
-    Block,
-    Classifier,
-    Convolution,
-    Forecaster,
-    FramesEncoder,
-    Head,
-    LayerNorm,
-    LinearStage,
-    Pool,
-    RecurrenceStage,
-    SeriesEncoder,
-    Stages,
-    TextEncoder,
-    WindowLanguageModel,
-)
+from app.export.onnx.recurrence import last_cell, unrolled
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
+from app.store.forecaster import Forecaster
+from app.store.layer import Head
+from app.store.pooled import AttentionPooling
+from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, Stages
+from app.store.window_language_model import WindowLanguageModel
+from app.store.windowed_stages import Convolution, Pool
 
 _HALF = 2  # stride of the pool of a block
 
 
-def encoded(
-    graph: Graph, source: str, config: TextEncoder | SeriesEncoder | FramesEncoder
-) -> tuple[str, str, str | None]:
-    """Ids (batch, steps) or scaled rows to outputs (batch, steps, features), last states (batch, features), and the
-    output of a branch (batch, features)."""
+class Encoded(NamedTuple):
+    """Outputs (batch, steps, features), last states (batch, features), those of all layers (layers * directions, batch,
+    hidden), and the output of a branch (batch, features)."""
+
+    rows: str
+    last: str
+    states: tuple[str, ...]
+    branch: str | None
+
+
+def encoded(graph: Graph, source: str, config: TextEncoder | SeriesEncoder | FramesEncoder) -> Encoded:
+    """Ids (batch, steps) or scaled rows through an encoder."""
     if isinstance(config, FramesEncoder):
         raise ExportFailed("a network over images cannot be exported as ONNX")
     if config.is_masked:
@@ -49,8 +47,8 @@ def encoded(
     if isinstance(config, SeriesEncoder) and config.transposed is not None:
         rows = graph.turned(rows, 0, 2, 1)
     rows = stages(graph, rows, config.front, "encoder.front")
-    rows, last, _ = unrolled(graph, rows, config.recurrence, "encoder.recurrence", config.join)
-    return stages(graph, rows, config.back, "encoder.back"), last, branch
+    rows, last, states = unrolled(graph, rows, config.recurrence, "encoder.recurrence", config.join)
+    return Encoded(stages(graph, rows, config.back, "encoder.back"), last, states, branch)
 
 
 def stages(graph: Graph, rows: str, configs: Stages, prefix: str) -> str:
@@ -74,8 +72,7 @@ def stages(graph: Graph, rows: str, configs: Stages, prefix: str) -> str:
                 moved = graph.affine(rows, graph.weights[f"{ours}.scale"], graph.weights[f"{ours}.shift"])
                 rows = graph.applied(config.activation, moved, config.slope)
             case LayerNorm():
-                weights = graph.weight(f"{ours}.weight"), graph.weight(f"{ours}.bias")
-                rows = graph.node("LayerNormalization", rows, *weights, axis=-1, epsilon=config.epsilon)
+                rows = layer_normed(graph, rows, config, ours)
             case RecurrenceStage():
                 rows, _, _ = unrolled(graph, rows, config.recurrence, f"{ours}.recurrence", config.join)
             case _:
@@ -83,19 +80,21 @@ def stages(graph: Graph, rows: str, configs: Stages, prefix: str) -> str:
     return rows
 
 
-def pooled(
-    graph: Graph,
-    config: Classifier | Forecaster | WindowLanguageModel,
-    rows: str,
-    last: str,
-    branch: str | None,
-) -> str:
+def layer_normed(graph: Graph, rows: str, config: LayerNorm, prefix: str) -> str:
+    weights = graph.weight(f"{prefix}.weight"), graph.weight(f"{prefix}.bias")
+    return graph.node("LayerNormalization", rows, *weights, axis=-1, epsilon=config.epsilon)
+
+
+def pooled(graph: Graph, config: Classifier | Forecaster | WindowLanguageModel, source: Encoded) -> str:
     """Outputs over time to (batch, features)."""
+    rows, last, states, branch = source
     values = []
     for pooling in config.pooling:
         match pooling:
             case "last":
                 values.append(last)
+            case "last_cell":
+                values.append(last_cell(graph, states[1], config.encoder.recurrence, config.encoder.join))
             case "last_output":
                 last_rows = graph.node("Slice", rows, *(graph.constant([n]) for n in (-1, 2**31, 1)))
                 values.append(graph.node("Squeeze", last_rows, graph.constant([1])))
@@ -115,8 +114,10 @@ def pooled(
     return values[0] if len(values) == 1 else graph.node("Concat", *values, axis=1)
 
 
-def head(graph: Graph, value: str, layers: Head) -> str:
+def head(graph: Graph, value: str, layers: Head, norm: LayerNorm | None = None) -> str:
     """The layers of a head, and the output layer."""
+    if norm is not None:
+        value = layer_normed(graph, value, norm, "head.norm")
     for number, layer in enumerate(layers):
         value = graph.layer(value, layer, f"head.{number}", f"head.norm{number}")
     return graph.linear(value, "output")

@@ -9,7 +9,8 @@ from torch import Tensor
 from app.errors import ExportFailed
 from app.export.onnx import protobuf
 from app.export.onnx.protobuf import Attribute, Shape
-from app.store.architecture import Activation, Layer
+from app.store.layer import Layer
+from app.store.recurrence import Activation
 
 _NODES = {
     "relu": "Relu",

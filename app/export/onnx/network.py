@@ -13,17 +13,16 @@ from app.export.onnx.encoder import encoded, head, pooled
 from app.export.onnx.graph import Graph
 from app.export.onnx.recurrence import unrolled
 from app.models.networks import Network
-from app.store.architecture import (
-    CELLS,
-    Classifier,
-    EncoderDecoder,
-    Forecaster,
-    LanguageModel,
-    SeriesEncoder,
-    Tagger,
-    WindowLanguageModel,
-)
-from app.store.manifest import Feature, Manifest
+from app.store.classifier import Classifier
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.language_model import LanguageModel
+from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
+from app.store.series_input import Feature
+from app.store.tagger import Tagger
+from app.store.window_language_model import WindowLanguageModel
 from app.version import VERSION
 
 FILE = "model.onnx"
@@ -46,9 +45,8 @@ def _write(manifest: Manifest, graph: Graph) -> None:
     config = manifest.architecture
     match config:
         case Classifier():
-            logits = head(
-                graph, pooled(graph, config, *encoded(graph, _source(manifest, graph), config.encoder)), config.head
-            )
+            source = encoded(graph, _source(manifest, graph), config.encoder)
+            logits = head(graph, pooled(graph, config, source), config.head, config.norm)
             scores = (
                 graph.node("Softmax", logits, axis=-1) if config.outputs == "softmax" else graph.node("Sigmoid", logits)
             )
@@ -56,7 +54,7 @@ def _write(manifest: Manifest, graph: Graph) -> None:
         case Tagger():
             if config.crf:
                 raise ExportFailed("ONNX has no operator for the best sequence of a CRF; use --format pytorch")
-            rows, _, _ = encoded(graph, _source(manifest, graph), config.encoder)
+            rows = encoded(graph, _source(manifest, graph), config.encoder).rows
             scores = graph.node("Softmax", head(graph, rows, config.head), axis=-1)
             graph.output("scores", scores, ("batch", "steps", config.labels))
         case Forecaster():
@@ -64,9 +62,8 @@ def _write(manifest: Manifest, graph: Graph) -> None:
         case LanguageModel():
             _continue(config, graph)
         case WindowLanguageModel():
-            logits = head(
-                graph, pooled(graph, config, *encoded(graph, _source(manifest, graph), config.encoder)), config.head
-            )
+            source = encoded(graph, _source(manifest, graph), config.encoder)
+            logits = head(graph, pooled(graph, config, source), config.head, config.norm)
             graph.output("logits", logits, ("batch", config.vocabulary_size))
         case EncoderDecoder():
             raise ExportFailed(
@@ -100,17 +97,18 @@ def _forecast(manifest: Manifest, config: Forecaster, graph: Graph) -> None:
             "a forecaster that reads its own rows needs steps, and a graph of ONNX is one pass; use --format pytorch"
         )
     assert manifest.series is not None  # see `Manifest`
-    rows, last, branch = encoded(graph, _source(manifest, graph), config.encoder)
+    source = encoded(graph, _source(manifest, graph), config.encoder)
     if config.per_step:
-        rows = graph.node("Slice", rows, *(graph.constant([n]) for n in (-config.horizon, 2**31, 1)))
+        rows = graph.node("Slice", source.rows, *(graph.constant([n]) for n in (-config.horizon, 2**31, 1)))
     elif config.decoder is not None:
-        summary = graph.node("Unsqueeze", pooled(graph, config, rows, last, branch), graph.constant([1]))
+        summary = graph.node("Unsqueeze", pooled(graph, config, source), graph.constant([1]))
         repeated = graph.node("Tile", summary, graph.constant([1, config.horizon, 1]))
         made = config.decoder.recurrence(config.pooled_size)
-        rows, _, _ = unrolled(graph, repeated, made, "decoder.recurrence")
+        first = source.states if config.decoder.continues else ()
+        rows, _, _ = unrolled(graph, repeated, made, "decoder.recurrence", state=first)
     else:
-        rows = pooled(graph, config, rows, last, branch)
-    values = graph.applied(config.output_activation, head(graph, rows, config.head), config.slope)
+        rows = pooled(graph, config, source)
+    values = graph.applied(config.output_activation, head(graph, rows, config.head, config.norm), config.slope)
     values = graph.node("Reshape", values, graph.constant([-1, config.horizon, config.targets]))
     shifts, scales = _affine(graph, manifest.series.targets)
     values = graph.node("Cast", values, to=protobuf.DOUBLE)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from app.export.onnx.graph import Graph, recurrent_function
 from app.export.onnx.protobuf import Attribute
-from app.store.architecture import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, Recurrence
 
 _ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}  # ONNX has input, output, forget, cell; update, reset, new
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
@@ -96,6 +96,13 @@ def _joined(graph: Graph, values: str, join: Join, axis: int) -> str:
     if join == "sum":
         return graph.node("ReduceSum", values, graph.constant([axis]), keepdims=0)
     return graph.node("ReduceMean" if join == "mean" else "ReduceProd", values, axes=[axis], keepdims=0)
+
+
+def last_cell(graph: Graph, cells: str, config: Recurrence, join: Join) -> str:
+    """Cells of all layers (layers * directions, batch, hidden) to those of the top layer (batch, features)."""
+    places = [graph.constant([number]) for number in (-config.directions, 2**31, 0)]
+    top = graph.node("Slice", cells, *places)
+    return _flat(graph, top) if join == "concatenate" or config.directions == 1 else _joined(graph, top, join, 0)
 
 
 def _stacked(graph: Graph, tensors: list[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from app.importers.keras.graph import Layer
-from app.store.architecture import Activation
+from app.store.recurrence import Activation
 
 _FUNCTIONS: dict[str, Activation] = {
     "linear": "none",

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from app.importers.keras.graph import Layer
 from app.importers.keras.values import Piece, Pooled, Steps, Vector, Weights
-from app.store.architecture import AttentionPooling, LinearStage
+from app.store.pooled import AttentionPooling
+from app.store.stages import LinearStage
 
 
 def weights_of(layer: Layer, steps: Steps) -> Weights:
@@ -22,7 +23,7 @@ def weights_of(layer: Layer, steps: Steps) -> Weights:
 
 def weights_of_vector(vector: Vector) -> Weights | None:
     """The weights in a vector: flat scores and a softmax over them."""
-    if [part.pooling for part in vector.parts] != ["flatten"] or len(vector.layers) != 1:
+    if [part.pooling for part in vector.parts] != ["flatten"] or vector.norm or len(vector.layers) != 1:
         return None
     (layer,) = vector.layers
     plain = torch.equal(layer.weight, torch.eye(vector.size)) and not layer.bias.any()

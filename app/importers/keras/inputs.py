@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from app.importers.keras.graph import Layer
 from app.importers.keras.values import Attended, Beside, Pooled, Source, State, Steps, Value, Vector
-from app.store.architecture import RecurrenceStage
+from app.store.encoder_part import Pooling
+from app.store.stages import RecurrenceStage
 
 
 def source(layer: Layer) -> Source:
@@ -30,20 +31,21 @@ def vector_of(layer: Layer, value: Value) -> Vector:
     """The value as one vector. Raises ImportFailed."""
     if isinstance(value, Vector):
         return value
-    if isinstance(value, State) and value.which == "hidden" and value.direction is None:
+    if isinstance(value, State) and value.direction is None:
         stage = value.steps.pieces[-1].stage
         if isinstance(stage, RecurrenceStage) and (stage.recurrence.directions == 1 or stage.join == "concatenate"):
-            return Vector((Pooled(value.steps, "last"),), value.steps.size)
+            pooling: Pooling = "last" if value.which == "hidden" else "last_cell"
+            return Vector((Pooled(value.steps, pooling),), value.steps.size)
     if isinstance(value, Source):
         raise layer.refuse(f"it joins the input {value.name!r}; a network here reads one input")
-    raise layer.refuse("it must read one vector; cell states and single directions are not supported")
+    raise layer.refuse("it must read one vector; single directions are not supported")
 
 
 def as_state(value: Value) -> State | None:
     """The value as the last state of a recurrence, if it is one."""
     if isinstance(value, State):
         return value
-    if isinstance(value, Vector) and not value.layers and [part.pooling for part in value.parts] == ["last"]:
+    if isinstance(value, Vector) and value.is_plain and [part.pooling for part in value.parts] == ["last"]:
         return State(value.parts[0].steps, "hidden", None)
     return None
 

@@ -20,7 +20,7 @@ def beside(layer: Layer, inputs: Sequence[Value]) -> Value:
         raise layer.refuse("states must be joined forward first")
     if any(isinstance(value, Vector | State) for value in inputs):
         vectors = [vector_of(layer, value) for value in inputs]
-        if any(vector.layers for vector in vectors):
+        if not all(vector.is_plain for vector in vectors):
             raise layer.refuse("branches with layers of their own are not supported")
         parts = [part for vector in vectors for part in vector.parts]
         return Vector(parts, sum(vector.size for vector in vectors))

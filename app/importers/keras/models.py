@@ -1,14 +1,12 @@
 """The base of the layouts of Keras: which model of the files answers, and what it is."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras.pairs import understand_pair
+from app.importers.keras.two_models import understand_pair
 from app.importers.keras.understood import Kind, Understood, understand
 from app.importers.keras.weights_alone import ASSUMED, with_usual_settings
 from app.importers.keras.words import described
-from app.importers.keras_model import KerasModel
 from app.importers.layout import Layout, Understanding
 
 
@@ -20,7 +18,7 @@ class KerasLayout(Layout):
 
     def understood(self, checkpoint: Checkpoint) -> Understood:
         """Raises ImportFailed with what is not supported."""
-        return understood_in(checkpoint)
+        return checkpoint.once(understood_in)
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         if not checkpoint.keras:
@@ -37,10 +35,5 @@ class KerasLayout(Layout):
 
 def understood_in(checkpoint: Checkpoint) -> Understood:
     """The model of the files, or the encoder and the decoder that were saved apart. Raises ImportFailed."""
-    models = [model if model.config is not None else _usual(model) for model in checkpoint.keras]
+    models = [model if model.config is not None else with_usual_settings(model) for model in checkpoint.keras]
     return understand_pair(*models) if len(models) == 2 else understand(models[0])
-
-
-@lru_cache(maxsize=4)
-def _usual(model: KerasModel) -> KerasModel:
-    return with_usual_settings(model)

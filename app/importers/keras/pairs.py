@@ -1,59 +1,61 @@
-"""An encoder and a decoder that were saved as two models: the outputs of one are inputs of the other."""
+"""Encoder-decoders, from the training models that are saved: an encoder whose last states start a decoder, perhaps with
+attention between their outputs; or a decoder that reads the encoder's summary in each step (RepeatVector)."""
 
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.keras.graph import Graph, graph_of
-from app.importers.keras.inputs import as_state, source
-from app.importers.keras.nodes import Place
+from app.importers.keras.heads import over_steps
 from app.importers.keras.understood import Understood
-from app.importers.keras.values import Steps, Value
-from app.importers.keras.walk import Walk
-from app.importers.keras_model import KerasModel
+from app.importers.keras.values import Attended, Beside, Linear, Repeat, Steps
+from app.importers.layout import require
 
 
-@lru_cache(maxsize=4)
-def understand_pair(one: KerasModel, other: KerasModel) -> Understood:
-    """The two in any order. Raises ImportFailed if they are not an encoder and its decoder."""
-    walks = [(model, _walked(model)) for model in (one, other)]
-    encoders = [(model, walk) for model, walk in walks if walk is not None]
-    for model, walk in encoders:
-        decoder = other if model is one else one
-        if (found := _decoded(walk, decoder)) is not None:
-            return Understood(decoder, found)
-    raise ImportFailed(
-        "the files have two Keras models that are not an encoder and its decoder: give one model, or the two of which "
-        "one makes the states that the other starts from"
-    )
+@dataclass(frozen=True)
+class Pair:
+    """Encoder and decoder of a model, before their conversion. `parts` are what the layers of `linear` read; the steps
+    of `decoder` are the recurrence alone. `source` takes the place of the encoder's embedding."""
+
+    encoder: Steps
+    decoder: Steps
+    parts: Sequence[Steps | Attended]
+    linear: Sequence[Linear]
+    repeats: int | None = None
+    source: Tensor | None = None
+
+    @property
+    def embedding(self) -> Tensor:
+        """The embedding of the source."""
+        return self.encoder.table if self.source is None else self.source
+
+    @property
+    def attended(self) -> Attended | None:
+        return next((part for part in self.parts if isinstance(part, Attended)), None)
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Ids that the encoder and the decoder read."""
+        return len(self.encoder.table), len(self.linear[-1].bias)
 
 
-def _walked(model: KerasModel) -> Walk | None:
-    """A model by itself. A decoder does not stand alone: its states come from outside."""
-    try:
-        return Walk(graph_of(model), keras_2=model.is_of_keras_2)
-    except ImportFailed:
-        return None
-
-
-def _decoded(encoder: Walk, model: KerasModel) -> Value | None:
-    """The output of a decoder whose inputs, but for the tokens, are outputs of the encoder."""
-    graph = graph_of(model)
-    given = _given(graph, encoder.outputs)
-    if given is None:
-        return None
-    walk = Walk(graph, keras_2=model.is_of_keras_2, given=given)
-    return next((value for value in walk.outputs if isinstance(value, Steps)), None)
-
-
-def _given(graph: Graph, outputs: list[Value]) -> dict[Place, Value] | None:
-    states = [state for value in outputs if (state := as_state(value)) is not None]
-    memories = [value for value in outputs if isinstance(value, Steps)]
-    given: dict[Place, Value] = {}
-    sources = {call.place: source(call.layer) for call in graph.calls if call.layer.kind == "InputLayer"}
-    for place in graph.inputs:
-        shape = sources[place].shape
-        if len(shape) == 1 and isinstance(shape[0], int) and states and states[0].steps.size == shape[0]:
-            given[place] = states.pop(0)
-        elif len(shape) == 2 and memories and memories[0].size == shape[1]:
-            given[place] = memories.pop(0)
-    return given if given and not states and len(given) < len(graph.inputs) else None
+def pair_of(understood: Understood) -> Pair:
+    """Raises ImportFailed if the parts are not those of an encoder-decoder."""
+    output = understood.steps
+    before, linear = over_steps(output)
+    if isinstance(output.origin, Repeat):
+        vector = output.origin.vector
+        if not vector.is_plain or [part.pooling for part in vector.parts] != ["last"]:
+            raise ImportFailed("RepeatVector must repeat the last output of an encoder")
+        return Pair(vector.parts[0].steps, before, (before,), linear, output.origin.count)
+    parts: Sequence[Steps | Attended] = (before,)
+    decoder = before
+    if isinstance(before.origin, Beside):
+        require(not before.pieces, "only Dense layers may follow the attention of a decoder")
+        parts = before.origin.parts
+        decoder = next(part if isinstance(part, Steps) else part.query for part in parts)
+    if not decoder.started_by:
+        raise ImportFailed("the decoder of the Keras model does not start from the last states of an encoder")
+    encoder = max((state.steps for state in decoder.started_by), key=lambda steps: len(steps.pieces))
+    return Pair(encoder, decoder, parts, linear)

@@ -9,7 +9,8 @@ from torch import Tensor
 from app.importers.keras.activations import Function, function_of
 from app.importers.keras.graph import Layer, kind_of
 from app.importers.keras.values import Piece
-from app.store.architecture import CELLS, CellKind, Join, Recurrence, RecurrenceStage
+from app.store.recurrence import CELLS, CellKind, Join, Recurrence
+from app.store.stages import RecurrenceStage
 
 _CELLS: dict[str, CellKind] = {
     "LSTM": "lstm",
@@ -152,65 +153,3 @@ def _torch_order(kind: CellKind, rows: Tensor) -> Tensor:
         return rows
     update, reset, candidate = rows.chunk(3)
     return torch.cat((reset, update, candidate))
-
-
-def stacked(pieces: Sequence[Piece]) -> list[Piece]:
-    """With recurrences that follow each other, and could be layers of one, as that one."""
-    made: list[Piece] = []
-    for piece in pieces:
-        if made and _are_layers(made[-1], piece):
-            made[-1] = _as_layers(made[-1], piece)
-        else:
-            made.append(piece)
-    return made
-
-
-def _are_layers(below: Piece, above: Piece) -> bool:
-    one, other = below.stage, above.stage
-    if not isinstance(one, RecurrenceStage) or not isinstance(other, RecurrenceStage):
-        return False
-    alone = one.recurrence.model_copy(update={"layers": 1, "input_size": 1})
-    return (
-        alone == other.recurrence.model_copy(update={"input_size": 1})
-        and not one.recurrence.reverse
-        and (one.recurrence.directions == 1 or one.join == other.join == "concatenate")
-        and one.masked_outputs == other.masked_outputs
-    )
-
-
-def _as_layers(below: Piece, above: Piece) -> Piece:
-    assert isinstance(below.stage, RecurrenceStage)
-    layers = below.stage.recurrence.layers
-    recurrence = below.stage.recurrence.model_copy(update={"layers": layers + 1})
-    tensors = {name.replace("_l0", f"_l{layers}"): tensor for name, tensor in above.tensors.items()}
-    stage = below.stage.model_copy(update={"recurrence": recurrence})
-    return Piece(stage, {**below.tensors, **tensors}, above.layer)
-
-
-def widened(pieces: Sequence[Piece]) -> list[Piece]:
-    """Recurrences in one direction, each as wide as the widest: the further units stay where they are."""
-    stages = [piece.stage for piece in pieces]
-    assert all(isinstance(stage, RecurrenceStage) for stage in stages)
-    widest = max(stage.recurrence.hidden_size for stage in stages if isinstance(stage, RecurrenceStage))
-    return [_padded(piece, widest, widest if number else None) for number, piece in enumerate(pieces)]
-
-
-def _padded(piece: Piece, hidden: int, inputs: int | None) -> Piece:
-    stage = piece.stage
-    assert isinstance(stage, RecurrenceStage)
-    old = stage.recurrence
-    inputs = inputs or old.input_size
-    blocks = CELLS[old.cell].blocks
-    tensors = {}
-    for name, tensor in piece.tensors.items():
-        columns = inputs if "weight_ih" in name else hidden
-        shape = (blocks, hidden, columns) if tensor.ndim == 2 else (blocks, hidden)
-        wide = tensor.new_zeros(shape)
-        if tensor.ndim == 2:
-            wide[:, : old.hidden_size, : tensor.shape[1]] = tensor.view(blocks, old.hidden_size, -1)
-            tensors[name] = wide.view(blocks * hidden, columns)
-        else:
-            wide[:, : old.hidden_size] = tensor.view(blocks, old.hidden_size)
-            tensors[name] = wide.view(-1)
-    recurrence = old.model_copy(update={"hidden_size": hidden, "input_size": inputs})
-    return Piece(stage.model_copy(update={"recurrence": recurrence}), tensors, piece.layer)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from app.importers.keras.parts import source_length
+from app.importers.keras.encoders import source_length
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Repeat, Source, Steps, Vector
 from app.importers.layout import Columns, Given
 from app.importers.options import Option
-from app.store.architecture import Classifier, Forecaster
-from app.store.manifest import SeriesInput
+from app.store.classifier import Classifier
+from app.store.forecaster import Forecaster
+from app.store.series_input import SeriesInput
 
 LOOK_BACK = "look_back"
 T = TypeVar("T", Classifier, Forecaster)

@@ -6,7 +6,9 @@ from torch import Tensor
 from app.importers.keras.activations import Function
 from app.importers.keras.graph import Layer
 from app.importers.keras.values import Piece
-from app.store.architecture import Affine, Convolution, LayerNorm, LinearStage, Pool
+from app.importers.norms import scale_and_shift as batch_norm
+from app.store.stages import Affine, LayerNorm, LinearStage
+from app.store.windowed_stages import Convolution, Pool
 
 
 def dense_arrays(layer: Layer, inputs: int) -> tuple[Tensor, Tensor]:
@@ -42,13 +44,12 @@ def scale_and_shift(layer: Layer, size: int, *, axis: int) -> tuple[Tensor, Tens
     config, arrays = layer.config, [array.double() for array in layer.arrays]
     if layer.kind.startswith("BatchNormalization"):
         _check_axis(layer, axis)
-        gamma = arrays.pop(0) if config.get("scale", True) else torch.ones(size, dtype=torch.double)
-        beta = arrays.pop(0) if config.get("center", True) else torch.zeros(size, dtype=torch.double)
+        gamma, beta = (arrays.pop(0) if config.get(name, True) else None for name in ("scale", "center"))
         if len(arrays) < 2 or len(arrays[0]) != size:
             raise layer.refuse("its moving mean and variance are missing")
         mean, variance = arrays[:2]
-        scale = gamma / torch.sqrt(variance + float(config.get("epsilon", 1e-3)))
-        return scale.float(), (beta - mean * scale).float()
+        epsilon = float(config.get("epsilon", 1e-3))
+        return batch_norm(mean, variance, weight=gamma, bias=beta, epsilon=epsilon)
     if layer.kind == "Rescaling":
         given = (config.get("scale", 1.0), config.get("offset", 0.0))
         scale, shift = (torch.as_tensor(number, dtype=torch.double).flatten().expand(size) for number in given)
@@ -79,10 +80,10 @@ def _check_axis(layer: Layer, last: int) -> None:
         raise layer.refuse(f"axis {axis} is not supported, only the last one")
 
 
-def layer_norm(layer: Layer, size: int) -> Piece:
-    """LayerNormalization over the features of a step."""
+def layer_norm(layer: Layer, size: int, *, axis: int) -> Piece:
+    """LayerNormalization over `size` features at `axis`."""
     config, arrays = layer.config, [array.float() for array in layer.arrays]
-    _check_axis(layer, 2)
+    _check_axis(layer, axis)
     weight = arrays.pop(0) if config.get("scale", True) else torch.ones(size)
     bias = arrays.pop(0) if config.get("center", True) else torch.zeros(size)
     return Piece(LayerNorm(epsilon=float(config.get("epsilon", 1e-3))), {"weight": weight, "bias": bias}, layer)

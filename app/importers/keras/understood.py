@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
 
 from app.errors import ImportFailed
-from app.importers.keras.graph import graph_of
 from app.importers.keras.inputs import as_state
+from app.importers.keras.unfolding import graph_of
 from app.importers.keras.values import Beside, Repeat, Source, State, Steps, Value, Vector
 from app.importers.keras.walk import Walk
 from app.importers.keras_model import KerasModel
@@ -38,6 +38,25 @@ class Understood:
     def root(self) -> Steps:
         """The steps that the network reads first."""
         return _root(self.output)
+
+    @property
+    def vector(self) -> Vector:
+        """The output of a network that pools."""
+        assert isinstance(self.output, Vector)
+        return self.output
+
+    @property
+    def steps(self) -> Steps:
+        """The output of a network that answers in each step."""
+        assert isinstance(self.output, Steps)
+        return self.output
+
+    @property
+    def source(self) -> Source:
+        """The input of a network that reads a text."""
+        origin = self.root.origin
+        assert isinstance(origin, Source)
+        return origin
 
     @property
     def embedding(self) -> Tensor | None:
@@ -133,7 +152,6 @@ class Understood:
         return is_sigmoid and not self.loss.startswith(_REGRESSIONS)
 
 
-@lru_cache(maxsize=4)
 def understand(model: KerasModel) -> Understood:
     """Raises ImportFailed with what is not supported."""
     walk = Walk(graph_of(model), keras_2=model.is_of_keras_2)
@@ -150,7 +168,7 @@ def understand(model: KerasModel) -> Understood:
             "that answers"
         )
     output = outputs[0]
-    if isinstance(output, Vector) and not output.layers and [part.pooling for part in output.parts] == ["flatten"]:
+    if isinstance(output, Vector) and output.is_plain and [part.pooling for part in output.parts] == ["flatten"]:
         output = output.parts[0].steps  # a Flatten at the end only lays the steps side by side
     if not isinstance(output, Vector | Steps):
         raise ImportFailed("the Keras model's output is not made of layers")

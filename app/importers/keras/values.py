@@ -10,7 +10,10 @@ from torch import Tensor
 
 from app.importers.keras.activations import Function
 from app.importers.keras.graph import Layer
-from app.store.architecture import AttentionPooling, Pooling, RecurrenceStage, Stage
+from app.store.encoder_part import Pooling
+from app.store.pooled import AttentionPooling
+from app.store.recurrence import Recurrence
+from app.store.stages import RecurrenceStage, Stage
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Piece:
     stage: Stage
     tensors: Mapping[str, Tensor]
     layer: Layer
+
+    @property
+    def recurrence(self) -> Recurrence:
+        """Its recurrence, where the stage is one."""
+        assert isinstance(self.stage, RecurrenceStage)
+        return self.stage.recurrence
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,11 @@ class Steps:
             case _:
                 assert_never(self.origin)
 
+    @property
+    def table(self) -> Tensor:
+        """The embedding of its ids, or the rows of one-hot ids."""
+        return torch.eye(self.first_size) if self.embedding is None else self.embedding
+
     def up_to(self, place: int) -> "Steps":
         """With the first stages only."""
         size = self.first_size
@@ -148,13 +162,27 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Vector:
-    """Pooled steps side by side, and linear layers over that. `shape` is what its features are made of: rows of
-    targets."""
+    """Pooled steps side by side, perhaps layer normalisation, and linear layers over that. `shape` is what its features
+    are made of: rows of targets."""
 
     parts: Sequence[Pooled]
     size: int
     layers: Sequence[Linear] = ()
     shape: tuple[int, ...] | None = None
+    norm: Piece | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is over the pooled steps."""
+        return not self.layers and self.norm is None
+
+    @property
+    def pooled_size(self) -> int:
+        """Its features before the layers."""
+        return sum(
+            part.steps.size if part.pooling != "flatten" else part.steps.size * (part.steps.count or 1)
+            for part in self.parts
+        )
 
     def through(self, layer: Linear) -> "Vector":
         """With one more layer, which takes in a scale and shift before it."""

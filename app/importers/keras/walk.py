@@ -13,7 +13,6 @@ from app.importers.keras.joining import attended, beside, of_weights, times_weig
 from app.importers.keras.nodes import Place
 from app.importers.keras.reshaping import last_step, permuted, pooled, repeated, reshaped
 from app.importers.keras.values import Linear, Pooled, Source, State, Steps, Value, Vector, Weighted, Weights
-from app.store.architecture import RecurrenceStage
 
 _PASSED = (
     "Dropout",
@@ -144,12 +143,9 @@ class Walk:
         ends = Vector((Pooled(steps, "last"),), steps.size)
         made: list[Value] = [steps if settings.get("return_sequences", outer.get("return_sequences")) else ends]
         if settings.get("return_state") or outer.get("return_state"):
-            stage = piece.stage
-            assert isinstance(stage, RecurrenceStage)
-            two = stage.recurrence.directions == 2
-            for direction in (0, 1) if two else (None,):
+            for direction in (0, 1) if piece.recurrence.directions == 2 else (None,):
                 made.append(State(steps, "hidden", direction))
-                if stage.recurrence.cell == "lstm":
+                if piece.recurrence.cell == "lstm":
                     made.append(State(steps, "cell", direction))
         return made
 
@@ -183,8 +179,13 @@ def _scaled(layer: Layer, value: Value) -> Value:
 
 
 def _layer_norm(layer: Layer, value: Value) -> Value:
+    if isinstance(value, Vector | State):
+        vector = vector_of(layer, value)
+        if not vector.is_plain:
+            raise layer.refuse("over one vector, it must be the first layer behind the pooling")
+        return replace(vector, norm=stages.layer_norm(layer, vector.size, axis=1))
     steps = steps_of(layer, value)
-    return steps.then(stages.layer_norm(layer, steps.size))
+    return steps.then(stages.layer_norm(layer, steps.size, axis=2))
 
 
 _OTHERS: Mapping[str, Callable[[Layer, Value], Value]] = {

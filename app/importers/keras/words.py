@@ -1,6 +1,6 @@
 """Facts of a Keras model, in words."""
 
-from app.importers.keras.translation import Pair, pair_of
+from app.importers.keras.pairs import Pair, pair_of
 from app.importers.keras.understood import Understood
 from app.importers.keras.values import Source, Steps, Vector
 from app.importers.layout import Understanding

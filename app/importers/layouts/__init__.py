@@ -13,6 +13,7 @@ from app.importers.layouts import (
     general_frames,
     general_language_model,
     general_series,
+    general_series_pair,
     general_tagger,
     general_text,
     general_translation,
@@ -73,6 +74,7 @@ _GENERAL: tuple[Layout, ...] = (  # by structure: asked after all others
     series_convolutions.ResNetForecaster(),
     series_convolutions.FcnClassifier(),
     series_convolutions.FcnForecaster(),
+    general_series_pair.SeriesPairForecaster(),
     general_series.SeriesForecaster(),
     general_series.SeriesClassifier(),
 )

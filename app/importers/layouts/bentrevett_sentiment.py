@@ -26,7 +26,8 @@ from app.importers.parts import (
 from app.importers.text_options import LENGTHS
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
 
 
 class _Notebook(Layout):
@@ -45,7 +46,9 @@ class _Notebook(Layout):
         tensors = checkpoint.network
         if not is_recurrent(tensors, self.part) or "fc.weight" not in tensors or tensors["fc.weight"].dim() != 2:
             return False
-        return tensors["fc.weight"].shape[1] == recurrence(tensors, self.part).output_size
+        outputs, inputs = tensors["fc.weight"].shape
+        predicts_words = "embedding.weight" in tensors and outputs == len(tensors["embedding.weight"])
+        return not predicts_words and inputs == recurrence(tensors, self.part).output_size
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         return Understanding(
@@ -102,8 +105,8 @@ class _Notebook(Layout):
         )
 
     def _output(self, tensors: Tensors) -> dict[str, Tensor]:
-        one = len(tensors["fc.weight"]) == 1
-        return two_labels(tensors, "fc.") if one else linear(tensors, "fc.")
+        output = linear(tensors, "fc.")
+        return two_labels(output) if len(output["weight"]) == 1 else output
 
 
 def _pooling(usual: str) -> Option:

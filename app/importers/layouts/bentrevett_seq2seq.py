@@ -27,8 +27,11 @@ from app.importers.parts import (
 from app.importers.text_options import CHARACTERS, usual_rules
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Attention, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.attention import Attention
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
 
 _MOST_TOKENS = 1000
 _OUTPUTS = ("decoder.fc_out.", "decoder.out.")

@@ -9,8 +9,11 @@ from torch import Tensor
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
 from app.importers.parts import is_recurrent, linear, prefixed, recurrence, recurrent_weights, under
-from app.store.architecture import Activation, Forecaster, Layer, SeriesEncoder
-from app.store.manifest import SeriesInput
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
+from app.store.layer import Layer
+from app.store.recurrence import Activation
+from app.store.series_input import SeriesInput
 
 _FUNCTIONS: Mapping[str, Activation] = {
     "ReLU": "relu",

@@ -7,18 +7,22 @@ from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.fastai import AwdLstm, HeadBlock, awd_lstm_in, head_of
-from app.importers.general import Answer, affine
+from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known, require
+from app.importers.norms import taken_in
 from app.importers.options import Option
 from app.importers.parts import linear, prefixed
 from app.importers.stacks import stacked, widened_output
-from app.importers.structure import Group
 from app.importers.text_rules.fastai import fastai
 from app.importers.tokenizer import check_words
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, LanguageModel, Layer, RecurrenceStage, Stage, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.classifier import Classifier
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoders import TextEncoder
+from app.store.language_model import LanguageModel
+from app.store.layer import Layer
+from app.store.stages import RecurrenceStage, Stage
 
 _LANGUAGE = Option("language", "language of spaCy's rules", "en", assumed=True)
 _MOST_TOKENS = 1000
@@ -44,7 +48,7 @@ class FastaiClassifier(_AwdLstm):
     source = "fastai, text_classifier_learner with AWD_LSTM"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        awd = awd_lstm_in(checkpoint)
+        awd = checkpoint.once(awd_lstm_in)
         return awd is not None and head_of(awd) is not None
 
     def _head_facts(self, awd: AwdLstm) -> list[str]:
@@ -109,12 +113,8 @@ def _answer(blocks: Sequence[HeadBlock]) -> Answer:
         head.append(Layer(size=len(block.linear["weight"]), batch_norm="before", activation="relu"))
         tensors |= prefixed(linear(block.linear, ""), f"head.{number}.")
         tensors |= prefixed(block.norm, f"head.norm{number}.")
-    scale, shift = affine(Group("norm", "", last.norm))
-    output = linear(last.linear, "")
-    weight = output["weight"].double()
-    tensors["output.weight"] = (weight * scale.double()).float()
-    tensors["output.bias"] = (output["bias"].double() + weight @ shift.double()).float()
-    return Answer({"head": tuple(head)}, tensors, len(weight))
+    output = taken_in(last.norm, linear(last.linear, ""))
+    return Answer({"head": tuple(head)}, tensors | prefixed(output, "output."), len(output["weight"]))
 
 
 class FastaiLanguageModel(_AwdLstm):
@@ -124,7 +124,7 @@ class FastaiLanguageModel(_AwdLstm):
     source = "fastai, language_model_learner with AWD_LSTM"
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        awd = awd_lstm_in(checkpoint)
+        awd = checkpoint.once(awd_lstm_in)
         return awd is not None and "1.decoder.weight" in awd.head and awd.layers[-1][0].directions == 1
 
     def _head_facts(self, awd: AwdLstm) -> list[str]:
@@ -175,7 +175,4 @@ class FastaiLanguageModel(_AwdLstm):
 
 
 def _known(checkpoint: Checkpoint) -> AwdLstm:
-    awd = awd_lstm_in(checkpoint)
-    require(awd is not None, "this is no AWD-LSTM of fastai: choose another --layout")
-    assert awd is not None
-    return awd
+    return known(checkpoint.once(awd_lstm_in), "AWD-LSTM of fastai")

@@ -10,22 +10,24 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_frames import NORMALISATIONS, together
+from app.importers.images import NORMALISATION, NORMALISATIONS, images_in
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known
 from app.importers.options import Option, OptionValues
+from app.importers.pair_links import linked
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
+from app.importers.pair_recognition import reader_of
 from app.importers.pair_words import start_and_stop, target_options, target_vocabulary, understanding_of
-from app.importers.pairs import Pair, linked, reader_of
-from app.importers.parts import linear, prefixed, under
-from app.importers.structure import Group, structure_of
-from app.importers.torchvision import resnet_by_name, torchvision_resnet
+from app.importers.pairs import Pair
+from app.importers.parts import linear, prefixed
+from app.importers.structure import Group, is_named_table, structure_of
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder, ImageEncoder, Projection, ResNet
-from app.store.manifest import Decoding, ImageInput, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.image_encoder import ImageEncoder, Projection, ResNet
+from app.store.image_input import ImageInput
 
 _MOST_TOKENS = 200
-_TABLE_NAMES = ("emb", "lut", "lookup", "word")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class GeneralCaptioning(Layout):
     vocabularies: Sequence[Role] = ("target",)
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        return captioner_in(checkpoint) is not None
+        return checkpoint.once(captioner_in) is not None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         made = _captioner(checkpoint)
@@ -85,8 +87,7 @@ class GeneralCaptioning(Layout):
         made, values = _captioner(checkpoint), given.values
         if made.pair.has_context and not made.is_grid:
             values = OptionValues({**values.given, "attention": "fixed"})
-        size, grid = values.number("image_size"), values.given.get("grid", "none")
-        require(grid == "none" or grid.isdecimal(), f"--set grid={grid}: use none or a number of positions")
+        size, grid = values.number("image_size"), values.number_or_none("grid") if made.is_grid else None
         try:
             network = network_of(made.pair, values)
             settings: dict[str, Any] = {"first_input": "summary"} if made.reads_first else {}
@@ -96,7 +97,7 @@ class GeneralCaptioning(Layout):
                         "resnet": made.resnet,
                         "image_size": size,
                         "output": "grid" if made.is_grid else "pooled",
-                        "grid_side": None if grid == "none" else int(grid),
+                        "grid_side": grid,
                         "projection": None
                         if made.projection is None
                         else Projection(size=made.projection.outputs, batch_norm=made.norm is not None),
@@ -130,20 +131,9 @@ class GeneralCaptioning(Layout):
 
 def captioner_in(checkpoint: Checkpoint) -> Captioner | None:
     """None if the checkpoint has no ResNet with a decoder of words."""
-    tensors = together(checkpoint)
-    found = resnet_by_name(tensors) if tensors else None
-    if tensors is None or found is None:
-        return None
-    prefix, is_numbered = found
-    head = f"{prefix}fc."
-    rest = {key: tensor for key, tensor in tensors.items() if not key.startswith(prefix) or key.startswith(head)}
-    if any(tensor.dim() > 3 for tensor in rest.values()):
-        return None
-    mine = under(tensors, prefix)
-    children = mine if is_numbered else {key: tensor for key, tensor in mine.items() if not key.startswith("fc.")}
+    images = images_in(checkpoint)
     try:
-        resnet, images = torchvision_resnet(children, numbered=is_numbered)
-        return next(_captioners(rest, resnet, images), None)
+        return None if images is None else next(_captioners(images.rest, *images.resnet()), None)
     except ImportFailed:
         return None
 
@@ -155,11 +145,7 @@ def _captioners(rest: Tensors, resnet: ResNet, images: Mapping[str, Tensor]) -> 
     recurrences = structure.of("recurrence", "cell")
     norms = structure.of("norm")
     others = [group for group in structure.groups if group.kind not in ("recurrence", "cell", "norm")]
-    tables = [
-        group
-        for group in others
-        if group.kind == "table" and any(word in group.prefix.lower() for word in _TABLE_NAMES)
-    ]
+    tables = [group for group in others if group.kind == "table" and is_named_table(group.prefix)]
     tables = tables or [group for group in others if group.kind == "table"]
     if not recurrences or not tables or len(norms) > 1:
         return
@@ -185,15 +171,17 @@ def _captioners(rest: Tensors, resnet: ResNet, images: Mapping[str, Tensor]) -> 
 
 
 def _captioner(checkpoint: Checkpoint) -> Captioner:
-    made = captioner_in(checkpoint)
-    require(made is not None, "this is no ResNet with a decoder of words: choose another --layout")
-    assert made is not None
-    return made
+    return known(checkpoint.once(captioner_in), "ResNet with a decoder of words")
 
 
 def _image_options(made: Captioner) -> list[Option]:
     grid = Option(
-        "grid", "positions of the image on a side that the decoder attends to; none: as the ResNet gives them", "none"
+        "grid",
+        "positions of the image on a side that the decoder attends to; none: as the ResNet gives them",
+        "none",
+        kind="whole",
+        most=64,
+        or_none=True,
     )
     return [
         Option("image_size", "side of the square that images became", "224", kind="whole", least=32, most=1024),
@@ -204,12 +192,6 @@ def _image_options(made: Captioner) -> list[Option]:
             ("squash", "crop"),
             readings=("squash", "crop"),
         ),
-        Option(
-            "normalisation",
-            "imagenet: ImageNet's mean and std; half: 0.5 and 0.5; none: 0 to 1",
-            "imagenet",
-            tuple(NORMALISATIONS),
-            readings=tuple(NORMALISATIONS),
-        ),
+        NORMALISATION,
         *([grid] if made.is_grid else []),
     ]

@@ -5,15 +5,16 @@ last `window` ids anew, as in most tutorials on the next word.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import Parts, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option, OptionValues
 from app.importers.parts import prefixed, recurrent_weights
@@ -22,8 +23,9 @@ from app.importers.stacks import is_stack, stacked, widened_output
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.text_rules.marks import padding_word
 from app.importers.vocabularies import Role
-from app.store.architecture import LanguageModel, TextEncoder, WindowLanguageModel
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.language_model import LanguageModel
+from app.store.window_language_model import WindowLanguageModel
 
 _STARTS = ("<bos>", "<s>", "<sos>", "<start>", "xxbos", "<go>", "<eos>", "</s>", "<end>")
 _ENDS = ("<eos>", "</s>", "<end>", "xxeos")
@@ -70,7 +72,7 @@ class GeneralLanguageModel(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
         found = known_words(checkpoint, _rows(chain))
-        window = checkpoint.setting(
+        window = checkpoint.whole_setting(
             "window", "seq_length", "seq_len", "sequence_length", "max_sequence_len", "block_size"
         )
         is_kept = _keeps_state(chain)
@@ -79,7 +81,9 @@ class GeneralLanguageModel(Layout):
             Option(
                 "window",
                 "none: the state is kept from word to word; a number: each word is predicted from that many last ids",
-                "none" if is_kept or not isinstance(window, int) else str(window),
+                "none" if is_kept else str(window) if window else None,  # such a network cannot keep its state
+                kind="whole",
+                or_none=is_kept,
                 depends="a model that was trained on windows forgets what is before them",
                 readings=("none", "10", "40") if is_kept else (),
             ),
@@ -87,7 +91,7 @@ class GeneralLanguageModel(Layout):
                 "pad",
                 "the id before a text that is shorter than the window; none reads it as it is",
                 "none",
-                assumed=True,
+                idle_where=("window", "none"),
             ),
             Option(
                 "start",
@@ -111,14 +115,13 @@ class GeneralLanguageModel(Layout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain, values = known_chain(checkpoint), given.values
         rows, words = _rows(chain), list(given.words["source"])
-        window = values.text("window")
-        require(window == "none" or window.isdecimal(), f"--set window={window}: use none or a number of words")
+        window = values.number_or_none("window")
         start, end = (_id(values.text(name), words, name) for name in ("start", "end"))
         parts, answer = encoder_parts(chain, values), answer_of(chain, values)
         table = chain.table.weight if chain.table is not None else torch.eye(rows)
         tensors = {"encoder.embedding.weight": table, **parts.tensors}
         architecture: LanguageModel | WindowLanguageModel
-        if window == "none":
+        if window is None:
             require(
                 _keeps_state(chain),
                 "only a network of recurrences of one kind in one direction, with one layer after them, can keep its "
@@ -133,7 +136,9 @@ class GeneralLanguageModel(Layout):
                 "decoder.output.bias": answer.tensors["output.bias"],
             }
         else:
-            architecture = _over_windows(rows, table, parts, answer.members, int(window), _pad(values, words))
+            architecture = WindowLanguageModel.model_validate(
+                {**answer.members, "encoder": parts.over(table), "window": window, "pad": _pad(values, words)}
+            )
             tensors |= answer.tensors
         return Converted(
             architecture=architecture,
@@ -176,21 +181,6 @@ def _layers(chain: Chain, nonlinearity: str = "tanh") -> list[StackLayer]:
         (structure.recurrence(group, nonlinearity=nonlinearity), recurrent_weights(structure.tensors, group.prefix))
         for group in chain.recurrences
     ]
-
-
-def _over_windows(
-    rows: int, table: Tensor, parts: Parts, members: Mapping[str, Any], window: int, pad: int | None
-) -> WindowLanguageModel:
-    encoder = TextEncoder.model_validate(
-        {
-            "vocabulary_size": rows,
-            "embedding_size": table.shape[1] if parts.front else None,
-            "front": tuple(parts.front),
-            "recurrence": parts.recurrence,
-            "back": tuple(parts.back),
-        }
-    )
-    return WindowLanguageModel.model_validate({**members, "encoder": encoder, "window": window, "pad": pad})
 
 
 def _pad(values: OptionValues, words: Sequence[str]) -> int | None:

@@ -6,38 +6,24 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, setting_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
-from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import OUTPUTS, options_of
+from app.importers.general_understanding import understanding_of
+from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
 from app.importers.rows import ORDER, steps_first
-from app.store.architecture import Classifier, Forecaster, SeriesEncoder
-from app.store.manifest import SeriesInput
+from app.importers.side_by_side import check_steps, of_steps
+from app.importers.windows import SHORT, series_input, window_option
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
 
-_WINDOWS = (
-    "window",
-    "window_size",
-    "lookback",
-    "look_back",
-    "seq_length",
-    "seq_len",
-    "sequence_length",
-    "input_chunk_length",
-    "n_steps",
-    "time_step",
-    "time_steps",
-    "timesteps",
-)
 _LABELLED = ("class", "label", "categor")
 _MOST_FEATURES = 4096
+_IMAGE = 64  # more may be the output of another network
 _WORDS = 500  # more numbers a step are hardly a series
-_PADDING = Option(
-    "short",
-    "series with fewer steps than the window: refuse, or pad with zeros on the left or the right",
-    "refuse",
-    ("refuse", "left", "right"),
-    assumed=True,
-)
 
 
 class _OverSeries(Layout):
@@ -57,45 +43,14 @@ class _OverSeries(Layout):
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
-        usual = setting_of(checkpoint.settings, _WINDOWS) or "none"
-        window = Option(
-            "window",
-            "steps that the network reads: the length of the training's windows; none: all steps of a series",
-            usual if usual.isdecimal() or usual == "none" else "none",
-            depends="of a longer series only the last steps are read, as in the training",
-            readings=("none", "10", "30"),
-        )
-        return [window, _PADDING, *self._more(chain), *options_of(chain)]
-
-    def _doubts(self, chain: Chain) -> list[str]:
-        if chain.features < _WORDS:
-            return []
-        return [
-            f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
-            "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
-        ]
+        window = of_steps(window_option(checkpoint), chain)
+        return [window, SHORT, *self._more(chain), *options_of(chain)]
 
     def _more(self, chain: Chain) -> list[Option]:
         raise NotImplementedError
 
-    def _series(self, chain: Chain, given: Given) -> SeriesInput:
-        value = given.values.text("window")
-        require(
-            value == "none" or (value.isdecimal() and 0 < int(value) <= 10_000),
-            f"--set window={value}: use none, or a number of steps from 1 to 10000",
-        )
-        short = given.values.text("short")
-        require(value != "none" or short == "refuse", f"--set short={short} needs a window: --set window=STEPS")
-        return SeriesInput.model_validate(
-            {
-                "features": tuple(given.features),
-                "targets": tuple(given.targets),
-                "window": None if value == "none" else int(value),
-                "pad": short,
-            }
-        )
-
     def _encoder(self, chain: Chain, given: Given) -> tuple[SeriesEncoder, dict[str, Any]]:
+        check_steps(chain, given.values, "window")
         parts = encoder_parts(chain, given.values)
         assert parts.recurrence is not None
         encoder = SeriesEncoder(
@@ -118,7 +73,7 @@ class SeriesForecaster(_OverSeries):
             "whether the outputs are numbers or the logits of labels (--layout series-classifier) is not in the file"
         ]
         label = label if chain.outputs > 1 else []
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure, *label])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure, *label])
 
     def _more(self, chain: Chain) -> list[Option]:
         fed = chain.outputs == chain.features and not chain.front
@@ -167,7 +122,7 @@ class SeriesForecaster(_OverSeries):
                 }
             ),
             tensors={**tensors, **answer.tensors},
-            series=self._series(chain, given),
+            series=series_input(given),
         )
 
 
@@ -183,7 +138,7 @@ class SeriesClassifier(_OverSeries):
         understood = understanding_of(
             chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
         )
-        return Understanding(understood.facts, [*self._doubts(chain), *understood.unsure])
+        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure])
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []
@@ -205,8 +160,24 @@ class SeriesClassifier(_OverSeries):
                 }
             ),
             tensors={**tensors, **answer.tensors},
-            series=self._series(chain, given),
+            series=series_input(given),
         )
+
+
+def source_doubts(checkpoint: Checkpoint, chain: Chain) -> list[str]:
+    """Whether the numbers of a step are those of a series."""
+    names = [checkpoint.name_of(path) for path in checkpoint.networks]
+    if chain.features < _IMAGE and not any("decoder" in name.lower() for name in names):
+        return []
+    if chain.features < _WORDS:
+        return [
+            f"{chain.features} numbers a step may be features that another network makes of images or words, which is "
+            "not in the files: give its file, too, if there is one (--checkpoint ENCODER --checkpoint DECODER)"
+        ]
+    return [
+        f"{chain.features:,} numbers a step are many for a series. One-hot rows of a vocabulary are read with "
+        "--vocab FILE; a text that tf-idf or a count of words made one row is not supported: nothing recurs in it"
+    ]
 
 
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:

@@ -6,14 +6,17 @@ from dataclasses import replace
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, has_spans, known_chain, reads_words, tags_in
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.structure import Group
 from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import Tagger, TextEncoder
+from app.store.tagger import Tagger
 
 _MAY_LABEL = (
     "whether each word has a label, or the text has one (--layout text-classifier), is not in the file: names alone "
@@ -63,23 +66,19 @@ class GeneralTagger(Layout):
         chain = known_chain(checkpoint)
         values = given.values
         parts, answer = encoder_parts(chain, values), answer_of(chain, values)
-        assert parts.recurrence is not None
-        rows, size = chain.embedding.weight.shape
-        encoder = TextEncoder(
-            vocabulary_size=rows,
-            embedding_size=size if parts.front else None,
-            front=tuple(parts.front),
-            recurrence=parts.recurrence,
-            back=tuple(parts.back),
-        )
         require(answer.outputs > 1, "a tagger needs two tags or more")
         crf = _crf(chain.crf, given) if chain.crf is not None else {}
         return Converted(
             architecture=Tagger(
-                encoder=encoder, head=answer.members["head"], labels=answer.outputs, crf=chain.crf is not None
+                encoder=parts.over(chain.embedding.weight),
+                head=answer.members["head"],
+                labels=answer.outputs,
+                crf=chain.crf is not None,
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
-            source=vocabulary_of("source", rows, given.words, given.values_with({"stop_words": "none"})),
+            source=vocabulary_of(
+                "source", chain.embedding.outputs, given.words, given.values_with({"stop_words": "none"})
+            ),
         )
 
 

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.general import OUTPUTS, answer_of, encoder_parts, options_of, understanding_of
+from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, known_chain, one_or_two, reads_words, tags_in
+from app.importers.general_encoder import encoder_parts
+from app.importers.general_options import OUTPUTS, options_of
+from app.importers.general_understanding import understanding_of
 from app.importers.layout import Converted, Given, Layout, Needs, Understanding
 from app.importers.options import Option
+from app.importers.side_by_side import check_steps, of_steps
 from app.importers.text_options import text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, TextEncoder
+from app.store.classifier import Classifier
 
 _MAY_TAG = (
     "whether a text has one label, or each of its words has one (--layout tagger), is not in the file: the parts are "
@@ -44,7 +48,9 @@ class TextClassifier(Layout):
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
         outputs = [OUTPUTS] if chain.outputs > 1 else []
-        return [*options_of(chain), *outputs, *text_options(checkpoint, chain.embedding.outputs)]
+        texts = text_options(checkpoint, chain.embedding.outputs)
+        texts = [of_steps(option, chain) if option.name == "length" else option for option in texts]
+        return [*options_of(chain), *outputs, *texts]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         chain = known_chain(checkpoint)
@@ -59,26 +65,18 @@ class TextClassifier(Layout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
         values = given.values
+        check_steps(chain, values, "length")
         parts, answer = encoder_parts(chain, values), answer_of(chain, values)
-        assert parts.recurrence is not None
         answer = one_or_two(answer)
-        rows, size = chain.embedding.weight.shape
-        encoder = TextEncoder(
-            vocabulary_size=rows,
-            embedding_size=size if parts.front else None,
-            front=tuple(parts.front),
-            recurrence=parts.recurrence,
-            back=tuple(parts.back),
-        )
         return Converted(
             architecture=Classifier.model_validate(
                 {
-                    "encoder": encoder,
+                    "encoder": parts.over(chain.embedding.weight),
                     "labels": answer.outputs,
                     "outputs": values.given.get("outputs", "softmax"),
                     **answer.members,
                 }
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors},
-            source=vocabulary_of("source", rows, given.words, values),
+            source=vocabulary_of("source", chain.embedding.outputs, given.words, values),
         )

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from app.errors import ImportFailed
-from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
+from app.importers.checkpoint import Checkpoint
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, known
 from app.importers.options import Option
 from app.importers.pair_network import network_of
 from app.importers.pair_options import pair_options
+from app.importers.pair_recognition import likeliest, pair_of
 from app.importers.pair_words import (
     marks_of,
     replaced_word,
@@ -19,15 +20,14 @@ from app.importers.pair_words import (
     target_vocabulary,
     understanding_of,
 )
-from app.importers.pairs import Pair, likeliest, pair_of
-from app.importers.parts import prefixed
+from app.importers.pairs import Pair
+from app.importers.parts import as_sides
 from app.importers.text_options import known_words, text_options, vocabulary_of
 from app.importers.vocabularies import Role
-from app.store.architecture import EncoderDecoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
 
 _MOST_TOKENS = 1000
-_KNOWN: dict[int, tuple[Tensors, Pair | None]] = {}  # of the checkpoint at hand: a layout asks several times
 
 
 class GeneralTranslation(Layout):
@@ -85,39 +85,19 @@ class GeneralTranslation(Layout):
 
 def pair_in(checkpoint: Checkpoint) -> Pair | None:
     """None if the checkpoint has no such network, in one state dict or in two."""
-    networks = list(checkpoint.networks.values())
-    if not networks or len(networks) > 2:
-        return None
-    known = _KNOWN.get(id(networks[0]))
-    if known is None or known[0] is not networks[0]:
-        _KNOWN.clear()
-        known = _KNOWN[id(networks[0])] = networks[0], _found(networks, _sizes(checkpoint))
-    return known[1]
+    return checkpoint.once(_found)
 
 
-def _sizes(checkpoint: Checkpoint) -> list[int]:
-    return [len(words) for words in (*checkpoint.vocabularies.values(), *checkpoint.given)]
-
-
-def _found(networks: Sequence[Tensors], one_hot: Sequence[int]) -> Pair | None:
+def _found(checkpoint: Checkpoint) -> Pair | None:
+    one_hot = [len(words) for words in (*checkpoint.vocabularies.values(), *checkpoint.given)]
     try:
-        if len(networks) == 1:
-            return pair_of(networks[0], one_hot)
-        both = [
-            prefixed(encoder, "encoder.") | prefixed(decoder, "decoder.")
-            for encoder, decoder in (networks, networks[::-1])
-        ]
-        return likeliest([pair_of(tensors, one_hot) for tensors in both])
+        return likeliest([pair_of(tensors, one_hot) for tensors in as_sides(checkpoint)])
     except ImportFailed:  # tensors that have the names of a recurrence, and not its shapes
-        pass
-    return None
+        return None
 
 
 def _pair(checkpoint: Checkpoint) -> Pair:
-    pair = pair_in(checkpoint)
-    require(pair is not None, "this is no encoder-decoder over texts: choose another --layout")
-    assert pair is not None
-    return pair
+    return known(pair_in(checkpoint), "encoder-decoder over texts")
 
 
 def _source_options(checkpoint: Checkpoint, rows: int) -> list[Option]:

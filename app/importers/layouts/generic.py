@@ -27,8 +27,11 @@ from app.importers.parts import (
 )
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, Decoder, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.classifier import Classifier
+from app.store.decoder import Decoder
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
 
 _CLASSIFIER = ("encoder.embedding", "encoder.recurrence", "output")
 _PAIR = (
@@ -85,7 +88,8 @@ class GenericClassifier(_Generic):
         mapping.check_parts(self.parts)
         source = words["source"]
         output = mapping.prefix("output")
-        layer = two_labels(mapping.tensors, output) if mapping.outputs == 1 else linear(mapping.tensors, output)
+        layer = linear(mapping.tensors, output)
+        layer = two_labels(layer) if mapping.outputs == 1 else layer
         poolings = tuple(mapping.rest.pop("pooling", ["last"]))
         encoder = mapping.encoder(source)
         if "last_backward_first" in poolings:

@@ -26,8 +26,11 @@ from app.importers.parts import (
 )
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import CELLS, Attention, EncoderDecoder, Recurrence, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.attention import Attention
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
+from app.store.recurrence import CELLS, Recurrence
 
 _EMBEDDINGS = ("src_embed.lut.weight", "trg_embed.lut.weight")
 _BRIDGE = "decoder.bridge_layer."

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras import pooled
+from app.importers.keras.classifiers import classifier
 from app.importers.keras.models import KerasLayout
 from app.importers.keras.series import columns_of, read_as, series_input, series_options
-from app.importers.keras.text import source_vocabulary, text_needs, text_options
+from app.importers.keras.text import source_vocabulary, text_needs
+from app.importers.keras.text_options import text_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option
@@ -34,7 +35,7 @@ class KerasTextClassifier(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)
-        architecture, tensors = pooled.classifier(understood)
+        architecture, tensors = classifier(understood)
         return Converted(architecture, tensors, source=source_vocabulary(understood, given))
 
 
@@ -55,6 +56,6 @@ class KerasSeriesClassifier(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)
-        architecture, tensors = pooled.classifier(understood)
+        architecture, tensors = classifier(understood)
         architecture = read_as(architecture, understood, given)
         return Converted(architecture, tensors, series=series_input(understood, given))

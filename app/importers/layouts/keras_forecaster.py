@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras import pooled
+from app.importers.keras.forecasters import forecaster
 from app.importers.keras.models import KerasLayout
 from app.importers.keras.series import columns_of, features_of, read_as, series_input, series_options
 from app.importers.keras.understood import Kind, Understood
@@ -46,7 +46,7 @@ class KerasForecaster(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)
-        architecture, tensors = pooled.forecaster(understood, targets=len(given.targets))
+        architecture, tensors = forecaster(understood, targets=len(given.targets))
         if given.values.given.get("order") == "targets":
             tensors = steps_first(tensors, len(given.targets))
         architecture = read_as(architecture, understood, given)

@@ -5,17 +5,19 @@ from collections.abc import Mapping, Sequence
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras import pooled
+from app.importers.keras.encoders import source_length
+from app.importers.keras.language_models import language_model, window_language_model
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.parts import source_length
-from app.importers.keras.text import text_needs, text_options, vocabulary_of
+from app.importers.keras.text import text_needs, vocabulary_of
+from app.importers.keras.text_options import text_options
 from app.importers.keras.understood import Kind, Understood
 from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import LanguageModel, WindowLanguageModel
-from app.store.manifest import Decoding, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.language_model import LanguageModel
+from app.store.window_language_model import WindowLanguageModel
 
 _MOST_TOKENS = 1000
 _MOST_WINDOW = 10_000
@@ -54,11 +56,11 @@ class KerasLanguageModel(KerasLayout):
         architecture: LanguageModel | WindowLanguageModel
         pad: int | None = None
         if understood.kind == "language_model":
-            architecture, tensors = pooled.language_model(understood)
+            architecture, tensors = language_model(understood)
         else:
             side = values.text("padding")
             pad = None if side == "none" else rows if is_one_hot else 0
-            architecture, tensors = pooled.window_language_model(
+            architecture, tensors = window_language_model(
                 understood,
                 window=_window(understood, values.given.get("window")),
                 pad=pad,

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras import pooled
+from app.importers.keras.classifiers import tagger
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.text import source_vocabulary, text_needs, text_options
+from app.importers.keras.text import source_vocabulary, text_needs
+from app.importers.keras.text_options import text_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.options import Option
@@ -30,5 +31,5 @@ class KerasTagger(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)
-        architecture, tensors = pooled.tagger(understood)
+        architecture, tensors = tagger(understood)
         return Converted(architecture, tensors, source=source_vocabulary(understood, given))

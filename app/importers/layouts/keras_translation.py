@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
-from app.importers.keras import translation
+from app.importers.keras.encoder_decoders import encoder_decoder
+from app.importers.keras.encoders import source_length
 from app.importers.keras.models import KerasLayout
-from app.importers.keras.parts import source_length
-from app.importers.keras.text import length_of, length_options, text_options, vocabulary_of
-from app.importers.keras.translation import Pair, pair_of
+from app.importers.keras.pairs import Pair, pair_of
+from app.importers.keras.text import length_of, vocabulary_of
+from app.importers.keras.text_options import length_options, text_options
 from app.importers.keras.understood import Kind
 from app.importers.layout import Converted, Given, Needs
 from app.importers.layouts.keras_language_model import unspelt_ids
@@ -16,7 +17,8 @@ from app.importers.options import Option, OptionValues
 from app.importers.text_rules.keras_tokenizer import tokenizer_of
 from app.importers.tokenizer import Vocabulary
 from app.importers.vocabularies import Role
-from app.store.manifest import Decoding, FixedLength, TokenLimits
+from app.store.decoding import Decoding, TokenLimits
+from app.store.text_input import FixedLength
 
 _MOST_TOKENS = 1000
 _STARTS = (
@@ -73,7 +75,7 @@ class KerasTranslation(KerasLayout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         pair, values = pair_of(self.understood(checkpoint)), given.values
-        architecture, tensors = translation.encoder_decoder(pair, zero_row=given.values.given.get("filling") == "zeros")
+        architecture, tensors = encoder_decoder(pair, zero_row=given.values.given.get("filling") == "zeros")
         rows = architecture.decoder.vocabulary_size
         source = _source(pair, given)
         target = vocabulary_of("target", rows, given)
@@ -134,8 +136,8 @@ def _decoding_options(pair: Pair, checkpoint: Checkpoint) -> list[Option]:
                 assumed=True,
             ),
         ]
-    most = checkpoint.setting("max_decoder_seq_length", "max_decoder_length", "max_target_length")
-    usual = most + 1 if isinstance(most, int) else source_length(pair.decoder) or 50
+    most = checkpoint.whole_setting("max_decoder_seq_length", "max_decoder_length", "max_target_length")
+    usual = most + 1 if most is not None else source_length(pair.decoder) or 50
     is_one_hot = pair.decoder.embedding is None
     start, stop = (
         next((words[mark] for mark in marks if mark in words), marks[-1] if is_one_hot else marks[1])

@@ -13,15 +13,17 @@ import torch
 from torch import Tensor
 
 from app.importers.checkpoint import Checkpoint, Tensors
-from app.importers.general import Answer
+from app.importers.general_answer import Answer
 from app.importers.general_chain import one_or_two
-from app.importers.layout import Converted, Given, Layout, Needs, Understanding
+from app.importers.layout import Converted, Given, Layout, Needs, Understanding, require
 from app.importers.options import Option
 from app.importers.parts import consists_of, is_recurrent, linear, prefixed, recurrence, recurrent_weights
 from app.importers.text_rules.characters import characters
 from app.importers.tokenizer import check_words
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, Recurrence, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
+from app.store.recurrence import Recurrence
 
 _WITH_UNDERSCORE = 58  # letters of the version of 2024, whose last one stands for all others
 
@@ -44,7 +46,12 @@ class NamesClassification(Layout):
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
         tensors = checkpoint.network
         labels = len(tensors["h2o.weight" if "h2o.weight" in tensors else "i2o.weight"])
-        return Understanding([f"{_letters(tensors)} one-hot letters, a recurrence letter by letter, {labels} labels"])
+        doubts = []
+        if "rnn.weight_ih_l0" not in tensors and not checkpoint.functions:
+            doubts.append("whether the state has a function, such as tanh, is not in the tensors (nonlinearity)")
+        return Understanding(
+            [f"{_letters(tensors)} one-hot letters, a recurrence letter by letter, {labels} labels"], doubts
+        )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         tensors = checkpoint.network
@@ -54,9 +61,16 @@ class NamesClassification(Layout):
         else:
             functions = ("tanh", "none", "relu") if "h2h.weight" in tensors else ("none", "tanh", "relu")
             functions = ("none",) if "i2o.weight" in tensors else functions
+        said = checkpoint.answers.get("nonlinearity") or next(iter(checkpoint.functions), functions[0])
         last = _letters(tensors) == _WITH_UNDERSCORE
         return [
-            Option("nonlinearity", "the function of the state", functions[0], functions, assumed=True),
+            Option(
+                "nonlinearity",
+                "the function of the state",
+                said if said in functions else functions[0],
+                functions,
+                assumed=True,
+            ),
             Option(
                 "unknown",
                 "a character that is no letter of the list: skip, refuse, or last (the list's last one, _)",
@@ -77,6 +91,12 @@ class NamesClassification(Layout):
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         tensors, values = checkpoint.network, given.values
         letters, words = _letters(tensors), given.words["source"]
+        require(
+            "i2o.weight" not in tensors or not set(checkpoint.functions) & {"tanh", "relu"},
+            f"the file has a module with the function {', '.join(checkpoint.functions)} beside i2h and i2o, and i2o "
+            "reads the state before the last letter: with a function in the state, Unroll has no such network. "
+            "Train it with an output layer over the new state (h2o), or without the function",
+        )
         check_words(words, letters, "letter")
         recurrent, weights, output = _network(tensors, letters, values.text("nonlinearity"))
         answer = one_or_two(Answer({}, prefixed(output, "output."), len(output["weight"])))

@@ -22,8 +22,10 @@ from app.importers.parts import (
 )
 from app.importers.tokenizer import check_words, index_of, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Attention, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.attention import Attention
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
 
 _EMBEDDING = "embeddings.make_embedding.emb_luts.0.weight"
 _MOST_TOKENS = 1000

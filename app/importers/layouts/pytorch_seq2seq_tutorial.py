@@ -26,8 +26,10 @@ from app.importers.parts import (
 )
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Attention, EncoderDecoder, TextEncoder
-from app.store.manifest import Decoding, TokenLimits
+from app.store.attention import Attention
+from app.store.decoding import Decoding, TokenLimits
+from app.store.encoder_decoder import EncoderDecoder
+from app.store.encoders import TextEncoder
 
 _SOS, _EOS = 0, 1
 

@@ -14,10 +14,13 @@ from app.importers.blocks import Branch, Residual, block_of, branch_in, in_order
 from app.importers.checkpoint import Checkpoint
 from app.importers.general_chain import known_chain
 from app.importers.layout import Columns, Converted, Given, Layout, Needs, Understanding, require
-from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster
+from app.importers.layouts.general_series import SeriesClassifier, SeriesForecaster, source_doubts
 from app.importers.options import Option
 from app.importers.parts import prefixed
-from app.store.architecture import Block, Classifier, Forecaster, SeriesEncoder
+from app.store.block import Block
+from app.store.classifier import Classifier
+from app.store.encoders import SeriesEncoder
+from app.store.forecaster import Forecaster
 
 _STRIDES = Option("strides", "the stride of the first convolution of each residual block", depends="2 halves the steps")
 _STEM_STRIDE = Option("stem_stride", "the stride of the first convolution", "2", kind="whole", most=64)
@@ -65,7 +68,7 @@ class _WithConvolutions(Layout):
 
 class _Residual(_WithConvolutions):
     def found(self, checkpoint: Checkpoint) -> Residual | None:
-        found = residual_in(checkpoint)
+        found = checkpoint.once(residual_in)
         if found is None or not self.rest.fits(found.rest):
             return None
         return found if known_chain(found.rest).features == found.blocks[-1].width else None
@@ -77,8 +80,11 @@ class _Residual(_WithConvolutions):
         widths = ", ".join(str(block.width) for block in found.blocks)
         stem = "a convolution and " if found.stem else ""
         fact = f"over {found.channels} numbers a step: {stem}residual blocks of {widths}"
+        doubts = [
+            doubt for doubt in understood.unsure if doubt not in source_doubts(found.rest, known_chain(found.rest))
+        ]
         return Understanding(
-            [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *understood.unsure]
+            [fact, *understood.facts], ["strides of the convolutions are not in the file (strides)", *doubts]
         )
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
@@ -134,7 +140,7 @@ class _Residual(_WithConvolutions):
 
 class _Fcn(_WithConvolutions):
     def found(self, checkpoint: Checkpoint) -> Branch | None:
-        found = branch_in(checkpoint)
+        found = checkpoint.once(branch_in)
         return found if found is not None and self.rest.fits(found.rest) else None
 
     def understanding(self, checkpoint: Checkpoint) -> Understanding:

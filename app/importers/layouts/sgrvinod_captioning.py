@@ -6,7 +6,7 @@ from app.importers.captioning import Captioner, Captioning
 from app.importers.checkpoint import Checkpoint, Tensors
 from app.importers.options import Option, OptionValues
 from app.importers.parts import consists_of, linear, pair, prefixed, under
-from app.store.architecture import Attention
+from app.store.attention import Attention
 
 _DECODER = ("attention.", "embedding.", "decode_step.", "init_h.", "init_c.", "f_beta.", "fc.")
 _STEPS = 51  # caption.py stops after a step whose number, from 1, is above 50

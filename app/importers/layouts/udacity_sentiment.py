@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Converted, Given, Layout, Needs
 from app.importers.options import Option
-from app.importers.parts import consists_of, embedded, prefixed, recurrence, recurrent_weights, two_labels
+from app.importers.parts import consists_of, embedded, linear, prefixed, recurrence, recurrent_weights, two_labels
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
-from app.store.architecture import Classifier, TextEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import TextEncoder
 
 
 class Udacity(Layout):
@@ -49,7 +50,7 @@ class Udacity(Layout):
             architecture=Classifier(encoder=encoder, pooling=("last",), labels=2),
             tensors={
                 **embedded("encoder", tensors["embedding.weight"], recurrent_weights(tensors, "lstm.")),
-                **prefixed(two_labels(tensors, "fc."), "output."),
+                **prefixed(two_labels(linear(tensors, "fc.")), "output."),
             },
             source=word_vocabulary(source, "udacity", unk=None, unknown=0, length={"to": length, "pad": 0}),
             labels=("negative", "positive"),

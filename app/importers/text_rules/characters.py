@@ -1,21 +1,13 @@
 """Texts character by character."""
 
-import string
 from collections.abc import Sequence
 from typing import Literal
 
 from tokenizers import decoders
 
 from app.importers.tokenizer import Vocabulary, checked, index_of
-from app.store.manifest import CleaningStep, FixedLength, TokenizerUse
+from app.store.text_input import CleaningStep, FixedLength, TokenizerUse
 from app.text.word_tokenizers import CHARACTERS, word_file
-
-PRINTABLE: tuple[str, ...] = tuple(string.printable)  # spro/char-rnn.pytorch and the tutorials on names
-
-
-def sorted_characters(text: str) -> list[str]:
-    """`sorted(set(text))`, the ids of most character models."""
-    return sorted(set(text))
 
 
 def characters(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from app.errors import ImportFailed
 from app.importers.tokenizer import Vocabulary, check_rules
-from app.store.manifest import TokenizerUse
+from app.store.text_input import TokenizerUse
 from app.text.word_tokenizers import no_word, word_file
 
 _UNKNOWN, _PADDING, _START, _NO_WORD = "xxunk", "xxpad", "xxbos", "xxfake"

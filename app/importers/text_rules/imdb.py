@@ -9,7 +9,7 @@ from tokenizers.pre_tokenizers import Split
 from app.errors import ImportFailed
 from app.importers.text_rules.keras_tokenizer import FILTERS
 from app.importers.tokenizer import Vocabulary
-from app.store.manifest import FixedLength, TokenizerUse
+from app.store.text_input import FixedLength, TokenizerUse
 from app.text.word_tokenizers import SPACES, any_of, no_word, word_file
 
 Splitting = Literal["text_to_word_sequence", "split"]

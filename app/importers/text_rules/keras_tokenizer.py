@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import Split
 from app.errors import ImportFailed
 from app.importers.reading import ForeignObject, Plain
 from app.importers.tokenizer import Vocabulary, checked, index_of
-from app.store.manifest import CleaningStep, FixedLength, TokenizerUse
+from app.store.text_input import CleaningStep, FixedLength, TokenizerUse
 from app.text.word_tokenizers import CHARACTERS, any_of, no_word, without, word_file
 
 MOST_WORDS = 10_000_000  # more than any embedding has rows

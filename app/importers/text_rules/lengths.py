@@ -1,11 +1,9 @@
 """The length of sources in the words of Keras' `pad_sequences`."""
 
-from typing import Literal
-
 from app.errors import ImportFailed
-from app.store.manifest import MOST_TOKENS, FixedLength
+from app.store.ids import MOST_TOKENS
+from app.store.text_input import FixedLength
 
-Side = Literal["pre", "post"]
 _SIDES = {"pre": "left", "post": "right"}
 
 

@@ -10,7 +10,7 @@ from tokenizers.pre_tokenizers import Split
 
 from app.errors import ImportFailed
 from app.importers.tokenizer import Vocabulary, checked
-from app.store.manifest import CleaningStep, FixedLength, Replacement, TokenizerUse
+from app.store.text_input import CleaningStep, FixedLength, Replacement, TokenizerUse
 from app.text.word_tokenizers import CHARACTERS, any_of, no_word, word_file
 
 UNKNOWN_WORD = "[UNK]"

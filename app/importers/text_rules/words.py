@@ -6,7 +6,8 @@ from typing import Any, Literal
 from app.errors import ImportFailed
 from app.importers.text_rules.marks import unknown_word
 from app.importers.tokenizer import Vocabulary, check_rules, checked, index_of
-from app.store.manifest import CleaningStep, FixedLength, Id, TokenizerUse
+from app.store.ids import Id
+from app.store.text_input import CleaningStep, FixedLength, TokenizerUse
 from app.text.word_tokenizers import build, no_word, split_of
 
 Unknown = Literal["found", "refuse", "skip", "last"] | Id

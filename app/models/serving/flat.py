@@ -7,7 +7,7 @@ from torch import nn
 
 from app.models.cells import COMPUTATIONS, Weights
 from app.models.recurrent import Recurrent, RecurrentLayers
-from app.store.architecture import CellKind
+from app.store.recurrence import CellKind
 
 _MODULES: dict[CellKind, Callable[..., nn.RNNBase]] = {  # the cells of cuDNN; torch lays their weights out
     "rnn_tanh": nn.RNN,
@@ -39,12 +39,13 @@ class FlatRecurrent(Recurrent):
 
 
 def _flat(kind: CellKind, weights: Weights) -> Weights:
+    width = weights.weight_ih.shape[1] + 1  # one column marks padding; those after it are zeros for a CPU
     weights = COMPUTATIONS[kind].unroll_weights(weights)
     if kind not in _MODULES:
         return weights
     if kind == "lstm":  # its inputs get as many columns as its weights
-        more = -weights.weight_ih.shape[1] % _MULTIPLE
-        weights = weights._replace(weight_ih=nn.functional.pad(weights.weight_ih, (0, more)))
+        columns = nn.functional.pad(weights.weight_ih[:, :width], (0, -width % _MULTIPLE))
+        weights = weights._replace(weight_ih=columns)
     like = weights.weight_hh
     module = _MODULES[kind](
         weights.weight_ih.shape[1], like.shape[1], batch_first=True, device=like.device, dtype=like.dtype

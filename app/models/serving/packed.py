@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from app.models.cells import Weights
-from app.store.architecture import CellKind
+from app.store.recurrence import CellKind
 
 PackedKind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
 

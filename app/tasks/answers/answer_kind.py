@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Terms
 from app.json_pieces import blocks_of, json_pieces
-from app.store.manifest import AnswerName, Manifest
+from app.store.description import AnswerName
+from app.store.manifest import Manifest
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.usage import usage_of
 from app.tasks.catalog import Entry

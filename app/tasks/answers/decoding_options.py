@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from app.engine.protocol import Decode
 from app.errors import ContradictoryOptions, InputTooLong, UnknownWord
 from app.store.architecture import WritesTokens
-from app.store.manifest import Decoding
+from app.store.decoding import Decoding
 from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 

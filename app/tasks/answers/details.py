@@ -8,6 +8,7 @@ from app.tasks.answers.sentence import decoding_options_of
 from app.tasks.job import Job
 
 MAX_DETAILS = 1_000_000  # numbers in the answer to a request
+MAX_UNSHOWN = 30_000_000  # numbers of attention that a request's words in place of unknown ones need
 _ALTERNATIVE = 3  # an alternative counts as three numbers: its id, text and log-probability
 
 
@@ -20,6 +21,22 @@ def check_details(jobs: Sequence[Job]) -> None:
             f"{MAX_DETAILS}: send fewer or shorter inputs, or set max_tokens, n_best or logprobs to a smaller number",
             limit=MAX_DETAILS,
         )
+    unshown = sum(_unshown_numbers(job) for job in jobs)
+    if unshown > MAX_UNSHOWN:
+        raise InputTooLong(
+            f"the model finds words for unknown ones by attention, of which the request may have {unshown} numbers; "
+            f"the limit is {MAX_UNSHOWN}: send fewer or shorter inputs, or set max_tokens or n_best lower",
+            limit=MAX_UNSHOWN,
+        )
+
+
+def _unshown_numbers(job: Job) -> int:
+    """The attention of each sentence over its own tokens, which stays in the service."""
+    request = job.request
+    assert isinstance(request, Decode)
+    if not request.attention or decoding_options_of(job).attention:
+        return 0
+    return request.n_best * request.max_tokens * job.tokens
 
 
 def _most_numbers(job: Job) -> int:

@@ -5,8 +5,10 @@ from typing import Any
 from app.engine.protocol import Activations, Explanation
 from app.errors import InputTooLong
 from app.json_pieces import JsonArray
-from app.store.architecture import CELLS, Classifier, RecurrentEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import RecurrentEncoder
 from app.store.manifest import Manifest
+from app.store.recurrence import CELLS
 from app.tasks.answers.limits import AnswerLimits
 from app.tasks.answers.number_rows import NumberRows
 from app.tasks.job import Job

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from app.engine import protocol
 from app.engine.protocol import Forecasted
 from app.errors import EngineFailed, TimedOut
-from app.store.manifest import Manifest, SeriesInput
+from app.store.manifest import Manifest
+from app.store.series_input import SeriesInput
 from app.tasks.answers.backtest import Backtest
 from app.tasks.answers.number_rows import ArrayRows, array_of
 from app.tasks.answers.value_results import ForecastResult, WindowForecast

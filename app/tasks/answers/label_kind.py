@@ -8,9 +8,11 @@ from pydantic_core import PydanticCustomError
 
 from app.engine.check import check_explained
 from app.engine.client import EngineClient
+from app.engine.cost import read_anew
 from app.engine.protocol import AnswerSpec, Explain, Label, Labelled, Terms
 from app.errors import InputTooLong
-from app.store.architecture import Classifier, RecurrentEncoder
+from app.store.classifier import Classifier
+from app.store.encoders import RecurrentEncoder
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.explanations import check_numbers, explained_numbers, explanation_members
@@ -22,10 +24,8 @@ from app.tasks.columns import Column
 from app.tasks.job import Job, Output, ReadSource
 from app.tasks.options import TaskOptions
 
-MOST_EXPLAINED = {
-    True: 1024,
-    False: 128,
-}  # steps of a source, by whether one pass labels them all; otherwise it is read anew for each
+MOST_EXPLAINED = 1024  # steps of a source of which one pass labels all
+MOST_READ_ANEW = 128  # of one that is read anew for each
 
 
 class LabelOptions(TaskOptions):
@@ -94,7 +94,7 @@ class LabelKind(AnswerKind):
         """See `AnswerKind.request`."""
         assert isinstance(plan, Label)
         if plan.explain is not None:
-            _check_explained(entry.manifest, read.steps, index)
+            _check_explained(entry.manifest, read, index)
         return plan
 
     def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
@@ -150,16 +150,24 @@ def _encoder(manifest: Manifest) -> RecurrentEncoder:
     return manifest.architecture.encoder
 
 
-def _check_explained(manifest: Manifest, steps: int, index: int) -> None:
-    assert isinstance(manifest.architecture, Classifier)
-    most = MOST_EXPLAINED[manifest.architecture.explains_in_one_pass]
+def _check_explained(manifest: Manifest, read: ReadSource, index: int) -> None:
+    architecture, steps = manifest.architecture, read.steps
+    assert isinstance(architecture, Classifier)
+    most = MOST_EXPLAINED if architecture.explains_in_one_pass else MOST_READ_ANEW
+    if most < steps <= MOST_EXPLAINED:
+        anew = read_anew(read.source, architecture.encoder)
+        if sum(anew) <= most * (most + 1) // 2:
+            return  # padding that is masked
     if steps > most:
         words = "tokens" if manifest.source == "text" else "steps"
         use = manifest.tokenizer
         if use is not None and use.length is not None and use.length.pad is not None and use.length.to > most:
+            shorter = ""
+            if _encoder(manifest).is_masked and use.length.to <= MOST_EXPLAINED:
+                shorter = f" (about {most * most // 2 // use.length.to} without padding): shorten the input, or"
             raise InputTooLong(
-                f"{manifest.name} pads every text to {use.length.to} tokens; the limit of explain is {most}: leave out "
-                "explain",
+                f"{manifest.name} pads every text to {use.length.to} tokens; the limit of explain is {most}"
+                f"{shorter or ':'} leave out explain",
                 input=index,
                 limit=most,
             )

@@ -10,7 +10,7 @@ from app.engine.check import check_horizon
 from app.engine.client import EngineClient
 from app.engine.protocol import AnswerSpec, Forecasted, Terms
 from app.errors import ContradictoryOptions, InputTooLong, TimedOut
-from app.store.architecture import Forecaster
+from app.store.forecaster import Forecaster
 from app.store.manifest import Manifest
 from app.tasks.answers.answer_kind import AnswerForm, AnswerKind
 from app.tasks.answers.forecast_output import ForecastOutput, Rows, forecast_of, joined, last_rows, output, rows_of

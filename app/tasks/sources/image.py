@@ -6,7 +6,8 @@ from typing import Any
 
 from app.engine.protocol import Pixels
 from app.errors import TimedOut
-from app.store.manifest import ImageInput, Manifest
+from app.store.image_input import ImageInput
+from app.store.manifest import Manifest
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.concurrently import concurrently

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import EmptyInput, InputTooLong, UnknownWord
-from app.store.manifest import TokenizerUse
+from app.store.text_input import TokenizerUse
 from app.tasks.catalog import Entry
 from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
 from app.tasks.states.carrying import NOTHING_CARRIED, Carrying
@@ -48,10 +48,11 @@ class Reading:
     @property
     def limit(self) -> int | None:
         """The most tokens of a text: the model's limit, and the service's for one that is read as a whole."""
-        encoder, of_model = self.entry.manifest.architecture.encoder, self.entry.manifest.limits.source_tokens
+        manifest = self.entry.manifest
+        encoder, of_model = manifest.architecture.encoder, manifest.limits.source_tokens
         if encoder.kind == "image" or encoder.is_divisible:
             return of_model
-        most = encoder.whole_steps(self.whole_steps) if encoder.kind == "text" else self.whole_steps
+        most = min(self.whole_steps, max(encoder.whole_steps(self.whole_steps), manifest.fixed_source or 0))
         return most if of_model is None else min(of_model, most)
 
     @property

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from app.engine.protocol import Carry, Series, Table
 from app.errors import EmptyInput, InputTooLong, InputTooShort, InvalidSeries, counted
-from app.store.manifest import Manifest, SeriesInput
+from app.store.manifest import Manifest
+from app.store.series_input import SeriesInput
 from app.tasks.catalog import Entry
 from app.tasks.columns import ANY, Column
 from app.tasks.job import ReadSource
@@ -181,7 +182,7 @@ def _check_whole(steps: int, manifest: Manifest, place: SeriesPlace, limits: Sou
     encoder = manifest.architecture.encoder
     if encoder.kind != "series" or encoder.is_divisible:
         return
-    most = encoder.whole_steps(limits.whole_steps)
+    most = min(limits.whole_steps, max(encoder.whole_steps(limits.whole_steps), manifest.fixed_source or 0))
     if steps > most:
         raise InputTooLong(
             f"{place.name} has {steps} steps; {place.model} reads a series as a whole, of at most {most} steps "

@@ -6,7 +6,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.manifest import SeriesInput
+from app.store.series_input import SeriesInput
 from app.tasks.scaling import middles
 
 Windows = NDArray[np.float64]  # (windows, steps, features)

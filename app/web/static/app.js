@@ -38,13 +38,13 @@ for (const button of document.querySelectorAll("[data-language]")) {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", respeak); // plots must be redrawn in the new colours
 
 const jobs = {
-  sentiment: sentimentJob(),
   captioning: captionJob(),
   translation: translateJob(),
   completion: completeJob(),
   tagging: tagJob(),
   forecasting: forecastJob(),
 };
+sentimentJob();
 compareJob();
 clipJob();
 keptJob();

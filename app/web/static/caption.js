@@ -3,6 +3,7 @@
 import { disclosure, element, table } from "./dom.js";
 import { takeFiles } from "./files.js";
 import { Job } from "./job.js";
+import { modelChoice } from "./modelchoice.js";
 import { languagesOf } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { drawLook } from "./plots/overlay.js";
@@ -20,7 +21,8 @@ export function captionJob() {
   const section = document.getElementById("caption");
   const preview = section.querySelector(".preview");
   let picture = EXAMPLE;
-  const request = (attention = true) => pictureRequest("v1/caption", picture, attention ? { attention } : {});
+  const model = modelChoice(document.getElementById("caption-model"), "captioning", "byDefault", () => job.showCurl());
+  const request = (attention = true) => pictureRequest("v1/caption", picture, { ...model(), ...(attention && { attention }) });
   const job = new Job("caption", {
     request,
     ask: (_, signal) => withAttention(request, (asked) => post(asked, signal)),

@@ -16,7 +16,7 @@ const START =
   "walked home through the rain and talked about the music, the weather and what a nice dinner we had.";
 const EXAMPLES = [
   ["en", "It begins like a masterpiece, and then nothing happens."],
-  ["en", "Great actors, a great book, a great director. What a waste of all of them."],
+  ["en", "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen."],
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
 ];
 

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { Job } from "./job.js";
+import { modelChoice } from "./modelchoice.js";
 import { events, post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts } from "./results.js";
 import { wireText } from "./textjob.js";
@@ -25,10 +26,11 @@ export function completeJob() {
   const before = []; // the texts before each addition, for undo
   textarea.value = START;
 
-  const next = () => textRequest("v1/complete", textarea.value, { max_tokens: 1, next_tokens: NEXT });
+  const model = modelChoice(document.getElementById("complete-model"), "completion", "byScript", () => job.showCurl());
+  const next = () => textRequest("v1/complete", textarea.value, { ...model(), max_tokens: 1, next_tokens: NEXT });
   const onward = () => {
     const drawn = Number(temperature.value);
-    return textRequest("v1/complete", textarea.value, { max_tokens: Number(length.value), stream: true, ...(drawn && { temperature: drawn }) });
+    return textRequest("v1/complete", textarea.value, { ...model(), max_tokens: Number(length.value), stream: true, ...(drawn && { temperature: drawn }) });
   };
 
   function offerBack() {

@@ -63,7 +63,7 @@ export function forecastJob() {
     return [view.root];
   };
   const summary = ({ results }) => results[0].targets.map((name, at) => `${name} ${results[0].values.map((row) => number(row[at])).join(", ")}`).join("; ");
-  const job = new Job("forecast", { request, ask: askBoth, draw, summary });
+  const job = new Job("forecast", { request, ask, draw, summary });
   const latest = new Latest(askBoth, (sent, moved, problem) => {
     if (sent.of !== answered.of) return; // the form was sent meanwhile
     if (problem) return view.say([problemTitle(problem), problem.detail].filter(Boolean).join(": "));
@@ -71,6 +71,12 @@ export function forecastJob() {
     view.showAnswer(readCsv(text.value, moved.names), moved);
     job.keep(moved);
   });
+
+  /** The answer to a request. Without the models its columns are not known: it is sent anew when they are. */
+  async function ask(sent, signal) {
+    const answer = await askBoth(sent, signal);
+    return answer.names.length || !model() ? answer : askBoth(request(), signal);
+  }
 
   /** Change a number of the text, and ask for its forecast. A text of another length has been typed: it is sent anew. */
   function move(name, at, value, digits) {
@@ -151,6 +157,7 @@ export function forecastJob() {
   whenModels(async () => {
     example ||= await fetch(EXAMPLE).then((response) => (response.ok ? response.text() : ""), () => "");
     offerModels();
+    if (job.answered && !answered.names.length && model()) job.run();
   });
   whenSpoken(() => {
     offerModels();

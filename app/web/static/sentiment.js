@@ -1,9 +1,9 @@
-// The sentiment of a text, word by word.
+// The sentiment of a text, or its label by another classifier of texts, word by word.
 
 import { choice, disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
-import { modelsOf, whenModels } from "./models.js";
+import { modelsOf, modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
@@ -29,9 +29,11 @@ export function sentimentJob() {
   const memory = document.getElementById("sentiment-memory");
   let model = "";
   textarea.value = START;
+  const served = () => modelsWhere(({ task, source, labels }) => task === "sentiment" || (task === "classification" && source === "text" && labels.length > 0));
+  const route = () => (served().find(({ name }) => name === model)?.task === "classification" ? "v1/classify" : "v1/sentiment");
   const request = () => {
     const inputs = lines.checked ? linesOf(textarea) : textarea.value.trim();
-    return textRequest("v1/sentiment", inputs, { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) });
+    return textRequest(route(), inputs, { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) });
   };
   const draw = ({ results, sources }) => results.map((result, at) => drawResult(result, sources[at]));
   const job = new Job("sentiment", { request, draw, summary: ({ results }) => results.map(verdict).join(". ") });
@@ -41,14 +43,20 @@ export function sentimentJob() {
   };
   memory.addEventListener("change", again);
   const offerModels = () => {
-    const models = modelsOf("sentiment").map(({ name }) => [name, name]);
+    const names = served().map(({ name }) => name);
+    const byScript = modelsOf("sentiment").length ? [["", say("byScript")]] : [];
+    if (!names.includes(model)) model = byScript.length ? "" : (names[0] ?? "");
     const chosen = (value) => {
       model = value;
       again();
     };
-    document.getElementById("sentiment-model").replaceChildren(choice(say("model"), [["", say("byScript")], ...models], model, chosen));
+    document.getElementById("sentiment-model").replaceChildren(choice(say("model"), [...byScript, ...names.map((name) => [name, name])], model, chosen));
   };
-  whenModels(offerModels);
+  whenModels(() => {
+    job.setServed(served().length > 0);
+    offerModels();
+    job.showCurl();
+  });
   whenSpoken(offerModels);
   wireText(job, textarea, EXAMPLES);
   return job;

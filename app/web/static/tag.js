@@ -11,11 +11,12 @@ import { furnish } from "./section.js";
 import { linesOf, wireText } from "./textjob.js";
 import { percent, say, whenSpoken } from "./words.js";
 
-const START = "The old man the boats, and the young watch them from the quiet harbour.";
+const START = "I saw a man with a saw, and he left his watch on the left side of the desk.";
 const EXAMPLES = [
-  ["en", "Time flies like an arrow; fruit flies like a banana."],
-  ["en", "They can fish because they can can fish."],
-  ["en", "Will Mark mark the mark that Will will mark?"],
+  ["en", "She will book a flight, and then read a book on the plane."],
+  ["en", "They train their dogs on the train."],
+  ["en", "I can open the can."],
+  ["en", "Mark will mark the paper in May."],
 ];
 const MOST = 5; // labels of a word that are shown
 const TURN = 137.5; // degrees between the colours of two labels

@@ -2,6 +2,7 @@
 
 import { disclosure, element, table } from "./dom.js";
 import { Job } from "./job.js";
+import { modelChoice } from "./modelchoice.js";
 import { languagesOf } from "./models.js";
 import { heatmap } from "./plots/heatmap.js";
 import { wordOf } from "./plots/strip.js";
@@ -12,17 +13,18 @@ import { percent, say } from "./words.js";
 
 const START = "Do you want to save the changes before closing?";
 const EXAMPLES = [
+  ["en", "I love you."],
+  ["en", "Where is the bathroom?"],
+  ["en", "The train leaves at seven."],
   ["en", "Open file"],
-  ["en", "The file could not be found."],
-  ["en", "Returns a new list."],
-  ["en", "Select the text you want to copy."],
 ];
 
 /** Connect the section. */
 export function translateJob() {
   const textarea = document.getElementById("translate-text");
   textarea.value = START;
-  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { stream: true, ...(attention && { attention }) });
+  const model = modelChoice(document.getElementById("translate-model"), "translation", "byDefault", () => job.showCurl());
+  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { ...model(), stream: true, ...(attention && { attention }) });
   const job = new Job("translate", {
     request,
     ask: (_, signal, progress) => withAttention(request, (asked) => streamed(asked, signal, progress)),

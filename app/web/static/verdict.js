@@ -1,10 +1,11 @@
-// The label of a text with its degree from negative to positive, as words and as a bar.
+// The label of a text; that of a sentiment with its degree from negative to positive, as words and as a bar.
 
 import { element } from "./dom.js";
 import { labelWords } from "./results.js";
 import { number, say } from "./words.js";
 
 export function drawVerdict({ label, polarity }) {
+  if (polarity === undefined) return [element("div", { className: "verdict" }, element("strong", { className: "label", textContent: labelWords(label) }))];
   const sign = polarity < 0 ? "negative" : "positive";
   const degree = number(polarity, { signed: true });
   const bar = element("span", { className: `bar ${sign}` });

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.api.body import JSON, TIMEOUT_PARAMETER, json_body, query_parameters, read_fields
 from app.api.options import Options
 from app.api.service import Service
-from app.store.manifest import AnswerName, SourceName
+from app.store.description import AnswerName, SourceName
 from app.tasks.task import Task
 
 

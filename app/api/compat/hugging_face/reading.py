@@ -29,11 +29,11 @@ TAGGING = Pipeline("token-classification", source="text", answer="tags")
 EMBEDDING = Pipeline("feature-extraction", source="text", answer="state")
 _FILM = "A warm, funny film that I would gladly see again."
 TAGGING_EXAMPLES = {
-    "one": {"summary": "One text", "value": {"inputs": "The old man the boats."}},
+    "one": {"summary": "One text", "value": {"inputs": "I can open the can."}},
     "words": {
         "summary": "Two texts, word by word",
         "value": {
-            "inputs": ["The old man the boats.", "Time flies like an arrow."],
+            "inputs": ["I can open the can.", "Time flies like an arrow."],
             "parameters": {"aggregation_strategy": "none"},
         },
     },

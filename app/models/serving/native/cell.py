@@ -8,7 +8,7 @@ from torch import Tensor
 from app.models.cells import Weights
 from app.models.serving.native.library import CellFields, Level, RunFields, loaded
 from app.models.serving.native.matrix import Matrix, check, columns
-from app.store.architecture import CELLS, CellKind
+from app.store.recurrence import CELLS, CellKind
 
 NativeKind = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]  # in the order of `enum kind` in kernels.c
 _KINDS: tuple[NativeKind, ...] = get_args(NativeKind)

@@ -62,7 +62,7 @@ export default {
   sentimentNav: "Sentiment",
   sentimentAbout:
     "Is a text positive or negative, and how does the prediction change word by word? The script of the text " +
-    "selects the English or the Korean model.",
+    "selects the English or the Korean model. Other classifiers of texts answer with their own labels.",
   sentimentLabel: "Text, English or Korean",
   sentimentRun: "Analyse",
   byScript: "by the script of the text",
@@ -116,8 +116,9 @@ export default {
   compareTitle: "RNN, GRU and LSTM on the same text",
   compareNav: "Compare",
   compareAbout:
-    "The same training with different cells. All networks read the text at once; each line shows one prediction " +
-    "after each word. Old words fade: sooner in a plain RNN, later with gates. No network is always right.",
+    "Networks with different cells read the text at once; each line shows one prediction after each word. They differ in more than " +
+    "the cell: the LSTM is wider and began as a language model. Each label is read from the maximum and the mean over all words, so " +
+    "even a plain RNN keeps an old word. No network is always right.",
   compareLabel: "Text",
   compareRun: "Compare",
   networks: "Networks",
@@ -160,7 +161,7 @@ export default {
   translateNav: "Translate",
   translateAbout:
     "From English to Korean, streamed during decoding, with the attention of each token. Works best with short " +
-    "sentences from software and its manuals.",
+    "everyday sentences and with those of software; names, numbers and long sentences often come out wrong.",
   translateLabel: "English, one sentence per line",
   translateRun: "Translate",
   alignment: "Alignment",

@@ -1,0 +1,97 @@
+"""The transcripts of docs/importing.md and of the README's import: `python -m tests.docs.importing_page` writes what
+the commands print now.
+
+The commands of a page run in its order, in a copy of docs/importing/.
+"""
+
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from app.cli.main import main
+from tests.docs.importing_files import Classifier
+
+ROOT = Path(__file__).parents[2]
+FILES = ROOT / "docs" / "importing"
+PAGES = {ROOT / "docs" / "importing.md": Path("."), ROOT / "README.md": Path("docs/importing")}  # where the files are
+BLOCK = re.compile(r"```console\n(\$ (?:(?!```).)*?unroll (?:import|export) .*?)```", re.DOTALL)
+
+SAVING = re.compile(r"(?<=```python\n)(import unroll\n.*?)```\n\n```text\n(.*?)(?=```)", re.DOTALL)
+
+
+def blocks(page: Path) -> list[str]:
+    """The transcripts of a page that import or export."""
+    return BLOCK.findall(page.read_text(encoding="utf8"))
+
+
+def commands(block: str) -> list[str]:
+    """The commands of a transcript, as they are printed. Those that go on in the next line end in a backslash there."""
+    return re.findall(r"^\$ (.*(?<!\\)(?:\\\n.*(?<!\\))*)$", block, re.MULTILINE)
+
+
+def transcript(block: str) -> str:
+    """A transcript with what its commands print now, in the current folder."""
+    return "\n".join(f"$ {command}\n{_printed(command)}" for command in commands(block))
+
+
+def saving(code: str) -> str:
+    """What a training script prints that ends in this code."""
+    trained = torch.load("sentiment.pt", weights_only=True)
+    model = Classifier(len(trained["word_to_ix"]))
+    model.load_state_dict(trained["model_state_dict"])
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(code, "saving", "exec"), {"model": model, "word_to_ix": trained["word_to_ix"]})  # noqa: S102
+    return printed.getvalue()
+
+
+def _printed(command: str) -> str:
+    program, *arguments = shlex.split(command.replace("\\\n", " "))
+    if program.rpartition("/")[2] == "unroll":
+        with pytest.MonkeyPatch.context() as patch:
+            if "/" in program:  # an environment that is not active
+                patch.setattr(sys, "argv", [program])
+                patch.setenv("PATH", "")
+            return CliRunner().invoke(main, arguments).output
+    if program == "cat":
+        return "".join(Path(file).read_text(encoding="utf8") for file in arguments)
+    assert program == "python", command
+    run = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, timeout=100)
+    return run.stdout
+
+
+@contextmanager
+def a_folder_with_the_files(place: Path) -> Iterator[None]:
+    """Stay in a new folder that has the files at this place."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="unroll-docs-") as folder:
+        shutil.copytree(FILES, Path(folder) / place, dirs_exist_ok=True)
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def current(page: Path) -> str:
+    """The page with what its commands print now."""
+    with a_folder_with_the_files(PAGES[page]):
+        text = BLOCK.sub(lambda block: f"```console\n{transcript(block[1])}```", page.read_text(encoding="utf8"))
+        return SAVING.sub(lambda shown: f"{shown[1]}```\n\n```text\n{saving(shown[1])}", text)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(current(path), encoding="utf8")

@@ -1,0 +1,82 @@
+"""The included models get the examples of the page right: a new example needs its right answer here."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.shipped.conftest import STORE
+
+PAGE = STORE.parent / "app/web/static"
+SENTIMENTS = {
+    "It begins like a masterpiece, and then nothing happens.": "negative",
+    "배우들 연기는 좋은데 이야기가 너무 지루하다.": "negative",
+    "The plot makes no sense and the acting is worse.": "negative",
+    "It starts slowly, but the last hour is wonderful.": "positive",
+    "정말 재미있게 봤어요. 강력 추천합니다!": "positive",
+    "돈이 아깝다. 최악의 영화": "negative",
+    "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we "
+    "walked home through the rain and talked about the music, the weather and what a nice dinner we had.": "negative",
+    "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen.": "positive",
+    "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong.": "negative",
+}
+TAGS = {
+    "I saw a man with a saw, and he left his watch on the left side of the desk.": "PRON VERB DET NOUN ADP DET NOUN "
+    "PUNCT CCONJ PRON VERB PRON NOUN ADP DET ADJ NOUN ADP DET NOUN PUNCT",
+    "She will book a flight, and then read a book on the plane.": "PRON AUX VERB DET NOUN PUNCT CCONJ ADV VERB DET "
+    "NOUN ADP DET NOUN PUNCT",
+    "They train their dogs on the train.": "PRON VERB PRON NOUN ADP DET NOUN PUNCT",
+    "I can open the can.": "PRON AUX VERB DET NOUN PUNCT",
+    "Mark will mark the paper in May.": "PROPN AUX VERB DET NOUN ADP PROPN PUNCT",
+}
+TRANSLATIONS = {
+    "Do you want to save the changes before closing?": "닫기 전에 변경 사항을 저장하시겠습니까?",
+    "I love you.": "사랑해.",
+    "Where is the bathroom?": "화장실이 어디예요?",
+    "The train leaves at seven.": "기차가 일곱 시에 출발해요.",
+    "Open file": "파일 열기",
+}
+
+
+def texts_of(script: str) -> list[str]:
+    """The text that a view begins with, line by line, and its examples."""
+    source = Path(PAGE, script).read_text(encoding="utf8")
+    [start] = re.findall(r"^const START =(.*?);$", source, re.M | re.S)
+    [examples] = re.findall(r"^const EXAMPLES = \[(.*?)^\];", source, re.M | re.S)
+    first = "".join(re.findall(r'"(.*?)"', start)).split(r"\n")
+    return [*first, *re.findall(r'\["\w\w", "(.*)"\]', examples)]
+
+
+def results(http: httpx.Client, path: str, texts: list[str]) -> list[dict[str, Any]]:
+    answer = http.post(path, json={"inputs": texts})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["results"]
+    return found
+
+
+@pytest.mark.parametrize("script", ["sentiment.js", "compare.js"])
+def test_opinions_are_right(script: str, http: httpx.Client) -> None:
+    texts = texts_of(script)
+    labels = [result["label"] for result in results(http, "/v1/sentiment", texts)]
+    assert dict(zip(texts, labels, strict=True)) == {text: SENTIMENTS[text] for text in texts}
+
+
+def test_tags_are_right(http: httpx.Client) -> None:
+    texts = texts_of("tag.js")
+    found = [" ".join(tag["label"] for tag in result["tags"]) for result in results(http, "/v1/tag", texts)]
+    assert dict(zip(texts, found, strict=True)) == TAGS
+
+
+def test_translations_are_right(http: httpx.Client) -> None:
+    texts = texts_of("translate.js")
+    found = [result["text"] for result in results(http, "/v1/translate", texts)]
+    assert dict(zip(texts, found, strict=True)) == TRANSLATIONS
+
+
+@pytest.mark.parametrize("query", ["", "?beams=4"])
+def test_the_caption_of_the_example_is_right(query: str, http: httpx.Client) -> None:
+    image = PAGE.joinpath("example.webp").read_bytes()
+    answer = http.post(f"/v1/caption{query}", content=image, headers={"Content-Type": "image/webp"})
+    assert answer.json()["results"][0]["text"] == "a brown dog is running through the grass"
