@@ -27,6 +27,8 @@ def why_not_carried(manifest: Manifest) -> str | None:
         return "it reads clips of a fixed number of frames"
     if encoder.recurrence.directions == 2:
         return "it reads in both directions, so what follows changes what was read"
+    if encoder.is_masked:
+        return "it leaves out masked steps, and reads a source as a whole"
     if not encoder.is_divisible:
         return "it reads a source as a whole, not step by step"
     return _why_whole(architecture, manifest)
