@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,22 +14,28 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.api.test_states import ROWS, TEXT, _publish
-from tests.conftest import serving_store
+from tests.api.test_states import ROWS, TEXT, publish_states
+from tests.conftest import PATIENCE, serving_store
 from tests.service.serving import metric, until
 
 _PATH = "/v1/sentiment/stream"
 _MODEL = {"model": "sentiment-en-uni"}
+_TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "sentiment": (TEXT, _MODEL),
+    "classify": (TEXT, _MODEL),
+    "tag": (TEXT, {"model": "tag-forward"}),
+    "forecast": ([row[:2] for row in ROWS], {"model": "forecast-state", "horizon": 3}),
+}
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("pieces")
     (folder / "service").mkdir()
-    store: Path = _publish(folder)
+    store: Path = publish_states(folder)
     with serving_store(store, folder / "service", precision="float32", max_streams=40, max_piece_bytes=4096) as address:
         yield address
 
@@ -36,15 +43,25 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class Stream:
     """A stream of pieces on a socket of its own: what a client sends and reads in turns."""
 
-    def __init__(self, address: str, path: str = _PATH, *headers: str, receives: int = 0, sends: int = 0) -> None:
+    def __init__(
+        self,
+        address: str,
+        path: str = _PATH,
+        *headers: str,
+        receives: int = 0,
+        sends: int = 0,
+        trusted: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(address)
         self._socket = socket.socket()
-        self._socket.settimeout(60)
+        self._socket.settimeout(PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option, size in ((socket.SO_RCVBUF, receives), (socket.SO_SNDBUF, sends)):
             if size:
                 self._socket.setsockopt(socket.SOL_SOCKET, option, size)
         self._socket.connect((parts.hostname, parts.port))
+        if trusted is not None:
+            self._socket = trusted.wrap_socket(self._socket, server_hostname=parts.hostname)
         self._file = self._socket.makefile("rb")
         head = [f"POST {path} HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", *headers]
         if not any(header.startswith("Content-Type") for header in headers):
@@ -127,6 +144,25 @@ def _stream(address: str, *arguments: str) -> Iterator[Stream]:
         stream.close()
 
 
+class Messages:
+    """The same over a WebSocket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    def send(self, piece: object) -> None:
+        self._connection.send(json.dumps(piece))
+
+    def answer(self) -> dict[str, Any]:
+        return dict(json.loads(self._connection.recv(timeout=PATIENCE)))
+
+
+@contextmanager
+def _socket(address: str, path: str) -> Iterator[Messages]:
+    with connect(address.replace("http", "ws") + path) as connection:
+        yield Messages(connection)
+
+
 def _result(answer: dict[str, Any] | None) -> dict[str, Any]:
     assert answer is not None
     assert "error" not in answer, answer
@@ -135,7 +171,7 @@ def _result(answer: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _at_once(address: str, path: str, inputs: object, **members: object) -> dict[str, Any]:
-    answer = httpx.post(address + path, json={"inputs": inputs, **members}, timeout=30)
+    answer = httpx.post(address + path, json={"inputs": inputs, **members}, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     return _result(answer.json())
 
@@ -153,7 +189,7 @@ def test_each_piece_has_the_answer_to_all_pieces_so_far(address: str) -> None:
 def test_pieces_sent_together_are_answered_in_order(address: str) -> None:
     lines = [json.dumps({"inputs": piece} | _MODEL) for piece in ("A warm, ", "funny ", "film")]
     answer = httpx.post(
-        address + _PATH, content="\n\n".join(lines), headers={"Content-Type": "application/x-ndjson"}, timeout=30
+        address + _PATH, content="\n\n".join(lines), headers={"Content-Type": "application/x-ndjson"}, timeout=PATIENCE
     )
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -162,13 +198,19 @@ def test_pieces_sent_together_are_answered_in_order(address: str) -> None:
     assert len(results) == 3
 
 
-def test_series_in_pieces(address: str) -> None:
-    options = {"model": "forecast-state", "horizon": 3}
-    rows = [row[:2] for row in ROWS]
-    with _stream(address, "/v1/forecast/stream") as stream:
-        stream.send({"inputs": rows[:9], **options}, {"inputs": rows[9:]})
-        stream.answer()
-        assert _result(stream.answer()) == _at_once(address, "/v1/forecast", rows, **options)
+@pytest.mark.parametrize("as_socket", [False, True], ids=["lines", "socket"])
+@pytest.mark.parametrize("task", ["sentiment", "classify", "tag", "forecast"])
+def test_each_task_reads_pieces(address: str, task: str, as_socket: bool) -> None:
+    """Over lines and over a WebSocket, each answer is sent before the next piece comes."""
+    whole, members = _TASKS[task]
+    path, cuts = f"/v1/{task}", [0, len(whole) // 4, len(whole) // 2 + 1, len(whole)]
+    with _socket(address, f"{path}/stream") if as_socket else _stream(address, f"{path}/stream") as stream:
+        for begin, end in pairwise(cuts):
+            stream.send({"inputs": whole[begin:end], **(members if begin == 0 else {})})
+            result, expected = _result(stream.answer()), _at_once(address, path, whole[:end], **members)
+            if task == "tag":  # the words since the piece before, whose last one may have grown
+                expected = {"tags": expected["tags"][-len(result["tags"]) :]}
+            assert {name: result[name] for name in expected} == expected
 
 
 def test_a_piece_has_a_deadline_of_its_own(address: str) -> None:
@@ -180,15 +222,6 @@ def test_a_piece_has_a_deadline_of_its_own(address: str) -> None:
         assert len(late["values"]) < 10_000
         stream.send({"inputs": rows[9:], "horizon": 3, "timeout_ms": 60_000})
         assert _result(stream.answer()) == _at_once(address, "/v1/forecast", rows, model="forecast-state", horizon=3)
-
-
-def test_words_in_pieces(address: str) -> None:
-    with _stream(address, "/v1/tag/stream") as stream:
-        stream.send({"inputs": "A warm, fun", "model": "tag-forward"}, {"inputs": "ny film"})
-        stream.answer()
-        last = _result(stream.answer())["tags"][-1]
-    whole = _at_once(address, "/v1/tag", "A warm, funny film", model="tag-forward")["tags"][-1]
-    assert last == whole
 
 
 def test_a_state_continues_a_stream_elsewhere(address: str) -> None:
@@ -244,9 +277,10 @@ def test_other_content_is_refused(address: str) -> None:
 
 
 def test_a_stream_without_pieces_ends(tmp_path: Path) -> None:
-    (tmp_path / "service").mkdir()
+    folder, store = tmp_path / "service", publish_states(tmp_path)
+    folder.mkdir()
     with (
-        serving_store(_publish(tmp_path), tmp_path / "service", precision="float32", stream_seconds=1.0) as address,
+        serving_store(store, folder, precision="float32", stream_seconds=3.0) as address,
         _stream(address) as stream,
     ):
         stream.send({"inputs": "A warm, "} | _MODEL)
@@ -289,9 +323,9 @@ def test_a_socket_has_the_same_answers(address: str) -> None:
     with connect(address.replace("http", "ws") + _PATH) as socket:
         for piece, whole in (("A warm, fu", "A warm, fu"), ("nny film", "A warm, funny film")):
             socket.send(json.dumps({"inputs": piece} | _MODEL, indent=1))
-            result = _result(json.loads(socket.recv(timeout=30)))
+            result = _result(json.loads(socket.recv(timeout=PATIENCE)))
             assert result == _at_once(address, "/v1/sentiment", whole, **_MODEL)
-        assert socket.ping().wait(30)
+        assert socket.ping().wait(PATIENCE)
 
 
 def test_what_is_wrong_with_a_message_ends_the_socket(address: str) -> None:
@@ -299,18 +333,18 @@ def test_what_is_wrong_with_a_message_ends_the_socket(address: str) -> None:
         with connect(address.replace("http", "ws") + _PATH) as socket:
             for _ in range(good):
                 socket.send(json.dumps({"inputs": "A warm, "} | _MODEL))
-                assert _result(json.loads(socket.recv(timeout=30)))
+                assert _result(json.loads(socket.recv(timeout=PATIENCE)))
             socket.send('{"inputs": 3}')
-            assert json.loads(socket.recv(timeout=30))["error"]["type"] == "/problems/invalid-request"
+            assert json.loads(socket.recv(timeout=PATIENCE))["error"]["type"] == "/problems/invalid-request"
             with pytest.raises(ConnectionClosed):
-                socket.recv(timeout=30)
+                socket.recv(timeout=PATIENCE)
 
 
 def test_a_message_that_is_too_long_ends_the_socket(address: str) -> None:
     with connect(address.replace("http", "ws") + _PATH) as socket:
         socket.send("a" * 5000)
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=30)
+            socket.recv(timeout=PATIENCE)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
 
@@ -326,14 +360,14 @@ def test_a_socket_that_hangs_up_frees_its_place(address: str) -> None:
     def opened() -> bool:
         with connect(address.replace("http", "ws") + _PATH) as socket:
             socket.send(json.dumps({"inputs": "A warm, "} | _MODEL))
-            return "results" in json.loads(socket.recv(timeout=30))
+            return "results" in json.loads(socket.recv(timeout=PATIENCE))
 
     assert all(opened() for _ in range(60))
 
 
 def test_a_service_that_ends_says_so_on_its_streams(tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
-    with serving_store(_publish(tmp_path), tmp_path / "service", precision="float32") as address:
+    with serving_store(publish_states(tmp_path), tmp_path / "service", precision="float32") as address:
         stream = Stream(address)
         stream.send({"inputs": "A warm, "} | _MODEL)
         assert _result(stream.answer())
@@ -346,13 +380,13 @@ def test_a_service_that_ends_says_so_on_its_streams(tmp_path: Path) -> None:
 def test_each_piece_counts_towards_the_rate_under_a_path_prefix(tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
     settings: dict[str, Any] = {"limit_addresses": True, "rate_limit": "3/hour", "root_path": "/unroll"}
-    with serving_store(_publish(tmp_path), tmp_path / "service", precision="float32", **settings) as address:
+    with serving_store(publish_states(tmp_path), tmp_path / "service", precision="float32", **settings) as address:
         with connect(address.replace("http", "ws") + "/unroll" + _PATH) as socket:
             for _ in range(3):
                 socket.send(json.dumps({"inputs": "A warm, "} | _MODEL))
-                assert _result(json.loads(socket.recv(timeout=30)))
+                assert _result(json.loads(socket.recv(timeout=PATIENCE)))
             socket.send(json.dumps({"inputs": "A warm, "}))
-            assert json.loads(socket.recv(timeout=30))["error"]["type"] == "/problems/rate-limited"
+            assert json.loads(socket.recv(timeout=PATIENCE))["error"]["type"] == "/problems/rate-limited"
         with pytest.raises(InvalidStatus) as refused:
             connect(address.replace("http", "ws") + "/unroll" + _PATH)
         assert refused.value.response.status_code == 429

@@ -14,8 +14,8 @@ from websockets.sync.client import connect
 from app.main import create_app
 from app.settings import Settings
 from tests.api.test_pieces import Stream
-from tests.api.test_states import ROWS, _publish
-from tests.conftest import engine_in_thread, serving, wait_until_ready
+from tests.api.test_states import ROWS, publish_states
+from tests.conftest import PATIENCE, engine_in_thread, serving, wait_until_ready
 from tests.service.serving import metric, until
 
 _PIECES, _ANSWERS = 131_072, 16_384  # bytes of the kernel's buffers in each direction, so that they hold little
@@ -28,7 +28,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service whose connections have small buffers."""
     folder = tmp_path_factory.mktemp("flow")
     (folder / "service").mkdir()
-    store: Path = _publish(folder)
+    store: Path = publish_states(folder)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ANSWERS)
@@ -61,20 +61,20 @@ def _runs(address: str) -> bool:
 
 @pytest.mark.parametrize("as_socket", [False, True])
 def test_a_hang_up_within_a_piece_frees_its_row(address: str, as_socket: bool) -> None:
-    until(lambda: not _runs(address), seconds=60)
+    until(lambda: not _runs(address), seconds=PATIENCE)
     cancelled = metric(address, "unroll_engine_cancelled_total")
     if as_socket:
         with connect(address.replace("http", "ws") + _FORECAST) as client:
             client.send(json.dumps(_LONG))
-            until(lambda: _runs(address), seconds=60)
+            until(lambda: _runs(address), seconds=PATIENCE)
             client.socket.shutdown(socket.SHUT_RDWR)
     else:
         with _stream(address, _FORECAST) as stream:
             stream.send(_LONG)
-            until(lambda: _runs(address), seconds=60)
-    until(lambda: metric(address, "unroll_engine_cancelled_total") == cancelled + 1, seconds=60)
-    until(lambda: not _runs(address), seconds=60)
-    until(lambda: metric(address, "unroll_pending_requests") == 0, seconds=60)
+            until(lambda: _runs(address), seconds=PATIENCE)
+    until(lambda: metric(address, "unroll_engine_cancelled_total") == cancelled + 1, seconds=PATIENCE)
+    until(lambda: not _runs(address), seconds=PATIENCE)
+    until(lambda: metric(address, "unroll_pending_requests") == 0, seconds=PATIENCE)
 
 
 def test_a_client_that_sends_fast_waits_for_its_answers(address: str) -> None:
@@ -117,7 +117,7 @@ def test_a_client_that_hangs_up_without_reading_frees_its_place(address: str) ->
             other.head()
             return other.status == 200
 
-    until(opens, seconds=60)
+    until(opens, seconds=PATIENCE)
 
 
 def _sent_until_blocked(stream: Stream, piece: bytes, most: int) -> int:

@@ -24,7 +24,7 @@ from app.errors import InvalidAccess, SessionLost
 from app.main import create_app
 from app.settings import Settings
 from tests.api.test_rates import redis_at, socket  # noqa: F401
-from tests.conftest import engine_in_thread, serving, wait_until_ready
+from tests.conftest import PATIENCE, engine_in_thread, serving, wait_until_ready
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 
 MODEL = "sentiment-en-uni"
@@ -55,7 +55,7 @@ def served(store: Path, engine: str, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a front end beside the engine."""
     with serving(create_app(Settings(store=store, **settings), engines=[engine])) as address:
         wait_until_ready(address)
-        with httpx.Client(base_url=address, timeout=30) as client:
+        with httpx.Client(base_url=address, timeout=PATIENCE) as client:
             yield client
 
 
@@ -98,7 +98,7 @@ def infer(triton: InferenceServerClient, text: str, model: str = MODEL, **sequen
 
 @pytest.fixture
 def triton(http: httpx.Client) -> Iterator[InferenceServerClient]:
-    with InferenceServerClient(f"{http.base_url.host}:{http.base_url.port}", network_timeout=30) as client:
+    with InferenceServerClient(f"{http.base_url.host}:{http.base_url.port}", network_timeout=PATIENCE) as client:
         yield client
 
 
@@ -323,7 +323,7 @@ def test_a_lock_in_redis_is_waited_for_and_may_be_lost(store: Path, engine: str,
 
         async def lose() -> None:
             sessions, place = SharedSessions(url, SessionLimits(600, 10, 10_000)), Place("", "talk")
-            async with sessions.turn(place, time.monotonic() + 30):
+            async with sessions.turn(place, time.monotonic() + PATIENCE):
                 redis.set(lock, "another process")
                 with pytest.raises(SessionLost, match="another one has session talk"):
                     await sessions.keep(place, Kept("state", MODEL, 1, 9, time.time()))

@@ -16,7 +16,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from app.store.encoders import TextEncoder
 from app.store.recurrence import Recurrence
 from app.store.tagger import Tagger
-from tests.conftest import serving_store
+from tests.conftest import PATIENCE, serving_store
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer
 
@@ -32,7 +32,7 @@ _MODELS = _TEXTS | _NUMBERS | {"tag-tiny"}
 ROWS = [[0.1 * day, 10.0 + day % 5, 2.0 + day % 3] for day in range(17)]
 
 
-def _publish(folder: Path, *, seed: int = 0) -> Path:
+def publish_states(folder: Path, *, seed: int = 0) -> Path:
     store, tokenizer = folder / "store", tiny_tokenizer(folder)
     for draft in [*drafts(), *number_drafts()]:
         if draft.name in _MODELS:
@@ -52,14 +52,14 @@ def _served(store: Path, folder: Path, secret: str = "first") -> AbstractContext
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _publish(tmp_path_factory.mktemp("states"))
+    return publish_states(tmp_path_factory.mktemp("states"))
 
 
 @pytest.fixture(scope="module")
 def here(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
         _served(store, tmp_path_factory.mktemp("here") / "service") as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address, timeout=PATIENCE) as client,
     ):
         yield client
 
@@ -189,7 +189,7 @@ def test_another_service_with_the_secret_goes_on(here: httpx.Client, store: Path
     whole = _one(here, "/v1/sentiment", TEXT, model="sentiment-en-uni")
     with (
         _served(store, tmp_path / "service", "second, first") as address,
-        httpx.Client(base_url=address, timeout=30) as there,
+        httpx.Client(base_url=address, timeout=PATIENCE) as there,
     ):
         assert _one(there, "/v1/sentiment", TEXT[30:], state=state) == whole
         newer = _one(there, "/v1/sentiment", TEXT[30:], state=state, return_state=True)["state"]
@@ -203,10 +203,10 @@ def test_a_state_fits_its_weights_and_version_alone(here: httpx.Client, tmp_path
     assert _problem(here, "/v1/complete", "a", state=state, model="lm-ko")[:2] == (409, "state-mismatch")
     assert _problem(here, "/v1/complete", "a", state=state, model="lm-en", version=2)[:2] == (409, "state-mismatch")
     assert _problem(here, "/v1/sentiment", "a", state=state)[:2] == (409, "state-mismatch")
-    other = _publish(tmp_path, seed=1)
+    other = publish_states(tmp_path, seed=1)
     with (
         _served(other, tmp_path / "service") as address,
-        httpx.Client(base_url=address, timeout=30) as there,
+        httpx.Client(base_url=address, timeout=PATIENCE) as there,
     ):
         status, kind, detail = _problem(there, "/v1/complete", "a", state=state)
     assert (status, kind) == (409, "state-mismatch")
@@ -263,7 +263,7 @@ def test_the_list_of_models_says_which_carry_a_state(here: httpx.Client) -> None
 
 def _infer(here: httpx.Client, text: str, *, outputs: Sequence[str] = (), **members: Any) -> dict[str, Any]:
     """The outputs of tritonclient's `infer`, with its binary tensors."""
-    with InferenceServerClient(f"{here.base_url.host}:{here.base_url.port}", network_timeout=30) as client:
+    with InferenceServerClient(f"{here.base_url.host}:{here.base_url.port}", network_timeout=PATIENCE) as client:
         tensors = []
         for name, value in {"text_input": text, **members.pop("tensors", {})}.items():
             tensors.append(InferInput(name, [1], "BYTES"))

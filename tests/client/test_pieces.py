@@ -22,7 +22,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tests.api.test_states import ROWS, _publish
+from tests.api.test_states import ROWS, publish_states
 from tests.client.both_clients import KINDS, Kind, result_of
 from tests.conftest import serving_store
 
@@ -34,7 +34,7 @@ MODEL = "sentiment-en-uni"
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("pieces")
     (folder / "service").mkdir()
-    with serving_store(_publish(folder), folder / "service", precision="float32", max_streams=2) as address:
+    with serving_store(publish_states(folder), folder / "service", precision="float32", max_streams=2) as address:
         yield address
 
 

@@ -13,6 +13,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.api.test_rates import redis_at, socket  # noqa: F401
+from tests.conftest import PATIENCE
 from tests.service.serving import Served
 from tests.service.test_workers import two_workers
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
@@ -38,7 +39,7 @@ def clients_of_both(served: Served) -> Iterator[list[httpx.Client]]:
         found: dict[int, httpx.Client] = {}
         for _ in range(200):
             before = {worker.pid: connections(worker) for worker in served.workers()}
-            client = stack.enter_context(httpx.Client(base_url=served.address, timeout=60))
+            client = stack.enter_context(httpx.Client(base_url=served.address, timeout=PATIENCE))
             assert client.get("/readyz").status_code == 200
             (pid,) = (worker.pid for worker in served.workers() if connections(worker) > before[worker.pid])
             found.setdefault(pid, client)
@@ -79,7 +80,7 @@ def test_two_front_ends_share_sessions_and_states(store: Path, socket: Path) -> 
             with connect(served.address.replace("http", "ws") + "/v1/sentiment/stream") as stream:
                 for piece in PIECES:
                     stream.send(json.dumps({"inputs": piece, "model": MODEL}))
-                    answer = json.loads(stream.recv(timeout=60))
+                    answer = json.loads(stream.recv(timeout=PATIENCE))
             assert answer["results"] == [whole]
 
 

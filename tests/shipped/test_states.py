@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.service.serving import metric, until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "state.md").read_text(encoding="utf8")
@@ -20,7 +21,7 @@ _TOLERANCE = 1e-4  # of probabilities in bfloat16; alone on an engine they have 
 
 
 def ask(address: str, path: str, inputs: str, **members: Any) -> dict[str, Any]:
-    answer = httpx.post(f"{address}/v1/{path}", json={"inputs": inputs, **members}, timeout=60)
+    answer = httpx.post(f"{address}/v1/{path}", json={"inputs": inputs, **members}, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     return dict(answer.json()["results"][0])
 
@@ -65,7 +66,9 @@ def test_sizes_and_models_are_those_of_the_page(shipped_service: str) -> None:
         if model["source"] != "text":
             assert not size, name
             continue
-        answer = httpx.post(f"{shipped_service}/v1/states", json={"inputs": TEXT["en"], "model": name}, timeout=60)
+        answer = httpx.post(
+            f"{shipped_service}/v1/states", json={"inputs": TEXT["en"], "model": name}, timeout=PATIENCE
+        )
         if not size:
             assert answer.json()["type"] == "/problems/no-state", name
         else:
@@ -80,7 +83,7 @@ def test_a_continuation_reads_nothing_twice(shipped_service: str) -> None:
     def steps(**body: Any) -> float:
         decoded, read = (metric(shipped_service, name) for name in (_DECODED, _READ))
         ask(shipped_service, "complete", max_tokens=1, **body)
-        until(lambda: metric(shipped_service, _DECODED) > decoded, seconds=60)  # both are reported together
+        until(lambda: metric(shipped_service, _DECODED) > decoded, seconds=PATIENCE)  # both are reported together
         return metric(shipped_service, _READ) - read
 
     assert steps(inputs=long + " and", model="lm-en") > 200

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Request, Route, expect
 
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import serving, serving_store, wait_until_ready
+from tests.conftest import PATIENCE, serving, serving_store, wait_until_ready
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 from tests.web.conftest import Visit
 from tests.web.parts import asked, button, job, percent
@@ -77,7 +77,7 @@ def sent_by(request: Request) -> dict[str, Any]:
 
 
 def answer_of(visit: Visit, path: str, **members: Any) -> dict[str, Any]:
-    answer = httpx.post(visit.server + path, json=members, timeout=30)
+    answer = httpx.post(visit.server + path, json=members, timeout=PATIENCE)
     return dict(answer.raise_for_status().json())
 
 
@@ -216,7 +216,7 @@ def test_a_state_of_a_service_that_began_anew_says_so(
         wait_until_ready(other)
 
         def elsewhere(route: Route) -> None:
-            answer = httpx.post(f"{other}/v1/sentiment", json=sent_by(route.request), timeout=30)
+            answer = httpx.post(f"{other}/v1/sentiment", json=sent_by(route.request), timeout=PATIENCE)
             route.fulfill(status=answer.status_code, body=answer.content, content_type=answer.headers["content-type"])
 
         visit.page.route("**/v1/sentiment", elsewhere)
@@ -270,7 +270,9 @@ def test_the_curl_commands_keep_a_state_and_continue_from_it(visit: Visit, model
     type_on(section, " i'd")
     command = section.locator(f"{part} .curl code").text_content() or ""
     assert command.count("$STATE") == command.count("STATE=$(") == (2 if model == LANGUAGE else 1)
-    answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, check=True, timeout=60).stdout)
+    answer = json.loads(
+        subprocess.run(["bash", "-c", command], capture_output=True, check=True, timeout=PATIENCE).stdout
+    )
     if part == "#kept-endings":
         assert degree(section.locator(f"{part} .result").first) == pytest.approx(
             answer["results"][0]["polarity"], abs=0.006
