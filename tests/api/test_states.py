@@ -16,9 +16,11 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from app.store.encoders import TextEncoder
 from app.store.recurrence import Recurrence
 from app.store.tagger import Tagger
+from app.store.text_input import TokenizerUse
 from tests.conftest import PATIENCE, serving_store
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer
+from training.loop import BOS, EOS
 
 TEXT = (
     "A warm, funny film  that I'd gladly see again: e\u0301clairs. 정말 재미\u110b\u1175\u11bb게 봤어요 강력 추천!? ok"
@@ -41,7 +43,10 @@ def publish_states(folder: Path, *, seed: int = 0) -> Path:
             recurrence = Recurrence(cell="gru", input_size=12, hidden_size=9)
             encoder = TextEncoder(vocabulary_size=VOCABULARY, recurrence=recurrence)
             forward = Tagger(encoder=encoder, labels=len(draft.labels))
-            publish_tiny(draft.model_copy(update={"name": "tag-forward", "architecture": forward}), store, tokenizer)
+            marks = TokenizerUse(prepend=(BOS,), append=(EOS,))
+            for name, use in (("tag-forward", draft.tokenizer), ("tag-marks", marks)):
+                members = {"name": name, "architecture": forward, "tokenizer": use}
+                publish_tiny(draft.model_copy(update=members), store, tokenizer)
     return store
 
 
@@ -101,6 +106,7 @@ def _cut(whole: Any, seed: int, *, first: int = 1) -> list[Any]:
         ("/v1/embed", {"model": "sentiment-en-uni", "pooling": "mean"}),
         ("/v1/embed", {"model": "lm-en", "pooling": "max"}),
         ("/v1/embed", {"model": "tag-forward"}),
+        ("/v1/embed", {"model": "tag-marks", "pooling": "mean"}),
     ],
 )
 def test_a_text_cut_anywhere_has_the_answer_of_the_whole(
@@ -120,11 +126,12 @@ def test_a_series_cut_anywhere_has_the_forecast_of_the_whole(here: httpx.Client,
         assert _in_pieces(here, "/v1/forecast", _cut(rows, seed), model=model)[-1] == whole
 
 
-def test_words_have_the_tags_and_places_of_the_whole_text(here: httpx.Client) -> None:
-    whole = _one(here, "/v1/tag", TEXT, model="tag-forward")["tags"]
+@pytest.mark.parametrize("model", ["tag-forward", "tag-marks"])
+def test_words_have_the_tags_and_places_of_the_whole_text(here: httpx.Client, model: str) -> None:
+    whole = _one(here, "/v1/tag", TEXT, model=model)["tags"]
     for seed in range(3):
         words: dict[int, object] = {}
-        for result in _in_pieces(here, "/v1/tag", _cut(TEXT, seed), model="tag-forward"):
+        for result in _in_pieces(here, "/v1/tag", _cut(TEXT, seed), model=model):
             begin = result["tags"][0]["start"]  # the last word of the piece before comes again
             words = {start: word for start, word in words.items() if start < begin}
             words |= {word["start"]: word for word in result["tags"]}
@@ -258,7 +265,7 @@ def test_usage_counts_what_a_state_had_read(here: httpx.Client) -> None:
 
 def test_the_list_of_models_says_which_carry_a_state(here: httpx.Client) -> None:
     carrying = {model["name"] for model in here.get("/v1/models").json()["models"] if model["carries_state"]}
-    assert carrying == {"sentiment-en-uni", "lm-en", "forecast-state", "forecast-decoder", "tag-forward"}
+    assert carrying == {"sentiment-en-uni", "lm-en", "forecast-state", "forecast-decoder", "tag-forward", "tag-marks"}
 
 
 def _infer(here: httpx.Client, text: str, *, outputs: Sequence[str] = (), **members: Any) -> dict[str, Any]:

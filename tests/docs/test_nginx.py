@@ -2,7 +2,6 @@
 without one."""
 
 import json
-import re
 import shutil
 import socket
 import ssl
@@ -47,7 +46,8 @@ http {{
 
 def _server(service: str, port: int, folder: Path) -> str:
     """The block of the page, for this service, port and certificate."""
-    (block,) = re.findall(r"```nginx\n(.*?)```", _PAGE.read_text(encoding="utf8"), re.DOTALL)
+    _, _, rest = _PAGE.read_text(encoding="utf8").partition("```nginx\n")
+    block, _, _ = rest.partition("```")
     for old, new in (
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
         ("/etc/ssl/models.pem", f"{folder}/models.pem"),
