@@ -1,7 +1,7 @@
 """Recurrences as code: `torch.nn` where it has the cell, and otherwise a class with the equations of the cell."""
 
 from app.export.code import INDENT, Code, applied
-from app.store.recurrence import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, KeptInput, Recurrence
 
 _CELL = "Recurrence"
 _CLASSES = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "gru": "GRU", "lstm": "LSTM"}
@@ -35,6 +35,14 @@ def unrolled(call: str, config: Recurrence, rows: str = "x", *, state: str = "")
     given = f", {state}" if state else ""
     flip = [f"{rows} = {rows}.flip(1)"] if config.reverse else []
     return [*flip, f"{rows}, {state or 'state'} = {call}({rows}{given})"]
+
+
+def kept(keeps_input: KeptInput | None, reading: list[str], rows: str = "x") -> list[str]:
+    """The lines of `reading`, which leave outputs in `rows`, with what it reads beside them."""
+    if keeps_input is None:
+        return reading
+    both = f"before, {rows}" if keeps_input == "before" else f"{rows}, before"
+    return [f"before = {rows}", *reading, f"{rows} = torch.cat([{both}], 2)"]
 
 
 def last_of(config: Recurrence, join: Join, state: str = "state", *, part: int = 0) -> str:
