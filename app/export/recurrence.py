@@ -30,19 +30,18 @@ def has_cell(config: Recurrence) -> bool:
     return CELLS[config.cell].has_cell
 
 
-def unrolled(call: str, config: Recurrence, rows: str = "x", *, state: str = "") -> list[str]:
-    """Lines that read `rows`, and leave outputs in `rows` and the last state in `state`."""
-    given = f", {state}" if state else ""
-    flip = [f"{rows} = {rows}.flip(1)"] if config.reverse else []
-    return [*flip, f"{rows}, {state or 'state'} = {call}({rows}{given})"]
+def unrolled(call: str, config: Recurrence, *, state: str = "state") -> list[str]:
+    """Lines that read `x`, and leave outputs in `x` and the last state in `state`."""
+    flip = ["x = x.flip(1)"] if config.reverse else []
+    return [*flip, f"x, {state} = {call}(x)"]
 
 
-def kept(keeps_input: KeptInput | None, reading: list[str], rows: str = "x") -> list[str]:
-    """The lines of `reading`, which leave outputs in `rows`, with what it reads beside them."""
+def kept(keeps_input: KeptInput | None, reading: list[str]) -> list[str]:
+    """The lines of `reading`, which leave outputs in `x`, with what they read beside them."""
     if keeps_input is None:
         return reading
-    both = f"before, {rows}" if keeps_input == "before" else f"{rows}, before"
-    return [f"before = {rows}", *reading, f"{rows} = torch.cat([{both}], 2)"]
+    both = "given, x" if keeps_input == "before" else "x, given"
+    return ["given = x", *reading, f"x = torch.cat([{both}], 2)"]
 
 
 def last_of(config: Recurrence, join: Join, state: str = "state", *, part: int = 0) -> str:

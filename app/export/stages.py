@@ -36,7 +36,7 @@ def stages(code: Code, configs: Stages, inputs: int, *, name: str, ours: str) ->
             case RecurrenceStage():
                 made = config.recurrence
                 call = recurrence(code, f"{place}_{name_of(made)}", made, f"{tensors}.recurrence")
-                reading = [*unrolled(call, made, state="_")[: 2 if made.reverse else 1], *joined(made, config.join)]
+                reading = [*unrolled(call, made, state="_"), *joined(made, config.join)]
                 lines += kept(config.keeps_input, reading)
             case _:
                 assert_never(config)

@@ -8,7 +8,8 @@ from typing import Any
 from app.importers.checkpoint import Checkpoint
 from app.importers.keras.language_models import window_language_model
 from app.importers.keras.textgenrnn import is_textgenrnn
-from app.importers.layout import Converted, Given, Needs, require
+from app.importers.keras.words import described
+from app.importers.layout import Converted, Given, Needs, Understanding, require
 from app.importers.layouts.keras_language_model import KerasLanguageModel, unspelt_ids
 from app.importers.options import Option
 from app.importers.text_rules.characters import characters
@@ -34,6 +35,9 @@ class Textgenrnn(KerasLanguageModel):
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         return len(checkpoint.keras) == 1 and is_textgenrnn(checkpoint.keras[0])
+
+    def understanding(self, checkpoint: Checkpoint) -> Understanding:
+        return described(self.understood(checkpoint))
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         config = _config(checkpoint)
