@@ -21,11 +21,9 @@ Pooled = Classifier | Forecaster | WindowLanguageModel
 
 def encoder(code: Code, config: TextEncoder | SeriesEncoder | FramesEncoder, *, name: str = "") -> list[str]:
     """Lines from the source `x` to outputs `x` (batch, steps, features) and the last states `last` and `state`; with a
-    branch, also `branch`. `name` begins the names of the modules."""
+    branch, also `branch`. Nothing is masked (see `app.export.masks`). `name` begins the names of the modules."""
     if isinstance(config, FramesEncoder):
         raise ExportFailed("a network over images cannot be exported: its model file would need more than torch")
-    if config.is_masked:
-        raise ExportFailed("a network with masked steps cannot be exported")
     lines = []
     if isinstance(config, TextEncoder):
         made = f"nn.Embedding({config.vocabulary_size}, {config.source_size})"

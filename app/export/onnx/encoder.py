@@ -30,11 +30,9 @@ class Encoded(NamedTuple):
 
 
 def encoded(graph: Graph, source: str, config: TextEncoder | SeriesEncoder | FramesEncoder) -> Encoded:
-    """Ids (batch, steps) or scaled rows through an encoder."""
+    """Ids (batch, steps) or scaled rows through an encoder. Nothing is masked (see `app.export.masks`)."""
     if isinstance(config, FramesEncoder):
         raise ExportFailed("a network over images cannot be exported as ONNX")
-    if config.is_masked:
-        raise ExportFailed("a network with masked steps cannot be exported")
     branch = None
     rows = source
     if isinstance(config, TextEncoder):
