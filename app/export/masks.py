@@ -1,5 +1,5 @@
-"""Texts with masked ids. A recurrence keeps its state there, so a text without these ids has the same answer, as long as
-nothing else reads their outputs. A written network reads such a text."""
+"""Texts with masked ids. A recurrence keeps its state there, so a text without these ids has the same answer, as long
+as nothing else reads their outputs. A written network reads such a text."""
 
 from torch import Tensor
 

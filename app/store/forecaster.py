@@ -64,7 +64,9 @@ class Forecaster(PooledNetwork):
         if self.feedback == "state":
             encoder = self.encoder
             if not encoder.is_divisible or encoder.front or encoder.back or encoder.keeps_input:
-                raise ValueError("feedback 'state' needs a recurrence in one direction, without stages, branch, mask or keeps_input")
+                raise ValueError(
+                    "feedback 'state' needs a recurrence in one direction, without stages, branch, mask or keeps_input"
+                )
             if self.pooling != ("last",):
                 raise ValueError("feedback 'state' needs pooling 'last'")
         if self.per_step and (self.pooling != ("last",) or self.decoder is not None or self.encoder.branch):

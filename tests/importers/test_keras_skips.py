@@ -61,7 +61,8 @@ def _answer(stack: Stack, parts: Sequence[int], ids: Array, kind: str = "Concate
     for layer, arrays in steps:
         x, mask = through(layer, arrays, x, mask, stack.keras)
         made.append(x)
-    x = sum(made[part] for part in parts) if kind == "Add" else np.concatenate([made[part] for part in parts], -1)
+    joined = [made[part] for part in parts]
+    x = np.sum(joined, 0) if kind == "Add" else np.concatenate(joined, -1)
     for layer, arrays in (pooling, dense):
         x, mask = through(layer, arrays, x, mask, stack.keras)
     return x

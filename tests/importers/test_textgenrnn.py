@@ -53,7 +53,8 @@ def _logits(groups: dict[str, list[Array]], ids: Array) -> Array:
     steps = np.concatenate(beside, -1)
     weights = np.exp(steps @ groups["attention"][0])
     pooled = (steps * weights / weights.sum(1, keepdims=True)).sum(1)
-    return pooled @ groups["output"][0] + groups["output"][1]
+    logits: Array = pooled @ groups["output"][0] + groups["output"][1]
+    return logits
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

@@ -39,7 +39,7 @@ def textgenrnn_settings(model: KerasModel) -> dict[str, Any]:
 
 
 def _rnns(weights: Mapping[str, Sequence[Tensor]]) -> list[str]:
-    names = []
+    names: list[str] = []
     while f"rnn_{len(names) + 1}" in weights:
         names.append(f"rnn_{len(names) + 1}")
     return names

@@ -65,13 +65,17 @@ class Textgenrnn(KerasLanguageModel):
                 assumed=True,
             ),
             Option(
-                "max_tokens", "usual number of tokens in an answer", "300", kind="whole", most=_MOST_TOKENS, assumed=True
+                "max_tokens",
+                "usual number of tokens in an answer",
+                "300",
+                kind="whole",
+                most=_MOST_TOKENS,
+                assumed=True,
             ),
         ]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
-        assert (table := self.understood(checkpoint).embedding) is not None
-        return Needs(self.vocabularies, rows={"source": len(table)})
+        return Needs(self.vocabularies, rows={"source": self.understood(checkpoint).outputs})
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         values = given.values
