@@ -41,8 +41,8 @@ _usual.connect = _usual.read = _usual.write = _usual.pool = PATIENCE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders with long tests come first, or one process of `make test` would be left with them at the end."""
-    long = [Path(__file__).parent / name for name in ("service", "web", "engine")]
+    """Folders with long files come first, or one process of `make test` would be left with one at the end."""
+    long = [Path(__file__).parent / name for name in ("service", "web", "engine", "importers", "docs", "shipped")]
     items.sort(key=lambda item: item.path.parent not in long)
 
 

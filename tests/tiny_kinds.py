@@ -167,6 +167,36 @@ def _classify_frames() -> Manifest:
     )
 
 
+def _classify_skips() -> Manifest:
+    """Each layer keeps what it reads; the second one in two directions."""
+    first = Recurrence(cell="gru", input_size=6, hidden_size=5)
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        embedding_size=6,
+        front=(RecurrenceStage(recurrence=first, keeps_input="before"),),
+        recurrence=Recurrence(cell="lstm", input_size=11, hidden_size=4, directions=2),
+        keeps_input="after",
+    )
+    architecture = Classifier(
+        encoder=encoder,
+        pooling=("attention", "last", "max"),
+        attention=AttentionPooling(kind="linear", activation="none"),
+        labels=3,
+    )
+    return _draft("classify-skips", "classification", architecture, labels=_LABELS)
+
+
+def _classify_skip_in_parts() -> Manifest:
+    """A recurrence that keeps what it reads, in chunks of a source."""
+    encoder = TextEncoder(
+        vocabulary_size=VOCABULARY,
+        recurrence=Recurrence(cell="lstm", input_size=6, hidden_size=8, layers=2),
+        keeps_input="before",
+    )
+    architecture = Classifier(encoder=encoder, pooling=("last_output", "mean", "last", "max"), labels=3)
+    return _draft("classify-skip-in-parts", "classification", architecture, labels=_LABELS)
+
+
 def _forecast_repeat() -> Manifest:
     """The summary is the input of every step of a decoder of another size."""
     encoder = SeriesEncoder(features=2, recurrence=Recurrence(cell="lstm", input_size=2, hidden_size=8))
@@ -262,6 +292,8 @@ def kind_drafts() -> list[Manifest]:
         _classify_states(),
         _classify_cells(),
         _classify_frames(),
+        _classify_skips(),
+        _classify_skip_in_parts(),
         _forecast_repeat(),
         _forecast_continued(),
         _forecast_per_step(),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from app.export.masks import left_out, without
 from app.export.onnx.network import run_onnx
 from app.export.pytorch import MODEL
 from app.models.forecaster import Forecaster as ForecasterNetwork
@@ -46,7 +47,11 @@ def source_of(manifest: Manifest, *, steps: int | None = None, seed: int = 0) ->
         return torch.randn(1, steps, encoder.features, generator=generator)
     length = manifest.tokenizer.length if manifest.tokenizer else None
     steps = (length.to if length else None) or steps or max(_STEPS, architecture.least_steps)
-    return torch.randint(manifest.source_vocabulary, (1, steps), generator=generator)
+    ids = torch.randint(manifest.source_vocabulary, (1, steps), generator=generator)
+    mask_id = left_out(architecture)
+    if mask_id is not None:  # one id is not masked, and one is
+        ids[0, 0], ids[0, -1] = (mask_id + 1) % manifest.source_vocabulary, mask_id
+    return ids
 
 
 def example_of(manifest: Manifest) -> str:
@@ -85,7 +90,7 @@ def answers_of(manifest: Manifest, network: Network, model: Any, source: Tensor)
         case WindowNetwork():
             return [(network(source, lengths), model(source))]
         case _:
-            return [(network(source, lengths), model(source))]
+            return [(network(source, lengths), model(without(source, left_out(manifest.architecture))))]
 
 
 def last_row(manifest: Manifest, config: Forecaster, source: Tensor) -> Tensor | None:
@@ -119,7 +124,7 @@ def _decoded(
 def onnx_difference(manifest: Manifest, network: Network, folder: Path) -> float | None:
     """The same for the written graph; None without onnxruntime."""
     source, architecture = source_of(manifest), manifest.architecture
-    inputs = {"ids": source}
+    inputs = {"ids": without(source, left_out(architecture))}
     if manifest.series is not None:
         inputs = {"rows": _unscaled(source, manifest.series.features)}
     if isinstance(architecture, LanguageModel):

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from app.errors import ExportFailed
 from app.export.code import Code, applied
-from app.export.recurrence import joined, last_of, name_of, recurrence, unrolled
+from app.export.recurrence import joined, kept, last_of, name_of, recurrence, unrolled
 from app.export.stages import block, layer, stages
 from app.store.classifier import Classifier
 from app.store.encoder_part import Pooling
@@ -21,11 +21,9 @@ Pooled = Classifier | Forecaster | WindowLanguageModel
 
 def encoder(code: Code, config: TextEncoder | SeriesEncoder | FramesEncoder, *, name: str = "") -> list[str]:
     """Lines from the source `x` to outputs `x` (batch, steps, features) and the last states `last` and `state`; with a
-    branch, also `branch`. `name` begins the names of the modules."""
+    branch, also `branch`. Nothing is masked (see `app.export.masks`). `name` begins the names of the modules."""
     if isinstance(config, FramesEncoder):
         raise ExportFailed("a network over images cannot be exported: its model file would need more than torch")
-    if config.is_masked:
-        raise ExportFailed("a network with masked steps cannot be exported")
     lines = []
     if isinstance(config, TextEncoder):
         made = f"nn.Embedding({config.vocabulary_size}, {config.source_size})"
@@ -37,10 +35,10 @@ def encoder(code: Code, config: TextEncoder | SeriesEncoder | FramesEncoder, *, 
     lines += stages(code, config.front, config.source_size, name=f"{name}before", ours="encoder.front")
     made_recurrence = config.recurrence
     call = recurrence(code, f"{name}{name_of(made_recurrence)}", made_recurrence, "encoder.recurrence")
-    lines += unrolled(call, made_recurrence)
-    lines += joined(made_recurrence, config.join)
+    reading = [*unrolled(call, made_recurrence), *joined(made_recurrence, config.join)]
+    lines += kept(config.keeps_input, reading)
     lines.append(f"last = {last_of(made_recurrence, config.join)}")
-    return lines + stages(code, config.back, config.summary_size, name=f"{name}after", ours="encoder.back")
+    return lines + stages(code, config.back, config.output_size, name=f"{name}after", ours="encoder.back")
 
 
 def _branch(code: Code, config: SeriesEncoder) -> list[str]:

@@ -3,6 +3,7 @@
 from app.export import sources
 from app.export.code import Code
 from app.export.encoder import encoder, head, pooled
+from app.export.masks import left_out
 from app.export.program import Program
 from app.store.classifier import Classifier
 from app.store.manifest import Manifest
@@ -11,6 +12,7 @@ from app.store.tagger import Tagger
 
 def classifier(manifest: Manifest, config: Classifier) -> Program:
     """A source to the score of each label."""
+    masked = left_out(config)
     code = Code()
     lines = [*encoder(code, config.encoder), *pooled(code, config)]
     lines += head(code, config.head, config.pooled_size, config.labels, config.norm)
@@ -21,6 +23,9 @@ def classifier(manifest: Manifest, config: Classifier) -> Program:
         program.main.append("logits = model(source(rows))")
         read = "A series (batch, steps, features)"
     else:
+        if masked is not None:
+            program.reads += f"\nThe id {masked} is masked: the network reads a text without it."
+            program.main.append(f'arguments = [argument for argument in arguments if argument != "{masked}"]')
         program.main += [sources.IDS, "logits = model(ids)"]
         read = "Token ids (batch, steps)"
     program.method("forward(self, x)", f"{read} to logits (batch, labels).", [*lines, "return x"])

@@ -62,14 +62,17 @@ def window_language_model(manifest: Manifest, config: WindowLanguageModel) -> Pr
     )
     window = f"window = ids[-{config.window}:]"
     decoding = _decoding(manifest)
-    padded = []
+    padded: list[str] = []
+    begun: list[str] = []
     if config.pad is not None:
         padding = f"[{config.pad}] * ({config.window} - len(window))"
         padded = [
             f"    window = {padding} + window" if config.pad_side == "left" else f"    window = window + {padding}"
         ]
+        begun = [f"while ids[:1] == [{config.pad}]:  # which an empty text has", "    del ids[0]"]
     program.main += [
         "ids, made = [int(argument) for argument in arguments], []",
+        *(begun if config.pad_side == "right" else ()),
         f"while len(made) < {decoding.max_tokens}:",
         f"    {window}",
         *padded,

@@ -9,6 +9,7 @@ from app.export.encoder_decoder import encoder_decoder
 from app.export.forecaster import forecaster
 from app.export.labels import classifier, tagger
 from app.export.language_model import language_model, window_language_model
+from app.export.masks import left_out
 from app.export.program import Program
 from app.models.networks import Network
 from app.store.classifier import Classifier
@@ -27,6 +28,7 @@ MODEL, WEIGHTS = "model.py", "weights.pt"
 def program_of(manifest: Manifest) -> Program:
     """Raises ExportFailed for a network that torch alone cannot answer with."""
     config = manifest.architecture
+    left_out(config)
     match config:
         case Classifier():
             return classifier(manifest, config)

@@ -1,7 +1,7 @@
 """Recurrences as code: `torch.nn` where it has the cell, and otherwise a class with the equations of the cell."""
 
 from app.export.code import INDENT, Code, applied
-from app.store.recurrence import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, KeptInput, Recurrence
 
 _CELL = "Recurrence"
 _CLASSES = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "gru": "GRU", "lstm": "LSTM"}
@@ -30,11 +30,18 @@ def has_cell(config: Recurrence) -> bool:
     return CELLS[config.cell].has_cell
 
 
-def unrolled(call: str, config: Recurrence, rows: str = "x", *, state: str = "") -> list[str]:
-    """Lines that read `rows`, and leave outputs in `rows` and the last state in `state`."""
-    given = f", {state}" if state else ""
-    flip = [f"{rows} = {rows}.flip(1)"] if config.reverse else []
-    return [*flip, f"{rows}, {state or 'state'} = {call}({rows}{given})"]
+def unrolled(call: str, config: Recurrence, *, state: str = "state") -> list[str]:
+    """Lines that read `x`, and leave outputs in `x` and the last state in `state`."""
+    flip = ["x = x.flip(1)"] if config.reverse else []
+    return [*flip, f"x, {state} = {call}(x)"]
+
+
+def kept(keeps_input: KeptInput | None, reading: list[str]) -> list[str]:
+    """The lines of `reading`, which leave outputs in `x`, with what they read beside them."""
+    if keeps_input is None:
+        return reading
+    both = "given, x" if keeps_input == "before" else "x, given"
+    return ["given = x", *reading, f"x = torch.cat([{both}], 2)"]
 
 
 def last_of(config: Recurrence, join: Join, state: str = "state", *, part: int = 0) -> str:

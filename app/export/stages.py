@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from app.export.code import Code, applied
-from app.export.recurrence import joined, name_of, recurrence, unrolled
+from app.export.recurrence import joined, kept, name_of, recurrence, unrolled
 from app.store.block import Block
 from app.store.layer import Layer
 from app.store.stages import Affine, LayerNorm, LinearStage, RecurrenceStage, Stages
@@ -36,7 +36,8 @@ def stages(code: Code, configs: Stages, inputs: int, *, name: str, ours: str) ->
             case RecurrenceStage():
                 made = config.recurrence
                 call = recurrence(code, f"{place}_{name_of(made)}", made, f"{tensors}.recurrence")
-                lines += [*unrolled(call, made, state="_")[: 2 if made.reverse else 1], *joined(made, config.join)]
+                reading = [*unrolled(call, made, state="_"), *joined(made, config.join)]
+                lines += kept(config.keeps_input, reading)
             case _:
                 assert_never(config)
         inputs = config.output_size(inputs)

@@ -13,7 +13,7 @@ from app.models.head import Head
 from app.models.recurrent import Recurrent
 from app.models.resnet import ResNet
 from app.models.stages import Stages
-from app.models.steps import Steps, joined_directions, unroll
+from app.models.steps import Steps, beside_input, joined_directions, unroll
 from app.store.encoder_part import Pooling
 from app.store.encoders import FramesEncoder as FramesEncoderConfig
 from app.store.encoders import RecurrentEncoder as RecurrentEncoderConfig
@@ -84,7 +84,7 @@ class RecurrentEncoder(nn.Module):
         self.config = config
         self.front = Stages(config.front, config.source_size)
         self.recurrence = Recurrent(config.recurrence, dropout=dropout)
-        self.back = Stages(config.back, config.summary_size)
+        self.back = Stages(config.back, config.output_size)
         self.dropout = nn.Dropout(dropout)
 
     def features(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Steps]:
@@ -123,7 +123,7 @@ class RecurrentEncoder(nn.Module):
         directions = config.recurrence.directions
         outputs = joined_directions(outputs, directions, config.join)
         if layers is None:
-            outputs, steps = self.back(outputs, steps)
+            outputs, steps = self.back(beside_input(outputs, inputs, config.keeps_input), steps)
         mask = steps.real(outputs.shape[1])
         memory = outputs.masked_fill(~mask.unsqueeze(2), 0)  # outputs on padding must not enter a sum
         summary, last_cell = (

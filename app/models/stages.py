@@ -10,7 +10,7 @@ from app.models.activations import function_of
 from app.models.blocks import Block, without_padding
 from app.models.head import norm_of, through
 from app.models.recurrent import Recurrent
-from app.models.steps import Steps, joined_directions, unroll
+from app.models.steps import Steps, beside_input, joined_directions, unroll
 from app.models.windowed import Convolution, Pool
 from app.store.block import Block as BlockConfig
 from app.store.stages import Affine as AffineConfig
@@ -121,5 +121,7 @@ class Recurrence(nn.Module):
     def forward(self, rows: Tensor, steps: Steps) -> tuple[Tensor, Steps]:
         """See `Stages.forward`. Each row starts from zeros. A mask stays in the order of the source, also behind
         `reverse` (Keras)."""
-        outputs, _ = unroll(self.recurrence, steps.zeroed(rows), steps, masked_outputs=self.config.masked_outputs)
-        return joined_directions(outputs, self.config.recurrence.directions, self.config.join), steps
+        config, rows = self.config, steps.zeroed(rows)
+        outputs, _ = unroll(self.recurrence, rows, steps, masked_outputs=config.masked_outputs)
+        outputs = joined_directions(outputs, config.recurrence.directions, config.join)
+        return beside_input(outputs, rows, config.keeps_input), steps

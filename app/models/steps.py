@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.models.cells import RecurrentState
 from app.models.recurrent import RecurrentLayers, reverse_within
-from app.store.recurrence import Join, MaskedOutputs
+from app.store.recurrence import Join, KeptInput, MaskedOutputs
 
 
 class Steps(NamedTuple):
@@ -47,6 +47,13 @@ def joined_directions(values: Tensor, directions: int, join: Join) -> Tensor:
             return apart.prod(-2)
         case _:
             assert_never(join)
+
+
+def beside_input(outputs: Tensor, inputs: Tensor, kept: KeptInput | None) -> Tensor:
+    """outputs (batch, steps, features) with the inputs of the recurrence (batch, steps, input) before or after them."""
+    if kept is None:
+        return outputs
+    return torch.cat((inputs, outputs) if kept == "before" else (outputs, inputs), 2)
 
 
 def unroll(

@@ -28,13 +28,23 @@ class WindowLanguageModel(nn.Module):
         places = lengths.unsqueeze(1) - size + torch.arange(size, device=source.device)  # of the last ids
         last = source.gather(1, places.clamp(0, source.shape[1] - 1))
         window = last.masked_fill(places < 0, self.config.pad or 0)
-        return State(window=window, held=lengths.clamp(max=size).unsqueeze(1))
+        held = lengths - self._padding_before(source, lengths)
+        return State(window=window, held=held.clamp(max=size).unsqueeze(1))
+
+    def _padding_before(self, source: Tensor, lengths: Tensor) -> Tensor:
+        """How many ids of padding (batch,) each text begins with, as an empty one does: they are none of its ids."""
+        if self.config.pad is None:
+            return torch.zeros_like(lengths)
+        leads = source.eq(self.config.pad).long().cumprod(1).sum(1)
+        return torch.minimum(leads, lengths)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State, None]:
         """tokens (batch,) to logits (batch, vocabulary) and the next state. There are no attention weights."""
         size = self.config.window
         window = torch.cat((state["window"][:, 1:], tokens.unsqueeze(1)), 1)
-        held = (state["held"] + 1).clamp(max=size)
+        held = state["held"]
+        begins = held.eq(0) & tokens.eq(-1 if self.config.pad is None else self.config.pad).unsqueeze(1)
+        held = (held + 1 - begins.long()).clamp(max=size)
         if self.config.pad is None:  # the text alone, padded on the right
             places = (size - held + torch.arange(size, device=window.device)).clamp(max=size - 1)
             if places.device.type == "cpu":  # a GPU has one width for all steps, and does not wait for this one

@@ -28,7 +28,7 @@ class Classifier(PooledNetwork):
     @property
     def explains_in_one_pass(self) -> bool:
         """Whether one pass over a source gives the label after each of its steps."""
-        poolings = {"attention", "flatten", "last_cell"} | ({"last"} if self.encoder.back else set())
+        poolings = {"attention", "flatten", "last_cell"} | ({"last"} if self._outputs_differ else set())
         encoder = self.encoder
         if encoder.is_masked:  # the state after each step is an output where the masked ones repeat it
             return encoder.reads_forward and encoder.masked_outputs == "repeat" and self._reads_state_alone
@@ -36,7 +36,12 @@ class Classifier(PooledNetwork):
 
     @property
     def _reads_state_alone(self) -> bool:
-        return self.pooling == ("last",) and not self.encoder.back
+        return self.pooling == ("last",) and not self._outputs_differ
+
+    @property
+    def _outputs_differ(self) -> bool:
+        """Whether an output is more than the state after its step."""
+        return bool(self.encoder.back) or self.encoder.keeps_input is not None
 
     def describe(self) -> str:
         labels = f"{self.labels} {'independent ' if self.outputs == 'sigmoid' else ''}labels"

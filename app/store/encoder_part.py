@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from app.store.part import Part
-from app.store.recurrence import Join, MaskedOutputs, Recurrence
+from app.store.recurrence import Join, KeptInput, MaskedOutputs, Recurrence
 from app.store.stages import RecurrenceStage, Stages, describe, least_before, size_after, steps_after
 from app.store.windowed_stages import MOST_NEEDED
 
@@ -25,13 +25,15 @@ class EncoderPart(Part):
     and the stages of `back` over its outputs.
 
     A subclass whose source may have masked steps, which a recurrence does not read, has `is_masked`. They keep the
-    state; `masked_outputs` is what stands in the outputs there.
+    state; `masked_outputs` is what stands in the outputs there. `keeps_input`: what the recurrence reads stands beside
+    its outputs, for `back` and pooling (a skip connection); its last states are without it.
     """
 
     front: Stages = ()
     recurrence: Recurrence
     join: Join = "concatenate"
     masked_outputs: MaskedOutputs = "repeat"
+    keeps_input: KeptInput | None = None
     back: Stages = ()
 
     @property
@@ -56,7 +58,7 @@ class EncoderPart(Part):
             raise ValueError(
                 f"recurrence.input_size is {self.recurrence.input_size}, but it reads {features} numbers a step"
             )
-        size_after(self.back, self.summary_size)
+        size_after(self.back, self.output_size)
         if self.least_steps() > MOST_NEEDED:
             raise ValueError(f"the stages need {self.least_steps():,} steps; the limit is {MOST_NEEDED:,}")
         return self
@@ -67,9 +69,14 @@ class EncoderPart(Part):
         return self.recurrence.joined_size(self.join)
 
     @property
+    def output_size(self) -> int:
+        """Features of an output before the stages of `back`."""
+        return self.summary_size + (self.recurrence.input_size if self.keeps_input else 0)
+
+    @property
     def memory_size(self) -> int:
         """Features of an output."""
-        return size_after(self.back, self.summary_size)
+        return size_after(self.back, self.output_size)
 
     @property
     def branch_size(self) -> int:
@@ -131,4 +138,5 @@ class EncoderPart(Part):
     def _describe(self, source: str) -> str:
         front = f"{describe(self.front)}, " if self.front else ""
         back = f", {describe(self.back)}" if self.back else ""
-        return f"{front}{self.recurrence.describe()} encoder over {source}{back}"
+        kept = " beside its input" if self.keeps_input else ""
+        return f"{front}{self.recurrence.describe()} encoder{kept} over {source}{back}"

@@ -62,8 +62,11 @@ class Forecaster(PooledNetwork):
         if self.feedback != "none" and shape != (1, self.encoder.features, None, False):
             raise ValueError("feedback needs horizon 1, as many targets as features, no decoder and no per_step")
         if self.feedback == "state":
-            if not self.encoder.is_divisible or self.encoder.front or self.encoder.back:
-                raise ValueError("feedback 'state' needs a recurrence in one direction, without stages, branch or mask")
+            encoder = self.encoder
+            if not encoder.is_divisible or encoder.front or encoder.back or encoder.keeps_input:
+                raise ValueError(
+                    "feedback 'state' needs a recurrence in one direction, without stages, branch, mask or keeps_input"
+                )
             if self.pooling != ("last",):
                 raise ValueError("feedback 'state' needs pooling 'last'")
         if self.per_step and (self.pooling != ("last",) or self.decoder is not None or self.encoder.branch):

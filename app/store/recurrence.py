@@ -31,6 +31,9 @@ MaskedOutputs = Literal["repeat", "zero"]
 """The output of a step that is not read: that of the last step that was (zeros before the first), or zeros. In Keras
 `repeat`, and `zero` inside Bidirectional."""
 
+KeptInput = Literal["before", "after"]
+"""The features that a recurrence reads stand before its outputs in each step, or after them (Keras: Concatenate)."""
+
 
 class Cell(NamedTuple):
     """A kind of cell. `app/models/cells.py` has its computation.

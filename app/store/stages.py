@@ -9,7 +9,7 @@ from pydantic import Field
 from app.store.block import Block
 from app.store.layer import Layer
 from app.store.part import Epsilon
-from app.store.recurrence import Activation, Join, MaskedOutputs, Recurrence, Slope
+from app.store.recurrence import Activation, Join, KeptInput, MaskedOutputs, Recurrence, Slope
 from app.store.stage_part import StagePart
 from app.store.windowed_stages import Convolution, Pool
 
@@ -49,22 +49,24 @@ class LayerNorm(StagePart):
 
 
 class RecurrenceStage(StagePart):
-    """A recurrence of its own: a layer of another size, or of another kind, than the next one."""
+    """A recurrence of its own: a layer of another size, or of another kind, than the next one. `keeps_input`: what it
+    reads stands beside its outputs (a skip connection)."""
 
     kind: Literal["recurrence"] = "recurrence"
     recurrence: Recurrence
     join: Join = "concatenate"
     masked_outputs: MaskedOutputs = "repeat"
+    keeps_input: KeptInput | None = None
 
     @property
     def is_pointwise(self) -> bool:
         return False
 
     def output_size(self, before: int) -> int:
-        return self.recurrence.joined_size(self.join)
+        return self.recurrence.joined_size(self.join) + (before if self.keeps_input else 0)
 
     def describe(self) -> str:
-        return self.recurrence.describe()
+        return self.recurrence.describe() + (" beside its input" if self.keeps_input else "")
 
 
 Stage = Annotated[

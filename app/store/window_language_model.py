@@ -15,7 +15,8 @@ class WindowLanguageModel(PooledNetwork):
     """A text to its next tokens: each step reads the last `window` ids anew, and no state is kept (Bengio et al. 2003,
     with a recurrence; usual in Keras).
 
-    `pad` is the id before a text that is shorter, or after it (`pad_side`); None reads it as it is.
+    `pad` is the id before a text that is shorter, or after it (`pad_side`); None reads it as it is. A text may begin
+    with it, so that an empty one has a first id: there it is padding too.
     """
 
     kind: Literal["window_language_model"] = "window_language_model"

@@ -18,14 +18,20 @@ from app.models.serving import native
 Way = Literal["cpu", "gpu"]
 QUEUED = Policy(looks_each_step=False, positions=32)  # so short that some sources run apart
 _LONG = {"test_out_of_memory_halves_the_batch_and_goes_on"}  # the second way is slow
+_IN_A_PROCESS = {
+    "test_a_stream_of_numbers_goes_on_unbroken_when_its_engine_ends"
+}  # which the second way does not reach
 _WITH_MODELS = {"Models", "Engine", "engine_in_thread"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = vars(metafunc.module).keys()
     if _WITH_MODELS & names and "QUEUED" not in names:  # a module with that chooses for itself
-        marks = [pytest.mark.slow] if metafunc.function.__name__ in _LONG else []
-        metafunc.parametrize("device_way", ["cpu", pytest.param("gpu", marks=marks)], indirect=True, scope="module")
+        name = metafunc.function.__name__
+        second = (
+            [] if name in _IN_A_PROCESS else [pytest.param("gpu", marks=[pytest.mark.slow] if name in _LONG else [])]
+        )
+        metafunc.parametrize("device_way", ["cpu", *second], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)

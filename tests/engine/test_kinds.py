@@ -203,7 +203,7 @@ def test_stages_of_single_steps_are_read_in_chunks(store: Path, shipped: dict[st
     encoders = {draft.name: draft.architecture.encoder for draft in kind_drafts()}
     divisible = {name for name, encoder in encoders.items() if encoder.kind != "image" and encoder.is_divisible}
     forecasts = {"forecast-continued", "forecast-per-step", "forecast-repeat"}
-    assert divisible == {"classify-pointwise", "classify-states", *forecasts}
+    assert divisible == {"classify-pointwise", "classify-states", "classify-skip-in-parts", *forecasts}
 
 
 def test_a_convolution_over_frames_waits_for_all_of_them(store: Path, shipped: dict[str, Shipped]) -> None:

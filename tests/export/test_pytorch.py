@@ -14,9 +14,10 @@ from app.cli.in_process import answers
 from app.cli.main import main
 from app.errors import ExportFailed
 from app.export.comparison import answers_of, loaded, source_of
-from app.export.pytorch import write_pytorch
+from app.export.pytorch import program_of, write_pytorch
 from app.models.networks import Network, build_network
 from app.store.attention import Attention
+from app.store.classifier import Classifier
 from app.store.decoding import Decoding
 from app.store.encoder_decoder import EncoderDecoder
 from app.store.encoders import TextEncoder
@@ -26,7 +27,7 @@ from app.store.recurrence import Recurrence
 from app.store.text_input import TokenizerUse
 from app.tasks.sources.raw_series import JsonSeries
 from app.text.tokenizer import TextTokenizer
-from tests.tiny_kinds import kind_drafts
+from tests.tiny_kinds import MASK, kind_drafts
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import all_drafts, drafts, publish_tiny, tiny_tokenizer
 
@@ -77,8 +78,31 @@ def _translators() -> list[Manifest]:
     ]
 
 
+def _masked() -> list[Manifest]:
+    """Classifiers whose answer is that to a text without the masked ids."""
+    (draft,) = (draft for draft in kind_drafts() if draft.name == "classify-keras")
+    poolings: dict[str, dict[str, Any]] = {
+        "mean": {"pooling": ("mean", "last")},
+        "attention": {
+            "pooling": ("attention", "sum"),
+            "attention": {"kind": "additive", "size": 3, "activation": "tanh"},
+        },
+        "backward": {"pooling": ("last",)},
+    }
+    made = []
+    for name, values in poolings.items():
+        config = draft.architecture.model_dump() | values
+        config["encoder"]["recurrence"] |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
+        if name == "backward":
+            config["encoder"]["front"] = ()
+            config["encoder"]["recurrence"] |= {"input_size": 6, "reverse": True}
+        architecture = Classifier.model_validate(config)
+        made.append(draft.model_copy(update={"name": f"classify-masked-{name}", "architecture": architecture}))
+    return made
+
+
 def _models() -> dict[str, Manifest]:
-    made = [*all_drafts(), *number_drafts(), *kind_drafts(), *_translators()]
+    made = [*all_drafts(), *number_drafts(), *kind_drafts(), *_translators(), *_masked()]
     return {draft.name: draft for draft in made}
 
 
@@ -86,7 +110,11 @@ MODELS = _models()
 REFUSED = [
     name
     for name, draft in MODELS.items()
-    if draft.source in ("image", "frames") or getattr(draft.architecture.encoder, "is_masked", False)
+    if draft.source in ("image", "frames")
+    or (
+        getattr(draft.architecture.encoder, "is_masked", False)
+        and name not in ("classify-masked-mean", "classify-masked-attention")
+    )
 ]
 WRITTEN = [name for name in MODELS if name not in REFUSED]
 
@@ -139,6 +167,28 @@ def _check_file(file: Path) -> None:
 def test_what_torch_alone_cannot_answer_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ExportFailed, match=r"images|masked"):
         write_pytorch(MODELS[name], network_of(MODELS[name]), tmp_path)
+
+
+def test_masked_ids_are_left_out_by_the_command(tmp_path: Path) -> None:
+    draft = MODELS["classify-masked-mean"]
+    write_pytorch(draft, network_of(draft), tmp_path)
+    plain, padded, other = _run([(tmp_path, ids.split()) for ids in ("3 7 9", f"{MASK} 3 7 {MASK} 9 {MASK}", "3 7 8")])
+    assert plain == padded != other
+    assert f"The id {MASK} is masked" in (tmp_path / "model.py").read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("classify-keras", "pooling max"),
+        ("classify-masked-backward", "reads backward"),
+        ("tag-stages", "does not label"),
+        ("forecast-masked", "does not label"),
+    ],
+)
+def test_why_a_network_with_masked_steps_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(ExportFailed, match=rf"{reason}.* train it without a mask"):
+        program_of(MODELS[name])
 
 
 def test_text_of_a_manifest_stays_text(tmp_path: Path) -> None:

@@ -187,6 +187,9 @@ STRANGERS: dict[str, Stranger] = {
         ["repos/varadhanx+LSTM-RNN/next_word_lstm.h5"],
         [*("--vocab", "@/repos/varadhanx+LSTM-RNN/tokenizer.pickle"), *_set(rules="tokenizer", padding="pre")],
     ),
+    "textgenrnn": Stranger(
+        "continued", ["packages/textgenrnn/textgenrnn/textgenrnn_weights.hdf5", "textgenrnn_vocab.json"]
+    ),
     "neuro_names": Stranger(
         "next",
         ["repos/SurAyush+NeuroNames/lstm_model.pth"],
@@ -246,7 +249,6 @@ CLEANING: dict[str, list[Any]] = {
 NOT_TAKEN = {
     "packages/silero_vad/silero_vad/data/silero_vad.jit": "TorchScript",
     "packages/flavorfetcher/flavorfetcher/data/100_2021-04-20 10_38_24.203316_3_epochs_re-run_model.h5": "Concatenate",
-    "packages/textgenrnn/textgenrnn/textgenrnn_weights.hdf5": "attention",
     "repos/ayush-cpu-art+Sentiment-Analysis/simple_rnn_imdb.h5": "no weights of any layer",
     "repos/Aadii0916+Next-word-predict/lstm_model.h5": "no weights of any layer",
     "repos/TrigyaT+nepali_text_sentiment_analysis/sentiment_model.pth": "no recurrent layer",
@@ -334,12 +336,21 @@ def _next(answer: Mapping[str, Any], original: Mapping[str, Any]) -> None:
     assert math.exp(token["logprob"]) == pytest.approx(max(original["probabilities"]), abs=PROBABILITY)
 
 
+def _continued(answer: Mapping[str, Any], original: Mapping[str, Any]) -> None:
+    """The first characters, each the most probable one."""
+    text, probabilities = original["text"], original["probabilities"]
+    assert answer["text"][: len(text)] == text
+    found = [math.exp(token["logprob"]) for token in answer["tokens"][: len(text)]]
+    assert found == pytest.approx(probabilities[: len(text)], abs=PROBABILITY)
+
+
 KINDS: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
     "forecast": ("/v1/forecast", _values),
     "label": ("/v1/classify", _label),
     "translation": ("/v1/translate", _translation),
     "tags": ("/v1/tag", _tags),
     "next": ("/v1/complete", _next),
+    "continued": ("/v1/complete", _continued),
 }
 
 
@@ -352,7 +363,9 @@ def test_answers_are_those_of_the_original(
     path, compare = KINDS[STRANGERS[name].kind]
     recorded = _recorded(name)
     inputs = recorded["inputs"]
-    options = {"max_tokens": 1, "logprobs": 0} if path == "/v1/complete" else {}
+    options: dict[str, int] = {}
+    if path == "/v1/complete":
+        options = {"max_tokens": 1 if STRANGERS[name].kind == "next" else 30, "logprobs": 0}
     answered = service.post(path, json={"inputs": inputs, "model": name.replace("_", "-").lower(), **options})
     assert answered.status_code == 200, answered.text
     for answer, original in zip(answered.json()["results"], recorded["answers"], strict=True):

@@ -225,6 +225,22 @@ def test_a_recurrence_of_its_own_joins_its_directions(join: str) -> None:
         torch.testing.assert_close(found[row, :length], expected)
 
 
+@pytest.mark.parametrize("kept", ["before", "after"])
+@pytest.mark.parametrize("reverse", [False, True])
+@torch.no_grad()
+def test_a_recurrence_keeps_what_it_reads(kept: str, reverse: bool) -> None:
+    recurrence = Recurrence(cell="gru", input_size=FEATURES, hidden_size=4, reverse=reverse)
+    values = {"kind": "recurrence", "recurrence": recurrence.model_dump()}
+    rows = torch.randn(len(LENGTHS), STEPS, FEATURES)
+    torch.manual_seed(1)
+    _, alone, _ = run(ADAPTER.validate_python(values), rows)
+    torch.manual_seed(1)
+    _, found, lengths = run(ADAPTER.validate_python({**values, "keeps_input": kept}), rows)
+    for row, length in enumerate(lengths):
+        parts = [rows[row, :length], alone[row, :length]]
+        torch.testing.assert_close(found[row, :length], torch.cat(parts if kept == "before" else parts[::-1], 1))
+
+
 @torch.no_grad()
 def test_stages_follow_each_other_and_do_not_see_their_neighbours() -> None:
     configs: StagesConfig = tuple(

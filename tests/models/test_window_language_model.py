@@ -58,6 +58,27 @@ def test_a_step_reads_the_window_anew(name: str) -> None:
             torch.testing.assert_close(logits[row], alone, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["padded", "padded on the right"])
+@torch.no_grad()
+def test_padding_before_a_text_is_none_of_its_ids(name: str) -> None:
+    """A text begins with the padding, so that an empty one has a first id. The network reads as much without it."""
+    network = model(**MODELS[name])
+    pad = network.config.pad
+    assert pad is not None
+    for text in ([], [4], [4, pad, 5], [1, 2, 4, 5, 6, 7, pad, 8]):
+        *prefix, first = [pad, *text]
+        state = network.encode(torch.tensor([prefix or [14]]), torch.tensor([len(prefix)]))
+        for read, token in enumerate((first, 9, pad, 8)):
+            logits, state, _ = network.step(torch.tensor([token]), state)
+            if read:
+                text.append(token)
+            window = text[-WINDOW:]
+            padding = [pad] * (WINDOW - len(window))
+            window = padding + window if network.config.pad_side == "left" else window + padding
+            alone = network(torch.tensor([window]), torch.tensor([WINDOW]))[0]
+            torch.testing.assert_close(logits[0], alone, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

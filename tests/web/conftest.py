@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ class Visit:
     def go(self, path: str) -> Page:
         self.page.goto(self.server + path)
         return self.page
+
+    def beside_modules(self) -> Page:
+        """A picture as the page: it can import the modules of the server, and loads none itself, as "/" does."""
+        return self.go("/assets/web/favicon.svg")
 
     def close(self) -> None:
         self.page.context.close()
@@ -99,13 +104,20 @@ def page(browser: Browser) -> Page:
     return new_page(browser)
 
 
-@pytest.fixture
-def visit(page: Page, server: str) -> Iterator[Visit]:
-    """A visit with an English browser, whose requests go only to the server of the test."""
+@contextmanager
+def visiting(page: Page, server: str) -> Iterator[Visit]:
+    """A visit to any server with the page of the module."""
     visit = Visit(page, server)
     yield visit
     visit.leave()
     assert visit.elsewhere == []
+
+
+@pytest.fixture
+def visit(page: Page, server: str) -> Iterator[Visit]:
+    """A visit with an English browser, whose requests go only to the server of the test."""
+    with visiting(page, server) as visit:
+        yield visit
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_a_dropped_gif(visit: Visit) -> None:
 
 
 def test_the_page_samples_as_the_service_does(visit: Visit) -> None:
-    page = visit.go("/")
+    page = visit.beside_modules()
     for durations in ([40.0] * 10, [100.0, 10.0, 10.0, 500.0], [100.0], [30.0, 70.0] * 7):
         for count in (1, 3, 6, 11):
             places = page.evaluate(

@@ -22,7 +22,7 @@ def read(visit: Visit, text: str | bytes, names: list[str]) -> Any:
 
 
 def test_the_page_reads_what_the_service_reads(visit: Visit) -> None:
-    visit.go("/")
+    visit.beside_modules()
     for name, (text, rows) in GOOD.items():
         _, columns = read(visit, text, ["heat", "wind"])
         expected = [
@@ -32,7 +32,7 @@ def test_the_page_reads_what_the_service_reads(visit: Visit) -> None:
 
 
 def test_labels_are_dates_or_numbers_of_rows(visit: Visit) -> None:
-    visit.go("/")
+    visit.beside_modules()
     assert read(visit, "date,heat\n2012-01-01,1\n,2\n", ["heat"])[0] == ["2012-01-01", "2"]
     assert read(visit, "heat,wind\n5,1\n6,2\n", ["heat"])[0] == ["1", "2"]
 
@@ -46,7 +46,7 @@ def test_labels_are_dates_or_numbers_of_rows(visit: Visit) -> None:
     ],
 )
 def test_a_changed_number_is_written_as_the_others(visit: Visit, before: str, after: str) -> None:
-    changed = visit.go("/").evaluate(
+    changed = visit.beside_modules().evaluate(
         """async (text) => {
             const { decimalsOf, readCsv, withNumber } = await import("/assets/web/csv.js");
             const read = readCsv(text, ["heat", "wind"]);
@@ -61,12 +61,14 @@ def test_a_changed_number_is_written_as_the_others(visit: Visit, before: str, af
 @pytest.mark.parametrize("hint", ["", "sep=,\n"])
 def test_of_a_long_file_the_last_rows_are_kept(visit: Visit, hint: str) -> None:
     text = hint + "heat\n" + "".join(f"{number}\n" for number in range(1000))
-    last = visit.go("/").evaluate("async (text) => (await import('/assets/web/csv.js')).lastRows(text, 3)", text)
+    last = visit.beside_modules().evaluate(
+        "async (text) => (await import('/assets/web/csv.js')).lastRows(text, 3)", text
+    )
     assert last == {"text": f"{hint}heat\n997\n998\n999\n", "rows": 1000, "shown": 3}
 
 
 def test_files_in_other_charsets(visit: Visit) -> None:
-    page = visit.go("/")
+    page = visit.beside_modules()
     for text, charset, language in (("wärme\n1\n", "windows-1252", "en"), ("기온\n1\n", "cp949", "ko")):
         read_text = page.evaluate(
             """async ([bytes, language]) => {

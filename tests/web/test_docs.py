@@ -95,6 +95,7 @@ def test_an_administrator_shows_a_key(browser: Browser, administered: str, pictu
     visit.close()
 
 
+@pytest.mark.slow  # test_access.py and test_root_path.py open Swagger UI, which takes three seconds of processor time
 def test_operations_stand_in_the_order_of_the_document(visit: Visit) -> None:
     page = visit.go("/docs")
     page.locator(".opblock-tag-section").first.wait_for()

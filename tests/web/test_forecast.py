@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FilePayload, Locator, Request, Route, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, Route, expect
 
 from app.api.pages import WEB_ASSETS
 from tests.conftest import serving_store
-from tests.web.conftest import Visit
+from tests.web.conftest import Visit, visiting
 from tests.web.parts import button, cells, job
 
 pytestmark = pytest.mark.browser
@@ -28,6 +28,12 @@ def number_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A service of one forecaster of each kind, with a small limit of steps."""
     with serving_store(number_store, tmp_path_factory.mktemp("engine"), max_series_steps=500) as address:
         yield address
+
+
+@pytest.fixture
+def number_visit(page: Page, number_server: str) -> Iterator[Visit]:
+    with visiting(page, number_server) as visit:
+        yield visit
 
 
 def forecast(visit: Visit, text: str = "") -> Locator:
@@ -398,8 +404,8 @@ def test_the_curl_commands_give_the_answer_of_the_page(visit: Visit) -> None:
     visit.check()
 
 
-def test_a_forecast_of_any_length(browser: Browser, number_server: str) -> None:
-    visit = Visit.apart(browser, number_server)
+def test_a_forecast_of_any_length(number_visit: Visit) -> None:
+    visit = number_visit
     visit.go("/")
     section = job(visit, "Forecast")
     expect(button(section, "Use the example")).to_be_hidden()
@@ -420,12 +426,11 @@ def test_a_forecast_of_any_length(browser: Browser, number_server: str) -> None:
     drag(visit, section, "wind", 3, down=-60)
     expect(plot(section, "wind").locator("path.before")).to_have_count(1)
     visit.check()
-    visit.close()
 
 
 @pytest.mark.parametrize("model", ["forecast-tiny", "forecast-state", "forecast-window", "forecast-decoder"])
-def test_every_kind_of_forecaster_begins_with_its_columns(browser: Browser, number_server: str, model: str) -> None:
-    visit = Visit.apart(browser, number_server)
+def test_every_kind_of_forecaster_begins_with_its_columns(number_visit: Visit, model: str) -> None:
+    visit = number_visit
     visit.go("/")
     section = job(visit, "Forecast")
     section.get_by_label("Model").select_option(model)
@@ -435,7 +440,6 @@ def test_every_kind_of_forecaster_begins_with_its_columns(browser: Browser, numb
     expect(section.locator(".model")).to_have_text(f"{model}/1")
     expect(section.locator(".panel")).to_have_count(len(header.split(",")))
     visit.check()
-    visit.close()
 
 
 def test_a_finger_drags_a_point_and_does_not_scroll(browser: Browser, server: str) -> None:

@@ -96,7 +96,7 @@ def test_the_mouse_on_the_line_points_at_the_word(visit: Visit) -> None:
 def test_a_character_stands_with_the_last_token_that_has_a_part_of_it(
     visit: Visit, text: str, places: list[tuple[int, int]], pieces: list[str | None]
 ) -> None:
-    shown = visit.go("/").evaluate(
+    shown = visit.beside_modules().evaluate(
         """async ([text, places]) => {
             const { piecesOf } = await import("/assets/web/plots/strip.js");
             return piecesOf(text, places.map(([start, end]) => ({ start, end })));

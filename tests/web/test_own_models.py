@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.conftest import serving_store
 from tests.tiny_kinds import kind_drafts
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service of one classifier of texts, and two models that translate."""
     folder = tmp_path_factory.mktemp("own")
     store, tokenizer = folder / "store", tiny_tokenizer(folder)
@@ -27,8 +27,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def test_a_classifier_of_texts_shows_its_labels(browser: Browser, own_server: str) -> None:
-    visit = Visit.apart(browser, own_server)
+def test_a_classifier_of_texts_shows_its_labels(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Sentiment")
     expect(section.get_by_label("Model").locator("option")).to_have_text(["classify-keras"])
@@ -39,11 +38,9 @@ def test_a_classifier_of_texts_shows_its_labels(browser: Browser, own_server: st
     expect(section.locator(".facts").first).to_contain_text(percent(result["score"]))
     expect(section.locator(".facts .model")).to_have_text("classify-keras/1")
     visit.check()
-    visit.close()
 
 
-def test_a_model_of_a_task_is_chosen(browser: Browser, own_server: str) -> None:
-    visit = Visit.apart(browser, own_server)
+def test_a_model_of_a_task_is_chosen(visit: Visit) -> None:
     visit.go("/")
     section = job(visit, "Translate")
     section.get_by_label("Model").select_option("my-own")
@@ -51,4 +48,3 @@ def test_a_model_of_a_task_is_chosen(browser: Browser, own_server: str) -> None:
     expect(section.locator(".facts .model").first).to_have_text("my-own/1")
     expect(job(visit, "Language model")).to_be_hidden()
     visit.check()
-    visit.close()

@@ -136,25 +136,22 @@ def test_buttons_rest_while_a_request_runs(visit: Visit) -> None:
     visit.check()
 
 
-@pytest.mark.parametrize(
-    ("name", "run"),
-    [
+def test_an_empty_text_is_not_sent(visit: Visit) -> None:
+    visit.go("/")
+    for name, run in (
         ("Sentiment", "Analyse"),
         ("RNN, GRU and LSTM on the same text", "Compare"),
         ("Translate", "Translate"),
         ("Tags", "Tag"),
-    ],
-)
-def test_an_empty_text_is_not_sent(visit: Visit, name: str, run: str) -> None:
-    visit.go("/")
-    section = job(visit, name)
-    section.get_by_role("textbox").fill("   ")
-    button(section, run).click()
-    expect(section.get_by_role("alert")).to_have_text(re.compile("An input is empty.*Write a text first."))
-    expect(section.locator(".clock")).to_be_empty()
-    button(section.get_by_role("group", name="Examples"), section.locator(".example").first.inner_text()).click()
-    expect(section.locator(".result")).to_have_count(1)
-    expect(section.get_by_role("alert")).to_be_empty()
+    ):
+        section = job(visit, name)
+        section.get_by_role("textbox").fill("   ")
+        button(section, run).click()
+        expect(section.get_by_role("alert")).to_have_text(re.compile("An input is empty.*Write a text first."))
+        expect(section.locator(".clock")).to_be_empty()
+        button(section.get_by_role("group", name="Examples"), section.locator(".example").first.inner_text()).click()
+        expect(section.locator(".result")).to_have_count(1)
+        expect(section.get_by_role("alert")).to_be_empty()
     visit.check()  # the browser would log a refused request as an error
 
 
@@ -172,7 +169,7 @@ def test_problem_of_a_file_that_is_no_picture_is_told(visit: Visit) -> None:
 
 
 def test_both_languages_have_words_for_every_problem(visit: Visit) -> None:
-    page = visit.go("/")
+    page = visit.beside_modules()
     english, korean = page.evaluate("import('/assets/web/words.js').then(({ WORDS }) => [WORDS.en, WORDS.ko])")
     for kind in ALL_KINDS:
         assert english[f"problem.{kind.slug}"] == kind.title
@@ -276,7 +273,7 @@ def test_language_is_switched_and_kept(visit: Visit) -> None:
 
 
 def test_both_languages_say_everything(visit: Visit) -> None:
-    page = visit.go("/")
+    page = visit.beside_modules()
     said = page.evaluate(
         "async () => Object.values((await import('/assets/web/words.js')).WORDS).map((words) => Object.keys(words))"
     )

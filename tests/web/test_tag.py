@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import serving_store
-from tests.web.conftest import Visit
+from tests.web.conftest import Visit, visiting
 from tests.web.parts import asked, button, cells, job, percent
 
 pytestmark = pytest.mark.browser
@@ -19,6 +19,12 @@ def spans_server(number_store: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A service of taggers whose labels mark spans."""
     with serving_store(number_store, tmp_path_factory.mktemp("engine")) as address:
         yield address
+
+
+@pytest.fixture
+def spans_visit(page: Page, spans_server: str) -> Iterator[Visit]:
+    with visiting(page, spans_server) as visit:
+        yield visit
 
 
 def tagged(visit: Visit, text: str = TEXT) -> Locator:
@@ -64,8 +70,8 @@ def test_lines_are_texts(visit: Visit) -> None:
     visit.check()
 
 
-def test_spans_are_joined(browser: Browser, spans_server: str) -> None:
-    visit = Visit.apart(browser, spans_server)
+def test_spans_are_joined(spans_visit: Visit) -> None:
+    visit = spans_visit
     section = tagged(visit, "a warm and funny film that i would gladly see again")
     [result] = asked(visit, "/v1/tag", inputs="a warm and funny film that i would gladly see again")
     assert result["spans"], "the text must have spans"
@@ -77,20 +83,18 @@ def test_spans_are_joined(browser: Browser, spans_server: str) -> None:
     first = result["tags"][result["spans"][-1]["first"]]
     expect(section.locator(".readout")).to_contain_text(f"“{first['text']}”: {first['label']}")
     visit.check()
-    visit.close()
 
 
-def test_a_model_is_chosen(browser: Browser, spans_server: str) -> None:
-    visit = Visit.apart(browser, spans_server)
+def test_a_model_is_chosen(spans_visit: Visit) -> None:
+    visit = spans_visit
     section = tagged(visit, "save the file")
     section.get_by_label("Model").select_option("tag-crf")
     expect(section.locator(".model")).to_have_text("tag-crf/1")
     visit.check()
-    visit.close()
 
 
-def test_views_without_a_model_are_hidden(browser: Browser, spans_server: str) -> None:
-    visit = Visit.apart(browser, spans_server)
+def test_views_without_a_model_are_hidden(spans_visit: Visit) -> None:
+    visit = spans_visit
     visit.go("/")
     for shown in ("Tags", "Forecast", "Clips"):
         expect(job(visit, shown)).to_be_visible()
@@ -100,4 +104,3 @@ def test_views_without_a_model_are_hidden(browser: Browser, spans_server: str) -
     for name in ("sentiment", "compare", "caption", "translate", "complete"):
         expect(visit.page.locator(f"#{name}")).to_be_hidden()
     visit.check()
-    visit.close()

@@ -5,7 +5,7 @@ from typing import NamedTuple, assert_never
 from app.errors import ExportFailed
 from app.export.onnx.graph import Graph
 from app.export.onnx.protobuf import Attribute
-from app.export.onnx.recurrence import last_cell, unrolled
+from app.export.onnx.recurrence import beside_input, last_cell, unrolled
 from app.store.block import Block
 from app.store.classifier import Classifier
 from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
@@ -30,11 +30,9 @@ class Encoded(NamedTuple):
 
 
 def encoded(graph: Graph, source: str, config: TextEncoder | SeriesEncoder | FramesEncoder) -> Encoded:
-    """Ids (batch, steps) or scaled rows through an encoder."""
+    """Ids (batch, steps) or scaled rows through an encoder. Nothing is masked (see `app.export.masks`)."""
     if isinstance(config, FramesEncoder):
         raise ExportFailed("a network over images cannot be exported as ONNX")
-    if config.is_masked:
-        raise ExportFailed("a network with masked steps cannot be exported")
     branch = None
     rows = source
     if isinstance(config, TextEncoder):
@@ -47,7 +45,8 @@ def encoded(graph: Graph, source: str, config: TextEncoder | SeriesEncoder | Fra
     if isinstance(config, SeriesEncoder) and config.transposed is not None:
         rows = graph.turned(rows, 0, 2, 1)
     rows = stages(graph, rows, config.front, "encoder.front")
-    rows, last, states = unrolled(graph, rows, config.recurrence, "encoder.recurrence", config.join)
+    outputs, last, states = unrolled(graph, rows, config.recurrence, "encoder.recurrence", config.join)
+    rows = beside_input(graph, outputs, rows, config.keeps_input)
     return Encoded(stages(graph, rows, config.back, "encoder.back"), last, states, branch)
 
 
@@ -74,7 +73,8 @@ def stages(graph: Graph, rows: str, configs: Stages, prefix: str) -> str:
             case LayerNorm():
                 rows = layer_normed(graph, rows, config, ours)
             case RecurrenceStage():
-                rows, _, _ = unrolled(graph, rows, config.recurrence, f"{ours}.recurrence", config.join)
+                outputs, _, _ = unrolled(graph, rows, config.recurrence, f"{ours}.recurrence", config.join)
+                rows = beside_input(graph, outputs, rows, config.keeps_input)
             case _:
                 assert_never(config)
     return rows

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from app.errors import ExportFailed
+from app.export.masks import left_out
 from app.export.onnx import protobuf
 from app.export.onnx.encoder import encoded, head, pooled
 from app.export.onnx.graph import Graph
@@ -43,6 +44,7 @@ def write_onnx(manifest: Manifest, network: Network, folder: Path) -> None:
 
 def _write(manifest: Manifest, graph: Graph) -> None:
     config = manifest.architecture
+    left_out(config)
     match config:
         case Classifier():
             source = encoded(graph, _source(manifest, graph), config.encoder)

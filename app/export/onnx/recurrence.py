@@ -5,7 +5,7 @@ from torch import Tensor
 
 from app.export.onnx.graph import Graph, recurrent_function
 from app.export.onnx.protobuf import Attribute
-from app.store.recurrence import CELLS, Join, Recurrence
+from app.store.recurrence import CELLS, Join, KeptInput, Recurrence
 
 _ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}  # ONNX has input, output, forget, cell; update, reset, new
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
@@ -96,6 +96,13 @@ def _joined(graph: Graph, values: str, join: Join, axis: int) -> str:
     if join == "sum":
         return graph.node("ReduceSum", values, graph.constant([axis]), keepdims=0)
     return graph.node("ReduceMean" if join == "mean" else "ReduceProd", values, axes=[axis], keepdims=0)
+
+
+def beside_input(graph: Graph, outputs: str, inputs: str, kept: KeptInput | None) -> str:
+    """outputs (batch, steps, features) with the inputs of the recurrence before or after them."""
+    if kept is None:
+        return outputs
+    return graph.node("Concat", *((inputs, outputs) if kept == "before" else (outputs, inputs)), axis=2)
 
 
 def last_cell(graph: Graph, cells: str, config: Recurrence, join: Join) -> str:

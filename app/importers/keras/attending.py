@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from app.importers.keras.graph import Layer
-from app.importers.keras.values import Piece, Pooled, Steps, Vector, Weights
+from app.importers.keras.inputs import steps_of
+from app.importers.keras.values import Piece, Pooled, Steps, Value, Vector, Weights
 from app.store.pooled import AttentionPooling
 from app.store.stages import LinearStage
 
@@ -19,6 +20,19 @@ def weights_of(layer: Layer, steps: Steps) -> Weights:
     if steps.is_masked:
         raise layer.refuse("attention of this kind over masked steps is not supported")
     return Weights(steps)
+
+
+def weighted_average(layer: Layer, value: Value) -> Vector:
+    """AttentionWeightedAverage of textgenrnn and DeepMoji: the mean of the steps, weighted by a softmax over their
+    products with a vector."""
+    steps = steps_of(layer, value).by_mask(layer)
+    if layer.config.get("return_attention"):
+        raise layer.refuse("return_attention is not supported: a model here has one output")
+    if not layer.arrays or tuple(layer.arrays[0].shape) != (steps.size, 1):
+        raise layer.refuse(f"its weights must have shape {(steps.size, 1)}")
+    settings = AttentionPooling(kind="linear", activation="none")
+    score = {"score.weight": layer.arrays[0].float().T.contiguous(), "score.bias": torch.zeros(1)}
+    return Vector((Pooled(steps, "attention", (settings, score)),), steps.size)
 
 
 def weights_of_vector(vector: Vector) -> Weights | None:

@@ -52,6 +52,7 @@ def encoder_of(steps: Steps, *, embedding: Tensor | None = None, layers: Sequenc
         "recurrence": stage.recurrence,
         "join": stage.join,
         "masked_outputs": stage.masked_outputs,
+        "keeps_input": stage.keeps_input,
         "back": tuple(piece.stage for piece in back),
     }
     tensors = {

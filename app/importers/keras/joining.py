@@ -8,6 +8,7 @@ import torch
 from app.importers.keras.attending import pooled_by, weights_of_vector
 from app.importers.keras.graph import Layer
 from app.importers.keras.inputs import steps_of, vector_of
+from app.importers.keras.skipping import joins_one_chain, side_by_side, summed
 from app.importers.keras.values import Attended, Beside, State, Steps, Value, Vector, Weighted, Weights
 
 
@@ -27,9 +28,20 @@ def beside(layer: Layer, inputs: Sequence[Value]) -> Value:
     if layer.config.get("axis", -1) not in (-1, 2):
         raise layer.refuse("only axis -1 is supported")
     steps = [value if isinstance(value, Attended) else steps_of(layer, value) for value in inputs]
+    plain = [part for part in steps if isinstance(part, Steps)]
+    if len(plain) == len(steps) and joins_one_chain(plain):
+        return side_by_side(layer, plain)
     size = sum(part.size for part in steps)
     first = next((part for part in steps if isinstance(part, Steps)), None)
     return Steps(Beside(steps), size, first.count if first else None)
+
+
+def added(layer: Layer, inputs: Sequence[Value]) -> Value:
+    """Add: a residual connection around recurrent layers."""
+    steps = [steps_of(layer, value) for value in inputs]
+    if not joins_one_chain(steps):
+        raise layer.refuse("only steps and what recurrent layers alone make of them can be added")
+    return summed(layer, steps)
 
 
 def attended(layer: Layer, inputs: Sequence[Value]) -> Value:

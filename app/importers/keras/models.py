@@ -1,12 +1,15 @@
 """The base of the layouts of Keras: which model of the files answers, and what it is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.importers.checkpoint import Checkpoint
+from app.importers.keras.textgenrnn import is_textgenrnn, textgenrnn_settings
 from app.importers.keras.two_models import understand_pair
 from app.importers.keras.understood import Kind, Understood, understand
 from app.importers.keras.weights_alone import ASSUMED, with_usual_settings
 from app.importers.keras.words import described
+from app.importers.keras_model import KerasModel
 from app.importers.layout import Layout, Understanding
 
 
@@ -23,6 +26,8 @@ class KerasLayout(Layout):
     def matches(self, checkpoint: Checkpoint) -> bool:
         if not checkpoint.keras:
             return False
+        if any(is_textgenrnn(model) for model in checkpoint.keras):
+            return False  # a layout of its own
         understood = self.understood(checkpoint)
         reads_text = understood.reads_text or understood.kind in ("language_model", "window_language_model")
         return understood.kind in self.kinds and reads_text == self.reads_text
@@ -35,5 +40,11 @@ class KerasLayout(Layout):
 
 def understood_in(checkpoint: Checkpoint) -> Understood:
     """The model of the files, or the encoder and the decoder that were saved apart. Raises ImportFailed."""
-    models = [model if model.config is not None else with_usual_settings(model) for model in checkpoint.keras]
+    models = [model if model.config is not None else _with_settings(model) for model in checkpoint.keras]
     return understand_pair(*models) if len(models) == 2 else understand(models[0])
+
+
+def _with_settings(model: KerasModel) -> KerasModel:
+    if is_textgenrnn(model):
+        return replace(model, config=textgenrnn_settings(model))
+    return with_usual_settings(model)

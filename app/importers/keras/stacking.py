@@ -29,6 +29,8 @@ def forward_recurrence(pieces: Sequence[Piece]) -> Piece:
             raise piece.layer.refuse("only recurrent layers may stand before the layers on each step of this network")
         if piece.recurrence.directions == 2 or piece.recurrence.reverse:
             raise piece.layer.refuse("it must read in one direction, forward")
+        if piece.stage.keeps_input:
+            raise piece.layer.refuse("a skip connection is not supported in this network")
     return as_one(pieces)
 
 
@@ -58,6 +60,8 @@ def _are_layers(below: Piece, above: Piece) -> bool:
         and not one.recurrence.reverse
         and (one.recurrence.directions == 1 or one.join == other.join == "concatenate")
         and one.masked_outputs == other.masked_outputs
+        and one.keeps_input is None
+        and other.keeps_input is None
     )
 
 

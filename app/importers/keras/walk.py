@@ -6,10 +6,10 @@ from dataclasses import replace
 from app.errors import ImportFailed
 from app.importers.keras import recurrent, stages
 from app.importers.keras.activations import Function, function_layer, function_of
-from app.importers.keras.attending import weights_of
+from app.importers.keras.attending import weighted_average, weights_of
 from app.importers.keras.graph import Call, Graph, Layer
 from app.importers.keras.inputs import as_state, embedding, masking, source, steps_of, vector_of, vectorization
-from app.importers.keras.joining import attended, beside, of_weights, times_weights
+from app.importers.keras.joining import added, attended, beside, of_weights, times_weights
 from app.importers.keras.nodes import Place
 from app.importers.keras.reshaping import last_step, permuted, pooled, repeated, reshaped
 from app.importers.keras.values import Linear, Pooled, Source, State, Steps, Value, Vector, Weighted, Weights
@@ -64,6 +64,8 @@ class Walk:
             return source(layer)
         if kind in ("Concatenate", "Merge"):
             return beside(layer, inputs)
+        if kind == "Add":
+            return added(layer, inputs)
         if kind in ("Multiply", "Dot") and any(isinstance(value, Weights | Vector) for value in inputs):
             return times_weights(layer, inputs)
         if kind in ("Attention", "AdditiveAttention"):
@@ -190,6 +192,7 @@ def _layer_norm(layer: Layer, value: Value) -> Value:
 
 _OTHERS: Mapping[str, Callable[[Layer, Value], Value]] = {
     "Embedding": embedding,
+    "AttentionWeightedAverage": weighted_average,
     "Masking": masking,
     "TextVectorization": vectorization,
     "RepeatVector": repeated,

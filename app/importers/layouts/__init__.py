@@ -29,6 +29,7 @@ from app.importers.layouts import (
     pytorch_seq2seq_tutorial,
     series_convolutions,
     sgrvinod_captioning,
+    textgenrnn,
     udacity_sentiment,
     yunjey_captioning,
 )
@@ -60,6 +61,7 @@ _ALL: tuple[Layout, ...] = (
     keras_tagger.KerasTagger(),
     keras_language_model.KerasLanguageModel(),
     keras_translation.KerasTranslation(),
+    textgenrnn.Textgenrnn(),
     generic.GenericClassifier(),
     generic.GenericEncoderDecoder(),
 )
