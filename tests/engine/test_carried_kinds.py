@@ -70,6 +70,8 @@ CARRIED: dict[str, Architecture] = {
         ["last", "last_output", "max", "mean"], _text(front=POINTWISE, back=(*POINTWISE, LinearStage(size=32)))
     ),
     "stages of a series": _classifier(["last_output", "mean"], _series(LSTM, front=POINTWISE, back=POINTWISE)),
+    "inputs kept before": _classifier(["last_output", "max", "mean"], _text(keeps_input="before")),
+    "inputs kept after": _classifier(["mean", "sum"], _text(keeps_input="after", back=POINTWISE)),
     "independent labels": _classifier(["max"], outputs="sigmoid"),
     "hard gates": _classifier(
         ["last_cell"], _text(_cell(cell="lstm", activation="softsign", recurrent_activation="hard_sigmoid_5"))
