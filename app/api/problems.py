@@ -2,17 +2,19 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from app import errors
 from app.request_context import REQUEST_CONTEXT, note_problem
@@ -259,7 +261,7 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         slash = ", none of which ends with a slash" if path.endswith("/") else ""
         response = problem_response(NOT_FOUND, f"the path {path} does not exist; /docs lists the paths{slash}")
     elif error.status_code == METHOD_NOT_ALLOWED.status:
-        methods = set(filter(None, headers.get("Allow", "").split(", ")))
+        methods = {*filter(None, headers.get("Allow", "").split(", ")), *_methods_at(request.app.routes, request.scope)}
         allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()))) or "another method"
         headers = {**headers, "Allow": allowed} if methods else headers
         response = problem_response(
@@ -273,6 +275,15 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         response = problem_response(kind, error.detail)
     response.headers.update(headers)
     return response
+
+
+def _methods_at(routes: Iterable[BaseRoute], scope: Scope) -> Iterator[str]:
+    """The methods of all routes of a path: the framework names those of the first one."""
+    for route in routes:
+        if isinstance(inner := getattr(route, "original_router", None), APIRouter):  # an included one
+            yield from _methods_at(inner.routes, scope)
+        elif isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            yield from route.methods or ()
 
 
 async def _client_gone(request: Request, error: Exception) -> Response:
