@@ -56,7 +56,7 @@ def with_usual_settings(model: KerasModel) -> KerasModel:
 
 
 def assumed(*, reads_text: bool) -> str:
-    """What is assumed of a network in a sentence."""
+    """The assumptions about such a network, in a sentence."""
     return _ASSUMED.format(end="sigmoid or softmax" if reads_text else "no function or softmax")
 
 
