@@ -15,7 +15,7 @@ from app.importers.reading import Plain
 from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
 from app.importers.vocabularies import BUILT_IN, Role, WordFile
-from app.importers.whole_modules import with_function
+from app.importers.whole_modules import told_by, with_function
 
 _HINTS: Mapping[Role, Sequence[str]] = {
     "source": ("source", "src", "input", "lang1", "de_vocab"),
@@ -86,7 +86,11 @@ def answer(
 def understanding_of(layout: Layout, checkpoint: Checkpoint, state: Round) -> Understanding:
     """What the layout understands, without doubts about options that a file answers, and doubts about answers."""
     understood = layout.understanding(checkpoint)
-    return Understanding(understood.facts, [*_unsettled(understood.unsure, checkpoint.answers), *state.unsure])
+    doubts = [told_by(doubt, checkpoint.functions) for doubt in _unsettled(understood.unsure, checkpoint.answers)]
+    facts = understood.facts
+    if checkpoint.answers.get("nonlinearity") == "relu":
+        facts = [fact.replace("RNN (tanh)", "RNN (relu)") for fact in facts]
+    return Understanding(facts, [*doubts, *state.unsure])
 
 
 def open_doubts(understanding: Understanding, request: ImportRequest) -> list[str]:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.column_names import MAY_BE_LABELS, ONE_TARGET, ColumnList, last_name, names_columns
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
-from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
+from app.importers.vocabularies import LETTERS, may_be_settings, repeats, words_alone, words_of
 from app.importers.weight_norm import with_whole_weights
 from app.importers.whole_modules import answers_in, functions_in
 
@@ -46,7 +47,8 @@ class Checkpoint:
     """The content of the files: state dicts, lists of words, of labels, and scalers, each by its path. `0.encoder` is
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
-    files. `given` are the vocabularies that the user gave beside them. `answers` are values of options that a file
+    files. `columns` are lists whose names say that they have columns of a series. `given` are the vocabularies that the
+    user gave beside them. `answers` are values of options that a file
     says, where a layout has such an option, and `functions` those among the modules of a pickled one."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Checkpoint:
     given: Sequence[Sequence[str]] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     functions: Sequence[str] = ()
+    columns: Sequence[ColumnList] = ()
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
@@ -119,6 +122,7 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     contents: dict[str, Plain] = {}
     answers: dict[str, str] = {}
     functions: list[str] = []
+    columns: list[ColumnList] = []
     for number, content in enumerate(files):
         if isinstance(content, ForeignObject) and content.name == "onnx.Model":
             graph = graph_of(content, names[number] if number < len(names) else f"file {number}")
@@ -126,7 +130,9 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
             answers |= graph.answers
             if graph.window is not None:
                 settings[f"{number}.window"] = graph.window
+        file = names[number] if number < len(names) else ""
         for path, value, plain in _walk(content, str(number)):
+            name = last_name(path, file)
             if isinstance(value, Scaler):
                 scalers[path] = value
             elif isinstance(value, Mapping):
@@ -135,11 +141,18 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
                     answers |= answers_in(plain)
                     functions += functions_in(plain)
             elif isinstance(value, list):
-                named = f"{names[number] if number < len(names) else ''}.{path}".lower()
-                (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
                 contents[path] = plain
+                if names_columns(name):
+                    columns.append(ColumnList(name, path, value))
+                if name == MAY_BE_LABELS or not names_columns(name):
+                    are_labels = any(word in f"{file}.{path}".lower() for word in _LABELS)
+                    (labels if are_labels else vocabularies)[path] = value
+            elif isinstance(value, str) and name in LETTERS and len(set(value)) == len(value) > 1:
+                vocabularies[path] = list(value)
             else:
                 settings[path] = value
+                if isinstance(value, str) and name in ONE_TARGET:
+                    columns.append(ColumnList(name, path, [value]))
     networks = {path: _unwrapped(with_whole_weights(tensors)) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
@@ -150,7 +163,19 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
             "built or trained, model.save(...)"
         )
     return Checkpoint(
-        networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers, functions
+        networks,
+        vocabularies,
+        files,
+        keras,
+        labels,
+        scalers,
+        settings,
+        contents,
+        names,
+        (),
+        answers,
+        functions,
+        columns,
     )
 
 

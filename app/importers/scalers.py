@@ -84,9 +84,17 @@ def beside_numbers(plain: Plain) -> Plain:
     others = {key: value for key, value in plain.items() if str(key).lower().rstrip("_") not in numbers}
     if any(isinstance(value, Tensor) and value.dim() > 1 for value in others.values()):
         return others
+    own = next((name for name in _NAMES if isinstance(others.get(name), list)), None)  # of the scaler's columns
     return {
-        key: value for key, value in others.items() if isinstance(value, Mapping | ForeignObject | str | int | float)
+        key: value
+        for key, value in others.items()
+        if isinstance(value, Mapping | ForeignObject | str | int | float) or (key != own and _are_words(value))
     }
+
+
+def _are_words(value: Any) -> bool:
+    """Whether it is a list of words, such as the labels of a network."""
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def _of_sklearn(stub: ForeignObject) -> Scaler | None:

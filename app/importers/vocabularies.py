@@ -69,6 +69,18 @@ _NAMES_WORDS = (
     "dict",
     "alphabet",
 )
+LETTERS = (  # names of a text whose characters are a vocabulary
+    "all_letters",
+    "letters",
+    "chars",
+    "all_chars",
+    "characters",
+    "all_characters",
+    "charset",
+    "alphabet",
+)
+_ONE_HOT = ("vocab", "word", "char", "letter", "token", "stoi", "itos", "alphabet")
+_MOST_AXES = 9  # single characters that may name columns: x, y, z
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
 
@@ -100,6 +112,14 @@ def may_be_settings(plain: Plain, path: str) -> bool:
         and all(isinstance(value, int) for value in plain.values())
         and not _are_tags(plain)
         and not any(name in path.lower() for name in _NAMES_WORDS)
+    )
+
+
+def may_be_one_hot(path: str, words: Sequence[str]) -> bool:
+    """Whether numbers of a step may be one-hot rows of this list: of more characters than columns have names of one
+    letter, or of a list that is named for words."""
+    return any(name in path.lower() for name in _ONE_HOT) or (
+        len(words) > _MOST_AXES and all(len(word) == 1 for word in words)
     )
 
 
