@@ -166,7 +166,9 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _request(parameters: Mapping[str, Any]) -> ImportRequest:
-    name = parameters["name"]
+    name, task = parameters["name"], parameters["task"]
+    if task is not None and task not in CHECKS:
+        raise ImportFailed(f"there is no task {task}; the tasks are {', '.join(CHECKS)}")
     source, _, target = parameters["languages"].partition(",")
     return ImportRequest(
         name=name,
@@ -179,7 +181,7 @@ def _request(parameters: Mapping[str, Any]) -> ImportRequest:
         features=_names(parameters["features"]),
         targets=_names(parameters["targets"]),
         scalers=[_scaler(value) for value in parameters["scalers"]],
-        task=parameters["task"],
+        task=task,
         default=parameters["default"],
         version=parameters["version"] or _next_version(parameters),
         languages=(source or None, target or None),

@@ -53,7 +53,7 @@ def answer(
     an answer that cannot be right."""
     layout = recognised.layout
     options = [with_function(option, checkpoint.functions) for option in layout.options(checkpoint)]
-    chosen = checked(options, request.settings)
+    chosen = checked(options, request.settings, layout.name, recognised.others)
     state = Round(accepts_usual=request.accept_usual)
     for option in options:
         if option.name in checkpoint.answers:
@@ -67,7 +67,7 @@ def answer(
             chosen[option.name] = usual
     known = {option.name: option.usual for option in options if option.usual is not None} | chosen
     needs = layout.needs(checkpoint, known)
-    words, contents = _vocabularies(needs, files, checkpoint, state)
+    words, contents = _vocabularies(layout, needs, files, checkpoint, state)
     labels = labels_of(needs, request.labels, checkpoint, words.values(), state)
     columns = columns_of(needs.columns, request, checkpoint, state)
     outputs = max(needs.columns.targets, default=0) if needs.columns else 0
@@ -105,13 +105,15 @@ def _unsettled(doubts: Sequence[str], settled: Collection[str]) -> list[str]:
 
 
 def _vocabularies(
-    needs: Needs, files: Sequence[WordFile], checkpoint: Checkpoint, state: Round
+    layout: Layout, needs: Needs, files: Sequence[WordFile], checkpoint: Checkpoint, state: Round
 ) -> tuple[dict[Role, Sequence[str]], dict[Role, Plain]]:
     roles = needs.vocabularies
     if files and not roles:
         raise ImportFailed("this network reads no words: leave out --vocab")
     if unknown := [file.role for file in files if file.role is not None and file.role not in roles]:
-        raise ImportFailed(f"this layout has no {unknown[0]} vocabulary; it has {' and '.join(roles)}")
+        raise ImportFailed(
+            f"layout {layout.name} has no {unknown[0]} vocabulary; it has {' and '.join(roles)}. --layout chooses another"
+        )
     assigned = _assigned(needs, files)
     _check_not_swapped(needs, assigned)
     words: dict[Role, Sequence[str]] = {role: file.words for role, file in assigned.items()}
