@@ -14,6 +14,7 @@ from app.importers.questions import Question, QuestionsOpen, of_option
 from app.importers.reading import Plain
 from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
+from app.importers.text_rules.keras_tokenizer import tokenizer_of
 from app.importers.vocabularies import BUILT_IN, Role, WordFile
 from app.importers.whole_modules import with_function
 
@@ -173,8 +174,16 @@ def _place(role: Role, needs: Needs, checkpoint: Checkpoint) -> str | None:
         return hinted[0]
     if len(fitting) == 1 and (rows is not None or len(needs.vocabularies) == len(inside) == 1):
         return fitting[0]
+    if not fitting and rows is not None:
+        smaller = [path for path, words in inside.items() if len(words) < rows and _is_tokenizer(path, checkpoint)]
+        return smaller[0] if len(smaller) == 1 else None
     same = {tuple(inside[path]) for path in fitting}
     return fitting[0] if rows is not None and len(same) == 1 else None
+
+
+def _is_tokenizer(path: str, checkpoint: Checkpoint) -> bool:
+    """Whether a vocabulary is that of a Tokenizer of Keras, whose words may be fewer than the rows."""
+    return tokenizer_of(checkpoint.contents.get(path)) is not None
 
 
 def _question(role: Role, needs: Needs, checkpoint: Checkpoint) -> Question:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.keras_files import KERAS_MODEL
 from app.importers.keras_model import KerasModel, keras_models_of
 from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
@@ -38,7 +39,7 @@ _LABELS = (
 _WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
 _LONGEST_NAME = 1_000
-_FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
+_FOREIGN_MODELS = (KERAS_MODEL, "onnx.Model")  # of readers; layouts read them
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Checkpoint:
     """The content of the files: state dicts, lists of words, of labels, and scalers, each by its path. `0.encoder` is
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
-    files. `given` are the vocabularies that the user gave beside them. `answers` are values of options that a file
+    files. `given` are the vocabularies that the user gave beside them, `given_contents` their whole files. `answers` are values of options that a file
     says, where a layout has such an option, and `functions` those among the modules of a pickled one."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Checkpoint:
     given: Sequence[Sequence[str]] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     functions: Sequence[str] = ()
+    given_contents: Sequence[Plain] = ()
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
@@ -156,7 +158,7 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
-    if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
+    if isinstance(plain, ForeignObject) and plain.name in _FOREIGN_MODELS:
         return
     scaler = scaler_in(plain)
     if scaler is not None:

@@ -77,7 +77,7 @@ class GeneralTagger(Layout):
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
             source=vocabulary_of(
-                "source", chain.embedding.outputs, given.words, given.values_with({"stop_words": "none"})
+                "source", chain.embedding.outputs, given, given.values_with({"stop_words": "none"})
             ),
         )
 
