@@ -30,7 +30,18 @@ from app.store.publishing import check_is_free, remove_version
 from app.tasks.registry import CHECKS
 
 log = logging.getLogger("unroll.import")
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+class _CheckpointFile(click.Path):
+    """A file with weights. A folder is named by what lies in it, and an address by what to do with it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            self.fail(f"{value} is an address: download the file first, and give its path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FILE = _CheckpointFile(path_type=Path, exists=True)
 
 
 @click.command(name="import")

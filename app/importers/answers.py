@@ -113,7 +113,8 @@ def _vocabularies(
         raise ImportFailed("this network reads no words: leave out --vocab")
     if unknown := [file.role for file in files if file.role is not None and file.role not in roles]:
         raise ImportFailed(
-            f"layout {layout.name} has no {unknown[0]} vocabulary; it has {' and '.join(roles)}. --layout chooses another"
+            f"layout {layout.name} has no {unknown[0]} vocabulary; it has {' and '.join(roles)}. --layout chooses "
+            "another"
         )
     assigned = _assigned(needs, files)
     _check_not_swapped(needs, assigned)
@@ -192,11 +193,17 @@ def _question(role: Role, needs: Needs, checkpoint: Checkpoint) -> Question:
     inside = ", ".join(
         f"{checkpoint.name_of(path)} ({len(words):,} words)" for path, words in checkpoint.vocabularies.items()
     )
+    lacks = f"the checkpoint contains no {role} vocabulary"
+    if inside and rows is not None:
+        lacks = f"no list of words in the files has the size of the {role} embedding"
     return Question(
         "--vocab",
         f"{role.upper()}_VOCABULARY_FILE",
-        f"the checkpoint contains no {role} vocabulary: a file with its words{size}",
+        f"{lacks}: a file with its words{size}",
         name=role,
         usual=next((name for name, words in BUILT_IN.items() if len(words) == rows), None),
-        depends=f"the files contain these lists of words: {inside}" if inside else "",
+        depends=f"the files contain these lists of words: {inside}. One of another size is of another model, or was "
+        "built again, which numbers its words differently"
+        if inside
+        else "",
     )

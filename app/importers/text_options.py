@@ -46,9 +46,9 @@ def has_tokenizer(checkpoint: Checkpoint) -> bool:
 
 def _tokenizers(checkpoint: Checkpoint) -> Iterator[tuple[Sequence[str], KerasTokenizer]]:
     inside = [(words, checkpoint.contents.get(path)) for path, words in checkpoint.vocabularies.items()]
-    for words, content in (*inside, *zip(checkpoint.given, checkpoint.given_contents, strict=False)):
+    for listed, content in (*inside, *zip(checkpoint.given, checkpoint.given_contents, strict=False)):
         if (tokenizer := tokenizer_of(content)) is not None:
-            yield words, tokenizer
+            yield listed, tokenizer
 
 
 def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:

@@ -14,7 +14,6 @@ from app.text.cleaning import Cleaning
 from app.text.word_tokenizers import RULES, build, split_of
 from app.text.words import cutter
 
-
 KERAS = "keras"  # the rules of Keras' Tokenizer, with the settings of the one that is given
 
 

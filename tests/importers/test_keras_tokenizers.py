@@ -3,7 +3,6 @@
 import json
 import pickle
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +35,7 @@ class Classifier(nn.Module):
 
 
 @pytest.fixture
-def tokenizer(tmp_path: Path) -> Iterator[Path]:
+def tokenizer(tmp_path: Path) -> Path:
     """A pickle of Keras' class, with 7 of 10 words in use and a mark for unknown ones."""
     kind: Any = type("Tokenizer", (), {"__module__": _MODULE})
     module: Any = ModuleType(_MODULE)
@@ -55,7 +54,7 @@ def tokenizer(tmp_path: Path) -> Iterator[Path]:
             del sys.modules[name]
         else:
             sys.modules[name] = known
-    yield tmp_path / "tokenizer.pickle"
+    return tmp_path / "tokenizer.pickle"
 
 
 def _ids(text: str) -> list[int]:

@@ -171,5 +171,5 @@ def test_a_recurrence_over_the_rows_of_a_batch_is_refused(shape: list[Any]) -> N
     stub = _graph("LSTM", _node("ReduceMean", ["y"], ["pooled"], axes=[0]), HEAD)
     stub.state["graph"]["inputs"] = {"x": shape}
     stub.state["graph"]["nodes"][0]["attributes"]["perm"] = [0, 1, 2]
-    with pytest.raises(ImportFailed, match="node LSTM .* is not known here"):
+    with pytest.raises(ImportFailed, match=r"node LSTM .* is not known here"):
         graph_of(stub, "m.onnx")

@@ -1,16 +1,21 @@
 """Refusals of imports say in words what is allowed, and the way out."""
 
+import pickle
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import nn
 
-from tests.importers.importing import asked, saved
+from tests.importers.importing import answered, asked, imported, saved
 from tests.importers.test_not_silent import VOCABULARY, _words
 
 
-def _classifier() -> nn.Module:
+def classifier() -> nn.Module:
     torch.manual_seed(2)
     parts = {"embedding": nn.Embedding(len(VOCABULARY), 4), "gru": nn.GRU(4, 3), "answer": nn.Linear(3, 3)}
     return nn.ModuleDict(parts)
@@ -28,7 +33,7 @@ def _classifier() -> nn.Module:
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_words(tmp_path: Path, option: str, told: str) -> None:
-    told_all = asked(tmp_path, saved(tmp_path, _classifier()), _words(tmp_path), "--labels=a,b,c", "--usual", option)
+    told_all = asked(tmp_path, saved(tmp_path, classifier()), _words(tmp_path), "--labels=a,b,c", "--usual", option)
     assert told in told_all
     assert "pattern" not in told_all
 
@@ -37,3 +42,28 @@ def test_a_value_that_cannot_be_is_refused_in_words(tmp_path: Path, option: str,
 def test_a_scale_of_zero_is_refused(tmp_path: Path, scaler: str) -> None:
     parts = nn.ModuleDict({"lstm": nn.LSTM(1, 4), "fc": nn.Linear(4, 1)})
     assert "nothing can be divided" in asked(tmp_path, saved(tmp_path, parts), "--usual", f"--scaler={scaler}")
+
+
+def test_a_vocabulary_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None:
+    tmp_path.joinpath("others.json").write_text('["a", "b", "c"]')
+    told = asked(tmp_path, saved(tmp_path, classifier()), f"--checkpoint={tmp_path / 'others.json'}", "--labels=a,b,c")
+    assert "contains no source vocabulary" not in told
+    assert "no list of words in the files has the size of the source embedding" in told
+    assert f"the embedding has {len(VOCABULARY)} rows" in told
+    assert "others.json (3 words)" in told
+
+
+def test_a_label_encoder_is_taken_as_labels(tmp_path: Path) -> None:
+    kind: Any = type("LabelEncoder", (), {"__module__": "sklearn.preprocessing._label"})
+    module: Any = ModuleType(kind.__module__)
+    module.LabelEncoder = kind
+    encoder = kind()
+    encoder.classes_ = numpy.array(["glad", "mad", "sad"])
+    with pytest.MonkeyPatch.context() as patch:
+        for depth in range(1, 4):
+            patch.setitem(sys.modules, ".".join(kind.__module__.split(".")[:depth]), module)
+        tmp_path.joinpath("encoder.pkl").write_bytes(pickle.dumps(encoder))
+    file = tmp_path / "encoder.pkl"
+    imported(tmp_path, saved(tmp_path, classifier()), _words(tmp_path), f"--labels={file}", "--usual")
+    (result,) = answered(tmp_path, [VOCABULARY[3]])
+    assert list(result["scores"]) == ["glad", "mad", "sad"]
