@@ -67,3 +67,41 @@ def test_a_label_encoder_is_taken_as_labels(tmp_path: Path) -> None:
     imported(tmp_path, saved(tmp_path, classifier()), _words(tmp_path), f"--labels={file}", "--usual")
     (result,) = answered(tmp_path, [VOCABULARY[3]])
     assert list(result["scores"]) == ["glad", "mad", "sad"]
+
+
+class Started(nn.Module):
+    """An LSTM whose first state is learned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.h0, self.c0 = (nn.Parameter(torch.zeros(1, 1, 4)) for _ in range(2))
+        self.lstm, self.fc = nn.LSTM(1, 4), nn.Linear(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        (nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), "Nothing recurs here"),
+        (nn.TransformerEncoderLayer(8, 2, 16), "Nothing recurs here"),
+        (nn.ModuleDict({"embedding": nn.EmbeddingBag(60, 8), "fc": nn.Linear(8, 2)}), "Nothing recurs here"),
+        (Started(), "It reads numbers"),
+        (nn.ModuleDict({"lstm": nn.LSTM(1, 16, proj_size=5), "fc": nn.Linear(5, 1)}), "It reads numbers"),
+        (nn.ModuleDict({"rnn": nn.GRU(2, 6), "fc": nn.Linear(8, 2)}), "It reads numbers"),
+        (
+            nn.ModuleDict(
+                {
+                    "cnn": nn.Conv2d(3, 8, 3),
+                    "join": nn.Linear(8, 10),
+                    "embed": nn.Embedding(19, 10),
+                    "lstm": nn.LSTM(10, 12),
+                    "linear": nn.Linear(12, 19),
+                }
+            ),
+            "convolutions over images of its own (cnn)",
+        ),
+    ],
+)
+def test_no_mapping_is_offered_where_none_can_have_the_network(tmp_path: Path, module: nn.Module, told: str) -> None:
+    printed = asked(tmp_path, saved(tmp_path, module))
+    assert told in printed
+    assert "generic-classifier" not in printed
