@@ -9,7 +9,9 @@ from torch import Tensor
 
 from app.errors import ImportFailed
 from app.importers.column_names import MAY_BE_LABELS, ONE_TARGET, ColumnList, last_name, names_columns
+from app.importers.keras_files import KERAS_MODEL
 from app.importers.keras_model import KerasModel, keras_models_of
+from app.importers.no_weights import is_optimizer, without_weights
 from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
@@ -39,7 +41,7 @@ _LABELS = (
 _WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
 _LONGEST_NAME = 1_000
-_FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
+_FOREIGN_MODELS = (KERAS_MODEL, "onnx.Model")  # of readers; layouts read them
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Checkpoint:
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
     files. `columns` are lists whose names say that they have columns of a series. `given` are the vocabularies that the
-    user gave beside them. `answers` are values of options that a file
+    user gave beside them, `given_contents` their whole files. `answers` are values of options that a file
     says, where a layout has such an option, and `functions` those among the modules of a pickled one."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Checkpoint:
     answers: Mapping[str, str] = field(default_factory=dict)
     functions: Sequence[str] = ()
     columns: Sequence[ColumnList] = ()
+    given_contents: Sequence[Plain] = ()
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
@@ -125,7 +128,7 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     columns: list[ColumnList] = []
     for number, content in enumerate(files):
         if isinstance(content, ForeignObject) and content.name == "onnx.Model":
-            graph = graph_of(content, names[number] if number < len(names) else f"file {number}")
+            graph = graph_of(content, name_of(number, names))
             networks[str(number)] = graph.tensors
             answers |= graph.answers
             if graph.window is not None:
@@ -156,7 +159,8 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     networks = {path: _unwrapped(with_whole_weights(tensors)) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
-        raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
+        named = [name_of(number, names) for number in range(len(files))]
+        raise ImportFailed(without_weights(dict(zip(named, files, strict=True))))
     if keras and not networks and not any(model.weights for model in keras):
         raise ImportFailed(
             "the file contains the settings of a Keras model and no weights of any layer: save the model after it was "
@@ -179,9 +183,16 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     )
 
 
+def name_of(number: int, names: Sequence[str]) -> str:
+    """The name of a file, for people."""
+    return names[number] if number < len(names) else f"file {number}"
+
+
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
-    if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
+    if isinstance(plain, ForeignObject) and plain.name in _FOREIGN_MODELS:
+        return
+    if is_optimizer(plain):
         return
     scaler = scaler_in(plain)
     if scaler is not None:

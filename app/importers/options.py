@@ -127,11 +127,23 @@ class OptionValues:
         return self.given[name] == "yes"
 
 
-def checked(options: Sequence[Option], settings: Mapping[str, str]) -> dict[str, str]:
+def checked(
+    options: Sequence[Option], settings: Mapping[str, str], layout: str, others: Sequence[str] = ()
+) -> dict[str, str]:
     """The values that the user set. Raises ImportFailed for an unknown option, or a value that an option cannot
-    have."""
+    have. `others` are layouts that fit, too: they have other options."""
     known = {option.name: option for option in options}
+    advice = f"; others that fit have other options: --layout {', '.join(others)}" if others else ""
     for name in settings:
         if name not in known:
-            raise ImportFailed(f"this layout has no option {name}; its options: {', '.join(known) or 'none'}")
-    return {name: known[name].check(value) for name, value in settings.items()}
+            raise ImportFailed(
+                f"layout {layout} has no option {name}; its options: {', '.join(known) or 'none'}{advice}. `unroll "
+                "layouts` lists all, and --layout chooses one"
+            )
+    values = {}
+    for name, value in settings.items():
+        try:
+            values[name] = known[name].check(value)
+        except ImportFailed as error:
+            raise ImportFailed(f"{error.detail} (layout {layout}; --layout chooses another){advice}") from error
+    return values

@@ -7,7 +7,7 @@ from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Layout
 from app.importers.layouts import GENERAL, LAYOUTS, PRESETS
-from app.importers.skeleton import halves_of, skeleton_of
+from app.importers.skeleton import halves_of, skeleton_of, unmappable
 
 
 class UnknownStructure(ImportFailed):
@@ -44,6 +44,8 @@ def recognise(checkpoint: Checkpoint, name: str | None) -> Recognised:
 def _unknown(checkpoint: Checkpoint) -> ImportFailed:
     if half := halves_of(checkpoint):
         return ImportFailed(half)
+    if why := unmappable(checkpoint):
+        return ImportFailed(f"no layout matches: {why}. `unroll layouts` lists what is read")
     skeleton = skeleton_of(checkpoint)
     return UnknownStructure(
         "no layout matches, and the structure is unknown: "

@@ -164,6 +164,12 @@ def scaler_in_words(text: str) -> Scaler | None:
             raise ImportFailed(f"--scaler {text}: {part!r} must be numbers with commas between them") from error
         if len(numbers) not in ((2, 4) if method == "min-max" else (2,)):
             raise ImportFailed(f"--scaler {text}: use min-max:MINIMUM,MAXIMUM or standard:MEAN,STD for each column")
+        if (numbers[1] == 0) if method == "standard" else (numbers[0] == numbers[1]):
+            raise ImportFailed(
+                f"--scaler {text}: {part!r} has a "
+                + ("std of 0" if method == "standard" else "minimum that is its maximum")
+                + ", by which nothing can be divided: give the numbers of the training"
+            )
         columns.append(_min_max(*numbers) if method == "min-max" else _standard(*numbers))
     return Scaler(columns)
 

@@ -166,14 +166,21 @@ def _named(attributes: Mapping[Any, Any]) -> list[str] | None:
     for names in (_BY_ID, _BY_WORD):
         found = [words for name in names if name in attributes and (words := words_of(attributes[name]))]
         if found:
-            return found[0]
+            return found[0][: _most_words(attributes)]
     return None
+
+
+def _most_words(attributes: Mapping[Any, Any]) -> int | None:
+    """`num_words` of a Tokenizer of Keras: words with this id and above are unknown to it."""
+    most = attributes.get("num_words") if "word_index" in attributes else None
+    return most if isinstance(most, int) and most > 0 else None
 
 
 def _of_keras(config: Mapping[str, Any]) -> list[str] | None:
     """The words of `Tokenizer.to_json()`, whose inner values are JSON in text."""
     try:
-        return words_of(json.loads(config["word_index"]))
+        words = words_of(json.loads(config["word_index"]))
+        return words[: _most_words(config)] if words else None
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -83,7 +83,10 @@ def test_feedback_passes_the_function_of_the_output() -> None:
         ({"per_step": True, "pooling": ["mean"]}, "per_step takes no pooling"),
         ({"per_step": True, "decoder": {"cell": "lstm", "hidden_size": HIDDEN}}, "no decoder"),
         ({"per_step": True, "horizon": 1, "targets": FEATURES, "feedback": "window"}, "no per_step"),
-        ({"horizon": 1, "targets": FEATURES, "feedback": "state", "encoder": {"mask_value": 0.0}}, "mask or keeps_input"),
+        (
+            {"horizon": 1, "targets": FEATURES, "feedback": "state", "encoder": {"mask_value": 0.0}},
+            "mask or keeps_input",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -77,9 +77,7 @@ class GeneralTagger(Layout):
                 crf=chain.crf is not None,
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
-            source=vocabulary_of(
-                "source", chain.embedding.outputs, given.words, given.values_with({"stop_words": "none"})
-            ),
+            source=vocabulary_of("source", chain.embedding.outputs, given, given.values_with({"stop_words": "none"})),
         )
 
 

@@ -84,5 +84,5 @@ class TextClassifier(Layout):
                 }
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors},
-            source=vocabulary_of("source", chain.embedding.outputs, given.words, values),
+            source=vocabulary_of("source", chain.embedding.outputs, given, values),
         )
