@@ -41,17 +41,15 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def unmappable(checkpoint: Checkpoint) -> str | None:
-    """Why no mapping file can have the network; None if one may. A mapping describes networks over words: nothing recurs
-    in some networks, and others read numbers or images."""
+    """Why no mapping file can have the network; None if one may. A mapping describes networks over words: nothing
+    recurs in some networks, and others read numbers or images."""
     structures = {checkpoint.name_of(path): structure_of(tensors) for path, tensors in checkpoint.networks.items()}
     made = list(structures.values())
     reason = reason_of(structures)
     recurs = any(structure.of("recurrence", "cell") for structure in made)
     projects = any("weight_h" in key for structure in made for key in structure.unknown)
     if not recurs and not projects:
-        return (
-            f"{reason}. Nothing recurs here by its names, and Unroll serves recurrent networks: no mapping helps"
-        )
+        return f"{reason}. Nothing recurs here by its names, and Unroll serves recurrent networks: no mapping helps"
     if any(structure.of("image") for structure in made) and not any(map(resnet_by_name, checkpoint.networks.values())):
         return (
             f"{reason}. It has convolutions over images of its own ({_first_images(made)}); captioners and classifiers "

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.importers.importing import answered, asked, imported, saved
+from tests.importers.importing import answered, asked, imported, run_import, saved
 from tests.importers.test_not_silent import VOCABULARY, _words
 
 
@@ -105,3 +105,12 @@ def test_no_mapping_is_offered_where_none_can_have_the_network(tmp_path: Path, m
     printed = asked(tmp_path, saved(tmp_path, module))
     assert told in printed
     assert "generic-classifier" not in printed
+
+
+def test_prompts_check_each_answer_and_ask_again(tmp_path: Path) -> None:
+    typed = "\n".join(["last", "", "", "", "abc", "7", "", "", "a,b", "a,b,c", ""])
+    ran = run_import(tmp_path, saved(tmp_path, classifier()), _words(tmp_path), "--interactive", typed=typed)
+    assert ran.exit_code == 0, ran.output
+    assert "--set length=abc: the value must be" in ran.output
+    assert "the network has 3 labels, not 2" in ran.output
+    assert "length: 7" in ran.output
