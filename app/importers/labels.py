@@ -72,6 +72,7 @@ def labels_of(
         "NAME,NAME",
         f"names of the {needs.labels} labels in the order of the network's outputs, or a file with them",
         usual=_joined(usual),
+        count=needs.labels,
         depends="the names in the answers; another order names every answer wrongly"
         + (f". These are those of {checkpoint.name_of(maybe)}, which may be something else" if maybe else ""),
     )

@@ -41,15 +41,13 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def unmappable(checkpoint: Checkpoint) -> str | None:
-    """Why no mapping file can have the network; None if one may. A mapping is of networks over words: nothing recurs
-    in some networks, and others read numbers or images."""
+    """Why no mapping file can have the network; None if one may. A mapping describes networks over words, and some read
+    numbers or images."""
     structures = {checkpoint.name_of(path): structure_of(tensors) for path, tensors in checkpoint.networks.items()}
     made = list(structures.values())
     reason = reason_of(structures)
-    recurs = any(structure.of("recurrence", "cell") for structure in made)
-    projects = any("weight_h" in key for structure in made for key in structure.unknown)
-    if not recurs and not projects:
-        return f"{reason}. Nothing recurs here by its names, and Unroll serves recurrent networks: no mapping helps"
+    if not recurs(checkpoint):
+        return None
     if any(structure.of("image") for structure in made) and not any(map(resnet_by_name, checkpoint.networks.values())):
         return (
             f"{reason}. It has convolutions over images of its own ({_first_images(made)}); captioners and classifiers "
@@ -58,6 +56,15 @@ def unmappable(checkpoint: Checkpoint) -> str | None:
     if not any(_may_be_embedding(group) for structure in made for group in structure.groups):
         return f"{reason}. It reads numbers, and mapping files describe networks over words: none has this one"
     return None
+
+
+def recurs(checkpoint: Checkpoint) -> bool:
+    """Whether keys have names of a recurrence. A cell written by hand may have others."""
+    structures = [structure_of(tensors) for tensors in checkpoint.networks.values()]
+    return any(
+        structure.of("recurrence", "cell") or any("weight_h" in key for key in structure.unknown)
+        for structure in structures
+    )
 
 
 def _may_be_embedding(group: Group) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.importers.importing import answered, asked, imported, saved
+from tests.importers.importing import answered, asked, imported, run_import, saved
 from tests.importers.test_not_silent import VOCABULARY, _words
 
 
@@ -81,9 +81,6 @@ class Started(nn.Module):
 @pytest.mark.parametrize(
     ("module", "told"),
     [
-        (nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), "Nothing recurs here"),
-        (nn.TransformerEncoderLayer(8, 2, 16), "Nothing recurs here"),
-        (nn.ModuleDict({"embedding": nn.EmbeddingBag(60, 8), "fc": nn.Linear(8, 2)}), "Nothing recurs here"),
         (Started(), "It reads numbers"),
         (nn.ModuleDict({"lstm": nn.LSTM(1, 16, proj_size=5), "fc": nn.Linear(5, 1)}), "It reads numbers"),
         (nn.ModuleDict({"rnn": nn.GRU(2, 6), "fc": nn.Linear(8, 2)}), "It reads numbers"),
@@ -105,3 +102,27 @@ def test_no_mapping_is_offered_where_none_can_have_the_network(tmp_path: Path, m
     printed = asked(tmp_path, saved(tmp_path, module))
     assert told in printed
     assert "generic-classifier" not in printed
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)),
+        nn.TransformerEncoderLayer(8, 2, 16),
+        nn.ModuleDict({"embedding": nn.EmbeddingBag(60, 8), "fc": nn.Linear(8, 2)}),
+    ],
+)
+def test_what_has_no_name_of_a_recurrence_is_told_so_with_all_its_keys(tmp_path: Path, module: nn.Module) -> None:
+    """A cell written by hand has names of its own."""
+    printed = asked(tmp_path, saved(tmp_path, module))
+    assert "Nothing recurs here by its names" in printed
+    assert all(f'"{key}"' in printed for key in module.state_dict())
+
+
+def test_prompts_check_each_answer_and_ask_again(tmp_path: Path) -> None:
+    typed = "\n".join(["last", "", "", "", "abc", "7", "", "", "a,b", "a,b,c", ""])
+    ran = run_import(tmp_path, saved(tmp_path, classifier()), _words(tmp_path), "--interactive", typed=typed)
+    assert ran.exit_code == 0, ran.output
+    assert "--set length=abc: the value must be" in ran.output
+    assert "the network has 3 labels, not 2" in ran.output
+    assert "length: 7" in ran.output
