@@ -30,7 +30,18 @@ from app.store.publishing import check_is_free, remove_version
 from app.tasks.registry import CHECKS
 
 log = logging.getLogger("unroll.import")
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+class _CheckpointFile(click.Path):
+    """A file with weights. A folder is named by what lies in it, and an address by what to do with it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            self.fail(f"{value} is an address: download the file first, and give its path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FILE = _CheckpointFile(path_type=Path, exists=True)
 
 
 @click.command(name="import")
@@ -166,7 +177,9 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _request(parameters: Mapping[str, Any]) -> ImportRequest:
-    name = parameters["name"]
+    name, task = parameters["name"], parameters["task"]
+    if task is not None and task not in CHECKS:
+        raise ImportFailed(f"there is no task {task}; the tasks are {', '.join(CHECKS)}")
     source, _, target = parameters["languages"].partition(",")
     return ImportRequest(
         name=name,
@@ -179,7 +192,7 @@ def _request(parameters: Mapping[str, Any]) -> ImportRequest:
         features=_names(parameters["features"]),
         targets=_names(parameters["targets"]),
         scalers=[_scaler(value) for value in parameters["scalers"]],
-        task=parameters["task"],
+        task=task,
         default=parameters["default"],
         version=parameters["version"] or _next_version(parameters),
         languages=(source or None, target or None),

@@ -14,8 +14,9 @@ from app.importers.questions import Question, QuestionsOpen, of_option
 from app.importers.reading import Plain
 from app.importers.recognition import Recognised
 from app.importers.request import ImportRequest
+from app.importers.text_rules.keras_tokenizer import tokenizer_of
 from app.importers.vocabularies import BUILT_IN, Role, WordFile
-from app.importers.whole_modules import with_function
+from app.importers.whole_modules import told_by, with_function
 
 _HINTS: Mapping[Role, Sequence[str]] = {
     "source": ("source", "src", "input", "lang1", "de_vocab"),
@@ -53,7 +54,7 @@ def answer(
     an answer that cannot be right."""
     layout = recognised.layout
     options = [with_function(option, checkpoint.functions) for option in layout.options(checkpoint)]
-    chosen = checked(options, request.settings)
+    chosen = checked(options, request.settings, layout.name, recognised.others)
     state = Round(accepts_usual=request.accept_usual)
     for option in options:
         if option.name in checkpoint.answers:
@@ -67,7 +68,7 @@ def answer(
             chosen[option.name] = usual
     known = {option.name: option.usual for option in options if option.usual is not None} | chosen
     needs = layout.needs(checkpoint, known)
-    words, contents = _vocabularies(needs, files, checkpoint, state)
+    words, contents = _vocabularies(layout, needs, files, checkpoint, state)
     labels = labels_of(needs, request.labels, checkpoint, words.values(), state)
     columns = columns_of(needs.columns, request, checkpoint, state)
     outputs = max(needs.columns.targets, default=0) if needs.columns else 0
@@ -86,7 +87,11 @@ def answer(
 def understanding_of(layout: Layout, checkpoint: Checkpoint, state: Round) -> Understanding:
     """What the layout understands, without doubts about options that a file answers, and doubts about answers."""
     understood = layout.understanding(checkpoint)
-    return Understanding(understood.facts, [*_unsettled(understood.unsure, checkpoint.answers), *state.unsure])
+    doubts = [told_by(doubt, checkpoint.functions) for doubt in _unsettled(understood.unsure, checkpoint.answers)]
+    facts = understood.facts
+    if checkpoint.answers.get("nonlinearity") == "relu":
+        facts = [fact.replace("RNN (tanh)", "RNN (relu)") for fact in facts]
+    return Understanding(facts, [*doubts, *state.unsure])
 
 
 def open_doubts(understanding: Understanding, request: ImportRequest) -> list[str]:
@@ -105,13 +110,16 @@ def _unsettled(doubts: Sequence[str], settled: Collection[str]) -> list[str]:
 
 
 def _vocabularies(
-    needs: Needs, files: Sequence[WordFile], checkpoint: Checkpoint, state: Round
+    layout: Layout, needs: Needs, files: Sequence[WordFile], checkpoint: Checkpoint, state: Round
 ) -> tuple[dict[Role, Sequence[str]], dict[Role, Plain]]:
     roles = needs.vocabularies
     if files and not roles:
         raise ImportFailed("this network reads no words: leave out --vocab")
     if unknown := [file.role for file in files if file.role is not None and file.role not in roles]:
-        raise ImportFailed(f"this layout has no {unknown[0]} vocabulary; it has {' and '.join(roles)}")
+        raise ImportFailed(
+            f"layout {layout.name} has no {unknown[0]} vocabulary; it has {' and '.join(roles)}. --layout chooses "
+            "another"
+        )
     assigned = _assigned(needs, files)
     _check_not_swapped(needs, assigned)
     words: dict[Role, Sequence[str]] = {role: file.words for role, file in assigned.items()}
@@ -171,8 +179,16 @@ def _place(role: Role, needs: Needs, checkpoint: Checkpoint) -> str | None:
         return hinted[0]
     if len(fitting) == 1 and (rows is not None or len(needs.vocabularies) == len(inside) == 1):
         return fitting[0]
+    if not fitting and rows is not None:
+        smaller = [path for path, words in inside.items() if len(words) < rows and _is_tokenizer(path, checkpoint)]
+        return smaller[0] if len(smaller) == 1 else None
     same = {tuple(inside[path]) for path in fitting}
     return fitting[0] if rows is not None and len(same) == 1 else None
+
+
+def _is_tokenizer(path: str, checkpoint: Checkpoint) -> bool:
+    """Whether a vocabulary is that of a Tokenizer of Keras, whose words may be fewer than the rows."""
+    return tokenizer_of(checkpoint.contents.get(path)) is not None
 
 
 def _question(role: Role, needs: Needs, checkpoint: Checkpoint) -> Question:
@@ -181,11 +197,17 @@ def _question(role: Role, needs: Needs, checkpoint: Checkpoint) -> Question:
     inside = ", ".join(
         f"{checkpoint.name_of(path)} ({len(words):,} words)" for path, words in checkpoint.vocabularies.items()
     )
+    lacks = f"the checkpoint contains no {role} vocabulary"
+    if inside and rows is not None:
+        lacks = f"no list of words in the files has the size of the {role} embedding"
     return Question(
         "--vocab",
         f"{role.upper()}_VOCABULARY_FILE",
-        f"the checkpoint contains no {role} vocabulary: a file with its words{size}",
+        f"{lacks}: a file with its words{size}",
         name=role,
         usual=next((name for name, words in BUILT_IN.items() if len(words) == rows), None),
-        depends=f"the files contain these lists of words: {inside}" if inside else "",
+        depends=f"the files contain these lists of words: {inside}. One of another size is of another model, or was "
+        "built again, which numbers its words differently"
+        if inside
+        else "",
     )

@@ -192,6 +192,8 @@ def _attention(groups: Sequence[Group], width: int) -> list[Group]:
     named = sure or [
         g for g in linears if any(word in g.prefix.lower() for word in MAY_ATTEND) and not _ends(g, linears)
     ]
+    if len(named) == 1:
+        named = _both_layers(named[0], linears, width)
     others = [group for group in linears if group not in named]
     if named and not any(group.inputs % width == 0 for group in others):
         return []
@@ -205,6 +207,21 @@ def _attention(groups: Sequence[Group], width: int) -> list[Group]:
         if score.outputs == 1 and key is not None and readers and not _ends(score, linears):
             return [key, score]
     return []
+
+
+def _both_layers(named: Group, linears: Sequence[Group], width: int) -> list[Group]:
+    """The layer that is named for attention and the other one of its two, whose name may be any: a score behind a key
+    (`attention` and `context_vector`), or a key before a score."""
+    rest = [group for group in linears if group is not named]
+    if named.inputs == width and named.outputs > 1:
+        scores = [group for group in rest if group.outputs == 1 and group.inputs == named.outputs]
+        behind = [group for group in scores if linears.index(group) > linears.index(named)]
+        score = next((group for group in behind or scores if not _ends(group, rest)), None)
+        return [named, score] if score is not None else [named]
+    if named.outputs == 1 and named.inputs != width:
+        keys = [group for group in rest if group.inputs == width and group.outputs == named.inputs]
+        return [keys[0], named] if len(keys) == 1 else [named]
+    return [named]
 
 
 def _ends(score: Group, linears: Sequence[Group]) -> bool:

@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from app.errors import ImportFailed
+from app.importers.column_names import MAY_BE_LABELS, ONE_TARGET, ColumnList, last_name, names_columns
+from app.importers.keras_files import KERAS_MODEL
 from app.importers.keras_model import KerasModel, keras_models_of
+from app.importers.no_weights import is_optimizer, without_weights
 from app.importers.onnx.graph import graph_of
 from app.importers.reading import ForeignObject, Plain, state_dict_of
 from app.importers.scalers import Scaler, beside_numbers, scaler_in
-from app.importers.vocabularies import may_be_settings, repeats, words_alone, words_of
+from app.importers.vocabularies import LETTERS, may_be_settings, repeats, words_alone, words_of
 from app.importers.weight_norm import with_whole_weights
 from app.importers.whole_modules import answers_in, functions_in
 
@@ -38,7 +41,7 @@ _LABELS = (
 _WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _MOST_TENSORS = 10_000  # of all networks; the largest ResNet has 1,000
 _LONGEST_NAME = 1_000
-_FOREIGN_MODELS = ("keras.", "onnx.")  # of readers; layouts read them
+_FOREIGN_MODELS = (KERAS_MODEL, "onnx.Model")  # of readers; layouts read them
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Checkpoint:
     """The content of the files: state dicts, lists of words, of labels, and scalers, each by its path. `0.encoder` is
     the entry `encoder` of the first file. `settings` are numbers and words outside the tensors. `contents` has the
     whole content behind each list, and `files` that of each file, for layouts that need more. `names` are those of the
-    files. `given` are the vocabularies that the user gave beside them. `answers` are values of options that a file
+    files. `columns` are lists whose names say that they have columns of a series. `given` are the vocabularies that the
+    user gave beside them, `given_contents` their whole files. `answers` are values of options that a file
     says, where a layout has such an option, and `functions` those among the modules of a pickled one."""
 
     networks: Mapping[str, Tensors] = field(default_factory=dict)
@@ -61,6 +65,8 @@ class Checkpoint:
     given: Sequence[Sequence[str]] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     functions: Sequence[str] = ()
+    columns: Sequence[ColumnList] = ()
+    given_contents: Sequence[Plain] = ()
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: "Callable[[Checkpoint], Made]") -> "Made":
@@ -119,14 +125,17 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
     contents: dict[str, Plain] = {}
     answers: dict[str, str] = {}
     functions: list[str] = []
+    columns: list[ColumnList] = []
     for number, content in enumerate(files):
         if isinstance(content, ForeignObject) and content.name == "onnx.Model":
-            graph = graph_of(content, names[number] if number < len(names) else f"file {number}")
+            graph = graph_of(content, name_of(number, names))
             networks[str(number)] = graph.tensors
             answers |= graph.answers
             if graph.window is not None:
                 settings[f"{number}.window"] = graph.window
+        file = names[number] if number < len(names) else ""
         for path, value, plain in _walk(content, str(number)):
+            name = last_name(path, file)
             if isinstance(value, Scaler):
                 scalers[path] = value
             elif isinstance(value, Mapping):
@@ -135,28 +144,55 @@ def checkpoint_of(files: Sequence[Plain], names: Sequence[str] = ()) -> Checkpoi
                     answers |= answers_in(plain)
                     functions += functions_in(plain)
             elif isinstance(value, list):
-                named = f"{names[number] if number < len(names) else ''}.{path}".lower()
-                (labels if any(word in named for word in _LABELS) else vocabularies)[path] = value
                 contents[path] = plain
+                if names_columns(name):
+                    columns.append(ColumnList(name, path, value))
+                if name == MAY_BE_LABELS or not names_columns(name):
+                    are_labels = any(word in f"{file}.{path}".lower() for word in _LABELS)
+                    (labels if are_labels else vocabularies)[path] = value
+            elif isinstance(value, str) and name in LETTERS and len(set(value)) == len(value) > 1:
+                vocabularies[path] = list(value)
             else:
                 settings[path] = value
+                if isinstance(value, str) and name in ONE_TARGET:
+                    columns.append(ColumnList(name, path, [value]))
     networks = {path: _unwrapped(with_whole_weights(tensors)) for path, tensors in _checked(networks).items()}
     keras = keras_models_of(files)
     if not networks and not keras:
-        raise ImportFailed("these files contain no weights: give a file of `torch.save(model.state_dict(), ...)`")
+        named = [name_of(number, names) for number in range(len(files))]
+        raise ImportFailed(without_weights(dict(zip(named, files, strict=True))))
     if keras and not networks and not any(model.weights for model in keras):
         raise ImportFailed(
             "the file contains the settings of a Keras model and no weights of any layer: save the model after it was "
             "built or trained, model.save(...)"
         )
     return Checkpoint(
-        networks, vocabularies, files, keras, labels, scalers, settings, contents, names, (), answers, functions
+        networks,
+        vocabularies,
+        files,
+        keras,
+        labels,
+        scalers,
+        settings,
+        contents,
+        names,
+        (),
+        answers,
+        functions,
+        columns,
     )
+
+
+def name_of(number: int, names: Sequence[str]) -> str:
+    """The name of a file, for people."""
+    return names[number] if number < len(names) else f"file {number}"
 
 
 def _walk(plain: Plain, path: str) -> Iterator[tuple[str, Any, Plain]]:
     """Path, what it is, and the content."""
-    if isinstance(plain, ForeignObject) and plain.name.startswith(_FOREIGN_MODELS):
+    if isinstance(plain, ForeignObject) and plain.name in _FOREIGN_MODELS:
+        return
+    if is_optimizer(plain):
         return
     scaler = scaler_in(plain)
     if scaler is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
+from app.importers.column_names import columns_for
 from app.importers.labels import Asks
 from app.importers.layout import Columns
 from app.importers.numbered import in_short, named_in_short
@@ -38,8 +39,8 @@ def columns_of(needed: Columns | None, request: ImportRequest, checkpoint: Check
             raise ImportFailed("this network reads no series: leave out --features, --targets and --scaler")
         return Named()
     scalers = _scalers(needed, request, checkpoint, state)
-    features = _features(needed, request, scalers.get("features"), state)
-    targets = _targets(needed, features, request, scalers, state)
+    features = _features(needed, request, scalers.get("features"), checkpoint, state)
+    targets = _targets(needed, features, request, scalers, checkpoint, state)
     made = Named(
         [Feature(name=name, scaling=_scaling(scalers.get("features"), features, name)) for name in features],
         scalers=scalers,
@@ -139,7 +140,9 @@ def _read(text: str) -> Scaler:
     return scaler
 
 
-def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, state: Asks) -> Sequence[str]:
+def _features(
+    needed: Columns, request: ImportRequest, scaler: Scaler | None, checkpoint: Checkpoint, state: Asks
+) -> Sequence[str]:
     count = needed.features
     if request.features:
         names = _whole(request.features)
@@ -150,23 +153,30 @@ def _features(needed: Columns, request: ImportRequest, scaler: Scaler | None, st
         return names
     if scaler is not None and len(scaler.names) == count:
         return scaler.names
+    named = columns_for(checkpoint.columns, "features", [count])
     if count == 1:
-        return request.targets[:1] or ("value",)
-    usual = [f"x{number}" for number in range(1, count + 1)]
+        return request.targets[:1] or (named.columns if named else ("value",))
+    usual = named.columns if named else [f"x{number}" for number in range(1, count + 1)]
     state.ask(
         Question(
             "--features",
             "NAME,NAME",
             f"names of the {count} columns that the network reads, in order",
             usual=in_short(usual),
-            depends="columns of a CSV are found by these names",
+            depends="columns of a CSV are found by these names"
+            + (f". These are those of {checkpoint.name_of(named.path)}" if named else ""),
         )
     )
     return usual
 
 
 def _targets(
-    needed: Columns, features: Sequence[str], request: ImportRequest, scalers: Mapping[str, Scaler], state: Asks
+    needed: Columns,
+    features: Sequence[str],
+    request: ImportRequest,
+    scalers: Mapping[str, Scaler],
+    checkpoint: Checkpoint,
+    state: Asks,
 ) -> Sequence[str]:
     if not needed.targets:
         if request.targets:
@@ -180,20 +190,25 @@ def _targets(
             raise ImportFailed(f"the network forecasts {numbers} columns, and --targets names {len(names)}")
         return names
     count = needed.targets[0]
-    if scaler is not None and len(scaler.columns) in needed.targets:
+    is_scaled = scaler is not None and len(scaler.columns) in needed.targets
+    if scaler is not None and is_scaled:
         count = len(scaler.columns)
         if len(scaler.names) == count:
             return scaler.names
-    if count == len(features) and scaler is None:
+    named = columns_for(checkpoint.columns, "targets", [count] if is_scaled else needed.targets)
+    if count == len(features) and scaler is None and named is None:
         return features
     usual = [features[0]] if count == 1 and scaler is None else _numbered(count)
+    if named is not None:
+        usual = list(named.columns)
     state.ask(
         Question(
             "--targets",
             "NAME,NAME",
             f"names of the columns that the network forecasts ({_or(needed.targets)})",
             usual=in_short(usual),
-            depends="a column that it reads, too, is scaled back as that one",
+            depends="a column that it reads, too, is scaled back as that one"
+            + (f". These are those of {checkpoint.name_of(named.path)}" if named else ""),
         )
     )
     return usual

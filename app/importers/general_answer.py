@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.importers.chain import Chain, HeadLayer
 from app.importers.general_encoder import norms_of
-from app.importers.general_options import DOT, is_next, poolings_of
+from app.importers.general_options import DOT, is_next, poolings_of, slope_of
 from app.importers.layout import require
 from app.importers.norms import taken_in
 from app.importers.options import OptionValues
@@ -49,7 +49,9 @@ def answer_of(chain: Chain, values: OptionValues) -> Answer:
             chosen == "attention", "--set attended= is the function on what pooling attention makes, and on it alone"
         )
         identity = torch.eye(chain.pooled, dtype=weights[0]["weight"].dtype)
-        layers.insert(0, Layer.model_validate({"size": chain.pooled, "activation": attended}))
+        layers.insert(
+            0, Layer.model_validate({"size": chain.pooled, "activation": attended, "slope": slope_of(values)})
+        )
         weights.insert(0, {"weight": identity, "bias": identity.new_zeros(chain.pooled)})
         norms.insert(0, None)
     members: dict[str, Any] = {"pooling": poolings, "head": tuple(layers[:-1])}
@@ -112,6 +114,7 @@ def _layer(layer: HeadLayer, values: OptionValues) -> Layer:
             "size": layer.linear.outputs,
             "batch_norm": layer.norm_at if layer.norm is not None and not _follows_function(layer, values) else False,
             "activation": values.given.get("activation", "none"),
+            "slope": slope_of(values),
         }
     )
 
@@ -147,7 +150,8 @@ def _attention(chain: Chain, values: OptionValues) -> tuple[AttentionPooling, di
     *keys, score = chain.attention
     tensors = prefixed(linear(score.tensors, ""), "score.")
     if not keys:
-        return AttentionPooling.model_validate({"kind": "linear", "activation": function}), tensors
+        config = {"kind": "linear", "activation": function, "slope": slope_of(values)}
+        return AttentionPooling.model_validate(config), tensors
     key = keys[0]
-    config = {"kind": "additive", "size": key.outputs, "activation": function}
+    config = {"kind": "additive", "size": key.outputs, "activation": function, "slope": slope_of(values)}
     return AttentionPooling.model_validate(config), tensors | prefixed(linear(key.tensors, ""), "key.")

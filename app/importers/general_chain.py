@@ -10,6 +10,7 @@ from app.importers.general_answer import Answer
 from app.importers.layout import known
 from app.importers.parts import two_labels
 from app.importers.structure import structure_of, with_layers
+from app.importers.vocabularies import may_be_one_hot
 
 _TAGS = {"tag", "tags", "tagger", "ner", "pos", "upos", "xpos", "entity", "entities", "crf"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -37,9 +38,16 @@ def reads_words(checkpoint: Checkpoint, chain: Chain) -> bool:
 
 
 def is_one_hot(checkpoint: Checkpoint, chain: Chain) -> bool:
-    """Whether the inputs are one-hot rows of a vocabulary that the files have, rather than numbers."""
-    lists = [*checkpoint.vocabularies.values(), *checkpoint.given]
-    return chain.table is None and any(len(words) == chain.features for words in lists)
+    """Whether the inputs are one-hot rows of a vocabulary that the user gave or the files have, rather than numbers."""
+    given = any(len(words) == chain.features for words in checkpoint.given)
+    return chain.table is None and (given or one_hot_in(checkpoint, chain) is not None)
+
+
+def one_hot_in(checkpoint: Checkpoint, chain: Chain) -> str | None:
+    """The path of the list in the files whose one-hot rows the inputs may be: other lists may be names of columns."""
+    lists = checkpoint.vocabularies.items()
+    found = (path for path, words in lists if len(words) == chain.features and may_be_one_hot(path, words))
+    return next(found, None) if chain.table is None else None
 
 
 def has_spans(checkpoint: Checkpoint) -> bool:

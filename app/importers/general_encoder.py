@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from app.importers.chain import Chain
+from app.importers.general_options import slope_of
 from app.importers.norms import affine
 from app.importers.options import OptionValues
 from app.importers.parts import linear, prefixed, recurrent_weights
@@ -78,7 +79,7 @@ def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionVal
     is_convolution = group.kind == "convolution"
     function = values.text("conv_activation" if is_convolution else "front_activation")
     norm_first = norm is not None and values.text("front_norm") == "before"
-    settings: dict[str, Any] = {"activation": "none" if norm_first else function}
+    settings: dict[str, Any] = {"activation": "none" if norm_first else function, "slope": slope_of(values)}
     if is_convolution:
         width, _, kernel = group.weight.shape
         padding = values.text("conv_padding")
@@ -89,21 +90,29 @@ def _add_front(parts: Parts, group: Group, norm: Group | None, values: OptionVal
         stage = LinearStage.model_validate({"size": group.outputs, **settings})
         _add(parts.front, "front", parts, stage, linear(group.tensors, ""))
     if norm is not None:
-        _add_norm(parts.front, "front", parts, norm, function if norm_first else "none")
+        _add_norm(parts.front, "front", parts, norm, function if norm_first else "none", slope_of(values))
     if is_convolution and (size := values.number("conv_pool")) > 1:
         _add(parts.front, "front", parts, Pool(size=size, stride=size), {})
 
 
-def _add_norm(stages: list[Stage], place: str, parts: Parts, group: Group, function: str = "none") -> None:
+def _add_norm(
+    stages: list[Stage], place: str, parts: Parts, group: Group, function: str = "none", slope: float = 0.01
+) -> None:
     if group.kind == "layer_norm":
         weight = group.weight
         _add(stages, place, parts, LayerNorm(), {"weight": weight, "bias": group.tensors.get("bias", weight * 0)})
         if function != "none":
             unchanged = {"scale": torch.ones_like(weight), "shift": torch.zeros_like(weight)}
-            _add(stages, place, parts, Affine.model_validate({"activation": function}), unchanged)
+            _add(stages, place, parts, Affine.model_validate({"activation": function, "slope": slope}), unchanged)
         return
     scale, shift = affine(group.tensors)
-    _add(stages, place, parts, Affine.model_validate({"activation": function}), {"scale": scale, "shift": shift})
+    _add(
+        stages,
+        place,
+        parts,
+        Affine.model_validate({"activation": function, "slope": slope}),
+        {"scale": scale, "shift": shift},
+    )
 
 
 def _add(stages: list[Stage], place: str, parts: Parts, stage: Stage, tensors: Mapping[str, Tensor]) -> None:

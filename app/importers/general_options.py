@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import permutations
 
 from app.importers.chain import LARGEST_CAT, Chain, HeadLayer
-from app.importers.options import Option
+from app.importers.options import Option, OptionValues
 
 FUNCTIONS = ("none", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "selu")
 DOT = "attention_dot"  # has no weights
@@ -19,6 +19,16 @@ OUTPUTS = Option(
 )
 _ACTIVATION = Option(
     "activation", "the function between the layers of the head", "relu", FUNCTIONS, readings=FUNCTIONS[:3]
+)
+_SLOPE = Option(
+    "slope",
+    "the slope of leaky_relu below zero",
+    "0.01",
+    kind="real",
+    least=0,
+    most=10,
+    assumed=True,
+    only_beside="leaky_relu",
 )
 _NONLINEARITY = Option("nonlinearity", "nonlinearity of nn.RNN", "tanh", ("tanh", "relu"))
 _NORM_AT = Option(
@@ -73,7 +83,7 @@ def poolings_of(chain: Chain) -> list[str]:
 def options_of(chain: Chain) -> list[Option]:
     """The facts about its parts that tensors do not show."""
     cells = {chain.structure.recurrence(group).cell for group in chain.recurrences}
-    return [
+    options = [
         *_poolings(chain),
         *[_ACTIVATION] * (len(chain.head) > 1),
         *[_NONLINEARITY] * ("rnn_tanh" in cells),
@@ -83,6 +93,12 @@ def options_of(chain: Chain) -> list[Option]:
         *[_ATTENDED] * chain.is_bare,
         *_front(chain),
     ]
+    return [*options, *[_SLOPE] * any("leaky_relu" in option.choices for option in options)]
+
+
+def slope_of(values: OptionValues) -> float:
+    """The slope of every leaky_relu of a network."""
+    return values.real("slope") if "slope" in values.given else 0.01
 
 
 def _poolings(chain: Chain) -> list[Option]:

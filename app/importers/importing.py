@@ -72,7 +72,9 @@ def convert(checkpoint: Checkpoint, request: ImportRequest, words: Sequence[Word
     """A checkpoint that is read, with the answers of the user; `words` are vocabularies that are read already. Raises
     QuestionsOpen and ImportFailed."""
     files = words if words is not None else [read_words(path, role) for role, path in request.vocabularies]
-    checkpoint = replace(checkpoint, given=[file.words for file in files])
+    checkpoint = replace(
+        checkpoint, given=[file.words for file in files], given_contents=[file.content for file in files]
+    )
     recognised = recognise(checkpoint, request.layout)
     layout = recognised.layout
     given, state = answer(recognised, checkpoint, request, files)

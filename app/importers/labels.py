@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from torch import Tensor
+
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Needs
 from app.importers.numbered import in_short, named_in_short
 from app.importers.questions import Question
-from app.importers.reading import read
+from app.importers.reading import ForeignObject, Plain, read
 from app.importers.vocabularies import words_of
 
 _SHOWN = 8
@@ -30,13 +32,22 @@ def read_labels(text: str) -> list[str]:
     of a vocabulary. Raises ImportFailed."""
     path = Path(text)
     if text and "," not in text and path.is_file():
-        labels = words_of(read(path))
+        content = read(path)
+        labels = _of_encoder(content) or words_of(content)
         if labels is None:
             raise ImportFailed(f"{path.name} has no labels: give a JSON list of names, in the order of the outputs")
         return labels
     if (names := named_in_short(text)) is not None:
         return names
     return [label.strip() for label in next(csv.reader([text], skipinitialspace=True), []) if label.strip()]
+
+
+def _of_encoder(content: Plain) -> list[str]:
+    """The names of a LabelEncoder of sklearn, or of another object that has `classes_`; empty if there are none."""
+    classes = content.state.get("classes_") if isinstance(content, ForeignObject) else None
+    if isinstance(classes, Tensor):
+        classes = [f"{number:g}" for number in classes.flatten().tolist()]
+    return [str(one) for one in classes] if isinstance(classes, list) else []
 
 
 def labels_of(
@@ -61,6 +72,7 @@ def labels_of(
         "NAME,NAME",
         f"names of the {needs.labels} labels in the order of the network's outputs, or a file with them",
         usual=_joined(usual),
+        count=needs.labels,
         depends="the names in the answers; another order names every answer wrongly"
         + (f". These are those of {checkpoint.name_of(maybe)}, which may be something else" if maybe else ""),
     )

@@ -18,8 +18,9 @@ class Option:
     answers and no error. `depends` says what another value changes.
 
     An `assumed` option is not asked for: its usual value is taken, and shown. An option that is `idle_where` another
-    one has a value, or that matters `only_where` one has, is not asked for either once that is known. One `of_rows`
-    matters only where a network forecasts several rows of several columns at once.
+    one has a value, or that matters `only_where` one has, is not asked for either once that is known; nor is one that
+    matters `only_beside` a value of any other option. One `of_rows` matters only where a network forecasts several rows
+    of several columns at once.
 
     `kind` and `choices` are what a value may be; a choice such as `spacy:en` stands for every language of spaCy. A
     `whole` number is from `least` to `most`, or the word none with `or_none`. `readings` are values whose answers
@@ -38,6 +39,7 @@ class Option:
     assumed: bool = False
     idle_where: tuple[str, str] | None = None
     only_where: tuple[str, str] | None = None
+    only_beside: str = ""
     of_rows: bool = False
 
     @property
@@ -47,6 +49,8 @@ class Option:
     def is_idle(self, chosen: Mapping[str, str]) -> bool:
         """Whether its value does not matter, given those of other options."""
         if self.only_where is not None and chosen.get(self.only_where[0], self.only_where[1]) != self.only_where[1]:
+            return True
+        if self.only_beside and self.only_beside not in chosen.values():
             return True
         return self.idle_where is not None and chosen.get(self.idle_where[0]) == self.idle_where[1]
 
@@ -123,11 +127,23 @@ class OptionValues:
         return self.given[name] == "yes"
 
 
-def checked(options: Sequence[Option], settings: Mapping[str, str]) -> dict[str, str]:
+def checked(
+    options: Sequence[Option], settings: Mapping[str, str], layout: str, others: Sequence[str] = ()
+) -> dict[str, str]:
     """The values that the user set. Raises ImportFailed for an unknown option, or a value that an option cannot
-    have."""
+    have. `others` are layouts that fit, too: they have other options."""
     known = {option.name: option for option in options}
+    advice = f"; others that fit have other options: --layout {', '.join(others)}" if others else ""
     for name in settings:
         if name not in known:
-            raise ImportFailed(f"this layout has no option {name}; its options: {', '.join(known) or 'none'}")
-    return {name: known[name].check(value) for name, value in settings.items()}
+            raise ImportFailed(
+                f"layout {layout} has no option {name}; its options: {', '.join(known) or 'none'}{advice}. `unroll "
+                "layouts` lists all, and --layout chooses one"
+            )
+    values = {}
+    for name, value in settings.items():
+        try:
+            values[name] = known[name].check(value)
+        except ImportFailed as error:
+            raise ImportFailed(f"{error.detail} (layout {layout}; --layout chooses another){advice}") from error
+    return values

@@ -1,7 +1,7 @@
 """The questions of an import: what the files do not contain, all in one round."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.errors import ImportFailed
@@ -13,7 +13,8 @@ from app.importers.options import Option
 class Question:
     """A fact that is missing. `flag` is the option that gives it, such as `--set` or `--labels`, `name` the name before
     the equals sign, if it has one, and `form` stands for the value. `depends` says what another value changes. Where
-    another option has the value of `idle_where`, it does not matter."""
+    another option has the value of `idle_where`, it does not matter. `checked` raises ImportFailed for a value that
+    cannot be; `count` is the number of names that are needed."""
 
     flag: str
     form: str
@@ -24,6 +25,8 @@ class Question:
     values: str = ""
     depends: str = ""
     idle_where: tuple[str, str] | None = None
+    checked: Callable[[str], str] | None = None
+    count: int | None = None
 
     @property
     def subject(self) -> str:
@@ -54,6 +57,7 @@ def of_option(option: Option) -> Question:
         values=option.values if option.choices or option.usual is None else "",
         depends=option.depends,
         idle_where=option.idle_where,
+        checked=option.check,
     )
 
 

@@ -7,7 +7,7 @@ from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
 from app.importers.layout import Layout
 from app.importers.layouts import GENERAL, LAYOUTS, PRESETS
-from app.importers.skeleton import halves_of, skeleton_of
+from app.importers.skeleton import halves_of, recurs, skeleton_of, unmappable
 
 
 class UnknownStructure(ImportFailed):
@@ -44,12 +44,15 @@ def recognise(checkpoint: Checkpoint, name: str | None) -> Recognised:
 def _unknown(checkpoint: Checkpoint) -> ImportFailed:
     if half := halves_of(checkpoint):
         return ImportFailed(half)
+    if why := unmappable(checkpoint):
+        return ImportFailed(f"no layout matches: {why}. `unroll layouts` lists what is read. {summary(checkpoint)}")
     skeleton = skeleton_of(checkpoint)
+    doubt = "" if recurs(checkpoint) else "Nothing recurs here by its names, and Unroll serves recurrent networks. "
     return UnknownStructure(
         "no layout matches, and the structure is unknown: "
-        f"{skeleton['why']}. `unroll layouts` lists the layouts. If the network has parts that Unroll has, describe it "
-        "in a mapping file; --write-mapping FILE writes this one, with all keys of your files. Fill in `parts`, and "
-        f"import with --layout {skeleton['layout']} --set mapping=FILE",
+        f"{skeleton['why']}. {doubt}`unroll layouts` lists the layouts. If the network has parts that Unroll has, "
+        "describe it in a mapping file; --write-mapping FILE writes this one, with all keys of your files. Fill in "
+        f"`parts`, and import with --layout {skeleton['layout']} --set mapping=FILE",
         skeleton,
     )
 

@@ -84,9 +84,17 @@ def beside_numbers(plain: Plain) -> Plain:
     others = {key: value for key, value in plain.items() if str(key).lower().rstrip("_") not in numbers}
     if any(isinstance(value, Tensor) and value.dim() > 1 for value in others.values()):
         return others
+    own = next((name for name in _NAMES if isinstance(others.get(name), list)), None)  # of the scaler's columns
     return {
-        key: value for key, value in others.items() if isinstance(value, Mapping | ForeignObject | str | int | float)
+        key: value
+        for key, value in others.items()
+        if isinstance(value, Mapping | ForeignObject | str | int | float) or (key != own and _are_words(value))
     }
+
+
+def _are_words(value: Any) -> bool:
+    """Whether it is a list of words, such as the labels of a network."""
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def _of_sklearn(stub: ForeignObject) -> Scaler | None:
@@ -156,6 +164,12 @@ def scaler_in_words(text: str) -> Scaler | None:
             raise ImportFailed(f"--scaler {text}: {part!r} must be numbers with commas between them") from error
         if len(numbers) not in ((2, 4) if method == "min-max" else (2,)):
             raise ImportFailed(f"--scaler {text}: use min-max:MINIMUM,MAXIMUM or standard:MEAN,STD for each column")
+        if (numbers[1] == 0) if method == "standard" else (numbers[0] == numbers[1]):
+            raise ImportFailed(
+                f"--scaler {text}: {part!r} has a "
+                + ("std of 0" if method == "standard" else "minimum that is its maximum")
+                + ", by which nothing can be divided: give the numbers of the training"
+            )
         columns.append(_min_max(*numbers) if method == "min-max" else _standard(*numbers))
     return Scaler(columns)
 

@@ -1,5 +1,6 @@
 """What an import says about a network of unknown structure: a mapping file to be filled in, and what is missing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.importers.checkpoint import Checkpoint
@@ -37,6 +38,41 @@ def skeleton_of(checkpoint: Checkpoint) -> dict[str, Any]:
             for key, tensor in tensors.items()
         },
     }
+
+
+def unmappable(checkpoint: Checkpoint) -> str | None:
+    """Why no mapping file can have the network; None if one may. A mapping describes networks over words, and some read
+    numbers or images."""
+    structures = {checkpoint.name_of(path): structure_of(tensors) for path, tensors in checkpoint.networks.items()}
+    made = list(structures.values())
+    reason = reason_of(structures)
+    if not recurs(checkpoint):
+        return None
+    if any(structure.of("image") for structure in made) and not any(map(resnet_by_name, checkpoint.networks.values())):
+        return (
+            f"{reason}. It has convolutions over images of its own ({_first_images(made)}); captioners and classifiers "
+            "of clips are read with a ResNet of torchvision only, and no mapping file has other ones"
+        )
+    if not any(_may_be_embedding(group) for structure in made for group in structure.groups):
+        return f"{reason}. It reads numbers, and mapping files describe networks over words: none has this one"
+    return None
+
+
+def recurs(checkpoint: Checkpoint) -> bool:
+    """Whether keys have names of a recurrence. A cell written by hand may have others."""
+    structures = [structure_of(tensors) for tensors in checkpoint.networks.values()]
+    return any(
+        structure.of("recurrence", "cell") or any("weight_h" in key for key in structure.unknown)
+        for structure in structures
+    )
+
+
+def _may_be_embedding(group: Group) -> bool:
+    return group.kind == "table" or (group.kind == "linear" and "bias" not in group.tensors)
+
+
+def _first_images(structures: Sequence[Structure]) -> str:
+    return next(group.name for structure in structures for group in structure.of("image"))
 
 
 def _beside(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Options of a general layout that reads texts: how a text became ids, which no tensor shows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,19 @@ from pydantic import TypeAdapter
 
 from app.errors import ImportFailed
 from app.importers.checkpoint import Checkpoint
-from app.importers.layout import Words
+from app.importers.layout import Given
 from app.importers.options import Option, OptionValues
 from app.importers.text_rules.characters import characters
+from app.importers.text_rules.keras_tokenizer import KerasTokenizer, keras_tokenizer, tokenizer_of
 from app.importers.text_rules.marks import padding_word, unknown_word
 from app.importers.text_rules.words import words
-from app.importers.tokenizer import Vocabulary
+from app.importers.tokenizer import KERAS, Vocabulary
 from app.importers.vocabularies import Role
 from app.store.text_input import CleaningStep, FixedLength
 from app.text.word_tokenizers import RULES, no_word
 
 CHARACTERS = "characters"
+_KERAS_SIDE = "left"  # pad_sequences pads and cuts at the beginning
 TOKENIZERS = (*(rule for rule in RULES if not rule.startswith("spacy")), "spacy:en", "spacy:de")
 _SIDES = ("left", "right")
 _NO_LENGTH = ("length", "none")
@@ -32,24 +34,44 @@ def known_words(checkpoint: Checkpoint, rows: int) -> Sequence[str]:
     return next((words for words in lists if len(words) in (rows, rows - 1)), ())
 
 
+def tokenizer_for(checkpoint: Checkpoint, rows: int) -> KerasTokenizer | None:
+    """A Tokenizer of Keras in the files whose words have rows in an embedding."""
+    return next((tokenizer for words, tokenizer in _tokenizers(checkpoint) if len(words) <= rows), None)
+
+
+def has_tokenizer(checkpoint: Checkpoint) -> bool:
+    """Whether a vocabulary is a Tokenizer of Keras."""
+    return next(_tokenizers(checkpoint), None) is not None
+
+
+def _tokenizers(checkpoint: Checkpoint) -> Iterator[tuple[Sequence[str], KerasTokenizer]]:
+    inside = [(words, checkpoint.contents.get(path)) for path, words in checkpoint.vocabularies.items()]
+    for listed, content in (*inside, *zip(checkpoint.given, checkpoint.given_contents, strict=False)):
+        if (tokenizer := tokenizer_of(content)) is not None:
+            yield listed, tokenizer
+
+
 def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
     """The usual values follow from the words, if the files have them."""
     found = known_words(checkpoint, rows)
+    by_keras = tokenizer_for(checkpoint, rows) is not None
+    usual = KERAS if by_keras else usual_rules(found)
+    side = _KERAS_SIDE if by_keras else "right"
     length = checkpoint.whole_setting(*LENGTHS)
     return [
         Option(
             "tokenizer",
             "how texts were split into words, see docs/tokenizers.md",
-            usual_rules(found),
-            TOKENIZERS,
+            usual,
+            (*TOKENIZERS, KERAS),
             depends="other words have other ids, or none. If patterns or stop words were removed first, say so: "
             "options cleaning and stop_words",
-            readings=() if usual_rules(found) == CHARACTERS else ("spaces", "spaces_lower", "basic_english"),
+            readings=() if usual in (CHARACTERS, KERAS) else ("spaces", "spaces_lower", "basic_english"),
         ),
         Option(
             "unknown",
             "a word outside the vocabulary: found (its own, <unk>), skip, refuse, last (the last row), or an id",
-            usual_unknown(found, rows),
+            "found" if by_keras else usual_unknown(found, rows),
         ),
         Option(
             "length",
@@ -62,7 +84,7 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         Option(
             "padding",
             "with a length, the side of the padding; none: texts are cut only",
-            "right",
+            side,
             (*_SIDES, "none"),
             depends="pad_sequence of PyTorch pads on the right, pad_sequences of Keras on the left",
             idle_where=_NO_LENGTH,
@@ -70,7 +92,7 @@ def text_options(checkpoint: Checkpoint, rows: int) -> list[Option]:
         Option(
             "truncating",
             "with a length, the side at which longer texts are cut",
-            "right",
+            side,
             _SIDES,
             idle_where=_NO_LENGTH,
         ),
@@ -104,11 +126,12 @@ def usual_rules(found: Sequence[str]) -> str:
 
 
 def vocabulary_of(
-    role: Role, rows: int, given: Words, values: OptionValues, *, hidden: Sequence[str] = (), **more: Any
+    role: Role, rows: int, given: Given, values: OptionValues, *, hidden: Sequence[str] = (), **more: Any
 ) -> Vocabulary:
     """The vocabulary of a role by the values of `text_options`. Raises ImportFailed."""
-    mine = list(given[role])
-    if len(mine) not in (rows, rows - 1):
+    mine = list(given.words[role])
+    tokenizer = tokenizer_of(given.contents.get(role))
+    if len(mine) not in (rows, rows - 1) and (tokenizer is None or len(mine) > rows):
         raise ImportFailed(
             f"the {role} vocabulary has {len(mine)} words, but the checkpoint's embedding has {rows} rows: give the "
             "vocabulary that was made with this model; one that was built again numbers its words differently"
@@ -123,11 +146,31 @@ def vocabulary_of(
         "hidden": hidden,
     } | more
     unknown = _unknown(values.text("unknown"), mine, rows)
+    if rules == KERAS:
+        stop_words = lines_of(values.text("stop_words"))
+        return _by_keras(tokenizer or _tokenizer_with(mine), rows, unknown, stop_words=stop_words, **settings)
     if rules == CHARACTERS:
         letters = [*mine, *(no_word(token) for token in range(len(mine), rows))]
         return characters(letters, unknown=_unknown_letter(unknown, mine, rows), **settings)
     stop_words = lines_of(values.text("stop_words"))
     return words(mine, rules, rows=rows, unknown=unknown, stop_words=stop_words, **settings)
+
+
+def _tokenizer_with(mine: Sequence[str]) -> KerasTokenizer:
+    """A Tokenizer of usual settings with these words; id 0 is padding."""
+    return KerasTokenizer({word: token for token, word in enumerate(mine) if token}, oov_token=unknown_word(mine))
+
+
+def _by_keras(
+    tokenizer: KerasTokenizer, rows: int, unknown: Any, *, bos: str | None, eos: str | None, **settings: Any
+) -> Vocabulary:
+    """A vocabulary by Keras' rules. An unknown word is what the Tokenizer says, unless the user says another."""
+    made = keras_tokenizer(tokenizer, rows=rows, **settings)
+    before, after = (() if mark is None else (tokenizer.word_index[mark],) for mark in (bos, eos))
+    changes: dict[str, Any] = {"prepend": before, "append": after}
+    if unknown != "found":
+        changes["unknown"] = rows - 1 if unknown == "last" else unknown
+    return Vocabulary(made.tokenizer, made.use.model_copy(update=changes))
 
 
 def _unknown(value: str, found: Sequence[str], rows: int) -> Any:

@@ -14,6 +14,8 @@ from app.text.cleaning import Cleaning
 from app.text.word_tokenizers import RULES, build, split_of
 from app.text.words import cutter
 
+KERAS = "keras"  # the rules of Keras' Tokenizer, with the settings of the one that is given
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -39,6 +41,8 @@ def word_vocabulary(words: Sequence[str], rules: str, *, unk: str | None, **use:
 def check_rules(rules: str) -> None:
     """Raises ImportFailed unless texts can be split by these rules here and now: the name is known, its extra is
     installed, and spaCy knows the language."""
+    if rules == KERAS:
+        return
     name = rules.partition(":")[0]
     if name not in RULES or (name == "spacy") != (rules != name):
         names = ", ".join(rule for rule in RULES if rule != "spacy")

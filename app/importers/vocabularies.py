@@ -69,6 +69,18 @@ _NAMES_WORDS = (
     "dict",
     "alphabet",
 )
+LETTERS = (  # names of a text whose characters are a vocabulary
+    "all_letters",
+    "letters",
+    "chars",
+    "all_chars",
+    "characters",
+    "all_characters",
+    "charset",
+    "alphabet",
+)
+_ONE_HOT = ("vocab", "word", "char", "letter", "token", "stoi", "itos", "alphabet")
+_MOST_AXES = 9  # single characters that may name columns: x, y, z
 _FIRST = {0: "SOS", 1: "EOS"}  # of the tutorials' `Lang`, whose ids begin at 2
 
 
@@ -100,6 +112,14 @@ def may_be_settings(plain: Plain, path: str) -> bool:
         and all(isinstance(value, int) for value in plain.values())
         and not _are_tags(plain)
         and not any(name in path.lower() for name in _NAMES_WORDS)
+    )
+
+
+def may_be_one_hot(path: str, words: Sequence[str]) -> bool:
+    """Whether numbers of a step may be one-hot rows of this list: of more characters than columns have names of one
+    letter, or of a list that is named for words."""
+    return any(name in path.lower() for name in _ONE_HOT) or (
+        len(words) > _MOST_AXES and all(len(word) == 1 for word in words)
     )
 
 
@@ -146,14 +166,21 @@ def _named(attributes: Mapping[Any, Any]) -> list[str] | None:
     for names in (_BY_ID, _BY_WORD):
         found = [words for name in names if name in attributes and (words := words_of(attributes[name]))]
         if found:
-            return found[0]
+            return found[0][: _most_words(attributes)]
     return None
+
+
+def _most_words(attributes: Mapping[Any, Any]) -> int | None:
+    """`num_words` of a Tokenizer of Keras: words with this id and above are unknown to it."""
+    most = attributes.get("num_words") if "word_index" in attributes else None
+    return most if isinstance(most, int) and most > 0 else None
 
 
 def _of_keras(config: Mapping[str, Any]) -> list[str] | None:
     """The words of `Tokenizer.to_json()`, whose inner values are JSON in text."""
     try:
-        return words_of(json.loads(config["word_index"]))
+        words = words_of(json.loads(config["word_index"]))
+        return words[: _most_words(config)] if words else None
     except (KeyError, TypeError, ValueError):
         return None
 

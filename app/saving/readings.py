@@ -108,6 +108,9 @@ def _fact(module: nn.Module, option: Option) -> str | None:
     if option.name == "nonlinearity":
         kinds = {part.nonlinearity for part in module.modules() if isinstance(part, nn.RNN)}
         return kinds.pop() if len(kinds) == 1 else None
+    if option.name == "slope":
+        slopes = {str(part.negative_slope) for part in module.modules() if isinstance(part, nn.LeakyReLU)}
+        return slopes.pop() if len(slopes) == 1 else None
     if option.name == "conv_padding":
         paddings = {_padding(part) for part in module.modules() if isinstance(part, nn.Conv1d)}
         return paddings.pop() if len(paddings) == 1 else None

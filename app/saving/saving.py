@@ -118,7 +118,9 @@ def save(
 def _converted(
     answers: Answers, checkpoint: Checkpoint, request: ImportRequest, files: Sequence[WordFile], *, compare: bool
 ) -> tuple[Conversion, Readings]:
-    checkpoint = replace(checkpoint, given=[file.words for file in files])
+    checkpoint = replace(
+        checkpoint, given=[file.words for file in files], given_contents=[file.content for file in files]
+    )
     known = Readings()
     if compare:
         layout, known = _read_as(answers, checkpoint, request, files)

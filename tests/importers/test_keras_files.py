@@ -13,6 +13,7 @@ from app.importers.formats import parse
 from app.importers.formats.bounds import Bounds
 from app.importers.keras_files import is_model, is_settings, with_settings
 from app.importers.reading import ForeignObject, read
+from tests.importers.importing import imported
 from tests.importers.keras_files import archive, by_class, by_layer, layer, model
 
 
@@ -169,3 +170,25 @@ def test_a_folder_of_a_saved_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "model" / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ImportFailed, match="SavedModel of TensorFlow, which contains a program"):
         read(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "usual", "other"),
+    [
+        (1, "keras-series-forecaster", "keras-series-classifier"),
+        (3, "keras-series-classifier", "keras-series-forecaster"),
+    ],
+)
+def test_weights_alone_over_a_series_are_read_in_either_way(
+    outputs: int, usual: str, other: str, tmp_path: Path
+) -> None:
+    cell = {"0": np.ones((1, 16)), "1": np.ones((4, 16)), "2": np.zeros(16)}
+    groups = {f"lstm/cell/vars/{number}": array.astype("float32") for number, array in cell.items()}
+    groups |= {"dense/vars/0": np.ones((4, outputs), "float32"), "dense/vars/1": np.zeros(outputs, "float32")}
+    (tmp_path / "x.weights.h5").write_bytes(by_class(groups))
+    given = (f"--checkpoint={tmp_path / 'x.weights.h5'}", "--usual")
+    printed = imported(tmp_path, *given)
+    assert f"layout: {usual}" in printed
+    assert f"(--layout {other})" in printed.partition("check these")[2]
+    printed = imported(tmp_path, *given, f"--layout={other}", name="other")
+    assert f"(--layout {other})" not in printed.partition("check these")[2]

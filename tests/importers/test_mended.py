@@ -143,7 +143,7 @@ def test_half_of_a_pair_says_what_is_missing(tmp_path: Path, half: int) -> None:
             "--set image_size=-1: the value must be a whole number from 32 to 1024",
             marks=pytest.mark.slow,
         ),
-        ("--set=colour=red", "this layout has no option colour; its options: image_size, max_tokens"),
+        ("--set=colour=red", "layout yunjey-captioning has no option colour; its options: image_size, max_tokens"),
         ("--labels=a,b", "leave out --labels"),
         pytest.param("--scaler=none", "leave out --features, --targets and --scaler", marks=pytest.mark.slow),
         pytest.param("--task=knitting", "there is no task knitting", marks=pytest.mark.slow),

@@ -157,3 +157,19 @@ def test_a_graph_inside_of_a_node_is_named(kind: str) -> None:
     told = rf"m\.onnx: the ONNX graph has graphs inside of its node {kind}, .* only LSTM, GRU and RNN nodes"
     with pytest.raises(ImportFailed, match=told):
         _read(_node(kind, ["y"], ["pooled"]))
+
+
+def test_an_export_for_one_source_has_steps_of_any_number() -> None:
+    stub = _graph("LSTM", _node("ReduceMean", ["y"], ["pooled"], axes=[0]), HEAD)
+    stub.state["graph"]["inputs"] = {"x": [1, "t", 3]}
+    graph = graph_of(stub, "m.onnx")
+    assert (graph.window, graph.answers["pooling"]) == (None, "mean")
+
+
+@pytest.mark.parametrize("shape", [["batch_size", 1, 3], ["n", 7, 3]])
+def test_a_recurrence_over_the_rows_of_a_batch_is_refused(shape: list[Any]) -> None:
+    stub = _graph("LSTM", _node("ReduceMean", ["y"], ["pooled"], axes=[0]), HEAD)
+    stub.state["graph"]["inputs"] = {"x": shape}
+    stub.state["graph"]["nodes"][0]["attributes"]["perm"] = [0, 1, 2]
+    with pytest.raises(ImportFailed, match=r"node LSTM .* is not known here"):
+        graph_of(stub, "m.onnx")

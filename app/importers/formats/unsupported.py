@@ -23,7 +23,23 @@ _BEGINNINGS = (
     (b"Rar!", _PACKED.format("rar")),
     (b"\x7fELF", "it is a program for Linux, not a file of weights"),
     (b"\x93NUMPY", "it is a damaged array of numpy"),
+    (
+        b"GGUF",
+        "it is a file of GGUF, which llama.cpp reads: it has language models of transformers, with rounded weights. "
+        "Nothing recurs in them, and Unroll serves recurrent networks",
+    ),
+    (
+        b"version https://git-lfs.github.com/spec/",
+        "it is a pointer of Git LFS, not the file itself: run `git lfs pull` in the repository, or download the file "
+        "from its page, and give that",
+    ),
 )
+_PAGES = (b"<!doctype html", b"<html")
+_PAGE = (
+    "it is a page of HTML, not the file: the link leads to a page about it, or to a warning. Download the file itself "
+    "(on GitHub: `Download raw file`; on Google Drive: confirm the warning), and give that"
+)
+_LONGEST_MARK = 200  # bytes in which a page of HTML begins
 _LEVELDB = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # ends the index of TensorFlow's checkpoints
 
 
@@ -39,6 +55,8 @@ def _reason(content: bytes) -> str | None:
     for beginning, reason in _BEGINNINGS:
         if content.startswith(beginning):
             return reason
+    if content[:_LONGEST_MARK].lstrip().lower().startswith(_PAGES):
+        return _PAGE
     if content[257:262] == b"ustar":
         return _PACKED.format("tar")
     if content[4:8] == b"TFL3":

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from app.errors import ImportFailed
 from app.importers.keras.encoders import encoder_of, pooled_network
 from app.importers.keras.heads import Head, head_of, output_tensors, over_steps, with_inputs
 from app.importers.keras.stacking import forward_recurrence
@@ -44,7 +45,12 @@ def _per_step(output: Steps, targets: int) -> tuple[Forecaster, Tensors]:
     encoder = encoder_of(steps)
     head = head_of(linear, steps.size)
     assert isinstance(encoder.config, SeriesEncoder)
-    require(output.count is not None, "a forecast for each step of the input needs an input of a fixed length")
+    if output.count is None:
+        raise ImportFailed(
+            f"layer {output.pieces[-1].layer.name} of the Keras model forecasts for each step of an input of any "
+            "length, and a forecast needs a fixed number of steps. Build the model with the length of its windows, "
+            "Input((STEPS, FEATURES)), give it these weights (new.set_weights(model.get_weights())), and save it"
+        )
     _check_targets(head.last, targets)
     architecture = Forecaster(
         encoder=encoder.config,

@@ -7,7 +7,8 @@ from app.importers.checkpoint import Checkpoint
 from app.importers.keras.textgenrnn import is_textgenrnn, textgenrnn_settings
 from app.importers.keras.two_models import understand_pair
 from app.importers.keras.understood import Kind, Understood, understand
-from app.importers.keras.weights_alone import ASSUMED, with_usual_settings
+from app.importers.keras.values import Vector
+from app.importers.keras.weights_alone import OTHER_READING, assumed, with_usual_settings
 from app.importers.keras.words import described
 from app.importers.keras_model import KerasModel
 from app.importers.layout import Layout, Understanding
@@ -32,10 +33,24 @@ class KerasLayout(Layout):
         reads_text = understood.reads_text or understood.kind in ("language_model", "window_language_model")
         return understood.kind in self.kinds and reads_text == self.reads_text
 
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        if self.matches(checkpoint):
+            return True
+        if self.reads_text or not checkpoint.keras or any(model.config for model in checkpoint.keras):
+            return False
+        understood = self.understood(checkpoint)  # weights alone do not tell numbers from labels
+        both = {*self.kinds, understood.kind} == {"classifier", "forecaster"}
+        return both and not understood.reads_text and isinstance(understood.output, Vector)
+
     def understanding(self, checkpoint: Checkpoint) -> Understanding:
-        understanding = described(self.understood(checkpoint))
-        assumed = [] if all(model.config for model in checkpoint.keras) else [ASSUMED]
-        return Understanding(understanding.facts, [*understanding.unsure, *assumed])
+        understood = self.understood(checkpoint)
+        understanding = described(understood)
+        doubts = []
+        if not all(model.config for model in checkpoint.keras):
+            doubts = [assumed(reads_text=understood.reads_text)]
+            if not understood.reads_text and understood.kind in OTHER_READING:
+                doubts.insert(0, OTHER_READING[understood.kind])
+        return Understanding(understanding.facts, [*understanding.unsure, *doubts])
 
 
 def understood_in(checkpoint: Checkpoint) -> Understood:

@@ -71,12 +71,12 @@ def features_of(understood: Understood) -> int:
     return int(origin.shape[1] or 1) if len(origin.shape) > 1 else 1
 
 
-def columns_of(understood: Understood, chosen: Mapping[str, str]) -> Columns:
-    """The columns, and the numbers of targets that the outputs may have."""
+def columns_of(understood: Understood, chosen: Mapping[str, str], *, forecasts: bool) -> Columns:
+    """The columns, and the numbers of targets that the outputs may have where it forecasts."""
     features, output = features_of(understood), understood.output
     if chosen.get("rows") == LOOK_BACK:
         features = 1
-    if understood.kind == "classifier":
+    if not forecasts:
         return Columns(features)
     if isinstance(output, Steps):
         return Columns(features, (output.size,))

@@ -11,11 +11,17 @@ from torch import Tensor
 from app.errors import ImportFailed
 from app.importers.keras_model import KerasModel
 
-ASSUMED = (
+_ASSUMED = (
     "a file of weights has no settings: the last output of the last recurrent layer is taken, tanh and sigmoid in the "
-    "cells, relu between dense layers, sigmoid or softmax at the end, and no mask. model.to_json() has the settings: "
+    "cells, relu between dense layers, {end} at the end, and no mask. model.to_json() has the settings: "
     "add its file as another --checkpoint"
 )
+OTHER_READING: Mapping[str, str] = {
+    "forecaster": "whether the output is a forecast, or the label of a series (--layout keras-series-classifier), is "
+    "not in a file of weights",
+    "classifier": "whether the outputs are labels, or a forecast (--layout keras-series-forecaster), is not in a file "
+    "of weights",
+}
 _CELLS = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}
 _KINDS = ("embedding", "bidirectional", "lstm", "gru", "simple_rnn", "dense")
 
@@ -43,10 +49,15 @@ def with_usual_settings(model: KerasModel) -> KerasModel:
         layers[0]["config"]["batch_input_shape"] = [None, None, groups[recurrent[0]][0].shape[0]]
     for name in dense:
         units = groups[name][0].shape[1]
-        last = "sigmoid" if units == 1 else "softmax"
+        last = "softmax" if units > 1 else "sigmoid" if embeddings else "linear"  # one number of a series is a forecast
         layers.append(_layer(name, "Dense", units=units, activation=last if name == dense[-1] else "relu"))
     config = {"class_name": "Sequential", "config": {"name": "sequential", "layers": layers}}
     return replace(model, config=config)
+
+
+def assumed(*, reads_text: bool) -> str:
+    """The assumptions about such a network, in a sentence."""
+    return _ASSUMED.format(end="sigmoid or softmax" if reads_text else "no function or softmax")
 
 
 def _kind(name: str) -> str | None:

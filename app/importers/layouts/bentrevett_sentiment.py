@@ -23,7 +23,7 @@ from app.importers.parts import (
     reordered,
     two_labels,
 )
-from app.importers.text_options import LENGTHS
+from app.importers.text_options import LENGTHS, has_tokenizer
 from app.importers.tokenizer import check_words, word_vocabulary
 from app.importers.vocabularies import Role
 from app.store.classifier import Classifier
@@ -39,7 +39,7 @@ class _Notebook(Layout):
     pooling: str  # of two directions
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        if checkpoint.setting(*LENGTHS) is not None:  # the notebooks read texts as long as they are
+        if checkpoint.setting(*LENGTHS) is not None or has_tokenizer(checkpoint):  # they read whole texts, by torchtext
             return False
         if not checkpoint.is_state_dict_alone or not consists_of(checkpoint.network, "embedding.", self.part, "fc."):
             return False

@@ -146,7 +146,7 @@ class GeneralLanguageModel(Layout):
             source=vocabulary_of(
                 "source",
                 rows,
-                given.words,
+                given,
                 given.values_with({**_DEFAULTS, "prepend": values.text("start")}),
                 hidden=() if end is None else (values.text("end"),),
             ),

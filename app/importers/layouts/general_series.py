@@ -6,6 +6,7 @@ from typing import Any
 
 from app.importers.chain import Chain
 from app.importers.checkpoint import Checkpoint
+from app.importers.column_names import MAY_BE_LABELS
 from app.importers.general_answer import answer_of
 from app.importers.general_chain import chain_in, is_one_hot, known_chain, one_or_two
 from app.importers.general_encoder import encoder_parts
@@ -138,7 +139,8 @@ class SeriesClassifier(_OverSeries):
         understood = understanding_of(
             chain, "a sigmoid" if chain.outputs == 1 else f"{chain.outputs} labels of a series"
         )
-        return Understanding(understood.facts, [*source_doubts(checkpoint, chain), *understood.unsure])
+        doubts = [*source_doubts(checkpoint, chain), *understood.unsure, *_label_doubts(checkpoint, chain)]
+        return Understanding(understood.facts, doubts)
 
     def _more(self, chain: Chain) -> list[Option]:
         return [OUTPUTS] if chain.outputs > 1 else []
@@ -180,10 +182,28 @@ def source_doubts(checkpoint: Checkpoint, chain: Chain) -> list[str]:
     ]
 
 
+def _label_doubts(checkpoint: Checkpoint, chain: Chain) -> list[str]:
+    """Whether names of the files that made this a classifier may be columns."""
+    lists = _labels_in(checkpoint, chain)
+    if _is_named_for_labels(chain) or not lists or any(not path.endswith(MAY_BE_LABELS) for path in lists):
+        return []
+    return [
+        f"whether {checkpoint.name_of(lists[0])} are labels, or columns that the network forecasts (--layout "
+        "series-forecaster), is not in the file"
+    ]
+
+
+def _labels_in(checkpoint: Checkpoint, chain: Chain) -> list[str]:
+    """The paths of lists that have as many names as there are labels."""
+    return [path for path, words in checkpoint.labels.items() if len(words) == max(2, chain.outputs)]
+
+
 def _has_labels(checkpoint: Checkpoint, chain: Chain) -> bool:
     """Whether the outputs are labels: the files have as many names, or the last layer is named for them."""
-    if any(len(words) == max(2, chain.outputs) for words in checkpoint.labels.values()):
-        return True
+    return bool(_labels_in(checkpoint, chain)) or _is_named_for_labels(chain)
+
+
+def _is_named_for_labels(chain: Chain) -> bool:
     return any(word in chain.head[-1].linear.prefix.lower() for word in _LABELLED)
 
 

@@ -24,6 +24,7 @@ _MAY_LABEL = (
 )
 _NEVER = -1000  # transitions that the tutorial forbids have -10000
 _NOT_FOR_TAGS = ("stop_words", "pooling", "norm_at")  # a tag for each word
+_EVERY_OUTPUT = {"pooling": "last_output", "norm_at": "outputs"}  # what the head reads, and where its norms are
 
 
 class GeneralTagger(Layout):
@@ -47,7 +48,7 @@ class GeneralTagger(Layout):
         chain = known_chain(checkpoint)
         crf = ", CRF " + chain.crf.name if chain.crf else ""
         understood = understanding_of(chain, f"{chain.outputs} tags a word{crf}")
-        doubts = [doubt for doubt in understood.unsure if "(pooling)" not in doubt]
+        doubts = [doubt for doubt in understood.unsure if not doubt.endswith(("(pooling)", "(norm_at)"))]
         return Understanding(
             understood.facts, [*doubts, *([] if chain.crf is not None or has_spans(checkpoint) else [_MAY_LABEL])]
         )
@@ -64,7 +65,7 @@ class GeneralTagger(Layout):
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         chain = known_chain(checkpoint)
-        values = given.values
+        values = given.values_with(_EVERY_OUTPUT)
         parts, answer = encoder_parts(chain, values), answer_of(chain, values)
         require(answer.outputs > 1, "a tagger needs two tags or more")
         crf = _crf(chain.crf, given) if chain.crf is not None else {}
@@ -76,9 +77,7 @@ class GeneralTagger(Layout):
                 crf=chain.crf is not None,
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors, **crf},
-            source=vocabulary_of(
-                "source", chain.embedding.outputs, given.words, given.values_with({"stop_words": "none"})
-            ),
+            source=vocabulary_of("source", chain.embedding.outputs, given, given.values_with({"stop_words": "none"})),
         )
 
 

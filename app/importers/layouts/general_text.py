@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from app.importers.checkpoint import Checkpoint
 from app.importers.general_answer import answer_of
-from app.importers.general_chain import chain_in, known_chain, one_or_two, reads_words, tags_in
+from app.importers.general_chain import chain_in, known_chain, one_hot_in, one_or_two, reads_words, tags_in
 from app.importers.general_encoder import encoder_parts
 from app.importers.general_options import OUTPUTS, options_of
 from app.importers.general_understanding import understanding_of
@@ -43,7 +43,13 @@ class TextClassifier(Layout):
         outputs = chain.outputs
         understood = understanding_of(chain, "a sigmoid" if outputs == 1 else f"{outputs} labels of a text")
         tagger = [_MAY_TAG] if outputs > 1 and not chain.attention and chain.pooled == chain.width else []
-        return Understanding(understood.facts, [*understood.unsure, *tagger])
+        path = one_hot_in(checkpoint, chain)
+        rows = (
+            [f"one-hot rows: {chain.features} numbers a step, as many as {checkpoint.name_of(path)} has"]
+            if path
+            else []
+        )
+        return Understanding([*rows, *understood.facts], [*understood.unsure, *tagger])
 
     def options(self, checkpoint: Checkpoint) -> Sequence[Option]:
         chain = known_chain(checkpoint)
@@ -78,5 +84,5 @@ class TextClassifier(Layout):
                 }
             ),
             tensors={"encoder.embedding.weight": chain.embedding.weight, **parts.tensors, **answer.tensors},
-            source=vocabulary_of("source", chain.embedding.outputs, given.words, values),
+            source=vocabulary_of("source", chain.embedding.outputs, given, values),
         )

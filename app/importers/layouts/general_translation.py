@@ -64,7 +64,7 @@ class GeneralTranslation(Layout):
             raise ImportFailed(f"the parts do not fit together: {error.errors()[0]['msg']}") from error
         start, stop = start_and_stop(given.words["target"], values)
         most = values.number("max_tokens")
-        source = vocabulary_of("source", pair.encoder.rows, given.words, values)
+        source = vocabulary_of("source", pair.encoder.rows, given, values)
         source = replace(source, use=source.use.model_copy(update={"reverse": values.is_yes("reverse")}))
         return Converted(
             task="translation",

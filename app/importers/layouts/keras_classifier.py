@@ -52,7 +52,7 @@ class KerasSeriesClassifier(KerasLayout):
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
         understood = self.understood(checkpoint)
-        return Needs(labels=max(2, understood.outputs), columns=columns_of(understood, chosen))
+        return Needs(labels=max(2, understood.outputs), columns=columns_of(understood, chosen, forecasts=False))
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)

@@ -42,7 +42,7 @@ class KerasForecaster(KerasLayout):
         return [*series_options(understood), *([_FEEDBACK] if fed else []), *order]
 
     def needs(self, checkpoint: Checkpoint, chosen: Mapping[str, str]) -> Needs:
-        return Needs(columns=columns_of(self.understood(checkpoint), chosen))
+        return Needs(columns=columns_of(self.understood(checkpoint), chosen, forecasts=True))
 
     def convert(self, checkpoint: Checkpoint, given: Given) -> Converted:
         understood = self.understood(checkpoint)

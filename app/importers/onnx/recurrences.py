@@ -60,8 +60,9 @@ def _check_is_read_by_steps(walk: Walk, source: Steps) -> None:
     if len(axes) != 3 or not axes[0].isdecimal() or axes[1] == FEATURES or FEATURES in axes[:2] or axes[2] == NEW:
         raise Unknown
     steps = int(axes[0])
-    if axes[1] != NEW and isinstance(walk.shape[int(axes[1])], int) and not isinstance(walk.shape[steps], int):
-        raise Unknown  # it recurs over the rows of a batch
+    length, rows = walk.shape[steps], 1 if axes[1] == NEW else walk.shape[int(axes[1])]
+    if not isinstance(length, int) and isinstance(rows, int) and (rows != 1 or "batch" in str(length).lower()):
+        raise Unknown  # it recurs over the rows of a batch; one row and free steps are an export for one source
     if len(walk.shape) == 3 and isinstance(walk.shape[steps], int):
         walk.window = walk.shape[steps]
 
