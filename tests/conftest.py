@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -166,3 +167,10 @@ def wait_until_ready(address: str, *, process: subprocess.Popen[str] | None = No
         assert not has_ended, f"the process of {address} ended before it was ready"
         time.sleep(0.05)
     raise AssertionError(f"{address} was not ready within {START_SECONDS} s")
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a short path, unlike `tmp_path`: the paths of sockets in it are limited."""
+    with tempfile.TemporaryDirectory(prefix="unroll-test-", dir="/tmp") as folder:
+        yield Path(folder)

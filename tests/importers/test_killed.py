@@ -85,19 +85,19 @@ def killed_when(moment: Callable[[Path, Path], bool], files: Path, folder: Path)
 
 
 @pytest.mark.slow
-def test_a_killed_import_leaves_nothing(files: Path, tmp_path: Path) -> None:
-    store = tmp_path / "store"
+def test_a_killed_import_leaves_nothing(files: Path, short_path: Path) -> None:
+    store = short_path / "store"
     seen = 0
     for moment in (writes, has_read, starts_to_read):
-        children = killed_when(moment, files, tmp_path)
+        children = killed_when(moment, files, short_path)
         seen += len(children)
         until(lambda: not any(map(lives, children)))  # noqa: B023 - it is called at once
         assert read_store(store) == Contents((), ())
     assert seen > 0
-    assert importing(files, tmp_path).wait(60) == 0, (tmp_path / "said").read_text()
+    assert importing(files, short_path).wait(60) == 0, (short_path / "said").read_text()
     assert [version.manifest.key for version in read_store(store).versions] == [f"{NAME}/1"]
     assert [path.name for path in (store / NAME).iterdir()] == ["1"]
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list((short_path / "scratch").iterdir()) == []
 
 
 def lives(process: psutil.Process) -> bool:

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,22 +23,15 @@ def command(store: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(short_path: Path) -> Iterator[Path]:
     """A folder on a file system of 64 KiB."""
-    folder = tmp_path / "disk"
+    folder = short_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mounting, capture_output=True, check=False).returncode:
         pytest.skip("NO MOUNT: this user may not mount a file system, so a full one is NOT tested")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder with a short path, unlike `tmp_path`: the paths of sockets in it are limited."""
-    with tempfile.TemporaryDirectory(prefix="unroll-test-", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def refused(store: Path, folder: Path, **arguments: object) -> str:
@@ -88,8 +80,8 @@ def folder_of(parent: Path, size: int) -> Path:
     return folder
 
 
-def test_a_path_that_is_too_long_for_sockets(tiny_store: Path, place: Path) -> None:
-    folder = folder_of(place, 73)
+def test_a_path_that_is_too_long_for_sockets(tiny_store: Path, short_path: Path) -> None:
+    folder = folder_of(short_path, 73)
     (line,) = refused(tiny_store, folder).splitlines()
     assert line.startswith(
         f"Error: the path of the folder for temporary files, {folder}, has 73 bytes; the limit is 72,"
@@ -98,50 +90,50 @@ def test_a_path_that_is_too_long_for_sockets(tiny_store: Path, place: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_longest_path_is_used(tiny_store: Path, place: Path) -> None:
-    with started(command(tiny_store), ADDRESS, TMPDIR=str(folder_of(place, 72))) as served:
+def test_the_longest_path_is_used(tiny_store: Path, short_path: Path) -> None:
+    with started(command(tiny_store), ADDRESS, TMPDIR=str(folder_of(short_path, 72))) as served:
         assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
 
 
-def folders(place: Path) -> set[str]:
-    return {path.name for path in place.iterdir()}
+def folders(short_path: Path) -> set[str]:
+    return {path.name for path in short_path.iterdir()}
 
 
 @pytest.mark.slow  # several services are started
-def test_the_next_service_removes_the_folder_of_a_killed_one(tiny_store: Path, place: Path) -> None:
-    (place / "unroll-of-somebody").mkdir()
+def test_the_next_service_removes_the_folder_of_a_killed_one(tiny_store: Path, short_path: Path) -> None:
+    (short_path / "unroll-of-somebody").mkdir()
     with (
-        started(command(tiny_store), ADDRESS, TMPDIR=str(place)) as first,
-        started(command(tiny_store), ADDRESS, TMPDIR=str(place)) as living,
+        started(command(tiny_store), ADDRESS, TMPDIR=str(short_path)) as first,
+        started(command(tiny_store), ADDRESS, TMPDIR=str(short_path)) as living,
     ):
-        both = folders(place)
+        both = folders(short_path)
         assert len(both) == 3
         engines = first.engines()
         first.process.kill()
         first.process.wait()
         until(lambda: not any(engine.is_running() for engine in engines))
-        assert folders(place) == both  # nobody was left to remove it
-        with started(command(tiny_store), ADDRESS, TMPDIR=str(place)) as third:
-            after = folders(place)
+        assert folders(short_path) == both  # nobody was left to remove it
+        with started(command(tiny_store), ADDRESS, TMPDIR=str(short_path)) as third:
+            after = folders(short_path)
             assert len(after) == 3
             assert len(after & both) == 2
             for served in (living, third):
                 assert httpx.post(f"{served.address}/v1/sentiment", json={"inputs": "a"}).status_code == 200
             third.process.terminate()
             assert third.process.wait(PATIENCE) == 0
-        assert folders(place) == after & both
+        assert folders(short_path) == after & both
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: files of another user are NOT tested")
-def test_folders_of_other_users_and_locked_ones_are_left_alone(tiny_store: Path, place: Path) -> None:
-    foreign, locked, dead = (place / f"unroll-service-{name}" for name in ("foreign", "locked", "dead"))
+def test_folders_of_other_users_and_locked_ones_are_left_alone(tiny_store: Path, short_path: Path) -> None:
+    foreign, locked, dead = (short_path / f"unroll-service-{name}" for name in ("foreign", "locked", "dead"))
     for folder in (foreign, locked, dead):
         folder.mkdir(mode=0o700)
     os.chown(foreign, 65534, 65534)
     held = os.open(locked, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     try:
-        with started(command(tiny_store), ADDRESS, TMPDIR=str(place)):
+        with started(command(tiny_store), ADDRESS, TMPDIR=str(short_path)):
             assert foreign.exists()
             assert locked.exists()
             assert not dead.exists()
