@@ -100,6 +100,7 @@ def _open_streams(service: Service, count: int, idle: float) -> str:
     """What open streams cost while no piece comes."""
     front = psutil.Process(service.pid)
     engines = [one for one in front.children(recursive=True) if "app.engine" in one.cmdline()]
+    without = _work_of_idle(front, engines, idle)
     memory = front.memory_info().rss
     began = time.perf_counter()
     with _streams(service, count) as streams:
@@ -109,9 +110,7 @@ def _open_streams(service: Service, count: int, idle: float) -> str:
             assert "results" in json.loads(stream.recv(timeout=120))
         answered = time.perf_counter() - began
         grown = front.memory_info().rss - memory
-        before = [_worked(front), sum(map(_worked, engines))]
-        time.sleep(idle)
-        after = [_worked(front), sum(map(_worked, engines))]
+        within = _work_of_idle(front, engines, idle)
         times = []
         for stream in streams[:100]:
             sent = time.perf_counter()
@@ -119,13 +118,20 @@ def _open_streams(service: Service, count: int, idle: float) -> str:
             stream.recv(timeout=120)
             times.append(time.perf_counter() - sent)
     rows = [
-        ["first pieces of all answered after, s", f"{answered:.1f}"],
-        [f"processor time of the front end in {idle:g} s without a piece, s", f"{after[0] - before[0]:.2f}"],
-        [f"processor time of the engine in {idle:g} s without a piece, s", f"{after[1] - before[1]:.2f}"],
-        ["memory of the front end for each, kB", f"{grown / count / 1000:.0f}"],
-        ["a later piece, ms", f"{statistics.median(times) * 1000:.1f}"],
+        ["first pieces of all answered after, s", "", f"{answered:.1f}"],
+        [f"processor time of the front end in {idle:g} s without a piece, s", f"{without[0]:.2f}", f"{within[0]:.2f}"],
+        [f"processor time of the engine in {idle:g} s without a piece, s", f"{without[1]:.2f}", f"{within[1]:.2f}"],
+        ["memory of the front end for each, kB", "", f"{grown / count / 1000:.0f}"],
+        ["a later piece, ms", "", f"{statistics.median(times) * 1000:.1f}"],
     ]
-    return table([f"{count:,} open streams", "figure"], rows, words=(f"{count:,} open streams",))
+    return table(["", "no stream", f"{count:,} open streams"], rows, words=("",))
+
+
+def _work_of_idle(front: psutil.Process, engines: list[psutil.Process], seconds: float) -> list[float]:
+    """Processor seconds of the front end and of its engines while nothing is sent."""
+    before = [_worked(front), sum(map(_worked, engines))]
+    time.sleep(seconds)
+    return [_worked(front) - before[0], sum(map(_worked, engines)) - before[1]]
 
 
 @contextmanager
