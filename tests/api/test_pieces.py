@@ -240,6 +240,8 @@ def test_a_state_continues_a_stream_elsewhere(address: str) -> None:
         (b"{]\n", "unreadable-body", 400),
         (b"[1]\n", "unreadable-body", 400),
         (b'{"inputs": ["a b", "c d"]}\n', "too-many-inputs", 422),
+        (b'{"inputs": "a b", "state": ""}\n', "invalid-request", 422),
+        (b'{"inputs": "a b", "state": false}\n', "invalid-request", 422),
         (b'{"inputs": "a b", "model": "nothing"}\n', "model-not-found", 404),
         (b'{"inputs": "a b", "model": "sentiment-en"}\n', "no-state", 422),
         (b'{"inputs": "a b", "unknown": 1}\n', "invalid-request", 422),
