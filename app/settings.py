@@ -44,6 +44,12 @@ def _checked_storage(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _checked_secrets(secrets: SecretStr | None) -> SecretStr | None:
+    if secrets is not None and not any(map(str.strip, secrets.get_secret_value().split(","))):
+        raise ValueError("must be one or more secrets, separated by commas")
+    return secrets
+
+
 def _checked_prefix(path: str) -> str:
     path = path.rstrip("/")
     if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
@@ -193,7 +199,7 @@ class Settings(BaseSettings):
     max_request_pixels: Annotated[int, Field(ge=1)] = Field(
         32_000_000, description="Maximum pixels of all images and frames of one request, in the size that models read."
     )
-    state_secret: SecretStr | None = Field(
+    state_secret: Annotated[SecretStr | None, AfterValidator(_checked_secrets)] = Field(
         None,
         description="Secrets that sign states, separated by commas: the first one signs, all verify. Services with the "
         "same secret take each other's states. Without it a service of one worker draws a secret at its start.",

@@ -16,7 +16,7 @@ from app.engine.faults import NOT_FINITE, failed, failed_alone, failed_among_oth
 from app.engine.forecast import forecasted
 from app.engine.hypotheses import decoded, progress, row_hypotheses
 from app.engine.loaded_model import LoadedModel
-from app.engine.protocol import Event, Progress
+from app.engine.protocol import Event, Hypothesis, Progress
 from app.engine.request import Output, Request
 from app.engine.sampling import Choice, choose, most_probable
 from app.engine.sampling_options import SamplingOptions, options_of
@@ -61,8 +61,9 @@ def answer_at_deadline(model: LoadedModel, request: Request) -> Event | None:
             answer = forecasted(request)
         elif request.rows:
             slots = model.group_of(request)
-            hypotheses = row_hypotheses(slots, [request], slots.snapshot(), "deadline")
-            answer = decoded(model, request, hypotheses.get(request), "deadline")
+            hypothesis = row_hypotheses(slots, [request], slots.snapshot(), "deadline").get(request)
+            _keep_row(model, slots, request, hypothesis)
+            answer = decoded(model, request, hypothesis, "deadline")
     except Exception as error:
         model.count_error(error)
         _, answer = failed_alone(request, error)
@@ -239,10 +240,15 @@ def _answers(model: LoadedModel, slots: Slots, snapshot: Snapshot, requests: Seq
         hypothesis = hypotheses.get(request)
         if hypothesis and request.decode.stream and (fresh := progress(request, hypothesis)):
             outputs.append((request, fresh))
-        if hypothesis is not None and model.policy.looks_each_step:  # otherwise its row has made further steps
-            keep_decoded(request, slots.state, len(hypothesis.tokens))
+        _keep_row(model, slots, request, hypothesis)
         outputs.append((request, decoded(model, request, hypothesis, "length")))
     return outputs
+
+
+def _keep_row(model: LoadedModel, slots: Slots, request: Request, hypothesis: Hypothesis | None) -> None:
+    """Keep the state of a row, if it is that after its tokens: on a GPU it has made further steps."""
+    if hypothesis is not None and model.policy.looks_each_step:
+        keep_decoded(request, slots.state, len(hypothesis.tokens))
 
 
 def _is_bad(request: Request, snapshot: Snapshot) -> bool:

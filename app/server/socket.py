@@ -42,6 +42,7 @@ class SocketCycle(Cycle):
     _message = b""  # fragments of a message that has not ended
     _line = b""  # of the answer, until it ends
     _status = 200
+    _has_failed = False
 
     def prepare(self, head: bytes, most: int) -> None:
         """Take the head of the request. Messages have at most `most` bytes."""
@@ -104,10 +105,10 @@ class SocketCycle(Cycle):
         if self._status != 200:
             lines = [json.dumps({"error": json.loads(line)}, ensure_ascii=False).encode() for line in lines]
         for line in lines:
+            self._has_failed = line.startswith(b'{"error"')
             self._socket.send_text(line)
         if is_last:
-            failed = self._status != 200 or self.failure is not None
-            self._socket.send_close(CloseCode.POLICY_VIOLATION if failed else CloseCode.NORMAL_CLOSURE)
+            self._socket.send_close(CloseCode.POLICY_VIOLATION if self._has_failed else CloseCode.NORMAL_CLOSURE)
         self._write()
         if is_last:
             self.response_complete = True

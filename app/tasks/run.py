@@ -44,7 +44,7 @@ async def prepare(
     if session is None:
         carrying = opened(options, reader.keys, returns=task.answer.keeps_states)
     else:
-        check_options(options, "a session")
+        check_options(options, "session")
         carrying = session
     if carrying.start is not None:
         check_model(carrying.start, model, version)

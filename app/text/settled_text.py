@@ -33,9 +33,12 @@ def split_text(text: str, use: TokenizerUse, encode: Encode) -> SplitText:
     """The settled part of a text and the rest, which has a token. The ids of both are those of the whole."""
     whole, end = list(encode(text)), len(text)
     while end := _last_word(text[:end], use):
-        settled, rest = list(encode(text[:end])), list(encode(text[end:]))
-        if rest:
+        if rest := list(encode(text[end:])):
+            settled = list(encode(text[:end]))
             return SplitText(settled, rest, end) if settled + rest == whole else SplitText([], whole, 0)
+        end -= len(text) - end  # twice as much: a text may end in thousands of words without a token
+        if end <= 0:
+            break
     return SplitText([], whole, 0)
 
 

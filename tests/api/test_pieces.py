@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
@@ -240,6 +241,8 @@ def test_a_state_continues_a_stream_elsewhere(address: str) -> None:
         (b"{]\n", "unreadable-body", 400),
         (b"[1]\n", "unreadable-body", 400),
         (b'{"inputs": ["a b", "c d"]}\n', "too-many-inputs", 422),
+        (b'{"inputs": "a b", "state": ""}\n', "invalid-request", 422),
+        (b'{"inputs": "a b", "state": false}\n', "invalid-request", 422),
         (b'{"inputs": "a b", "model": "nothing"}\n', "model-not-found", 404),
         (b'{"inputs": "a b", "model": "sentiment-en"}\n', "no-state", 422),
         (b'{"inputs": "a b", "unknown": 1}\n', "invalid-request", 422),
@@ -336,8 +339,10 @@ def test_what_is_wrong_with_a_message_ends_the_socket(address: str) -> None:
                 assert _result(json.loads(socket.recv(timeout=PATIENCE)))
             socket.send('{"inputs": 3}')
             assert json.loads(socket.recv(timeout=PATIENCE))["error"]["type"] == "/problems/invalid-request"
-            with pytest.raises(ConnectionClosed):
+            with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(timeout=PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == CloseCode.POLICY_VIOLATION
 
 
 def test_a_message_that_is_too_long_ends_the_socket(address: str) -> None:

@@ -73,6 +73,9 @@ def test_a_hang_up_within_a_piece_frees_its_row(address: str, as_socket: bool) -
             stream.send(_LONG)
             until(lambda: _runs(address), seconds=PATIENCE)
     until(lambda: metric(address, "unroll_engine_cancelled_total") == cancelled + 1, seconds=PATIENCE)
+    counted = f'unroll_http_requests_total{{route="{_FORECAST}",status="%s"}} '
+    until(lambda: counted % 499 in httpx.get(f"{address}/metrics").text, seconds=PATIENCE)
+    assert counted % 500 not in httpx.get(f"{address}/metrics").text
     until(lambda: not _runs(address), seconds=PATIENCE)
     until(lambda: metric(address, "unroll_pending_requests") == 0, seconds=PATIENCE)
 

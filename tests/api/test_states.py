@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from pydantic import SecretStr
@@ -17,6 +18,9 @@ from app.store.encoders import TextEncoder
 from app.store.recurrence import Recurrence
 from app.store.tagger import Tagger
 from app.store.text_input import TokenizerUse
+from app.tasks.answers.decoding_options import MOST_TOKENS
+from app.tasks.states.keys import StateKeys
+from tests.api.conftest import with_more_time
 from tests.conftest import PATIENCE, serving_store
 from tests.tiny_numbers import number_drafts
 from tests.tiny_store import VOCABULARY, drafts, publish_tiny, tiny_tokenizer
@@ -157,7 +161,8 @@ def test_a_completion_goes_on_as_if_it_had_not_stopped(here: httpx.Client, drawn
             state = {"state": _one(here, "/v1/states", piece, model="lm-en", **state)["state"]}
         part = _one(here, "/v1/complete", last, max_tokens=3, return_state=True, **members, **state)
         tokens, text = part["tokens"], part["text"]
-        members = {name: value for name, value in members.items() if name not in ("seed", "min_tokens")}
+        left_out = ("min_tokens", "seed") if seed else ("min_tokens",)  # the same seed goes on as well
+        members = {name: value for name, value in members.items() if name not in left_out}
         while part["finish_reason"] == "length" and len(tokens) < 12:
             most = min(4, 12 - len(tokens))
             part = _one(here, "/v1/complete", "", max_tokens=most, return_state=True, state=part["state"], **members)
@@ -173,6 +178,40 @@ def test_a_completion_that_was_cut_goes_on_after_its_text(here: httpx.Client) ->
         cut = _one(here, "/v1/complete", TEXT, model="lm-en", max_tokens=6, return_state=True, **options)
         assert _one(here, "/v1/complete", " and then", state=cut["state"], max_tokens=3)["text"] is not None
     assert found["state"]
+
+
+@pytest.mark.parametrize("options", [{}, {"stop": ["not there"]}, {"beams": 2}], ids=str)
+def test_a_completion_goes_on_after_its_deadline(here: httpx.Client, options: dict[str, object]) -> None:
+    body = {"inputs": TEXT, "model": "lm-en", "max_tokens": 4000, "min_tokens": 4000, "return_state": True}
+    answer = with_more_time(lambda ms: here.post("/v1/complete", json=body | options | {"timeout_ms": ms}))
+    assert answer.status_code == 200, answer.text
+    (cut,), count = answer.json()["results"], answer.json()["usage"]["emitted_tokens"]
+    assert cut["finish_reason"] == "deadline"
+    rest = _one(here, "/v1/complete", "", state=cut["state"], max_tokens=5, min_tokens=5)
+    assert rest["text"]
+    if not options:
+        whole = _one(here, "/v1/complete", TEXT, model="lm-en", max_tokens=count + 5, min_tokens=count + 5)
+        assert cut["text"] + rest["text"] == whole["text"]
+
+
+def test_forks_of_a_completion_draw_each_their_own(here: httpx.Client) -> None:
+    members = {"temperature": 1.5, "return_state": True, "max_tokens": 4}
+    state = _one(here, "/v1/complete", TEXT, model="lm-en", seed=6, **members)["state"]
+    forks = here.post("/v1/complete", json={"inputs": ["", "", ""], "state": state, **members}).json()["results"]
+    assert [fork["seed"] for fork in forks] == [6, 7, 8]
+    assert forks[0]["text"] == _one(here, "/v1/complete", "", state=state, **members)["text"]
+
+
+def test_rules_count_as_many_decoded_tokens_as_an_answer_may_have(here: httpx.Client) -> None:
+    keys = StateKeys(["first"], most=2**20)
+    members = {"no_repeat_ngram_size": 3, "return_state": True, "max_tokens": 4, "min_tokens": 4}
+    state = keys.open(_one(here, "/v1/complete", TEXT, model="lm-en", **members)["state"])
+    assert state.decoded is not None
+    long = msgspec.structs.replace(state, decoded=[*range(5, 10), *state.decoded] * 1200)
+    after = keys.open(_one(here, "/v1/complete", "", state=keys.seal(long), **members)["state"])
+    assert after.decoded is not None
+    assert len(after.decoded) == MOST_TOKENS
+    assert after.decoded[-8:-4] == state.decoded
 
 
 def test_a_stream_ends_with_a_state(here: httpx.Client) -> None:

@@ -4,9 +4,11 @@ import base64
 import random
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
 from app.engine.protocol import Carried
 from app.errors import InvalidState
+from app.settings import Settings
 from app.tasks.states.keys import StateKeys
 from app.tasks.states.saved import SavedState
 
@@ -70,3 +72,8 @@ def test_a_state_is_bounded() -> None:
 
 def test_services_without_a_secret_do_not_share_states() -> None:
     assert "another secret" in _refusal(StateKeys.drawn(most=4000).seal(SAVED))
+
+
+def test_a_setting_without_a_secret_is_refused() -> None:
+    with pytest.raises(ValidationError, match="one or more secrets"):
+        Settings(state_secret=SecretStr(" , "))

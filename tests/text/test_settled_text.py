@@ -55,6 +55,18 @@ def test_a_word_stays_until_a_space_and_another_follow_it() -> None:
     assert settled("one two  three  ") == "one two"
 
 
+def test_thousands_of_words_without_a_token_are_looked_at_a_few_times() -> None:
+    sizes = []
+
+    def encode(part: str) -> list[int]:
+        sizes.append(len(part))
+        return [1] * part.count("a")
+
+    text = "a a" + " z" * 9000
+    assert split_text(text, TokenizerUse(), encode).end <= len("a")
+    assert sum(sizes) < 6 * len(text)
+
+
 def test_rules_that_look_across_words_say_so() -> None:
     assert why_not_settled(TokenizerUse()) is None
     for use, reason in (

@@ -52,12 +52,12 @@ class PieceAnswers(Response):
                         has_begun = True
                         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     await send({"type": "http.response.body", "body": block, "more_body": True})
-        except ClientDisconnect:
-            raise
         except Exception as error:
-            if not has_begun:
+            if not has_begun:  # of a client that is gone the log has the status
                 await (await response_of(self._request, error))(scope, receive, send)
                 return
+            if isinstance(error, ClientDisconnect):
+                raise
             await send({"type": "http.response.body", "body": await self._failure(error), "more_body": True})
         await send({"type": "http.response.body"})
 

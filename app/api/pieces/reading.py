@@ -118,7 +118,8 @@ class PieceReader:
         if not isinstance(given, dict):
             raise _invalid("json_invalid", "Invalid JSON: each line is an object with inputs")
         inputs = {"inputs": given.pop("inputs")} if "inputs" in given else {}
-        state = given.pop("state", None) or self._state
+        if (state := given.pop("state", None)) is None:
+            state = self._state
         self._options |= given
         returns = self._options.get("return_state")
         self._members = self._options | inputs | ({} if state is None else {"state": state})

@@ -6,6 +6,7 @@ import msgspec
 
 from app.engine.client import EngineClient
 from app.engine.protocol import Carried, Carry, Decode, Decoded, Embed, Embedded, Hypothesis, Terms, Tokens
+from app.tasks.answers.decoding_options import MOST_TOKENS
 from app.tasks.answers.sentence import shown_ids
 from app.tasks.answers.transcript import SentenceOutput
 from app.tasks.job import Job
@@ -42,7 +43,7 @@ async def with_state(
         unshown=ids[shown:],
         seed=job.request.seed if job.request.temperature else None,
         drawn=job.request.drawn + len(tokens) if job.request.temperature else 0,
-        decoded=[*job.request.past, *tokens] if counts_tokens(job.request) else None,
+        decoded=[*job.request.past, *tokens][-MOST_TOKENS:] if counts_tokens(job.request) else None,
     )
     state = dataclasses.replace(following, saved=saved).sealed(None)
     return dataclasses.replace(output, result=output.result.model_copy(update={"state": state}))
@@ -67,6 +68,7 @@ async def _read_again(client: EngineClient, job: Job, terms: Terms, tokens: list
     ids = [*(() if source.unread else source.ids), *([first, *tokens][:-1])]
     if not ids:
         return start
+    terms = msgspec.structs.replace(terms, deadline=None)  # it may have passed: the time to answer limits the request
     embedded = await client.answer(job.key, Tokens(ids), Embed(), terms, cost=len(ids), carry=Carry(start, len(ids)))
     assert isinstance(embedded, Embedded)
     return embedded.carried

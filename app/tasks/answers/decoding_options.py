@@ -13,6 +13,7 @@ from app.tasks.catalog import Entry
 from app.tasks.options import TaskOptions
 
 MOST_SEED = 2**63 - 1
+MOST_TOKENS = 10_000  # of an answer
 StopString = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -23,12 +24,12 @@ def _listed(stop: object) -> object:
 class DecodingOptions(TaskOptions):
     """How tokens are decoded: greedily, drawn with `temperature`, or searched with `beams`."""
 
-    max_tokens: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = Field(
         None,
         description="Limit of tokens in an answer, or in each sentence that is read on its own; the model's own when "
         "left out.",
     )
-    min_tokens: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+    min_tokens: Annotated[int, Field(ge=0, le=MOST_TOKENS)] | None = Field(
         None, description="Tokens before the model may end an answer; the model's own when left out."
     )
     beams: Annotated[int, Field(ge=1, le=16)] | None = Field(

@@ -57,8 +57,9 @@ class TokenKind(AnswerKind):
         if plan.prefix and read.part:
             plan = msgspec.structs.replace(plan, prefix=[])
         plan = _with_past(plan, read)
-        if plan.temperature and read.saved is not None and read.saved.seed is not None and not _names_seed(options):
-            plan = msgspec.structs.replace(plan, seed=read.saved.seed, drawn=read.saved.drawn)
+        saved, named = read.saved, _decoding(options).seed
+        if plan.temperature and saved is not None and saved.seed is not None and named in (None, saved.seed):
+            plan = msgspec.structs.replace(plan, seed=(saved.seed + index) & MOST_SEED, drawn=saved.drawn)
         return plan if read.first is None else msgspec.structs.replace(plan, first=read.first)
 
     def check(self, jobs: Sequence[Job], options: TaskOptions, limits: AnswerLimits) -> None:
@@ -201,10 +202,6 @@ def _with_past(plan: Decode, read: ReadSource) -> Decode:
             options=["state", rule],
         )
     return msgspec.structs.replace(plan, past=read.saved.decoded)
-
-
-def _names_seed(options: TaskOptions) -> bool:
-    return isinstance(options, DecodingOptions) and options.seed is not None
 
 
 def _check_one_sentence(jobs: Sequence[Job]) -> None:

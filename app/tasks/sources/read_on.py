@@ -94,10 +94,8 @@ def _before(saved: SavedState, place: Reading) -> list[int]:
 
 
 def _nothing_new(place: Reading) -> EmptyInput:
-    return EmptyInput(
-        f"inputs[{place.index}] is empty, and the state has nothing to continue with: send what comes next",
-        input=place.index,
-    )
+    why = "" if place.carrying.start is None else ", and the state has nothing to continue with"
+    return EmptyInput(f"inputs[{place.index}] is empty{why}: send what comes next", input=place.index)
 
 
 def _kept(ids: list[int], settled: int, unread: str, end: int, saved: SavedState, place: Reading) -> ReadSource:
