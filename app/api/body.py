@@ -128,6 +128,9 @@ def query_parameters(form: type[BaseModel], *, leave_out: Collection[str] = ()) 
     for name, schema in form.model_json_schema()["properties"].items():
         if name not in leave_out:
             schema.pop("default", None)
+            for part in (schema, *schema.get("anyOf", ())):
+                for limit in ("pattern", "minLength"):  # a blank field counts as left out
+                    part.pop(limit, None)
             description = schema.pop("description", "") or _description_within(schema)
             described.append(
                 {"name": name, "in": "query", "required": False, "description": description, "schema": schema}

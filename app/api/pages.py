@@ -21,6 +21,13 @@ _DEMO = WEB_ASSETS / "index.html"
 # Pages load nothing from other hosts and run no inline script, even if an answer contains one.
 _POLICY = "default-src 'self'; img-src 'self' blob: data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 DEMO_HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+# Swagger UI sends a text of JSON lines as one JSON string.
+_LINES_AS_THEY_ARE = b"""
+requestInterceptor: (request) => {
+  if (request.headers["Content-Type"] === "application/x-ndjson") request.body = JSON.parse(request.body);
+  return request;
+},
+"""
 router = APIRouter(include_in_schema=False)
 
 
@@ -54,6 +61,7 @@ def _swagger_ui() -> HTMLResponse:
         swagger_favicon_url="assets/web/favicon.svg",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0},
     )
+    page = HTMLResponse(bytes(page.body).replace(b"SwaggerUIBundle({", b"SwaggerUIBundle({" + _LINES_AS_THEY_ARE, 1))
     scripts = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
     hashes = " ".join(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)
     policy = f"{_POLICY}; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'"

@@ -12,6 +12,7 @@ import pytest
 from tests.api.operations import ADMIN_KEY, DOCUMENT, OPERATIONS
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+ROOT = Path(__file__).parents[2]
 SECONDS = os.environ.get("UNROLL_FUZZ_SECONDS")
 BOUND = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"] if SECONDS is None else ["--max-time", SECONDS]
 
@@ -31,6 +32,7 @@ def test_answers_are_those_of_the_document(administered: str, tmp_path: Path) ->
         capture_output=True,
         text=True,
         cwd=tmp_path,  # it writes its cache here
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.api.schemathesis_lines", "PYTHONPATH": str(ROOT)},
     )
     assert asked.returncode == 0, asked.stdout + asked.stderr
     if SECONDS:

@@ -13,4 +13,4 @@ def test_the_tables_are_printed() -> None:
     assert "time to the first token, ms" in printed
     assert "| `lm-en` | 4," in printed
     assert "| `tag-en` | none |" in printed
-    assert "| 3 open streams | figure |" in printed
+    assert "|  | no stream | 3 open streams |" in printed

@@ -51,15 +51,21 @@ def examples(block: Locator, operation: Operation) -> Iterator[str]:
 
 
 def execute(visit: Visit, operation: Operation, block: Locator) -> None:
-    """Press Execute; the answer is 200 and is shown."""
+    """Press Execute; the answer is 200 and is shown. A stream of pieces may name a model that cannot continue."""
     with visit.page.expect_response(
         lambda answer: answer.url.split("?")[0] == visit.server + operation.url
     ) as response:
         block.locator("button.execute").click()
-    assert response.value.status == 200
+    status = response.value.status
+    if operation.path.endswith("/stream") and status == 422:  # the small model reads in both directions
+        assert response.value.json()["type"] == "/problems/no-state"
+    else:
+        assert status == 200
     live = block.locator(".live-responses-table")
-    expect(live.locator("td.response-col_status:not(.col_header)")).to_have_text("200")
+    expect(live.locator("td.response-col_status:not(.col_header)")).to_have_text(str(status))
     expect(live.locator(".response-col_description pre").first).to_contain_text(re.compile(r"\w"))
+    if status == 422:
+        visit.complaints[:] = [complaint for complaint in visit.complaints if "422" not in complaint]
 
 
 @pytest.mark.slow  # test_access.py and test_root_path.py run a few operations

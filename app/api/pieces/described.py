@@ -34,7 +34,7 @@ def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]
     content = {
         "schema": {"type": "string", "description": "Lines of JSON."},
         "itemSchema": _named(schema["title"]),
-        "examples": {"one": {"summary": example["summary"], "value": json.dumps(example["value"]) + "\n"}},
+        "examples": {"one": {"summary": "Two pieces", "value": _in_two_pieces(example["value"])}},
     }
     return {
         "operation_id": f"{task.verb}_pieces",
@@ -53,6 +53,13 @@ def described_pieces(task: Task, body: Described, errors: list[type[UnrollError]
             "requestBody": {"required": True, "content": {NDJSON: content}},
         },
     }
+
+
+def _in_two_pieces(value: dict[str, Any]) -> str:
+    """Swagger UI would spread a single line over several."""
+    inputs = value["inputs"]
+    pieces = value | {"inputs": inputs[: len(inputs) // 2]}, {"inputs": inputs[len(inputs) // 2 :]}
+    return "".join(json.dumps(piece) + "\n" for piece in pieces)
 
 
 def _named(schema: str) -> dict[str, str]:
