@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Serves trained recurrent networks. Each task reads one kind of source, such as text or images, and
 returns one kind of answer, such as a label or text. Every example below runs unchanged: open one and press **Execute**.
+A stream of pieces needs a model that carries a state (`carries_state` in `GET /v1/models`); other models refuse it.
 
 Errors are `application/problem+json` (RFC 9457) everywhere."""
 _COMPATIBLE = (openai, hugging_face, open_inference)
