@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import click
 import torch
@@ -16,6 +16,7 @@ from app.store.classifier import Classifier as Architecture
 from app.store.decoding import TokenLimits
 from app.store.encoder_part import Pooling
 from app.store.encoders import TextEncoder
+from app.store.listing import newest_version
 from app.store.manifest import Manifest
 from app.store.model_store import WEIGHTS
 from app.store.recurrence import CellKind, Recurrence
@@ -35,16 +36,17 @@ from training.loop import (
     random_windows,
     sorted_batches,
 )
+from training.recipe import STORE
 
 Row = tuple[list[int], float]  # token ids and the target, a probability of label 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The options of a sentiment recipe. Tokenizer and embedding, and a recurrence of the same shape, start from
-    `language_model`, the folder of a version in the model store."""
+    """The options of a sentiment recipe. It starts from `start`, a model of the store: the tokenizer and the weights
+    of the same shape. `start` is a language model, or an earlier version of the classifier."""
 
-    language_model: Path
+    start: str
     cell: CellKind = "lstm"
     embedding: int = 192
     hidden: int = 384
@@ -129,7 +131,8 @@ def positive_logit(network: Classifier, rows: Sequence[list[int]], *, tokens_per
 
 
 def start_from(network: Classifier, folder: Path) -> list[str]:
-    """Copy the embedding of a language model, and its recurrence if the shapes are equal. Returns the copied names."""
+    """Copy the embedding of a version in the store, its recurrence if the shapes are equal, and a classifier's head.
+    Returns the copied names."""
     stored = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
     own = network.state_dict()
     taken = {name: stored[name] for name in own if name in stored and stored[name].shape == own[name].shape}
@@ -140,26 +143,46 @@ def start_from(network: Classifier, folder: Path) -> list[str]:
     return sorted(taken)
 
 
+class Pool(NamedTuple):
+    """Training texts, and how often an epoch meets each: 0.25 is one epoch in four, drawn anew each time."""
+
+    share: float
+    texts: Sequence[Rated]
+
+
+def drawn(pools: Sequence[tuple[float, Sequence[Row]]], generator: torch.Generator) -> list[Row]:
+    """The rows of an epoch."""
+    rows: list[Row] = []
+    for share, pool in pools:
+        whole, part = divmod(share, 1)
+        rows += int(whole) * list(pool)
+        rows += [pool[place] for place in torch.randperm(len(pool), generator=generator)[: round(part * len(pool))]]
+    return rows
+
+
 def train_classifier(
-    config: Config, folder: Path, *, train: Sequence[Rated], dev: Sequence[Rated], epochs: int | None = None
+    config: Config, folder: Path, *, train: Sequence[Pool], dev: Sequence[Rated], epochs: int | None = None
 ) -> None:
     """Write a tokenizer and averaged, calibrated weights into `folder`."""
     torch.manual_seed(config.seed)
+    start = STORE / config.start / str(newest_version(STORE, config.start))
     folder.mkdir(parents=True, exist_ok=True)
     subwords = folder / "tokenizer.json"
-    subwords.write_bytes(config.language_model.joinpath("tokenizer.json").read_bytes())
+    subwords.write_bytes(start.joinpath("tokenizer.json").read_bytes())
     tokenizer = Tokenizer.from_file(str(subwords))
-    rows, dev_rows = encode(tokenizer, train), encode(tokenizer, dev)
+    pools = [(share, encode(tokenizer, texts)) for share, texts in train]
+    dev_rows = encode(tokenizer, dev)
     device = best_device()
     network = Classifier(config.architecture(), dropout=config.dropout)
-    taken = start_from(network, config.language_model)
+    taken = start_from(network, start)
     network.to(device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    click.echo(f"{len(rows)} texts, {sum(len(tokens) for tokens, _ in rows)} subwords, {parameters} parameters")
-    click.echo(f"from {config.language_model}: {', '.join(taken)}")
+    click.echo(f"{sum(len(rows) for _, rows in pools)} texts, {parameters} parameters")
+    click.echo(f"from {start}: {', '.join(taken)}")
 
     def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
+        rows = drawn(pools, generator)
         windows = random_windows([tokens for tokens, _ in rows], config.crop, generator)
         cropped = list(zip(windows, (target for _, target in rows), strict=True))
         return batches_by_length(cropped, lambda row: len(row[0]), budget=config.tokens_per_batch, generator=generator)

@@ -99,6 +99,26 @@ def read_snippets(data: Path, split: Split, *, kind: str = "", neutral: bool = F
     return rated
 
 
+CONTRAST_GROUP = 10  # neighbours in the file are variants of a sentence: they stay in one split
+CONTRAST_TEST = {"en": 280, "ko": 200}  # texts
+CONTRAST_DEV = 60
+
+
+def read_contrast(data: Path, language: Literal["en", "ko"], split: Split) -> list[Rated]:
+    """Sentences with negation, contrast, understatement and irony, written by hand for this project (CC0), with a
+    degree from -4 to 4. Split by groups of neighbours, in the order of their hashes."""
+    lines = (data / f"sentiment_contrast_{language}.tsv").read_text("utf8").splitlines()
+    rated = [
+        Rated(text, int(float(degree) > 0), float(degree) / 4) for degree, text in (row.split("\t") for row in lines)
+    ]
+    groups = [rated[start : start + CONTRAST_GROUP] for start in range(0, len(rated), CONTRAST_GROUP)]
+    order = sorted(range(len(groups)), key=lambda place: hashlib.sha256(f"contrast {place}".encode()).digest())
+    test = CONTRAST_TEST[language] // CONTRAST_GROUP
+    dev = test + CONTRAST_DEV // CONTRAST_GROUP
+    places = {"test": order[:test], "dev": order[test:dev], "train": order[dev:]}[split]
+    return [row for place in places for row in groups[place]]
+
+
 def normalised_source(text: str) -> str:
     """Two sentences with the same result belong to the same split: letters only, lower case, equal numbers."""
     return " ".join(re.findall(r"[a-z]+|0+", re.sub(r"\d", "0", text.lower())))

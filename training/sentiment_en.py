@@ -1,7 +1,7 @@
-"""Recipe of `sentiment-en`: English reviews, negative or positive, by an LSTM that reads forward.
+"""Recipe of `sentiment-en`: English texts, negative or positive, by an LSTM that reads forward.
 
-Trained on long film reviews and short snippets, for sentences as well as whole reviews. It starts from `lm-en`, which
-must be in the model store (Dai and Le 2015; Howard and Ruder 2018).
+It continues from the newest version in the model store, with sentences of negation, contrast and irony beside long
+film reviews and short texts. Version 1 started from `lm-en` (Dai and Le 2015; Howard and Ruder 2018).
 
     python -m training.sentiment_en --data data
 """
@@ -13,16 +13,16 @@ import torch
 from app.models.networks import Classifier
 from training.calibration import calibration_error
 from training.cards import CardText
-from training.classify import Config, draft_manifest, polarities, polarity_accuracy, train_classifier
-from training.data import Rated, read_imdb, read_snippets
+from training.classify import Config, Pool, draft_manifest, polarities, polarity_accuracy, train_classifier
+from training.data import read_contrast, read_imdb, read_snippets
 from training.loop import Schedule
-from training.recipe import STORE, Figure, Recipe, Shipped
+from training.recipe import Figure, Recipe, Shipped
 
 CONFIG = Config(
-    language_model=STORE / "lm-en" / "1",
-    crop=256,
+    start="sentiment-en",
+    crop=200,
     slow_encoder=0.5,
-    schedule=Schedule(epochs=3, learning_rate=1.5e-3),
+    schedule=Schedule(epochs=6, learning_rate=1e-3, average=0.996, patience=6),
 )
 CARD = CardText(
     data="""Large Movie Review Dataset (Maas et al., ACL 2011): the published train split, 4 % of it as dev by
@@ -44,14 +44,14 @@ the rest of this repository.""",
 )
 
 
-def texts_of(data: Path) -> list[Rated]:
-    """The training texts: reviews once, short texts twice, neutral ones included."""
-    return read_imdb(data, "train") + 2 * read_snippets(data, "train", neutral=True)
-
-
 def train(data: Path, folder: Path, epochs: int | None) -> None:
-    dev = read_imdb(data, "dev") + read_snippets(data, "dev")
-    train_classifier(CONFIG, folder, train=texts_of(data), dev=dev, epochs=epochs)
+    pools = [
+        Pool(0.35, read_imdb(data, "train")),
+        Pool(1, read_snippets(data, "train", neutral=True)),
+        Pool(4, read_contrast(data, "en", "train")),
+    ]
+    dev = read_imdb(data, "dev")[:600] + read_snippets(data, "dev")[:600] + 5 * read_contrast(data, "en", "dev")
+    train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:
@@ -61,6 +61,7 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
         (read_imdb(data, "test"), "IMDB test, all {}", ""),
         (read_snippets(data, "test", kind="movieReview"), "film snippets, the test tenth, {}", " on film snippets"),
         (read_snippets(data, "test"), "film, product, tweet and news snippets, the test tenth, {}", " on short texts"),
+        (read_contrast(data, "en", "test"), "`sentiment_contrast_en`, {} set aside", " on contrast sentences"),
     ):
         polarity = polarities(shipped.network, shipped.tokenizer, texts)
         labels = torch.tensor([row.label for row in texts])

@@ -4,17 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.store.recurrence import CellKind
-from training.classify import draft_manifest, train_classifier
+from training.classify import Pool, draft_manifest, train_classifier
 from training.data import read_imdb, read_snippets
 from training.loop import Schedule
 from training.recipe import Recipe
-from training.sentiment_en import CARD, CONFIG, measure, texts_of
+from training.sentiment_en import CARD, CONFIG, measure
 
 
 def small_recipe(name: str, cell: CellKind, words: str) -> Recipe:
     """The recipe `name`. `words` describe its cell."""
     config = replace(
         CONFIG,
+        start="lm-en",
         cell=cell,
         hidden=192,
         crop=160,
@@ -23,8 +24,9 @@ def small_recipe(name: str, cell: CellKind, words: str) -> Recipe:
     )
 
     def train(data: Path, folder: Path, epochs: int | None) -> None:
+        pools = [Pool(1, read_imdb(data, "train")), Pool(2, read_snippets(data, "train", neutral=True))]
         dev = read_imdb(data, "dev") + read_snippets(data, "dev")
-        train_classifier(config, folder, train=texts_of(data), dev=dev, epochs=epochs)
+        train_classifier(config, folder, train=pools, dev=dev, epochs=epochs)
 
     reading = CARD.data.replace("at most 256 subwords", "at most 160 subwords")
     return Recipe(

@@ -1,6 +1,7 @@
-"""Recipe of `sentiment-ko`: Korean film reviews, negative or positive, by an LSTM that reads forward.
+"""Recipe of `sentiment-ko`: Korean texts, negative or positive, by an LSTM that reads forward.
 
-It starts from `lm-ko`, which must be in the model store.
+It continues from the newest version in the model store, with sentences of negation, contrast and irony beside film
+reviews. Version 1 started from `lm-ko`.
 
     python -m training.sentiment_ko --data data
 """
@@ -12,18 +13,18 @@ import torch
 from app.models.networks import Classifier
 from training.calibration import calibration_error
 from training.cards import CardText
-from training.classify import Config, draft_manifest, polarities, polarity_accuracy, train_classifier
-from training.data import read_nsmc
+from training.classify import Config, Pool, draft_manifest, polarities, polarity_accuracy, train_classifier
+from training.data import read_contrast, read_nsmc
 from training.loop import Schedule
-from training.recipe import STORE, Figure, Recipe, Shipped
+from training.recipe import Figure, Recipe, Shipped
 
 CONFIG = Config(
-    language_model=STORE / "lm-ko" / "1",
+    start="sentiment-ko",
     token_dropout=0.05,
-    crop=120,
+    crop=100,
     tokens_per_batch=3600,
     slow_encoder=0.5,
-    schedule=Schedule(epochs=3, learning_rate=1.5e-3),
+    schedule=Schedule(epochs=6, learning_rate=1e-3, average=0.996, patience=6),
 )
 CARD = CardText(
     data="""Naver sentiment movie corpus (github.com/e9t/nsmc), raw reviews with their rating: all of 1 to 4,
@@ -42,20 +43,25 @@ be reached. Irony is mostly missed.""",
 
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
-    texts = read_nsmc(data, "train", neutral=True)
-    train_classifier(CONFIG, folder, train=texts, dev=read_nsmc(data, "dev"), epochs=epochs)
+    pools = [Pool(0.25, read_nsmc(data, "train", neutral=True)), Pool(5, read_contrast(data, "ko", "train"))]
+    dev = read_nsmc(data, "dev")[:1200] + 10 * read_contrast(data, "ko", "dev")
+    train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:
     assert isinstance(shipped.network, Classifier)
-    test = read_nsmc(data, "test")
-    polarity = polarities(shipped.network, shipped.tokenizer, test)
-    where = f"NSMC test films, {len(test)} reviews, 1-4 against 9-10"
-    labels = torch.tensor([row.label for row in test])
-    return [
-        Figure("accuracy", polarity_accuracy(polarity, test), where),
-        Figure("expected calibration error", calibration_error((polarity + 1) / 2, labels), where),
-    ]
+    figures = []
+    for texts, where, suffix in (
+        (read_nsmc(data, "test"), "NSMC test films, {} reviews, 1-4 against 9-10", ""),
+        (read_contrast(data, "ko", "test"), "`sentiment_contrast_ko`, {} set aside", " on contrast sentences"),
+    ):
+        polarity = polarities(shipped.network, shipped.tokenizer, texts)
+        labels = torch.tensor([row.label for row in texts])
+        place = where.format(len(texts))
+        figures.append(Figure(f"accuracy{suffix}", polarity_accuracy(polarity, texts), place))
+        error = calibration_error((polarity + 1) / 2, labels)
+        figures.append(Figure(f"expected calibration error{suffix}", error, place))
+    return figures
 
 
 RECIPE = Recipe(
