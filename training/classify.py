@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import click
 import torch
@@ -27,10 +27,12 @@ from training.calibration import calibrate
 from training.data import Rated
 from training.loop import (
     UNK,
+    Pool,
     Schedule,
     batches_by_length,
     best_device,
     device_of,
+    drawn,
     fit,
     pad_rows,
     random_windows,
@@ -143,25 +145,8 @@ def start_from(network: Classifier, folder: Path) -> list[str]:
     return sorted(taken)
 
 
-class Pool(NamedTuple):
-    """Training texts, and how often an epoch meets each: 0.25 is one epoch in four, drawn anew each time."""
-
-    share: float
-    texts: Sequence[Rated]
-
-
-def drawn(pools: Sequence[tuple[float, Sequence[Row]]], generator: torch.Generator) -> list[Row]:
-    """The rows of an epoch."""
-    rows: list[Row] = []
-    for share, pool in pools:
-        whole, part = divmod(share, 1)
-        rows += int(whole) * list(pool)
-        rows += [pool[place] for place in torch.randperm(len(pool), generator=generator)[: round(part * len(pool))]]
-    return rows
-
-
 def train_classifier(
-    config: Config, folder: Path, *, train: Sequence[Pool], dev: Sequence[Rated], epochs: int | None = None
+    config: Config, folder: Path, *, train: Sequence[Pool[Rated]], dev: Sequence[Rated], epochs: int | None = None
 ) -> None:
     """Write a tokenizer and averaged, calibrated weights into `folder`."""
     torch.manual_seed(config.seed)

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from app.models.networks import EncoderDecoder
 from app.store.decoding import Decoding, TokenLimits
 from app.store.language_model import LanguageModel
+from app.store.listing import newest_version
 from app.store.manifest import Manifest
+from app.store.model_store import open_version
 from app.store.recurrence import Recurrence
 from app.store.text_input import TokenizerUse
 from app.store.training_facts import Training
@@ -24,17 +26,20 @@ from training.loop import (
     EOS,
     PAD,
     UNK,
+    Pool,
     Schedule,
     batches_by_length,
     best_device,
     device_of,
+    drawn,
     fit,
     pad_rows,
     random_windows,
     sorted_batches,
 )
-from training.recipe import Figure, Recipe, Shipped
+from training.recipe import STORE, Figure, Recipe, Shipped
 from training.subwords import train_subwords
+from training.warm_start import start_from
 
 Row = list[int]
 BEFORE = (EOS, BOS)  # before every text, in training and in service
@@ -71,22 +76,29 @@ def language_model_recipe(
     licence: str,
     minutes: int,
     card: CardText,
-    train_texts: Callable[[Path], list[str]],
+    train_texts: Callable[[Path], list[Pool[str]]],
     dev_texts: Callable[[Path], list[str]],
-    test_texts: Callable[[Path], list[str]],
-    test_name: str,
+    test_texts: Callable[[Path], dict[str, list[str]]],
+    endings: Sequence[tuple[str, str]] = (),
 ) -> Recipe:
-    """The functions read texts from the folder of raw data. `test_name` names the test texts; {} is their number."""
+    """The functions read texts from the folder of raw data. `test_texts` names those of each source; {} in a name is
+    their number. `endings` are beginnings with the next word that a reader expects: its rank is measured."""
 
     def train(data: Path, folder: Path, epochs: int | None) -> None:
-        train_language_model(config, folder, train=train_texts(data), dev=dev_texts(data), epochs=epochs)
+        start = name if newest_version(STORE, name) else None
+        train_language_model(config, folder, train=train_texts(data), dev=dev_texts(data), start=start, epochs=epochs)
 
     def measure(shipped: Shipped, data: Path) -> list[Figure]:
         assert isinstance(shipped.network, EncoderDecoder)
-        texts = test_texts(data)
-        rows = [[*shipped.tokenizer.encode(text), EOS] for text in texts]
-        where = f"{test_name.format(len(texts))}, {sum(map(len, rows))} subwords"
-        return [Figure("perplexity per subword", perplexity(shipped.network, rows), where)]
+        figures = []
+        for source, texts in test_texts(data).items():
+            rows = [[*shipped.tokenizer.encode(text), EOS] for text in texts]
+            where = f"{source.format(len(texts))}, {sum(map(len, rows))} subwords"
+            figures.append(Figure("perplexity per subword", perplexity(shipped.network, rows), where))
+        for beginning, word in endings:
+            rank = rank_of(word, after=beginning, shipped=shipped)
+            figures.append(Figure(f"rank of `{word}`", rank, f"next subwords after `{beginning}`"))
+        return figures
 
     draft = Manifest(
         name=name,
@@ -108,25 +120,39 @@ def language_model_recipe(
 
 
 def train_language_model(
-    config: Config, folder: Path, *, train: Sequence[str], dev: Sequence[str], epochs: int | None = None
+    config: Config,
+    folder: Path,
+    *,
+    train: Sequence[Pool[str]],
+    dev: Sequence[str],
+    start: str | None = None,
+    epochs: int | None = None,
 ) -> None:
-    """Write a tokenizer and averaged weights into `folder`."""
+    """Write a tokenizer and averaged weights into `folder`. The training starts from the newest version of `start`, if
+    its network has the same shape."""
     torch.manual_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
     subwords = folder / "tokenizer.json"
     if not subwords.exists():
-        train_subwords(iter(train), size=config.vocabulary, lowercase=config.lowercase).save(str(subwords))
+        read = drawn(train, torch.Generator().manual_seed(config.seed))
+        train_subwords(iter(read), size=config.vocabulary, lowercase=config.lowercase).save(str(subwords))
     tokenizer = Tokenizer.from_file(str(subwords))
-    rows, dev_rows = ([[*BEFORE, *e.ids, EOS] for e in tokenizer.encode_batch(list(part))] for part in (train, dev))
+    pools = [(share, encode(tokenizer, texts)) for share, texts in train]
+    dev_rows = encode(tokenizer, dev)
     device = best_device()
     network = EncoderDecoder(config.architecture(), dropout=config.dropout).to(device)
+    if start is not None and not (folder / "last.pt").exists():
+        earlier = open_version(STORE / start / str(newest_version(STORE, start)))
+        click.echo(f"from {start}: {start_from(network, tokenizer, earlier)}")
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    click.echo(f"{len(rows)} texts, {sum(map(len, rows))} subwords, {parameters} parameters")
-    noise = noise_of(rows, config.vocabulary).to(device)
+    texts = sum(len(rows) for _, rows in pools)
+    subword_count = sum(len(row) for _, rows in pools for row in rows)
+    click.echo(f"{texts} texts, {subword_count} subwords, {parameters} parameters")
+    noise = noise_of(drawn(pools, torch.Generator().manual_seed(config.seed)), config.vocabulary).to(device)
 
     def batches(epoch: int) -> list[list[Row]]:
         generator = torch.Generator().manual_seed(config.seed + epoch)
-        windows = random_windows(rows, config.crop, generator)
+        windows = random_windows(drawn(pools, generator), config.crop, generator)
         return batches_by_length(windows, len, budget=config.tokens_per_batch, generator=generator)
 
     def loss(batch: list[Row]) -> Tensor:
@@ -142,6 +168,23 @@ def train_language_model(
         return -perplexity(averaged, dev_rows)
 
     fit(network, config.schedule.for_trial(epochs), batches=batches, loss=loss, score=score, folder=folder)
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Row]:
+    """Token ids of texts between `BEFORE` and eos."""
+    return [[*BEFORE, *encoding.ids, EOS] for encoding in tokenizer.encode_batch(list(texts))]
+
+
+def rank_of(word: str, *, after: str, shipped: Shipped) -> int:
+    """The place of the first subword of `word` among the next subwords by probability; 1 is the most probable."""
+    assert isinstance(shipped.network, EncoderDecoder)
+    beginning = shipped.tokenizer.encode(after)
+    wanted = shipped.tokenizer.encode(f"{after} {word}")[len(beginning)]
+    tokens = torch.tensor([beginning])
+    decoder = shipped.network.decoder
+    logits = decoder.unroll(tokens, decoder.start_at_zero(tokens))[0, -1]
+    logits[[PAD, BOS, UNK]] = float("-inf")  # as in service
+    return int((logits > logits[wanted]).sum()) + 1
 
 
 def noise_of(rows: Sequence[Row], vocabulary: int) -> Tensor:

@@ -40,10 +40,9 @@ RECIPE = language_model_recipe(
     licence="Apache-2.0",
     minutes=40,
     card=CARD,
-    train_texts=lambda data: texts_of(data, "train"),
+    train_texts=lambda data: [(1, texts_of(data, "train"))],
     dev_texts=lambda data: texts_of(data, "dev")[:3000],
-    test_texts=lambda data: texts_of(data, "test"),
-    test_name="NSMC test films, {} reviews",
+    test_texts=lambda data: {"NSMC test films, {} reviews": texts_of(data, "test")},
 )
 
 if __name__ == "__main__":

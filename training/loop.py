@@ -16,6 +16,7 @@ from app.models.networks import EncoderDecoder
 PAD, BOS, EOS, UNK = 0, 1, 2, 3  # ids given by `training.subwords`
 Batch = TypeVar("Batch")
 Row = TypeVar("Row")
+Pool = tuple[float, Sequence[Row]]  # rows, and how often an epoch meets each: 0.25 is one epoch in four
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,16 @@ class Schedule:
             return self.learning_rate * progress / self.warmup
         falling = (progress - self.warmup) / (1 - self.warmup)
         return self.learning_rate * (0.02 + 0.98 * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * falling)))))
+
+
+def drawn(pools: Sequence[Pool[Row]], generator: torch.Generator) -> list[Row]:
+    """The rows of an epoch: a fraction of a share is drawn anew each time."""
+    rows: list[Row] = []
+    for share, pool in pools:
+        whole, part = divmod(share, 1)
+        rows += int(whole) * list(pool)
+        rows += [pool[place] for place in torch.randperm(len(pool), generator=generator)[: round(part * len(pool))]]
+    return rows
 
 
 def batches_by_length(

@@ -13,7 +13,7 @@ import torch
 from app.models.networks import Classifier
 from training.calibration import calibration_error
 from training.cards import CardText
-from training.classify import Config, Pool, draft_manifest, polarities, polarity_accuracy, train_classifier
+from training.classify import Config, draft_manifest, polarities, polarity_accuracy, train_classifier
 from training.data import read_contrast, read_imdb, read_snippets
 from training.loop import Schedule
 from training.recipe import Figure, Recipe, Shipped
@@ -46,9 +46,9 @@ the rest of this repository.""",
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
     pools = [
-        Pool(0.35, read_imdb(data, "train")),
-        Pool(1, read_snippets(data, "train", neutral=True)),
-        Pool(4, read_contrast(data, "en", "train")),
+        (0.35, read_imdb(data, "train")),
+        (1, read_snippets(data, "train", neutral=True)),
+        (4, read_contrast(data, "en", "train")),
     ]
     dev = read_imdb(data, "dev")[:600] + read_snippets(data, "dev")[:600] + 5 * read_contrast(data, "en", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.store.recurrence import CellKind
-from training.classify import Pool, draft_manifest, train_classifier
+from training.classify import draft_manifest, train_classifier
 from training.data import read_imdb, read_snippets
 from training.loop import Schedule
 from training.recipe import Recipe
@@ -24,7 +24,7 @@ def small_recipe(name: str, cell: CellKind, words: str) -> Recipe:
     )
 
     def train(data: Path, folder: Path, epochs: int | None) -> None:
-        pools = [Pool(1, read_imdb(data, "train")), Pool(2, read_snippets(data, "train", neutral=True))]
+        pools = [(1, read_imdb(data, "train")), (2, read_snippets(data, "train", neutral=True))]
         dev = read_imdb(data, "dev") + read_snippets(data, "dev")
         train_classifier(config, folder, train=pools, dev=dev, epochs=epochs)
 

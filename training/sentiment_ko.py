@@ -13,7 +13,7 @@ import torch
 from app.models.networks import Classifier
 from training.calibration import calibration_error
 from training.cards import CardText
-from training.classify import Config, Pool, draft_manifest, polarities, polarity_accuracy, train_classifier
+from training.classify import Config, draft_manifest, polarities, polarity_accuracy, train_classifier
 from training.data import read_contrast, read_nsmc
 from training.loop import Schedule
 from training.recipe import Figure, Recipe, Shipped
@@ -43,7 +43,7 @@ be reached. Irony is mostly missed.""",
 
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
-    pools = [Pool(0.25, read_nsmc(data, "train", neutral=True)), Pool(5, read_contrast(data, "ko", "train"))]
+    pools = [(0.25, read_nsmc(data, "train", neutral=True)), (5, read_contrast(data, "ko", "train"))]
     dev = read_nsmc(data, "dev")[:1200] + 10 * read_contrast(data, "ko", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)
 

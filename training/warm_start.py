@@ -1,4 +1,4 @@
-"""Start a translator from an earlier version with another vocabulary, so that what it knows is not learnt again."""
+"""Start a network from an earlier version with another vocabulary, so that what it knows is not learnt again."""
 
 import torch
 from safetensors.torch import load_file
