@@ -94,7 +94,8 @@ def language_model_recipe(
         for source, texts in test_texts(data).items():
             rows = [[*shipped.tokenizer.encode(text), EOS] for text in texts]
             where = f"{source.format(len(texts))}, {sum(map(len, rows))} subwords"
-            figures.append(Figure("perplexity per subword", perplexity(shipped.network, rows), where))
+            if rows:
+                figures.append(Figure("perplexity per subword", perplexity(shipped.network, rows), where))
         for beginning, word in endings:
             rank = rank_of(word, after=beginning, shipped=shipped)
             figures.append(Figure(f"rank of `{word}`", rank, f"next subwords after `{beginning}`"))

@@ -11,12 +11,12 @@ from app.store.model_store import WEIGHTS, Version
 def start_from(network: nn.Module, tokenizer: Tokenizer, version: Version) -> bool:
     """Take the weights of a version of the same architecture but for the vocabulary; False where it is another.
 
-    A row of the vocabulary starts as that of the same subword, or else as the mean of the subwords that the earlier
+    A row of the vocabulary starts as that of the same subword, else in lower case, or else as the mean of the subwords that the earlier
     tokenizer makes of it. What neither has (tags) keeps its random start.
     """
     stored = {name: tensor.float() for name, tensor in load_file(version.folder / WEIGHTS).items()}
     own = network.state_dict()
-    by_rows = {name for name in stored if len(stored[name]) == len(stored["decoder.embedding.weight"])}
+    by_rows = {name for name in stored if len(stored[name]) == len(stored["encoder.embedding.weight"])}
     if any(name not in own or (name not in by_rows and stored[name].shape != own[name].shape) for name in stored):
         return False
     rows = _rows_of(tokenizer, tokenizer_of(version))
@@ -38,8 +38,9 @@ def _rows_of(tokenizer: Tokenizer, earlier: Tokenizer) -> list[list[int]]:
     known = earlier.get_vocab()
     rows = []
     for spelling, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1]):
-        if spelling in known:
-            rows.append([known[spelling]])
+        same = known.get(spelling, known.get(spelling.lower()))
+        if same is not None:
+            rows.append([same])
         else:
             is_tag = spelling.startswith("<") and spelling.endswith(">")
             rows.append([] if is_tag else [piece.id for piece in earlier.model.tokenize(spelling)])
