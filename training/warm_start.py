@@ -11,8 +11,8 @@ from app.store.model_store import WEIGHTS, Version
 def start_from(network: nn.Module, tokenizer: Tokenizer, version: Version) -> bool:
     """Take the weights of a version of the same architecture but for the vocabulary; False where it is another.
 
-    A row of the vocabulary starts as that of the same subword, else in lower case, or else as the mean of the subwords that the earlier
-    tokenizer makes of it. What neither has (tags) keeps its random start.
+    A row of the vocabulary starts as that of the same subword, else in lower case, or else as the mean of the subwords
+    that the earlier tokenizer makes of it. What neither has (tags) keeps its random start.
     """
     stored = {name: tensor.float() for name, tensor in load_file(version.folder / WEIGHTS).items()}
     own = network.state_dict()
