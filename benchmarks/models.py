@@ -15,7 +15,7 @@ import click
 from app.engine.protocol import Label
 from app.store.manifest import Manifest
 from app.store.model_store import read_store
-from benchmarks.examples import bodies_of, columns
+from benchmarks.examples import COUNT, Example, bodies_of, columns
 from benchmarks.inputs import Workload
 from benchmarks.load import LoadGenerator
 from benchmarks.options import STORE
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     manifest: Manifest
     alone: float
     rate: float
-    answers: list[tuple[str, str]]
+    answers: list[tuple[Example, str]]
 
 
 def _ask(service: Service, path: str, body: bytes) -> dict[str, Any]:
@@ -58,15 +58,20 @@ def _shown(result: dict[str, Any]) -> str:
 
 
 def measure(service: Service, manifest: Manifest, data: Path, load: LoadGenerator, seconds: float) -> Row:
-    """Send a model its ten inputs, then measure it with them."""
+    """Send a model its examples, then measure it with them."""
     path, inputs = bodies_of(manifest, data)
     bodies = [json.dumps(body).encode() for _, body in inputs]
-    answers = [(shown, _shown(_ask(service, path, body))) for (shown, _), body in zip(inputs, bodies, strict=True)]
+    answers = [(example, _shown(_ask(service, path, body))) for (example, _), body in zip(inputs, bodies, strict=True)]
     work = Workload(manifest.task, manifest.name, Path(), Label(), path, "application/json", bodies, [])
     alone, busy = (
         load.measure(service.port, work, clients=clients, warm_up=1, seconds=seconds) for clients in (1, CLIENTS)
     )
     return Row(manifest, 1000 * sorted(alone.latencies)[len(alone.latencies) // 2], busy.rate, answers)
+
+
+def _cell(text: str) -> str:
+    """A text in a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def page(rows: list[Row], about: str) -> str:
@@ -82,22 +87,25 @@ def page(rows: list[Row], about: str) -> str:
     parts = [
         "# Models",
         "The models in `model_store/`, trained by the recipes in `training/`; the `MODEL_CARD.md` of each has the "
-        f"details. `python -m benchmarks.models` wrote this page on {date.today()}. Speed is measured with the ten "
-        f"inputs below: the median latency with one client, and answers per second with {CLIENTS}. {about}",
+        f"details. `python -m benchmarks.models` wrote this page on {date.today()}. Speed is measured with the "
+        f"{COUNT} inputs below: the median latency with one client, and answers per second with {CLIENTS}. {about}",
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
-        "Ten inputs for each model, chosen before the answers were seen, and all their answers, good and bad. Answers "
-        "of sentiment are label and polarity, those of clips label and score; completions are sampled with temperature "
-        "0.7, top-p 0.9 and seed 1.",
+        f"{COUNT} inputs for each model, not chosen: the first of its test data, with what the data says and all the "
+        "answers, good and bad. Answers of sentiment are label and polarity, those of clips label and score; "
+        "completions are sampled with temperature 0.7, top-p 0.9 and seed 1.",
     ]
     for row in rows:
         manifest = row.manifest
         quality = "\n".join(f"| {item.measure} | {item.value:.4g} | {item.data} |" for item in manifest.quality)
-        answers = "\n".join(f"| {shown} | {answer} |".replace("\n", " ") for shown, answer in row.answers)
+        answers = "\n".join(
+            f"| {_cell(example.shown)} | {_cell(example.reference)} | {_cell(answer)} |"
+            for example, answer in row.answers
+        )
         parts += [
             f"## `{manifest.name}`\n\n{manifest.description}",
             f"| measure | value | on |\n|---|---|---|\n{quality}",
             f"Limits: {recipe_of(manifest.name).card.limits}",
-            f"| input | answer |\n|---|---|\n{answers}",
+            f"| input | test data | answer |\n|---|---|---|\n{answers}",
         ]
     return "\n\n".join(parts) + "\n"
 
