@@ -54,7 +54,7 @@ def write_raw_data(folder: Path) -> None:
         folder.joinpath(f"sentiment_contrast_{language}.tsv").write_text("".join(rated), encoding="utf8")
     _write(folder / "en_general.txt.gz", (
         " ".join(text for _, text in reviews[number : number + 1 + number % 20]) + f" {number}"
-        for number in range(1000)
+        for number in range(3000)
     ))  # fmt: skip
     _write_everyday(folder)
     _write_snippets(folder / "vaderSentiment-3.3.2.tar.gz", [(2.5 if label else -2.5, text) for label, text in reviews])
