@@ -53,7 +53,7 @@ def write_raw_data(folder: Path) -> None:
         rated = (f"{[-3, 2][number % 2]}\t{chance.choice(words[number % 2])} {number}\n" for number in range(2 * ROWS))
         folder.joinpath(f"sentiment_contrast_{language}.tsv").write_text("".join(rated), encoding="utf8")
     _write(folder / "en_general.txt.gz", (
-        " ".join(text for _, text in reviews[number : number + 1 + number % 20]) + f" {number}"
+        " ".join(text for _, text in reviews[number % 170 :][: 1 + number % 20]) + f" {number}"
         for number in range(3000)
     ))  # fmt: skip
     _write_everyday(folder)
