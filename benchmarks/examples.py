@@ -20,7 +20,7 @@ from training.tags import as_written, read_tags
 from training.weather import FEATURES, TARGETS, read_weather, windows_of
 
 COUNT = 20
-BEGUN = 6  # words of a text that a language model continues
+BEGUN = 6  # most words of a text that a language model continues
 DRAWN = {"temperature": 0.7, "top_p": 0.9, "seed": 1, "max_tokens": 24}  # options of completions
 
 
@@ -69,12 +69,14 @@ def _korean(data: Path) -> list[str]:
 
 
 def _begun(texts: list[str]) -> list[Example]:
-    """The first words of texts that have more."""
-    long = [text for text in texts if len(text.split()) > BEGUN]
-    begun = [" ".join(text.split()[:BEGUN]) for text in long]
-    return [
-        Example(start, "… " + " ".join(text.split()[BEGUN:]), start) for start, text in zip(begun, long, strict=True)
-    ]
+    """The first half of each text, of at most `BEGUN` words, and the rest."""
+    found = []
+    for words in (text.split() for text in texts):
+        half = min(BEGUN, (len(words) + 1) // 2)
+        begun, rest = " ".join(words[:half]), " ".join(words[half:])
+        if rest:
+            found.append(Example(begun, f"… {rest}", begun))
+    return found
 
 
 def _tagged(data: Path) -> list[Example]:
