@@ -9,12 +9,12 @@ import gzip
 from pathlib import Path
 
 from training.cards import CardText
-from training.data import Split, read_imdb, split_of
+from training.data import WRITTEN, Split, read_imdb, split_of
 from training.enko import read_phrases
 from training.language import Config, language_model_recipe
 from training.loop import Pool, Schedule
 
-COMMON = Path(__file__).parent / "data" / "common_en.txt"
+COMMON = WRITTEN / "common_en.txt"
 LONG = 64  # words of a text from which it counts as long
 ENDINGS = (("The clouds are in the", "sky"), ("I grew up in France. I speak fluent", "French"))
 CONFIG = Config(lowercase=False, crop=96, schedule=Schedule(epochs=8, learning_rate=2.5e-3, average=0.997, patience=8))

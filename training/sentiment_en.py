@@ -14,15 +14,15 @@ from app.models.networks import Classifier
 from training.calibration import calibration_error
 from training.cards import CardText
 from training.classify import Config, draft_manifest, polarities, polarity_accuracy, train_classifier
-from training.data import read_contrast, read_imdb, read_snippets
+from training.data import read_contrast, read_imdb, read_more_contrast, read_snippets
 from training.loop import Schedule
 from training.recipe import Figure, Recipe, Shipped
 
 CONFIG = Config(
     start="sentiment-en",
     crop=200,
-    slow_encoder=0.5,
-    schedule=Schedule(epochs=6, learning_rate=1e-3, average=0.996, patience=6),
+    dropout=0.3,
+    schedule=Schedule(epochs=6, learning_rate=1.5e-3, average=0.996, patience=6),
 )
 CARD = CardText(
     data="""Large Movie Review Dataset (Maas et al., ACL 2011): the published train split, 4 % of it as dev by
@@ -46,9 +46,9 @@ the rest of this repository.""",
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
     pools = [
-        (0.35, read_imdb(data, "train")),
-        (1, read_snippets(data, "train", neutral=True)),
-        (4, read_contrast(data, "en", "train")),
+        (0.25, read_imdb(data, "train")),
+        (0.7, read_snippets(data, "train", neutral=True)),
+        (3, [*read_contrast(data, "en", "train"), *read_more_contrast("en")]),
     ]
     dev = read_imdb(data, "dev")[:600] + read_snippets(data, "dev")[:600] + 5 * read_contrast(data, "en", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)

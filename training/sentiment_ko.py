@@ -14,7 +14,7 @@ from app.models.networks import Classifier
 from training.calibration import calibration_error
 from training.cards import CardText
 from training.classify import Config, draft_manifest, polarities, polarity_accuracy, train_classifier
-from training.data import read_contrast, read_nsmc
+from training.data import read_contrast, read_more_contrast, read_nsmc
 from training.loop import Schedule
 from training.recipe import Figure, Recipe, Shipped
 
@@ -23,8 +23,8 @@ CONFIG = Config(
     token_dropout=0.05,
     crop=100,
     tokens_per_batch=3600,
-    slow_encoder=0.5,
-    schedule=Schedule(epochs=6, learning_rate=1e-3, average=0.996, patience=6),
+    dropout=0.3,
+    schedule=Schedule(epochs=6, learning_rate=1.5e-3, average=0.996, patience=6),
 )
 CARD = CardText(
     data="""Naver sentiment movie corpus (github.com/e9t/nsmc), raw reviews with their rating: all of 1 to 4,
@@ -43,7 +43,10 @@ be reached. Irony is mostly missed.""",
 
 
 def train(data: Path, folder: Path, epochs: int | None) -> None:
-    pools = [(0.25, read_nsmc(data, "train", neutral=True)), (5, read_contrast(data, "ko", "train"))]
+    pools = [
+        (0.2, read_nsmc(data, "train", neutral=True)),
+        (4, [*read_contrast(data, "ko", "train"), *read_more_contrast("ko")]),
+    ]
     dev = read_nsmc(data, "dev")[:1200] + 10 * read_contrast(data, "ko", "dev")
     train_classifier(CONFIG, folder, train=pools, dev=dev, epochs=epochs)
 
