@@ -39,6 +39,13 @@ def cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
     return float(score)
 
 
+def each_cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> list[float]:
+    """CIDEr-D of each caption, with the document frequencies of all references."""
+    references = {number: [plain_caption(text) for text in photo.captions] for number, photo in enumerate(photos)}
+    _, scores = Cider().compute_score(references, {number: [plain_caption(text)] for number, text in enumerate(hypotheses)})
+    return [float(score) for score in scores]
+
+
 def searched_rows(shipped: Shipped, pixels: Tensor, *, beams: int) -> list[list[int]]:
     """Token ids of captions by beam search, for photos as uint8 (photos, 224, 224, 3)."""
     sources = [Pixels(image.shape[0], image.numpy().tobytes()) for image in pixels]
