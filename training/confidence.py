@@ -47,7 +47,9 @@ def curve_of(fit: Sequence[Judged], held_out: Sequence[Judged]) -> Curve:
     """The curve of one half, with its error on the other. A point is the mean of answers with neighbouring scores."""
     ranked = sorted(fit)
     bins = list(chunks(ranked, -(-len(ranked) // max(1, len(ranked) // _BIN))))
-    shares = isotonic([_mean([float(one.is_acceptable) for one in part]) for part in bins], [len(part) for part in bins])
+    shares = isotonic(
+        [_mean([float(one.is_acceptable) for one in part]) for part in bins], [len(part) for part in bins]
+    )
     points = {round(_mean([one.score for one in part]), 4): share for part, share in zip(bins, shares, strict=True)}
     curve = Curve(
         points=tuple((score, round(share, 4)) for score, share in points.items()),

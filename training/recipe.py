@@ -23,6 +23,7 @@ from app.store.weights import load_weights
 from app.text.tokenizer import TextTokenizer
 from training.cards import CardText, write_card
 from training.confidence import Judged, fitted
+from training.domains import DOMAINS
 from training.publish import publish
 
 STORE = Path("model_store")
@@ -89,7 +90,8 @@ class Recipe:
         """The best weights of `folder` as the next version in the store."""
         network = _network(self.draft)
         network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
-        draft = self.draft.model_copy(update={"version": newest_version(store, self.name) + 1})
+        version = newest_version(store, self.name) + 1
+        draft = self.draft.model_copy(update={"version": version, "domain": DOMAINS[self.name]})
         tokenizer = folder / "tokenizer.json" if draft.tokenizer is not None else None
         return publish(network, tokenizer, store, draft, self.card, log=folder / "log.tsv")
 
@@ -135,7 +137,7 @@ class Recipe:
     def _rewritten(self, version: Version, **facts: object) -> Manifest:
         """The manifest of a version with new facts and with the texts of the recipe, written with its card."""
         draft = self.draft
-        texts = {"description": draft.description, "domain": draft.domain, "licence": draft.licence}
+        texts = {"description": draft.description, "domain": DOMAINS[self.name], "licence": draft.licence}
         manifest = version.manifest.model_copy(update=texts | facts)
         write_manifest(version.folder, manifest)
         write_card(version.folder, manifest, self.card)

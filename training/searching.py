@@ -33,11 +33,3 @@ def hypotheses(
                 assert isinstance(event, Decoded)
                 found[request.key[1]] = event.hypotheses[0]
         yield from (found[place] for place in range(len(part)))
-
-
-def searched(
-    shipped: Shipped, sources: Sequence[Tokens | Pixels], answer: Decode, *, batch: int = 25
-) -> Iterator[list[int]]:
-    """Token ids of the best hypothesis for each source, in their order."""
-    for hypothesis in hypotheses(shipped, sources, answer, batch=batch):
-        yield hypothesis.tokens

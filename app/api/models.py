@@ -7,7 +7,16 @@ from fastapi import APIRouter, Path
 
 from app.api.options import ModelName
 from app.api.problems import problems
-from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, NamedModel, QualityFigure, RegistersInfo, SeriesInfo
+from app.api.schemas import (
+    BrokenModel,
+    ListedModel,
+    ModelInfo,
+    ModelList,
+    NamedModel,
+    QualityFigure,
+    RegistersInfo,
+    SeriesInfo,
+)
 from app.api.service import Service, ServiceDependency
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable

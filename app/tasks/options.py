@@ -55,8 +55,8 @@ class RegisterOptions(TaskOptions):
     register_name: Register | None = Field(  # the metaclass of pydantic's models has a method `register`
         None,
         alias="register",
-        description="How polite the answer is, for models that take it: of Korean, `polite` is 해요체, `formal` 합쇼체, "
-        "`plain` 한다체, `casual` 반말. The model's own when left out.",
+        description="How polite the answer is, for models that take it. In Korean `polite` is 해요체, `formal` "
+        "합쇼체, `plain` 한다체, `casual` 반말. The model's own when left out.",
     )
 
 
