@@ -72,6 +72,7 @@ class Config:
 CONFIG = Config()
 BEAMS = 4  # usual in papers
 ACCEPTABLE = 0.5  # CIDEr-D of a caption against its references
+JUDGED = 400  # photos of the dev split
 CARD = CardText(
     data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the
 published split of 6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower
@@ -218,8 +219,8 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
 
 
 def judged(shipped: Shipped, data: Path, beams: int) -> list[Judged]:
-    """Captions of the dev photos, judged by the CIDEr-D of each."""
-    photos = read_flickr8k(data, "dev")
+    """Captions of the first dev photos, judged by the CIDEr-D of each."""
+    photos = read_flickr8k(data, "dev")[:JUDGED]
     answers = served(shipped, read_pixels(data, photos), beams=beams)
     scores = each_cider([shipped.tokenizer.decode(answer.tokens) for answer in answers], photos)
     return [
@@ -251,8 +252,8 @@ RECIPE = Recipe(
     measure=measure,
     calibration=Calibration(
         acceptable=f"""CIDEr-D (Vedantam et al. 2015) of at least {ACCEPTABLE} against the five references,
-on the photos of Flickr8k dev. That is a proxy: some captions above it are wrong in a detail, some below it are right in
-other words.""",
+on the first {JUDGED} photos of Flickr8k dev. That is a proxy: some captions above it are wrong in a detail, some below
+it are right in other words.""",
         judged=judged,
         beams=BEAMS,
     ),

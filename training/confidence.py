@@ -11,7 +11,7 @@ from typing import NamedTuple
 from app.store.confidence import Confidence, Curve
 from training.loop import chunks
 
-_BIN = 80  # answers of a point of the curve: fewer would fit noise
+_BIN = 40  # answers of a point of the curve: fewer would fit noise
 _ERROR_BINS = 10
 
 
@@ -25,7 +25,10 @@ class Judged(NamedTuple):
 def fitted(
     greedy: Sequence[Judged], searched: Sequence[Judged], *, acceptable: str, unsure_below: float, command: str
 ) -> Confidence:
-    """The confidence of a model, from judged greedy answers and those of beam search."""
+    """The confidence of a model, from judged greedy answers and those of beam search. Raises ValueError for fewer than
+    two answers."""
+    if min(len(greedy), len(searched)) < 2:
+        raise ValueError(f"{len(greedy)} answers are too few to calibrate: judge some hundred")
     return Confidence(
         acceptable=acceptable,
         unsure_below=unsure_below,
@@ -45,7 +48,7 @@ def halves(judged: Sequence[Judged]) -> tuple[list[Judged], list[Judged]]:
 
 def curve_of(fit: Sequence[Judged], held_out: Sequence[Judged]) -> Curve:
     """The curve of one half, with its error on the other. A point is the mean of answers with neighbouring scores."""
-    ranked = sorted(fit)
+    ranked = sorted(fit, key=lambda answer: answer.score)
     bins = list(chunks(ranked, -(-len(ranked) // max(1, len(ranked) // _BIN))))
     shares = isotonic(
         [_mean([float(one.is_acceptable) for one in part]) for part in bins], [len(part) for part in bins]
@@ -76,7 +79,7 @@ def isotonic(values: Sequence[float], weights: Sequence[int]) -> list[float]:
 def calibration_error(curve: Curve, judged: Sequence[Judged]) -> float:
     """Expected calibration error (Guo et al. 2017, equation 3): the mean gap between confidence and share of acceptable
     answers, over bins with as many answers each."""
-    known = sorted((curve.at(answer.score), answer.is_acceptable) for answer in judged)
+    known = sorted(((curve.at(answer.score), answer.is_acceptable) for answer in judged), key=lambda one: one[0])
     error = 0.0
     for part in chunks(known, -(-len(known) // _ERROR_BINS)):
         gap = _mean([confidence for confidence, _ in part]) - _mean([float(right) for _, right in part])

@@ -284,8 +284,8 @@ def searched_texts(shipped: Shipped, pairs: Sequence[Pair]) -> list[str]:
 
 def judged(shipped: Shipped, data: Path, beams: int) -> list[Judged]:
     """Translations of everyday and software sentences, judged by the chrF of each against its reference."""
-    everyday = [*read_phrases(data, "test"), *read_phrases(data, "dev")]
-    pairs = [*everyday, *read_enko(data, "dev")[: len(everyday) // 2]]
+    everyday, software = read_phrases(data, "test"), read_enko(data, "dev")
+    pairs = [*everyday, *software[:: max(1, 2 * len(software) // max(1, len(everyday)))]]
     chrf_of = CHRF().sentence_score
     return [
         Judged(_mean(hypothesis.log_probs), chrf_of(text, [pair.target]).score >= ACCEPTABLE)
@@ -356,7 +356,7 @@ RECIPE = Recipe(
     measure=measure,
     calibration=Calibration(
         acceptable=f"""chrF (Popović 2015) of at least {ACCEPTABLE} against the one reference, of translations of
-everyday sentences (test and dev of `phrases`) and, half as many, of software (dev). That is a proxy: some translations
+everyday sentences (test of `phrases`) and, half as many, of software (dev). That is a proxy: some translations
 above it are wrong in a word, some below it are right in other words.""",
         judged=judged,
         beams=BEAMS,
