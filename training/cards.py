@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 from app.store.confidence import Confidence, Curve
@@ -81,16 +82,11 @@ def _confidence_part(confidence: Confidence | None) -> str:
         return ""
     curves = [("greedy", confidence.greedy), ("beam search", confidence.searched)]
     tables = "\n\n".join(_curve_table(way, curve) for way, curve in curves if curve is not None)
-    return f"""## Confidence
-
-The `confidence` of an answer is the share of answers with its score that were acceptable in a test, on a straight line
-between the points below. The score is the mean log-probability of the tokens, the end token included. Acceptable:
-{confidence.acceptable} Below {confidence.unsure_below:g} an answer is `unsure`. `{confidence.command}` fits the curves
-by isotonic regression ({confidence.measured}).
-
-{tables}
-
-"""
+    text = f"""The `confidence` of an answer is the share of answers with its score that were acceptable in a test, on a
+        straight line between the points below. The score is the mean log-probability of the tokens, the end token
+        included. Acceptable: {confidence.acceptable} Below {confidence.unsure_below:g} an answer is `unsure`.
+        `{confidence.command}` fits the curves by isotonic regression ({confidence.measured})."""
+    return f"## Confidence\n\n{fill(' '.join(text.split()), 110, break_on_hyphens=False)}\n\n{tables}\n\n"
 
 
 def _curve_table(way: str, curve: Curve) -> str:

@@ -123,7 +123,7 @@ class Recipe:
         confidence = fitted(
             greedy,
             searched,
-            acceptable=calibration.acceptable,
+            acceptable=" ".join(calibration.acceptable.split()),
             unsure_below=calibration.unsure_below,
             command=f"python -m training.calibrate {self.name}",
         )

@@ -118,6 +118,7 @@ class Batch(NamedTuple):
 MAX_TOKENS = 160  # of a translation while measuring
 BEAMS = 4
 ACCEPTABLE = 40  # chrF of a translation against its reference
+JUDGED_SOFTWARE = 300  # pairs of the dev split, beside all everyday ones
 TAG_IDS = tuple(range(FIRST_TAG, FIRST_TAG + len(TAGS)))  # before a source, never in a target
 NAME = "translate-en-ko"
 CONFIG = Config()
@@ -284,8 +285,8 @@ def searched_texts(shipped: Shipped, pairs: Sequence[Pair]) -> list[str]:
 
 def judged(shipped: Shipped, data: Path, beams: int) -> list[Judged]:
     """Translations of everyday and software sentences, judged by the chrF of each against its reference."""
-    everyday, software = read_phrases(data, "test"), read_enko(data, "dev")
-    pairs = [*everyday, *software[:: max(1, 2 * len(software) // max(1, len(everyday)))]]
+    everyday = [*read_phrases(data, "test"), *read_phrases(data, "dev")]
+    pairs = [*everyday, *read_enko(data, "dev")[:JUDGED_SOFTWARE]]
     chrf_of = CHRF().sentence_score
     return [
         Judged(_mean(hypothesis.log_probs), chrf_of(text, [pair.target]).score >= ACCEPTABLE)
@@ -356,7 +357,7 @@ RECIPE = Recipe(
     measure=measure,
     calibration=Calibration(
         acceptable=f"""chrF (Popović 2015) of at least {ACCEPTABLE} against the one reference, of translations of
-everyday sentences (test of `phrases`) and, half as many, of software (dev). That is a proxy: some translations
+everyday sentences (test and dev of `phrases`) and of {JUDGED_SOFTWARE} strings of software (dev). That is a proxy: some translations
 above it are wrong in a word, some below it are right in other words.""",
         judged=judged,
         beams=BEAMS,

@@ -17,7 +17,7 @@ from tests.conftest import serving_store
 from tests.tiny_store import drafts, publish_tiny, tiny_tokenizer
 from training.confidence import Judged, fitted
 
-GREEDY = ((-6.0, 0.05), (-3.0, 0.3), (-1.5, 0.6), (-0.2, 0.9))
+GREEDY = ((-6.0, 0.05), (-5.28, 0.4), (-4.0, 0.9))  # the models of these tests score about -5.3
 SEARCHED = ((-5.0, 0.1), (-1.0, 0.8))
 TEXTS = ["save the file", "close it", "a warm and funny film", "do you want to see the plot again"]
 SENTENCES = "Save the file. Close it! Do you want to see the plot?"

@@ -84,8 +84,8 @@ def test_without_a_register_the_model_has_its_default_or_none(http: httpx.Client
 
 
 def test_each_sentence_gets_the_register(http: httpx.Client, shipped: Shipped) -> None:
-    found = translated(http, "save the file. close it.", register="plain")["text"]
-    first, second = (expected(shipped, text, TOKENS["plain"]) for text in ("save the file.", "close it."))
+    found = translated(http, "Save the file. Close it.", register="plain")["text"]
+    first, second = (expected(shipped, text, TOKENS["plain"]) for text in ("Save the file.", "Close it."))
     assert found == f"{first} {second}"
 
 
