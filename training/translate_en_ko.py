@@ -357,8 +357,8 @@ RECIPE = Recipe(
     measure=measure,
     calibration=Calibration(
         acceptable=f"""chrF (Popović 2015) of at least {ACCEPTABLE} against the one reference, of translations of
-everyday sentences (test and dev of `phrases`) and of {JUDGED_SOFTWARE} strings of software (dev). That is a proxy: some translations
-above it are wrong in a word, some below it are right in other words.""",
+everyday sentences (test and dev of `phrases`) and of {JUDGED_SOFTWARE} strings of software (dev). That is a proxy: some
+translations above it are wrong in a word, some below it are right in other words.""",
         judged=judged,
         beams=BEAMS,
     ),

@@ -140,3 +140,11 @@ def test_models_say_their_registers(http: httpx.Client) -> None:
     assert models[NAME]["registers"] == {"names": ["polite", "formal", "plain"]}
     assert models[DEFAULTED]["registers"] == {"names": ["polite", "formal", "plain"], "default": "formal"}
     assert "registers" not in models[NONE]
+
+
+def test_a_parameter_of_the_open_inference_protocol_is_the_register(http: httpx.Client, shipped: Shipped) -> None:
+    tensor = {"name": "text_input", "datatype": "BYTES", "shape": [1], "data": [TEXT]}
+    body = {"inputs": [tensor], "parameters": {"register": "plain"}, "outputs": [{"name": "text"}]}
+    answer = http.post(f"/v2/models/{NAME}/infer", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outputs"][0]["data"] == [expected(shipped, TEXT, TOKENS["plain"])]
