@@ -258,7 +258,7 @@ REQUESTS = {task.verb: body_of(task).json for task in TASKS}
 @pytest.mark.parametrize("task", REQUESTS)
 def test_help_names_every_option(task: str) -> None:
     text = CliRunner().invoke(main, ["ask", task, "--help"], terminal_width=500).output
-    for name, field in REQUESTS[task].model_fields.items():
+    for name, field in REQUESTS[task].members().items():
         if name != "inputs":
             assert f" --{name.replace('_', '-')} " in text
         if field.description and name not in ("inputs", "stream"):
