@@ -91,7 +91,7 @@ class Recipe:
         network = _network(self.draft)
         network.load_state_dict(torch.load(folder / "best.pt", weights_only=True, map_location="cpu"))
         version = newest_version(store, self.name) + 1
-        draft = self.draft.model_copy(update={"version": version, "domain": DOMAINS[self.name]})
+        draft = self.draft.model_copy(update={"version": version, "domain": DOMAINS.get(self.name)})
         tokenizer = folder / "tokenizer.json" if draft.tokenizer is not None else None
         return publish(network, tokenizer, store, draft, self.card, log=folder / "log.tsv")
 
@@ -137,7 +137,7 @@ class Recipe:
     def _rewritten(self, version: Version, **facts: object) -> Manifest:
         """The manifest of a version with new facts and with the texts of the recipe, written with its card."""
         draft = self.draft
-        texts = {"description": draft.description, "domain": DOMAINS[self.name], "licence": draft.licence}
+        texts = {"description": draft.description, "domain": DOMAINS.get(self.name), "licence": draft.licence}
         manifest = version.manifest.model_copy(update=texts | facts)
         write_manifest(version.folder, manifest)
         write_card(version.folder, manifest, self.card)
