@@ -297,8 +297,10 @@ def judged(shipped: Shipped, data: Path, beams: int) -> list[Judged]:
 def register_figures(shipped: Shipped, data: Path) -> list[Figure]:
     """How often the asked register comes out, of everyday sentences whose reference has one."""
     pairs = [pair for pair in read_phrases(data, "test") if register_of(pair.target)]
+    if not pairs:
+        return []
     figures = []
-    for register in REGISTERS if pairs else ():
+    for register in REGISTERS:
         given = [register_of(text) for text, _ in served(shipped, pairs, beams=1, register=register)]
         share = given.count(register) / len(given)
         figures.append(Figure(f"register {register}", share, f"test sources of phrases, {len(pairs)}, greedy"))

@@ -30,7 +30,7 @@ def test_a_curve_is_straight_between_its_points_and_level_beyond_them() -> None:
     curve = Curve.model_validate(CURVE)
     scores = np.linspace(-3, 0.5, 71)
     scores = np.concatenate([scores, [score for score, _ in POINTS]])
-    expected = np.interp(scores, *zip(*POINTS, strict=True))
+    expected = np.interp(scores, [score for score, _ in POINTS], [share for _, share in POINTS])
     assert [curve.at(float(score)) for score in scores] == pytest.approx(expected.tolist())
 
 
