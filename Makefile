@@ -91,6 +91,7 @@ data: $(STAMP)
 train-%: $(STAMP)
 	$(BIN)/python -m training.$(subst -,_,$*) --data data
 	$(BIN)/python -m training.evaluate $* --data data
+	$(BIN)/python -m training.calibrate $* --data data
 
 long-term-dependency: $(STAMP)
 	$(BIN)/python -m training.long_term_dependency

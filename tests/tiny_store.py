@@ -21,6 +21,7 @@ from app.store.image_input import ImageInput
 from app.store.language_model import LanguageModel
 from app.store.manifest import Manifest
 from app.store.recurrence import Recurrence
+from app.store.registers import Registers
 from app.store.scaling import Standard
 from app.store.series_input import Feature, SeriesInput
 from app.store.tagger import Tagger
@@ -95,6 +96,7 @@ def _translator() -> Manifest:
         target_language="ko",
         architecture=architecture,
         tokenizer=TokenizerUse(append=(EOS,)),
+        registers=Registers(tokens={"polite": 300, "formal": 301}),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK), max_tokens=24),
         limits=TokenLimits(source_tokens=120, max_tokens=4000),
         parameters=1,

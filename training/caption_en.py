@@ -30,12 +30,13 @@ from app.store.image_input import ImageInput
 from app.store.manifest import Manifest
 from app.store.text_input import TokenizerUse
 from app.store.training_facts import Training
-from training.captions import bleu, caption_rows, cider, plain_caption, searched_rows
+from training.captions import bleu, caption_rows, cider, each_cider, plain_caption, served
 from training.cards import CardText
+from training.confidence import Judged
 from training.data import Photo, read_flickr8k
 from training.loop import BOS, EOS, PAD, UNK, Schedule, best_device, chunks, fit, next_token_loss, pad_rows
 from training.open_nsfw import ARCHITECTURE, MEAN, STD, read_open_nsfw
-from training.recipe import Figure, Recipe, Shipped
+from training.recipe import Calibration, Figure, Recipe, Shipped
 from training.subwords import train_subwords
 
 
@@ -70,6 +71,8 @@ class Config:
 
 CONFIG = Config()
 BEAMS = 4  # usual in papers
+ACCEPTABLE = 0.5  # CIDEr-D of a caption against its references
+JUDGED = 300  # photos of the dev split
 CARD = CardText(
     data="""Flickr8k (Hodosh, Young and Hockenmaier 2013): 8,091 photos with five captions each, in the
 published split of 6,000, 1,000 and 1,000; photos as 224 x 224 squares, squashed. Captions are lower
@@ -204,7 +207,7 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
     figures = []
     for way, rows in (
         ("greedy", caption_rows(network, pixels)),
-        (f"beam {BEAMS}", searched_rows(shipped, pixels, beams=BEAMS)),
+        (f"beam {BEAMS}", [hypothesis.tokens for hypothesis in served(shipped, pixels, beams=BEAMS)]),
     ):
         captions = [tokenizer.decode(row) for row in rows]
         figures += [
@@ -213,6 +216,17 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
             Figure(f"distinct captions, {way}", float(len(set(captions))), where),
         ]
     return figures
+
+
+def judged(shipped: Shipped, data: Path, beams: int) -> list[Judged]:
+    """Captions of the first dev photos, judged by the CIDEr-D of each."""
+    photos = read_flickr8k(data, "dev")[:JUDGED]
+    answers = served(shipped, read_pixels(data, photos), beams=beams)
+    scores = each_cider([shipped.tokenizer.decode(answer.tokens) for answer in answers], photos)
+    return [
+        Judged(sum(answer.log_probs) / max(1, len(answer.log_probs)), score >= ACCEPTABLE)
+        for answer, score in zip(answers, scores, strict=True)
+    ]
 
 
 RECIPE = Recipe(
@@ -236,6 +250,13 @@ RECIPE = Recipe(
     card=CARD,
     train=train,
     measure=measure,
+    calibration=Calibration(
+        acceptable=f"""CIDEr-D (Vedantam et al. 2015) of at least {ACCEPTABLE} against the five references,
+on the first {JUDGED} photos of Flickr8k dev. That is a proxy: some captions above it are wrong in a detail, some below
+it are right in other words.""",
+        judged=judged,
+        beams=BEAMS,
+    ),
 )
 
 if __name__ == "__main__":

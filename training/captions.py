@@ -8,12 +8,12 @@ from pycocoevalcap.cider.cider import Cider
 from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 from torch import Tensor
 
-from app.engine.protocol import Decode, Pixels
+from app.engine.protocol import Decode, Hypothesis, Pixels
 from app.models.networks import EncoderDecoder
 from training.data import Photo
 from training.loop import device_of, greedy
 from training.recipe import Shipped
-from training.searching import searched
+from training.searching import hypotheses
 
 LONGEST = 24
 
@@ -23,26 +23,35 @@ def plain_caption(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", text.lower()))
 
 
-def bleu(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
+def bleu(captions: Sequence[str], photos: Sequence[Photo]) -> float:
     """Corpus BLEU-4 from 0 to 1 against all references of each photo, without smoothing (Papineni et al. 2002)."""
     references = [[plain_caption(text) for text in photo.captions] for photo in photos]
     columns = [[row[index] if index < len(row) else row[0] for row in references] for index in range(5)]
     scorer = BLEU(tokenize="none", smooth_method="none", force=True)
-    return float(scorer.corpus_score([plain_caption(text) for text in hypotheses], columns).score) / 100
+    return float(scorer.corpus_score([plain_caption(text) for text in captions], columns).score) / 100
 
 
-def cider(hypotheses: Sequence[str], photos: Sequence[Photo]) -> float:
+def cider(captions: Sequence[str], photos: Sequence[Photo]) -> float:
     """CIDEr-D (Vedantam et al. 2015) against all references of each photo, by pycocoevalcap; 1 is 100 % in papers."""
+    return float(_cider(captions, photos)[0])
+
+
+def _cider(captions: Sequence[str], photos: Sequence[Photo]) -> tuple[float, Sequence[float]]:
     references = {number: [plain_caption(text) for text in photo.captions] for number, photo in enumerate(photos)}
-    answers = {number: [plain_caption(text)] for number, text in enumerate(hypotheses)}
-    score, _ = Cider().compute_score(references, answers)
-    return float(score)
+    answers = {number: [plain_caption(text)] for number, text in enumerate(captions)}
+    mean, each = Cider().compute_score(references, answers)
+    return mean, each
 
 
-def searched_rows(shipped: Shipped, pixels: Tensor, *, beams: int) -> list[list[int]]:
-    """Token ids of captions by beam search, for photos as uint8 (photos, 224, 224, 3)."""
+def each_cider(captions: Sequence[str], photos: Sequence[Photo]) -> list[float]:
+    """CIDEr-D of each caption, with the document frequencies of all references."""
+    return [float(score) for score in _cider(captions, photos)[1]]
+
+
+def served(shipped: Shipped, pixels: Tensor, *, beams: int) -> list[Hypothesis]:
+    """Captions as they are served, for photos as uint8 (photos, 224, 224, 3)."""
     sources = [Pixels(image.shape[0], image.numpy().tobytes()) for image in pixels]
-    return list(searched(shipped, sources, Decode(max_tokens=LONGEST, beams=beams)))
+    return list(hypotheses(shipped, sources, Decode(max_tokens=LONGEST, beams=beams)))
 
 
 def caption_rows(network: EncoderDecoder, pixels: Tensor) -> list[list[int]]:

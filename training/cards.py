@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
+from app.store.confidence import Confidence, Curve
 from app.store.manifest import Manifest
 from app.store.tagger import Tagger
 from app.store.training_facts import Quality
@@ -38,7 +40,7 @@ def card_of(manifest: Manifest, text: CardText) -> str:
     return f"""# {manifest.name}, version {manifest.version}
 
 {manifest.description}
-
+{_domain_part(manifest)}
 | | |
 |---|---|
 | task | {manifest.task} |
@@ -54,7 +56,7 @@ def card_of(manifest: Manifest, text: CardText) -> str:
 
 The measurements are of these very files, by the command in the table.
 
-## Data
+{_confidence_part(manifest.confidence)}## Data
 
 {text.data}
 
@@ -66,6 +68,34 @@ The measurements are of these very files, by the command in the table.
 
 {text.terms}
 """
+
+
+def _domain_part(manifest: Manifest) -> str:
+    """What the model is for."""
+    texts = (manifest.domain or {}).values()
+    return "".join(f"\n{text}\n" for text in texts)
+
+
+def _confidence_part(confidence: Confidence | None) -> str:
+    """The curves of a calibrated model."""
+    if confidence is None:
+        return ""
+    curves = [("greedy", confidence.greedy), ("beam search", confidence.searched)]
+    tables = "\n\n".join(_curve_table(way, curve) for way, curve in curves if curve is not None)
+    text = f"""The `confidence` of an answer is the share of answers with its score that were acceptable in a test, on a
+        straight line between the points below. The score is the mean log-probability of the tokens, the end token
+        included. Acceptable: {confidence.acceptable} Below {confidence.unsure_below:g} an answer is `unsure`.
+        `{confidence.command}` fits the curves by isotonic regression ({confidence.measured})."""
+    return f"## Confidence\n\n{fill(' '.join(text.split()), 110, break_on_hyphens=False)}\n\n{tables}\n\n"
+
+
+def _curve_table(way: str, curve: Curve) -> str:
+    rows = [f"| {score:.2f} | {share:.2f} |" for score, share in curve.points]
+    head = (
+        f"Answers of {way}: {curve.answers} fit the curve; its expected calibration error is {curve.error:.3f} on "
+        f"{curve.held_out} others."
+    )
+    return "\n".join([head, "", "| score | confidence |", "|---|---|", *rows])
 
 
 def _count(number: int, thing: str) -> str:

@@ -1,6 +1,7 @@
 """Measure shipped checkpoints and write the numbers into manifest and card: `python -m training.evaluate NAME`.
 
-`--precision` measures the serving form in that number type and writes nothing.
+`--precision` measures the serving form in that number type and writes nothing. `--texts` measures nothing, and writes
+the texts of the recipe: description, domain, licence, card.
 """
 
 from importlib import import_module
@@ -39,10 +40,14 @@ def recipe_of(name: str) -> Recipe:
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Folder with the raw data.")
 @click.option("--threads", default=2, help="Torch threads.", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="Measure in this number type; write nothing.")
-def main(names: tuple[str, ...], data: Path, threads: int, precision: Precision | None) -> None:
+@click.option("--texts", is_flag=True, help="Write the texts of the recipe alone.")
+def main(names: tuple[str, ...], data: Path, threads: int, precision: Precision | None, texts: bool) -> None:
     torch.set_num_threads(threads)
     for name in names:
         recipe = recipe_of(name)
+        if texts:
+            recipe.describe()
+            continue
         figures = recipe.figures(data, precision=precision) if precision else recipe.evaluate(data).quality
         for figure in figures:
             click.echo(f"{name}\t{figure.measure}\t{figure.value:.4f}\t{figure.data}")

@@ -5,9 +5,10 @@ target, and the tag stands before the source. A source without a tag leaves the 
 """
 
 import re
-from typing import Literal, get_args
+from typing import get_args
 
-Register = Literal["polite", "formal", "plain", "casual"]
+from app.store.registers import Register
+
 REGISTERS: tuple[Register, ...] = get_args(Register)
 TAGS: dict[Register, str] = {register: f"<{register}>" for register in REGISTERS}
 

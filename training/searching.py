@@ -1,4 +1,4 @@
-"""Beam search by the engine's own code, to measure what a model answers in service."""
+"""Decoding by the engine's own code, to measure what a model answers in service."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,16 +8,16 @@ from app.engine.cost import cost_of
 from app.engine.decode import decode
 from app.engine.encode import encode
 from app.engine.models import Models
-from app.engine.protocol import Decode, Decoded, Pixels, Tokens
+from app.engine.protocol import Decode, Decoded, Hypothesis, Pixels, Tokens
 from app.engine.request import Request, whole
 from training.loop import chunks
 from training.recipe import Shipped
 
 
-def searched(
+def hypotheses(
     shipped: Shipped, sources: Sequence[Tokens | Pixels], answer: Decode, *, batch: int = 25
-) -> Iterator[list[int]]:
-    """Token ids of the best hypothesis for each source, in their order, `batch` sources at a time."""
+) -> Iterator[Hypothesis]:
+    """The best hypothesis for each source, in their order, `batch` sources at a time."""
     models = Models(torch.device("cpu"), slots=batch * answer.beams, precision="float32")
     models.add(shipped.manifest, shipped.network)
     model = models[shipped.manifest.key]
@@ -27,9 +27,9 @@ def searched(
             for place, source in enumerate(part)
         ]
         encode(model, [whole(request) for request in requests])
-        found: dict[int, list[int]] = {}
+        found: dict[int, Hypothesis] = {}
         while model.slots.count:
             for request, event in decode(model, 6):
                 assert isinstance(event, Decoded)
-                found[request.key[1]] = event.hypotheses[0].tokens
+                found[request.key[1]] = event.hypotheses[0]
         yield from (found[place] for place in range(len(part)))

@@ -16,7 +16,7 @@ from sacrebleu.metrics import CHRF  # type: ignore[attr-defined]
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from app.engine.protocol import Decode, Tokens
+from app.engine.protocol import Decode, Hypothesis, Tokens
 from app.models.networks import EncoderDecoder
 from app.store.attention import Attention
 from app.store.decoder import Decoder
@@ -27,9 +27,11 @@ from app.store.listing import newest_version
 from app.store.manifest import Manifest
 from app.store.model_store import open_version
 from app.store.recurrence import Recurrence
+from app.store.registers import Register, Registers
 from app.store.text_input import TokenizerUse
 from app.store.training_facts import Training
 from training.cards import CardText
+from training.confidence import Judged
 from training.data import Pair, read_enko
 from training.enko import (
     NAMED_TESTS,
@@ -56,9 +58,9 @@ from training.loop import (
     lines_of,
     pad_rows,
 )
-from training.recipe import STORE, Figure, Recipe, Shipped
-from training.registers import TAGS, register_of
-from training.searching import searched
+from training.recipe import STORE, Calibration, Figure, Recipe, Shipped
+from training.registers import REGISTERS, TAGS, register_of
+from training.searching import hypotheses
 from training.subwords import FIRST_TAG, train_subwords
 from training.warm_start import start_from
 
@@ -115,6 +117,8 @@ class Batch(NamedTuple):
 
 MAX_TOKENS = 160  # of a translation while measuring
 BEAMS = 4
+ACCEPTABLE = 40  # chrF of a translation against its reference
+JUDGED_SOFTWARE = 300  # pairs of the dev split, beside all everyday ones
 TAG_IDS = tuple(range(FIRST_TAG, FIRST_TAG + len(TAGS)))  # before a source, never in a target
 NAME = "translate-en-ko"
 CONFIG = Config()
@@ -263,21 +267,54 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     return float(CHRF().corpus_score(hypotheses, [references]).score)
 
 
+def served(
+    shipped: Shipped, pairs: Sequence[Pair], *, beams: int, register: Register | None = None
+) -> list[tuple[str, Hypothesis]]:
+    """Translations as they are served, in order, with what the engine decodes."""
+    sources = [Tokens(shipped.encode(pair.source, register)) for pair in pairs]
+    order = sorted(range(len(pairs)), key=lambda place: len(sources[place].ids))
+    answers = hypotheses(shipped, [sources[place] for place in order], Decode(max_tokens=MAX_TOKENS, beams=beams))
+    found = dict(zip(order, answers, strict=True))
+    return [(shipped.tokenizer.decode(found[place].tokens), found[place]) for place in range(len(pairs))]
+
+
 def searched_texts(shipped: Shipped, pairs: Sequence[Pair]) -> list[str]:
     """Translations by beam search as they are served."""
-    tokenizer = shipped.tokenizer
-    sources = [Tokens(tokenizer.encode(pair.source)) for pair in pairs]
-    answer = Decode(max_tokens=MAX_TOKENS, beams=BEAMS)
-    order = sorted(range(len(pairs)), key=lambda place: len(sources[place].ids))
-    rows = searched(shipped, [sources[place] for place in order], answer)
-    texts = dict(zip(order, map(tokenizer.decode, rows), strict=True))
-    return [texts[place] for place in range(len(pairs))]
+    return [text for text, _ in served(shipped, pairs, beams=BEAMS)]
+
+
+def judged(shipped: Shipped, data: Path, beams: int) -> list[Judged]:
+    """Translations of everyday and software sentences, judged by the chrF of each against its reference."""
+    everyday = [*read_phrases(data, "test"), *read_phrases(data, "dev")]
+    pairs = [*everyday, *read_enko(data, "dev")[:JUDGED_SOFTWARE]]
+    chrf_of = CHRF().sentence_score
+    return [
+        Judged(_mean(hypothesis.log_probs), chrf_of(text, [pair.target]).score >= ACCEPTABLE)
+        for pair, (text, hypothesis) in zip(pairs, served(shipped, pairs, beams=beams), strict=True)
+    ]
+
+
+def register_figures(shipped: Shipped, data: Path) -> list[Figure]:
+    """How often the asked register comes out, of everyday sentences whose reference has one."""
+    pairs = [pair for pair in read_phrases(data, "test") if register_of(pair.target)]
+    if not pairs:
+        return []
+    figures = []
+    for register in REGISTERS:
+        given = [register_of(text) for text, _ in served(shipped, pairs, beams=1, register=register)]
+        share = given.count(register) / len(given)
+        figures.append(Figure(f"register {register}", share, f"test sources of phrases, {len(pairs)}, greedy"))
+    return figures
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))
 
 
 def measure(shipped: Shipped, data: Path) -> list[Figure]:
     assert isinstance(shipped.network, EncoderDecoder)
     test = read_enko(data, "test")
-    ids = translations(shipped.network, [shipped.tokenizer.encode(pair.source) for pair in test])
+    ids = translations(shipped.network, [shipped.encode(pair.source) for pair in test])
     texts = [shipped.tokenizer.decode(row) for row in ids]
     figures = [Figure("chrF", chrf(texts, [pair.target for pair in test]), f"test sources, all {len(test)}")]
     for origin in sorted({pair.origin for pair in test}):
@@ -294,7 +331,7 @@ def measure(shipped: Shipped, data: Path) -> list[Figure]:
         if pairs:
             score = chrf(searched_texts(shipped, pairs), [pair.target for pair in pairs])
             figures.append(Figure(f"chrF, {name}, beam {BEAMS}", score, f"test sources of {name}, {len(pairs)}"))
-    return figures
+    return [*figures, *register_figures(shipped, data)]
 
 
 RECIPE = Recipe(
@@ -309,6 +346,7 @@ RECIPE = Recipe(
         architecture=CONFIG.architecture(),
         tokenizer=TokenizerUse(append=(EOS,), white_space="plain"),
         one_sentence=True,
+        registers=Registers(tokens=dict(zip(REGISTERS, TAG_IDS, strict=True))),
         decoding=Decoding(bos=BOS, eos=EOS, suppress=(PAD, BOS, UNK, *TAG_IDS), max_tokens=128),
         limits=TokenLimits(source_tokens=256, max_tokens=512),
         parameters=1,
@@ -319,6 +357,13 @@ RECIPE = Recipe(
     card=CARD,
     train=train,
     measure=measure,
+    calibration=Calibration(
+        acceptable=f"""chrF (Popović 2015) of at least {ACCEPTABLE} against the one reference, of translations of
+everyday sentences (test and dev of `phrases`) and of {JUDGED_SOFTWARE} strings of software (dev). That is a proxy: some
+translations above it are wrong in a word, some below it are right in other words.""",
+        judged=judged,
+        beams=BEAMS,
+    ),
 )
 
 if __name__ == "__main__":

@@ -158,5 +158,6 @@ def _as_request_error(form: type[BaseModel], *where: str) -> Iterator[None]:
 
 def _message(mistake: ErrorDetails, form: type[BaseModel]) -> str:
     if mistake["type"] == "extra_forbidden":
-        return f"is unknown here; the members are {', '.join(form.model_fields)}"
+        names = [field.alias or name for name, field in form.model_fields.items()]
+        return f"is unknown here; the members are {', '.join(names)}"
     return mistake["msg"]

@@ -7,7 +7,16 @@ from fastapi import APIRouter, Path
 
 from app.api.options import ModelName
 from app.api.problems import problems
-from app.api.schemas import BrokenModel, ListedModel, ModelInfo, ModelList, NamedModel, QualityFigure, SeriesInfo
+from app.api.schemas import (
+    BrokenModel,
+    ListedModel,
+    ModelInfo,
+    ModelList,
+    NamedModel,
+    QualityFigure,
+    RegistersInfo,
+    SeriesInfo,
+)
 from app.api.service import Service, ServiceDependency
 from app.engine.client import EngineView
 from app.errors import ModelNotFound, ModelUnavailable
@@ -71,6 +80,7 @@ def _info(manifest: Manifest, default_version: int, view: EngineView, *, is_defa
         version=manifest.version,
         task=manifest.task,
         description=manifest.description,
+        domain=manifest.domain,
         languages=list(manifest.languages),
         architecture=manifest.architecture.describe(),
         parameters=manifest.parameters,
@@ -79,6 +89,8 @@ def _info(manifest: Manifest, default_version: int, view: EngineView, *, is_defa
         source=manifest.source,
         series=_series(manifest),
         frames=manifest.frames,
+        registers=_registers(manifest),
+        unsure_below=None if manifest.confidence is None else manifest.confidence.unsure_below,
         quality=[QualityFigure(measure=item.measure, value=item.value, data=item.data) for item in manifest.quality],
         state=view.state_of(manifest.key),
         carries_state=why_no_state(manifest) is None,
@@ -86,6 +98,11 @@ def _info(manifest: Manifest, default_version: int, view: EngineView, *, is_defa
         default_version=manifest.version == default_version,
         licence=manifest.licence,
     )
+
+
+def _registers(manifest: Manifest) -> RegistersInfo | None:
+    registers = manifest.registers
+    return None if registers is None else RegistersInfo(names=list(registers.tokens), default=registers.default)
 
 
 def _series(manifest: Manifest) -> SeriesInfo | None:

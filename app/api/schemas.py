@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.store.description import SourceName
+from app.store.registers import Register
 from app.tasks.request_form import RequestForm
 
 
@@ -33,6 +34,13 @@ class SeriesInfo(BaseModel):
     interval: str | None = Field(None, description="The time between two steps in words.", examples=["1 day"])
 
 
+class RegistersInfo(BaseModel):
+    """The registers that a model writes in."""
+
+    names: list[Register] = Field(description="Values of the option `register`.", examples=[["polite", "formal"]])
+    default: Register | None = Field(None, description="That of requests without it; the model's choice if left out.")
+
+
 class UploadedPiece(BaseModel):
     """A piece of a file that an administrator uploads."""
 
@@ -49,6 +57,11 @@ class ModelInfo(BaseModel):
     version: int
     task: str
     description: str
+    domain: dict[str, str] | None = Field(
+        None,
+        description="What inputs it is for, in a sentence, by language.",
+        examples=[{"en": "Short everyday sentences.", "ko": "짧은 일상 문장."}],
+    )
     languages: list[str]
     architecture: str = Field(description="The network in words.")
     parameters: int
@@ -58,6 +71,10 @@ class ModelInfo(BaseModel):
     series: SeriesInfo | None = Field(None, description="Only of models that read series.")
     frames: int | None = Field(
         None, description="Only of models that read clips: the frames that a clip is sampled to; all when left out."
+    )
+    registers: RegistersInfo | None = Field(None, description="Only of models that take the option `register`.")
+    unsure_below: float | None = Field(
+        None, description="Only of models whose answers have a `confidence`: below it they are `unsure`."
     )
     quality: list[QualityFigure]
     state: Literal["loaded", "loading", "available"] = Field(

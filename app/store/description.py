@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.store.architecture import Architecture
 from app.store.classifier import Classifier
+from app.store.confidence import Confidence
 from app.store.decoding import Decoding, TokenLimits
 from app.store.encoder_decoder import EncoderDecoder
 from app.store.encoders import FramesEncoder, SeriesEncoder, TextEncoder
@@ -16,6 +17,7 @@ from app.store.image_input import ImageInput
 from app.store.language_model import LanguageModel
 from app.store.names import MOST_VERSION, NAME
 from app.store.part import Part
+from app.store.registers import Registers
 from app.store.series_input import SeriesInput
 from app.store.tagger import Tagger
 from app.store.text_input import TokenizerUse
@@ -36,6 +38,9 @@ class Description(Part):
     version: Annotated[int, Field(gt=0, le=MOST_VERSION)]
     task: TaskName = Field(description="A task of the service, such as sentiment, captioning, translation, completion.")
     description: str
+    domain: dict[Language, Annotated[str, Field(max_length=1000)]] | None = Field(
+        None, description="What inputs the model is for, in a sentence, by language: en, ko."
+    )
     default: bool = Field(False, description="Use this model for requests of its task and language that name no model.")
     default_since: Annotated[int, Field(ge=0, lt=2**40)] = Field(
         0, description="Unix time of that choice: of several defaults of a task and language the latest answers."
@@ -52,6 +57,7 @@ class Description(Part):
         description="The model was trained on single sentences: each sentence and line of a source is read on its own, "
         "unless a request says otherwise.",
     )
+    registers: Registers | None = Field(None, description="Only of a translation model that takes a register.")
     labels: tuple[str, ...] = ()
     tag_at: Literal["first", "last"] = Field("first", description="The token of a word that gives the tag of the word.")
     image: ImageInput | None = None
@@ -60,6 +66,9 @@ class Description(Part):
     )
     series: SeriesInput | None = None
     decoding: Decoding | None = None
+    confidence: Confidence | None = Field(
+        None, description="Only of a model that answers with tokens and was calibrated: its answers have a confidence."
+    )
     limits: TokenLimits = TokenLimits()
     precision: Literal["auto", "float32"] = Field(
         "auto", description="float32 overrides the setting `precision`, so that answers equal the original code's."

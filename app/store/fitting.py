@@ -24,6 +24,10 @@ def check_parts(manifest: Description) -> None:
         raise ValueError("only a network from text to other text takes a target_tokenizer")
     if manifest.one_sentence and not is_of_texts:
         raise ValueError("only a network from text to other text takes one_sentence")
+    if manifest.registers is not None and not is_of_texts:
+        raise ValueError("only a network from text to other text takes registers")
+    if manifest.confidence is not None and manifest.answer != "tokens":
+        raise ValueError("only a network that answers with tokens takes confidence")
     _check_answer(manifest)
     _check_source(manifest)
     _check_window(manifest)
@@ -169,6 +173,8 @@ def _check_ids(manifest: Description) -> None:
     pad = () if use.length is None or use.length.pad is None else (use.length.pad,)
     unknown = (use.unknown,) if isinstance(use.unknown, int) else ()
     _check_within("tokenizer", manifest.source_vocabulary, (*use.prepend, *use.append, *pad, *unknown))
+    if manifest.registers is not None:
+        _check_within("registers", manifest.source_vocabulary, manifest.registers.tokens.values())
     if manifest.target_tokenizer is None:
         _check_within("tokenizer.hidden", manifest.target_vocabulary, use.hidden)
     else:

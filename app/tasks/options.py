@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from app.errors import ContradictoryOptions
+from app.store.registers import Register
 from app.store.series_input import SeriesInput
 from app.tasks.request_form import RequestForm
 
@@ -45,6 +46,17 @@ class SentenceOptions(TextOptions):
         None,
         description="Read each sentence and line of a text on its own, and join the answers as the text was joined. "
         "The model's own when left out.",
+    )
+
+
+class RegisterOptions(TaskOptions):
+    """Options of tasks whose models may write in several registers."""
+
+    register_name: Register | None = Field(  # the metaclass of pydantic's models has a method `register`
+        None,
+        alias="register",
+        description="How polite the answer is, for models that take it. In Korean `polite` is 해요체, `formal` "
+        "합쇼체, `plain` 한다체, `casual` 반말. The model's own when left out.",
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, GetCoreSchemaHandler, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError
 
 _MOST_UNKNOWN = 100  # members beside the known ones that are read one by one
@@ -30,7 +31,7 @@ class RequestForm(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        fields = cls.model_fields.items()
+        fields = cls.members().items()
         cls._optional = frozenset(name for name, field in fields if not field.is_required())
         cls._integers = frozenset(name for name, field in fields if _has_integers(field.annotation))
 
@@ -39,6 +40,11 @@ class RequestForm(BaseModel):
         schema = handler(source)
         _fail_fast(schema)
         return schema
+
+    @classmethod
+    def members(cls) -> dict[str, FieldInfo]:
+        """Its fields by their names in JSON."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @classmethod
     def without_nulls(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -59,8 +65,8 @@ class RequestForm(BaseModel):
     @classmethod
     def _check_known(cls, members: dict[str, Any]) -> None:
         """Raises PydanticCustomError for many unknown members: they are not listed one by one."""
-        if len(members) > len(cls.model_fields) + _MOST_UNKNOWN:
-            known = ", ".join(cls.model_fields)
+        if len(members) > len(cls.members()) + _MOST_UNKNOWN:
+            known = ", ".join(cls.members())
             raise PydanticCustomError(
                 "unknown_members", f"has {len(members)} members; the members are {known}: leave out the others"
             )

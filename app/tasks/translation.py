@@ -2,15 +2,15 @@
 
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.token_kind import TokenKind
-from app.tasks.options import LanguagePair, SentenceOptions
+from app.tasks.options import LanguagePair, RegisterOptions, SentenceOptions
 from app.tasks.sources.text import TextSource
 from app.tasks.task import Face, Task
 
 _SAVE = "Do you want to save the changes before closing?"
 
 
-class TranslationOptions(DecodingOptions, LanguagePair, SentenceOptions):
-    """Decoding options, the languages, and how texts are read."""
+class TranslationOptions(DecodingOptions, LanguagePair, RegisterOptions, SentenceOptions):
+    """Decoding options, the languages, the register, and how texts are read."""
 
 
 TRANSLATION = Task(
@@ -35,6 +35,10 @@ and `stop`, apply to each of these sentences.
             "several": {
                 "summary": "Several, with the languages named",
                 "value": {"inputs": ["Open file", "The file could not be found."], "source": "en", "target": "ko"},
+            },
+            "formal": {
+                "summary": "In the formal register of Korean",
+                "value": {"inputs": "Where is the bathroom?", "register": "formal"},
             },
             "sentences": {
                 "summary": "Several sentences in one input",

@@ -127,16 +127,16 @@ class TextTokenizer:
             raise InvalidManifest(f"tokenizer.unknown is {unknown}, which is not an id of {self._use.file}")
         return vocabulary.get(spelling) if spelling is not None else None
 
-    def encode(self, text: str, *, most: int | None = None) -> list[int]:
-        """Source ids of a text, with prepended and appended ids; empty if the text has no tokens. Of a text with more
-        than `most` ids the end is left out, or the beginning (`reads_end`)."""
-        return self._source(self._shortened(self.encode_target(text), most))
+    def encode(self, text: str, *, most: int | None = None, before: Sequence[int] = ()) -> list[int]:
+        """Source ids of a text, with prepended and appended ids, and with `before` right before its own; empty if the
+        text has no tokens. Of a text with more than `most` ids the end is left out, or the beginning (`reads_end`)."""
+        return self._source(self._shortened(self.encode_target(text), most, len(before)), before)
 
-    def _source(self, ids: Sequence[int]) -> list[int]:
+    def _source(self, ids: Sequence[int], before: Sequence[int] = ()) -> list[int]:
         """The source with these ids of a text."""
         if not (ids or self.reads_empty):
             return []
-        return self._arranged(ids, self._use.prepend, self._use.append, self._pad or 0)
+        return self._arranged(ids, [*self._use.prepend, *before], self._use.append, self._pad or 0)
 
     def encode_prefix(self, text: str, *, most: int | None = None) -> list[int]:
         """Source ids of a text to complete. Nothing is appended; an empty text gives the prepended ids. Of a text with
@@ -151,9 +151,9 @@ class TextTokenizer:
             return None  # the source is cut where the model's own code cuts it
         return None if most is None else max(1, most - len(self._use.prepend) - len(self._use.append))
 
-    def _shortened(self, own: Sequence[T], most: int | None) -> Sequence[T]:
-        """The ids of a text that fit into `most` with those that are added."""
-        room = self._room(most)
+    def _shortened(self, own: Sequence[T], most: int | None, others: int = 0) -> Sequence[T]:
+        """The ids of a text that fit into `most` with those that are added, and with `others`."""
+        room = self._room(None if most is None else most - others)
         if room is None:
             return own
         return own[-room:] if self.reads_end else own[:room]
@@ -166,17 +166,17 @@ class TextTokenizer:
             return ids
         return [token.id for token in self._read(text)]
 
-    def pieces(self, text: str, *, most: int | None = None) -> list[Piece]:
+    def pieces(self, text: str, *, most: int | None = None, before: Sequence[int] = ()) -> list[Piece]:
         """Spelling and characters of each source id of `encode`. Prepended ids have the empty range at the start of the
         text, appended ids the one at its end."""
-        pieces = [self._piece(token, text) for token in self._shortened(self._read(text), most)]
+        pieces = [self._piece(token, text) for token in self._shortened(self._read(text), most, len(before))]
         if not (pieces or self.reads_empty):
             return []
-        before = [Piece(self.piece(token), 0, 0) for token in self._use.prepend]
+        first = [Piece(self.piece(token), 0, 0) for token in (*self._use.prepend, *before)]
         after = [Piece(self.piece(token), len(text), len(text)) for token in self._use.append]
         place = len(text) if self._use.length and self._use.length.pad_side == "right" else 0
         padding = Piece("" if self._pad is None else self.piece(self._pad), place, place)
-        return self._arranged(pieces, before, after, padding)
+        return self._arranged(pieces, first, after, padding)
 
     def _piece(self, token: _Token, text: str) -> Piece:
         piece, end = self.piece(token.id), token.end

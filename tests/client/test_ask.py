@@ -19,6 +19,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.api.tasks.bodies import body_of
+from app.cli.ask.output_file import Line
+from app.cli.ask.printing import printer
 from app.cli.main import main
 from app.tasks.registry import TASKS
 from tests.client.conftest import png
@@ -256,9 +258,27 @@ REQUESTS = {task.verb: body_of(task).json for task in TASKS}
 @pytest.mark.parametrize("task", REQUESTS)
 def test_help_names_every_option(task: str) -> None:
     text = CliRunner().invoke(main, ["ask", task, "--help"], terminal_width=500).output
-    for name, field in REQUESTS[task].model_fields.items():
+    for name, field in REQUESTS[task].members().items():
         if name != "inputs":
             assert f" --{name.replace('_', '-')} " in text
         if field.description and name not in ("inputs", "stream"):
             assert field.description in " ".join(text.split())
     assert "Name of a model in" in text
+
+
+def test_a_register_is_asked_for(server: str) -> None:
+    output = invoked(server, "translate", "--register", "formal", TEXTS[0])
+    [formal] = plain(server, "/v1/translate", inputs=TEXTS[0], register="formal")
+    assert output == f"{formal['text']}\n"
+    assert "has no register casual" in invoked(server, "translate", "--register", "casual", TEXTS[0], status=1)
+
+
+@pytest.mark.parametrize(("alone", "note"), [(True, ""), (False, "'x': ")])
+def test_an_answer_that_the_model_is_unsure_of_is_noted_beside_the_output(
+    alone: bool, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = {"text": "y", "confidence": 0.2, "unsure": True, "model": "m", "version": 1}
+    printer("text", "tokens", alone=alone)(Line(0, "translate", "x", result=result))
+    shown = capsys.readouterr()
+    assert shown.out == ("y\n" if alone else "y\tx\n")
+    assert shown.err == f"{note}the model is unsure: confidence 0.20\n"

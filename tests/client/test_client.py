@@ -43,6 +43,7 @@ from app.tasks.answers import (
     usage,
     value_results,
 )
+from app.tasks.request_form import RequestForm
 from tests.client.both_clients import KINDS, Kind, result_of, streamed
 from tests.client.conftest import png
 
@@ -282,13 +283,13 @@ def test_the_table_is_that_of_the_service() -> None:
     }
 
 
-REQUESTS: dict[str, type[BaseModel]] = {task.verb: body_of(task).json for task in service.TASKS}
+REQUESTS: dict[str, type[RequestForm]] = {task.verb: body_of(task).json for task in service.TASKS}
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_options_are_those_of_the_service(task: Task[Any]) -> None:
     assert task.options is not None
-    assert task.options.__optional_keys__ == REQUESTS[task.name].model_fields.keys() - {"inputs", "stream"}
+    assert task.options.__optional_keys__ == REQUESTS[task.name].members().keys() - {"inputs", "stream"}
 
 
 MINE = {

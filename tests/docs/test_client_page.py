@@ -73,7 +73,7 @@ def test_every_error_method_and_argument_is_documented() -> None:
 def test_every_option_of_ask_is_documented() -> None:
     documented = set(re.findall(r"`--([a-z-]+)", PAGE))
     for task in TASKS:
-        own = {name.replace("_", "-") for name in body_of(task).json.model_fields}
+        own = {name.replace("_", "-") for name in body_of(task).json.members()}
         for parameter in ask.commands[task.verb].params:
             name = parameter.opts[0].removeprefix("--")
             assert name in documented | own

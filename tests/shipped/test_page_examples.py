@@ -38,6 +38,12 @@ TRANSLATIONS = {
     "The train leaves at seven.": "기차가 일곱 시에 출발해요.",
     "Open file": "파일 열기",
 }
+NEXT = {
+    "This film is one of the": " best",
+    "The acting is": " great",
+    "I went to see it because": " it",
+    "이 영화는 정말": " 좋은",
+}
 
 
 def texts_of(script: str) -> list[str]:
@@ -73,6 +79,13 @@ def test_translations_are_right(http: httpx.Client) -> None:
     texts = texts_of("translate.js")
     found = [result["text"] for result in results(http, "/v1/translate", texts)]
     assert dict(zip(texts, found, strict=True)) == TRANSLATIONS
+
+
+def test_next_tokens_are_right(http: httpx.Client) -> None:
+    texts = texts_of("complete.js")
+    answer = http.post("/v1/complete", json={"inputs": texts, "max_tokens": 1, "next_tokens": 1})
+    found = [result["next"][0]["text"] for result in answer.json()["results"]]
+    assert dict(zip(texts, found, strict=True)) == NEXT
 
 
 @pytest.mark.parametrize("query", ["", "?beams=4"])

@@ -17,6 +17,7 @@ from tests.engine.references import Reference, label_alone, open_shipped
 from tests.engine.test_engine import until
 from tests.shipped.conftest import STORE, results_of
 from training.cards import card_of
+from training.domains import DOMAINS
 from training.evaluate import RECIPES, recipe_of
 
 FLOORS = {
@@ -48,6 +49,8 @@ def test_card_and_manifest_say_the_same(name: str) -> None:
     assert manifest.bytes <= 25_000_000
     assert manifest.architecture == recipe.draft.architecture
     assert manifest.quality, "measure it: python -m training.evaluate"
+    assert manifest.domain == DOMAINS[name], "write it: python -m training.evaluate --texts"
+    assert DOMAINS[name].keys() == {"en", "ko"}
     assert version.folder.joinpath("MODEL_CARD.md").read_text(encoding="utf8") == card_of(manifest, recipe.card)
 
 

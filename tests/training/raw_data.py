@@ -116,7 +116,7 @@ def _write_everyday(folder: Path) -> None:
         for number in range(80):
             english, korean = SAID[number % len(SAID)]
             ending = f"{name[-1]} {'efghijklmn'[number % 10]} {'opqrstuv'[number // 10]}"
-            lines.append(f"{origins[number % len(origins)]}\t{english} {ending}\t{korean} {number}.")
+            lines.append(f"{origins[number % len(origins)]}\t{english} {ending}\t{number} {korean}.")
         _write(folder / f"{name}.tsv.gz", iter(lines))
 
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from app.store.model_store import open_version
 from tests.training.raw_data import write_raw_data
 from training.curves import CURVE
+from training.domains import DOMAINS
 from training.evaluate import RECIPES, recipe_of
 
 _SHORT = {"lm-en", "sentiment-en", "translate-en-ko", "forecast-weather", "tag-en"}  # the others take long
@@ -31,6 +32,7 @@ def test_recipe_runs_from_raw_data_to_the_store(name: str, raw_data: Path, tmp_p
     version = open_version(tmp_path / "store" / name / "1")
     assert version.manifest.architecture == recipe.draft.architecture
     assert CURVE in version.manifest.files
+    confidence = recipe.calibrate(raw_data, tmp_path / "store") if recipe.calibration is not None else None
     manifest = recipe.evaluate(raw_data, tmp_path / "store")
     shipped = recipe.newest(Path("model_store")).manifest.quality
     assert manifest.quality
@@ -38,4 +40,8 @@ def test_recipe_runs_from_raw_data_to_the_store(name: str, raw_data: Path, tmp_p
     card = version.folder.joinpath("MODEL_CARD.md").read_text(encoding="utf8")
     assert all(item.measure in card for item in manifest.quality)
     assert CURVE in card
+    assert manifest.confidence == confidence
+    assert (confidence is not None) == ("## Confidence" in card)
+    assert manifest.domain == DOMAINS[name]
+    assert all(text in card for text in DOMAINS[name].values())
     assert recipe.publish(tmp_path / "runs" / name, tmp_path / "store").name == "2"

@@ -47,6 +47,9 @@ def _print_text(line: Line, answer: AnswerKind | None, *, alone: bool) -> None:
     click.echo(first if alone else f"{first}\t{line.input}")
     for row in more:
         click.echo(f"  {row}")
+    if line.result.get("unsure"):
+        name = "" if alone else f"{line.input!r}: "
+        click.echo(f"{name}the model is unsure: confidence {line.result['confidence']:.2f}", err=True)
 
 
 def _rows(result: dict[str, Any], answer: Literal["label", "tokens", "tags", "state"] | None) -> list[str]:

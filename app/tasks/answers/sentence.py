@@ -17,7 +17,8 @@ from app.text.stops import first_stop
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence with what its request asks for. `places` counts its log-probabilities; `ids` are its tokens."""
+    """A sentence with what its request asks for. `places` counts its log-probabilities; `ids` are its tokens;
+    `confidence` is that of a calibrated model."""
 
     text: str
     score: float
@@ -26,6 +27,7 @@ class Sentence:
     tokens: EmittedTokens | None
     attention: TextAttention | GridAttention | None
     ids: list[int]
+    confidence: float | None
 
     @property
     def has_pieces(self) -> bool:
@@ -56,7 +58,7 @@ def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int =
         text = job.entry.target_tokenizer.unstripped(ids[: shown_ids(job, ids)], after=job.read.after)
     score = hypothesis.score
     if _is_one_beam(job):
-        score = sum(hypothesis.log_probs) / max(1, len(hypothesis.log_probs))
+        score = _mean_log_prob(hypothesis)
     return Sentence(
         text,
         min(score, 0.0),
@@ -65,6 +67,7 @@ def sentence_of(job: Job, hypothesis: protocol.Hypothesis, *, sent_tokens: int =
         emitted_tokens(job, hypothesis) if options.logprobs is not None else None,
         _attention(job, hypothesis) if options.attention else None,
         hypothesis.tokens,
+        _confidence(job, hypothesis),
     )
 
 
@@ -98,6 +101,7 @@ def join_sentences(job: Job, sentences: Sequence[Sentence], separators: Sequence
         join_tokens(tokens) if tokens else None,
         join_attention(attention) if attention else None,
         [token for one in sentences for token in one.ids],
+        _lowest([one.confidence for one in sentences]),
     )
 
 
@@ -106,6 +110,26 @@ def emitted_tokens(job: Job, hypothesis: protocol.Hypothesis) -> EmittedTokens:
     shown = decoding_options_of(job).logprobs or 0
     ids = _ids(job, hypothesis)
     return EmittedTokens(job.entry.target_tokenizer, ids, hypothesis.log_probs, hypothesis.alternatives, shown)
+
+
+def _confidence(job: Job, hypothesis: protocol.Hypothesis) -> float | None:
+    """That of a whole answer which was decoded as in the calibration: greedily or by a search."""
+    confidence = job.entry.manifest.confidence
+    is_whole = hypothesis.finish_reason in ("stop", "length")
+    if confidence is None or not is_whole or decoding_options_of(job).samples:
+        return None
+    curve = confidence.greedy if _is_one_beam(job) else confidence.searched
+    return None if curve is None else curve.at(_mean_log_prob(hypothesis))
+
+
+def _mean_log_prob(hypothesis: protocol.Hypothesis) -> float:
+    return sum(hypothesis.log_probs) / max(1, len(hypothesis.log_probs))
+
+
+def _lowest(confidences: Sequence[float | None]) -> float | None:
+    """The lowest confidence; None if one is unknown."""
+    known = [one for one in confidences if one is not None]
+    return min(known) if len(known) == len(confidences) else None
 
 
 def _is_one_beam(job: Job) -> bool:

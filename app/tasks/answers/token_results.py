@@ -85,6 +85,17 @@ class Hypothesis(BaseModel):
 class SentenceResult(Hypothesis):
     """The best sentence for an input."""
 
+    confidence: float | None = Field(
+        None,
+        description="Only of a calibrated model: the share of answers with such a score that were acceptable in the "
+        "test of its card. Of several sentences the lowest. Not with `temperature`, nor where the deadline passed.",
+        ge=0,
+        le=1,
+        examples=[0.74],
+    )
+    unsure: Literal[True] | None = Field(
+        None, description="`true` where `confidence` is below the threshold of the model's card; left out otherwise."
+    )
     model: str = Field(description="The model that answered.")
     version: int = Field(description="Its version.", examples=[1])
     hypotheses: list[Hypothesis] | None = Field(

@@ -151,8 +151,11 @@ def _output(
     options = decoding_options_of(job)
     assert isinstance(job.request, Decode)
     next_tokens = options.next_tokens if isinstance(options, ContinuationOptions) else 0
+    calibrated, sure = job.entry.manifest.confidence, n_best[0].confidence
     result = SentenceResult.model_construct(
         **_members(n_best[0]),
+        confidence=sure,
+        unsure=True if calibrated is not None and sure is not None and sure < calibrated.unsure_below else None,
         model=job.entry.manifest.name,
         version=job.entry.manifest.version,
         hypotheses=[Hypothesis.model_construct(**_members(one)) for one in n_best] if options.n_best > 1 else None,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.errors import EmptyInput, InputTooLong, UnknownWord
+from app.errors import ContradictoryOptions, EmptyInput, InputTooLong, UnknownWord
 from app.store.text_input import TokenizerUse
 from app.tasks.catalog import Entry
-from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
+from app.tasks.options import RegisterOptions, SentenceOptions, TaskOptions, TextOptions
 from app.tasks.states.carrying import NOTHING_CARRIED, Carrying
 from app.text.tokenizer import TextTokenizer
 from app.text.white_space import is_blank
@@ -34,6 +34,28 @@ class Reading:
         """Whether the answer shows tokens of the source, or words in place of unknown ones."""
         decoding = self.entry.manifest.decoding
         return self.pieces or (decoding is not None and decoding.replace_unknown is not None)
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        """Ids that stand before those of a text: that of the register. Raises ContradictoryOptions."""
+        manifest, options = self.entry.manifest, self.options
+        wanted = options.register_name if isinstance(options, RegisterOptions) else None
+        registers = manifest.registers
+        if registers is None:
+            if wanted is None:
+                return ()
+            raise ContradictoryOptions(
+                f"{manifest.name} takes no register: leave out register, or name another model", options=["register"]
+            )
+        register = wanted or registers.default
+        if register is None:
+            return ()
+        if register not in registers.tokens:
+            raise ContradictoryOptions(
+                f"{manifest.name} has no register {register}; its registers are {', '.join(registers.tokens)}",
+                options=["register"],
+            )
+        return (registers.tokens[register],)
 
     @property
     def truncates(self) -> bool:

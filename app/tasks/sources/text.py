@@ -129,21 +129,21 @@ def _whole(text: str, place: Reading, span: Span | None = None, number: int = 0)
     entry, start = place.entry, span.start if span else 0
     own = text[start : span.end] if span else text
     try:
-        ids = _ids(entry, own, place.most)
+        ids = _ids(entry, own, place.most, place.before)
     except (UnknownWord, InputTooLong) as error:
         raise place.refused(error) from None
     if not ids:
         raise place.without_tokens()
     place.check_tokens(ids, number if span else None)
-    pieces = entry.tokenizer.pieces(own, most=place.most) if place.needs_pieces else []
+    pieces = entry.tokenizer.pieces(own, most=place.most, before=place.before) if place.needs_pieces else []
     moved = [Piece(piece.text, piece.start + start, piece.end + start) for piece in pieces] if start else pieces
     return ReadSource(Tokens(ids), moved, part=number, text=text if pieces else "")
 
 
-def _ids(entry: Entry, text: str, most: int | None) -> list[int]:
+def _ids(entry: Entry, text: str, most: int | None, before: Sequence[int]) -> list[int]:
     """The ids of a text that is read to its end. A language model reads what it would continue."""
     if not entry.manifest.continues:
-        return entry.tokenizer.encode(text, most=most)
+        return entry.tokenizer.encode(text, most=most, before=before)
     return entry.tokenizer.encode_prefix(entry.tokenizer.begun(text))[:most]
 
 

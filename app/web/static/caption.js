@@ -1,6 +1,7 @@
 // A caption of an image, and the attention at each of its words.
 
 import { disclosure, element, table } from "./dom.js";
+import { ofTask, showDomain } from "./domain.js";
 import { takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
@@ -56,6 +57,7 @@ export function captionJob() {
   takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file));
   takePasted(section, takeFile);
   whenSpoken(describe);
+  showDomain(job.form, ofTask("captioning"), () => model().model);
   show(EXAMPLE);
   return job;
 }

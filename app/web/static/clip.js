@@ -2,6 +2,7 @@
 
 import { asFiles, framesOf, sampled } from "./clipfiles.js";
 import { choice, disclosure, element, said, table } from "./dom.js";
+import { showDomain } from "./domain.js";
 import { takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
@@ -38,7 +39,8 @@ export function clipJob() {
   let model = "";
   let clip = EXAMPLE;
 
-  const served = () => modelsWhere(({ source, labels }) => source === "frames" && labels.length > 0);
+  const fits = ({ source, labels }) => source === "frames" && labels.length > 0;
+  const served = () => modelsWhere(fits);
   const chosen = () => served().find((one) => one.name === model);
   const request = () => {
     const options = { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) };
@@ -96,6 +98,7 @@ export function clipJob() {
     describe();
   }
 
+  showDomain(job.form, fits, () => model);
   useExample.addEventListener("click", () => take(EXAMPLE).then(() => job.run()));
   takeFiles(zone, file, (files) => take({ name: files.map((one) => one.name).join(", "), files }).then(() => job.run()));
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));

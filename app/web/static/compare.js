@@ -1,6 +1,7 @@
 // The same text read by several networks: the predictions of RNN, GRU and LSTM after each word, in one plot.
 
 import { disclosure, element, table } from "./dom.js";
+import { ofTask, showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { modelsOf, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
@@ -45,6 +46,7 @@ export function compareJob() {
     offerModels();
   });
   whenSpoken(offerModels);
+  showDomain(job.form, ofTask("sentiment"), chosen);
   wireText(job, textarea, EXAMPLES);
   return job;
 }

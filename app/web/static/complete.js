@@ -1,6 +1,7 @@
 // A language model completes a text and shows the most probable next tokens: a click appends one.
 
 import { element } from "./dom.js";
+import { ofTask, showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
 import { events, post, textRequest } from "./requests.js";
@@ -87,6 +88,7 @@ export function completeJob() {
   };
   temperature.addEventListener("input", sayTemperature);
   whenSpoken(sayTemperature);
+  showDomain(job.form, ofTask("completion"), () => model().model);
   wireText(job, textarea, EXAMPLES, askNext);
   return job;
 }

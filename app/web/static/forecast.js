@@ -2,6 +2,7 @@
 
 import { decimalsOf, lastRows, readCsv, textOf, withNumber } from "./csv.js";
 import { choice, element, said } from "./dom.js";
+import { ofTask, showDomain } from "./domain.js";
 import { takeFiles } from "./files.js";
 import { forecastView } from "./forecastview.js";
 import { Job } from "./job.js";
@@ -97,6 +98,8 @@ export function forecastJob() {
   }
 
   /** Show a text: the last rows of a long one. */
+  showDomain(job.form, ofTask("forecasting"), () => chosen);
+
   function put(content, name = null) {
     const { text: last, rows, shown } = lastRows(content, (model()?.series.window ?? UNIT) + ROWS - UNIT);
     text.value = last;

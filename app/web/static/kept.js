@@ -1,6 +1,7 @@
 // The memory, kept: a text is typed on and only what is new is read; two endings are tried from a saved point.
 
 import { choice, element, said } from "./dom.js";
+import { showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { endingsJob } from "./keptendings.js";
 import { drawKept, endOf } from "./keptfacts.js";
@@ -81,6 +82,7 @@ export function keptJob() {
   };
   const job = new Job("kept-typed", { request, ask, draw, summary: ({ result, kind }) => kind.summary(result) });
   const latest = new Latest(follow, () => {});
+  const redraw = showDomain(job.form, () => true, () => model?.name);
   const endings = endingsJob(place, {
     back(point, { isUsable }) {
       choose(point.model.name);
@@ -98,6 +100,7 @@ export function keptJob() {
     model = served.find((one) => one.name === name) ?? served[0] ?? null;
     models.replaceChildren(choice(say("model"), served.map(nameOf), model?.name, choose));
     hint.textContent = model ? say(`keptAgain_${kindOf(model).unit}`) : "";
+    redraw();
     if (model && textarea.value === begun) textarea.value = begun = startOf(model);
     if (model?.name === before?.name && model?.version === before?.version) return job.showCurl();
     readings.forget();

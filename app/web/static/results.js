@@ -12,10 +12,13 @@ export function answeredBy({ model, version }) {
   return { textContent: `${model}/${version}`, className: "model" };
 }
 
-/** The facts of an output text. */
+/** The facts of an output text. One that the model is unsure of is marked. */
 export function drawScore(result) {
-  const { finish_reason: reason } = result;
+  const { finish_reason: reason, confidence, unsure } = result;
+  const sure = confidence === undefined ? [] : [{ textContent: say("confidence", { percent: percent(confidence) }), title: say("confidenceAbout") }];
   return drawFacts(
+    ...(unsure ? [{ textContent: say("unsure"), className: "unsure", title: say("unsureAbout") }] : []),
+    ...sure,
     { textContent: say("score", { score: number(result.score) }), title: say("scoreAbout") },
     { textContent: canSay(reason) ? say(reason) : say("finish", { reason }) },
     answeredBy(result),

@@ -1,6 +1,7 @@
 // The sentiment of a text, or its label by another classifier of texts, word by word.
 
 import { choice, disclosure, element, table } from "./dom.js";
+import { showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
 import { modelsOf, modelsWhere, whenModels } from "./models.js";
@@ -29,7 +30,8 @@ export function sentimentJob() {
   const memory = document.getElementById("sentiment-memory");
   let model = "";
   textarea.value = START;
-  const served = () => modelsWhere(({ task, source, labels }) => task === "sentiment" || (task === "classification" && source === "text" && labels.length > 0));
+  const fits = ({ task, source, labels }) => task === "sentiment" || (task === "classification" && source === "text" && labels.length > 0);
+  const served = () => modelsWhere(fits);
   const route = () => (served().find(({ name }) => name === model)?.task === "classification" ? "v1/classify" : "v1/sentiment");
   const request = () => {
     const inputs = lines.checked ? linesOf(textarea) : textarea.value.trim();
@@ -52,6 +54,7 @@ export function sentimentJob() {
     };
     document.getElementById("sentiment-model").replaceChildren(choice(say("model"), [...byScript, ...names.map((name) => [name, name])], model, chosen));
   };
+  showDomain(job.form, fits, () => model);
   whenModels(() => {
     job.setServed(served().length > 0);
     offerModels();

@@ -1,6 +1,7 @@
 // A label for each word of a text, and the spans that the labels join.
 
 import { choice, disclosure, element, said, table } from "./dom.js";
+import { ofTask, showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { modelsOf, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
@@ -44,6 +45,7 @@ export function tagJob() {
   };
   whenModels(offerModels);
   whenSpoken(offerModels);
+  showDomain(job.form, ofTask("tagging"), () => model);
   wireText(job, textarea, EXAMPLES);
   return job;
 }

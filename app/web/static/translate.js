@@ -1,11 +1,13 @@
 // A translation during decoding, and the attention of each target token to the source tokens.
 
 import { disclosure, element, table } from "./dom.js";
+import { ofTask, showDomain } from "./domain.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
 import { languagesOf } from "./models.js";
 import { heatmap } from "./plots/heatmap.js";
 import { wordOf } from "./plots/strip.js";
+import { registerChoice } from "./registerchoice.js";
 import { events, textRequest, withAttention } from "./requests.js";
 import { drawScore, drawSentence } from "./results.js";
 import { linesOf, wireText } from "./textjob.js";
@@ -24,13 +26,15 @@ export function translateJob() {
   const textarea = document.getElementById("translate-text");
   textarea.value = START;
   const model = modelChoice(document.getElementById("translate-model"), "translation", "byDefault", () => job.showCurl());
-  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { ...model(), stream: true, ...(attention && { attention }) });
+  const register = registerChoice(document.getElementById("translate-register"), ofTask("translation"), () => model().model, () => job.showCurl());
+  const request = (attention = true) => textRequest("v1/translate", linesOf(textarea), { ...model(), ...register(), stream: true, ...(attention && { attention }) });
   const job = new Job("translate", {
     request,
     ask: (_, signal, progress) => withAttention(request, (asked) => streamed(asked, signal, progress)),
     draw: ({ results, sources }, done) => results.map((result, at) => drawResult(result, sources[at], done)),
     summary: ({ results }) => results.map(({ text }) => text).join(". "),
   });
+  showDomain(job.form, ofTask("translation"), () => model().model);
   wireText(job, textarea, EXAMPLES);
   return job;
 }

@@ -105,6 +105,10 @@ class TranslateOptions(TypedDict, total=False):
         bool,
         "Read each sentence and line of a text on its own, and join the answers as the text was joined. The model's own when left out.",
     ]
+    register: Annotated[
+        Literal["polite", "formal", "plain", "casual"],
+        "How polite the answer is, for models that take it. In Korean `polite` is 해요체, `formal` 합쇼체, `plain` 한다체, `casual` 반말. The model's own when left out.",
+    ]
     source: Annotated[str, "Language of the inputs; `en` when left out."]
     target: Annotated[str, "Language to translate to; `ko` when left out."]
     max_tokens: Annotated[

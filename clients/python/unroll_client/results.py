@@ -203,10 +203,12 @@ class Hypothesis(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceResult(Hypothesis, TaskResult):
-    """The best hypothesis for an input."""
+    """The best hypothesis for an input. `confidence` and `unsure` are of calibrated models."""
 
     answer_kind = "tokens"
 
+    confidence: float | None = None
+    unsure: bool | None = None
     hypotheses: list[Hypothesis] | None = None
     seed: int | None = None
     next: list[NextToken] | None = None

@@ -29,6 +29,14 @@ class SeriesInfo(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RegistersInfo(Value):
+    """The registers that a model writes in; without `default` the model chooses."""
+
+    names: list[str]
+    default: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo(Value):
     """A version that is served."""
 
@@ -36,6 +44,7 @@ class ModelInfo(Value):
     version: int
     task: str
     description: str
+    domain: dict[str, str] | None = None
     languages: list[str]
     architecture: str
     parameters: int
@@ -44,6 +53,8 @@ class ModelInfo(Value):
     source: str
     series: SeriesInfo | None = None
     frames: int | None = None
+    registers: RegistersInfo | None = None
+    unsure_below: float | None = None
     quality: list[QualityFigure]
     state: str
     carries_state: bool

@@ -22,11 +22,11 @@ from app.errors import InputError
 from app.store.manifest import Manifest
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.values_options import ValuesOptions
-from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
+from app.tasks.options import RegisterOptions, SentenceOptions, TaskOptions, TextOptions
 from app.tasks.task import Task
 
 _FORMS: tuple[tuple[type[Parameters], tuple[type[TaskOptions], ...]], ...] = (
-    (TranslationParameters, (DecodingOptions, SentenceOptions)),
+    (TranslationParameters, (DecodingOptions, SentenceOptions, RegisterOptions)),
     (ContinuationParameters, (DecodingOptions, TextOptions)),
     (SentenceParameters, (DecodingOptions,)),
     (ForecastParameters, (ValuesOptions,)),

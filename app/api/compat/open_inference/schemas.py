@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.api.compat.unsupported import Only
 from app.tasks.answers.decoding_options import DecodingOptions
 from app.tasks.answers.values_options import ValuesOptions
-from app.tasks.options import SentenceOptions, TaskOptions, TextOptions
+from app.tasks.options import RegisterOptions, SentenceOptions, TaskOptions, TextOptions
 from app.tasks.request_form import RequestForm
 from app.tasks.states.options import ReturnedStateOptions
 
@@ -178,8 +178,8 @@ class ContinuationParameters(TextOptions, StateParameters, SentenceParameters):
     """Parameters of a request to a model that reads and decodes text."""
 
 
-class TranslationParameters(SentenceOptions, SentenceParameters):
-    """Parameters of a request to a model that reads single sentences and decodes text."""
+class TranslationParameters(SentenceOptions, RegisterOptions, SentenceParameters):
+    """Parameters of a request to a model that reads single sentences and decodes text in a register."""
 
 
 class OutputTensor(BaseModel):
