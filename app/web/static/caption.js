@@ -4,7 +4,7 @@ import { disclosure, element, table } from "./dom.js";
 import { takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
-import { languagesOf } from "./models.js";
+import { languagesOf, modelsOf } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { drawLook } from "./plots/overlay.js";
 import { player } from "./plots/player.js";
@@ -21,13 +21,14 @@ export function captionJob() {
   const section = document.getElementById("caption");
   const preview = section.querySelector(".preview");
   let picture = EXAMPLE;
-  const model = modelChoice(document.getElementById("caption-model"), "captioning", "byDefault", () => job.showCurl());
-  const request = (attention = true) => pictureRequest("v1/caption", picture, { ...model(), ...(attention && { attention }) });
+  const model = modelChoice(document.getElementById("caption-model"), () => modelsOf("captioning"), { usual: "byDefault", changed: () => job.changed() });
+  const request = (attention = true) => pictureRequest("v1/caption", picture, { ...model.options(), ...(attention && { attention }) });
   const job = new Job("caption", {
     request,
     ask: (_, signal) => withAttention(request, (asked) => post(asked, signal)),
     draw: ({ results }) => results.map((result) => drawResult(result, preview)),
     summary: ({ results }) => results[0].text,
+    fields: { model: model.field },
   });
 
   function describe() {
@@ -42,7 +43,7 @@ export function captionJob() {
     preview.hidden = false;
     describe();
     job.clear();
-    job.showCurl();
+    job.showCode();
   }
 
   function take(chosen) {

@@ -1,10 +1,12 @@
 // A clip as a flip-book: its frames in order, backwards or shuffled, and the label after each.
 
 import { asFiles, framesOf, sampled } from "./clipfiles.js";
-import { choice, disclosure, element, said, table } from "./dom.js";
+import { disclosure, element, said, table } from "./dom.js";
+import { fieldOf } from "./fields.js";
 import { takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
+import { modelChoice } from "./modelchoice.js";
 import { modelsWhere, whenModels } from "./models.js";
 import { Cursor } from "./plots/cursor.js";
 import { linePlot, lineSample } from "./plots/line.js";
@@ -35,28 +37,28 @@ export function clipJob() {
   const reverse = said("button", "clipReverse", { type: "button", className: "button" });
   const shuffle = said("button", "clipShuffle", { type: "button", className: "button" });
   furnish("clip", [zone, models, element("label", { className: "check" }, memory, " ", said("span", "clipMemory"))], [reverse, shuffle]);
-  let model = "";
   let clip = EXAMPLE;
 
   const served = () => modelsWhere(({ source, labels }) => source === "frames" && labels.length > 0);
-  const chosen = () => served().find((one) => one.name === model);
+  const model = modelChoice(models, served, { changed: () => show(clip) });
   const request = () => {
-    const options = { ...(model && { model }), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) };
+    const options = { ...model.options(), explain: true, ...(memory.checked && { layer: 0, units: UNITS }) };
     return { ...pictureRequest("v1/classify", clip, options, "frames"), shown: read() };
   };
   /** The frames that the model reads. */
-  const read = () => (clip.frames.length ? sampled(clip.frames, chosen()?.frames ?? clip.frames.length) : []);
+  const read = () => (clip.frames.length ? sampled(clip.frames, model.chosen()?.frames ?? clip.frames.length) : []);
   const job = new Job("clip", {
     request,
     ask: async (asked, signal) => ({ ...(await post(asked, signal)), shown: asked.shown }),
     draw: ({ results, shown }) => results.map((result) => drawResult(result, shown)),
     summary: ({ results: [{ label, score }] }) => `${labelWords(label)}, ${say("probability", { percent: percent(score) })}`,
+    fields: { memory: fieldOf(memory), model: model.field },
   });
 
   function show(taken) {
     clip = taken;
     job.clear();
-    job.showCurl();
+    job.changed();
     describe();
   }
 
@@ -84,15 +86,8 @@ export function clipJob() {
     job.run();
   }
 
-  function offerModels() {
-    const choices = served().map((one) => [one.name, one.name]);
-    if (!chosen()) model = choices[0]?.[0] ?? "";
-    const choose = (value) => {
-      model = value;
-      show(clip);
-    };
-    models.replaceChildren(choice(say("model"), choices, model, choose));
-    if (choices.length && clip === EXAMPLE) begin();
+  function offerFrames() {
+    if (served().length && clip === EXAMPLE) begin();
     describe();
   }
 
@@ -101,14 +96,15 @@ export function clipJob() {
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));
   shuffle.addEventListener("click", () => reorder("clipShuffled", shuffled));
   memory.addEventListener("change", () => {
-    job.showCurl();
+    job.changed();
     if (job.answered) job.run();
   });
   whenModels(() => {
     job.setServed(served().length > 0);
-    offerModels();
+    offerFrames();
+    job.showCode();
   });
-  whenSpoken(offerModels);
+  whenSpoken(offerFrames);
   return job;
 }
 

@@ -60,6 +60,25 @@ export function percent(share, digits = 0) {
   return `${(share * 100).toFixed(digits)}%`;
 }
 
+/** A count, with its digits in groups: "12,400". */
+export function count(value) {
+  return new Intl.NumberFormat(language).format(value);
+}
+
+/** The names of languages: "English or Korean". */
+export function languageNames(codes) {
+  const names = new Intl.DisplayNames(language, { type: "language" });
+  return new Intl.ListFormat(language, { type: "disjunction" }).format(codes.map((code) => nameOf(names, code)));
+}
+
+function nameOf(names, code) {
+  try {
+    return names.of(code);
+  } catch {
+    return code; // no language tag
+  }
+}
+
 /** A number with a real minus sign and, when `signed`, a plus. */
 export function number(value, { signed = false, digits = 2 } = {}) {
   const text = Math.abs(value).toFixed(digits);
