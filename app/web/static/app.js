@@ -10,6 +10,7 @@ import { keptJob } from "./kept.js";
 import { keyWanted, whenKey } from "./key.js";
 import { wireKeyDialog } from "./keydialog.js";
 import { modelsKnown, modelsOf, watchReadiness, whenModels } from "./models.js";
+import { uplot } from "./plots/uplot.js";
 import { sentimentJob } from "./sentiment.js";
 import { tagJob } from "./tag.js";
 import { throughputPanel } from "./throughput.js";
@@ -17,10 +18,10 @@ import { translateJob } from "./translate.js";
 import { fill, language, respeak, speak } from "./words.js";
 
 function speakChosen() {
-  document.documentElement.lang = language;
+  document.documentElement.lang = language();
   fill(document);
   for (const button of document.querySelectorAll("[data-language]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.language === language));
+    button.setAttribute("aria-pressed", String(button.dataset.language === language()));
   }
   respeak();
 }
@@ -69,6 +70,7 @@ function answerLink() {
 }
 
 whenModels(answerLink);
+whenModels(uplot); // before it is needed, and after all that the page needs to begin
 addEventListener("hashchange", openLink);
 wireKeyDialog();
 whenKey(offerLinks);

@@ -1,7 +1,7 @@
 // A caption of an image, and the attention at each of its words.
 
 import { disclosure, element, table } from "./dom.js";
-import { takeFiles } from "./files.js";
+import { isImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { modelChoice } from "./modelchoice.js";
 import { languagesOf, modelsOf } from "./models.js";
@@ -11,6 +11,7 @@ import { player } from "./plots/player.js";
 import { strip, wordOf } from "./plots/strip.js";
 import { pictureRequest, post, withAttention } from "./requests.js";
 import { drawScore, drawSentence } from "./results.js";
+import { shrunk } from "./shrink.js";
 import { percent, say, whenSpoken } from "./words.js";
 
 const EXAMPLE = { name: "example.webp", shipped: "assets/web/example.webp" };
@@ -32,8 +33,9 @@ export function captionJob() {
   });
 
   function describe() {
-    preview.alt = say("preview", { name: picture.name });
-    section.querySelector(".name").textContent = picture.name;
+    const { name, from, to } = picture;
+    preview.alt = say("preview", { name });
+    section.querySelector(".name").textContent = from ? say("scaledDown", { name, from: from.join(" × "), to: to.join(" × ") }) : name;
   }
 
   function show(chosen) {
@@ -53,22 +55,25 @@ export function captionJob() {
 
   preview.addEventListener("error", () => (preview.hidden = true)); // not an image: the server reports it
   document.getElementById("caption-example").addEventListener("click", () => take(EXAMPLE));
-  const takeFile = (file) => take({ name: file.name, files: [file] });
-  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file));
-  takePasted(section, takeFile);
+  const takeFile = async (chosen) => {
+    const { file, ...sizes } = await shrunk(chosen);
+    take({ name: chosen.name, files: [file], ...sizes });
+    section.scrollIntoView({ block: "nearest" });
+  };
+  takeFiles(section.querySelector(".zone"), document.getElementById("caption-file"), ([file]) => takeFile(file), (files) => files.length === 1 && isImage(files[0]) && files[0].type !== "image/gif");
+  takePasted(takeFile);
   whenSpoken(describe);
   show(EXAMPLE);
   return job;
 }
 
 /** Call `take(file)` for a pasted file. */
-function takePasted(section, take) {
+function takePasted(take) {
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData?.files ?? [];
     if (!file || event.clipboardData.types.includes("text/plain")) return; // office programs paste a text as an image, too
     event.preventDefault();
     take(file);
-    section.scrollIntoView({ block: "nearest" });
   });
 }
 

@@ -3,7 +3,7 @@
 import { asFiles, framesOf, sampled } from "./clipfiles.js";
 import { disclosure, element, said, table } from "./dom.js";
 import { fieldOf } from "./fields.js";
-import { takeFiles } from "./files.js";
+import { isImage, takeFiles } from "./files.js";
 import { Job } from "./job.js";
 import { drawMemory } from "./memory.js";
 import { modelChoice } from "./modelchoice.js";
@@ -15,6 +15,7 @@ import { strip } from "./plots/strip.js";
 import { pictureRequest, post } from "./requests.js";
 import { answeredBy, drawFacts, labelWords } from "./results.js";
 import { chooser, furnish } from "./section.js";
+import { shrunk } from "./shrink.js";
 import { percent, say, whenSpoken } from "./words.js";
 
 const EXAMPLE = { name: "example-clip.webp", shipped: "assets/web/example-clip.webp", frames: [] };
@@ -92,7 +93,13 @@ export function clipJob() {
   }
 
   useExample.addEventListener("click", () => take(EXAMPLE).then(() => job.run()));
-  takeFiles(zone, file, (files) => take({ name: files.map((one) => one.name).join(", "), files }).then(() => job.run()));
+  const takeFrames = async (chosen) => {
+    const files = chosen.length > 1 ? await Promise.all(chosen.map(async (one) => (await shrunk(one)).file)) : chosen; // one may be animated
+    await take({ name: chosen.map((one) => one.name).join(", "), files });
+    job.run();
+    zone.scrollIntoView({ block: "nearest" });
+  };
+  takeFiles(zone, file, takeFrames, (files) => files.every(isImage) && (files.length > 1 || files[0].type === "image/gif"));
   reverse.addEventListener("click", () => reorder(clip.order === "clipReversed" ? "" : "clipReversed", (frames) => frames.toReversed()));
   shuffle.addEventListener("click", () => reorder("clipShuffled", shuffled));
   memory.addEventListener("change", () => {

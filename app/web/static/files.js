@@ -1,6 +1,6 @@
 // Files that are chosen in a dialog, or dropped anywhere on the page.
 
-const zones = []; // where files are dropped: { zone, accepts, take }, the first that accepts a file gets it anywhere else
+const zones = []; // where files are dropped: { zone, take, everywhere, accepts }
 const MOST_TEXT = 1_000_000; // bytes of a text file
 
 /**
@@ -19,6 +19,11 @@ export function takeFiles(zone, chooser, take, everywhere = () => false) {
 /** Call `take(text)` for a text file dropped on `textarea`. */
 export function takeTextFile(textarea, take) {
   zones.push({ zone: textarea, take: async ([file]) => take((await file.slice(0, MOST_TEXT).text()).trim()), everywhere: () => false, accepts: isText });
+}
+
+/** Whether a file is an image. */
+export function isImage({ type }) {
+  return type.startsWith("image/");
 }
 
 function isText({ type, name }) {

@@ -150,7 +150,7 @@ export function forecastJob() {
     job.run();
   });
   takeFiles(zone.parentElement, file, async ([first]) => {
-    put(await textOf(first, language), first.name);
+    put(await textOf(first, language()), first.name);
     job.run();
   });
   text.addEventListener("keydown", (event) => {

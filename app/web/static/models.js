@@ -111,7 +111,7 @@ function showModels() {
 }
 
 function drawModel(model) {
-  const compact = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 2 });
+  const compact = new Intl.NumberFormat(language(), { notation: "compact", maximumSignificantDigits: 2 });
   const size = `${number(model.bytes / 1e6, { digits: 1 })} MB`;
   const quality = model.quality.map(({ measure, value, data }) =>
     element(
@@ -140,7 +140,7 @@ function drawModel(model) {
 
 /** What a model does, in the language of the page if it has words for it. */
 function describe({ description }) {
-  const korean = language === "ko" ? described[description] : undefined;
+  const korean = language() === "ko" ? described[description] : undefined;
   return element("p", korean ? { textContent: korean } : { textContent: description, lang: "en" });
 }
 

@@ -33,14 +33,14 @@ export function drawProblem(problem) {
 /** What the service says, which is English; folded where the page has said it in its own language. */
 function drawDetail(detail) {
   const said = element("p", { className: "detail", lang: "en", textContent: detail });
-  return language === "en" ? said : element("details", {}, element("summary", { textContent: say("inEnglish") }), said);
+  return language() === "en" ? said : element("details", {}, element("summary", { textContent: say("inEnglish") }), said);
 }
 
 /** What helps against a problem. */
 function helpWith({ status, slug, advice, values, limit }) {
   if (status === 0) return say("unreachableDetail");
   if (advice) return say(advice, values);
-  if (language === "en") return "";
+  if (language() === "en") return "";
   const help = korean[slug] ?? "";
   if (typeof help === "string") return help;
   return limit === undefined ? help.without : help.with.replace("{limit}", count(limit));

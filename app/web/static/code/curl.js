@@ -1,6 +1,7 @@
 // Requests as commands of a shell.
 
-import { address, keyWanted, STATE, withOptions } from "./parts.js";
+import { keyWanted } from "../key.js";
+import { address, STATE, withOptions } from "./parts.js";
 
 const KEY_HEADER = '-H "Authorization: Bearer $UNROLL_API_KEY"'; // the key itself is never shown
 

@@ -1,6 +1,7 @@
 // Requests as JavaScript with fetch: modules of Node.js, and of a browser if they read no file.
 
-import { address, keyWanted, STATE, withOptions } from "./parts.js";
+import { keyWanted } from "../key.js";
+import { address, STATE, withOptions } from "./parts.js";
 
 export function javascript(steps) {
   const reads = steps.some(({ body }) => body.files);

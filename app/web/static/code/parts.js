@@ -1,7 +1,5 @@
 // Shared by the writers of code.
 
-export { keyWanted } from "../key.js";
-
 /** Stands for the state that an earlier request returned. */
 export const STATE = "$STATE";
 
