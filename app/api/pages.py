@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -77,12 +77,11 @@ _DOCS = _swagger_ui()
 async def demo(request: Request) -> Response:
     """The demo page, which shows the tasks and the memory of the network. Its links are relative to its address, or to
     the path prefix of the service."""
-    return _sent(request, _page_at(root_path_of(request)), DEMO_HEADERS)
+    return _sent(request, _page_at(root_path_of(request), bundle().page), DEMO_HEADERS)
 
 
-@cache
-def _page_at(root_path: str) -> BuiltFile:
-    page = bundle().page
+@lru_cache(maxsize=2)
+def _page_at(root_path: str, page: str) -> BuiltFile:
     if root_path:
         page = page.replace("<head>", f'<head>\n  <base href="{root_path}/">', 1)
     return BuiltFile(page.encode(), "text/html; charset=utf-8")
@@ -103,5 +102,5 @@ def _sent(request: Request, file: BuiltFile, headers: dict[str, str]) -> Respons
     if file.tag in request.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("Accept-Encoding", ""):
-        return Response(file.packed(), media_type=file.media_type, headers={**headers, "Content-Encoding": "gzip"})
+        return Response(file.packed, media_type=file.media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(file.content, media_type=file.media_type, headers=headers)

@@ -9,7 +9,7 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -32,12 +32,12 @@ class BuiltFile:
     content: bytes
     media_type: str
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """A hash of the content."""
         return sha256(self.content).hexdigest()[:16]
 
-    @cache  # noqa: B019 - few files, for the life of the process
+    @cached_property
     def packed(self) -> bytes:
         """The content, compressed by gzip."""
         return gzip.compress(self.content, 9, mtime=0)
@@ -51,9 +51,13 @@ class Bundle:
     files: dict[str, BuiltFile]
 
 
-@cache
 def bundle() -> Bundle:
-    """The page, joined once for the life of the process."""
+    """The page, joined once and anew after a file has changed."""
+    return _joined(max(path.stat().st_mtime_ns for path in STATIC.rglob("*")))
+
+
+@lru_cache(maxsize=2)  # a browser may still load the files of the page before
+def _joined(_changed: int) -> Bundle:
     page = (STATIC / "index.html").read_text(encoding="utf8")
     styles = "".join((STATIC / name).read_text(encoding="utf8") for name in _STYLE.findall(page))
     [script] = _SCRIPT.findall(page)

@@ -3,6 +3,7 @@
 import { disclosure, element, table } from "./dom.js";
 import { fieldOf } from "./fields.js";
 import { Job } from "./job.js";
+import { drawMemory } from "./memory.js";
 import { modelsOf, whenModels } from "./models.js";
 import { explained } from "./parts.js";
 import { Cursor } from "./plots/cursor.js";
@@ -26,16 +27,18 @@ const EXAMPLES = [
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
   ["ko", "배우들 연기는 좋은데 이야기가 너무 지루하다."],
 ];
+const UNITS = 64; // of the memory of a network
 const SCRIPTS = { en: /\p{Script=Latin}/gu, ko: /\p{Script=Hangul}/gu };
 
 /** Connect the section. */
 export function compareJob() {
   const textarea = document.getElementById("compare-text");
   const choices = document.getElementById("compare-models");
+  const memory = document.getElementById("compare-memory");
   const left = new Set(); // names of models that are not chosen
   const chosen = () => comparable().map(({ name }) => name).filter((name) => !left.has(name));
   textarea.value = STARTS.en;
-  const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain }) });
+  const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: 0, units: UNITS }) }) });
   const request = () => {
     const text = textarea.value.trim();
     return { sources: [text], names: chosen(), refused: unread(text), steps: chosen().flatMap((name) => make(name)([text]).steps) };
@@ -45,7 +48,7 @@ export function compareJob() {
     return { results: answers.flat() };
   };
   const summary = ({ results }) => results.map(({ model, label, score }) => `${model}: ${labelWords(label)}, ${percent(score)}`).join(". ");
-  const fields = { text: fieldOf(textarea), without: { get: () => [...left].join(" "), set: (names) => names.split(" ").forEach((name) => left.add(name)) } };
+  const fields = { text: fieldOf(textarea), memory: fieldOf(memory), without: { get: () => [...left].join(" "), set: (names) => names.split(" ").forEach((name) => left.add(name)) } };
   const job = new Job("compare", { request, ask, draw, summary, fields });
   const offerModels = () => {
     choices.replaceChildren(...comparable().map(({ name }) => checkbox(name, left)));
@@ -56,6 +59,7 @@ export function compareJob() {
     job.setServed(comparable().length > 0);
     offerModels();
   });
+  memory.addEventListener("change", () => job.answered && job.run());
   whenSpoken(offerModels);
   wireText(job, textarea, { starts: Object.entries(STARTS), examples: EXAMPLES, served: comparable });
   return job;
@@ -92,6 +96,24 @@ function draw({ results, sources }) {
   return [element("div", { className: "result" }, ...(plotted.length ? drawLines(plotted, text) : []), ...others.flatMap(drawOne))];
 }
 
+/** The memories side by side; `cursor` is that of `tokens`, and a network with other tokens follows it. */
+function drawMemories(results, text, tokens, cursor) {
+  const drawn = results.flatMap(({ model, explanation: { tokens: own, activations } }) => {
+    if (!activations) return [];
+    const shared = own.length === tokens.length ? cursor : following(cursor, tokens, own);
+    const words = wordsOf(piecesOf(text, own), own);
+    return [element("section", { ariaLabel: model }, element("span", { className: "model", textContent: model }), drawMemory(activations, words, shared))];
+  });
+  return drawn.length ? [element("div", { className: "memories" }, ...drawn)] : [];
+}
+
+/** A cursor over the tokens `own` that stands where `cursor`, over `tokens`, stands in the text. */
+function following(cursor, tokens, own) {
+  const follower = new Cursor(own.length);
+  cursor.watch((at) => follower.move(at === null ? null : own.findLastIndex(({ end }) => end <= tokens[at].end)));
+  return follower;
+}
+
 /** The answer of a network for which the text is too long to plot. */
 function drawOne(result) {
   return [...drawVerdict(result), drawFacts({ textContent: say("probability", { percent: percent(result.score, 1) }) }, answeredBy(result)), drawUnplotted(result)];
@@ -119,6 +141,7 @@ function drawLines(results, text) {
       const rows = words.map((word, at) => [word, ...lines.map((line) => percent(line[at], 1))]);
       return table(about, [say("token"), ...results.map(({ model }) => model)], rows);
     }),
+    ...drawMemories(results, text, tokens, cursor),
   ];
 }
 

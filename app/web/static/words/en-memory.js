@@ -35,4 +35,20 @@ export default {
   open: "units above 0.9",
   closed: "units below 0.1",
   extreme: "{value} (unit {unit})",
+  aboutUnits:
+    "A unit is one number of the state: a row below. A gate is a number from 0, closed, to 1, open, that the network computes for each " +
+    "unit at each token. The boxes fill with the mean of the shown units.",
+  unitCount: "Units",
+  unitsMost: "the {units} that change most",
+  cellRests: "The cell: its gates fill with their values at the current token.",
+  cellAt: "The cell at “{token}”: {gates}",
+  cellReads: "reads “{token}”",
+  short_forget: "forget",
+  short_input: "input",
+  short_candidate: "candidate",
+  short_output: "output",
+  short_reset: "reset",
+  short_update: "update",
+  short_hidden: "tanh",
+  compareMemory: "Show the memories side by side",
 };

@@ -35,4 +35,20 @@ export default {
   open: "0.9보다 큰 유닛",
   closed: "0.1보다 작은 유닛",
   extreme: "{value} (유닛 {unit})",
+  aboutUnits:
+    "유닛은 상태를 이루는 숫자 하나로, 아래 그림의 한 줄입니다. 게이트는 토큰마다 유닛별로 신경망이 계산하는 0(닫힘)부터 1(열림)까지의 숫자입니다. " +
+    "상자는 보이는 유닛들의 평균만큼 차오릅니다.",
+  unitCount: "유닛",
+  unitsMost: "가장 많이 바뀌는 {units}개",
+  cellRests: "셀: 지금 토큰에서의 값만큼 게이트가 차오릅니다.",
+  cellAt: "“{token}”에서의 셀: {gates}",
+  cellReads: "“{token}” 읽는 중",
+  short_forget: "망각",
+  short_input: "입력",
+  short_candidate: "후보",
+  short_output: "출력",
+  short_reset: "리셋",
+  short_update: "업데이트",
+  short_hidden: "tanh",
+  compareMemory: "기억을 나란히 보기",
 };
