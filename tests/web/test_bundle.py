@@ -45,7 +45,9 @@ def test_a_name_of_another_version_is_not_found(http: httpx.Client) -> None:
 
 
 def test_all_modules_and_style_sheets_are_joined() -> None:
-    joined = {name.partition("-")[0] + Path(name).suffix: file.content.decode() for name, file in bundle().files.items()}
+    joined = {
+        name.partition("-")[0] + Path(name).suffix: file.content.decode() for name, file in bundle().files.items()
+    }
     modules = [path for path in STATIC.rglob("*.js") if "vendor" not in path.parts]
     for module in modules:
         name = "$" + re.sub(r"\W", "_", str(module.relative_to(STATIC).with_suffix("")))
@@ -57,7 +59,10 @@ def test_all_modules_and_style_sheets_are_joined() -> None:
 @pytest.mark.parametrize(
     ("modules", "told"),
     [
-        ({"a.js": 'import { b } from "./b.js";\n', "b.js": 'import { a } from "./a.js";\n'}, "circle: a.js > b.js > a.js"),
+        (
+            {"a.js": 'import { b } from "./b.js";\n', "b.js": 'import { a } from "./a.js";\n'},
+            "circle: a.js > b.js > a.js",
+        ),
         ({"a.js": "export let count = 0;\n"}, "a.js: the bundle does not know this form: export let count"),
         ({"a.js": 'import * as b from "./b.js";\n', "b.js": ""}, "does not know this form: import"),
     ],
@@ -71,8 +76,12 @@ def test_what_cannot_be_joined_is_told(tmp_path: Path, modules: dict[str, str], 
 
 def test_modules_are_joined_in_the_order_of_their_imports(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    (tmp_path / "a.js").write_text('import { one as first } from "./folder/b.js";\nimport words from "./c.js";\nfirst(words);\n')
-    (tmp_path / "folder" / "b.js").write_text('import words from "../c.js";\nexport async function one() {\n  return words;\n}\n')
+    (tmp_path / "a.js").write_text(
+        'import { one as first } from "./folder/b.js";\nimport words from "./c.js";\nfirst(words);\n'
+    )
+    (tmp_path / "folder" / "b.js").write_text(
+        'import words from "../c.js";\nexport async function one() {\n  return words;\n}\n'
+    )
     (tmp_path / "c.js").write_text("// A comment.\nexport default { a: 1 };\n")
     script = join_modules(tmp_path, "a.js")
     assert [script.index(f"const {name} = ") for name in ("$c", "$folder_b", "$a")] == sorted(

@@ -36,7 +36,9 @@ def test_many_lines_are_sent_in_parts_and_their_plots_are_folded(visit: Visit) -
     visit.go("/")
     section = texted(visit, "Sentiment", "\n".join(lines))
     sent: list[list[str]] = []
-    visit.page.on("request", lambda one: sent.append(json.loads(one.post_data or "")["inputs"]) if one.method == "POST" else None)
+    visit.page.on(
+        "request", lambda one: sent.append(json.loads(one.post_data or "")["inputs"]) if one.method == "POST" else None
+    )
     button(section, "Analyse").click()
     expect(section.locator(".result")).to_have_count(70)
     expect(section.locator(".clock")).to_contain_text("answered in")
@@ -100,7 +102,9 @@ def test_a_text_too_long_for_a_plot_has_its_label(visit: Visit) -> None:
     expect(section.locator(".result")).to_have_count(2)
     [long, _] = asked(visit, "/v1/sentiment", inputs=[text.strip(), "A good film."])
     expect(section.locator(".result").first.locator(".label")).to_have_text(long["label"])
-    expect(section.locator(".result").first.locator(".hint")).to_have_text(re.compile("longer than 128 tokens.*no plot"))
+    expect(section.locator(".result").first.locator(".hint")).to_have_text(
+        re.compile("longer than 128 tokens.*no plot")
+    )
     expect(section.locator(".result").first.locator(".plot")).to_have_count(0)
     expect(section.locator(".result").last.locator(".plot")).to_have_count(1)
 
@@ -239,7 +243,9 @@ def test_korean_says_what_helps_and_what_a_model_does(browser: Browser, server: 
 
 
 @pytest.mark.parametrize("kind", ["python", "javascript"])
-@pytest.mark.parametrize("name", ["Sentiment", "Caption", "chosen file", "Translate", "Forecast", "Clips", "The memory, kept"])
+@pytest.mark.parametrize(
+    "name", ["Sentiment", "Caption", "chosen file", "Translate", "Forecast", "Clips", "The memory, kept"]
+)
 def test_the_code_runs_and_prints_the_answer(visit: Visit, name: str, kind: str, picture: Path) -> None:
     if kind == "javascript" and shutil.which("node") is None:
         pytest.skip("node is not installed")

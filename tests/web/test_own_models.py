@@ -29,9 +29,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_classifier_of_texts_shows_its_labels(visit: Visit) -> None:
     visit.go("/")
-    section = job(visit, "Sentiment")
+    section = job(visit, "Labels of texts")
     expect(section.get_by_label("Model").locator("option")).to_have_text(["classify-keras"])
-    section.get_by_label("Text, English or Korean").fill("save the file")
+    expect(visit.page.get_by_role("navigation", name="Sections").get_by_role("link", name="Labels")).to_be_visible()
+    expect(section.get_by_role("textbox")).to_have_value("It begins like a masterpiece, and then nothing happens.")
+    expect(section.locator(".example[lang=ko]").first).to_be_hidden()
+    section.get_by_label("Text, English").fill("save the file")
     button(section, "Analyse").click()
     [result] = asked(visit, "/v1/classify", inputs="save the file", model="classify-keras")
     expect(section.locator(".verdict .label")).to_have_text(result["label"])

@@ -11,21 +11,21 @@ import { linePlot, lineSample } from "./plots/line.js";
 import { piecesOf, strip, wordsOf } from "./plots/strip.js";
 import { post, textRequest } from "./requests.js";
 import { answeredBy, drawFacts, drawUnplotted, labelWords } from "./results.js";
-import { wireText } from "./textjob.js";
+import { textOf, wireText } from "./textjob.js";
 import { drawVerdict } from "./verdict.js";
 import { languageNames, percent, say, whenSpoken } from "./words.js";
 
-const STARTS = {
-  en:
+const STARTS = [
+  [
+    "en",
     "I hated every minute of it. We saw it one evening in a small cinema near the station, and afterwards we " +
-    "walked home through the rain and talked about the music, the weather and what a nice dinner we had.",
-  ko: "처음에는 정말 지루했는데, 마지막 한 시간은 올해 본 영화 가운데 최고였다.",
-};
+      "walked home through the rain and talked about the music, the weather and what a nice dinner we had.",
+  ],
+];
 const EXAMPLES = [
   ["en", "It begins like a masterpiece, and then nothing happens."],
   ["en", "At first I was bored and wanted to leave, but then it became one of the best films I have ever seen."],
   ["en", "An awful film. My brother says that it is wonderful, the best of the year, but he is wrong."],
-  ["ko", "배우들 연기는 좋은데 이야기가 너무 지루하다."],
 ];
 const UNITS = 64; // of the memory of a network
 const SCRIPTS = { en: /\p{Script=Latin}/gu, ko: /\p{Script=Hangul}/gu };
@@ -37,7 +37,7 @@ export function compareJob() {
   const memory = document.getElementById("compare-memory");
   const left = new Set(); // names of models that are not chosen
   const chosen = () => comparable().map(({ name }) => name).filter((name) => !left.has(name));
-  textarea.value = STARTS.en;
+  textarea.value = textOf(STARTS);
   const make = (model) => (texts, explain = true) => textRequest("v1/sentiment", texts[0], { model, ...(explain && { explain, ...(memory.checked && { layer: 0, units: UNITS }) }) });
   const request = () => {
     const text = textarea.value.trim();
@@ -61,7 +61,7 @@ export function compareJob() {
   });
   memory.addEventListener("change", () => job.answered && job.run());
   whenSpoken(offerModels);
-  wireText(job, textarea, { starts: Object.entries(STARTS), examples: EXAMPLES, served: comparable });
+  wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served: comparable });
   return job;
 }
 

@@ -10,10 +10,10 @@ import { answeredBy, drawFacts } from "./results.js";
 import { wireText } from "./textjob.js";
 import { number, percent, say, whenSpoken } from "./words.js";
 
-const STARTS = {
-  en: "This film is one of the",
-  ko: "이 영화는 정말",
-};
+const STARTS = [
+  ["en", "This film is one of the"],
+  ["ko", "이 영화는 정말"],
+];
 const EXAMPLES = [
   ["en", "The acting is"],
   ["en", "I went to see it because"],
@@ -30,7 +30,7 @@ export function completeJob() {
   const topP = document.getElementById("complete-top-p");
   const back = document.getElementById("complete-back");
   const before = []; // the texts before each addition, for undo
-  textarea.value = STARTS.en;
+  textarea.value = STARTS[0][1];
 
   const served = () => modelsOf("completion");
   const model = modelChoice(document.getElementById("complete-model"), served, { usual: "byScript", changed: () => job.changed() });
@@ -98,7 +98,7 @@ export function completeJob() {
   };
   for (const slider of [temperature, topP]) slider.addEventListener("input", sayDrawing);
   whenSpoken(sayDrawing);
-  wireText(job, textarea, { starts: Object.entries(STARTS), examples: EXAMPLES, served, run: askNext });
+  wireText(job, textarea, { starts: STARTS, examples: EXAMPLES, served, run: askNext });
   return job;
 }
 
