@@ -1,4 +1,4 @@
-"""Pages for people: Swagger UI at /docs with its assets from a package, and the demo page at / with its joined files."""
+"""Pages for people: Swagger UI at /docs with its assets from a package, and the demo page at / with its files."""
 
 import re
 from base64 import b64encode
@@ -8,10 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from app.api.middleware.root_path import root_path_of
 from app.web.bundle import BUILT, STATIC, BuiltFile, bundle
@@ -41,8 +42,19 @@ class FreshFiles(StaticFiles):
         return response
 
 
+class WebFiles(FreshFiles):
+    """The files of the demo page, and those that are joined of them: their names have a hash, so browsers keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """See `StaticFiles.get_response`."""
+        file = bundle().files.get(f"assets/web/{path}".removeprefix(BUILT))
+        if file is None:
+            return await super().get_response(path, scope)
+        return _sent(Request(scope), file, {"Cache-Control": f"public, max-age={_A_YEAR}, immutable"})
+
+
 static_swagger = StaticFiles(directory=SWAGGER_ASSETS)
-static_web = FreshFiles(directory=WEB_ASSETS)
+static_web = WebFiles(directory=WEB_ASSETS)
 
 
 @router.get("/docs")
@@ -85,15 +97,6 @@ def _page_at(root_path: str, page: str) -> BuiltFile:
     if root_path:
         page = page.replace("<head>", f'<head>\n  <base href="{root_path}/">', 1)
     return BuiltFile(page.encode(), "text/html; charset=utf-8")
-
-
-@router.get(f"/{BUILT}{{name}}")
-async def built(name: str, request: Request) -> Response:
-    """A joined file of the demo page. Its name has a hash of its content, so browsers keep it."""
-    file = bundle().files.get(name)
-    if file is None:
-        raise HTTPException(404)
-    return _sent(request, file, {"Cache-Control": f"public, max-age={_A_YEAR}, immutable"})
 
 
 def _sent(request: Request, file: BuiltFile, headers: dict[str, str]) -> Response:

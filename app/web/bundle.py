@@ -1,8 +1,8 @@
 """The demo page as browsers load it: one script and one style sheet, joined from the files in `static/`.
 
-A page of seventy files costs a slow link seventy round trips. `/` links the joined files by a hash of their content, so a
-browser keeps them for a year and asks again only after an update. Modules are joined as they stand: each becomes a function
-that is called once and returns what the module exports.
+A page of seventy files costs a slow link many round trips. `/` links the joined files by a hash of their content, so a
+browser keeps them for a year and asks again only after an update. Each module becomes a function, called once, that
+returns what the module exports.
 """
 
 import gzip
@@ -82,8 +82,8 @@ def _built(stem: str, ending: str, media_type: str, text: str) -> tuple[str, Bui
 
 
 def join_modules(folder: Path, entry: str) -> str:
-    """One script that runs the module `entry` below `folder` after all modules that it imports. Raises ValueError for an
-    import in a circle, and for a form of `import` or `export` that the modules of the page do not use."""
+    """One script that runs the module `entry` below `folder` after all modules that it imports. Raises ValueError for
+    an import in a circle, and for a form of `import` or `export` that the modules of the page do not use."""
     return "".join(_modules(folder, PurePosixPath(entry), done=set(), above=()))
 
 
@@ -115,7 +115,8 @@ def _binding(path: PurePosixPath, names: str | None, default: str | None, import
     module = _name(_resolved(path, imported))
     if names is None:
         return f"const {default} = {module}.default;"
-    return f"const {{ {', '.join(name.strip().replace(' as ', ': ') for name in names.split(',') if name.strip())} }} = {module};"
+    parts = [name.strip().replace(" as ", ": ") for name in names.split(",") if name.strip()]
+    return f"const {{ {', '.join(parts)} }} = {module};"
 
 
 def _resolved(path: PurePosixPath, imported: str) -> PurePosixPath:

@@ -1,4 +1,4 @@
-"""Forms of the page: many lines, long texts, a stop, what survives a reload, links, files that are dropped, and code."""
+"""Forms of the page: many lines, long texts, a stop, reloads, links, dropped files, and requests as code."""
 
 import json
 import re

@@ -14,8 +14,15 @@ export function keepFields(id, fields, changed) {
 
 /** An input, a textarea or a switch as a field. */
 export function fieldOf(control) {
-  if (control.type === "checkbox") return { get: () => (control.checked ? "1" : "0"), set: (value) => (control.checked = value === "1") };
-  return { get: () => control.value, set: (value) => (control.value = value) };
+  const isSwitch = control.type === "checkbox";
+  return {
+    get: () => (isSwitch ? (control.checked ? "1" : "0") : control.value),
+    set(value) {
+      if (isSwitch) control.checked = value === "1";
+      else control.value = value;
+      control.dispatchEvent(new Event("input", { bubbles: true })); // for what shows the value elsewhere
+    },
+  };
 }
 
 /** Keep the fields of a section as they are. */

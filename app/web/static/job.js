@@ -151,8 +151,9 @@ export class Job {
     const { kind, answer, problem, seconds } = this.#state;
     const running = kind === "running";
     for (const control of this.#section.querySelectorAll("form button, form input[type=file]")) {
-      if (control !== this.#stop) control.disabled = running || "off" in control.dataset; // off: disabled for another reason than a running request
+      control.disabled = running || "off" in control.dataset; // off: disabled for another reason than a running request
     }
+    this.#stop.disabled = !running;
     if (!running) this.#stop.hidden = true;
     this.#section.setAttribute("aria-busy", String(running));
     this.#section.classList.toggle("streaming", Boolean(running && answer));
