@@ -39,7 +39,7 @@ export function stepsOf(make, inputs) {
 }
 
 /**
- * The results of `texts` with explanations, as far as they are not too long for one: `make(texts, explains)` is a request,
+ * The results of `texts`, with explanations of those that are short enough: `make(texts, explains)` is a request,
  * `asked` sends it. A result without an explanation has `unplotted`, the limit of its tokens if that is known.
  */
 export async function explained(make, texts, asked) {

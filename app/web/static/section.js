@@ -40,7 +40,7 @@ export function showSection(id, shown) {
   document.querySelector(`.sections a[href="#${id}"]`).hidden = !shown;
 }
 
-/** Name a section, its link and what is said about it by the words of `key`. */
+/** Give a section and its link the title, the link and the description that begin with `key`. */
 export function nameSection(id, key) {
   const section = document.getElementById(id);
   const places = { Title: section.querySelector("h2"), About: section.querySelector("header p"), Nav: document.querySelector(`.sections a[href="#${id}"]`) };

@@ -1,4 +1,4 @@
-// What helps against each problem, in Korean: the service says it in English. "with" is said if the problem names a limit.
+// What helps against each problem, in Korean: the service says it in English. "with" is for a problem that names a limit.
 
 export default {
   "empty-input": "글자가 하나 이상 있는 입력을 보내세요.",
