@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 STATIC = Path(__file__).parent / "static"
 BUILT = "assets/web/built/"
+_JAVASCRIPT = "text/javascript; charset=utf-8"
 _LINE_PLOTS = "assets/web/vendor/uplot/uPlot.esm.js"  # loaded on its own, when it is first needed
 _IMPORT = re.compile(r'^import (?:\{([^}]*)\}|(\w+)) from "([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function\*? |class |const )(\w+)", re.MULTILINE)
@@ -67,9 +68,6 @@ def _joined(_changed: int) -> Bundle:
     page = _SCRIPT.sub(f'<script type="module" src="{BUILT}{code[0]}">', page)
     page = _STYLE.sub("", page).replace("</head>", f'  <link rel="stylesheet" href="{BUILT}{style[0]}">\n</head>', 1)
     return Bundle(page, dict((plots, style, code)))
-
-
-_JAVASCRIPT = "text/javascript; charset=utf-8"
 
 
 def _named(stem: str, ending: str, path: str) -> tuple[str, BuiltFile]:
