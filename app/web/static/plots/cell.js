@@ -13,14 +13,14 @@ const TOP = 70; // of the boxes
 const KINDS = {
   lstm: {
     boxes: { forget: 60, input: 160, candidate: 260, output: 360 },
-    lines: "M10 24H470M98 70V34M198 70V48H288M298 70V34M398 70V58H430M430 24V114H470",
-    dots: [[98, 24, "×"], [298, 24, "+"], [298, 48, "×"], [430, 58, "×"]],
+    lines: "M10 24H470M98 70V34M198 70V48H288M298 70V34M398 70V58H450M450 24V114H470",
+    dots: [[98, 24, "×"], [298, 24, "+"], [298, 48, "×"], [450, 58, "×"]],
     state: "cell",
   },
   gru: {
     boxes: { reset: 60, update: 190, candidate: 320 },
-    lines: "M10 24H470M98 114V92M228 70V34M358 70V34M136 92H320",
-    dots: [[228, 24, "×"], [358, 24, "+"]],
+    lines: "M10 24H470M98 70V52H340V70M228 70V34M366 70V34",
+    dots: [[228, 24, "×"], [366, 24, "+"]],
     state: "hidden",
   },
   plain: { boxes: { hidden: 200 }, lines: "M10 24H470M238 70V24", dots: [], state: "hidden" },
