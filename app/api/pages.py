@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.api.middleware.root_path import root_path_of
-from app.web.bundle import BUILT, STATIC, BuiltFile, bundle
+from app.web.bundle import BUILT, STATIC, BuiltFile, built_file, bundle
 
 SWAGGER_ASSETS = Path(str(files("fastapi_offline"))) / "static"
 WEB_ASSETS = STATIC
@@ -47,7 +47,7 @@ class WebFiles(FreshFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """See `StaticFiles.get_response`."""
-        file = bundle().files.get(f"assets/web/{path}".removeprefix(BUILT))
+        file = built_file(f"assets/web/{path}".removeprefix(BUILT))
         if file is None:
             return await super().get_response(path, scope)
         return _sent(Request(scope), file, {"Cache-Control": f"public, max-age={_A_YEAR}, immutable"})

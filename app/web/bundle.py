@@ -57,7 +57,16 @@ def bundle() -> Bundle:
     return _joined(max(path.stat().st_mtime_ns for path in STATIC.rglob("*")))
 
 
-@lru_cache(maxsize=2)  # a browser may still load the files of the page before
+def built_file(name: str) -> BuiltFile | None:
+    """A joined file by its name, also of the page before a change: a browser may still load it."""
+    bundle()
+    return _BUILT_FILES.get(name)
+
+
+_BUILT_FILES: dict[str, BuiltFile] = {}
+
+
+@lru_cache(maxsize=1)
 def _joined(_changed: int) -> Bundle:
     page = (STATIC / "index.html").read_text(encoding="utf8")
     styles = "".join((STATIC / name).read_text(encoding="utf8") for name in _STYLE.findall(page))
@@ -67,7 +76,9 @@ def _joined(_changed: int) -> Bundle:
     code = _built("page", "js", _JAVASCRIPT, join_modules(STATIC, script).replace(_LINE_PLOTS, BUILT + plots[0]))
     page = _SCRIPT.sub(f'<script type="module" src="{BUILT}{code[0]}">', page)
     page = _STYLE.sub("", page).replace("</head>", f'  <link rel="stylesheet" href="{BUILT}{style[0]}">\n</head>', 1)
-    return Bundle(page, dict((plots, style, code)))
+    files = dict((plots, style, code))
+    _BUILT_FILES.update(files)
+    return Bundle(page, files)
 
 
 def _named(stem: str, ending: str, path: str) -> tuple[str, BuiltFile]:
